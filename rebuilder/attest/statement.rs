@@ -1,0 +1,103 @@
+//! in-toto statements (v1) about a run.
+//!
+//! Reproduced: SLSA provenance v1 on the released digests. Mismatch: test-result v0.1, `FAILED`, on the
+//! released digests that did not come out, so that a negative is evidence too. Inconclusive: no statement.
+
+use serde_json::{Value, json};
+
+use crate::plan::{Expected, Plan};
+use crate::rebuild::{Record, Verdict};
+use crate::store::Material;
+
+/// What `buildType` our provenance has; described in `docs/attestations.md`.
+pub const BUILD_TYPE: &str = "urn:rebuilder:build-type:rebuild:v1";
+
+/// The statement that follows from a run; none where it is inconclusive.
+pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value> {
+    let descriptor = |expected: &Expected| {
+        json!({"name": expected.file.name, "uri": expected.purl, "digest": {"sha256": expected.file.sha256}})
+    };
+    let came_out = |expected: &&Expected| {
+        record.outputs.iter().any(|output| output.name == expected.file.name && output.reproduced())
+    };
+    match record.verdict {
+        Verdict::Reproduced => Some(json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": plan.expected.iter().map(descriptor).collect::<Vec<_>>(),
+            "predicateType": "https://slsa.dev/provenance/v1",
+            "predicate": provenance(plan, record, builder_id)
+        })),
+        Verdict::Mismatch => {
+            let failed: Vec<_> = plan.expected.iter().filter(|expected| !came_out(expected)).collect();
+            let passed = plan.expected.iter().filter(came_out).map(|expected| &expected.file.name);
+            // With every expected file right, something extra came out: the whole build is what failed.
+            let subjects: Vec<&Expected> = if failed.is_empty() { plan.expected.iter().collect() } else { failed.clone() };
+            let extra = record.outputs.iter().filter(|output| output.released.is_none()).map(|output| &output.name);
+            Some(json!({
+                "_type": "https://in-toto.io/Statement/v1",
+                "subject": subjects.into_iter().map(descriptor).collect::<Vec<_>>(),
+                "predicateType": "https://in-toto.io/attestation/test-result/v0.1",
+                "predicate": {
+                    "result": "FAILED",
+                    "configuration": [
+                        {"name": "plan.json", "digest": {"sha256": record.plan}},
+                        {"name": "report.html", "digest": {"sha256": record.report}},
+                        {"name": "build.log", "digest": {"sha256": record.log}},
+                        {"name": "builder", "uri": builder_id}
+                    ],
+                    "passedTests": passed.collect::<Vec<_>>(),
+                    "failedTests": failed.iter().map(|expected| &expected.file.name).chain(extra).collect::<Vec<_>>()
+                }
+            }))
+        }
+        Verdict::Inconclusive { .. } => None,
+    }
+}
+
+fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
+    let byproduct = |name: &str, digest| json!({"name": name, "digest": {"sha256": digest}});
+    json!({
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {"subject": plan.subject, "outputs": plan.expected.iter().map(|e| &e.file.name).collect::<Vec<_>>()},
+            "internalParameters": {
+                "plan": {"sha256": record.plan},
+                "backend": record.backend,
+                "container": {"name": plan.container.name, "tree": {"sha256": plan.container.lock.tree}},
+                "assumptions": plan.assumptions,
+                "notEnforced": record.not_enforced
+            },
+            "resolvedDependencies": dependencies(plan)
+        },
+        "runDetails": {
+            "builder": {"id": builder_id, "version": {"rebuilder": record.rebuilder}},
+            "metadata": {
+                "invocationId": record.id,
+                "startedOn": record.started,
+                "finishedOn": record.finished
+            },
+            "byproducts": [
+                byproduct("plan.json", record.plan),
+                byproduct("build.log", record.log),
+                byproduct("report.html", record.report)
+            ]
+        }
+    })
+}
+
+/// Every pinned input: sources, dependencies, inline files, and the container's packages.
+fn dependencies(plan: &Plan) -> Vec<Value> {
+    let file = |file: &Material, purl: Option<&String>| {
+        let mut descriptor = json!({"name": file.name, "digest": {"sha256": file.sha256}});
+        if let Some(uri) = purl.or(file.urls.first()) {
+            descriptor["uri"] = json!(uri);
+        }
+        descriptor
+    };
+    let inputs = plan.inputs.iter().map(|input| file(&input.file, input.purl.as_ref()));
+    let inline = plan.files.iter().map(|inline| {
+        json!({"name": inline.place, "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)}})
+    });
+    let container = plan.container.lock.materials();
+    inputs.chain(inline).chain(container.iter().map(|material| file(material, None))).collect()
+}

@@ -1,0 +1,47 @@
+//! `rebuilder doctor`: tries each backend for real and says what is missing.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::Context;
+use super::failure::{Code, Failure};
+use crate::sandbox::docker::Docker;
+use crate::sandbox::embedded::Embedded;
+
+pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
+    let embedded = match Embedded::new(&context.store) {
+        Ok(backend) => backend.probe().await.map(|notes| (backend, notes)),
+        Err(error) => Err(error),
+    };
+    let docker = match &embedded {
+        Ok((backend, _)) => Docker::connect(&context.store, backend).await.map(|engine| engine.version().to_owned()),
+        // Roots are unpacked in a user namespace, whatever runs the build.
+        Err(_) => Docker::reach().await.map(|version| format!("{version}; roots cannot be made without the embedded backend")),
+    };
+    let mut report = BTreeMap::new();
+    let works = embedded.is_ok();
+    report.insert("embedded", describe(embedded.map(|(_, notes)| notes)));
+    report.insert("docker", describe(docker));
+    if context.json {
+        println!("{}", json!(report));
+    } else {
+        for (name, (works, text, help)) in &report {
+            println!("{name}: {} ({text})", if *works { "works" } else { "does not work" });
+            if let Some(help) = help {
+                println!("  help: {help}");
+            }
+        }
+        println!("store: {}", context.store.path().display());
+    }
+    Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(Code::Inconclusive as u8) })
+}
+
+fn describe(result: Result<String, crate::sandbox::SandboxError>) -> (bool, String, Option<String>) {
+    use miette::Diagnostic as _;
+    match result {
+        Ok(text) => (true, text, None),
+        Err(error) => (false, error.to_string(), error.help().map(|help| help.to_string())),
+    }
+}

@@ -1,0 +1,188 @@
+//! How a failed command ends: one message with its causes, a line of help, and a documented exit code.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use miette::Diagnostic;
+use serde_json::json;
+
+use crate::artifact::SubjectError;
+use crate::attest::{AttestError, KeyError};
+use crate::compare::CompareError;
+use crate::container::ContainerError;
+use crate::ecosystem::PlanError;
+use crate::evidence::apt::AptError;
+use crate::plan::{PlanFileError, RecipeError};
+use crate::rebuild::RebuildError;
+use crate::report::ReportError;
+use crate::sandbox::SandboxError;
+use crate::store::{FetchError, StoreError};
+
+/// Exit codes, stable: see `docs/exit-codes.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Usage = 2,
+    Refused = 3,
+    Inconclusive = 4,
+    Internal = 70,
+    Interrupted = 130,
+}
+
+/// An error together with its exit code.
+pub(crate) struct Failure {
+    code: Code,
+    error: Box<dyn Diagnostic + Send + Sync>,
+}
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+struct Plain {
+    message: String,
+    #[help]
+    help: Option<String>,
+}
+
+impl Failure {
+    pub fn new(code: Code, error: impl Diagnostic + Send + Sync + 'static) -> Self {
+        Self { code, error: Box::new(error) }
+    }
+
+    pub fn internal(reason: String) -> Self {
+        Self::new(Code::Internal, Plain { message: reason, help: None })
+    }
+
+    pub fn usage(reason: String) -> Self {
+        Self::new(Code::Usage, Plain { message: reason, help: None })
+    }
+
+    pub fn refused(reason: String, help: String) -> Self {
+        Self::new(Code::Refused, Plain { message: reason, help: Some(help) })
+    }
+
+    pub fn interrupted() -> Self {
+        Self::new(Code::Interrupted, Plain { message: "interrupted; nothing was kept".into(), help: None })
+    }
+
+    pub fn is_interruption(&self) -> bool {
+        self.code == Code::Interrupted
+    }
+
+    /// The message with all causes, as one line.
+    fn message(&self) -> String {
+        let mut text = self.error.to_string();
+        let mut cause = self.error.source();
+        while let Some(inner) = cause {
+            let inner_text = inner.to_string();
+            if !text.contains(&inner_text) {
+                let _ = write!(text, ": {inner_text}");
+            }
+            cause = inner.source();
+        }
+        text
+    }
+
+    /// Prints the error and gives the exit code.
+    pub fn report(&self, json: bool) -> ExitCode {
+        let message = self.message();
+        let help = self.error.help().map(|help| help.to_string());
+        if json {
+            println!("{}", json!({"error": {"message": message, "help": help, "exit_code": self.code as u8}}));
+        }
+        let (error, note, reset) = if super::colour(&std::io::stderr()) { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
+        eprintln!("{error}error:{reset} {message}");
+        if let Some(help) = help {
+            eprintln!("{note}help:{reset} {help}");
+        }
+        ExitCode::from(self.code as u8)
+    }
+}
+
+/// Errors that always end with the same code.
+macro_rules! failures {
+    ($($error:ty => $code:ident),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(Code::$code, error)
+            }
+        })*
+    };
+}
+
+failures! {
+    StoreError => Inconclusive,
+    FetchError => Inconclusive,
+    SandboxError => Inconclusive,
+    CompareError => Inconclusive,
+    SubjectError => Usage,
+    RecipeError => Usage,
+    PlanFileError => Usage,
+    KeyError => Usage,
+    ReportError => Internal,
+}
+
+impl From<ContainerError> for Failure {
+    fn from(error: ContainerError) -> Self {
+        let code = match error {
+            ContainerError::Unknown { .. } | ContainerError::Invalid { .. } | ContainerError::NotLocked { .. } => Code::Usage,
+            ContainerError::Keyring(_) | ContainerError::TreeDiffers { .. } => Code::Refused,
+            ContainerError::Apt(error) => return error.into(),
+            _ => Code::Inconclusive,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<AptError> for Failure {
+    fn from(error: AptError) -> Self {
+        let code = match error {
+            AptError::Signature(_) | AptError::WrongSuite { .. } => Code::Refused,
+            AptError::Fetch(error) => return error.into(),
+            _ => Code::Inconclusive,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let code = match error {
+            PlanError::Unknown { .. } | PlanError::NotRebuildable { .. } => Code::Inconclusive,
+            PlanError::Contradiction { .. } => Code::Refused,
+            PlanError::Recipe(error) => return error.into(),
+            PlanError::Container(error) => return error.into(),
+            PlanError::Apt(error) => return error.into(),
+            PlanError::Fetch(error) => return error.into(),
+            PlanError::Sandbox(error) => return error.into(),
+            PlanError::Store(error) => return error.into(),
+            _ => Code::Inconclusive,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<RebuildError> for Failure {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::Fetch(error) => error.into(),
+            RebuildError::Container(error) => error.into(),
+            RebuildError::Sandbox(error) => error.into(),
+            RebuildError::Compare(error) => error.into(),
+            RebuildError::Store(error) => error.into(),
+            RebuildError::Report(error) => error.into(),
+            RebuildError::Plan { .. } => Self::new(Code::Usage, error),
+        }
+    }
+}
+
+impl From<AttestError> for Failure {
+    fn from(error: AttestError) -> Self {
+        let code = match error {
+            AttestError::Key(error) => return error.into(),
+            AttestError::Store(error) => return error.into(),
+            AttestError::Read { .. } => Code::Usage,
+            AttestError::Changed { .. } => Code::Refused,
+            AttestError::Inconclusive { .. } => Code::Inconclusive,
+        };
+        Self::new(code, error)
+    }
+}

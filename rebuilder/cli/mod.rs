@@ -1,0 +1,221 @@
+//! The command line: parses, calls, prints.
+
+mod container;
+mod doctor;
+mod failure;
+mod key;
+mod rebuild;
+mod store;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::container::Catalog;
+use crate::progress::Progress;
+use crate::sandbox::embedded::Embedded;
+use crate::store::{Fetcher, MirrorMap, Store};
+use failure::{Code, Failure};
+
+const EXAMPLES: &str = "\
+Examples:
+  rebuilder rebuild deb:base-files                    rebuild a Debian package, current version
+  rebuilder rebuild deb:jq --out jq-run               keep plan, log, outputs and report in ./jq-run
+  rebuilder rebuild pypi:idna==3.10                   rebuild a wheel from its sdist
+  rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
+  rebuilder rebuild --plan plan.json --offline        replay a plan from the store
+  rebuilder doctor                                    what works on this machine, and what to do
+
+Exit codes:
+  0 reproduced   1 not reproduced   2 usage or configuration   3 refused before building
+  4 inconclusive (inputs unavailable, build failed, timed out)   70 internal error   130 interrupted";
+
+/// Rebuild released packages from pinned inputs, compare the bytes, and sign what came out.
+#[derive(Parser)]
+#[command(name = "rebuilder", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Folder for fetched files, roots and scratch space [default: $XDG_DATA_HOME/rebuilder]
+    #[arg(long, global = true, value_name = "DIR", env = "REBUILDER_STORE")]
+    store: Option<PathBuf>,
+    /// Folder with container definitions and locks, looked at before the built-in ones
+    #[arg(long, global = true, value_name = "DIR", env = "REBUILDER_CONTAINERS")]
+    containers: Option<PathBuf>,
+    /// Fetch URLs that begin with PREFIX from URL instead (http, https or file); may be repeated
+    #[arg(long, global = true, value_name = "PREFIX=URL", env = "REBUILDER_MIRROR", value_delimiter = ' ')]
+    mirror: Vec<MirrorMap>,
+    /// Use only what the store has; never the network
+    #[arg(long, global = true)]
+    offline: bool,
+    /// Show no progress; results and errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Print one JSON document on stdout (its schema is in docs/schema/)
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Rebuild a released artifact, compare, and sign what came out
+    Rebuild(rebuild::RebuildArgs),
+    /// Verify what is claimed of an artifact and pin everything that rebuilding it takes
+    Plan(rebuild::PlanArgs),
+    /// Check a saved run and sign what follows from it
+    Attest(key::AttestArgs),
+    /// Make and show signing keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Lock, make and list the containers that builds run in
+    #[command(subcommand)]
+    Container(container::Command),
+    /// Look after the store of fetched files
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Tell which backends work on this machine, and what to do where one does not
+    Doctor,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+/// What commands share: opened from the common options.
+pub(crate) struct Context {
+    pub store: Store,
+    pub fetcher: Fetcher,
+    pub catalog: Catalog,
+    pub progress: Progress,
+    pub json: bool,
+}
+
+impl Context {
+    fn open(common: Common) -> Result<Self, Failure> {
+        let progress = Progress::new(common.quiet);
+        let store = Store::open(common.store)?;
+        let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())?;
+        Ok(Self { store, fetcher, catalog: Catalog::new(common.containers), progress, json: common.json })
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.common.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::internal(format!("the async runtime does not start: {error}")).report(false),
+    };
+    let store = cli.common.store.clone();
+    // On a worker thread: a helper process dies with the thread that started it, and this one lives to the end.
+    let outcome = runtime.block_on(async {
+        let work = tokio::spawn(run(cli));
+        let abort = work.abort_handle();
+        tokio::select! {
+            done = work => done.unwrap_or_else(|error| Err(Failure::internal(format!("a bug ended the work: {error}")))),
+            () = interrupted() => {
+                abort.abort();
+                Err(Failure::interrupted())
+            }
+        }
+    });
+    // Dropping the runtime ends what still runs; only then is there nothing left to sweep but files.
+    drop(runtime);
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            if failure.is_interruption() {
+                sweep(store);
+            }
+            failure.report(json)
+        }
+    }
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+/// Removes what the interrupted run left; what cannot be removed now is swept at the next start.
+fn sweep(store: Option<PathBuf>) {
+    if let Ok(store) = Store::open(store) {
+        let _ = Embedded::new(&store);
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "rebuilder", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut std::io::stdout()).map_err(|error| Failure::internal(error.to_string()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Key(command) => key::run(&command, cli.common.json),
+        Command::Attest(args) => key::attest(&args, cli.common.json),
+        Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
+        Command::Plan(args) => rebuild::plan(&Context::open(cli.common)?, args).await,
+        Command::Container(command) => container::run(&Context::open(cli.common)?, command).await,
+        Command::Store(command) => store::run(&Context::open(cli.common)?, &command),
+        Command::Doctor => doctor::run(&Context::open(cli.common)?).await,
+    }
+}
+
+/// Whether error and report texts on a terminal may carry colour (no-color.org).
+pub(crate) fn colour(stream: &impl std::io::IsTerminal) -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal()
+}
+
+/// `$XDG_CONFIG_HOME/rebuilder`.
+pub(crate) fn config_folder() -> Result<PathBuf, Failure> {
+    use etcetera::BaseStrategy as _;
+    etcetera::base_strategy::Xdg::new()
+        .map(|places| places.config_dir().join("rebuilder"))
+        .map_err(|_| Failure::usage("no home folder is known; set XDG_CONFIG_HOME".into()))
+}
+
+/// Exit status for a verdict.
+pub(crate) fn exit_code(verdict: &crate::rebuild::Verdict) -> ExitCode {
+    use crate::rebuild::Verdict;
+    match verdict {
+        Verdict::Reproduced => ExitCode::SUCCESS,
+        Verdict::Mismatch => ExitCode::from(1),
+        Verdict::Inconclusive { .. } => ExitCode::from(Code::Inconclusive as u8),
+    }
+}
+
+/// Writes a result to stdout; a reader that closed the pipe early is no error.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write as _;
+    match std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::internal(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

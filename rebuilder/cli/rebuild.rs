@@ -1,0 +1,256 @@
+//! `rebuilder rebuild` and `rebuilder plan`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::failure::Failure;
+use super::{Context, colour, config_folder, exit_code};
+use crate::artifact::{Sha256, Subject};
+use crate::ecosystem::Planner;
+use crate::plan::{Plan, Recipe};
+use crate::rebuild::{Rebuilder, Record, RunFolder, Verdict};
+use crate::report;
+use crate::sandbox::Sandbox;
+use crate::sandbox::docker::Docker;
+use crate::sandbox::embedded::Embedded;
+use crate::store::{StoreError, write_atomically};
+
+/// What to rebuild.
+#[derive(Args)]
+pub(crate) struct Target {
+    /// Package URL, deb:NAME[=VERSION], pypi:NAME[==VERSION], or a file together with --purl
+    subject: Option<String>,
+    /// Package URL of SUBJECT, where SUBJECT is a file
+    #[arg(long, value_name = "PURL")]
+    purl: Option<String>,
+    /// Compare only the artifact that is named, not everything that its source builds
+    #[arg(long)]
+    only: bool,
+    /// Recipe to use instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    target: Target,
+    /// File to write the plan to [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct RebuildArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Replay a saved plan instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe"])]
+    plan: Option<PathBuf>,
+    /// What runs the build
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    backend: BackendChoice,
+    /// Folder for plan, log, outputs, report and attestation [default: a new one below the store's runs/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Signing key [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
+    #[arg(long, value_name = "FILE", env = "REBUILDER_KEY")]
+    key: Option<PathBuf>,
+    /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
+    #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
+    builder_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendChoice {
+    /// The embedded one where it works, else Docker
+    Auto,
+    /// Linux namespaces, no daemon
+    Embedded,
+    /// A Docker engine, or Podman's compatible socket (DOCKER_HOST)
+    Docker,
+}
+
+pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
+    let embedded = Embedded::new(&context.store)?;
+    let plan = make_plan(context, &embedded, args.target).await?;
+    let mut text = serde_json::to_vec_pretty(&plan).unwrap_or_default();
+    text.push(b'\n');
+    match args.out {
+        Some(path) => {
+            write_atomically(&path, &text)?;
+            if context.json {
+                println!("{}", json!({"plan": path, "digest": plan.digest(), "subject": plan.subject}));
+            } else {
+                println!("{}  sha256:{}  {}", path.display(), plan.digest(), plan.subject);
+            }
+        }
+        None => super::print(&text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
+    let key = signing_key(args.key)?;
+    let folder = PendingFolder::new(context, args.out)?;
+    let embedded = Embedded::new(&context.store)?;
+    let backend: Box<dyn Sandbox> = match args.backend {
+        BackendChoice::Auto | BackendChoice::Embedded => Box::new(embedded.clone()),
+        BackendChoice::Docker => Box::new(Docker::connect(&context.store, &embedded).await?),
+    };
+    let plan = match args.plan {
+        Some(path) => Plan::read(&path)?,
+        None => make_plan(context, &embedded, args.target).await?,
+    };
+    let rebuilder = Rebuilder {
+        fetcher: &context.fetcher,
+        embedded: &embedded,
+        backend: backend.as_ref(),
+        progress: &context.progress,
+    };
+    let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
+    let run = folder.keep(&plan)?;
+    let signed = match (&record.verdict, key) {
+        (Verdict::Inconclusive { .. }, _) | (_, None) => None,
+        (_, Some(key)) => Some(sign(&run, &key, args.builder_id.as_deref())?),
+    };
+    show(context, &plan, &record, &run, signed.as_deref())?;
+    Ok(exit_code(&record.verdict))
+}
+
+async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Result<Plan, Failure> {
+    let planner = Planner {
+        fetcher: &context.fetcher,
+        catalog: &context.catalog,
+        sandbox: embedded,
+        progress: &context.progress,
+        recipe: target.recipe.as_deref().map(Recipe::read).transpose()?,
+        only: target.only || target.purl.is_some(),
+    };
+    let Some(text) = target.subject else {
+        return Err(Failure::usage("no subject: name a package, or give --plan FILE".into()));
+    };
+    let subject: Subject = target.purl.as_deref().unwrap_or(&text).parse()?;
+    let plan = planner.plan(&subject).await?;
+    if target.purl.is_some() {
+        check_local(Path::new(&text), &plan)?;
+    }
+    Ok(plan)
+}
+
+/// A local file must be one of the released ones before anything is built for it.
+fn check_local(path: &Path, plan: &Plan) -> Result<(), Failure> {
+    let (found, _) = fs::File::open(path).and_then(Sha256::of_reader).map_err(StoreError::io("read", path))?;
+    if plan.expected.iter().any(|expected| expected.file.sha256 == found) {
+        return Ok(());
+    }
+    let expected: Vec<_> =
+        plan.expected.iter().map(|expected| format!("{} sha256:{}", expected.file.name, expected.file.sha256)).collect();
+    Err(Failure::refused(
+        format!("{} (sha256:{found}) is not what was released as {}", path.display(), plan.subject),
+        format!("the signed index has {}", expected.join(", ")),
+    ))
+}
+
+/// The key to sign with: the named one, or the default one where there is one.
+fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    if let Some(path) = named {
+        // Found out now rather than after an hour of building.
+        return match fs::metadata(&path) {
+            Ok(_) => Ok(Some(path)),
+            Err(_) => Err(crate::attest::KeyError::Missing { path }.into()),
+        };
+    }
+    let default = config_folder()?.join("key.pem");
+    Ok(default.exists().then_some(default))
+}
+
+/// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
+fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf, Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
+    let mut command = std::process::Command::new(program);
+    command.arg("attest").arg(run.path()).arg("--key").arg(key).arg("--quiet");
+    if let Some(id) = builder_id {
+        command.args(["--builder-id", id]);
+    }
+    let output = command.output().map_err(|error| Failure::internal(format!("the signer does not start: {error}")))?;
+    if output.status.success() {
+        return Ok(run.bundle());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).trim().replace("error: ", "");
+    Err(Failure::usage(format!("the run ended, and signing it failed: {text}")))
+}
+
+fn show(context: &Context, plan: &Plan, record: &Record, run: &RunFolder, signed: Option<&Path>) -> Result<(), Failure> {
+    if context.json {
+        let mut document = serde_json::to_value(record).unwrap_or_default();
+        document["run"] = json!(run.path());
+        document["attestation"] = json!(signed);
+        document["claims"] = json!(plan.claims);
+        return super::print(format!("{document}\n").as_bytes());
+    }
+    let mut text = report::terminal(plan, record, colour(&std::io::stdout()));
+    text.push_str(&format!("run: {}\n", run.path().display()));
+    match (signed, &record.verdict) {
+        (Some(path), _) => text.push_str(&format!("signed: {}\n", path.display())),
+        (None, Verdict::Inconclusive { .. }) => text.push_str("not signed: an inconclusive run proves nothing\n"),
+        (None, _) => text.push_str("not signed: there is no key; \"rebuilder key generate\" makes one\n"),
+    }
+    super::print(text.as_bytes())
+}
+
+/// The folder of a run while it is being filled; it gets its name when it is whole.
+struct PendingFolder {
+    temporary: tempfile::TempDir,
+    wanted: Option<PathBuf>,
+    runs: PathBuf,
+}
+
+impl PendingFolder {
+    fn new(context: &Context, wanted: Option<PathBuf>) -> Result<Self, Failure> {
+        let runs = context.store.path().join("runs");
+        let parent = match &wanted {
+            Some(path) => {
+                if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+                    return Err(Failure::usage(format!("{} exists and is not empty", path.display())));
+                }
+                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+            }
+            None => runs.clone(),
+        };
+        fs::create_dir_all(&parent).map_err(StoreError::io("make the folder", &parent))?;
+        let temporary = tempfile::Builder::new()
+            .prefix(".rebuilding-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in(&parent)
+            .map_err(StoreError::io("write into", &parent))?;
+        Ok(Self { temporary, wanted, runs })
+    }
+
+    fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    fn keep(self, plan: &Plan) -> Result<RunFolder, Failure> {
+        let name: String = plan
+            .subject
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .replace("%2B", "+")
+            .replace(['@', '%', ':'], "_");
+        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
+        let place = self.wanted.clone().unwrap_or_else(|| self.runs.join(format!("{name}-{stamp}")));
+        fs::rename(self.temporary.path(), &place).map_err(StoreError::io("move the run to", &place))?;
+        // Its name is gone, so nothing is left to remove.
+        let _ = self.temporary.keep();
+        Ok(RunFolder::new(&place))
+    }
+}

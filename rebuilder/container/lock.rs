@@ -1,0 +1,197 @@
+//! `containers/NAME.lock`: every package of a container, pinned, and the resolving that writes it.
+
+use std::collections::BTreeMap;
+
+use debversion::Version;
+use serde::{Deserialize, Serialize};
+
+use super::build::{self, Root};
+use super::{Catalog, ContainerError, closure};
+use crate::artifact::Sha256;
+use crate::ecosystem::apt_resolver;
+use crate::evidence::Verified;
+use crate::evidence::apt::{Release, pool_url};
+use crate::evidence::archive::{Binary, Indexes};
+use crate::progress::Progress;
+use crate::sandbox::embedded::Embedded;
+use crate::store::{Fetcher, Material};
+
+/// Counts up whenever the same lock would give another root.
+const WAY_OF_MAKING: u32 = 1;
+
+/// The content of a lock file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Form of this file; 1.
+    pub version: u32,
+    /// Unix seconds that generated files get as their time: when the newest suite was released.
+    pub epoch: i64,
+    /// Digest of the made root; see [`super::Contents`].
+    pub tree: Sha256,
+    /// Suites that were resolved against.
+    pub releases: Vec<LockedRelease>,
+    /// Where packages are fetched from.
+    pub archives: Vec<LockedArchive>,
+    /// All packages.
+    pub packages: Vec<LockedPackage>,
+}
+
+/// One suite as it stood when the lock was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LockedRelease {
+    pub suite: String,
+    pub date: jiff::Timestamp,
+    pub inrelease: Sha256,
+    pub signers: Vec<String>,
+}
+
+/// Base URLs of one archive; the dated snapshot last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LockedArchive {
+    pub bases: Vec<String>,
+}
+
+/// One package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LockedPackage {
+    pub name: String,
+    pub version: String,
+    pub arch: String,
+    pub size: u64,
+    pub sha256: Sha256,
+    /// Path below one of the archive's base URLs.
+    pub path: String,
+    /// Position in [`Lock::archives`].
+    pub archive: usize,
+}
+
+impl Lock {
+    /// The packages as pinned files, in the lock's order.
+    pub fn materials(&self) -> Vec<Material> {
+        let bases = |index: usize| self.archives.get(index).map_or(&[][..], |archive| &archive.bases);
+        self.packages
+            .iter()
+            .map(|package| Material {
+                name: package.path.rsplit('/').next().unwrap_or(&package.path).to_owned(),
+                urls: bases(package.archive).iter().map(|base| pool_url(base, &package.path)).collect(),
+                sha256: package.sha256,
+                size: package.size,
+            })
+            .collect()
+    }
+
+    /// Digest of everything the root is made from: the way of making, the packages in order, and the epoch.
+    ///
+    /// Mirrors, dates and the promised tree do not enter: they change nothing in the root.
+    pub fn digest(&self) -> Sha256 {
+        let mut text = format!("root made by way {WAY_OF_MAKING}\n{}\n", self.epoch);
+        for package in &self.packages {
+            text.push_str(&format!("{} {} {}\n", package.sha256, package.name, package.arch));
+        }
+        Sha256::of(text)
+    }
+
+    /// The file's text.
+    pub fn to_toml(&self, name: &str) -> Result<String, ContainerError> {
+        let body = toml::to_string(self)
+            .map_err(|error| ContainerError::Invalid { path: format!("{name}.lock"), reason: error.to_string() })?;
+        Ok(format!("# Written by \"rebuilder container lock {name}\".\n{body}"))
+    }
+}
+
+/// Resolves the container called `name` against the archives as they stand now.
+pub async fn lock(
+    name: &str,
+    catalog: &Catalog,
+    fetcher: &Fetcher,
+    sandbox: &Embedded,
+    progress: &Progress,
+) -> Result<Lock, ContainerError> {
+    let definition = catalog.definition(name)?.debian;
+    let keyring = catalog.keyring(&definition)?;
+    let indexes = Indexes::load(fetcher, &definition.archives, &keyring, &definition.arch, false).await?;
+
+    let first = closure::bootstrap(&indexes)?;
+    let mut lock = pin(name, &indexes, &first)?;
+    let base = build::make(&format!("{name} (first packages)"), &lock, fetcher, sandbox, progress).await?;
+    let arguments: Vec<_> = definition.packages.iter().map(String::as_str).collect();
+    let added = apt_resolver::install(&base, &indexes, sandbox, fetcher, progress, &arguments).await.map_err(|error| {
+        match error {
+            apt_resolver::ResolveError::Unsatisfied { reason, .. } => {
+                ContainerError::NoPackage { container: name.to_owned(), package: reason }
+            }
+            apt_resolver::ResolveError::Apt(error) => error.into(),
+            apt_resolver::ResolveError::Sandbox(error) => error.into(),
+        }
+    })?;
+    let mut all = first;
+    all.extend(added.into_iter().map(|binary| (binary.package, binary.version)));
+    lock = pin(name, &indexes, &all)?;
+    let root = build::make(name, &lock, fetcher, sandbox, progress).await?;
+    lock.tree = root.contents.digest;
+    Ok(lock)
+}
+
+fn pin(name: &str, indexes: &Indexes, chosen: &BTreeMap<String, Version>) -> Result<Lock, ContainerError> {
+    let is_chosen = |package: &str, version: &str| {
+        chosen.get(package).is_some_and(|wanted| version.parse::<Version>().is_ok_and(|version| version == *wanted))
+    };
+    let mut found: BTreeMap<String, Binary> = BTreeMap::new();
+    let matching = indexes.binaries(|paragraph| {
+        is_chosen(paragraph.get("Package").unwrap_or_default(), paragraph.get("Version").unwrap_or_default())
+    })?;
+    for binary in matching {
+        // The same version may be in several suites; the first one will do.
+        found.entry(binary.package.clone()).or_insert(binary);
+    }
+    if let Some(missing) = chosen.keys().find(|package| !found.contains_key(*package)) {
+        return Err(ContainerError::NoPackage { container: name.to_owned(), package: missing.clone() });
+    }
+    let mut archives: Vec<LockedArchive> = Vec::new();
+    let mut packages = Vec::new();
+    for binary in found.into_values() {
+        let archive = LockedArchive { bases: indexes.releases[binary.release].bases.clone() };
+        let position = archives.iter().position(|known| *known == archive).unwrap_or_else(|| {
+            archives.push(archive);
+            archives.len() - 1
+        });
+        packages.push(LockedPackage {
+            name: binary.package,
+            version: binary.version.to_string(),
+            arch: binary.arch,
+            size: binary.size,
+            sha256: binary.sha256,
+            path: binary.path,
+            archive: position,
+        });
+    }
+    let locked = |release: &Verified<Release>| LockedRelease {
+        suite: release.suite.clone(),
+        date: release.date,
+        inrelease: release.inrelease,
+        signers: release.signers.clone(),
+    };
+    Ok(Lock {
+        version: 1,
+        epoch: indexes.date().as_second(),
+        tree: Sha256::of(""),
+        releases: indexes.releases.iter().map(locked).collect(),
+        archives,
+        packages,
+    })
+}
+
+/// Makes sure that a made root is the promised one.
+pub(super) fn check_tree(name: &str, lock: &Lock, root: &Root) -> Result<(), ContainerError> {
+    if root.contents.digest == lock.tree {
+        return Ok(());
+    }
+    Err(ContainerError::TreeDiffers { name: name.to_owned(), expected: lock.tree, found: root.contents.digest })
+}

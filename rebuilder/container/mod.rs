@@ -1,0 +1,73 @@
+//! Root filesystems from pinned packages.
+//!
+//! A definition (`containers/NAME.toml`) says what is wanted, its lock (`NAME.lock`) pins every package by
+//! digest, and the root is made from the lock alone: unpacked in process, configured in the sandbox, read
+//! back, and compared with the tree digest that the lock promises.
+
+mod build;
+mod closure;
+mod definition;
+mod lock;
+mod tree;
+mod unpack;
+
+use std::path::PathBuf;
+
+pub use build::{Root, build, from_lock};
+pub use definition::{Catalog, Debian, Definition};
+pub use lock::{Lock, LockedArchive, LockedPackage, LockedRelease, lock};
+pub use tree::{Contents, normalise};
+pub(crate) use unpack::decompress;
+pub use unpack::{PackageFile, UnpackPlan, unpack};
+
+use crate::artifact::Sha256;
+use crate::evidence::apt::AptError;
+use crate::evidence::openpgp::OpenPgpError;
+use crate::sandbox::SandboxError;
+use crate::store::{FetchError, StoreError};
+
+/// A container that cannot be locked or made.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum ContainerError {
+    #[error("no container is called {name:?}")]
+    #[diagnostic(help("known: {known}; \"rebuilder container list\" tells more"))]
+    Unknown { name: String, known: String },
+    #[error("cannot use {path}: {reason}")]
+    #[diagnostic(help("docs/containers.md describes the file"))]
+    Invalid { path: String, reason: String },
+    #[error("the container {name} has no lock")]
+    #[diagnostic(help("run \"rebuilder container lock {name}\""))]
+    NotLocked { name: String },
+    #[error("cannot use {name}.lock: {}", source)]
+    #[diagnostic(help("run \"rebuilder container lock {name}\", or add a mirror that still has it (the dated snapshot service keeps everything)"))]
+    Gone { name: String, source: FetchError },
+    #[error("{package} is in none of the suites of {container}")]
+    #[diagnostic(help("check the name, or add the suite or component that has it"))]
+    NoPackage { container: String, package: String },
+    #[error("the root made from {name}.lock differs from what the lock promises: expected {expected}, found {found}")]
+    #[diagnostic(help("the making of roots changed since the lock was written; run \"rebuilder container lock {name}\""))]
+    TreeDiffers { name: String, expected: Sha256, found: Sha256 },
+    #[error("a package's own script failed while {step} {name}: it {ended}; the log is {log}")]
+    Configure { name: String, step: &'static str, ended: String, log: PathBuf },
+    #[error("{document} of {package} is broken")]
+    #[diagnostic(help("its digest was right, so the archive itself carries a broken package"))]
+    Package { package: String, document: &'static str, source: std::io::Error },
+    #[error("cannot {what}")]
+    Io { what: String, source: std::io::Error },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Apt(#[from] AptError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Keyring(#[from] OpenPgpError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] SandboxError),
+}

@@ -1,0 +1,154 @@
+//! Asking Debian's own resolver, inside the sandbox, against the indexes that were verified outside it.
+//!
+//! apt sees the very index files whose digests stand in the signed release files, has no network, and only
+//! names files; their digests are then looked up in the same indexes, so nothing rests on what it prints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::container::Root;
+use crate::evidence::apt::AptError;
+use crate::evidence::archive::{Binary, Indexes};
+use crate::progress::Progress;
+use crate::sandbox::embedded::{Embedded, short_job_limits};
+use crate::sandbox::{INPUTS, Input, Job, Keep, OUT, Sandbox as _, SandboxError, quote};
+use crate::store::{Blob, Fetcher};
+
+/// Dependencies that cannot be resolved.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum ResolveError {
+    #[error("the distribution's resolver finds no solution for {what}: {reason}")]
+    #[diagnostic(help("a dependency has left the archive since; an older state of it is needed"))]
+    Unsatisfied { what: String, reason: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Apt(#[from] AptError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// What `apt-get install NAMES` would fetch in `root`.
+pub async fn install(
+    root: &Root,
+    indexes: &Indexes,
+    sandbox: &Embedded,
+    fetcher: &Fetcher,
+    progress: &Progress,
+    names: &[&str],
+) -> Result<Vec<Binary>, ResolveError> {
+    let words: Vec<_> = names.iter().map(|name| quote(name)).collect();
+    let command = format!("install {}", words.join(" "));
+    ask(root, indexes, sandbox, fetcher, progress, &command, &names.join(" "), Vec::new()).await
+}
+
+/// What `apt-get build-dep` would fetch in `root` for the source package of this `.dsc`.
+pub async fn build_dependencies(
+    root: &Root,
+    indexes: &Indexes,
+    sandbox: &Embedded,
+    fetcher: &Fetcher,
+    progress: &Progress,
+    source: &str,
+    dsc: &Blob,
+) -> Result<Vec<Binary>, ResolveError> {
+    let input = Input { name: "package.dsc".into(), path: dsc.path.clone() };
+    let command = format!("build-dep {INPUTS}/package.dsc");
+    ask(root, indexes, sandbox, fetcher, progress, &command, source, vec![input]).await
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn ask(
+    root: &Root,
+    indexes: &Indexes,
+    sandbox: &Embedded,
+    fetcher: &Fetcher,
+    progress: &Progress,
+    command: &str,
+    what: &str,
+    mut inputs: Vec<Input>,
+) -> Result<Vec<Binary>, ResolveError> {
+    let bar = progress.stage(format!("solving the dependencies of {what}"));
+    let mut sources = String::new();
+    for file in indexes.package_files() {
+        let release = &indexes.releases[file.release];
+        let base = release.bases.first().map_or("http://localhost", String::as_str);
+        let base = base.split_once("://").map_or(base, |(_, rest)| rest);
+        let (component, _) = file.path.split_once('/').unwrap_or((&file.path, ""));
+        sources.push_str(&format!("deb [trusted=yes] http://{base} {} {component}\n", release.suite));
+        // apt finds an index by a name made of its address.
+        let name = format!("{base}/dists/{}/{}", release.suite, file.path).replace('_', "%5f").replace('/', "_");
+        inputs.push(Input { name: format!("lists/{name}"), path: file.blob.path.clone() });
+    }
+    let keep = fetcher.store().keep(sources.as_bytes()).map_err(SandboxError::from)?;
+    inputs.push(Input { name: "sources.list".into(), path: keep.path });
+    let script = format!(
+        "mkdir -p /tmp/lists/partial /var/cache/apt/archives/partial\n\
+         ln -s {INPUTS}/lists/* /tmp/lists/\n\
+         apt-get -y --print-uris --no-install-recommends --no-install-suggests --only-source \
+         -o Dir::Etc::SourceList={INPUTS}/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists \
+         -o APT::Sandbox::User=root -o Acquire::Languages=none {command} > {OUT}/uris 2> {OUT}/errors || touch {OUT}/failed\n"
+    );
+    let scratch = tempfile::tempdir_in(fetcher.store().path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+    let outputs = scratch.path().join("out");
+    fs::create_dir(&outputs).map_err(SandboxError::io("make a folder"))?;
+    let layers = root.layers();
+    let log = scratch.path().join("log");
+    let job = Job {
+        title: what.to_owned(),
+        root: &layers,
+        inputs,
+        script,
+        env: BTreeMap::from([
+            ("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+            ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
+        ]),
+        hostname: "localhost".into(),
+        umask: 0o022,
+        limits: short_job_limits(),
+        keep: Keep::Outputs,
+        outputs: &outputs,
+        log: &log,
+    };
+    let outcome = sandbox.run(&job, &bar).await?;
+    let read = |name: &str| fs::read_to_string(outputs.join(name)).unwrap_or_default();
+    if !outcome.ended.well() || outcome.outputs.iter().any(|output| output.name == "failed") {
+        let errors = format!("{}{}", read("errors"), read("uris"));
+        let telling: Vec<_> = errors
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with("E:") || line.contains("Depends:") || line.contains("but it"))
+            .collect();
+        let reason = if telling.is_empty() { fs::read_to_string(&log).unwrap_or_default() } else { telling.join("; ") };
+        return Err(ResolveError::Unsatisfied { what: what.to_owned(), reason });
+    }
+    let paths = pool_paths(&read("uris"), indexes);
+    let found = indexes.binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
+    bar.finish_and_clear();
+    let mut unique: BTreeMap<String, Binary> = BTreeMap::new();
+    for binary in found {
+        unique.entry(binary.path.clone()).or_insert(binary);
+    }
+    match paths.iter().find(|path| !unique.contains_key(*path)) {
+        Some(path) => Err(ResolveError::Unsatisfied {
+            what: what.to_owned(),
+            reason: format!("it names {path}, which is in no verified index"),
+        }),
+        None => Ok(unique.into_values().collect()),
+    }
+}
+
+/// The pool paths in the output of `apt-get --print-uris`: lines of `'URI' FILE SIZE DIGEST`.
+fn pool_paths(text: &str, indexes: &Indexes) -> BTreeSet<String> {
+    let bases: Vec<_> = indexes
+        .releases
+        .iter()
+        .filter_map(|release| release.bases.first()?.split_once("://").map(|(_, rest)| format!("http://{rest}/")))
+        .collect();
+    text.lines()
+        .filter_map(|line| line.strip_prefix('\'')?.split_once('\'').map(|(uri, _)| uri))
+        .filter_map(|uri| bases.iter().find_map(|base| uri.strip_prefix(base.as_str())))
+        .map(|path| path.replace("%2b", "+").replace("%7e", "~").replace("%3a", ":").replace("%25", "%"))
+        .collect()
+}

@@ -1,0 +1,147 @@
+//! OpenPGP signatures (RFC 9580): inline-signed files such as `InRelease` and `.dsc`.
+//!
+//! Verification, certificate validity and algorithm policy are sequoia's; this module decides only which
+//! certificates count and reports every signature it saw.
+
+use std::path::{Path, PathBuf};
+
+use openpgp::cert::CertParser;
+use openpgp::parse::Parse as _;
+use openpgp::parse::stream::{
+    GoodChecksum, MessageLayer, MessageStructure, VerificationError, VerificationHelper, VerifierBuilder,
+};
+use openpgp::policy::StandardPolicy;
+use openpgp::{Cert, KeyHandle};
+use sequoia_openpgp as openpgp;
+
+use super::Verified;
+
+/// Certificates whose signatures count.
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    name: String,
+    certs: Vec<Cert>,
+}
+
+/// A signed text that does not verify, or a keyring that cannot be read.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum OpenPgpError {
+    #[error("cannot read the keyring {path}")]
+    #[diagnostic(help("it must hold OpenPGP certificates, binary or armored"))]
+    Keyring { path: PathBuf, source: anyhow::Error },
+    #[error("{document} is not an OpenPGP signed text")]
+    Malformed { document: String, source: anyhow::Error },
+    #[error("no signature of {document} verifies with {keyring}: {}", reasons.join("; "))]
+    #[diagnostic(help("the file was signed by someone else, the key expired, or the keyring is out of date"))]
+    Refused { document: String, keyring: String, reasons: Vec<String> },
+}
+
+/// The text that was signed, and who signed it.
+#[derive(Debug, Clone)]
+pub struct SignedText {
+    /// Exactly the signed bytes, without the armour.
+    pub text: Vec<u8>,
+    /// `FINGERPRINT (user id)` of each certificate whose signature is good; never empty.
+    pub signers: Vec<String>,
+}
+
+impl Keyring {
+    /// Reads certificates, binary or armored.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, OpenPgpError> {
+        let error = |source| OpenPgpError::Keyring { path: name.into(), source };
+        let certs = CertParser::from_bytes(bytes)
+            .and_then(Iterator::collect::<openpgp::Result<Vec<Cert>>>)
+            .map_err(error)?;
+        if certs.is_empty() {
+            return Err(error(anyhow::anyhow!("it holds no certificate")));
+        }
+        Ok(Self { name: name.to_owned(), certs })
+    }
+
+    /// Reads a keyring file.
+    pub fn read(path: &Path) -> Result<Self, OpenPgpError> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| OpenPgpError::Keyring { path: path.to_owned(), source: error.into() })?;
+        Self::parse(&path.to_string_lossy(), &bytes)
+    }
+
+    /// Verifies an inline-signed text; at least one signature must be good, today, under the standard policy.
+    pub fn verify(&self, document: &str, signed: &[u8]) -> Result<Verified<SignedText>, OpenPgpError> {
+        let read = read(document, signed, &self.certs)?;
+        if read.good.is_empty() {
+            return Err(OpenPgpError::Refused {
+                document: document.to_owned(),
+                keyring: self.name.clone(),
+                reasons: if read.bad.is_empty() { vec!["it carries none".to_owned()] } else { read.bad },
+            });
+        }
+        Ok(Verified(SignedText { text: read.text, signers: read.good }))
+    }
+}
+
+/// What a signed text says of itself when nobody vouches for its key: the text, and the issuers it names.
+pub fn read_unverified(document: &str, signed: &[u8]) -> Result<(Vec<u8>, Vec<String>), OpenPgpError> {
+    let read = read(document, signed, &[])?;
+    Ok((read.text, read.issuers))
+}
+
+struct Read {
+    text: Vec<u8>,
+    good: Vec<String>,
+    bad: Vec<String>,
+    issuers: Vec<String>,
+}
+
+fn read(document: &str, signed: &[u8], certs: &[Cert]) -> Result<Read, OpenPgpError> {
+    let malformed = |source| OpenPgpError::Malformed { document: document.to_owned(), source };
+    let policy = StandardPolicy::new();
+    let collector = Collector { certs, good: Vec::new(), bad: Vec::new(), issuers: Vec::new() };
+    let mut verifier = VerifierBuilder::from_bytes(signed)
+        .and_then(|builder| builder.with_policy(&policy, None, collector))
+        .map_err(malformed)?;
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut verifier, &mut text).map_err(|error| malformed(error.into()))?;
+    let Collector { good, bad, issuers, .. } = verifier.into_helper();
+    Ok(Read { text, good, bad, issuers })
+}
+
+struct Collector<'a> {
+    certs: &'a [Cert],
+    good: Vec<String>,
+    bad: Vec<String>,
+    issuers: Vec<String>,
+}
+
+impl VerificationHelper for Collector<'_> {
+    fn get_certs(&mut self, ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
+        self.issuers.extend(ids.iter().map(|id| format!("{id:X}")));
+        let holds = |cert: &&Cert| cert.keys().any(|key| ids.iter().any(|id| id.aliases(key.key().key_handle())));
+        Ok(self.certs.iter().filter(holds).cloned().collect())
+    }
+
+    /// Collects; the caller decides. Erring here would hide the other signatures.
+    fn check(&mut self, structure: MessageStructure) -> openpgp::Result<()> {
+        for layer in structure {
+            let MessageLayer::SignatureGroup { results } = layer else { continue };
+            for result in results {
+                match result {
+                    Ok(GoodChecksum { ka, .. }) => {
+                        let cert = ka.cert();
+                        let user = cert.userids().next().map(|user| user.userid().to_string());
+                        self.good.push(match user {
+                            Some(user) => format!("{:X} ({user})", cert.fingerprint()),
+                            None => format!("{:X}", cert.fingerprint()),
+                        });
+                    }
+                    Err(VerificationError::MissingKey { sig }) => {
+                        let issuers: Vec<_> = sig.get_issuers().iter().map(|id| format!("{id:X}")).collect();
+                        self.bad.push(format!("key {} is not in the keyring", issuers.join(", ")));
+                    }
+                    Err(error) => self.bad.push(error.to_string()),
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! The plan: every input of a rebuild, pinned; saved, diffed, signed and replayed as one JSON document.
+//!
+//! Written in the canonical form of RFC 8785, so that its digest names it. It says for each value that the
+//! subject's own documents did not declare what it was inferred from.
+
+mod recipe;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Sha256;
+use crate::container::Lock;
+use crate::evidence::Claim;
+use crate::sandbox::Limits;
+use crate::store::Material;
+
+pub use recipe::{Recipe, RecipeError};
+
+/// Form of the plan document.
+pub const VERSION: u32 = 1;
+
+/// Everything a rebuild needs and assumes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Form of this document; see [`VERSION`].
+    pub version: u32,
+    /// Package URL of what is rebuilt, version included.
+    pub subject: String,
+    /// `debian` or `pypi`.
+    pub ecosystem: String,
+    /// What was claimed of the subject and its inputs, and how far it was verified.
+    pub claims: Vec<Claim>,
+    /// Released files that the rebuild must give, with the digests that the evidence vouches for.
+    pub expected: Vec<Expected>,
+    /// Patterns of file names that the build may leave besides, and that are released nowhere.
+    pub unreleased: Vec<String>,
+    /// The root filesystem.
+    pub container: PinnedContainer,
+    /// Fetched files that the sandbox sees.
+    pub inputs: Vec<PinnedInput>,
+    /// Small files that the plan itself carries.
+    pub files: Vec<InlineFile>,
+    /// Steps whose result may be kept as a layer: they do not see the source.
+    pub setup: Phase,
+    /// Steps that make the outputs.
+    pub build: Phase,
+    /// Host name inside.
+    pub hostname: String,
+    /// File mode creation mask inside.
+    pub umask: u32,
+    /// Bounds of each phase.
+    pub limits: Limits,
+    /// Values that shape the outputs, and where each comes from.
+    pub assumptions: Vec<Assumption>,
+}
+
+/// A released file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Package URL of this file.
+    pub purl: String,
+    /// The file.
+    pub file: Material,
+}
+
+/// The container and the lock that its root is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedContainer {
+    /// Name of the definition.
+    pub name: String,
+    /// The whole lock, so that a plan can be replayed after the lock in the tool has moved on.
+    pub lock: Lock,
+}
+
+/// What an input is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Source of the subject; only the build phase sees it.
+    Source,
+    /// A build dependency.
+    Dependency,
+}
+
+/// A fetched file, at `/inputs/PLACE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedInput {
+    /// What it is for.
+    pub role: Role,
+    /// Package URL, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// Path below `/inputs`.
+    pub place: String,
+    /// The file.
+    pub file: Material,
+}
+
+/// A small text at `/inputs/PLACE`; only the build phase sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlineFile {
+    /// Path below `/inputs`.
+    pub place: String,
+    /// Its content.
+    pub text: String,
+}
+
+/// Steps that run one after the other in one sandbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// The whole environment of each step.
+    pub env: BTreeMap<String, String>,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What it does, for people.
+    pub name: String,
+    /// Shell text, run by `sh -eu` as the sandbox's root in `/`.
+    pub run: String,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The document named here says so.
+    Declared(String),
+    /// Nobody says so; it was concluded from what is named here.
+    Inferred(String),
+    /// Nobody says so; it is what this tool or the distribution usually does.
+    Convention(String),
+}
+
+/// A value that shapes the outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assumption {
+    /// What it is, such as `SOURCE_DATE_EPOCH`.
+    pub what: String,
+    /// Its value, shortened where long.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A plan file that cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum PlanFileError {
+    #[error("cannot read the plan {path}")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path} is not a plan: {reason}")]
+    #[diagnostic(help("write one with \"rebuilder plan SUBJECT --out plan.json\""))]
+    Invalid { path: String, reason: String },
+}
+
+impl Plan {
+    /// The canonical form (RFC 8785) whose digest names the plan.
+    pub fn canonical(&self) -> Vec<u8> {
+        serde_jcs::to_vec(self).unwrap_or_default()
+    }
+
+    /// Digest of the canonical form.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(self.canonical())
+    }
+
+    /// Reads a saved plan; nothing in it is trusted further than its own checks reach.
+    pub fn read(path: &Path) -> Result<Self, PlanFileError> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|source| PlanFileError::Read { path: name.clone(), source })?;
+        let invalid = |reason: String| PlanFileError::Invalid { path: name.clone(), reason };
+        let plan: Self = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+        if plan.version != VERSION {
+            return Err(invalid(format!("it has version {}, and this tool reads version {VERSION}", plan.version)));
+        }
+        let places = plan.inputs.iter().map(|input| &input.place).chain(plan.files.iter().map(|file| &file.place));
+        for place in places.chain(plan.expected.iter().map(|expected| &expected.file.name)) {
+            let normal = |part| matches!(part, std::path::Component::Normal(_));
+            if place.is_empty() || !Path::new(place).components().all(normal) {
+                return Err(invalid(format!("{place:?} is no path below the input folder")));
+            }
+        }
+        if plan.expected.is_empty() {
+            return Err(invalid("it expects no output".into()));
+        }
+        Ok(plan)
+    }
+
+    /// Digest of everything that the setup layer depends on.
+    pub fn setup_digest(&self) -> Sha256 {
+        let dependencies = self.inputs.iter().filter(|input| input.role == Role::Dependency);
+        let inputs: Vec<_> = dependencies.map(|input| (&input.place, input.file.sha256)).collect();
+        let key = (self.container.lock.digest(), &self.setup, inputs, self.umask, &self.hostname);
+        Sha256::of(serde_jcs::to_vec(&key).unwrap_or_default())
+    }
+}
+
+impl Phase {
+    /// All steps as one shell text, with a line in the log before each.
+    pub fn script(&self) -> String {
+        let mut script = String::new();
+        for step in &self.steps {
+            let title = crate::sandbox::quote(&format!("== {} ==", step.name));
+            script.push_str(&format!("echo {title}\n(\n{}\n)\n", step.run.trim_end()));
+        }
+        script
+    }
+}

@@ -1,0 +1,187 @@
+//! A run for people: a summary for the terminal and a page of HTML, both from the same record.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+
+use crate::compare::{DifferenceKind, Where};
+use crate::evidence::{Claim, Question, Standing};
+use crate::plan::{Origin, Plan, Role};
+use crate::rebuild::{OutputResult, Record, Verdict};
+
+/// A page that cannot be rendered.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("cannot render the report")]
+pub struct ReportError(#[from] askama::Error);
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    plan: &'a Plan,
+    record: &'a Record,
+    verdict: &'static str,
+    reason: String,
+    signature: Vec<&'a Claim>,
+    provenance: Vec<&'a Claim>,
+    outputs: Vec<OutputRow>,
+    assumptions: Vec<(String, String, &'static str, String)>,
+    sources: Vec<(String, String)>,
+    dependencies: usize,
+}
+
+struct OutputRow {
+    name: String,
+    state: &'static str,
+    released: String,
+    rebuilt: String,
+    notes: Vec<String>,
+}
+
+/// The run as one self-contained HTML page.
+pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
+    let of = |question| plan.claims.iter().filter(|claim| claim.question == question).collect();
+    let page = Page {
+        plan,
+        record,
+        verdict: word(&record.verdict),
+        reason: match &record.verdict {
+            Verdict::Inconclusive { stage, reason } => format!("stage {stage}: {reason}"),
+            _ => String::new(),
+        },
+        signature: of(Question::Signature),
+        provenance: of(Question::Provenance),
+        outputs: record.outputs.iter().map(row).collect(),
+        assumptions: plan
+            .assumptions
+            .iter()
+            .map(|assumption| {
+                let (kind, from) = origin(&assumption.origin);
+                (assumption.what.clone(), assumption.value.clone(), kind, from.to_owned())
+            })
+            .collect(),
+        sources: plan
+            .inputs
+            .iter()
+            .filter(|input| input.role == Role::Source)
+            .map(|input| (input.file.name.clone(), input.file.sha256.to_hex()))
+            .collect(),
+        dependencies: plan.inputs.iter().filter(|input| input.role == Role::Dependency).count(),
+    };
+    Ok(page.render()?)
+}
+
+/// The run as lines for a terminal; `colour` adds ANSI codes.
+pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
+    let paint = |code: &str, text: &str| {
+        if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    };
+    let mut out = String::new();
+    for claim in &plan.claims {
+        let question = match claim.question {
+            Question::Signature => "signature ",
+            Question::Provenance => "provenance",
+        };
+        let _ = writeln!(out, "{} {} {}", paint("2", question), standing(claim.standing), claim.claim);
+        let _ = writeln!(out, "           {}", paint("2", &claim.meaning));
+    }
+    for output in &record.outputs {
+        let row = row(output);
+        let mark = if output.reproduced() { paint("32", "=") } else { paint("31", "!") };
+        let _ = writeln!(out, "{mark} {}  {}", row.name, row.state);
+        if !output.reproduced() {
+            let _ = writeln!(out, "    released sha256:{}", row.released);
+            let _ = writeln!(out, "    rebuilt  sha256:{}", row.rebuilt);
+        }
+        for note in row.notes.iter().take(NOTES_ON_TERMINAL) {
+            let _ = writeln!(out, "    {note}");
+        }
+        if row.notes.len() > NOTES_ON_TERMINAL {
+            let _ = writeln!(out, "    and {} more; report.html has them all", row.notes.len() - NOTES_ON_TERMINAL);
+        }
+    }
+    if !record.unreleased.is_empty() {
+        let _ = writeln!(out, "{} {}", paint("2", "not released, not compared:"), record.unreleased.join(", "));
+    }
+    if !record.not_enforced.is_empty() {
+        let _ = writeln!(out, "{} {}", paint("33", "limits not enforced on this machine:"), record.not_enforced.join(", "));
+    }
+    let code = match record.verdict {
+        Verdict::Reproduced => "1;32",
+        Verdict::Mismatch => "1;31",
+        Verdict::Inconclusive { .. } => "1;33",
+    };
+    let _ = writeln!(out, "{}  {}", paint(code, &record.verdict.to_string()), plan.subject);
+    out
+}
+
+const NOTES_ON_TERMINAL: usize = 12;
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Reproduced => "reproduced",
+        Verdict::Mismatch => "mismatch",
+        Verdict::Inconclusive { .. } => "inconclusive",
+    }
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Verified => "verified: ",
+        Standing::Unsigned => "unsigned: ",
+        Standing::Unchecked => "unchecked:",
+        Standing::Absent => "absent:   ",
+    }
+}
+
+fn origin(origin: &Origin) -> (&'static str, &str) {
+    match origin {
+        Origin::Declared(from) => ("declared", from),
+        Origin::Inferred(from) => ("inferred", from),
+        Origin::Convention(from) => ("convention", from),
+    }
+}
+
+fn row(output: &OutputResult) -> OutputRow {
+    let text = |digest: Option<crate::artifact::Sha256>| digest.map_or_else(|| "-".to_owned(), crate::artifact::Sha256::to_hex);
+    OutputRow {
+        name: output.name.clone(),
+        state: match (output.released, output.rebuilt) {
+            _ if output.reproduced() => "bit for bit",
+            (Some(_), Some(_)) => "differs",
+            (Some(_), None) => "did not come out",
+            (None, _) => "came out, but was never released",
+        },
+        released: text(output.released),
+        rebuilt: text(output.rebuilt),
+        notes: output.differs.as_ref().map(notes).unwrap_or_default(),
+    }
+}
+
+fn notes(differs: &Where) -> Vec<String> {
+    let mut notes: Vec<_> = differs
+        .members
+        .iter()
+        .map(|difference| {
+            let what = match &difference.kind {
+                DifferenceKind::Content { sizes: (a, b) } if a == b => format!("content differs, {a} bytes in both"),
+                DifferenceKind::Content { sizes: (a, b) } => format!("content differs, {a} bytes released, {b} rebuilt"),
+                DifferenceKind::Metadata { fields } => {
+                    let fields: Vec<_> = fields.iter().map(|(name, a, b)| format!("{name} {a} → {b}")).collect();
+                    format!("metadata differs: {}", fields.join(", "))
+                }
+                DifferenceKind::OnlyReleased => "only in the released file".to_owned(),
+                DifferenceKind::OnlyRebuilt => "only in the rebuilt file".to_owned(),
+            };
+            format!("{}: {what}", difference.path)
+        })
+        .collect();
+    if differs.reordered {
+        notes.push("the members stand in another order".to_owned());
+    }
+    if notes.is_empty() {
+        notes.push(format!("all {} members are the same; only the archive around them differs", differs.same));
+    } else {
+        notes.push(format!("{} other members are the same", differs.same));
+    }
+    notes
+}

@@ -1,0 +1,122 @@
+//! Which ids of this machine stand for the ids 0…65535 inside the sandbox.
+//!
+//! Root gives the sandbox ids that nobody else uses, so a process that escaped would own nothing. An ordinary
+//! user is root inside, and the other ids come from `/etc/subuid` and `/etc/subgid` through `newuidmap`.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use nix::unistd::{Gid, Uid};
+
+use crate::sandbox::SandboxError;
+
+/// First host id that root hands to sandboxes.
+const ROOT_BASE: u32 = 0x6000_0000;
+const COUNT: u32 = 65_536;
+
+/// Id ranges for one user of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdMap {
+    /// The worker is root.
+    Root,
+    /// The worker is an ordinary user with subordinate ids.
+    User {
+        /// First subordinate user id, and how many follow.
+        uids: (u32, u32),
+        /// First subordinate group id, and how many follow.
+        gids: (u32, u32),
+    },
+}
+
+impl IdMap {
+    /// Finds out what this user may map.
+    pub fn of_this_user() -> Result<Self, SandboxError> {
+        if Uid::effective().is_root() {
+            return Ok(Self::Root);
+        }
+        let user = nix::unistd::User::from_uid(Uid::effective()).ok().flatten().map(|user| user.name);
+        let uid = Uid::effective().as_raw().to_string();
+        let range = |path: &'static str| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            find_range(&text, user.as_deref(), &uid).ok_or_else(|| SandboxError::Unusable {
+                backend: "embedded",
+                reason: format!("{path} gives this user no range of subordinate ids"),
+                help: format!(
+                    "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}",
+                    user.as_deref().unwrap_or(&uid)
+                ),
+            })
+        };
+        Ok(Self::User { uids: range("/etc/subuid")?, gids: range("/etc/subgid")? })
+    }
+
+    /// Writes the maps of the process `pid`, which has just entered its own user namespace.
+    pub(super) fn write(&self, pid: i32) -> Result<(), SandboxError> {
+        match self {
+            Self::Root => {
+                for file in ["uid_map", "gid_map"] {
+                    let path = format!("/proc/{pid}/{file}");
+                    fs::write(&path, format!("0 {ROOT_BASE} {COUNT}\n")).map_err(SandboxError::io(format!("write {path}")))?;
+                }
+                Ok(())
+            }
+            Self::User { uids, gids } => {
+                map_with("newuidmap", pid, Uid::effective().as_raw(), *uids)?;
+                map_with("newgidmap", pid, Gid::effective().as_raw(), *gids)
+            }
+        }
+    }
+
+    /// Makes the sandbox's root the owner of a folder.
+    pub(super) fn give_to_sandbox_root(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Root => std::os::unix::fs::chown(path, Some(ROOT_BASE), Some(ROOT_BASE)),
+            Self::User { .. } => Ok(()),
+        }
+    }
+}
+
+fn map_with(tool: &str, pid: i32, own: u32, (first, count): (u32, u32)) -> Result<(), SandboxError> {
+    let numbers = [pid.to_string(), "0".into(), own.to_string(), "1".into(), "1".into(), first.to_string(), count.to_string()];
+    let output = Command::new(tool).args(numbers).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output();
+    let reason = match output {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => format!("{tool}: {}", String::from_utf8_lossy(&output.stderr).trim()),
+        Err(error) => format!("{tool}: {error}"),
+    };
+    Err(SandboxError::Unusable {
+        backend: "embedded",
+        reason,
+        help: "install newuidmap and newgidmap (Debian package uidmap), or run as root".into(),
+    })
+}
+
+/// Finds `name:first:count` in the form of subuid(5); at most as many ids as a sandbox needs.
+fn find_range(text: &str, name: Option<&str>, uid: &str) -> Option<(u32, u32)> {
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next()?;
+        if Some(owner) != name && owner != uid {
+            return None;
+        }
+        let first = fields.next()?.trim().parse().ok()?;
+        let count: u32 = fields.next()?.trim().parse().ok()?;
+        (count >= 1000).then(|| (first, count.min(COUNT - 1)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_subordinate_ranges() {
+        let text = "daemon:1:10\nworker:100000:65536\n1007:300000:70000\n";
+        assert_eq!(find_range(text, Some("worker"), "1001"), Some((100_000, 65_535)));
+        assert_eq!(find_range(text, Some("other"), "1007"), Some((300_000, 65_535)));
+        assert_eq!(find_range(text, Some("daemon"), "2"), None, "too few ids");
+        assert_eq!(find_range(text, None, "1"), None);
+    }
+}

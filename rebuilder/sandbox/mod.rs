@@ -1,0 +1,200 @@
+//! Running steps that nobody trusts: the contract, and the backends that keep it.
+//!
+//! A job sees a root filesystem with a throw-away writable layer, its inputs read-only at `/inputs`, an empty
+//! `/out`, and nothing else: no network but loopback, no host environment, no host files, no capabilities that
+//! reach outside its user namespace. Only regular files in `/out` come back, and they are read as hostile.
+
+pub mod docker;
+pub mod embedded;
+mod output;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+
+pub use output::{Output, OutputError};
+
+use crate::store::StoreError;
+
+/// Where a job finds its inputs and leaves its outputs.
+pub const INPUTS: &str = "/inputs";
+/// The only folder whose files come back.
+pub const OUT: &str = "/out";
+
+/// Bounds of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Wall-clock seconds.
+    pub seconds: u64,
+    /// Bytes of memory, page cache included.
+    pub memory: u64,
+    /// Bytes written to the throw-away layer and to `/out`.
+    pub disk: u64,
+    /// Processes and threads.
+    pub pids: u64,
+    /// Processors that the job may use and sees.
+    pub cpus: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { seconds: 3600, memory: 8 << 30, disk: 20 << 30, pids: 4096, cpus: 2 }
+    }
+}
+
+/// A file that the job finds at `/inputs/NAME`.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Relative path below `/inputs`; no `..`.
+    pub name: String,
+    /// The file on this machine.
+    pub path: PathBuf,
+}
+
+/// The read-only folders that make up a root, lowest first, and a name for the whole.
+#[derive(Debug, Clone)]
+pub struct RootLayers {
+    /// Folders, lowest first.
+    pub folders: Vec<PathBuf>,
+    /// Digest that names this stack; backends with an image store use it as the tag.
+    pub name: crate::artifact::Sha256,
+}
+
+/// What a job leaves behind besides its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The files in `/out`.
+    Outputs,
+    /// Those, and everything it changed in its root.
+    Layer,
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// What to show while it runs.
+    pub title: String,
+    /// Its root.
+    pub root: &'a RootLayers,
+    /// Its inputs.
+    pub inputs: Vec<Input>,
+    /// Shell text, run by `/bin/sh -eu` as root of the sandbox.
+    pub script: String,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Host name it sees.
+    pub hostname: String,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Bounds.
+    pub limits: Limits,
+    /// What to keep.
+    pub keep: Keep,
+    /// Folder on this machine that receives the outputs; must be empty.
+    pub outputs: &'a Path,
+    /// File on this machine that the log is appended to.
+    pub log: &'a Path,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By a signal; `9` where memory ran out.
+    Signalled(i32),
+    /// Stopped, because time was up.
+    TimedOut,
+    /// Stopped, because it wrote more than it may.
+    DiskFull,
+}
+
+impl Ended {
+    /// Whether it did what it was asked to.
+    pub fn well(self) -> bool {
+        self == Self::Exited(0)
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited with status {code}"),
+            Self::Signalled(9) => f.write_str("was killed (signal 9; memory may have run out)"),
+            Self::Signalled(signal) => write!(f, "was killed by signal {signal}"),
+            Self::TimedOut => f.write_str("ran longer than its time limit"),
+            Self::DiskFull => f.write_str("wrote more than its disk limit"),
+        }
+    }
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// Time from the start of its first command to its end.
+    pub took: Duration,
+    /// Its outputs, sorted by name; empty unless it ended well.
+    pub outputs: Vec<Output>,
+    /// Folder with what it changed, for [`Keep::Layer`]; it is the caller's from here on.
+    pub layer: Option<PathBuf>,
+    /// Limits of the contract that this machine cannot enforce.
+    pub not_enforced: Vec<String>,
+}
+
+/// A sandbox that cannot be had, or broke.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum SandboxError {
+    #[error("the {backend} backend does not work here: {reason}")]
+    #[diagnostic(help("{help}"))]
+    Unusable { backend: &'static str, reason: String, help: String },
+    #[error("the sandbox failed while {during}: {reason}")]
+    Broken { during: &'static str, reason: String },
+    #[error("cannot {what}")]
+    Io { what: String, source: std::io::Error },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Output(#[from] OutputError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    #[error("the Docker engine refused to {what}")]
+    Engine { what: &'static str, source: bollard::errors::Error },
+}
+
+impl SandboxError {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// A backend that keeps the contract above.
+pub trait Sandbox: Send + Sync {
+    /// Name as in `--backend` and in the attestation.
+    fn name(&self) -> &'static str;
+
+    /// Whether it runs on stacks of layers that were made beforehand.
+    fn takes_layers(&self) -> bool;
+
+    /// Runs one job to its end. Dropping the future kills everything that it started.
+    fn run<'a>(&'a self, job: &'a Job<'a>, bar: &'a ProgressBar) -> BoxFuture<'a, Result<Outcome, SandboxError>>;
+}
+
+/// Puts a shell word in quotes where it needs them.
+pub fn quote(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

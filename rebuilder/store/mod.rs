@@ -1,0 +1,93 @@
+//! Everything kept on disk: fetched bytes by digest, made roots and layers, scratch space of running builds.
+//!
+//! Only this module decides where things lie below the data folder. Bytes enter through a temporary file
+//! that is hashed, synced and renamed, so an entry is whole or absent; they are hashed again on each read.
+
+mod blobs;
+mod fetch;
+mod scratch;
+
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy as _;
+
+pub use blobs::{Blob, StoreCheck};
+pub use fetch::{FetchError, Fetcher, Material, MirrorMap, Received};
+pub use scratch::Scratch;
+
+/// The data folder of one user, usually `$XDG_DATA_HOME/rebuilder`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    data: PathBuf,
+}
+
+/// A store that cannot be used, or a file in it that cannot be read or written.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum StoreError {
+    #[error("cannot {what} {path}")]
+    #[diagnostic(help("check space and permissions there, or name another folder with --store or XDG_DATA_HOME"))]
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("no home folder is known, so there is no place for the store")]
+    #[diagnostic(help("set XDG_DATA_HOME, or give --store DIR"))]
+    NoHome,
+}
+
+impl StoreError {
+    /// For use with `map_err`: says what was being done, and where.
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+impl Store {
+    /// Opens (and makes, where it is new) the store at `data`, or at the XDG place.
+    pub fn open(data: Option<PathBuf>) -> Result<Self, StoreError> {
+        let data = match data {
+            Some(data) => data,
+            None => etcetera::base_strategy::Xdg::new().map_err(|_| StoreError::NoHome)?.data_dir().join("rebuilder"),
+        };
+        let store = Self { data };
+        for folder in ["store/sha256", "quarantine", "tmp", "roots", "layers", "scratch"] {
+            let path = store.data.join(folder);
+            std::fs::create_dir_all(&path).map_err(StoreError::io("make the folder", &path))?;
+        }
+        let data = store.data.canonicalize().map_err(StoreError::io("open", &store.data))?;
+        Ok(Self { data })
+    }
+
+    /// The data folder itself.
+    pub fn path(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where the root filesystem made from the lock with this digest lies.
+    pub fn root(&self, lock: crate::artifact::Sha256) -> PathBuf {
+        self.data.join("roots").join(lock.to_hex())
+    }
+
+    /// Where the layer that the steps with this digest made lies.
+    pub fn layer(&self, key: crate::artifact::Sha256) -> PathBuf {
+        self.data.join("layers").join(key.to_hex())
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.data.join("tmp")
+    }
+}
+
+/// Writes a small file so that readers see the old bytes or the new ones, never a part.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    use std::io::Write as _;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(StoreError::io("write into", folder))?;
+    file.write_all(bytes).map_err(StoreError::io("write", path))?;
+    file.as_file().sync_all().map_err(StoreError::io("write", path))?;
+    file.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;
+    Ok(())
+}

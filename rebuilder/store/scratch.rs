@@ -1,0 +1,90 @@
+//! Scratch folders of running builds, and the sweep that removes those of killed ones.
+//!
+//! Each holds an advisory lock for as long as its process lives, so a lock that can be taken marks a
+//! folder that nobody uses any more. What lies inside may belong to other user ids than ours (the build's own),
+//! so taking it away is the sandbox's job; this module only says which folders are stale.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::{Store, StoreError};
+
+const LOCK: &str = "lock";
+
+/// A folder of one running build.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Scratch {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder's name: unique on this machine.
+    pub fn id(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Store {
+    /// A new, empty scratch folder.
+    pub fn scratch(&self) -> Result<Scratch, StoreError> {
+        let parent = self.path().join("scratch");
+        let path = tempfile::Builder::new()
+            .prefix("run-")
+            .rand_bytes(10)
+            .tempdir_in(&parent)
+            .map_err(StoreError::io("make a folder in", &parent))?
+            .keep();
+        let lock = take_lock(&path)?.ok_or_else(|| {
+            StoreError::io("lock", &path)(std::io::Error::from(std::io::ErrorKind::WouldBlock))
+        })?;
+        Ok(Scratch { path, _lock: lock })
+    }
+
+    /// Scratch folders whose process is gone, locked now so that no other process sweeps them too.
+    pub fn stale_scratch(&self) -> Result<Vec<Scratch>, StoreError> {
+        let parent = self.path().join("scratch");
+        let mut stale = Vec::new();
+        for entry in fs::read_dir(&parent).map_err(StoreError::io("list", &parent))? {
+            let path = entry.map_err(StoreError::io("list", &parent))?.path();
+            // One without a lock file is just being made, unless it is old.
+            if !path.join(LOCK).exists() && age_in_seconds(&path) < 60 {
+                continue;
+            }
+            if let Ok(Some(lock)) = take_lock(&path) {
+                stale.push(Scratch { path, _lock: lock });
+            }
+        }
+        Ok(stale)
+    }
+}
+
+fn age_in_seconds(path: &Path) -> u64 {
+    fs::metadata(path)
+        .and_then(|meta| meta.modified())
+        .ok()
+        .and_then(|time| time.elapsed().ok())
+        .map_or(0, |age| age.as_secs())
+}
+
+fn take_lock(folder: &Path) -> Result<Option<Flock<File>>, StoreError> {
+    let path = folder.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, error)) => Err(StoreError::io("lock", &path)(error.into())),
+    }
+}
