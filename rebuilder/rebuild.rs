@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Sha256;
 use crate::compare::{self, CompareError, Where};
 use crate::container::{self, ContainerError, Root};
+use crate::ecosystem::Planner;
 use crate::plan::{Phase, Plan, Role};
 use crate::progress::Progress;
 use crate::report;
@@ -173,9 +174,8 @@ impl RunFolder {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum RebuildError {
-    #[error("the plan cannot be followed: {reason}")]
-    #[diagnostic(help("the plan was changed, or was written by another version of this tool"))]
-    Plan { reason: String },
+    #[error("{verdict}; its last words: {last}")]
+    Asking { verdict: String, last: String },
     #[error(transparent)]
     #[diagnostic(transparent)]
     Fetch(#[from] FetchError),
@@ -347,6 +347,31 @@ impl Rebuilder<'_> {
         }
         Ok(Ok((outcome.outputs, outcome.not_enforced)))
     }
+}
+
+/// Runs a plan's build phase for one small file, such as what a backend answers when asked; for planners.
+pub async fn output_of(plan: &Plan, name: &str, planner: &Planner<'_>, root: &Root) -> Result<Vec<u8>, RebuildError> {
+    let (fetcher, embedded, progress) = (planner.fetcher, planner.sandbox, planner.progress);
+    let rebuilder = Rebuilder { fetcher, embedded, backend: embedded, progress };
+    let folder = fetcher.store().path().join("tmp");
+    let folder = tempfile::tempdir_in(&folder).map_err(StoreError::io("write into", &folder))?;
+    let run = RunFolder::new(folder.path());
+    fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
+    let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
+    let blobs = Blobs { inputs: fetcher.get_all("fetching the inputs", &inputs).await?, released: Vec::new() };
+    let built = match rebuilder.setup_layer(plan, root, &blobs, &run).await? {
+        Setup::Failed(ended) => Err(inconclusive("setup", ended)),
+        Setup::Layer(layer) => rebuilder.build(plan, root, Some(layer), &blobs, &run, &mut Timings::default()).await?,
+        Setup::None => rebuilder.build(plan, root, None, &blobs, &run, &mut Timings::default()).await?,
+    };
+    if let Err(verdict) = built {
+        let log = fs::read_to_string(run.log()).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(3).collect();
+        let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
+        return Err(RebuildError::Asking { verdict: verdict.to_string(), last });
+    }
+    let path = run.rebuilt().join(name);
+    Ok(fs::read(&path).map_err(StoreError::io("read", &path))?)
 }
 
 enum Setup {

@@ -12,6 +12,7 @@ use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
 use crate::evidence::apt::AptError;
+use crate::evidence::pypi::PypiError;
 use crate::plan::{PlanFileError, RecipeError};
 use crate::rebuild::RebuildError;
 use crate::report::ReportError;
@@ -151,7 +152,7 @@ impl From<PlanError> for Failure {
             PlanError::Recipe(error) => return error.into(),
             PlanError::Container(error) => return error.into(),
             PlanError::Apt(error) => return error.into(),
-            PlanError::Fetch(error) => return error.into(),
+            PlanError::Pypi(PypiError::Fetch(error)) | PlanError::Fetch(error) => return error.into(),
             PlanError::Sandbox(error) => return error.into(),
             PlanError::Store(error) => return error.into(),
             _ => Code::Inconclusive,
@@ -169,7 +170,7 @@ impl From<RebuildError> for Failure {
             RebuildError::Compare(error) => error.into(),
             RebuildError::Store(error) => error.into(),
             RebuildError::Report(error) => error.into(),
-            RebuildError::Plan { .. } => Self::new(Code::Usage, error),
+            RebuildError::Asking { .. } => Self::new(Code::Inconclusive, error),
         }
     }
 }

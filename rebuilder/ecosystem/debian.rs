@@ -21,7 +21,7 @@ use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::Blob;
+use crate::store::{Blob, FetchError};
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
@@ -47,7 +47,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
     let source = find_source(&indexes, subject, &chosen)?;
     bar.finish_and_clear();
 
-    let source_blobs = planner.fetcher.get_all("fetching the source", &source.files).await?;
+    let source_blobs = planner.fetcher.get_all("fetching the source", &source.files).await;
+    let source_blobs = source_blobs.map_err(|error| source_gone(subject, &chosen, &source, error))?;
     let dsc = source_blobs.first().ok_or_else(|| unreadable(subject, "the source package", "it has no .dsc"))?;
     let dsc_claim = check_dsc(subject, &source, dsc)?;
     let mut expected: Vec<_> = chosen.outputs.iter().map(|binary| expect(&indexes, subject, binary)).collect();
@@ -85,7 +86,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
     let build = recipe.build.with(&values);
     Ok(Plan {
         version: VERSION,
-        subject: purl(&chosen.named.package, &chosen.named.version, &subject.arch, &subject.distro),
+        subject: if chosen.named.package == subject.name {
+            purl(&chosen.named.package, &chosen.named.version, &subject.arch, &subject.distro)
+        } else {
+            purl(&source.package, &source.version, &subject.arch, &subject.distro)
+        },
         ecosystem: "debian".into(),
         claims: claims(&indexes, &chosen, dsc_claim),
         expected,
@@ -106,6 +111,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
 struct Chosen {
     named: Binary,
     outputs: Vec<Binary>,
+    /// Other versions of the named package that the indexes list.
+    others: Vec<Version>,
 }
 
 fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> {
@@ -152,9 +159,14 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
         .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
         // A binNMU is a build of its own: what another build of the same source gave is not its output.
         .filter(|binary| binary.arch == "all" || named.arch == "all" || suffix(binary) == suffix(&named))
-        .filter(|binary| seen.insert(binary.path.clone()))
+        .filter(|binary| seen.insert((file_name(binary), binary.sha256)))
         .collect();
-    Ok(Chosen { named, outputs })
+    let mut others: Vec<_> =
+        related.iter().filter(|binary| binary.package == named.package).map(|binary| binary.version.clone()).collect();
+    others.retain(|version| *version != named.version);
+    others.sort();
+    others.dedup();
+    Ok(Chosen { named, outputs, others })
 }
 
 /// The binNMU part of a version: `+b1` of `1.0-2+b1`, where the source is `1.0-2`.
@@ -171,6 +183,19 @@ fn find_source(indexes: &Indexes, subject: &DebSubject, chosen: &Chosen) -> Resu
         reason: format!("its source {name} {version} is in no suite"),
         help: "the archive dropped the source; the dated snapshot service has it".into(),
     })
+}
+
+/// Mirrors drop sources, those of security updates before others; an older version may still be whole.
+fn source_gone(subject: &DebSubject, chosen: &Chosen, source: &Source, error: FetchError) -> PlanError {
+    let others: Vec<_> = chosen.others.iter().map(|version| format!("deb:{}={version}", subject.name)).collect();
+    match error {
+        FetchError::Unavailable { .. } if !others.is_empty() => PlanError::NotRebuildable {
+            subject: format!("{} {}", subject.name, chosen.named.version),
+            reason: format!("the source {} {} is not to be had: {error}", source.package, source.version),
+            help: format!("the archive also lists {}", others.join(", ")),
+        },
+        other => other.into(),
+    }
 }
 
 /// The .dsc must list the very files that the signed index lists; its own signature is reported.

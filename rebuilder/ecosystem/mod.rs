@@ -7,6 +7,7 @@ pub mod pypi;
 use crate::artifact::Subject;
 use crate::container::{Catalog, ContainerError};
 use crate::evidence::apt::AptError;
+use crate::evidence::pypi::PypiError;
 use crate::plan::{Plan, Recipe, RecipeError};
 use crate::progress::Progress;
 use crate::sandbox::SandboxError;
@@ -57,6 +58,9 @@ pub enum PlanError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Apt(#[from] AptError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Pypi(#[from] PypiError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Fetch(#[from] FetchError),

@@ -1,1 +1,196 @@
-//! x
+//! The Python Package Index: what the simple index (PEP 503, 691, 700) says of a project's files.
+//!
+//! The index is not signed. Its digests prove that the bytes are those that the registry hands out today, and
+//! nothing about who made them.
+
+use std::str::FromStr as _;
+
+use jiff::Timestamp;
+use pep440_rs::{Version, VersionSpecifiers};
+use serde::Deserialize;
+
+use super::{Claim, Question, Standing};
+use crate::artifact::Sha256;
+use crate::store::{Blob, FetchError, Fetcher, Material};
+
+/// Where the index is.
+pub const INDEX: &str = "https://pypi.org/simple";
+const PAGE_LIMIT: u64 = 128 << 20;
+
+/// A project's page.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Normalised name.
+    pub name: String,
+    /// Files, in the index's order.
+    pub files: Vec<ReleasedFile>,
+    /// The page itself.
+    pub page: Blob,
+}
+
+/// One file of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasedFile {
+    /// Version in the file's name.
+    pub version: Version,
+    /// Whether it is a wheel; else a source distribution.
+    pub wheel: bool,
+    /// Name, URL, digest, size.
+    pub file: Material,
+    /// When it was uploaded.
+    pub uploaded: Timestamp,
+    /// Whether its maintainers withdrew it (PEP 592).
+    pub yanked: bool,
+    /// Python versions that it says it runs on.
+    pub requires_python: Option<VersionSpecifiers>,
+    /// Whether the index offers attestations for it (PEP 740).
+    pub attested: bool,
+}
+
+/// A page that cannot be read.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum PypiError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("the index page of {name} is not in the JSON form of PEP 691: {reason}")]
+    #[diagnostic(help("the index or the mirror in front of it does not offer application/vnd.pypi.simple.v1+json"))]
+    Page { name: String, reason: String },
+}
+
+#[derive(Deserialize)]
+struct Page {
+    files: Vec<PageFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct PageFile {
+    filename: String,
+    url: String,
+    hashes: std::collections::BTreeMap<String, String>,
+    size: Option<u64>,
+    upload_time: Option<Timestamp>,
+    #[serde(default)]
+    yanked: serde_json::Value,
+    requires_python: Option<String>,
+    provenance: Option<String>,
+}
+
+/// Fetches and reads the page of a project.
+pub async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, PypiError> {
+    let url = format!("{INDEX}/{name}/");
+    let received = fetcher.get_unpinned(&format!("the index page of {name}"), &[url], PAGE_LIMIT).await?;
+    let bad = |reason: String| PypiError::Page { name: name.to_owned(), reason };
+    let bytes = std::fs::read(&received.blob.path).map_err(|error| bad(error.to_string()))?;
+    let page: Page = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    let files = page.files.into_iter().filter_map(|file| released(name, file)).collect();
+    Ok(Project { name: name.to_owned(), files, page: received.blob })
+}
+
+/// A file that has all we need; others (eggs, installers, files without digest or time) are left out.
+fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
+    let sha256: Sha256 = file.hashes.get("sha256")?.parse().ok()?;
+    let (version, wheel) = version_of(project, &file.filename)?;
+    Some(ReleasedFile {
+        version,
+        wheel,
+        uploaded: file.upload_time?,
+        yanked: !matches!(file.yanked, serde_json::Value::Bool(false) | serde_json::Value::Null),
+        requires_python: file.requires_python.and_then(|text| VersionSpecifiers::from_str(&text).ok()),
+        attested: file.provenance.is_some(),
+        file: Material { name: file.filename, urls: vec![file.url], sha256, size: file.size? },
+    })
+}
+
+/// The version in the name of a wheel (binary distribution format) or source distribution (PEP 625 and older).
+fn version_of(project: &str, file_name: &str) -> Option<(Version, bool)> {
+    if let Some(stem) = file_name.strip_suffix(".whl") {
+        let version = stem.split('-').nth(1)?;
+        return Some((Version::from_str(version).ok()?, true));
+    }
+    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"].iter().find_map(|ending| file_name.strip_suffix(ending))?;
+    // The name may itself hold dashes: the version is what follows the project's name, however it is spelt.
+    let wanted = normalised(project);
+    stem.match_indices('-')
+        .filter(|(at, _)| normalised(&stem[..*at]) == wanted)
+        .find_map(|(at, _)| Version::from_str(&stem[at + 1..]).ok())
+        .map(|version| (version, false))
+}
+
+fn normalised(name: &str) -> String {
+    name.parse::<pep508_rs::PackageName>().map_or_else(|_| name.to_lowercase(), |name| name.to_string())
+}
+
+impl ReleasedFile {
+    /// Whether it says that it runs on this version of Python.
+    pub fn runs_on(&self, python: &Version) -> bool {
+        self.requires_python.as_ref().is_none_or(|wanted| wanted.contains(python))
+    }
+
+    /// Whether it is a wheel for any Python 3 on any platform.
+    pub fn is_pure_wheel(&self) -> bool {
+        self.wheel && self.file.name.ends_with("-none-any.whl") && self.file.name.contains("py3")
+    }
+}
+
+/// What the index claims about a wheel and the source distribution beside it.
+pub fn claims(project: &Project, wheel: &ReleasedFile, sdist: &ReleasedFile) -> Vec<Claim> {
+    let page = Some(project.page.sha256);
+    let attested = if wheel.attested {
+        "the index offers attestations (PEP 740) for the wheel; they were not looked at"
+    } else {
+        "the index offers no attestation (PEP 740) for the wheel"
+    };
+    vec![
+        Claim {
+            question: Question::Signature,
+            claim: format!("the registry hands out {} with this SHA-256, uploaded {}", wheel.file.name, wheel.uploaded),
+            by: Some(INDEX.to_owned()),
+            standing: Standing::Unsigned,
+            meaning: format!(
+                "a registry's hash is not a signature: it shows that these are the registry's bytes, not who made them{}",
+                if wheel.yanked { "; the maintainers withdrew (yanked) it" } else { "" }
+            ),
+            document: page,
+        },
+        Claim {
+            question: Question::Provenance,
+            claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
+            by: Some(INDEX.to_owned()),
+            standing: Standing::Unsigned,
+            meaning: "same project, same version: that the wheel was built from it is what the rebuild finds out".into(),
+            document: page,
+        },
+        Claim {
+            question: Question::Provenance,
+            claim: attested.to_owned(),
+            by: None,
+            standing: if wheel.attested { Standing::Unchecked } else { Standing::Absent },
+            meaning: "nothing signed says which source and build the wheel came from".into(),
+            document: None,
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_version_in_file_names() {
+        for (project, file, expected) in [
+            ("idna", "idna-3.10-py3-none-any.whl", Some(("3.10", true))),
+            ("idna", "idna-3.10.tar.gz", Some(("3.10", false))),
+            ("google-auth", "google-auth-2.23.4.tar.gz", Some(("2.23.4", false))),
+            ("jaraco-classes", "jaraco.classes-3.3.0.tar.gz", Some(("3.3.0", false))),
+            ("zope-interface", "zope.interface-5.0-1.zip", Some(("5.0.post1", false))),
+            ("idna", "idna-3.10.win32.exe", None),
+            ("idna", "other-3.10.tar.gz", None),
+        ] {
+            let found = version_of(project, file).map(|(version, wheel)| (version.to_string(), wheel));
+            assert_eq!(found, expected.map(|(version, wheel)| (version.to_owned(), wheel)), "{file}");
+        }
+    }
+}

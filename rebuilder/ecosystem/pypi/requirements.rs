@@ -1,0 +1,260 @@
+//! Solving build requirements (PEP 518) with pip, inside the sandbox, as of the time of the release.
+//!
+//! pip sees an index of plain files: for each project the page that the registry gave, without files uploaded
+//! later, and the files that it is likely to want. When it wants another one, that is fetched and pip asked again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::str::FromStr as _;
+
+use jiff::Timestamp;
+use pep440_rs::Version;
+use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
+
+use super::super::{PlanError, Planner};
+use crate::compare;
+use crate::container::Root;
+use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
+use crate::sandbox::embedded::short_job_limits;
+use crate::sandbox::{INPUTS, Input, Job, Keep, OUT, Sandbox as _, SandboxError, quote};
+use crate::store::{FetchError, Material};
+
+/// Version of Python in the container.
+pub(super) const PYTHON: &str = "3.11.2";
+const MOST_QUESTIONS: usize = 25;
+
+/// What pip chose, as pinned files.
+pub(super) struct Solution {
+    pub files: Vec<Material>,
+}
+
+/// Everything that pip may look at.
+struct Index<'a> {
+    planner: &'a Planner<'a>,
+    before: Timestamp,
+    python: Version,
+    markers: MarkerEnvironment,
+    projects: BTreeMap<String, Option<Project>>,
+    files: BTreeMap<String, Input>,
+}
+
+/// Solves `requirements` with files uploaded before `before`.
+pub(super) async fn solve(
+    planner: &Planner<'_>,
+    root: &Root,
+    subject: &str,
+    requirements: &[String],
+    before: Timestamp,
+) -> Result<Solution, PlanError> {
+    let bar = planner.progress.stage(format!("solving the build requirements of {subject}"));
+    let unsolved = |reason: String| PlanError::NotRebuildable {
+        subject: subject.to_owned(),
+        reason: format!("pip finds no build requirements as of {before}: {reason}"),
+        help: format!("required: {}", requirements.join(", ")),
+    };
+    let python = Version::from_str(PYTHON).map_err(|error| unsolved(error.to_string()))?;
+    let markers = marker_environment().map_err(unsolved)?;
+    let mut index = Index { planner, before, python, markers, projects: BTreeMap::new(), files: BTreeMap::new() };
+    for requirement in requirements {
+        index.follow(requirement.clone()).await?;
+    }
+    for _ in 0..MOST_QUESTIONS {
+        match index.ask(root, requirements, &bar).await? {
+            Answer::Solved(names) => {
+                bar.finish_and_clear();
+                let file = |name: &String| index.find(name).map(|file| file.file.clone());
+                return Ok(Solution { files: names.iter().filter_map(file).collect() });
+            }
+            Answer::WantsFile(name) => {
+                bar.set_message(name.clone());
+                let file = index.find(&name).cloned().ok_or_else(|| unsolved(format!("it wants {name}")))?;
+                index.add(&file).await?;
+            }
+            Answer::WantsProject(name) => {
+                bar.set_message(name.clone());
+                index.project(&name).await?;
+            }
+            Answer::Unsolved(reason) => return Err(unsolved(reason)),
+        }
+    }
+    Err(unsolved("it keeps asking for other files".into()))
+}
+
+enum Answer {
+    Solved(Vec<String>),
+    WantsFile(String),
+    WantsProject(String),
+    Unsolved(String),
+}
+
+impl Index<'_> {
+    /// Fetches what a requirement, and what its likely choice requires in turn, will probably need.
+    async fn follow(&mut self, first: String) -> Result<(), PlanError> {
+        let mut open = vec![first];
+        let mut seen = BTreeSet::new();
+        while let Some(text) = open.pop() {
+            let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(&text) else { continue };
+            if !requirement.evaluate_markers(&self.markers, &[]) || !seen.insert(text.clone()) {
+                continue;
+            }
+            let name = requirement.name.to_string();
+            let specifiers = match &requirement.version_or_url {
+                Some(VersionOrUrl::VersionSpecifier(specifiers)) => specifiers.clone(),
+                _ => pep440_rs::VersionSpecifiers::empty(),
+            };
+            self.project(&name).await?;
+            let likely = self.candidates(&name).filter(|file| file.wheel && specifiers.contains(&file.version));
+            let likely = likely.max_by_key(|file| (!file.yanked, !file.version.any_prerelease(), file.version.clone())).cloned();
+            if let Some(file) = likely {
+                open.extend(self.add(&file).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn project(&mut self, name: &str) -> Result<(), PlanError> {
+        if self.projects.contains_key(name) {
+            return Ok(());
+        }
+        let project = match pypi::project(self.planner.fetcher, name).await {
+            Ok(project) => Some(project),
+            Err(PypiError::Fetch(FetchError::NotFound { .. })) => None,
+            Err(error) => return Err(error.into()),
+        };
+        self.projects.insert(name.to_owned(), project);
+        Ok(())
+    }
+
+    /// Files of a project that were there at the time and run on our Python.
+    fn candidates(&self, name: &str) -> impl Iterator<Item = &ReleasedFile> {
+        let files = self.projects.get(name).and_then(Option::as_ref).map(|project| &project.files[..]).unwrap_or_default();
+        files.iter().filter(|file| {
+            file.uploaded <= self.before && (!file.wheel || file.file.name.contains("-none-any")) && file.runs_on(&self.python)
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&ReleasedFile> {
+        self.projects.values().flatten().flat_map(|project| &project.files).find(|file| file.file.name == name)
+    }
+
+    /// Fetches a file; gives the requirements that its metadata names.
+    async fn add(&mut self, file: &ReleasedFile) -> Result<Vec<String>, PlanError> {
+        let blob = self.planner.fetcher.get(&file.file).await?;
+        let name = &file.file.name;
+        let path = blob.path.clone();
+        self.files.insert(name.clone(), Input { name: format!("files/{name}"), path: blob.path });
+        let metadata = compare::read_member(&path, "whl", |member| member.ends_with(".dist-info/METADATA"));
+        let metadata = metadata.ok().flatten().filter(|_| file.wheel).unwrap_or_default();
+        let text = String::from_utf8_lossy(&metadata);
+        let headers = text.lines().take_while(|line| !line.is_empty());
+        Ok(headers.filter_map(|line| line.strip_prefix("Requires-Dist:")).map(|text| text.trim().to_owned()).collect())
+    }
+
+    /// The pages as pip reads them (PEP 503).
+    fn pages(&self) -> Result<Vec<Input>, PlanError> {
+        let mut inputs = Vec::new();
+        for name in self.projects.keys() {
+            let mut page = String::from("<!doctype html>\n");
+            for file in self.candidates(name) {
+                let yanked = if file.yanked { " data-yanked=\"\"" } else { "" };
+                let (name, sha256) = (&file.file.name, file.file.sha256);
+                page.push_str(&format!("<a href=\"file://{INPUTS}/files/{name}#sha256={sha256}\"{yanked}>{name}</a>\n"));
+            }
+            let blob = self.planner.fetcher.store().keep(page.as_bytes())?;
+            inputs.push(Input { name: format!("index/{name}/index.html"), path: blob.path });
+        }
+        Ok(inputs)
+    }
+
+    async fn ask(&self, root: &Root, requirements: &[String], bar: &indicatif::ProgressBar) -> Result<Answer, PlanError> {
+        let words: Vec<_> = requirements.iter().map(|requirement| quote(requirement)).collect();
+        let script = format!(
+            "python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --break-system-packages \
+             --dry-run --ignore-installed --only-binary :all: --index-url file://{INPUTS}/index \
+             --report {OUT}/report.json {} 2> {OUT}/errors || true\n",
+            words.join(" ")
+        );
+        let folder = tempfile::tempdir_in(self.planner.fetcher.store().path().join("tmp"))
+            .map_err(SandboxError::io("make a folder"))?;
+        let outputs = folder.path().join("out");
+        fs::create_dir(&outputs).map_err(SandboxError::io("make a folder"))?;
+        let (layers, log) = (root.layers(), folder.path().join("log"));
+        let mut inputs = self.pages()?;
+        inputs.extend(self.files.values().cloned());
+        let job = Job {
+            title: "pip".into(),
+            root: &layers,
+            inputs,
+            script,
+            env: BTreeMap::from([
+                ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
+                ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
+                ("HOME".to_owned(), "/nonexistent".to_owned()),
+            ]),
+            hostname: "localhost".into(),
+            umask: 0o022,
+            limits: short_job_limits(),
+            keep: Keep::Outputs,
+            outputs: &outputs,
+            log: &log,
+        };
+        let outcome = self.planner.sandbox.run(&job, bar).await?;
+        let errors = fs::read_to_string(outputs.join("errors")).unwrap_or_default();
+        if !outcome.ended.well() {
+            return Ok(Answer::Unsolved(format!("it {}", outcome.ended)));
+        }
+        match fs::read(outputs.join("report.json")) {
+            Ok(report) => Ok(read_report(&report)),
+            Err(_) => Ok(self.read_errors(&errors)),
+        }
+    }
+
+    fn read_errors(&self, errors: &str) -> Answer {
+        if let Some(at) = errors.find(&format!("{INPUTS}/files/")) {
+            let rest = &errors[at + INPUTS.len() + "/files/".len()..];
+            let name: String = rest.chars().take_while(|c| !"'\"\n #".contains(*c)).collect();
+            if !self.files.contains_key(&name) {
+                return Answer::WantsFile(name);
+            }
+        }
+        let missing = "Could not find a version that satisfies the requirement ";
+        if let Some((_, rest)) = errors.split_once(missing) {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+            if let Ok(name) = name.parse::<pep508_rs::PackageName>().map(|name| name.to_string())
+                && !self.projects.contains_key(&name)
+            {
+                return Answer::WantsProject(name);
+            }
+        }
+        let telling = errors.lines().filter(|line| line.starts_with("ERROR:")).take(3).collect::<Vec<_>>().join(" ");
+        Answer::Unsolved(if telling.is_empty() { errors.trim().to_owned() } else { telling })
+    }
+}
+
+/// File names in pip's installation report.
+fn read_report(report: &[u8]) -> Answer {
+    let Ok(report) = serde_json::from_slice::<serde_json::Value>(report) else {
+        return Answer::Unsolved("its report is no JSON".into());
+    };
+    let items = report["install"].as_array().cloned().unwrap_or_default();
+    let url = |item: &serde_json::Value| item["download_info"]["url"].as_str().map(str::to_owned);
+    let name = |url: String| url.rsplit('/').next().map(|name| name.replace("%2B", "+").replace("%21", "!"));
+    Answer::Solved(items.iter().filter_map(url).filter_map(name).collect())
+}
+
+fn marker_environment() -> Result<MarkerEnvironment, String> {
+    MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
+        implementation_name: "cpython",
+        implementation_version: PYTHON,
+        os_name: "posix",
+        platform_machine: "x86_64",
+        platform_python_implementation: "CPython",
+        platform_release: "",
+        platform_system: "Linux",
+        platform_version: "",
+        python_full_version: PYTHON,
+        python_version: "3.11",
+        sys_platform: "linux",
+    })
+    .map_err(|error| error.to_string())
+}

@@ -1,0 +1,80 @@
+//! What a source distribution says about its build: the `[build-system]` table of PEP 518.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Backend and what it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct BuildSystem {
+    #[serde(default)]
+    pub requires: Vec<String>,
+    #[serde(default = "legacy_backend")]
+    pub build_backend: String,
+    #[serde(default)]
+    pub backend_path: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Pyproject {
+    build_system: Option<BuildSystem>,
+}
+
+fn legacy_backend() -> String {
+    "setuptools.build_meta:__legacy__".to_owned()
+}
+
+impl Default for BuildSystem {
+    /// What PEP 517 prescribes for projects that say nothing.
+    fn default() -> Self {
+        Self { requires: vec!["setuptools".into(), "wheel".into()], build_backend: legacy_backend(), backend_path: Vec::new() }
+    }
+}
+
+const PYPROJECT_LIMIT: u64 = 4 << 20;
+
+/// Reads the build system of a source distribution; the second value says whether the project declares one.
+pub(super) fn build_system(name: &str, path: &Path) -> io::Result<(BuildSystem, bool)> {
+    let Some(text) = pyproject(name, path)? else { return Ok((BuildSystem::default(), false)) };
+    let pyproject: Pyproject = toml::from_str(&text).map_err(io::Error::other)?;
+    Ok(match pyproject.build_system {
+        Some(mut system) => {
+            if system.build_backend == legacy_backend() && system.requires.is_empty() {
+                system.requires = BuildSystem::default().requires;
+            }
+            (system, true)
+        }
+        None => (BuildSystem::default(), false),
+    })
+}
+
+/// The text of the top folder's `pyproject.toml`.
+fn pyproject(name: &str, path: &Path) -> io::Result<Option<String>> {
+    let is_it = |path: &str| path.split('/').filter(|part| *part != ".").skip(1).eq(["pyproject.toml"]);
+    let mut text = String::new();
+    let file = io::BufReader::new(File::open(path)?);
+    if name.ends_with(".zip") {
+        let mut archive = zip::ZipArchive::new(file)?;
+        for index in 0..archive.len() {
+            let entry = archive.by_index(index)?;
+            if is_it(&entry.name()?) {
+                entry.take(PYPROJECT_LIMIT).read_to_string(&mut text)?;
+                return Ok(Some(text));
+            }
+        }
+        return Ok(None);
+    }
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(file));
+    for entry in archive.entries()? {
+        let entry = entry?;
+        if is_it(&entry.path()?.to_string_lossy()) {
+            entry.take(PYPROJECT_LIMIT).read_to_string(&mut text)?;
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
+}

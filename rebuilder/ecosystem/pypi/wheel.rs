@@ -1,0 +1,113 @@
+//! What a released wheel tells about the build that made it: backend and version, clock, file modes, umask.
+//!
+//! Everything concluded here is an inferred input, and the plan says so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::compare::{self, CompareError};
+
+/// What can be read off a wheel.
+#[derive(Debug)]
+pub(super) struct WheelFacts {
+    /// The `Generator` line of `WHEEL`.
+    pub generator: String,
+    /// Times and modes.
+    pub clock: Clock,
+    /// File mode creation mask of the build.
+    pub umask: u32,
+}
+
+/// The times that the archive stores, as the build's clock and file system must have shown them.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Clock {
+    /// The one time of all entries, Unix seconds; none where they differ.
+    pub uniform: Option<i64>,
+    /// Every entry.
+    pub entries: BTreeMap<String, Entry>,
+}
+
+/// What the archive stores about one file.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Entry {
+    /// Unix seconds, the stored time read as UTC.
+    pub time: i64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Digest of its content.
+    pub sha256: String,
+}
+
+/// Reads a wheel.
+pub(super) fn read(name: &str, path: &Path) -> Result<Option<WheelFacts>, CompareError> {
+    let members = compare::list(name, path)?.unwrap_or_default();
+    let text = compare::read_member(path, "whl", |member| member.ends_with(".dist-info/WHEEL"))?;
+    let Some(text) = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) else { return Ok(None) };
+    let generator = text.lines().find_map(|line| line.strip_prefix("Generator:")).unwrap_or_default().trim();
+
+    let mut entries = BTreeMap::new();
+    for member in members.iter().filter(|member| !member.path.ends_with('/')) {
+        let field = |name| member.metadata.get(name).map(String::as_str).unwrap_or_default();
+        let time = field("time").replace(' ', "T").parse::<jiff::civil::DateTime>().ok();
+        let time = time.and_then(|time| jiff::tz::TimeZone::UTC.to_timestamp(time).ok()).map_or(0, jiff::Timestamp::as_second);
+        let mode = u32::from_str_radix(field("mode"), 8).unwrap_or(0o644) & 0o7777;
+        entries.insert(member.path.clone(), Entry { time, mode, sha256: member.sha256.to_hex() });
+    }
+    let mut times: Vec<_> = entries.values().map(|entry| entry.time).collect();
+    times.sort_unstable();
+    times.dedup();
+    let uniform = if let [time] = times[..] { Some(time) } else { None };
+    let umask = umask(&entries);
+    Ok(Some(WheelFacts { generator: generator.to_owned(), clock: Clock { uniform, entries }, umask }))
+}
+
+/// `METADATA` is written anew by every build, so its mode shows the mask.
+fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
+    let metadata = entries.iter().find(|(path, _)| path.ends_with(".dist-info/METADATA"));
+    match metadata.map(|(_, entry)| entry.mode & 0o777) {
+        Some(0o664) => 0o002,
+        Some(0o600) => 0o077,
+        Some(0o640) => 0o027,
+        Some(0o666) => 0o000,
+        _ => 0o022,
+    }
+}
+
+/// The requirement that brings the backend in the version that the `Generator` line names.
+pub(super) fn backend_requirement(generator: &str) -> Option<Vec<String>> {
+    let (name, version) = generator.split_once(' ')?;
+    let version = version.split_whitespace().next()?.trim_matches(['(', ')']);
+    version.parse::<pep440_rs::Version>().ok()?;
+    Some(match name {
+        // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
+        "bdist_wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
+        "flit" | "flit_core" => vec![format!("flit_core=={version}")],
+        "setuptools" | "hatchling" | "poetry-core" | "poetry" | "pdm-backend" | "pdm-pep517" | "whey" | "enscons" => {
+            vec![format!("{name}=={version}")]
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_backends_by_their_generator() {
+        for (generator, expected) in [
+            ("bdist_wheel (0.41.2)", Some("wheel==0.41.2 setuptools<70.1")),
+            ("setuptools (75.1.0)", Some("setuptools==75.1.0")),
+            ("flit 3.9.0", Some("flit_core==3.9.0")),
+            ("hatchling 1.18.0", Some("hatchling==1.18.0")),
+            ("poetry-core 1.7.0", Some("poetry-core==1.7.0")),
+            ("maturin (1.2.3)", None),
+            ("hand made", None),
+            ("", None),
+        ] {
+            assert_eq!(backend_requirement(generator).map(|all| all.join(" ")).as_deref(), expected, "{generator}");
+        }
+    }
+}
