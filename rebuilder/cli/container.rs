@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Subcommand as Sub;
 use serde_json::json;
 
-use super::Context;
 use super::failure::Failure;
+use super::{BackendChoice, Context};
 use crate::container;
 use crate::sandbox::embedded::Embedded;
-use crate::store::write_atomically;
+use crate::sandbox::{Ended, Input, Job, Keep, Limits, quote};
+use crate::store::{StoreError, write_atomically};
 
 #[derive(Sub)]
 pub(crate) enum Command {
@@ -30,6 +31,26 @@ pub(crate) enum Command {
         #[arg(long)]
         again: bool,
     },
+    /// Run a command in a container as a build would: no network, throw-away layer, nothing of this machine
+    Run {
+        /// Name of the definition, such as bookworm-build
+        name: String,
+        /// What runs it
+        #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+        backend: BackendChoice,
+        /// Folder for what the command leaves in /out; must be empty
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Files to show at /inputs
+        #[arg(long, value_name = "FILE")]
+        input: Vec<PathBuf>,
+        /// Stop it after this many seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        timeout: u64,
+        /// The command and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// List known containers
     List,
 }
@@ -38,9 +59,60 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     match command {
         Command::Lock { name, to } => lock(context, &name, to).await?,
         Command::Build { name, again } => build(context, &name, again).await?,
+        Command::Run { name, backend, out, input, timeout, command } => {
+            return execute(context, &name, backend, out, &input, timeout, &command).await;
+        }
         Command::List => list(context),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs one command; its exit status becomes ours.
+async fn execute(
+    context: &Context,
+    name: &str,
+    backend: BackendChoice,
+    out: Option<PathBuf>,
+    inputs: &[PathBuf],
+    timeout: u64,
+    command: &[String],
+) -> Result<ExitCode, Failure> {
+    let embedded = Embedded::new(&context.store)?;
+    let backend = backend.open(context, &embedded).await?;
+    let (_, root) = container::build(name, &context.catalog, &context.fetcher, &embedded, &context.progress).await?;
+    let scratch = context.store.scratch()?;
+    let (log, layers) = (scratch.path().join("log"), root.layers());
+    let outputs = out.unwrap_or_else(|| scratch.path().join("out"));
+    std::fs::create_dir_all(&outputs).map_err(StoreError::io("make the folder", &outputs))?;
+    let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
+    let job = Job {
+        title: name.to_owned(),
+        root: &layers,
+        inputs: inputs.iter().map(|path| Input { name: file_name(path), path: path.clone() }).collect(),
+        script: format!("exec {}", words.join(" ")),
+        env: [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        hostname: "rebuilder".into(),
+        umask: 0o022,
+        limits: Limits { seconds: timeout, ..Limits::default() },
+        keep: Keep::Outputs,
+        outputs: &outputs,
+        log: &log,
+    };
+    let outcome = backend.run(&job, &indicatif::ProgressBar::hidden()).await;
+    let mut text = std::fs::File::open(&log).map_err(StoreError::io("read", &log))?;
+    // A reader that went away early is no error.
+    let _ = std::io::copy(&mut text, &mut std::io::stdout());
+    embedded.remove_now(scratch.path())?;
+    match outcome?.ended {
+        Ended::Exited(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+        other => Err(Failure::inconclusive(format!("the command {other}"))),
+    }
+}
+
+fn file_name(path: &std::path::Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), Failure> {

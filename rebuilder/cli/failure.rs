@@ -56,6 +56,10 @@ impl Failure {
         Self::new(Code::Usage, Plain { message: reason, help: None })
     }
 
+    pub fn inconclusive(reason: String) -> Self {
+        Self::new(Code::Inconclusive, Plain { message: reason, help: None })
+    }
+
     pub fn refused(reason: String, help: String) -> Self {
         Self::new(Code::Refused, Plain { message: reason, help: Some(help) })
     }

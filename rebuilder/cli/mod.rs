@@ -10,10 +10,12 @@ mod store;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::container::Catalog;
 use crate::progress::Progress;
+use crate::sandbox::Sandbox;
+use crate::sandbox::docker::Docker;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, MirrorMap, Store};
 use failure::{Code, Failure};
@@ -91,6 +93,25 @@ enum Command {
     /// Print the manual page
     #[command(hide = true)]
     Man,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendChoice {
+    /// The embedded one, which also makes the roots for the other
+    Auto,
+    /// Linux namespaces, no daemon
+    Embedded,
+    /// A Docker engine, or Podman's compatible socket (DOCKER_HOST)
+    Docker,
+}
+
+impl BackendChoice {
+    pub(crate) async fn open(self, context: &Context, embedded: &Embedded) -> Result<Box<dyn Sandbox>, Failure> {
+        Ok(match self {
+            Self::Auto | Self::Embedded => Box::new(embedded.clone()),
+            Self::Docker => Box::new(Docker::connect(&context.store, embedded).await?),
+        })
+    }
 }
 
 /// What commands share: opened from the common options.

@@ -4,18 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::{Context, colour, config_folder, exit_code};
+use super::{BackendChoice, Context, colour, config_folder, exit_code};
 use crate::artifact::{Sha256, Subject};
 use crate::ecosystem::Planner;
 use crate::plan::{Plan, Recipe};
 use crate::rebuild::{Rebuilder, Record, RunFolder, Verdict};
 use crate::report;
-use crate::sandbox::Sandbox;
-use crate::sandbox::docker::Docker;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{StoreError, write_atomically};
 
@@ -65,16 +63,6 @@ pub(crate) struct RebuildArgs {
     builder_id: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BackendChoice {
-    /// The embedded one where it works, else Docker
-    Auto,
-    /// Linux namespaces, no daemon
-    Embedded,
-    /// A Docker engine, or Podman's compatible socket (DOCKER_HOST)
-    Docker,
-}
-
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
     let plan = make_plan(context, &embedded, args.target).await?;
@@ -98,10 +86,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let key = signing_key(args.key)?;
     let folder = PendingFolder::new(context, args.out)?;
     let embedded = Embedded::new(&context.store)?;
-    let backend: Box<dyn Sandbox> = match args.backend {
-        BackendChoice::Auto | BackendChoice::Embedded => Box::new(embedded.clone()),
-        BackendChoice::Docker => Box::new(Docker::connect(&context.store, &embedded).await?),
-    };
+    let backend = args.backend.open(context, &embedded).await?;
     let plan = match args.plan {
         Some(path) => Plan::read(&path)?,
         None => make_plan(context, &embedded, args.target).await?,

@@ -20,7 +20,7 @@ use indicatif::ProgressBar;
 use tokio::io::AsyncWriteExt as _;
 
 use super::embedded::{CAPABILITIES, Embedded, last_line};
-use super::{Ended, INPUTS, Job, OUT, Outcome, Output, OutputError, RootLayers, Sandbox, SandboxError, output, quote};
+use super::{Ended, INPUTS, Job, OPEN_FILES, OUT, Outcome, Output, OutputError, RootLayers, Sandbox, SandboxError, output, quote};
 use crate::store::Store;
 
 /// Marks our containers, with the process that owns them.
@@ -281,7 +281,7 @@ fn container(job: &Job<'_>, image: &str) -> ContainerCreateBody {
             cpuset_cpus: Some(format!("0-{}", limits.cpus.clamp(1, available()) - 1)),
             ulimits: Some(vec![
                 ulimit("core", 0, 0),
-                ulimit("nofile", 1024, 524_288),
+                ulimit("nofile", OPEN_FILES.0, OPEN_FILES.1),
                 ulimit("fsize", limits.disk, limits.disk),
             ]),
             ..HostConfig::default()

@@ -25,6 +25,9 @@ pub const INPUTS: &str = "/inputs";
 /// The only folder whose files come back.
 pub const OUT: &str = "/out";
 
+/// Open files per process, soft and hard: what every machine and engine allows, so that all builds see the same.
+pub(crate) const OPEN_FILES: (u64, u64) = (1024, 4096);
+
 /// Bounds of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -17,7 +17,6 @@ use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, CpuSet};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -27,7 +26,7 @@ use serde_json::json;
 
 use super::helper::{Event, Task, chain};
 use super::seccomp;
-use crate::sandbox::{Ended, INPUTS, Limits, OUT};
+use crate::sandbox::{Ended, INPUTS, Limits, OPEN_FILES, OUT};
 
 /// Everything the helper needs to know to run a job.
 #[derive(Debug, Serialize, Deserialize)]
@@ -190,8 +189,6 @@ fn limit_processors(count: usize) -> nix::Result<()> {
 
 /// The OCI runtime specification of the container (opencontainers/runtime-spec 1.2).
 fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
-    let soft_files = 1024_u64;
-    let hard_files = getrlimit(Resource::RLIMIT_NOFILE).map_or(4096, |(_, hard)| hard.min(524_288)).max(soft_files);
     let limit = |kind: &str, soft: u64, hard: u64| json!({"type": kind, "soft": soft, "hard": hard});
     let mount = |to: &str, kind: &str, source: &str, options: &[&str]| {
         json!({"destination": to, "type": kind, "source": source, "options": options})
@@ -218,7 +215,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
             },
             "rlimits": [
                 limit("RLIMIT_CORE", 0, 0),
-                limit("RLIMIT_NOFILE", soft_files, hard_files),
+                limit("RLIMIT_NOFILE", OPEN_FILES.0, OPEN_FILES.1),
                 limit("RLIMIT_FSIZE", task.limits.disk, task.limits.disk)
             ]
         },
@@ -255,12 +252,15 @@ impl Executor for Payload {
 
     fn exec(&self, spec: &oci_spec::runtime::Spec) -> Result<(), ExecutorError> {
         use std::os::unix::process::CommandExt as _;
-        let args = spec.process().as_ref().and_then(|process| process.args().clone()).unwrap_or_default();
+        let process = spec.process().as_ref().ok_or(ExecutorError::InvalidArg)?;
+        let args = process.args().clone().unwrap_or_default();
+        // The runtime adds variables of its own, such as HOME; the job's environment is the whole.
+        let env: Vec<_> = process.env().iter().flatten().filter_map(|pair| pair.split_once('=')).collect();
         let (program, rest) = args.split_first().ok_or(ExecutorError::InvalidArg)?;
         for filter in &self.seccomp {
             seccompiler::apply_filter(filter).map_err(|error| ExecutorError::Other(error.to_string()))?;
         }
-        let error = std::process::Command::new(program).args(rest).exec();
+        let error = std::process::Command::new(program).args(rest).env_clear().envs(env).exec();
         Err(ExecutorError::Other(format!("{program}: {error}")))
     }
 }
