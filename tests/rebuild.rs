@@ -62,7 +62,7 @@ fn both_backends_give_the_same_bytes_for_the_same_plan() {
     let folder = tempfile::tempdir().unwrap();
     for (index, subject) in subjects.iter().enumerate() {
         let plan = folder.path().join(format!("{index}.json"));
-        let made = rebuilder().args(["plan", subject, "--out"]).arg(&plan).output().unwrap();
+        let made = rebuilder().args(["plan", subject, "--fetch", "--out"]).arg(&plan).output().unwrap();
         assert!(made.status.success(), "{subject}: {}", text(&made));
         let mut digests = Vec::new();
         for backend in backends() {

@@ -101,9 +101,10 @@ async fn execute(
         log: &log,
     };
     let outcome = backend.run(&job, &indicatif::ProgressBar::hidden()).await;
-    let mut text = std::fs::File::open(&log).map_err(StoreError::io("read", &log))?;
-    // A reader that went away early is no error.
-    let _ = std::io::copy(&mut text, &mut std::io::stdout());
+    if let Ok(mut text) = std::fs::File::open(&log) {
+        // A reader that went away early is no error.
+        let _ = std::io::copy(&mut text, &mut std::io::stdout());
+    }
     embedded.remove_now(scratch.path())?;
     match outcome?.ended {
         Ended::Exited(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),

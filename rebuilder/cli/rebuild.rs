@@ -40,6 +40,9 @@ pub(crate) struct PlanArgs {
     /// File to write the plan to [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Bring everything that the plan names into the store, so that it can be replayed offline
+    #[arg(long)]
+    fetch: bool,
 }
 
 #[derive(Args)]
@@ -66,6 +69,9 @@ pub(crate) struct RebuildArgs {
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
     let plan = make_plan(context, &embedded, args.target).await?;
+    if args.fetch {
+        context.fetcher.get_all("fetching what the plan names", &plan.materials()).await?;
+    }
     let mut text = serde_json::to_vec_pretty(&plan).unwrap_or_default();
     text.push(b'\n');
     match args.out {

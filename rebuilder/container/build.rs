@@ -85,6 +85,12 @@ pub(super) async fn make(
         .await
         .map_err(|source| ContainerError::Gone { name: name.to_owned(), source })?;
 
+    let (store, lock_name) = (fetcher.store().clone(), format!("root-{digest}"));
+    let exclusive = tokio::task::spawn_blocking(move || store.exclusive(&lock_name)).await;
+    let _exclusive = exclusive.map_err(|error| ContainerError::Io { what: "wait".into(), source: error.into() })??;
+    if let Some(root) = find(&home, digest) {
+        return Ok(root);
+    }
     let bar = progress.stage(format!("making the root {name}"));
     let scratch = fetcher.store().scratch()?;
     let io = |what: &'static str| move |source| ContainerError::Io { what: what.to_owned(), source };

@@ -96,6 +96,7 @@ impl Catalog {
 
     /// The lock of the container called `name`.
     pub fn lock(&self, name: &str) -> Result<Lock, ContainerError> {
+        self.definition(name)?;
         let file = format!("{name}.lock");
         let bytes = self.file(&file)?.filter(|bytes| !bytes.is_empty());
         parse(&file, &bytes.ok_or_else(|| ContainerError::NotLocked { name: name.to_owned() })?)

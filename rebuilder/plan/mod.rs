@@ -200,6 +200,13 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Every file that following the plan reads, the container's packages included.
+    pub fn materials(&self) -> Vec<Material> {
+        let inputs = self.inputs.iter().map(|input| input.file.clone());
+        let released = self.expected.iter().map(|expected| expected.file.clone());
+        inputs.chain(released).chain(self.container.lock.materials()).collect()
+    }
+
     /// Digest of everything that the setup layer depends on.
     pub fn setup_digest(&self) -> Sha256 {
         let dependencies = self.inputs.iter().filter(|input| input.role == Role::Dependency);

@@ -80,6 +80,14 @@ impl Docker {
         if self.engine.inspect_image(&name).await.is_ok() {
             return Ok(name);
         }
+        // Engines do not take two imports of the same content at once.
+        let store = self.store.clone();
+        let lock = format!("image-{tag}");
+        let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
+        let _lock = lock.map_err(|error| SandboxError::Broken { during: "waiting", reason: error.to_string() })??;
+        if self.engine.inspect_image(&name).await.is_ok() {
+            return Ok(name);
+        }
         let folder = tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
         let file = folder.path().join("root.tar");
         self.embedded.export(&root.folders, &file).await?;
@@ -166,7 +174,7 @@ impl Docker {
             let state = self.engine.inspect_container(id, None).await.map_err(refused)?.state.unwrap_or_default();
             if state.running != Some(true) {
                 let code = i32::try_from(state.exit_code.unwrap_or(-1)).unwrap_or(-1);
-                return Ok(if code > 128 { Ended::Signalled(code - 128) } else { Ended::Exited(code) });
+                return Ok(Ended::from_status(code));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

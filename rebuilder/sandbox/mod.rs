@@ -119,6 +119,11 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// From a process's exit status; shells say `128 + SIGNAL` when a signal ended what they ran.
+    pub(crate) fn from_status(code: i32) -> Self {
+        if code > 128 { Self::Signalled(code - 128) } else { Self::Exited(code) }
+    }
+
     /// Whether it did what it was asked to.
     pub fn well(self) -> bool {
         self == Self::Exited(0)

@@ -245,8 +245,10 @@ impl Fetcher {
     /// Streams one URL into a temporary file; retries what may pass.
     async fn download(&self, url: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
         let url = self.rewrite(url);
-        if let Some(path) = url.strip_prefix("file://") {
-            return self.copy(path, limit, bar);
+        if url.starts_with("file://") {
+            let path = url::Url::parse(&url).ok().and_then(|url| url.to_file_path().ok());
+            let path = path.ok_or_else(|| Refusal::Trouble("the file address is not valid".into()))?;
+            return self.copy(&path, limit, bar);
         }
         let mut last = Refusal::Trouble("not tried".to_owned());
         for attempt in 0..ATTEMPTS {
@@ -281,7 +283,7 @@ impl Fetcher {
         Ok(incoming.seal())
     }
 
-    fn copy(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
+    fn copy(&self, path: &std::path::Path, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
         let trouble = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => Refusal::Status(404),
             _ => Refusal::Trouble(error.to_string()),

@@ -7,9 +7,11 @@ mod blobs;
 mod fetch;
 mod scratch;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
+use nix::fcntl::{Flock, FlockArg};
 
 pub use blobs::{Blob, StoreCheck};
 pub use fetch::{FetchError, Fetcher, Material, MirrorMap, Received};
@@ -49,7 +51,7 @@ impl Store {
             None => etcetera::base_strategy::Xdg::new().map_err(|_| StoreError::NoHome)?.data_dir().join("rebuilder"),
         };
         let store = Self { data };
-        for folder in ["store/sha256", "quarantine", "tmp", "roots", "layers", "scratch"] {
+        for folder in ["store/sha256", "quarantine", "tmp", "roots", "layers", "scratch", "locks"] {
             let path = store.data.join(folder);
             std::fs::create_dir_all(&path).map_err(StoreError::io("make the folder", &path))?;
         }
@@ -70,6 +72,14 @@ impl Store {
     /// Where the layer that the steps with this digest made lies.
     pub fn layer(&self, key: crate::artifact::Sha256) -> PathBuf {
         self.data.join("layers").join(key.to_hex())
+    }
+
+    /// Waits until no other process does the work called `name`, and keeps others out until the lock is dropped.
+    pub fn exclusive(&self, name: &str) -> Result<Flock<File>, StoreError> {
+        let path = self.data.join("locks").join(name);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(StoreError::io("open", &path))?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| StoreError::io("lock", &path)(error.into()))
     }
 
     fn tmp(&self) -> PathBuf {

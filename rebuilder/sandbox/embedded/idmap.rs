@@ -33,8 +33,17 @@ pub enum IdMap {
 impl IdMap {
     /// Finds out what this user may map.
     pub fn of_this_user() -> Result<Self, SandboxError> {
+        check_kernel()?;
         if Uid::effective().is_root() {
-            return Ok(Self::Root);
+            let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+            if covers(&map, ROOT_BASE, COUNT) {
+                return Ok(Self::Root);
+            }
+            return Err(SandboxError::Unusable {
+                backend: "embedded",
+                reason: format!("this root is itself inside a user namespace that lacks the ids from {ROOT_BASE} on"),
+                help: "run as an ordinary user with subordinate ids, or as the machine's own root".into(),
+            });
         }
         let user = nix::unistd::User::from_uid(Uid::effective()).ok().flatten().map(|user| user.name);
         let uid = Uid::effective().as_raw().to_string();
@@ -78,6 +87,35 @@ impl IdMap {
     }
 }
 
+/// Kernel settings that forbid user namespaces, by the name under which an administrator can change them.
+fn check_kernel() -> Result<(), SandboxError> {
+    let root = Uid::effective().is_root();
+    for (setting, forbidding, for_root) in [
+        ("/proc/sys/user/max_user_namespaces", "0", true),
+        ("/proc/sys/kernel/unprivileged_userns_clone", "0", false),
+        ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", false),
+    ] {
+        let value = fs::read_to_string(setting).unwrap_or_default();
+        if value.trim() == forbidding && (for_root || !root) {
+            return Err(SandboxError::Unusable {
+                backend: "embedded",
+                reason: format!("the kernel forbids user namespaces ({setting} is {forbidding})"),
+                help: "as the machine's administrator, change that setting with sysctl".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether an id map, as in `/proc/PID/uid_map`, maps all of `count` inner ids from `first` on.
+fn covers(map: &str, first: u32, count: u32) -> bool {
+    map.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [inner, _, length] = numbers[..] else { return false };
+        inner <= u64::from(first) && u64::from(first) + u64::from(count) <= inner + length
+    })
+}
+
 fn map_with(tool: &str, pid: i32, own: u32, (first, count): (u32, u32)) -> Result<(), SandboxError> {
     let numbers = [pid.to_string(), "0".into(), own.to_string(), "1".into(), "1".into(), first.to_string(), count.to_string()];
     let output = Command::new(tool).args(numbers).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output();
@@ -110,6 +148,13 @@ fn find_range(text: &str, name: Option<&str>, uid: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_which_ids_are_mapped() {
+        assert!(covers("         0          0 4294967295\n", ROOT_BASE, COUNT));
+        assert!(!covers("0 1000 1\n1 100000 65536\n", ROOT_BASE, COUNT));
+        assert!(!covers("", ROOT_BASE, COUNT));
+    }
 
     #[test]
     fn reads_subordinate_ranges() {

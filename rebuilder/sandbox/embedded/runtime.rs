@@ -284,7 +284,7 @@ fn wait(init: Pid, writable: &Path, disk: u64) -> Ended {
     });
     let ended = loop {
         match waitpid(init, None) {
-            Ok(WaitStatus::Exited(_, code)) => break Ended::Exited(code),
+            Ok(WaitStatus::Exited(_, code)) => break Ended::from_status(code),
             Ok(WaitStatus::Signaled(_, signal, _)) => break Ended::Signalled(signal as i32),
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(_) => break Ended::Signalled(Signal::SIGKILL as i32),
