@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 use deb822_fast::{Deb822, Paragraph};
 use serde::{Deserialize, Serialize};
@@ -158,7 +159,7 @@ pub fn for_each_paragraph(
     mut each: impl FnMut(&Paragraph) -> Result<(), AptError>,
 ) -> Result<(), AptError> {
     let file = File::open(&index.path).map_err(|source| AptError::Read { document: document.to_owned(), source })?;
-    let reader: Box<dyn BufRead> = if std::path::Path::new(document).extension().is_some_and(|ext| ext == "xz") {
+    let reader: Box<dyn BufRead> = if Path::new(document).extension().is_some_and(|ext| ext == "xz") {
         Box::new(BufReader::with_capacity(1 << 17, liblzma::read::XzDecoder::new(file)))
     } else {
         Box::new(BufReader::with_capacity(1 << 17, file))
@@ -167,6 +168,15 @@ pub fn for_each_paragraph(
         let paragraph = paragraph.map_err(|error| deb822(document, &error))?;
         each(&paragraph)?;
     }
+    Ok(())
+}
+
+/// Writes an index, decompressed, to a new file.
+pub fn decompress_to(index: &Blob, document: &str, to: &Path) -> Result<(), AptError> {
+    let error = |source| AptError::Read { document: document.to_owned(), source };
+    let from = File::open(&index.path).map_err(error)?;
+    let mut file = File::create_new(to).map_err(error)?;
+    std::io::copy(&mut liblzma::read::XzDecoder::new(from), &mut file).map_err(error)?;
     Ok(())
 }
 

@@ -106,6 +106,14 @@ fn read(document: &str, signed: &[u8], certs: &[Cert]) -> Result<Read, OpenPgpEr
     Ok(Read { text, good, bad, issuers })
 }
 
+fn valid_today(cert: &Cert, key: &openpgp::Fingerprint) -> bool {
+    let policy = StandardPolicy::new();
+    cert.with_policy(&policy, None).is_ok_and(|cert| {
+        let mut keys = cert.keys().alive().revoked(false);
+        cert.alive().is_ok() && keys.any(|found| found.key().fingerprint() == *key)
+    })
+}
+
 struct Collector<'a> {
     certs: &'a [Cert],
     good: Vec<String>,
@@ -128,6 +136,12 @@ impl VerificationHelper for Collector<'_> {
                 match result {
                     Ok(GoodChecksum { ka, .. }) => {
                         let cert = ka.cert();
+                        // The library asks whether the key was valid when it signed. An expired key may be in
+                        // the wrong hands since, and could sign with any date, so it must be valid today too.
+                        if !valid_today(cert, &ka.key().fingerprint()) {
+                            self.bad.push(format!("key {:X} has expired", ka.key().fingerprint()));
+                            continue;
+                        }
                         let user = cert.userids().next().map(|user| user.userid().to_string());
                         self.good.push(match user {
                             Some(user) => format!("{:X} ({user})", cert.fingerprint()),
@@ -143,5 +157,80 @@ impl VerificationHelper for Collector<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::time::{Duration, SystemTime};
+
+    use openpgp::cert::CertBuilder;
+    use openpgp::serialize::Serialize as _;
+    use openpgp::serialize::stream::{Message, Signer};
+
+    use super::*;
+
+    fn cert(created: Duration, valid: Option<Duration>) -> Cert {
+        CertBuilder::new()
+            .add_userid("archive")
+            .add_signing_subkey()
+            .set_creation_time(SystemTime::now() - created)
+            .set_validity_period(valid)
+            .generate()
+            .unwrap()
+            .0
+    }
+
+    fn keyring(cert: &Cert) -> Keyring {
+        let mut bytes = Vec::new();
+        cert.serialize(&mut bytes).unwrap();
+        Keyring::parse("test keyring", &bytes).unwrap()
+    }
+
+    /// Signs inline, at a moment shortly after the certificate was made.
+    fn sign(cert: &Cert, created: Duration, text: &str) -> Vec<u8> {
+        let when = SystemTime::now() - created + Duration::from_secs(60);
+        let policy = StandardPolicy::at(when);
+        let key = cert.keys().secret().with_policy(&policy, when).for_signing().next().unwrap();
+        let mut signed = Vec::new();
+        let message = Message::new(&mut signed);
+        let signer = Signer::new(message, key.key().clone().into_keypair().unwrap()).unwrap();
+        let mut writer = signer.cleartext().creation_time(when).build().unwrap();
+        writer.write_all(text.as_bytes()).unwrap();
+        writer.finalize().unwrap();
+        signed
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const TEXT: &str = "Suite: test\nCodename: test\n";
+
+    #[test]
+    fn takes_only_good_signatures_of_known_and_valid_keys() {
+        let (good, other) = (cert(DAY * 9, None), cert(DAY * 9, None));
+        let expired = cert(DAY * 9, Some(DAY));
+        let signed = sign(&good, DAY * 9, TEXT);
+        let verified = keyring(&good).verify("InRelease", &signed).unwrap();
+        assert_eq!(String::from_utf8_lossy(&verified.text).trim_end(), TEXT.trim_end());
+        assert!(verified.signers[0].contains("archive"), "{:?}", verified.signers);
+
+        let refused = |keyring: Keyring, signed: &[u8]| keyring.verify("InRelease", signed).unwrap_err().to_string();
+        let unknown = refused(keyring(&other), &signed);
+        assert!(unknown.contains("is not in the keyring"), "{unknown}");
+        let late = refused(keyring(&expired), &sign(&expired, DAY * 9, TEXT));
+        assert!(late.contains("expired") || late.contains("not live"), "{late}");
+        let changed = String::from_utf8(signed.clone()).unwrap().replace("Codename: test", "Codename: evil");
+        let bad = refused(keyring(&good), changed.as_bytes());
+        assert!(bad.contains("no signature of InRelease verifies"), "{bad}");
+        assert!(keyring(&good).verify("InRelease", TEXT.as_bytes()).is_err(), "unsigned text was taken");
+        assert!(keyring(&good).verify("InRelease", &signed[..signed.len() / 2]).is_err(), "half a file was taken");
+    }
+
+    #[test]
+    fn tells_issuers_without_vouching_for_them() {
+        let good = cert(DAY * 9, None);
+        let (text, issuers) = read_unverified("a.dsc", &sign(&good, DAY * 9, TEXT)).unwrap();
+        assert_eq!(String::from_utf8_lossy(&text).trim_end(), TEXT.trim_end());
+        assert!(!issuers.is_empty());
     }
 }
