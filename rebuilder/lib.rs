@@ -2,8 +2,8 @@
 pub mod artifact;
 pub mod attest;
 pub mod cli;
-pub mod container;
 pub mod compare;
+pub mod container;
 pub mod ecosystem;
 pub mod evidence;
 pub mod plan;

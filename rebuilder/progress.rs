@@ -29,8 +29,15 @@ impl Progress {
             (false, true) => Mode::Live,
             (false, false) => Mode::Lines,
         };
-        let target = if mode == Mode::Live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bars: MultiProgress::with_draw_target(target), mode }
+        let target = if mode == Mode::Live {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            mode,
+        }
     }
 
     /// Shows nothing at all.

@@ -19,14 +19,20 @@ fn check(output: &Output, expected: i32, parts: &[&str]) {
         assert!(stderr.contains(part), "wanted {part:?} in {stderr}");
     }
     assert_eq!(stderr.matches("error:").count(), 1, "{stderr}");
-    assert!(!stderr.contains("panicked") && !stderr.contains("RUST_BACKTRACE"), "{stderr}");
+    assert!(
+        !stderr.contains("panicked") && !stderr.contains("RUST_BACKTRACE"),
+        "{stderr}"
+    );
     assert!(output.stdout.is_empty(), "{}", text(output));
 }
 
 /// Nothing but finished files: no temporaries in the store, no scratch, no run folder.
 fn nothing_half_written(store: &Path) {
     for folder in ["tmp", "scratch"] {
-        let left: Vec<_> = fs::read_dir(store.join(folder)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(store.join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert!(left.is_empty(), "{folder}: {left:?}");
     }
     let runs = fs::read_dir(store.join("runs")).into_iter().flatten().count();
@@ -48,13 +54,25 @@ fn mirror(prefix: &str, to: &str) -> [String; 2] {
 fn usage_errors_are_two() {
     for (arguments, parts) in [
         (&["rebuild", "jq"][..], &["names no artifact", "help:"][..]),
-        (&["rebuild", "pkg:npm/left-pad@1.0.0"], &["no way is known", "deb, pypi"]),
+        (
+            &["rebuild", "pkg:npm/left-pad@1.0.0"],
+            &["no way is known", "deb, pypi"],
+        ),
         (&["rebuild", "deb:../../etc"], &["package name"]),
         (&["rebuild"], &["no subject"]),
-        (&["rebuild", "--plan", "/nowhere/plan.json"], &["cannot read the plan"]),
+        (
+            &["rebuild", "--plan", "/nowhere/plan.json"],
+            &["cannot read the plan"],
+        ),
         (&["rebuild", "--plan", "/etc/passwd"], &["is not a plan"]),
-        (&["rebuild", "deb:base-files", "--recipe", "/etc/passwd"], &["is not a recipe"]),
-        (&["container", "build", "nothing"], &["no container is called", "bookworm-build"]),
+        (
+            &["rebuild", "deb:base-files", "--recipe", "/etc/passwd"],
+            &["is not a recipe"],
+        ),
+        (
+            &["container", "build", "nothing"],
+            &["no container is called", "bookworm-build"],
+        ),
         (&["attest", "/nowhere"], &["there is no key"]),
     ] {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -63,7 +81,11 @@ fn usage_errors_are_two() {
     }
     let full = tempfile::tempdir().unwrap();
     fs::write(full.path().join("mine"), "").unwrap();
-    let output = rebuilder().args(["rebuild", "deb:base-files", "--out"]).arg(full.path()).output().unwrap();
+    let output = rebuilder()
+        .args(["rebuild", "deb:base-files", "--out"])
+        .arg(full.path())
+        .output()
+        .unwrap();
     check(&output, 2, &["exists and is not empty"]);
 }
 
@@ -85,16 +107,28 @@ fn hostile_plans_are_refused() {
         let mut plan = plan.clone();
         *plan.pointer_mut(pointer).unwrap() = value.into();
         fs::write(&path, plan.to_string()).unwrap();
-        let output = rebuilder().args(["rebuild", "--plan"]).arg(&path).output().unwrap();
+        let output = rebuilder()
+            .args(["rebuild", "--plan"])
+            .arg(&path)
+            .output()
+            .unwrap();
         check(&output, 2, &["is not a plan"]);
     }
     // Another digest for the same URL: the bytes there are not what the plan wants.
     let mut plan = plan.clone();
     plan["inputs"][0]["file"]["sha256"] = "0".repeat(64).into();
     fs::write(&path, plan.to_string()).unwrap();
-    let output = rebuilder().args(["rebuild", "--plan"]).arg(&path).output().unwrap();
+    let output = rebuilder()
+        .args(["rebuild", "--plan"])
+        .arg(&path)
+        .output()
+        .unwrap();
     check(&output, 4, &["wrong SHA-256", "expected 0000"]);
-    let output = rebuilder().args(["--offline", "rebuild", "--plan"]).arg(&path).output().unwrap();
+    let output = rebuilder()
+        .args(["--offline", "rebuild", "--plan"])
+        .arg(&path)
+        .output()
+        .unwrap();
     check(&output, 4, &["offline"]);
 }
 
@@ -105,14 +139,29 @@ fn unknown_packages_and_versions() {
     }
     let store = own_store();
     for (subject, parts) in [
-        ("deb:no-such-package-here", &["no-such-package-here is not in bookworm", "check the name"][..]),
-        ("deb:base-files=1.0", &["base-files 1.0 is not in", "the archive has 12"]),
-        ("pypi:no-such-project-as-this-one", &["is not in https://pypi.org/simple"]),
+        (
+            "deb:no-such-package-here",
+            &["no-such-package-here is not in bookworm", "check the name"][..],
+        ),
+        (
+            "deb:base-files=1.0",
+            &["base-files 1.0 is not in", "the archive has 12"],
+        ),
+        (
+            "pypi:no-such-project-as-this-one",
+            &["is not in https://pypi.org/simple"],
+        ),
         ("pypi:idna==0.0.99", &["idna 0.0.99 is not in", "newest versions"]),
-        ("pkg:pypi/idna@3.10?file_name=idna-3.10-py4-none-any.whl", &["idna-3.10-py4-none-any.whl is not in"]),
+        (
+            "pkg:pypi/idna@3.10?file_name=idna-3.10-py4-none-any.whl",
+            &["idna-3.10-py4-none-any.whl is not in"],
+        ),
         ("pypi:numpy==1.26.0", &["no pure wheel"]),
     ] {
-        let output = rebuilder_in(store.path()).args(["rebuild", subject]).output().unwrap();
+        let output = rebuilder_in(store.path())
+            .args(["rebuild", subject])
+            .output()
+            .unwrap();
         check(&output, 4, parts);
         nothing_half_written(store.path());
     }
@@ -126,7 +175,9 @@ fn a_release_file_signed_by_another_key_is_refused() {
     let store = own_store();
     // The same definition, trusting a key that never signed this archive.
     let folder = tempfile::tempdir().unwrap();
-    let definition = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("containers/bookworm-build.toml")).unwrap();
+    let definition =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("containers/bookworm-build.toml"))
+            .unwrap();
     let keyring = folder.path().join("other.gpg");
     let other = definition.replace("debian-archive.gpg", keyring.to_str().unwrap());
     fs::write(folder.path().join("bookworm-build.toml"), other).unwrap();
@@ -139,15 +190,25 @@ fn a_release_file_signed_by_another_key_is_refused() {
         .args(["rebuild", "deb:base-files"])
         .output()
         .unwrap();
-    check(&output, 3, &["no signature of InRelease of bookworm verifies", "is not in the keyring"]);
+    check(
+        &output,
+        3,
+        &[
+            "no signature of InRelease of bookworm verifies",
+            "is not in the keyring",
+        ],
+    );
     nothing_half_written(store.path());
 }
 
 /// A certificate that nobody knows.
 fn stranger() -> Vec<u8> {
     use sequoia_openpgp::serialize::Serialize as _;
-    let (cert, _) =
-        sequoia_openpgp::cert::CertBuilder::new().add_userid("stranger").add_signing_subkey().generate().unwrap();
+    let (cert, _) = sequoia_openpgp::cert::CertBuilder::new()
+        .add_userid("stranger")
+        .add_signing_subkey()
+        .generate()
+        .unwrap();
     let mut bytes = Vec::new();
     cert.serialize(&mut bytes).unwrap();
     bytes
@@ -160,7 +221,10 @@ fn changed_indexes_and_packages_are_refused() {
     }
     let plan = common::plan("deb:base-files");
     let released = &plan["expected"][0]["file"];
-    let (name, digest) = (released["name"].as_str().unwrap(), released["sha256"].as_str().unwrap());
+    let (name, digest) = (
+        released["name"].as_str().unwrap(),
+        released["sha256"].as_str().unwrap(),
+    );
     let whole = store().join("store/sha256").join(&digest[..2]).join(digest);
 
     let fake = tempfile::tempdir().unwrap();
@@ -171,15 +235,32 @@ fn changed_indexes_and_packages_are_refused() {
 
     let index = format!("{DEBIAN}/dists/bookworm/main/binary-amd64/");
     let fresh = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let output = rebuilder_in(fresh.path()).args(mirror(&index, &fake_url)).args(["rebuild", "deb:base-files"]).output().unwrap();
-    check(&output, 4, &["bookworm/main/binary-amd64/Packages.xz has the wrong size"]);
+    let output = rebuilder_in(fresh.path())
+        .args(mirror(&index, &fake_url))
+        .args(["rebuild", "deb:base-files"])
+        .output()
+        .unwrap();
+    check(
+        &output,
+        4,
+        &["bookworm/main/binary-amd64/Packages.xz has the wrong size"],
+    );
     nothing_half_written(fresh.path());
 
     let pool = format!("{DEBIAN}/pool/main/b/base-files/");
     let without = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     common::store_without(without.path(), digest);
-    fs::copy(source_file(&plan), fake.path().join(plan["inputs"][0]["file"]["name"].as_str().unwrap())).unwrap();
-    let output = rebuilder_in(without.path()).args(mirror(&pool, &fake_url)).args(["rebuild", "deb:base-files"]).output().unwrap();
+    fs::copy(
+        source_file(&plan),
+        fake.path()
+            .join(plan["inputs"][0]["file"]["name"].as_str().unwrap()),
+    )
+    .unwrap();
+    let output = rebuilder_in(without.path())
+        .args(mirror(&pool, &fake_url))
+        .args(["rebuild", "deb:base-files"])
+        .output()
+        .unwrap();
     check(&output, 4, &[name, "wrong size", "expected"]);
     nothing_half_written(without.path());
 }
@@ -195,7 +276,10 @@ fn mirrors_that_are_down() {
         return;
     }
     let store = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    for (subject, prefix) in [("deb:base-files", "https://deb.debian.org"), ("pypi:idna==3.10", "https://pypi.org")] {
+    for (subject, prefix) in [
+        ("deb:base-files", "https://deb.debian.org"),
+        ("pypi:idna==3.10", "https://pypi.org"),
+    ] {
         let output = rebuilder_in(store.path())
             .args(mirror(prefix, "http://127.0.0.1:9"))
             .args(["rebuild", subject])
@@ -204,7 +288,10 @@ fn mirrors_that_are_down() {
         check(&output, 4, &["cannot fetch", "onnection refused", "--mirror"]);
         nothing_half_written(store.path());
     }
-    let output = rebuilder_in(store.path()).args(["--offline", "rebuild", "pypi:idna==3.10"]).output().unwrap();
+    let output = rebuilder_in(store.path())
+        .args(["--offline", "rebuild", "pypi:idna==3.10"])
+        .output()
+        .unwrap();
     check(&output, 4, &["the run is offline"]);
 }
 
@@ -222,11 +309,18 @@ fn a_corrupted_store_entry_is_set_aside_and_fetched_again() {
     fs::write(&entry, "rotten").unwrap();
     let path = store.path().join("plan.json");
     fs::write(&path, plan.to_string()).unwrap();
-    let output = rebuilder_in(store.path()).args(["rebuild", "--plan"]).arg(&path).output().unwrap();
+    let output = rebuilder_in(store.path())
+        .args(["rebuild", "--plan"])
+        .arg(&path)
+        .output()
+        .unwrap();
     assert_eq!(code(&output), 0, "{}", text(&output));
     assert_eq!(fs::read_dir(store.path().join("quarantine")).unwrap().count(), 1);
     assert_ne!(fs::read(&entry).unwrap(), b"rotten");
-    let check = rebuilder_in(store.path()).args(["--json", "store", "verify"]).output().unwrap();
+    let check = rebuilder_in(store.path())
+        .args(["--json", "store", "verify"])
+        .output()
+        .unwrap();
     assert_eq!(code(&check), 0, "{}", text(&check));
     common::remove_store(store.path());
 }
@@ -247,7 +341,10 @@ fn a_full_disk_leaves_nothing_half_written() {
         folder.path().display(),
         common::BIN
     );
-    let output = std::process::Command::new("unshare").args(["-m", "sh", "-c", &script]).output().unwrap();
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .output()
+        .unwrap();
     check(&output, 4, &["cannot write", "No space left on device"]);
 }
 
@@ -259,18 +356,31 @@ fn a_kernel_without_user_namespaces_is_named() {
         common::BIN,
         folder.path().display()
     );
-    let allowed = std::process::Command::new("unshare").args(["-Ur", "true"]).status().unwrap();
+    let allowed = std::process::Command::new("unshare")
+        .args(["-Ur", "true"])
+        .status()
+        .unwrap();
     if !allowed.success() {
         println!("skipped: this user may make no user namespace to take them away in");
         return;
     }
     let doctor = script.replace("container build bookworm-build", "doctor");
-    let doctor = std::process::Command::new("unshare").args(["-Ur", "sh", "-c", &doctor]).output().unwrap();
+    let doctor = std::process::Command::new("unshare")
+        .args(["-Ur", "sh", "-c", &doctor])
+        .output()
+        .unwrap();
     assert_eq!(code(&doctor), 4, "{}", text(&doctor));
     assert!(text(&doctor).contains("max_user_namespaces"), "{}", text(&doctor));
     assert!(text(&doctor).contains("help:"), "{}", text(&doctor));
-    let build = std::process::Command::new("unshare").args(["-Ur", "sh", "-c", &script]).output().unwrap();
-    check(&build, 4, &["the kernel forbids user namespaces", "max_user_namespaces"]);
+    let build = std::process::Command::new("unshare")
+        .args(["-Ur", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    check(
+        &build,
+        4,
+        &["the kernel forbids user namespaces", "max_user_namespaces"],
+    );
 }
 
 #[test]
@@ -279,7 +389,20 @@ fn an_absent_engine_is_named() {
         return;
     }
     let mut command = rebuilder();
-    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").args(["rebuild", "deb:base-files", "--backend", "docker"]);
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").args([
+        "rebuild",
+        "deb:base-files",
+        "--backend",
+        "docker",
+    ]);
     let output = command.output().unwrap();
-    check(&output, 4, &["the docker backend does not work here", "/nowhere/docker.sock", "DOCKER_HOST"]);
+    check(
+        &output,
+        4,
+        &[
+            "the docker backend does not work here",
+            "/nowhere/docker.sock",
+            "DOCKER_HOST",
+        ],
+    );
 }

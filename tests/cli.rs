@@ -6,7 +6,12 @@ mod common;
 use common::{code, rebuilder, text};
 
 fn help(arguments: &[&str]) -> String {
-    let output = rebuilder().env("COLUMNS", "100").args(arguments).arg("--help").output().unwrap();
+    let output = rebuilder()
+        .env("COLUMNS", "100")
+        .args(arguments)
+        .arg("--help")
+        .output()
+        .unwrap();
     assert_eq!(code(&output), 0);
     String::from_utf8(output.stdout).unwrap()
 }
@@ -31,12 +36,18 @@ fn completions_and_manual_page() {
 
 #[test]
 fn results_go_to_stdout_and_nothing_else_does() {
-    let list = rebuilder().args(["--json", "container", "list"]).output().unwrap();
+    let list = rebuilder()
+        .args(["--json", "container", "list"])
+        .output()
+        .unwrap();
     let rows = common::json(&list);
     assert_eq!(rows[0]["name"], "bookworm-build");
     assert!(list.stderr.is_empty());
 
-    let failed = rebuilder().args(["--json", "rebuild", "nothing"]).output().unwrap();
+    let failed = rebuilder()
+        .args(["--json", "rebuild", "nothing"])
+        .output()
+        .unwrap();
     assert_eq!(code(&failed), 2);
     assert_eq!(common::json(&failed)["error"]["exit_code"], 2);
 }
@@ -44,7 +55,11 @@ fn results_go_to_stdout_and_nothing_else_does() {
 #[test]
 fn no_colour_in_pipes_or_where_it_is_unwanted() {
     for name in ["NO_COLOR", "SOMETHING_ELSE"] {
-        let output = rebuilder().env(name, "1").args(["rebuild", "nothing"]).output().unwrap();
+        let output = rebuilder()
+            .env(name, "1")
+            .args(["rebuild", "nothing"])
+            .output()
+            .unwrap();
         assert!(!text(&output).contains('\x1b'), "{}", text(&output));
     }
 }

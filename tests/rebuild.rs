@@ -19,7 +19,11 @@ const PYPI: &[(&str, i32, &[&str])] = &[
     ("pypi:packaging==23.2", 0, &[]),
     ("pypi:attrs==23.1.0", 0, &[]),
     ("pypi:six==1.16.0", 0, &[]),
-    ("pkg:pypi/jinja2@3.1.2?file_name=Jinja2-3.1.2-py3-none-any.whl", 0, &[]),
+    (
+        "pkg:pypi/jinja2@3.1.2?file_name=Jinja2-3.1.2-py3-none-any.whl",
+        0,
+        &[],
+    ),
 ];
 
 #[test]
@@ -30,15 +34,29 @@ fn packages_end_as_they_are_known_to() {
     let folder = tempfile::tempdir().unwrap();
     for (index, (subject, expected, differing)) in DEBIAN.iter().chain(PYPI).enumerate() {
         let run = folder.path().join(index.to_string());
-        let output = rebuilder().args(["--json", "rebuild", subject, "--out"]).arg(&run).output().unwrap();
+        let output = rebuilder()
+            .args(["--json", "rebuild", subject, "--out"])
+            .arg(&run)
+            .output()
+            .unwrap();
         assert_eq!(code(&output), *expected, "{subject}: {}", text(&output));
         let document = json(&output);
-        assert_eq!(document["verdict"], if *expected == 0 { "reproduced" } else { "mismatch" }, "{subject}");
+        assert_eq!(
+            document["verdict"],
+            if *expected == 0 { "reproduced" } else { "mismatch" },
+            "{subject}"
+        );
         let outputs = document["outputs"].as_array().unwrap();
-        let differ: Vec<_> =
-            outputs.iter().filter(|o| o["released"] != o["rebuilt"]).map(|o| o["name"].as_str().unwrap()).collect();
+        let differ: Vec<_> = outputs
+            .iter()
+            .filter(|o| o["released"] != o["rebuilt"])
+            .map(|o| o["name"].as_str().unwrap())
+            .collect();
         assert_eq!(differ, *differing, "{subject}");
-        for output in outputs.iter().filter(|output| output["released"] != output["rebuilt"]) {
+        for output in outputs
+            .iter()
+            .filter(|output| output["released"] != output["rebuilt"])
+        {
             let members = output["differs"]["members"].as_array().unwrap();
             assert!(!members.is_empty(), "{subject}: no differing member is named");
         }
@@ -57,12 +75,21 @@ fn both_backends_give_the_same_bytes_for_the_same_plan() {
         return;
     }
     let subjects = [
-        "deb:base-files", "deb:cjson", "deb:jq=1.6-2.1+deb12u2", "pypi:idna==3.10", "pypi:attrs==23.1.0", "pypi:six==1.16.0",
+        "deb:base-files",
+        "deb:cjson",
+        "deb:jq=1.6-2.1+deb12u2",
+        "pypi:idna==3.10",
+        "pypi:attrs==23.1.0",
+        "pypi:six==1.16.0",
     ];
     let folder = tempfile::tempdir().unwrap();
     for (index, subject) in subjects.iter().enumerate() {
         let plan = folder.path().join(format!("{index}.json"));
-        let made = rebuilder().args(["plan", subject, "--fetch", "--out"]).arg(&plan).output().unwrap();
+        let made = rebuilder()
+            .args(["plan", subject, "--fetch", "--out"])
+            .arg(&plan)
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{subject}: {}", text(&made));
         let mut digests = Vec::new();
         for backend in backends() {
@@ -75,11 +102,18 @@ fn both_backends_give_the_same_bytes_for_the_same_plan() {
             assert_eq!(code(&output), 0, "{subject} on {backend}: {}", text(&output));
             let document = json(&output);
             assert_eq!(document["backend"], backend);
-            let rebuilt: Vec<_> =
-                document["outputs"].as_array().unwrap().iter().map(|o| o["rebuilt"].clone()).collect();
+            let rebuilt: Vec<_> = document["outputs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|o| o["rebuilt"].clone())
+                .collect();
             digests.push(rebuilt);
         }
-        assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{subject}: {digests:?}");
+        assert!(
+            digests.windows(2).all(|pair| pair[0] == pair[1]),
+            "{subject}: {digests:?}"
+        );
     }
 }
 
@@ -90,20 +124,38 @@ fn a_local_file_is_checked_before_anything_is_built() {
     }
     let folder = tempfile::tempdir().unwrap();
     let purl = "pkg:pypi/idna@3.10?file_name=idna-3.10-py3-none-any.whl";
-    let first = rebuilder().args(["--json", "rebuild", purl, "--out"]).arg(folder.path().join("run")).output().unwrap();
+    let first = rebuilder()
+        .args(["--json", "rebuild", purl, "--out"])
+        .arg(folder.path().join("run"))
+        .output()
+        .unwrap();
     assert_eq!(code(&first), 0, "{}", text(&first));
     let wheel = folder.path().join("run/rebuilt/idna-3.10-py3-none-any.whl");
 
-    let same = rebuilder().arg("rebuild").arg(&wheel).args(["--purl", purl]).output().unwrap();
+    let same = rebuilder()
+        .arg("rebuild")
+        .arg(&wheel)
+        .args(["--purl", purl])
+        .output()
+        .unwrap();
     assert_eq!(code(&same), 0, "{}", text(&same));
 
     let mut bytes = fs::read(&wheel).unwrap();
     bytes[100] ^= 1;
     let changed = folder.path().join("changed.whl");
     fs::write(&changed, bytes).unwrap();
-    let other = rebuilder().arg("rebuild").arg(&changed).args(["--purl", purl]).output().unwrap();
+    let other = rebuilder()
+        .arg("rebuild")
+        .arg(&changed)
+        .args(["--purl", purl])
+        .output()
+        .unwrap();
     assert_eq!(code(&other), 3, "{}", text(&other));
-    assert!(text(&other).contains("is not what was released"), "{}", text(&other));
+    assert!(
+        text(&other).contains("is not what was released"),
+        "{}",
+        text(&other)
+    );
 }
 
 #[test]
@@ -113,8 +165,12 @@ fn a_failed_build_is_inconclusive_and_never_signed() {
     }
     let folder = tempfile::tempdir().unwrap();
     let plan = common::plan("deb:base-files");
-    for (index, (script, seconds, reason)) in
-        [("exit 3", 60, "exited with status 3"), ("sleep 60", 2, "longer than its time limit")].iter().enumerate()
+    for (index, (script, seconds, reason)) in [
+        ("exit 3", 60, "exited with status 3"),
+        ("sleep 60", 2, "longer than its time limit"),
+    ]
+    .iter()
+    .enumerate()
     {
         let mut plan = plan.clone();
         plan["limits"]["seconds"] = serde_json::json!(seconds);

@@ -12,25 +12,97 @@ use common::{backends, code, no_docker, no_network, no_sandbox, rebuilder, text}
 
 /// What is tried, and what the attempt must print.
 const ATTACKS: &[(&str, &str, &str)] = &[
-    ("reach an outside host", "(exec 3<>/dev/tcp/1.1.1.1/53) 2>/dev/null && echo reached || echo nothing", "nothing"),
-    ("resolve a name", "getent hosts deb.debian.org > /dev/null && echo resolved || echo nothing", "nothing"),
-    ("see another interface", "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | grep -v '^lo$' || echo nothing", "nothing"),
+    (
+        "reach an outside host",
+        "(exec 3<>/dev/tcp/1.1.1.1/53) 2>/dev/null && echo reached || echo nothing",
+        "nothing",
+    ),
+    (
+        "resolve a name",
+        "getent hosts deb.debian.org > /dev/null && echo resolved || echo nothing",
+        "nothing",
+    ),
+    (
+        "see another interface",
+        "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | grep -v '^lo$' || echo nothing",
+        "nothing",
+    ),
     ("read the host's environment", "env | grep -c SECRET || true", "0"),
-    ("find the environment in /proc", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c REBUILDER_TEST_SECRET || true", "0"),
-    ("read the host's home", "ls -A /root /home 2>/dev/null | grep -c secret-of-the-host || true", "0"),
-    ("see the host's processes", "ls -d /proc/[0-9]* | wc -l | awk '{print ($1 < 12) ? \"few\" : \"many\"}'", "few"),
-    ("write its inputs", "touch /inputs/new 2>/dev/null && echo written || echo nothing", "nothing"),
-    ("change an input", "for f in $(find /inputs -type f | head -n 1); do chmod 666 \"$f\" 2>/dev/null && echo x >> \"$f\" && echo changed; done; echo nothing", "nothing"),
-    ("mount", "mount -t tmpfs none /mnt 2>/dev/null && echo mounted || echo nothing", "nothing"),
-    ("make a namespace", "unshare --user true 2>/dev/null && echo made || echo nothing", "nothing"),
-    ("make a device", "mknod /tmp/disk b 8 0 2>/dev/null && cat /tmp/disk > /dev/null 2>&1 && echo read || echo nothing", "nothing"),
-    ("set the clock", "date -s '2001-01-01' >/dev/null 2>&1 && echo set || echo nothing", "nothing"),
-    ("change the kernel's settings", "echo 1 2>/dev/null > /proc/sys/kernel/sysrq && echo set || echo nothing", "nothing"),
-    ("gain privileges", "grep NoNewPrivs /proc/self/status | tr -d '[:space:]'", "NoNewPrivs:1"),
-    ("run without a filter", "grep '^Seccomp:' /proc/self/status | tr -d '[:space:]'", "Seccomp:2"),
-    ("use a capability over the host", "grep CapEff /proc/self/status | tr -d '[:space:]'", "CapEff:00000000800400fb"),
-    ("reach the engine or the helper", "ls /var/run/docker.sock /run/docker.sock 2>/dev/null | wc -l", "0"),
-    ("use loopback", "(exec 3<>/dev/tcp/127.0.0.1/9) 2>&1 | grep -o 'Connection refused'", "Connection refused"),
+    (
+        "find the environment in /proc",
+        "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c REBUILDER_TEST_SECRET || true",
+        "0",
+    ),
+    (
+        "read the host's home",
+        "ls -A /root /home 2>/dev/null | grep -c secret-of-the-host || true",
+        "0",
+    ),
+    (
+        "see the host's processes",
+        "ls -d /proc/[0-9]* | wc -l | awk '{print ($1 < 12) ? \"few\" : \"many\"}'",
+        "few",
+    ),
+    (
+        "write its inputs",
+        "touch /inputs/new 2>/dev/null && echo written || echo nothing",
+        "nothing",
+    ),
+    (
+        "change an input",
+        "for f in $(find /inputs -type f | head -n 1); do chmod 666 \"$f\" 2>/dev/null && echo x >> \"$f\" && echo changed; done; echo nothing",
+        "nothing",
+    ),
+    (
+        "mount",
+        "mount -t tmpfs none /mnt 2>/dev/null && echo mounted || echo nothing",
+        "nothing",
+    ),
+    (
+        "make a namespace",
+        "unshare --user true 2>/dev/null && echo made || echo nothing",
+        "nothing",
+    ),
+    (
+        "make a device",
+        "mknod /tmp/disk b 8 0 2>/dev/null && cat /tmp/disk > /dev/null 2>&1 && echo read || echo nothing",
+        "nothing",
+    ),
+    (
+        "set the clock",
+        "date -s '2001-01-01' >/dev/null 2>&1 && echo set || echo nothing",
+        "nothing",
+    ),
+    (
+        "change the kernel's settings",
+        "echo 1 2>/dev/null > /proc/sys/kernel/sysrq && echo set || echo nothing",
+        "nothing",
+    ),
+    (
+        "gain privileges",
+        "grep NoNewPrivs /proc/self/status | tr -d '[:space:]'",
+        "NoNewPrivs:1",
+    ),
+    (
+        "run without a filter",
+        "grep '^Seccomp:' /proc/self/status | tr -d '[:space:]'",
+        "Seccomp:2",
+    ),
+    (
+        "use a capability over the host",
+        "grep CapEff /proc/self/status | tr -d '[:space:]'",
+        "CapEff:00000000800400fb",
+    ),
+    (
+        "reach the engine or the helper",
+        "ls /var/run/docker.sock /run/docker.sock 2>/dev/null | wc -l",
+        "0",
+    ),
+    (
+        "use loopback",
+        "(exec 3<>/dev/tcp/127.0.0.1/9) 2>&1 | grep -o 'Connection refused'",
+        "Connection refused",
+    ),
 ];
 
 #[test]
@@ -46,13 +118,22 @@ fn attacks_get_nothing() {
     }
     for backend in backends() {
         let mut command = rebuilder();
-        command.env("REBUILDER_TEST_SECRET", "host secret").args(["container", "run", "bookworm-build"]);
-        command.arg("--input").arg(common::BIN).args(["--backend", backend, "--", "bash", "-c", &script]);
+        command
+            .env("REBUILDER_TEST_SECRET", "host secret")
+            .args(["container", "run", "bookworm-build"]);
+        command
+            .arg("--input")
+            .arg(common::BIN)
+            .args(["--backend", backend, "--", "bash", "-c", &script]);
         let output = command.output().unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         for (what, _, expected) in ATTACKS {
             let line = format!("{what}: {expected}");
-            assert!(printed.lines().any(|printed| printed == line), "{backend}: wanted {line:?} in\n{printed}{}", text(&output));
+            assert!(
+                printed.lines().any(|printed| printed == line),
+                "{backend}: wanted {line:?} in\n{printed}{}",
+                text(&output)
+            );
         }
     }
     if planted {
@@ -78,19 +159,37 @@ fn only_plain_files_leave_through_the_output_folder() {
         for (index, attempt) in attempts.iter().enumerate() {
             let out = folder.path().join(format!("{backend}-{index}"));
             let output = rebuilder()
-                .args(["container", "run", "bookworm-build", "--backend", backend, "--out"])
+                .args([
+                    "container",
+                    "run",
+                    "bookworm-build",
+                    "--backend",
+                    backend,
+                    "--out",
+                ])
                 .arg(&out)
                 .args(["--", "sh", "-c", attempt])
                 .output()
                 .unwrap();
             assert_eq!(code(&output), 4, "{backend}: {attempt}: {}", text(&output));
-            assert!(text(&output).contains("not a regular file"), "{backend}: {attempt}: {}", text(&output));
+            assert!(
+                text(&output).contains("not a regular file"),
+                "{backend}: {attempt}: {}",
+                text(&output)
+            );
             assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "{backend}: {attempt}");
         }
         let out = folder.path().join(format!("{backend}-plain"));
         let script = "echo inside > /out/file; echo gone > /etc/changed; echo gone > /tmp/file";
         let output = rebuilder()
-            .args(["container", "run", "bookworm-build", "--backend", backend, "--out"])
+            .args([
+                "container",
+                "run",
+                "bookworm-build",
+                "--backend",
+                backend,
+                "--out",
+            ])
             .arg(&out)
             .args(["--", "sh", "-c", script])
             .output()
@@ -98,10 +197,23 @@ fn only_plain_files_leave_through_the_output_folder() {
         assert_eq!(code(&output), 0, "{backend}: {}", text(&output));
         assert_eq!(fs::read_to_string(out.join("file")).unwrap(), "inside\n");
         let again = rebuilder()
-            .args(["container", "run", "bookworm-build", "--backend", backend, "--", "ls", "/etc/changed"])
+            .args([
+                "container",
+                "run",
+                "bookworm-build",
+                "--backend",
+                backend,
+                "--",
+                "ls",
+                "/etc/changed",
+            ])
             .output()
             .unwrap();
-        assert_ne!(code(&again), 0, "{backend}: what one run wrote, the next one sees");
+        assert_ne!(
+            code(&again),
+            0,
+            "{backend}: what one run wrote, the next one sees"
+        );
     }
     assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched");
 }
@@ -115,7 +227,12 @@ fn limits_hold() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [
         ("memory", 256_u64 << 20, "tail /dev/zero", "was killed"),
-        ("pids", 40, "i=0; while [ $i -lt 100 ]; do sleep 5 & i=$((i+1)); done; wait", "exited with status"),
+        (
+            "pids",
+            40,
+            "i=0; while [ $i -lt 100 ]; do sleep 5 & i=$((i+1)); done; wait",
+            "exited with status",
+        ),
     ];
     for backend in backends() {
         for (limit, value, script, reason) in cases {
@@ -125,9 +242,18 @@ fn limits_hold() {
             }
             let mut plan = plan.clone();
             plan["limits"][limit] = serde_json::json!(value);
-            let output = common::run_script(&plan, script, backend, &folder.path().join(format!("{limit}-{backend}")));
+            let output = common::run_script(
+                &plan,
+                script,
+                backend,
+                &folder.path().join(format!("{limit}-{backend}")),
+            );
             assert_eq!(code(&output), 4, "{backend} {limit}: {}", text(&output));
-            assert!(text(&output).contains(reason), "{backend} {limit}: {}", text(&output));
+            assert!(
+                text(&output).contains(reason),
+                "{backend} {limit}: {}",
+                text(&output)
+            );
         }
     }
     let mut plan = plan.clone();
@@ -135,13 +261,20 @@ fn limits_hold() {
     let script = "for i in $(seq 100); do dd if=/dev/zero of=/tmp/$i bs=1M count=16 2>/dev/null; sleep 0.2; done; sleep 20";
     let output = common::run_script(&plan, script, "embedded", &folder.path().join("disk"));
     assert_eq!(code(&output), 4, "{}", text(&output));
-    assert!(text(&output).contains("wrote more than its disk limit"), "{}", text(&output));
+    assert!(
+        text(&output).contains("wrote more than its disk limit"),
+        "{}",
+        text(&output)
+    );
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "waited too long until {what}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(120),
+            "waited too long until {what}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -157,8 +290,22 @@ fn sleepers(marker: &str) -> usize {
 /// Starts a run that sleeps, and waits until it does.
 fn start_sleeping(store: &Path, backend: &str, marker: &str) -> std::process::Child {
     let mut command = common::rebuilder_in(store);
-    command.args(["container", "run", "bookworm-build", "--backend", backend, "--", "sh", "-c", &format!("sleep {marker} & wait")]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    command.args([
+        "container",
+        "run",
+        "bookworm-build",
+        "--backend",
+        backend,
+        "--",
+        "sh",
+        "-c",
+        &format!("sleep {marker} & wait"),
+    ]);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_until("the build runs", || sleepers(marker) > 0);
     child
 }
@@ -169,13 +316,19 @@ fn scratch_folders(store: &Path) -> usize {
 
 fn mounts_of(store: &Path) -> usize {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    mounts.lines().filter(|line| line.contains(store.to_str().unwrap())).count()
+    mounts
+        .lines()
+        .filter(|line| line.contains(store.to_str().unwrap()))
+        .count()
 }
 
 /// A store of its own, so that other tests' running builds do not count; it borrows the fetched packages.
 fn own_store(folder: &Path) {
     common::store_without(folder, "");
-    let made = common::rebuilder_in(folder).args(["container", "build", "bookworm-build"]).output().unwrap();
+    let made = common::rebuilder_in(folder)
+        .args(["container", "build", "bookworm-build"])
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", text(&made));
 }
 
@@ -219,7 +372,10 @@ fn an_interrupted_run_cleans_up_by_itself() {
     own_store(&store);
     for (backend, marker) in backends().into_iter().zip(["98763", "98764"]) {
         let mut child = start_sleeping(&store, backend, marker);
-        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap();
         let status = child.wait().unwrap();
         assert_eq!(status.code(), Some(130), "{backend}");
         wait_until("the interrupted build has ended", || sleepers(marker) == 0);

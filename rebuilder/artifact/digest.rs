@@ -86,7 +86,10 @@ pub struct HashingReader<R> {
 impl<R: Read> HashingReader<R> {
     /// Starts a new digest over `inner`.
     pub fn new(inner: R) -> Self {
-        Self { inner, state: sha2::Sha256::new() }
+        Self {
+            inner,
+            state: sha2::Sha256::new(),
+        }
     }
 
     /// Digest of everything read so far.
@@ -113,7 +116,11 @@ pub struct HashingWriter<W> {
 impl<W: Write> HashingWriter<W> {
     /// Starts a new digest over `inner`.
     pub fn new(inner: W) -> Self {
-        Self { inner, state: sha2::Sha256::new(), size: 0 }
+        Self {
+            inner,
+            state: sha2::Sha256::new(),
+            size: 0,
+        }
     }
 
     /// Bytes written so far.

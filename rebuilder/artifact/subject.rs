@@ -44,16 +44,24 @@ pub struct PypiSubject {
 #[allow(missing_docs)]
 pub enum SubjectError {
     #[error("{text:?} is not a package URL: {reason}")]
-    #[diagnostic(help("write it as pkg:deb/debian/NAME@VERSION?arch=amd64&distro=bookworm or pkg:pypi/NAME@VERSION"))]
+    #[diagnostic(help(
+        "write it as pkg:deb/debian/NAME@VERSION?arch=amd64&distro=bookworm or pkg:pypi/NAME@VERSION"
+    ))]
     NotPurl { text: String, reason: String },
     #[error("{text:?} names no artifact")]
-    #[diagnostic(help("use a package URL (pkg:…), deb:NAME[=VERSION], pypi:NAME[==VERSION], or a file together with --purl"))]
+    #[diagnostic(help(
+        "use a package URL (pkg:…), deb:NAME[=VERSION], pypi:NAME[==VERSION], or a file together with --purl"
+    ))]
     Unknown { text: String },
     #[error("no way is known to rebuild packages of type {kind:?} ({text})")]
     #[diagnostic(help("types that can be rebuilt: deb, pypi"))]
     Unsupported { kind: String, text: String },
     #[error("{what} {value:?} in {text:?} is not valid")]
-    Invalid { what: &'static str, value: String, text: String },
+    Invalid {
+        what: &'static str,
+        value: String,
+        text: String,
+    },
 }
 
 const DEFAULT_ARCH: &str = "amd64";
@@ -64,16 +72,20 @@ impl Subject {
     pub fn purl(&self) -> String {
         match self {
             Self::Deb(deb) => deb_purl(&deb.name, deb.version.as_deref(), &deb.arch, &deb.distro),
-            Self::Pypi(pypi) => {
-                pypi_purl(&pypi.name, pypi.version.as_deref(), pypi.file_name.as_deref())
-            }
+            Self::Pypi(pypi) => pypi_purl(&pypi.name, pypi.version.as_deref(), pypi.file_name.as_deref()),
         }
     }
 }
 
 /// Package URL of a Debian binary or source package.
 fn deb_purl(name: &str, version: Option<&str>, arch: &str, distro: &str) -> String {
-    purl("deb", Some("debian"), name, version, &[("arch", arch), ("distro", distro)])
+    purl(
+        "deb",
+        Some("debian"),
+        name,
+        version,
+        &[("arch", arch), ("distro", distro)],
+    )
 }
 
 /// Package URL of a PyPI file.
@@ -126,7 +138,9 @@ impl FromStr for Subject {
             let (name, version) = split(rest, "==");
             return pypi(text, name, version, None);
         }
-        Err(SubjectError::Unknown { text: text.to_owned() })
+        Err(SubjectError::Unknown {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -138,20 +152,38 @@ fn split<'a>(text: &'a str, separator: &str) -> (&'a str, Option<&'a str>) {
 }
 
 fn from_purl(text: &str) -> Result<Subject, SubjectError> {
-    let not_purl = |reason: String| SubjectError::NotPurl { text: text.to_owned(), reason };
+    let not_purl = |reason: String| SubjectError::NotPurl {
+        text: text.to_owned(),
+        reason,
+    };
     let purl = PackageUrl::from_str(text).map_err(|error| not_purl(error.to_string()))?;
-    let qualifiers: BTreeMap<&str, &str> =
-        purl.qualifiers().iter().map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
+    let qualifiers: BTreeMap<&str, &str> = purl
+        .qualifiers()
+        .iter()
+        .map(|(key, value)| (key.as_ref(), value.as_ref()))
+        .collect();
     let qualifier = |name: &str| qualifiers.get(name).copied();
     match purl.ty() {
         "deb" => {
             if let Some(other) = purl.namespace().filter(|name| *name != "debian") {
-                return Err(SubjectError::Unsupported { kind: format!("deb/{other}"), text: text.to_owned() });
+                return Err(SubjectError::Unsupported {
+                    kind: format!("deb/{other}"),
+                    text: text.to_owned(),
+                });
             }
-            deb(text, purl.name(), purl.version(), qualifier("arch"), qualifier("distro"))
+            deb(
+                text,
+                purl.name(),
+                purl.version(),
+                qualifier("arch"),
+                qualifier("distro"),
+            )
         }
         "pypi" => pypi(text, purl.name(), purl.version(), qualifier("file_name")),
-        other => Err(SubjectError::Unsupported { kind: other.to_owned(), text: text.to_owned() }),
+        other => Err(SubjectError::Unsupported {
+            kind: other.to_owned(),
+            text: text.to_owned(),
+        }),
     }
 }
 
@@ -163,13 +195,20 @@ fn deb(
     distro: Option<&str>,
 ) -> Result<Subject, SubjectError> {
     let plain = |value: &str| {
-        !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        !value.is_empty()
+            && value
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     };
     let valid = |what, value: &str, ok: bool| {
         if ok {
             Ok(value.to_owned())
         } else {
-            Err(SubjectError::Invalid { what, value: value.to_owned(), text: text.to_owned() })
+            Err(SubjectError::Invalid {
+                what,
+                value: value.to_owned(),
+                text: text.to_owned(),
+            })
         }
     };
     let distro = distro.unwrap_or(DEFAULT_DISTRO);
@@ -189,7 +228,11 @@ fn deb(
     Ok(Subject::Deb(DebSubject {
         name: valid("package name", name, plain(name))?,
         version,
-        arch: valid("architecture", arch.unwrap_or(DEFAULT_ARCH), plain(arch.unwrap_or(DEFAULT_ARCH)))?,
+        arch: valid(
+            "architecture",
+            arch.unwrap_or(DEFAULT_ARCH),
+            plain(arch.unwrap_or(DEFAULT_ARCH)),
+        )?,
         distro: valid("distribution", distro, plain(distro))?,
     }))
 }
@@ -200,13 +243,18 @@ fn pypi(
     version: Option<&str>,
     file_name: Option<&str>,
 ) -> Result<Subject, SubjectError> {
-    let invalid =
-        |what, value: &str| SubjectError::Invalid { what, value: value.to_owned(), text: text.to_owned() };
+    let invalid = |what, value: &str| SubjectError::Invalid {
+        what,
+        value: value.to_owned(),
+        text: text.to_owned(),
+    };
     let name = name
         .parse::<pep508_rs::PackageName>()
         .map_err(|_| invalid("project name", name))?;
     if let Some(version) = version {
-        version.parse::<pep440_rs::Version>().map_err(|_| invalid("version", version))?;
+        version
+            .parse::<pep440_rs::Version>()
+            .map_err(|_| invalid("version", version))?;
     }
     if let Some(file) = file_name.filter(|file| file.contains('/') || file.starts_with('.')) {
         return Err(invalid("file name", file));
@@ -226,7 +274,10 @@ mod tests {
     fn reads_every_form_and_writes_the_canonical_one() {
         let table = [
             ("deb:jq", "pkg:deb/debian/jq?arch=amd64&distro=bookworm"),
-            ("deb:jq=1.6-2.1+deb12u2", "pkg:deb/debian/jq@1.6-2.1%2Bdeb12u2?arch=amd64&distro=bookworm"),
+            (
+                "deb:jq=1.6-2.1+deb12u2",
+                "pkg:deb/debian/jq@1.6-2.1%2Bdeb12u2?arch=amd64&distro=bookworm",
+            ),
             (
                 "pkg:deb/debian/jq@1.6-2.1+deb12u2?arch=amd64&distro=bookworm",
                 "pkg:deb/debian/jq@1.6-2.1%2Bdeb12u2?arch=amd64&distro=bookworm",
@@ -243,7 +294,11 @@ mod tests {
             ),
         ];
         for (text, canonical) in table {
-            assert_eq!(text.parse::<Subject>().unwrap().purl().replace("%3A", ":"), canonical, "{text}");
+            assert_eq!(
+                text.parse::<Subject>().unwrap().purl().replace("%3A", ":"),
+                canonical,
+                "{text}"
+            );
         }
     }
 

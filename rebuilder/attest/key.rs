@@ -40,7 +40,9 @@ pub enum KeyError {
     #[diagnostic(help("make one with \"rebuilder key generate\", or name another with --key"))]
     Missing { path: PathBuf },
     #[error("{path} exists already")]
-    #[diagnostic(help("a signing key is never overwritten; name another file with --to, or move the old one away"))]
+    #[diagnostic(help(
+        "a signing key is never overwritten; name another file with --to, or move the old one away"
+    ))]
     Exists { path: PathBuf },
     #[error("others than its owner may read {path}")]
     #[diagnostic(help("chmod 600 it; if others could read it, make a new key"))]
@@ -57,28 +59,45 @@ pub enum KeyError {
 impl SigningKey {
     /// Makes a key and writes it to `path`, readable by its owner only; the public half goes to `PATH.pub`.
     pub fn generate(algorithm: Algorithm, path: &Path) -> Result<Self, KeyError> {
-        let failed = |_| KeyError::Crypto { what: "generate a key" };
+        let failed = |_| KeyError::Crypto {
+            what: "generate a key",
+        };
         let pkcs8: Vec<u8> = match algorithm {
-            Algorithm::Ed25519 => {
-                Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?.as_ref().to_vec()
-            }
+            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+                .map_err(failed)?
+                .as_ref()
+                .to_vec(),
             Algorithm::P256 => {
-                let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
+                let made =
+                    EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
                 made.map_err(failed)?.as_ref().to_vec()
             }
         };
-        let key = Self::from_pkcs8(&pkcs8).ok_or(KeyError::Crypto { what: "read its own key" })?;
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
+        let key = Self::from_pkcs8(&pkcs8).ok_or(KeyError::Crypto {
+            what: "read its own key",
+        })?;
+        let io = |source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(io)?;
         }
-        let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path);
         let mut file = file.map_err(|source| match source.kind() {
-            std::io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
+            std::io::ErrorKind::AlreadyExists => KeyError::Exists {
+                path: path.to_owned(),
+            },
             _ => io(source),
         })?;
         let text = pem::encode(&Pem::new("PRIVATE KEY", pkcs8));
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         let public = public_path(path);
         fs::write(&public, key.public_pem()).map_err(|source| KeyError::Io { path: public, source })?;
         Ok(key)
@@ -87,26 +106,46 @@ impl SigningKey {
     /// Reads a key that only its owner can read.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let meta = fs::metadata(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
-            _ => KeyError::Io { path: path.to_owned(), source },
+            std::io::ErrorKind::NotFound => KeyError::Missing {
+                path: path.to_owned(),
+            },
+            _ => KeyError::Io {
+                path: path.to_owned(),
+                source,
+            },
         })?;
         if meta.permissions().mode() & 0o077 != 0 {
-            return Err(KeyError::Exposed { path: path.to_owned() });
+            return Err(KeyError::Exposed {
+                path: path.to_owned(),
+            });
         }
-        let bytes = fs::read(path).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
-        let invalid = || KeyError::Invalid { path: path.to_owned() };
+        let bytes = fs::read(path).map_err(|source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let invalid = || KeyError::Invalid {
+            path: path.to_owned(),
+        };
         let pem = pem::parse(bytes).map_err(|_| invalid())?;
-        Self::from_pkcs8(pem.contents()).filter(|_| pem.tag() == "PRIVATE KEY").ok_or_else(invalid)
+        Self::from_pkcs8(pem.contents())
+            .filter(|_| pem.tag() == "PRIVATE KEY")
+            .ok_or_else(invalid)
     }
 
     fn from_pkcs8(der: &[u8]) -> Option<Self> {
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
             let spki = pair.public_key().as_der().ok()?.as_ref().to_vec();
-            return Some(Self { pair: Pair::Ed25519(Box::new(pair)), spki });
+            return Some(Self {
+                pair: Pair::Ed25519(Box::new(pair)),
+                spki,
+            });
         }
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der).ok()?;
         let spki = pair.public_key().as_der().ok()?.as_ref().to_vec();
-        Some(Self { pair: Pair::P256(Box::new(pair)), spki })
+        Some(Self {
+            pair: Pair::P256(Box::new(pair)),
+            spki,
+        })
     }
 
     /// SHA-256 of the public key in SubjectPublicKeyInfo form: the key's name.
@@ -124,7 +163,11 @@ impl SigningKey {
         let failed = |_| KeyError::Crypto { what: "sign" };
         match &self.pair {
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::P256(pair) => Ok(pair.sign(&SystemRandom::new(), message).map_err(failed)?.as_ref().to_vec()),
+            Pair::P256(pair) => Ok(pair
+                .sign(&SystemRandom::new(), message)
+                .map_err(failed)?
+                .as_ref()
+                .to_vec()),
         }
     }
 }

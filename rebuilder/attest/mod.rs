@@ -33,7 +33,11 @@ pub enum AttestError {
     Read { path: String, source: std::io::Error },
     #[error("{path} of the run is not what the record says: expected {expected}, found {found}")]
     #[diagnostic(help("something changed the run after it ended; nothing was signed"))]
-    Changed { path: String, expected: String, found: String },
+    Changed {
+        path: String,
+        expected: String,
+        found: String,
+    },
     #[error("the run is inconclusive: {reason}")]
     #[diagnostic(help("an inconclusive run is recorded, never signed; there is nothing to attest"))]
     Inconclusive { reason: String },
@@ -47,8 +51,10 @@ pub fn attest(folder: &Path, key: &SigningKey, builder_id: Option<&str>) -> Resu
     let run = RunFolder::new(folder);
     let record = check(&run)?;
     let builder_id = builder_id.map_or_else(|| format!("urn:rebuilder:{}", key.fingerprint()), str::to_owned);
-    let statement = statement(&record.1, &record.0, &builder_id)
-        .ok_or_else(|| AttestError::Inconclusive { reason: record.0.verdict.to_string() })?;
+    let statement =
+        statement(&record.1, &record.0, &builder_id).ok_or_else(|| AttestError::Inconclusive {
+            reason: record.0.verdict.to_string(),
+        })?;
     let bundle = bundle(&serde_json::to_vec(&statement).unwrap_or_default(), key)?;
     let mut text = serde_json::to_vec_pretty(&bundle).unwrap_or_default();
     text.push(b'\n');
@@ -59,7 +65,10 @@ pub fn attest(folder: &Path, key: &SigningKey, builder_id: Option<&str>) -> Resu
 /// Reads record and plan, and recomputes the digest of every file that the record names.
 fn check(run: &RunFolder) -> Result<(Record, crate::plan::Plan), AttestError> {
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| AttestError::Read { path: path.display().to_string(), source })
+        std::fs::read(path).map_err(|source| AttestError::Read {
+            path: path.display().to_string(),
+            source,
+        })
     };
     let parse_error = |path: &Path, error: serde_json::Error| AttestError::Read {
         path: path.display().to_string(),
@@ -75,14 +84,21 @@ fn check(run: &RunFolder) -> Result<(Record, crate::plan::Plan), AttestError> {
             return Ok(());
         }
         let (expected, found) = (expected.to_hex(), found.to_hex());
-        Err(AttestError::Changed { path: path.display().to_string(), expected, found })
+        Err(AttestError::Changed {
+            path: path.display().to_string(),
+            expected,
+            found,
+        })
     };
     same(&run.plan(), record.plan, plan.digest())?;
     for (path, expected) in [(run.log(), record.log), (run.report(), record.report)] {
         let file = std::fs::File::open(&path);
         let (found, _) = file
             .and_then(Sha256::of_reader)
-            .map_err(|source| AttestError::Read { path: path.display().to_string(), source })?;
+            .map_err(|source| AttestError::Read {
+                path: path.display().to_string(),
+                source,
+            })?;
         same(&path, expected, found)?;
     }
     for output in &record.outputs {
@@ -90,7 +106,10 @@ fn check(run: &RunFolder) -> Result<(Record, crate::plan::Plan), AttestError> {
         let path = run.rebuilt().join(&output.name);
         let (found, _) = std::fs::File::open(&path)
             .and_then(Sha256::of_reader)
-            .map_err(|source| AttestError::Read { path: path.display().to_string(), source })?;
+            .map_err(|source| AttestError::Read {
+                path: path.display().to_string(),
+                source,
+            })?;
         same(&path, rebuilt, found)?;
     }
     let concluded = record.concluded(&plan);

@@ -14,11 +14,12 @@ pub const BUILD_TYPE: &str = "urn:rebuilder:build-type:rebuild:v1";
 
 /// The statement that follows from a run; none where it is inconclusive.
 pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value> {
-    let descriptor = |expected: &Expected| {
-        json!({"name": expected.file.name, "uri": expected.purl, "digest": {"sha256": expected.file.sha256}})
-    };
+    let descriptor = |expected: &Expected| json!({"name": expected.file.name, "uri": expected.purl, "digest": {"sha256": expected.file.sha256}});
     let came_out = |expected: &&Expected| {
-        record.outputs.iter().any(|output| output.name == expected.file.name && output.reproduced())
+        record
+            .outputs
+            .iter()
+            .any(|output| output.name == expected.file.name && output.reproduced())
     };
     match record.verdict {
         Verdict::Reproduced => Some(json!({
@@ -28,11 +29,27 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
             "predicate": provenance(plan, record, builder_id)
         })),
         Verdict::Mismatch => {
-            let failed: Vec<_> = plan.expected.iter().filter(|expected| !came_out(expected)).collect();
-            let passed = plan.expected.iter().filter(came_out).map(|expected| &expected.file.name);
+            let failed: Vec<_> = plan
+                .expected
+                .iter()
+                .filter(|expected| !came_out(expected))
+                .collect();
+            let passed = plan
+                .expected
+                .iter()
+                .filter(came_out)
+                .map(|expected| &expected.file.name);
             // With every expected file right, something extra came out: the whole build is what failed.
-            let subjects: Vec<&Expected> = if failed.is_empty() { plan.expected.iter().collect() } else { failed.clone() };
-            let extra = record.outputs.iter().filter(|output| output.released.is_none()).map(|output| &output.name);
+            let subjects: Vec<&Expected> = if failed.is_empty() {
+                plan.expected.iter().collect()
+            } else {
+                failed.clone()
+            };
+            let extra = record
+                .outputs
+                .iter()
+                .filter(|output| output.released.is_none())
+                .map(|output| &output.name);
             Some(json!({
                 "_type": "https://in-toto.io/Statement/v1",
                 "subject": subjects.into_iter().map(descriptor).collect::<Vec<_>>(),
@@ -94,10 +111,16 @@ fn dependencies(plan: &Plan) -> Vec<Value> {
         }
         descriptor
     };
-    let inputs = plan.inputs.iter().map(|input| file(&input.file, input.purl.as_ref()));
+    let inputs = plan
+        .inputs
+        .iter()
+        .map(|input| file(&input.file, input.purl.as_ref()));
     let inline = plan.files.iter().map(|inline| {
         json!({"name": inline.place, "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)}})
     });
     let container = plan.container.lock.materials();
-    inputs.chain(inline).chain(container.iter().map(|material| file(material, None))).collect()
+    inputs
+        .chain(inline)
+        .chain(container.iter().map(|material| file(material, None)))
+        .collect()
 }

@@ -59,7 +59,14 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     match command {
         Command::Lock { name, to } => lock(context, &name, to).await?,
         Command::Build { name, again } => build(context, &name, again).await?,
-        Command::Run { name, backend, out, input, timeout, command } => {
+        Command::Run {
+            name,
+            backend,
+            out,
+            input,
+            timeout,
+            command,
+        } => {
             return execute(context, &name, backend, out, &input, timeout, &command).await;
         }
         Command::List => list(context),
@@ -79,7 +86,14 @@ async fn execute(
 ) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
     let backend = backend.open(context, &embedded).await?;
-    let (_, root) = container::build(name, &context.catalog, &context.fetcher, &embedded, &context.progress).await?;
+    let (_, root) = container::build(
+        name,
+        &context.catalog,
+        &context.fetcher,
+        &embedded,
+        &context.progress,
+    )
+    .await?;
     let scratch = context.store.scratch()?;
     let (log, layers) = (scratch.path().join("log"), root.layers());
     let outputs = out.unwrap_or_else(|| scratch.path().join("out"));
@@ -88,14 +102,27 @@ async fn execute(
     let job = Job {
         title: name.to_owned(),
         root: &layers,
-        inputs: inputs.iter().map(|path| Input { name: file_name(path), path: path.clone() }).collect(),
+        inputs: inputs
+            .iter()
+            .map(|path| Input {
+                name: file_name(path),
+                path: path.clone(),
+            })
+            .collect(),
         script: format!("exec {}", words.join(" ")),
-        env: [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
+        env: [
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("LC_ALL", "C.UTF-8"),
+            ("TZ", "UTC"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into(),
         hostname: "rebuilder".into(),
         umask: 0o022,
-        limits: Limits { seconds: timeout, ..Limits::default() },
+        limits: Limits {
+            seconds: timeout,
+            ..Limits::default()
+        },
         keep: Keep::Outputs,
         outputs: &outputs,
         log: &log,
@@ -113,19 +140,39 @@ async fn execute(
 }
 
 fn file_name(path: &std::path::Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), Failure> {
     let sandbox = Embedded::new(&context.store)?;
-    let lock = container::lock(name, &context.catalog, &context.fetcher, &sandbox, &context.progress).await?;
-    let folder = to.or(context.catalog.folder().map(PathBuf::from)).unwrap_or_else(|| "containers".into());
+    let lock = container::lock(
+        name,
+        &context.catalog,
+        &context.fetcher,
+        &sandbox,
+        &context.progress,
+    )
+    .await?;
+    let folder = to
+        .or(context.catalog.folder().map(PathBuf::from))
+        .unwrap_or_else(|| "containers".into());
     let path = folder.join(format!("{name}.lock"));
     write_atomically(&path, lock.to_toml(name)?.as_bytes())?;
     if context.json {
-        println!("{}", json!({"path": path, "packages": lock.packages.len(), "tree": lock.tree, "digest": lock.digest()}));
+        println!(
+            "{}",
+            json!({"path": path, "packages": lock.packages.len(), "tree": lock.tree, "digest": lock.digest()})
+        );
     } else {
-        println!("{}: {} packages, tree sha256:{}", path.display(), lock.packages.len(), lock.tree);
+        println!(
+            "{}: {} packages, tree sha256:{}",
+            path.display(),
+            lock.packages.len(),
+            lock.tree
+        );
     }
     Ok(())
 }
@@ -136,7 +183,14 @@ async fn build(context: &Context, name: &str, again: bool) -> Result<(), Failure
         let lock = context.catalog.lock(name)?;
         sandbox.remove_now(&context.store.root(lock.digest()))?;
     }
-    let (lock, root) = container::build(name, &context.catalog, &context.fetcher, &sandbox, &context.progress).await?;
+    let (lock, root) = container::build(
+        name,
+        &context.catalog,
+        &context.fetcher,
+        &sandbox,
+        &context.progress,
+    )
+    .await?;
     if context.json {
         println!(
             "{}",
@@ -145,7 +199,12 @@ async fn build(context: &Context, name: &str, again: bool) -> Result<(), Failure
         );
     } else {
         println!("{name}: tree sha256:{}", root.contents.digest);
-        println!("  {} packages, {} entries, {} MB", lock.packages.len(), root.contents.entries, root.contents.bytes / 1_000_000);
+        println!(
+            "  {} packages, {} entries, {} MB",
+            lock.packages.len(),
+            root.contents.entries,
+            root.contents.bytes / 1_000_000
+        );
         println!("  {}", root.path.display());
     }
     Ok(())
@@ -155,8 +214,15 @@ fn list(context: &Context) {
     let describe = |name: &String| {
         let definition = context.catalog.definition(name).ok()?;
         let lock = context.catalog.lock(name).ok();
-        let made = lock.as_ref().is_some_and(|lock| context.store.root(lock.digest()).join("receipt.json").exists());
-        Some((name.clone(), definition.description, lock.map(|lock| lock.packages.len()), made))
+        let made = lock
+            .as_ref()
+            .is_some_and(|lock| context.store.root(lock.digest()).join("receipt.json").exists());
+        Some((
+            name.clone(),
+            definition.description,
+            lock.map(|lock| lock.packages.len()),
+            made,
+        ))
     };
     let known: Vec<_> = context.catalog.names().iter().filter_map(describe).collect();
     if context.json {

@@ -16,9 +16,13 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
         Err(error) => Err(error),
     };
     let docker = match &embedded {
-        Ok((backend, _)) => Docker::connect(&context.store, backend).await.map(|engine| engine.version().to_owned()),
+        Ok((backend, _)) => Docker::connect(&context.store, backend)
+            .await
+            .map(|engine| engine.version().to_owned()),
         // Roots are unpacked in a user namespace, whatever runs the build.
-        Err(_) => Docker::reach().await.map(|version| format!("{version}; roots cannot be made without the embedded backend")),
+        Err(_) => Docker::reach()
+            .await
+            .map(|version| format!("{version}; roots cannot be made without the embedded backend")),
     };
     let mut report = BTreeMap::new();
     let works = embedded.is_ok();
@@ -28,20 +32,31 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
         println!("{}", json!(report));
     } else {
         for (name, (works, text, help)) in &report {
-            println!("{name}: {} ({text})", if *works { "works" } else { "does not work" });
+            println!(
+                "{name}: {} ({text})",
+                if *works { "works" } else { "does not work" }
+            );
             if let Some(help) = help {
                 println!("  help: {help}");
             }
         }
         println!("store: {}", context.store.path().display());
     }
-    Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(Code::Inconclusive as u8) })
+    Ok(if works {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Code::Inconclusive as u8)
+    })
 }
 
 fn describe(result: Result<String, crate::sandbox::SandboxError>) -> (bool, String, Option<String>) {
     use miette::Diagnostic as _;
     match result {
         Ok(text) => (true, text, None),
-        Err(error) => (false, error.to_string(), error.help().map(|help| help.to_string())),
+        Err(error) => (
+            false,
+            error.to_string(),
+            error.help().map(|help| help.to_string()),
+        ),
     }
 }

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::artifact::SubjectError;
 use crate::attest::{AttestError, KeyError};
-use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
 use crate::evidence::apt::AptError;
@@ -45,27 +44,60 @@ struct Plain {
 
 impl Failure {
     pub fn new(code: Code, error: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self { code, error: Box::new(error) }
+        Self {
+            code,
+            error: Box::new(error),
+        }
     }
 
     pub fn internal(reason: String) -> Self {
-        Self::new(Code::Internal, Plain { message: reason, help: None })
+        Self::new(
+            Code::Internal,
+            Plain {
+                message: reason,
+                help: None,
+            },
+        )
     }
 
     pub fn usage(reason: String) -> Self {
-        Self::new(Code::Usage, Plain { message: reason, help: None })
+        Self::new(
+            Code::Usage,
+            Plain {
+                message: reason,
+                help: None,
+            },
+        )
     }
 
     pub fn inconclusive(reason: String) -> Self {
-        Self::new(Code::Inconclusive, Plain { message: reason, help: None })
+        Self::new(
+            Code::Inconclusive,
+            Plain {
+                message: reason,
+                help: None,
+            },
+        )
     }
 
     pub fn refused(reason: String, help: String) -> Self {
-        Self::new(Code::Refused, Plain { message: reason, help: Some(help) })
+        Self::new(
+            Code::Refused,
+            Plain {
+                message: reason,
+                help: Some(help),
+            },
+        )
     }
 
     pub fn interrupted() -> Self {
-        Self::new(Code::Interrupted, Plain { message: "interrupted; nothing was kept".into(), help: None })
+        Self::new(
+            Code::Interrupted,
+            Plain {
+                message: "interrupted; nothing was kept".into(),
+                help: None,
+            },
+        )
     }
 
     pub fn is_interruption(&self) -> bool {
@@ -91,9 +123,16 @@ impl Failure {
         let message = self.message();
         let help = self.error.help().map(|help| help.to_string());
         if json {
-            println!("{}", json!({"error": {"message": message, "help": help, "exit_code": self.code as u8}}));
+            println!(
+                "{}",
+                json!({"error": {"message": message, "help": help, "exit_code": self.code as u8}})
+            );
         }
-        let (error, note, reset) = if super::colour(&std::io::stderr()) { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
+        let (error, note, reset) = if super::colour(&std::io::stderr()) {
+            ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
+        } else {
+            ("", "", "")
+        };
         eprintln!("{error}error:{reset} {message}");
         if let Some(help) = help {
             eprintln!("{note}help:{reset} {help}");
@@ -117,7 +156,6 @@ failures! {
     StoreError => Inconclusive,
     FetchError => Inconclusive,
     SandboxError => Inconclusive,
-    CompareError => Inconclusive,
     SubjectError => Usage,
     RecipeError => Usage,
     PlanFileError => Usage,
@@ -128,7 +166,9 @@ failures! {
 impl From<ContainerError> for Failure {
     fn from(error: ContainerError) -> Self {
         let code = match error {
-            ContainerError::Unknown { .. } | ContainerError::Invalid { .. } | ContainerError::NotLocked { .. } => Code::Usage,
+            ContainerError::Unknown { .. }
+            | ContainerError::Invalid { .. }
+            | ContainerError::NotLocked { .. } => Code::Usage,
             ContainerError::Keyring(_) | ContainerError::TreeDiffers { .. } => Code::Refused,
             ContainerError::Apt(error) => return error.into(),
             _ => Code::Inconclusive,
@@ -151,7 +191,6 @@ impl From<AptError> for Failure {
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let code = match error {
-            PlanError::Unknown { .. } | PlanError::NotRebuildable { .. } => Code::Inconclusive,
             PlanError::Contradiction { .. } => Code::Refused,
             PlanError::Recipe(error) => return error.into(),
             PlanError::Container(error) => return error.into(),
@@ -171,7 +210,6 @@ impl From<RebuildError> for Failure {
             RebuildError::Fetch(error) => error.into(),
             RebuildError::Container(error) => error.into(),
             RebuildError::Sandbox(error) => error.into(),
-            RebuildError::Compare(error) => error.into(),
             RebuildError::Store(error) => error.into(),
             RebuildError::Report(error) => error.into(),
             RebuildError::Asking { .. } => Self::new(Code::Inconclusive, error),

@@ -48,7 +48,10 @@ pub(crate) fn run(command: &Command, json: bool) -> Result<ExitCode, Failure> {
             let path = key_path(to.clone())?;
             let key = SigningKey::generate(*algorithm, &path)?;
             if json {
-                println!("{}", json!({"key": path, "fingerprint": key.fingerprint(), "public": key.public_pem()}));
+                println!(
+                    "{}",
+                    json!({"key": path, "fingerprint": key.fingerprint(), "public": key.public_pem()})
+                );
             } else {
                 println!("{}  sha256:{}", path.display(), key.fingerprint());
             }
@@ -56,7 +59,10 @@ pub(crate) fn run(command: &Command, json: bool) -> Result<ExitCode, Failure> {
         Command::Public { key } => {
             let key = SigningKey::read(&key_path(key.clone())?)?;
             if json {
-                println!("{}", json!({"fingerprint": key.fingerprint(), "public": key.public_pem()}));
+                println!(
+                    "{}",
+                    json!({"fingerprint": key.fingerprint(), "public": key.public_pem()})
+                );
             } else {
                 print!("{}", key.public_pem());
             }

@@ -53,7 +53,13 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "DIR", env = "REBUILDER_CONTAINERS")]
     containers: Option<PathBuf>,
     /// Fetch URLs that begin with PREFIX from URL instead (http, https or file); may be repeated
-    #[arg(long, global = true, value_name = "PREFIX=URL", env = "REBUILDER_MIRROR", value_delimiter = ' ')]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PREFIX=URL",
+        env = "REBUILDER_MIRROR",
+        value_delimiter = ' '
+    )]
     mirror: Vec<MirrorMap>,
     /// Use only what the store has; never the network
     #[arg(long, global = true)]
@@ -106,7 +112,11 @@ pub(crate) enum BackendChoice {
 }
 
 impl BackendChoice {
-    pub(crate) async fn open(self, context: &Context, embedded: &Embedded) -> Result<Box<dyn Sandbox>, Failure> {
+    pub(crate) async fn open(
+        self,
+        context: &Context,
+        embedded: &Embedded,
+    ) -> Result<Box<dyn Sandbox>, Failure> {
         Ok(match self {
             Self::Auto | Self::Embedded => Box::new(embedded.clone()),
             Self::Docker => Box::new(Docker::connect(&context.store, embedded).await?),
@@ -128,7 +138,13 @@ impl Context {
         let progress = Progress::new(common.quiet);
         let store = Store::open(common.store)?;
         let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())?;
-        Ok(Self { store, fetcher, catalog: Catalog::new(common.containers), progress, json: common.json })
+        Ok(Self {
+            store,
+            fetcher,
+            catalog: Catalog::new(common.containers),
+            progress,
+            json: common.json,
+        })
     }
 }
 
@@ -138,7 +154,9 @@ pub fn main() -> ExitCode {
     let json = cli.common.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::internal(format!("the async runtime does not start: {error}")).report(false),
+        Err(error) => {
+            return Failure::internal(format!("the async runtime does not start: {error}")).report(false);
+        }
     };
     let store = cli.common.store.clone();
     // On a worker thread: a helper process dies with the thread that started it, and this one lives to the end.
@@ -194,7 +212,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Man => {
             let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout()).map_err(|error| Failure::internal(error.to_string()))?;
+            page.render(&mut std::io::stdout())
+                .map_err(|error| Failure::internal(error.to_string()))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Key(command) => key::run(&command, cli.common.json),
@@ -233,7 +252,10 @@ pub(crate) fn exit_code(verdict: &crate::rebuild::Verdict) -> ExitCode {
 /// Writes a result to stdout; a reader that closed the pipe early is no error.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     use std::io::Write as _;
-    match std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()) {
+    match std::io::stdout()
+        .write_all(bytes)
+        .and_then(|()| std::io::stdout().flush())
+    {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::internal(format!("cannot write to stdout: {error}")))
         }

@@ -70,7 +70,10 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
     let embedded = Embedded::new(&context.store)?;
     let plan = make_plan(context, &embedded, args.target).await?;
     if args.fetch {
-        context.fetcher.get_all("fetching what the plan names", &plan.materials()).await?;
+        context
+            .fetcher
+            .get_all("fetching what the plan names", &plan.materials())
+            .await?;
     }
     let mut text = serde_json::to_vec_pretty(&plan).unwrap_or_default();
     text.push(b'\n');
@@ -78,7 +81,10 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
         Some(path) => {
             write_atomically(&path, &text)?;
             if context.json {
-                println!("{}", json!({"plan": path, "digest": plan.digest(), "subject": plan.subject}));
+                println!(
+                    "{}",
+                    json!({"plan": path, "digest": plan.digest(), "subject": plan.subject})
+                );
             } else {
                 println!("{}  sha256:{}  {}", path.display(), plan.digest(), plan.subject);
             }
@@ -123,7 +129,9 @@ async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Re
         only: target.only || target.purl.is_some(),
     };
     let Some(text) = target.subject else {
-        return Err(Failure::usage("no subject: name a package, or give --plan FILE".into()));
+        return Err(Failure::usage(
+            "no subject: name a package, or give --plan FILE".into(),
+        ));
     };
     let subject: Subject = target.purl.as_deref().unwrap_or(&text).parse()?;
     let plan = planner.plan(&subject).await?;
@@ -135,14 +143,23 @@ async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Re
 
 /// A local file must be one of the released ones before anything is built for it.
 fn check_local(path: &Path, plan: &Plan) -> Result<(), Failure> {
-    let (found, _) = fs::File::open(path).and_then(Sha256::of_reader).map_err(StoreError::io("read", path))?;
+    let (found, _) = fs::File::open(path)
+        .and_then(Sha256::of_reader)
+        .map_err(StoreError::io("read", path))?;
     if plan.expected.iter().any(|expected| expected.file.sha256 == found) {
         return Ok(());
     }
-    let expected: Vec<_> =
-        plan.expected.iter().map(|expected| format!("{} sha256:{}", expected.file.name, expected.file.sha256)).collect();
+    let expected: Vec<_> = plan
+        .expected
+        .iter()
+        .map(|expected| format!("{} sha256:{}", expected.file.name, expected.file.sha256))
+        .collect();
     Err(Failure::refused(
-        format!("{} (sha256:{found}) is not what was released as {}", path.display(), plan.subject),
+        format!(
+            "{} (sha256:{found}) is not what was released as {}",
+            path.display(),
+            plan.subject
+        ),
         format!("the signed index has {}", expected.join(", ")),
     ))
 }
@@ -164,19 +181,36 @@ fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
 fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
     let mut command = std::process::Command::new(program);
-    command.arg("attest").arg(run.path()).arg("--key").arg(key).arg("--quiet");
+    command
+        .arg("attest")
+        .arg(run.path())
+        .arg("--key")
+        .arg(key)
+        .arg("--quiet");
     if let Some(id) = builder_id {
         command.args(["--builder-id", id]);
     }
-    let output = command.output().map_err(|error| Failure::internal(format!("the signer does not start: {error}")))?;
+    let output = command
+        .output()
+        .map_err(|error| Failure::internal(format!("the signer does not start: {error}")))?;
     if output.status.success() {
         return Ok(run.bundle());
     }
-    let text = String::from_utf8_lossy(&output.stderr).trim().replace("error: ", "");
-    Err(Failure::usage(format!("the run ended, and signing it failed: {text}")))
+    let text = String::from_utf8_lossy(&output.stderr)
+        .trim()
+        .replace("error: ", "");
+    Err(Failure::usage(format!(
+        "the run ended, and signing it failed: {text}"
+    )))
 }
 
-fn show(context: &Context, plan: &Plan, record: &Record, run: &RunFolder, signed: Option<&Path>) -> Result<(), Failure> {
+fn show(
+    context: &Context,
+    plan: &Plan,
+    record: &Record,
+    run: &RunFolder,
+    signed: Option<&Path>,
+) -> Result<(), Failure> {
     if context.json {
         let mut document = serde_json::to_value(record).unwrap_or_default();
         document["run"] = json!(run.path());
@@ -188,7 +222,9 @@ fn show(context: &Context, plan: &Plan, record: &Record, run: &RunFolder, signed
     text.push_str(&format!("run: {}\n", run.path().display()));
     match (signed, &record.verdict) {
         (Some(path), _) => text.push_str(&format!("signed: {}\n", path.display())),
-        (None, Verdict::Inconclusive { .. }) => text.push_str("not signed: an inconclusive run proves nothing\n"),
+        (None, Verdict::Inconclusive { .. }) => {
+            text.push_str("not signed: an inconclusive run proves nothing\n");
+        }
         (None, _) => text.push_str("not signed: there is no key; \"rebuilder key generate\" makes one\n"),
     }
     super::print(text.as_bytes())
@@ -207,9 +243,15 @@ impl PendingFolder {
         let parent = match &wanted {
             Some(path) => {
                 if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
-                    return Err(Failure::usage(format!("{} exists and is not empty", path.display())));
+                    return Err(Failure::usage(format!(
+                        "{} exists and is not empty",
+                        path.display()
+                    )));
                 }
-                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+                path.parent()
+                    .filter(|parent| !parent.as_os_str().is_empty())
+                    .unwrap_or(Path::new("."))
+                    .to_owned()
             }
             None => runs.clone(),
         };
@@ -219,7 +261,11 @@ impl PendingFolder {
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .tempdir_in(&parent)
             .map_err(StoreError::io("write into", &parent))?;
-        Ok(Self { temporary, wanted, runs })
+        Ok(Self {
+            temporary,
+            wanted,
+            runs,
+        })
     }
 
     fn path(&self) -> &Path {
@@ -238,7 +284,10 @@ impl PendingFolder {
             .replace("%2B", "+")
             .replace(['@', '%', ':'], "_");
         let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
-        let place = self.wanted.clone().unwrap_or_else(|| self.runs.join(format!("{name}-{stamp}")));
+        let place = self
+            .wanted
+            .clone()
+            .unwrap_or_else(|| self.runs.join(format!("{name}-{stamp}")));
         fs::rename(self.temporary.path(), &place).map_err(StoreError::io("move the run to", &place))?;
         // Its name is gone, so nothing is left to remove.
         let _ = self.temporary.keep();

@@ -46,7 +46,14 @@ impl FormatReader for Deb {
                 return Ok(());
             }
         }
-        if whole { Ok(()) } else { Err(io::Error::new(io::ErrorKind::UnexpectedEof, "data.tar is missing")) }
+        if whole {
+            Ok(())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "data.tar is missing",
+            ))
+        }
     }
 }
 
@@ -59,8 +66,22 @@ fn walk_tar(prefix: &str, tar: impl Read, visit: Visit) -> io::Result<bool> {
         let mut fields = BTreeMap::from([
             ("mode", format!("{:o}", header.mode()?)),
             ("mtime", header.mtime()?.to_string()),
-            ("uid", format!("{} {}", header.uid()?, owner(header.username().map_err(io::Error::other)))),
-            ("gid", format!("{} {}", header.gid()?, owner(header.groupname().map_err(io::Error::other)))),
+            (
+                "uid",
+                format!(
+                    "{} {}",
+                    header.uid()?,
+                    owner(header.username().map_err(io::Error::other))
+                ),
+            ),
+            (
+                "gid",
+                format!(
+                    "{} {}",
+                    header.gid()?,
+                    owner(header.groupname().map_err(io::Error::other))
+                ),
+            ),
             ("type", format!("{:?}", header.entry_type())),
         ]);
         if let Some(target) = entry.link_name()? {

@@ -97,41 +97,66 @@ pub struct Where {
     pub same: usize,
     /// Whether the same members stand in another order.
     pub reordered: bool,
+    /// Why the members could not be read, where one of the files is not whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
 }
 
 /// Says where two files differ; nothing where their format has no reader.
-pub fn locate(name: &str, released: &Path, rebuilt: &Path) -> Result<Option<Where>, CompareError> {
-    let Some(format) = format_of(name) else { return Ok(None) };
-    let old = members(format, name, released)?;
-    let new = members(format, name, rebuilt)?;
-    Ok(Some(difference(&old, &new)))
+///
+/// The rebuilt file may be anything; one that cannot be read differs all the same, and the reason is kept.
+pub fn locate(name: &str, released: &Path, rebuilt: &Path) -> Option<Where> {
+    let format = format_of(name)?;
+    let both = members(format, name, released).and_then(|old| Ok((old, members(format, name, rebuilt)?)));
+    Some(match both {
+        Ok((old, new)) => difference(&old, &new),
+        Err(error) => Where {
+            unreadable: Some(format!("{error}: {}", error.source)),
+            ..Where::default()
+        },
+    })
 }
 
 fn difference(old: &[Member], new: &[Member]) -> Where {
     let index = |members: &[Member]| -> BTreeMap<String, Member> {
-        members.iter().map(|member| (member.path.clone(), member.clone())).collect()
+        members
+            .iter()
+            .map(|member| (member.path.clone(), member.clone()))
+            .collect()
     };
     let (before, after) = (index(old), index(new));
     let mut found = Where::default();
     for (path, member) in &before {
         let kind = match after.get(path) {
             None => DifferenceKind::OnlyReleased,
-            Some(other) if other.sha256 != member.sha256 => DifferenceKind::Content { sizes: (member.size, other.size) },
-            Some(other) if other.metadata != member.metadata => {
-                DifferenceKind::Metadata { fields: changed_fields(&member.metadata, &other.metadata) }
-            }
+            Some(other) if other.sha256 != member.sha256 => DifferenceKind::Content {
+                sizes: (member.size, other.size),
+            },
+            Some(other) if other.metadata != member.metadata => DifferenceKind::Metadata {
+                fields: changed_fields(&member.metadata, &other.metadata),
+            },
             Some(_) => {
                 found.same += 1;
                 continue;
             }
         };
-        found.members.push(Difference { path: path.clone(), kind });
+        found.members.push(Difference {
+            path: path.clone(),
+            kind,
+        });
     }
     let extra = after.keys().filter(|path| !before.contains_key(*path));
-    found.members.extend(extra.map(|path| Difference { path: path.clone(), kind: DifferenceKind::OnlyRebuilt }));
+    found.members.extend(extra.map(|path| Difference {
+        path: path.clone(),
+        kind: DifferenceKind::OnlyRebuilt,
+    }));
     found.members.sort_by(|a, b| a.path.cmp(&b.path));
     let order = |members: &[Member], other: &BTreeMap<String, Member>| -> Vec<String> {
-        members.iter().map(|member| member.path.clone()).filter(|path| other.contains_key(path)).collect()
+        members
+            .iter()
+            .map(|member| member.path.clone())
+            .filter(|path| other.contains_key(path))
+            .collect()
     };
     found.reordered = order(old, &after) != order(new, &before);
     found
@@ -153,28 +178,53 @@ fn changed_fields(
 
 fn members(format: &dyn FormatReader, name: &str, path: &Path) -> Result<Vec<Member>, CompareError> {
     let mut members = Vec::new();
+    let mut room = MOST_BYTES;
     let walked = File::open(path).and_then(|file| {
         format.walk(file, &mut |path, metadata, bytes| {
-            let (sha256, size) = Sha256::of_reader(bytes)?;
-            members.push(Member { path, sha256, size, metadata });
+            let (sha256, size) = Sha256::of_reader(bytes.take(room))?;
+            room -= size;
+            members.push(Member {
+                path,
+                sha256,
+                size,
+                metadata,
+            });
+            if room == 0 || members.len() > MOST_MEMBERS {
+                return Err(io::Error::other("it unpacks to more than any real package holds"));
+            }
             Ok(true)
         })
     });
-    let error = |source| CompareError { name: name.to_owned(), format: format.name(), source };
+    let error = |source| CompareError {
+        name: name.to_owned(),
+        format: format.name(),
+        source,
+    };
     walked.map(|()| members).map_err(error)
 }
 
 /// The members of an archive, in stored order.
 pub fn list(name: &str, path: &Path) -> Result<Option<Vec<Member>>, CompareError> {
-    format_of(name).map(|format| members(format, name, path)).transpose()
+    format_of(name)
+        .map(|format| members(format, name, path))
+        .transpose()
 }
 
+/// Most bytes and members that an archive may unpack to; beyond, it is a bomb.
+const MOST_BYTES: u64 = 64 << 30;
+const MOST_MEMBERS: usize = 1_000_000;
 /// Most bytes that [`read_member`] takes into memory.
 const READ_LIMIT: u64 = 64 << 20;
 
 /// The bytes of the first member whose path fits; `ending` is that of the archive's name.
-pub fn read_member(path: &Path, ending: &str, fits: impl Fn(&str) -> bool) -> Result<Option<Vec<u8>>, CompareError> {
-    let Some(format) = format_of(&format!("x.{ending}")) else { return Ok(None) };
+pub fn read_member(
+    path: &Path,
+    ending: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<Option<Vec<u8>>, CompareError> {
+    let Some(format) = format_of(&format!("x.{ending}")) else {
+        return Ok(None);
+    };
     let mut found = None;
     let walked = File::open(path).and_then(|file| {
         format.walk(file, &mut |path, _, bytes| {
@@ -186,6 +236,10 @@ pub fn read_member(path: &Path, ending: &str, fits: impl Fn(&str) -> bool) -> Re
             Ok(found.is_none())
         })
     });
-    let error = |source| CompareError { name: path.display().to_string(), format: format.name(), source };
+    let error = |source| CompareError {
+        name: path.display().to_string(),
+        format: format.name(),
+        source,
+    };
     walked.map(|()| found).map_err(error)
 }

@@ -21,9 +21,18 @@ impl FormatReader for Wheel {
         let mut archive = zip::ZipArchive::new(io::BufReader::new(file))?;
         for index in 0..archive.len() {
             let mut entry = archive.by_index(index)?;
-            let time = entry.last_modified().map(|time| time.to_string()).unwrap_or_default();
+            let time = entry
+                .last_modified()
+                .map(|time| time.to_string())
+                .unwrap_or_default();
             let fields = BTreeMap::from([
-                ("mode", entry.unix_mode().map(|mode| format!("{mode:o}")).unwrap_or_default()),
+                (
+                    "mode",
+                    entry
+                        .unix_mode()
+                        .map(|mode| format!("{mode:o}"))
+                        .unwrap_or_default(),
+                ),
                 ("time", time),
                 ("compression", entry.compression().to_string()),
                 ("compressed size", entry.compressed_size().to_string()),

@@ -28,7 +28,10 @@ pub struct Root {
 impl Root {
     /// This root alone, as a stack of one layer.
     pub fn layers(&self) -> RootLayers {
-        RootLayers { folders: vec![self.path.clone()], name: self.contents.digest }
+        RootLayers {
+            folders: vec![self.path.clone()],
+            name: self.contents.digest,
+        }
     }
 }
 
@@ -83,26 +86,43 @@ pub(super) async fn make(
     let blobs = fetcher
         .get_all(&format!("fetching the packages of {name}"), &lock.materials())
         .await
-        .map_err(|source| ContainerError::Gone { name: name.to_owned(), source })?;
+        .map_err(|source| ContainerError::Gone {
+            name: name.to_owned(),
+            source,
+        })?;
 
     let (store, lock_name) = (fetcher.store().clone(), format!("root-{digest}"));
     let exclusive = tokio::task::spawn_blocking(move || store.exclusive(&lock_name)).await;
-    let _exclusive = exclusive.map_err(|error| ContainerError::Io { what: "wait".into(), source: error.into() })??;
+    let _exclusive = exclusive.map_err(|error| ContainerError::Io {
+        what: "wait".into(),
+        source: error.into(),
+    })??;
     if let Some(root) = find(&home, digest) {
         return Ok(root);
     }
     let bar = progress.stage(format!("making the root {name}"));
     let scratch = fetcher.store().scratch()?;
-    let io = |what: &'static str| move |source| ContainerError::Io { what: what.to_owned(), source };
+    let io = |what: &'static str| {
+        move |source| ContainerError::Io {
+            what: what.to_owned(),
+            source,
+        }
+    };
     let packages = scratch.path().join("packages");
     fs::create_dir(&packages).map_err(io("stage the packages"))?;
-    let mut plan = UnpackPlan { folder: packages.clone(), packages: Vec::new() };
+    let mut plan = UnpackPlan {
+        folder: packages.clone(),
+        packages: Vec::new(),
+    };
     for (package, blob) in lock.packages.iter().zip(&blobs) {
         let file = format!("{}.deb", blob.sha256);
         fs::hard_link(&blob.path, packages.join(&file))
             .or_else(|_| fs::copy(&blob.path, packages.join(&file)).map(drop))
             .map_err(io("stage the packages"))?;
-        plan.packages.push(PackageFile { package: package.name.clone(), file });
+        plan.packages.push(PackageFile {
+            package: package.name.clone(),
+            file,
+        });
     }
     let root = scratch.path().join("root");
     bar.set_message(format!("unpacking {} packages", plan.packages.len()));
@@ -126,13 +146,19 @@ pub(super) async fn make(
         // Another process may have been first; its root is as good.
         (_, Some(root)) => Ok(root),
         (Err(source), None) => Err(io("finish the root")(source)),
-        (Ok(()), None) => Err(io("finish the root")(std::io::Error::other("its receipt is unreadable"))),
+        (Ok(()), None) => Err(io("finish the root")(std::io::Error::other(
+            "its receipt is unreadable",
+        ))),
     }
 }
 
 fn find(home: &Path, lock: Sha256) -> Option<Root> {
     let receipt: Receipt = serde_json::from_slice(&fs::read(home.join("receipt.json")).ok()?).ok()?;
-    Some(Root { lock, contents: receipt.contents, path: home.join("root") })
+    Some(Root {
+        lock,
+        contents: receipt.contents,
+        path: home.join("root"),
+    })
 }
 
 /// Runs the packages' own scripts, in the sandbox, in place.
@@ -146,7 +172,10 @@ async fn configure(
 ) -> Result<(), ContainerError> {
     let logs = scratch.join("configure.log");
     let outputs = scratch.join("no-outputs");
-    fs::create_dir(&outputs).map_err(|source| ContainerError::Io { what: "configure the root".into(), source })?;
+    fs::create_dir(&outputs).map_err(|source| ContainerError::Io {
+        what: "configure the root".into(),
+        source,
+    })?;
     let env = [
         ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
         ("DEBIAN_FRONTEND", "noninteractive"),
@@ -154,8 +183,10 @@ async fn configure(
         ("LC_ALL", "C.UTF-8"),
         ("TZ", "UTC"),
     ];
-    let mut env: std::collections::BTreeMap<String, String> =
-        env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut env: std::collections::BTreeMap<String, String> = env
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     env.insert("SOURCE_DATE_EPOCH".into(), lock.epoch.to_string());
     let script = format!(
         "ln -sf mawk /usr/bin/awk\n\
@@ -166,7 +197,10 @@ async fn configure(
          dpkg --force-unsafe-io --force-confold --configure --pending\n\
          rm -f /usr/sbin/policy-rc.d\n"
     );
-    let nothing = RootLayers { folders: Vec::new(), name: lock.digest() };
+    let nothing = RootLayers {
+        folders: Vec::new(),
+        name: lock.digest(),
+    };
     let job = Job {
         title: format!("configuring {name}"),
         root: &nothing,
@@ -186,7 +220,16 @@ async fn configure(
     }
     // The scratch folder is swept at the next start; the log must outlive it.
     let kept = std::env::temp_dir().join(format!("rebuilder-configure-{}.log", lock.digest().short()));
-    let log = if fs::copy(&logs, &kept).is_ok() { kept } else { logs };
+    let log = if fs::copy(&logs, &kept).is_ok() {
+        kept
+    } else {
+        logs
+    };
     let (name, ended) = (name.to_owned(), outcome.ended.to_string());
-    Err(ContainerError::Configure { name, step: "configuring", ended, log })
+    Err(ContainerError::Configure {
+        name,
+        step: "configuring",
+        ended,
+        log,
+    })
 }

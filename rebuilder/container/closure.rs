@@ -27,23 +27,36 @@ pub(super) fn bootstrap(indexes: &Indexes) -> Result<BTreeMap<String, Version>, 
     })?;
 
     let mut chosen = BTreeMap::new();
-    let mut open: Vec<String> =
-        candidates.iter().filter(|(name, it)| it.wanted || *name == "apt").map(|(name, _)| name.clone()).collect();
+    let mut open: Vec<String> = candidates
+        .iter()
+        .filter(|(name, it)| it.wanted || *name == "apt")
+        .map(|(name, _)| name.clone())
+        .collect();
     while let Some(name) = open.pop() {
-        let Some(candidate) = candidates.get(&name) else { continue };
+        let Some(candidate) = candidates.get(&name) else {
+            continue;
+        };
         if chosen.insert(name, candidate.version.clone()).is_some() {
             continue;
         }
-        for group in candidate.needs.split(',').filter(|group| !group.trim().is_empty()) {
+        for group in candidate
+            .needs
+            .split(',')
+            .filter(|group| !group.trim().is_empty())
+        {
             let names = || group.split('|').map(package_name);
             let satisfied = names().any(|name| {
                 chosen.contains_key(name)
-                    || providers.get(name).is_some_and(|by| by.iter().any(|by| chosen.contains_key(by)))
+                    || providers
+                        .get(name)
+                        .is_some_and(|by| by.iter().any(|by| chosen.contains_key(by)))
             });
             if satisfied {
                 continue;
             }
-            let real = names().find(|name| candidates.contains_key(*name)).map(str::to_owned);
+            let real = names()
+                .find(|name| candidates.contains_key(*name))
+                .map(str::to_owned);
             let provided = || names().find_map(|name| providers.get(name)?.first().cloned());
             open.extend(real.or_else(provided));
         }
@@ -58,16 +71,35 @@ fn read(
 ) {
     let field = |name| paragraph.get(name).unwrap_or_default();
     let name = field("Package").to_owned();
-    let Ok(version) = field("Version").parse::<Version>() else { return };
-    for provided in field("Provides").split(',').map(package_name).filter(|name| !name.is_empty()) {
-        providers.entry(provided.to_owned()).or_default().insert(name.clone());
+    let Ok(version) = field("Version").parse::<Version>() else {
+        return;
+    };
+    for provided in field("Provides")
+        .split(',')
+        .map(package_name)
+        .filter(|name| !name.is_empty())
+    {
+        providers
+            .entry(provided.to_owned())
+            .or_default()
+            .insert(name.clone());
     }
-    if candidates.get(&name).is_some_and(|other| other.version >= version) {
+    if candidates
+        .get(&name)
+        .is_some_and(|other| other.version >= version)
+    {
         return;
     }
     let needs = format!("{},{}", field("Pre-Depends"), field("Depends"));
     let wanted = field("Essential") == "yes" || field("Priority") == "required";
-    candidates.insert(name, Candidate { version, needs, wanted });
+    candidates.insert(
+        name,
+        Candidate {
+            version,
+            needs,
+            wanted,
+        },
+    );
 }
 
 /// The name in `NAME[:ARCH] [(RELATION VERSION)]`.

@@ -41,11 +41,26 @@ pub struct Catalog {
 
 /// Files of `containers/` that the binary carries.
 const BUILT_IN: &[(&str, &[u8])] = &[
-    ("bookworm-build.toml", include_bytes!("../../containers/bookworm-build.toml")),
-    ("bookworm-build.lock", include_bytes!("../../containers/bookworm-build.lock")),
-    ("bookworm-python.toml", include_bytes!("../../containers/bookworm-python.toml")),
-    ("bookworm-python.lock", include_bytes!("../../containers/bookworm-python.lock")),
-    ("keyrings/debian-archive.gpg", include_bytes!("../../containers/keyrings/debian-archive.gpg")),
+    (
+        "bookworm-build.toml",
+        include_bytes!("../../containers/bookworm-build.toml"),
+    ),
+    (
+        "bookworm-build.lock",
+        include_bytes!("../../containers/bookworm-build.lock"),
+    ),
+    (
+        "bookworm-python.toml",
+        include_bytes!("../../containers/bookworm-python.toml"),
+    ),
+    (
+        "bookworm-python.lock",
+        include_bytes!("../../containers/bookworm-python.lock"),
+    ),
+    (
+        "keyrings/debian-archive.gpg",
+        include_bytes!("../../containers/keyrings/debian-archive.gpg"),
+    ),
 ];
 
 impl Catalog {
@@ -71,15 +86,31 @@ impl Catalog {
                 }
             }
         }
-        Ok(BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, bytes)| bytes.to_vec()))
+        Ok(BUILT_IN
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, bytes)| bytes.to_vec()))
     }
 
     /// Names of all definitions.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let entries = self.folder.as_deref().and_then(|folder| fs::read_dir(folder).ok());
-        names.extend(entries.into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()));
-        let mut names: Vec<_> = names.iter().filter_map(|name| name.strip_suffix(".toml")).map(str::to_owned).collect();
+        let entries = self
+            .folder
+            .as_deref()
+            .and_then(|folder| fs::read_dir(folder).ok());
+        names.extend(
+            entries
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned()),
+        );
+        let mut names: Vec<_> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(".toml"))
+            .map(str::to_owned)
+            .collect();
         names.sort();
         names.dedup();
         names
@@ -88,9 +119,10 @@ impl Catalog {
     /// The definition called `name`.
     pub fn definition(&self, name: &str) -> Result<Definition, ContainerError> {
         let file = format!("{name}.toml");
-        let bytes = self
-            .file(&file)?
-            .ok_or_else(|| ContainerError::Unknown { name: name.to_owned(), known: self.names().join(", ") })?;
+        let bytes = self.file(&file)?.ok_or_else(|| ContainerError::Unknown {
+            name: name.to_owned(),
+            known: self.names().join(", "),
+        })?;
         parse(&file, &bytes)
     }
 
@@ -99,7 +131,12 @@ impl Catalog {
         self.definition(name)?;
         let file = format!("{name}.lock");
         let bytes = self.file(&file)?.filter(|bytes| !bytes.is_empty());
-        parse(&file, &bytes.ok_or_else(|| ContainerError::NotLocked { name: name.to_owned() })?)
+        parse(
+            &file,
+            &bytes.ok_or_else(|| ContainerError::NotLocked {
+                name: name.to_owned(),
+            })?,
+        )
     }
 
     /// The keyring that a definition names.
@@ -113,7 +150,10 @@ impl Catalog {
 }
 
 pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, ContainerError> {
-    let invalid = |reason: String| ContainerError::Invalid { path: path.to_owned(), reason };
+    let invalid = |reason: String| ContainerError::Invalid {
+        path: path.to_owned(),
+        reason,
+    };
     let text = std::str::from_utf8(bytes).map_err(|error| invalid(error.to_string()))?;
     toml::from_str(text).map_err(|error| invalid(error.to_string()))
 }

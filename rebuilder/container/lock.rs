@@ -79,8 +79,16 @@ impl Lock {
         self.packages
             .iter()
             .map(|package| Material {
-                name: package.path.rsplit('/').next().unwrap_or(&package.path).to_owned(),
-                urls: bases(package.archive).iter().map(|base| pool_url(base, &package.path)).collect(),
+                name: package
+                    .path
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or(&package.path)
+                    .to_owned(),
+                urls: bases(package.archive)
+                    .iter()
+                    .map(|base| pool_url(base, &package.path))
+                    .collect(),
                 sha256: package.sha256,
                 size: package.size,
             })
@@ -100,9 +108,13 @@ impl Lock {
 
     /// The file's text.
     pub fn to_toml(&self, name: &str) -> Result<String, ContainerError> {
-        let body = toml::to_string(self)
-            .map_err(|error| ContainerError::Invalid { path: format!("{name}.lock"), reason: error.to_string() })?;
-        Ok(format!("# Written by \"rebuilder container lock {name}\".\n{body}"))
+        let body = toml::to_string(self).map_err(|error| ContainerError::Invalid {
+            path: format!("{name}.lock"),
+            reason: error.to_string(),
+        })?;
+        Ok(format!(
+            "# Written by \"rebuilder container lock {name}\".\n{body}"
+        ))
     }
 }
 
@@ -120,17 +132,25 @@ pub async fn lock(
 
     let first = closure::bootstrap(&indexes)?;
     let mut lock = pin(name, &indexes, &first)?;
-    let base = build::make(&format!("{name} (first packages)"), &lock, fetcher, sandbox, progress).await?;
+    let base = build::make(
+        &format!("{name} (first packages)"),
+        &lock,
+        fetcher,
+        sandbox,
+        progress,
+    )
+    .await?;
     let arguments: Vec<_> = definition.packages.iter().map(String::as_str).collect();
-    let added = apt_resolver::install(&base, &indexes, sandbox, fetcher, progress, &arguments).await.map_err(|error| {
-        match error {
-            apt_resolver::ResolveError::Unsatisfied { reason, .. } => {
-                ContainerError::NoPackage { container: name.to_owned(), package: reason }
-            }
+    let added = apt_resolver::install(&base, &indexes, sandbox, fetcher, progress, &arguments)
+        .await
+        .map_err(|error| match error {
+            apt_resolver::ResolveError::Unsatisfied { reason, .. } => ContainerError::NoPackage {
+                container: name.to_owned(),
+                package: reason,
+            },
             apt_resolver::ResolveError::Apt(error) => error.into(),
             apt_resolver::ResolveError::Sandbox(error) => error.into(),
-        }
-    })?;
+        })?;
     let mut all = first;
     all.extend(added.into_iter().map(|binary| (binary.package, binary.version)));
     lock = pin(name, &indexes, &all)?;
@@ -141,27 +161,40 @@ pub async fn lock(
 
 fn pin(name: &str, indexes: &Indexes, chosen: &BTreeMap<String, Version>) -> Result<Lock, ContainerError> {
     let is_chosen = |package: &str, version: &str| {
-        chosen.get(package).is_some_and(|wanted| version.parse::<Version>().is_ok_and(|version| version == *wanted))
+        chosen
+            .get(package)
+            .is_some_and(|wanted| version.parse::<Version>().is_ok_and(|version| version == *wanted))
     };
     let mut found: BTreeMap<String, Binary> = BTreeMap::new();
     let matching = indexes.binaries(|paragraph| {
-        is_chosen(paragraph.get("Package").unwrap_or_default(), paragraph.get("Version").unwrap_or_default())
+        is_chosen(
+            paragraph.get("Package").unwrap_or_default(),
+            paragraph.get("Version").unwrap_or_default(),
+        )
     })?;
     for binary in matching {
         // The same version may be in several suites; the first one will do.
         found.entry(binary.package.clone()).or_insert(binary);
     }
     if let Some(missing) = chosen.keys().find(|package| !found.contains_key(*package)) {
-        return Err(ContainerError::NoPackage { container: name.to_owned(), package: missing.clone() });
+        return Err(ContainerError::NoPackage {
+            container: name.to_owned(),
+            package: missing.clone(),
+        });
     }
     let mut archives: Vec<LockedArchive> = Vec::new();
     let mut packages = Vec::new();
     for binary in found.into_values() {
-        let archive = LockedArchive { bases: indexes.releases[binary.release].bases.clone() };
-        let position = archives.iter().position(|known| *known == archive).unwrap_or_else(|| {
-            archives.push(archive);
-            archives.len() - 1
-        });
+        let archive = LockedArchive {
+            bases: indexes.releases[binary.release].bases.clone(),
+        };
+        let position = archives
+            .iter()
+            .position(|known| *known == archive)
+            .unwrap_or_else(|| {
+                archives.push(archive);
+                archives.len() - 1
+            });
         packages.push(LockedPackage {
             name: binary.package,
             version: binary.version.to_string(),
@@ -193,5 +226,9 @@ pub(super) fn check_tree(name: &str, lock: &Lock, root: &Root) -> Result<(), Con
     if root.contents.digest == lock.tree {
         return Ok(());
     }
-    Err(ContainerError::TreeDiffers { name: name.to_owned(), expected: lock.tree, found: root.contents.digest })
+    Err(ContainerError::TreeDiffers {
+        name: name.to_owned(),
+        expected: lock.tree,
+        found: root.contents.digest,
+    })
 }

@@ -40,19 +40,38 @@ pub enum ContainerError {
     #[diagnostic(help("run \"rebuilder container lock {name}\""))]
     NotLocked { name: String },
     #[error("cannot use {name}.lock: {}", source)]
-    #[diagnostic(help("run \"rebuilder container lock {name}\", or add a mirror that still has it (the dated snapshot service keeps everything)"))]
+    #[diagnostic(help(
+        "run \"rebuilder container lock {name}\", or add a mirror that still has it (the dated snapshot service keeps everything)"
+    ))]
     Gone { name: String, source: FetchError },
     #[error("{package} is in none of the suites of {container}")]
     #[diagnostic(help("check the name, or add the suite or component that has it"))]
     NoPackage { container: String, package: String },
-    #[error("the root made from {name}.lock differs from what the lock promises: expected {expected}, found {found}")]
-    #[diagnostic(help("the making of roots changed since the lock was written; run \"rebuilder container lock {name}\""))]
-    TreeDiffers { name: String, expected: Sha256, found: Sha256 },
+    #[error(
+        "the root made from {name}.lock differs from what the lock promises: expected {expected}, found {found}"
+    )]
+    #[diagnostic(help(
+        "the making of roots changed since the lock was written; run \"rebuilder container lock {name}\""
+    ))]
+    TreeDiffers {
+        name: String,
+        expected: Sha256,
+        found: Sha256,
+    },
     #[error("a package's own script failed while {step} {name}: it {ended}; the log is {log}")]
-    Configure { name: String, step: &'static str, ended: String, log: PathBuf },
+    Configure {
+        name: String,
+        step: &'static str,
+        ended: String,
+        log: PathBuf,
+    },
     #[error("{document} of {package} is broken")]
     #[diagnostic(help("its digest was right, so the archive itself carries a broken package"))]
-    Package { package: String, document: &'static str, source: std::io::Error },
+    Package {
+        package: String,
+        document: &'static str,
+        source: std::io::Error,
+    },
     #[error("cannot {what}")]
     Io { what: String, source: std::io::Error },
     #[error(transparent)]

@@ -46,15 +46,27 @@ const LEFT_BEHIND: &[&str] = &[
 /// Times: a file that came out of a package keeps its own; one that was made here gets `epoch` (Unix seconds).
 pub fn normalise(root: &Path, epoch: i64) -> Result<Contents, ContainerError> {
     let io = |what: &'static str| {
-        move |source| ContainerError::Io { what: format!("{what} the made root"), source }
+        move |source| ContainerError::Io {
+            what: format!("{what} the made root"),
+            source,
+        }
     };
     for name in LEFT_BEHIND {
         empty(&root.join(name)).map_err(io("clean"))?;
     }
-    let mut walk = Walk { epoch, out: HashingWriter::new(io::sink()), entries: 0, bytes: 0 };
+    let mut walk = Walk {
+        epoch,
+        out: HashingWriter::new(io::sink()),
+        entries: 0,
+        bytes: 0,
+    };
     walk.folder(root, &mut PathBuf::new()).map_err(io("read"))?;
     let (_, digest, _) = walk.out.finish();
-    Ok(Contents { digest, entries: walk.entries, bytes: walk.bytes })
+    Ok(Contents {
+        digest,
+        entries: walk.entries,
+        bytes: walk.bytes,
+    })
 }
 
 /// Empties a folder, or removes a file; absent is fine.
@@ -86,7 +98,9 @@ struct Walk {
 
 impl Walk {
     fn folder(&mut self, folder: &Path, relative: &mut PathBuf) -> io::Result<()> {
-        let mut names = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
+        let mut names = fs::read_dir(folder)?
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<Vec<_>>>()?;
         names.sort();
         for name in names {
             let path = folder.join(&name);
@@ -113,13 +127,29 @@ impl Walk {
         } else {
             format!("device {}", meta.rdev())
         };
-        let time = if kind.is_dir() || meta.mtime() > self.epoch { self.epoch } else { meta.mtime() };
+        let time = if kind.is_dir() || meta.mtime() > self.epoch {
+            self.epoch
+        } else {
+            meta.mtime()
+        };
         if time != meta.mtime() || meta.mtime_nsec() != 0 {
             let time = TimeSpec::new(time, 0);
-            utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)?;
+            utimensat(
+                nix::fcntl::AT_FDCWD,
+                path,
+                &time,
+                &time,
+                UtimensatFlags::NoFollowSymlink,
+            )?;
         }
         self.entries += 1;
         let mode = meta.permissions().mode();
-        writeln!(self.out, "{relative:?} {mode:o} {} {} {time} {content:?}", meta.uid(), meta.gid())
+        writeln!(
+            self.out,
+            "{:?} {mode:o} {} {} {time} {content:?}",
+            relative.display().to_string(),
+            meta.uid(),
+            meta.gid()
+        )
     }
 }

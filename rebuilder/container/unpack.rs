@@ -58,7 +58,9 @@ pub fn unpack(plan: &UnpackPlan, root: &Path) -> Result<(), ContainerError> {
         .collect::<io::Result<Vec<_>>>()
         .map_err(io("open the packages"))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    nix::unistd::chroot(root).and_then(|()| nix::unistd::chdir("/")).map_err(|error| io("enter the new root")(error.into()))?;
+    nix::unistd::chroot(root)
+        .and_then(|()| nix::unistd::chdir("/"))
+        .map_err(|error| io("enter the new root")(error.into()))?;
     skeleton().map_err(io("make the first folders"))?;
 
     let next = AtomicUsize::new(0);
@@ -68,7 +70,9 @@ pub fn unpack(plan: &UnpackPlan, root: &Path) -> Result<(), ContainerError> {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let (Some(package), Some(file)) = (plan.packages.get(index), files.get(index)) else { return };
+                    let (Some(package), Some(file)) = (plan.packages.get(index), files.get(index)) else {
+                        return;
+                    };
                     let Ok(mut file) = file.lock() else { return };
                     let result = unpack_one(&package.package, &mut file);
                     if let Ok(mut done) = done.lock() {
@@ -121,7 +125,11 @@ fn skeleton() -> io::Result<()> {
 fn unpack_one(package: &str, file: &mut File) -> Result<Unpacked, ContainerError> {
     let broken = |document: &'static str| {
         let package = package.to_owned();
-        move |source| ContainerError::Package { package, document, source }
+        move |source| ContainerError::Package {
+            package,
+            document,
+            source,
+        }
     };
     let mut archive = ar::Archive::new(file);
     let mut control = None;
@@ -133,14 +141,20 @@ fn unpack_one(package: &str, file: &mut File) -> Result<Unpacked, ContainerError
             control = Some(Control::read(tar).map_err(broken("control.tar"))?);
         } else if name.starts_with("data.tar") {
             let control = control.take().ok_or_else(|| {
-                broken("the ar archive")(io::Error::new(io::ErrorKind::InvalidData, "control.tar is missing"))
+                broken("the ar archive")(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "control.tar is missing",
+                ))
             })?;
             let tar = decompress(&name, member).map_err(broken("data.tar"))?;
             let list = unpack_data(tar, &control.conffiles).map_err(broken("data.tar"))?;
             return control.record(&list).map_err(broken("control.tar"));
         }
     }
-    Err(broken("the ar archive")(io::Error::new(io::ErrorKind::UnexpectedEof, "data.tar is missing")))
+    Err(broken("the ar archive")(io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "data.tar is missing",
+    )))
 }
 
 /// A reader over a member of a package, by the ending of its name.
@@ -150,7 +164,12 @@ pub(crate) fn decompress<'a>(name: &str, member: impl Read + 'a) -> io::Result<B
         Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(member)),
         Some("zst") => Box::new(zstd::Decoder::new(member)?),
         Some("tar") => Box::new(member),
-        _ => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("unknown compression of {name}"))),
+        _ => {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("unknown compression of {name}"),
+            ));
+        }
     })
 }
 
@@ -171,17 +190,29 @@ impl Control {
             if !entry.header().entry_type().is_file() {
                 continue;
             }
-            let name = entry.path()?.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = entry
+                .path()?
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let mode = entry.header().mode()?;
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes)?;
             files.push((name, mode, bytes));
         }
-        let mut this = Self { files, conffiles: BTreeSet::new() };
+        let mut this = Self {
+            files,
+            conffiles: BTreeSet::new(),
+        };
         // A flag word may stand before the path (deb-conffiles(5)); only "remove-on-upgrade" exists.
         let conffiles = this.text("conffiles").unwrap_or_default();
-        this.conffiles =
-            conffiles.lines().map(str::trim).filter(|line| line.starts_with('/')).map(str::to_owned).collect();
+        this.conffiles = conffiles
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with('/'))
+            .map(str::to_owned)
+            .collect();
         Ok(this)
     }
 
@@ -193,11 +224,18 @@ impl Control {
     /// Writes the package's files below `/var/lib/dpkg/info`; gives its part of the other records.
     fn record(&self, list: &str) -> io::Result<Unpacked> {
         let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
-        let text = self.text("control").ok_or_else(|| invalid("no control file".into()))?;
-        let paragraph = apt::one_paragraph("control", text.as_bytes()).map_err(|error| invalid(error.to_string()))?;
+        let text = self
+            .text("control")
+            .ok_or_else(|| invalid("no control file".into()))?;
+        let paragraph =
+            apt::one_paragraph("control", text.as_bytes()).map_err(|error| invalid(error.to_string()))?;
         let field = |name: &str| paragraph.get(name).unwrap_or_default().to_owned();
         let package = field("Package");
-        let instance = if field("Multi-Arch") == "same" { format!("{package}:{}", field("Architecture")) } else { package.clone() };
+        let instance = if field("Multi-Arch") == "same" {
+            format!("{package}:{}", field("Architecture"))
+        } else {
+            package.clone()
+        };
 
         for (name, mode, bytes) in self.files.iter().filter(|(name, ..)| name != "control") {
             let path = format!("/var/lib/dpkg/info/{instance}.{name}");
@@ -220,7 +258,10 @@ impl Control {
                 status.push_str(&format!(" {path} newconffile\n"));
             }
         }
-        Ok(Unpacked { status, triggers: self.triggers(&instance) })
+        Ok(Unpacked {
+            status,
+            triggers: self.triggers(&instance),
+        })
     }
 
     /// Interests of deb-triggers(5): paths go to the `File` record, names to a file of their own.
@@ -232,7 +273,11 @@ impl Control {
             if !directive.starts_with("interest") {
                 continue;
             }
-            let suffix = if directive.ends_with("noawait") { "/noawait" } else { "" };
+            let suffix = if directive.ends_with("noawait") {
+                "/noawait"
+            } else {
+                ""
+            };
             triggers.push(if trigger.starts_with('/') {
                 ("File".to_owned(), format!("{trigger} {instance}{suffix}"))
             } else {
@@ -253,9 +298,16 @@ fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>) -> io::Result<Strin
     for entry in archive.entries()? {
         let mut entry = entry?;
         let relative = entry.path()?.into_owned();
-        let relative: PathBuf = relative.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
+        let relative: PathBuf = relative
+            .components()
+            .filter(|part| matches!(part, std::path::Component::Normal(_)))
+            .collect();
         let path = Path::new("/").join(&relative);
-        list.push_str(&if relative.as_os_str().is_empty() { "/.".to_owned() } else { path.display().to_string() });
+        list.push_str(&if relative.as_os_str().is_empty() {
+            "/.".to_owned()
+        } else {
+            path.display().to_string()
+        });
         list.push('\n');
         if relative.as_os_str().is_empty() {
             continue;
@@ -270,8 +322,14 @@ fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>) -> io::Result<Strin
             waiting.push(".dpkg-new");
             entry.unpack(&waiting)?;
         } else if entry.header().entry_type().is_hard_link() {
-            let target = entry.link_name()?.map(std::borrow::Cow::into_owned).unwrap_or_default();
-            let target: PathBuf = target.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
+            let target = entry
+                .link_name()?
+                .map(std::borrow::Cow::into_owned)
+                .unwrap_or_default();
+            let target: PathBuf = target
+                .components()
+                .filter(|part| matches!(part, std::path::Component::Normal(_)))
+                .collect();
             fs::hard_link(Path::new("/").join(target), path)?;
         } else {
             entry.unpack_in("/")?;

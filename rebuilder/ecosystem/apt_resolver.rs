@@ -40,7 +40,17 @@ pub async fn install(
 ) -> Result<Vec<Binary>, ResolveError> {
     let words: Vec<_> = names.iter().map(|name| quote(name)).collect();
     let command = format!("install {}", words.join(" "));
-    ask(root, indexes, sandbox, fetcher, progress, &command, &names.join(" "), Vec::new()).await
+    ask(
+        root,
+        indexes,
+        sandbox,
+        fetcher,
+        progress,
+        &command,
+        &names.join(" "),
+        Vec::new(),
+    )
+    .await
 }
 
 /// What `apt-get build-dep` would fetch in `root` for the source package of this `.dsc`.
@@ -53,9 +63,22 @@ pub async fn build_dependencies(
     source: &str,
     dsc: &Blob,
 ) -> Result<Vec<Binary>, ResolveError> {
-    let input = Input { name: "package.dsc".into(), path: dsc.path.clone() };
+    let input = Input {
+        name: "package.dsc".into(),
+        path: dsc.path.clone(),
+    };
     let command = format!("build-dep {INPUTS}/package.dsc");
-    ask(root, indexes, sandbox, fetcher, progress, &command, source, vec![input]).await
+    ask(
+        root,
+        indexes,
+        sandbox,
+        fetcher,
+        progress,
+        &command,
+        source,
+        vec![input],
+    )
+    .await
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -70,24 +93,39 @@ async fn ask(
     mut inputs: Vec<Input>,
 ) -> Result<Vec<Binary>, ResolveError> {
     let bar = progress.stage(format!("solving the dependencies of {what}"));
-    let scratch = tempfile::tempdir_in(fetcher.store().path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+    let scratch = tempfile::tempdir_in(fetcher.store().path().join("tmp"))
+        .map_err(SandboxError::io("make a folder"))?;
     let mut sources = String::new();
     for (number, file) in indexes.package_files().iter().enumerate() {
         let release = &indexes.releases[file.release];
         let base = release.bases.first().map_or("http://localhost", String::as_str);
         let base = base.split_once("://").map_or(base, |(_, rest)| rest);
         let (component, _) = file.path.split_once('/').unwrap_or((&file.path, ""));
-        sources.push_str(&format!("deb [trusted=yes] http://{base} {} {component}\n", release.suite));
+        sources.push_str(&format!(
+            "deb [trusted=yes] http://{base} {} {component}\n",
+            release.suite
+        ));
         // apt finds an index by a name made of its address.
         let path = file.path.trim_end_matches(".xz");
-        let name = format!("{base}/dists/{}/{path}", release.suite).replace('_', "%5f").replace('/', "_");
+        let name = format!("{base}/dists/{}/{path}", release.suite)
+            .replace('_', "%5f")
+            .replace('/', "_");
         // apt reads a compressed index several times over, at ten times the cost.
         let plain = scratch.path().join(number.to_string());
         apt::decompress_to(&file.blob, &file.path, &plain)?;
-        inputs.push(Input { name: format!("lists/{name}"), path: plain });
+        inputs.push(Input {
+            name: format!("lists/{name}"),
+            path: plain,
+        });
     }
-    let keep = fetcher.store().keep(sources.as_bytes()).map_err(SandboxError::from)?;
-    inputs.push(Input { name: "sources.list".into(), path: keep.path });
+    let keep = fetcher
+        .store()
+        .keep(sources.as_bytes())
+        .map_err(SandboxError::from)?;
+    inputs.push(Input {
+        name: "sources.list".into(),
+        path: keep.path,
+    });
     let script = format!(
         "mkdir -p /tmp/lists/partial /var/cache/apt/archives/partial\n\
          ln -s {INPUTS}/lists/* /tmp/lists/\n\
@@ -124,11 +162,19 @@ async fn ask(
             .map(str::trim)
             .filter(|line| line.starts_with("E:") || line.contains("Depends:") || line.contains("but it"))
             .collect();
-        let reason = if telling.is_empty() { fs::read_to_string(&log).unwrap_or_default() } else { telling.join("; ") };
-        return Err(ResolveError::Unsatisfied { what: what.to_owned(), reason });
+        let reason = if telling.is_empty() {
+            fs::read_to_string(&log).unwrap_or_default()
+        } else {
+            telling.join("; ")
+        };
+        return Err(ResolveError::Unsatisfied {
+            what: what.to_owned(),
+            reason,
+        });
     }
     let paths = pool_paths(&read("uris"), indexes);
-    let found = indexes.binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
+    let found =
+        indexes.binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
     bar.finish_and_clear();
     let mut unique: BTreeMap<String, Binary> = BTreeMap::new();
     for binary in found {
@@ -148,11 +194,22 @@ fn pool_paths(text: &str, indexes: &Indexes) -> BTreeSet<String> {
     let bases: Vec<_> = indexes
         .releases
         .iter()
-        .filter_map(|release| release.bases.first()?.split_once("://").map(|(_, rest)| format!("http://{rest}/")))
+        .filter_map(|release| {
+            release
+                .bases
+                .first()?
+                .split_once("://")
+                .map(|(_, rest)| format!("http://{rest}/"))
+        })
         .collect();
     text.lines()
         .filter_map(|line| line.strip_prefix('\'')?.split_once('\'').map(|(uri, _)| uri))
         .filter_map(|uri| bases.iter().find_map(|base| uri.strip_prefix(base.as_str())))
-        .map(|path| path.replace("%2b", "+").replace("%7e", "~").replace("%3a", ":").replace("%25", "%"))
+        .map(|path| {
+            path.replace("%2b", "+")
+                .replace("%7e", "~")
+                .replace("%3a", ":")
+                .replace("%25", "%")
+        })
         .collect()
 }

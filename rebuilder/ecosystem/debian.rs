@@ -13,8 +13,8 @@ use super::{PlanError, Planner, apt_resolver};
 use crate::artifact::{DebSubject, Subject};
 use crate::compare;
 use crate::container;
-use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::apt;
+use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::openpgp::{self, Keyring};
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{
@@ -26,8 +26,10 @@ use crate::store::{Blob, FetchError};
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
 /// Keys of Debian's developers, where this machine has them.
-const DEVELOPER_KEYRINGS: [&str; 2] =
-    ["/usr/share/keyrings/debian-keyring.gpg", "/usr/share/keyrings/debian-maintainers.gpg"];
+const DEVELOPER_KEYRINGS: [&str; 2] = [
+    "/usr/share/keyrings/debian-keyring.gpg",
+    "/usr/share/keyrings/debian-maintainers.gpg",
+];
 
 /// Plans the rebuild of everything that the subject's source builds, or of the subject alone.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<Plan, PlanError> {
@@ -41,28 +43,59 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         });
     }
     let keyring = planner.catalog.keyring(&definition)?;
-    let indexes = Indexes::load(planner.fetcher, &definition.archives, &keyring, &subject.arch, true).await?;
+    let indexes = Indexes::load(
+        planner.fetcher,
+        &definition.archives,
+        &keyring,
+        &subject.arch,
+        true,
+    )
+    .await?;
     let bar = planner.progress.stage(format!("looking up {}", subject.name));
     let chosen = choose(&indexes, subject)?;
     let source = find_source(&indexes, subject, &chosen)?;
     bar.finish_and_clear();
 
-    let source_blobs = planner.fetcher.get_all("fetching the source", &source.files).await;
+    let source_blobs = planner
+        .fetcher
+        .get_all("fetching the source", &source.files)
+        .await;
     let source_blobs = source_blobs.map_err(|error| source_gone(subject, &chosen, &source, error))?;
-    let dsc = source_blobs.first().ok_or_else(|| unreadable(subject, "the source package", "it has no .dsc"))?;
+    let dsc = source_blobs
+        .first()
+        .ok_or_else(|| unreadable(subject, "the source package", "it has no .dsc"))?;
     let dsc_claim = check_dsc(subject, &source, dsc)?;
-    let mut expected: Vec<_> = chosen.outputs.iter().map(|binary| expect(&indexes, subject, binary)).collect();
+    let mut expected: Vec<_> = chosen
+        .outputs
+        .iter()
+        .map(|binary| expect(&indexes, subject, binary))
+        .collect();
     if planner.only {
         expected.retain(|expected| expected.file.name == file_name(&chosen.named));
     }
     let released: Vec<_> = expected.iter().map(|expected| expected.file.clone()).collect();
-    let released_blobs = planner.fetcher.get_all("fetching the released packages", &released).await?;
+    let released_blobs = planner
+        .fetcher
+        .get_all("fetching the released packages", &released)
+        .await?;
 
-    let (lock, root) =
-        container::build(&recipe.container, planner.catalog, planner.fetcher, planner.sandbox, planner.progress).await?;
+    let (lock, root) = container::build(
+        &recipe.container,
+        planner.catalog,
+        planner.fetcher,
+        planner.sandbox,
+        planner.progress,
+    )
+    .await?;
     let source_name = format!("{} {}", source.package, source.version);
     let dependencies = apt_resolver::build_dependencies(
-        &root, &indexes, planner.sandbox, planner.fetcher, planner.progress, &source_name, dsc,
+        &root,
+        &indexes,
+        planner.sandbox,
+        planner.fetcher,
+        planner.progress,
+        &source_name,
+        dsc,
     )
     .await?;
     let binnmu = binnmu_entry(subject, &chosen, &released_blobs)?;
@@ -70,11 +103,21 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
     let mut inputs: Vec<PinnedInput> = source
         .files
         .iter()
-        .map(|file| PinnedInput { role: Role::Source, purl: None, place: format!("source/{}", file.name), file: file.clone() })
+        .map(|file| PinnedInput {
+            role: Role::Source,
+            purl: None,
+            place: format!("source/{}", file.name),
+            file: file.clone(),
+        })
         .collect();
     inputs.extend(dependencies.iter().map(|binary| PinnedInput {
         role: Role::Dependency,
-        purl: Some(purl(&binary.package, &binary.version, &binary.arch, &subject.distro)),
+        purl: Some(purl(
+            &binary.package,
+            &binary.version,
+            &binary.arch,
+            &subject.distro,
+        )),
         place: format!("dependencies/{}", file_name(binary)),
         file: indexes.material(binary),
     }));
@@ -82,12 +125,21 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
     let upstream = &source.version.upstream_version;
     let folder = format!("{}-{upstream}", source.package);
     let dsc_name = source.files[0].name.clone();
-    let values = [("BUILD_PATH", BUILD_PATH), ("SOURCE_FOLDER", folder.as_str()), ("DSC", dsc_name.as_str())];
+    let values = [
+        ("BUILD_PATH", BUILD_PATH),
+        ("SOURCE_FOLDER", folder.as_str()),
+        ("DSC", dsc_name.as_str()),
+    ];
     let build = recipe.build.with(&values);
     Ok(Plan {
         version: VERSION,
         subject: if chosen.named.package == subject.name {
-            purl(&chosen.named.package, &chosen.named.version, &subject.arch, &subject.distro)
+            purl(
+                &chosen.named.package,
+                &chosen.named.version,
+                &subject.arch,
+                &subject.distro,
+            )
         } else {
             purl(&source.package, &source.version, &subject.arch, &subject.distro)
         },
@@ -95,10 +147,19 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         claims: claims(&indexes, &chosen, dsc_claim),
         expected,
         unreleased: recipe.unreleased.clone(),
-        container: PinnedContainer { name: recipe.container.clone(), lock },
+        container: PinnedContainer {
+            name: recipe.container.clone(),
+            lock,
+        },
         inputs,
         assumptions: assumptions(&folder, &dependencies, binnmu.as_deref(), &build.env),
-        files: binnmu.into_iter().map(|text| InlineFile { place: "binnmu-changelog".into(), text }).collect(),
+        files: binnmu
+            .into_iter()
+            .map(|text| InlineFile {
+                place: "binnmu-changelog".into(),
+                text,
+            })
+            .collect(),
         setup: recipe.setup.with(&[]),
         build,
         hostname: recipe.hostname.clone(),
@@ -117,7 +178,10 @@ struct Chosen {
 
 fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> {
     let wanted: Option<Version> = match &subject.version {
-        Some(text) => Some(text.parse().map_err(|_| unreadable(subject, "the version", "it is no Debian version"))?),
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| unreadable(subject, "the version", "it is no Debian version"))?,
+        ),
         None => None,
     };
     let source_of = |text: Option<&str>| text.map(|text| text.split(' ').next().unwrap_or(text).to_owned());
@@ -127,27 +191,52 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
     })?;
     // A binary of that name comes before a source of that name.
     let is_binary = related.iter().any(|binary| binary.package == subject.name);
-    let version_of = |binary: &Binary| if is_binary { binary.version.clone() } else { binary.source_version.clone() };
+    let version_of = |binary: &Binary| {
+        if is_binary {
+            binary.version.clone()
+        } else {
+            binary.source_version.clone()
+        }
+    };
     let named = related
         .iter()
         .filter(|binary| !is_binary || binary.package == subject.name)
-        .filter(|binary| wanted.as_ref().is_none_or(|wanted| version_of(binary) == *wanted || binary.source_version == *wanted))
+        .filter(|binary| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| version_of(binary) == *wanted || binary.source_version == *wanted)
+        })
         .max_by_key(|binary| version_of(binary))
         .cloned();
     let Some(named) = named else {
-        let mut versions: Vec<_> = related.iter().map(|binary| version_of(binary).to_string()).collect();
+        let mut versions: Vec<_> = related
+            .iter()
+            .map(|binary| version_of(binary).to_string())
+            .collect();
         versions.dedup();
         let help = if versions.is_empty() {
-            "check the name; packages are looked up as binary packages first, then as source packages".to_owned()
+            "check the name; packages are looked up as binary packages first, then as source packages"
+                .to_owned()
         } else {
-            format!("the archive has {}; older versions need an archive that still has them", versions.join(", "))
+            format!(
+                "the archive has {}; older versions need an archive that still has them",
+                versions.join(", ")
+            )
         };
-        let suites: Vec<_> = indexes.releases.iter().map(|release| release.suite.as_str()).collect();
+        let suites: Vec<_> = indexes
+            .releases
+            .iter()
+            .map(|release| release.suite.as_str())
+            .collect();
         let subject = match &subject.version {
             Some(version) => format!("{} {version}", subject.name),
             None => subject.name.clone(),
         };
-        return Err(PlanError::Unknown { subject, place: suites.join(", "), help });
+        return Err(PlanError::Unknown {
+            subject,
+            place: suites.join(", "),
+            help,
+        });
     };
     let mut seen = BTreeSet::new();
     let outputs = indexes
@@ -161,23 +250,35 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
         .filter(|binary| binary.arch == "all" || named.arch == "all" || suffix(binary) == suffix(&named))
         .filter(|binary| seen.insert((file_name(binary), binary.sha256)))
         .collect();
-    let mut others: Vec<_> =
-        related.iter().filter(|binary| binary.package == named.package).map(|binary| binary.version.clone()).collect();
+    let mut others: Vec<_> = related
+        .iter()
+        .filter(|binary| binary.package == named.package)
+        .map(|binary| binary.version.clone())
+        .collect();
     others.retain(|version| *version != named.version);
     others.sort();
     others.dedup();
-    Ok(Chosen { named, outputs, others })
+    Ok(Chosen {
+        named,
+        outputs,
+        others,
+    })
 }
 
 /// The binNMU part of a version: `+b1` of `1.0-2+b1`, where the source is `1.0-2`.
 fn suffix(binary: &Binary) -> Option<String> {
     let own = binary.version.to_string();
-    own.strip_prefix(&binary.source_version.to_string()).filter(|rest| rest.starts_with("+b")).map(str::to_owned)
+    own.strip_prefix(&binary.source_version.to_string())
+        .filter(|rest| rest.starts_with("+b"))
+        .map(str::to_owned)
 }
 
 fn find_source(indexes: &Indexes, subject: &DebSubject, chosen: &Chosen) -> Result<Source, PlanError> {
     let (name, version) = (&chosen.named.source, &chosen.named.source_version);
-    let source = indexes.sources(name)?.into_iter().find(|source| source.version == *version);
+    let source = indexes
+        .sources(name)?
+        .into_iter()
+        .find(|source| source.version == *version);
     source.ok_or_else(|| PlanError::NotRebuildable {
         subject: Subject::Deb(subject.clone()).purl(),
         reason: format!("its source {name} {version} is in no suite"),
@@ -187,11 +288,18 @@ fn find_source(indexes: &Indexes, subject: &DebSubject, chosen: &Chosen) -> Resu
 
 /// Mirrors drop sources, those of security updates before others; an older version may still be whole.
 fn source_gone(subject: &DebSubject, chosen: &Chosen, source: &Source, error: FetchError) -> PlanError {
-    let others: Vec<_> = chosen.others.iter().map(|version| format!("deb:{}={version}", subject.name)).collect();
+    let others: Vec<_> = chosen
+        .others
+        .iter()
+        .map(|version| format!("deb:{}={version}", subject.name))
+        .collect();
     match error {
         FetchError::Unavailable { .. } if !others.is_empty() => PlanError::NotRebuildable {
             subject: format!("{} {}", subject.name, chosen.named.version),
-            reason: format!("the source {} {} is not to be had: {error}", source.package, source.version),
+            reason: format!(
+                "the source {} {} is not to be had: {error}",
+                source.package, source.version
+            ),
             help: format!("the archive also lists {}", others.join(", ")),
         },
         other => other.into(),
@@ -207,7 +315,10 @@ fn check_dsc(subject: &DebSubject, source: &Source, dsc: &Blob) -> Result<Claim,
     let paragraph = apt::one_paragraph(name, &text)?;
     let listed = apt::checksums(name, paragraph.get("Checksums-Sha256").unwrap_or_default())?;
     for file in &source.files[1..] {
-        if !listed.iter().any(|(other, sha256, size)| *other == file.name && *sha256 == file.sha256 && *size == file.size) {
+        if !listed
+            .iter()
+            .any(|(other, sha256, size)| *other == file.name && *sha256 == file.sha256 && *size == file.size)
+        {
             return Err(PlanError::Contradiction {
                 subject: format!("{} {}", source.package, source.version),
                 reason: format!("{name} and the signed Sources index disagree about {}", file.name),
@@ -225,7 +336,11 @@ fn check_dsc(subject: &DebSubject, source: &Source, dsc: &Blob) -> Result<Claim,
             Standing::Verified,
             "a Debian developer signed this source; nothing about how the binary was built",
         ),
-        None if issuers.is_empty() => (None, Standing::Absent, "the archive carries the source without its uploader's signature"),
+        None if issuers.is_empty() => (
+            None,
+            Standing::Absent,
+            "the archive carries the source without its uploader's signature",
+        ),
         None => (
             Some(issuers.join(", ")),
             Standing::Unchecked,
@@ -244,8 +359,12 @@ fn check_dsc(subject: &DebSubject, source: &Source, dsc: &Blob) -> Result<Claim,
 
 fn claims(indexes: &Indexes, chosen: &Chosen, dsc: Claim) -> Vec<Claim> {
     let release = &indexes.releases[chosen.named.release];
-    let stale = release.valid_until.filter(|until| *until < jiff::Timestamp::now());
-    let stale = stale.map(|until| format!("; the release file was valid until {until} and is stale")).unwrap_or_default();
+    let stale = release
+        .valid_until
+        .filter(|until| *until < jiff::Timestamp::now());
+    let stale = stale
+        .map(|until| format!("; the release file was valid until {until} and is stale"))
+        .unwrap_or_default();
     vec![
         Claim {
             question: Question::Signature,
@@ -271,25 +390,39 @@ fn claims(indexes: &Indexes, chosen: &Chosen, dsc: Claim) -> Vec<Claim> {
 
 /// The changelog entry of a binary-only rebuild, which no source package holds: it stands in the released
 /// package, in `changelog.Debian.ARCH.gz`.
-fn binnmu_entry(subject: &DebSubject, chosen: &Chosen, released: &[Blob]) -> Result<Option<String>, PlanError> {
-    let Some(suffix) = chosen.outputs.iter().find_map(suffix) else { return Ok(None) };
+fn binnmu_entry(
+    subject: &DebSubject,
+    chosen: &Chosen,
+    released: &[Blob],
+) -> Result<Option<String>, PlanError> {
+    let Some(suffix) = chosen.outputs.iter().find_map(suffix) else {
+        return Ok(None);
+    };
     for blob in released {
         let entry = compare::read_member(&blob.path, "deb", |path| {
-            path.starts_with("data.tar/usr/share/doc/") && path.contains("/changelog.Debian.") && path.ends_with(&format!("{}.gz", subject.arch))
+            path.starts_with("data.tar/usr/share/doc/")
+                && path.contains("/changelog.Debian.")
+                && path.ends_with(&format!("{}.gz", subject.arch))
         });
         let Ok(Some(bytes)) = entry else { continue };
         let mut text = String::new();
         flate2::read::MultiGzDecoder::new(&bytes[..])
             .take(1 << 20)
             .read_to_string(&mut text)
-            .map_err(|error| unreadable(subject, "the changelog of the binary rebuild", &error.to_string()))?;
+            .map_err(|error| {
+                unreadable(subject, "the changelog of the binary rebuild", &error.to_string())
+            })?;
         // Only the first entry is the rebuild's own.
-        let end = text.find("\n -- ").and_then(|at| text[at + 1..].find('\n').map(|line| at + 1 + line + 1));
+        let end = text
+            .find("\n -- ")
+            .and_then(|at| text[at + 1..].find('\n').map(|line| at + 1 + line + 1));
         return Ok(Some(format!("{}\n", &text[..end.unwrap_or(text.len())])));
     }
     Err(PlanError::NotRebuildable {
         subject: Subject::Deb(subject.clone()).purl(),
-        reason: format!("it is the binary-only rebuild {suffix}, and no released package carries its changelog entry"),
+        reason: format!(
+            "it is the binary-only rebuild {suffix}, and no released package carries its changelog entry"
+        ),
         help: "the entry stands in changelog.Debian.ARCH.gz, or in the .buildinfo".into(),
     })
 }
@@ -297,7 +430,10 @@ fn binnmu_entry(subject: &DebSubject, chosen: &Chosen, released: &[Blob]) -> Res
 fn expect(indexes: &Indexes, subject: &DebSubject, binary: &Binary) -> Expected {
     Expected {
         purl: purl(&binary.package, &binary.version, &binary.arch, &subject.distro),
-        file: crate::store::Material { name: file_name(binary), ..indexes.material(binary) },
+        file: crate::store::Material {
+            name: file_name(binary),
+            ..indexes.material(binary)
+        },
     }
 }
 
@@ -324,9 +460,17 @@ fn assumptions(
     binnmu: Option<&str>,
     env: &std::collections::BTreeMap<String, String>,
 ) -> Vec<Assumption> {
-    let assume = |what: &str, value: String, origin| Assumption { what: what.into(), value, origin };
+    let assume = |what: &str, value: String, origin| Assumption {
+        what: what.into(),
+        value,
+        origin,
+    };
     let mut all = vec![
-        assume("build path", format!("{BUILD_PATH}/{folder}"), Origin::Convention("Debian's builders".into())),
+        assume(
+            "build path",
+            format!("{BUILD_PATH}/{folder}"),
+            Origin::Convention("Debian's builders".into()),
+        ),
         assume(
             "DEB_BUILD_OPTIONS",
             env.get("DEB_BUILD_OPTIONS").cloned().unwrap_or_default(),
@@ -335,17 +479,32 @@ fn assumptions(
         assume(
             "build dependencies",
             format!("{} packages, in today's versions", dependencies.len()),
-            Origin::Inferred("Build-Depends of the .dsc, solved by apt against today's archive; no .buildinfo was used".into()),
+            Origin::Inferred(
+                "Build-Depends of the .dsc, solved by apt against today's archive; no .buildinfo was used"
+                    .into(),
+            ),
         ),
-        assume("SOURCE_DATE_EPOCH", "date of the newest changelog entry".into(), Origin::Declared("debian/changelog".into())),
+        assume(
+            "SOURCE_DATE_EPOCH",
+            "date of the newest changelog entry".into(),
+            Origin::Declared("debian/changelog".into()),
+        ),
     ];
     if let Some(entry) = binnmu {
         let first = entry.lines().next().unwrap_or_default().to_owned();
-        all.push(assume("changelog entry of the binary rebuild", first, Origin::Inferred("the released package's own changelog".into())));
+        all.push(assume(
+            "changelog entry of the binary rebuild",
+            first,
+            Origin::Inferred("the released package's own changelog".into()),
+        ));
     }
     all
 }
 
 fn unreadable(subject: &DebSubject, document: &str, reason: &str) -> PlanError {
-    PlanError::Document { subject: subject.name.clone(), document: document.to_owned(), reason: reason.to_owned() }
+    PlanError::Document {
+        subject: subject.name.clone(),
+        document: document.to_owned(),
+        reason: reason.to_owned(),
+    }
 }

@@ -37,15 +37,27 @@ pub struct Planner<'a> {
 pub enum PlanError {
     #[error("{subject} is not in {place}")]
     #[diagnostic(help("{help}"))]
-    Unknown { subject: String, place: String, help: String },
+    Unknown {
+        subject: String,
+        place: String,
+        help: String,
+    },
     #[error("{subject} cannot be rebuilt: {reason}")]
     #[diagnostic(help("{help}"))]
-    NotRebuildable { subject: String, reason: String, help: String },
+    NotRebuildable {
+        subject: String,
+        reason: String,
+        help: String,
+    },
     #[error("the evidence for {subject} does not hold: {reason}")]
     #[diagnostic(help("nothing was built; ask whoever released it, and do not use it"))]
     Contradiction { subject: String, reason: String },
     #[error("{document} of {subject} cannot be read: {reason}")]
-    Document { subject: String, document: String, reason: String },
+    Document {
+        subject: String,
+        document: String,
+        reason: String,
+    },
     #[error(transparent)]
     #[diagnostic(transparent)]
     Resolve(#[from] ResolveError),

@@ -66,7 +66,10 @@ pub enum AptError {
     WrongSuite { suite: String, found: String },
     #[error("cannot read {document}")]
     #[diagnostic(help("the archive serves a broken index; try another mirror"))]
-    Read { document: String, source: std::io::Error },
+    Read {
+        document: String,
+        source: std::io::Error,
+    },
     #[error("{document} is not in deb822 form: {reason}")]
     #[diagnostic(help("the archive serves a broken index; try another mirror"))]
     Deb822 { document: String, reason: String },
@@ -82,12 +85,17 @@ pub async fn releases(
 ) -> Result<Vec<Verified<Release>>, AptError> {
     let mut releases = Vec::new();
     for suite in &archive.suites {
-        let urls: Vec<_> =
-            archive.mirrors.iter().map(|mirror| format!("{mirror}/dists/{suite}/InRelease")).collect();
+        let urls: Vec<_> = archive
+            .mirrors
+            .iter()
+            .map(|mirror| format!("{mirror}/dists/{suite}/InRelease"))
+            .collect();
         let name = format!("InRelease of {suite}");
         let received = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT).await?;
-        let bytes = std::fs::read(&received.blob.path)
-            .map_err(|source| AptError::Read { document: name.clone(), source })?;
+        let bytes = std::fs::read(&received.blob.path).map_err(|source| AptError::Read {
+            document: name.clone(),
+            source,
+        })?;
         releases.push(release(&bytes, received.blob.sha256, suite, archive, keyring)?);
     }
     Ok(releases)
@@ -105,16 +113,28 @@ fn release(
     let signed = keyring.verify(&document, inrelease)?;
     let paragraph = one_paragraph(&document, &signed.text)?;
     let field = |name: &'static str| {
-        paragraph.get(name).ok_or(AptError::Field { document: document.clone(), field: name })
+        paragraph.get(name).ok_or(AptError::Field {
+            document: document.clone(),
+            field: name,
+        })
     };
     // A mirror that hands out the (signed) file of another suite must not get away with it.
     let named = field("Codename")?;
     if named != suite && paragraph.get("Suite") != Some(suite) {
-        return Err(AptError::WrongSuite { suite: suite.to_owned(), found: named.to_owned() });
+        return Err(AptError::WrongSuite {
+            suite: suite.to_owned(),
+            found: named.to_owned(),
+        });
     }
-    let date = parse_date(field("Date")?).ok_or(AptError::Field { document: document.clone(), field: "Date" })?;
+    let date = parse_date(field("Date")?).ok_or(AptError::Field {
+        document: document.clone(),
+        field: "Date",
+    })?;
     let timestamp = date.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let snapshot = archive.snapshot.iter().map(|template| template.replace("{timestamp}", &timestamp));
+    let snapshot = archive
+        .snapshot
+        .iter()
+        .map(|template| template.replace("{timestamp}", &timestamp));
     Ok(Verified(Release {
         suite: suite.to_owned(),
         date,
@@ -135,7 +155,12 @@ impl Release {
         let by_hash = |base: &String| format!("{base}/dists/{}/{folder}/by-hash/SHA256/{sha256}", self.suite);
         Some(Material {
             name: format!("{}/{path}", self.suite),
-            urls: self.bases.iter().map(by_hash).chain(self.bases.iter().map(plain)).collect(),
+            urls: self
+                .bases
+                .iter()
+                .map(by_hash)
+                .chain(self.bases.iter().map(plain))
+                .collect(),
             sha256: *sha256,
             size: *size,
         })
@@ -158,9 +183,15 @@ pub fn for_each_paragraph(
     document: &str,
     mut each: impl FnMut(&Paragraph) -> Result<(), AptError>,
 ) -> Result<(), AptError> {
-    let file = File::open(&index.path).map_err(|source| AptError::Read { document: document.to_owned(), source })?;
+    let file = File::open(&index.path).map_err(|source| AptError::Read {
+        document: document.to_owned(),
+        source,
+    })?;
     let reader: Box<dyn BufRead> = if Path::new(document).extension().is_some_and(|ext| ext == "xz") {
-        Box::new(BufReader::with_capacity(1 << 17, liblzma::read::XzDecoder::new(file)))
+        Box::new(BufReader::with_capacity(
+            1 << 17,
+            liblzma::read::XzDecoder::new(file),
+        ))
     } else {
         Box::new(BufReader::with_capacity(1 << 17, file))
     };
@@ -173,7 +204,10 @@ pub fn for_each_paragraph(
 
 /// Writes an index, decompressed, to a new file.
 pub fn decompress_to(index: &Blob, document: &str, to: &Path) -> Result<(), AptError> {
-    let error = |source| AptError::Read { document: document.to_owned(), source };
+    let error = |source| AptError::Read {
+        document: document.to_owned(),
+        source,
+    };
     let from = File::open(&index.path).map_err(error)?;
     let mut file = File::create_new(to).map_err(error)?;
     std::io::copy(&mut liblzma::read::XzDecoder::new(from), &mut file).map_err(error)?;
@@ -185,25 +219,39 @@ pub fn one_paragraph(document: &str, text: &[u8]) -> Result<Paragraph, AptError>
     let mut paragraphs = Deb822::iter_paragraphs_from_reader(text);
     match paragraphs.next() {
         Some(paragraph) => paragraph.map_err(|error| deb822(document, &error)),
-        None => Err(AptError::Deb822 { document: document.to_owned(), reason: "it is empty".to_owned() }),
+        None => Err(AptError::Deb822 {
+            document: document.to_owned(),
+            reason: "it is empty".to_owned(),
+        }),
     }
 }
 
 fn deb822(document: &str, error: &deb822_fast::Error) -> AptError {
-    AptError::Deb822 { document: document.to_owned(), reason: error.to_string() }
+    AptError::Deb822 {
+        document: document.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 /// Reads the lines `DIGEST SIZE NAME` of a checksum field.
 pub fn checksums(document: &str, field: &str) -> Result<Vec<(String, Sha256, u64)>, AptError> {
-    let bad = || AptError::Field { document: document.to_owned(), field: "SHA256" };
+    let bad = || AptError::Field {
+        document: document.to_owned(),
+        field: "SHA256",
+    };
     let mut files = Vec::new();
     for line in field.lines().filter(|line| !line.trim().is_empty()) {
         let mut words = line.split_whitespace();
-        let (Some(digest), Some(size), Some(name), None) = (words.next(), words.next(), words.next(), words.next())
+        let (Some(digest), Some(size), Some(name), None) =
+            (words.next(), words.next(), words.next(), words.next())
         else {
             return Err(bad());
         };
-        files.push((name.to_owned(), digest.parse().map_err(|_| bad())?, size.parse().map_err(|_| bad())?));
+        files.push((
+            name.to_owned(),
+            digest.parse().map_err(|_| bad())?,
+            size.parse().map_err(|_| bad())?,
+        ));
     }
     Ok(files)
 }
@@ -216,5 +264,8 @@ pub fn pool_url(base: &str, path: &str) -> String {
 fn parse_date(text: &str) -> Option<jiff::Timestamp> {
     // RFC 2822, with the zone written as "UTC", which is its obsolete form.
     let text = text.trim().replace(" UTC", " +0000");
-    jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(&text).ok()
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .relaxed_weekday(true)
+        .parse_timestamp(&text)
+        .ok()
 }

@@ -1,7 +1,7 @@
 //! What verified Debian indexes list: binary packages and source packages, each pinned by digest.
 
-use debversion::Version;
 use deb822_fast::Paragraph;
+use debversion::Version;
 
 use super::Verified;
 use super::apt::{self, AptError, Archive, Release};
@@ -68,7 +68,11 @@ impl Indexes {
         arch: &str,
         with_sources: bool,
     ) -> Result<Self, AptError> {
-        let mut this = Self { releases: Vec::new(), packages: Vec::new(), sources: Vec::new() };
+        let mut this = Self {
+            releases: Vec::new(),
+            packages: Vec::new(),
+            sources: Vec::new(),
+        };
         let mut wanted = Vec::new();
         for archive in archives {
             for release in apt::releases(fetcher, archive, keyring).await? {
@@ -89,9 +93,15 @@ impl Indexes {
             }
         }
         let materials: Vec<_> = wanted.iter().map(|(.., material)| material.clone()).collect();
-        let blobs = fetcher.get_all("fetching the archive's indexes", &materials).await?;
+        let blobs = fetcher
+            .get_all("fetching the archive's indexes", &materials)
+            .await?;
         for ((release, path, is_source, _), blob) in wanted.into_iter().zip(blobs) {
-            let list = if is_source { &mut this.sources } else { &mut this.packages };
+            let list = if is_source {
+                &mut this.sources
+            } else {
+                &mut this.packages
+            };
             list.push(IndexFile { release, path, blob });
         }
         Ok(this)
@@ -104,7 +114,11 @@ impl Indexes {
 
     /// Time of the newest release file.
     pub fn date(&self) -> jiff::Timestamp {
-        self.releases.iter().map(|release| release.date).max().unwrap_or_default()
+        self.releases
+            .iter()
+            .map(|release| release.date)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Every binary package for which `wanted` says yes, of all suites.
@@ -149,7 +163,10 @@ impl Indexes {
         Ok(Source {
             package: field("Package")?.to_owned(),
             version: version(field("Version")?, &index.path)?,
-            binaries: field("Binary")?.split(',').map(|name| name.trim().to_owned()).collect(),
+            binaries: field("Binary")?
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect(),
             files: files
                 .into_iter()
                 .map(|(name, sha256, size)| release.pool_file(&format!("{directory}/{name}"), sha256, size))
@@ -164,7 +181,10 @@ fn binary(paragraph: &Paragraph, index: &IndexFile) -> Result<Binary, AptError> 
     let package = field("Package")?.to_owned();
     let own = field("Version")?;
     // `Source: NAME (VERSION)`, each part only where it differs from the binary's.
-    let (source, source_version) = match paragraph.get("Source").map(|text| text.split_once(" (").unwrap_or((text, ""))) {
+    let (source, source_version) = match paragraph
+        .get("Source")
+        .map(|text| text.split_once(" (").unwrap_or((text, "")))
+    {
         None => (package.clone(), own),
         Some((name, "")) => (name.to_owned(), own),
         Some((name, version)) => (name.to_owned(), version.trim_end_matches(')')),
@@ -175,21 +195,29 @@ fn binary(paragraph: &Paragraph, index: &IndexFile) -> Result<Binary, AptError> 
         source,
         arch: field("Architecture")?.to_owned(),
         path: field("Filename")?.to_owned(),
-        sha256: field("SHA256")?
-            .parse()
-            .map_err(|_| AptError::Field { document: index.path.clone(), field: "SHA256" })?,
-        size: field("Size")?
-            .parse()
-            .map_err(|_| AptError::Field { document: index.path.clone(), field: "Size" })?,
+        sha256: field("SHA256")?.parse().map_err(|_| AptError::Field {
+            document: index.path.clone(),
+            field: "SHA256",
+        })?,
+        size: field("Size")?.parse().map_err(|_| AptError::Field {
+            document: index.path.clone(),
+            field: "Size",
+        })?,
         release: index.release,
         package,
     })
 }
 
 fn version(text: &str, document: &str) -> Result<Version, AptError> {
-    text.parse().map_err(|_| AptError::Field { document: document.to_owned(), field: "Version" })
+    text.parse().map_err(|_| AptError::Field {
+        document: document.to_owned(),
+        field: "Version",
+    })
 }
 
 fn required<'a>(paragraph: &'a Paragraph, document: &str, field: &'static str) -> Result<&'a str, AptError> {
-    paragraph.get(field).ok_or_else(|| AptError::Field { document: document.to_owned(), field })
+    paragraph.get(field).ok_or_else(|| AptError::Field {
+        document: document.to_owned(),
+        field,
+    })
 }

@@ -33,8 +33,14 @@ pub enum OpenPgpError {
     #[error("{document} is not an OpenPGP signed text")]
     Malformed { document: String, source: anyhow::Error },
     #[error("no signature of {document} verifies with {keyring}: {}", reasons.join("; "))]
-    #[diagnostic(help("the file was signed by someone else, the key expired, or the keyring is out of date"))]
-    Refused { document: String, keyring: String, reasons: Vec<String> },
+    #[diagnostic(help(
+        "the file was signed by someone else, the key expired, or the keyring is out of date"
+    ))]
+    Refused {
+        document: String,
+        keyring: String,
+        reasons: Vec<String>,
+    },
 }
 
 /// The text that was signed, and who signed it.
@@ -49,20 +55,28 @@ pub struct SignedText {
 impl Keyring {
     /// Reads certificates, binary or armored.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, OpenPgpError> {
-        let error = |source| OpenPgpError::Keyring { path: name.into(), source };
+        let error = |source| OpenPgpError::Keyring {
+            path: name.into(),
+            source,
+        };
         let certs = CertParser::from_bytes(bytes)
             .and_then(Iterator::collect::<openpgp::Result<Vec<Cert>>>)
             .map_err(error)?;
         if certs.is_empty() {
             return Err(error(anyhow::anyhow!("it holds no certificate")));
         }
-        Ok(Self { name: name.to_owned(), certs })
+        Ok(Self {
+            name: name.to_owned(),
+            certs,
+        })
     }
 
     /// Reads a keyring file.
     pub fn read(path: &Path) -> Result<Self, OpenPgpError> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| OpenPgpError::Keyring { path: path.to_owned(), source: error.into() })?;
+        let bytes = std::fs::read(path).map_err(|error| OpenPgpError::Keyring {
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
         Self::parse(&path.to_string_lossy(), &bytes)
     }
 
@@ -73,10 +87,17 @@ impl Keyring {
             return Err(OpenPgpError::Refused {
                 document: document.to_owned(),
                 keyring: self.name.clone(),
-                reasons: if read.bad.is_empty() { vec!["it carries none".to_owned()] } else { read.bad },
+                reasons: if read.bad.is_empty() {
+                    vec!["it carries none".to_owned()]
+                } else {
+                    read.bad
+                },
             });
         }
-        Ok(Verified(SignedText { text: read.text, signers: read.good }))
+        Ok(Verified(SignedText {
+            text: read.text,
+            signers: read.good,
+        }))
     }
 }
 
@@ -94,16 +115,31 @@ struct Read {
 }
 
 fn read(document: &str, signed: &[u8], certs: &[Cert]) -> Result<Read, OpenPgpError> {
-    let malformed = |source| OpenPgpError::Malformed { document: document.to_owned(), source };
+    let malformed = |source| OpenPgpError::Malformed {
+        document: document.to_owned(),
+        source,
+    };
     let policy = StandardPolicy::new();
-    let collector = Collector { certs, good: Vec::new(), bad: Vec::new(), issuers: Vec::new() };
+    let collector = Collector {
+        certs,
+        good: Vec::new(),
+        bad: Vec::new(),
+        issuers: Vec::new(),
+    };
     let mut verifier = VerifierBuilder::from_bytes(signed)
         .and_then(|builder| builder.with_policy(&policy, None, collector))
         .map_err(malformed)?;
     let mut text = Vec::new();
     std::io::Read::read_to_end(&mut verifier, &mut text).map_err(|error| malformed(error.into()))?;
-    let Collector { good, bad, issuers, .. } = verifier.into_helper();
-    Ok(Read { text, good, bad, issuers })
+    let Collector {
+        good, bad, issuers, ..
+    } = verifier.into_helper();
+    Ok(Read {
+        text,
+        good,
+        bad,
+        issuers,
+    })
 }
 
 fn valid_today(cert: &Cert, key: &openpgp::Fingerprint) -> bool {
@@ -124,14 +160,19 @@ struct Collector<'a> {
 impl VerificationHelper for Collector<'_> {
     fn get_certs(&mut self, ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
         self.issuers.extend(ids.iter().map(|id| format!("{id:X}")));
-        let holds = |cert: &&Cert| cert.keys().any(|key| ids.iter().any(|id| id.aliases(key.key().key_handle())));
+        let holds = |cert: &&Cert| {
+            cert.keys()
+                .any(|key| ids.iter().any(|id| id.aliases(key.key().key_handle())))
+        };
         Ok(self.certs.iter().filter(holds).cloned().collect())
     }
 
     /// Collects; the caller decides. Erring here would hide the other signatures.
     fn check(&mut self, structure: MessageStructure) -> openpgp::Result<()> {
         for layer in structure {
-            let MessageLayer::SignatureGroup { results } = layer else { continue };
+            let MessageLayer::SignatureGroup { results } = layer else {
+                continue;
+            };
             for result in results {
                 match result {
                     Ok(GoodChecksum { ka, .. }) => {
@@ -139,7 +180,8 @@ impl VerificationHelper for Collector<'_> {
                         // The library asks whether the key was valid when it signed. An expired key may be in
                         // the wrong hands since, and could sign with any date, so it must be valid today too.
                         if !valid_today(cert, &ka.key().fingerprint()) {
-                            self.bad.push(format!("key {:X} has expired", ka.key().fingerprint()));
+                            self.bad
+                                .push(format!("key {:X} has expired", ka.key().fingerprint()));
                             continue;
                         }
                         let user = cert.userids().next().map(|user| user.userid().to_string());
@@ -150,7 +192,8 @@ impl VerificationHelper for Collector<'_> {
                     }
                     Err(VerificationError::MissingKey { sig }) => {
                         let issuers: Vec<_> = sig.get_issuers().iter().map(|id| format!("{id:X}")).collect();
-                        self.bad.push(format!("key {} is not in the keyring", issuers.join(", ")));
+                        self.bad
+                            .push(format!("key {} is not in the keyring", issuers.join(", ")));
                     }
                     Err(error) => self.bad.push(error.to_string()),
                 }
@@ -192,7 +235,13 @@ mod tests {
     fn sign(cert: &Cert, created: Duration, text: &str) -> Vec<u8> {
         let when = SystemTime::now() - created + Duration::from_secs(60);
         let policy = StandardPolicy::at(when);
-        let key = cert.keys().secret().with_policy(&policy, when).for_signing().next().unwrap();
+        let key = cert
+            .keys()
+            .secret()
+            .with_policy(&policy, when)
+            .for_signing()
+            .next()
+            .unwrap();
         let mut signed = Vec::new();
         let message = Message::new(&mut signed);
         let signer = Signer::new(message, key.key().clone().into_keypair().unwrap()).unwrap();
@@ -211,19 +260,33 @@ mod tests {
         let expired = cert(DAY * 9, Some(DAY));
         let signed = sign(&good, DAY * 9, TEXT);
         let verified = keyring(&good).verify("InRelease", &signed).unwrap();
-        assert_eq!(String::from_utf8_lossy(&verified.text).trim_end(), TEXT.trim_end());
+        assert_eq!(
+            String::from_utf8_lossy(&verified.text).trim_end(),
+            TEXT.trim_end()
+        );
         assert!(verified.signers[0].contains("archive"), "{:?}", verified.signers);
 
-        let refused = |keyring: Keyring, signed: &[u8]| keyring.verify("InRelease", signed).unwrap_err().to_string();
+        let refused =
+            |keyring: Keyring, signed: &[u8]| keyring.verify("InRelease", signed).unwrap_err().to_string();
         let unknown = refused(keyring(&other), &signed);
         assert!(unknown.contains("is not in the keyring"), "{unknown}");
         let late = refused(keyring(&expired), &sign(&expired, DAY * 9, TEXT));
         assert!(late.contains("expired") || late.contains("not live"), "{late}");
-        let changed = String::from_utf8(signed.clone()).unwrap().replace("Codename: test", "Codename: evil");
+        let changed = String::from_utf8(signed.clone())
+            .unwrap()
+            .replace("Codename: test", "Codename: evil");
         let bad = refused(keyring(&good), changed.as_bytes());
         assert!(bad.contains("no signature of InRelease verifies"), "{bad}");
-        assert!(keyring(&good).verify("InRelease", TEXT.as_bytes()).is_err(), "unsigned text was taken");
-        assert!(keyring(&good).verify("InRelease", &signed[..signed.len() / 2]).is_err(), "half a file was taken");
+        assert!(
+            keyring(&good).verify("InRelease", TEXT.as_bytes()).is_err(),
+            "unsigned text was taken"
+        );
+        assert!(
+            keyring(&good)
+                .verify("InRelease", &signed[..signed.len() / 2])
+                .is_err(),
+            "half a file was taken"
+        );
     }
 
     #[test]

@@ -55,7 +55,9 @@ pub enum PypiError {
     #[diagnostic(transparent)]
     Fetch(#[from] FetchError),
     #[error("the index page of {name} is not in the JSON form of PEP 691: {reason}")]
-    #[diagnostic(help("the index or the mirror in front of it does not offer application/vnd.pypi.simple.v1+json"))]
+    #[diagnostic(help(
+        "the index or the mirror in front of it does not offer application/vnd.pypi.simple.v1+json"
+    ))]
     Page { name: String, reason: String },
 }
 
@@ -81,12 +83,25 @@ struct PageFile {
 /// Fetches and reads the page of a project.
 pub async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, PypiError> {
     let url = format!("{INDEX}/{name}/");
-    let received = fetcher.get_unpinned(&format!("the index page of {name}"), &[url], PAGE_LIMIT).await?;
-    let bad = |reason: String| PypiError::Page { name: name.to_owned(), reason };
+    let received = fetcher
+        .get_unpinned(&format!("the index page of {name}"), &[url], PAGE_LIMIT)
+        .await?;
+    let bad = |reason: String| PypiError::Page {
+        name: name.to_owned(),
+        reason,
+    };
     let bytes = std::fs::read(&received.blob.path).map_err(|error| bad(error.to_string()))?;
     let page: Page = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
-    let files = page.files.into_iter().filter_map(|file| released(name, file)).collect();
-    Ok(Project { name: name.to_owned(), files, page: received.blob })
+    let files = page
+        .files
+        .into_iter()
+        .filter_map(|file| released(name, file))
+        .collect();
+    Ok(Project {
+        name: name.to_owned(),
+        files,
+        page: received.blob,
+    })
 }
 
 /// A file that has all we need; others (eggs, installers, files without digest or time) are left out.
@@ -97,10 +112,20 @@ fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
         version,
         wheel,
         uploaded: file.upload_time?,
-        yanked: !matches!(file.yanked, serde_json::Value::Bool(false) | serde_json::Value::Null),
-        requires_python: file.requires_python.and_then(|text| VersionSpecifiers::from_str(&text).ok()),
+        yanked: !matches!(
+            file.yanked,
+            serde_json::Value::Bool(false) | serde_json::Value::Null
+        ),
+        requires_python: file
+            .requires_python
+            .and_then(|text| VersionSpecifiers::from_str(&text).ok()),
         attested: file.provenance.is_some(),
-        file: Material { name: file.filename, urls: vec![file.url], sha256, size: file.size? },
+        file: Material {
+            name: file.filename,
+            urls: vec![file.url],
+            sha256,
+            size: file.size?,
+        },
     })
 }
 
@@ -110,7 +135,9 @@ fn version_of(project: &str, file_name: &str) -> Option<(Version, bool)> {
         let version = stem.split('-').nth(1)?;
         return Some((Version::from_str(version).ok()?, true));
     }
-    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"].iter().find_map(|ending| file_name.strip_suffix(ending))?;
+    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"]
+        .iter()
+        .find_map(|ending| file_name.strip_suffix(ending))?;
     // The name may itself hold dashes: the version is what follows the project's name, however it is spelt.
     let wanted = normalised(project);
     stem.match_indices('-')
@@ -120,13 +147,16 @@ fn version_of(project: &str, file_name: &str) -> Option<(Version, bool)> {
 }
 
 fn normalised(name: &str) -> String {
-    name.parse::<pep508_rs::PackageName>().map_or_else(|_| name.to_lowercase(), |name| name.to_string())
+    name.parse::<pep508_rs::PackageName>()
+        .map_or_else(|_| name.to_lowercase(), |name| name.to_string())
 }
 
 impl ReleasedFile {
     /// Whether it says that it runs on this version of Python.
     pub fn runs_on(&self, python: &Version) -> bool {
-        self.requires_python.as_ref().is_none_or(|wanted| wanted.contains(python))
+        self.requires_python
+            .as_ref()
+            .is_none_or(|wanted| wanted.contains(python))
     }
 
     /// Whether it is a wheel for any Python 3 on any platform.
@@ -146,12 +176,19 @@ pub fn claims(project: &Project, wheel: &ReleasedFile, sdist: &ReleasedFile) -> 
     vec![
         Claim {
             question: Question::Signature,
-            claim: format!("the registry hands out {} with this SHA-256, uploaded {}", wheel.file.name, wheel.uploaded),
+            claim: format!(
+                "the registry hands out {} with this SHA-256, uploaded {}",
+                wheel.file.name, wheel.uploaded
+            ),
             by: Some(INDEX.to_owned()),
             standing: Standing::Unsigned,
             meaning: format!(
                 "a registry's hash is not a signature: it shows that these are the registry's bytes, not who made them{}",
-                if wheel.yanked { "; the maintainers withdrew (yanked) it" } else { "" }
+                if wheel.yanked {
+                    "; the maintainers withdrew (yanked) it"
+                } else {
+                    ""
+                }
             ),
             document: page,
         },
@@ -160,14 +197,20 @@ pub fn claims(project: &Project, wheel: &ReleasedFile, sdist: &ReleasedFile) -> 
             claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
             by: Some(INDEX.to_owned()),
             standing: Standing::Unsigned,
-            meaning: "same project, same version: that the wheel was built from it is what the rebuild finds out".into(),
+            meaning:
+                "same project, same version: that the wheel was built from it is what the rebuild finds out"
+                    .into(),
             document: page,
         },
         Claim {
             question: Question::Provenance,
             claim: attested.to_owned(),
             by: None,
-            standing: if wheel.attested { Standing::Unchecked } else { Standing::Absent },
+            standing: if wheel.attested {
+                Standing::Unchecked
+            } else {
+                Standing::Absent
+            },
             meaning: "nothing signed says which source and build the wheel came from".into(),
             document: None,
         },
@@ -183,14 +226,30 @@ mod tests {
         for (project, file, expected) in [
             ("idna", "idna-3.10-py3-none-any.whl", Some(("3.10", true))),
             ("idna", "idna-3.10.tar.gz", Some(("3.10", false))),
-            ("google-auth", "google-auth-2.23.4.tar.gz", Some(("2.23.4", false))),
-            ("jaraco-classes", "jaraco.classes-3.3.0.tar.gz", Some(("3.3.0", false))),
-            ("zope-interface", "zope.interface-5.0-1.zip", Some(("5.0.post1", false))),
+            (
+                "google-auth",
+                "google-auth-2.23.4.tar.gz",
+                Some(("2.23.4", false)),
+            ),
+            (
+                "jaraco-classes",
+                "jaraco.classes-3.3.0.tar.gz",
+                Some(("3.3.0", false)),
+            ),
+            (
+                "zope-interface",
+                "zope.interface-5.0-1.zip",
+                Some(("5.0.post1", false)),
+            ),
             ("idna", "idna-3.10.win32.exe", None),
             ("idna", "other-3.10.tar.gz", None),
         ] {
             let found = version_of(project, file).map(|(version, wheel)| (version.to_string(), wheel));
-            assert_eq!(found, expected.map(|(version, wheel)| (version.to_owned(), wheel)), "{file}");
+            assert_eq!(
+                found,
+                expected.map(|(version, wheel)| (version.to_owned(), wheel)),
+                "{file}"
+            );
         }
     }
 }

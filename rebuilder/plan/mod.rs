@@ -181,13 +181,26 @@ impl Plan {
     /// Reads a saved plan; nothing in it is trusted further than its own checks reach.
     pub fn read(path: &Path) -> Result<Self, PlanFileError> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| PlanFileError::Read { path: name.clone(), source })?;
-        let invalid = |reason: String| PlanFileError::Invalid { path: name.clone(), reason };
+        let bytes = std::fs::read(path).map_err(|source| PlanFileError::Read {
+            path: name.clone(),
+            source,
+        })?;
+        let invalid = |reason: String| PlanFileError::Invalid {
+            path: name.clone(),
+            reason,
+        };
         let plan: Self = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
         if plan.version != VERSION {
-            return Err(invalid(format!("it has version {}, and this tool reads version {VERSION}", plan.version)));
+            return Err(invalid(format!(
+                "it has version {}, and this tool reads version {VERSION}",
+                plan.version
+            )));
         }
-        let places = plan.inputs.iter().map(|input| &input.place).chain(plan.files.iter().map(|file| &file.place));
+        let places = plan
+            .inputs
+            .iter()
+            .map(|input| &input.place)
+            .chain(plan.files.iter().map(|file| &file.place));
         for place in places.chain(plan.expected.iter().map(|expected| &expected.file.name)) {
             let normal = |part| matches!(part, std::path::Component::Normal(_));
             if place.is_empty() || !Path::new(place).components().all(normal) {
@@ -204,14 +217,25 @@ impl Plan {
     pub fn materials(&self) -> Vec<Material> {
         let inputs = self.inputs.iter().map(|input| input.file.clone());
         let released = self.expected.iter().map(|expected| expected.file.clone());
-        inputs.chain(released).chain(self.container.lock.materials()).collect()
+        inputs
+            .chain(released)
+            .chain(self.container.lock.materials())
+            .collect()
     }
 
     /// Digest of everything that the setup layer depends on.
     pub fn setup_digest(&self) -> Sha256 {
         let dependencies = self.inputs.iter().filter(|input| input.role == Role::Dependency);
-        let inputs: Vec<_> = dependencies.map(|input| (&input.place, input.file.sha256)).collect();
-        let key = (self.container.lock.digest(), &self.setup, inputs, self.umask, &self.hostname);
+        let inputs: Vec<_> = dependencies
+            .map(|input| (&input.place, input.file.sha256))
+            .collect();
+        let key = (
+            self.container.lock.digest(),
+            &self.setup,
+            inputs,
+            self.umask,
+            &self.hostname,
+        );
         Sha256::of(serde_jcs::to_vec(&key).unwrap_or_default())
     }
 }

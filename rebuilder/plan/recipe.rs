@@ -68,13 +68,18 @@ impl Recipe {
     /// Reads a recipe of the user's.
     pub fn read(path: &Path) -> Result<Self, RecipeError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read { path: name.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read {
+            path: name.clone(),
+            source,
+        })?;
         Self::parse(&name, &text)
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, RecipeError> {
-        toml::from_str(text)
-            .map_err(|error| RecipeError::Invalid { path: path.to_owned(), reason: error.to_string() })
+        toml::from_str(text).map_err(|error| RecipeError::Invalid {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -82,7 +87,14 @@ impl RecipePhase {
     /// The phase with the subject's own values added to its environment.
     pub fn with(&self, values: &[(&str, &str)]) -> Phase {
         let mut env = self.env.clone();
-        env.extend(values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        Phase { env, steps: self.steps.clone() }
+        env.extend(
+            values
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
+        );
+        Phase {
+            env,
+            steps: self.steps.clone(),
+        }
     }
 }

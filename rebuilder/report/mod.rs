@@ -39,7 +39,12 @@ struct OutputRow {
 
 /// The run as one self-contained HTML page.
 pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
-    let of = |question| plan.claims.iter().filter(|claim| claim.question == question).collect();
+    let of = |question| {
+        plan.claims
+            .iter()
+            .filter(|claim| claim.question == question)
+            .collect()
+    };
     let page = Page {
         plan,
         record,
@@ -56,7 +61,12 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
             .iter()
             .map(|assumption| {
                 let (kind, from) = origin(&assumption.origin);
-                (assumption.what.clone(), assumption.value.clone(), kind, from.to_owned())
+                (
+                    assumption.what.clone(),
+                    assumption.value.clone(),
+                    kind,
+                    from.to_owned(),
+                )
             })
             .collect(),
         sources: plan
@@ -65,7 +75,11 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
             .filter(|input| input.role == Role::Source)
             .map(|input| (input.file.name.clone(), input.file.sha256.to_hex()))
             .collect(),
-        dependencies: plan.inputs.iter().filter(|input| input.role == Role::Dependency).count(),
+        dependencies: plan
+            .inputs
+            .iter()
+            .filter(|input| input.role == Role::Dependency)
+            .count(),
     };
     Ok(page.render()?)
 }
@@ -73,7 +87,11 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
 /// The run as lines for a terminal; `colour` adds ANSI codes.
 pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
     let paint = |code: &str, text: &str| {
-        if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     };
     let mut out = String::new();
     for claim in &plan.claims {
@@ -81,12 +99,22 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             Question::Signature => "signature ",
             Question::Provenance => "provenance",
         };
-        let _ = writeln!(out, "{} {} {}", paint("2", question), standing(claim.standing), claim.claim);
+        let _ = writeln!(
+            out,
+            "{} {} {}",
+            paint("2", question),
+            standing(claim.standing),
+            claim.claim
+        );
         let _ = writeln!(out, "           {}", paint("2", &claim.meaning));
     }
     for output in &record.outputs {
         let row = row(output);
-        let mark = if output.reproduced() { paint("32", "=") } else { paint("31", "!") };
+        let mark = if output.reproduced() {
+            paint("32", "=")
+        } else {
+            paint("31", "!")
+        };
         let _ = writeln!(out, "{mark} {}  {}", row.name, row.state);
         if !output.reproduced() {
             let _ = writeln!(out, "    released sha256:{}", row.released);
@@ -96,21 +124,40 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             let _ = writeln!(out, "    {note}");
         }
         if row.notes.len() > NOTES_ON_TERMINAL {
-            let _ = writeln!(out, "    and {} more; report.html has them all", row.notes.len() - NOTES_ON_TERMINAL);
+            let _ = writeln!(
+                out,
+                "    and {} more; report.html has them all",
+                row.notes.len() - NOTES_ON_TERMINAL
+            );
         }
     }
     if !record.unreleased.is_empty() {
-        let _ = writeln!(out, "{} {}", paint("2", "not released, not compared:"), record.unreleased.join(", "));
+        let _ = writeln!(
+            out,
+            "{} {}",
+            paint("2", "not released, not compared:"),
+            record.unreleased.join(", ")
+        );
     }
     if !record.not_enforced.is_empty() {
-        let _ = writeln!(out, "{} {}", paint("33", "limits not enforced on this machine:"), record.not_enforced.join(", "));
+        let _ = writeln!(
+            out,
+            "{} {}",
+            paint("33", "limits not enforced on this machine:"),
+            record.not_enforced.join(", ")
+        );
     }
     let code = match record.verdict {
         Verdict::Reproduced => "1;32",
         Verdict::Mismatch => "1;31",
         Verdict::Inconclusive { .. } => "1;33",
     };
-    let _ = writeln!(out, "{}  {}", paint(code, &record.verdict.to_string()), plan.subject);
+    let _ = writeln!(
+        out,
+        "{}  {}",
+        paint(code, &record.verdict.to_string()),
+        plan.subject
+    );
     out
 }
 
@@ -142,9 +189,11 @@ fn origin(origin: &Origin) -> (&'static str, &str) {
 }
 
 fn row(output: &OutputResult) -> OutputRow {
-    let text = |digest: Option<crate::artifact::Sha256>| digest.map_or_else(|| "-".to_owned(), crate::artifact::Sha256::to_hex);
+    let text = |digest: Option<crate::artifact::Sha256>| {
+        digest.map_or_else(|| "-".to_owned(), crate::artifact::Sha256::to_hex)
+    };
     OutputRow {
-        name: output.name.clone(),
+        name: plain(&output.name),
         state: match (output.released, output.rebuilt) {
             _ if output.reproduced() => "bit for bit",
             (Some(_), Some(_)) => "differs",
@@ -157,29 +206,47 @@ fn row(output: &OutputResult) -> OutputRow {
     }
 }
 
+/// Names come out of archives that anyone may have made; control characters would steer a terminal.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 fn notes(differs: &Where) -> Vec<String> {
     let mut notes: Vec<_> = differs
         .members
         .iter()
         .map(|difference| {
             let what = match &difference.kind {
-                DifferenceKind::Content { sizes: (a, b) } if a == b => format!("content differs, {a} bytes in both"),
-                DifferenceKind::Content { sizes: (a, b) } => format!("content differs, {a} bytes released, {b} rebuilt"),
+                DifferenceKind::Content { sizes: (a, b) } if a == b => {
+                    format!("content differs, {a} bytes in both")
+                }
+                DifferenceKind::Content { sizes: (a, b) } => {
+                    format!("content differs, {a} bytes released, {b} rebuilt")
+                }
                 DifferenceKind::Metadata { fields } => {
-                    let fields: Vec<_> = fields.iter().map(|(name, a, b)| format!("{name} {a} → {b}")).collect();
+                    let fields: Vec<_> = fields
+                        .iter()
+                        .map(|(name, a, b)| format!("{name} {a} → {b}"))
+                        .collect();
                     format!("metadata differs: {}", fields.join(", "))
                 }
                 DifferenceKind::OnlyReleased => "only in the released file".to_owned(),
                 DifferenceKind::OnlyRebuilt => "only in the rebuilt file".to_owned(),
             };
-            format!("{}: {what}", difference.path)
+            plain(&format!("{}: {what}", difference.path))
         })
         .collect();
     if differs.reordered {
         notes.push("the members stand in another order".to_owned());
     }
+    if let Some(reason) = &differs.unreadable {
+        return vec![reason.clone()];
+    }
     if notes.is_empty() {
-        notes.push(format!("all {} members are the same; only the archive around them differs", differs.same));
+        notes.push(format!(
+            "all {} members are the same; only the archive around them differs",
+            differs.same
+        ));
     } else {
         notes.push(format!("{} other members are the same", differs.same));
     }

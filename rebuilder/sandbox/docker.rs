@@ -12,7 +12,8 @@ use bollard::Docker as Engine;
 use bollard::models::{ContainerCreateBody, HostConfig, ResourcesUlimits};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    UploadToContainerOptionsBuilder,
 };
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -20,7 +21,10 @@ use indicatif::ProgressBar;
 use tokio::io::AsyncWriteExt as _;
 
 use super::embedded::{CAPABILITIES, Embedded, last_line};
-use super::{Ended, INPUTS, Job, OPEN_FILES, OUT, Outcome, Output, OutputError, RootLayers, Sandbox, SandboxError, output, quote};
+use super::{
+    Ended, INPUTS, Job, OPEN_FILES, OUT, Outcome, Output, OutputError, RootLayers, Sandbox, SandboxError,
+    output, quote,
+};
 use crate::store::Store;
 
 /// Marks our containers, with the process that owns them.
@@ -39,7 +43,12 @@ impl Docker {
     /// runs whose process is gone.
     pub async fn connect(store: &Store, embedded: &Embedded) -> Result<Self, SandboxError> {
         let (engine, version) = open().await?;
-        let this = Self { engine, version, embedded: embedded.clone(), store: store.clone() };
+        let this = Self {
+            engine,
+            version,
+            embedded: embedded.clone(),
+            store: store.clone(),
+        };
         this.sweep().await?;
         Ok(this)
     }
@@ -56,10 +65,25 @@ impl Docker {
 
     async fn sweep(&self) -> Result<(), SandboxError> {
         let filters = HashMap::from([("label".to_owned(), vec![LABEL.to_owned()])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let refused = |source| SandboxError::Engine { what: "list its containers", source };
-        for container in self.engine.list_containers(Some(options)).await.map_err(refused)? {
-            let owner = container.labels.unwrap_or_default().remove(LABEL).unwrap_or_default();
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let refused = |source| SandboxError::Engine {
+            what: "list its containers",
+            source,
+        };
+        for container in self
+            .engine
+            .list_containers(Some(options))
+            .await
+            .map_err(refused)?
+        {
+            let owner = container
+                .labels
+                .unwrap_or_default()
+                .remove(LABEL)
+                .unwrap_or_default();
             if let Some(id) = container.id.filter(|_| !owner_lives(&owner)) {
                 self.remove(&id).await;
             }
@@ -68,7 +92,10 @@ impl Docker {
     }
 
     async fn remove(&self, id: &str) {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let options = RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
         // Gone already is as good; anything else is tried again at the next start.
         let _ = self.engine.remove_container(id, Some(options)).await;
     }
@@ -84,30 +111,56 @@ impl Docker {
         let store = self.store.clone();
         let lock = format!("image-{tag}");
         let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
-        let _lock = lock.map_err(|error| SandboxError::Broken { during: "waiting", reason: error.to_string() })??;
+        let _lock = lock.map_err(|error| SandboxError::Broken {
+            during: "waiting",
+            reason: error.to_string(),
+        })??;
         if self.engine.inspect_image(&name).await.is_ok() {
             return Ok(name);
         }
-        let folder = tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let folder =
+            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
         let file = folder.path().join("root.tar");
         self.embedded.export(&root.folders, &file).await?;
-        let tar = tokio::fs::File::open(&file).await.map_err(SandboxError::io("read the exported root"))?;
+        let tar = tokio::fs::File::open(&file)
+            .await
+            .map_err(SandboxError::io("read the exported root"))?;
         let body = bollard::body_try_stream(tokio_util::io::ReaderStream::with_capacity(tar, 1 << 18));
-        let options = CreateImageOptionsBuilder::default().from_src("-").repo(repository).tag(&tag).build();
+        let options = CreateImageOptionsBuilder::default()
+            .from_src("-")
+            .repo(repository)
+            .tag(&tag)
+            .build();
         let mut progress = self.engine.create_image(Some(options), Some(body), None);
         while let Some(step) = progress.next().await {
-            step.map_err(|source| SandboxError::Engine { what: "import the root", source })?;
+            step.map_err(|source| SandboxError::Engine {
+                what: "import the root",
+                source,
+            })?;
         }
         Ok(name)
     }
 
     async fn run_job(&self, job: &Job<'_>, bar: &ProgressBar) -> Result<Outcome, SandboxError> {
         let image = self.image(job.root).await?;
-        let options = CreateContainerOptionsBuilder::default().name(&format!("rebuilder-{}", unique())).build();
-        let created = self.engine.create_container(Some(options), container(job, &image)).await;
-        let id = created.map_err(|source| SandboxError::Engine { what: "create the container", source })?.id;
+        let options = CreateContainerOptionsBuilder::default()
+            .name(&format!("rebuilder-{}", unique()))
+            .build();
+        let created = self
+            .engine
+            .create_container(Some(options), container(job, &image))
+            .await;
+        let id = created
+            .map_err(|source| SandboxError::Engine {
+                what: "create the container",
+                source,
+            })?
+            .id;
         // Removes the container when this future is dropped half-way, too.
-        let guard = RemoveOnDrop { engine: self.engine.clone(), id: Some(id.clone()) };
+        let guard = RemoveOnDrop {
+            engine: self.engine.clone(),
+            id: Some(id.clone()),
+        };
         let outcome = self.run_in(job, &id, bar).await;
         guard.now().await;
         outcome
@@ -116,7 +169,10 @@ impl Docker {
     async fn run_in(&self, job: &Job<'_>, id: &str, bar: &ProgressBar) -> Result<Outcome, SandboxError> {
         self.send_inputs(job, id).await?;
         let started = self.engine.start_container(id, None).await;
-        started.map_err(|source| SandboxError::Engine { what: "start the container", source })?;
+        started.map_err(|source| SandboxError::Engine {
+            what: "start the container",
+            source,
+        })?;
         let clock = Instant::now();
         let logs = self.copy_log(job.log, id, bar);
         let ended = match tokio::time::timeout(Duration::from_secs(job.limits.seconds), logs).await {
@@ -127,12 +183,23 @@ impl Docker {
             Err(_) => Ended::TimedOut,
         };
         let took = clock.elapsed();
-        let outputs = if ended.well() { self.receive_outputs(job, id).await? } else { Vec::new() };
-        Ok(Outcome { ended, took, outputs, layer: None, not_enforced: vec!["disk".into()] })
+        let outputs = if ended.well() {
+            self.receive_outputs(job, id).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Outcome {
+            ended,
+            took,
+            outputs,
+            layer: None,
+            not_enforced: vec!["disk".into()],
+        })
     }
 
     async fn send_inputs(&self, job: &Job<'_>, id: &str) -> Result<(), SandboxError> {
-        let folder = tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let folder =
+            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
         let staged = folder.path().join("in");
         std::fs::create_dir(&staged).map_err(SandboxError::io("stage the inputs"))?;
         output::stage(&job.inputs, &staged).map_err(SandboxError::io("stage the inputs"))?;
@@ -141,23 +208,46 @@ impl Docker {
             let mut tar = tar::Builder::new(std::io::BufWriter::new(file));
             tar.mode(tar::HeaderMode::Deterministic);
             tar.append_dir_all(INPUTS.trim_start_matches('/'), &staged)?;
-            tar.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error).map(drop)
+            tar.into_inner()?
+                .into_inner()
+                .map_err(std::io::IntoInnerError::into_error)
+                .map(drop)
         });
         packed.map_err(SandboxError::io("pack the inputs"))?;
-        let tar = tokio::fs::File::open(&file).await.map_err(SandboxError::io("read the packed inputs"))?;
+        let tar = tokio::fs::File::open(&file)
+            .await
+            .map_err(SandboxError::io("read the packed inputs"))?;
         let body = bollard::body_try_stream(tokio_util::io::ReaderStream::with_capacity(tar, 1 << 18));
         let options = UploadToContainerOptionsBuilder::default().path("/").build();
         let sent = self.engine.upload_to_container(id, Some(options), body).await;
-        sent.map_err(|source| SandboxError::Engine { what: "take the inputs", source })
+        sent.map_err(|source| SandboxError::Engine {
+            what: "take the inputs",
+            source,
+        })
     }
 
     async fn copy_log(&self, path: &Path, id: &str, bar: &ProgressBar) -> Result<(), SandboxError> {
-        let error = |source| SandboxError::Io { what: format!("write {}", path.display()), source };
-        let mut file = tokio::fs::File::options().create(true).append(true).open(path).await.map_err(error)?;
-        let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).build();
+        let error = |source| SandboxError::Io {
+            what: format!("write {}", path.display()),
+            source,
+        };
+        let mut file = tokio::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .await
+            .map_err(error)?;
+        let options = LogsOptionsBuilder::default()
+            .follow(true)
+            .stdout(true)
+            .stderr(true)
+            .build();
         let mut logs = self.engine.logs(id, Some(options));
         while let Some(chunk) = logs.next().await {
-            let chunk = chunk.map_err(|source| SandboxError::Engine { what: "hand out the log", source })?;
+            let chunk = chunk.map_err(|source| SandboxError::Engine {
+                what: "hand out the log",
+                source,
+            })?;
             let bytes = chunk.into_bytes();
             file.write_all(&bytes).await.map_err(error)?;
             if let Some(line) = last_line(&bytes) {
@@ -170,8 +260,17 @@ impl Docker {
     async fn ended(&self, id: &str) -> Result<Ended, SandboxError> {
         // The log ends a moment before the engine has noted the exit.
         for _ in 0..600 {
-            let refused = |source| SandboxError::Engine { what: "tell how the container ended", source };
-            let state = self.engine.inspect_container(id, None).await.map_err(refused)?.state.unwrap_or_default();
+            let refused = |source| SandboxError::Engine {
+                what: "tell how the container ended",
+                source,
+            };
+            let state = self
+                .engine
+                .inspect_container(id, None)
+                .await
+                .map_err(refused)?
+                .state
+                .unwrap_or_default();
             if state.running != Some(true) {
                 let code = i32::try_from(state.exit_code.unwrap_or(-1)).unwrap_or(-1);
                 return Ok(Ended::from_status(code));
@@ -182,21 +281,33 @@ impl Docker {
     }
 
     async fn receive_outputs(&self, job: &Job<'_>, id: &str) -> Result<Vec<Output>, SandboxError> {
-        let folder = tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let folder =
+            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
         let path = folder.path().join("out.tar");
-        let mut file = tokio::fs::File::create(&path).await.map_err(SandboxError::io("receive the outputs"))?;
+        let mut file = tokio::fs::File::create(&path)
+            .await
+            .map_err(SandboxError::io("receive the outputs"))?;
         let options = DownloadFromContainerOptionsBuilder::default().path(OUT).build();
         let mut stream = self.engine.download_from_container(id, Some(options));
         let mut room = job.limits.disk;
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|source| SandboxError::Engine { what: "hand out the outputs", source })?;
-            room = room.checked_sub(chunk.len() as u64).ok_or_else(|| OutputError::TooMuch {
-                found: "more bytes".into(),
-                limit: "the disk limit".into(),
+            let chunk = chunk.map_err(|source| SandboxError::Engine {
+                what: "hand out the outputs",
+                source,
             })?;
-            file.write_all(&chunk).await.map_err(SandboxError::io("receive the outputs"))?;
+            room = room
+                .checked_sub(chunk.len() as u64)
+                .ok_or_else(|| OutputError::TooMuch {
+                    found: "more bytes".into(),
+                    limit: "the disk limit".into(),
+                })?;
+            file.write_all(&chunk)
+                .await
+                .map_err(SandboxError::io("receive the outputs"))?;
         }
-        file.flush().await.map_err(SandboxError::io("receive the outputs"))?;
+        file.flush()
+            .await
+            .map_err(SandboxError::io("receive the outputs"))?;
         let tar = std::fs::File::open(&path).map_err(SandboxError::io("receive the outputs"))?;
         Ok(unpack_outputs(tar, job)?)
     }
@@ -204,27 +315,39 @@ impl Docker {
 
 /// Takes the regular files of `/out` from the engine's tar stream, and refuses anything else.
 fn unpack_outputs(tar: std::fs::File, job: &Job<'_>) -> Result<Vec<Output>, OutputError> {
-    let error = |source| OutputError::Io { name: "the outputs".into(), source };
+    let error = |source| OutputError::Io {
+        name: "the outputs".into(),
+        source,
+    };
     let mut outputs = Vec::new();
     let mut archive = tar::Archive::new(tar);
     for entry in archive.entries().map_err(error)? {
         let mut entry = entry.map_err(error)?;
         let path = entry.path().map_err(error)?.into_owned();
         let kind = entry.header().entry_type();
-        let mut parts = path.components().filter(|part| matches!(part, std::path::Component::Normal(_)));
+        let mut parts = path
+            .components()
+            .filter(|part| matches!(part, std::path::Component::Normal(_)));
         let (top, name, rest) = (parts.next(), parts.next(), parts.next());
         let Some(name) = name else {
             if kind.is_dir() && top.is_some() {
                 continue;
             }
-            return Err(OutputError::NotAFile { name: path.display().to_string() });
+            return Err(OutputError::NotAFile {
+                name: path.display().to_string(),
+            });
         };
         let name = name.as_os_str().to_string_lossy().into_owned();
         if !kind.is_file() || rest.is_some() {
             return Err(OutputError::NotAFile { name });
         }
         let size = entry.size();
-        outputs.push(output::receive(entry.by_ref().take(size), &job.outputs.join(&name), &name, job.limits.disk)?);
+        outputs.push(output::receive(
+            entry.by_ref().take(size),
+            &job.outputs.join(&name),
+            &name,
+            job.limits.disk,
+        )?);
     }
     outputs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(outputs)
@@ -239,16 +362,22 @@ impl Sandbox for Docker {
         false
     }
 
-    fn run<'a>(&'a self, job: &'a Job<'a>, bar: &'a ProgressBar) -> BoxFuture<'a, Result<Outcome, SandboxError>> {
+    fn run<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        bar: &'a ProgressBar,
+    ) -> BoxFuture<'a, Result<Outcome, SandboxError>> {
         self.run_job(job, bar).boxed()
     }
 }
 
 async fn open() -> Result<(Engine, String), SandboxError> {
-    let unusable = |error: bollard::errors::Error| SandboxError::Unusable {
+    let unusable = |error: bollard::errors::Error| {
+        SandboxError::Unusable {
         backend: "docker",
         reason: error.to_string(),
         help: "start a Docker engine or Podman's socket, and name it in DOCKER_HOST (unix:///path/to/docker.sock)".into(),
+    }
     };
     let engine = Engine::connect_with_defaults().map_err(unusable)?;
     let version = engine.version().await.map_err(unusable)?;
@@ -256,7 +385,11 @@ async fn open() -> Result<(Engine, String), SandboxError> {
 }
 
 fn container(job: &Job<'_>, image: &str) -> ContainerCreateBody {
-    let mut env: Vec<_> = job.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut env: Vec<_> = job
+        .env
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     env.sort();
     let limits = &job.limits;
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -266,7 +399,12 @@ fn container(job: &Job<'_>, image: &str) -> ContainerCreateBody {
         hard: Some(number(hard)),
     };
     // The engine sets HOSTNAME and HOME by itself; the job's own environment must be the whole.
-    let script = format!("umask {:03o}\nexec env -i {} /bin/sh -eu -c {}", job.umask, quoted(&env), quote(&job.script));
+    let script = format!(
+        "umask {:03o}\nexec env -i {} /bin/sh -eu -c {}",
+        job.umask,
+        quoted(&env),
+        quote(&job.script)
+    );
     ContainerCreateBody {
         image: Some(image.to_owned()),
         hostname: Some(job.hostname.clone()),
@@ -281,7 +419,12 @@ fn container(job: &Job<'_>, image: &str) -> ContainerCreateBody {
             network_mode: Some("none".into()),
             privileged: Some(false),
             cap_drop: Some(vec!["ALL".into()]),
-            cap_add: Some(CAPABILITIES.iter().map(|name| name.trim_start_matches("CAP_").to_owned()).collect()),
+            cap_add: Some(
+                CAPABILITIES
+                    .iter()
+                    .map(|name| name.trim_start_matches("CAP_").to_owned())
+                    .collect(),
+            ),
             security_opt: Some(vec!["no-new-privileges".into()]),
             memory: Some(number(limits.memory)),
             memory_swap: Some(number(limits.memory)),
@@ -307,7 +450,11 @@ fn quoted(env: &[String]) -> String {
 }
 
 fn unique() -> String {
-    format!("{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond())
+    format!(
+        "{}-{}",
+        std::process::id(),
+        jiff::Timestamp::now().as_nanosecond()
+    )
 }
 
 /// This process, in a form that survives the reuse of its number: number and start time.
@@ -317,13 +464,19 @@ fn owner() -> String {
 }
 
 fn owner_lives(owner: &str) -> bool {
-    owner.split_once('@').is_some_and(|(pid, start)| start_time(pid).as_deref() == Some(start))
+    owner
+        .split_once('@')
+        .is_some_and(|(pid, start)| start_time(pid).as_deref() == Some(start))
 }
 
 /// Field 22 of `/proc/PID/stat`: start of the process in clock ticks since boot.
 fn start_time(pid: &str) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)
+        .map(str::to_owned)
 }
 
 struct RemoveOnDrop {
@@ -334,7 +487,10 @@ struct RemoveOnDrop {
 impl RemoveOnDrop {
     async fn now(mut self) {
         if let Some(id) = self.id.take() {
-            let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+            let options = RemoveContainerOptionsBuilder::default()
+                .force(true)
+                .v(true)
+                .build();
             let _ = self.engine.remove_container(&id, Some(options)).await;
         }
     }
@@ -346,9 +502,14 @@ impl Drop for RemoveOnDrop {
         let engine = self.engine.clone();
         // The runtime that drops us may be ending, so the removal gets a thread and a runtime of its own.
         let removal = std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+                return;
+            };
             runtime.block_on(async {
-                let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+                let options = RemoveContainerOptionsBuilder::default()
+                    .force(true)
+                    .v(true)
+                    .build();
                 let _ = engine.remove_container(&id, Some(options)).await;
             });
         });

@@ -46,7 +46,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { seconds: 3600, memory: 8 << 30, disk: 20 << 30, pids: 4096, cpus: 2 }
+        Self {
+            seconds: 3600,
+            memory: 8 << 30,
+            disk: 20 << 30,
+            pids: 4096,
+            cpus: 2,
+        }
     }
 }
 
@@ -121,7 +127,11 @@ pub enum Ended {
 impl Ended {
     /// From a process's exit status; shells say `128 + SIGNAL` when a signal ended what they ran.
     pub(crate) fn from_status(code: i32) -> Self {
-        if code > 128 { Self::Signalled(code - 128) } else { Self::Exited(code) }
+        if code > 128 {
+            Self::Signalled(code - 128)
+        } else {
+            Self::Exited(code)
+        }
     }
 
     /// Whether it did what it was asked to.
@@ -163,7 +173,11 @@ pub struct Outcome {
 pub enum SandboxError {
     #[error("the {backend} backend does not work here: {reason}")]
     #[diagnostic(help("{help}"))]
-    Unusable { backend: &'static str, reason: String, help: String },
+    Unusable {
+        backend: &'static str,
+        reason: String,
+        help: String,
+    },
     #[error("the sandbox failed while {during}: {reason}")]
     Broken { during: &'static str, reason: String },
     #[error("cannot {what}")]
@@ -175,7 +189,10 @@ pub enum SandboxError {
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
     #[error("the Docker engine refused to {what}")]
-    Engine { what: &'static str, source: bollard::errors::Error },
+    Engine {
+        what: &'static str,
+        source: bollard::errors::Error,
+    },
 }
 
 impl SandboxError {
@@ -194,7 +211,11 @@ pub trait Sandbox: Send + Sync {
     fn takes_layers(&self) -> bool;
 
     /// Runs one job to its end. Dropping the future kills everything that it started.
-    fn run<'a>(&'a self, job: &'a Job<'a>, bar: &'a ProgressBar) -> BoxFuture<'a, Result<Outcome, SandboxError>>;
+    fn run<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        bar: &'a ProgressBar,
+    ) -> BoxFuture<'a, Result<Outcome, SandboxError>>;
 }
 
 /// Puts a shell word in quotes where it needs them.

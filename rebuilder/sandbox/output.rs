@@ -50,7 +50,9 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
         let name = entry
             .file_name()
             .into_string()
-            .map_err(|name| OutputError::NotAFile { name: name.to_string_lossy().into_owned() })?;
+            .map_err(|name| OutputError::NotAFile {
+                name: name.to_string_lossy().into_owned(),
+            })?;
         if outputs.len() == MOST_FILES {
             return Err(OutputError::TooMuch {
                 found: format!("over {MOST_FILES} files"),
@@ -64,7 +66,10 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
             .open(entry.path());
         let file = match file {
             Ok(file) => file,
-            Err(source) if source.raw_os_error() == Some(nix::libc::ELOOP) || source.raw_os_error() == Some(nix::libc::ENXIO) => {
+            Err(source)
+                if source.raw_os_error() == Some(nix::libc::ELOOP)
+                    || source.raw_os_error() == Some(nix::libc::ENXIO) =>
+            {
                 return Err(OutputError::NotAFile { name });
             }
             Err(source) => return Err(OutputError::Io { name, source }),
@@ -81,23 +86,44 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
 }
 
 /// Writes one output whose bytes come from `reader`, bounded by `room` bytes.
-pub(super) fn receive(reader: impl io::Read, to: &Path, name: &str, room: u64) -> Result<Output, OutputError> {
-    let error = |source| OutputError::Io { name: name.to_owned(), source };
+pub(super) fn receive(
+    reader: impl io::Read,
+    to: &Path,
+    name: &str,
+    room: u64,
+) -> Result<Output, OutputError> {
+    let error = |source| OutputError::Io {
+        name: name.to_owned(),
+        source,
+    };
     let mut writer = HashingWriter::new(File::create_new(to).map_err(error)?);
     let copied = io::copy(&mut reader.take(room.saturating_add(1)), &mut writer).map_err(error)?;
     if copied > room {
-        return Err(OutputError::TooMuch { found: format!("{name} and other files"), limit: "the disk limit".into() });
+        return Err(OutputError::TooMuch {
+            found: format!("{name} and other files"),
+            limit: "the disk limit".into(),
+        });
     }
     let (_, sha256, size) = writer.finish();
-    Ok(Output { name: name.to_owned(), sha256, size })
+    Ok(Output {
+        name: name.to_owned(),
+        sha256,
+        size,
+    })
 }
 
 /// A folder of staged inputs: hard links into the store where that works, copies elsewhere.
 pub(super) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
     for input in inputs {
         let place: PathBuf = folder.join(&input.name);
-        if Path::new(&input.name).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("bad input name {:?}", input.name)));
+        if Path::new(&input.name)
+            .components()
+            .any(|part| !matches!(part, std::path::Component::Normal(_)))
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("bad input name {:?}", input.name),
+            ));
         }
         if let Some(parent) = place.parent() {
             fs::create_dir_all(parent)?;

@@ -85,9 +85,16 @@ impl Store {
         };
         let (found, size) = Sha256::of_reader(file).map_err(StoreError::io("read", &path))?;
         if found == digest {
-            return Ok(Some(Blob { path, sha256: digest, size }));
+            return Ok(Some(Blob {
+                path,
+                sha256: digest,
+                size,
+            }));
         }
-        let aside = self.path().join("quarantine").join(format!("{digest}.{}", jiff::Timestamp::now().as_millisecond()));
+        let aside = self
+            .path()
+            .join("quarantine")
+            .join(format!("{digest}.{}", jiff::Timestamp::now().as_millisecond()));
         match fs::rename(&path, &aside) {
             Ok(()) => Ok(None),
             // Another process set it aside first.
@@ -99,7 +106,9 @@ impl Store {
     pub(super) fn incoming(&self) -> Result<Incoming, StoreError> {
         let folder = self.tmp();
         let file = NamedTempFile::new_in(&folder).map_err(StoreError::io("write into", &folder))?;
-        Ok(Incoming { file: HashingWriter::new(file) })
+        Ok(Incoming {
+            file: HashingWriter::new(file),
+        })
     }
 
     /// Makes a finished file visible under its digest.
@@ -112,7 +121,8 @@ impl Store {
             .set_permissions(fs::Permissions::from_mode(0o444))
             .and_then(|()| file.as_file().sync_all())
             .map_err(StoreError::io("write", &path))?;
-        file.persist(&path).map_err(|error| StoreError::io("write", &path)(error.error))?;
+        file.persist(&path)
+            .map_err(|error| StoreError::io("write", &path)(error.error))?;
         Ok(Blob { path, sha256, size })
     }
 
@@ -128,8 +138,18 @@ impl Store {
     pub fn verify(&self) -> Result<StoreCheck, StoreError> {
         let mut check = StoreCheck::default();
         for path in self.blob_files()? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match name.parse().ok().map(|digest| self.get(digest)).transpose()?.flatten() {
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            match name
+                .parse()
+                .ok()
+                .map(|digest| self.get(digest))
+                .transpose()?
+                .flatten()
+            {
                 Some(blob) => {
                     check.sound += 1;
                     check.bytes += blob.size;

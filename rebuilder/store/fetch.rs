@@ -45,14 +45,27 @@ pub enum FetchError {
     #[diagnostic(help("check the name and the version"))]
     NotFound { name: String, url: String, status: u16 },
     #[error("cannot fetch {name}: {}", Attempts(attempts))]
-    #[diagnostic(help("check the network, or map the address to a mirror that answers: --mirror URL-PREFIX=URL"))]
-    Unavailable { name: String, attempts: Vec<(String, String)> },
+    #[diagnostic(help(
+        "check the network, or map the address to a mirror that answers: --mirror URL-PREFIX=URL"
+    ))]
+    Unavailable {
+        name: String,
+        attempts: Vec<(String, String)>,
+    },
     #[error("{name} is not in the store and the run is offline")]
     #[diagnostic(help("run once without --offline, so that the store has it"))]
     Offline { name: String },
     #[error("{name} has the wrong {what}: expected {expected}, found {found} at {url}")]
-    #[diagnostic(help("the mirror may be half-way through an update, or someone changed the file; try another mirror"))]
-    Differs { name: String, what: &'static str, expected: String, found: String, url: String },
+    #[diagnostic(help(
+        "the mirror may be half-way through an update, or someone changed the file; try another mirror"
+    ))]
+    Differs {
+        name: String,
+        what: &'static str,
+        expected: String,
+        found: String,
+        url: String,
+    },
     #[error("{name} at {url} is larger than {limit} bytes")]
     TooLarge { name: String, url: String, limit: u64 },
     #[error("the HTTP client does not start")]
@@ -89,7 +102,10 @@ impl std::str::FromStr for MirrorMap {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((prefix, replacement)) if prefix.contains("://") && replacement.contains("://") => {
-                Ok(Self { prefix: prefix.to_owned(), replacement: replacement.to_owned() })
+                Ok(Self {
+                    prefix: prefix.to_owned(),
+                    replacement: replacement.to_owned(),
+                })
             }
             _ => Err("write it as https://host/path=URL, with http, https or file".to_owned()),
         }
@@ -130,7 +146,13 @@ impl Fetcher {
             .read_timeout(Duration::from_secs(60))
             .build()
             .map_err(FetchError::Client)?;
-        Ok(Self { store: store.clone(), client, mirrors: Arc::new(mirrors), offline, progress })
+        Ok(Self {
+            store: store.clone(),
+            client,
+            mirrors: Arc::new(mirrors),
+            offline,
+            progress,
+        })
     }
 
     /// The store behind it.
@@ -150,12 +172,14 @@ impl Fetcher {
 
     /// Many pinned files, several at a time, in the order they were asked for.
     pub async fn get_all(&self, what: &str, materials: &[Material]) -> Result<Vec<Blob>, FetchError> {
-        let bar = self.progress.bytes(what, materials.iter().map(|material| material.size).sum());
-        let pending: Vec<_> = materials.iter().map(|material| self.get_with(material, &bar)).collect();
-        let blobs = stream::iter(pending)
-            .buffered(PARALLEL)
-            .try_collect()
-            .await;
+        let bar = self
+            .progress
+            .bytes(what, materials.iter().map(|material| material.size).sum());
+        let pending: Vec<_> = materials
+            .iter()
+            .map(|material| self.get_with(material, &bar))
+            .collect();
+        let blobs = stream::iter(pending).buffered(PARALLEL).try_collect().await;
         bar.finish_and_clear();
         blobs
     }
@@ -169,7 +193,9 @@ impl Fetcher {
             return Ok(blob);
         }
         if self.offline {
-            return Err(FetchError::Offline { name: material.name.clone() });
+            return Err(FetchError::Offline {
+                name: material.name.clone(),
+            });
         }
         bar.set_message(material.name.clone());
         let mut differs = None;
@@ -184,7 +210,13 @@ impl Fetcher {
                         ("size", material.size.to_string(), sealed.size.to_string())
                     };
                     let (name, url) = (material.name.clone(), url.clone());
-                    differs = Some(FetchError::Differs { name, what, expected, found, url });
+                    differs = Some(FetchError::Differs {
+                        name,
+                        what,
+                        expected,
+                        found,
+                        url,
+                    });
                 }
                 Err(Refusal::Store(error)) => return Err(error.into()),
                 Err(Refusal::TooLarge) => {
@@ -201,24 +233,43 @@ impl Fetcher {
             }
         }
         // Wrong bytes matter more than a mirror that is down.
-        Err(differs.unwrap_or(FetchError::Unavailable { name: material.name.clone(), attempts }))
+        Err(differs.unwrap_or(FetchError::Unavailable {
+            name: material.name.clone(),
+            attempts,
+        }))
     }
 
     /// A file whose digest is not known before, of at most `limit` bytes, from the first URL that answers.
     ///
     /// Only indexes are fetched this way: their own signature, or the user's choice of registry, stands for them.
-    pub async fn get_unpinned(&self, name: &str, urls: &[String], limit: u64) -> Result<Received, FetchError> {
+    pub async fn get_unpinned(
+        &self,
+        name: &str,
+        urls: &[String],
+        limit: u64,
+    ) -> Result<Received, FetchError> {
         if self.offline {
-            return Err(FetchError::Offline { name: name.to_owned() });
+            return Err(FetchError::Offline {
+                name: name.to_owned(),
+            });
         }
         let mut attempts = Vec::new();
         let mut missing = None;
         for url in urls {
             match self.download(url, limit, &ProgressBar::hidden()).await {
-                Ok(sealed) => return Ok(Received { blob: self.store.admit(sealed)?, url: url.clone() }),
+                Ok(sealed) => {
+                    return Ok(Received {
+                        blob: self.store.admit(sealed)?,
+                        url: url.clone(),
+                    });
+                }
                 Err(Refusal::Store(error)) => return Err(error.into()),
                 Err(Refusal::TooLarge) => {
-                    return Err(FetchError::TooLarge { name: name.to_owned(), url: url.clone(), limit });
+                    return Err(FetchError::TooLarge {
+                        name: name.to_owned(),
+                        url: url.clone(),
+                        limit,
+                    });
                 }
                 Err(Refusal::Status(status)) => {
                     attempts.push((url.clone(), format!("HTTP status {status}")));
@@ -228,8 +279,15 @@ impl Fetcher {
             }
         }
         Err(match missing {
-            Some((url, status)) if attempts.len() == 1 => FetchError::NotFound { name: name.to_owned(), url, status },
-            _ => FetchError::Unavailable { name: name.to_owned(), attempts },
+            Some((url, status)) if attempts.len() == 1 => FetchError::NotFound {
+                name: name.to_owned(),
+                url,
+                status,
+            },
+            _ => FetchError::Unavailable {
+                name: name.to_owned(),
+                attempts,
+            },
         })
     }
 
@@ -256,7 +314,9 @@ impl Fetcher {
                 tokio::time::sleep(Duration::from_millis(400 << attempt)).await;
             }
             match self.download_once(&url, limit, bar).await {
-                Err(Refusal::Status(status)) if status >= 500 || status == 429 => last = Refusal::Status(status),
+                Err(Refusal::Status(status)) if status >= 500 || status == 429 => {
+                    last = Refusal::Status(status);
+                }
                 Err(Refusal::Trouble(reason)) => last = Refusal::Trouble(reason),
                 done => return done,
             }
@@ -300,13 +360,21 @@ impl Fetcher {
         }
     }
 
-    fn append(&self, incoming: &mut Incoming, bytes: &[u8], limit: u64, bar: &ProgressBar) -> Result<(), Refusal> {
+    fn append(
+        &self,
+        incoming: &mut Incoming,
+        bytes: &[u8],
+        limit: u64,
+        bar: &ProgressBar,
+    ) -> Result<(), Refusal> {
         if incoming.size() + bytes.len() as u64 > limit {
             return Err(Refusal::TooLarge);
         }
         bar.inc(bytes.len() as u64);
         let tmp = self.store.tmp();
-        incoming.write_all(bytes).map_err(|error| Refusal::Store(StoreError::io("write into", &tmp)(error)))
+        incoming
+            .write_all(bytes)
+            .map_err(|error| Refusal::Store(StoreError::io("write into", &tmp)(error)))
     }
 }
 

@@ -28,8 +28,14 @@ pub struct Store {
 #[allow(missing_docs)]
 pub enum StoreError {
     #[error("cannot {what} {path}")]
-    #[diagnostic(help("check space and permissions there, or name another folder with --store or XDG_DATA_HOME"))]
-    Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[diagnostic(help(
+        "check space and permissions there, or name another folder with --store or XDG_DATA_HOME"
+    ))]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("no home folder is known, so there is no place for the store")]
     #[diagnostic(help("set XDG_DATA_HOME, or give --store DIR"))]
     NoHome,
@@ -48,14 +54,28 @@ impl Store {
     pub fn open(data: Option<PathBuf>) -> Result<Self, StoreError> {
         let data = match data {
             Some(data) => data,
-            None => etcetera::base_strategy::Xdg::new().map_err(|_| StoreError::NoHome)?.data_dir().join("rebuilder"),
+            None => etcetera::base_strategy::Xdg::new()
+                .map_err(|_| StoreError::NoHome)?
+                .data_dir()
+                .join("rebuilder"),
         };
         let store = Self { data };
-        for folder in ["store/sha256", "quarantine", "tmp", "roots", "layers", "scratch", "locks"] {
+        for folder in [
+            "store/sha256",
+            "quarantine",
+            "tmp",
+            "roots",
+            "layers",
+            "scratch",
+            "locks",
+        ] {
             let path = store.data.join(folder);
             std::fs::create_dir_all(&path).map_err(StoreError::io("make the folder", &path))?;
         }
-        let data = store.data.canonicalize().map_err(StoreError::io("open", &store.data))?;
+        let data = store
+            .data
+            .canonicalize()
+            .map_err(StoreError::io("open", &store.data))?;
         Ok(Self { data })
     }
 
@@ -77,9 +97,14 @@ impl Store {
     /// Waits until no other process does the work called `name`, and keeps others out until the lock is dropped.
     pub fn exclusive(&self, name: &str) -> Result<Flock<File>, StoreError> {
         let path = self.data.join("locks").join(name);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
         let file = file.map_err(StoreError::io("open", &path))?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| StoreError::io("lock", &path)(error.into()))
+        Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, error)| StoreError::io("lock", &path)(error.into()))
     }
 
     fn tmp(&self) -> PathBuf {
@@ -90,7 +115,10 @@ impl Store {
 /// Writes a small file so that readers see the old bytes or the new ones, never a part.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     use std::io::Write as _;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".new-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
@@ -98,6 +126,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         .map_err(StoreError::io("write into", folder))?;
     file.write_all(bytes).map_err(StoreError::io("write", path))?;
     file.as_file().sync_all().map_err(StoreError::io("write", path))?;
-    file.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;
+    file.persist(path)
+        .map_err(|error| StoreError::io("write", path)(error.error))?;
     Ok(())
 }

@@ -1,5 +1,11 @@
 //! What every test by user story needs: the binary, a store that tests share, and services or a reason to skip.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -12,8 +18,10 @@ pub const BIN: &str = env!("CARGO_BIN_EXE_rebuilder");
 
 /// The store that tests share, so that each file is fetched once.
 pub fn store() -> PathBuf {
-    let path = std::env::var_os("REBUILDER_TEST_STORE")
-        .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"), PathBuf::from);
+    let path = std::env::var_os("REBUILDER_TEST_STORE").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"),
+        PathBuf::from,
+    );
     fs::create_dir_all(&path).unwrap();
     path
 }
@@ -26,7 +34,10 @@ pub fn rebuilder() -> Command {
 pub fn rebuilder_in(store: &Path) -> Command {
     let mut command = Command::new(BIN);
     command.arg("--store").arg(store).arg("--quiet");
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", home());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home());
     for name in ["DOCKER_HOST", "HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -78,7 +89,11 @@ fn containers() -> Option<&'static Path> {
 }
 
 pub fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 pub fn code(output: &Output) -> i32 {
@@ -91,7 +106,10 @@ pub fn json(output: &Output) -> serde_json::Value {
 
 /// A service is missing: the test says so and passes, or fails where services are required.
 pub fn skip(what: &str) -> bool {
-    assert!(std::env::var_os("REBUILDER_REQUIRE_SERVICES").is_none_or(|value| value != "1"), "{what} is missing");
+    assert!(
+        std::env::var_os("REBUILDER_REQUIRE_SERVICES").is_none_or(|value| value != "1"),
+        "{what} is missing"
+    );
     println!("skipped: {what} is missing");
     true
 }
@@ -113,7 +131,14 @@ pub fn no_network() -> bool {
 pub fn no_sandbox() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     !WORKS.get_or_init(|| {
-        Command::new(BIN).arg("--store").arg(store()).arg("doctor").output().unwrap().status.success()
+        Command::new(BIN)
+            .arg("--store")
+            .arg(store())
+            .arg("doctor")
+            .output()
+            .unwrap()
+            .status
+            .success()
     }) && skip("the embedded sandbox (see rebuilder doctor)")
 }
 
@@ -127,7 +152,11 @@ pub fn no_docker() -> bool {
 
 /// The backends that work here; the embedded one always, or the test has been skipped before.
 pub fn backends() -> Vec<&'static str> {
-    if no_docker() { vec!["embedded"] } else { vec!["embedded", "docker"] }
+    if no_docker() {
+        vec!["embedded"]
+    } else {
+        vec!["embedded", "docker"]
+    }
 }
 
 pub fn is_root() -> bool {
@@ -166,7 +195,11 @@ pub fn run_script(plan: &serde_json::Value, script: &str, backend: &str, folder:
     fs::write(&file, plan.to_string()).unwrap();
     let mut command = rebuilder();
     command.env("REBUILDER_TEST_SECRET", "host secret");
-    command.args(["rebuild", "--backend", backend, "--plan"]).arg(&file).arg("--out").arg(folder.join("run"));
+    command
+        .args(["rebuild", "--backend", backend, "--plan"])
+        .arg(&file)
+        .arg("--out")
+        .arg(folder.join("run"));
     command.output().unwrap()
 }
 

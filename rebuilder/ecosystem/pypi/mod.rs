@@ -29,14 +29,16 @@ const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
 
 /// Plans the rebuild of one wheel.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result<Plan, PlanError> {
-    let project = pypi::project(planner.fetcher, &subject.name).await.map_err(|error| match error {
-        PypiError::Fetch(FetchError::NotFound { .. }) => PlanError::Unknown {
-            subject: subject.name.clone(),
-            place: pypi::INDEX.into(),
-            help: "check the project's name".into(),
-        },
-        other => other.into(),
-    })?;
+    let project = pypi::project(planner.fetcher, &subject.name)
+        .await
+        .map_err(|error| match error {
+            PypiError::Fetch(FetchError::NotFound { .. }) => PlanError::Unknown {
+                subject: subject.name.clone(),
+                place: pypi::INDEX.into(),
+                help: "check the project's name".into(),
+            },
+            other => other.into(),
+        })?;
     let released = choose_wheel(&project, subject)?;
     let source = choose_sdist(&project, subject, released)?;
     let named = Subject::Pypi(PypiSubject {
@@ -46,22 +48,47 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
     });
     let purl = named.purl();
     let fetched = [released.file.clone(), source.file.clone()];
-    let blobs = planner.fetcher.get_all("fetching wheel and source distribution", &fetched).await?;
+    let blobs = planner
+        .fetcher
+        .get_all("fetching wheel and source distribution", &fetched)
+        .await?;
     let facts = wheel::read(&released.file.name, &blobs[0].path)
         .map_err(|error| document(&purl, &released.file.name, &error))?
         .ok_or_else(|| document(&purl, &released.file.name, "it has no WHEEL file"))?;
-    let (system, declared) =
-        sdist::build_system(&source.file.name, &blobs[1].path).map_err(|error| document(&purl, &source.file.name, &error))?;
+    let (system, declared) = sdist::build_system(&source.file.name, &blobs[1].path)
+        .map_err(|error| document(&purl, &source.file.name, &error))?;
 
     let recipe = planner.recipe.clone().map_or_else(Recipe::pypi_wheel, Ok)?;
-    let (lock, root) =
-        container::build(&recipe.container, planner.catalog, planner.fetcher, planner.sandbox, planner.progress).await?;
-    let draft = Draft { planner, purl, project: &project, released, source, facts, system, declared, recipe, lock, root };
+    let (lock, root) = container::build(
+        &recipe.container,
+        planner.catalog,
+        planner.fetcher,
+        planner.sandbox,
+        planner.progress,
+    )
+    .await?;
+    let draft = Draft {
+        planner,
+        purl,
+        project: &project,
+        released,
+        source,
+        facts,
+        system,
+        declared,
+        recipe,
+        lock,
+        root,
+    };
     let mut required = draft.static_requirements();
     let mut plan = draft.plan(&required).await?;
     // A backend may name more requirements once it runs (PEP 517); asked in the sandbox, with what is known so far.
-    let more: Vec<_> =
-        draft.dynamic_requirements(&plan).await?.into_iter().filter(|more| !known(&required, more)).collect();
+    let more: Vec<_> = draft
+        .dynamic_requirements(&plan)
+        .await?
+        .into_iter()
+        .filter(|more| !known(&required, more))
+        .collect();
     if !more.is_empty() {
         required.extend(more);
         plan = draft.plan(&required).await?;
@@ -71,15 +98,23 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
 
 fn known(required: &[String], more: &str) -> bool {
     let name = |text: &str| -> String {
-        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
+            .unwrap_or(text.len());
         text[..end].to_lowercase().replace(['_', '.'], "-")
     };
     let is_bare = name(more).len() == more.trim().len();
-    required.iter().any(|known| known == more || is_bare && name(known) == name(more))
+    required
+        .iter()
+        .any(|known| known == more || is_bare && name(known) == name(more))
 }
 
 fn choose_wheel<'a>(project: &'a Project, subject: &PypiSubject) -> Result<&'a ReleasedFile, PlanError> {
-    let unknown = |what: String, help: String| PlanError::Unknown { subject: what, place: pypi::INDEX.into(), help };
+    let unknown = |what: String, help: String| PlanError::Unknown {
+        subject: what,
+        place: pypi::INDEX.into(),
+        help,
+    };
     let wanted: Option<pep440_rs::Version> = subject.version.as_deref().and_then(|text| text.parse().ok());
     let fits = |file: &&ReleasedFile| match (&subject.file_name, &wanted) {
         (Some(name), _) => file.file.name == *name,
@@ -94,11 +129,19 @@ fn choose_wheel<'a>(project: &'a Project, subject: &PypiSubject) -> Result<&'a R
         versions.dedup();
         let last: Vec<_> = versions.iter().rev().take(5).map(ToString::to_string).collect();
         let what = subject.file_name.clone().unwrap_or_else(|| {
-            subject.version.as_ref().map_or_else(|| subject.name.clone(), |version| format!("{} {version}", subject.name))
+            subject.version.as_ref().map_or_else(
+                || subject.name.clone(),
+                |version| format!("{} {version}", subject.name),
+            )
         });
-        return Err(unknown(what, format!("its newest versions are {}", last.join(", "))));
+        return Err(unknown(
+            what,
+            format!("its newest versions are {}", last.join(", ")),
+        ));
     };
-    let pure = fitting.iter().find(|file| file.version == *newest && file.is_pure_wheel());
+    let pure = fitting
+        .iter()
+        .find(|file| file.version == *newest && file.is_pure_wheel());
     pure.copied().ok_or_else(|| PlanError::NotRebuildable {
         subject: format!("{} {newest}", subject.name),
         reason: "it has no pure wheel (NAME-VERSION-py3-none-any.whl)".into(),
@@ -111,13 +154,20 @@ fn choose_sdist<'a>(
     subject: &PypiSubject,
     wheel: &ReleasedFile,
 ) -> Result<&'a ReleasedFile, PlanError> {
-    let sdists = project.files.iter().filter(|file| !file.wheel && file.version == wheel.version);
-    let readable = |file: &&ReleasedFile| file.file.name.ends_with(".tar.gz") || file.file.name.ends_with(".zip");
-    sdists.filter(readable).min_by_key(|file| file.file.name.ends_with(".zip")).ok_or_else(|| PlanError::NotRebuildable {
-        subject: format!("{} {}", subject.name, wheel.version),
-        reason: "it was released without a source distribution".into(),
-        help: "without a source there is nothing to build from".into(),
-    })
+    let sdists = project
+        .files
+        .iter()
+        .filter(|file| !file.wheel && file.version == wheel.version);
+    let readable =
+        |file: &&ReleasedFile| file.file.name.ends_with(".tar.gz") || file.file.name.ends_with(".zip");
+    sdists
+        .filter(readable)
+        .min_by_key(|file| file.file.name.ends_with(".zip"))
+        .ok_or_else(|| PlanError::NotRebuildable {
+            subject: format!("{} {}", subject.name, wheel.version),
+            reason: "it was released without a source distribution".into(),
+            help: "without a source there is nothing to build from".into(),
+        })
 }
 
 /// Everything that is known before the requirements are solved.
@@ -144,15 +194,23 @@ impl Draft<'_> {
             }
         }
         // setuptools needs the package "wheel" until 70.1, whether a project says so or not.
-        if self.system.build_backend.starts_with("setuptools") && !required.iter().any(|r| r.starts_with("wheel")) {
+        if self.system.build_backend.starts_with("setuptools")
+            && !required.iter().any(|r| r.starts_with("wheel"))
+        {
             required.push("wheel".into());
         }
         required
     }
 
     async fn plan(&self, required: &[String]) -> Result<Plan, PlanError> {
-        let solution =
-            requirements::solve(self.planner, &self.root, &self.purl, required, self.released.uploaded).await?;
+        let solution = requirements::solve(
+            self.planner,
+            &self.root,
+            &self.purl,
+            required,
+            self.released.uploaded,
+        )
+        .await?;
         let mut inputs = vec![PinnedInput {
             role: Role::Source,
             purl: Some(file_purl(&self.project.name, self.source)),
@@ -171,9 +229,15 @@ impl Draft<'_> {
             subject: self.purl.clone(),
             ecosystem: "pypi".into(),
             claims: pypi::claims(self.project, self.released, self.source),
-            expected: vec![Expected { purl: self.purl.clone(), file: self.released.file.clone() }],
+            expected: vec![Expected {
+                purl: self.purl.clone(),
+                file: self.released.file.clone(),
+            }],
             unreleased: self.recipe.unreleased.clone(),
-            container: PinnedContainer { name: self.recipe.container.clone(), lock: self.lock.clone() },
+            container: PinnedContainer {
+                name: self.recipe.container.clone(),
+                lock: self.lock.clone(),
+            },
             inputs,
             files: self.files("build_wheel"),
             setup: self.recipe.setup.with(&[]),
@@ -196,8 +260,14 @@ impl Draft<'_> {
             "entries": self.facts.clock.entries
         });
         vec![
-            InlineFile { place: "recipe/build_wheel.py".into(), text: DRIVER.into() },
-            InlineFile { place: "recipe/build.json".into(), text: format!("{build}\n") },
+            InlineFile {
+                place: "recipe/build_wheel.py".into(),
+                text: DRIVER.into(),
+            },
+            InlineFile {
+                place: "recipe/build.json".into(),
+                text: format!("{build}\n"),
+            },
         ]
     }
 
@@ -207,7 +277,10 @@ impl Draft<'_> {
         asking.files = self.files("get_requires_for_build_wheel");
         let unable = |reason: String| PlanError::NotRebuildable {
             subject: self.purl.clone(),
-            reason: format!("the backend {} does not tell its requirements: {reason}", self.system.build_backend),
+            reason: format!(
+                "the backend {} does not tell its requirements: {reason}",
+                self.system.build_backend
+            ),
             help: "its version may not fit the source; a recipe with --recipe can say what to install".into(),
         };
         let found = rebuild::output_of(&asking, "requires.json", self.planner, &self.root).await;
@@ -216,7 +289,11 @@ impl Draft<'_> {
     }
 
     fn assumptions(&self, required: &[String], chosen: &[Material], time: String) -> Vec<Assumption> {
-        let assume = |what: &str, value: String, origin| Assumption { what: what.into(), value, origin };
+        let assume = |what: &str, value: String, origin| Assumption {
+            what: what.into(),
+            value,
+            origin,
+        };
         let backend_origin = if self.declared {
             Origin::Declared("pyproject.toml of the source distribution".into())
         } else {
@@ -226,17 +303,40 @@ impl Draft<'_> {
         let (_, clock_origin) = clock_words(&self.facts);
         vec![
             assume("build backend", self.system.build_backend.clone(), backend_origin),
-            assume("version of the backend", self.facts.generator.clone(), Origin::Inferred("Generator in WHEEL of the released wheel".into())),
-            assume("build requirements", required.join(", "), Origin::Declared("the source distribution, and the line above".into())),
+            assume(
+                "version of the backend",
+                self.facts.generator.clone(),
+                Origin::Inferred("Generator in WHEEL of the released wheel".into()),
+            ),
+            assume(
+                "build requirements",
+                required.join(", "),
+                Origin::Declared("the source distribution, and the line above".into()),
+            ),
             assume(
                 "versions of the build requirements",
                 names.join(", "),
-                Origin::Inferred(format!("pip's choice among files uploaded before {}", self.released.uploaded)),
+                Origin::Inferred(format!(
+                    "pip's choice among files uploaded before {}",
+                    self.released.uploaded
+                )),
             ),
             assume("clock", time, clock_origin),
-            assume("file modes", "as stored in the released wheel, where the content is the same".into(), Origin::Inferred("entries of the released wheel".into())),
-            assume("umask", format!("{:03o}", self.facts.umask), Origin::Inferred("mode of METADATA in the released wheel".into())),
-            assume("Python", format!("{} of Debian 12", requirements::PYTHON), Origin::Convention("the container".into())),
+            assume(
+                "file modes",
+                "as stored in the released wheel, where the content is the same".into(),
+                Origin::Inferred("entries of the released wheel".into()),
+            ),
+            assume(
+                "umask",
+                format!("{:03o}", self.facts.umask),
+                Origin::Inferred("mode of METADATA in the released wheel".into()),
+            ),
+            assume(
+                "Python",
+                format!("{} of Debian 12", requirements::PYTHON),
+                Origin::Convention("the container".into()),
+            ),
         ]
     }
 }
@@ -249,7 +349,9 @@ fn clock_words(facts: &WheelFacts) -> (String, Origin) {
         ),
         None => (
             "a time for each file, as stored in the released wheel".into(),
-            Origin::Inferred("entries of the released wheel; files that the build writes show these times as well".into()),
+            Origin::Inferred(
+                "entries of the released wheel; files that the build writes show these times as well".into(),
+            ),
         ),
     }
 }

@@ -46,7 +46,9 @@ pub(super) async fn solve(
     requirements: &[String],
     before: Timestamp,
 ) -> Result<Solution, PlanError> {
-    let bar = planner.progress.stage(format!("solving the build requirements of {subject}"));
+    let bar = planner
+        .progress
+        .stage(format!("solving the build requirements of {subject}"));
     let unsolved = |reason: String| PlanError::NotRebuildable {
         subject: subject.to_owned(),
         reason: format!("pip finds no build requirements as of {before}: {reason}"),
@@ -54,7 +56,14 @@ pub(super) async fn solve(
     };
     let python = Version::from_str(PYTHON).map_err(|error| unsolved(error.to_string()))?;
     let markers = marker_environment().map_err(unsolved)?;
-    let mut index = Index { planner, before, python, markers, projects: BTreeMap::new(), files: BTreeMap::new() };
+    let mut index = Index {
+        planner,
+        before,
+        python,
+        markers,
+        projects: BTreeMap::new(),
+        files: BTreeMap::new(),
+    };
     for requirement in requirements {
         index.follow(requirement.clone()).await?;
     }
@@ -63,11 +72,16 @@ pub(super) async fn solve(
             Answer::Solved(names) => {
                 bar.finish_and_clear();
                 let file = |name: &String| index.find(name).map(|file| file.file.clone());
-                return Ok(Solution { files: names.iter().filter_map(file).collect() });
+                return Ok(Solution {
+                    files: names.iter().filter_map(file).collect(),
+                });
             }
             Answer::WantsFile(name) => {
                 bar.set_message(name.clone());
-                let file = index.find(&name).cloned().ok_or_else(|| unsolved(format!("it wants {name}")))?;
+                let file = index
+                    .find(&name)
+                    .cloned()
+                    .ok_or_else(|| unsolved(format!("it wants {name}")))?;
                 index.add(&file).await?;
             }
             Answer::WantsProject(name) => {
@@ -93,7 +107,9 @@ impl Index<'_> {
         let mut open = vec![first];
         let mut seen = BTreeSet::new();
         while let Some(text) = open.pop() {
-            let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(&text) else { continue };
+            let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(&text) else {
+                continue;
+            };
             if !requirement.evaluate_markers(&self.markers, &[]) || !seen.insert(text.clone()) {
                 continue;
             }
@@ -103,8 +119,12 @@ impl Index<'_> {
                 _ => pep440_rs::VersionSpecifiers::empty(),
             };
             self.project(&name).await?;
-            let likely = self.candidates(&name).filter(|file| file.wheel && specifiers.contains(&file.version));
-            let likely = likely.max_by_key(|file| (!file.yanked, !file.version.any_prerelease(), file.version.clone())).cloned();
+            let likely = self
+                .candidates(&name)
+                .filter(|file| file.wheel && specifiers.contains(&file.version));
+            let likely = likely
+                .max_by_key(|file| (!file.yanked, !file.version.any_prerelease(), file.version.clone()))
+                .cloned();
             if let Some(file) = likely {
                 open.extend(self.add(&file).await?);
             }
@@ -127,14 +147,25 @@ impl Index<'_> {
 
     /// Files of a project that were there at the time and run on our Python.
     fn candidates(&self, name: &str) -> impl Iterator<Item = &ReleasedFile> {
-        let files = self.projects.get(name).and_then(Option::as_ref).map(|project| &project.files[..]).unwrap_or_default();
+        let files = self
+            .projects
+            .get(name)
+            .and_then(Option::as_ref)
+            .map(|project| &project.files[..])
+            .unwrap_or_default();
         files.iter().filter(|file| {
-            file.uploaded <= self.before && (!file.wheel || file.file.name.contains("-none-any")) && file.runs_on(&self.python)
+            file.uploaded <= self.before
+                && (!file.wheel || file.file.name.contains("-none-any"))
+                && file.runs_on(&self.python)
         })
     }
 
     fn find(&self, name: &str) -> Option<&ReleasedFile> {
-        self.projects.values().flatten().flat_map(|project| &project.files).find(|file| file.file.name == name)
+        self.projects
+            .values()
+            .flatten()
+            .flat_map(|project| &project.files)
+            .find(|file| file.file.name == name)
     }
 
     /// Fetches a file; gives the requirements that its metadata names.
@@ -142,12 +173,21 @@ impl Index<'_> {
         let blob = self.planner.fetcher.get(&file.file).await?;
         let name = &file.file.name;
         let path = blob.path.clone();
-        self.files.insert(name.clone(), Input { name: format!("files/{name}"), path: blob.path });
+        self.files.insert(
+            name.clone(),
+            Input {
+                name: format!("files/{name}"),
+                path: blob.path,
+            },
+        );
         let metadata = compare::read_member(&path, "whl", |member| member.ends_with(".dist-info/METADATA"));
         let metadata = metadata.ok().flatten().filter(|_| file.wheel).unwrap_or_default();
         let text = String::from_utf8_lossy(&metadata);
         let headers = text.lines().take_while(|line| !line.is_empty());
-        Ok(headers.filter_map(|line| line.strip_prefix("Requires-Dist:")).map(|text| text.trim().to_owned()).collect())
+        Ok(headers
+            .filter_map(|line| line.strip_prefix("Requires-Dist:"))
+            .map(|text| text.trim().to_owned())
+            .collect())
     }
 
     /// The pages as pip reads them (PEP 503).
@@ -158,16 +198,29 @@ impl Index<'_> {
             for file in self.candidates(name) {
                 let yanked = if file.yanked { " data-yanked=\"\"" } else { "" };
                 let (name, sha256) = (&file.file.name, file.file.sha256);
-                page.push_str(&format!("<a href=\"file://{INPUTS}/files/{name}#sha256={sha256}\"{yanked}>{name}</a>\n"));
+                page.push_str(&format!(
+                    "<a href=\"file://{INPUTS}/files/{name}#sha256={sha256}\"{yanked}>{name}</a>\n"
+                ));
             }
             let blob = self.planner.fetcher.store().keep(page.as_bytes())?;
-            inputs.push(Input { name: format!("index/{name}/index.html"), path: blob.path });
+            inputs.push(Input {
+                name: format!("index/{name}/index.html"),
+                path: blob.path,
+            });
         }
         Ok(inputs)
     }
 
-    async fn ask(&self, root: &Root, requirements: &[String], bar: &indicatif::ProgressBar) -> Result<Answer, PlanError> {
-        let words: Vec<_> = requirements.iter().map(|requirement| quote(requirement)).collect();
+    async fn ask(
+        &self,
+        root: &Root,
+        requirements: &[String],
+        bar: &indicatif::ProgressBar,
+    ) -> Result<Answer, PlanError> {
+        let words: Vec<_> = requirements
+            .iter()
+            .map(|requirement| quote(requirement))
+            .collect();
         let script = format!(
             "python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --break-system-packages \
              --dry-run --ignore-installed --only-binary :all: --index-url file://{INPUTS}/index \
@@ -219,15 +272,29 @@ impl Index<'_> {
         }
         let missing = "Could not find a version that satisfies the requirement ";
         if let Some((_, rest)) = errors.split_once(missing) {
-            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
-            if let Ok(name) = name.parse::<pep508_rs::PackageName>().map(|name| name.to_string())
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+                .collect();
+            if let Ok(name) = name
+                .parse::<pep508_rs::PackageName>()
+                .map(|name| name.to_string())
                 && !self.projects.contains_key(&name)
             {
                 return Answer::WantsProject(name);
             }
         }
-        let telling = errors.lines().filter(|line| line.starts_with("ERROR:")).take(3).collect::<Vec<_>>().join(" ");
-        Answer::Unsolved(if telling.is_empty() { errors.trim().to_owned() } else { telling })
+        let telling = errors
+            .lines()
+            .filter(|line| line.starts_with("ERROR:"))
+            .take(3)
+            .collect::<Vec<_>>()
+            .join(" ");
+        Answer::Unsolved(if telling.is_empty() {
+            errors.trim().to_owned()
+        } else {
+            telling
+        })
     }
 }
 
@@ -238,7 +305,11 @@ fn read_report(report: &[u8]) -> Answer {
     };
     let items = report["install"].as_array().cloned().unwrap_or_default();
     let url = |item: &serde_json::Value| item["download_info"]["url"].as_str().map(str::to_owned);
-    let name = |url: String| url.rsplit('/').next().map(|name| name.replace("%2B", "+").replace("%21", "!"));
+    let name = |url: String| {
+        url.rsplit('/')
+            .next()
+            .map(|name| name.replace("%2B", "+").replace("%21", "!"))
+    };
     Answer::Solved(items.iter().filter_map(url).filter_map(name).collect())
 }
 

@@ -31,7 +31,11 @@ fn legacy_backend() -> String {
 impl Default for BuildSystem {
     /// What PEP 517 prescribes for projects that say nothing.
     fn default() -> Self {
-        Self { requires: vec!["setuptools".into(), "wheel".into()], build_backend: legacy_backend(), backend_path: Vec::new() }
+        Self {
+            requires: vec!["setuptools".into(), "wheel".into()],
+            build_backend: legacy_backend(),
+            backend_path: Vec::new(),
+        }
     }
 }
 
@@ -39,7 +43,9 @@ const PYPROJECT_LIMIT: u64 = 4 << 20;
 
 /// Reads the build system of a source distribution; the second value says whether the project declares one.
 pub(super) fn build_system(name: &str, path: &Path) -> io::Result<(BuildSystem, bool)> {
-    let Some(text) = pyproject(name, path)? else { return Ok((BuildSystem::default(), false)) };
+    let Some(text) = pyproject(name, path)? else {
+        return Ok((BuildSystem::default(), false));
+    };
     let pyproject: Pyproject = toml::from_str(&text).map_err(io::Error::other)?;
     Ok(match pyproject.build_system {
         Some(mut system) => {
@@ -54,7 +60,12 @@ pub(super) fn build_system(name: &str, path: &Path) -> io::Result<(BuildSystem, 
 
 /// The text of the top folder's `pyproject.toml`.
 fn pyproject(name: &str, path: &Path) -> io::Result<Option<String>> {
-    let is_it = |path: &str| path.split('/').filter(|part| *part != ".").skip(1).eq(["pyproject.toml"]);
+    let is_it = |path: &str| {
+        path.split('/')
+            .filter(|part| *part != ".")
+            .skip(1)
+            .eq(["pyproject.toml"])
+    };
     let mut text = String::new();
     let file = io::BufReader::new(File::open(path)?);
     if name.ends_with(".zip") {

@@ -44,28 +44,52 @@ pub(super) struct Entry {
 pub(super) fn read(name: &str, path: &Path) -> Result<Option<WheelFacts>, CompareError> {
     let members = compare::list(name, path)?.unwrap_or_default();
     let text = compare::read_member(path, "whl", |member| member.ends_with(".dist-info/WHEEL"))?;
-    let Some(text) = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) else { return Ok(None) };
-    let generator = text.lines().find_map(|line| line.strip_prefix("Generator:")).unwrap_or_default().trim();
+    let Some(text) = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) else {
+        return Ok(None);
+    };
+    let generator = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Generator:"))
+        .unwrap_or_default()
+        .trim();
 
     let mut entries = BTreeMap::new();
     for member in members.iter().filter(|member| !member.path.ends_with('/')) {
         let field = |name| member.metadata.get(name).map(String::as_str).unwrap_or_default();
-        let time = field("time").replace(' ', "T").parse::<jiff::civil::DateTime>().ok();
-        let time = time.and_then(|time| jiff::tz::TimeZone::UTC.to_timestamp(time).ok()).map_or(0, jiff::Timestamp::as_second);
+        let time = field("time")
+            .replace(' ', "T")
+            .parse::<jiff::civil::DateTime>()
+            .ok();
+        let time = time
+            .and_then(|time| jiff::tz::TimeZone::UTC.to_timestamp(time).ok())
+            .map_or(0, jiff::Timestamp::as_second);
         let mode = u32::from_str_radix(field("mode"), 8).unwrap_or(0o644) & 0o7777;
-        entries.insert(member.path.clone(), Entry { time, mode, sha256: member.sha256.to_hex() });
+        entries.insert(
+            member.path.clone(),
+            Entry {
+                time,
+                mode,
+                sha256: member.sha256.to_hex(),
+            },
+        );
     }
     let mut times: Vec<_> = entries.values().map(|entry| entry.time).collect();
     times.sort_unstable();
     times.dedup();
     let uniform = if let [time] = times[..] { Some(time) } else { None };
     let umask = umask(&entries);
-    Ok(Some(WheelFacts { generator: generator.to_owned(), clock: Clock { uniform, entries }, umask }))
+    Ok(Some(WheelFacts {
+        generator: generator.to_owned(),
+        clock: Clock { uniform, entries },
+        umask,
+    }))
 }
 
 /// `METADATA` is written anew by every build, so its mode shows the mask.
 fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
-    let metadata = entries.iter().find(|(path, _)| path.ends_with(".dist-info/METADATA"));
+    let metadata = entries
+        .iter()
+        .find(|(path, _)| path.ends_with(".dist-info/METADATA"));
     match metadata.map(|(_, entry)| entry.mode & 0o777) {
         Some(0o664) => 0o002,
         Some(0o600) => 0o077,
@@ -84,7 +108,8 @@ pub(super) fn backend_requirement(generator: &str) -> Option<Vec<String>> {
         // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
         "bdist_wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
         "flit" | "flit_core" => vec![format!("flit_core=={version}")],
-        "setuptools" | "hatchling" | "poetry-core" | "poetry" | "pdm-backend" | "pdm-pep517" | "whey" | "enscons" => {
+        "setuptools" | "hatchling" | "poetry-core" | "poetry" | "pdm-backend" | "pdm-pep517" | "whey"
+        | "enscons" => {
             vec![format!("{name}=={version}")]
         }
         _ => return None,
@@ -107,7 +132,11 @@ mod tests {
             ("hand made", None),
             ("", None),
         ] {
-            assert_eq!(backend_requirement(generator).map(|all| all.join(" ")).as_deref(), expected, "{generator}");
+            assert_eq!(
+                backend_requirement(generator).map(|all| all.join(" ")).as_deref(),
+                expected,
+                "{generator}"
+            );
         }
     }
 }

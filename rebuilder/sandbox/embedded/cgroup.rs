@@ -22,14 +22,23 @@ pub(super) struct Cgroup {
 impl Cgroup {
     /// Makes the groups and sets their limits, as far as this machine lets us.
     pub(super) fn make(id: &str, limits: &Limits) -> Self {
-        let mut this = Self { groups: Vec::new(), not_enforced: Vec::new() };
+        let mut this = Self {
+            groups: Vec::new(),
+            not_enforced: Vec::new(),
+        };
         let (memory, pids) = (limits.memory.to_string(), limits.pids.to_string());
         if Path::new(TOP).join("cgroup.controllers").exists() {
             let settings = [("memory", "memory.max", &memory), ("pids", "pids.max", &pids)];
             this.add(&Path::new(TOP).join(format!("{PREFIX}{id}")), &settings);
         } else {
-            for setting in [("memory", "memory.limit_in_bytes", &memory), ("pids", "pids.max", &pids)] {
-                this.add(&Path::new(TOP).join(setting.0).join(format!("{PREFIX}{id}")), &[setting]);
+            for setting in [
+                ("memory", "memory.limit_in_bytes", &memory),
+                ("pids", "pids.max", &pids),
+            ] {
+                this.add(
+                    &Path::new(TOP).join(setting.0).join(format!("{PREFIX}{id}")),
+                    &[setting],
+                );
             }
         }
         this
@@ -63,7 +72,11 @@ impl Cgroup {
     /// Removes the groups of a run that has ended, however it ended.
     pub(super) fn remove(id: &str) {
         let name = format!("{PREFIX}{id}");
-        for folder in [Path::new(TOP).to_owned(), Path::new(TOP).join("memory"), Path::new(TOP).join("pids")] {
+        for folder in [
+            Path::new(TOP).to_owned(),
+            Path::new(TOP).join("memory"),
+            Path::new(TOP).join("pids"),
+        ] {
             let group = folder.join(&name);
             for _ in 0..40 {
                 // Busy until the kernel has buried the last process.

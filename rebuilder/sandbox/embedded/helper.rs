@@ -64,15 +64,28 @@ pub(super) fn command() -> io::Result<Command> {
     use std::os::unix::process::CommandExt as _;
     let mut command = Command::new(std::env::current_exe()?);
     // Its own process group: Ctrl-C on the terminal is for the worker, which then ends its helpers.
-    command.arg(HELPER_ARGUMENT).env_clear().current_dir("/").process_group(0);
+    command
+        .arg(HELPER_ARGUMENT)
+        .env_clear()
+        .current_dir("/")
+        .process_group(0);
     Ok(command)
 }
 
 /// Runs a small task to its end without an async runtime; used when cleaning up.
 pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError> {
-    let broken = |reason: String| SandboxError::Broken { during: "cleaning up", reason };
+    let broken = |reason: String| SandboxError::Broken {
+        during: "cleaning up",
+        reason,
+    };
     let mut child = command()
-        .and_then(|mut command| command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn())
+        .and_then(|mut command| {
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+        })
         .map_err(SandboxError::io("start the sandbox helper"))?;
     let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
         return Err(broken("the pipes are missing".into()));
@@ -90,7 +103,9 @@ pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError>
             _ => {}
         }
     }
-    child.wait().map_err(SandboxError::io("wait for the sandbox helper"))?;
+    child
+        .wait()
+        .map_err(SandboxError::io("wait for the sandbox helper"))?;
     Ok(())
 }
 
@@ -120,7 +135,10 @@ fn work() -> Result<(), String> {
     })?;
     // Opened while we still are who owns the data folder, which others may not enter.
     let folders = runtime::Folders::open(&task).map_err(|error| error.to_string())?;
-    Event::WantsMap { pid: nix::unistd::getpid().as_raw() }.send();
+    Event::WantsMap {
+        pid: nix::unistd::getpid().as_raw(),
+    }
+    .send();
     if read()? != "go" {
         return Err("the worker gave up".into());
     }
@@ -135,7 +153,10 @@ fn work() -> Result<(), String> {
         Task::Unpack { plan, .. } => {
             let target = folders.first().ok_or("no folder")?;
             container::unpack(&plan, &target).map_err(|error| chain(&error))?;
-            Event::Done { value: serde_json::Value::Null }.send();
+            Event::Done {
+                value: serde_json::Value::Null,
+            }
+            .send();
         }
         Task::Normalise { epoch, .. } => {
             let root = folders.first().ok_or("no folder")?;
@@ -145,12 +166,18 @@ fn work() -> Result<(), String> {
         }
         Task::Export { .. } => {
             runtime::export(&folders)?;
-            Event::Done { value: serde_json::Value::Null }.send();
+            Event::Done {
+                value: serde_json::Value::Null,
+            }
+            .send();
         }
         Task::Remove { .. } => {
             let path = folders.first().ok_or("no folder")?;
             empty_folder(&path).map_err(|error| error.to_string())?;
-            Event::Done { value: serde_json::Value::Null }.send();
+            Event::Done {
+                value: serde_json::Value::Null,
+            }
+            .send();
         }
     }
     Ok(())

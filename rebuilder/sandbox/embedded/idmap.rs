@@ -41,11 +41,16 @@ impl IdMap {
             }
             return Err(SandboxError::Unusable {
                 backend: "embedded",
-                reason: format!("this root is itself inside a user namespace that lacks the ids from {ROOT_BASE} on"),
+                reason: format!(
+                    "this root is itself inside a user namespace that lacks the ids from {ROOT_BASE} on"
+                ),
                 help: "run as an ordinary user with subordinate ids, or as the machine's own root".into(),
             });
         }
-        let user = nix::unistd::User::from_uid(Uid::effective()).ok().flatten().map(|user| user.name);
+        let user = nix::unistd::User::from_uid(Uid::effective())
+            .ok()
+            .flatten()
+            .map(|user| user.name);
         let uid = Uid::effective().as_raw().to_string();
         let range = |path: &'static str| {
             let text = fs::read_to_string(path).unwrap_or_default();
@@ -58,7 +63,10 @@ impl IdMap {
                 ),
             })
         };
-        Ok(Self::User { uids: range("/etc/subuid")?, gids: range("/etc/subgid")? })
+        Ok(Self::User {
+            uids: range("/etc/subuid")?,
+            gids: range("/etc/subgid")?,
+        })
     }
 
     /// Writes the maps of the process `pid`, which has just entered its own user namespace.
@@ -67,7 +75,8 @@ impl IdMap {
             Self::Root => {
                 for file in ["uid_map", "gid_map"] {
                     let path = format!("/proc/{pid}/{file}");
-                    fs::write(&path, format!("0 {ROOT_BASE} {COUNT}\n")).map_err(SandboxError::io(format!("write {path}")))?;
+                    fs::write(&path, format!("0 {ROOT_BASE} {COUNT}\n"))
+                        .map_err(SandboxError::io(format!("write {path}")))?;
                 }
                 Ok(())
             }
@@ -93,7 +102,11 @@ fn check_kernel() -> Result<(), SandboxError> {
     for (setting, forbidding, for_root) in [
         ("/proc/sys/user/max_user_namespaces", "0", true),
         ("/proc/sys/kernel/unprivileged_userns_clone", "0", false),
-        ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", false),
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            false,
+        ),
     ] {
         let value = fs::read_to_string(setting).unwrap_or_default();
         if value.trim() == forbidding && (for_root || !root) {
@@ -110,15 +123,32 @@ fn check_kernel() -> Result<(), SandboxError> {
 /// Whether an id map, as in `/proc/PID/uid_map`, maps all of `count` inner ids from `first` on.
 fn covers(map: &str, first: u32, count: u32) -> bool {
     map.lines().any(|line| {
-        let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let [inner, _, length] = numbers[..] else { return false };
+        let numbers: Vec<u64> = line
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let [inner, _, length] = numbers[..] else {
+            return false;
+        };
         inner <= u64::from(first) && u64::from(first) + u64::from(count) <= inner + length
     })
 }
 
 fn map_with(tool: &str, pid: i32, own: u32, (first, count): (u32, u32)) -> Result<(), SandboxError> {
-    let numbers = [pid.to_string(), "0".into(), own.to_string(), "1".into(), "1".into(), first.to_string(), count.to_string()];
-    let output = Command::new(tool).args(numbers).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output();
+    let numbers = [
+        pid.to_string(),
+        "0".into(),
+        own.to_string(),
+        "1".into(),
+        "1".into(),
+        first.to_string(),
+        count.to_string(),
+    ];
+    let output = Command::new(tool)
+        .args(numbers)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .output();
     let reason = match output {
         Ok(output) if output.status.success() => return Ok(()),
         Ok(output) => format!("{tool}: {}", String::from_utf8_lossy(&output.stderr).trim()),

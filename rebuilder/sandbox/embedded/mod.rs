@@ -28,9 +28,9 @@ use crate::container::{Contents, UnpackPlan};
 use crate::store::{Scratch, Store};
 use cgroup::Cgroup;
 pub use helper::serve;
-pub use runtime::CAPABILITIES;
 use helper::{Event, Task};
 pub use idmap::IdMap;
+pub use runtime::CAPABILITIES;
 
 /// First argument that makes this binary a sandbox helper.
 pub const HELPER_ARGUMENT: &str = "__sandbox";
@@ -48,7 +48,10 @@ const LOG_LIMIT: u64 = 256 << 20;
 impl Embedded {
     /// Checks that the identity part works here, and sweeps what killed runs left.
     pub fn new(store: &Store) -> Result<Self, SandboxError> {
-        let backend = Self { store: store.clone(), ids: IdMap::of_this_user()? };
+        let backend = Self {
+            store: store.clone(),
+            ids: IdMap::of_this_user()?,
+        };
         backend.sweep()?;
         Ok(backend)
     }
@@ -62,7 +65,10 @@ impl Embedded {
         for name in ["outputs", "nothing"] {
             fs::create_dir(scratch.path().join(name)).map_err(io())?;
         }
-        let layers = super::RootLayers { folders: vec![root], name: crate::artifact::Sha256::of("") };
+        let layers = super::RootLayers {
+            folders: vec![root],
+            name: crate::artifact::Sha256::of(""),
+        };
         let (outputs, log) = (scratch.path().join("outputs"), scratch.path().join("log"));
         let job = Job {
             title: "trial".into(),
@@ -105,19 +111,41 @@ impl Embedded {
     /// Unpacks packages into the new folder `target`.
     pub async fn unpack(&self, plan: &UnpackPlan, target: &Path) -> Result<(), SandboxError> {
         self.make_folder(target)?;
-        self.task(Task::Unpack { target: target.to_owned(), plan: plan.clone() }, "unpacking packages").await
+        self.task(
+            Task::Unpack {
+                target: target.to_owned(),
+                plan: plan.clone(),
+            },
+            "unpacking packages",
+        )
+        .await
     }
 
     /// Sets aside what differs from run to run in a made root, and gives the digest of the rest.
     pub async fn normalise(&self, root: &Path, epoch: i64) -> Result<Contents, SandboxError> {
-        self.task(Task::Normalise { root: root.to_owned(), epoch }, "reading the root").await
+        self.task(
+            Task::Normalise {
+                root: root.to_owned(),
+                epoch,
+            },
+            "reading the root",
+        )
+        .await
     }
 
     /// Writes the merged layers as one tar file, owners and modes as they are inside.
     pub async fn export(&self, layers: &[PathBuf], file: &Path) -> Result<(), SandboxError> {
-        let writable = fs::File::create(file).map_err(SandboxError::io(format!("write {}", file.display())))?;
+        let writable =
+            fs::File::create(file).map_err(SandboxError::io(format!("write {}", file.display())))?;
         drop(writable);
-        self.task(Task::Export { layers: layers.to_vec(), file: file.to_owned() }, "writing the image").await
+        self.task(
+            Task::Export {
+                layers: layers.to_vec(),
+                file: file.to_owned(),
+            },
+            "writing the image",
+        )
+        .await
     }
 
     /// A folder that the sandbox's root user owns.
@@ -125,7 +153,10 @@ impl Embedded {
         fs::create_dir_all(path).map_err(SandboxError::io(format!("make {}", path.display())))?;
         self.ids
             .give_to_sandbox_root(path)
-            .map_err(SandboxError::io(format!("hand {} to the sandbox", path.display())))
+            .map_err(SandboxError::io(format!(
+                "hand {} to the sandbox",
+                path.display()
+            )))
     }
 
     /// Removes a tree whatever ids own it.
@@ -139,7 +170,9 @@ impl Embedded {
                 Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => self.remove_as_sandbox(path)?,
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    self.remove_as_sandbox(path)?;
+                }
                 Err(other) => return Err(error()(other)),
             }
         }
@@ -157,24 +190,39 @@ impl Embedded {
         loop {
             match helper.event().await? {
                 Some(Event::Done { value }) => {
-                    return serde_json::from_value(value)
-                        .map_err(|error| SandboxError::Broken { during, reason: error.to_string() });
+                    return serde_json::from_value(value).map_err(|error| SandboxError::Broken {
+                        during,
+                        reason: error.to_string(),
+                    });
                 }
                 Some(Event::Failed { reason }) => return Err(SandboxError::Broken { during, reason }),
                 Some(_) => {}
                 None => {
-                    return Err(SandboxError::Broken { during, reason: "the helper process ended early".into() });
+                    return Err(SandboxError::Broken {
+                        during,
+                        reason: "the helper process ended early".into(),
+                    });
                 }
             }
         }
     }
 
     /// Runs a job on a root that it may change for good; for making roots.
-    pub async fn run_in_place(&self, job: &Job<'_>, root: &Path, bar: &ProgressBar) -> Result<Outcome, SandboxError> {
+    pub async fn run_in_place(
+        &self,
+        job: &Job<'_>,
+        root: &Path,
+        bar: &ProgressBar,
+    ) -> Result<Outcome, SandboxError> {
         self.run_job(job, Some(root), bar).await
     }
 
-    async fn run_job(&self, job: &Job<'_>, in_place: Option<&Path>, bar: &ProgressBar) -> Result<Outcome, SandboxError> {
+    async fn run_job(
+        &self,
+        job: &Job<'_>,
+        in_place: Option<&Path>,
+        bar: &ProgressBar,
+    ) -> Result<Outcome, SandboxError> {
         let scratch = self.store.scratch()?;
         let outcome = self.run_in(job, in_place, bar, &scratch).await;
         let path = scratch.path().to_owned();
@@ -182,11 +230,20 @@ impl Embedded {
         let cleaned = tokio::task::spawn_blocking(move || this.remove_now(&path)).await;
         Cgroup::remove(&scratch.id());
         let outcome = outcome?;
-        cleaned.map_err(|error| SandboxError::Broken { during: "cleaning up", reason: error.to_string() })??;
+        cleaned.map_err(|error| SandboxError::Broken {
+            during: "cleaning up",
+            reason: error.to_string(),
+        })??;
         Ok(outcome)
     }
 
-    async fn run_in(&self, job: &Job<'_>, in_place: Option<&Path>, bar: &ProgressBar, scratch: &Scratch) -> Result<Outcome, SandboxError> {
+    async fn run_in(
+        &self,
+        job: &Job<'_>,
+        in_place: Option<&Path>,
+        bar: &ProgressBar,
+        scratch: &Scratch,
+    ) -> Result<Outcome, SandboxError> {
         let inside = |name: &str| scratch.path().join(name);
         for folder in ["upper", "work", "out"] {
             self.make_folder(&inside(folder))?;
@@ -204,13 +261,21 @@ impl Embedded {
             inputs: inside("in"),
             out: inside("out"),
             script: job.script.clone(),
-            env: job.env.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+            env: job
+                .env
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect(),
             hostname: job.hostname.clone(),
             umask: job.umask,
             limits: job.limits,
         }));
         let mut helper = Helper::start(&self.ids, &task, Stdio::piped(), Some(&cgroup)).await?;
-        let log = tokio::fs::File::options().create(true).append(true).open(job.log).await;
+        let log = tokio::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(job.log)
+            .await;
         let mut log = log.map_err(SandboxError::io(format!("write {}", job.log.display())))?;
         let mut stdout = helper.child.stdout.take();
         let copy_log = async {
@@ -225,15 +290,19 @@ impl Embedded {
             ended
         })
         .await;
-        let (ended, took) = match ended {
-            Ok(ended) => ended?,
-            Err(_) => {
-                helper.kill().await;
-                (Ended::TimedOut, Duration::from_secs(job.limits.seconds))
-            }
+        let (ended, took) = if let Ok(ended) = ended {
+            ended?
+        } else {
+            helper.kill().await;
+            (Ended::TimedOut, Duration::from_secs(job.limits.seconds))
         };
-        let mut outcome =
-            Outcome { ended, took, outputs: Vec::new(), layer: None, not_enforced: cgroup.not_enforced().to_vec() };
+        let mut outcome = Outcome {
+            ended,
+            took,
+            outputs: Vec::new(),
+            layer: None,
+            not_enforced: cgroup.not_enforced().to_vec(),
+        };
         if ended.well() {
             outcome.outputs = output::collect(&inside("out"), job.outputs, job.limits.disk)?;
             if job.keep == Keep::Layer {
@@ -245,7 +314,10 @@ impl Embedded {
 
     /// Moves the writable layer out of the scratch folder, so that the clean-up leaves it.
     fn take_layer(&self, upper: &Path) -> Result<PathBuf, SandboxError> {
-        let error = |source| SandboxError::Io { what: "keep the layer".into(), source };
+        let error = |source| SandboxError::Io {
+            what: "keep the layer".into(),
+            source,
+        };
         let folder = tempfile::Builder::new()
             .prefix(".new-")
             .tempdir_in(self.store.path().join("layers"))
@@ -266,7 +338,11 @@ impl Sandbox for Embedded {
         true
     }
 
-    fn run<'a>(&'a self, job: &'a Job<'a>, bar: &'a ProgressBar) -> BoxFuture<'a, Result<Outcome, SandboxError>> {
+    fn run<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        bar: &'a ProgressBar,
+    ) -> BoxFuture<'a, Result<Outcome, SandboxError>> {
         self.run_job(job, None, bar).boxed()
     }
 }
@@ -319,16 +395,30 @@ impl Helper {
         let mut child = helper::command()
             .map(Command::from)
             .and_then(|mut command| {
-                command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+                command
+                    .stdin(Stdio::piped())
+                    .stdout(stdout)
+                    .stderr(Stdio::piped())
+                    .kill_on_drop(true)
+                    .spawn()
             })
             .map_err(starting)?;
         let (Some(stderr), Some(mut stdin)) = (child.stderr.take(), child.stdin.take()) else {
-            return Err(SandboxError::Broken { during: "starting", reason: "the pipes are missing".into() });
+            return Err(SandboxError::Broken {
+                during: "starting",
+                reason: "the pipes are missing".into(),
+            });
         };
-        let mut this = Self { child, events: BufReader::new(stderr) };
+        let mut this = Self {
+            child,
+            events: BufReader::new(stderr),
+        };
         let mut line = Vec::new();
         task.serialize(&mut serde_json::Serializer::new(&mut line))
-            .map_err(|error| SandboxError::Broken { during: "starting", reason: error.to_string() })?;
+            .map_err(|error| SandboxError::Broken {
+                during: "starting",
+                reason: error.to_string(),
+            })?;
         line.push(b'\n');
         let talk = SandboxError::io("talk to the sandbox helper");
         stdin.write_all(&line).await.map_err(talk)?;
@@ -342,7 +432,10 @@ impl Helper {
             Some(Event::Failed { reason }) => return Err(unusable(reason)),
             _ => return Err(unusable("the helper process ended before it began".into())),
         }
-        stdin.write_all(b"go\n").await.map_err(SandboxError::io("talk to the sandbox helper"))?;
+        stdin
+            .write_all(b"go\n")
+            .await
+            .map_err(SandboxError::io("talk to the sandbox helper"))?;
         Ok(this)
     }
 
@@ -356,10 +449,12 @@ impl Helper {
         if count == 0 {
             return Ok(None);
         }
-        serde_json::from_str(&line).map(Some).map_err(|_| SandboxError::Broken {
-            during: "talking to its helper",
-            reason: line.trim().to_owned(),
-        })
+        serde_json::from_str(&line)
+            .map(Some)
+            .map_err(|_| SandboxError::Broken {
+                during: "talking to its helper",
+                reason: line.trim().to_owned(),
+            })
     }
 
     /// Waits for the job to end; gives how, and how long it took from its first command on.
@@ -386,11 +481,15 @@ fn unusable(reason: String) -> SandboxError {
     SandboxError::Unusable {
         backend: "embedded",
         reason,
-        help: "run \"rebuilder doctor\"; it says what this machine lacks, and whether --backend docker works".into(),
+        help: "run \"rebuilder doctor\"; it says what this machine lacks, and whether --backend docker works"
+            .into(),
     }
 }
 
 /// Default limits for short internal jobs, such as asking a resolver.
 pub fn short_job_limits() -> Limits {
-    Limits { seconds: 900, ..Limits::default() }
+    Limits {
+        seconds: 900,
+        ..Limits::default()
+    }
 }

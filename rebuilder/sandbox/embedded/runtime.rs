@@ -55,12 +55,16 @@ pub(super) struct Folders(Vec<OwnedFd>);
 impl Folders {
     pub(super) fn open(task: &Task) -> nix::Result<Self> {
         let (paths, file): (Vec<&PathBuf>, Option<&PathBuf>) = match task {
-            Task::Run(run) => {
-                (run.lowers.iter().chain([&run.upper, &run.work, &run.inputs, &run.out]).collect(), None)
-            }
-            Task::Unpack { target: path, .. } | Task::Normalise { root: path, .. } | Task::Remove { path } => {
-                (vec![path], None)
-            }
+            Task::Run(run) => (
+                run.lowers
+                    .iter()
+                    .chain([&run.upper, &run.work, &run.inputs, &run.out])
+                    .collect(),
+                None,
+            ),
+            Task::Unpack { target: path, .. }
+            | Task::Normalise { root: path, .. }
+            | Task::Remove { path } => (vec![path], None),
             Task::Export { layers, file } => (layers.iter().collect(), Some(file)),
         };
         let mut handles = Vec::new();
@@ -69,13 +73,19 @@ impl Folders {
             handles.push(nix::fcntl::open(path, flags, Mode::empty())?);
         }
         if let Some(file) = file {
-            handles.push(nix::fcntl::open(file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?);
+            handles.push(nix::fcntl::open(
+                file,
+                OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+                Mode::empty(),
+            )?);
         }
         Ok(Self(handles))
     }
 
     fn path(&self, index: usize) -> Option<PathBuf> {
-        self.0.get(index).map(|handle| PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd())))
+        self.0
+            .get(index)
+            .map(|handle| PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd())))
     }
 
     /// The only folder of tasks that have one.
@@ -111,9 +121,15 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
     let write = |path: PathBuf, bytes: &[u8]| fs::write(path, bytes).map_err(|error| error.to_string());
     write(place.join("bundle/config.json"), spec.to_string().as_bytes())?;
     let null = File::open("/dev/null").map_err(|error| error.to_string())?;
-    let log = || std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned().map_err(|error| error.to_string());
+    let log = || {
+        std::os::fd::AsFd::as_fd(&std::io::stdout())
+            .try_clone_to_owned()
+            .map_err(|error| error.to_string())
+    };
     let mut container = ContainerBuilder::new(task.id.clone(), SyscallType::default())
-        .with_executor(Payload { seccomp: seccomp::programs().map_err(|error| error.to_string())? })
+        .with_executor(Payload {
+            seccomp: seccomp::programs().map_err(|error| error.to_string())?,
+        })
         .with_stdin(OwnedFd::from(null))
         .with_stdout(log()?)
         .with_stderr(log()?)
@@ -127,7 +143,11 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
     let init = container.pid().ok_or("the container has no first process")?;
     container.start().map_err(|error| chain(&error))?;
     Event::Started.send();
-    Ok(wait(Pid::from_raw(init.as_raw()), &place.join("writable"), task.limits.disk))
+    Ok(wait(
+        Pid::from_raw(init.as_raw()),
+        &place.join("writable"),
+        task.limits.disk,
+    ))
 }
 
 type Step = (&'static str, nix::Error);
@@ -138,11 +158,21 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), Step> 
     nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(|error| ("make the mounts private", error))?;
     let tmpfs = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    nix::mount::mount(Some("tmpfs"), place, Some("tmpfs"), tmpfs, Some("mode=0755,size=64m"))
-        .map_err(|error| ("mount a private folder", error))?;
+    nix::mount::mount(
+        Some("tmpfs"),
+        place,
+        Some("tmpfs"),
+        tmpfs,
+        Some("mode=0755,size=64m"),
+    )
+    .map_err(|error| ("mount a private folder", error))?;
     for folder in ["bundle", "state", "root", "in", "out", "writable"] {
-        fs::create_dir(place.join(folder))
-            .map_err(|error| ("make a folder", nix::Error::from_raw(error.raw_os_error().unwrap_or(0))))?;
+        fs::create_dir(place.join(folder)).map_err(|error| {
+            (
+                "make a folder",
+                nix::Error::from_raw(error.raw_os_error().unwrap_or(0)),
+            )
+        })?;
     }
     let count = task.lowers.len();
     let root = place.join("root");
@@ -157,12 +187,24 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), Step> 
             handle(count)?.display(),
             handle(count + 1)?.display()
         );
-        nix::mount::mount(Some("overlay"), &root, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
-            .map_err(|error| ("mount the overlay of root and writable layer", error))?;
+        nix::mount::mount(
+            Some("overlay"),
+            &root,
+            Some("overlay"),
+            MsFlags::empty(),
+            Some(options.as_str()),
+        )
+        .map_err(|error| ("mount the overlay of root and writable layer", error))?;
     }
     for (index, name) in [(count, "writable"), (count + 2, "in"), (count + 3, "out")] {
-        nix::mount::mount(Some(&handle(index)?), &place.join(name), none, MsFlags::MS_BIND, none)
-            .map_err(|error| ("bind a folder", error))?;
+        nix::mount::mount(
+            Some(&handle(index)?),
+            &place.join(name),
+            none,
+            MsFlags::MS_BIND,
+            none,
+        )
+        .map_err(|error| ("bind a folder", error))?;
     }
     // The runtime wants to see control groups; what it sees is the private view of our own, where it may change nothing.
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|error| ("enter a cgroup namespace", error))?;
@@ -181,7 +223,10 @@ fn limit_processors(count: usize) -> nix::Result<()> {
     let this = Pid::from_raw(0);
     let allowed = nix::sched::sched_getaffinity(this)?;
     let mut chosen = CpuSet::new();
-    for cpu in (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).take(count.max(1)) {
+    for cpu in (0..CpuSet::count())
+        .filter(|cpu| allowed.is_set(*cpu).unwrap_or(false))
+        .take(count.max(1))
+    {
         chosen.set(cpu)?;
     }
     nix::sched::sched_setaffinity(this, &chosen)
@@ -190,9 +235,7 @@ fn limit_processors(count: usize) -> nix::Result<()> {
 /// The OCI runtime specification of the container (opencontainers/runtime-spec 1.2).
 fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
     let limit = |kind: &str, soft: u64, hard: u64| json!({"type": kind, "soft": soft, "hard": hard});
-    let mount = |to: &str, kind: &str, source: &str, options: &[&str]| {
-        json!({"destination": to, "type": kind, "source": source, "options": options})
-    };
+    let mount = |to: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": to, "type": kind, "source": source, "options": options});
     let bind = |to: &str, from: &str, options: &[&str]| {
         let mut all = vec!["bind", "nosuid", "nodev"];
         all.extend(options);
@@ -255,12 +298,21 @@ impl Executor for Payload {
         let process = spec.process().as_ref().ok_or(ExecutorError::InvalidArg)?;
         let args = process.args().clone().unwrap_or_default();
         // The runtime adds variables of its own, such as HOME; the job's environment is the whole.
-        let env: Vec<_> = process.env().iter().flatten().filter_map(|pair| pair.split_once('=')).collect();
+        let env: Vec<_> = process
+            .env()
+            .iter()
+            .flatten()
+            .filter_map(|pair| pair.split_once('='))
+            .collect();
         let (program, rest) = args.split_first().ok_or(ExecutorError::InvalidArg)?;
         for filter in &self.seccomp {
             seccompiler::apply_filter(filter).map_err(|error| ExecutorError::Other(error.to_string()))?;
         }
-        let error = std::process::Command::new(program).args(rest).env_clear().envs(env).exec();
+        let error = std::process::Command::new(program)
+            .args(rest)
+            .env_clear()
+            .envs(env)
+            .exec();
         Err(ExecutorError::Other(format!("{program}: {error}")))
     }
 }
@@ -290,13 +342,19 @@ fn wait(init: Pid, writable: &Path, disk: u64) -> Ended {
             Err(_) => break Ended::Signalled(Signal::SIGKILL as i32),
         }
     };
-    if full.load(std::sync::atomic::Ordering::SeqCst) { Ended::DiskFull } else { ended }
+    if full.load(std::sync::atomic::Ordering::SeqCst) {
+        Ended::DiskFull
+    } else {
+        ended
+    }
 }
 
 /// Bytes that a tree takes on disk.
 fn used(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {
@@ -316,17 +374,34 @@ pub(super) fn export(folders: &Folders) -> Result<(), String> {
     let tree = if count == 1 {
         folders.path(0).ok_or("no folder")?
     } else {
-        let lowers: Vec<_> =
-            (0..count).rev().filter_map(|index| folders.path(index)).map(|path| path.display().to_string()).collect();
+        let lowers: Vec<_> = (0..count)
+            .rev()
+            .filter_map(|index| folders.path(index))
+            .map(|path| path.display().to_string())
+            .collect();
         let options = format!("lowerdir={},userxattr", lowers.join(":"));
-        nix::mount::mount(Some("overlay"), PLACE, Some("overlay"), MsFlags::MS_RDONLY, Some(options.as_str()))
-            .map_err(mount)?;
+        nix::mount::mount(
+            Some("overlay"),
+            PLACE,
+            Some("overlay"),
+            MsFlags::MS_RDONLY,
+            Some(options.as_str()),
+        )
+        .map_err(mount)?;
         PathBuf::from(PLACE)
     };
     let write = |error: std::io::Error| format!("cannot write the image: {error}");
-    let handle = folders.0.get(count).ok_or("no file")?.try_clone().map_err(write)?;
+    let handle = folders
+        .0
+        .get(count)
+        .ok_or("no file")?
+        .try_clone()
+        .map_err(write)?;
     let mut archive = tar::Builder::new(std::io::BufWriter::with_capacity(1 << 20, File::from(handle)));
     archive.follow_symlinks(false);
     archive.append_dir_all(".", &tree).map_err(write)?;
-    archive.into_inner().and_then(|mut file| std::io::Write::flush(&mut file)).map_err(write)
+    archive
+        .into_inner()
+        .and_then(|mut file| std::io::Write::flush(&mut file))
+        .map_err(write)
 }

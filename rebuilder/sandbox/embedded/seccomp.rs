@@ -70,9 +70,12 @@ const NEW_NAMESPACES: libc::c_int = libc::CLONE_NEWCGROUP
 
 /// The filter as programs for the kernel, to be applied in this order.
 pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
-    let mut forbidden: BTreeMap<i64, Vec<SeccompRule>> = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
+    let mut forbidden: BTreeMap<i64, Vec<SeccompRule>> =
+        FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     // `clone` may start processes, not namespaces. Each flag is a rule of its own: any one of them is enough.
-    let flags = (0..32).map(|bit| 1_u64 << bit).filter(|flag| flag & u64::from(NEW_NAMESPACES.cast_unsigned()) != 0);
+    let flags = (0..32)
+        .map(|bit| 1_u64 << bit)
+        .filter(|flag| flag & u64::from(NEW_NAMESPACES.cast_unsigned()) != 0);
     let clone_rules = flags
         .map(|flag| {
             let set = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)?;
@@ -91,10 +94,19 @@ pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
 
     // The flags of `clone3` lie in memory, where a filter cannot look; without it the C library uses `clone`.
     let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    Ok(vec![program(forbidden, libc::EPERM)?, program(absent, libc::ENOSYS)?])
+    Ok(vec![
+        program(forbidden, libc::EPERM)?,
+        program(absent, libc::ENOSYS)?,
+    ])
 }
 
 fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: libc::c_int) -> Result<BpfProgram, BackendError> {
     let arch = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.cast_unsigned()), arch)?.try_into()
+    SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno.cast_unsigned()),
+        arch,
+    )?
+    .try_into()
 }

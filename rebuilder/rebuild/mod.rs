@@ -1,0 +1,344 @@
+//! The main job: plan in, bytes out; bytes against bytes, verdict out.
+
+mod outputs;
+mod record;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::artifact::Sha256;
+use crate::container::{self, ContainerError, Root};
+use crate::ecosystem::Planner;
+use crate::plan::{Phase, Plan, Role};
+use crate::progress::Progress;
+use crate::report;
+use crate::sandbox::embedded::Embedded;
+use crate::sandbox::{Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError, quote};
+use crate::store::{Blob, FetchError, Fetcher, Store, StoreError, write_atomically};
+
+pub use record::{OutputResult, Record, RunFolder, Timings, Verdict};
+
+use outputs::compare_outputs;
+
+/// A rebuild that broke before it could conclude anything.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum RebuildError {
+    #[error("{verdict}; its last words: {last}")]
+    Asking { verdict: String, last: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Container(#[from] ContainerError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Report(#[from] report::ReportError),
+}
+
+/// What a rebuild works with.
+pub struct Rebuilder<'a> {
+    /// The way to pinned files.
+    pub fetcher: &'a Fetcher,
+    /// Makes roots, and layers where the backend takes them.
+    pub embedded: &'a Embedded,
+    /// Runs the build.
+    pub backend: &'a dyn Sandbox,
+    /// Where progress goes.
+    pub progress: &'a Progress,
+}
+
+impl Rebuilder<'_> {
+    /// Follows `plan` to its end and leaves everything about it in `run`, a folder that is there and empty.
+    pub async fn rebuild(&self, plan: &Plan, run: &RunFolder) -> Result<Record, RebuildError> {
+        let (started, clock) = (Timestamp::now(), Instant::now());
+        let mut timings = Timings::default();
+        let rebuilt = run.rebuilt();
+        fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
+        write_atomically(&run.plan(), &plan.canonical())?;
+        fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
+
+        let blobs = self.fetch(plan).await?;
+        let root = container::from_lock(&plan.container, self.fetcher, self.embedded, self.progress).await?;
+        timings.prepare = clock.elapsed().as_secs_f64();
+
+        let before = clock.elapsed();
+        let setup = if self.backend.takes_layers() {
+            self.setup_layer(plan, &root, &blobs, run).await?
+        } else {
+            Setup::None
+        };
+        timings.setup = clock.elapsed().saturating_sub(before).as_secs_f64();
+
+        let built = match setup {
+            Setup::Failed(ended) => Err(inconclusive("setup", ended)),
+            Setup::Layer(layer) => {
+                self.build(plan, &root, Some(layer), &blobs, run, &mut timings)
+                    .await?
+            }
+            Setup::None => self.build(plan, &root, None, &blobs, run, &mut timings).await?,
+        };
+
+        let before = clock.elapsed();
+        let mut record = Record {
+            version: 1,
+            id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), plan.digest().short()),
+            subject: plan.subject.clone(),
+            verdict: Verdict::Mismatch,
+            plan: plan.digest(),
+            outputs: Vec::new(),
+            unreleased: Vec::new(),
+            backend: self.backend.name().to_owned(),
+            not_enforced: Vec::new(),
+            log: Sha256::of(""),
+            report: Sha256::of(""),
+            rebuilder: env!("CARGO_PKG_VERSION").to_owned(),
+            started,
+            finished: started,
+            timings,
+        };
+        match built {
+            Ok((outputs, not_enforced)) => {
+                let bar = self.progress.stage("comparing");
+                (record.outputs, record.unreleased) = compare_outputs(plan, &outputs, &blobs.released, run);
+                record.not_enforced = not_enforced;
+                record.verdict = record.concluded(plan);
+                bar.finish_and_clear();
+            }
+            Err(verdict) => record.verdict = verdict,
+        }
+        record.timings.compare = clock.elapsed().saturating_sub(before).as_secs_f64();
+        record.timings.total = clock.elapsed().as_secs_f64();
+        record.finished = Timestamp::now();
+        let log = fs::File::open(run.log()).and_then(Sha256::of_reader);
+        record.log = log.map_err(StoreError::io("read", &run.log()))?.0;
+        let html = report::html(plan, &record)?;
+        record.report = Sha256::of(&html);
+        write_atomically(&run.report(), html.as_bytes())?;
+        write_atomically(
+            &run.record(),
+            &serde_json::to_vec_pretty(&record).unwrap_or_default(),
+        )?;
+        Ok(record)
+    }
+
+    /// Every file that the plan names, verified, from the store or its mirrors.
+    async fn fetch(&self, plan: &Plan) -> Result<Blobs, RebuildError> {
+        let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
+        let released: Vec<_> = plan
+            .expected
+            .iter()
+            .map(|expected| expected.file.clone())
+            .collect();
+        Ok(Blobs {
+            inputs: self.fetcher.get_all("fetching the inputs", &inputs).await?,
+            released: self
+                .fetcher
+                .get_all("fetching what was released", &released)
+                .await?,
+        })
+    }
+
+    /// Installs the build dependencies once; later runs with the same ones take the layer as it is.
+    async fn setup_layer(
+        &self,
+        plan: &Plan,
+        root: &Root,
+        blobs: &Blobs,
+        run: &RunFolder,
+    ) -> Result<Setup, RebuildError> {
+        if plan.setup.steps.is_empty() {
+            return Ok(Setup::None);
+        }
+        let home = self.fetcher.store().layer(plan.setup_digest());
+        let layer = home.join("upper");
+        if layer.exists() {
+            return Ok(Setup::Layer(layer));
+        }
+        let bar = self.progress.stage("installing the build dependencies");
+        let layers = root.layers();
+        let outputs = tempfile::tempdir_in(run.path()).map_err(StoreError::io("write into", run.path()))?;
+        let log = run.log();
+        let mut job = job(plan, &layers, outputs.path(), &log);
+        job.inputs = staged(plan, blobs, Role::Dependency);
+        job.script = plan.setup.script();
+        job.env.clone_from(&plan.setup.env);
+        job.keep = Keep::Layer;
+        let outcome = self.embedded.run(&job, &bar).await?;
+        bar.finish_and_clear();
+        let Some(made) = outcome.layer.filter(|_| outcome.ended.well()) else {
+            return Ok(Setup::Failed(outcome.ended));
+        };
+        let parent = made.parent().unwrap_or(&made).to_owned();
+        if fs::rename(&parent, &home).is_err() {
+            // Another process was first; its layer is as good.
+            self.embedded.remove_now(&parent)?;
+        }
+        Ok(Setup::Layer(layer))
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        root: &Root,
+        layer: Option<PathBuf>,
+        blobs: &Blobs,
+        run: &RunFolder,
+        timings: &mut Timings,
+    ) -> Result<Result<(Vec<Output>, Vec<String>), Verdict>, RebuildError> {
+        let bar = self.progress.stage(format!("building {}", plan.subject));
+        let mut layers = root.layers();
+        let has_layer = layer.is_some();
+        layers.folders.extend(layer);
+        let (rebuilt, log) = (run.rebuilt(), run.log());
+        let mut job = job(plan, &layers, &rebuilt, &log);
+        job.inputs = staged(plan, blobs, Role::Source);
+        job.inputs.extend(inline(plan, self.fetcher.store())?);
+        if has_layer || plan.setup.steps.is_empty() {
+            job.script = plan.build.script();
+            job.env.clone_from(&plan.build.env);
+        } else {
+            // One sandbox for both phases; each has its own environment.
+            job.inputs.extend(staged(plan, blobs, Role::Dependency));
+            job.script = [&plan.setup, &plan.build].map(enclosed).concat();
+        }
+        let outcome = self.backend.run(&job, &bar).await?;
+        bar.finish_and_clear();
+        timings.build = outcome.took.as_secs_f64();
+        if !outcome.ended.well() {
+            return Ok(Err(inconclusive("build", outcome.ended)));
+        }
+        Ok(Ok((outcome.outputs, outcome.not_enforced)))
+    }
+}
+
+/// Runs a plan's build phase for one small file, such as what a backend answers when asked; for planners.
+pub async fn output_of(
+    plan: &Plan,
+    name: &str,
+    planner: &Planner<'_>,
+    root: &Root,
+) -> Result<Vec<u8>, RebuildError> {
+    let (fetcher, embedded, progress) = (planner.fetcher, planner.sandbox, planner.progress);
+    let rebuilder = Rebuilder {
+        fetcher,
+        embedded,
+        backend: embedded,
+        progress,
+    };
+    let folder = fetcher.store().path().join("tmp");
+    let folder = tempfile::tempdir_in(&folder).map_err(StoreError::io("write into", &folder))?;
+    let run = RunFolder::new(folder.path());
+    fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
+    let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
+    let blobs = Blobs {
+        inputs: fetcher.get_all("fetching the inputs", &inputs).await?,
+        released: Vec::new(),
+    };
+    let built = match rebuilder.setup_layer(plan, root, &blobs, &run).await? {
+        Setup::Failed(ended) => Err(inconclusive("setup", ended)),
+        Setup::Layer(layer) => {
+            rebuilder
+                .build(plan, root, Some(layer), &blobs, &run, &mut Timings::default())
+                .await?
+        }
+        Setup::None => {
+            rebuilder
+                .build(plan, root, None, &blobs, &run, &mut Timings::default())
+                .await?
+        }
+    };
+    if let Err(verdict) = built {
+        let log = fs::read_to_string(run.log()).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(3).collect();
+        let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
+        return Err(RebuildError::Asking {
+            verdict: verdict.to_string(),
+            last,
+        });
+    }
+    let path = run.rebuilt().join(name);
+    Ok(fs::read(&path).map_err(StoreError::io("read", &path))?)
+}
+
+enum Setup {
+    None,
+    Layer(PathBuf),
+    Failed(Ended),
+}
+
+struct Blobs {
+    inputs: Vec<Blob>,
+    released: Vec<Blob>,
+}
+
+fn inconclusive(stage: &str, ended: Ended) -> Verdict {
+    Verdict::Inconclusive {
+        stage: stage.to_owned(),
+        reason: format!("it {ended}; build.log has the rest"),
+    }
+}
+
+fn job<'a>(plan: &Plan, root: &'a RootLayers, outputs: &'a Path, log: &'a Path) -> Job<'a> {
+    Job {
+        title: plan.subject.clone(),
+        root,
+        inputs: Vec::new(),
+        script: String::new(),
+        env: std::collections::BTreeMap::new(),
+        hostname: plan.hostname.clone(),
+        umask: plan.umask,
+        limits: plan.limits,
+        keep: Keep::Outputs,
+        outputs,
+        log,
+    }
+}
+
+fn staged(plan: &Plan, blobs: &Blobs, role: Role) -> Vec<Input> {
+    plan.inputs
+        .iter()
+        .zip(&blobs.inputs)
+        .filter(|(input, _)| input.role == role)
+        .map(|(input, blob)| Input {
+            name: input.place.clone(),
+            path: blob.path.clone(),
+        })
+        .collect()
+}
+
+fn inline(plan: &Plan, store: &Store) -> Result<Vec<Input>, StoreError> {
+    plan.files
+        .iter()
+        .map(|file| {
+            Ok(Input {
+                name: file.place.clone(),
+                path: store.keep(file.text.as_bytes())?.path,
+            })
+        })
+        .collect()
+}
+
+/// A phase as one command with an environment of its own.
+fn enclosed(phase: &Phase) -> String {
+    let env: Vec<_> = phase
+        .env
+        .iter()
+        .map(|(key, value)| quote(&format!("{key}={value}")))
+        .collect();
+    format!(
+        "env -i {} /bin/sh -eu -c {}\n",
+        env.join(" "),
+        quote(&phase.script())
+    )
+}

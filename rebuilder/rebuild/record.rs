@@ -1,0 +1,166 @@
+//! What is kept of a run: verdict, outputs, timings, and where the files of a run lie.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Sha256;
+use crate::compare::Where;
+use crate::plan::Plan;
+
+/// What a rebuild concludes; an absence of evidence is an answer of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every declared output came out bit for bit, and nothing else did.
+    Reproduced,
+    /// Some output differs, is missing, or is not declared.
+    Mismatch,
+    /// The build gave no outputs to compare.
+    Inconclusive {
+        /// Stage that ended it.
+        stage: String,
+        /// What happened there.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Reproduced => f.write_str("reproduced"),
+            Self::Mismatch => f.write_str("mismatch"),
+            Self::Inconclusive { stage, reason } => write!(f, "inconclusive ({stage}: {reason})"),
+        }
+    }
+}
+
+/// One output: what was released, what came out, where they differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputResult {
+    /// File name.
+    pub name: String,
+    /// Released digest; none where the output was never released.
+    pub released: Option<Sha256>,
+    /// Rebuilt digest; none where it did not come out.
+    pub rebuilt: Option<Sha256>,
+    /// Lengths in bytes, released and rebuilt.
+    pub sizes: (Option<u64>, Option<u64>),
+    /// Members that differ; none where the files are the same or their format has no reader.
+    pub differs: Option<Where>,
+}
+
+impl OutputResult {
+    /// Whether what was released came out bit for bit.
+    pub fn reproduced(&self) -> bool {
+        self.released.is_some() && self.released == self.rebuilt
+    }
+}
+
+/// Seconds spent, by stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Reading or fetching inputs and making the root.
+    pub prepare: f64,
+    /// Installing build dependencies; almost nothing where the layer was there.
+    pub setup: f64,
+    /// The build command itself.
+    pub build: f64,
+    /// Comparing.
+    pub compare: f64,
+    /// Everything, from the plan on.
+    pub total: f64,
+}
+
+/// What is kept of a run, as `record.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Form of this document; 1.
+    pub version: u32,
+    /// Name of this run.
+    pub id: String,
+    /// Package URL of the subject.
+    pub subject: String,
+    /// The conclusion.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Digest of the plan's canonical form.
+    pub plan: Sha256,
+    /// Every output, declared or not.
+    pub outputs: Vec<OutputResult>,
+    /// Names of outputs that are released nowhere, and were not compared.
+    pub unreleased: Vec<String>,
+    /// Backend that ran the build.
+    pub backend: String,
+    /// Limits that this machine could not enforce.
+    pub not_enforced: Vec<String>,
+    /// Digest of `build.log`.
+    pub log: Sha256,
+    /// Digest of `report.html`.
+    pub report: Sha256,
+    /// Version of this tool.
+    pub rebuilder: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// Seconds by stage.
+    pub timings: Timings,
+}
+
+impl Record {
+    /// The verdict that follows from the plan and the digests alone; the signer recomputes it.
+    pub fn concluded(&self, plan: &Plan) -> Verdict {
+        if let Verdict::Inconclusive { .. } = self.verdict {
+            return self.verdict.clone();
+        }
+        let came_out = |expected: &crate::plan::Expected| {
+            self.outputs.iter().any(|output| {
+                output.name == expected.file.name
+                    && output.released == Some(expected.file.sha256)
+                    && output.rebuilt == Some(expected.file.sha256)
+            })
+        };
+        let all = !plan.expected.is_empty() && plan.expected.iter().all(came_out);
+        let nothing_else = self.outputs.iter().all(OutputResult::reproduced);
+        if all && nothing_else {
+            Verdict::Reproduced
+        } else {
+            Verdict::Mismatch
+        }
+    }
+}
+
+/// Where the files of a run lie in its folder.
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+#[allow(missing_docs)]
+impl RunFolder {
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    pub fn plan(&self) -> PathBuf {
+        self.0.join("plan.json")
+    }
+    pub fn record(&self) -> PathBuf {
+        self.0.join("record.json")
+    }
+    pub fn log(&self) -> PathBuf {
+        self.0.join("build.log")
+    }
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+    pub fn bundle(&self) -> PathBuf {
+        self.0.join("attestation.sigstore.json")
+    }
+    /// Folder of the outputs that came out.
+    pub fn rebuilt(&self) -> PathBuf {
+        self.0.join("rebuilt")
+    }
+}
