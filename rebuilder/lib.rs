@@ -1,4 +1,22 @@
-//! x
+//! Rebuilds released packages from pinned inputs, compares the bytes, and signs what came out.
+//!
+//! ```text
+//!  subject ──▶ evidence ──▶ plan ──▶ run ──▶ comparison ──▶ verdict ──▶ attestation
+//! ```
+//!
+//! Each arrow is a plain value; data flows one way.
+//!
+//! 1. [`artifact`]: a [`Subject`](artifact::Subject) names what was released.
+//! 2. [`evidence`]: what is claimed of it, verified; signature and provenance are two findings.
+//! 3. [`ecosystem`]: makes a [`Plan`](plan::Plan) of subject and claims, every input pinned by digest.
+//! 4. [`container`] and [`sandbox`]: a root from a lock, and the isolation that a build runs in.
+//! 5. [`rebuild`]: the main job: follows a plan to a [`Record`](rebuild::Record).
+//! 6. [`compare`]: where released and rebuilt bytes differ.
+//! 7. [`attest`] and [`report`]: the signed statement, and the page for people.
+//!
+//! Below them, [`store`] is the only way to the disk and the network, and [`progress`] the only way to the
+//! screen. `docs/architecture.md` has the invariants.
+
 pub mod artifact;
 pub mod attest;
 pub mod cli;

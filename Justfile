@@ -1,0 +1,23 @@
+# Everyday commands; `just` lists them.
+
+default:
+    @just --list
+
+# Format, lint and test, as CI does.
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    cargo test
+
+# Accept changed snapshots of texts.
+snapshots:
+    INSTA_UPDATE=always cargo test --test cli
+
+# Speed beside peers.
+bench:
+    cargo bench
+
+# New locks for the built-in containers.
+lock:
+    cargo run --release -- --containers containers container lock bookworm-build
+    cargo run --release -- --containers containers container lock bookworm-python

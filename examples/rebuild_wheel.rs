@@ -1,0 +1,51 @@
+//! Rebuilds a wheel through the library: `cargo run --example rebuild_wheel -- pypi:idna==3.10`
+#![allow(missing_docs)]
+
+use std::error::Error;
+
+use rebuilder::artifact::Subject;
+use rebuilder::container::Catalog;
+use rebuilder::ecosystem::Planner;
+use rebuilder::progress::Progress;
+use rebuilder::rebuild::{Rebuilder, RunFolder};
+use rebuilder::sandbox::embedded::{Embedded, HELPER_ARGUMENT, serve};
+use rebuilder::store::{Fetcher, Store};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // The sandbox starts this very program again as its helper, before any thread is there.
+    if std::env::args().nth(1).as_deref() == Some(HELPER_ARGUMENT) {
+        std::process::exit(serve());
+    }
+    let subject: Subject = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "pypi:idna==3.10".into())
+        .parse()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let progress = Progress::new(false);
+        let store = Store::open(None)?;
+        let fetcher = Fetcher::new(&store, Vec::new(), false, progress.clone())?;
+        let (catalog, sandbox) = (Catalog::new(None), Embedded::new(&store)?);
+        let planner = Planner {
+            fetcher: &fetcher,
+            catalog: &catalog,
+            sandbox: &sandbox,
+            progress: &progress,
+            recipe: None,
+            only: false,
+        };
+        let plan = planner.plan(&subject).await?;
+        println!("plan {} with {} inputs", plan.digest(), plan.inputs.len());
+
+        let folder = tempfile::tempdir()?;
+        let rebuilder = Rebuilder {
+            fetcher: &fetcher,
+            embedded: &sandbox,
+            backend: &sandbox,
+            progress: &progress,
+        };
+        let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
+        println!("{}: {}", plan.subject, record.verdict);
+        Ok(())
+    })
+}
