@@ -81,7 +81,20 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
         root,
     };
     let mut required = draft.static_requirements();
-    let mut plan = draft.plan(&required).await?;
+    let dialect = draft
+        .facts
+        .dialect
+        .as_ref()
+        .map(|dialect| dialect.requirement.clone());
+    let with_dialect: Vec<_> = required.iter().cloned().chain(dialect).collect();
+    let mut plan = match draft.plan(&with_dialect).await {
+        // The form of METADATA is the weaker evidence: where it contradicts the declared requirements, they win.
+        Err(PlanError::NotRebuildable { .. }) if with_dialect != required => draft.plan(&required).await?,
+        other => {
+            required = with_dialect;
+            other?
+        }
+    };
     // A backend may name more requirements once it runs (PEP 517); asked in the sandbox, with what is known so far.
     let more: Vec<_> = draft
         .dynamic_requirements(&plan)
@@ -188,7 +201,9 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn static_requirements(&self) -> Vec<String> {
         let mut required = self.system.requires.clone();
-        for requirement in wheel::backend_requirement(&self.facts.generator).unwrap_or_default() {
+        for requirement in
+            wheel::backend_requirement(&self.facts.generator, &self.system.build_backend).unwrap_or_default()
+        {
             if !required.contains(&requirement) {
                 required.push(requirement);
             }
@@ -301,7 +316,20 @@ impl Draft<'_> {
         };
         let names: Vec<_> = chosen.iter().map(|file| file.name.clone()).collect();
         let (_, clock_origin) = clock_words(&self.facts);
-        vec![
+        let dialect = self
+            .facts
+            .dialect
+            .iter()
+            .filter(|dialect| required.contains(&dialect.requirement));
+        let dialect = dialect.map(|dialect| {
+            let origin = Origin::Inferred(format!(
+                "{:?} in METADATA of the released wheel",
+                dialect.evidence
+            ));
+            assume("version of setuptools", dialect.requirement.clone(), origin)
+        });
+        let mut all: Vec<_> = dialect.collect();
+        all.extend([
             assume("build backend", self.system.build_backend.clone(), backend_origin),
             assume(
                 "version of the backend",
@@ -337,7 +365,8 @@ impl Draft<'_> {
                 format!("{} of Debian 12", requirements::PYTHON),
                 Origin::Convention("the container".into()),
             ),
-        ]
+        ]);
+        all
     }
 }
 

@@ -18,7 +18,27 @@ pub(super) struct WheelFacts {
     pub clock: Clock,
     /// File mode creation mask of the build.
     pub umask: u32,
+    /// What the form of `METADATA` says about the setuptools that wrote it.
+    pub dialect: Option<Dialect>,
 }
+
+/// A bound on the version of setuptools, and the line that it follows from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// Such as `setuptools<57`.
+    pub requirement: String,
+    /// What was seen in `METADATA`.
+    pub evidence: &'static str,
+}
+
+/// Lines that older versions of setuptools write, and the first version that does not; oldest first.
+const DIALECTS: [(&str, &str); 3] = [
+    ("Author: UNKNOWN", "56.2"),
+    ("Home-page: UNKNOWN", "60.6"),
+    ("Platform: UNKNOWN", "62.2"),
+];
+/// The first version that lists licence files in `METADATA`.
+const FIRST_WITH_LICENSE_FILE: &str = "57";
 
 /// The times that the archive stores, as the build's clock and file system must have shown them.
 #[derive(Debug, Clone, Serialize)]
@@ -78,10 +98,20 @@ pub(super) fn read(name: &str, path: &Path) -> Result<Option<WheelFacts>, Compar
     times.dedup();
     let uniform = if let [time] = times[..] { Some(time) } else { None };
     let umask = umask(&entries);
+    let metadata = compare::read_member(path, "whl", |member| member.ends_with(".dist-info/METADATA"))?;
+    let metadata = metadata
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    let has_licence = entries.keys().any(|path| {
+        path.split_once(".dist-info/")
+            .is_some_and(|(_, name)| name.starts_with("LICEN") || name.starts_with("COPYING"))
+    });
+    let dialect = dialect(generator, &metadata, has_licence);
     Ok(Some(WheelFacts {
         generator: generator.to_owned(),
         clock: Clock { uniform, entries },
         umask,
+        dialect,
     }))
 }
 
@@ -99,14 +129,43 @@ fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
     }
 }
 
+/// The bound that the oldest habit in `METADATA` sets; for wheels of setuptools only.
+fn dialect(generator: &str, metadata: &str, has_licence: bool) -> Option<Dialect> {
+    if !generator.starts_with("bdist_wheel") {
+        return None;
+    }
+    let headers: Vec<_> = metadata.lines().take_while(|line| !line.is_empty()).collect();
+    let bound = |first: &str, evidence| Dialect {
+        requirement: format!("setuptools<{first}"),
+        evidence,
+    };
+    let old = DIALECTS
+        .iter()
+        .find(|(line, _)| headers.contains(line))
+        .map(|(line, first)| (*first, *line));
+    let unlisted = has_licence && !headers.iter().any(|line| line.starts_with("License-File:"));
+    match old {
+        Some(("56.2", line)) => Some(bound("56.2", line)),
+        _ if unlisted => Some(bound(
+            FIRST_WITH_LICENSE_FILE,
+            "a licence file that METADATA does not list",
+        )),
+        Some((first, line)) => Some(bound(first, line)),
+        None => None,
+    }
+}
+
 /// The requirement that brings the backend in the version that the `Generator` line names.
-pub(super) fn backend_requirement(generator: &str) -> Option<Vec<String>> {
+///
+/// `backend` is the project's own `build-backend`: poetry-core called itself "poetry" for some time.
+pub(super) fn backend_requirement(generator: &str, backend: &str) -> Option<Vec<String>> {
     let (name, version) = generator.split_once(' ')?;
     let version = version.split_whitespace().next()?.trim_matches(['(', ')']);
     version.parse::<pep440_rs::Version>().ok()?;
     Some(match name {
         // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
         "bdist_wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
+        "poetry" if backend.starts_with("poetry.core") => vec![format!("poetry-core=={version}")],
         "flit" | "flit_core" => vec![format!("flit_core=={version}")],
         "setuptools" | "hatchling" | "poetry-core" | "poetry" | "pdm-backend" | "pdm-pep517" | "whey"
         | "enscons" => {
@@ -123,6 +182,7 @@ mod tests {
     #[test]
     fn knows_the_backends_by_their_generator() {
         for (generator, expected) in [
+            ("poetry 1.0.7", Some("poetry-core==1.0.7")),
             ("bdist_wheel (0.41.2)", Some("wheel==0.41.2 setuptools<70.1")),
             ("setuptools (75.1.0)", Some("setuptools==75.1.0")),
             ("flit 3.9.0", Some("flit_core==3.9.0")),
@@ -133,10 +193,42 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(
-                backend_requirement(generator).map(|all| all.join(" ")).as_deref(),
+                backend_requirement(generator, "poetry.core.masonry.api")
+                    .map(|all| all.join(" "))
+                    .as_deref(),
                 expected,
                 "{generator}"
             );
         }
+    }
+
+    #[test]
+    fn reads_the_age_of_setuptools_off_metadata() {
+        let bound = |metadata: &str, licence| {
+            dialect("bdist_wheel (0.40.0)", metadata, licence).map(|dialect| dialect.requirement)
+        };
+        for (metadata, licence, expected) in [
+            (
+                "Name: x\nAuthor: UNKNOWN\nPlatform: UNKNOWN\n\ntext",
+                true,
+                Some("setuptools<56.2"),
+            ),
+            ("Name: x\nPlatform: UNKNOWN\n\ntext", true, Some("setuptools<57")),
+            (
+                "Name: x\nPlatform: UNKNOWN\nLicense-File: LICENSE\n\ntext",
+                true,
+                Some("setuptools<62.2"),
+            ),
+            (
+                "Name: x\nHome-page: UNKNOWN\nPlatform: UNKNOWN\n\ntext",
+                false,
+                Some("setuptools<60.6"),
+            ),
+            ("Name: x\nLicense-File: LICENSE\n\nPlatform: UNKNOWN", true, None),
+            ("Name: x\n\ntext", false, None),
+        ] {
+            assert_eq!(bound(metadata, licence).as_deref(), expected, "{metadata}");
+        }
+        assert_eq!(dialect("hatchling 1.0", "Platform: UNKNOWN\n", true), None);
     }
 }
