@@ -207,6 +207,8 @@ impl Docker {
         let packed = std::fs::File::create(&file).and_then(|file| {
             let mut tar = tar::Builder::new(std::io::BufWriter::new(file));
             tar.mode(tar::HeaderMode::Deterministic);
+            // Engines do not read the sparse form that files with holes would get.
+            tar.sparse(false);
             tar.append_dir_all(INPUTS.trim_start_matches('/'), &staged)?;
             tar.into_inner()?
                 .into_inner()

@@ -4,6 +4,7 @@ Reads /inputs/recipe/build.json:
   sdist     file name below /inputs/source
   backend   build-backend of PEP 517, with backend_path
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
+  universal whether the released wheel is tagged py2.py3, which setuptools does only when told to
   uniform   the one time of all files in the released wheel, or null
   entries   path in the released wheel -> {time, mode, sha256}
 
@@ -126,6 +127,14 @@ def backend(spec, paths):
     return found
 
 
+def ask_for_universal():
+    """Sets the option where every version of setuptools looks, without touching the source."""
+    os.environ["HOME"] = "/build/home"
+    os.makedirs("/build/home")
+    with open("/build/home/.pydistutils.cfg", "w", encoding="utf-8") as file:
+        file.write("[bdist_wheel]\nuniversal = 1\n")
+
+
 def main():
     with open("/inputs/recipe/build.json", encoding="utf-8") as file:
         build = json.load(file)
@@ -137,6 +146,8 @@ def main():
             json.dump(list(hook({})) if hook else [], file)
         return
     date_sources(top, build["entries"])
+    if build["universal"]:
+        ask_for_universal()
     if build["uniform"] is not None:
         os.environ["SOURCE_DATE_EPOCH"] = str(build["uniform"])
     else:

@@ -199,6 +199,11 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    fn is_universal(&self) -> bool {
+        self.facts.generator.starts_with("bdist_wheel")
+            && self.released.file.name.contains("-py2.py3-none-any")
+    }
+
     fn static_requirements(&self) -> Vec<String> {
         let mut required = self.system.requires.clone();
         for requirement in
@@ -271,6 +276,7 @@ impl Draft<'_> {
             "backend": self.system.build_backend,
             "backend_path": self.system.backend_path,
             "hook": hook,
+            "universal": self.is_universal(),
             "uniform": self.facts.clock.uniform,
             "entries": self.facts.clock.entries
         });
@@ -329,6 +335,14 @@ impl Draft<'_> {
             assume("version of setuptools", dialect.requirement.clone(), origin)
         });
         let mut all: Vec<_> = dialect.collect();
+        if self.is_universal() {
+            let origin = Origin::Inferred("the tag py2.py3 of the released wheel".into());
+            all.push(assume(
+                "setuptools option",
+                "[bdist_wheel] universal = 1".into(),
+                origin,
+            ));
+        }
         all.extend([
             assume("build backend", self.system.build_backend.clone(), backend_origin),
             assume(

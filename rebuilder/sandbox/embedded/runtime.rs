@@ -399,6 +399,8 @@ pub(super) fn export(folders: &Folders) -> Result<(), String> {
         .map_err(write)?;
     let mut archive = tar::Builder::new(std::io::BufWriter::with_capacity(1 << 20, File::from(handle)));
     archive.follow_symlinks(false);
+    // Engines do not read the sparse form that files with holes would get.
+    archive.sparse(false);
     archive.append_dir_all(".", &tree).map_err(write)?;
     archive
         .into_inner()
