@@ -50,7 +50,9 @@ impl Progress {
         let name = name.into();
         self.line(&name);
         let bar = self.bars.add(ProgressBar::new_spinner());
-        bar.set_style(style("{spinner:.cyan} {prefix} {elapsed:.dim} {wide_msg:.dim}"));
+        bar.set_style(style(
+            "{spinner:.cyan} {prefix} {elapsed:.dim}\n  {wide_msg:.dim}",
+        ));
         bar.set_prefix(name);
         if self.mode == Mode::Live {
             bar.enable_steady_tick(Duration::from_millis(120));

@@ -319,4 +319,20 @@ mod tests {
             assert!(bad.parse::<Subject>().is_err(), "{bad:?} was taken");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_subject_survives_its_purl(
+            name in "[a-z0-9][a-z0-9+.-]{1,20}",
+            version in "([1-9]:)?[0-9][0-9.]{0,6}(-[0-9]{1,2}(\\+deb12u[0-9])?(\\+b[0-9])?)?",
+        ) {
+            let subject: Subject = format!("deb:{name}={version}").parse().unwrap();
+            proptest::prop_assert_eq!(subject.purl().parse::<Subject>().unwrap(), subject);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,60}", kind in "(pkg:|deb:|pypi:|pkg:deb/|)") {
+            let _ = format!("{kind}{text}").parse::<Subject>();
+        }
+    }
 }

@@ -273,16 +273,7 @@ impl PendingFolder {
     }
 
     fn keep(self, plan: &Plan) -> Result<RunFolder, Failure> {
-        let name: String = plan
-            .subject
-            .split('?')
-            .next()
-            .unwrap_or_default()
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .replace("%2B", "+")
-            .replace(['@', '%', ':'], "_");
+        let name = plan.title().replace([' ', ':', '%'], "_");
         let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
         let place = self
             .wanted

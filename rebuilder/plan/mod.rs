@@ -168,6 +168,19 @@ pub enum PlanFileError {
 }
 
 impl Plan {
+    /// The subject as people say it: name and version.
+    pub fn title(&self) -> String {
+        let name = self
+            .subject
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
+        name.replace("%2B", "+").replace("%3A", ":").replace('@', " ")
+    }
+
     /// The canonical form (RFC 8785) whose digest names the plan.
     pub fn canonical(&self) -> Vec<u8> {
         serde_jcs::to_vec(self).unwrap_or_default()

@@ -196,7 +196,7 @@ impl Rebuilder<'_> {
         run: &RunFolder,
         timings: &mut Timings,
     ) -> Result<Result<(Vec<Output>, Vec<String>), Verdict>, RebuildError> {
-        let bar = self.progress.stage(format!("building {}", plan.subject));
+        let bar = self.progress.stage(format!("building {}", plan.title()));
         let mut layers = root.layers();
         let has_layer = layer.is_some();
         layers.folders.extend(layer);

@@ -227,3 +227,21 @@ pub fn quote(word: &str) -> String {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_quoted_word_stays_one_word(word in "[^\\x00]{0,40}") {
+            let script = format!("printf %s {}", quote(&word));
+            let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+            prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+    }
+}

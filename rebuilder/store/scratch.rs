@@ -70,6 +70,40 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Removes temporary files that a killed process left; a running one's are younger than a day.
+    pub fn sweep_temporaries(&self) -> Result<(), StoreError> {
+        for (folder, prefix) in [("tmp", ""), ("runs", ".rebuilding-"), ("layers", ".new-")] {
+            let folder = self.path().join(folder);
+            let Ok(entries) = fs::read_dir(&folder) else {
+                continue;
+            };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                if !name.starts_with(prefix) || age_in_seconds(&path) < 24 * 3600 {
+                    continue;
+                }
+                let removed = if path.is_dir() {
+                    fs::remove_dir_all(&path)
+                } else {
+                    fs::remove_file(&path)
+                };
+                match removed {
+                    // What the sandbox's ids own is in the way of nothing.
+                    Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    other => other.map_err(StoreError::io("remove", &path))?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 fn age_in_seconds(path: &Path) -> u64 {
     fs::metadata(path)
         .and_then(|meta| meta.modified())

@@ -101,6 +101,7 @@ impl Embedded {
 
     /// Removes scratch folders and control groups of runs whose process is gone.
     pub fn sweep(&self) -> Result<(), SandboxError> {
+        self.store.sweep_temporaries()?;
         for scratch in self.store.stale_scratch()? {
             Cgroup::remove(&scratch.id());
             self.remove_now(scratch.path())?;
