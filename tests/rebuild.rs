@@ -41,6 +41,7 @@ fn packages_end_as_they_are_known_to() {
             .unwrap();
         assert_eq!(code(&output), *expected, "{subject}: {}", text(&output));
         let document = json(&output);
+        fits_the_schema(&document);
         assert_eq!(
             document["verdict"],
             if *expected == 0 { "reproduced" } else { "mismatch" },
@@ -66,6 +67,34 @@ fn packages_end_as_they_are_known_to() {
         let page = fs::read_to_string(run.join("report.html")).unwrap();
         assert!(page.contains(document["verdict"].as_str().unwrap()), "{subject}");
         assert!(page.contains("What the rebuild assumed"), "{subject}");
+    }
+}
+
+/// The printed fields are those of the documented schema, no more and no fewer.
+fn fits_the_schema(document: &serde_json::Value) {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../docs/schema/record.schema.json")).unwrap();
+    let check = |value: &serde_json::Value, schema: &serde_json::Value| {
+        let fields: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        for field in &fields {
+            assert!(
+                schema["properties"][field].is_object(),
+                "{field} is not in the schema"
+            );
+        }
+        for field in schema["required"].as_array().unwrap() {
+            assert!(fields.contains(&field.as_str().unwrap()), "{field} is missing");
+        }
+    };
+    check(document, &schema);
+    for output in document["outputs"].as_array().unwrap() {
+        check(output, &schema["$defs"]["output"]);
+        if output["differs"].is_object() {
+            check(&output["differs"], &schema["$defs"]["where"]);
+        }
+    }
+    for claim in document["claims"].as_array().unwrap() {
+        check(claim, &schema["$defs"]["claim"]);
     }
 }
 
