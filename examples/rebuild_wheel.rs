@@ -7,7 +7,7 @@ use rebuilder::artifact::Subject;
 use rebuilder::container::Catalog;
 use rebuilder::ecosystem::Planner;
 use rebuilder::progress::Progress;
-use rebuilder::rebuild::{Rebuilder, RunFolder};
+use rebuilder::rebuild::{Evidence, Rebuilder, RunFolder};
 use rebuilder::sandbox::embedded::{Embedded, HELPER_ARGUMENT, serve};
 use rebuilder::store::{Fetcher, Store};
 
@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             embedded: &sandbox,
             backend: &sandbox,
             progress: &progress,
+            evidence: Evidence::Verified,
         };
         let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
         println!("{}: {}", plan.subject, record.verdict);

@@ -131,6 +131,7 @@ fn both_backends_give_the_same_bytes_for_the_same_plan() {
             assert_eq!(code(&output), 0, "{subject} on {backend}: {}", text(&output));
             let document = json(&output);
             assert_eq!(document["backend"], backend);
+            assert_eq!(document["evidence"], "taken-from-plan");
             let rebuilt: Vec<_> = document["outputs"]
                 .as_array()
                 .unwrap()

@@ -57,7 +57,7 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
                 "predicate": {
                     "result": "FAILED",
                     "configuration": [
-                        {"name": "plan.json", "digest": {"sha256": record.plan}},
+                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": {"evidence": record.evidence}},
                         {"name": "report.html", "digest": {"sha256": record.report}},
                         {"name": "build.log", "digest": {"sha256": record.log}},
                         {"name": "builder", "uri": builder_id}
@@ -79,6 +79,7 @@ fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
             "externalParameters": {"subject": plan.subject, "outputs": plan.expected.iter().map(|e| &e.file.name).collect::<Vec<_>>()},
             "internalParameters": {
                 "plan": {"sha256": record.plan},
+                "evidence": record.evidence,
                 "backend": record.backend,
                 "container": {"name": plan.container.name, "tree": {"sha256": plan.container.lock.tree}},
                 "assumptions": plan.assumptions,

@@ -12,7 +12,7 @@ use super::{BackendChoice, Context, colour, config_folder, exit_code};
 use crate::artifact::{Sha256, Subject};
 use crate::ecosystem::Planner;
 use crate::plan::{Plan, Recipe};
-use crate::rebuild::{Rebuilder, Record, RunFolder, Verdict};
+use crate::rebuild::{Evidence, Rebuilder, Record, RunFolder, Verdict};
 use crate::report;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{StoreError, write_atomically};
@@ -99,15 +99,19 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let folder = PendingFolder::new(context, args.out)?;
     let embedded = Embedded::new(&context.store)?;
     let backend = args.backend.open(context, &embedded).await?;
-    let plan = match args.plan {
-        Some(path) => Plan::read(&path)?,
-        None => make_plan(context, &embedded, args.target).await?,
+    let (plan, evidence) = match args.plan {
+        Some(path) => (Plan::read(&path)?, Evidence::TakenFromPlan),
+        None => (
+            make_plan(context, &embedded, args.target).await?,
+            Evidence::Verified,
+        ),
     };
     let rebuilder = Rebuilder {
         fetcher: &context.fetcher,
         embedded: &embedded,
         backend: backend.as_ref(),
         progress: &context.progress,
+        evidence,
     };
     let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
     let run = folder.keep(&plan)?;

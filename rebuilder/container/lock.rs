@@ -6,9 +6,8 @@ use debversion::Version;
 use serde::{Deserialize, Serialize};
 
 use super::build::{self, Root};
-use super::{Catalog, ContainerError, closure};
+use super::{Catalog, ContainerError, apt_resolver, closure};
 use crate::artifact::Sha256;
-use crate::ecosystem::apt_resolver;
 use crate::evidence::Verified;
 use crate::evidence::apt::{Release, pool_url};
 use crate::evidence::archive::{Binary, Indexes};

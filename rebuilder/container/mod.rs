@@ -4,6 +4,7 @@
 //! digest, and the root is made from the lock alone: unpacked in process, configured in the sandbox, read
 //! back, and compared with the tree digest that the lock promises.
 
+pub mod apt_resolver;
 mod build;
 mod closure;
 mod definition;

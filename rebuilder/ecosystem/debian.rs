@@ -9,10 +9,10 @@ use std::path::Path;
 
 use debversion::Version;
 
-use super::{PlanError, Planner, apt_resolver};
+use super::{PlanError, Planner};
 use crate::artifact::{DebSubject, Subject};
 use crate::compare;
-use crate::container;
+use crate::container::{self, apt_resolver};
 use crate::evidence::apt;
 use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::openpgp::{self, Keyring};

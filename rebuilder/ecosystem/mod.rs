@@ -1,10 +1,10 @@
 //! From a subject and what is claimed of it to a plan; one module per ecosystem.
 
-pub mod apt_resolver;
 pub mod debian;
 pub mod pypi;
 
 use crate::artifact::Subject;
+use crate::container::apt_resolver::ResolveError;
 use crate::container::{Catalog, ContainerError};
 use crate::evidence::apt::AptError;
 use crate::evidence::pypi::PypiError;
@@ -13,7 +13,6 @@ use crate::progress::Progress;
 use crate::sandbox::SandboxError;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{FetchError, Fetcher, StoreError};
-use apt_resolver::ResolveError;
 
 /// What planning works with.
 pub struct Planner<'a> {

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 
 use crate::artifact::Sha256;
 use crate::container::{self, ContainerError, Root};
-use crate::ecosystem::Planner;
 use crate::plan::{Phase, Plan, Role};
 use crate::progress::Progress;
 use crate::report;
@@ -19,7 +18,7 @@ use crate::sandbox::embedded::Embedded;
 use crate::sandbox::{Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError, quote};
 use crate::store::{Blob, FetchError, Fetcher, Store, StoreError, write_atomically};
 
-pub use record::{OutputResult, Record, RunFolder, Timings, Verdict};
+pub use record::{Evidence, OutputResult, Record, RunFolder, Timings, Verdict};
 
 use outputs::compare_outputs;
 
@@ -56,6 +55,8 @@ pub struct Rebuilder<'a> {
     pub backend: &'a dyn Sandbox,
     /// Where progress goes.
     pub progress: &'a Progress,
+    /// Whether the plans that it follows were made, and their claims verified, in this run.
+    pub evidence: Evidence,
 }
 
 impl Rebuilder<'_> {
@@ -72,22 +73,7 @@ impl Rebuilder<'_> {
         let root = container::from_lock(&plan.container, self.fetcher, self.embedded, self.progress).await?;
         timings.prepare = clock.elapsed().as_secs_f64();
 
-        let before = clock.elapsed();
-        let setup = if self.backend.takes_layers() {
-            self.setup_layer(plan, &root, &blobs, run).await?
-        } else {
-            Setup::None
-        };
-        timings.setup = clock.elapsed().saturating_sub(before).as_secs_f64();
-
-        let built = match setup {
-            Setup::Failed(ended) => Err(inconclusive("setup", ended)),
-            Setup::Layer(layer) => {
-                self.build(plan, &root, Some(layer), &blobs, run, &mut timings)
-                    .await?
-            }
-            Setup::None => self.build(plan, &root, None, &blobs, run, &mut timings).await?,
-        };
+        let built = self.run_phases(plan, &root, &blobs, run, &mut timings).await?;
 
         let before = clock.elapsed();
         let mut record = Record {
@@ -96,6 +82,7 @@ impl Rebuilder<'_> {
             subject: plan.subject.clone(),
             verdict: Verdict::Mismatch,
             plan: plan.digest(),
+            evidence: self.evidence,
             outputs: Vec::new(),
             unreleased: Vec::new(),
             backend: self.backend.name().to_owned(),
@@ -132,6 +119,33 @@ impl Rebuilder<'_> {
         Ok(record)
     }
 
+    /// Runs a plan's build phase for one small file, such as what a backend answers when asked; for planners.
+    pub async fn output_of(&self, plan: &Plan, name: &str, root: &Root) -> Result<Vec<u8>, RebuildError> {
+        let folder = self.fetcher.store().path().join("tmp");
+        let folder = tempfile::tempdir_in(&folder).map_err(StoreError::io("write into", &folder))?;
+        let run = RunFolder::new(folder.path());
+        fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
+        let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
+        let blobs = Blobs {
+            inputs: self.fetcher.get_all("fetching the inputs", &inputs).await?,
+            released: Vec::new(),
+        };
+        let built = self
+            .run_phases(plan, root, &blobs, &run, &mut Timings::default())
+            .await?;
+        if let Err(verdict) = built {
+            let log = fs::read_to_string(run.log()).unwrap_or_default();
+            let lines: Vec<_> = log.lines().rev().take(3).collect();
+            let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
+            return Err(RebuildError::Asking {
+                verdict: verdict.to_string(),
+                last,
+            });
+        }
+        let path = run.rebuilt().join(name);
+        Ok(fs::read(&path).map_err(StoreError::io("read", &path))?)
+    }
+
     /// Every file that the plan names, verified, from the store or its mirrors.
     async fn fetch(&self, plan: &Plan) -> Result<Blobs, RebuildError> {
         let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
@@ -147,6 +161,29 @@ impl Rebuilder<'_> {
                 .get_all("fetching what was released", &released)
                 .await?,
         })
+    }
+
+    /// Setup, then build; inside, the outputs and the limits that were not enforced, or why there are none.
+    async fn run_phases(
+        &self,
+        plan: &Plan,
+        root: &Root,
+        blobs: &Blobs,
+        run: &RunFolder,
+        timings: &mut Timings,
+    ) -> Result<Built, RebuildError> {
+        let begun = Instant::now();
+        let setup = if self.backend.takes_layers() {
+            self.setup_layer(plan, root, blobs, run).await?
+        } else {
+            Setup::None
+        };
+        timings.setup = begun.elapsed().as_secs_f64();
+        match setup {
+            Setup::Failed(ended) => Ok(Err(inconclusive("setup", ended))),
+            Setup::Layer(layer) => self.build(plan, root, Some(layer), blobs, run, timings).await,
+            Setup::None => self.build(plan, root, None, blobs, run, timings).await,
+        }
     }
 
     /// Installs the build dependencies once; later runs with the same ones take the layer as it is.
@@ -195,7 +232,7 @@ impl Rebuilder<'_> {
         blobs: &Blobs,
         run: &RunFolder,
         timings: &mut Timings,
-    ) -> Result<Result<(Vec<Output>, Vec<String>), Verdict>, RebuildError> {
+    ) -> Result<Built, RebuildError> {
         let bar = self.progress.stage(format!("building {}", plan.title()));
         let mut layers = root.layers();
         let has_layer = layer.is_some();
@@ -222,54 +259,8 @@ impl Rebuilder<'_> {
     }
 }
 
-/// Runs a plan's build phase for one small file, such as what a backend answers when asked; for planners.
-pub async fn output_of(
-    plan: &Plan,
-    name: &str,
-    planner: &Planner<'_>,
-    root: &Root,
-) -> Result<Vec<u8>, RebuildError> {
-    let (fetcher, embedded, progress) = (planner.fetcher, planner.sandbox, planner.progress);
-    let rebuilder = Rebuilder {
-        fetcher,
-        embedded,
-        backend: embedded,
-        progress,
-    };
-    let folder = fetcher.store().path().join("tmp");
-    let folder = tempfile::tempdir_in(&folder).map_err(StoreError::io("write into", &folder))?;
-    let run = RunFolder::new(folder.path());
-    fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
-    let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
-    let blobs = Blobs {
-        inputs: fetcher.get_all("fetching the inputs", &inputs).await?,
-        released: Vec::new(),
-    };
-    let built = match rebuilder.setup_layer(plan, root, &blobs, &run).await? {
-        Setup::Failed(ended) => Err(inconclusive("setup", ended)),
-        Setup::Layer(layer) => {
-            rebuilder
-                .build(plan, root, Some(layer), &blobs, &run, &mut Timings::default())
-                .await?
-        }
-        Setup::None => {
-            rebuilder
-                .build(plan, root, None, &blobs, &run, &mut Timings::default())
-                .await?
-        }
-    };
-    if let Err(verdict) = built {
-        let log = fs::read_to_string(run.log()).unwrap_or_default();
-        let lines: Vec<_> = log.lines().rev().take(3).collect();
-        let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
-        return Err(RebuildError::Asking {
-            verdict: verdict.to_string(),
-            last,
-        });
-    }
-    let path = run.rebuilt().join(name);
-    Ok(fs::read(&path).map_err(StoreError::io("read", &path))?)
-}
+/// Outputs and limits that were not enforced, or the verdict that there is nothing to compare.
+type Built = Result<(Vec<Output>, Vec<String>), Verdict>;
 
 enum Setup {
     None,

@@ -36,6 +36,16 @@ impl std::fmt::Display for Verdict {
     }
 }
 
+/// Whether the claims of a plan were verified by this very run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Yes: the plan was made in the same run.
+    Verified,
+    /// No: the plan was read from a file, and its claims and expected digests are those of whoever wrote it.
+    TakenFromPlan,
+}
+
 /// One output: what was released, what came out, where they differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputResult {
@@ -87,6 +97,8 @@ pub struct Record {
     pub verdict: Verdict,
     /// Digest of the plan's canonical form.
     pub plan: Sha256,
+    /// Whether the plan's claims were verified in this run.
+    pub evidence: Evidence,
     /// Every output, declared or not.
     pub outputs: Vec<OutputResult>,
     /// Names of outputs that are released nowhere, and were not compared.

@@ -7,7 +7,7 @@ use askama::Template;
 use crate::compare::{DifferenceKind, Where};
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{Origin, Plan, Role};
-use crate::rebuild::{OutputResult, Record, Verdict};
+use crate::rebuild::{Evidence, OutputResult, Record, Verdict};
 
 /// A page that cannot be rendered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -107,6 +107,10 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             claim.claim
         );
         let _ = writeln!(out, "           {}", paint("2", &claim.meaning));
+    }
+    if record.evidence == Evidence::TakenFromPlan {
+        let warning = "the claims above are the plan's; this run did not verify them again";
+        let _ = writeln!(out, "{}", paint("33", warning));
     }
     for output in &record.outputs {
         let row = row(output);

@@ -19,7 +19,7 @@ use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
 use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
-use crate::rebuild;
+use crate::rebuild::{Evidence, Rebuilder};
 use crate::sandbox::Limits;
 use crate::store::{FetchError, Material};
 use sdist::BuildSystem;
@@ -294,6 +294,14 @@ impl Draft<'_> {
 
     /// What the backend's own hook asks for, with the static requirements installed.
     async fn dynamic_requirements(&self, plan: &Plan) -> Result<Vec<String>, PlanError> {
+        let planner = self.planner;
+        let rebuilder = Rebuilder {
+            fetcher: planner.fetcher,
+            embedded: planner.sandbox,
+            backend: planner.sandbox,
+            progress: planner.progress,
+            evidence: Evidence::Verified,
+        };
         let mut asking = plan.clone();
         asking.files = self.files("get_requires_for_build_wheel");
         let unable = |reason: String| PlanError::NotRebuildable {
@@ -304,7 +312,7 @@ impl Draft<'_> {
             ),
             help: "its version may not fit the source; a recipe with --recipe can say what to install".into(),
         };
-        let found = rebuild::output_of(&asking, "requires.json", self.planner, &self.root).await;
+        let found = rebuilder.output_of(&asking, "requires.json", &self.root).await;
         let text = found.map_err(|error| unable(error.to_string()))?;
         serde_json::from_slice(&text).map_err(|error| unable(error.to_string()))
     }

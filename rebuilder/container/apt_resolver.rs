@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use crate::container::Root;
+use super::Root;
 use crate::evidence::apt::{self, AptError};
 use crate::evidence::archive::{Binary, Indexes};
 use crate::progress::Progress;
