@@ -129,6 +129,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         ("BUILD_PATH", BUILD_PATH),
         ("SOURCE_FOLDER", folder.as_str()),
         ("DSC", dsc_name.as_str()),
+        ("BUILD_KIND", build_kind(&chosen)),
     ];
     let build = recipe.build.with(&values);
     Ok(Plan {
@@ -172,6 +173,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
 struct Chosen {
     named: Binary,
     outputs: Vec<Binary>,
+    /// Whether the packages for one architecture come from another build, a binNMU.
+    only_all: bool,
     /// Other versions of the named package that the indexes list.
     others: Vec<Version>,
 }
@@ -239,15 +242,19 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
         });
     };
     let mut seen = BTreeSet::new();
-    let outputs = indexes
+    let siblings: Vec<_> = indexes
         .binaries(|paragraph| {
             paragraph.get("Package") == Some(&named.source)
                 || source_of(paragraph.get("Source")).as_deref() == Some(&named.source)
         })?
         .into_iter()
         .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
+        .collect();
+    let only_all = named.arch == "all" && siblings.iter().any(|binary| suffix(binary).is_some());
+    let outputs = siblings
+        .into_iter()
         // A binNMU is a build of its own: what another build of the same source gave is not its output.
-        .filter(|binary| binary.arch == "all" || named.arch == "all" || suffix(binary) == suffix(&named))
+        .filter(|binary| suffix(binary) == suffix(&named))
         .filter(|binary| seen.insert((file_name(binary), binary.sha256)))
         .collect();
     let mut others: Vec<_> = related
@@ -261,6 +268,7 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
     Ok(Chosen {
         named,
         outputs,
+        only_all,
         others,
     })
 }
@@ -271,6 +279,17 @@ fn suffix(binary: &Binary) -> Option<String> {
     own.strip_prefix(&binary.source_version.to_string())
         .filter(|rest| rest.starts_with("+b"))
         .map(str::to_owned)
+}
+
+/// The option of dpkg-buildpackage that asks for this build's packages and no others.
+fn build_kind(chosen: &Chosen) -> &'static str {
+    if suffix(&chosen.named).is_some() {
+        "--build=any"
+    } else if chosen.only_all {
+        "--build=all"
+    } else {
+        "--build=binary"
+    }
 }
 
 fn find_source(indexes: &Indexes, subject: &DebSubject, chosen: &Chosen) -> Result<Source, PlanError> {
