@@ -15,6 +15,8 @@ fn a_lock_gives_the_same_tree_each_time() {
         return;
     }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // As a home folder often is: closed to the ids that the sandbox runs under.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     common::store_without(folder.path(), "");
     for name in ["bookworm-build", "bookworm-python"] {
         let trees: Vec<_> = (0..2)

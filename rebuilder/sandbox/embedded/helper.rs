@@ -150,8 +150,9 @@ fn work() -> Result<(), String> {
             let ended = runtime::run(&run, &folders)?;
             Event::Ended { ended }.send();
         }
-        Task::Unpack { plan, .. } => {
+        Task::Unpack { mut plan, .. } => {
             let target = folders.first().ok_or("no folder")?;
+            plan.folder = folders.path(1).ok_or("no folder")?;
             container::unpack(&plan, &target).map_err(|error| chain(&error))?;
             Event::Done {
                 value: serde_json::Value::Null,

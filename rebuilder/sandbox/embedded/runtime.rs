@@ -62,9 +62,8 @@ impl Folders {
                     .collect(),
                 None,
             ),
-            Task::Unpack { target: path, .. }
-            | Task::Normalise { root: path, .. }
-            | Task::Remove { path } => (vec![path], None),
+            Task::Unpack { target, plan } => (vec![target, &plan.folder], None),
+            Task::Normalise { root: path, .. } | Task::Remove { path } => (vec![path], None),
             Task::Export { layers, file } => (layers.iter().collect(), Some(file)),
         };
         let mut handles = Vec::new();
@@ -82,7 +81,8 @@ impl Folders {
         Ok(Self(handles))
     }
 
-    fn path(&self, index: usize) -> Option<PathBuf> {
+    /// A path to the folder, good in this process only.
+    pub(super) fn path(&self, index: usize) -> Option<PathBuf> {
         self.0
             .get(index)
             .map(|handle| PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd())))
