@@ -4,14 +4,13 @@
 //! names files; their digests are then looked up in the same indexes, so nothing rests on what it prints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use super::Root;
 use crate::evidence::apt::{self, AptError};
 use crate::evidence::archive::{Binary, Indexes};
 use crate::progress::Progress;
-use crate::sandbox::embedded::{Embedded, short_job_limits};
-use crate::sandbox::{INPUTS, Input, Job, Keep, OUT, Sandbox as _, SandboxError, quote};
+use crate::sandbox::embedded::Embedded;
+use crate::sandbox::{INPUTS, Input, OUT, SandboxError, quote};
 use crate::store::{Blob, Fetcher};
 
 /// Dependencies that cannot be resolved.
@@ -133,37 +132,16 @@ async fn ask(
          -o Dir::Etc::SourceList={INPUTS}/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists \
          -o APT::Sandbox::User=root -o Acquire::Languages=none {command} > {OUT}/uris 2> {OUT}/errors || touch {OUT}/failed\n"
     );
-    let outputs = scratch.path().join("out");
-    fs::create_dir(&outputs).map_err(SandboxError::io("make a folder"))?;
-    let layers = root.layers();
-    let log = scratch.path().join("log");
-    let job = Job {
-        title: what.to_owned(),
-        root: &layers,
-        inputs,
-        script,
-        env: BTreeMap::from([
-            ("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
-            ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
-        ]),
-        hostname: "localhost".into(),
-        umask: 0o022,
-        limits: short_job_limits(),
-        keep: Keep::Outputs,
-        outputs: &outputs,
-        log: &log,
-    };
-    let outcome = sandbox.run(&job, &bar).await?;
-    let read = |name: &str| fs::read_to_string(outputs.join(name)).unwrap_or_default();
-    if !outcome.ended.well() || outcome.outputs.iter().any(|output| output.name == "failed") {
-        let errors = format!("{}{}", read("errors"), read("uris"));
+    let reply = sandbox.question(&root.layers(), inputs, script, &bar).await?;
+    if !reply.ended.well() || reply.file("failed").is_some() {
+        let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
         let telling: Vec<_> = errors
             .lines()
             .map(str::trim)
             .filter(|line| line.starts_with("E:") || line.contains("Depends:") || line.contains("but it"))
             .collect();
         let reason = if telling.is_empty() {
-            fs::read_to_string(&log).unwrap_or_default()
+            reply.log()
         } else {
             telling.join("; ")
         };
@@ -172,7 +150,7 @@ async fn ask(
             reason,
         });
     }
-    let paths = pool_paths(&read("uris"), indexes);
+    let paths = pool_paths(&reply.text("uris"), indexes);
     let found =
         indexes.binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
     bar.finish_and_clear();

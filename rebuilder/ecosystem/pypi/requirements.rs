@@ -4,7 +4,6 @@
 //! later, and the files that it is likely to want. When it wants another one, that is fetched and pip asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::str::FromStr as _;
 
 use jiff::Timestamp;
@@ -15,8 +14,7 @@ use super::super::{PlanError, Planner};
 use crate::compare;
 use crate::container::Root;
 use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
-use crate::sandbox::embedded::short_job_limits;
-use crate::sandbox::{INPUTS, Input, Job, Keep, OUT, Sandbox as _, SandboxError, quote};
+use crate::sandbox::{INPUTS, Input, OUT, quote};
 use crate::store::{FetchError, Material};
 
 /// Version of Python in the container.
@@ -227,39 +225,20 @@ impl Index<'_> {
              --report {OUT}/report.json {} 2> {OUT}/errors || true\n",
             words.join(" ")
         );
-        let folder = tempfile::tempdir_in(self.planner.fetcher.store().path().join("tmp"))
-            .map_err(SandboxError::io("make a folder"))?;
-        let outputs = folder.path().join("out");
-        fs::create_dir(&outputs).map_err(SandboxError::io("make a folder"))?;
-        let (layers, log) = (root.layers(), folder.path().join("log"));
         let mut inputs = self.pages()?;
         inputs.extend(self.files.values().cloned());
-        let job = Job {
-            title: "pip".into(),
-            root: &layers,
-            inputs,
-            script,
-            env: BTreeMap::from([
-                ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
-                ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
-                ("HOME".to_owned(), "/nonexistent".to_owned()),
-            ]),
-            hostname: "localhost".into(),
-            umask: 0o022,
-            limits: short_job_limits(),
-            keep: Keep::Outputs,
-            outputs: &outputs,
-            log: &log,
-        };
-        let outcome = self.planner.sandbox.run(&job, bar).await?;
-        let errors = fs::read_to_string(outputs.join("errors")).unwrap_or_default();
-        if !outcome.ended.well() {
-            return Ok(Answer::Unsolved(format!("it {}", outcome.ended)));
+        let reply = self
+            .planner
+            .sandbox
+            .question(&root.layers(), inputs, script, bar)
+            .await?;
+        if !reply.ended.well() {
+            return Ok(Answer::Unsolved(format!("it {}", reply.ended)));
         }
-        match fs::read(outputs.join("report.json")) {
-            Ok(report) => Ok(read_report(&report)),
-            Err(_) => Ok(self.read_errors(&errors)),
-        }
+        Ok(match reply.file("report.json") {
+            Some(report) => read_report(&report),
+            None => self.read_errors(&reply.text("errors")),
+        })
     }
 
     fn read_errors(&self, errors: &str) -> Answer {

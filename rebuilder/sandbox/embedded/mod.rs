@@ -8,6 +8,7 @@
 mod cgroup;
 mod helper;
 mod idmap;
+mod question;
 mod runtime;
 mod seccomp;
 
@@ -30,6 +31,7 @@ use cgroup::Cgroup;
 pub use helper::serve;
 use helper::{Event, Task};
 pub use idmap::IdMap;
+pub use question::Reply;
 pub use runtime::CAPABILITIES;
 
 /// First argument that makes this binary a sandbox helper.
@@ -61,32 +63,16 @@ impl Embedded {
         let scratch = self.store.scratch()?;
         let root = scratch.path().join("root");
         self.make_folder(&root)?;
-        let io = || SandboxError::io("prepare the trial");
-        for name in ["outputs", "nothing"] {
-            fs::create_dir(scratch.path().join(name)).map_err(io())?;
-        }
         let layers = super::RootLayers {
             folders: vec![root],
             name: crate::artifact::Sha256::of(""),
         };
-        let (outputs, log) = (scratch.path().join("outputs"), scratch.path().join("log"));
-        let job = Job {
-            title: "trial".into(),
-            root: &layers,
-            inputs: Vec::new(),
-            script: "exit 0".into(),
-            env: std::collections::BTreeMap::new(),
-            hostname: "localhost".into(),
-            umask: 0o022,
-            limits: short_job_limits(),
-            keep: Keep::Outputs,
-            outputs: &outputs,
-            log: &log,
-        };
-        let outcome = self.run(&job, &ProgressBar::hidden()).await;
+        let reply = self
+            .question(&layers, Vec::new(), "exit 0".into(), &ProgressBar::hidden())
+            .await;
         self.remove_now(scratch.path())?;
         // The root is empty, so its shell is what must be missing; everything before that worked.
-        let missing = outcome?.not_enforced;
+        let missing = reply?.not_enforced;
         let ids = match self.ids {
             IdMap::Root => "as root, ids of its own".to_owned(),
             IdMap::User { .. } => "as an ordinary user, subordinate ids".to_owned(),

@@ -1,0 +1,80 @@
+//! Short jobs that answer a question, such as what a resolver would install: a few texts in `/out`, nothing kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use indicatif::ProgressBar;
+
+use super::{Embedded, short_job_limits};
+use crate::sandbox::{Ended, Input, Job, Keep, RootLayers, Sandbox as _, SandboxError};
+
+/// What came of a question; its files are gone when this is dropped.
+pub struct Reply {
+    /// How the job ended.
+    pub ended: Ended,
+    /// Limits of the contract that this machine cannot enforce.
+    pub not_enforced: Vec<String>,
+    folder: tempfile::TempDir,
+}
+
+impl Reply {
+    fn outputs(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// A file that the job left in `/out`.
+    pub fn file(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.outputs().join(name)).ok()
+    }
+
+    /// The same as text; empty where there is none.
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8_lossy(&self.file(name).unwrap_or_default()).into_owned()
+    }
+
+    /// What the job printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Embedded {
+    /// Runs `script` on `root` and hands over what it left in `/out`.
+    pub async fn question(
+        &self,
+        root: &RootLayers,
+        inputs: Vec<Input>,
+        script: String,
+        bar: &ProgressBar,
+    ) -> Result<Reply, SandboxError> {
+        let folder =
+            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let (outputs, log) = (folder.path().join("out"), folder.path().join("log"));
+        fs::create_dir(&outputs).map_err(SandboxError::io("make a folder"))?;
+        let env = [
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("LC_ALL", "C.UTF-8"),
+            ("HOME", "/nonexistent"),
+        ];
+        let job = Job {
+            title: "question".into(),
+            root,
+            inputs,
+            script,
+            env: BTreeMap::from(env.map(|(key, value)| (key.to_owned(), value.to_owned()))),
+            hostname: "localhost".into(),
+            umask: 0o022,
+            limits: short_job_limits(),
+            keep: Keep::Outputs,
+            outputs: &outputs,
+            log: &log,
+        };
+        let outcome = self.run(&job, bar).await?;
+        Ok(Reply {
+            ended: outcome.ended,
+            not_enforced: outcome.not_enforced,
+            folder,
+        })
+    }
+}
