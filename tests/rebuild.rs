@@ -189,6 +189,32 @@ fn a_local_file_is_checked_before_anything_is_built() {
 }
 
 #[test]
+fn only_the_named_package_counts_where_that_is_asked_for() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let output = rebuilder()
+        .args(["--json", "rebuild", "deb:libcjson1", "--only"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let document = json(&output);
+    let outputs = document["outputs"].as_array().unwrap();
+    assert_eq!(outputs.len(), 1, "{outputs:?}");
+    assert!(
+        outputs[0]["name"].as_str().unwrap().starts_with("libcjson1_"),
+        "{outputs:?}"
+    );
+    let others = document["not_compared"].as_array().unwrap();
+    assert!(
+        others
+            .iter()
+            .any(|name| name.as_str().unwrap().starts_with("libcjson-dev_")),
+        "{others:?}"
+    );
+}
+
+#[test]
 fn a_failed_build_is_inconclusive_and_never_signed() {
     if no_network() || no_sandbox() {
         return;

@@ -35,8 +35,8 @@ pub struct Plan {
     pub claims: Vec<Claim>,
     /// Released files that the rebuild must give, with the digests that the evidence vouches for.
     pub expected: Vec<Expected>,
-    /// Patterns of file names that the build may leave besides, and that are released nowhere.
-    pub unreleased: Vec<String>,
+    /// Patterns of file names that the build may leave besides: released nowhere, or not asked for.
+    pub not_compared: Vec<String>,
     /// The root filesystem.
     pub container: PinnedContainer,
     /// Fetched files that the sandbox sees.

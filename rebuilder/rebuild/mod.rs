@@ -84,7 +84,7 @@ impl Rebuilder<'_> {
             plan: plan.digest(),
             evidence: self.evidence,
             outputs: Vec::new(),
-            unreleased: Vec::new(),
+            not_compared: Vec::new(),
             backend: self.backend.name().to_owned(),
             not_enforced: Vec::new(),
             log: Sha256::of(""),
@@ -97,7 +97,7 @@ impl Rebuilder<'_> {
         match built {
             Ok((outputs, not_enforced)) => {
                 let bar = self.progress.stage("comparing");
-                (record.outputs, record.unreleased) = compare_outputs(plan, &outputs, &blobs.released, run);
+                (record.outputs, record.not_compared) = compare_outputs(plan, &outputs, &blobs.released, run);
                 record.not_enforced = not_enforced;
                 record.verdict = record.concluded(plan);
                 bar.finish_and_clear();

@@ -31,15 +31,19 @@ pub(super) fn compare_outputs(
             differs,
         });
     }
-    let mut unreleased = Vec::new();
+    let mut not_compared = Vec::new();
     for output in outputs.iter().filter(|output| {
         !plan
             .expected
             .iter()
             .any(|expected| expected.file.name == output.name)
     }) {
-        if plan.unreleased.iter().any(|pattern| fits(pattern, &output.name)) {
-            unreleased.push(output.name.clone());
+        if plan
+            .not_compared
+            .iter()
+            .any(|pattern| fits(pattern, &output.name))
+        {
+            not_compared.push(output.name.clone());
             continue;
         }
         results.push(OutputResult {
@@ -50,7 +54,7 @@ pub(super) fn compare_outputs(
             differs: None,
         });
     }
-    (results, unreleased)
+    (results, not_compared)
 }
 
 /// Shell-like pattern with `*` only.

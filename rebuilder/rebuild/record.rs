@@ -101,8 +101,8 @@ pub struct Record {
     pub evidence: Evidence,
     /// Every output, declared or not.
     pub outputs: Vec<OutputResult>,
-    /// Names of outputs that are released nowhere, and were not compared.
-    pub unreleased: Vec<String>,
+    /// Names of outputs that were not compared: released nowhere, or not asked for.
+    pub not_compared: Vec<String>,
     /// Backend that ran the build.
     pub backend: String,
     /// Limits that this machine could not enforce.

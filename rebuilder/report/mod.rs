@@ -135,12 +135,12 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             );
         }
     }
-    if !record.unreleased.is_empty() {
+    if !record.not_compared.is_empty() {
         let _ = writeln!(
             out,
             "{} {}",
-            paint("2", "not released, not compared:"),
-            record.unreleased.join(", ")
+            paint("2", "not compared (released nowhere, or not asked for):"),
+            record.not_compared.join(", ")
         );
     }
     if !record.not_enforced.is_empty() {

@@ -253,7 +253,7 @@ impl Draft<'_> {
                 purl: self.purl.clone(),
                 file: self.released.file.clone(),
             }],
-            unreleased: self.recipe.unreleased.clone(),
+            not_compared: self.recipe.unreleased.clone(),
             container: PinnedContainer {
                 name: self.recipe.container.clone(),
                 lock: self.lock.clone(),
