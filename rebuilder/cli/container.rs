@@ -100,7 +100,6 @@ async fn execute(
     std::fs::create_dir_all(&outputs).map_err(StoreError::io("make the folder", &outputs))?;
     let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
     let job = Job {
-        title: name.to_owned(),
         root: &layers,
         inputs: inputs
             .iter()

@@ -28,142 +28,125 @@ pub enum ResolveError {
     Sandbox(#[from] SandboxError),
 }
 
-/// What `apt-get install NAMES` would fetch in `root`.
-pub async fn install(
-    root: &Root,
-    indexes: &Indexes,
-    sandbox: &Embedded,
-    fetcher: &Fetcher,
-    progress: &Progress,
-    names: &[&str],
-) -> Result<Vec<Binary>, ResolveError> {
-    let words: Vec<_> = names.iter().map(|name| quote(name)).collect();
-    let command = format!("install {}", words.join(" "));
-    ask(
-        root,
-        indexes,
-        sandbox,
-        fetcher,
-        progress,
-        &command,
-        &names.join(" "),
-        Vec::new(),
-    )
-    .await
+/// apt, asked about one root and one set of indexes.
+pub struct AptResolver<'a> {
+    /// The root that it runs in, and whose installed packages count.
+    pub root: &'a Root,
+    /// What it may choose from.
+    pub indexes: &'a Indexes,
+    /// Where it runs.
+    pub sandbox: &'a Embedded,
+    /// The store behind it.
+    pub fetcher: &'a Fetcher,
+    /// Where progress goes.
+    pub progress: &'a Progress,
 }
 
-/// What `apt-get build-dep` would fetch in `root` for the source package of this `.dsc`.
-pub async fn build_dependencies(
-    root: &Root,
-    indexes: &Indexes,
-    sandbox: &Embedded,
-    fetcher: &Fetcher,
-    progress: &Progress,
-    source: &str,
-    dsc: &Blob,
-) -> Result<Vec<Binary>, ResolveError> {
-    let input = Input {
-        name: "package.dsc".into(),
-        path: dsc.path.clone(),
-    };
-    let command = format!("build-dep {INPUTS}/package.dsc");
-    ask(
-        root,
-        indexes,
-        sandbox,
-        fetcher,
-        progress,
-        &command,
-        source,
-        vec![input],
-    )
-    .await
-}
-
-#[allow(clippy::too_many_arguments)]
-async fn ask(
-    root: &Root,
-    indexes: &Indexes,
-    sandbox: &Embedded,
-    fetcher: &Fetcher,
-    progress: &Progress,
-    command: &str,
-    what: &str,
-    mut inputs: Vec<Input>,
-) -> Result<Vec<Binary>, ResolveError> {
-    let bar = progress.stage(format!("solving the dependencies of {what}"));
-    let scratch = tempfile::tempdir_in(fetcher.store().path().join("tmp"))
-        .map_err(SandboxError::io("make a folder"))?;
-    let mut sources = String::new();
-    for (number, file) in indexes.package_files().iter().enumerate() {
-        let release = &indexes.releases[file.release];
-        let base = release.bases.first().map_or("http://localhost", String::as_str);
-        let base = base.split_once("://").map_or(base, |(_, rest)| rest);
-        let (component, _) = file.path.split_once('/').unwrap_or((&file.path, ""));
-        sources.push_str(&format!(
-            "deb [trusted=yes] http://{base} {} {component}\n",
-            release.suite
-        ));
-        // apt finds an index by a name made of its address.
-        let path = file.path.trim_end_matches(".xz");
-        let name = format!("{base}/dists/{}/{path}", release.suite)
-            .replace('_', "%5f")
-            .replace('/', "_");
-        // apt reads a compressed index several times over, at ten times the cost.
-        let plain = scratch.path().join(number.to_string());
-        apt::decompress_to(&file.blob, &file.path, &plain)?;
-        inputs.push(Input {
-            name: format!("lists/{name}"),
-            path: plain,
-        });
+impl AptResolver<'_> {
+    /// What `apt-get install NAMES` would fetch.
+    pub async fn install(&self, names: &[&str]) -> Result<Vec<Binary>, ResolveError> {
+        let words: Vec<_> = names.iter().map(|name| quote(name)).collect();
+        let command = format!("install {}", words.join(" "));
+        self.ask(&command, &names.join(" "), Vec::new()).await
     }
-    let keep = fetcher
-        .store()
-        .keep(sources.as_bytes())
-        .map_err(SandboxError::from)?;
-    inputs.push(Input {
-        name: "sources.list".into(),
-        path: keep.path,
-    });
-    let script = format!(
-        "mkdir -p /tmp/lists/partial /var/cache/apt/archives/partial\n\
+
+    /// What `apt-get build-dep` would fetch for the source package of this `.dsc`.
+    pub async fn build_dependencies(&self, source: &str, dsc: &Blob) -> Result<Vec<Binary>, ResolveError> {
+        let input = Input {
+            name: "package.dsc".into(),
+            path: dsc.path.clone(),
+        };
+        self.ask(&format!("build-dep {INPUTS}/package.dsc"), source, vec![input])
+            .await
+    }
+
+    async fn ask(
+        &self,
+        command: &str,
+        what: &str,
+        mut inputs: Vec<Input>,
+    ) -> Result<Vec<Binary>, ResolveError> {
+        let Self {
+            root,
+            indexes,
+            sandbox,
+            fetcher,
+            progress,
+        } = self;
+        let bar = progress.stage(format!("solving the dependencies of {what}"));
+        let scratch = tempfile::tempdir_in(fetcher.store().path().join("tmp"))
+            .map_err(SandboxError::io("make a folder"))?;
+        let mut sources = String::new();
+        for (number, file) in indexes.package_files().iter().enumerate() {
+            let release = &indexes.releases[file.release];
+            let base = release.bases.first().map_or("http://localhost", String::as_str);
+            let base = base.split_once("://").map_or(base, |(_, rest)| rest);
+            let (component, _) = file.path.split_once('/').unwrap_or((&file.path, ""));
+            sources.push_str(&format!(
+                "deb [trusted=yes] http://{base} {} {component}\n",
+                release.suite
+            ));
+            // apt finds an index by a name made of its address.
+            let path = file.path.trim_end_matches(".xz");
+            let name = format!("{base}/dists/{}/{path}", release.suite)
+                .replace('_', "%5f")
+                .replace('/', "_");
+            // apt reads a compressed index several times over, at ten times the cost.
+            let plain = scratch.path().join(number.to_string());
+            apt::decompress_to(&file.blob, &file.path, &plain)?;
+            inputs.push(Input {
+                name: format!("lists/{name}"),
+                path: plain,
+            });
+        }
+        let keep = fetcher
+            .store()
+            .keep(sources.as_bytes())
+            .map_err(SandboxError::from)?;
+        inputs.push(Input {
+            name: "sources.list".into(),
+            path: keep.path,
+        });
+        let script = format!(
+            "mkdir -p /tmp/lists/partial /var/cache/apt/archives/partial\n\
          ln -s {INPUTS}/lists/* /tmp/lists/\n\
          apt-get -y --print-uris --no-install-recommends --no-install-suggests --only-source \
          -o Dir::Etc::SourceList={INPUTS}/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists \
          -o APT::Sandbox::User=root -o Acquire::Languages=none {command} > {OUT}/uris 2> {OUT}/errors || touch {OUT}/failed\n"
-    );
-    let reply = sandbox.question(&root.layers(), inputs, script, &bar).await?;
-    if !reply.ended.well() || reply.file("failed").is_some() {
-        let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
-        let telling: Vec<_> = errors
-            .lines()
-            .map(str::trim)
-            .filter(|line| line.starts_with("E:") || line.contains("Depends:") || line.contains("but it"))
-            .collect();
-        let reason = if telling.is_empty() {
-            reply.log()
-        } else {
-            telling.join("; ")
-        };
-        return Err(ResolveError::Unsatisfied {
-            what: what.to_owned(),
-            reason,
-        });
-    }
-    let paths = pool_paths(&reply.text("uris"), indexes);
-    let found =
-        indexes.binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
-    bar.finish_and_clear();
-    let mut unique: BTreeMap<String, Binary> = BTreeMap::new();
-    for binary in found {
-        unique.entry(binary.path.clone()).or_insert(binary);
-    }
-    match paths.iter().find(|path| !unique.contains_key(*path)) {
-        Some(path) => Err(ResolveError::Unsatisfied {
-            what: what.to_owned(),
-            reason: format!("it names {path}, which is in no verified index"),
-        }),
-        None => Ok(unique.into_values().collect()),
+        );
+        let reply = sandbox.question(&root.layers(), inputs, script, &bar).await?;
+        if !reply.ended.well() || reply.file("failed").is_some() {
+            let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
+            let telling: Vec<_> = errors
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.starts_with("E:") || line.contains("Depends:") || line.contains("but it"))
+                .collect();
+            let reason = if telling.is_empty() {
+                reply.log()
+            } else {
+                telling.join("; ")
+            };
+            return Err(ResolveError::Unsatisfied {
+                what: what.to_owned(),
+                reason,
+            });
+        }
+        let paths = pool_paths(&reply.text("uris"), indexes);
+        let found = indexes
+            .binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
+        bar.finish_and_clear();
+        let mut unique: BTreeMap<String, Binary> = BTreeMap::new();
+        for binary in found {
+            unique.entry(binary.path.clone()).or_insert(binary);
+        }
+        match paths.iter().find(|path| !unique.contains_key(*path)) {
+            Some(path) => Err(ResolveError::Unsatisfied {
+                what: what.to_owned(),
+                reason: format!("it names {path}, which is in no verified index"),
+            }),
+            None => Ok(unique.into_values().collect()),
+        }
     }
 }
 

@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::lock::check_tree;
 use super::{Catalog, ContainerError, Contents, Lock, PackageFile, UnpackPlan};
 use crate::artifact::Sha256;
-use crate::plan::PinnedContainer;
 use crate::progress::Progress;
 use crate::sandbox::embedded::{Embedded, short_job_limits};
-use crate::sandbox::{Job, Keep, RootLayers};
-use crate::store::{Fetcher, write_atomically};
+use crate::sandbox::{Input, Job, Keep, RootLayers, stage};
+use crate::store::{Blob, Fetcher, write_atomically};
 
 /// A made root.
 #[derive(Debug, Clone)]
@@ -53,20 +52,20 @@ pub async fn build(
     progress: &Progress,
 ) -> Result<(Lock, Root), ContainerError> {
     let lock = catalog.lock(name)?;
-    let root = make(name, &lock, fetcher, sandbox, progress).await?;
-    check_tree(name, &lock, &root)?;
+    let root = from_lock(name, &lock, fetcher, sandbox, progress).await?;
     Ok((lock, root))
 }
 
-/// Makes the root that a plan pins, or finds it made.
+/// Makes the root of a lock, or finds it made; it must be the one that the lock promises.
 pub async fn from_lock(
-    pinned: &PinnedContainer,
+    name: &str,
+    lock: &Lock,
     fetcher: &Fetcher,
     sandbox: &Embedded,
     progress: &Progress,
 ) -> Result<Root, ContainerError> {
-    let root = make(&pinned.name, &pinned.lock, fetcher, sandbox, progress).await?;
-    check_tree(&pinned.name, &pinned.lock, &root)?;
+    let root = make(name, lock, fetcher, sandbox, progress).await?;
+    check_tree(name, lock, &root)?;
     Ok(root)
 }
 
@@ -110,20 +109,25 @@ pub(super) async fn make(
     };
     let packages = scratch.path().join("packages");
     fs::create_dir(&packages).map_err(io("stage the packages"))?;
-    let mut plan = UnpackPlan {
+    let file = |blob: &Blob| format!("{}.deb", blob.sha256);
+    let staged: Vec<_> = blobs
+        .iter()
+        .map(|blob| Input {
+            name: file(blob),
+            path: blob.path.clone(),
+        })
+        .collect();
+    stage(&staged, &packages).map_err(io("stage the packages"))?;
+    let named = lock.packages.iter().zip(&blobs);
+    let plan = UnpackPlan {
         folder: packages.clone(),
-        packages: Vec::new(),
+        packages: named
+            .map(|(package, blob)| PackageFile {
+                package: package.name.clone(),
+                file: file(blob),
+            })
+            .collect(),
     };
-    for (package, blob) in lock.packages.iter().zip(&blobs) {
-        let file = format!("{}.deb", blob.sha256);
-        fs::hard_link(&blob.path, packages.join(&file))
-            .or_else(|_| fs::copy(&blob.path, packages.join(&file)).map(drop))
-            .map_err(io("stage the packages"))?;
-        plan.packages.push(PackageFile {
-            package: package.name.clone(),
-            file,
-        });
-    }
     let root = scratch.path().join("root");
     bar.set_message(format!("unpacking {} packages", plan.packages.len()));
     sandbox.unpack(&plan, &root).await?;
@@ -190,9 +194,7 @@ async fn configure(
     env.insert("SOURCE_DATE_EPOCH".into(), lock.epoch.to_string());
     let script = format!(
         "ln -sf mawk /usr/bin/awk\n\
-         for script in base-passwd; do\n\
-         if [ -x /var/lib/dpkg/info/$script.preinst ]; then /var/lib/dpkg/info/$script.preinst install; fi\n\
-         done\n\
+         if [ -x /var/lib/dpkg/info/base-passwd.preinst ]; then /var/lib/dpkg/info/base-passwd.preinst install; fi\n\
          dpkg --force-unsafe-io --force-depends --force-confold --configure {FIRST}\n\
          dpkg --force-unsafe-io --force-confold --configure --pending\n\
          rm -f /usr/sbin/policy-rc.d\n"
@@ -202,7 +204,6 @@ async fn configure(
         name: lock.digest(),
     };
     let job = Job {
-        title: format!("configuring {name}"),
         root: &nothing,
         inputs: Vec::new(),
         script,

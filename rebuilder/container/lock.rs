@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use debversion::Version;
 use serde::{Deserialize, Serialize};
 
+use super::apt_resolver::{AptResolver, ResolveError};
 use super::build::{self, Root};
-use super::{Catalog, ContainerError, apt_resolver, closure};
+use super::{Catalog, ContainerError, closure};
 use crate::artifact::Sha256;
 use crate::evidence::Verified;
 use crate::evidence::apt::{Release, pool_url};
@@ -140,16 +141,21 @@ pub async fn lock(
     )
     .await?;
     let arguments: Vec<_> = definition.packages.iter().map(String::as_str).collect();
-    let added = apt_resolver::install(&base, &indexes, sandbox, fetcher, progress, &arguments)
-        .await
-        .map_err(|error| match error {
-            apt_resolver::ResolveError::Unsatisfied { reason, .. } => ContainerError::NoPackage {
-                container: name.to_owned(),
-                package: reason,
-            },
-            apt_resolver::ResolveError::Apt(error) => error.into(),
-            apt_resolver::ResolveError::Sandbox(error) => error.into(),
-        })?;
+    let resolver = AptResolver {
+        root: &base,
+        indexes: &indexes,
+        sandbox,
+        fetcher,
+        progress,
+    };
+    let added = resolver.install(&arguments).await.map_err(|error| match error {
+        ResolveError::Unsatisfied { reason, .. } => ContainerError::NoPackage {
+            container: name.to_owned(),
+            package: reason,
+        },
+        ResolveError::Apt(error) => error.into(),
+        ResolveError::Sandbox(error) => error.into(),
+    })?;
     let mut all = first;
     all.extend(added.into_iter().map(|binary| (binary.package, binary.version)));
     lock = pin(name, &indexes, &all)?;

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
+use deb822_fast::Paragraph;
 use debversion::Version;
 
 use super::{PlanError, Planner};
 use crate::artifact::{DebSubject, Subject};
 use crate::compare;
-use crate::container::{self, apt_resolver};
+use crate::container::apt_resolver::AptResolver;
 use crate::evidence::apt;
 use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::openpgp::{self, Keyring};
@@ -83,25 +84,16 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         .get_all("fetching the released packages", &released)
         .await?;
 
-    let (lock, root) = container::build(
-        &recipe.container,
-        planner.catalog,
-        planner.fetcher,
-        planner.sandbox,
-        planner.progress,
-    )
-    .await?;
+    let (lock, root) = planner.container(&recipe.container).await?;
     let source_name = format!("{} {}", source.package, source.version);
-    let dependencies = apt_resolver::build_dependencies(
-        &root,
-        &indexes,
-        planner.sandbox,
-        planner.fetcher,
-        planner.progress,
-        &source_name,
-        dsc,
-    )
-    .await?;
+    let resolver = AptResolver {
+        root: &root,
+        indexes: &indexes,
+        sandbox: planner.sandbox,
+        fetcher: planner.fetcher,
+        progress: planner.progress,
+    };
+    let dependencies = resolver.build_dependencies(&source_name, dsc).await?;
     let binnmu = binnmu_entry(subject, &chosen, &released_blobs)?;
 
     let mut inputs: Vec<PinnedInput> = source
@@ -191,11 +183,7 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
         ),
         None => None,
     };
-    let source_of = |text: Option<&str>| text.map(|text| text.split(' ').next().unwrap_or(text).to_owned());
-    let related = indexes.binaries(|paragraph| {
-        paragraph.get("Package") == Some(&subject.name)
-            || source_of(paragraph.get("Source")).as_deref() == Some(&subject.name)
-    })?;
+    let related = indexes.binaries(|paragraph| concerns(paragraph, &subject.name))?;
     // A binary of that name comes before a source of that name.
     let is_binary = related.iter().any(|binary| binary.package == subject.name);
     let version_of = |binary: &Binary| {
@@ -246,11 +234,13 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
         });
     };
     let mut seen = BTreeSet::new();
-    let siblings: Vec<_> = indexes
-        .binaries(|paragraph| {
-            paragraph.get("Package") == Some(&named.source)
-                || source_of(paragraph.get("Source")).as_deref() == Some(&named.source)
-        })?
+    // Every binary of the source is among the related ones already where the source has the subject's name.
+    let of_source = if named.source == subject.name {
+        related.clone()
+    } else {
+        indexes.binaries(|paragraph| concerns(paragraph, &named.source))?
+    };
+    let siblings: Vec<_> = of_source
         .into_iter()
         .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
         .collect();
@@ -275,6 +265,12 @@ fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> 
         only_all,
         others,
     })
+}
+
+/// Whether a binary package has this name, or a source of this name.
+fn concerns(paragraph: &Paragraph, name: &str) -> bool {
+    let source = paragraph.get("Source").and_then(|text| text.split(' ').next());
+    paragraph.get("Package") == Some(name) || source == Some(name)
 }
 
 /// The binNMU part of a version: `+b1` of `1.0-2+b1`, where the source is `1.0-2`.

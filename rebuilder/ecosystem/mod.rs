@@ -5,7 +5,7 @@ pub mod pypi;
 
 use crate::artifact::Subject;
 use crate::container::apt_resolver::ResolveError;
-use crate::container::{Catalog, ContainerError};
+use crate::container::{self, Catalog, ContainerError, Lock, Root};
 use crate::evidence::apt::AptError;
 use crate::evidence::pypi::PypiError;
 use crate::plan::{Plan, Recipe, RecipeError};
@@ -90,5 +90,10 @@ impl Planner<'_> {
             Subject::Deb(deb) => debian::plan(self, deb).await,
             Subject::Pypi(pypi) => pypi::plan(self, pypi).await,
         }
+    }
+
+    /// The lock and the made root of a container.
+    async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
+        container::build(name, self.catalog, self.fetcher, self.sandbox, self.progress).await
     }
 }

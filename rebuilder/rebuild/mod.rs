@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use crate::artifact::Sha256;
 use crate::container::{self, ContainerError, Root};
-use crate::plan::{Phase, Plan, Role};
+use crate::plan::{Plan, Role};
 use crate::progress::Progress;
 use crate::report;
 use crate::sandbox::embedded::Embedded;
-use crate::sandbox::{Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError, quote};
+use crate::sandbox::{Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError, shell_command};
 use crate::store::{Blob, FetchError, Fetcher, Store, StoreError, write_atomically};
 
 pub use record::{Evidence, OutputResult, Record, RunFolder, Timings, Verdict};
@@ -70,18 +70,26 @@ impl Rebuilder<'_> {
         fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
 
         let blobs = self.fetch(plan).await?;
-        let root = container::from_lock(&plan.container, self.fetcher, self.embedded, self.progress).await?;
+        let root = container::from_lock(
+            &plan.container.name,
+            &plan.container.lock,
+            self.fetcher,
+            self.embedded,
+            self.progress,
+        )
+        .await?;
         timings.prepare = clock.elapsed().as_secs_f64();
 
         let built = self.run_phases(plan, &root, &blobs, run, &mut timings).await?;
 
         let before = clock.elapsed();
+        let digest = plan.digest();
         let mut record = Record {
             version: 1,
-            id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), plan.digest().short()),
+            id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), digest.short()),
             subject: plan.subject.clone(),
             verdict: Verdict::Mismatch,
-            plan: plan.digest(),
+            plan: digest,
             evidence: self.evidence,
             outputs: Vec::new(),
             not_compared: Vec::new(),
@@ -125,9 +133,8 @@ impl Rebuilder<'_> {
         let folder = tempfile::tempdir_in(&folder).map_err(StoreError::io("write into", &folder))?;
         let run = RunFolder::new(folder.path());
         fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
-        let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
         let blobs = Blobs {
-            inputs: self.fetcher.get_all("fetching the inputs", &inputs).await?,
+            inputs: self.fetch_inputs(plan).await?,
             released: Vec::new(),
         };
         let built = self
@@ -146,16 +153,20 @@ impl Rebuilder<'_> {
         Ok(fs::read(&path).map_err(StoreError::io("read", &path))?)
     }
 
+    async fn fetch_inputs(&self, plan: &Plan) -> Result<Vec<Blob>, FetchError> {
+        let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
+        self.fetcher.get_all("fetching the inputs", &inputs).await
+    }
+
     /// Every file that the plan names, verified, from the store or its mirrors.
     async fn fetch(&self, plan: &Plan) -> Result<Blobs, RebuildError> {
-        let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
         let released: Vec<_> = plan
             .expected
             .iter()
             .map(|expected| expected.file.clone())
             .collect();
         Ok(Blobs {
-            inputs: self.fetcher.get_all("fetching the inputs", &inputs).await?,
+            inputs: self.fetch_inputs(plan).await?,
             released: self
                 .fetcher
                 .get_all("fetching what was released", &released)
@@ -247,7 +258,9 @@ impl Rebuilder<'_> {
         } else {
             // One sandbox for both phases; each has its own environment.
             job.inputs.extend(staged(plan, blobs, Role::Dependency));
-            job.script = [&plan.setup, &plan.build].map(enclosed).concat();
+            job.script = [&plan.setup, &plan.build]
+                .map(|phase| shell_command(&phase.env, &phase.script()))
+                .join("\n");
         }
         let outcome = self.backend.run(&job, &bar).await?;
         bar.finish_and_clear();
@@ -282,7 +295,6 @@ fn inconclusive(stage: &str, ended: Ended) -> Verdict {
 
 fn job<'a>(plan: &Plan, root: &'a RootLayers, outputs: &'a Path, log: &'a Path) -> Job<'a> {
     Job {
-        title: plan.subject.clone(),
         root,
         inputs: Vec::new(),
         script: String::new(),
@@ -318,18 +330,4 @@ fn inline(plan: &Plan, store: &Store) -> Result<Vec<Input>, StoreError> {
             })
         })
         .collect()
-}
-
-/// A phase as one command with an environment of its own.
-fn enclosed(phase: &Phase) -> String {
-    let env: Vec<_> = phase
-        .env
-        .iter()
-        .map(|(key, value)| quote(&format!("{key}={value}")))
-        .collect();
-    format!(
-        "env -i {} /bin/sh -eu -c {}\n",
-        env.join(" "),
-        quote(&phase.script())
-    )
 }

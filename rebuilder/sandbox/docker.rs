@@ -23,7 +23,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::embedded::{CAPABILITIES, Embedded, last_line};
 use super::{
     Ended, INPUTS, Job, OPEN_FILES, OUT, Outcome, Output, OutputError, RootLayers, Sandbox, SandboxError,
-    output, quote,
+    output, shell_command,
 };
 use crate::store::Store;
 
@@ -85,19 +85,10 @@ impl Docker {
                 .remove(LABEL)
                 .unwrap_or_default();
             if let Some(id) = container.id.filter(|_| !owner_lives(&owner)) {
-                self.remove(&id).await;
+                remove(&self.engine, &id).await;
             }
         }
         Ok(())
-    }
-
-    async fn remove(&self, id: &str) {
-        let options = RemoveContainerOptionsBuilder::default()
-            .force(true)
-            .v(true)
-            .build();
-        // Gone already is as good; anything else is tried again at the next start.
-        let _ = self.engine.remove_container(id, Some(options)).await;
     }
 
     /// The image of a root, imported when the engine does not have it yet.
@@ -387,12 +378,6 @@ async fn open() -> Result<(Engine, String), SandboxError> {
 }
 
 fn container(job: &Job<'_>, image: &str) -> ContainerCreateBody {
-    let mut env: Vec<_> = job
-        .env
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    env.sort();
     let limits = &job.limits;
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let ulimit = |name: &str, soft: u64, hard: u64| ResourcesUlimits {
@@ -402,10 +387,9 @@ fn container(job: &Job<'_>, image: &str) -> ContainerCreateBody {
     };
     // The engine sets HOSTNAME and HOME by itself; the job's own environment must be the whole.
     let script = format!(
-        "umask {:03o}\nexec env -i {} /bin/sh -eu -c {}",
+        "umask {:03o}\nexec {}",
         job.umask,
-        quoted(&env),
-        quote(&job.script)
+        shell_command(&job.env, &job.script)
     );
     ContainerCreateBody {
         image: Some(image.to_owned()),
@@ -447,10 +431,6 @@ fn available() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn quoted(env: &[String]) -> String {
-    env.iter().map(|pair| quote(pair)).collect::<Vec<_>>().join(" ")
-}
-
 fn unique() -> String {
     format!(
         "{}-{}",
@@ -481,6 +461,15 @@ fn start_time(pid: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// Removes a container, running or not; what is gone already, or cannot be removed now, is the next sweep's.
+async fn remove(engine: &Engine, id: &str) {
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
+    let _ = engine.remove_container(id, Some(options)).await;
+}
+
 struct RemoveOnDrop {
     engine: Engine,
     id: Option<String>,
@@ -489,11 +478,7 @@ struct RemoveOnDrop {
 impl RemoveOnDrop {
     async fn now(mut self) {
         if let Some(id) = self.id.take() {
-            let options = RemoveContainerOptionsBuilder::default()
-                .force(true)
-                .v(true)
-                .build();
-            let _ = self.engine.remove_container(&id, Some(options)).await;
+            remove(&self.engine, &id).await;
         }
     }
 }
@@ -504,16 +489,9 @@ impl Drop for RemoveOnDrop {
         let engine = self.engine.clone();
         // The runtime that drops us may be ending, so the removal gets a thread and a runtime of its own.
         let removal = std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-                return;
-            };
-            runtime.block_on(async {
-                let options = RemoveContainerOptionsBuilder::default()
-                    .force(true)
-                    .v(true)
-                    .build();
-                let _ = engine.remove_container(&id, Some(options)).await;
-            });
+            if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                runtime.block_on(remove(&engine, &id));
+            }
         });
         let _ = removal.join();
     }

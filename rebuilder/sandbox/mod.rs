@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use output::stage;
 pub use output::{Output, OutputError};
 
 use crate::store::StoreError;
@@ -86,8 +87,6 @@ pub enum Keep {
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
-    /// What to show while it runs.
-    pub title: String,
     /// Its root.
     pub root: &'a RootLayers,
     /// Its inputs.
@@ -216,6 +215,15 @@ pub trait Sandbox: Send + Sync {
         job: &'a Job<'a>,
         bar: &'a ProgressBar,
     ) -> BoxFuture<'a, Result<Outcome, SandboxError>>;
+}
+
+/// A script as one shell command whose environment is exactly `env`.
+pub fn shell_command(env: &BTreeMap<String, String>, script: &str) -> String {
+    let pairs: Vec<_> = env
+        .iter()
+        .map(|(key, value)| quote(&format!("{key}={value}")))
+        .collect();
+    format!("env -i {} /bin/sh -eu -c {}", pairs.join(" "), quote(script))
 }
 
 /// Puts a shell word in quotes where it needs them.

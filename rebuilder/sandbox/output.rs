@@ -113,7 +113,7 @@ pub(super) fn receive(
 }
 
 /// A folder of staged inputs: hard links into the store where that works, copies elsewhere.
-pub(super) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
+pub(crate) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
     for input in inputs {
         let place: PathBuf = folder.join(&input.name);
         if Path::new(&input.name)

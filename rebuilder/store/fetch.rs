@@ -160,11 +160,6 @@ impl Fetcher {
         &self.store
     }
 
-    /// Whether the network is off.
-    pub fn offline(&self) -> bool {
-        self.offline
-    }
-
     /// The pinned file, from the store or from the first of its URLs that gives the right bytes.
     pub async fn get(&self, material: &Material) -> Result<Blob, FetchError> {
         self.get_with(material, &ProgressBar::hidden()).await

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{PlanError, Planner};
 use crate::artifact::{PypiSubject, Subject};
-use crate::container::{self, Lock, Root};
+use crate::container::{Lock, Root};
 use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
 use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
@@ -59,14 +59,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
         .map_err(|error| document(&purl, &source.file.name, &error))?;
 
     let recipe = planner.recipe.clone().map_or_else(Recipe::pypi_wheel, Ok)?;
-    let (lock, root) = container::build(
-        &recipe.container,
-        planner.catalog,
-        planner.fetcher,
-        planner.sandbox,
-        planner.progress,
-    )
-    .await?;
+    let (lock, root) = planner.container(&recipe.container).await?;
     let draft = Draft {
         planner,
         purl,

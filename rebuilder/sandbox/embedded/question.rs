@@ -58,7 +58,6 @@ impl Embedded {
             ("HOME", "/nonexistent"),
         ];
         let job = Job {
-            title: "question".into(),
             root,
             inputs,
             script,
