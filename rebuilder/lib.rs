@@ -25,6 +25,7 @@ pub mod container;
 pub mod ecosystem;
 pub mod evidence;
 pub mod plan;
+pub mod policy;
 pub mod progress;
 pub mod rebuild;
 pub mod report;

@@ -30,6 +30,11 @@ impl Sha256 {
         Ok((hashing.finish(), size))
     }
 
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The 64 hexadecimal digits.
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
@@ -74,6 +79,76 @@ impl TryFrom<String> for Sha256 {
 impl From<Sha256> for String {
     fn from(digest: Sha256) -> Self {
         digest.to_hex()
+    }
+}
+
+/// The digests of one file that claims about it may name, and its length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// SHA-256.
+    pub sha256: Sha256,
+    /// SHA-384, hexadecimal; empty where only the SHA-256 is known.
+    sha384: String,
+    /// SHA-512, hexadecimal; likewise.
+    sha512: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Digests {
+    /// Digests of bytes that are in memory already.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            sha256: Sha256::of(bytes),
+            sha384: hex::encode(sha2::Sha384::digest(bytes)),
+            sha512: hex::encode(sha2::Sha512::digest(bytes)),
+            size: bytes.len() as u64,
+        }
+    }
+
+    /// Digests of everything that `reader` yields, in one pass.
+    pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
+        let (mut sha256, mut sha384, mut sha512) =
+            (sha2::Sha256::new(), sha2::Sha384::new(), sha2::Sha512::new());
+        let (mut size, mut buffer) = (0, vec![0; 1 << 16]);
+        loop {
+            let count = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            sha256.update(&buffer[..count]);
+            sha384.update(&buffer[..count]);
+            sha512.update(&buffer[..count]);
+            size += count as u64;
+        }
+        Ok(Self {
+            sha256: Sha256(sha256.finalize().into()),
+            sha384: hex::encode(sha384.finalize()),
+            sha512: hex::encode(sha512.finalize()),
+            size,
+        })
+    }
+
+    /// What is known of a file by its SHA-256 alone.
+    pub fn known(sha256: Sha256) -> Self {
+        Self {
+            sha256,
+            sha384: String::new(),
+            sha512: String::new(),
+            size: 0,
+        }
+    }
+
+    /// The digest under in-toto's name for its algorithm, in hexadecimal digits; none where it is not known.
+    pub fn get(&self, algorithm: &str) -> Option<String> {
+        match algorithm {
+            "sha256" => Some(self.sha256.to_hex()),
+            "sha384" => Some(self.sha384.clone()).filter(|digits| !digits.is_empty()),
+            "sha512" => Some(self.sha512.clone()).filter(|digits| !digits.is_empty()),
+            _ => None,
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 //! Nothing here touches the network or the disk; `store` fetches, `evidence` verifies.
 
 mod digest;
+mod image;
+pub mod pattern;
 mod subject;
 
-pub use digest::{DigestError, HashingReader, HashingWriter, Sha256};
-pub use subject::{DebSubject, PypiSubject, Subject, SubjectError};
+pub use digest::{DigestError, Digests, HashingReader, HashingWriter, Sha256};
+pub use image::{ImageError, PinnedImage};
+pub use subject::{DebSubject, NpmSubject, PypiSubject, Subject, SubjectError};

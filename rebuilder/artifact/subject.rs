@@ -13,6 +13,8 @@ pub enum Subject {
     Deb(DebSubject),
     /// A wheel on the Python Package Index.
     Pypi(PypiSubject),
+    /// A tarball of the npm registry.
+    Npm(NpmSubject),
 }
 
 /// `pkg:deb/debian/NAME@VERSION?arch=…&distro=…`, or `deb:NAME=VERSION`.
@@ -39,22 +41,31 @@ pub struct PypiSubject {
     pub file_name: Option<String>,
 }
 
+/// `pkg:npm/[%40SCOPE/]NAME@VERSION`, or `npm:[@SCOPE/]NAME@VERSION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NpmSubject {
+    /// Package name, with its scope.
+    pub name: String,
+    /// Version; the one tagged `latest` where it is left out.
+    pub version: Option<String>,
+}
+
 /// A text that names no artifact we know how to rebuild.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum SubjectError {
     #[error("{text:?} is not a package URL: {reason}")]
     #[diagnostic(help(
-        "write it as pkg:deb/debian/NAME@VERSION?arch=amd64&distro=bookworm or pkg:pypi/NAME@VERSION"
+        "write it as pkg:deb/debian/NAME@VERSION?arch=amd64&distro=bookworm, pkg:pypi/NAME@VERSION or pkg:npm/NAME@VERSION"
     ))]
     NotPurl { text: String, reason: String },
     #[error("{text:?} names no artifact")]
     #[diagnostic(help(
-        "use a package URL (pkg:…), deb:NAME[=VERSION], pypi:NAME[==VERSION], or a file together with --purl"
+        "use a package URL (pkg:…), deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], or a file together with --purl or --provenance"
     ))]
     Unknown { text: String },
     #[error("no way is known to rebuild packages of type {kind:?} ({text})")]
-    #[diagnostic(help("types that can be rebuilt: deb, pypi"))]
+    #[diagnostic(help("types that can be rebuilt: deb, pypi, npm"))]
     Unsupported { kind: String, text: String },
     #[error("{what} {value:?} in {text:?} is not valid")]
     Invalid {
@@ -73,6 +84,13 @@ impl Subject {
         match self {
             Self::Deb(deb) => deb_purl(&deb.name, deb.version.as_deref(), &deb.arch, &deb.distro),
             Self::Pypi(pypi) => pypi_purl(&pypi.name, pypi.version.as_deref(), pypi.file_name.as_deref()),
+            Self::Npm(npm) => {
+                let (scope, name) = match npm.name.split_once('/') {
+                    Some((scope, name)) => (Some(scope), name),
+                    None => (None, npm.name.as_str()),
+                };
+                purl("npm", scope, name, npm.version.as_deref(), &[])
+            }
         }
     }
 }
@@ -138,6 +156,14 @@ impl FromStr for Subject {
             let (name, version) = split(rest, "==");
             return pypi(text, name, version, None);
         }
+        if let Some(rest) = text.strip_prefix("npm:") {
+            // A scope begins with the sign that else comes before the version.
+            let (name, version) = match rest.rfind('@').filter(|at| *at > 0) {
+                Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+                None => (rest, None),
+            };
+            return npm(text, name, version);
+        }
         Err(SubjectError::Unknown {
             text: text.to_owned(),
         })
@@ -180,6 +206,13 @@ fn from_purl(text: &str) -> Result<Subject, SubjectError> {
             )
         }
         "pypi" => pypi(text, purl.name(), purl.version(), qualifier("file_name")),
+        "npm" => {
+            let name = match purl.namespace() {
+                Some(scope) => format!("{scope}/{}", purl.name()),
+                None => purl.name().to_owned(),
+            };
+            npm(text, &name, purl.version())
+        }
         other => Err(SubjectError::Unsupported {
             kind: other.to_owned(),
             text: text.to_owned(),
@@ -237,6 +270,35 @@ fn deb(
     }))
 }
 
+fn npm(text: &str, name: &str, version: Option<&str>) -> Result<Subject, SubjectError> {
+    let invalid = |what, value: &str| SubjectError::Invalid {
+        what,
+        value: value.to_owned(),
+        text: text.to_owned(),
+    };
+    let plain = |part: &str| {
+        let first = part.chars().next();
+        first.is_some_and(|c| c.is_ascii_alphanumeric() || "-~_".contains(c))
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))
+    };
+    let ok = match name.split_once('/') {
+        Some((scope, rest)) => scope.strip_prefix('@').is_some_and(plain) && plain(rest),
+        None => plain(name),
+    };
+    if !ok {
+        return Err(invalid("package name", name));
+    }
+    if let Some(version) = version
+        && nodejs_semver::Version::parse(version).is_err()
+    {
+        return Err(invalid("version", version));
+    }
+    Ok(Subject::Npm(NpmSubject {
+        name: name.to_owned(),
+        version: version.map(str::to_owned),
+    }))
+}
+
 fn pypi(
     text: &str,
     name: &str,
@@ -286,6 +348,10 @@ mod tests {
                 "pkg:deb/debian/dpkg@1:2.0?arch=arm64&distro=debian-13",
                 "pkg:deb/debian/dpkg@1:2.0?arch=arm64&distro=trixie",
             ),
+            ("npm:left-pad@1.3.0", "pkg:npm/left-pad@1.3.0"),
+            ("npm:@scope/name@1.0.0", "pkg:npm/%40scope/name@1.0.0"),
+            ("npm:@scope/name", "pkg:npm/%40scope/name"),
+            ("pkg:npm/%40scope/name@1.0.0", "pkg:npm/%40scope/name@1.0.0"),
             ("pypi:idna==3.10", "pkg:pypi/idna@3.10"),
             ("pypi:Typing_Extensions", "pkg:pypi/typing-extensions"),
             (
@@ -311,7 +377,11 @@ mod tests {
             "deb:jq=",
             "pypi:idna==",
             "pypi:idna==not a version",
-            "pkg:npm/left-pad@1.0.0",
+            "npm:",
+            "npm:../left-pad",
+            "npm:left-pad@latest",
+            "npm:scope/left-pad@1.0.0",
+            "pkg:gem/rails@1.0.0",
             "pkg:deb/ubuntu/jq",
             "pkg:",
             "pkg:pypi/idna@3.10?file_name=../idna.whl",

@@ -8,18 +8,15 @@ mod statement;
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 pub use key::{Algorithm, KeyError, SigningKey};
 pub use statement::{BUILD_TYPE, statement};
 
 use crate::artifact::Sha256;
+use crate::evidence::dsse::{self, Envelope};
 use crate::rebuild::{Record, RunFolder};
 use crate::store::{StoreError, write_atomically};
-
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 /// A run that cannot be attested.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -125,33 +122,15 @@ fn check(run: &RunFolder) -> Result<(Record, crate::plan::Plan), AttestError> {
 
 /// A DSSE envelope (secure-systems-lab/dsse v1) in a Sigstore bundle v0.3, verified by a key known beforehand.
 fn bundle(payload: &[u8], key: &SigningKey) -> Result<Value, KeyError> {
-    let signature = key.sign(&pre_authentication(PAYLOAD_TYPE, payload))?;
+    let signature = key.sign(&dsse::pre_authentication(dsse::IN_TOTO, payload))?;
+    let envelope = Envelope {
+        payload_type: dsse::IN_TOTO.to_owned(),
+        payload: payload.to_vec(),
+        signatures: vec![(key.fingerprint().to_hex(), signature)],
+    };
     Ok(json!({
         "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
         "verificationMaterial": {"publicKey": {"hint": key.fingerprint()}, "tlogEntries": []},
-        "dsseEnvelope": {
-            "payload": STANDARD.encode(payload),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"keyid": key.fingerprint(), "sig": STANDARD.encode(signature)}]
-        }
+        "dsseEnvelope": envelope.to_value()
     }))
-}
-
-/// DSSE's pre-authentication encoding: what is really signed.
-fn pre_authentication(kind: &str, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn encodes_as_the_specification_shows() {
-        // The example of the DSSE protocol text.
-        let bytes = pre_authentication("http://example.com/HelloWorld", b"hello world");
-        assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
-    }
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::{Expected, Plan};
+use crate::plan::{Expected, PinnedContainer, Plan};
 use crate::rebuild::{Record, Verdict};
 use crate::store::Material;
 
@@ -57,7 +57,7 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
                 "predicate": {
                     "result": "FAILED",
                     "configuration": [
-                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": {"evidence": record.evidence}},
+                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": {"evidence": record.evidence, "policy": plan.policy}},
                         {"name": "report.html", "digest": {"sha256": record.report}},
                         {"name": "build.log", "digest": {"sha256": record.log}},
                         {"name": "builder", "uri": builder_id}
@@ -71,6 +71,14 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
     }
 }
 
+/// Which root the build ran in.
+fn container(plan: &Plan) -> Value {
+    match &plan.container {
+        PinnedContainer::Packages { name, lock } => json!({"name": name, "tree": {"sha256": lock.tree}}),
+        PinnedContainer::Image { image } => json!({"image": image.to_string()}),
+    }
+}
+
 fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
     let byproduct = |name: &str, digest| json!({"name": name, "digest": {"sha256": digest}});
     json!({
@@ -81,7 +89,8 @@ fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
                 "plan": {"sha256": record.plan},
                 "evidence": record.evidence,
                 "backend": record.backend,
-                "container": {"name": plan.container.name, "tree": {"sha256": plan.container.lock.tree}},
+                "policy": plan.policy,
+                "container": container(plan),
                 "assumptions": plan.assumptions,
                 "notEnforced": record.not_enforced
             },
@@ -119,9 +128,26 @@ fn dependencies(plan: &Plan) -> Vec<Value> {
     let inline = plan.files.iter().map(|inline| {
         json!({"name": inline.place, "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)}})
     });
-    let container = plan.container.lock.materials();
+    let git = plan.git.iter().map(|git| {
+        let reference = git.source.reference.as_deref().map_or_else(String::new, |name| format!("@{name}"));
+        json!({
+            "name": git.place,
+            "uri": format!("git+{}{reference}", git.source.repository),
+            "digest": {"gitCommit": git.source.commit, "sha256": git.archive},
+            "annotations": {"sha256": "tar archive of the commit's files", "submodules": git.submodules}
+        })
+    });
+    let container = plan.container.materials();
+    let image = match &plan.container {
+        PinnedContainer::Image { image } => {
+            Some(json!({"uri": format!("docker://{image}"), "digest": {"sha256": image.digest}}))
+        }
+        PinnedContainer::Packages { .. } => None,
+    };
     inputs
         .chain(inline)
+        .chain(git)
+        .chain(image)
         .chain(container.iter().map(|material| file(material, None)))
         .collect()
 }

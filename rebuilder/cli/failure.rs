@@ -11,12 +11,15 @@ use crate::attest::{AttestError, KeyError};
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
 use crate::evidence::apt::AptError;
+use crate::evidence::document::DocumentError;
 use crate::evidence::pypi::PypiError;
+use crate::evidence::trust::TrustError;
 use crate::plan::{PlanFileError, RecipeError};
+use crate::policy::{PolicyError, Refusal};
 use crate::rebuild::RebuildError;
 use crate::report::ReportError;
 use crate::sandbox::SandboxError;
-use crate::store::{FetchError, StoreError};
+use crate::store::{FetchError, GitError, StoreError};
 
 /// Exit codes, stable: see `docs/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +164,11 @@ failures! {
     PlanFileError => Usage,
     KeyError => Usage,
     ReportError => Internal,
+    GitError => Inconclusive,
+    DocumentError => Usage,
+    TrustError => Usage,
+    PolicyError => Usage,
+    Refusal => Refused,
 }
 
 impl From<ContainerError> for Failure {
@@ -192,6 +200,8 @@ impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let code = match error {
             PlanError::Contradiction { .. } => Code::Refused,
+            PlanError::Refused(error) => return error.into(),
+            PlanError::Git(error) => return error.into(),
             PlanError::Recipe(error) => return error.into(),
             PlanError::Container(error) => return error.into(),
             PlanError::Apt(error) => return error.into(),
@@ -208,6 +218,7 @@ impl From<RebuildError> for Failure {
     fn from(error: RebuildError) -> Self {
         match error {
             RebuildError::Fetch(error) => error.into(),
+            RebuildError::Git(error) => error.into(),
             RebuildError::Container(error) => error.into(),
             RebuildError::Sandbox(error) => error.into(),
             RebuildError::Store(error) => error.into(),

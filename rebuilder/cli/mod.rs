@@ -2,7 +2,9 @@
 
 mod container;
 mod doctor;
+mod evidence;
 mod failure;
+mod inspect;
 mod key;
 mod rebuild;
 mod store;
@@ -17,7 +19,7 @@ use crate::progress::Progress;
 use crate::sandbox::Sandbox;
 use crate::sandbox::docker::Docker;
 use crate::sandbox::embedded::Embedded;
-use crate::store::{Fetcher, MirrorMap, Store};
+use crate::store::{Fetcher, GitMirror, MirrorMap, Store};
 use failure::{Code, Failure};
 
 const EXAMPLES: &str = "\
@@ -61,6 +63,15 @@ pub(crate) struct Common {
         value_delimiter = ' '
     )]
     mirror: Vec<MirrorMap>,
+    /// Fetch git repositories whose address begins with PREFIX from PLACE instead (a folder or URL); may be repeated
+    #[arg(
+        long,
+        global = true,
+        value_name = "PREFIX=PLACE",
+        env = "REBUILDER_GIT_MIRROR",
+        value_delimiter = ' '
+    )]
+    git_mirror: Vec<GitMirror>,
     /// Use only what the store has; never the network
     #[arg(long, global = true)]
     offline: bool,
@@ -78,6 +89,8 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     /// Verify what is claimed of an artifact and pin everything that rebuilding it takes
     Plan(rebuild::PlanArgs),
+    /// Verify what is claimed of released files, and explain it; builds nothing
+    Inspect(inspect::InspectArgs),
     /// Check a saved run and sign what follows from it
     Attest(key::AttestArgs),
     /// Make and show signing keys
@@ -137,7 +150,8 @@ impl Context {
     fn open(common: Common) -> Result<Self, Failure> {
         let progress = Progress::new(common.quiet);
         let store = Store::open(common.store)?;
-        let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())?;
+        let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())?
+            .with_git_mirrors(common.git_mirror);
         Ok(Self {
             store,
             fetcher,
@@ -220,6 +234,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Attest(args) => key::attest(&args, cli.common.json),
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
         Command::Plan(args) => rebuild::plan(&Context::open(cli.common)?, args).await,
+        Command::Inspect(args) => inspect::inspect(&Context::open(cli.common)?, args).await,
         Command::Container(command) => container::run(&Context::open(cli.common)?, command).await,
         Command::Store(command) => store::run(&Context::open(cli.common)?, &command),
         Command::Doctor => doctor::run(&Context::open(cli.common)?).await,

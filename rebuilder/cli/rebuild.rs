@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
+use super::evidence::{self, EvidenceArgs};
 use super::failure::Failure;
 use super::{BackendChoice, Context, colour, config_folder, exit_code};
 use crate::artifact::{Sha256, Subject};
-use crate::ecosystem::Planner;
-use crate::plan::{Plan, Recipe};
+use crate::ecosystem::{Planner, provenance};
+use crate::plan::{PinnedContainer, Plan, Recipe};
 use crate::rebuild::{Evidence, Rebuilder, Record, RunFolder, Verdict};
 use crate::report;
 use crate::sandbox::embedded::Embedded;
@@ -20,7 +21,7 @@ use crate::store::{StoreError, write_atomically};
 /// What to rebuild.
 #[derive(Args)]
 pub(crate) struct Target {
-    /// Package URL, deb:NAME[=VERSION], pypi:NAME[==VERSION], or a file together with --purl
+    /// Package URL, deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], or a released file
     subject: Option<String>,
     /// Package URL of SUBJECT, where SUBJECT is a file
     #[arg(long, value_name = "PURL")]
@@ -28,9 +29,11 @@ pub(crate) struct Target {
     /// Compare only the artifact that is named, not everything that its source builds
     #[arg(long)]
     only: bool,
-    /// Recipe to use instead of the built-in one
+    /// Recipe to use instead of the built-in one: a file, or c-make, go, python-wheel or rust-cargo
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
 }
 
 #[derive(Args)]
@@ -50,7 +53,7 @@ pub(crate) struct RebuildArgs {
     #[command(flatten)]
     target: Target,
     /// Replay a saved plan instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy"])]
     plan: Option<PathBuf>,
     /// What runs the build
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
@@ -68,12 +71,23 @@ pub(crate) struct RebuildArgs {
 
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
-    let plan = make_plan(context, &embedded, args.target).await?;
+    let mut plan = make_plan(context, &embedded, args.target).await?;
     if args.fetch {
         context
             .fetcher
             .get_all("fetching what the plan names", &plan.materials())
             .await?;
+        if let PinnedContainer::Image { image } = &plan.container {
+            context.fetcher.image(image).await?;
+        }
+        let rebuilder = Rebuilder {
+            fetcher: &context.fetcher,
+            embedded: &embedded,
+            backend: &embedded,
+            progress: &context.progress,
+            evidence: Evidence::Verified,
+        };
+        plan = rebuilder.pinned(&plan).await?;
     }
     let mut text = serde_json::to_vec_pretty(&plan).unwrap_or_default();
     text.push(b'\n');
@@ -124,25 +138,56 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
 }
 
 async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Result<Plan, Failure> {
-    let planner = Planner {
+    let case = target.evidence.open()?;
+    let mut planner = Planner {
         fetcher: &context.fetcher,
         catalog: &context.catalog,
         sandbox: embedded,
         progress: &context.progress,
         recipe: target.recipe.as_deref().map(Recipe::read).transpose()?,
-        only: target.only || target.purl.is_some(),
+        only: target.only,
+        case: &case,
+        released: Vec::new(),
     };
     let Some(text) = target.subject else {
-        return Err(Failure::usage(
-            "no subject: name a package, or give --plan FILE".into(),
-        ));
+        // A provenance alone names by digest what came out.
+        let statements = case.documents.iter().filter_map(evidence::statement);
+        let named = statements.flat_map(|statement| provenance::declared_artifacts(&statement.subject));
+        planner.released = named.collect();
+        if planner.released.is_empty() {
+            return Err(Failure::usage(
+                "no subject: name a package or a file, or give --provenance or --plan FILE".into(),
+            ));
+        }
+        return Ok(planner.plan_from_provenance().await?);
     };
-    let subject: Subject = target.purl.as_deref().unwrap_or(&text).parse()?;
-    let plan = planner.plan(&subject).await?;
-    if target.purl.is_some() {
-        check_local(Path::new(&text), &plan)?;
+    let path = Path::new(&text);
+    if target.purl.is_none() && !path.is_file() {
+        return Ok(planner.plan(&text.parse()?).await?);
     }
-    Ok(plan)
+    let artifact = evidence::local(path, target.purl.as_deref(), &case.documents)?;
+    let subject = artifact.purl.as_deref().map(str::parse::<Subject>).transpose();
+    let subject = match subject {
+        // What the user names must be understood; what a statement names may be of any kind.
+        Err(error) if target.purl.is_some() => return Err(error.into()),
+        other => other.ok().flatten(),
+    };
+    match subject {
+        Some(subject @ Subject::Npm(_)) => {
+            planner.released = vec![artifact];
+            Ok(planner.plan(&subject).await?)
+        }
+        Some(subject) => {
+            planner.only = true;
+            let plan = planner.plan(&subject).await?;
+            check_local(path, &plan)?;
+            Ok(plan)
+        }
+        None => {
+            planner.released = vec![artifact];
+            Ok(planner.plan_from_provenance().await?)
+        }
+    }
 }
 
 /// A local file must be one of the released ones before anything is built for it.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::image::{self, ImageConfig, LayerPlan};
 use super::lock::check_tree;
 use super::{Catalog, ContainerError, Contents, Lock, PackageFile, UnpackPlan};
-use crate::artifact::Sha256;
+use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::Progress;
 use crate::sandbox::embedded::{Embedded, short_job_limits};
 use crate::sandbox::{Input, Job, Keep, RootLayers, stage};
-use crate::store::{Blob, Fetcher, write_atomically};
+use crate::store::{Blob, Fetcher, Scratch, write_atomically};
 
 /// A made root.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Root {
     pub contents: Contents,
     /// The folder that is its `/`.
     pub path: PathBuf,
+    /// What an image says about running it; nothing for roots of packages.
+    pub config: ImageConfig,
 }
 
 impl Root {
@@ -38,6 +41,8 @@ impl Root {
 #[derive(Serialize, Deserialize)]
 struct Receipt {
     contents: Contents,
+    #[serde(default)]
+    config: ImageConfig,
 }
 
 /// Packages whose scripts the others' scripts need, in an order that works with nothing configured yet.
@@ -90,25 +95,12 @@ pub(super) async fn make(
             source,
         })?;
 
-    let (store, lock_name) = (fetcher.store().clone(), format!("root-{digest}"));
-    let exclusive = tokio::task::spawn_blocking(move || store.exclusive(&lock_name)).await;
-    let _exclusive = exclusive.map_err(|error| ContainerError::Io {
-        what: "wait".into(),
-        source: error.into(),
-    })??;
+    let _exclusive = exclusive(fetcher, digest).await?;
     if let Some(root) = find(&home, digest) {
         return Ok(root);
     }
     let bar = progress.stage(format!("making the root {name}"));
     let scratch = fetcher.store().scratch()?;
-    let io = |what: &'static str| {
-        move |source| ContainerError::Io {
-            what: what.to_owned(),
-            source,
-        }
-    };
-    let packages = scratch.path().join("packages");
-    fs::create_dir(&packages).map_err(io("stage the packages"))?;
     let file = |blob: &Blob| format!("{}.deb", blob.sha256);
     let staged: Vec<_> = blobs
         .iter()
@@ -117,7 +109,7 @@ pub(super) async fn make(
             path: blob.path.clone(),
         })
         .collect();
-    stage(&staged, &packages).map_err(io("stage the packages"))?;
+    let packages = staged_in(&scratch, &staged)?;
     let named = lock.packages.iter().zip(&blobs);
     let plan = UnpackPlan {
         folder: packages.clone(),
@@ -133,20 +125,108 @@ pub(super) async fn make(
     sandbox.unpack(&plan, &root).await?;
     configure(name, lock, &root, scratch.path(), sandbox, &bar).await?;
     bar.set_message("reading it back");
-    let contents = sandbox.normalise(&root, lock.epoch).await?;
-    let receipt = serde_json::to_vec(&Receipt { contents }).unwrap_or_default();
-    write_atomically(&scratch.path().join("receipt.json"), &receipt)?;
+    let contents = sandbox.normalise(&root, Some(lock.epoch)).await?;
+    let receipt = Receipt {
+        contents,
+        config: ImageConfig::default(),
+    };
+    let root = finish(&scratch, &receipt, &home, digest, sandbox);
+    bar.finish_and_clear();
+    root
+}
 
-    // Root and receipt move to their place together, so that a root is there whole or not at all.
+/// Makes the root of an image, or finds it made.
+pub async fn from_image(
+    image: &PinnedImage,
+    fetcher: &Fetcher,
+    sandbox: &Embedded,
+    progress: &Progress,
+) -> Result<Root, ContainerError> {
+    let digest = image.digest;
+    let home = fetcher.store().root(digest);
+    if let Some(root) = find(&home, digest) {
+        return Ok(root);
+    }
+    let files = fetcher.image(image).await?;
+    let _exclusive = exclusive(fetcher, digest).await?;
+    if let Some(root) = find(&home, digest) {
+        return Ok(root);
+    }
+    let unusable = |reason: String| ContainerError::Image {
+        image: image.to_string(),
+        reason,
+    };
+    let config = ImageConfig::read(&files.config.path).map_err(unusable)?;
+    let bar = progress.stage(format!("unpacking {image}"));
+    let scratch = fetcher.store().scratch()?;
+    let mut staged: Vec<Input> = Vec::new();
+    for (index, (blob, media_type)) in files.layers.iter().enumerate() {
+        let ending = image::ending(media_type);
+        let ending = ending.ok_or_else(|| unusable(format!("a layer has the unknown type {media_type:?}")))?;
+        staged.push(Input {
+            name: format!("{index}.{ending}"),
+            path: blob.path.clone(),
+        });
+    }
+    let plan = LayerPlan {
+        folder: staged_in(&scratch, &staged)?,
+        files: staged.into_iter().map(|input| input.name).collect(),
+    };
+    let root = scratch.path().join("root");
+    sandbox.unpack_layers(&plan, &root).await?;
+    bar.set_message("reading it back");
+    let contents = sandbox.normalise(&root, None).await?;
+    let root = finish(&scratch, &Receipt { contents, config }, &home, digest, sandbox);
+    bar.finish_and_clear();
+    root
+}
+
+/// Puts the files that a root is made of side by side into the scratch folder.
+fn staged_in(scratch: &Scratch, files: &[Input]) -> Result<PathBuf, ContainerError> {
+    let folder = scratch.path().join("packages");
+    let staged = fs::create_dir(&folder).and_then(|()| stage(files, &folder));
+    staged.map_err(|source| ContainerError::Io {
+        what: "stage the files of the root".into(),
+        source,
+    })?;
+    Ok(folder)
+}
+
+/// Keeps others from making the same root at the same time.
+async fn exclusive(fetcher: &Fetcher, digest: Sha256) -> Result<nix::fcntl::Flock<fs::File>, ContainerError> {
+    let (store, lock_name) = (fetcher.store().clone(), format!("root-{digest}"));
+    let exclusive = tokio::task::spawn_blocking(move || store.exclusive(&lock_name)).await;
+    let lock = exclusive.map_err(|error| ContainerError::Io {
+        what: "wait".into(),
+        source: error.into(),
+    })?;
+    Ok(lock?)
+}
+
+/// Moves a made root to its place, together with its receipt, so that it is there whole or not at all.
+fn finish(
+    scratch: &Scratch,
+    receipt: &Receipt,
+    home: &Path,
+    digest: Sha256,
+    sandbox: &Embedded,
+) -> Result<Root, ContainerError> {
+    let io = |what: &'static str| {
+        move |source| ContainerError::Io {
+            what: what.to_owned(),
+            source,
+        }
+    };
+    let receipt = serde_json::to_vec(receipt).unwrap_or_default();
+    write_atomically(&scratch.path().join("receipt.json"), &receipt)?;
     let finished = scratch.path().join("finished");
     fs::create_dir(&finished).map_err(io("finish the root"))?;
     for part in ["root", "receipt.json"] {
         fs::rename(scratch.path().join(part), finished.join(part)).map_err(io("finish the root"))?;
     }
-    let moved = fs::rename(&finished, &home);
+    let moved = fs::rename(&finished, home);
     sandbox.remove_now(scratch.path())?;
-    bar.finish_and_clear();
-    match (moved, find(&home, digest)) {
+    match (moved, find(home, digest)) {
         // Another process may have been first; its root is as good.
         (_, Some(root)) => Ok(root),
         (Err(source), None) => Err(io("finish the root")(source)),
@@ -161,6 +241,7 @@ fn find(home: &Path, lock: Sha256) -> Option<Root> {
     Some(Root {
         lock,
         contents: receipt.contents,
+        config: receipt.config,
         path: home.join("root"),
     })
 }

@@ -58,6 +58,30 @@ const BUILT_IN: &[(&str, &[u8])] = &[
         include_bytes!("../../containers/bookworm-python.lock"),
     ),
     (
+        "bookworm-go.toml",
+        include_bytes!("../../containers/bookworm-go.toml"),
+    ),
+    (
+        "bookworm-go.lock",
+        include_bytes!("../../containers/bookworm-go.lock"),
+    ),
+    (
+        "bookworm-node.toml",
+        include_bytes!("../../containers/bookworm-node.toml"),
+    ),
+    (
+        "bookworm-node.lock",
+        include_bytes!("../../containers/bookworm-node.lock"),
+    ),
+    (
+        "trixie-rust.toml",
+        include_bytes!("../../containers/trixie-rust.toml"),
+    ),
+    (
+        "trixie-rust.lock",
+        include_bytes!("../../containers/trixie-rust.lock"),
+    ),
+    (
         "keyrings/debian-archive.gpg",
         include_bytes!("../../containers/keyrings/debian-archive.gpg"),
     ),

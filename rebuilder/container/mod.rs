@@ -8,15 +8,19 @@ pub mod apt_resolver;
 mod build;
 mod closure;
 mod definition;
+mod image;
 mod lock;
+mod pinned;
 mod tree;
 mod unpack;
 
 use std::path::PathBuf;
 
-pub use build::{Root, build, from_lock};
+pub use build::{Root, build, from_image, from_lock};
 pub use definition::{Catalog, Debian, Definition};
+pub use image::{ImageConfig, LayerPlan, unpack_layers};
 pub use lock::{Lock, LockedArchive, LockedPackage, LockedRelease, lock};
+pub use pinned::PinnedContainer;
 pub use tree::{Contents, normalise};
 pub(crate) use unpack::decompress;
 pub use unpack::{PackageFile, UnpackPlan, unpack};
@@ -73,6 +77,8 @@ pub enum ContainerError {
         document: &'static str,
         source: std::io::Error,
     },
+    #[error("the image {image} cannot be made a root: {reason}")]
+    Image { image: String, reason: String },
     #[error("cannot {what}")]
     Io { what: String, source: std::io::Error },
     #[error(transparent)]

@@ -41,18 +41,21 @@ const LEFT_BEHIND: &[&str] = &[
     "var/log",
 ];
 
-/// Removes what differs from run to run, sets times newer than `epoch` back to it, and digests the tree.
+/// Removes what the making of a root of packages left, sets times newer than `epoch` back to it, and digests the
+/// tree. Without an epoch the tree is digested as it is.
 ///
 /// Times: a file that came out of a package keeps its own; one that was made here gets `epoch` (Unix seconds).
-pub fn normalise(root: &Path, epoch: i64) -> Result<Contents, ContainerError> {
+pub fn normalise(root: &Path, epoch: Option<i64>) -> Result<Contents, ContainerError> {
     let io = |what: &'static str| {
         move |source| ContainerError::Io {
             what: format!("{what} the made root"),
             source,
         }
     };
-    for name in LEFT_BEHIND {
-        empty(&root.join(name)).map_err(io("clean"))?;
+    if epoch.is_some() {
+        for name in LEFT_BEHIND {
+            empty(&root.join(name)).map_err(io("clean"))?;
+        }
     }
     let mut walk = Walk {
         epoch,
@@ -90,7 +93,7 @@ fn empty(path: &Path) -> io::Result<()> {
 }
 
 struct Walk {
-    epoch: i64,
+    epoch: Option<i64>,
     out: HashingWriter<io::Sink>,
     entries: u64,
     bytes: u64,
@@ -127,10 +130,11 @@ impl Walk {
         } else {
             format!("device {}", meta.rdev())
         };
-        let time = if kind.is_dir() || meta.mtime() > self.epoch {
-            self.epoch
-        } else {
-            meta.mtime()
+        // Unpacking gives folders the time of the moment.
+        let time = match self.epoch {
+            Some(epoch) if kind.is_dir() || meta.mtime() > epoch => epoch,
+            None if kind.is_dir() => 0,
+            _ => meta.mtime(),
         };
         if time != meta.mtime() || meta.mtime_nsec() != 0 {
             let time = TimeSpec::new(time, 0);

@@ -10,19 +10,21 @@ use std::path::Path;
 use deb822_fast::Paragraph;
 use debversion::Version;
 
-use super::{PlanError, Planner};
-use crate::artifact::{DebSubject, Subject};
+use super::{Found, PlanError, Planner};
+use crate::artifact::{DebSubject, Digests, Subject};
 use crate::compare;
+use crate::container::Catalog;
 use crate::container::apt_resolver::AptResolver;
 use crate::evidence::apt;
 use crate::evidence::archive::{Binary, Indexes, Source};
+use crate::evidence::assess::Artifact;
 use crate::evidence::openpgp::{self, Keyring};
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::{Blob, FetchError};
+use crate::store::{Blob, FetchError, Fetcher};
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
@@ -32,40 +34,88 @@ const DEVELOPER_KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-maintainers.gpg",
 ];
 
+/// What the signed archive has of a subject.
+struct LookUp {
+    indexes: Indexes,
+    chosen: Chosen,
+    source: Source,
+    dsc: Blob,
+    claims: Vec<Claim>,
+}
+
+async fn look_up_in(
+    fetcher: &Fetcher,
+    catalog: &Catalog,
+    container: &str,
+    subject: &DebSubject,
+) -> Result<LookUp, PlanError> {
+    let unsuitable = |reason: String| PlanError::NotRebuildable {
+        subject: Subject::Deb(subject.clone()).purl(),
+        reason,
+        help: "write a definition for that release with --containers, and a recipe that names it with --recipe".into(),
+    };
+    let definition = catalog.definition(container)?.debian;
+    if definition.arch != subject.arch || !definition.archives[0].suites.contains(&subject.distro) {
+        return Err(unsuitable(format!(
+            "the container {container} is {} on {}",
+            definition.archives[0].suites[0], definition.arch
+        )));
+    }
+    let keyring = catalog.keyring(&definition)?;
+    let indexes = Indexes::load(fetcher, &definition.archives, &keyring, &subject.arch, true).await?;
+    let chosen = choose(&indexes, subject)?;
+    let source = find_source(&indexes, subject, &chosen)?;
+    let source_blobs = fetcher.get_all("fetching the source", &source.files).await;
+    let source_blobs = source_blobs.map_err(|error| source_gone(subject, &chosen, &source, error))?;
+    let dsc = source_blobs
+        .into_iter()
+        .next()
+        .ok_or_else(|| unreadable(subject, "the source package", "it has no .dsc"))?;
+    let dsc_claim = check_dsc(subject, &source, &dsc)?;
+    let claims = claims(&indexes, &chosen, dsc_claim);
+    Ok(LookUp {
+        indexes,
+        chosen,
+        source,
+        dsc,
+        claims,
+    })
+}
+
+/// What is claimed of a subject, without planning anything.
+pub(super) async fn look_up(
+    fetcher: &Fetcher,
+    catalog: &Catalog,
+    subject: &DebSubject,
+) -> Result<Found, PlanError> {
+    let container = Recipe::debian()?.container;
+    let found = look_up_in(fetcher, catalog, &container, subject).await?;
+    let artifact = |binary: &Binary| Artifact {
+        name: file_name(binary),
+        purl: Some(purl(&binary.package, &binary.version, &binary.arch, &subject.distro)),
+        digests: Digests::known(binary.sha256),
+        path: None,
+    };
+    Ok(Found {
+        artifacts: found.chosen.outputs.iter().map(artifact).collect(),
+        claims: found.claims,
+        documents: Vec::new(),
+    })
+}
+
 /// Plans the rebuild of everything that the subject's source builds, or of the subject alone.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<Plan, PlanError> {
     let recipe = planner.recipe.clone().map_or_else(Recipe::debian, Ok)?;
-    let definition = planner.catalog.definition(&recipe.container)?.debian;
-    if definition.arch != subject.arch || !definition.archives[0].suites.contains(&subject.distro) {
-        return Err(PlanError::NotRebuildable {
-            subject: Subject::Deb(subject.clone()).purl(),
-            reason: format!("the container {} is {} on {}", recipe.container, definition.archives[0].suites[0], definition.arch),
-            help: "write a definition for that release with --containers, and a recipe that names it with --recipe".into(),
-        });
-    }
-    let keyring = planner.catalog.keyring(&definition)?;
-    let indexes = Indexes::load(
-        planner.fetcher,
-        &definition.archives,
-        &keyring,
-        &subject.arch,
-        true,
-    )
-    .await?;
     let bar = planner.progress.stage(format!("looking up {}", subject.name));
-    let chosen = choose(&indexes, subject)?;
-    let source = find_source(&indexes, subject, &chosen)?;
+    let found = look_up_in(planner.fetcher, planner.catalog, &recipe.container, subject).await?;
     bar.finish_and_clear();
-
-    let source_blobs = planner
-        .fetcher
-        .get_all("fetching the source", &source.files)
-        .await;
-    let source_blobs = source_blobs.map_err(|error| source_gone(subject, &chosen, &source, error))?;
-    let dsc = source_blobs
-        .first()
-        .ok_or_else(|| unreadable(subject, "the source package", "it has no .dsc"))?;
-    let dsc_claim = check_dsc(subject, &source, dsc)?;
+    let LookUp {
+        indexes,
+        chosen,
+        source,
+        dsc,
+        claims,
+    } = found;
     let mut expected: Vec<_> = chosen
         .outputs
         .iter()
@@ -83,6 +133,9 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         .fetcher
         .get_all("fetching the released packages", &released)
         .await?;
+    let (claims, policy) = planner
+        .judge(&Subject::Deb(subject.clone()).purl(), &super::artifacts(&expected, &released_blobs)?, claims)
+        .await?;
 
     let (lock, root) = planner.container(&recipe.container).await?;
     let source_name = format!("{} {}", source.package, source.version);
@@ -93,7 +146,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         fetcher: planner.fetcher,
         progress: planner.progress,
     };
-    let dependencies = resolver.build_dependencies(&source_name, dsc).await?;
+    let dependencies = resolver.build_dependencies(&source_name, &dsc).await?;
     let binnmu = binnmu_entry(subject, &chosen, &released_blobs)?;
 
     let mut inputs: Vec<PinnedInput> = source
@@ -141,14 +194,16 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
             purl(&source.package, &source.version, &subject.arch, &subject.distro)
         },
         ecosystem: "debian".into(),
-        claims: claims(&indexes, &chosen, dsc_claim),
+        claims,
+        policy,
         expected,
         not_compared,
-        container: PinnedContainer {
+        container: PinnedContainer::Packages {
             name: recipe.container.clone(),
             lock,
         },
         inputs,
+        git: Vec::new(),
         assumptions: assumptions(&folder, &dependencies, binnmu.as_deref(), &build.env),
         files: binnmu
             .into_iter()

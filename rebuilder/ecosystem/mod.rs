@@ -1,18 +1,24 @@
 //! From a subject and what is claimed of it to a plan; one module per ecosystem.
 
 pub mod debian;
+pub mod npm;
+pub mod provenance;
 pub mod pypi;
 
-use crate::artifact::Subject;
+use crate::artifact::{Digests, Subject};
 use crate::container::apt_resolver::ResolveError;
 use crate::container::{self, Catalog, ContainerError, Lock, Root};
 use crate::evidence::apt::AptError;
 use crate::evidence::pypi::PypiError;
-use crate::plan::{Plan, Recipe, RecipeError};
+use crate::evidence::Claim;
+use crate::evidence::assess::Artifact;
+use crate::evidence::document::Document;
+use crate::plan::{Expected, Plan, Recipe, RecipeError};
+use crate::policy::{Case, Decision, Refusal};
 use crate::progress::Progress;
 use crate::sandbox::SandboxError;
 use crate::sandbox::embedded::Embedded;
-use crate::store::{FetchError, Fetcher, StoreError};
+use crate::store::{Blob, FetchError, Fetcher, GitError, Material, StoreError};
 
 /// What planning works with.
 pub struct Planner<'a> {
@@ -28,6 +34,20 @@ pub struct Planner<'a> {
     pub recipe: Option<Recipe>,
     /// Compare only the artifact that was named, not everything its source builds.
     pub only: bool,
+    /// Evidence of the user's, and the policy that it is held against.
+    pub case: &'a Case,
+    /// Released files that are on this machine; none where the registry has to be asked.
+    pub released: Vec<Artifact>,
+}
+
+/// What is known of a subject before anything is planned.
+pub struct Found {
+    /// Its released files.
+    pub artifacts: Vec<Artifact>,
+    /// Claims that were checked already.
+    pub claims: Vec<Claim>,
+    /// Evidence that still has to be judged.
+    pub documents: Vec<Document>,
 }
 
 /// A subject for which no plan can be made.
@@ -48,6 +68,12 @@ pub enum PlanError {
         reason: String,
         help: String,
     },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Git(#[from] GitError),
     #[error("the evidence for {subject} does not hold: {reason}")]
     #[diagnostic(help("nothing was built; ask whoever released it, and do not use it"))]
     Contradiction { subject: String, reason: String },
@@ -89,11 +115,69 @@ impl Planner<'_> {
         match subject {
             Subject::Deb(deb) => debian::plan(self, deb).await,
             Subject::Pypi(pypi) => pypi::plan(self, pypi).await,
+            Subject::Npm(npm) => npm::plan(self, npm).await,
         }
+    }
+
+    /// Plans the rebuild of local files, or of what a provenance names, from that provenance alone.
+    pub async fn plan_from_provenance(&self) -> Result<Plan, PlanError> {
+        provenance::plan(self).await
+    }
+
+    /// Judges all evidence about some artifacts; what the policy refuses ends here.
+    async fn judge(
+        &self,
+        subject: &str,
+        artifacts: &[Artifact],
+        claims: Vec<Claim>,
+    ) -> Result<(Vec<Claim>, Decision), PlanError> {
+        let judgement = self.case.judge(artifacts, claims, self.fetcher).await;
+        let decision = judgement.gate(subject)?;
+        Ok((judgement.inspection.claims(), decision))
+    }
+
+    /// The same, with evidence that a registry offers.
+    async fn judge_with(
+        &self,
+        subject: &str,
+        artifacts: &[Artifact],
+        claims: Vec<Claim>,
+        documents: Vec<Document>,
+    ) -> Result<(Vec<Claim>, Decision), PlanError> {
+        let judgement = self.case.judge_with(artifacts, claims, documents, self.fetcher).await;
+        let decision = judgement.gate(subject)?;
+        Ok((judgement.inspection.claims(), decision))
     }
 
     /// The lock and the made root of a container.
     async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
         container::build(name, self.catalog, self.fetcher, self.sandbox, self.progress).await
     }
+}
+
+/// Looks a subject up, and gives what is claimed of it.
+pub async fn look_up(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> Result<Found, PlanError> {
+    match subject {
+        Subject::Deb(deb) => debian::look_up(fetcher, catalog, deb).await,
+        Subject::Pypi(pypi) => pypi::look_up(fetcher, pypi).await,
+        Subject::Npm(npm) => npm::look_up(fetcher, npm).await,
+    }
+}
+
+/// A released file that lies in the store.
+fn artifact(purl: String, file: &Material, blob: &Blob) -> Result<Artifact, PlanError> {
+    let digests = std::fs::File::open(&blob.path).and_then(Digests::of_reader);
+    Ok(Artifact {
+        name: file.name.clone(),
+        purl: Some(purl),
+        digests: digests.map_err(StoreError::io("read", &blob.path))?,
+        path: Some(blob.path.clone()),
+    })
+}
+
+/// The released files that a plan expects.
+fn artifacts(expected: &[Expected], blobs: &[Blob]) -> Result<Vec<Artifact>, PlanError> {
+    let both = expected.iter().zip(blobs);
+    both.map(|(expected, blob)| artifact(expected.purl.clone(), &expected.file, blob))
+        .collect()
 }

@@ -2,12 +2,28 @@
 //!
 //! Each module checks one kind of claim and says what it proves and what it does not. A finding is data for
 //! the plan, the report and the attestation; the signature ("who released it") and the provenance ("where it
-//! came from") are always two findings.
+//! came from") are always two findings. `document` reads a file of evidence, `assess` judges it against an
+//! artifact, `inspection` puts all judgements about one artifact together.
 
 pub mod apt;
 pub mod archive;
+pub mod assess;
+pub mod buildinfo;
+pub mod custody;
+pub mod document;
+pub mod dsse;
+pub mod git_signature;
+pub mod git_source;
+pub mod inspection;
+pub mod json;
+pub mod npm;
 pub mod openpgp;
 pub mod pypi;
+pub mod sigstore;
+pub mod slsa;
+pub mod statement;
+pub mod trust;
+pub mod workflow;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,18 +39,44 @@ pub enum Question {
     Provenance,
 }
 
-/// How far a claim could be checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a claim could be checked, and what came of it; the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Checked and found to hold.
     Verified,
+    /// Holds, but for some of the artifacts only.
+    Partial,
+    /// Made and signed, but nothing here can check the signature, or knows what it says.
+    Unchecked,
     /// Made, but only as trustworthy as the connection or the registry that said so.
     Unsigned,
-    /// Made and signed, but nothing here can check the signature.
-    Unchecked,
     /// Nobody claims anything.
     Absent,
+    /// A good signature, on other bytes or another name.
+    Elsewhere,
+    /// Checked and found not to hold.
+    Refuted,
+}
+
+impl Standing {
+    /// Whether it speaks against the artifact.
+    pub fn is_against(self) -> bool {
+        matches!(self, Self::Elsewhere | Self::Refuted)
+    }
+
+    /// One word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Partial => "partial",
+            Self::Unchecked => "unchecked",
+            Self::Unsigned => "unsigned",
+            Self::Absent => "absent",
+            Self::Elsewhere => "elsewhere",
+            Self::Refuted => "refuted",
+        }
+    }
 }
 
 /// One claim about the artifact or its inputs, and what became of it.
@@ -44,7 +86,7 @@ pub struct Claim {
     pub question: Question,
     /// What is claimed, in one sentence.
     pub claim: String,
-    /// Who claims it: key fingerprint, registry, or nobody.
+    /// Who claims it: key fingerprint, identity, registry, or nobody.
     pub by: Option<String>,
     /// Whether it holds.
     pub standing: Standing,
@@ -57,6 +99,13 @@ pub struct Claim {
 /// A value that has passed verification; only the verifying modules can make one.
 #[derive(Debug, Clone)]
 pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// The value; that it was verified is no longer visible from its type.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
 
 impl<T> std::ops::Deref for Verified<T> {
     type Target = T;

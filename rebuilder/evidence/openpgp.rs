@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use openpgp::cert::CertParser;
 use openpgp::parse::Parse as _;
 use openpgp::parse::stream::{
-    GoodChecksum, MessageLayer, MessageStructure, VerificationError, VerificationHelper, VerifierBuilder,
+    DetachedVerifierBuilder, GoodChecksum, MessageLayer, MessageStructure, VerificationError,
+    VerificationHelper, VerifierBuilder,
 };
 use openpgp::policy::StandardPolicy;
 use openpgp::{Cert, KeyHandle};
@@ -30,7 +31,7 @@ pub enum OpenPgpError {
     #[error("cannot read the keyring {path}")]
     #[diagnostic(help("it must hold OpenPGP certificates, binary or armored"))]
     Keyring { path: PathBuf, source: anyhow::Error },
-    #[error("{document} is not an OpenPGP signed text")]
+    #[error("{document} is not an OpenPGP signature")]
     Malformed { document: String, source: anyhow::Error },
     #[error("no signature of {document} verifies with {keyring}: {}", reasons.join("; "))]
     #[diagnostic(help(
@@ -80,19 +81,42 @@ impl Keyring {
         Self::parse(&path.to_string_lossy(), &bytes)
     }
 
+    /// Fingerprints of all its certificates.
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.certs.iter().map(|cert| format!("{:X}", cert.fingerprint())).collect()
+    }
+
+    /// Verifies a detached signature over everything that `signed` yields; gives the good signers.
+    pub fn verify_detached(
+        &self,
+        document: &str,
+        signature: &[u8],
+        signed: impl std::io::Read + Send + Sync,
+    ) -> Result<Verified<Vec<String>>, OpenPgpError> {
+        let seen = detached(document, signature, signed, &self.certs)?;
+        if seen.good.is_empty() {
+            return Err(self.refused(document, seen.bad));
+        }
+        Ok(Verified(seen.good))
+    }
+
+    fn refused(&self, document: &str, reasons: Vec<String>) -> OpenPgpError {
+        OpenPgpError::Refused {
+            document: document.to_owned(),
+            keyring: self.name.clone(),
+            reasons: if reasons.is_empty() {
+                vec!["it carries none".to_owned()]
+            } else {
+                reasons
+            },
+        }
+    }
+
     /// Verifies an inline-signed text; at least one signature must be good, today, under the standard policy.
     pub fn verify(&self, document: &str, signed: &[u8]) -> Result<Verified<SignedText>, OpenPgpError> {
         let read = read(document, signed, &self.certs)?;
         if read.good.is_empty() {
-            return Err(OpenPgpError::Refused {
-                document: document.to_owned(),
-                keyring: self.name.clone(),
-                reasons: if read.bad.is_empty() {
-                    vec!["it carries none".to_owned()]
-                } else {
-                    read.bad
-                },
-            });
+            return Err(self.refused(document, read.bad));
         }
         Ok(Verified(SignedText {
             text: read.text,
@@ -105,6 +129,29 @@ impl Keyring {
 pub fn read_unverified(document: &str, signed: &[u8]) -> Result<(Vec<u8>, Vec<String>), OpenPgpError> {
     let read = read(document, signed, &[])?;
     Ok((read.text, read.issuers))
+}
+
+/// Key names that a detached signature carries, whoever they are.
+pub fn issuers(document: &str, signature: &[u8]) -> Result<Vec<String>, OpenPgpError> {
+    Ok(detached(document, signature, std::io::empty(), &[])?.issuers)
+}
+
+fn detached<'a>(
+    document: &str,
+    signature: &[u8],
+    signed: impl std::io::Read + Send + Sync,
+    certs: &'a [Cert],
+) -> Result<Collector<'a>, OpenPgpError> {
+    let malformed = |source| OpenPgpError::Malformed {
+        document: document.to_owned(),
+        source,
+    };
+    let policy = StandardPolicy::new();
+    let mut verifier = DetachedVerifierBuilder::from_bytes(signature)
+        .and_then(|builder| builder.with_policy(&policy, None, Collector::new(certs)))
+        .map_err(malformed)?;
+    verifier.verify_reader(signed).map_err(malformed)?;
+    Ok(verifier.into_helper())
 }
 
 struct Read {
@@ -120,14 +167,8 @@ fn read(document: &str, signed: &[u8], certs: &[Cert]) -> Result<Read, OpenPgpEr
         source,
     };
     let policy = StandardPolicy::new();
-    let collector = Collector {
-        certs,
-        good: Vec::new(),
-        bad: Vec::new(),
-        issuers: Vec::new(),
-    };
     let mut verifier = VerifierBuilder::from_bytes(signed)
-        .and_then(|builder| builder.with_policy(&policy, None, collector))
+        .and_then(|builder| builder.with_policy(&policy, None, Collector::new(certs)))
         .map_err(malformed)?;
     let mut text = Vec::new();
     std::io::Read::read_to_end(&mut verifier, &mut text).map_err(|error| malformed(error.into()))?;
@@ -155,6 +196,17 @@ struct Collector<'a> {
     good: Vec<String>,
     bad: Vec<String>,
     issuers: Vec<String>,
+}
+
+impl<'a> Collector<'a> {
+    fn new(certs: &'a [Cert]) -> Self {
+        Self {
+            certs,
+            good: Vec::new(),
+            bad: Vec::new(),
+            issuers: Vec::new(),
+        }
+    }
 }
 
 impl VerificationHelper for Collector<'_> {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 
+use super::document::{self, Document};
 use super::{Claim, Question, Standing};
 use crate::artifact::Sha256;
 use crate::store::{Blob, FetchError, Fetcher, Material};
@@ -43,8 +44,8 @@ pub struct ReleasedFile {
     pub yanked: bool,
     /// Python versions that it says it runs on.
     pub requires_python: Option<VersionSpecifiers>,
-    /// Whether the index offers attestations for it (PEP 740).
-    pub attested: bool,
+    /// Where the index offers attestations for it (PEP 740).
+    pub provenance: Option<String>,
 }
 
 /// A page that cannot be read.
@@ -119,7 +120,7 @@ fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
         requires_python: file
             .requires_python
             .and_then(|text| VersionSpecifiers::from_str(&text).ok()),
-        attested: file.provenance.is_some(),
+        provenance: file.provenance,
         file: Material {
             name: file.filename,
             urls: vec![file.url],
@@ -165,56 +166,78 @@ impl ReleasedFile {
     }
 }
 
-/// What the index claims about a wheel and the source distribution beside it.
-pub fn claims(project: &Project, wheel: &ReleasedFile, sdist: &ReleasedFile) -> Vec<Claim> {
-    let page = Some(project.page.sha256);
-    let attested = if wheel.attested {
-        "the index offers attestations (PEP 740) for the wheel; they were not looked at"
-    } else {
-        "the index offers no attestation (PEP 740) for the wheel"
+/// The attestations (PEP 740) that the index offers for a file; second, what is to be said where there are none.
+pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Document>, Option<Claim>) {
+    let claim = |claim: String, standing, meaning: String| Claim {
+        question: Question::Provenance,
+        claim,
+        by: None,
+        standing,
+        meaning,
+        document: None,
     };
-    vec![
-        Claim {
-            question: Question::Signature,
-            claim: format!(
-                "the registry hands out {} with this SHA-256, uploaded {}",
-                wheel.file.name, wheel.uploaded
-            ),
-            by: Some(INDEX.to_owned()),
-            standing: Standing::Unsigned,
-            meaning: format!(
-                "a registry's hash is not a signature: it shows that these are the registry's bytes, not who made them{}",
-                if wheel.yanked {
-                    "; the maintainers withdrew (yanked) it"
-                } else {
-                    ""
-                }
-            ),
-            document: page,
-        },
-        Claim {
-            question: Question::Provenance,
-            claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
-            by: Some(INDEX.to_owned()),
-            standing: Standing::Unsigned,
-            meaning:
-                "same project, same version: that the wheel was built from it is what the rebuild finds out"
-                    .into(),
-            document: page,
-        },
-        Claim {
-            question: Question::Provenance,
-            claim: attested.to_owned(),
-            by: None,
-            standing: if wheel.attested {
-                Standing::Unchecked
+    let Some(url) = &file.provenance else {
+        let absent = claim(
+            format!("the index offers no attestation (PEP 740) for {}", file.file.name),
+            Standing::Absent,
+            "nothing signed says which source and build it came from".into(),
+        );
+        return (Vec::new(), Some(absent));
+    };
+    let name = format!("the attestations of {}", file.file.name);
+    let read = match fetcher.get_unpinned(&name, std::slice::from_ref(url), PAGE_LIMIT).await {
+        Ok(received) => std::fs::read(&received.blob.path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| document::read(url, &bytes).map_err(|error| error.to_string())),
+        Err(error) => Err(error.to_string()),
+    };
+    match read {
+        Ok(documents) => (documents, None),
+        Err(reason) => {
+            let offered = format!("the index offers attestations (PEP 740) for {}", file.file.name);
+            let unread = claim(offered, Standing::Unchecked, format!("they could not be looked at: {reason}"));
+            (Vec::new(), Some(unread))
+        }
+    }
+}
+
+/// What the index claims about a wheel and the source distribution beside it.
+pub fn claims(
+    project: &Project,
+    wheel: &ReleasedFile,
+    sdist: Option<&ReleasedFile>,
+    attestation: Option<Claim>,
+) -> Vec<Claim> {
+    let page = Some(project.page.sha256);
+    let mut claims = vec![Claim {
+        question: Question::Signature,
+        claim: format!(
+            "the registry hands out {} with this SHA-256, uploaded {}",
+            wheel.file.name, wheel.uploaded
+        ),
+        by: Some(INDEX.to_owned()),
+        standing: Standing::Unsigned,
+        meaning: format!(
+            "a registry's hash is not a signature: it shows that these are the registry's bytes, not who made them{}",
+            if wheel.yanked {
+                "; the maintainers withdrew (yanked) it"
             } else {
-                Standing::Absent
-            },
-            meaning: "nothing signed says which source and build the wheel came from".into(),
-            document: None,
-        },
-    ]
+                ""
+            }
+        ),
+        document: page,
+    }];
+    claims.extend(sdist.map(|sdist| Claim {
+        question: Question::Provenance,
+        claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
+        by: Some(INDEX.to_owned()),
+        standing: Standing::Unsigned,
+        meaning:
+            "same project, same version: that the wheel was built from it is what the rebuild finds out".into(),
+        document: page,
+    }));
+    claims.extend(attestation);
+    claims
 }
 
 #[cfg(test)]

@@ -11,12 +11,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Sha256;
-use crate::container::Lock;
 use crate::evidence::Claim;
+use crate::evidence::git_source::GitSource;
+use crate::policy::Decision;
 use crate::sandbox::Limits;
 use crate::store::Material;
 
-pub use recipe::{Recipe, RecipeError};
+pub use crate::container::PinnedContainer;
+pub use recipe::{Dependencies, Recipe, RecipeError};
 
 /// Form of the plan document.
 pub const VERSION: u32 = 1;
@@ -29,10 +31,13 @@ pub struct Plan {
     pub version: u32,
     /// Package URL of what is rebuilt, version included.
     pub subject: String,
-    /// `debian` or `pypi`.
+    /// `debian`, `pypi`, `npm` or `provenance`.
     pub ecosystem: String,
     /// What was claimed of the subject and its inputs, and how far it was verified.
     pub claims: Vec<Claim>,
+    /// What the policy said of these claims before anything was built.
+    #[serde(default)]
+    pub policy: Decision,
     /// Released files that the rebuild must give, with the digests that the evidence vouches for.
     pub expected: Vec<Expected>,
     /// Patterns of file names that the build may leave besides: released nowhere, or not asked for.
@@ -41,6 +46,9 @@ pub struct Plan {
     pub container: PinnedContainer,
     /// Fetched files that the sandbox sees.
     pub inputs: Vec<PinnedInput>,
+    /// Sources from git, each as one archive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub git: Vec<PinnedGit>,
     /// Small files that the plan itself carries.
     pub files: Vec<InlineFile>,
     /// Steps whose result may be kept as a layer: they do not see the source.
@@ -63,18 +71,23 @@ pub struct Plan {
 pub struct Expected {
     /// Package URL of this file.
     pub purl: String,
-    /// The file.
+    /// The file. Without any URL it is in the store, or only its digest is known.
     pub file: Material,
 }
 
-/// The container and the lock that its root is made from.
+/// A commit of a git repository, at `/inputs/PLACE` as a tar archive; only the build phase sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PinnedContainer {
-    /// Name of the definition.
-    pub name: String,
-    /// The whole lock, so that a plan can be replayed after the lock in the tool has moved on.
-    pub lock: Lock,
+pub struct PinnedGit {
+    /// Path below `/inputs`.
+    pub place: String,
+    /// Repository and commit; the commit's name is a digest of all that is in it.
+    pub source: GitSource,
+    /// Whether the archive holds the submodules too.
+    pub submodules: bool,
+    /// Digest of the archive; none where the repository could not be reached when the plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<Sha256>,
 }
 
 /// What an input is for.
@@ -213,7 +226,8 @@ impl Plan {
             .inputs
             .iter()
             .map(|input| &input.place)
-            .chain(plan.files.iter().map(|file| &file.place));
+            .chain(plan.files.iter().map(|file| &file.place))
+            .chain(plan.git.iter().map(|git| &git.place));
         for place in places.chain(plan.expected.iter().map(|expected| &expected.file.name)) {
             let normal = |part| matches!(part, std::path::Component::Normal(_));
             if place.is_empty() || !Path::new(place).components().all(normal) {
@@ -223,16 +237,30 @@ impl Plan {
         if plan.expected.is_empty() {
             return Err(invalid("it expects no output".into()));
         }
+        for git in &plan.git {
+            // What a plan names is handed to git, so it must have the form that evidence must have.
+            let GitSource {
+                repository,
+                reference,
+                commit,
+            } = &git.source;
+            let checked = GitSource::new(repository, reference.as_deref(), commit.as_deref());
+            match checked.map_err(|error| invalid(error.to_string()))? {
+                source if source.commit.is_none() => return Err(invalid(format!("{repository} has no commit"))),
+                source if source != git.source => return Err(invalid(format!("{repository} is not written as it must be"))),
+                _ => {}
+            }
+        }
         Ok(plan)
     }
 
-    /// Every file that following the plan reads, the container's packages included.
+    /// Every single file with a URL that following the plan reads, the container's packages included.
     pub fn materials(&self) -> Vec<Material> {
         let inputs = self.inputs.iter().map(|input| input.file.clone());
         let released = self.expected.iter().map(|expected| expected.file.clone());
         inputs
-            .chain(released)
-            .chain(self.container.lock.materials())
+            .chain(released.filter(|file| !file.urls.is_empty()))
+            .chain(self.container.materials())
             .collect()
     }
 
@@ -243,7 +271,7 @@ impl Plan {
             .map(|input| (&input.place, input.file.sha256))
             .collect();
         let key = (
-            self.container.lock.digest(),
+            self.container.digest(),
             &self.setup,
             inputs,
             self.umask,

@@ -9,6 +9,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Phase, Step};
+use crate::artifact::pattern;
+use crate::evidence::slsa::Provenance;
 
 /// One recipe.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +20,21 @@ pub struct Recipe {
     pub description: String,
     /// Name of the container definition.
     pub container: String,
+    /// Image by digest, instead of a container definition.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// Provenance that the recipe is for; any where it is left out.
+    #[serde(default, rename = "match")]
+    pub matches: RecipeMatch,
+    /// How the source is laid out before the build.
+    #[serde(default)]
+    pub source: RecipeSource,
+    /// Files that come out, as patterns below the source folder; the steps themselves fill `/out` where it is empty.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+    /// Which lock file of the source names build dependencies.
+    #[serde(default)]
+    pub dependencies: Dependencies,
     /// Patterns of outputs that are released nowhere.
     #[serde(default)]
     pub unreleased: Vec<String>,
@@ -27,6 +44,49 @@ pub struct Recipe {
     pub setup: RecipePhase,
     /// Steps that make the outputs.
     pub build: RecipePhase,
+}
+
+/// Provenance that a recipe is for; each list holds patterns, and an empty one fits everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecipeMatch {
+    /// Builders.
+    #[serde(default)]
+    pub builder: Vec<String>,
+    /// Build types.
+    #[serde(default)]
+    pub build_type: Vec<String>,
+    /// Source repositories.
+    #[serde(default)]
+    pub repository: Vec<String>,
+}
+
+/// How a source from git is laid out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeSource {
+    /// Whether submodules are checked out too.
+    #[serde(default)]
+    pub submodules: bool,
+    /// Folder that the build starts in, below the source's.
+    #[serde(default)]
+    pub folder: String,
+    /// Where the source lies while it is built; `/build/NAME` where it is left out.
+    #[serde(default)]
+    pub path: Option<String>,
+}
+
+/// Where a source names its build dependencies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dependencies {
+    /// Nowhere: the container has all that is needed.
+    #[default]
+    None,
+    /// `Cargo.lock`, with checksums of crates.
+    Cargo,
+    /// `[build-system]` of `pyproject.toml`, solved as of the commit's time.
+    Python,
 }
 
 /// One phase of a recipe.
@@ -53,6 +113,15 @@ pub enum RecipeError {
 /// Recipes that the binary carries.
 const DEBIAN: &str = include_str!("../../recipes/debian.toml");
 const PYPI_WHEEL: &str = include_str!("../../recipes/pypi-wheel.toml");
+const NPM: &str = include_str!("../../recipes/npm.toml");
+const CONTAINER_BASED: &str = include_str!("../../recipes/container-based.toml");
+/// Recipes for any provenance, by the name that `--recipe` takes.
+const NAMED: [(&str, &str); 4] = [
+    ("c-make", include_str!("../../recipes/c-make.toml")),
+    ("go", include_str!("../../recipes/go.toml")),
+    ("python-wheel", include_str!("../../recipes/python-wheel.toml")),
+    ("rust-cargo", include_str!("../../recipes/rust-cargo.toml")),
+];
 
 impl Recipe {
     /// The recipe for Debian source packages.
@@ -65,9 +134,27 @@ impl Recipe {
         Self::parse("recipes/pypi-wheel.toml", PYPI_WHEEL)
     }
 
-    /// Reads a recipe of the user's.
+    /// The recipe for tarballs of the npm registry.
+    pub fn npm() -> Result<Self, RecipeError> {
+        Self::parse("recipes/npm.toml", NPM)
+    }
+
+    /// The recipe for provenance that names image and command itself.
+    pub fn container_based() -> Result<Self, RecipeError> {
+        Self::parse("recipes/container-based.toml", CONTAINER_BASED)
+    }
+
+    /// Names of the built-in recipes for any provenance.
+    pub fn names() -> Vec<&'static str> {
+        NAMED.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// A built-in recipe by its name, or a recipe of the user's by its path.
     pub fn read(path: &Path) -> Result<Self, RecipeError> {
         let name = path.display().to_string();
+        if let Some((_, text)) = NAMED.iter().find(|(known, _)| *known == name).filter(|_| !path.exists()) {
+            return Self::parse(&name, text);
+        }
         let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read {
             path: name.clone(),
             source,
@@ -79,6 +166,22 @@ impl Recipe {
         toml::from_str(text).map_err(|error| RecipeError::Invalid {
             path: path.to_owned(),
             reason: error.to_string(),
+        })
+    }
+
+    /// Which part of a provenance the recipe is not for, if there is one.
+    pub fn misfit(&self, provenance: &Provenance) -> Option<String> {
+        let repository = provenance.source.as_ref().map(|source| source.repository.as_str());
+        [
+            ("builder", &self.matches.builder, Some(provenance.builder.as_str())),
+            ("build type", &self.matches.build_type, Some(provenance.build_type.as_str())),
+            ("repository", &self.matches.repository, repository),
+        ]
+        .into_iter()
+        .find_map(|(what, patterns, found)| {
+            let found = found.unwrap_or("none");
+            let fits = patterns.is_empty() || patterns.iter().any(|wanted| pattern::fits(wanted, found));
+            (!fits).then(|| format!("it is for the {what} {}, and this is {found}", patterns.join(" or ")))
         })
     }
 }
@@ -95,6 +198,21 @@ impl RecipePhase {
         Phase {
             env,
             steps: self.steps.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_recipe_can_be_read() {
+        for recipe in [Recipe::debian(), Recipe::pypi_wheel(), Recipe::npm(), Recipe::container_based()] {
+            recipe.unwrap();
+        }
+        for name in Recipe::names() {
+            Recipe::read(Path::new(name)).unwrap();
         }
     }
 }

@@ -3,6 +3,7 @@
 mod outputs;
 mod record;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,17 +11,22 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::artifact::Sha256;
-use crate::container::{self, ContainerError, Root};
-use crate::plan::{Plan, Role};
+use crate::container::{ContainerError, ImageConfig, Root};
+use crate::plan::{Phase, PinnedGit, Plan, Role};
 use crate::progress::Progress;
 use crate::report;
 use crate::sandbox::embedded::Embedded;
-use crate::sandbox::{Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError, shell_command};
-use crate::store::{Blob, FetchError, Fetcher, Store, StoreError, write_atomically};
+use crate::sandbox::{
+    Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError, quote, shell_command,
+};
+use crate::store::{Blob, FetchError, Fetcher, GitError, Store, StoreError, write_atomically};
 
 pub use record::{Evidence, OutputResult, Record, RunFolder, Timings, Verdict};
 
 use outputs::compare_outputs;
+
+/// Variable with the entrypoint of the image that a step runs in, as shell words.
+pub const IMAGE_ENTRYPOINT: &str = "IMAGE_ENTRYPOINT";
 
 /// A rebuild that broke before it could conclude anything.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -31,6 +37,9 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Fetch(#[from] FetchError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Git(#[from] GitError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Container(#[from] ContainerError),
@@ -66,18 +75,12 @@ impl Rebuilder<'_> {
         let mut timings = Timings::default();
         let rebuilt = run.rebuilt();
         fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
+        let plan = &self.pinned(plan).await?;
         write_atomically(&run.plan(), &plan.canonical())?;
         fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
 
         let blobs = self.fetch(plan).await?;
-        let root = container::from_lock(
-            &plan.container.name,
-            &plan.container.lock,
-            self.fetcher,
-            self.embedded,
-            self.progress,
-        )
-        .await?;
+        let root = plan.container.root(self.fetcher, self.embedded, self.progress).await?;
         timings.prepare = clock.elapsed().as_secs_f64();
 
         let built = self.run_phases(plan, &root, &blobs, run, &mut timings).await?;
@@ -136,6 +139,7 @@ impl Rebuilder<'_> {
         let blobs = Blobs {
             inputs: self.fetch_inputs(plan).await?,
             released: Vec::new(),
+            git: Vec::new(),
         };
         let built = self
             .run_phases(plan, root, &blobs, &run, &mut Timings::default())
@@ -153,6 +157,35 @@ impl Rebuilder<'_> {
         Ok(fs::read(&path).map_err(StoreError::io("read", &path))?)
     }
 
+    /// The plan with the digest of every archive that it takes from git.
+    pub async fn pinned(&self, plan: &Plan) -> Result<Plan, RebuildError> {
+        let mut plan = plan.clone();
+        for git in &mut plan.git {
+            git.archive = Some(self.git_archive(git).await?.sha256);
+        }
+        Ok(plan)
+    }
+
+    /// The archive of a commit: the pinned one from the store, or made again and compared.
+    async fn git_archive(&self, git: &PinnedGit) -> Result<Blob, GitError> {
+        if let Some(pinned) = git.archive
+            && let Some(blob) = self.fetcher.store().get(pinned)?
+        {
+            return Ok(blob);
+        }
+        let checkout = self.fetcher.git(&git.source).await?;
+        let blob = self.fetcher.git_archive(&checkout, git.submodules).await?;
+        match git.archive {
+            Some(expected) if expected != blob.sha256 => Err(GitError::Differs {
+                repository: git.source.repository.clone(),
+                commit: checkout.commit,
+                expected,
+                found: blob.sha256,
+            }),
+            _ => Ok(blob),
+        }
+    }
+
     async fn fetch_inputs(&self, plan: &Plan) -> Result<Vec<Blob>, FetchError> {
         let inputs: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
         self.fetcher.get_all("fetching the inputs", &inputs).await
@@ -160,17 +193,23 @@ impl Rebuilder<'_> {
 
     /// Every file that the plan names, verified, from the store or its mirrors.
     async fn fetch(&self, plan: &Plan) -> Result<Blobs, RebuildError> {
-        let released: Vec<_> = plan
-            .expected
-            .iter()
-            .map(|expected| expected.file.clone())
-            .collect();
+        let mut released = Vec::new();
+        for expected in &plan.expected {
+            released.push(if expected.file.urls.is_empty() {
+                // Where only the digest is known, the digests are compared.
+                self.fetcher.store().get(expected.file.sha256)?
+            } else {
+                Some(self.fetcher.get(&expected.file).await?)
+            });
+        }
+        let mut git = Vec::new();
+        for pinned in &plan.git {
+            git.push(self.git_archive(pinned).await?);
+        }
         Ok(Blobs {
             inputs: self.fetch_inputs(plan).await?,
-            released: self
-                .fetcher
-                .get_all("fetching what was released", &released)
-                .await?,
+            released,
+            git,
         })
     }
 
@@ -220,7 +259,7 @@ impl Rebuilder<'_> {
         let mut job = job(plan, &layers, outputs.path(), &log);
         job.inputs = staged(plan, blobs, Role::Dependency);
         job.script = plan.setup.script();
-        job.env.clone_from(&plan.setup.env);
+        job.env = environment(&plan.setup, &root.config);
         job.keep = Keep::Layer;
         let outcome = self.embedded.run(&job, &bar).await?;
         bar.finish_and_clear();
@@ -252,14 +291,18 @@ impl Rebuilder<'_> {
         let mut job = job(plan, &layers, &rebuilt, &log);
         job.inputs = staged(plan, blobs, Role::Source);
         job.inputs.extend(inline(plan, self.fetcher.store())?);
+        job.inputs.extend(plan.git.iter().zip(&blobs.git).map(|(git, blob)| Input {
+            name: git.place.clone(),
+            path: blob.path.clone(),
+        }));
         if has_layer || plan.setup.steps.is_empty() {
             job.script = plan.build.script();
-            job.env.clone_from(&plan.build.env);
+            job.env = environment(&plan.build, &root.config);
         } else {
             // One sandbox for both phases; each has its own environment.
             job.inputs.extend(staged(plan, blobs, Role::Dependency));
             job.script = [&plan.setup, &plan.build]
-                .map(|phase| shell_command(&phase.env, &phase.script()))
+                .map(|phase| shell_command(&environment(phase, &root.config), &phase.script()))
                 .join("\n");
         }
         let outcome = self.backend.run(&job, &bar).await?;
@@ -283,7 +326,21 @@ enum Setup {
 
 struct Blobs {
     inputs: Vec<Blob>,
-    released: Vec<Blob>,
+    /// None where only the digest is known.
+    released: Vec<Option<Blob>>,
+    git: Vec<Blob>,
+}
+
+/// A phase's variables over those of the image, whose entrypoint is added as shell words.
+fn environment(phase: &Phase, image: &ImageConfig) -> BTreeMap<String, String> {
+    let pairs = image.env.iter().filter_map(|pair| pair.split_once('='));
+    let mut env: BTreeMap<_, _> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    if !image.entrypoint.is_empty() {
+        let words: Vec<_> = image.entrypoint.iter().map(|word| quote(word)).collect();
+        env.insert(IMAGE_ENTRYPOINT.to_owned(), words.join(" "));
+    }
+    env.extend(phase.env.clone());
+    env
 }
 
 fn inconclusive(stage: &str, ended: Ended) -> Verdict {
@@ -298,7 +355,7 @@ fn job<'a>(plan: &Plan, root: &'a RootLayers, outputs: &'a Path, log: &'a Path) 
         root,
         inputs: Vec::new(),
         script: String::new(),
-        env: std::collections::BTreeMap::new(),
+        env: BTreeMap::new(),
         hostname: plan.hostname.clone(),
         umask: plan.umask,
         limits: plan.limits,

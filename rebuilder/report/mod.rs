@@ -1,5 +1,7 @@
 //! A run for people: a summary for the terminal and a page of HTML, both from the same record.
 
+pub mod inspection;
+
 use std::fmt::Write as _;
 
 use askama::Template;
@@ -175,13 +177,9 @@ fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Verified => "verified: ",
-        Standing::Unsigned => "unsigned: ",
-        Standing::Unchecked => "unchecked:",
-        Standing::Absent => "absent:   ",
-    }
+/// The word with its colon, in a column of its own.
+fn standing(standing: Standing) -> String {
+    format!("{:<10}", format!("{}:", standing.word()))
 }
 
 fn origin(origin: &Origin) -> (&'static str, &str) {

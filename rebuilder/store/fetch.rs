@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use super::blobs::{Blob, Incoming, Sealed};
-use super::{Store, StoreError};
+use super::{GitMirror, Store, StoreError};
 use crate::artifact::Sha256;
 use crate::progress::Progress;
 
@@ -118,6 +118,7 @@ pub struct Fetcher {
     store: Store,
     client: reqwest::Client,
     mirrors: Arc<Vec<MirrorMap>>,
+    git_mirrors: Arc<Vec<GitMirror>>,
     offline: bool,
     progress: Progress,
 }
@@ -150,9 +151,30 @@ impl Fetcher {
             store: store.clone(),
             client,
             mirrors: Arc::new(mirrors),
+            git_mirrors: Arc::default(),
             offline,
             progress,
         })
+    }
+
+    /// The same, with mirrors of git repositories.
+    #[must_use]
+    pub fn with_git_mirrors(mut self, mirrors: Vec<GitMirror>) -> Self {
+        self.git_mirrors = Arc::new(mirrors);
+        self
+    }
+
+    pub(super) fn git_mirrors(&self) -> &[GitMirror] {
+        &self.git_mirrors
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether it refuses to use the network.
+    pub fn is_offline(&self) -> bool {
+        self.offline
     }
 
     /// The store behind it.
@@ -286,7 +308,7 @@ impl Fetcher {
         })
     }
 
-    fn rewrite(&self, url: &str) -> String {
+    pub(super) fn rewrite(&self, url: &str) -> String {
         for map in self.mirrors.iter() {
             if let Some(rest) = url.strip_prefix(&map.prefix) {
                 return format!("{}{rest}", map.replacement);

@@ -5,6 +5,8 @@
 
 mod blobs;
 mod fetch;
+mod git;
+mod registry;
 mod scratch;
 
 use std::fs::File;
@@ -15,6 +17,8 @@ use nix::fcntl::{Flock, FlockArg};
 
 pub use blobs::{Blob, StoreCheck};
 pub use fetch::{FetchError, Fetcher, Material, MirrorMap, Received};
+pub use git::{Checkout, GitError, GitMirror};
+pub use registry::ImageFiles;
 pub use scratch::Scratch;
 
 /// The data folder of one user, usually `$XDG_DATA_HOME/rebuilder`.
@@ -68,6 +72,7 @@ impl Store {
             "layers",
             "scratch",
             "locks",
+            "git",
         ] {
             let path = store.data.join(folder);
             std::fs::create_dir_all(&path).map_err(StoreError::io("make the folder", &path))?;
@@ -92,6 +97,12 @@ impl Store {
     /// Where the layer that the steps with this digest made lies.
     pub fn layer(&self, key: crate::artifact::Sha256) -> PathBuf {
         self.data.join("layers").join(key.to_hex())
+    }
+
+    /// Where the commits of the git repository with this address lie.
+    pub fn git(&self, repository: &str) -> PathBuf {
+        let name = format!("{}.git", crate::artifact::Sha256::of(repository));
+        self.data.join("git").join(name)
     }
 
     /// Waits until no other process does the work called `name`, and keeps others out until the lock is dropped.

@@ -4,7 +4,7 @@
 //! its version from `Generator`, the other requirements from what was uploaded before, clock and modes from
 //! the archive's entries. Each is an assumption in the plan.
 
-mod requirements;
+pub(super) mod requirements;
 mod sdist;
 mod wheel;
 
@@ -12,33 +12,52 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{PlanError, Planner};
+use super::{Found, PlanError, Planner};
 use crate::artifact::{PypiSubject, Subject};
 use crate::container::{Lock, Root};
+use crate::evidence::Claim;
 use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
 use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
+use crate::policy::Decision;
 use crate::rebuild::{Evidence, Rebuilder};
 use crate::sandbox::Limits;
-use crate::store::{FetchError, Material};
+use crate::store::{FetchError, Fetcher, Material};
 use sdist::BuildSystem;
 use wheel::WheelFacts;
 
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
 
+async fn find_project(fetcher: &Fetcher, subject: &PypiSubject) -> Result<Project, PlanError> {
+    let project = pypi::project(fetcher, &subject.name).await;
+    project.map_err(|error| match error {
+        PypiError::Fetch(FetchError::NotFound { .. }) => PlanError::Unknown {
+            subject: subject.name.clone(),
+            place: pypi::INDEX.into(),
+            help: "check the project's name".into(),
+        },
+        other => other.into(),
+    })
+}
+
+/// What is claimed of a wheel, without planning anything.
+pub(super) async fn look_up(fetcher: &Fetcher, subject: &PypiSubject) -> Result<Found, PlanError> {
+    let project = find_project(fetcher, subject).await?;
+    let released = choose_wheel(&project, subject)?;
+    let source = choose_sdist(&project, subject, released).ok();
+    let (documents, attestation) = pypi::attestations(fetcher, released).await;
+    let blob = fetcher.get(&released.file).await?;
+    Ok(Found {
+        artifacts: vec![super::artifact(file_purl(&project.name, released), &released.file, &blob)?],
+        claims: pypi::claims(&project, released, source, attestation),
+        documents,
+    })
+}
+
 /// Plans the rebuild of one wheel.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result<Plan, PlanError> {
-    let project = pypi::project(planner.fetcher, &subject.name)
-        .await
-        .map_err(|error| match error {
-            PypiError::Fetch(FetchError::NotFound { .. }) => PlanError::Unknown {
-                subject: subject.name.clone(),
-                place: pypi::INDEX.into(),
-                help: "check the project's name".into(),
-            },
-            other => other.into(),
-        })?;
+    let project = find_project(planner.fetcher, subject).await?;
     let released = choose_wheel(&project, subject)?;
     let source = choose_sdist(&project, subject, released)?;
     let named = Subject::Pypi(PypiSubject {
@@ -52,6 +71,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
         .fetcher
         .get_all("fetching wheel and source distribution", &fetched)
         .await?;
+    let (documents, attestation) = pypi::attestations(planner.fetcher, released).await;
+    let claims = pypi::claims(&project, released, Some(source), attestation);
+    let artifact = super::artifact(purl.clone(), &released.file, &blobs[0])?;
+    let (claims, policy) = planner.judge_with(&purl, &[artifact], claims, documents).await?;
     let facts = wheel::read(&released.file.name, &blobs[0].path)
         .map_err(|error| document(&purl, &released.file.name, &error))?
         .ok_or_else(|| document(&purl, &released.file.name, "it has no WHEEL file"))?;
@@ -63,6 +86,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
     let draft = Draft {
         planner,
         purl,
+        claims,
+        policy,
         project: &project,
         released,
         source,
@@ -180,6 +205,8 @@ fn choose_sdist<'a>(
 struct Draft<'a> {
     planner: &'a Planner<'a>,
     purl: String,
+    claims: Vec<Claim>,
+    policy: Decision,
     project: &'a Project,
     released: &'a ReleasedFile,
     source: &'a ReleasedFile,
@@ -241,17 +268,19 @@ impl Draft<'_> {
             version: VERSION,
             subject: self.purl.clone(),
             ecosystem: "pypi".into(),
-            claims: pypi::claims(self.project, self.released, self.source),
+            claims: self.claims.clone(),
+            policy: self.policy.clone(),
             expected: vec![Expected {
                 purl: self.purl.clone(),
                 file: self.released.file.clone(),
             }],
             not_compared: self.recipe.unreleased.clone(),
-            container: PinnedContainer {
+            container: PinnedContainer::Packages {
                 name: self.recipe.container.clone(),
                 lock: self.lock.clone(),
             },
             inputs,
+            git: Vec::new(),
             files: self.files("build_wheel"),
             setup: self.recipe.setup.with(&[]),
             build: self.recipe.build.with(&[]),

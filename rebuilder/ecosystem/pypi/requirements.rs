@@ -22,7 +22,7 @@ pub(super) const PYTHON: &str = "3.11.2";
 const MOST_QUESTIONS: usize = 25;
 
 /// What pip chose, as pinned files.
-pub(super) struct Solution {
+pub(in crate::ecosystem) struct Solution {
     pub files: Vec<Material>,
 }
 
@@ -37,7 +37,7 @@ struct Index<'a> {
 }
 
 /// Solves `requirements` with files uploaded before `before`.
-pub(super) async fn solve(
+pub(in crate::ecosystem) async fn solve(
     planner: &Planner<'_>,
     root: &Root,
     subject: &str,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::runtime::{self, RunTask};
 use super::{HELPER_ARGUMENT, IdMap};
-use crate::container::{self, UnpackPlan};
+use crate::container::{self, LayerPlan, UnpackPlan};
 use crate::sandbox::{Ended, SandboxError};
 
 /// What a helper is asked to do.
@@ -25,8 +25,10 @@ pub(super) enum Task {
     Run(Box<RunTask>),
     /// Unpack packages into a folder.
     Unpack { target: PathBuf, plan: UnpackPlan },
+    /// Unpack image layers into a folder.
+    UnpackLayers { target: PathBuf, plan: LayerPlan },
     /// Normalise a root and give its digest.
-    Normalise { root: PathBuf, epoch: i64 },
+    Normalise { root: PathBuf, epoch: Option<i64> },
     /// Write layers, lowest first, as a tar file.
     Export { layers: Vec<PathBuf>, file: PathBuf },
     /// Remove a tree.
@@ -154,6 +156,15 @@ fn work() -> Result<(), String> {
             let target = folders.first().ok_or("no folder")?;
             plan.folder = folders.path(1).ok_or("no folder")?;
             container::unpack(&plan, &target).map_err(|error| chain(&error))?;
+            Event::Done {
+                value: serde_json::Value::Null,
+            }
+            .send();
+        }
+        Task::UnpackLayers { mut plan, .. } => {
+            let target = folders.first().ok_or("no folder")?;
+            plan.folder = folders.path(1).ok_or("no folder")?;
+            container::unpack_layers(&plan, &target).map_err(|error| chain(&error))?;
             Event::Done {
                 value: serde_json::Value::Null,
             }

@@ -25,7 +25,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, Command};
 
 use super::{Ended, Job, Keep, Limits, Outcome, Sandbox, SandboxError, output};
-use crate::container::{Contents, UnpackPlan};
+use crate::container::{Contents, LayerPlan, UnpackPlan};
 use crate::store::{Scratch, Store};
 use cgroup::Cgroup;
 pub use helper::serve;
@@ -108,8 +108,21 @@ impl Embedded {
         .await
     }
 
+    /// Unpacks image layers into the new folder `target`.
+    pub async fn unpack_layers(&self, plan: &LayerPlan, target: &Path) -> Result<(), SandboxError> {
+        self.make_folder(target)?;
+        self.task(
+            Task::UnpackLayers {
+                target: target.to_owned(),
+                plan: plan.clone(),
+            },
+            "unpacking layers",
+        )
+        .await
+    }
+
     /// Sets aside what differs from run to run in a made root, and gives the digest of the rest.
-    pub async fn normalise(&self, root: &Path, epoch: i64) -> Result<Contents, SandboxError> {
+    pub async fn normalise(&self, root: &Path, epoch: Option<i64>) -> Result<Contents, SandboxError> {
         self.task(
             Task::Normalise {
                 root: root.to_owned(),

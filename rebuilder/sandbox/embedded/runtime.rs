@@ -63,6 +63,7 @@ impl Folders {
                 None,
             ),
             Task::Unpack { target, plan } => (vec![target, &plan.folder], None),
+            Task::UnpackLayers { target, plan } => (vec![target, &plan.folder], None),
             Task::Normalise { root: path, .. } | Task::Remove { path } => (vec![path], None),
             Task::Export { layers, file } => (layers.iter().collect(), Some(file)),
         };

@@ -1,0 +1,130 @@
+//! Options about evidence, shared by the commands that judge it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::artifact::Digests;
+use crate::evidence::assess::Artifact;
+use crate::evidence::document::{self, Document, Kind};
+use crate::evidence::sigstore::{Content, Sigstore};
+use crate::evidence::statement::Statement;
+use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
+use crate::policy::{Case, Policy};
+use crate::store::StoreError;
+
+/// Evidence, and what it is held against.
+#[derive(Args)]
+#[command(next_help_heading = "Evidence")]
+pub(crate) struct EvidenceArgs {
+    /// File with provenance or other attestations of SUBJECT; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub provenance: Vec<PathBuf>,
+    /// File with a signature of SUBJECT (Sigstore, OpenPGP, minisign, SSH); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub signature: Vec<PathBuf>,
+    /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH); may be repeated
+    #[arg(long, value_name = "FILE")]
+    trusted_key: Vec<PathBuf>,
+    /// How many different trusted keys must have signed an envelope
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threshold: usize,
+    /// Sigstore trusted_root.json to use instead of the public-good instance's
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+    /// Who must have signed without a key: e-mail address or workflow URI; * stands for any text
+    #[arg(long, value_name = "PATTERN", requires = "issuer")]
+    identity: Option<String>,
+    /// OpenID Connect issuer of --identity
+    #[arg(long, value_name = "PATTERN", requires = "identity")]
+    issuer: Option<String>,
+    /// What the evidence must show before anything is built: a policy file, or "none"
+    #[arg(long, value_name = "FILE|none", env = "REBUILDER_POLICY")]
+    policy: Option<String>,
+}
+
+impl EvidenceArgs {
+    /// Reads everything that the options name.
+    pub fn open(&self) -> Result<Case, Failure> {
+        let mut documents = Vec::new();
+        for path in self.provenance.iter().chain(&self.signature) {
+            documents.extend(document::read_file(path)?);
+        }
+        let sigstore = match &self.trusted_root {
+            Some(path) => Sigstore::read(path)?,
+            None => Sigstore::public_good()?,
+        };
+        let keys: Result<Vec<_>, TrustError> = self.trusted_key.iter().map(|path| TrustedKey::read(path)).collect();
+        let identity = self.identity.iter().zip(&self.issuer);
+        Ok(Case {
+            documents,
+            trust: Trust {
+                sigstore: Arc::new(sigstore),
+                keys: keys?,
+                threshold: self.threshold,
+                identities: identity
+                    .map(|(subject, issuer)| ExpectedIdentity {
+                        subject: subject.clone(),
+                        issuer: issuer.clone(),
+                    })
+                    .collect(),
+            },
+            policy: Policy::named(self.policy.as_deref())?,
+        })
+    }
+
+    /// Whether any file of evidence was named.
+    pub fn is_empty(&self) -> bool {
+        self.provenance.is_empty() && self.signature.is_empty()
+    }
+}
+
+/// Endings of files that usually lie beside a release and say something about it.
+const SIBLINGS: [&str; 7] = ["sigstore.json", "sigstore", "intoto.jsonl", "attestation.json", "asc", "sig", "minisig"];
+
+/// Evidence that lies beside a file, by its usual names; what cannot be read is left out.
+pub(crate) fn beside(path: &Path) -> Vec<Document> {
+    SIBLINGS
+        .iter()
+        .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())))
+        .filter(|path| path.is_file())
+        .filter_map(|path| document::read_file(&path).ok())
+        .flatten()
+        .collect()
+}
+
+/// A released file on this machine.
+pub(crate) fn local(path: &Path, purl: Option<&str>, documents: &[Document]) -> Result<Artifact, Failure> {
+    let digests = std::fs::File::open(path)
+        .and_then(Digests::of_reader)
+        .map_err(StoreError::io("read", path))?;
+    let purl = purl.map(str::to_owned).or_else(|| {
+        let statements = documents.iter().filter_map(statement);
+        let mut names = statements.flat_map(|statement| {
+            let names: Vec<_> = statement.subjects_with(&digests).filter_map(|subject| subject.name.clone()).collect();
+            names
+        });
+        names.find(|name| name.starts_with("pkg:"))
+    });
+    Ok(Artifact {
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        purl,
+        digests,
+        path: Some(path.to_owned()),
+    })
+}
+
+/// The statement inside a document, whoever signed it.
+pub(crate) fn statement(document: &Document) -> Option<Statement> {
+    match &document.kind {
+        Kind::Bundle(bundle) => match bundle.content().ok()? {
+            Content::Envelope(envelope) => Statement::from_envelope(&envelope).ok(),
+            Content::Message(..) => None,
+        },
+        Kind::Envelope(envelope) => Statement::from_envelope(envelope).ok(),
+        Kind::Statement(statement) => Some(statement.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! `rebuilder inspect`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::evidence::{self, EvidenceArgs};
+use super::failure::{Code, Failure};
+use super::{Context, colour};
+use crate::artifact::Subject;
+use crate::evidence::Standing;
+use crate::report::inspection as report;
+use crate::store::write_atomically;
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// Released files, or a package URL or short form of one package
+    #[arg(required = true)]
+    subject: Vec<String>,
+    /// Package URL of SUBJECT, where SUBJECT is a file
+    #[arg(long, value_name = "PURL")]
+    purl: Option<String>,
+    /// Write the findings as a page of HTML too
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
+}
+
+pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<ExitCode, Failure> {
+    let mut case = args.evidence.open()?;
+    let files: Vec<PathBuf> = args.subject.iter().map(PathBuf::from).collect();
+    let is_file = |path: &PathBuf| path.is_file();
+    let (artifacts, claims) = if files.iter().all(is_file) {
+        if args.evidence.is_empty() {
+            for path in &files {
+                case.documents.extend(evidence::beside(path));
+            }
+        }
+        let artifacts: Result<Vec<_>, _> = files
+            .iter()
+            .map(|path| evidence::local(path, args.purl.as_deref(), &case.documents))
+            .collect();
+        (artifacts?, Vec::new())
+    } else if let [subject] = args.subject.as_slice() {
+        let subject: Subject = subject.parse()?;
+        let mut found = crate::ecosystem::look_up(&context.fetcher, &context.catalog, &subject).await?;
+        case.documents.append(&mut found.documents);
+        (found.artifacts, found.claims)
+    } else {
+        let missing = files.iter().find(|path| !path.is_file()).cloned().unwrap_or_default();
+        return Err(Failure::usage(format!("{} is not a file", missing.display())));
+    };
+    let judgement = case.judge(&artifacts, claims, &context.fetcher).await;
+    if let Some(path) = &args.html {
+        write_atomically(path, report::html(&judgement)?.as_bytes())?;
+    }
+    if context.json {
+        let text = serde_json::to_string(&judgement).unwrap_or_default();
+        super::print(format!("{text}\n").as_bytes())?;
+    } else {
+        let text = report::terminal(&judgement, colour(&std::io::stdout()));
+        super::print(text.as_bytes())?;
+    }
+    let inspection = &judgement.inspection;
+    let verified = |standing| standing == Standing::Verified;
+    Ok(if judgement.policy.refusal().is_some() || !inspection.against().is_empty() {
+        ExitCode::from(Code::Refused as u8)
+    } else if verified(inspection.signature.standing) || verified(inspection.provenance.standing) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Code::Inconclusive as u8)
+    })
+}

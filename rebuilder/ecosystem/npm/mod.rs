@@ -1,0 +1,489 @@
+//! npm: a tarball of the registry, packed again from the commit that its signed provenance names.
+//!
+//! Provenance says repository, commit and workflow. What nobody records (the versions of node and npm, the scripts
+//! that ran) is read off the registry's metadata and the workflow file at that commit, and stands in the plan as such.
+
+mod lockfile;
+mod toolchain;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::provenance::{SOURCE_PLACE, assume};
+use super::{Found, PlanError, Planner};
+use crate::artifact::{Digests, NpmSubject, Subject};
+use crate::evidence::assess::Artifact;
+use crate::evidence::document::{self, Document};
+use crate::evidence::npm::{self, REGISTRY, Version};
+use crate::evidence::slsa::{Build, Provenance};
+use crate::evidence::workflow::Workflow;
+use crate::evidence::{Claim, Question, Standing};
+use crate::plan::{
+    Assumption, Expected, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role, VERSION,
+};
+use crate::sandbox::Limits;
+use crate::store::{Checkout, FetchError, Fetcher, Material, StoreError};
+
+/// Most bytes of the registry's answer about one version, and about all of them.
+const METADATA_LIMIT: u64 = 64 << 20;
+/// Most bytes of a tarball.
+const TARBALL_LIMIT: u64 = 1 << 30;
+
+/// What is known of one version before anything is planned.
+struct LookUp {
+    subject: NpmSubject,
+    /// The registry's metadata; none where only a local file is known.
+    version: Option<Version>,
+    artifact: Artifact,
+    file: Material,
+    claims: Vec<Claim>,
+    documents: Vec<Document>,
+}
+
+/// What `package.json` says that matters here.
+#[derive(Deserialize)]
+struct Package {
+    name: Option<String>,
+    version: Option<String>,
+    #[serde(default)]
+    scripts: std::collections::BTreeMap<String, Value>,
+    #[serde(default, rename = "bundleDependencies", alias = "bundledDependencies")]
+    bundled: Value,
+}
+
+/// What is claimed of a version, without planning anything.
+pub(super) async fn look_up(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Found, PlanError> {
+    let found = find(fetcher, subject, None, true).await?;
+    Ok(Found {
+        artifacts: vec![found.artifact],
+        claims: found.claims,
+        documents: found.documents,
+    })
+}
+
+/// Plans the rebuild of one tarball.
+pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<Plan, PlanError> {
+    let local = planner.released.first().cloned();
+    let found = find(planner.fetcher, subject, local, planner.case.documents.is_empty()).await?;
+    let purl = Subject::Npm(found.subject.clone()).purl();
+    let artifacts = std::slice::from_ref(&found.artifact);
+    let mut judgement = planner
+        .case
+        .judge_with(artifacts, found.claims, found.documents, planner.fetcher)
+        .await;
+    let policy = judgement.gate(&purl)?;
+    let signed_at = judgement.inspection.provenance.claims.iter().find_map(|it| it.signed_at);
+    let cannot = |reason: &str, help: &str| PlanError::NotRebuildable {
+        subject: purl.clone(),
+        reason: reason.to_owned(),
+        help: help.to_owned(),
+    };
+    let Some(provenance) = judgement.provenance.take() else {
+        return Err(cannot(
+            "no provenance that holds names the commit that it was packed from",
+            "give the registry's attestations with --provenance, where you have them as a file",
+        ));
+    };
+    let Some(checkout) = judgement.source.take() else {
+        return Err(judgement.no_source.take().map_or_else(
+            || cannot("its provenance names no commit", "nothing was built"),
+            PlanError::from,
+        ));
+    };
+    let recipe = planner.recipe.clone().map_or_else(Recipe::npm, Ok)?;
+    let draft = Draft {
+        planner,
+        purl: &purl,
+        subject: &found.subject,
+        version: found.version.as_ref(),
+        provenance: &provenance,
+        workflow: workflow(&checkout, &provenance),
+        checkout: &checkout,
+    };
+    let packing = draft.packing()?;
+    let released_at = signed_at.or_else(|| provenance.time.as_ref().and_then(|time| time.parse().ok()));
+    let tools = draft.toolchain(released_at).await?;
+    let (dependencies, install) = if packing.installs {
+        (draft.dependencies(&packing.directory).await?, "yes")
+    } else {
+        (Vec::new(), "no")
+    };
+    let archive = planner.fetcher.git_archive(&checkout, recipe.source.submodules).await?;
+    // GitHub's runners check a repository out here.
+    let path = format!("/home/runner/work/{0}/{0}", checkout.source.name());
+    let scripts = packing.scripts.join(" ");
+    let values = [
+        ("SOURCE", path.as_str()),
+        ("DIRECTORY", packing.directory.as_str()),
+        ("INSTALL", install),
+        ("SCRIPTS", scripts.as_str()),
+        ("PACK_LIST", packing.pack_list),
+        ("TARBALL", found.file.name.as_str()),
+    ];
+    let declared = Origin::Declared(format!("the provenance, by {}", provenance.builder));
+    let mut assumptions = vec![
+        assume("source", format!("{} at {}", checkout.source.repository, checkout.commit), declared),
+        assume("folder", format!("/{}", packing.directory), packing.origin.clone()),
+        assume("scripts", if scripts.is_empty() { "none" } else { &scripts }, packing.origin),
+        assume(
+            "dependencies",
+            if packing.installs {
+                format!("{} packages, their own scripts off", dependencies.len())
+            } else {
+                "not installed: nothing that runs needs them".into()
+            },
+            Origin::Declared("the lock file of the source".into()),
+        ),
+        assume("build path", path.clone(), Origin::Convention("where GitHub's runners check sources out".into())),
+    ];
+    assumptions.extend(tools.assumptions);
+    let (build, setup) = (recipe.build.with(&values), recipe.setup.with(&[]));
+    Ok(Plan {
+        version: VERSION,
+        subject: purl.clone(),
+        ecosystem: "npm".into(),
+        claims: judgement.inspection.claims(),
+        policy,
+        expected: vec![Expected {
+            purl,
+            file: found.file,
+        }],
+        not_compared: recipe.unreleased.clone(),
+        container: PinnedContainer::Packages {
+            name: recipe.container.clone(),
+            lock: planner.catalog.lock(&recipe.container)?,
+        },
+        inputs: tools.inputs.into_iter().chain(dependencies).collect(),
+        git: vec![PinnedGit {
+            place: SOURCE_PLACE.into(),
+            source: checkout.source.clone(),
+            submodules: recipe.source.submodules,
+            archive: Some(archive.sha256),
+        }],
+        files: Vec::new(),
+        setup,
+        build,
+        hostname: recipe.hostname,
+        umask: 0o022,
+        limits: Limits::default(),
+        assumptions,
+    })
+}
+
+fn workflow(checkout: &Checkout, provenance: &Provenance) -> Option<Workflow> {
+    let file = checkout.file(provenance.workflow.as_deref()?).ok()??;
+    Workflow::parse(&String::from_utf8_lossy(&file))
+}
+
+/// Brings the tarball and what the registry says of it; a local file stands for both where the registry has none.
+async fn find(
+    fetcher: &Fetcher,
+    subject: &NpmSubject,
+    local: Option<Artifact>,
+    ask_for_attestations: bool,
+) -> Result<LookUp, PlanError> {
+    let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
+    let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
+    let name = format!("the metadata of {}@{wanted}", subject.name);
+    let metadata = fetcher.get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT).await;
+    let mut claims = Vec::new();
+    let (version, document) = match metadata {
+        Ok(received) => {
+            let bytes = std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
+            let version: Version = serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
+                subject: subject.name.clone(),
+                document: url.clone(),
+                reason: error.to_string(),
+            })?;
+            (Some(version), Some(received.blob.sha256))
+        }
+        Err(error) if local.is_some() => {
+            claims.push(claim(
+                "the registry's own signature".into(),
+                Standing::Absent,
+                format!("the registry was not there to ask: {error}"),
+            ));
+            (None, None)
+        }
+        Err(FetchError::NotFound { .. }) => {
+            return Err(PlanError::Unknown {
+                subject: format!("{}@{wanted}", subject.name),
+                place: REGISTRY.into(),
+                help: "check name and version; for a tarball at hand, name the file and give --provenance".into(),
+            });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let subject = NpmSubject {
+        name: subject.name.clone(),
+        version: subject.version.clone().or(version.as_ref().map(|version| version.version.clone())),
+    };
+    let purl = Subject::Npm(subject.clone()).purl();
+    let (artifact, file) = match (local, &version) {
+        (Some(mut artifact), _) => {
+            if let Some(path) = &artifact.path {
+                let bytes = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
+                fetcher.store().keep(bytes)?;
+            }
+            let file = Material {
+                name: artifact.name.clone(),
+                urls: Vec::new(),
+                sha256: artifact.digests.sha256,
+                size: artifact.digests.size,
+            };
+            artifact.purl = Some(purl.clone());
+            (artifact, file)
+        }
+        (None, Some(version)) => tarball(fetcher, version, purl.clone()).await?,
+        (None, None) => unreachable_metadata(&subject)?,
+    };
+    if let (Some(version), Some(document)) = (&version, document) {
+        claims.push(npm::registry_claim(version, &artifact.digests, document));
+    }
+    let mut documents = Vec::new();
+    if ask_for_attestations {
+        match attestations(fetcher, &subject).await {
+            Ok(found) => documents = found,
+            Err(reason) => claims.push(Claim {
+                question: Question::Provenance,
+                ..claim("attestations of the registry".into(), Standing::Absent, reason)
+            }),
+        }
+    }
+    Ok(LookUp {
+        subject,
+        version,
+        artifact,
+        file,
+        claims,
+        documents,
+    })
+}
+
+fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
+    Claim {
+        question: Question::Signature,
+        claim,
+        by: None,
+        standing,
+        meaning,
+        document: None,
+    }
+}
+
+fn unreachable_metadata(subject: &NpmSubject) -> Result<(Artifact, Material), PlanError> {
+    Err(PlanError::Unknown {
+        subject: subject.name.clone(),
+        place: REGISTRY.into(),
+        help: "check name and version".into(),
+    })
+}
+
+async fn tarball(fetcher: &Fetcher, version: &Version, purl: String) -> Result<(Artifact, Material), PlanError> {
+    let url = version.dist.tarball.clone();
+    let name = url.rsplit('/').next().unwrap_or_default().to_owned();
+    let is_plain = !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._~@+".contains(c));
+    if !is_plain || !name.ends_with(".tgz") {
+        return Err(PlanError::Document {
+            subject: version.name.clone(),
+            document: "the registry's metadata".into(),
+            reason: format!("{url:?} is no address of a tarball"),
+        });
+    }
+    let received = fetcher.get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT).await?;
+    let file = Material {
+        name,
+        urls: vec![url],
+        sha256: received.blob.sha256,
+        size: received.blob.size,
+    };
+    Ok((super::artifact(purl, &file, &received.blob)?, file))
+}
+
+/// The attestations that the registry keeps for a version, or why there are none to look at.
+async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Document>, String> {
+    let version = subject.version.as_deref().unwrap_or_default();
+    let url = format!("{REGISTRY}/-/npm/v1/attestations/{}@{version}", subject.name.replace('/', "%2f"));
+    let received = fetcher
+        .get_unpinned("the attestations", std::slice::from_ref(&url), METADATA_LIMIT)
+        .await
+        .map_err(|error| match error {
+            FetchError::NotFound { .. } => "the registry keeps none for this version".to_owned(),
+            other => other.to_string(),
+        })?;
+    let bytes = std::fs::read(&received.blob.path).map_err(|error| error.to_string())?;
+    document::read(&url, &bytes).map_err(|error| error.to_string())
+}
+
+/// Everything that is known before tools and dependencies are pinned.
+struct Draft<'a> {
+    planner: &'a Planner<'a>,
+    purl: &'a str,
+    subject: &'a NpmSubject,
+    version: Option<&'a Version>,
+    provenance: &'a Provenance,
+    workflow: Option<Workflow>,
+    checkout: &'a Checkout,
+}
+
+/// How the tarball was packed.
+struct Packing {
+    directory: String,
+    scripts: Vec<String>,
+    installs: bool,
+    /// File in the folder that takes npm's answer; empty where there is none.
+    pack_list: &'static str,
+    origin: Origin,
+}
+
+/// Tools, pinned, and why these.
+struct Tools {
+    inputs: Vec<PinnedInput>,
+    assumptions: Vec<Assumption>,
+}
+
+/// Scripts that npm itself runs when it packs.
+const PACK_SCRIPTS: [&str; 2] = ["prepack", "prepare"];
+
+impl Draft<'_> {
+    fn cannot(&self, reason: String, help: &str) -> PlanError {
+        PlanError::NotRebuildable {
+            subject: self.purl.to_owned(),
+            reason,
+            help: help.to_owned(),
+        }
+    }
+
+    fn packing(&self) -> Result<Packing, PlanError> {
+        let (given, scripts, pack_list, origin) = match &self.provenance.build {
+            Build::SlsaNode { directory, scripts, .. } => (
+                directory.trim_start_matches("./").trim_matches(['/', '.']).to_owned(),
+                scripts.clone(),
+                "pack.json",
+                Origin::Declared("the provenance's parameters".into()),
+            ),
+            _ => (
+                self.repository_directory(),
+                self.workflow.as_ref().map(Workflow::npm_scripts).unwrap_or_default(),
+                "",
+                Origin::Inferred(match &self.provenance.workflow {
+                    Some(path) if self.workflow.is_some() => format!("the steps of {path} at the commit"),
+                    _ => "no workflow file could be read; nothing but npm's own scripts".into(),
+                }),
+            ),
+        };
+        let path = if given.is_empty() { "package.json".to_owned() } else { format!("{given}/package.json") };
+        let text = self.checkout.file(&path)?;
+        let text = text.ok_or_else(|| self.cannot(format!("its source has no {path}"), "nothing was built"))?;
+        let package: Package = serde_json::from_slice(&text).map_err(|error| PlanError::Document {
+            subject: self.purl.to_owned(),
+            document: path.clone(),
+            reason: error.to_string(),
+        })?;
+        let found = format!(
+            "{}@{}",
+            package.name.as_deref().unwrap_or("?"),
+            package.version.as_deref().unwrap_or("?")
+        );
+        let wanted = format!("{}@{}", self.subject.name, self.subject.version.as_deref().unwrap_or("?"));
+        if found != wanted {
+            return Err(self.cannot(
+                format!("{path} at the commit that the provenance names is {found}, not {wanted}"),
+                "the version may be set by the workflow; a recipe with --recipe can do so too",
+            ));
+        }
+        let plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_:.".contains(c));
+        if let Some(odd) = scripts.iter().find(|name| !plain(name)) {
+            return Err(self.cannot(format!("a script is called {odd:?}"), "nothing was built"));
+        }
+        // A script that only installs is npm's own installing, from the lock file.
+        let is_install = |name: &String| {
+            let text = package.scripts.get(name).and_then(Value::as_str);
+            name == "ci" && text.is_none_or(|text| text.trim() == "npm ci") || text.is_some_and(|text| text.trim() == "npm ci")
+        };
+        let wants_install = scripts.iter().any(is_install);
+        let run: Vec<_> = scripts
+            .iter()
+            .filter(|name| !is_install(name) && package.scripts.contains_key(*name) && *name != "test")
+            .cloned()
+            .collect();
+        let packs_with_scripts = PACK_SCRIPTS.iter().any(|name| package.scripts.contains_key(*name));
+        let bundles = package.bundled.as_array().is_some_and(|list| !list.is_empty());
+        Ok(Packing {
+            installs: (wants_install || packs_with_scripts) && (!run.is_empty() || packs_with_scripts || bundles),
+            directory: given,
+            scripts: run,
+            pack_list,
+            origin,
+        })
+    }
+
+    /// The folder that the registry's metadata names, in repositories of several packages.
+    fn repository_directory(&self) -> String {
+        let directory = self.version.and_then(|version| version.repository["directory"].as_str());
+        let directory = directory.unwrap_or_default().trim_matches('/');
+        let stays = directory.split('/').all(|part| part != "..");
+        if stays { directory.to_owned() } else { String::new() }
+    }
+
+    /// The packages that the lock file names, each by the integrity that it gives.
+    async fn dependencies(&self, directory: &str) -> Result<Vec<PinnedInput>, PlanError> {
+        let names = ["npm-shrinkwrap.json", "package-lock.json"];
+        let paths = names.map(|name| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") });
+        for path in &paths {
+            if let Some(text) = self.checkout.file(path)? {
+                let packages = lockfile::read(&text).map_err(|reason| self.cannot(format!("{path}: {reason}"), "nothing was built"))?;
+                return self.fetch_packages(packages).await;
+            }
+        }
+        Err(self.cannot(
+            "scripts run before it is packed, and no package-lock.json pins what they need".into(),
+            "without a lock file nobody knows which packages were installed",
+        ))
+    }
+
+    async fn fetch_packages(&self, packages: Vec<lockfile::LockedPackage>) -> Result<Vec<PinnedInput>, PlanError> {
+        use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+        let fetcher = self.planner.fetcher;
+        let bar = self.planner.progress.stage(format!("fetching {} packages", packages.len()));
+        let pinned = stream::iter(packages.into_iter().map(|package| async move {
+            let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
+            let received = match fetcher.get_unpinned(&name, std::slice::from_ref(&package.url), TARBALL_LIMIT).await {
+                Ok(received) => received,
+                // What may be missing on other machines may be missing here.
+                Err(FetchError::NotFound { .. }) if package.optional => return Ok(None),
+                Err(error) => return Err(PlanError::from(error)),
+            };
+            let digests = std::fs::File::open(&received.blob.path).and_then(Digests::of_reader);
+            let digests = digests.map_err(StoreError::io("read", &received.blob.path))?;
+            if !npm::fits_integrity(&package.integrity, &digests) {
+                return Err(PlanError::Contradiction {
+                    subject: name,
+                    reason: format!("the lock file says {}, and {} gives other bytes", package.integrity, package.url),
+                });
+            }
+            let place = lockfile::cache_place(&digests, &package.integrity);
+            Ok(place.map(|place| PinnedInput {
+                role: Role::Dependency,
+                purl: None,
+                place: format!("dependencies/content-v2/{place}"),
+                file: Material {
+                    name,
+                    urls: vec![package.url],
+                    sha256: received.blob.sha256,
+                    size: received.blob.size,
+                },
+            }))
+        }));
+        let found: Vec<Option<PinnedInput>> = pinned.buffered(8).try_collect().await?;
+        bar.finish_and_clear();
+        let mut inputs: Vec<PinnedInput> = found.into_iter().flatten().collect();
+        inputs.sort_by(|a, b| a.place.cmp(&b.place));
+        inputs.dedup_by(|a, b| a.place == b.place);
+        Ok(inputs)
+    }
+
+    async fn toolchain(&self, released_at: Option<jiff::Timestamp>) -> Result<Tools, PlanError> {
+        toolchain::choose(self, released_at).await
+    }
+}

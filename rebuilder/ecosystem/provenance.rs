@@ -1,0 +1,496 @@
+//! Anything that SLSA provenance describes: the plan comes from the provenance, and where that does not say how
+//! to build, from a recipe.
+//!
+//! Container-based provenance names image and command, and needs no recipe.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+
+use super::{PlanError, Planner};
+use crate::artifact::{PinnedImage, Sha256};
+use crate::container::PinnedContainer;
+use crate::evidence::assess::Artifact;
+use crate::evidence::git_source::GitSource;
+use crate::evidence::slsa::{Build, Provenance};
+use crate::evidence::statement::Descriptor;
+use crate::plan::{
+    Assumption, Dependencies, Expected, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Role, Step, VERSION,
+};
+use crate::policy::Judgement;
+use crate::rebuild::IMAGE_ENTRYPOINT;
+use crate::sandbox::{Limits, quote};
+use crate::store::{Checkout, GitError, Material, StoreError};
+
+/// Where the container-based builder puts the source.
+const WORKSPACE: &str = "/workspace";
+/// Where the archive of the source lies in a sandbox, below `/inputs`.
+pub(super) const SOURCE_PLACE: &str = "source.tar";
+/// Most bytes of one crate.
+const CRATE_LIMIT: u64 = 64 << 20;
+
+/// Plans the rebuild of the local artifacts, or of what the provenance names.
+pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
+    let artifacts = &planner.released;
+    let title = artifacts.first().map_or("the artifact", |artifact| artifact.name.as_str()).to_owned();
+    let mut judgement = planner.case.judge(artifacts, Vec::new(), planner.fetcher).await;
+    let policy = judgement.gate(&title)?;
+    let (Some(provenance), Some(statement)) = (judgement.provenance.take(), judgement.statement.take()) else {
+        return Err(PlanError::NotRebuildable {
+            subject: title,
+            reason: "no provenance that holds says what it was built from".into(),
+            help: "name the file that carries it with --provenance".into(),
+        });
+    };
+    let source = provenance.source.clone().ok_or_else(|| PlanError::NotRebuildable {
+        subject: title.clone(),
+        reason: "its provenance names no source in git".into(),
+        help: "only builds that start from a commit can be repeated".into(),
+    })?;
+    if source.commit.is_none() {
+        let repository = source.repository;
+        return Err(GitError::NoCommit { repository }.into());
+    }
+    let job = Job {
+        planner,
+        title,
+        expected: expected(planner, &statement.subject)?,
+        provenance: &provenance,
+        source,
+        checkout: judgement.source.clone(),
+    };
+    let how = match (&planner.recipe, &provenance.build) {
+        (Some(recipe), _) => job.by_recipe(recipe, judgement.no_source.take()).await?,
+        (
+            None,
+            Build::ContainerBased {
+                image,
+                artifact_path,
+                command,
+                config_path,
+            },
+        ) => job.container_based(image, artifact_path, command, config_path).await?,
+        (None, _) => {
+            return Err(PlanError::NotRebuildable {
+                subject: job.title,
+                reason: format!("its build type {} does not say how to build it", provenance.build_type),
+                help: format!(
+                    "name a recipe with --recipe: one of {}, or a file (docs/recipes.md)",
+                    Recipe::names().join(", ")
+                ),
+            });
+        }
+    };
+    Ok(job.plan(how, &judgement, policy))
+}
+
+/// Everything that the provenance's own statement declares as output; those at hand with their bytes.
+fn expected(planner: &Planner<'_>, subjects: &[Descriptor]) -> Result<Vec<Expected>, PlanError> {
+    let mut expected: Vec<Expected> = Vec::new();
+    for subject in subjects {
+        let at_hand = planner
+            .released
+            .iter()
+            .find(|artifact| subject.matches(&artifact.digests) == crate::evidence::statement::DigestMatch::Same);
+        if at_hand.is_none() && planner.only {
+            continue;
+        }
+        let digits = subject.digest.get("sha256").and_then(|digits| digits.parse::<Sha256>().ok());
+        let sha256 = at_hand.map(|artifact| artifact.digests.sha256).or(digits);
+        let named = subject.file_name().or(at_hand.map(|artifact| artifact.name.as_str()));
+        let (Some(sha256), Some(name)) = (sha256, named) else {
+            return Err(PlanError::NotRebuildable {
+                subject: subject.label().to_owned(),
+                reason: "the provenance gives it no SHA-256 or no file name".into(),
+                help: "give the file itself, or compare it alone with --only".into(),
+            });
+        };
+        if let Some(path) = at_hand.and_then(|artifact| artifact.path.as_ref()) {
+            // Kept, so that the plan can be followed when the file has gone.
+            let file = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
+            planner.fetcher.store().keep(file)?;
+        }
+        expected.push(Expected {
+            purl: at_hand
+                .and_then(|artifact| artifact.purl.clone())
+                .unwrap_or_else(|| format!("pkg:generic/{name}?checksum=sha256:{sha256}")),
+            file: Material {
+                name: name.to_owned(),
+                urls: Vec::new(),
+                sha256,
+                size: at_hand.map_or(0, |artifact| artifact.digests.size),
+            },
+        });
+    }
+    Ok(expected)
+}
+
+/// What is known before it is settled how to build.
+struct Job<'a> {
+    planner: &'a Planner<'a>,
+    title: String,
+    expected: Vec<Expected>,
+    provenance: &'a Provenance,
+    source: GitSource,
+    checkout: Option<Checkout>,
+}
+
+/// How to build.
+struct How {
+    container: PinnedContainer,
+    hostname: String,
+    inputs: Vec<PinnedInput>,
+    git: PinnedGit,
+    setup: Phase,
+    build: Phase,
+    not_compared: Vec<String>,
+    assumptions: Vec<Assumption>,
+}
+
+pub(super) fn assume(what: &str, value: impl Into<String>, origin: Origin) -> Assumption {
+    Assumption {
+        what: what.into(),
+        value: value.into(),
+        origin,
+    }
+}
+
+impl Job<'_> {
+    fn plan(self, how: How, judgement: &Judgement, policy: crate::policy::Decision) -> Plan {
+        let subject = self.expected.first().map(|expected| expected.purl.clone()).unwrap_or_default();
+        Plan {
+            version: VERSION,
+            subject,
+            ecosystem: "provenance".into(),
+            claims: judgement.inspection.claims(),
+            policy,
+            expected: self.expected,
+            not_compared: how.not_compared,
+            container: how.container,
+            inputs: how.inputs,
+            git: vec![how.git],
+            files: Vec::new(),
+            setup: how.setup,
+            build: how.build,
+            hostname: how.hostname,
+            umask: 0o022,
+            limits: Limits::default(),
+            assumptions: how.assumptions,
+        }
+    }
+
+    fn declared(&self) -> Origin {
+        Origin::Declared(format!("the provenance, by {}", self.provenance.builder))
+    }
+
+    /// The source, pinned; with the digest of its archive where the repository could be reached.
+    async fn pinned_source(&self, submodules: bool) -> Result<(PinnedGit, Assumption), PlanError> {
+        let mut pinned = PinnedGit {
+            place: SOURCE_PLACE.into(),
+            source: self.source.clone(),
+            submodules,
+            archive: None,
+        };
+        if let Some(checkout) = &self.checkout {
+            pinned.archive = Some(self.planner.fetcher.git_archive(checkout, submodules).await?.sha256);
+        }
+        let commit = self.source.commit.as_deref().unwrap_or_default();
+        let source = assume("source", format!("{} at {commit}", self.source.repository), self.declared());
+        Ok((pinned, source))
+    }
+
+    async fn container_based(
+        &self,
+        image: &PinnedImage,
+        artifact_path: &str,
+        command: &[String],
+        config_path: &str,
+    ) -> Result<How, PlanError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._/*?@+-".contains(c);
+        let stays = !artifact_path.starts_with(['/', '-']) && artifact_path.split('/').all(|part| part != "..");
+        if !artifact_path.chars().all(plain) || !stays {
+            return Err(PlanError::NotRebuildable {
+                subject: self.title.clone(),
+                reason: format!("its provenance says that {artifact_path:?} came out, which is no path below the source"),
+                help: "nothing was built".into(),
+            });
+        }
+        let recipe = Recipe::container_based()?;
+        let (git, source) = self.pinned_source(recipe.source.submodules).await?;
+        let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
+        let mut build = recipe.build.with(&[]);
+        build.steps.push(Step {
+            name: "run the command".into(),
+            run: format!(
+                "cd {WORKSPACE}\nentrypoint=${{{IMAGE_ENTRYPOINT}:-}}\nunset {IMAGE_ENTRYPOINT}\nset -- {}\n\
+                 eval \"set -- $entrypoint \\\"\\$@\\\"\"\n\"$@\"\n",
+                words.join(" ")
+            ),
+        });
+        build.steps.push(Step {
+            name: "hand out the artifacts".into(),
+            run: format!("cd {WORKSPACE}\ncp -- {artifact_path} /out/\n"),
+        });
+        Ok(How {
+            container: PinnedContainer::Image { image: image.clone() },
+            hostname: recipe.hostname,
+            inputs: Vec::new(),
+            git,
+            setup: Phase::default(),
+            build,
+            not_compared: Vec::new(),
+            assumptions: vec![
+                source,
+                assume("builder image", image.to_string(), self.declared()),
+                assume("command", command.join(" "), self.declared()),
+                assume("artifact path", artifact_path, self.declared()),
+                assume("configuration", config_path, self.declared()),
+                assume(
+                    "environment",
+                    "what the image sets; the source in /workspace, without its .git",
+                    Origin::Convention("the container-based builder's own way".into()),
+                ),
+            ],
+        })
+    }
+
+    async fn by_recipe(&self, recipe: &Recipe, no_source: Option<GitError>) -> Result<How, PlanError> {
+        if let Some(misfit) = recipe.misfit(self.provenance) {
+            return Err(PlanError::NotRebuildable {
+                subject: self.title.clone(),
+                reason: format!("the recipe ({}) is not for it: {misfit}", recipe.description),
+                help: "name another recipe with --recipe".into(),
+            });
+        }
+        let Some(checkout) = &self.checkout else {
+            return Err(no_source
+                .unwrap_or_else(|| GitError::NoCommit {
+                    repository: self.source.repository.clone(),
+                })
+                .into());
+        };
+        let (git, source) = self.pinned_source(recipe.source.submodules).await?;
+        let time = checkout.time()?;
+        let container = match &recipe.image {
+            Some(image) => PinnedContainer::Image {
+                image: PinnedImage::parse(image, None).map_err(|error| PlanError::NotRebuildable {
+                    subject: self.title.clone(),
+                    reason: error.to_string(),
+                    help: "a recipe names its image as NAME@sha256:DIGEST".into(),
+                })?,
+            },
+            None => PinnedContainer::Packages {
+                name: recipe.container.clone(),
+                lock: self.planner.catalog.lock(&recipe.container)?,
+            },
+        };
+        let (inputs, mut assumptions) = self.dependencies(recipe, checkout, &container, time).await?;
+        let names: Vec<_> = self.expected.iter().map(|expected| expected.file.name.as_str()).collect();
+        if let Some(odd) = names.iter().find(|name| name.contains(char::is_whitespace)) {
+            return Err(PlanError::NotRebuildable {
+                subject: self.title.clone(),
+                reason: format!("recipes cannot tell outputs with spaces in their names apart ({odd:?})"),
+                help: "nothing was built".into(),
+            });
+        }
+        let path = recipe.source.path.clone().unwrap_or_else(|| format!("/build/{}", self.source.name()));
+        let (outputs, epoch) = (names.join(" "), time.to_string());
+        let values = [
+            ("SOURCE", path.as_str()),
+            ("FOLDER", recipe.source.folder.as_str()),
+            ("OUTPUTS", outputs.as_str()),
+            ("SOURCE_REPOSITORY", self.source.repository.as_str()),
+            ("SOURCE_COMMIT", checkout.commit.as_str()),
+            ("SOURCE_REF", self.source.reference.as_deref().unwrap_or_default()),
+            ("SOURCE_DATE_EPOCH", epoch.as_str()),
+        ];
+        let mut build = recipe.build.with(&values);
+        if !recipe.outputs.is_empty() {
+            build.steps.push(Step {
+                name: "hand out the outputs".into(),
+                run: format!("cd \"$SOURCE/$FOLDER\"\ncp -- {} /out/\n", recipe.outputs.join(" ")),
+            });
+        }
+        assumptions.insert(0, source);
+        assumptions.extend([
+            assume("recipe", recipe.description.clone(), Origin::Convention("named by the user".into())),
+            assume("build path", path.clone(), Origin::Convention("the recipe".into())),
+            assume("SOURCE_DATE_EPOCH", epoch.clone(), Origin::Inferred("the commit's time".into())),
+        ]);
+        Ok(How {
+            container,
+            hostname: recipe.hostname.clone(),
+            inputs,
+            git,
+            setup: recipe.setup.with(&[]),
+            build,
+            not_compared: recipe.unreleased.clone(),
+            assumptions,
+        })
+    }
+
+    async fn dependencies(
+        &self,
+        recipe: &Recipe,
+        checkout: &Checkout,
+        container: &PinnedContainer,
+        time: u64,
+    ) -> Result<(Vec<PinnedInput>, Vec<Assumption>), PlanError> {
+        let file = |name: &str| {
+            let path = match recipe.source.folder.trim_matches('/') {
+                "" => name.to_owned(),
+                folder => format!("{folder}/{name}"),
+            };
+            let found = checkout.file(&path)?;
+            let found = found.ok_or_else(|| PlanError::NotRebuildable {
+                subject: self.title.clone(),
+                reason: format!("its source has no {path}"),
+                help: "the recipe may name another folder, or other dependencies".into(),
+            })?;
+            Ok::<String, PlanError>(String::from_utf8_lossy(&found).into_owned())
+        };
+        let files = match recipe.dependencies {
+            Dependencies::None => Vec::new(),
+            Dependencies::Cargo => self.crates(&file("Cargo.lock")?).await?,
+            Dependencies::Python => self.python(&file("pyproject.toml")?, container, time).await?,
+        };
+        let assumptions = match recipe.dependencies {
+            Dependencies::Cargo => vec![assume(
+                "crates",
+                format!("{} crates", files.len()),
+                Origin::Declared("Cargo.lock of the source".into()),
+            )],
+            Dependencies::Python => vec![assume(
+                "build requirements",
+                files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(", "),
+                Origin::Inferred("pip's choice for pyproject.toml, as of the commit's time".into()),
+            )],
+            Dependencies::None => Vec::new(),
+        };
+        let inputs = files.into_iter().map(|file| PinnedInput {
+            role: Role::Dependency,
+            purl: None,
+            place: format!("dependencies/{}", file.name),
+            file,
+        });
+        Ok((inputs.collect(), assumptions))
+    }
+
+    /// The crates that a `Cargo.lock` names, by the checksums that it gives.
+    async fn crates(&self, lock: &str) -> Result<Vec<Material>, PlanError> {
+        let unusable = |reason: String| PlanError::NotRebuildable {
+            subject: self.title.clone(),
+            reason,
+            help: "only crates of crates.io with a checksum can be pinned".into(),
+        };
+        let lock: CargoLock = toml::from_str(lock).map_err(|error| unusable(format!("Cargo.lock cannot be read: {error}")))?;
+        let mut wanted = Vec::new();
+        // Packages without a source are the workspace's own.
+        for package in lock.package.into_iter().filter(|package| package.source.is_some()) {
+            let is_public = package.source.as_deref() == Some("registry+https://github.com/rust-lang/crates.io-index");
+            let Some(checksum) = package.checksum.filter(|_| is_public) else {
+                return Err(unusable(format!("Cargo.lock takes {} from elsewhere", package.name)));
+            };
+            wanted.push((package.name, package.version, checksum));
+        }
+        let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
+            let file = format!("{name}-{version}.crate");
+            let url = format!("https://static.crates.io/crates/{name}/{file}");
+            self.pin(file, url, checksum).await
+        }));
+        fetched.buffered(8).try_collect().await
+    }
+
+    /// A file whose digest is known and whose length is not.
+    async fn pin(&self, name: String, url: String, sha256: Sha256) -> Result<Material, PlanError> {
+        let fetcher = self.planner.fetcher;
+        let blob = match fetcher.store().get(sha256)? {
+            Some(blob) => blob,
+            None => fetcher.get_unpinned(&name, std::slice::from_ref(&url), CRATE_LIMIT).await?.blob,
+        };
+        if blob.sha256 != sha256 {
+            return Err(PlanError::Contradiction {
+                subject: name,
+                reason: format!("its lock file says sha256:{sha256}, and {url} gives sha256:{}", blob.sha256),
+            });
+        }
+        Ok(Material {
+            name,
+            urls: vec![url],
+            sha256,
+            size: blob.size,
+        })
+    }
+
+    /// What `pyproject.toml` asks for, as pip would have chosen when the commit was made.
+    async fn python(&self, text: &str, container: &PinnedContainer, time: u64) -> Result<Vec<Material>, PlanError> {
+        let unusable = |reason: String| PlanError::Document {
+            subject: self.title.clone(),
+            document: "pyproject.toml".into(),
+            reason,
+        };
+        let project: PyProject = toml::from_str(text).map_err(|error| unusable(error.to_string()))?;
+        let mut required = project.build_system.requires;
+        if required.iter().any(|text| text.starts_with("setuptools")) && !required.iter().any(|text| text.starts_with("wheel")) {
+            required.push("wheel".into());
+        }
+        let planner = self.planner;
+        let root = container.root(planner.fetcher, planner.sandbox, planner.progress).await?;
+        let before = i64::try_from(time).ok().and_then(|time| jiff::Timestamp::from_second(time).ok());
+        let before = before.ok_or_else(|| unusable("the commit's time is out of range".into()))?;
+        let solution = super::pypi::requirements::solve(planner, &root, &self.title, &required, before).await?;
+        Ok(solution.files)
+    }
+}
+
+#[derive(Deserialize)]
+struct CargoLock {
+    #[serde(default)]
+    package: Vec<LockedCrate>,
+}
+
+#[derive(Deserialize)]
+struct LockedCrate {
+    name: String,
+    version: String,
+    source: Option<String>,
+    checksum: Option<Sha256>,
+}
+
+#[derive(Deserialize)]
+struct PyProject {
+    #[serde(rename = "build-system", default)]
+    build_system: BuildSystem,
+}
+
+#[derive(Deserialize)]
+struct BuildSystem {
+    requires: Vec<String>,
+    #[serde(flatten)]
+    _rest: BTreeMap<String, toml::Value>,
+}
+
+impl Default for BuildSystem {
+    fn default() -> Self {
+        // PEP 518: what is meant where the table is missing.
+        Self {
+            requires: vec!["setuptools".into(), "wheel".into()],
+            _rest: BTreeMap::new(),
+        }
+    }
+}
+
+/// The digest-only artifacts that a provenance's own statement names; for planning without the files at hand.
+pub fn declared_artifacts(subjects: &[Descriptor]) -> Vec<Artifact> {
+    let artifact = |subject: &Descriptor| {
+        let sha256 = subject.digest.get("sha256")?.parse().ok()?;
+        Some(Artifact {
+            name: subject.file_name()?.to_owned(),
+            purl: None,
+            digests: crate::artifact::Digests::known(sha256),
+            path: None,
+        })
+    };
+    subjects.iter().filter_map(artifact).collect()
+}

@@ -1,0 +1,104 @@
+//! Debian's record of a build, `.buildinfo` (deb-buildinfo(5)): what came out, in which environment.
+
+use std::collections::BTreeMap;
+
+use super::apt::{self, AptError};
+use super::openpgp;
+use crate::artifact::Sha256;
+
+/// One record of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The signed text as it was found; none where nobody signed it.
+    pub inline: Option<Vec<u8>>,
+    /// Source package.
+    pub source: String,
+    /// Its version.
+    pub version: String,
+    /// Files that came out.
+    pub files: Vec<(String, Sha256, u64)>,
+    /// Folder that it was built in.
+    pub build_path: Option<String>,
+    /// Distribution that it was built on.
+    pub build_origin: Option<String>,
+    /// When, as it says.
+    pub build_date: Option<String>,
+    /// `Installed-Build-Depends`: packages and versions.
+    pub installed: BTreeMap<String, String>,
+    /// Variables that were set.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl BuildInfo {
+    /// Takes the record out of an inline-signed text, whoever signed that; none where it is another text.
+    pub fn signed(bytes: &[u8]) -> Option<Result<Self, AptError>> {
+        let (text, _) = openpgp::read_unverified("the .buildinfo", bytes).ok()?;
+        if !text.trim_ascii_start().starts_with(b"Format:") {
+            return None;
+        }
+        let info = Self::unsigned(&text);
+        Some(info.map(|info| Self {
+            inline: Some(bytes.to_vec()),
+            ..info
+        }))
+    }
+
+    /// Reads the record itself.
+    pub fn unsigned(text: &[u8]) -> Result<Self, AptError> {
+        let document = ".buildinfo";
+        let paragraph = apt::one_paragraph(document, text.trim_ascii_start())?;
+        let field = |name: &'static str| {
+            paragraph.get(name).ok_or(AptError::Field {
+                document: document.to_owned(),
+                field: name,
+            })
+        };
+        // `Source: NAME (VERSION)` where the binaries carry another version.
+        let source = field("Source")?.split(' ').next().unwrap_or_default().to_owned();
+        let installed = paragraph.get("Installed-Build-Depends").unwrap_or_default();
+        let environment = paragraph.get("Environment").unwrap_or_default();
+        Ok(Self {
+            inline: None,
+            source,
+            version: field("Version")?.to_owned(),
+            files: apt::checksums(document, field("Checksums-Sha256")?)?,
+            build_path: paragraph.get("Build-Path").map(str::to_owned),
+            build_origin: paragraph.get("Build-Origin").map(str::to_owned),
+            build_date: paragraph.get("Build-Date").map(str::to_owned),
+            installed: installed.split(',').filter_map(dependency).collect(),
+            environment: environment
+                .lines()
+                .filter_map(|line| line.trim().split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
+                .collect(),
+        })
+    }
+}
+
+/// `NAME (= VERSION)`.
+fn dependency(text: &str) -> Option<(String, String)> {
+    let (name, version) = text.trim().split_once(" (= ")?;
+    Some((name.to_owned(), version.strip_suffix(')')?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_came_out_and_where() {
+        let digest = "0".repeat(64);
+        let text = format!(
+            "Format: 1.0\nSource: jq\nBinary: jq libjq1\nArchitecture: amd64\nVersion: 1.6-2.1\n\
+             Checksums-Sha256:\n {digest} 64500 jq_1.6-2.1_amd64.deb\nBuild-Origin: Debian\n\
+             Build-Path: /build/jq-1.6\nInstalled-Build-Depends:\n autoconf (= 2.71-3),\n base-files (= 12.4)\n\
+             Environment:\n LANG=\"C\"\n SOURCE_DATE_EPOCH=\"1\"\n"
+        );
+        let info = BuildInfo::unsigned(text.as_bytes()).unwrap();
+        assert_eq!((info.source.as_str(), info.version.as_str()), ("jq", "1.6-2.1"));
+        assert_eq!(info.files[0].0, "jq_1.6-2.1_amd64.deb");
+        assert_eq!(info.installed["base-files"], "12.4");
+        assert_eq!(info.environment["SOURCE_DATE_EPOCH"], "1");
+        assert!(BuildInfo::unsigned(b"Format: 1.0\nSource: jq\n").is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! Signed envelopes (secure-systems-lab/dsse v1): a payload, its type, and signatures over both.
+//!
+//! Any number of signatures by plain keys, with a threshold over distinct keys. The cryptography is aws-lc's, by
+//! way of the Sigstore crates.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde_json::{Value, json};
+
+use super::json::{self, JsonError};
+use super::{Verified, trust::PublicKey};
+
+/// Type of a payload that is an in-toto statement.
+pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+/// An envelope whose signatures nobody has looked at yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// What the payload is; signed along with it.
+    pub payload_type: String,
+    /// The payload's bytes.
+    pub payload: Vec<u8>,
+    /// Signatures, each with the name that it gives its key.
+    pub signatures: Vec<(String, Vec<u8>)>,
+}
+
+/// A text that is no envelope, or one that its keys do not vouch for.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum DsseError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error("it is no DSSE envelope: {0}")]
+    Malformed(&'static str),
+    #[error("{good} of the {wanted} wanted keys signed it{}", if tried.is_empty() { String::new() } else { format!(" (tried: {})", tried.join(", ")) })]
+    Threshold {
+        good: usize,
+        wanted: usize,
+        tried: Vec<String>,
+    },
+}
+
+impl Envelope {
+    /// Reads an envelope.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DsseError> {
+        Self::from_value(&json::parse(bytes)?)
+    }
+
+    /// Takes an envelope out of a larger document.
+    pub fn from_value(value: &Value) -> Result<Self, DsseError> {
+        let text = |key: &'static str| value[key].as_str().ok_or(DsseError::Malformed(key));
+        let signatures = value["signatures"].as_array();
+        let signatures = signatures.ok_or(DsseError::Malformed("signatures"))?;
+        Ok(Self {
+            payload_type: text("payloadType")?.to_owned(),
+            payload: decode(text("payload")?).ok_or(DsseError::Malformed("payload"))?,
+            signatures: signatures
+                .iter()
+                .map(|signature| {
+                    let keyid = signature["keyid"].as_str().unwrap_or_default().to_owned();
+                    let bytes = signature["sig"].as_str().and_then(decode);
+                    Ok((keyid, bytes.ok_or(DsseError::Malformed("sig"))?))
+                })
+                .collect::<Result<_, DsseError>>()?,
+        })
+    }
+
+    /// What is really signed: type and payload, each with its length.
+    pub fn pre_authentication(&self) -> Vec<u8> {
+        pre_authentication(&self.payload_type, &self.payload)
+    }
+
+    /// The envelope, and the positions of those of `keys` that signed it; at least `threshold` different ones.
+    pub fn verify(self, keys: &[&PublicKey], threshold: usize) -> Result<Verified<Signed>, DsseError> {
+        let message = self.pre_authentication();
+        let signed = |key: &PublicKey| {
+            // A key's name is a hint that nobody signed, so every signature is tried.
+            self.signatures
+                .iter()
+                .any(|(_, signature)| key.verify(&message, signature))
+        };
+        let mut signers: Vec<usize> = Vec::new();
+        for (position, key) in keys.iter().enumerate() {
+            let known = signers.iter().any(|at| keys[*at].fingerprint() == key.fingerprint());
+            if !known && signed(key) {
+                signers.push(position);
+            }
+        }
+        if signers.len() < threshold.max(1) {
+            return Err(DsseError::Threshold {
+                good: signers.len(),
+                wanted: threshold.max(1),
+                tried: keys.iter().map(|key| key.name.clone()).collect(),
+            });
+        }
+        Ok(Verified(Signed {
+            envelope: self,
+            signers,
+        }))
+    }
+
+    /// The document for this envelope.
+    pub fn to_value(&self) -> Value {
+        let signatures = self.signatures.iter();
+        json!({
+            "payload": STANDARD.encode(&self.payload),
+            "payloadType": self.payload_type,
+            "signatures": signatures
+                .map(|(keyid, signature)| json!({"keyid": keyid, "sig": STANDARD.encode(signature)}))
+                .collect::<Vec<_>>()
+        })
+    }
+}
+
+/// An envelope that enough keys vouch for.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// The envelope.
+    pub envelope: Envelope,
+    /// Positions of the keys whose signature is good, in the list that was asked about.
+    pub signers: Vec<usize>,
+}
+
+/// DSSE's pre-authentication encoding.
+pub fn pre_authentication(kind: &str, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// Base64 in either alphabet, as the specification allows.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_as_the_specification_shows() {
+        let bytes = pre_authentication("http://example.com/HelloWorld", b"hello world");
+        assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+    }
+}

@@ -1,0 +1,274 @@
+//! Signatures on git commits and tags: OpenPGP, SSH, and X.509 (gitsign).
+//!
+//! A commit carries its signature in a header, a tag at the end of its message; what is signed is the object
+//! without it (gitformat-signature(5)).
+
+use cms::cert::CertificateChoices;
+use cms::content_info::ContentInfo;
+use cms::signed_data::SignedData;
+use der::asn1::OctetString;
+use der::{Decode as _, Encode as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sigstore_verify::crypto::{VerificationKey, parse_certificate_info};
+use sigstore_verify::types::{DerCertificate, SignatureBytes};
+
+use super::trust::{KeyMaterial, Trust};
+use super::{Standing, openpgp};
+use crate::artifact::Sha256;
+
+/// What is known of the signature on a commit or tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectSignature {
+    /// Whether it holds.
+    pub standing: Standing,
+    /// Who signed, or who the signature says did.
+    pub by: Option<String>,
+    /// Why, in a sentence.
+    pub note: String,
+    /// Whether it is the signature that the repository's host puts under commits made on its site.
+    pub by_host: bool,
+}
+
+/// Keys with which GitHub signs commits that are made on its site.
+const HOST_KEYS: [&str; 2] = ["B5690EEEBB952194", "4AEE18F83AFDEB23"];
+
+impl ObjectSignature {
+    fn new(standing: Standing, by: Option<String>, note: impl Into<String>) -> Self {
+        Self {
+            standing,
+            by,
+            note: note.into(),
+            by_host: false,
+        }
+    }
+}
+
+/// Judges the signature of a raw commit object.
+pub fn of_commit(object: &[u8], trust: &Trust) -> ObjectSignature {
+    let (payload, signature) = split_commit(object);
+    judge(&payload, signature.as_deref(), trust)
+}
+
+/// Judges the signature of a raw tag object.
+pub fn of_tag(object: &[u8], trust: &Trust) -> ObjectSignature {
+    let starts = [
+        "-----BEGIN PGP SIGNATURE-----",
+        "-----BEGIN SSH SIGNATURE-----",
+        "-----BEGIN SIGNED MESSAGE-----",
+    ];
+    let text = String::from_utf8_lossy(object);
+    let at = starts
+        .iter()
+        .filter_map(|start| text.rfind(&format!("\n{start}")))
+        .max()
+        .filter(|_| matches!(text, std::borrow::Cow::Borrowed(_)));
+    match at {
+        Some(at) => judge(&object[..=at], Some(&text[at + 1..]), trust),
+        None => judge(object, None, trust),
+    }
+}
+
+/// The object without its signature header, and the signature.
+fn split_commit(object: &[u8]) -> (Vec<u8>, Option<String>) {
+    let mut payload = Vec::with_capacity(object.len());
+    let mut signature: Option<Vec<u8>> = None;
+    let (mut in_header, mut in_signature) = (true, false);
+    for line in object.split_inclusive(|byte| *byte == b'\n') {
+        if in_header && in_signature && line.starts_with(b" ") {
+            if let Some(signature) = &mut signature {
+                signature.extend_from_slice(&line[1..]);
+            }
+            continue;
+        }
+        in_signature = false;
+        if in_header && line.starts_with(b"gpgsig ") {
+            in_signature = true;
+            signature = Some(line[b"gpgsig ".len()..].to_vec());
+            continue;
+        }
+        if line == b"\n" {
+            in_header = false;
+        }
+        payload.extend_from_slice(line);
+    }
+    let signature = signature.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (payload, signature)
+}
+
+fn judge(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSignature {
+    let Some(signature) = signature.map(str::trim_start) else {
+        return ObjectSignature::new(Standing::Absent, None, "nobody signed it");
+    };
+    if signature.starts_with("-----BEGIN SSH SIGNATURE-----") {
+        ssh(payload, signature, trust)
+    } else if signature.starts_with("-----BEGIN SIGNED MESSAGE-----") {
+        gitsign(payload, signature).unwrap_or_else(|reason| {
+            ObjectSignature::new(Standing::Unchecked, None, format!("an X.509 signature that cannot be read: {reason}"))
+        })
+    } else {
+        pgp(payload, signature, trust)
+    }
+}
+
+fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
+    for key in &trust.keys {
+        if let KeyMaterial::OpenPgp(keyring) = &key.material
+            && let Ok(signers) = keyring.verify_detached("the commit", signature.as_bytes(), payload)
+        {
+            return match key.refusal(Timestamp::now()) {
+                Some(reason) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
+                None => ObjectSignature::new(Standing::Verified, Some(signers.join(", ")), "the OpenPGP signature is good"),
+            };
+        }
+    }
+    match openpgp::issuers("the signature", signature.as_bytes()) {
+        Err(error) => ObjectSignature::new(Standing::Refuted, None, error.to_string()),
+        Ok(issuers) => {
+            let by_host = issuers.iter().any(|issuer| HOST_KEYS.iter().any(|key| issuer.ends_with(key)));
+            let note = if by_host {
+                "it names the key with which GitHub signs commits made on its site; that key is not known here, so this was not checked"
+            } else {
+                "the OpenPGP key is not known here, so this was not checked"
+            };
+            ObjectSignature {
+                by_host,
+                ..ObjectSignature::new(Standing::Unchecked, Some(issuers.join(", ")), note)
+            }
+        }
+    }
+}
+
+fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
+    let read = match ssh_key::SshSig::from_pem(signature.trim_end()) {
+        Ok(read) => read,
+        Err(error) => return ObjectSignature::new(Standing::Refuted, None, format!("no SSH signature: {error}")),
+    };
+    if read.namespace() != "git" {
+        let note = format!("it was made for the purpose {:?}, not for git", read.namespace());
+        return ObjectSignature::new(Standing::Refuted, None, note);
+    }
+    let own = ssh_key::PublicKey::new(read.public_key().clone(), "");
+    let fingerprint = own.fingerprint(ssh_key::HashAlg::Sha256).to_string();
+    // It carries its key, so whether it holds for that key can be told without knowing whose key it is.
+    if let Err(error) = own.verify("git", payload, &read) {
+        return ObjectSignature::new(Standing::Refuted, Some(fingerprint), format!("SSH: {error}"));
+    }
+    let known = trust.keys.iter().find(|key| {
+        matches!(&key.material, KeyMaterial::Ssh(public) if public.key_data() == read.public_key())
+    });
+    match known.map(|key| (key, key.refusal(Timestamp::now()))) {
+        Some((key, None)) => {
+            ObjectSignature::new(Standing::Verified, Some(format!("{} ({fingerprint})", key.name)), "the SSH signature is good")
+        }
+        Some((key, Some(reason))) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
+        None => ObjectSignature::new(
+            Standing::Unchecked,
+            Some(fingerprint),
+            "the SSH signature is good for the key that it carries; whose key that is is not known here",
+        ),
+    }
+}
+
+/// gitsign: CMS with a short-lived certificate. The signature is checked against the certificate; that the
+/// certificate was alive then would take the transparency log, so it is never more than unchecked.
+fn gitsign(payload: &[u8], armored: &str) -> Result<ObjectSignature, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let pem = pem::parse(armored.trim_end()).map_err(|error| text(&error))?;
+    let info = ContentInfo::from_der(pem.contents()).map_err(|error| text(&error))?;
+    let signed: SignedData = info.content.decode_as().map_err(|error| text(&error))?;
+    let certificates = signed.certificates.iter().flat_map(|set| set.0.iter());
+    let leaf = certificates
+        .filter_map(|choice| match choice {
+            CertificateChoices::Certificate(certificate) => Some(DerCertificate::new(certificate.to_der().ok()?)),
+            CertificateChoices::Other(_) => None,
+        })
+        .filter_map(|der| parse_certificate_info(&der).ok())
+        .find(|certificate| certificate.identity.is_some())
+        .ok_or("it carries no certificate with an identity")?;
+    let by = format!(
+        "{} ({})",
+        leaf.identity.as_ref().map_or("?", |name| name.as_str()),
+        leaf.issuer.as_deref().unwrap_or("?")
+    );
+    let signer = signed.signer_infos.0.iter().next().ok_or("nobody signed it")?;
+    let attributes = signer.signed_attrs.as_ref().ok_or("it signs no attributes")?;
+    let message = attributes.to_der().map_err(|error| text(&error))?;
+    let key = VerificationKey::from_spki(&leaf.public_key).map_err(|error| text(&error))?;
+    let signature = SignatureBytes::from_bytes(signer.signature.as_bytes());
+    let digest = attributes
+        .iter()
+        .find(|attribute| attribute.oid == const_oid::db::rfc5911::ID_MESSAGE_DIGEST)
+        .and_then(|attribute| attribute.values.iter().next())
+        .and_then(|value| value.decode_as::<OctetString>().ok());
+    let is_same = digest.is_some_and(|digest| digest.as_bytes() == Sha256::of(payload).as_bytes());
+    Ok(if !is_same {
+        ObjectSignature::new(Standing::Refuted, Some(by), "the signature is over another object")
+    } else if key.verify(&message, &signature).is_err() {
+        ObjectSignature::new(Standing::Refuted, Some(by), "the signature does not fit the certificate that it carries")
+    } else {
+        ObjectSignature::new(
+            Standing::Unchecked,
+            Some(by),
+            "gitsign: the signature fits its certificate; that the certificate is an authority's and was alive then was not checked",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ssh_key::{HashAlg, LineEnding, PrivateKey};
+
+    use super::super::trust::TrustedKey;
+    use super::*;
+
+    const COMMIT: &str = "tree 29a6bb89945c528d2e2a2702899db3e46ba2e6ee\nauthor A <a@b.c> 1 +0000\ncommitter A <a@b.c> 1 +0000\n\nmessage\n";
+
+    /// An Ed25519 key that signs only here.
+    fn key(seed: u8) -> PrivateKey {
+        PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32]))
+    }
+
+    fn signed(key: &PrivateKey, namespace: &str) -> Vec<u8> {
+        let signature = key.sign(namespace, HashAlg::Sha512, COMMIT.as_bytes()).unwrap();
+        let signature = signature.to_pem(LineEnding::LF).unwrap();
+        let folded = signature.trim_end().replace('\n', "\n ");
+        COMMIT.replacen("\n\n", &format!("\ngpgsig {folded}\n\n"), 1).into_bytes()
+    }
+
+    #[test]
+    fn tells_good_ssh_signatures_from_unknown_and_bad_ones() {
+        let (known, other) = (key(1), key(2));
+        let mut trust = Trust::public_good().unwrap();
+        trust.keys.push(TrustedKey::parse("release", known.public_key().to_openssh().unwrap().as_bytes()).unwrap());
+        let standing = |object: &[u8]| of_commit(object, &trust).standing;
+        assert_eq!(standing(COMMIT.as_bytes()), Standing::Absent);
+        assert_eq!(standing(&signed(&known, "git")), Standing::Verified);
+        assert_eq!(standing(&signed(&other, "git")), Standing::Unchecked);
+        assert_eq!(standing(&signed(&known, "file")), Standing::Refuted);
+        let changed = String::from_utf8(signed(&known, "git")).unwrap().replace("message", "another");
+        assert_eq!(standing(changed.as_bytes()), Standing::Refuted);
+    }
+
+    #[test]
+    fn a_tag_carries_its_signature_at_the_end() {
+        let known = key(1);
+        let mut trust = Trust::public_good().unwrap();
+        trust.keys.push(TrustedKey::parse("release", known.public_key().to_openssh().unwrap().as_bytes()).unwrap());
+        let signature = known.sign("git", HashAlg::Sha512, COMMIT.as_bytes()).unwrap();
+        let tag = format!("{COMMIT}{}", signature.to_pem(LineEnding::LF).unwrap());
+        assert_eq!(of_tag(tag.as_bytes(), &trust).standing, Standing::Verified);
+        assert_eq!(of_tag(COMMIT.as_bytes(), &trust).standing, Standing::Absent);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_object_makes_the_reader_panic(object in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let trust = Trust::public_good().unwrap();
+            let mut commit = b"gpgsig -----BEGIN SIGNED MESSAGE-----\n ".to_vec();
+            commit.extend_from_slice(&object);
+            let _ = of_commit(&commit, &trust);
+            let _ = of_tag(&object, &trust);
+        }
+    }
+}

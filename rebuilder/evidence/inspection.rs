@@ -1,0 +1,159 @@
+//! All that is known about artifacts before anything is built: two findings, the chain of custody, what can
+//! change, who holds several links, and what is missing.
+
+use serde::Serialize;
+
+use super::assess::{Artifact, Assessment, assess};
+use super::custody::{self, Custody, Mutable, SharedBoundary, SourceFacts};
+use super::document::Document;
+use super::slsa::Provenance;
+use super::statement::{Statement, predicate};
+use super::trust::Trust;
+use super::{Claim, Question, Standing};
+
+/// The answer to one of the two questions.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// The whole: against the artifact where any claim is, else as good as the best.
+    pub standing: Standing,
+    /// Each claim.
+    pub claims: Vec<Assessment>,
+}
+
+/// What an inspection found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inspection {
+    /// Form of this document; 1.
+    pub version: u32,
+    /// What was inspected.
+    pub artifacts: Vec<Inspected>,
+    /// Who released it?
+    pub signature: Finding,
+    /// Where did it come from?
+    pub provenance: Finding,
+    /// The chain from source to artifact, where provenance tells one.
+    pub custody: Option<Custody>,
+    /// Inputs that can change under their name.
+    pub mutable: Vec<Mutable>,
+    /// Parties that hold several links.
+    pub shared: Vec<SharedBoundary>,
+    /// Links without evidence.
+    pub missing: Vec<String>,
+}
+
+/// An artifact, as inspected.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inspected {
+    /// File name.
+    pub name: String,
+    /// Package URL, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// SHA-256.
+    pub sha256: crate::artifact::Sha256,
+}
+
+/// Judges every document, and adds the claims that the ecosystem itself makes.
+pub fn judge<'a>(
+    documents: impl IntoIterator<Item = &'a Document>,
+    artifacts: &[Artifact],
+    trust: &Trust,
+    others: Vec<Claim>,
+) -> Vec<Assessment> {
+    let documents = documents.into_iter();
+    let mut all: Vec<_> = documents.map(|document| assess(document, artifacts, trust)).collect();
+    all.extend(others.into_iter().map(|claim| Assessment {
+        claim,
+        signer: None,
+        signed_at: None,
+        statement: None,
+        provenance: None,
+        predicate_type: None,
+        origin: "the registry".into(),
+    }));
+    all
+}
+
+/// The provenance that a plan may be made from: the first verified one that can be rebuilt from, else the first.
+pub fn best_provenance(assessments: &[Assessment]) -> Option<(&Assessment, &Provenance)> {
+    let mut found: Vec<_> = assessments
+        .iter()
+        .filter(|it| !it.claim.standing.is_against())
+        .filter_map(|it| Some((it, it.provenance.as_ref()?)))
+        .collect();
+    found.sort_by_key(|(it, provenance)| (it.claim.standing, provenance.source.is_none()));
+    found.first().copied()
+}
+
+/// Puts the judgements about artifacts together.
+pub fn inspect(artifacts: &[Artifact], assessments: Vec<Assessment>, facts: &SourceFacts) -> Inspection {
+    let best = best_provenance(&assessments).map(|(_, provenance)| provenance.clone());
+    let mut custody = best.as_ref().map(|provenance| custody::custody(provenance, facts));
+    if let Some(custody) = &mut custody {
+        custody.reviews = reviews(&assessments);
+    }
+    let mutable = best.as_ref().map_or_else(Vec::new, |provenance| custody::mutable(provenance, facts));
+    let shared = custody::shared(&assessments, facts);
+    let missing = custody::missing(&assessments, custody.as_ref());
+    Inspection {
+        version: 1,
+        artifacts: artifacts
+            .iter()
+            .map(|artifact| Inspected {
+                name: artifact.name.clone(),
+                purl: artifact.purl.clone(),
+                sha256: artifact.digests.sha256,
+            })
+            .collect(),
+        signature: finding(Question::Signature, &assessments),
+        provenance: finding(Question::Provenance, &assessments),
+        custody,
+        mutable,
+        shared,
+        missing,
+    }
+}
+
+fn finding(question: Question, assessments: &[Assessment]) -> Finding {
+    let claims: Vec<_> = assessments
+        .iter()
+        .filter(|it| it.claim.question == question)
+        .cloned()
+        .collect();
+    let standings = || claims.iter().map(|it| it.claim.standing);
+    let against = standings().filter(|standing| standing.is_against()).max();
+    Finding {
+        standing: against.or(standings().min()).unwrap_or(Standing::Absent),
+        claims,
+    }
+}
+
+/// Who reviewed the source, where a verified statement about it says so.
+fn reviews(assessments: &[Assessment]) -> Vec<String> {
+    let about_source = |it: &&Assessment| it.claim.standing == Standing::Verified;
+    let statements = assessments.iter().filter(about_source).filter_map(|it| it.statement.as_ref());
+    statements
+        .filter(|statement: &&Statement| statement.predicate_type == predicate::SOURCE_PROVENANCE)
+        .flat_map(|statement| {
+            let reviews = statement.predicate["reviews"].as_array().cloned().unwrap_or_default();
+            reviews.into_iter().filter_map(|review| {
+                let by = review["reviewer"].as_str().or_else(|| review["author"].as_str())?;
+                Some(format!("{by}: {}", review["state"].as_str().unwrap_or("reviewed")))
+            })
+        })
+        .collect()
+}
+
+impl Inspection {
+    /// Every claim, for the plan.
+    pub fn claims(&self) -> Vec<Claim> {
+        let both = self.signature.claims.iter().chain(&self.provenance.claims);
+        both.map(|it| it.claim.clone()).collect()
+    }
+
+    /// The claims that speak against the artifact.
+    pub fn against(&self) -> Vec<&Claim> {
+        let both = self.signature.claims.iter().chain(&self.provenance.claims);
+        both.map(|it| &it.claim).filter(|claim| claim.standing.is_against()).collect()
+    }
+}

@@ -1,0 +1,214 @@
+//! The npm registry: what it says of a version, and the keys with which it signs.
+//!
+//! The registry signs `NAME@VERSION:INTEGRITY` of everything that it hands out, and a publish attestation for
+//! versions that came with provenance. Both show that the registry took these bytes, not who made them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::trust::{KeyMaterial, PublicKey, TrustedKey};
+use super::{Claim, Question, Standing};
+use crate::artifact::{Digests, Sha256};
+
+/// Where the registry is.
+pub const REGISTRY: &str = "https://registry.npmjs.org";
+
+/// The registry's signing keys, as it lists them itself: name, key, last day.
+const KEYS: [(&str, &str, Option<&str>); 2] = [
+    (
+        "SHA256:jl3bwswu80PjjokCgh0o2w5c2U4LhQAE57gj9cz1kzA",
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1Olb3zMAFFxXKHiIkQO5cJ3Yhl5i6UPp+IhuteBJbuHcA5UogKo0EWtlWwW6KSaKoTNEYL7JlCQiVnkhBktUgg==",
+        Some("2025-01-29T00:00:00Z"),
+    ),
+    (
+        "SHA256:DhQ8wR5APBvFHLF/+Tc+AYvPOdTpcIDqOhxsBHRwC7U",
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEY6Ya7W++7aUPzvMTrezH6Ycx3c+HOKYCcNGybJZSCJq/fd7Qa8uuAKtdIkUQtQiEKERhAmE5lMMJhP8OkDOa2g==",
+        None,
+    ),
+];
+
+/// The registry's keys.
+pub fn registry_keys() -> Vec<TrustedKey> {
+    let key = |(name, der, until): &(&str, &str, Option<&str>)| {
+        let key = PublicKey::from_spki(name, &STANDARD.decode(der).ok()?).ok()?;
+        Some(TrustedKey {
+            name: "the npm registry".into(),
+            material: KeyMaterial::Plain(key),
+            valid_from: None,
+            valid_until: until.and_then(|text| text.parse::<Timestamp>().ok()),
+        })
+    };
+    KEYS.iter().filter_map(key).collect()
+}
+
+/// One version, as the registry describes it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Version {
+    /// Package name, with its scope.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// The tarball.
+    pub dist: Dist,
+    /// Version of npm that packed it, where the registry kept that.
+    #[serde(rename = "_npmVersion")]
+    pub npm: Option<String>,
+    /// Version of node that npm ran on, likewise.
+    #[serde(rename = "_nodeVersion")]
+    pub node: Option<String>,
+    /// Commit that npm found checked out; nobody vouches for it.
+    #[serde(rename = "gitHead")]
+    pub git_head: Option<String>,
+    /// Repository that `package.json` names.
+    #[serde(default)]
+    pub repository: Value,
+}
+
+/// Where a version's tarball is, and what it must be.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Dist {
+    /// URL of the tarball.
+    pub tarball: String,
+    /// Subresource integrity.
+    pub integrity: Option<String>,
+    /// The registry's signatures over name, version and integrity.
+    #[serde(default)]
+    pub signatures: Vec<RegistrySignature>,
+    /// Whether there are attestations, and where.
+    #[serde(default)]
+    pub attestations: Value,
+}
+
+/// One signature of the registry.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RegistrySignature {
+    /// Name of the key.
+    pub keyid: String,
+    /// Base64 of an ECDSA signature.
+    pub sig: String,
+}
+
+/// Whether a file has this subresource integrity; an unknown algorithm is no.
+pub fn fits_integrity(integrity: &str, digests: &Digests) -> bool {
+    // Several hashes may stand in one text; the strongest known one decides (W3C SRI).
+    for algorithm in ["sha512", "sha384", "sha256"] {
+        let mut given = integrity
+            .split_whitespace()
+            .filter_map(|hash| hash.strip_prefix(algorithm)?.strip_prefix('-'))
+            .peekable();
+        if given.peek().is_some() {
+            let own = digests.get(algorithm).unwrap_or_default();
+            return given.any(|hash| {
+                let hash = hash.split('?').next().unwrap_or_default();
+                STANDARD.decode(hash).is_ok_and(|bytes| hex::encode(bytes) == own)
+            });
+        }
+    }
+    false
+}
+
+/// The registry's own signature over a version whose tarball has these digests.
+pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) -> Claim {
+    let title = format!("{}@{}", version.name, version.version);
+    let claim = |standing, claim: String, by: Option<String>, meaning: &str| Claim {
+        question: Question::Signature,
+        claim,
+        by,
+        standing,
+        meaning: meaning.to_owned(),
+        document: Some(document),
+    };
+    let integrity = version.dist.integrity.as_deref().unwrap_or_default();
+    if !fits_integrity(integrity, digests) {
+        return claim(
+            Standing::Refuted,
+            format!("the registry says {title} has integrity {integrity:?}; the tarball has another"),
+            None,
+            "these are not the bytes that the registry lists",
+        );
+    }
+    let message = format!("{title}:{integrity}");
+    let keys = registry_keys();
+    for signature in &version.dist.signatures {
+        let Ok(bytes) = STANDARD.decode(&signature.sig) else {
+            continue;
+        };
+        for key in &keys {
+            if let KeyMaterial::Plain(plain) = &key.material
+                && plain.is_called(&signature.keyid)
+                && plain.verify(message.as_bytes(), &bytes)
+            {
+                return claim(
+                    Standing::Verified,
+                    format!("the registry signed {title} with this integrity"),
+                    Some(format!("the npm registry, key {}", signature.keyid)),
+                    "the registry hands out these bytes; it shows nothing about who made them",
+                );
+            }
+        }
+    }
+    if version.dist.signatures.is_empty() {
+        return claim(
+            Standing::Unsigned,
+            format!("the registry lists {title} with this integrity"),
+            Some(REGISTRY.to_owned()),
+            "a registry's hash is not a signature: it shows that these are the registry's bytes, not who made them",
+        );
+    }
+    claim(
+        Standing::Refuted,
+        format!("no signature of the registry over {title} verifies"),
+        None,
+        "the metadata was changed, or the registry's keys are newer than this tool",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registrys_signature_binds_name_and_integrity() {
+        assert_eq!(registry_keys().len(), KEYS.len());
+        let digests = Digests::of(b"tarball");
+        let integrity = STANDARD.encode(hex::decode(digests.get("sha512").unwrap()).unwrap());
+        let mut version: Version = serde_json::from_value(serde_json::json!({
+            "name": "a", "version": "1.0.0",
+            "dist": {"tarball": "https://registry.npmjs.org/a/-/a-1.0.0.tgz", "integrity": format!("sha512-{integrity}")}
+        }))
+        .unwrap();
+        let standing = |version: &Version| registry_claim(version, &digests, digests.sha256).standing;
+        assert_eq!(standing(&version), Standing::Unsigned);
+        version.dist.signatures = vec![RegistrySignature {
+            keyid: KEYS[0].0.to_owned(),
+            sig: "MEUCIQ==".into(),
+        }];
+        assert_eq!(standing(&version), Standing::Refuted);
+        version.dist.integrity = Some("sha512-AAAA".into());
+        assert_eq!(standing(&version), Standing::Refuted);
+    }
+
+    #[test]
+    fn the_strongest_hash_decides() {
+        let digests = Digests::of(b"tarball");
+        let hash = |algorithm: &str| {
+            let bytes = hex::decode(digests.get(algorithm).unwrap()).unwrap();
+            format!("{algorithm}-{}", STANDARD.encode(bytes))
+        };
+        let (strong, weak) = (hash("sha512"), hash("sha256"));
+        for (integrity, expected) in [
+            (strong.clone(), true),
+            (weak.clone(), true),
+            (format!("{strong} {weak}"), true),
+            (format!("sha512-AAAA {weak}"), false),
+            (format!("sha512-AAAA {strong}"), true),
+            ("sha1-AAAA".into(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(fits_integrity(&integrity, &digests), expected, "{integrity}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Sigstore bundles (v0.1 to v0.3): who signed, shown by certificate, transparency log and timestamps, offline.
+//!
+//! All checks are the sigstore crates'; this module chooses what to ask them and keeps the answers apart. A good
+//! signature says who signed *something*: whether that is the artifact at hand is a finding of its own.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sigstore_verify::trust_root::{
+    SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
+};
+use sigstore_verify::types::bundle::VerificationMaterialContent;
+use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, DigestBytes, HashAlgorithm, SignatureContent};
+use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
+
+use super::json::{self, JsonError};
+use super::trust::{PublicKey, TrustError};
+use super::{Verified, dsse};
+
+/// A Sigstore instance whose authorities and logs are trusted.
+pub struct Sigstore {
+    verifier: Verifier,
+}
+
+/// Who signed, as the certificate says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Subject alternative name: an e-mail address or the URI of a workflow.
+    pub subject: String,
+    /// OpenID Connect issuer that vouched for it.
+    pub issuer: String,
+    /// Repository whose workflow asked for the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// Commit that the workflow ran at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Git ref that the workflow ran at.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The workflow that asked, where that is another than the one that signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// `github-hosted` or `self-hosted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner: Option<String>,
+    /// Run of the workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
+impl Identity {
+    /// One of which only the name is known.
+    pub(super) fn named(subject: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            issuer: String::new(),
+            repository: None,
+            commit: None,
+            reference: None,
+            workflow: None,
+            runner: None,
+            run: None,
+        }
+    }
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.subject, self.issuer)
+    }
+}
+
+/// What a good bundle shows.
+#[derive(Debug, Clone)]
+pub struct SigstoreSignature {
+    /// Who signed; none where a plain key did.
+    pub identity: Option<Identity>,
+    /// Times at which logs or timestamp authorities saw the signature, earliest first.
+    pub times: Vec<Timestamp>,
+    /// Position in the transparency log.
+    pub log_index: Option<u64>,
+    /// What was signed.
+    pub content: Content,
+}
+
+/// What a bundle is a signature over.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// An envelope, usually with an in-toto statement.
+    Envelope(dsse::Envelope),
+    /// A file with this digest, as `algorithm` and hexadecimal digits.
+    Message(&'static str, String),
+}
+
+/// A bundle that does not hold.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum SigstoreError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error("it is no Sigstore bundle: {0}")]
+    Malformed(String),
+    #[error("{0}")]
+    Refused(#[from] sigstore_verify::Error),
+    #[error("the signed text inside is not usable: {0}")]
+    Content(String),
+}
+
+/// A bundle that has been read, and not verified.
+pub struct Unverified {
+    bundle: Bundle,
+}
+
+impl Unverified {
+    /// Reads a bundle; a document that two readers could read differently is refused.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SigstoreError> {
+        let value = json::parse(bytes)?;
+        Self::from_value(&value)
+    }
+
+    /// Takes a bundle out of a larger document.
+    pub fn from_value(value: &serde_json::Value) -> Result<Self, SigstoreError> {
+        let bundle =
+            Bundle::from_json(&value.to_string()).map_err(|error| SigstoreError::Malformed(error.to_string()))?;
+        Ok(Self { bundle })
+    }
+
+    /// What the bundle calls the key, where it carries no certificate.
+    pub fn key_hint(&self) -> Option<&str> {
+        match &self.bundle.verification_material.content {
+            VerificationMaterialContent::PublicKey(key) => Some(&key.hint),
+            _ => None,
+        }
+    }
+
+    /// Whether some log vouches for it.
+    pub fn is_logged(&self) -> bool {
+        !self.bundle.verification_material.tlog_entries.is_empty()
+    }
+
+    /// The type of the bundle, for people.
+    pub fn media_type(&self) -> &'static str {
+        self.bundle.media_type().as_str()
+    }
+
+    /// What it is a signature over, whoever made it.
+    pub fn content(&self) -> Result<Content, SigstoreError> {
+        match &self.bundle.content {
+            SignatureContent::DsseEnvelope(envelope) => Ok(Content::Envelope(dsse::Envelope {
+                payload_type: envelope.payload_type.clone(),
+                payload: envelope.payload.as_bytes().to_vec(),
+                signatures: vec![(
+                    envelope.signature.keyid.as_str().to_owned(),
+                    envelope.signature.sig.as_bytes().to_vec(),
+                )],
+            })),
+            SignatureContent::MessageSignature(message) => {
+                let digest = message.message_digest.as_ref();
+                let digest = digest.ok_or_else(|| SigstoreError::Content("it names no digest".into()))?;
+                Ok(Content::Message(name(digest.algorithm), hex::encode(digest.digest.as_bytes())))
+            }
+            _ => Err(SigstoreError::Content("it is of an unknown kind".into())),
+        }
+    }
+}
+
+impl Sigstore {
+    /// The public-good instance, by the root that this tool carries.
+    pub fn public_good() -> Result<Self, TrustError> {
+        Self::from_json("the built-in public-good root", SIGSTORE_PRODUCTION_TRUSTED_ROOT)
+    }
+
+    /// The public staging instance, for tests of clients.
+    pub fn staging() -> Result<Self, TrustError> {
+        Self::from_json("the built-in staging root", SIGSTORE_STAGING_TRUSTED_ROOT)
+    }
+
+    /// An instance by its `trusted_root.json`.
+    pub fn read(path: &Path) -> Result<Self, TrustError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TrustError::Root {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_json(&path.display().to_string(), &text)
+    }
+
+    fn from_json(name: &str, text: &str) -> Result<Self, TrustError> {
+        let invalid = |reason: String| TrustError::InvalidRoot {
+            name: name.to_owned(),
+            reason,
+        };
+        let root = TrustedRoot::from_json(text).map_err(|error| invalid(error.to_string()))?;
+        let verifier = Verifier::new(&root).map_err(|error| invalid(error.to_string()))?;
+        Ok(Self { verifier })
+    }
+
+    /// Verifies a bundle against a file, its identity or key, everything: the question of the Sigstore clients.
+    pub fn verify_artifact<'a>(
+        &self,
+        bundle: &Unverified,
+        artifact: impl Into<Artifact<'a>>,
+        policy: &dyn sigstore_verify::Policy,
+    ) -> Result<VerificationResult, SigstoreError> {
+        Ok(self.verifier.verify(artifact, &bundle.bundle, policy)?)
+    }
+
+    /// Verifies certificate (or `key`), log, timestamps and signature; says over what, and leaves to the caller
+    /// whether that is the artifact at hand.
+    pub fn verify(
+        &self,
+        unverified: &Unverified,
+        key: Option<&PublicKey>,
+    ) -> Result<Verified<SigstoreSignature>, SigstoreError> {
+        let content = unverified.content()?;
+        let digest = own_digest(&content)?;
+        let result = match key {
+            Some(key) => {
+                let policy = PublicKeyVerificationPolicy::new(key.spki().clone());
+                self.verifier.verify(digest, &unverified.bundle, &policy)?
+            }
+            None => self
+                .verifier
+                .verify(digest, &unverified.bundle, &VerificationPolicy::any_identity())?,
+        };
+        let entry = unverified.bundle.verification_material.tlog_entries.first();
+        let mut times: Vec<_> = result
+            .verified_timestamps()
+            .iter()
+            .filter_map(|time| Timestamp::from_second(time.as_second()).ok())
+            .collect();
+        times.sort_unstable();
+        Ok(Verified(SigstoreSignature {
+            identity: identity(&result),
+            times,
+            log_index: entry.map(|entry| entry.log_index.get()),
+            content,
+        }))
+    }
+}
+
+/// A digest that the bundle itself names, so that its signature can be judged before its subject.
+fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreError> {
+    let (algorithm, digits) = match content {
+        Content::Message(algorithm, digits) => (*algorithm, digits.clone()),
+        Content::Envelope(envelope) => {
+            let statement = json::parse(&envelope.payload)?;
+            let known = ["sha256", "sha512"];
+            let digests = statement["subject"].as_array().into_iter().flatten();
+            let found = digests
+                .flat_map(|subject| known.map(|name| (name, subject["digest"][name].as_str())))
+                .find_map(|(name, digits)| Some((name, digits?.to_owned())));
+            found.ok_or_else(|| SigstoreError::Content("no subject has a SHA-256 or SHA-512 digest".into()))?
+        }
+    };
+    let algorithm = match algorithm {
+        "sha512" => HashAlgorithm::Sha2512,
+        "sha384" => HashAlgorithm::Sha2384,
+        _ => HashAlgorithm::Sha2256,
+    };
+    let bytes = hex::decode(&digits).map_err(|error| SigstoreError::Content(error.to_string()))?;
+    ArtifactDigest::new(algorithm, DigestBytes::new(bytes))
+        .map_err(|error| SigstoreError::Content(error.to_string()))
+}
+
+fn name(algorithm: HashAlgorithm) -> &'static str {
+    match algorithm {
+        HashAlgorithm::Sha2384 => "sha384",
+        HashAlgorithm::Sha2512 => "sha512",
+        _ => "sha256",
+    }
+}
+
+fn identity(result: &VerificationResult) -> Option<Identity> {
+    let certificate = result.certificate()?;
+    let ci = &certificate.ci_claims;
+    let old = &ci.deprecated_github;
+    let github = |name: &Option<String>| name.as_ref().map(|name| format!("https://github.com/{name}"));
+    Some(Identity {
+        subject: result.identity().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        issuer: result.issuer().unwrap_or_default().to_owned(),
+        repository: ci
+            .source_repository_uri
+            .clone()
+            .or_else(|| github(&old.workflow_repository)),
+        commit: ci.source_repository_digest.clone().or_else(|| old.workflow_sha.clone()),
+        reference: ci.source_repository_ref.clone().or_else(|| old.workflow_ref.clone()),
+        workflow: ci.build_config_uri.clone(),
+        runner: ci.runner_environment.clone(),
+        run: ci.run_invocation_uri.clone(),
+    })
+}

@@ -1,0 +1,248 @@
+//! SLSA provenance (v0.2 and v1) in one shape: who built it, from what source, how.
+//!
+//! Readers exist for the build types that releases carry: GitHub workflows, npm's own, the SLSA generators
+//! (generic, Node.js, container-based), BuildKit, and this tool's. Others keep their parameters unread.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::git_source::{GitSource, SourceError};
+use super::statement::{Descriptor, Statement, predicate};
+use crate::artifact::{ImageError, PinnedImage};
+
+/// What a provenance says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Provenance {
+    /// `0.2` or `1`.
+    pub version: &'static str,
+    /// URI of the builder.
+    pub builder: String,
+    /// URI of the build type.
+    pub build_type: String,
+    /// What the build type means, where it is known.
+    pub build: Build,
+    /// Source that the build started from.
+    pub source: Option<GitSource>,
+    /// Path of the workflow or configuration that was run.
+    pub workflow: Option<String>,
+    /// What set it off, such as `push` or `workflow_dispatch`.
+    pub trigger: Option<String>,
+    /// Run of the builder.
+    pub invocation: Option<String>,
+    /// Everything that went in, as far as the builder says.
+    pub materials: Vec<Descriptor>,
+    /// When the build ended, or began, as the builder says; RFC 3339.
+    pub time: Option<String>,
+}
+
+/// A build, by its type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Build {
+    /// A workflow on GitHub; what it runs stands in the workflow file.
+    GithubWorkflow,
+    /// `npm publish --provenance` in a workflow; likewise.
+    NpmCli,
+    /// slsa-github-generator, generic: the workflow built, and the generator only signed.
+    SlsaGeneric,
+    /// slsa-github-generator for Node.js.
+    SlsaNode {
+        /// Folder of the package.
+        directory: String,
+        /// Version asked for; empty where the builder's default was taken.
+        node_version: String,
+        /// Scripts that ran before packing, in order.
+        scripts: Vec<String>,
+    },
+    /// A command in an image, made to be rebuilt.
+    ContainerBased {
+        /// Image by digest.
+        image: PinnedImage,
+        /// File with the configuration, in the source.
+        config_path: String,
+        /// Files that came out, as a pattern below the source folder.
+        artifact_path: String,
+        /// The command and its arguments.
+        command: Vec<String>,
+    },
+    /// BuildKit.
+    BuildKit,
+    /// Another one.
+    Other,
+}
+
+/// A provenance that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ProvenanceError {
+    #[error("it has no {0}")]
+    Missing(&'static str),
+    #[error("its source is not usable: {0}")]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+/// Build type of the container-based SLSA builder.
+const CONTAINER_BASED: &str = "https://slsa.dev/container-based-build/v0.1";
+
+impl Provenance {
+    /// Reads the predicate of a statement; none where that is no SLSA provenance.
+    pub fn of(statement: &Statement) -> Option<Result<Self, ProvenanceError>> {
+        match statement.predicate_type.as_str() {
+            predicate::SLSA_V1 => Some(v1(&statement.predicate)),
+            predicate::SLSA_V02 => Some(v02(&statement.predicate)),
+            _ => None,
+        }
+    }
+}
+
+fn text<'a>(value: &'a Value, what: &'static str) -> Result<&'a str, ProvenanceError> {
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .ok_or(ProvenanceError::Missing(what))
+}
+
+fn some(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn descriptors(value: &Value) -> Vec<Descriptor> {
+    let list = value.as_array().into_iter().flatten();
+    list.filter_map(|item| serde_json::from_value(item.clone()).ok()).collect()
+}
+
+fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
+    let definition = &predicate["buildDefinition"];
+    let run = &predicate["runDetails"];
+    let build_type = text(&definition["buildType"], "buildType")?;
+    let external = &definition["externalParameters"];
+    let materials = descriptors(&definition["resolvedDependencies"]);
+    let workflow = &external["workflow"];
+    let github = &definition["internalParameters"]["github"];
+
+    let source = if external["source"]["uri"].is_string() {
+        let declared: Descriptor = serde_json::from_value(external["source"].clone()).unwrap_or_default();
+        Some(GitSource::of(&declared)?)
+    } else if let Some(repository) = workflow["repository"].as_str() {
+        let source = GitSource::new(repository, workflow["ref"].as_str(), None)?;
+        Some(with_commit(source, &materials)?)
+    } else if external["configSource"]["uri"].is_string() {
+        // BuildKit's request.
+        let declared: Descriptor = serde_json::from_value(external["configSource"].clone()).unwrap_or_default();
+        GitSource::of(&declared).ok()
+    } else {
+        first_git(&materials)?
+    };
+    Ok(Provenance {
+        version: "1",
+        builder: text(&run["builder"]["id"], "builder.id")?.to_owned(),
+        build: build(build_type, "", external, external)?,
+        build_type: build_type.to_owned(),
+        source,
+        workflow: some(&workflow["path"]).or_else(|| some(&external["configPath"])),
+        trigger: some(&github["event_name"])
+            .or_else(|| some(&definition["internalParameters"]["GITHUB_EVENT_NAME"])),
+        invocation: some(&run["metadata"]["invocationId"]),
+        materials,
+        time: some(&run["metadata"]["finishedOn"]).or_else(|| some(&run["metadata"]["startedOn"])),
+    })
+}
+
+fn v02(predicate: &Value) -> Result<Provenance, ProvenanceError> {
+    let build_type = text(&predicate["buildType"], "buildType")?;
+    let builder = text(&predicate["builder"]["id"], "builder.id")?;
+    let invocation = &predicate["invocation"];
+    let materials = descriptors(&predicate["materials"]);
+    let config: Descriptor = serde_json::from_value(invocation["configSource"].clone()).unwrap_or_default();
+    let source = if config.uri.as_deref().is_some_and(|uri| !uri.is_empty()) {
+        Some(with_commit(GitSource::of(&config)?, &materials)?)
+    } else {
+        first_git(&materials)?
+    };
+    let environment = &invocation["environment"];
+    Ok(Provenance {
+        version: "0.2",
+        build: build(build_type, builder, &invocation["parameters"]["inputs"], &Value::Null)?,
+        builder: builder.to_owned(),
+        build_type: build_type.to_owned(),
+        source,
+        workflow: some(&invocation["configSource"]["entryPoint"]),
+        trigger: some(&environment["GITHUB_EVENT_NAME"]).or_else(|| some(&environment["github_event_name"])),
+        invocation: some(&predicate["metadata"]["buildInvocationId"])
+            .or_else(|| some(&predicate["metadata"]["buildInvocationID"])),
+        materials,
+        time: some(&predicate["metadata"]["buildFinishedOn"])
+            .or_else(|| some(&predicate["metadata"]["buildStartedOn"])),
+    })
+}
+
+fn build(kind: &str, builder: &str, inputs: &Value, external: &Value) -> Result<Build, ProvenanceError> {
+    let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if kind.starts_with(CONTAINER_BASED) {
+        let config = &external["buildConfig"];
+        let command = config["Command"].as_array().or_else(|| config["command"].as_array());
+        let command: Option<Vec<_>> = command.map(|words| words.iter().map(string).collect());
+        let path = some(&config["ArtifactPath"]).or_else(|| some(&config["artifactPath"]));
+        return Ok(Build::ContainerBased {
+            image: image(&external["builderImage"])?,
+            config_path: string(&external["configPath"]),
+            artifact_path: path.ok_or(ProvenanceError::Missing("buildConfig.ArtifactPath"))?,
+            command: command
+                .filter(|words| !words.is_empty())
+                .ok_or(ProvenanceError::Missing("buildConfig.Command"))?,
+        });
+    }
+    Ok(match kind {
+        "https://actions.github.io/buildtypes/workflow/v1"
+        | "https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1" => Build::GithubWorkflow,
+        "https://github.com/npm/cli/gha/v1" | "https://github.com/npm/cli/gha/v2" => Build::NpmCli,
+        "https://github.com/slsa-framework/slsa-github-generator/generic@v1" => Build::SlsaGeneric,
+        _ if builder.contains("/builder_nodejs_slsa3.yml") => Build::SlsaNode {
+            directory: string(&inputs["directory"]),
+            node_version: string(&inputs["node-version"]),
+            scripts: string(&inputs["run-scripts"])
+                .split(',')
+                .map(|script| script.trim().to_owned())
+                .filter(|script| !script.is_empty())
+                .collect(),
+        },
+        _ if kind.starts_with("https://mobyproject.org/buildkit@v1")
+            || kind.contains("moby/buildkit") =>
+        {
+            Build::BuildKit
+        }
+        _ => Build::Other,
+    })
+}
+
+fn image(value: &Value) -> Result<PinnedImage, ProvenanceError> {
+    let descriptor: Descriptor = serde_json::from_value(value.clone()).unwrap_or_default();
+    let uri = descriptor.uri.as_deref().ok_or(ProvenanceError::Missing("builderImage.uri"))?;
+    Ok(PinnedImage::parse(uri, descriptor.digest.get("sha256").map(String::as_str))?)
+}
+
+/// The source with the commit that the materials give for its repository, where it has none itself.
+fn with_commit(mut source: GitSource, materials: &[Descriptor]) -> Result<GitSource, ProvenanceError> {
+    if source.commit.is_some() {
+        return Ok(source);
+    }
+    for material in materials.iter().filter(|material| is_git(material)) {
+        let found = GitSource::of(material)?;
+        if found.repository == source.repository {
+            source.commit = found.commit;
+            break;
+        }
+    }
+    Ok(source)
+}
+
+fn first_git(materials: &[Descriptor]) -> Result<Option<GitSource>, ProvenanceError> {
+    let git = materials.iter().find(|material| is_git(material));
+    Ok(git.map(GitSource::of).transpose()?)
+}
+
+fn is_git(material: &Descriptor) -> bool {
+    material.uri.as_deref().is_some_and(|uri| uri.starts_with("git+"))
+}

@@ -1,0 +1,224 @@
+//! In-toto statements (v0.1 and v1): subjects by digest, and a predicate about them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::json::{self, JsonError};
+use crate::artifact::{Digests, Sha256};
+
+/// Kinds of predicates that this tool knows, by their type URIs.
+pub mod predicate {
+    /// SLSA provenance v0.2.
+    pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
+    /// SLSA provenance v1.
+    pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
+    /// npm: the registry took this version.
+    pub const NPM_PUBLISH: &str = "https://github.com/npm/attestation/tree/main/specs/publish/v0.1";
+    /// PyPI: a trusted publisher uploaded this file (PEP 740).
+    pub const PYPI_PUBLISH: &str = "https://docs.pypi.org/attestations/publish/v1";
+    /// SLSA verification summary.
+    pub const VSA: &str = "https://slsa.dev/verification_summary/v1";
+    /// A test's result.
+    pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+    /// SLSA source track: how a revision came to be, reviews included.
+    pub const SOURCE_PROVENANCE: &str = "https://slsa.dev/source_provenance/v1-draft";
+    /// GitHub: a release of a repository.
+    pub const GITHUB_RELEASE: &str = "https://in-toto.io/attestation/release/v0.1";
+}
+
+/// A statement, as read; whoever signed it is told elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Statement {
+    /// What it is about.
+    pub subject: Vec<Descriptor>,
+    /// URI of the predicate's type.
+    #[serde(rename = "predicateType")]
+    pub predicate_type: String,
+    /// The predicate.
+    pub predicate: Value,
+    /// Digest of the statement's bytes.
+    #[serde(skip)]
+    pub digest: Sha256,
+}
+
+/// A resource, by name or URI and digests (in-toto `ResourceDescriptor`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// Name, for subjects usually that of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// Hexadecimal digests by algorithm.
+    #[serde(default)]
+    pub digest: BTreeMap<String, String>,
+}
+
+/// A text that is no acceptable statement.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StatementError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error("its payload type is {0:?}, not {expected:?}", expected = super::dsse::IN_TOTO)]
+    PayloadType(String),
+    #[error("{0:?} is no known type of in-toto statement")]
+    Type(String),
+    #[error("its {0} is missing or malformed")]
+    Field(&'static str),
+    #[error("the subject name {0:?} leads out of its folder")]
+    Name(String),
+}
+
+/// What a subject's digests say about the artifact at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigestMatch {
+    /// Every digest that we can compute is the artifact's, and there is one.
+    Same,
+    /// Some digest is another one.
+    Other,
+    /// No digest is of a kind that we can compute.
+    Unknown,
+}
+
+impl Statement {
+    /// Reads the payload of an envelope, whose type must be in-toto's.
+    pub fn from_envelope(envelope: &super::dsse::Envelope) -> Result<Self, StatementError> {
+        if envelope.payload_type != super::dsse::IN_TOTO {
+            return Err(StatementError::PayloadType(envelope.payload_type.clone()));
+        }
+        Self::parse(&envelope.payload)
+    }
+
+    /// Reads a statement.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
+        let value = json::parse(bytes)?;
+        let kind = value["_type"].as_str().unwrap_or_default();
+        if !["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"].contains(&kind) {
+            return Err(StatementError::Type(kind.to_owned()));
+        }
+        let subject: Vec<Descriptor> = serde_json::from_value(value["subject"].clone())
+            .map_err(|_| StatementError::Field("subject"))?;
+        if subject.is_empty() || subject.iter().any(|subject| subject.digest.is_empty()) {
+            return Err(StatementError::Field("subject"));
+        }
+        for name in subject.iter().filter_map(|subject| subject.name.as_deref()) {
+            if !is_harmless(name) {
+                return Err(StatementError::Name(name.to_owned()));
+            }
+        }
+        let predicate_type = value["predicateType"].as_str();
+        Ok(Self {
+            subject,
+            predicate_type: predicate_type
+                .ok_or(StatementError::Field("predicateType"))?
+                .to_owned(),
+            predicate: value["predicate"].clone(),
+            digest: Sha256::of(bytes),
+        })
+    }
+
+    /// The subjects that are the artifact with these digests.
+    pub fn subjects_with<'a>(&'a self, digests: &Digests) -> impl Iterator<Item = &'a Descriptor> {
+        let digests = digests.clone();
+        self.subject
+            .iter()
+            .filter(move |subject| subject.matches(&digests) == DigestMatch::Same)
+    }
+}
+
+impl Descriptor {
+    /// Compares its digests with those of an artifact. All that can be compared must be the same.
+    pub fn matches(&self, digests: &Digests) -> DigestMatch {
+        let mut found = DigestMatch::Unknown;
+        for (algorithm, value) in &self.digest {
+            match digests.get(algorithm) {
+                None => {}
+                Some(own) if own.eq_ignore_ascii_case(value) => found = DigestMatch::Same,
+                Some(_) => return DigestMatch::Other,
+            }
+        }
+        found
+    }
+
+    /// Its name, or else its URI.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().or(self.uri.as_deref()).unwrap_or("(unnamed)")
+    }
+
+    /// The last part of its name, as a file name; none where that is no plain one.
+    pub fn file_name(&self) -> Option<&str> {
+        let name = self.name.as_deref()?.rsplit('/').next()?;
+        (!name.is_empty() && !name.starts_with('.') && is_harmless(name)).then_some(name)
+    }
+
+    /// The digest with which git names a commit, under the names that are in use for it.
+    pub fn commit(&self) -> Option<&str> {
+        ["gitCommit", "sha1"]
+            .iter()
+            .find_map(|algorithm| self.digest.get(*algorithm))
+            .map(String::as_str)
+    }
+}
+
+/// Whether a name, taken as a path, stays below where it is put, and prints without surprises.
+fn is_harmless(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('/')
+        && !name.contains('\\')
+        && !name.chars().any(char::is_control)
+        && name.split('/').all(|part| part != "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(kind: &str, subject: &str) -> String {
+        format!(r#"{{"_type":"{kind}","subject":{subject},"predicateType":"p","predicate":{{}}}}"#)
+    }
+
+    #[test]
+    fn takes_both_versions_and_refuses_tricks() {
+        let good = r#"[{"name":"dist/a.tgz","digest":{"sha256":"00"}}]"#;
+        for kind in ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"] {
+            assert!(Statement::parse(statement(kind, good).as_bytes()).is_ok());
+        }
+        let v1 = "https://in-toto.io/Statement/v1";
+        for (kind, subject, expected) in [
+            ("https://in-toto.io/Statement/v2", good, "no known type"),
+            (v1, "[]", "subject is missing"),
+            (v1, r#"[{"name":"a","digest":{}}]"#, "subject is missing"),
+            (v1, r#"{"name":"a"}"#, "subject is missing"),
+            (v1, r#"[{"name":"../../etc/passwd","digest":{"sha256":"00"}}]"#, "leads out"),
+            (v1, r#"[{"name":"/etc/passwd","digest":{"sha256":"00"}}]"#, "leads out"),
+            (v1, r#"[{"name":"a\\..\\b","digest":{"sha256":"00"}}]"#, "leads out"),
+            (v1, r#"[{"name":"a\u001b[2J","digest":{"sha256":"00"}}]"#, "leads out"),
+        ] {
+            let error = Statement::parse(statement(kind, subject).as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{subject}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_wrong_digest_spoils_a_subject() {
+        let digests = Digests::of(b"released");
+        let sha256 = digests.sha256.to_hex();
+        let subject = |pairs: &[(&str, &str)]| Descriptor {
+            digest: pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+            ..Descriptor::default()
+        };
+        for (pairs, expected) in [
+            (vec![("sha256", sha256.as_str())], DigestMatch::Same),
+            (vec![("sha256", "00")], DigestMatch::Other),
+            (vec![("sha256", sha256.as_str()), ("sha512", "00")], DigestMatch::Other),
+            (vec![("md5", "00")], DigestMatch::Unknown),
+            (vec![("md5", "00"), ("sha256", sha256.as_str())], DigestMatch::Same),
+        ] {
+            assert_eq!(subject(&pairs).matches(&digests), expected, "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What a verifier believes beforehand: public keys of every common kind, and Sigstore's roots.
+//!
+//! A key file says by itself of which kind it is. Nothing here fetches anything.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sigstore_verify::crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
+use sigstore_verify::types::{DerPublicKey, SignatureBytes};
+
+use super::openpgp::Keyring;
+use super::sigstore::{Identity, Sigstore};
+use crate::artifact::{Sha256, pattern};
+
+/// Keys and roots that claims are checked against.
+#[derive(Clone)]
+pub struct Trust {
+    /// Sigstore's authorities and logs.
+    pub sigstore: Arc<Sigstore>,
+    /// Keys that the user named.
+    pub keys: Vec<TrustedKey>,
+    /// How many different plain keys must have signed an envelope.
+    pub threshold: usize,
+    /// Who may sign without a key; where it is empty, anyone, and the finding says who did.
+    pub identities: Vec<ExpectedIdentity>,
+}
+
+/// Who is expected to sign: each part exact, or a pattern with `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedIdentity {
+    /// E-mail address or workflow URI in the certificate.
+    pub subject: String,
+    /// OpenID Connect issuer.
+    pub issuer: String,
+}
+
+impl ExpectedIdentity {
+    /// Whether a certificate's identity is the expected one.
+    pub fn fits(&self, identity: &Identity) -> bool {
+        pattern::fits(&self.subject, &identity.subject) && pattern::fits(&self.issuer, &identity.issuer)
+    }
+}
+
+impl std::fmt::Display for ExpectedIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.subject, self.issuer)
+    }
+}
+
+/// A key, and for how long its signatures count.
+#[derive(Debug, Clone)]
+pub struct TrustedKey {
+    /// What the user calls it.
+    pub name: String,
+    /// The key itself.
+    pub material: KeyMaterial,
+    /// Signatures from before do not count.
+    pub valid_from: Option<Timestamp>,
+    /// Signatures from after do not count.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// A key of one of the kinds that releases are signed with.
+#[derive(Debug, Clone)]
+pub enum KeyMaterial {
+    /// A SubjectPublicKeyInfo in PEM.
+    Plain(PublicKey),
+    /// OpenPGP certificates.
+    OpenPgp(Keyring),
+    /// A minisign (or signify) public key.
+    Minisign(Box<minisign_verify::PublicKey>, String),
+    /// An OpenSSH public key.
+    Ssh(Box<ssh_key::PublicKey>),
+}
+
+/// A key file that cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum TrustError {
+    #[error("cannot read the public key {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{name} holds no public key that is known here: {reason}")]
+    #[diagnostic(help(
+        "known are PEM (PUBLIC KEY: Ed25519, ECDSA P-256 and P-384, RSA), OpenPGP certificates, minisign and OpenSSH public keys"
+    ))]
+    Key { name: String, reason: String },
+    #[error("cannot read the trusted root {path}")]
+    Root { path: PathBuf, source: std::io::Error },
+    #[error("{name} is no usable Sigstore trusted root: {reason}")]
+    #[diagnostic(help(
+        "it must be a trusted_root.json; \"--trusted-root\" takes that of another Sigstore instance"
+    ))]
+    InvalidRoot { name: String, reason: String },
+}
+
+/// A plain public key: Ed25519, ECDSA over P-256 or P-384, or RSA.
+#[derive(Clone)]
+pub struct PublicKey {
+    /// What the user calls it.
+    pub name: String,
+    spki: DerPublicKey,
+    keys: Arc<[VerificationKey]>,
+}
+
+impl std::fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (sha256:{})", self.name, self.fingerprint())
+    }
+}
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo, in DER.
+    pub fn from_spki(name: &str, der: &[u8]) -> Result<Self, TrustError> {
+        let invalid = |reason: String| TrustError::Key {
+            name: name.to_owned(),
+            reason,
+        };
+        let spki = DerPublicKey::from_bytes(der);
+        let algorithm = KeyAlgorithm::from_spki(&spki).map_err(|error| invalid(error.to_string()))?;
+        // Envelopes do not say which hash and padding they use, so each usual one is tried.
+        let schemes: &[SigningScheme] = match algorithm {
+            KeyAlgorithm::Ed25519 => &[SigningScheme::Ed25519],
+            KeyAlgorithm::EcdsaP256 => &[SigningScheme::EcdsaP256Sha256],
+            KeyAlgorithm::EcdsaP384 => &[SigningScheme::EcdsaP384Sha384, SigningScheme::EcdsaP384Sha256],
+            KeyAlgorithm::Rsa => &[
+                SigningScheme::RsaPssSha256,
+                SigningScheme::RsaPkcs1Sha256,
+                SigningScheme::RsaPssSha512,
+                SigningScheme::RsaPkcs1Sha512,
+            ],
+            other => return Err(invalid(format!("keys of the kind {other:?} are not supported"))),
+        };
+        let keys: Result<_, _> = schemes
+            .iter()
+            .map(|scheme| VerificationKey::from_spki_with_scheme(&spki, *scheme))
+            .collect();
+        Ok(Self {
+            name: name.to_owned(),
+            keys: keys.map_err(|error| invalid(error.to_string()))?,
+            spki,
+        })
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fn fingerprint(&self) -> Sha256 {
+        Sha256::of(self.spki.as_bytes())
+    }
+
+    /// Whether this bundle hint or DSSE key id may mean this key.
+    pub(super) fn is_called(&self, hint: &str) -> bool {
+        let fingerprint = self.fingerprint();
+        let base64 = STANDARD.encode(fingerprint.as_bytes());
+        [fingerprint.to_hex(), base64.clone(), format!("SHA256:{}", base64.trim_end_matches('='))]
+            .iter()
+            .any(|name| name == hint)
+            || self.name == hint
+    }
+
+    pub(super) fn spki(&self) -> &DerPublicKey {
+        &self.spki
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let signature = SignatureBytes::from_bytes(signature);
+        self.keys.iter().any(|key| key.verify(message, &signature).is_ok())
+    }
+}
+
+impl TrustedKey {
+    /// Reads a key file of any known kind; it counts without bounds in time.
+    pub fn read(path: &Path) -> Result<Self, TrustError> {
+        let bytes = std::fs::read(path).map_err(|source| TrustError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let name = path.display().to_string();
+        Self::parse(&name, &bytes)
+    }
+
+    /// Takes a key of any known kind.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, TrustError> {
+        let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+        let invalid = |reason: String| TrustError::Key {
+            name: name.to_owned(),
+            reason,
+        };
+        let material = if text.starts_with("-----BEGIN PUBLIC KEY-----") {
+            let pem = pem::parse(text).map_err(|error| invalid(error.to_string()))?;
+            KeyMaterial::Plain(PublicKey::from_spki(name, pem.contents())?)
+        } else if text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") || text.starts_with("sk-") {
+            let key = ssh_key::PublicKey::from_openssh(text).map_err(|error| invalid(error.to_string()))?;
+            KeyMaterial::Ssh(Box::new(key))
+        } else if text.starts_with("untrusted comment:") || text.starts_with("RW") && !text.contains('\n') {
+            let (key, encoded) = minisign(text).map_err(|error| invalid(error.to_string()))?;
+            KeyMaterial::Minisign(Box::new(key), encoded)
+        } else {
+            let keyring = Keyring::parse(name, bytes);
+            KeyMaterial::OpenPgp(keyring.map_err(|_| invalid("it is of no known form".into()))?)
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            material,
+            valid_from: None,
+            valid_until: None,
+        })
+    }
+
+    /// Why a signature made at `when` does not count, if it does not.
+    pub fn refusal(&self, when: Timestamp) -> Option<String> {
+        match (self.valid_from, self.valid_until) {
+            (Some(from), _) if when < from => Some(format!("the key {} counts only from {from} on", self.name)),
+            (_, Some(until)) if when > until => Some(format!("the key {} counted only until {until}", self.name)),
+            _ => None,
+        }
+    }
+
+    /// A name that tells keys apart, whatever the user calls them; several for a keyring.
+    pub fn fingerprints(&self) -> Vec<String> {
+        match &self.material {
+            KeyMaterial::Plain(key) => vec![format!("sha256:{}", key.fingerprint())],
+            KeyMaterial::OpenPgp(keyring) => keyring.fingerprints(),
+            KeyMaterial::Minisign(_, encoded) => vec![format!("minisign:{encoded}")],
+            KeyMaterial::Ssh(key) => vec![key.fingerprint(ssh_key::HashAlg::Sha256).to_string()],
+        }
+    }
+}
+
+/// A minisign key with or without its comment line; second, the base64 that names it.
+fn minisign(text: &str) -> Result<(minisign_verify::PublicKey, String), minisign_verify::Error> {
+    let encoded = text.lines().last().unwrap_or_default().trim().to_owned();
+    Ok((minisign_verify::PublicKey::from_base64(&encoded)?, encoded))
+}
+
+impl Trust {
+    /// Trusts the public-good Sigstore instance, and no key.
+    pub fn public_good() -> Result<Self, TrustError> {
+        Ok(Self {
+            sigstore: Arc::new(Sigstore::public_good()?),
+            keys: Vec::new(),
+            threshold: 1,
+            identities: Vec::new(),
+        })
+    }
+
+    /// The plain keys.
+    pub(super) fn plain_keys(&self) -> Vec<(&TrustedKey, &PublicKey)> {
+        self.keys
+            .iter()
+            .filter_map(|key| match &key.material {
+                KeyMaterial::Plain(plain) => Some((key, plain)),
+                _ => None,
+            })
+            .collect()
+    }
+}

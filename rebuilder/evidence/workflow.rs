@@ -1,0 +1,116 @@
+//! What a GitHub workflow file runs: its actions, and the commands of its steps.
+//!
+//! Read to name what is mutable and to infer how a package was built; never run.
+
+use serde_json::Value;
+
+/// A workflow, as far as it matters here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Workflow {
+    /// `uses:` of all jobs and steps, in order.
+    pub uses: Vec<String>,
+    /// Lines of `run:` of all steps, in order.
+    pub commands: Vec<String>,
+    /// `node-version` of the first set-up step that has one.
+    pub node_version: Option<String>,
+}
+
+/// Deepest nesting that is followed.
+const DEPTH: usize = 32;
+
+impl Workflow {
+    /// Reads a workflow file; none where it is no YAML mapping.
+    pub fn parse(text: &str) -> Option<Self> {
+        let value: Value = serde_saphyr::from_str(text).ok()?;
+        let mut this = Self::default();
+        for job in value["jobs"].as_object()?.values() {
+            this.read(job, DEPTH);
+        }
+        Some(this)
+    }
+
+    fn read(&mut self, value: &Value, depth: usize) {
+        if depth == 0 {
+            return;
+        }
+        match value {
+            Value::Object(map) => {
+                if let Some(uses) = map.get("uses").and_then(Value::as_str) {
+                    self.uses.push(uses.to_owned());
+                }
+                if let Some(run) = map.get("run").and_then(Value::as_str) {
+                    let lines = run.lines().map(str::trim).filter(|line| !line.is_empty());
+                    self.commands.extend(lines.map(str::to_owned));
+                }
+                if let Some(version) = map.get("node-version").filter(|_| self.node_version.is_none()) {
+                    let text = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
+                    self.node_version = Some(text).filter(|text| !text.is_empty() && !text.contains("${{"));
+                }
+                for (_, inner) in map {
+                    self.read(inner, depth - 1);
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|inner| self.read(inner, depth - 1)),
+            _ => {}
+        }
+    }
+
+    /// Actions and reusable workflows that are not named by a commit, so that others may change what they do.
+    pub fn unpinned(&self) -> Vec<&str> {
+        let pinned = |uses: &str| {
+            uses.starts_with("./")
+                || uses.contains("@sha256:")
+                || uses.rsplit_once('@').is_some_and(|(_, at)| {
+                    at.len() == 40 && at.bytes().all(|byte| byte.is_ascii_hexdigit())
+                })
+        };
+        self.uses.iter().map(String::as_str).filter(|uses| !pinned(uses)).collect()
+    }
+
+    /// Scripts of `npm run` and `npm ci`, in order, up to the step that publishes.
+    pub fn npm_scripts(&self) -> Vec<String> {
+        let mut scripts = Vec::new();
+        for command in &self.commands {
+            let words: Vec<_> = command.split_whitespace().collect();
+            match words[..] {
+                ["npm", "publish", ..] => break,
+                ["npm", "run" | "run-script", name, ..] => scripts.push(name.to_owned()),
+                ["npm", "ci" | "install" | "i"] => scripts.push("ci".to_owned()),
+                _ => {}
+            }
+        }
+        scripts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_is_run_and_what_may_change() {
+        let text = "
+on: [push]
+jobs:
+  call:
+    uses: o/r/.github/workflows/w.yml@v1
+  build:
+    steps:
+      - uses: actions/checkout@64ed1c7eab4cce3362f8c340dee64e5eaeef8f7c # v3
+      - uses: actions/setup-node@v4
+        with: {node-version: 20.x}
+      - run: |
+          npm ci
+          npm run build
+      - uses: ./local
+      - run: npm publish --provenance
+      - run: npm run after
+";
+        let workflow = Workflow::parse(text).unwrap();
+        assert_eq!(workflow.unpinned(), ["o/r/.github/workflows/w.yml@v1", "actions/setup-node@v4"]);
+        assert_eq!(workflow.npm_scripts(), ["ci", "build"]);
+        assert_eq!(workflow.node_version.as_deref(), Some("20.x"));
+        assert_eq!(Workflow::parse("[1, 2"), None);
+        assert_eq!(Workflow::parse("- a"), None);
+    }
+}

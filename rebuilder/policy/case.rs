@@ -1,0 +1,105 @@
+//! One case before the gate: documents, keys and policy in, findings and decision out.
+
+use serde::Serialize;
+
+use super::{Decision, Policy};
+use crate::evidence::Claim;
+use crate::evidence::assess::Artifact;
+use crate::evidence::custody::SourceFacts;
+use crate::evidence::document::Document;
+use crate::evidence::inspection::{self, Inspection};
+use crate::evidence::slsa::Provenance;
+use crate::evidence::statement::Statement;
+use crate::evidence::trust::Trust;
+use crate::store::{Checkout, Fetcher, GitError};
+
+/// What a judgement starts from.
+pub struct Case {
+    /// Evidence, unverified.
+    pub documents: Vec<Document>,
+    /// What the user believes beforehand, the policy's keys not included.
+    pub trust: Trust,
+    /// What the user asks of the evidence.
+    pub policy: Policy,
+}
+
+/// The findings, and what the policy says of them.
+#[derive(Debug, Serialize)]
+pub struct Judgement {
+    /// The findings.
+    #[serde(flatten)]
+    pub inspection: Inspection,
+    /// The decision.
+    pub policy: Decision,
+    /// The provenance that a plan may be made from, and how it stands.
+    #[serde(skip)]
+    pub provenance: Option<Provenance>,
+    /// The statement that it stands in.
+    #[serde(skip)]
+    pub statement: Option<Statement>,
+    /// The source that it names, where that could be had.
+    #[serde(skip)]
+    pub source: Option<Checkout>,
+    /// Why not, where it could not.
+    #[serde(skip)]
+    pub no_source: Option<GitError>,
+}
+
+impl Case {
+    /// Judges all evidence about some artifacts, looks at the source that it names, and asks the policy.
+    ///
+    /// `others` are claims that an ecosystem has checked by itself. A source that cannot be had is a missing link,
+    /// no error.
+    pub async fn judge(&self, artifacts: &[Artifact], others: Vec<Claim>, fetcher: &Fetcher) -> Judgement {
+        self.judge_with(artifacts, others, Vec::new(), fetcher).await
+    }
+
+    /// The same, with more evidence, such as what a registry offers.
+    pub async fn judge_with(
+        &self,
+        artifacts: &[Artifact],
+        others: Vec<Claim>,
+        more: Vec<Document>,
+        fetcher: &Fetcher,
+    ) -> Judgement {
+        let names = names(artifacts);
+        let mut trust = self.trust.clone();
+        let (keys, threshold) = self.policy.keys(&names);
+        trust.keys.extend(keys);
+        trust.threshold = trust.threshold.max(threshold);
+        let assessments = inspection::judge(self.documents.iter().chain(&more), artifacts, &trust, others);
+        let best = inspection::best_provenance(&assessments);
+        let provenance = best.map(|(_, provenance)| provenance.clone());
+        let statement = best.and_then(|(assessment, _)| assessment.statement.clone());
+        let (mut source, mut no_source) = (None, None);
+        let mut facts = SourceFacts::default();
+        if let Some(provenance) = &provenance
+            && let Some(named) = provenance.source.as_ref().filter(|named| named.commit.is_some())
+        {
+            match fetcher.git(named).await {
+                Ok(checkout) => {
+                    facts = SourceFacts::read(&checkout, provenance.workflow.as_deref(), &trust);
+                    source = Some(checkout);
+                }
+                Err(error) => no_source = Some(error),
+            }
+        }
+        let mut inspection = inspection::inspect(artifacts, assessments, &facts);
+        inspection.shared.extend(self.policy.shared_keys());
+        let policy = self.policy.decide(&names, &inspection);
+        Judgement {
+            inspection,
+            policy,
+            provenance,
+            statement,
+            source,
+            no_source,
+        }
+    }
+}
+
+/// The names under which a policy knows some artifacts: package URLs before file names.
+fn names(artifacts: &[Artifact]) -> Vec<String> {
+    let purls = artifacts.iter().filter_map(|artifact| artifact.purl.clone());
+    purls.chain(artifacts.iter().map(|artifact| artifact.name.clone())).collect()
+}

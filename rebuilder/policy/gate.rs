@@ -1,0 +1,170 @@
+//! Holding the evidence against the policy, rule by rule.
+
+use jiff::Timestamp;
+
+use super::{Check, Decision, Judgement, Policy, Refusal, Requirement, Rule, Unmatched};
+use crate::artifact::pattern;
+use crate::evidence::Standing;
+use crate::evidence::assess::Assessment;
+use crate::evidence::inspection::{Finding, Inspection};
+
+impl Policy {
+    /// What the policy says about artifacts with these names and this evidence.
+    pub fn decide(&self, names: &[String], inspection: &Inspection) -> Decision {
+        let mut decision = Decision::default();
+        match self {
+            Self::None => decision.policy = "none".into(),
+            Self::BuiltIn => {
+                decision.policy = "built-in".into();
+                decision.checks.push(nothing_against(inspection));
+            }
+            Self::File(file) => {
+                decision.policy.clone_from(&file.name);
+                decision.digest = Some(file.digest);
+                decision.checks.push(nothing_against(inspection));
+                match file.rule(names) {
+                    Some(rule) => decision.checks.extend(checks(rule, inspection)),
+                    None => decision.checks.push(Check {
+                        rule: "subjects that no rule is about".into(),
+                        kept: file.unmatched == Unmatched::Allow,
+                        finding: format!("no rule fits {}", names.first().map_or("it", String::as_str)),
+                    }),
+                }
+            }
+        }
+        decision
+    }
+}
+
+impl Judgement {
+    /// The decision, or the refusal as an error.
+    pub fn gate(&self, subject: &str) -> Result<Decision, Refusal> {
+        match self.policy.refusal() {
+            None => Ok(self.policy.clone()),
+            Some(check) => Err(Refusal {
+                subject: subject.to_owned(),
+                policy: match self.policy.policy.as_str() {
+                    "built-in" => "the built-in policy".to_owned(),
+                    name => name.to_owned(),
+                },
+                rule: check.rule.clone(),
+                finding: check.finding.clone(),
+            }),
+        }
+    }
+}
+
+fn check(rule: impl Into<String>, kept: bool, finding: impl Into<String>) -> Check {
+    Check {
+        rule: rule.into(),
+        kept,
+        finding: finding.into(),
+    }
+}
+
+fn nothing_against(inspection: &Inspection) -> Check {
+    let against = inspection.against();
+    let finding = against.first().map_or_else(
+        || "nothing speaks against it".to_owned(),
+        |claim| format!("{}: {} ({})", claim.claim, claim.meaning, claim.standing.word()),
+    );
+    check("evidence that is there must hold", against.is_empty(), finding)
+}
+
+fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for requirement in &rule.require {
+        checks.push(required(*requirement, inspection));
+    }
+    let good = |finding: &Finding| -> Vec<Assessment> {
+        let good = finding.claims.iter().filter(|it| it.claim.standing == Standing::Verified);
+        good.cloned().collect()
+    };
+    let (signatures, provenances) = (good(&inspection.signature), good(&inspection.provenance));
+    if !rule.keys.is_empty() {
+        let mut signers = signatures.iter().chain(&provenances).filter_map(|it| it.signer.as_ref());
+        let by = signers.find(|signer| signer.name.split(", ").any(|name| rule.keys.iter().any(|key| key == name)));
+        checks.push(match by {
+            Some(signer) => check("keys", true, format!("signed with {}", signer.name)),
+            None => check("keys", false, format!("none of {} signed it", rule.keys.join(", "))),
+        });
+    }
+    if !rule.identities.is_empty() {
+        checks.push(identities(rule, &signatures, &provenances));
+    }
+    let custody = inspection.custody.as_ref();
+    let verified = !provenances.is_empty();
+    let allowed = |what: &str, patterns: &[String], found: Option<&String>| match found.filter(|_| verified) {
+        Some(found) => check(what, patterns.iter().any(|wanted| pattern::fits(wanted, found)), format!("it is {found}")),
+        None => check(what, false, "no verified provenance tells"),
+    };
+    if !rule.builders.is_empty() {
+        checks.push(allowed("builders", &rule.builders, custody.and_then(|custody| custody.builder.as_ref())));
+    }
+    if !rule.sources.is_empty() {
+        checks.push(allowed("sources", &rule.sources, custody.and_then(|custody| custody.repository.as_ref())));
+    }
+    if !rule.refuse_mutable.is_empty() {
+        let found = inspection.mutable.iter().find(|input| rule.refuse_mutable.contains(&input.kind));
+        checks.push(check(
+            "refuse-mutable",
+            found.is_none(),
+            found.map_or_else(|| "none of these".to_owned(), |input| input.what.clone()),
+        ));
+    }
+    if let Some(days) = rule.maximum_age_days {
+        checks.push(age(days, &signatures, &provenances));
+    }
+    checks
+}
+
+fn required(requirement: Requirement, inspection: &Inspection) -> Check {
+    let finding = |name: &str, finding: &Finding| {
+        let kept = finding.standing == Standing::Verified;
+        check(format!("require {name}"), kept, format!("it is {}", finding.standing.word()))
+    };
+    match requirement {
+        Requirement::Signature => finding("signature", &inspection.signature),
+        Requirement::Provenance => finding("provenance", &inspection.provenance),
+        Requirement::SourceSignature => {
+            let custody = inspection.custody.as_ref();
+            let signatures = custody.map(|custody| [&custody.commit_signature, &custody.tag_signature]);
+            let found: Vec<_> = signatures.into_iter().flatten().flatten().collect();
+            let kept = found.iter().any(|signature| signature.standing == Standing::Verified);
+            let words: Vec<_> = found.iter().map(|signature| signature.note.as_str()).collect();
+            let words = if words.is_empty() { "the source was not looked at".to_owned() } else { words.join("; ") };
+            check("require source-signature", kept, words)
+        }
+        Requirement::Review => {
+            let reviews = inspection.custody.as_ref().map_or(0, |custody| custody.reviews.len());
+            check("require review", reviews > 0, format!("{reviews} reviews in evidence"))
+        }
+    }
+}
+
+/// Each keyless claim must be by one of the identities, and there must be one.
+fn identities(rule: &Rule, signatures: &[Assessment], provenances: &[Assessment]) -> Check {
+    let signers = signatures.iter().chain(provenances).filter_map(|it| it.signer.as_ref()?.identity.as_ref());
+    let (mut any, mut other) = (None, None);
+    for identity in signers {
+        if rule.identities.iter().any(|wanted| wanted.fits(identity)) {
+            any = Some(identity);
+        } else {
+            other = Some(identity);
+        }
+    }
+    match (any, other) {
+        (_, Some(other)) => check("identities", false, format!("{other} signed it")),
+        (Some(any), None) => check("identities", true, format!("{any} signed it")),
+        (None, None) => check("identities", false, "no verified keyless signature is there"),
+    }
+}
+
+fn age(days: u32, signatures: &[Assessment], provenances: &[Assessment]) -> Check {
+    let newest = signatures.iter().chain(provenances).filter_map(|it| it.signed_at).max();
+    let Some(newest) = newest else {
+        return check("maximum-age-days", false, "nothing shows when it was signed");
+    };
+    let age = Timestamp::now().as_second().saturating_sub(newest.as_second()) / 86_400;
+    check("maximum-age-days", age <= i64::from(days), format!("it was signed {age} days ago, on {newest}"))
+}
