@@ -32,8 +32,16 @@ pub(crate) struct Target {
     /// Recipe to use instead of the built-in one: a file, or c-make, go, python-wheel or rust-cargo
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    /// Version of a build tool to use (npm packages: node, npm), where you know better than the evidence; may be repeated
+    #[arg(long, value_name = "NAME=VERSION", value_parser = tool)]
+    tool: Vec<(String, String)>,
     #[command(flatten)]
     evidence: EvidenceArgs,
+}
+
+fn tool(text: &str) -> Result<(String, String), String> {
+    let (name, version) = text.split_once('=').ok_or("write it as NAME=VERSION")?;
+    Ok((name.to_owned(), version.to_owned()))
 }
 
 #[derive(Args)]
@@ -53,7 +61,7 @@ pub(crate) struct RebuildArgs {
     #[command(flatten)]
     target: Target,
     /// Replay a saved plan instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool"])]
     plan: Option<PathBuf>,
     /// What runs the build
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
@@ -148,6 +156,7 @@ async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Re
         only: target.only,
         case: &case,
         released: Vec::new(),
+        tools: target.tool.into_iter().collect(),
     };
     let Some(text) = target.subject else {
         // A provenance alone names by digest what came out.

@@ -4,6 +4,7 @@
 //! by implementing [`FormatReader`] and standing in the table.
 
 mod deb;
+mod tarball;
 mod wheel;
 
 use std::collections::BTreeMap;
@@ -51,7 +52,13 @@ trait FormatReader: Sync {
     fn walk(&self, file: File, visit: Visit) -> io::Result<()>;
 }
 
-const FORMATS: &[&dyn FormatReader] = &[&deb::Deb, &wheel::Wheel];
+const FORMATS: &[&dyn FormatReader] = &[
+    &deb::Deb,
+    &wheel::Wheel,
+    &tarball::Tarball("tgz"),
+    &tarball::Tarball("gz"),
+    &tarball::Tarball("crate"),
+];
 
 fn format_of(name: &str) -> Option<&'static dyn FormatReader> {
     let ending = name.rsplit('.').next()?;

@@ -5,6 +5,8 @@ pub mod npm;
 pub mod provenance;
 pub mod pypi;
 
+use std::collections::BTreeMap;
+
 use crate::artifact::{Digests, Subject};
 use crate::container::apt_resolver::ResolveError;
 use crate::container::{self, Catalog, ContainerError, Lock, Root};
@@ -38,6 +40,8 @@ pub struct Planner<'a> {
     pub case: &'a Case,
     /// Released files that are on this machine; none where the registry has to be asked.
     pub released: Vec<Artifact>,
+    /// Versions of build tools that the user knows.
+    pub tools: BTreeMap<String, String>,
 }
 
 /// What is known of a subject before anything is planned.

@@ -1,7 +1,8 @@
 //! Which node and npm packed a release, and their tarballs from the registry.
 //!
 //! The registry keeps both versions for most releases. Where it does not, the workflow names a range of node, and
-//! the newest of that range at the time of the release is the best guess; npm is the one of node's line.
+//! the newest of that range at the time of the release is the best guess: by node's own list of releases, which
+//! also says which npm came with each, or else by the upload times that the registry tells.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,36 @@ const LINES: [(u64, u64); 8] = [(12, 6), (14, 6), (16, 8), (18, 10), (20, 10), (
 /// Line of node where nothing names one: the oldest that signs provenance by itself and is still common.
 const USUAL: &str = "20";
 
+/// Node's list of its releases.
+const NODE_RELEASES: &str = "https://nodejs.org/dist/index.json";
+
+/// One release, as node lists it.
+#[derive(Deserialize)]
+struct NodeRelease {
+    version: String,
+    date: String,
+    npm: Option<String>,
+}
+
+/// Node's list of its releases; nothing where it cannot be had.
+async fn node_releases(draft: &Draft<'_>) -> Vec<NodeRelease> {
+    let url = NODE_RELEASES.to_owned();
+    let received = draft.planner.fetcher.get_unpinned("node's releases", &[url], METADATA_LIMIT).await;
+    let bytes = received.ok().and_then(|received| std::fs::read(&received.blob.path).ok());
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// The newest release of node in a range that is not younger than `released_at`.
+fn newest<'a>(releases: &'a [NodeRelease], range: &str, released_at: Option<Timestamp>) -> Option<(SemVer, &'a NodeRelease)> {
+    let range = Range::parse(range).ok()?;
+    let day = released_at.map(|time| time.strftime("%Y-%m-%d").to_string());
+    let fitting = releases.iter().filter(|release| day.as_ref().is_none_or(|day| release.date <= *day));
+    fitting
+        .filter_map(|release| Some((SemVer::parse(release.version.trim_start_matches('v')).ok()?, release)))
+        .filter(|(version, _)| range.satisfies(version))
+        .max_by(|(a, _), (b, _)| a.cmp(b))
+}
+
 #[derive(Deserialize)]
 struct Packument {
     versions: BTreeMap<String, Release>,
@@ -34,11 +65,81 @@ struct Packument {
 #[derive(Deserialize)]
 struct Release {
     dist: Dist,
+    #[serde(default)]
+    engines: serde_json::Value,
+}
+
+impl Release {
+    /// Whether it says that it runs on this version of node.
+    fn runs_on(&self, node: Option<&SemVer>) -> bool {
+        let range = self.engines["node"].as_str().and_then(|text| Range::parse(text).ok());
+        match (range, node) {
+            (Some(range), Some(node)) => range.satisfies(node),
+            _ => true,
+        }
+    }
+}
+
+/// What is wanted of a tool.
+struct Wanted<'a> {
+    package: &'a str,
+    tool: &'a str,
+    range: &'a str,
+    /// Version of node that it must run on.
+    node: Option<&'a SemVer>,
+    origin: Origin,
 }
 
 pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) -> Result<Tools, PlanError> {
-    let recorded = |what: &str| Origin::Declared(format!("{what} in the registry's metadata"));
-    let (node, node_origin) = match (draft.version.and_then(|version| version.node.clone()), &draft.provenance.build) {
+    let given = |tool: &str| {
+        let version = draft.planner.tools.get(tool)?.clone();
+        Some((version, Origin::Convention("named by whoever asked for the rebuild".into())))
+    };
+    let releases = node_releases(draft).await;
+    let (mut node, mut node_origin) = match given("node") {
+        Some(given) => given,
+        None => node_version(draft),
+    };
+    let listed = newest(&releases, &node, released_at);
+    if let (Some((version, _)), Origin::Inferred(from) | Origin::Convention(from)) = (&listed, &node_origin)
+        && !draft.planner.tools.contains_key("node")
+    {
+        node_origin = Origin::Inferred(format!("{from}; by node's list of releases"));
+        node = version.to_string();
+    }
+    let mut tools = Tools {
+        inputs: Vec::new(),
+        assumptions: Vec::new(),
+    };
+    let wanted = Wanted {
+        package: NODE,
+        tool: "node",
+        range: &node,
+        node: None,
+        origin: node_origin,
+    };
+    let chosen = add(draft, &mut tools, wanted, released_at).await?;
+    let (npm, npm_origin) = match given("npm") {
+        Some(given) => given,
+        None => npm_version(draft, &chosen, &releases),
+    };
+    let wanted = Wanted {
+        package: "npm",
+        tool: "npm",
+        range: &npm,
+        node: Some(&chosen),
+        origin: npm_origin,
+    };
+    add(draft, &mut tools, wanted, released_at).await?;
+    Ok(tools)
+}
+
+fn recorded(what: &str) -> Origin {
+    Origin::Declared(format!("{what} in the registry's metadata"))
+}
+
+fn node_version(draft: &Draft<'_>) -> (String, Origin) {
+    match (draft.version.and_then(|version| version.node.clone()), &draft.provenance.build) {
         (Some(exact), _) => (exact, recorded("_nodeVersion")),
         (None, Build::SlsaNode { node_version, .. }) if !node_version.is_empty() => {
             (node_version.clone(), Origin::Declared("the provenance's parameters".into()))
@@ -47,40 +148,46 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
             Some(range) => (range.clone(), Origin::Inferred(format!("node-version {range:?} in the workflow"))),
             None => (USUAL.to_owned(), Origin::Convention("nothing names a version of node".into())),
         },
-    };
-    let mut tools = Tools {
-        inputs: Vec::new(),
-        assumptions: Vec::new(),
-    };
-    let chosen = add(draft, &mut tools, NODE, "node", &node, node_origin, released_at).await?;
+    }
+}
 
+fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (String, Origin) {
+    let bundled = releases.iter().find(|release| release.version == format!("v{node}"));
+    let bundled = bundled.and_then(|release| release.npm.clone());
     let upgrades = draft
         .workflow
         .iter()
         .flat_map(|workflow| &workflow.commands)
         .any(|command| command.contains("npm@latest") && command.contains("-g"));
-    let (npm, npm_origin) = match draft.version.and_then(|version| version.npm.clone()) {
+    match draft.version.and_then(|version| version.npm.clone()) {
         Some(exact) => (exact, recorded("_npmVersion")),
         None if upgrades => ("*".to_owned(), Origin::Inferred("npm install -g npm@latest in the workflow".into())),
         None => {
-            let line = LINES.iter().rev().find(|(node, _)| *node <= chosen.major()).map_or(10, |(_, npm)| *npm);
-            (line.to_string(), Origin::Inferred(format!("the line of npm that comes with node {}", chosen.major())))
+            if let Some(exact) = bundled {
+                return (exact, Origin::Inferred(format!("came with node {node}, by node's list of releases")));
+            }
+            // Early releases of a line of node came with an earlier line of npm.
+            let line = LINES.iter().rev().find(|(line, _)| *line <= node.major()).map_or(10, |(_, npm)| *npm);
+            let range = format!("<{}.0.0", line + 1);
+            (range, Origin::Inferred(format!("npm {line} or older, which comes with node {}", node.major())))
         }
-    };
-    add(draft, &mut tools, "npm", "npm", &npm, npm_origin, released_at).await?;
-    Ok(tools)
+    }
 }
 
-/// Pins the newest version of `package` in `range` that is not younger than the release.
+/// Pins the newest version of what is wanted that is not younger than the release.
 async fn add(
     draft: &Draft<'_>,
     tools: &mut Tools,
-    package: &str,
-    tool: &str,
-    range: &str,
-    origin: Origin,
+    wanted: Wanted<'_>,
     released_at: Option<Timestamp>,
 ) -> Result<SemVer, PlanError> {
+    let Wanted {
+        package,
+        tool,
+        range,
+        node,
+        origin,
+    } = wanted;
     let fetcher = draft.planner.fetcher;
     let url = format!("{REGISTRY}/{package}");
     let received = fetcher
@@ -92,13 +199,15 @@ async fn add(
         document: url.clone(),
         reason: error.to_string(),
     })?;
-    let wanted = Range::parse(range).or_else(|_| Range::parse(USUAL));
-    let wanted = wanted.map_err(|error| draft.cannot(format!("{range:?} is no version of {tool}: {error}"), "nothing was built"))?;
+    // Aliases such as `lts/*` name no numbers.
+    let numbers = Range::parse(range).or_else(|_| Range::parse(USUAL));
+    let numbers = numbers.map_err(|error| draft.cannot(format!("{range:?} is no version of {tool}: {error}"), "nothing was built"))?;
     let mut fitting: Vec<(SemVer, &str)> = packument
         .versions
-        .keys()
-        .filter_map(|text| Some((SemVer::parse(text).ok()?, text.as_str())))
-        .filter(|(version, _)| version.pre_release().is_empty() && wanted.satisfies(version))
+        .iter()
+        .filter(|(_, release)| release.runs_on(node))
+        .filter_map(|(text, _)| Some((SemVer::parse(text).ok()?, text.as_str())))
+        .filter(|(version, _)| version.pre_release().is_empty() && numbers.satisfies(version))
         .collect();
     fitting.sort();
     let in_time = |(_, text): &&(SemVer, &str)| {
@@ -147,4 +256,34 @@ async fn add(
     };
     tools.assumptions.push(assume(tool, text, origin));
     Ok(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_release_bounds_the_choice() {
+        let release = |version: &str, date: &str| NodeRelease {
+            version: version.into(),
+            date: date.into(),
+            npm: None,
+        };
+        let releases = [
+            release("v20.0.0", "2023-04-18"),
+            release("v18.17.0", "2023-07-18"),
+            release("v18.16.0", "2023-04-12"),
+            release("v18.9.0", "2022-09-08"),
+        ];
+        for (range, time, expected) in [
+            ("18", "2023-04-20T00:00:00Z", Some("18.16.0")),
+            ("18.x", "2024-01-01T00:00:00Z", Some("18.17.0")),
+            (">=18", "2024-01-01T00:00:00Z", Some("20.0.0")),
+            ("18", "2020-01-01T00:00:00Z", None),
+            ("lts/*", "2024-01-01T00:00:00Z", None),
+        ] {
+            let found = newest(&releases, range, time.parse().ok()).map(|(version, _)| version.to_string());
+            assert_eq!(found.as_deref(), expected, "{range} {time}");
+        }
+    }
 }
