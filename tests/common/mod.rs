@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+pub mod authority;
+
 use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,3 @@
+fn main() {
+    println!("hello, {}", itoa::Buffer::new().format(2));
+}

@@ -1,0 +1,492 @@
+//! Rebuilding from SLSA provenance: by recipe, in the image that it names, and npm's own.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use common::authority::{Authority, Signer, provenance};
+use common::{backends, code, json, no_network, no_sandbox, rebuilder, text};
+use rebuilder::artifact::Sha256;
+use serde_json::{Value, json};
+
+/// A repository of its own, what was released from it, and an authority that signs where it came from.
+struct Project {
+    folder: tempfile::TempDir,
+    authority: Authority,
+    repository: String,
+    commit: String,
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", "/nonexistent")
+        .env("GIT_AUTHOR_DATE", "1735689600 +0000")
+        .env("GIT_COMMITTER_DATE", "1735689600 +0000")
+        .args(["-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "init.defaultBranch=main", "-C"])
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", text(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+impl Project {
+    /// A commit with the files that `fill` writes, tagged v1.0.0.
+    fn new(name: &str, fill: impl Fn(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let work = folder.path().join("mirror").join(name);
+        fs::create_dir_all(&work).unwrap();
+        git(&work, &["init", "--quiet"]);
+        fill(&work);
+        git(&work, &["add", "."]);
+        git(&work, &["commit", "--quiet", "-m", "release"]);
+        git(&work, &["tag", "v1.0.0"]);
+        let authority = Authority::new();
+        let root = folder.path().join("root.json");
+        fs::write(root, authority.trusted_root().to_string()).unwrap();
+        Self {
+            commit: git(&work, &["rev-parse", "HEAD"]),
+            repository: format!("https://github.com/example/{name}"),
+            folder,
+            authority,
+        }
+    }
+
+    fn example(name: &str) -> Self {
+        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        Self::new(name, |work| copy(&files, work))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The source as an archive, made by git itself.
+    fn archive(&self) -> PathBuf {
+        let tar = self.path("source.tar");
+        let work = self.path("mirror").join(self.repository.rsplit('/').next().unwrap());
+        git(&work, &["archive", "--output", tar.to_str().unwrap(), "HEAD"]);
+        tar
+    }
+
+    /// Signs a statement, and keeps the bundle.
+    fn sign(&self, statement: &Value) -> PathBuf {
+        let signer = Signer::workflow(&self.repository, &self.commit);
+        let path = self.path("provenance.json");
+        fs::write(&path, self.authority.sign(statement, &signer).to_string()).unwrap();
+        path
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = rebuilder();
+        command.args(["--json", verb, "--trusted-root"]).arg(self.path("root.json"));
+        command.arg("--provenance").arg(self.path("provenance.json"));
+        command
+            .arg("--git-mirror")
+            .arg(format!("https://github.com/example/={}/", self.path("mirror").display()));
+        command
+    }
+}
+
+/// Builds "officially": in the same container, by a command of our own, without the tool's recipes.
+fn build_officially(project: &Project, container: &str, inputs: &[PathBuf], script: &str) -> PathBuf {
+    let out = project.path("official");
+    let mut command = rebuilder();
+    command.args(["container", "run", container, "--out"]).arg(&out);
+    for input in inputs.iter().chain([&project.archive()]) {
+        command.arg("--input").arg(input);
+    }
+    let output = command.args(["--", "sh", "-euc", script]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    out.join("hello")
+}
+
+fn rebuild(project: &Project, artifact: &Path, recipe: &str, backend: &str, more: &[&str]) -> Output {
+    let run = project.path(&format!("run-{backend}"));
+    let _ = fs::remove_dir_all(&run);
+    let mut command = project.command("rebuild");
+    command.arg(artifact).args(["--recipe", recipe, "--backend", backend, "--out"]).arg(run);
+    command.args(more).output().unwrap()
+}
+
+/// Rebuilds a released program from provenance that a throw-away authority signs, under every backend.
+fn by_recipe(project: &Project, artifact: &Path, recipe: &str) {
+    let digest = Sha256::of(fs::read(artifact).unwrap()).to_hex();
+    project.sign(&provenance("hello", &digest, &project.repository, &project.commit));
+    let key = project.path("key.pem");
+    let made = rebuilder().args(["key", "generate", "--to"]).arg(&key).output().unwrap();
+    assert!(made.status.success(), "{}", text(&made));
+    for backend in backends() {
+        let output = rebuild(project, artifact, recipe, backend, &["--key", key.to_str().unwrap()]);
+        assert_eq!(code(&output), 0, "{recipe} {backend}: {}", text(&output));
+        let record = json(&output);
+        assert_eq!(record["verdict"], "reproduced");
+        assert_eq!(record["claims"][0]["standing"], "verified");
+        let bundle: Value = serde_json::from_slice(&fs::read(record["attestation"].as_str().unwrap()).unwrap()).unwrap();
+        let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+        use base64::Engine as _;
+        let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
+        let statement: Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(statement["subject"][0]["digest"]["sha256"], digest.as_str());
+        let inputs = statement["predicate"]["buildDefinition"]["resolvedDependencies"].as_array().unwrap();
+        assert!(inputs.iter().any(|input| input["digest"]["gitCommit"] == project.commit.as_str()), "{inputs:?}");
+    }
+}
+
+#[test]
+fn a_c_program_is_rebuilt_by_recipe() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let project = Project::example("hello-c");
+    let artifact = build_officially(
+        &project,
+        "bookworm-build",
+        &[],
+        "mkdir -p /build/hello-c; cd /build/hello-c; tar xf /inputs/source.tar; make; cp hello /out/",
+    );
+    by_recipe(&project, &artifact, "c-make");
+
+    // What was released from other code does not come out, and the answer is signed as such.
+    fs::write(&artifact, "another program").unwrap();
+    let digest = Sha256::of("another program").to_hex();
+    project.sign(&provenance("hello", &digest, &project.repository, &project.commit));
+    let output = rebuild(&project, &artifact, "c-make", "embedded", &[]);
+    assert_eq!(code(&output), 1, "{}", text(&output));
+    assert_eq!(json(&output)["verdict"], "mismatch");
+}
+
+#[test]
+fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let project = Project::example("hello-rust");
+    // The crate comes the way that cargo itself brings it: its registry's archive, by the checksum in Cargo.lock.
+    let vendored = project.path("vendor.tar");
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello-rust/Cargo.toml");
+    let vendor = project.path("vendor");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["vendor", "--quiet", "--locked", "--manifest-path"]).arg(manifest).arg(&vendor);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let status = Command::new("tar").arg("cf").arg(&vendored).arg("-C").arg(&vendor).arg(".").status().unwrap();
+    assert!(status.success());
+    let artifact = build_officially(
+        &project,
+        "trixie-rust",
+        &[vendored],
+        "mkdir -p /build/hello-rust /opt/crates/itoa /opt/cargo; cd /build/hello-rust; tar xf /inputs/source.tar
+         tar xf /inputs/vendor.tar -C /opt/crates/itoa --strip-components=2 --no-same-owner
+         mv /opt/crates/itoa /opt/crates/$(sed -n 's/^name = \"itoa\"$/itoa/p' Cargo.lock)-$(grep -A1 'name = \"itoa\"' Cargo.lock | sed -n 's/^version = \"\\(.*\\)\"$/\\1/p')
+         printf '[source.crates-io]\\nreplace-with = \"crates\"\\n[source.crates]\\ndirectory = \"/opt/crates\"\\n' > /opt/cargo/config.toml
+         export CARGO_HOME=/opt/cargo HOME=/root
+         cargo build --release --locked --offline; cp target/release/hello /out/",
+    );
+    by_recipe(&project, &artifact, "rust-cargo");
+}
+
+#[test]
+fn a_recipe_is_for_what_it_says_it_is_for() {
+    let project = Project::example("hello-c");
+    let artifact = project.path("hello");
+    fs::write(&artifact, "released").unwrap();
+    project.sign(&provenance("hello", &Sha256::of("released").to_hex(), &project.repository, &project.commit));
+    let recipe = project.path("recipe.toml");
+    let plan = |recipe: Option<&Path>| {
+        let mut command = project.command("plan");
+        command.arg("--offline").arg(&artifact);
+        if let Some(recipe) = recipe {
+            command.arg("--recipe").arg(recipe);
+        }
+        command.output().unwrap()
+    };
+    let text_of = |matches: &str| {
+        let text = include_str!("../recipes/c-make.toml");
+        text.replace("[setup]", &format!("[match]\n{matches}\n[setup]"))
+    };
+    for (matches, expected, words) in [
+        ("repository = [\"https://github.com/example/*\"]", 0, ""),
+        ("build-type = [\"https://actions.github.io/buildtypes/workflow/*\"]", 0, ""),
+        ("repository = [\"https://github.com/other/*\"]", 4, "it is for the repository"),
+        ("builder = [\"https://example.com/*\"]", 4, "it is for the builder"),
+        ("nonsense = 1", 2, "unknown field"),
+    ] {
+        fs::write(&recipe, text_of(matches)).unwrap();
+        let output = plan(Some(&recipe));
+        assert_eq!(code(&output), expected, "{matches}: {}", text(&output));
+        assert!(text(&output).contains(words), "{matches}: {}", text(&output));
+    }
+    let output = plan(None);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(text(&output).contains("name a recipe with --recipe"), "{}", text(&output));
+}
+
+/// A registry on this machine, ended when dropped.
+struct Registry {
+    process: Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn registry() -> Option<Registry> {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let configuration = folder.path().join("registry.yml");
+    fs::write(
+        &configuration,
+        format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n", folder.path().join("data").display()),
+    )
+    .unwrap();
+    let started = Command::new("docker-registry")
+        .arg("serve")
+        .arg(&configuration)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(process) = started else {
+        common::skip("docker-registry, or skopeo beside it");
+        return None;
+    };
+    let registry = Registry {
+        process,
+        address: address.clone(),
+        _folder: folder,
+    };
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(&address).is_ok() {
+            return Some(registry);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("the registry does not answer at {address}");
+}
+
+/// Layers as tar archives: a static shell, then one that removes a file again (a whiteout) and adds the entrypoint.
+fn layers(busybox: &[u8]) -> Vec<Vec<u8>> {
+    let header = |size: usize, mode: u32, kind: tar::EntryType| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size as u64);
+        header.set_mode(mode);
+        header.set_mtime(1_735_689_600);
+        header.set_uid(0);
+        header.set_gid(0);
+        header
+    };
+    let mut first = tar::Builder::new(Vec::new());
+    first.append_data(&mut header(busybox.len(), 0o755, tar::EntryType::Regular), "bin/busybox", busybox).unwrap();
+    for name in ["sh", "mkdir", "tar", "cp", "cat", "sort", "env"] {
+        first.append_link(&mut header(0, 0o777, tar::EntryType::Symlink), format!("bin/{name}"), "busybox").unwrap();
+    }
+    first.append_data(&mut header(4, 0o644, tar::EntryType::Regular), "etc/gone", &b"gone"[..]).unwrap();
+    let entrypoint = b"#!/bin/sh\necho \"entrypoint: $GREETING\"\nexec \"$@\"\n";
+    let mut second = tar::Builder::new(Vec::new());
+    second.append_data(&mut header(0, 0o644, tar::EntryType::Regular), "etc/.wh.gone", &b""[..]).unwrap();
+    second.append_data(&mut header(entrypoint.len(), 0o755, tar::EntryType::Regular), "entrypoint.sh", &entrypoint[..]).unwrap();
+    vec![first.into_inner().unwrap(), second.into_inner().unwrap()]
+}
+
+/// Writes an OCI image layout, pushes it with a stranger's client, and gives the digest of its index.
+fn push_image(registry: &Registry, folder: &Path, busybox: &[u8]) -> Option<String> {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let keep = |bytes: &[u8]| {
+        let digest = Sha256::of(bytes).to_hex();
+        fs::write(blobs.join(&digest), bytes).unwrap();
+        json!({"digest": format!("sha256:{digest}"), "size": bytes.len()})
+    };
+    let described = |mut descriptor: Value, media_type: &str| {
+        descriptor["mediaType"] = json!(media_type);
+        descriptor
+    };
+    let mut diff_ids = Vec::new();
+    let mut stored = Vec::new();
+    for layer in layers(busybox) {
+        diff_ids.push(format!("sha256:{}", Sha256::of(&layer)));
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, &layer).unwrap();
+        stored.push(described(keep(&gzip.finish().unwrap()), "application/vnd.oci.image.layer.v1.tar+gzip"));
+    }
+    let config = json!({
+        "architecture": "amd64", "os": "linux",
+        "config": {"Env": ["PATH=/bin", "GREETING=from the image"], "Entrypoint": ["/entrypoint.sh"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids}
+    });
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": described(keep(config.to_string().as_bytes()), "application/vnd.oci.image.config.v1+json"),
+        "layers": stored
+    });
+    let mut entry = described(keep(manifest.to_string().as_bytes()), "application/vnd.oci.image.manifest.v1+json");
+    entry["platform"] = json!({"architecture": "amd64", "os": "linux"});
+    let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]});
+    let outer = described(keep(index.to_string().as_bytes()), "application/vnd.oci.image.index.v1+json");
+    let digest = outer["digest"].as_str().unwrap().to_owned();
+    let layout = json!({"schemaVersion": 2, "manifests": [outer]});
+    fs::write(folder.join("index.json"), layout.to_string()).unwrap();
+    fs::write(folder.join("oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}").unwrap();
+    let pushed = Command::new("skopeo")
+        .args(["copy", "--quiet", "--all", "--insecure-policy", "--dest-tls-verify=false"])
+        .arg(format!("oci:{}", folder.display()))
+        .arg(format!("docker://{}/builder:latest", registry.address))
+        .output();
+    let Ok(output) = pushed else {
+        common::skip("skopeo");
+        return None;
+    };
+    assert!(output.status.success(), "{}", text(&output));
+    Some(digest)
+}
+
+#[test]
+fn a_command_in_an_image_is_run_again() {
+    if no_sandbox() {
+        return;
+    }
+    let Some(registry) = registry() else { return };
+    let Ok(busybox) = fs::read("/bin/busybox") else {
+        common::skip("a static /bin/busybox");
+        return;
+    };
+    let project = Project::new("built-in-an-image", |work| {
+        fs::write(work.join("b.txt"), "second\n").unwrap();
+        fs::write(work.join("a.txt"), "first\n").unwrap();
+    });
+    let Some(digest) = push_image(&registry, &project.path("image"), &busybox) else { return };
+    let artifact = project.path("all.txt");
+    let released = "first\nfrom the image\nsecond\n";
+    let statement = |digest: &str, sha256: &str, path: &str| {
+        json!({
+            "_type": "https://in-toto.io/Statement/v0.1",
+            "subject": [{"name": "all.txt", "digest": {"sha256": sha256}}],
+            "predicateType": "https://slsa.dev/provenance/v1",
+            "predicate": {
+                "buildDefinition": {
+                    "buildType": "https://slsa.dev/container-based-build/v0.1?draft",
+                    "externalParameters": {
+                        "source": {"uri": format!("git+{}@refs/tags/v1.0.0", project.repository), "digest": {"sha1": project.commit}},
+                        "builderImage": {"uri": format!("builder.invalid/builder@{digest}"), "digest": {"sha256": digest.trim_start_matches("sha256:")}},
+                        "configPath": "config.toml",
+                        "buildConfig": {
+                            "ArtifactPath": path,
+                            "Command": ["sh", "-c", "test ! -e /etc/gone; { cat a.txt b.txt; echo \"$GREETING\"; } | sort > all.txt"]
+                        }
+                    },
+                    "resolvedDependencies": []
+                },
+                "runDetails": {"builder": {"id": "https://github.com/example/builder"}}
+            }
+        })
+    };
+    let mirror = format!("docker://builder.invalid/=docker://{}/", registry.address);
+    let rebuild = |backend: &str, name: &str, more: &[&str]| {
+        let mut command = project.command("rebuild");
+        command.args(["--mirror", &mirror, "--backend", backend, "--out"]).arg(project.path(name));
+        command.args(more).output().unwrap()
+    };
+    fs::write(&artifact, released).unwrap();
+    project.sign(&statement(&digest, &Sha256::of(released).to_hex(), "all.txt"));
+    for backend in backends() {
+        let output = rebuild(backend, &format!("run-{backend}"), &[artifact.to_str().unwrap()]);
+        assert_eq!(code(&output), 0, "{backend}: {}", text(&output));
+        let log = fs::read_to_string(project.path(&format!("run-{backend}")).join("build.log")).unwrap();
+        assert!(log.contains("entrypoint: from the image"), "{log}");
+    }
+    // Image and source lie in the store now: the provenance alone is enough, and the network is not needed.
+    let output = rebuild("embedded", "run-offline", &["--offline"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+
+    // An image that the registry does not have, and one whose bytes are not what the digest says.
+    let absent = format!("sha256:{}", "1".repeat(64));
+    project.sign(&statement(&absent, &Sha256::of(released).to_hex(), "all.txt"));
+    let output = rebuild("embedded", "run-absent", &[]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    // An artifact path that leads out.
+    project.sign(&statement(&digest, &Sha256::of(released).to_hex(), "../../etc/passwd"));
+    let output = rebuild("embedded", "run-out", &[]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(text(&output).contains("no path below the source"), "{}", text(&output));
+}
+
+#[test]
+fn an_npm_package_is_packed_again_from_its_signed_provenance() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let project = Project::new("pkg", |work| {
+        let package = json!({"name": "@example/pkg", "version": "1.0.0", "main": "lib/index.js",
+            "scripts": {"build": "node build.js"}, "repository": "https://github.com/example/pkg"});
+        fs::write(work.join("package.json"), package.to_string()).unwrap();
+        fs::write(work.join("build.js"), "const fs = require('fs'); fs.mkdirSync('lib'); fs.writeFileSync('lib/index.js', 'module.exports = 1;\\n');\n").unwrap();
+        fs::create_dir_all(work.join(".github/workflows")).unwrap();
+        fs::write(
+            work.join(".github/workflows/release.yml"),
+            "on: push\njobs:\n  release:\n    steps:\n      - uses: actions/checkout@v4\n      - uses: actions/setup-node@v4\n        with: {node-version: 20.18.0}\n      - run: npm run build\n      - run: npm publish --provenance\n",
+        )
+        .unwrap();
+    });
+    // Packed officially by the machine's own npm, if there is one; its gzip may differ, its files may not.
+    let artifact = project.path("pkg-1.0.0.tgz");
+    fs::write(&artifact, "not known yet").unwrap();
+    let purl = "pkg:npm/%40example/pkg@1.0.0";
+    let sign = || {
+        let digest = Sha256::of(fs::read(&artifact).unwrap()).to_hex();
+        project.sign(&provenance(purl, &digest, &project.repository, &project.commit));
+    };
+    sign();
+    let rebuild = |name: &str| {
+        let mut command = project.command("rebuild");
+        command.arg(&artifact).arg("--out").arg(project.path(name)).output().unwrap()
+    };
+    let first = rebuild("run-first");
+    assert_eq!(code(&first), 1, "{}", text(&first));
+    let plan: Value = serde_json::from_slice(&fs::read(project.path("run-first").join("plan.json")).unwrap()).unwrap();
+    let assumed = |what: &str| {
+        let all = plan["assumptions"].as_array().unwrap();
+        all.iter().find(|it| it["what"] == what).unwrap().clone()
+    };
+    assert_eq!(assumed("node")["value"], "20.18.0");
+    assert!(assumed("node")["origin"]["inferred"].as_str().unwrap().contains("workflow"));
+    assert_eq!(assumed("scripts")["value"], "build");
+
+    fs::copy(project.path("run-first").join("rebuilt/pkg-1.0.0.tgz"), &artifact).unwrap();
+    sign();
+    let second = rebuild("run-second");
+    assert_eq!(code(&second), 0, "{}", text(&second));
+    assert_eq!(json(&second)["subject"], purl);
+
+    // The commit's package must be the one that was released.
+    let other = "pkg:npm/%40example/pkg@2.0.0";
+    let digest = Sha256::of(fs::read(&artifact).unwrap()).to_hex();
+    project.sign(&provenance(other, &digest, &project.repository, &project.commit));
+    let output = rebuild("run-third");
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(text(&output).contains("is @example/pkg@1.0.0, not @example/pkg@2.0.0"), "{}", text(&output));
+}
