@@ -1,11 +1,13 @@
 //! Rebuilds a wheel through the library: `cargo run --example rebuild_wheel -- pypi:idna==3.10`
 #![allow(missing_docs)]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use rebuilder::artifact::Subject;
 use rebuilder::container::Catalog;
 use rebuilder::ecosystem::Planner;
+use rebuilder::policy::Case;
 use rebuilder::progress::Progress;
 use rebuilder::rebuild::{Evidence, Rebuilder, RunFolder};
 use rebuilder::sandbox::embedded::{Embedded, HELPER_ARGUMENT, serve};
@@ -26,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let store = Store::open(None)?;
         let fetcher = Fetcher::new(&store, Vec::new(), false, progress.clone())?;
         let (catalog, sandbox) = (Catalog::new(None), Embedded::new(&store)?);
+        let case = Case::usual()?;
         let planner = Planner {
             fetcher: &fetcher,
             catalog: &catalog,
@@ -33,6 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             progress: &progress,
             recipe: None,
             only: false,
+            case: &case,
+            released: Vec::new(),
+            tools: BTreeMap::new(),
         };
         let plan = planner.plan(&subject).await?;
         println!("plan {} with {} inputs", plan.digest(), plan.inputs.len());

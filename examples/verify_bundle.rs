@@ -74,7 +74,11 @@ fn verify(options: &Options) -> anyhow::Result<()> {
         (None, false) => Sigstore::public_good()?,
     };
     let bundle = Unverified::parse(&std::fs::read(&options.bundle)?)?;
-    let policy: Box<dyn Policy> = match (&options.key, &options.certificate_identity, &options.certificate_oidc_issuer) {
+    let policy: Box<dyn Policy> = match (
+        &options.key,
+        &options.certificate_identity,
+        &options.certificate_oidc_issuer,
+    ) {
         (Some(key), ..) => {
             let key = DerPublicKey::from_pem(&std::fs::read_to_string(key)?)?;
             Box::new(PublicKeyVerificationPolicy::new(key))
@@ -84,12 +88,11 @@ fn verify(options: &Options) -> anyhow::Result<()> {
     };
     let digest = options.artifact.strip_prefix("sha256:");
     let digest = digest.and_then(|digits| Sha256Hash::from_hex(digits).ok());
-    match digest.filter(|_| !std::path::Path::new(&options.artifact).exists()) {
-        Some(digest) => sigstore.verify_artifact(&bundle, digest, policy.as_ref())?,
-        None => {
-            let bytes = std::fs::read(&options.artifact)?;
-            sigstore.verify_artifact(&bundle, Artifact::from_blob(&bytes), policy.as_ref())?
-        }
+    if let Some(digest) = digest.filter(|_| !std::path::Path::new(&options.artifact).exists()) {
+        sigstore.verify_artifact(&bundle, digest, policy.as_ref())?
+    } else {
+        let bytes = std::fs::read(&options.artifact)?;
+        sigstore.verify_artifact(&bundle, Artifact::from_blob(&bytes), policy.as_ref())?
     };
     Ok(())
 }

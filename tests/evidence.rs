@@ -26,7 +26,11 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         fs::write(folder.path().join("tool"), "released").unwrap();
-        fs::write(folder.path().join("root.json"), authority.trusted_root().to_string()).unwrap();
+        fs::write(
+            folder.path().join("root.json"),
+            authority.trusted_root().to_string(),
+        )
+        .unwrap();
         let sha256 = rebuilder::artifact::Sha256::of("released").to_hex();
         Self {
             folder,
@@ -47,7 +51,9 @@ impl Scene {
         let file = self.path("evidence.json");
         fs::write(&file, evidence).unwrap();
         let mut command = rebuilder();
-        command.args(["--json", "--offline", "inspect"]).arg(self.path("tool"));
+        command
+            .args(["--json", "--offline", "inspect"])
+            .arg(self.path("tool"));
         command.arg("--provenance").arg(file);
         command.arg("--trusted-root").arg(self.path("root.json"));
         command.args(arguments).output().unwrap()
@@ -77,51 +83,180 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
         bundle.to_string().into_bytes()
     };
     let other_commit = "0".repeat(40);
-    let as_signer = |signer: Signer| scene.authority.sign(&scene.statement(), &signer).to_string().into_bytes();
-    let twice = scene.statement().to_string().replacen("{\"_type\"", "{\"_type\":\"x\",\"_type\"", 1);
+    let as_signer = |signer: Signer| {
+        scene
+            .authority
+            .sign(&scene.statement(), &signer)
+            .to_string()
+            .into_bytes()
+    };
+    let twice = scene
+        .statement()
+        .to_string()
+        .replacen("{\"_type\"", "{\"_type\":\"x\",\"_type\"", 1);
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let mut large = good.to_string().into_bytes();
     large.resize(17 << 20, b' ');
     let swapped = {
         // The signature is kept; the payload names another subject.
-        let statement = scene.statement().to_string().replace(&scene.sha256, &"0".repeat(64));
+        let statement = scene
+            .statement()
+            .to_string()
+            .replace(&scene.sha256, &"0".repeat(64));
         bundle(&|bundle| bundle["dsseEnvelope"]["payload"] = json!(base64(statement.as_bytes())))
     };
     // (what, evidence, exit code, words of the answer)
     let attacks: Vec<(&str, Vec<u8>, i32, &str)> = vec![
-        ("about another artifact", changed(&|s| s["subject"][0]["digest"]["sha256"] = json!("0".repeat(64))), 3, "about other bytes"),
-        ("a second digest that is wrong", changed(&|s| s["subject"][0]["digest"]["sha512"] = json!("0".repeat(128))), 3, "about other bytes"),
+        (
+            "about another artifact",
+            changed(&|s| s["subject"][0]["digest"]["sha256"] = json!("0".repeat(64))),
+            3,
+            "about other bytes",
+        ),
+        (
+            "a second digest that is wrong",
+            changed(&|s| s["subject"][0]["digest"]["sha512"] = json!("0".repeat(128))),
+            3,
+            "about other bytes",
+        ),
         ("swapped subject", swapped, 3, "invalid signature"),
-        ("swapped payload type", bundle(&|b| b["dsseEnvelope"]["payloadType"] = json!("text/plain")), 3, "unsupported DSSE payload type"),
-        ("no signature", bundle(&|b| b["dsseEnvelope"]["signatures"] = json!([])), 2, "exactly one signature"),
-        ("no log entry", bundle(&|b| b["verificationMaterial"]["tlogEntries"] = json!([])), 3, "inclusion proof"),
-        ("broken promise of the log", bundle(&|b| b["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = json!("1735819201")), 3, "promise"),
-        ("expired certificate", as_signer(Signer { expired: true, ..signer.clone() }), 3, "certificate"),
-        ("signed by another repository", as_signer(Signer::workflow("https://github.com/evil/tool", COMMIT)), 3, "but a workflow of https://github.com/evil/tool signed it"),
-        ("signed at another commit", as_signer(Signer { commit: other_commit, ..signer.clone() }), 3, "the workflow that signed it ran at"),
-        ("another builder's name", changed(&|s| s["predicate"]["runDetails"]["builder"]["id"] = json!("https://github.com/big/builder/.github/workflows/b.yml@refs/tags/v1")), 3, "names the builder"),
-        ("duplicate key in the statement", scene.authority.sign_bytes(twice.as_bytes(), &signer).to_string().into_bytes(), 3, "stands twice"),
-        ("duplicate key in the bundle", good.to_string().replacen("{\"dsseEnvelope\"", "{\"mediaType\":\"x\",\"dsseEnvelope\"", 1).into_bytes(), 2, "stands twice"),
-        ("deep nesting", format!("{{\"payloadType\":{deep}}}").into_bytes(), 2, "recursion limit"),
+        (
+            "swapped payload type",
+            bundle(&|b| b["dsseEnvelope"]["payloadType"] = json!("text/plain")),
+            3,
+            "unsupported DSSE payload type",
+        ),
+        (
+            "no signature",
+            bundle(&|b| b["dsseEnvelope"]["signatures"] = json!([])),
+            2,
+            "exactly one signature",
+        ),
+        (
+            "no log entry",
+            bundle(&|b| b["verificationMaterial"]["tlogEntries"] = json!([])),
+            3,
+            "inclusion proof",
+        ),
+        (
+            "broken promise of the log",
+            bundle(&|b| b["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = json!("1735819201")),
+            3,
+            "promise",
+        ),
+        (
+            "expired certificate",
+            as_signer(Signer {
+                expired: true,
+                ..signer.clone()
+            }),
+            3,
+            "certificate",
+        ),
+        (
+            "signed by another repository",
+            as_signer(Signer::workflow("https://github.com/evil/tool", COMMIT)),
+            3,
+            "but a workflow of https://github.com/evil/tool signed it",
+        ),
+        (
+            "signed at another commit",
+            as_signer(Signer {
+                commit: other_commit,
+                ..signer.clone()
+            }),
+            3,
+            "the workflow that signed it ran at",
+        ),
+        (
+            "another builder's name",
+            changed(&|s| {
+                s["predicate"]["runDetails"]["builder"]["id"] =
+                    json!("https://github.com/big/builder/.github/workflows/b.yml@refs/tags/v1");
+            }),
+            3,
+            "names the builder",
+        ),
+        (
+            "duplicate key in the statement",
+            scene
+                .authority
+                .sign_bytes(twice.as_bytes(), &signer)
+                .to_string()
+                .into_bytes(),
+            3,
+            "stands twice",
+        ),
+        (
+            "duplicate key in the bundle",
+            good.to_string()
+                .replacen("{\"dsseEnvelope\"", "{\"mediaType\":\"x\",\"dsseEnvelope\"", 1)
+                .into_bytes(),
+            2,
+            "stands twice",
+        ),
+        (
+            "deep nesting",
+            format!("{{\"payloadType\":{deep}}}").into_bytes(),
+            2,
+            "recursion limit",
+        ),
         ("oversized", large, 2, "MiB"),
-        ("not UTF-8", b"{\"payloadType\":\"\xff\"}".to_vec(), 2, "not UTF-8"),
-        ("truncated", good.to_string().into_bytes()[..300].to_vec(), 2, "EOF"),
-        ("path tricks in a subject", changed(&|s| s["subject"][0]["name"] = json!("../../etc/passwd")), 3, "leads out of its folder"),
-        ("a ref like an option", changed(&|s| {
-            s["predicate"]["buildDefinition"]["externalParameters"]["workflow"]["ref"] = json!("--upload-pack=evil");
-        }), 3, "is no git ref"),
-        ("credentials in the address", changed(&|s| {
-            s["predicate"]["buildDefinition"]["externalParameters"]["workflow"]["repository"] = json!("https://me:secret@github.com/example/tool");
-        }), 3, "credentials"),
-        ("a commit like an option", changed(&|s| {
-            s["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"] = json!("--output=x");
-        }), 3, "is no commit"),
+        (
+            "not UTF-8",
+            b"{\"payloadType\":\"\xff\"}".to_vec(),
+            2,
+            "not UTF-8",
+        ),
+        (
+            "truncated",
+            good.to_string().into_bytes()[..300].to_vec(),
+            2,
+            "EOF",
+        ),
+        (
+            "path tricks in a subject",
+            changed(&|s| s["subject"][0]["name"] = json!("../../etc/passwd")),
+            3,
+            "leads out of its folder",
+        ),
+        (
+            "a ref like an option",
+            changed(&|s| {
+                s["predicate"]["buildDefinition"]["externalParameters"]["workflow"]["ref"] =
+                    json!("--upload-pack=evil");
+            }),
+            3,
+            "is no git ref",
+        ),
+        (
+            "credentials in the address",
+            changed(&|s| {
+                s["predicate"]["buildDefinition"]["externalParameters"]["workflow"]["repository"] =
+                    json!("https://me:secret@github.com/example/tool");
+            }),
+            3,
+            "credentials",
+        ),
+        (
+            "a commit like an option",
+            changed(&|s| {
+                s["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"] =
+                    json!("--output=x");
+            }),
+            3,
+            "is no commit",
+        ),
     ];
     for (what, evidence, expected, words) in attacks {
         let output = scene.inspect(&evidence, &[]);
         assert_eq!(code(&output), expected, "{what}: {}", text(&output));
         assert!(text(&output).contains(words), "{what}: {}", text(&output));
-        assert!(!text(&output).contains("secret"), "{what} shows a secret: {}", text(&output));
+        assert!(
+            !text(&output).contains("secret"),
+            "{what} shows a secret: {}",
+            text(&output)
+        );
     }
 }
 
@@ -163,7 +298,10 @@ fn what_nobody_signed_or_nobody_understands_is_no_evidence() {
     let mut unknown = scene.statement();
     unknown["predicateType"] = json!("https://example.com/blessing/v1");
     let unknown = scene.authority.sign(&unknown, &signer).to_string();
-    for (evidence, standing) in [(scene.statement().to_string(), "unsigned"), (unknown, "unchecked")] {
+    for (evidence, standing) in [
+        (scene.statement().to_string(), "unsigned"),
+        (unknown, "unchecked"),
+    ] {
         let output = scene.inspect(evidence.as_bytes(), &[]);
         assert_eq!(code(&output), 4, "{}", text(&output));
         assert_eq!(json(&output)["provenance"]["standing"], standing);
@@ -175,17 +313,29 @@ fn a_statement_about_some_of_the_files_says_so() {
     let scene = Scene::new();
     fs::write(scene.path("other"), "another released file").unwrap();
     let evidence = scene.path("evidence.json");
-    let bundle = scene.authority.sign(&scene.statement(), &Signer::workflow(REPOSITORY, COMMIT));
+    let bundle = scene
+        .authority
+        .sign(&scene.statement(), &Signer::workflow(REPOSITORY, COMMIT));
     fs::write(&evidence, bundle.to_string()).unwrap();
     let mut command = rebuilder();
     command.args(["--json", "--offline", "inspect"]);
     command.arg(scene.path("tool")).arg(scene.path("other"));
-    command.arg("--provenance").arg(&evidence).arg("--trusted-root").arg(scene.path("root.json"));
+    command
+        .arg("--provenance")
+        .arg(&evidence)
+        .arg("--trusted-root")
+        .arg(scene.path("root.json"));
     let output = command.output().unwrap();
     assert_eq!(code(&output), 4, "{}", text(&output));
     let finding = &json(&output)["provenance"];
     assert_eq!(finding["standing"], "partial");
-    assert!(finding["claims"][0]["meaning"].as_str().unwrap().contains("covers 1 of 2"), "{finding}");
+    assert!(
+        finding["claims"][0]["meaning"]
+            .as_str()
+            .unwrap()
+            .contains("covers 1 of 2"),
+        "{finding}"
+    );
 }
 
 #[test]
@@ -194,7 +344,10 @@ fn plain_keys_sign_envelopes_alone_or_together() {
     let keys: Vec<_> = (1..=3).map(|index| dsse_key(&scene, index)).collect();
     let statement = scene.statement().to_string();
     let envelope = |signers: &[usize]| {
-        let message = rebuilder::evidence::dsse::pre_authentication("application/vnd.in-toto+json", statement.as_bytes());
+        let message = rebuilder::evidence::dsse::pre_authentication(
+            "application/vnd.in-toto+json",
+            statement.as_bytes(),
+        );
         let signatures: Vec<_> = signers
             .iter()
             .map(|index| json!({"keyid": "", "sig": base64(&keys[*index].1.sign(&message))}))
@@ -222,7 +375,12 @@ fn plain_keys_sign_envelopes_alone_or_together() {
         let arguments = trust(trusted, threshold);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let output = scene.inspect(envelope(signers).as_bytes(), &arguments);
-        assert_eq!(code(&output), expected, "{signers:?} {trusted:?} {threshold}: {}", text(&output));
+        assert_eq!(
+            code(&output),
+            expected,
+            "{signers:?} {trusted:?} {threshold}: {}",
+            text(&output)
+        );
     }
 }
 
@@ -240,7 +398,13 @@ impl DsseKey {
             Self::Ecdsa(key) => key.sign(&random, message).unwrap().as_ref().to_vec(),
             Self::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&aws_lc_rs::signature::RSA_PSS_SHA256, &random, message, &mut signature).unwrap();
+                key.sign(
+                    &aws_lc_rs::signature::RSA_PSS_SHA256,
+                    &random,
+                    message,
+                    &mut signature,
+                )
+                .unwrap();
                 signature
             }
         }
@@ -254,15 +418,24 @@ fn dsse_key(scene: &Scene, index: usize) -> (PathBuf, DsseKey) {
     let (der, key) = match index {
         1 => {
             let key = Ed25519KeyPair::generate().unwrap();
-            (key.public_key().as_der().unwrap().as_ref().to_vec(), DsseKey::Ed25519(key))
+            (
+                key.public_key().as_der().unwrap().as_ref().to_vec(),
+                DsseKey::Ed25519(key),
+            )
         }
         2 => {
             let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).unwrap();
-            (key.public_key().as_der().unwrap().as_ref().to_vec(), DsseKey::Ecdsa(key))
+            (
+                key.public_key().as_der().unwrap().as_ref().to_vec(),
+                DsseKey::Ecdsa(key),
+            )
         }
         _ => {
             let key = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
-            (key.public_key().as_der().unwrap().as_ref().to_vec(), DsseKey::Rsa(key))
+            (
+                key.public_key().as_der().unwrap().as_ref().to_vec(),
+                DsseKey::Rsa(key),
+            )
         }
     };
     let path = scene.path(&format!("key-{index}.pub"));
@@ -273,15 +446,12 @@ fn dsse_key(scene: &Scene, index: usize) -> (PathBuf, DsseKey) {
 /// Runs a stranger's signing tool; skips where it is not installed.
 fn tool(command: &mut Command) -> Option<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    match command.output() {
-        Ok(output) => {
-            assert!(output.status.success(), "{}", text(&output));
-            Some(())
-        }
-        Err(_) => {
-            common::skip(&program);
-            None
-        }
+    if let Ok(output) = command.output() {
+        assert!(output.status.success(), "{}", text(&output));
+        Some(())
+    } else {
+        common::skip(&program);
+        None
     }
 }
 
@@ -297,8 +467,19 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
             command.arg("--trusted-key").arg(key);
         }
         let output = command.output().unwrap();
-        assert_eq!(code(&output), expected, "{}: {}", signature.display(), text(&output));
-        assert_eq!(json(&output)["signature"]["standing"], standing, "{}", signature.display());
+        assert_eq!(
+            code(&output),
+            expected,
+            "{}: {}",
+            signature.display(),
+            text(&output)
+        );
+        assert_eq!(
+            json(&output)["signature"]["standing"],
+            standing,
+            "{}",
+            signature.display()
+        );
     };
     let all = |signature: &Path, key: &Path, other: &Path| {
         check(signature, Some(key), 0, "verified");
@@ -311,7 +492,9 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
     // OpenSSH: for files, and not for another purpose.
     for name in ["ssh", "ssh-other"] {
         let mut command = Command::new("ssh-keygen");
-        command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(scene.path(name));
+        command
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(scene.path(name));
         if tool(&mut command).is_none() {
             return;
         }
@@ -319,34 +502,64 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
     for (namespace, file) in [("file", "tool.sig"), ("git", "tool.git.sig")] {
         let _ = fs::remove_file(scene.path("tool.sig"));
         let mut command = Command::new("ssh-keygen");
-        command.args(["-q", "-Y", "sign", "-n", namespace, "-f"]).arg(scene.path("ssh")).arg(&artifact);
+        command
+            .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
+            .arg(scene.path("ssh"))
+            .arg(&artifact);
         tool(&mut command).unwrap();
         fs::rename(scene.path("tool.sig"), scene.path(&format!("kept.{file}"))).unwrap();
     }
-    all(&scene.path("kept.tool.sig"), &scene.path("ssh.pub"), &scene.path("ssh-other.pub"));
-    check(&scene.path("kept.tool.git.sig"), Some(&scene.path("ssh.pub")), 3, "refuted");
+    all(
+        &scene.path("kept.tool.sig"),
+        &scene.path("ssh.pub"),
+        &scene.path("ssh-other.pub"),
+    );
+    check(
+        &scene.path("kept.tool.git.sig"),
+        Some(&scene.path("ssh.pub")),
+        3,
+        "refuted",
+    );
 
     // minisign, over the file's hash.
     for name in ["mini", "mini-other"] {
         let mut command = Command::new("minisign");
-        command.args(["-G", "-W", "-f", "-p"]).arg(scene.path(&format!("{name}.pub")));
+        command
+            .args(["-G", "-W", "-f", "-p"])
+            .arg(scene.path(&format!("{name}.pub")));
         command.arg("-s").arg(scene.path(&format!("{name}.key")));
         if tool(&mut command).is_none() {
             return;
         }
     }
     let mut command = Command::new("minisign");
-    command.args(["-S", "-m"]).arg(&artifact).arg("-s").arg(scene.path("mini.key"));
+    command
+        .args(["-S", "-m"])
+        .arg(&artifact)
+        .arg("-s")
+        .arg(scene.path("mini.key"));
     command.arg("-x").arg(scene.path("tool.minisig"));
     tool(&mut command).unwrap();
-    all(&scene.path("tool.minisig"), &scene.path("mini.pub"), &scene.path("mini-other.pub"));
+    all(
+        &scene.path("tool.minisig"),
+        &scene.path("mini.pub"),
+        &scene.path("mini-other.pub"),
+    );
 
     // OpenPGP, detached, and as a signed list of digests.
     let gpg = |arguments: &[&str]| {
         let home = scene.path("gnupg");
         fs::create_dir_all(&home).unwrap();
         let mut command = Command::new("gpg");
-        command.args(["--batch", "--quiet", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""]);
+        command.args([
+            "--batch",
+            "--quiet",
+            "--yes",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]);
         command.env("GNUPGHOME", home).args(arguments);
         tool(&mut command)
     };
@@ -355,15 +568,53 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
         if gpg(&["--quick-generate-key", name, "ed25519", "sign", "never"]).is_none() {
             return;
         }
-        gpg(&["--armor", "--output", &path(&format!("{name}.asc")), "--export", name]).unwrap();
+        gpg(&[
+            "--armor",
+            "--output",
+            &path(&format!("{name}.asc")),
+            "--export",
+            name,
+        ])
+        .unwrap();
     }
-    gpg(&["-u", "release", "--armor", "--output", &path("tool.asc"), "--detach-sign", &path("tool")]).unwrap();
-    all(&scene.path("tool.asc"), &scene.path("release.asc"), &scene.path("someone.asc"));
+    gpg(&[
+        "-u",
+        "release",
+        "--armor",
+        "--output",
+        &path("tool.asc"),
+        "--detach-sign",
+        &path("tool"),
+    ])
+    .unwrap();
+    all(
+        &scene.path("tool.asc"),
+        &scene.path("release.asc"),
+        &scene.path("someone.asc"),
+    );
     fs::write(scene.path("SHA256SUMS"), format!("{}  tool\n", scene.sha256)).unwrap();
-    gpg(&["-u", "release", "--output", &path("SUMS.asc"), "--clear-sign", &path("SHA256SUMS")]).unwrap();
-    check(&scene.path("SUMS.asc"), Some(&scene.path("release.asc")), 0, "verified");
+    gpg(&[
+        "-u",
+        "release",
+        "--output",
+        &path("SUMS.asc"),
+        "--clear-sign",
+        &path("SHA256SUMS"),
+    ])
+    .unwrap();
+    check(
+        &scene.path("SUMS.asc"),
+        Some(&scene.path("release.asc")),
+        0,
+        "verified",
+    );
     fs::write(&artifact, "changed").unwrap();
-    check(&scene.path("SUMS.asc"), Some(&scene.path("release.asc")), 3, "elsewhere");
+    check(
+        &scene.path("SUMS.asc"),
+        Some(&scene.path("release.asc")),
+        3,
+        "elsewhere",
+    );
 }
 
 /// The folder of real signed files; skips where it is not named.
@@ -380,12 +631,25 @@ fn every_conformance_case_is_judged_right() {
     let Some(folder) = vectors() else { return };
     let folder = folder.join("sigstore-conformance");
     let mut cases = 0;
-    for case in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+    for case in fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+    {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        let read = |file: &str| fs::read_to_string(case.join(file)).ok().map(|text| text.trim().to_owned());
-        let artifact = Some(case.join("artifact")).filter(|path| path.exists()).unwrap_or(folder.join("a.txt"));
+        let read = |file: &str| {
+            fs::read_to_string(case.join(file))
+                .ok()
+                .map(|text| text.trim().to_owned())
+        };
+        let artifact = Some(case.join("artifact"))
+            .filter(|path| path.exists())
+            .unwrap_or(folder.join("a.txt"));
         let mut command = example("verify_bundle");
-        command.arg("verify-bundle").arg("--bundle").arg(case.join("bundle.sigstore.json"));
+        command
+            .arg("verify-bundle")
+            .arg("--bundle")
+            .arg(case.join("bundle.sigstore.json"));
         if case.join("key.pub").exists() {
             command.arg("--key").arg(case.join("key.pub"));
         } else {
@@ -400,7 +664,12 @@ fn every_conformance_case_is_judged_right() {
             command.arg("--trusted-root").arg(case.join("trusted_root.json"));
         }
         let output = command.arg(artifact).output().unwrap();
-        assert_eq!(output.status.success(), !name.ends_with("_fail"), "{name}: {}", text(&output));
+        assert_eq!(
+            output.status.success(),
+            !name.ends_with("_fail"),
+            "{name}: {}",
+            text(&output)
+        );
         cases += 1;
     }
     assert!(cases > 30, "only {cases} cases were found");
@@ -408,7 +677,13 @@ fn every_conformance_case_is_judged_right() {
 
 /// The built example beside the tests; `cargo test` builds examples first.
 fn example(name: &str) -> Command {
-    Command::new(Path::new(common::BIN).parent().unwrap().join("examples").join(name))
+    Command::new(
+        Path::new(common::BIN)
+            .parent()
+            .unwrap()
+            .join("examples")
+            .join(name),
+    )
 }
 
 #[test]
@@ -420,8 +695,16 @@ fn real_npm_packages_are_verified_and_tampered_ones_refused() {
         ("gundam-visor-cli-v1-tag-invalidsigprov", "verified", "refuted"),
         ("gundam-visor-cli-v1-tag-invalidsigpub", "refuted", "verified"),
         ("provenance-npm-test-cli-v02-prega", "verified", "verified"),
-        ("provenance-npm-test-cli-v02-prega-invalidsigprov", "verified", "refuted"),
-        ("provenance-npm-test-cli-v02-prega-invalidsigpub", "refuted", "verified"),
+        (
+            "provenance-npm-test-cli-v02-prega-invalidsigprov",
+            "verified",
+            "refuted",
+        ),
+        (
+            "provenance-npm-test-cli-v02-prega-invalidsigpub",
+            "refuted",
+            "verified",
+        ),
         ("provenance-npm-test-ossf", "verified", "verified"),
         ("provenance-npm-test-ossf-invalidsigprov", "verified", "refuted"),
         ("provenance-npm-test-ossf-invalidsigpub", "refuted", "verified"),
@@ -429,23 +712,41 @@ fn real_npm_packages_are_verified_and_tampered_ones_refused() {
         let tarball = npm.join(format!("{name}.tgz"));
         let inspect = |tarball: &Path| {
             let mut command = rebuilder();
-            command.args(["--json", "--offline", "inspect"]).arg(tarball).arg("--provenance");
-            command.arg(npm.join(format!("{name}.tgz.json"))).output().unwrap()
+            command
+                .args(["--json", "--offline", "inspect"])
+                .arg(tarball)
+                .arg("--provenance");
+            command
+                .arg(npm.join(format!("{name}.tgz.json")))
+                .output()
+                .unwrap()
         };
         let output = inspect(&tarball);
         let found = json(&output);
         let is_good = signature == "verified" && provenance == "verified";
-        assert_eq!(code(&output), if is_good { 0 } else { 3 }, "{name}: {}", text(&output));
+        assert_eq!(
+            code(&output),
+            if is_good { 0 } else { 3 },
+            "{name}: {}",
+            text(&output)
+        );
         assert_eq!(found["signature"]["standing"], signature, "{name}");
         assert_eq!(found["provenance"]["standing"], provenance, "{name}");
         if !is_good {
             let against = [&found["signature"], &found["provenance"]];
-            let against = against.iter().find(|finding| finding["standing"] == "refuted").unwrap();
+            let against = against
+                .iter()
+                .find(|finding| finding["standing"] == "refuted")
+                .unwrap();
             let meaning = against["claims"][0]["meaning"].as_str().unwrap();
             assert!(meaning.contains("signature"), "{name}: {meaning}");
         }
         // The same claims about another package's bytes are refused, however well signed.
-        let other = if name.starts_with("gundam") { "provenance-npm-test-ossf" } else { "gundam-visor-cli-v1-tag" };
+        let other = if name.starts_with("gundam") {
+            "provenance-npm-test-ossf"
+        } else {
+            "gundam-visor-cli-v1-tag"
+        };
         let output = inspect(&npm.join(format!("{other}.tgz")));
         assert_eq!(code(&output), 3, "{name}: {}", text(&output));
     }
@@ -455,8 +756,14 @@ fn real_npm_packages_are_verified_and_tampered_ones_refused() {
 fn container_based_provenance_gives_a_plan() {
     let Some(folder) = vectors() else { return };
     for (file, command) in [
-        ("gha_container-based_v1.7.0_binary-linux-amd64-workflow_dispatch.intoto.sigstore", "touch gha_container-based-binary-linux-amd64-workflow_dispatch"),
-        ("gha_container-based_v2.1.0_binary-linux-amd64-push-v14.intoto.build.slsa", "touch gha_container-based-binary-linux-amd64-v14"),
+        (
+            "gha_container-based_v1.7.0_binary-linux-amd64-workflow_dispatch.intoto.sigstore",
+            "touch gha_container-based-binary-linux-amd64-workflow_dispatch",
+        ),
+        (
+            "gha_container-based_v2.1.0_binary-linux-amd64-push-v14.intoto.build.slsa",
+            "touch gha_container-based-binary-linux-amd64-v14",
+        ),
     ] {
         let output = rebuilder()
             .args(["--offline", "plan", "--provenance"])
@@ -470,7 +777,17 @@ fn container_based_provenance_gives_a_plan() {
             "9e2ba52487d945504d250de186cb4fe2e3ba023ed2921dd6ac8b97ed43e76af9"
         );
         let assumed = plan["assumptions"].as_array().unwrap();
-        assert!(assumed.iter().any(|it| it["what"] == "command" && it["value"] == command), "{assumed:?}");
-        assert!(plan["build"]["steps"][1]["run"].as_str().unwrap().contains(command));
+        assert!(
+            assumed
+                .iter()
+                .any(|it| it["what"] == "command" && it["value"] == command),
+            "{assumed:?}"
+        );
+        assert!(
+            plan["build"]["steps"][1]["run"]
+                .as_str()
+                .unwrap()
+                .contains(command)
+        );
     }
 }

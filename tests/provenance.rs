@@ -1,5 +1,5 @@
 //! Rebuilding from SLSA provenance: by recipe, in the image that it names, and npm's own.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod common;
 
@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use base64::Engine as _;
 use common::authority::{Authority, Signer, provenance};
 use common::{backends, code, json, no_network, no_sandbox, rebuilder, text};
 use rebuilder::artifact::Sha256;
@@ -27,7 +28,15 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
         .env("HOME", "/nonexistent")
         .env("GIT_AUTHOR_DATE", "1735689600 +0000")
         .env("GIT_COMMITTER_DATE", "1735689600 +0000")
-        .args(["-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "init.defaultBranch=main", "-C"])
+        .args([
+            "-c",
+            "user.name=A",
+            "-c",
+            "user.email=a@b.c",
+            "-c",
+            "init.defaultBranch=main",
+            "-C",
+        ])
         .arg(folder)
         .args(arguments)
         .output()
@@ -82,7 +91,9 @@ impl Project {
     /// The source as an archive, made by git itself.
     fn archive(&self) -> PathBuf {
         let tar = self.path("source.tar");
-        let work = self.path("mirror").join(self.repository.rsplit('/').next().unwrap());
+        let work = self
+            .path("mirror")
+            .join(self.repository.rsplit('/').next().unwrap());
         git(&work, &["archive", "--output", tar.to_str().unwrap(), "HEAD"]);
         tar
     }
@@ -97,11 +108,14 @@ impl Project {
 
     fn command(&self, verb: &str) -> Command {
         let mut command = rebuilder();
-        command.args(["--json", verb, "--trusted-root"]).arg(self.path("root.json"));
-        command.arg("--provenance").arg(self.path("provenance.json"));
         command
-            .arg("--git-mirror")
-            .arg(format!("https://github.com/example/={}/", self.path("mirror").display()));
+            .args(["--json", verb, "--trusted-root"])
+            .arg(self.path("root.json"));
+        command.arg("--provenance").arg(self.path("provenance.json"));
+        command.arg("--git-mirror").arg(format!(
+            "https://github.com/example/={}/",
+            self.path("mirror").display()
+        ));
         command
     }
 }
@@ -123,31 +137,57 @@ fn rebuild(project: &Project, artifact: &Path, recipe: &str, backend: &str, more
     let run = project.path(&format!("run-{backend}"));
     let _ = fs::remove_dir_all(&run);
     let mut command = project.command("rebuild");
-    command.arg(artifact).args(["--recipe", recipe, "--backend", backend, "--out"]).arg(run);
+    command
+        .arg(artifact)
+        .args(["--recipe", recipe, "--backend", backend, "--out"])
+        .arg(run);
     command.args(more).output().unwrap()
 }
 
 /// Rebuilds a released program from provenance that a throw-away authority signs, under every backend.
 fn by_recipe(project: &Project, artifact: &Path, recipe: &str) {
     let digest = Sha256::of(fs::read(artifact).unwrap()).to_hex();
-    project.sign(&provenance("hello", &digest, &project.repository, &project.commit));
+    project.sign(&provenance(
+        "hello",
+        &digest,
+        &project.repository,
+        &project.commit,
+    ));
     let key = project.path("key.pem");
-    let made = rebuilder().args(["key", "generate", "--to"]).arg(&key).output().unwrap();
+    let made = rebuilder()
+        .args(["key", "generate", "--to"])
+        .arg(&key)
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", text(&made));
     for backend in backends() {
-        let output = rebuild(project, artifact, recipe, backend, &["--key", key.to_str().unwrap()]);
+        let output = rebuild(
+            project,
+            artifact,
+            recipe,
+            backend,
+            &["--key", key.to_str().unwrap()],
+        );
         assert_eq!(code(&output), 0, "{recipe} {backend}: {}", text(&output));
         let record = json(&output);
         assert_eq!(record["verdict"], "reproduced");
         assert_eq!(record["claims"][0]["standing"], "verified");
-        let bundle: Value = serde_json::from_slice(&fs::read(record["attestation"].as_str().unwrap()).unwrap()).unwrap();
+        let bundle: Value =
+            serde_json::from_slice(&fs::read(record["attestation"].as_str().unwrap()).unwrap()).unwrap();
         let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
-        use base64::Engine as _;
+
         let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
         let statement: Value = serde_json::from_slice(&payload).unwrap();
         assert_eq!(statement["subject"][0]["digest"]["sha256"], digest.as_str());
-        let inputs = statement["predicate"]["buildDefinition"]["resolvedDependencies"].as_array().unwrap();
-        assert!(inputs.iter().any(|input| input["digest"]["gitCommit"] == project.commit.as_str()), "{inputs:?}");
+        let inputs = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+            .as_array()
+            .unwrap();
+        assert!(
+            inputs
+                .iter()
+                .any(|input| input["digest"]["gitCommit"] == project.commit.as_str()),
+            "{inputs:?}"
+        );
     }
 }
 
@@ -168,7 +208,12 @@ fn a_c_program_is_rebuilt_by_recipe() {
     // What was released from other code does not come out, and the answer is signed as such.
     fs::write(&artifact, "another program").unwrap();
     let digest = Sha256::of("another program").to_hex();
-    project.sign(&provenance("hello", &digest, &project.repository, &project.commit));
+    project.sign(&provenance(
+        "hello",
+        &digest,
+        &project.repository,
+        &project.commit,
+    ));
     let output = rebuild(&project, &artifact, "c-make", "embedded", &[]);
     assert_eq!(code(&output), 1, "{}", text(&output));
     assert_eq!(json(&output)["verdict"], "mismatch");
@@ -185,10 +230,20 @@ fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello-rust/Cargo.toml");
     let vendor = project.path("vendor");
     let mut command = Command::new(env!("CARGO"));
-    command.args(["vendor", "--quiet", "--locked", "--manifest-path"]).arg(manifest).arg(&vendor);
+    command
+        .args(["vendor", "--quiet", "--locked", "--manifest-path"])
+        .arg(manifest)
+        .arg(&vendor);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    let status = Command::new("tar").arg("cf").arg(&vendored).arg("-C").arg(&vendor).arg(".").status().unwrap();
+    let status = Command::new("tar")
+        .arg("cf")
+        .arg(&vendored)
+        .arg("-C")
+        .arg(&vendor)
+        .arg(".")
+        .status()
+        .unwrap();
     assert!(status.success());
     let artifact = build_officially(
         &project,
@@ -205,11 +260,79 @@ fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
 }
 
 #[test]
+fn a_go_program_is_rebuilt_by_recipe() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let project = Project::new("hello-go", |work| {
+        fs::write(work.join("go.mod"), "module example.com/hello\n\ngo 1.19\n").unwrap();
+        fs::write(
+            work.join("main.go"),
+            "package main\n\nfunc main() { println(\"hello\") }\n",
+        )
+        .unwrap();
+    });
+    let artifact = build_officially(
+        &project,
+        "bookworm-go",
+        &[],
+        "mkdir /src; cd /src; tar xf /inputs/source.tar
+         HOME=/root CGO_ENABLED=0 GOCACHE=/tmp/cache GOFLAGS='-trimpath -buildvcs=false' /usr/lib/go-1.19/bin/go build -o /out/hello .",
+    );
+    by_recipe(&project, &artifact, "go");
+}
+
+#[test]
+fn a_python_wheel_is_built_from_its_commit() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let project = Project::new("hello-python", |work| {
+        let text = "[build-system]\nrequires = [\"flit_core >=3.8,<4\"]\nbuild-backend = \"flit_core.buildapi\"\n\n\
+                    [project]\nname = \"hello_again\"\nversion = \"1.0.0\"\ndescription = \"greets\"\n";
+        fs::write(work.join("pyproject.toml"), text).unwrap();
+        fs::write(work.join("hello_again.py"), "def greet():\n    return 'hello'\n").unwrap();
+    });
+    let wheel = project.path("hello_again-1.0.0-py3-none-any.whl");
+    fs::write(&wheel, "not known yet").unwrap();
+    let rebuild = |name: &str| {
+        let digest = Sha256::of(fs::read(&wheel).unwrap()).to_hex();
+        let statement = provenance(
+            "hello_again-1.0.0-py3-none-any.whl",
+            &digest,
+            &project.repository,
+            &project.commit,
+        );
+        project.sign(&statement);
+        let mut command = project.command("rebuild");
+        command
+            .arg(&wheel)
+            .args(["--recipe", "python-wheel", "--out"])
+            .arg(project.path(name));
+        command.output().unwrap()
+    };
+    let first = rebuild("run-first");
+    assert_eq!(code(&first), 1, "{}", text(&first));
+    fs::copy(
+        project.path("run-first/rebuilt").join(wheel.file_name().unwrap()),
+        &wheel,
+    )
+    .unwrap();
+    let second = rebuild("run-second");
+    assert_eq!(code(&second), 0, "{}", text(&second));
+}
+
+#[test]
 fn a_recipe_is_for_what_it_says_it_is_for() {
     let project = Project::example("hello-c");
     let artifact = project.path("hello");
     fs::write(&artifact, "released").unwrap();
-    project.sign(&provenance("hello", &Sha256::of("released").to_hex(), &project.repository, &project.commit));
+    project.sign(&provenance(
+        "hello",
+        &Sha256::of("released").to_hex(),
+        &project.repository,
+        &project.commit,
+    ));
     let recipe = project.path("recipe.toml");
     let plan = |recipe: Option<&Path>| {
         let mut command = project.command("plan");
@@ -225,9 +348,21 @@ fn a_recipe_is_for_what_it_says_it_is_for() {
     };
     for (matches, expected, words) in [
         ("repository = [\"https://github.com/example/*\"]", 0, ""),
-        ("build-type = [\"https://actions.github.io/buildtypes/workflow/*\"]", 0, ""),
-        ("repository = [\"https://github.com/other/*\"]", 4, "it is for the repository"),
-        ("builder = [\"https://example.com/*\"]", 4, "it is for the builder"),
+        (
+            "build-type = [\"https://actions.github.io/buildtypes/workflow/*\"]",
+            0,
+            "",
+        ),
+        (
+            "repository = [\"https://github.com/other/*\"]",
+            4,
+            "it is for the repository",
+        ),
+        (
+            "builder = [\"https://example.com/*\"]",
+            4,
+            "it is for the builder",
+        ),
         ("nonsense = 1", 2, "unknown field"),
     ] {
         fs::write(&recipe, text_of(matches)).unwrap();
@@ -237,7 +372,11 @@ fn a_recipe_is_for_what_it_says_it_is_for() {
     }
     let output = plan(None);
     assert_eq!(code(&output), 4, "{}", text(&output));
-    assert!(text(&output).contains("name a recipe with --recipe"), "{}", text(&output));
+    assert!(
+        text(&output).contains("name a recipe with --recipe"),
+        "{}",
+        text(&output)
+    );
 }
 
 /// A registry on this machine, ended when dropped.
@@ -256,12 +395,19 @@ impl Drop for Registry {
 
 fn registry() -> Option<Registry> {
     let folder = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let address = format!("127.0.0.1:{port}");
     let configuration = folder.path().join("registry.yml");
     fs::write(
         &configuration,
-        format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n", folder.path().join("data").display()),
+        format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+            folder.path().join("data").display()
+        ),
     )
     .unwrap();
     let started = Command::new("docker-registry")
@@ -301,15 +447,45 @@ fn layers(busybox: &[u8]) -> Vec<Vec<u8>> {
         header
     };
     let mut first = tar::Builder::new(Vec::new());
-    first.append_data(&mut header(busybox.len(), 0o755, tar::EntryType::Regular), "bin/busybox", busybox).unwrap();
+    first
+        .append_data(
+            &mut header(busybox.len(), 0o755, tar::EntryType::Regular),
+            "bin/busybox",
+            busybox,
+        )
+        .unwrap();
     for name in ["sh", "mkdir", "tar", "cp", "cat", "sort", "env"] {
-        first.append_link(&mut header(0, 0o777, tar::EntryType::Symlink), format!("bin/{name}"), "busybox").unwrap();
+        first
+            .append_link(
+                &mut header(0, 0o777, tar::EntryType::Symlink),
+                format!("bin/{name}"),
+                "busybox",
+            )
+            .unwrap();
     }
-    first.append_data(&mut header(4, 0o644, tar::EntryType::Regular), "etc/gone", &b"gone"[..]).unwrap();
+    first
+        .append_data(
+            &mut header(4, 0o644, tar::EntryType::Regular),
+            "etc/gone",
+            &b"gone"[..],
+        )
+        .unwrap();
     let entrypoint = b"#!/bin/sh\necho \"entrypoint: $GREETING\"\nexec \"$@\"\n";
     let mut second = tar::Builder::new(Vec::new());
-    second.append_data(&mut header(0, 0o644, tar::EntryType::Regular), "etc/.wh.gone", &b""[..]).unwrap();
-    second.append_data(&mut header(entrypoint.len(), 0o755, tar::EntryType::Regular), "entrypoint.sh", &entrypoint[..]).unwrap();
+    second
+        .append_data(
+            &mut header(0, 0o644, tar::EntryType::Regular),
+            "etc/.wh.gone",
+            &b""[..],
+        )
+        .unwrap();
+    second
+        .append_data(
+            &mut header(entrypoint.len(), 0o755, tar::EntryType::Regular),
+            "entrypoint.sh",
+            &entrypoint[..],
+        )
+        .unwrap();
     vec![first.into_inner().unwrap(), second.into_inner().unwrap()]
 }
 
@@ -332,7 +508,10 @@ fn push_image(registry: &Registry, folder: &Path, busybox: &[u8]) -> Option<Stri
         diff_ids.push(format!("sha256:{}", Sha256::of(&layer)));
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gzip, &layer).unwrap();
-        stored.push(described(keep(&gzip.finish().unwrap()), "application/vnd.oci.image.layer.v1.tar+gzip"));
+        stored.push(described(
+            keep(&gzip.finish().unwrap()),
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+        ));
     }
     let config = json!({
         "architecture": "amd64", "os": "linux",
@@ -344,16 +523,28 @@ fn push_image(registry: &Registry, folder: &Path, busybox: &[u8]) -> Option<Stri
         "config": described(keep(config.to_string().as_bytes()), "application/vnd.oci.image.config.v1+json"),
         "layers": stored
     });
-    let mut entry = described(keep(manifest.to_string().as_bytes()), "application/vnd.oci.image.manifest.v1+json");
+    let mut entry = described(
+        keep(manifest.to_string().as_bytes()),
+        "application/vnd.oci.image.manifest.v1+json",
+    );
     entry["platform"] = json!({"architecture": "amd64", "os": "linux"});
     let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]});
-    let outer = described(keep(index.to_string().as_bytes()), "application/vnd.oci.image.index.v1+json");
+    let outer = described(
+        keep(index.to_string().as_bytes()),
+        "application/vnd.oci.image.index.v1+json",
+    );
     let digest = outer["digest"].as_str().unwrap().to_owned();
     let layout = json!({"schemaVersion": 2, "manifests": [outer]});
     fs::write(folder.join("index.json"), layout.to_string()).unwrap();
     fs::write(folder.join("oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}").unwrap();
     let pushed = Command::new("skopeo")
-        .args(["copy", "--quiet", "--all", "--insecure-policy", "--dest-tls-verify=false"])
+        .args([
+            "copy",
+            "--quiet",
+            "--all",
+            "--insecure-policy",
+            "--dest-tls-verify=false",
+        ])
         .arg(format!("oci:{}", folder.display()))
         .arg(format!("docker://{}/builder:latest", registry.address))
         .output();
@@ -379,7 +570,9 @@ fn a_command_in_an_image_is_run_again() {
         fs::write(work.join("b.txt"), "second\n").unwrap();
         fs::write(work.join("a.txt"), "first\n").unwrap();
     });
-    let Some(digest) = push_image(&registry, &project.path("image"), &busybox) else { return };
+    let Some(digest) = push_image(&registry, &project.path("image"), &busybox) else {
+        return;
+    };
     let artifact = project.path("all.txt");
     let released = "first\nfrom the image\nsecond\n";
     let statement = |digest: &str, sha256: &str, path: &str| {
@@ -408,7 +601,9 @@ fn a_command_in_an_image_is_run_again() {
     let mirror = format!("docker://builder.invalid/=docker://{}/", registry.address);
     let rebuild = |backend: &str, name: &str, more: &[&str]| {
         let mut command = project.command("rebuild");
-        command.args(["--mirror", &mirror, "--backend", backend, "--out"]).arg(project.path(name));
+        command
+            .args(["--mirror", &mirror, "--backend", backend, "--out"])
+            .arg(project.path(name));
         command.args(more).output().unwrap()
     };
     fs::write(&artifact, released).unwrap();
@@ -429,10 +624,18 @@ fn a_command_in_an_image_is_run_again() {
     let output = rebuild("embedded", "run-absent", &[]);
     assert_eq!(code(&output), 4, "{}", text(&output));
     // An artifact path that leads out.
-    project.sign(&statement(&digest, &Sha256::of(released).to_hex(), "../../etc/passwd"));
+    project.sign(&statement(
+        &digest,
+        &Sha256::of(released).to_hex(),
+        "../../etc/passwd",
+    ));
     let output = rebuild("embedded", "run-out", &[]);
     assert_eq!(code(&output), 4, "{}", text(&output));
-    assert!(text(&output).contains("no path below the source"), "{}", text(&output));
+    assert!(
+        text(&output).contains("no path below the source"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]
@@ -463,17 +666,28 @@ fn an_npm_package_is_packed_again_from_its_signed_provenance() {
     sign();
     let rebuild = |name: &str| {
         let mut command = project.command("rebuild");
-        command.arg(&artifact).arg("--out").arg(project.path(name)).output().unwrap()
+        command
+            .arg(&artifact)
+            .arg("--out")
+            .arg(project.path(name))
+            .output()
+            .unwrap()
     };
     let first = rebuild("run-first");
     assert_eq!(code(&first), 1, "{}", text(&first));
-    let plan: Value = serde_json::from_slice(&fs::read(project.path("run-first").join("plan.json")).unwrap()).unwrap();
+    let plan: Value =
+        serde_json::from_slice(&fs::read(project.path("run-first").join("plan.json")).unwrap()).unwrap();
     let assumed = |what: &str| {
         let all = plan["assumptions"].as_array().unwrap();
         all.iter().find(|it| it["what"] == what).unwrap().clone()
     };
     assert_eq!(assumed("node")["value"], "20.18.0");
-    assert!(assumed("node")["origin"]["inferred"].as_str().unwrap().contains("workflow"));
+    assert!(
+        assumed("node")["origin"]["inferred"]
+            .as_str()
+            .unwrap()
+            .contains("workflow")
+    );
     assert_eq!(assumed("scripts")["value"], "build");
 
     fs::copy(project.path("run-first").join("rebuilt/pkg-1.0.0.tgz"), &artifact).unwrap();
@@ -488,5 +702,9 @@ fn an_npm_package_is_packed_again_from_its_signed_provenance() {
     project.sign(&provenance(other, &digest, &project.repository, &project.commit));
     let output = rebuild("run-third");
     assert_eq!(code(&output), 4, "{}", text(&output));
-    assert!(text(&output).contains("is @example/pkg@1.0.0, not @example/pkg@2.0.0"), "{}", text(&output));
+    assert!(
+        text(&output).contains("is @example/pkg@1.0.0, not @example/pkg@2.0.0"),
+        "{}",
+        text(&output)
+    );
 }

@@ -31,7 +31,9 @@ impl PinnedImage {
         };
         let name = text.strip_prefix("docker://").unwrap_or(text);
         let reference: oci_client::Reference = name.parse().map_err(|_| error("it is no image name"))?;
-        let named = reference.digest().map(|digest| digest.strip_prefix("sha256:").unwrap_or(digest));
+        let named = reference
+            .digest()
+            .map(|digest| digest.strip_prefix("sha256:").unwrap_or(digest));
         let digits = match (named, beside) {
             (Some(named), Some(beside)) if named != beside => {
                 return Err(error("its name and its digest field name different images"));
@@ -61,11 +63,18 @@ mod tests {
         let digits = "9e2ba52487d945504d250de186cb4fe2e3ba023ed2921dd6ac8b97ed43e76af9";
         let other = "0".repeat(64);
         let pinned = PinnedImage::parse(&format!("bash@sha256:{digits}"), Some(digits)).unwrap();
-        assert_eq!(pinned.to_string(), format!("docker.io/library/bash@sha256:{digits}"));
+        assert_eq!(
+            pinned.to_string(),
+            format!("docker.io/library/bash@sha256:{digits}")
+        );
         assert!(PinnedImage::parse("ghcr.io/o/i:v1", Some(digits)).is_ok());
         for (text, beside, expected) in [
             ("bash:latest".to_owned(), None, "by a tag alone"),
-            (format!("bash@sha256:{digits}"), Some(other.as_str()), "different images"),
+            (
+                format!("bash@sha256:{digits}"),
+                Some(other.as_str()),
+                "different images",
+            ),
             ("bash".to_owned(), Some("00"), "no SHA-256"),
             ("--privileged".to_owned(), None, "no image name"),
         ] {

@@ -279,7 +279,9 @@ fn npm(text: &str, name: &str, version: Option<&str>) -> Result<Subject, Subject
     let plain = |part: &str| {
         let first = part.chars().next();
         first.is_some_and(|c| c.is_ascii_alphanumeric() || "-~_".contains(c))
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))
     };
     let ok = match name.split_once('/') {
         Some((scope, rest)) => scope.strip_prefix('@').is_some_and(plain) && plain(rest),

@@ -129,7 +129,11 @@ fn dependencies(plan: &Plan) -> Vec<Value> {
         json!({"name": inline.place, "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)}})
     });
     let git = plan.git.iter().map(|git| {
-        let reference = git.source.reference.as_deref().map_or_else(String::new, |name| format!("@{name}"));
+        let reference = git
+            .source
+            .reference
+            .as_deref()
+            .map_or_else(String::new, |name| format!("@{name}"));
         json!({
             "name": git.place,
             "uri": format!("git+{}{reference}", git.source.repository),

@@ -56,7 +56,11 @@ impl EvidenceArgs {
             Some(path) => Sigstore::read(path)?,
             None => Sigstore::public_good()?,
         };
-        let keys: Result<Vec<_>, TrustError> = self.trusted_key.iter().map(|path| TrustedKey::read(path)).collect();
+        let keys: Result<Vec<_>, TrustError> = self
+            .trusted_key
+            .iter()
+            .map(|path| TrustedKey::read(path))
+            .collect();
         let identity = self.identity.iter().zip(&self.issuer);
         Ok(Case {
             documents,
@@ -82,7 +86,15 @@ impl EvidenceArgs {
 }
 
 /// Endings of files that usually lie beside a release and say something about it.
-const SIBLINGS: [&str; 7] = ["sigstore.json", "sigstore", "intoto.jsonl", "attestation.json", "asc", "sig", "minisig"];
+const SIBLINGS: [&str; 7] = [
+    "sigstore.json",
+    "sigstore",
+    "intoto.jsonl",
+    "attestation.json",
+    "asc",
+    "sig",
+    "minisig",
+];
 
 /// Evidence that lies beside a file, by its usual names; what cannot be read is left out.
 pub(crate) fn beside(path: &Path) -> Vec<Document> {
@@ -103,13 +115,20 @@ pub(crate) fn local(path: &Path, purl: Option<&str>, documents: &[Document]) -> 
     let purl = purl.map(str::to_owned).or_else(|| {
         let statements = documents.iter().filter_map(statement);
         let mut names = statements.flat_map(|statement| {
-            let names: Vec<_> = statement.subjects_with(&digests).filter_map(|subject| subject.name.clone()).collect();
+            let names: Vec<_> = statement
+                .subjects_with(&digests)
+                .filter_map(|subject| subject.name.clone())
+                .collect();
             names
         });
         names.find(|name| name.starts_with("pkg:"))
     });
     Ok(Artifact {
-        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        name: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         purl,
         digests,
         path: Some(path.to_owned()),

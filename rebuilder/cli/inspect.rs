@@ -49,7 +49,11 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
         case.documents.append(&mut found.documents);
         (found.artifacts, found.claims)
     } else {
-        let missing = files.iter().find(|path| !path.is_file()).cloned().unwrap_or_default();
+        let missing = files
+            .iter()
+            .find(|path| !path.is_file())
+            .cloned()
+            .unwrap_or_default();
         return Err(Failure::usage(format!("{} is not a file", missing.display())));
     };
     let judgement = case.judge(&artifacts, claims, &context.fetcher).await;
@@ -65,11 +69,13 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
     }
     let inspection = &judgement.inspection;
     let verified = |standing| standing == Standing::Verified;
-    Ok(if judgement.policy.refusal().is_some() || !inspection.against().is_empty() {
-        ExitCode::from(Code::Refused as u8)
-    } else if verified(inspection.signature.standing) || verified(inspection.provenance.standing) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(Code::Inconclusive as u8)
-    })
+    Ok(
+        if judgement.policy.refusal().is_some() || !inspection.against().is_empty() {
+            ExitCode::from(Code::Refused as u8)
+        } else if verified(inspection.signature.standing) || verified(inspection.provenance.standing) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(Code::Inconclusive as u8)
+        },
+    )
 }

@@ -27,7 +27,10 @@ impl FormatReader for Tarball {
             let fields = BTreeMap::from([
                 ("mode", field(header.mode().map(|mode| format!("{mode:o}")))),
                 ("time", field(header.mtime())),
-                ("owner", format!("{}:{}", field(header.uid()), field(header.gid()))),
+                (
+                    "owner",
+                    format!("{}:{}", field(header.uid()), field(header.gid())),
+                ),
                 ("kind", format!("{:?}", header.entry_type())),
                 (
                     "link",

@@ -162,7 +162,8 @@ pub async fn from_image(
     let mut staged: Vec<Input> = Vec::new();
     for (index, (blob, media_type)) in files.layers.iter().enumerate() {
         let ending = image::ending(media_type);
-        let ending = ending.ok_or_else(|| unusable(format!("a layer has the unknown type {media_type:?}")))?;
+        let ending =
+            ending.ok_or_else(|| unusable(format!("a layer has the unknown type {media_type:?}")))?;
         staged.push(Input {
             name: format!("{index}.{ending}"),
             path: blob.path.clone(),

@@ -34,7 +34,8 @@ const MOUNT_POINTS: [&str; 7] = ["/dev", "/proc", "/sys", "/etc", "/tmp", "/inpu
 impl ImageConfig {
     /// Reads the configuration file of an image.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let config = oci_spec::image::ImageConfiguration::from_file(path).map_err(|error| error.to_string())?;
+        let config =
+            oci_spec::image::ImageConfiguration::from_file(path).map_err(|error| error.to_string())?;
         let config = config.config().clone().unwrap_or_default();
         Ok(Self {
             env: config.env().clone().unwrap_or_default(),
@@ -112,7 +113,10 @@ fn unpack_layer(name: &str, file: File) -> io::Result<()> {
             Err(_) => fs::create_dir_all(&parent)?,
         }
         if kind.is_hard_link() {
-            let target = entry.link_name()?.map(|target| inside(&target)).unwrap_or_default();
+            let target = entry
+                .link_name()?
+                .map(|target| inside(&target))
+                .unwrap_or_default();
             fs::hard_link(target, &path)?;
         } else {
             entry.unpack_in("/")?;
@@ -123,7 +127,9 @@ fn unpack_layer(name: &str, file: File) -> io::Result<()> {
 
 /// A stored path as one below the root.
 fn inside(path: &Path) -> PathBuf {
-    let parts = path.components().filter(|part| matches!(part, Component::Normal(_)));
+    let parts = path
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)));
     Path::new("/").join(parts.collect::<PathBuf>())
 }
 
@@ -154,7 +160,10 @@ mod tests {
             ("application/vnd.oci.image.layer.v1.tar", Some("tar")),
             ("application/vnd.oci.image.layer.v1.tar+gzip", Some("tar.gz")),
             ("application/vnd.oci.image.layer.v1.tar+zstd", Some("tar.zst")),
-            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some("tar.gz")),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                Some("tar.gz"),
+            ),
             ("application/json", None),
         ] {
             assert_eq!(ending(media_type), expected, "{media_type}");

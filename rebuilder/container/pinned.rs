@@ -55,7 +55,11 @@ impl PinnedContainer {
     pub fn describe(&self) -> String {
         match self {
             Self::Packages { name, lock } => {
-                format!("the {} packages of the container {name} (tree {})", lock.packages.len(), lock.tree)
+                format!(
+                    "the {} packages of the container {name} (tree {})",
+                    lock.packages.len(),
+                    lock.tree
+                )
             }
             Self::Image { image } => format!("the image {image}"),
         }

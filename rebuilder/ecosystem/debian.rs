@@ -52,7 +52,9 @@ async fn look_up_in(
     let unsuitable = |reason: String| PlanError::NotRebuildable {
         subject: Subject::Deb(subject.clone()).purl(),
         reason,
-        help: "write a definition for that release with --containers, and a recipe that names it with --recipe".into(),
+        help:
+            "write a definition for that release with --containers, and a recipe that names it with --recipe"
+                .into(),
     };
     let definition = catalog.definition(container)?.debian;
     if definition.arch != subject.arch || !definition.archives[0].suites.contains(&subject.distro) {
@@ -92,7 +94,12 @@ pub(super) async fn look_up(
     let found = look_up_in(fetcher, catalog, &container, subject).await?;
     let artifact = |binary: &Binary| Artifact {
         name: file_name(binary),
-        purl: Some(purl(&binary.package, &binary.version, &binary.arch, &subject.distro)),
+        purl: Some(purl(
+            &binary.package,
+            &binary.version,
+            &binary.arch,
+            &subject.distro,
+        )),
         digests: Digests::known(binary.sha256),
         path: None,
     };
@@ -134,7 +141,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         .get_all("fetching the released packages", &released)
         .await?;
     let (claims, policy) = planner
-        .judge(&Subject::Deb(subject.clone()).purl(), &super::artifacts(&expected, &released_blobs)?, claims)
+        .judge(
+            &Subject::Deb(subject.clone()).purl(),
+            &super::artifacts(&expected, &released_blobs)?,
+            claims,
+        )
         .await?;
 
     let (lock, root) = planner.container(&recipe.container).await?;

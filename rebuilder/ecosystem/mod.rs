@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use crate::artifact::{Digests, Subject};
 use crate::container::apt_resolver::ResolveError;
 use crate::container::{self, Catalog, ContainerError, Lock, Root};
-use crate::evidence::apt::AptError;
-use crate::evidence::pypi::PypiError;
 use crate::evidence::Claim;
+use crate::evidence::apt::AptError;
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::Document;
+use crate::evidence::pypi::PypiError;
 use crate::plan::{Expected, Plan, Recipe, RecipeError};
 use crate::policy::{Case, Decision, Refusal};
 use crate::progress::Progress;
@@ -148,7 +148,10 @@ impl Planner<'_> {
         claims: Vec<Claim>,
         documents: Vec<Document>,
     ) -> Result<(Vec<Claim>, Decision), PlanError> {
-        let judgement = self.case.judge_with(artifacts, claims, documents, self.fetcher).await;
+        let judgement = self
+            .case
+            .judge_with(artifacts, claims, documents, self.fetcher)
+            .await;
         let decision = judgement.gate(subject)?;
         Ok((judgement.inspection.claims(), decision))
     }

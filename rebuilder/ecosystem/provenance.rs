@@ -16,7 +16,8 @@ use crate::evidence::git_source::GitSource;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::statement::Descriptor;
 use crate::plan::{
-    Assumption, Dependencies, Expected, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Role, Step, VERSION,
+    Assumption, Dependencies, Expected, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Role, Step,
+    VERSION,
 };
 use crate::policy::Judgement;
 use crate::rebuild::IMAGE_ENTRYPOINT;
@@ -33,21 +34,28 @@ const CRATE_LIMIT: u64 = 64 << 20;
 /// Plans the rebuild of the local artifacts, or of what the provenance names.
 pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
     let artifacts = &planner.released;
-    let title = artifacts.first().map_or("the artifact", |artifact| artifact.name.as_str()).to_owned();
+    let title = artifacts
+        .first()
+        .map_or("the artifact", |artifact| artifact.name.as_str())
+        .to_owned();
     let mut judgement = planner.case.judge(artifacts, Vec::new(), planner.fetcher).await;
     let policy = judgement.gate(&title)?;
-    let (Some(provenance), Some(statement)) = (judgement.provenance.take(), judgement.statement.take()) else {
+    let (Some(provenance), Some(statement)) = (judgement.provenance.take(), judgement.statement.take())
+    else {
         return Err(PlanError::NotRebuildable {
             subject: title,
             reason: "no provenance that holds says what it was built from".into(),
             help: "name the file that carries it with --provenance".into(),
         });
     };
-    let source = provenance.source.clone().ok_or_else(|| PlanError::NotRebuildable {
-        subject: title.clone(),
-        reason: "its provenance names no source in git".into(),
-        help: "only builds that start from a commit can be repeated".into(),
-    })?;
+    let source = provenance
+        .source
+        .clone()
+        .ok_or_else(|| PlanError::NotRebuildable {
+            subject: title.clone(),
+            reason: "its provenance names no source in git".into(),
+            help: "only builds that start from a commit can be repeated".into(),
+        })?;
     if source.commit.is_none() {
         let repository = source.repository;
         return Err(GitError::NoCommit { repository }.into());
@@ -70,11 +78,17 @@ pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
                 command,
                 config_path,
             },
-        ) => job.container_based(image, artifact_path, command, config_path).await?,
+        ) => {
+            job.container_based(image, artifact_path, command, config_path)
+                .await?
+        }
         (None, _) => {
             return Err(PlanError::NotRebuildable {
                 subject: job.title,
-                reason: format!("its build type {} does not say how to build it", provenance.build_type),
+                reason: format!(
+                    "its build type {} does not say how to build it",
+                    provenance.build_type
+                ),
                 help: format!(
                     "name a recipe with --recipe: one of {}, or a file (docs/recipes.md)",
                     Recipe::names().join(", ")
@@ -89,16 +103,20 @@ pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
 fn expected(planner: &Planner<'_>, subjects: &[Descriptor]) -> Result<Vec<Expected>, PlanError> {
     let mut expected: Vec<Expected> = Vec::new();
     for subject in subjects {
-        let at_hand = planner
-            .released
-            .iter()
-            .find(|artifact| subject.matches(&artifact.digests) == crate::evidence::statement::DigestMatch::Same);
+        let at_hand = planner.released.iter().find(|artifact| {
+            subject.matches(&artifact.digests) == crate::evidence::statement::DigestMatch::Same
+        });
         if at_hand.is_none() && planner.only {
             continue;
         }
-        let digits = subject.digest.get("sha256").and_then(|digits| digits.parse::<Sha256>().ok());
+        let digits = subject
+            .digest
+            .get("sha256")
+            .and_then(|digits| digits.parse::<Sha256>().ok());
         let sha256 = at_hand.map(|artifact| artifact.digests.sha256).or(digits);
-        let named = subject.file_name().or(at_hand.map(|artifact| artifact.name.as_str()));
+        let named = subject
+            .file_name()
+            .or(at_hand.map(|artifact| artifact.name.as_str()));
         let (Some(sha256), Some(name)) = (sha256, named) else {
             return Err(PlanError::NotRebuildable {
                 subject: subject.label().to_owned(),
@@ -158,7 +176,11 @@ pub(super) fn assume(what: &str, value: impl Into<String>, origin: Origin) -> As
 
 impl Job<'_> {
     fn plan(self, how: How, judgement: &Judgement, policy: crate::policy::Decision) -> Plan {
-        let subject = self.expected.first().map(|expected| expected.purl.clone()).unwrap_or_default();
+        let subject = self
+            .expected
+            .first()
+            .map(|expected| expected.purl.clone())
+            .unwrap_or_default();
         Plan {
             version: VERSION,
             subject,
@@ -193,10 +215,20 @@ impl Job<'_> {
             archive: None,
         };
         if let Some(checkout) = &self.checkout {
-            pinned.archive = Some(self.planner.fetcher.git_archive(checkout, submodules).await?.sha256);
+            pinned.archive = Some(
+                self.planner
+                    .fetcher
+                    .git_archive(checkout, submodules)
+                    .await?
+                    .sha256,
+            );
         }
         let commit = self.source.commit.as_deref().unwrap_or_default();
-        let source = assume("source", format!("{} at {commit}", self.source.repository), self.declared());
+        let source = assume(
+            "source",
+            format!("{} at {commit}", self.source.repository),
+            self.declared(),
+        );
         Ok((pinned, source))
     }
 
@@ -208,11 +240,14 @@ impl Job<'_> {
         config_path: &str,
     ) -> Result<How, PlanError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._/*?@+-".contains(c);
-        let stays = !artifact_path.starts_with(['/', '-']) && artifact_path.split('/').all(|part| part != "..");
+        let stays =
+            !artifact_path.starts_with(['/', '-']) && artifact_path.split('/').all(|part| part != "..");
         if !artifact_path.chars().all(plain) || !stays {
             return Err(PlanError::NotRebuildable {
                 subject: self.title.clone(),
-                reason: format!("its provenance says that {artifact_path:?} came out, which is no path below the source"),
+                reason: format!(
+                    "its provenance says that {artifact_path:?} came out, which is no path below the source"
+                ),
                 help: "nothing was built".into(),
             });
         }
@@ -286,7 +321,11 @@ impl Job<'_> {
             },
         };
         let (inputs, mut assumptions) = self.dependencies(recipe, checkout, &container, time).await?;
-        let names: Vec<_> = self.expected.iter().map(|expected| expected.file.name.as_str()).collect();
+        let names: Vec<_> = self
+            .expected
+            .iter()
+            .map(|expected| expected.file.name.as_str())
+            .collect();
         if let Some(odd) = names.iter().find(|name| name.contains(char::is_whitespace)) {
             return Err(PlanError::NotRebuildable {
                 subject: self.title.clone(),
@@ -294,7 +333,11 @@ impl Job<'_> {
                 help: "nothing was built".into(),
             });
         }
-        let path = recipe.source.path.clone().unwrap_or_else(|| format!("/build/{}", self.source.name()));
+        let path = recipe
+            .source
+            .path
+            .clone()
+            .unwrap_or_else(|| format!("/build/{}", self.source.name()));
         let (outputs, epoch) = (names.join(" "), time.to_string());
         let values = [
             ("SOURCE", path.as_str()),
@@ -309,14 +352,29 @@ impl Job<'_> {
         if !recipe.outputs.is_empty() {
             build.steps.push(Step {
                 name: "hand out the outputs".into(),
-                run: format!("cd \"$SOURCE/$FOLDER\"\ncp -- {} /out/\n", recipe.outputs.join(" ")),
+                run: format!(
+                    "cd \"$SOURCE/$FOLDER\"\ncp -- {} /out/\n",
+                    recipe.outputs.join(" ")
+                ),
             });
         }
         assumptions.insert(0, source);
         assumptions.extend([
-            assume("recipe", recipe.description.clone(), Origin::Convention("named by the user".into())),
-            assume("build path", path.clone(), Origin::Convention("the recipe".into())),
-            assume("SOURCE_DATE_EPOCH", epoch.clone(), Origin::Inferred("the commit's time".into())),
+            assume(
+                "recipe",
+                recipe.description.clone(),
+                Origin::Convention("named by the user".into()),
+            ),
+            assume(
+                "build path",
+                path.clone(),
+                Origin::Convention("the recipe".into()),
+            ),
+            assume(
+                "SOURCE_DATE_EPOCH",
+                epoch.clone(),
+                Origin::Inferred("the commit's time".into()),
+            ),
         ]);
         Ok(How {
             container,
@@ -363,7 +421,11 @@ impl Job<'_> {
             )],
             Dependencies::Python => vec![assume(
                 "build requirements",
-                files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(", "),
+                files
+                    .iter()
+                    .map(|file| file.name.clone())
+                    .collect::<Vec<_>>()
+                    .join(", "),
                 Origin::Inferred("pip's choice for pyproject.toml, as of the commit's time".into()),
             )],
             Dependencies::None => Vec::new(),
@@ -384,13 +446,22 @@ impl Job<'_> {
             reason,
             help: "only crates of crates.io with a checksum can be pinned".into(),
         };
-        let lock: CargoLock = toml::from_str(lock).map_err(|error| unusable(format!("Cargo.lock cannot be read: {error}")))?;
+        let lock: CargoLock =
+            toml::from_str(lock).map_err(|error| unusable(format!("Cargo.lock cannot be read: {error}")))?;
         let mut wanted = Vec::new();
         // Packages without a source are the workspace's own.
-        for package in lock.package.into_iter().filter(|package| package.source.is_some()) {
-            let is_public = package.source.as_deref() == Some("registry+https://github.com/rust-lang/crates.io-index");
+        for package in lock
+            .package
+            .into_iter()
+            .filter(|package| package.source.is_some())
+        {
+            let is_public =
+                package.source.as_deref() == Some("registry+https://github.com/rust-lang/crates.io-index");
             let Some(checksum) = package.checksum.filter(|_| is_public) else {
-                return Err(unusable(format!("Cargo.lock takes {} from elsewhere", package.name)));
+                return Err(unusable(format!(
+                    "Cargo.lock takes {} from elsewhere",
+                    package.name
+                )));
             };
             wanted.push((package.name, package.version, checksum));
         }
@@ -407,12 +478,20 @@ impl Job<'_> {
         let fetcher = self.planner.fetcher;
         let blob = match fetcher.store().get(sha256)? {
             Some(blob) => blob,
-            None => fetcher.get_unpinned(&name, std::slice::from_ref(&url), CRATE_LIMIT).await?.blob,
+            None => {
+                fetcher
+                    .get_unpinned(&name, std::slice::from_ref(&url), CRATE_LIMIT)
+                    .await?
+                    .blob
+            }
         };
         if blob.sha256 != sha256 {
             return Err(PlanError::Contradiction {
                 subject: name,
-                reason: format!("its lock file says sha256:{sha256}, and {url} gives sha256:{}", blob.sha256),
+                reason: format!(
+                    "its lock file says sha256:{sha256}, and {url} gives sha256:{}",
+                    blob.sha256
+                ),
             });
         }
         Ok(Material {
@@ -424,7 +503,12 @@ impl Job<'_> {
     }
 
     /// What `pyproject.toml` asks for, as pip would have chosen when the commit was made.
-    async fn python(&self, text: &str, container: &PinnedContainer, time: u64) -> Result<Vec<Material>, PlanError> {
+    async fn python(
+        &self,
+        text: &str,
+        container: &PinnedContainer,
+        time: u64,
+    ) -> Result<Vec<Material>, PlanError> {
         let unusable = |reason: String| PlanError::Document {
             subject: self.title.clone(),
             document: "pyproject.toml".into(),
@@ -432,14 +516,21 @@ impl Job<'_> {
         };
         let project: PyProject = toml::from_str(text).map_err(|error| unusable(error.to_string()))?;
         let mut required = project.build_system.requires;
-        if required.iter().any(|text| text.starts_with("setuptools")) && !required.iter().any(|text| text.starts_with("wheel")) {
+        if required.iter().any(|text| text.starts_with("setuptools"))
+            && !required.iter().any(|text| text.starts_with("wheel"))
+        {
             required.push("wheel".into());
         }
         let planner = self.planner;
-        let root = container.root(planner.fetcher, planner.sandbox, planner.progress).await?;
-        let before = i64::try_from(time).ok().and_then(|time| jiff::Timestamp::from_second(time).ok());
+        let root = container
+            .root(planner.fetcher, planner.sandbox, planner.progress)
+            .await?;
+        let before = i64::try_from(time)
+            .ok()
+            .and_then(|time| jiff::Timestamp::from_second(time).ok());
         let before = before.ok_or_else(|| unusable("the commit's time is out of range".into()))?;
-        let solution = super::pypi::requirements::solve(planner, &root, &self.title, &required, before).await?;
+        let solution =
+            super::pypi::requirements::solve(planner, &root, &self.title, &required, before).await?;
         Ok(solution.files)
     }
 }

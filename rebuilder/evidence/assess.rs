@@ -76,7 +76,7 @@ pub struct Assessment {
 struct Signed {
     standing: Standing,
     signer: Option<Signer>,
-    signed_at: Option<Timestamp>,
+    when: Option<Timestamp>,
     /// Why it does not hold, or how far it goes.
     note: String,
 }
@@ -86,16 +86,16 @@ impl Signed {
         Self {
             standing,
             signer: None,
-            signed_at: None,
+            when: None,
             note: note.into(),
         }
     }
 
-    fn by(signer: Signer, signed_at: Option<Timestamp>, note: impl Into<String>) -> Self {
+    fn by(signer: Signer, when: Option<Timestamp>, note: impl Into<String>) -> Self {
         Self {
             standing: Standing::Verified,
             signer: Some(signer),
-            signed_at,
+            when,
             note: note.into(),
         }
     }
@@ -113,13 +113,13 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
             let signed = Signed::not(Standing::Unsigned, "nobody signed it");
             assess_statement(statement.clone(), signed, artifacts)
         }
-        Kind::OpenPgpDetached(signature) => {
-            over_bytes("OpenPGP", artifacts, |artifact| openpgp_detached(signature, artifact, trust))
-        }
+        Kind::OpenPgpDetached(signature) => over_bytes("OpenPGP", artifacts, |artifact| {
+            openpgp_detached(signature, artifact, trust)
+        }),
         Kind::OpenPgpInline(text) => openpgp_inline(text, artifacts, trust),
-        Kind::Minisign(signature) => {
-            over_bytes("minisign", artifacts, |artifact| minisign(signature, artifact, trust))
-        }
+        Kind::Minisign(signature) => over_bytes("minisign", artifacts, |artifact| {
+            minisign(signature, artifact, trust)
+        }),
         Kind::Ssh(signature) => over_bytes("SSH", artifacts, |artifact| ssh(signature, artifact, trust)),
         Kind::BuildInfo(info) => assess_buildinfo(info, artifacts, trust),
     };
@@ -139,7 +139,7 @@ fn assessment(question: Question, claim: String, signed: Signed) -> Assessment {
             document: None,
         },
         signer: signed.signer,
-        signed_at: signed.signed_at,
+        signed_at: signed.when,
         statement: None,
         provenance: None,
         predicate_type: None,
@@ -154,7 +154,8 @@ fn assess_bundle(bundle: &Unverified, artifacts: &[Artifact], trust: &Trust) -> 
     match content {
         Some(Content::Envelope(envelope)) => assess_envelope(&envelope, signed, artifacts),
         Some(Content::Message(algorithm, digest)) => {
-            let fits = |artifact: &&Artifact| artifact.digests.get(algorithm).is_some_and(|own| own == digest);
+            let fits =
+                |artifact: &&Artifact| artifact.digests.get(algorithm).is_some_and(|own| own == digest);
             let covered: Vec<_> = artifacts.iter().filter(fits).collect();
             let claim = format!("a Sigstore signature over {algorithm}:{digest}");
             bound(Question::Signature, claim, signed, covered.len(), artifacts.len())
@@ -194,7 +195,10 @@ fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Signed, Option<Content>
     // A hint names no key for sure, so where it fits none, each is tried.
     let mut candidates: Vec<_> = plain.iter().filter(|(_, key)| key.is_called(hint)).collect();
     if candidates.is_empty() {
-        candidates = plain.iter().filter(|(key, _)| key.name != registry[0].name).collect();
+        candidates = plain
+            .iter()
+            .filter(|(key, _)| key.name != registry[0].name)
+            .collect();
     }
     if candidates.is_empty() {
         let note = format!("it was signed with the key {hint:?}, which is not known here");
@@ -220,7 +224,12 @@ fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Signed, Option<Content>
             Ok(signature) => {
                 let signature = signature.into_inner();
                 let when = signature.times.first().copied();
-                let signed = within_window(key, plain.fingerprint().to_hex(), when, "a transparency log has seen it");
+                let signed = within_window(
+                    key,
+                    &plain.fingerprint().to_hex(),
+                    when,
+                    "a transparency log has seen it",
+                );
                 return (signed, Some(signature.content));
             }
             Err(error) => last = Some(error),
@@ -240,7 +249,10 @@ fn keyless(identity: Identity, when: Option<Timestamp>, trust: &Trust) -> Signed
         let wanted: Vec<_> = trust.identities.iter().map(ToString::to_string).collect();
         return Signed::not(
             Standing::Refuted,
-            format!("the signature is good, but by {name}, where {} was expected", wanted.join(" or ")),
+            format!(
+                "the signature is good, but by {name}, where {} was expected",
+                wanted.join(" or ")
+            ),
         );
     }
     let note = if trust.identities.is_empty() {
@@ -257,7 +269,7 @@ fn keyless(identity: Identity, when: Option<Timestamp>, trust: &Trust) -> Signed
 }
 
 /// A good signature of `key`, which counts only for so long.
-fn within_window(key: &TrustedKey, fingerprint: String, when: Option<Timestamp>, note: &str) -> Signed {
+fn within_window(key: &TrustedKey, fingerprint: &str, when: Option<Timestamp>, note: &str) -> Signed {
     let moment = when.unwrap_or_else(Timestamp::now);
     if let Some(reason) = key.refusal(moment) {
         let reason = match when {
@@ -277,10 +289,18 @@ fn within_window(key: &TrustedKey, fingerprint: String, when: Option<Timestamp>,
 fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Signed {
     let keys = trust.plain_keys();
     if keys.is_empty() {
-        let names: Vec<_> = envelope.signatures.iter().map(|(keyid, _)| format!("{keyid:?}")).collect();
+        let names: Vec<_> = envelope
+            .signatures
+            .iter()
+            .map(|(keyid, _)| format!("{keyid:?}"))
+            .collect();
         let note = format!(
             "it was signed with plain keys ({}), and none was named to check them with",
-            if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
+            if names.is_empty() {
+                "none at all".to_owned()
+            } else {
+                names.join(", ")
+            }
         );
         return Signed::not(Standing::Unchecked, note);
     }
@@ -289,11 +309,18 @@ fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Signed {
 
 fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshold: usize) -> Signed {
     let now = Timestamp::now();
-    let alive: Vec<_> = keys.iter().filter(|(key, _)| key.refusal(now).is_none()).collect();
+    let alive: Vec<_> = keys
+        .iter()
+        .filter(|(key, _)| key.refusal(now).is_none())
+        .collect();
     let plain: Vec<_> = alive.iter().map(|(_, plain)| *plain).collect();
     match envelope.clone().verify(&plain, threshold) {
         Ok(signed) => {
-            let names: Vec<_> = signed.signers.iter().map(|at| alive[*at].0.name.clone()).collect();
+            let names: Vec<_> = signed
+                .signers
+                .iter()
+                .map(|at| alive[*at].0.name.clone())
+                .collect();
             let signer = Signer {
                 name: names.join(", "),
                 identity: None,
@@ -303,11 +330,19 @@ fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshol
                     .map(|at| format!("sha256:{}", plain[*at].fingerprint()))
                     .collect(),
             };
-            Signed::by(signer, None, "the signature is good; no log or timestamp shows when it was made")
+            Signed::by(
+                signer,
+                None,
+                "the signature is good; no log or timestamp shows when it was made",
+            )
         }
         Err(error) => {
             let expired: Vec<_> = keys.iter().filter_map(|(key, _)| key.refusal(now)).collect();
-            let expired = if expired.is_empty() { String::new() } else { format!("; {}", expired.join("; ")) };
+            let expired = if expired.is_empty() {
+                String::new()
+            } else {
+                format!("; {}", expired.join("; "))
+            };
             Signed::not(Standing::Refuted, format!("{error}{expired}"))
         }
     }
@@ -316,7 +351,10 @@ fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshol
 /// Judges a signature that is over a file's bytes: it is about exactly the artifacts that it verifies for.
 fn over_bytes(kind: &str, artifacts: &[Artifact], verify: impl Fn(&Artifact) -> Signed) -> Assessment {
     let results: Vec<_> = artifacts.iter().map(&verify).collect();
-    let good = results.iter().filter(|signed| signed.standing == Standing::Verified).count();
+    let good = results
+        .iter()
+        .filter(|signed| signed.standing == Standing::Verified)
+        .count();
     let claim = format!("{kind} signature over the file's bytes");
     let telling = results
         .into_iter()
@@ -329,11 +367,14 @@ fn over_bytes(kind: &str, artifacts: &[Artifact], verify: impl Fn(&Artifact) -> 
 }
 
 fn open(artifact: &Artifact) -> Result<File, Signed> {
-    let path = artifact
-        .path
-        .as_ref()
-        .ok_or_else(|| Signed::not(Standing::Unchecked, "the artifact's bytes are not here to check it over"))?;
-    File::open(path).map_err(|error| Signed::not(Standing::Unchecked, format!("cannot read the artifact: {error}")))
+    let path = artifact.path.as_ref().ok_or_else(|| {
+        Signed::not(
+            Standing::Unchecked,
+            "the artifact's bytes are not here to check it over",
+        )
+    })?;
+    File::open(path)
+        .map_err(|error| Signed::not(Standing::Unchecked, format!("cannot read the artifact: {error}")))
 }
 
 fn in_memory(artifact: &Artifact) -> Result<Vec<u8>, Signed> {
@@ -350,17 +391,15 @@ fn in_memory(artifact: &Artifact) -> Result<Vec<u8>, Signed> {
 }
 
 fn good_key(key: &TrustedKey, note: String) -> Signed {
-    match key.refusal(Timestamp::now()) {
-        Some(reason) => Signed::not(Standing::Refuted, reason),
-        None => {
-            let signer = Signer {
-                name: key.name.clone(),
-                identity: None,
-                fingerprints: key.fingerprints(),
-            };
-            Signed::by(signer, None, note)
-        }
+    if let Some(reason) = key.refusal(Timestamp::now()) {
+        return Signed::not(Standing::Refuted, reason);
     }
+    let signer = Signer {
+        name: key.name.clone(),
+        identity: None,
+        fingerprints: key.fingerprints(),
+    };
+    Signed::by(signer, None, note)
 }
 
 fn openpgp_detached(signature: &[u8], artifact: &Artifact, trust: &Trust) -> Signed {
@@ -437,8 +476,15 @@ fn minisign(signature: &minisign_verify::Signature, artifact: &Artifact, trust: 
     for (key, public) in keys {
         match minisign_with(public, signature, artifact) {
             Ok(()) => {
-                let comment: String = signature.trusted_comment().chars().filter(|c| !c.is_control()).collect();
-                return good_key(key, format!("the signature is good; its signed comment: {comment}"));
+                let comment: String = signature
+                    .trusted_comment()
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .collect();
+                return good_key(
+                    key,
+                    format!("the signature is good; its signed comment: {comment}"),
+                );
             }
             Err(signed) => result = signed,
         }
@@ -459,7 +505,12 @@ fn minisign_with(
             match file.read(&mut buffer) {
                 Ok(0) => return verifier.finalize().map_err(bad),
                 Ok(count) => verifier.update(&buffer[..count]),
-                Err(error) => return Err(Signed::not(Standing::Unchecked, format!("cannot read the artifact: {error}"))),
+                Err(error) => {
+                    return Err(Signed::not(
+                        Standing::Unchecked,
+                        format!("cannot read the artifact: {error}"),
+                    ));
+                }
             }
         }
     }
@@ -472,7 +523,10 @@ fn ssh(signature: &ssh_key::SshSig, artifact: &Artifact, trust: &Trust) -> Signe
     if signature.namespace() != "file" {
         return Signed::not(
             Standing::Refuted,
-            format!("it was made for the purpose {:?}, not for a file", signature.namespace()),
+            format!(
+                "it was made for the purpose {:?}, not for a file",
+                signature.namespace()
+            ),
         );
     }
     let keys = trust.keys.iter().filter_map(|key| match &key.material {
@@ -485,11 +539,19 @@ fn ssh(signature: &ssh_key::SshSig, artifact: &Artifact, trust: &Trust) -> Signe
     };
     let own = ssh_key::PublicKey::new(signature.public_key().clone(), "");
     let own = own.fingerprint(ssh_key::HashAlg::Sha256);
-    let mut result = Signed::not(Standing::Unchecked, format!("it was made with the key {own}, which is not known here"));
+    let mut result = Signed::not(
+        Standing::Unchecked,
+        format!("it was made with the key {own}, which is not known here"),
+    );
     for (key, public) in keys {
         match public.verify("file", &bytes, signature) {
             Ok(()) => return good_key(key, "the signature is good".to_owned()),
-            Err(error) => result = Signed::not(Standing::Refuted, format!("SSH: {error} (it was made with {own})")),
+            Err(error) => {
+                result = Signed::not(
+                    Standing::Refuted,
+                    format!("SSH: {error} (it was made with {own})"),
+                );
+            }
         }
     }
     result
@@ -524,7 +586,12 @@ fn assess_statement(statement: Statement, mut signed: Signed, artifacts: &[Artif
             }
             provenance = Some(found);
         }
-        Some(Err(error)) => signed = Signed::not(Standing::Refuted, format!("the provenance cannot be used: {error}")),
+        Some(Err(error)) => {
+            signed = Signed::not(
+                Standing::Refuted,
+                format!("the provenance cannot be used: {error}"),
+            );
+        }
         None => {}
     }
     if signed.standing == Standing::Verified && !is_known(&kind) {
@@ -558,7 +625,12 @@ fn describe(statement: &Statement) -> (Question, String) {
     match statement.predicate_type.as_str() {
         predicate::NPM_PUBLISH => (
             Question::Signature,
-            format!("{} took {}@{} from its publisher", text("registry"), text("name"), text("version")),
+            format!(
+                "{} took {}@{} from its publisher",
+                text("registry"),
+                text("name"),
+                text("version")
+            ),
         ),
         predicate::PYPI_PUBLISH => (
             Question::Signature,
@@ -567,11 +639,18 @@ fn describe(statement: &Statement) -> (Question, String) {
         predicate::GITHUB_RELEASE => (Question::Signature, "it is part of a release on GitHub".into()),
         predicate::VSA => {
             let verifier = statement.predicate["verifier"]["id"].as_str().unwrap_or("?");
-            let levels = statement.predicate["verifiedLevels"].as_array().into_iter().flatten();
+            let levels = statement.predicate["verifiedLevels"]
+                .as_array()
+                .into_iter()
+                .flatten();
             let levels: Vec<_> = levels.filter_map(|level| level.as_str()).collect();
             (
                 Question::Provenance,
-                format!("{verifier} verified it: {} ({})", text("verificationResult"), levels.join(", ")),
+                format!(
+                    "{verifier} verified it: {} ({})",
+                    text("verificationResult"),
+                    levels.join(", ")
+                ),
             )
         }
         predicate::TEST_RESULT => (Question::Provenance, format!("a test of it {}", text("result"))),
@@ -596,32 +675,70 @@ fn bind_statement(
         .filter(|artifact| statement.subjects_with(&artifact.digests).next().is_some())
         .collect();
     if covered.is_empty() && !artifacts.is_empty() && !signed.standing.is_against() {
-        let named: Vec<_> = statement.subject.iter().take(3).map(super::statement::Descriptor::label).collect();
+        let named: Vec<_> = statement
+            .subject
+            .iter()
+            .take(3)
+            .map(super::statement::Descriptor::label)
+            .collect();
         let comparable = artifacts.iter().any(|artifact| {
-            let other = |subject: &super::statement::Descriptor| subject.matches(&artifact.digests) == DigestMatch::Other;
+            let other = |subject: &super::statement::Descriptor| {
+                subject.matches(&artifact.digests) == DigestMatch::Other
+            };
             statement.subject.iter().any(other)
         });
         let (standing, note) = if comparable {
-            (Standing::Elsewhere, format!("it is about other bytes ({})", named.join(", ")))
+            (
+                Standing::Elsewhere,
+                format!("it is about other bytes ({})", named.join(", ")),
+            )
         } else {
-            (Standing::Unchecked, "its digests are of kinds that cannot be compared here".to_owned())
+            (
+                Standing::Unchecked,
+                "its digests are of kinds that cannot be compared here".to_owned(),
+            )
         };
-        return assessment(question, claim, Signed { standing, note, ..signed });
+        return assessment(
+            question,
+            claim,
+            Signed {
+                standing,
+                note,
+                ..signed
+            },
+        );
     }
     for artifact in &covered {
         let subjects: Vec<_> = statement.subjects_with(&artifact.digests).collect();
-        let Some(wanted) = artifact.purl.as_deref().and_then(|text| PackageUrl::from_str(text).ok()) else {
+        let Some(wanted) = artifact
+            .purl
+            .as_deref()
+            .and_then(|text| PackageUrl::from_str(text).ok())
+        else {
             continue;
         };
-        let named = subjects.iter().filter_map(|subject| PackageUrl::from_str(subject.name.as_deref()?).ok());
+        let named = subjects
+            .iter()
+            .filter_map(|subject| PackageUrl::from_str(subject.name.as_deref()?).ok());
         let named: Vec<_> = named.collect();
         let same = |purl: &PackageUrl| {
             (purl.ty(), purl.namespace(), purl.name(), purl.version())
                 == (wanted.ty(), wanted.namespace(), wanted.name(), wanted.version())
         };
         if !named.is_empty() && !named.iter().any(same) && !signed.standing.is_against() {
-            let note = format!("it is about these bytes under another name ({}, not {wanted})", named[0]);
-            return assessment(question, claim, Signed { standing: Standing::Elsewhere, note, ..signed });
+            let note = format!(
+                "it is about these bytes under another name ({}, not {wanted})",
+                named[0]
+            );
+            return assessment(
+                question,
+                claim,
+                Signed {
+                    standing: Standing::Elsewhere,
+                    note,
+                    ..signed
+                },
+            );
         }
     }
     bound(question, claim, signed, covered.len(), artifacts.len())
@@ -646,7 +763,11 @@ fn assess_buildinfo(info: &super::buildinfo::BuildInfo, artifacts: &[Artifact], 
         Some(text) => verify_inline(text, trust, "the .buildinfo").0,
         None => Signed::not(Standing::Unsigned, "nobody signed it"),
     };
-    let listed = |artifact: &&Artifact| info.files.iter().any(|(_, sha256, _)| *sha256 == artifact.digests.sha256);
+    let listed = |artifact: &&Artifact| {
+        info.files
+            .iter()
+            .any(|(_, sha256, _)| *sha256 == artifact.digests.sha256)
+    };
     let covered = artifacts.iter().filter(listed).count();
     let claim = format!(
         "built from the Debian source {} {} with {} packages installed",

@@ -127,8 +127,14 @@ pub fn sentence(provenance: &Provenance) -> String {
     let source = match &provenance.source {
         None => "an unnamed source".to_owned(),
         Some(source) => {
-            let commit = source.commit.as_deref().map_or_else(String::new, |commit| format!(" at {}", &commit[..12]));
-            let reference = source.reference.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
+            let commit = source
+                .commit
+                .as_deref()
+                .map_or_else(String::new, |commit| format!(" at {}", &commit[..12]));
+            let reference = source
+                .reference
+                .as_deref()
+                .map_or_else(String::new, |name| format!(" ({name})"));
             format!("{}{commit}{reference}", source.repository)
         }
     };
@@ -161,11 +167,14 @@ pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<Str
         ));
     }
     // A builder that is a workflow must be the workflow that signed; anyone can write another's name.
-    if provenance.builder.contains("/.github/workflows/") && identity.subject.contains("/.github/workflows/") {
+    if provenance.builder.contains("/.github/workflows/") && identity.subject.contains("/.github/workflows/")
+    {
         let builder = provenance.builder.as_str();
         let named = identity.subject == builder
             || !builder.contains('@') && identity.subject.split('@').next() == Some(builder)
-            || DELEGATORS.iter().any(|delegator| pattern::fits(delegator, &identity.subject));
+            || DELEGATORS
+                .iter()
+                .any(|delegator| pattern::fits(delegator, &identity.subject));
         if !named {
             return Some(format!(
                 "the statement names the builder {builder}, but {} signed it",
@@ -187,7 +196,11 @@ pub fn custody(provenance: &Provenance, facts: &SourceFacts) -> Custody {
         }
         _ => {}
     }
-    if let Some(version) = facts.workflow.as_ref().and_then(|workflow| workflow.node_version.as_ref()) {
+    if let Some(version) = facts
+        .workflow
+        .as_ref()
+        .and_then(|workflow| workflow.node_version.as_ref())
+    {
         toolchain.push(format!("node {version} (workflow)"));
     }
     Custody {
@@ -219,8 +232,14 @@ pub fn mutable(provenance: &Provenance, facts: &SourceFacts) -> Vec<Mutable> {
                 name(source.reference.as_deref().unwrap_or("the source")),
                 None,
             ),
-            (commit, Some(branch), _) => add(MutableKind::BranchRef, name(&format!("branch {branch}")), commit.clone()),
-            (commit, None, Some(tag)) => add(MutableKind::TagRef, name(&format!("tag {tag}")), commit.clone()),
+            (commit, Some(branch), _) => add(
+                MutableKind::BranchRef,
+                name(&format!("branch {branch}")),
+                commit.clone(),
+            ),
+            (commit, None, Some(tag)) => {
+                add(MutableKind::TagRef, name(&format!("tag {tag}")), commit.clone());
+            }
             _ => {}
         }
     }
@@ -229,12 +248,21 @@ pub fn mutable(provenance: &Provenance, facts: &SourceFacts) -> Vec<Mutable> {
     }
     for material in &provenance.materials {
         let uri = material.uri.as_deref().unwrap_or_default();
-        let is_image = uri.starts_with("pkg:docker/") || uri.starts_with("docker://") || uri.starts_with("pkg:oci/");
+        let is_image =
+            uri.starts_with("pkg:docker/") || uri.starts_with("docker://") || uri.starts_with("pkg:oci/");
         if material.digest.is_empty() {
-            let kind = if is_image { MutableKind::ImageTag } else { MutableKind::WithoutDigest };
+            let kind = if is_image {
+                MutableKind::ImageTag
+            } else {
+                MutableKind::WithoutDigest
+            };
             add(kind, material.label().to_owned(), None);
         } else if is_image && !uri.contains("@sha256:") && !uri.contains("digest=") {
-            let pinned = material.digest.iter().next().map(|(algorithm, digits)| format!("{algorithm}:{digits}"));
+            let pinned = material
+                .digest
+                .iter()
+                .next()
+                .map(|(algorithm, digits)| format!("{algorithm}:{digits}"));
             add(MutableKind::ImageTag, uri.to_owned(), pinned);
         }
     }
@@ -254,7 +282,10 @@ pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoun
     };
     for signature in good(Question::Signature).filter_map(|it| it.signer.as_ref()) {
         for provenance in good(Question::Provenance).filter_map(|it| it.signer.as_ref()) {
-            let same_key = signature.fingerprints.iter().any(|key| provenance.fingerprints.contains(key));
+            let same_key = signature
+                .fingerprints
+                .iter()
+                .any(|key| provenance.fingerprints.contains(key));
             let same_identity = signature.identity.is_some()
                 && signature.identity.as_ref().map(|identity| &identity.subject)
                     == provenance.identity.as_ref().map(|identity| &identity.subject);
@@ -268,11 +299,15 @@ pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoun
         }
     }
     for it in good(Question::Provenance) {
-        let (Some(provenance), Some(identity)) = (&it.provenance, it.signer.as_ref().and_then(|s| s.identity.as_ref()))
-        else {
+        let (Some(provenance), Some(identity)) = (
+            &it.provenance,
+            it.signer.as_ref().and_then(|s| s.identity.as_ref()),
+        ) else {
             continue;
         };
-        let Some(source) = &provenance.source else { continue };
+        let Some(source) = &provenance.source else {
+            continue;
+        };
         if identity.subject.starts_with(&format!("{}/", source.repository)) {
             found.push(SharedBoundary {
                 party: source.repository.clone(),
@@ -280,23 +315,34 @@ pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoun
                 meaning: "whoever can push to the repository can change the source and the build that vouches for it".into(),
             });
         }
-        let host = |text: &str| url::Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let host = |text: &str| {
+            url::Url::parse(text)
+                .ok()
+                .and_then(|url| url.host_str().map(str::to_owned))
+        };
         let source_host = host(&source.repository);
         if source_host.is_some() && source_host == host(&provenance.builder) {
             let mut roles = vec!["hosts the source".to_owned(), "runs the builder".to_owned()];
-            if identity.issuer.contains("githubusercontent.com") && source_host.as_deref() == Some("github.com") {
+            if identity.issuer.contains("githubusercontent.com")
+                && source_host.as_deref() == Some("github.com")
+            {
                 roles.push("vouches for the identity that signs".to_owned());
             }
             found.push(SharedBoundary {
                 party: source_host.unwrap_or_default(),
                 roles,
-                meaning: "one operator could forge the whole chain; an independent rebuild is what shows otherwise".into(),
+                meaning:
+                    "one operator could forge the whole chain; an independent rebuild is what shows otherwise"
+                        .into(),
             });
         }
         if identity.runner.as_deref() == Some("self-hosted") {
             found.push(SharedBoundary {
                 party: identity.subject.clone(),
-                roles: vec!["runs the builder on its own machine".into(), "signs the provenance".into()],
+                roles: vec![
+                    "runs the builder on its own machine".into(),
+                    "signs the provenance".into(),
+                ],
                 meaning: "the builder is the maintainers' own: it vouches for itself".into(),
             });
         }
@@ -336,10 +382,19 @@ pub fn missing(assessments: &[Assessment], custody: Option<&Custody>) -> Vec<Str
     };
     need(custody.commit.is_some(), "the commit that was built");
     match &custody.commit_signature {
-        None => need(false, "a look at the source repository (commit and tag signatures, workflow)"),
-        Some(signature) => need(signature.standing != Standing::Absent, "a signature on the commit"),
+        None => need(
+            false,
+            "a look at the source repository (commit and tag signatures, workflow)",
+        ),
+        Some(signature) => need(
+            signature.standing != Standing::Absent,
+            "a signature on the commit",
+        ),
     }
-    need(!custody.reviews.is_empty(), "evidence that the source was reviewed");
+    need(
+        !custody.reviews.is_empty(),
+        "evidence that the source was reviewed",
+    );
     need(!custody.toolchain.is_empty(), "the versions of the build tools");
     need(custody.dependencies > 1, "the build's dependencies");
     missing

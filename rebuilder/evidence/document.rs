@@ -106,7 +106,10 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         return Err(JsonError::TooLarge.into());
     }
     // Binary OpenPGP begins with a packet tag of a signature, in the old or the new form.
-    if bytes.first().is_some_and(|first| [0x88, 0x89, 0x8a, 0xc2].contains(first)) {
+    if bytes
+        .first()
+        .is_some_and(|first| [0x88, 0x89, 0x8a, 0xc2].contains(first))
+    {
         return Ok(vec![Kind::OpenPgpDetached(bytes.to_vec())]);
     }
     let text = std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
@@ -130,7 +133,9 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         let signature = minisign_verify::Signature::decode(text);
         Kind::Minisign(Box::new(signature.map_err(|error| other(&error))?))
     } else if start.starts_with("Format: 1.0") {
-        Kind::BuildInfo(Box::new(BuildInfo::unsigned(bytes).map_err(|error| other(&error))?))
+        Kind::BuildInfo(Box::new(
+            BuildInfo::unsigned(bytes).map_err(|error| other(&error))?,
+        ))
     } else {
         return Err(PieceError::Other("it is of no known form".into()));
     }])
@@ -168,7 +173,11 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
     if value["attestations"].is_array() {
         // npm's `/-/npm/v1/attestations/NAME@VERSION`, and each of PyPI's bundles.
         return each(&value["attestations"], &|item| {
-            unwrap(if item["bundle"].is_object() { &item["bundle"] } else { item })
+            unwrap(if item["bundle"].is_object() {
+                &item["bundle"]
+            } else {
+                item
+            })
         });
     }
     if value["attestation_bundles"].is_array() {
@@ -183,7 +192,9 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
     } else if value["_type"].is_string() {
         Kind::Statement(Statement::parse(value.to_string().as_bytes())?)
     } else {
-        return Err(PieceError::Other("its JSON is of no known kind of evidence".into()));
+        return Err(PieceError::Other(
+            "its JSON is of no known kind of evidence".into(),
+        ));
     }])
 }
 
@@ -227,8 +238,14 @@ mod tests {
             (b"{\"a\":1", "EOF"),
             (b"{\"a\":1}", "no known kind"),
             (b"{\"payloadType\":\"x\",\"payloadType\":\"y\"}", "stands twice"),
-            (b"{\"payloadType\":\"x\",\"payload\":\"%\",\"signatures\":[]}", "payload"),
-            (b"{\"mediaType\":\"x\",\"verificationMaterial\":{}}", "no Sigstore bundle"),
+            (
+                b"{\"payloadType\":\"x\",\"payload\":\"%\",\"signatures\":[]}",
+                "payload",
+            ),
+            (
+                b"{\"mediaType\":\"x\",\"verificationMaterial\":{}}",
+                "no Sigstore bundle",
+            ),
             (deep.as_bytes(), "recursion limit"),
         ];
         for (bytes, expected) in table {

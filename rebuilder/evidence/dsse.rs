@@ -81,7 +81,9 @@ impl Envelope {
         };
         let mut signers: Vec<usize> = Vec::new();
         for (position, key) in keys.iter().enumerate() {
-            let known = signers.iter().any(|at| keys[*at].fingerprint() == key.fingerprint());
+            let known = signers
+                .iter()
+                .any(|at| keys[*at].fingerprint() == key.fingerprint());
             if !known && signed(key) {
                 signers.push(position);
             }

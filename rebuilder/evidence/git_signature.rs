@@ -104,7 +104,11 @@ fn judge(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSignat
         ssh(payload, signature, trust)
     } else if signature.starts_with("-----BEGIN SIGNED MESSAGE-----") {
         gitsign(payload, signature).unwrap_or_else(|reason| {
-            ObjectSignature::new(Standing::Unchecked, None, format!("an X.509 signature that cannot be read: {reason}"))
+            ObjectSignature::new(
+                Standing::Unchecked,
+                None,
+                format!("an X.509 signature that cannot be read: {reason}"),
+            )
         })
     } else {
         pgp(payload, signature, trust)
@@ -118,14 +122,20 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
         {
             return match key.refusal(Timestamp::now()) {
                 Some(reason) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
-                None => ObjectSignature::new(Standing::Verified, Some(signers.join(", ")), "the OpenPGP signature is good"),
+                None => ObjectSignature::new(
+                    Standing::Verified,
+                    Some(signers.join(", ")),
+                    "the OpenPGP signature is good",
+                ),
             };
         }
     }
     match openpgp::issuers("the signature", signature.as_bytes()) {
         Err(error) => ObjectSignature::new(Standing::Refuted, None, error.to_string()),
         Ok(issuers) => {
-            let by_host = issuers.iter().any(|issuer| HOST_KEYS.iter().any(|key| issuer.ends_with(key)));
+            let by_host = issuers
+                .iter()
+                .any(|issuer| HOST_KEYS.iter().any(|key| issuer.ends_with(key)));
             let note = if by_host {
                 "it names the key with which GitHub signs commits made on its site; that key is not known here, so this was not checked"
             } else {
@@ -142,7 +152,9 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
 fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     let read = match ssh_key::SshSig::from_pem(signature.trim_end()) {
         Ok(read) => read,
-        Err(error) => return ObjectSignature::new(Standing::Refuted, None, format!("no SSH signature: {error}")),
+        Err(error) => {
+            return ObjectSignature::new(Standing::Refuted, None, format!("no SSH signature: {error}"));
+        }
     };
     if read.namespace() != "git" {
         let note = format!("it was made for the purpose {:?}, not for git", read.namespace());
@@ -154,13 +166,15 @@ fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     if let Err(error) = own.verify("git", payload, &read) {
         return ObjectSignature::new(Standing::Refuted, Some(fingerprint), format!("SSH: {error}"));
     }
-    let known = trust.keys.iter().find(|key| {
-        matches!(&key.material, KeyMaterial::Ssh(public) if public.key_data() == read.public_key())
-    });
+    let known = trust.keys.iter().find(
+        |key| matches!(&key.material, KeyMaterial::Ssh(public) if public.key_data() == read.public_key()),
+    );
     match known.map(|key| (key, key.refusal(Timestamp::now()))) {
-        Some((key, None)) => {
-            ObjectSignature::new(Standing::Verified, Some(format!("{} ({fingerprint})", key.name)), "the SSH signature is good")
-        }
+        Some((key, None)) => ObjectSignature::new(
+            Standing::Verified,
+            Some(format!("{} ({fingerprint})", key.name)),
+            "the SSH signature is good",
+        ),
         Some((key, Some(reason))) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
         None => ObjectSignature::new(
             Standing::Unchecked,
@@ -180,7 +194,9 @@ fn gitsign(payload: &[u8], armored: &str) -> Result<ObjectSignature, String> {
     let certificates = signed.certificates.iter().flat_map(|set| set.0.iter());
     let leaf = certificates
         .filter_map(|choice| match choice {
-            CertificateChoices::Certificate(certificate) => Some(DerCertificate::new(certificate.to_der().ok()?)),
+            CertificateChoices::Certificate(certificate) => {
+                Some(DerCertificate::new(certificate.to_der().ok()?))
+            }
             CertificateChoices::Other(_) => None,
         })
         .filter_map(|der| parse_certificate_info(&der).ok())
@@ -203,9 +219,17 @@ fn gitsign(payload: &[u8], armored: &str) -> Result<ObjectSignature, String> {
         .and_then(|value| value.decode_as::<OctetString>().ok());
     let is_same = digest.is_some_and(|digest| digest.as_bytes() == Sha256::of(payload).as_bytes());
     Ok(if !is_same {
-        ObjectSignature::new(Standing::Refuted, Some(by), "the signature is over another object")
+        ObjectSignature::new(
+            Standing::Refuted,
+            Some(by),
+            "the signature is over another object",
+        )
     } else if key.verify(&message, &signature).is_err() {
-        ObjectSignature::new(Standing::Refuted, Some(by), "the signature does not fit the certificate that it carries")
+        ObjectSignature::new(
+            Standing::Refuted,
+            Some(by),
+            "the signature does not fit the certificate that it carries",
+        )
     } else {
         ObjectSignature::new(
             Standing::Unchecked,
@@ -233,20 +257,26 @@ mod tests {
         let signature = key.sign(namespace, HashAlg::Sha512, COMMIT.as_bytes()).unwrap();
         let signature = signature.to_pem(LineEnding::LF).unwrap();
         let folded = signature.trim_end().replace('\n', "\n ");
-        COMMIT.replacen("\n\n", &format!("\ngpgsig {folded}\n\n"), 1).into_bytes()
+        COMMIT
+            .replacen("\n\n", &format!("\ngpgsig {folded}\n\n"), 1)
+            .into_bytes()
     }
 
     #[test]
     fn tells_good_ssh_signatures_from_unknown_and_bad_ones() {
         let (known, other) = (key(1), key(2));
         let mut trust = Trust::public_good().unwrap();
-        trust.keys.push(TrustedKey::parse("release", known.public_key().to_openssh().unwrap().as_bytes()).unwrap());
+        trust
+            .keys
+            .push(TrustedKey::parse("release", known.public_key().to_openssh().unwrap().as_bytes()).unwrap());
         let standing = |object: &[u8]| of_commit(object, &trust).standing;
         assert_eq!(standing(COMMIT.as_bytes()), Standing::Absent);
         assert_eq!(standing(&signed(&known, "git")), Standing::Verified);
         assert_eq!(standing(&signed(&other, "git")), Standing::Unchecked);
         assert_eq!(standing(&signed(&known, "file")), Standing::Refuted);
-        let changed = String::from_utf8(signed(&known, "git")).unwrap().replace("message", "another");
+        let changed = String::from_utf8(signed(&known, "git"))
+            .unwrap()
+            .replace("message", "another");
         assert_eq!(standing(changed.as_bytes()), Standing::Refuted);
     }
 
@@ -254,7 +284,9 @@ mod tests {
     fn a_tag_carries_its_signature_at_the_end() {
         let known = key(1);
         let mut trust = Trust::public_good().unwrap();
-        trust.keys.push(TrustedKey::parse("release", known.public_key().to_openssh().unwrap().as_bytes()).unwrap());
+        trust
+            .keys
+            .push(TrustedKey::parse("release", known.public_key().to_openssh().unwrap().as_bytes()).unwrap());
         let signature = known.sign("git", HashAlg::Sha512, COMMIT.as_bytes()).unwrap();
         let tag = format!("{COMMIT}{}", signature.to_pem(LineEnding::LF).unwrap());
         assert_eq!(of_tag(tag.as_bytes(), &trust).standing, Standing::Verified);

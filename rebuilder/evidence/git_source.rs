@@ -41,7 +41,9 @@ impl GitSource {
         let address = uri.strip_prefix("git+").unwrap_or(uri);
         // The ref follows the last `@` of the path; an earlier one would belong to credentials. BuildKit uses `#`.
         let path_from = address.find("://").map_or(0, |at| at + 3);
-        let path_from = address[path_from..].find('/').map_or(address.len(), |at| path_from + at);
+        let path_from = address[path_from..]
+            .find('/')
+            .map_or(address.len(), |at| path_from + at);
         let split = address[path_from..].find(['@', '#']).map(|at| path_from + at);
         let (repository, reference) = match split {
             Some(at) => (&address[..at], Some(&address[at + 1..])),
@@ -56,9 +58,8 @@ impl GitSource {
         if let Some(reference) = reference.filter(|text| !is_ref(text)) {
             return Err(SourceError::Ref(reference.to_owned()));
         }
-        let is_commit = |text: &&str| {
-            [40, 64].contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-        };
+        let is_commit =
+            |text: &&str| [40, 64].contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if let Some(commit) = commit.filter(|text| !is_commit(text)) {
             return Err(SourceError::Commit(commit.to_owned()));
         }
@@ -148,17 +149,53 @@ mod tests {
         );
         assert_eq!(read("git+https://github.com/o/r", "").unwrap().reference, None);
         for (uri, commit, expected) in [
-            ("git+https://me:secret@github.com/o/r@refs/heads/main", "", SourceError::Credentials),
+            (
+                "git+https://me:secret@github.com/o/r@refs/heads/main",
+                "",
+                SourceError::Credentials,
+            ),
             ("git+https://token@github.com/o/r", "", SourceError::Credentials),
-            ("git+https://github.com/o/r@--upload-pack=evil", "", SourceError::Ref("--upload-pack=evil".into())),
-            ("git+https://github.com/o/r@refs/heads/-x", "", SourceError::Ref("refs/heads/-x".into())),
-            ("git+https://github.com/o/r@refs/../x", "", SourceError::Ref("refs/../x".into())),
-            ("git+https://github.com/o/r", "HEAD", SourceError::Commit("HEAD".into())),
-            ("git+https://github.com/o/r", "--output=x", SourceError::Commit("--output=x".into())),
+            (
+                "git+https://github.com/o/r@--upload-pack=evil",
+                "",
+                SourceError::Ref("--upload-pack=evil".into()),
+            ),
+            (
+                "git+https://github.com/o/r@refs/heads/-x",
+                "",
+                SourceError::Ref("refs/heads/-x".into()),
+            ),
+            (
+                "git+https://github.com/o/r@refs/../x",
+                "",
+                SourceError::Ref("refs/../x".into()),
+            ),
+            (
+                "git+https://github.com/o/r",
+                "HEAD",
+                SourceError::Commit("HEAD".into()),
+            ),
+            (
+                "git+https://github.com/o/r",
+                "--output=x",
+                SourceError::Commit("--output=x".into()),
+            ),
             ("git+file:///etc", "", SourceError::Address("file:///etc".into())),
-            ("git+ext::sh -c evil", "", SourceError::Address("ext::sh -c evil".into())),
-            ("--upload-pack=evil", "", SourceError::Address("--upload-pack=evil".into())),
-            ("git+https://github.com", "", SourceError::Address("https://github.com".into())),
+            (
+                "git+ext::sh -c evil",
+                "",
+                SourceError::Address("ext::sh -c evil".into()),
+            ),
+            (
+                "--upload-pack=evil",
+                "",
+                SourceError::Address("--upload-pack=evil".into()),
+            ),
+            (
+                "git+https://github.com",
+                "",
+                SourceError::Address("https://github.com".into()),
+            ),
         ] {
             assert_eq!(read(uri, commit), Err(expected), "{uri}");
         }

@@ -61,7 +61,9 @@ pub fn judge<'a>(
     others: Vec<Claim>,
 ) -> Vec<Assessment> {
     let documents = documents.into_iter();
-    let mut all: Vec<_> = documents.map(|document| assess(document, artifacts, trust)).collect();
+    let mut all: Vec<_> = documents
+        .map(|document| assess(document, artifacts, trust))
+        .collect();
     all.extend(others.into_iter().map(|claim| Assessment {
         claim,
         signer: None,
@@ -86,15 +88,19 @@ pub fn best_provenance(assessments: &[Assessment]) -> Option<(&Assessment, &Prov
 }
 
 /// Puts the judgements about artifacts together.
-pub fn inspect(artifacts: &[Artifact], assessments: Vec<Assessment>, facts: &SourceFacts) -> Inspection {
-    let best = best_provenance(&assessments).map(|(_, provenance)| provenance.clone());
-    let mut custody = best.as_ref().map(|provenance| custody::custody(provenance, facts));
+pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &SourceFacts) -> Inspection {
+    let best = best_provenance(assessments).map(|(_, provenance)| provenance.clone());
+    let mut custody = best
+        .as_ref()
+        .map(|provenance| custody::custody(provenance, facts));
     if let Some(custody) = &mut custody {
-        custody.reviews = reviews(&assessments);
+        custody.reviews = reviews(assessments);
     }
-    let mutable = best.as_ref().map_or_else(Vec::new, |provenance| custody::mutable(provenance, facts));
-    let shared = custody::shared(&assessments, facts);
-    let missing = custody::missing(&assessments, custody.as_ref());
+    let mutable = best
+        .as_ref()
+        .map_or_else(Vec::new, |provenance| custody::mutable(provenance, facts));
+    let shared = custody::shared(assessments, facts);
+    let missing = custody::missing(assessments, custody.as_ref());
     Inspection {
         version: 1,
         artifacts: artifacts
@@ -105,8 +111,8 @@ pub fn inspect(artifacts: &[Artifact], assessments: Vec<Assessment>, facts: &Sou
                 sha256: artifact.digests.sha256,
             })
             .collect(),
-        signature: finding(Question::Signature, &assessments),
-        provenance: finding(Question::Provenance, &assessments),
+        signature: finding(Question::Signature, assessments),
+        provenance: finding(Question::Provenance, assessments),
         custody,
         mutable,
         shared,
@@ -131,14 +137,25 @@ fn finding(question: Question, assessments: &[Assessment]) -> Finding {
 /// Who reviewed the source, where a verified statement about it says so.
 fn reviews(assessments: &[Assessment]) -> Vec<String> {
     let about_source = |it: &&Assessment| it.claim.standing == Standing::Verified;
-    let statements = assessments.iter().filter(about_source).filter_map(|it| it.statement.as_ref());
+    let statements = assessments
+        .iter()
+        .filter(about_source)
+        .filter_map(|it| it.statement.as_ref());
     statements
         .filter(|statement: &&Statement| statement.predicate_type == predicate::SOURCE_PROVENANCE)
         .flat_map(|statement| {
-            let reviews = statement.predicate["reviews"].as_array().cloned().unwrap_or_default();
+            let reviews = statement.predicate["reviews"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
             reviews.into_iter().filter_map(|review| {
-                let by = review["reviewer"].as_str().or_else(|| review["author"].as_str())?;
-                Some(format!("{by}: {}", review["state"].as_str().unwrap_or("reviewed")))
+                let by = review["reviewer"]
+                    .as_str()
+                    .or_else(|| review["author"].as_str())?;
+                Some(format!(
+                    "{by}: {}",
+                    review["state"].as_str().unwrap_or("reviewed")
+                ))
             })
         })
         .collect()
@@ -154,6 +171,8 @@ impl Inspection {
     /// The claims that speak against the artifact.
     pub fn against(&self) -> Vec<&Claim> {
         let both = self.signature.claims.iter().chain(&self.provenance.claims);
-        both.map(|it| &it.claim).filter(|claim| claim.standing.is_against()).collect()
+        both.map(|it| &it.claim)
+            .filter(|claim| claim.standing.is_against())
+            .collect()
     }
 }

@@ -83,7 +83,10 @@ impl Keyring {
 
     /// Fingerprints of all its certificates.
     pub fn fingerprints(&self) -> Vec<String> {
-        self.certs.iter().map(|cert| format!("{:X}", cert.fingerprint())).collect()
+        self.certs
+            .iter()
+            .map(|cert| format!("{:X}", cert.fingerprint()))
+            .collect()
     }
 
     /// Verifies a detached signature over everything that `signed` yields; gives the good signers.

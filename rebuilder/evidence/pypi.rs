@@ -185,7 +185,10 @@ pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Docume
         return (Vec::new(), Some(absent));
     };
     let name = format!("the attestations of {}", file.file.name);
-    let read = match fetcher.get_unpinned(&name, std::slice::from_ref(url), PAGE_LIMIT).await {
+    let read = match fetcher
+        .get_unpinned(&name, std::slice::from_ref(url), PAGE_LIMIT)
+        .await
+    {
         Ok(received) => std::fs::read(&received.blob.path)
             .map_err(|error| error.to_string())
             .and_then(|bytes| document::read(url, &bytes).map_err(|error| error.to_string())),
@@ -195,7 +198,11 @@ pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Docume
         Ok(documents) => (documents, None),
         Err(reason) => {
             let offered = format!("the index offers attestations (PEP 740) for {}", file.file.name);
-            let unread = claim(offered, Standing::Unchecked, format!("they could not be looked at: {reason}"));
+            let unread = claim(
+                offered,
+                Standing::Unchecked,
+                format!("they could not be looked at: {reason}"),
+            );
             (Vec::new(), Some(unread))
         }
     }
@@ -227,14 +234,17 @@ pub fn claims(
         ),
         document: page,
     }];
-    claims.extend(sdist.map(|sdist| Claim {
-        question: Question::Provenance,
-        claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
-        by: Some(INDEX.to_owned()),
-        standing: Standing::Unsigned,
-        meaning:
-            "same project, same version: that the wheel was built from it is what the rebuild finds out".into(),
-        document: page,
+    claims.extend(sdist.map(|sdist| {
+        Claim {
+            question: Question::Provenance,
+            claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
+            by: Some(INDEX.to_owned()),
+            standing: Standing::Unsigned,
+            meaning:
+                "same project, same version: that the wheel was built from it is what the rebuild finds out"
+                    .into(),
+            document: page,
+        }
     }));
     claims.extend(attestation);
     claims

@@ -11,7 +11,9 @@ use sigstore_verify::trust_root::{
     SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
 };
 use sigstore_verify::types::bundle::VerificationMaterialContent;
-use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, DigestBytes, HashAlgorithm, SignatureContent};
+use sigstore_verify::types::{
+    Artifact, ArtifactDigest, Bundle, DigestBytes, HashAlgorithm, SignatureContent,
+};
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
 
 use super::json::{self, JsonError};
@@ -122,8 +124,8 @@ impl Unverified {
 
     /// Takes a bundle out of a larger document.
     pub fn from_value(value: &serde_json::Value) -> Result<Self, SigstoreError> {
-        let bundle =
-            Bundle::from_json(&value.to_string()).map_err(|error| SigstoreError::Malformed(error.to_string()))?;
+        let bundle = Bundle::from_json(&value.to_string())
+            .map_err(|error| SigstoreError::Malformed(error.to_string()))?;
         Ok(Self { bundle })
     }
 
@@ -159,7 +161,10 @@ impl Unverified {
             SignatureContent::MessageSignature(message) => {
                 let digest = message.message_digest.as_ref();
                 let digest = digest.ok_or_else(|| SigstoreError::Content("it names no digest".into()))?;
-                Ok(Content::Message(name(digest.algorithm), hex::encode(digest.digest.as_bytes())))
+                Ok(Content::Message(
+                    name(digest.algorithm),
+                    hex::encode(digest.digest.as_bytes()),
+                ))
             }
             _ => Err(SigstoreError::Content("it is of an unknown kind".into())),
         }
@@ -251,7 +256,8 @@ fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreError> {
             let found = digests
                 .flat_map(|subject| known.map(|name| (name, subject["digest"][name].as_str())))
                 .find_map(|(name, digits)| Some((name, digits?.to_owned())));
-            found.ok_or_else(|| SigstoreError::Content("no subject has a SHA-256 or SHA-512 digest".into()))?
+            found
+                .ok_or_else(|| SigstoreError::Content("no subject has a SHA-256 or SHA-512 digest".into()))?
         }
     };
     let algorithm = match algorithm {
@@ -278,14 +284,23 @@ fn identity(result: &VerificationResult) -> Option<Identity> {
     let old = &ci.deprecated_github;
     let github = |name: &Option<String>| name.as_ref().map(|name| format!("https://github.com/{name}"));
     Some(Identity {
-        subject: result.identity().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        subject: result
+            .identity()
+            .map(|name| name.as_str().to_owned())
+            .unwrap_or_default(),
         issuer: result.issuer().unwrap_or_default().to_owned(),
         repository: ci
             .source_repository_uri
             .clone()
             .or_else(|| github(&old.workflow_repository)),
-        commit: ci.source_repository_digest.clone().or_else(|| old.workflow_sha.clone()),
-        reference: ci.source_repository_ref.clone().or_else(|| old.workflow_ref.clone()),
+        commit: ci
+            .source_repository_digest
+            .clone()
+            .or_else(|| old.workflow_sha.clone()),
+        reference: ci
+            .source_repository_ref
+            .clone()
+            .or_else(|| old.workflow_ref.clone()),
         workflow: ci.build_config_uri.clone(),
         runner: ci.runner_environment.clone(),
         run: ci.run_invocation_uri.clone(),

@@ -110,7 +110,8 @@ fn some(value: &Value) -> Option<String> {
 
 fn descriptors(value: &Value) -> Vec<Descriptor> {
     let list = value.as_array().into_iter().flatten();
-    list.filter_map(|item| serde_json::from_value(item.clone()).ok()).collect()
+    list.filter_map(|item| serde_json::from_value(item.clone()).ok())
+        .collect()
 }
 
 fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
@@ -130,7 +131,8 @@ fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
         Some(with_commit(source, &materials)?)
     } else if external["configSource"]["uri"].is_string() {
         // BuildKit's request.
-        let declared: Descriptor = serde_json::from_value(external["configSource"].clone()).unwrap_or_default();
+        let declared: Descriptor =
+            serde_json::from_value(external["configSource"].clone()).unwrap_or_default();
         GitSource::of(&declared).ok()
     } else {
         first_git(&materials)?
@@ -164,7 +166,12 @@ fn v02(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     let environment = &invocation["environment"];
     Ok(Provenance {
         version: "0.2",
-        build: build(build_type, builder, &invocation["parameters"]["inputs"], &Value::Null)?,
+        build: build(
+            build_type,
+            builder,
+            &invocation["parameters"]["inputs"],
+            &Value::Null,
+        )?,
         builder: builder.to_owned(),
         build_type: build_type.to_owned(),
         source,
@@ -182,7 +189,9 @@ fn build(kind: &str, builder: &str, inputs: &Value, external: &Value) -> Result<
     let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if kind.starts_with(CONTAINER_BASED) {
         let config = &external["buildConfig"];
-        let command = config["Command"].as_array().or_else(|| config["command"].as_array());
+        let command = config["Command"]
+            .as_array()
+            .or_else(|| config["command"].as_array());
         let command: Option<Vec<_>> = command.map(|words| words.iter().map(string).collect());
         let path = some(&config["ArtifactPath"]).or_else(|| some(&config["artifactPath"]));
         return Ok(Build::ContainerBased {
@@ -208,9 +217,7 @@ fn build(kind: &str, builder: &str, inputs: &Value, external: &Value) -> Result<
                 .filter(|script| !script.is_empty())
                 .collect(),
         },
-        _ if kind.starts_with("https://mobyproject.org/buildkit@v1")
-            || kind.contains("moby/buildkit") =>
-        {
+        _ if kind.starts_with("https://mobyproject.org/buildkit@v1") || kind.contains("moby/buildkit") => {
             Build::BuildKit
         }
         _ => Build::Other,
@@ -219,8 +226,14 @@ fn build(kind: &str, builder: &str, inputs: &Value, external: &Value) -> Result<
 
 fn image(value: &Value) -> Result<PinnedImage, ProvenanceError> {
     let descriptor: Descriptor = serde_json::from_value(value.clone()).unwrap_or_default();
-    let uri = descriptor.uri.as_deref().ok_or(ProvenanceError::Missing("builderImage.uri"))?;
-    Ok(PinnedImage::parse(uri, descriptor.digest.get("sha256").map(String::as_str))?)
+    let uri = descriptor
+        .uri
+        .as_deref()
+        .ok_or(ProvenanceError::Missing("builderImage.uri"))?;
+    Ok(PinnedImage::parse(
+        uri,
+        descriptor.digest.get("sha256").map(String::as_str),
+    )?)
 }
 
 /// The source with the commit that the materials give for its repository, where it has none itself.

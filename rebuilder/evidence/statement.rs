@@ -97,11 +97,16 @@ impl Statement {
     pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
         let value = json::parse(bytes)?;
         let kind = value["_type"].as_str().unwrap_or_default();
-        if !["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"].contains(&kind) {
+        if ![
+            "https://in-toto.io/Statement/v0.1",
+            "https://in-toto.io/Statement/v1",
+        ]
+        .contains(&kind)
+        {
             return Err(StatementError::Type(kind.to_owned()));
         }
-        let subject: Vec<Descriptor> = serde_json::from_value(value["subject"].clone())
-            .map_err(|_| StatementError::Field("subject"))?;
+        let subject: Vec<Descriptor> =
+            serde_json::from_value(value["subject"].clone()).map_err(|_| StatementError::Field("subject"))?;
         if subject.is_empty() || subject.iter().any(|subject| subject.digest.is_empty()) {
             return Err(StatementError::Field("subject"));
         }
@@ -146,7 +151,10 @@ impl Descriptor {
 
     /// Its name, or else its URI.
     pub fn label(&self) -> &str {
-        self.name.as_deref().or(self.uri.as_deref()).unwrap_or("(unnamed)")
+        self.name
+            .as_deref()
+            .or(self.uri.as_deref())
+            .unwrap_or("(unnamed)")
     }
 
     /// The last part of its name, as a file name; none where that is no plain one.
@@ -184,7 +192,10 @@ mod tests {
     #[test]
     fn takes_both_versions_and_refuses_tricks() {
         let good = r#"[{"name":"dist/a.tgz","digest":{"sha256":"00"}}]"#;
-        for kind in ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"] {
+        for kind in [
+            "https://in-toto.io/Statement/v0.1",
+            "https://in-toto.io/Statement/v1",
+        ] {
             assert!(Statement::parse(statement(kind, good).as_bytes()).is_ok());
         }
         let v1 = "https://in-toto.io/Statement/v1";
@@ -193,12 +204,30 @@ mod tests {
             (v1, "[]", "subject is missing"),
             (v1, r#"[{"name":"a","digest":{}}]"#, "subject is missing"),
             (v1, r#"{"name":"a"}"#, "subject is missing"),
-            (v1, r#"[{"name":"../../etc/passwd","digest":{"sha256":"00"}}]"#, "leads out"),
-            (v1, r#"[{"name":"/etc/passwd","digest":{"sha256":"00"}}]"#, "leads out"),
-            (v1, r#"[{"name":"a\\..\\b","digest":{"sha256":"00"}}]"#, "leads out"),
-            (v1, r#"[{"name":"a\u001b[2J","digest":{"sha256":"00"}}]"#, "leads out"),
+            (
+                v1,
+                r#"[{"name":"../../etc/passwd","digest":{"sha256":"00"}}]"#,
+                "leads out",
+            ),
+            (
+                v1,
+                r#"[{"name":"/etc/passwd","digest":{"sha256":"00"}}]"#,
+                "leads out",
+            ),
+            (
+                v1,
+                r#"[{"name":"a\\..\\b","digest":{"sha256":"00"}}]"#,
+                "leads out",
+            ),
+            (
+                v1,
+                r#"[{"name":"a\u001b[2J","digest":{"sha256":"00"}}]"#,
+                "leads out",
+            ),
         ] {
-            let error = Statement::parse(statement(kind, subject).as_bytes()).unwrap_err().to_string();
+            let error = Statement::parse(statement(kind, subject).as_bytes())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{subject}: {error}");
         }
     }
@@ -208,15 +237,24 @@ mod tests {
         let digests = Digests::of(b"released");
         let sha256 = digests.sha256.to_hex();
         let subject = |pairs: &[(&str, &str)]| Descriptor {
-            digest: pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+            digest: pairs
+                .iter()
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                .collect(),
             ..Descriptor::default()
         };
         for (pairs, expected) in [
             (vec![("sha256", sha256.as_str())], DigestMatch::Same),
             (vec![("sha256", "00")], DigestMatch::Other),
-            (vec![("sha256", sha256.as_str()), ("sha512", "00")], DigestMatch::Other),
+            (
+                vec![("sha256", sha256.as_str()), ("sha512", "00")],
+                DigestMatch::Other,
+            ),
             (vec![("md5", "00")], DigestMatch::Unknown),
-            (vec![("md5", "00"), ("sha256", sha256.as_str())], DigestMatch::Same),
+            (
+                vec![("md5", "00"), ("sha256", sha256.as_str())],
+                DigestMatch::Same,
+            ),
         ] {
             assert_eq!(subject(&pairs).matches(&digests), expected, "{pairs:?}");
         }

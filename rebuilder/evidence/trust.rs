@@ -155,9 +155,13 @@ impl PublicKey {
     pub(super) fn is_called(&self, hint: &str) -> bool {
         let fingerprint = self.fingerprint();
         let base64 = STANDARD.encode(fingerprint.as_bytes());
-        [fingerprint.to_hex(), base64.clone(), format!("SHA256:{}", base64.trim_end_matches('='))]
-            .iter()
-            .any(|name| name == hint)
+        [
+            fingerprint.to_hex(),
+            base64.clone(),
+            format!("SHA256:{}", base64.trim_end_matches('=')),
+        ]
+        .iter()
+        .any(|name| name == hint)
             || self.name == hint
     }
 
@@ -168,7 +172,9 @@ impl PublicKey {
     /// Whether `signature` is this key's over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         let signature = SignatureBytes::from_bytes(signature);
-        self.keys.iter().any(|key| key.verify(message, &signature).is_ok())
+        self.keys
+            .iter()
+            .any(|key| key.verify(message, &signature).is_ok())
     }
 }
 
@@ -214,8 +220,12 @@ impl TrustedKey {
     /// Why a signature made at `when` does not count, if it does not.
     pub fn refusal(&self, when: Timestamp) -> Option<String> {
         match (self.valid_from, self.valid_until) {
-            (Some(from), _) if when < from => Some(format!("the key {} counts only from {from} on", self.name)),
-            (_, Some(until)) if when > until => Some(format!("the key {} counted only until {until}", self.name)),
+            (Some(from), _) if when < from => {
+                Some(format!("the key {} counts only from {from} on", self.name))
+            }
+            (_, Some(until)) if when > until => {
+                Some(format!("the key {} counted only until {until}", self.name))
+            }
             _ => None,
         }
     }

@@ -43,7 +43,9 @@ impl Workflow {
                     self.commands.extend(lines.map(str::to_owned));
                 }
                 if let Some(version) = map.get("node-version").filter(|_| self.node_version.is_none()) {
-                    let text = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
+                    let text = version
+                        .as_str()
+                        .map_or_else(|| version.to_string(), str::to_owned);
                     self.node_version = Some(text).filter(|text| !text.is_empty() && !text.contains("${{"));
                 }
                 for (_, inner) in map {
@@ -60,11 +62,15 @@ impl Workflow {
         let pinned = |uses: &str| {
             uses.starts_with("./")
                 || uses.contains("@sha256:")
-                || uses.rsplit_once('@').is_some_and(|(_, at)| {
-                    at.len() == 40 && at.bytes().all(|byte| byte.is_ascii_hexdigit())
-                })
+                || uses
+                    .rsplit_once('@')
+                    .is_some_and(|(_, at)| at.len() == 40 && at.bytes().all(|byte| byte.is_ascii_hexdigit()))
         };
-        self.uses.iter().map(String::as_str).filter(|uses| !pinned(uses)).collect()
+        self.uses
+            .iter()
+            .map(String::as_str)
+            .filter(|uses| !pinned(uses))
+            .collect()
     }
 
     /// Scripts of `npm run` and `npm ci`, in order, up to the step that publishes.
@@ -107,7 +113,10 @@ jobs:
       - run: npm run after
 ";
         let workflow = Workflow::parse(text).unwrap();
-        assert_eq!(workflow.unpinned(), ["o/r/.github/workflows/w.yml@v1", "actions/setup-node@v4"]);
+        assert_eq!(
+            workflow.unpinned(),
+            ["o/r/.github/workflows/w.yml@v1", "actions/setup-node@v4"]
+        );
         assert_eq!(workflow.npm_scripts(), ["ci", "build"]);
         assert_eq!(workflow.node_version.as_deref(), Some("20.x"));
         assert_eq!(Workflow::parse("[1, 2"), None);

@@ -246,8 +246,12 @@ impl Plan {
             } = &git.source;
             let checked = GitSource::new(repository, reference.as_deref(), commit.as_deref());
             match checked.map_err(|error| invalid(error.to_string()))? {
-                source if source.commit.is_none() => return Err(invalid(format!("{repository} has no commit"))),
-                source if source != git.source => return Err(invalid(format!("{repository} is not written as it must be"))),
+                source if source.commit.is_none() => {
+                    return Err(invalid(format!("{repository} has no commit")));
+                }
+                source if source != git.source => {
+                    return Err(invalid(format!("{repository} is not written as it must be")));
+                }
                 _ => {}
             }
         }

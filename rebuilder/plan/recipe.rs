@@ -152,7 +152,11 @@ impl Recipe {
     /// A built-in recipe by its name, or a recipe of the user's by its path.
     pub fn read(path: &Path) -> Result<Self, RecipeError> {
         let name = path.display().to_string();
-        if let Some((_, text)) = NAMED.iter().find(|(known, _)| *known == name).filter(|_| !path.exists()) {
+        if let Some((_, text)) = NAMED
+            .iter()
+            .find(|(known, _)| *known == name)
+            .filter(|_| !path.exists())
+        {
             return Self::parse(&name, text);
         }
         let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read {
@@ -171,17 +175,33 @@ impl Recipe {
 
     /// Which part of a provenance the recipe is not for, if there is one.
     pub fn misfit(&self, provenance: &Provenance) -> Option<String> {
-        let repository = provenance.source.as_ref().map(|source| source.repository.as_str());
+        let repository = provenance
+            .source
+            .as_ref()
+            .map(|source| source.repository.as_str());
         [
-            ("builder", &self.matches.builder, Some(provenance.builder.as_str())),
-            ("build type", &self.matches.build_type, Some(provenance.build_type.as_str())),
+            (
+                "builder",
+                &self.matches.builder,
+                Some(provenance.builder.as_str()),
+            ),
+            (
+                "build type",
+                &self.matches.build_type,
+                Some(provenance.build_type.as_str()),
+            ),
             ("repository", &self.matches.repository, repository),
         ]
         .into_iter()
         .find_map(|(what, patterns, found)| {
             let found = found.unwrap_or("none");
             let fits = patterns.is_empty() || patterns.iter().any(|wanted| pattern::fits(wanted, found));
-            (!fits).then(|| format!("it is for the {what} {}, and this is {found}", patterns.join(" or ")))
+            (!fits).then(|| {
+                format!(
+                    "it is for the {what} {}, and this is {found}",
+                    patterns.join(" or ")
+                )
+            })
         })
     }
 }
@@ -208,7 +228,12 @@ mod tests {
 
     #[test]
     fn every_built_in_recipe_can_be_read() {
-        for recipe in [Recipe::debian(), Recipe::pypi_wheel(), Recipe::npm(), Recipe::container_based()] {
+        for recipe in [
+            Recipe::debian(),
+            Recipe::pypi_wheel(),
+            Recipe::npm(),
+            Recipe::container_based(),
+        ] {
             recipe.unwrap();
         }
         for name in Recipe::names() {

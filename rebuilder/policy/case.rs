@@ -10,7 +10,7 @@ use crate::evidence::document::Document;
 use crate::evidence::inspection::{self, Inspection};
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::Statement;
-use crate::evidence::trust::Trust;
+use crate::evidence::trust::{Trust, TrustError};
 use crate::store::{Checkout, Fetcher, GitError};
 
 /// What a judgement starts from.
@@ -46,6 +46,15 @@ pub struct Judgement {
 }
 
 impl Case {
+    /// No evidence of the user's own, the public-good Sigstore instance, the built-in policy.
+    pub fn usual() -> Result<Self, TrustError> {
+        Ok(Self {
+            documents: Vec::new(),
+            trust: Trust::public_good()?,
+            policy: Policy::BuiltIn,
+        })
+    }
+
     /// Judges all evidence about some artifacts, looks at the source that it names, and asks the policy.
     ///
     /// `others` are claims that an ecosystem has checked by itself. A source that cannot be had is a missing link,
@@ -84,7 +93,7 @@ impl Case {
                 Err(error) => no_source = Some(error),
             }
         }
-        let mut inspection = inspection::inspect(artifacts, assessments, &facts);
+        let mut inspection = inspection::inspect(artifacts, &assessments, &facts);
         inspection.shared.extend(self.policy.shared_keys());
         let policy = self.policy.decide(&names, &inspection);
         Judgement {
@@ -101,5 +110,7 @@ impl Case {
 /// The names under which a policy knows some artifacts: package URLs before file names.
 fn names(artifacts: &[Artifact]) -> Vec<String> {
     let purls = artifacts.iter().filter_map(|artifact| artifact.purl.clone());
-    purls.chain(artifacts.iter().map(|artifact| artifact.name.clone())).collect()
+    purls
+        .chain(artifacts.iter().map(|artifact| artifact.name.clone()))
+        .collect()
 }

@@ -77,16 +77,31 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         checks.push(required(*requirement, inspection));
     }
     let good = |finding: &Finding| -> Vec<Assessment> {
-        let good = finding.claims.iter().filter(|it| it.claim.standing == Standing::Verified);
+        let good = finding
+            .claims
+            .iter()
+            .filter(|it| it.claim.standing == Standing::Verified);
         good.cloned().collect()
     };
     let (signatures, provenances) = (good(&inspection.signature), good(&inspection.provenance));
     if !rule.keys.is_empty() {
-        let mut signers = signatures.iter().chain(&provenances).filter_map(|it| it.signer.as_ref());
-        let by = signers.find(|signer| signer.name.split(", ").any(|name| rule.keys.iter().any(|key| key == name)));
+        let mut signers = signatures
+            .iter()
+            .chain(&provenances)
+            .filter_map(|it| it.signer.as_ref());
+        let by = signers.find(|signer| {
+            signer
+                .name
+                .split(", ")
+                .any(|name| rule.keys.iter().any(|key| key == name))
+        });
         checks.push(match by {
             Some(signer) => check("keys", true, format!("signed with {}", signer.name)),
-            None => check("keys", false, format!("none of {} signed it", rule.keys.join(", "))),
+            None => check(
+                "keys",
+                false,
+                format!("none of {} signed it", rule.keys.join(", ")),
+            ),
         });
     }
     if !rule.identities.is_empty() {
@@ -95,17 +110,32 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     let custody = inspection.custody.as_ref();
     let verified = !provenances.is_empty();
     let allowed = |what: &str, patterns: &[String], found: Option<&String>| match found.filter(|_| verified) {
-        Some(found) => check(what, patterns.iter().any(|wanted| pattern::fits(wanted, found)), format!("it is {found}")),
+        Some(found) => check(
+            what,
+            patterns.iter().any(|wanted| pattern::fits(wanted, found)),
+            format!("it is {found}"),
+        ),
         None => check(what, false, "no verified provenance tells"),
     };
     if !rule.builders.is_empty() {
-        checks.push(allowed("builders", &rule.builders, custody.and_then(|custody| custody.builder.as_ref())));
+        checks.push(allowed(
+            "builders",
+            &rule.builders,
+            custody.and_then(|custody| custody.builder.as_ref()),
+        ));
     }
     if !rule.sources.is_empty() {
-        checks.push(allowed("sources", &rule.sources, custody.and_then(|custody| custody.repository.as_ref())));
+        checks.push(allowed(
+            "sources",
+            &rule.sources,
+            custody.and_then(|custody| custody.repository.as_ref()),
+        ));
     }
     if !rule.refuse_mutable.is_empty() {
-        let found = inspection.mutable.iter().find(|input| rule.refuse_mutable.contains(&input.kind));
+        let found = inspection
+            .mutable
+            .iter()
+            .find(|input| rule.refuse_mutable.contains(&input.kind));
         checks.push(check(
             "refuse-mutable",
             found.is_none(),
@@ -121,7 +151,11 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
 fn required(requirement: Requirement, inspection: &Inspection) -> Check {
     let finding = |name: &str, finding: &Finding| {
         let kept = finding.standing == Standing::Verified;
-        check(format!("require {name}"), kept, format!("it is {}", finding.standing.word()))
+        check(
+            format!("require {name}"),
+            kept,
+            format!("it is {}", finding.standing.word()),
+        )
     };
     match requirement {
         Requirement::Signature => finding("signature", &inspection.signature),
@@ -130,21 +164,37 @@ fn required(requirement: Requirement, inspection: &Inspection) -> Check {
             let custody = inspection.custody.as_ref();
             let signatures = custody.map(|custody| [&custody.commit_signature, &custody.tag_signature]);
             let found: Vec<_> = signatures.into_iter().flatten().flatten().collect();
-            let kept = found.iter().any(|signature| signature.standing == Standing::Verified);
+            let kept = found
+                .iter()
+                .any(|signature| signature.standing == Standing::Verified);
             let words: Vec<_> = found.iter().map(|signature| signature.note.as_str()).collect();
-            let words = if words.is_empty() { "the source was not looked at".to_owned() } else { words.join("; ") };
+            let words = if words.is_empty() {
+                "the source was not looked at".to_owned()
+            } else {
+                words.join("; ")
+            };
             check("require source-signature", kept, words)
         }
         Requirement::Review => {
-            let reviews = inspection.custody.as_ref().map_or(0, |custody| custody.reviews.len());
-            check("require review", reviews > 0, format!("{reviews} reviews in evidence"))
+            let reviews = inspection
+                .custody
+                .as_ref()
+                .map_or(0, |custody| custody.reviews.len());
+            check(
+                "require review",
+                reviews > 0,
+                format!("{reviews} reviews in evidence"),
+            )
         }
     }
 }
 
 /// Each keyless claim must be by one of the identities, and there must be one.
 fn identities(rule: &Rule, signatures: &[Assessment], provenances: &[Assessment]) -> Check {
-    let signers = signatures.iter().chain(provenances).filter_map(|it| it.signer.as_ref()?.identity.as_ref());
+    let signers = signatures
+        .iter()
+        .chain(provenances)
+        .filter_map(|it| it.signer.as_ref()?.identity.as_ref());
     let (mut any, mut other) = (None, None);
     for identity in signers {
         if rule.identities.iter().any(|wanted| wanted.fits(identity)) {
@@ -161,10 +211,18 @@ fn identities(rule: &Rule, signatures: &[Assessment], provenances: &[Assessment]
 }
 
 fn age(days: u32, signatures: &[Assessment], provenances: &[Assessment]) -> Check {
-    let newest = signatures.iter().chain(provenances).filter_map(|it| it.signed_at).max();
+    let newest = signatures
+        .iter()
+        .chain(provenances)
+        .filter_map(|it| it.signed_at)
+        .max();
     let Some(newest) = newest else {
         return check("maximum-age-days", false, "nothing shows when it was signed");
     };
     let age = Timestamp::now().as_second().saturating_sub(newest.as_second()) / 86_400;
-    check("maximum-age-days", age <= i64::from(days), format!("it was signed {age} days ago, on {newest}"))
+    check(
+        "maximum-age-days",
+        age <= i64::from(days),
+        format!("it was signed {age} days ago, on {newest}"),
+    )
 }

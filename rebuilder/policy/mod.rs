@@ -205,7 +205,10 @@ impl Policy {
         })?;
         let document: Document = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if document.version != 1 {
-            return Err(invalid(format!("it has version {}, and this tool reads version 1", document.version)));
+            return Err(invalid(format!(
+                "it has version {}, and this tool reads version 1",
+                document.version
+            )));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut keys: Vec<TrustedKey> = Vec::new();
@@ -216,7 +219,12 @@ impl Policy {
             let mut key = match (&entry.file, &entry.text) {
                 (Some(file), None) => TrustedKey::read(&folder.join(file))?,
                 (None, Some(text)) => TrustedKey::parse(&entry.name, text.as_bytes())?,
-                _ => return Err(invalid(format!("the key {:?} needs either a file or a text", entry.name))),
+                _ => {
+                    return Err(invalid(format!(
+                        "the key {:?} needs either a file or a text",
+                        entry.name
+                    )));
+                }
             };
             key.name = entry.name;
             key.valid_from = entry.valid_from;
@@ -224,15 +232,29 @@ impl Policy {
             keys.push(key);
         }
         for rule in &document.rules {
-            if let Some(unknown) = rule.keys.iter().find(|name| !keys.iter().any(|key| key.name == **name)) {
-                return Err(invalid(format!("the rule for {:?} names the key {unknown:?}, which is not there", rule.subject)));
+            if let Some(unknown) = rule
+                .keys
+                .iter()
+                .find(|name| !keys.iter().any(|key| key.name == **name))
+            {
+                return Err(invalid(format!(
+                    "the rule for {:?} names the key {unknown:?}, which is not there",
+                    rule.subject
+                )));
             }
             if rule.threshold == 0 || rule.threshold > rule.keys.len().max(1) {
-                return Err(invalid(format!("the rule for {:?} has a threshold that no signature can meet", rule.subject)));
+                return Err(invalid(format!(
+                    "the rule for {:?} has a threshold that no signature can meet",
+                    rule.subject
+                )));
             }
         }
         Ok(Self::File(Box::new(PolicyFile {
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             digest: Sha256::of(text),
             keys,
             rules: document.rules,

@@ -80,7 +80,10 @@ impl Rebuilder<'_> {
         fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
 
         let blobs = self.fetch(plan).await?;
-        let root = plan.container.root(self.fetcher, self.embedded, self.progress).await?;
+        let root = plan
+            .container
+            .root(self.fetcher, self.embedded, self.progress)
+            .await?;
         timings.prepare = clock.elapsed().as_secs_f64();
 
         let built = self.run_phases(plan, &root, &blobs, run, &mut timings).await?;
@@ -291,10 +294,11 @@ impl Rebuilder<'_> {
         let mut job = job(plan, &layers, &rebuilt, &log);
         job.inputs = staged(plan, blobs, Role::Source);
         job.inputs.extend(inline(plan, self.fetcher.store())?);
-        job.inputs.extend(plan.git.iter().zip(&blobs.git).map(|(git, blob)| Input {
-            name: git.place.clone(),
-            path: blob.path.clone(),
-        }));
+        job.inputs
+            .extend(plan.git.iter().zip(&blobs.git).map(|(git, blob)| Input {
+                name: git.place.clone(),
+                path: blob.path.clone(),
+            }));
         if has_layer || plan.setup.steps.is_empty() {
             job.script = plan.build.script();
             job.env = environment(&plan.build, &root.config);
@@ -334,7 +338,9 @@ struct Blobs {
 /// A phase's variables over those of the image, whose entrypoint is added as shell words.
 fn environment(phase: &Phase, image: &ImageConfig) -> BTreeMap<String, String> {
     let pairs = image.env.iter().filter_map(|pair| pair.split_once('='));
-    let mut env: BTreeMap<_, _> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut env: BTreeMap<_, _> = pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     if !image.entrypoint.is_empty() {
         let words: Vec<_> = image.entrypoint.iter().map(|word| quote(word)).collect();
         env.insert(IMAGE_ENTRYPOINT.to_owned(), words.join(" "));

@@ -37,7 +37,10 @@ pub fn html(judgement: &Judgement) -> Result<String, ReportError> {
 fn chain(custody: &Custody) -> Vec<(&'static str, String)> {
     let signature = |signature: &Option<ObjectSignature>| {
         let signature = signature.as_ref()?;
-        let by = signature.by.as_deref().map_or_else(String::new, |by| format!(" by {by}"));
+        let by = signature
+            .by
+            .as_deref()
+            .map_or_else(String::new, |by| format!(" by {by}"));
         Some(format!("{}{by}: {}", signature.standing.word(), signature.note))
     };
     let list = |items: &[String]| (!items.is_empty()).then(|| items.join(", "));
@@ -74,10 +77,16 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> String {
     let inspection = &judgement.inspection;
     let mut out = String::new();
     for artifact in &inspection.artifacts {
-        let purl = artifact.purl.as_deref().map_or_else(String::new, |purl| format!("  {purl}"));
+        let purl = artifact
+            .purl
+            .as_deref()
+            .map_or_else(String::new, |purl| format!("  {purl}"));
         let _ = writeln!(out, "{}{purl}  sha256:{}", plain(&artifact.name), artifact.sha256);
     }
-    for (title, finding) in [("signature", &inspection.signature), ("provenance", &inspection.provenance)] {
+    for (title, finding) in [
+        ("signature", &inspection.signature),
+        ("provenance", &inspection.provenance),
+    ] {
         let code = match finding.standing {
             Standing::Verified => "1;32",
             standing if standing.is_against() => "1;31",
@@ -132,7 +141,10 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> String {
     section("no evidence of", inspection.missing.clone());
     let decision = &judgement.policy;
     let line = match decision.refusal() {
-        Some(check) => paint("1;31", &format!("refused: {}: {}", check.rule, plain(&check.finding))),
+        Some(check) => paint(
+            "1;31",
+            &format!("refused: {}: {}", check.rule, plain(&check.finding)),
+        ),
         None if decision.policy == "none" => "not asked".to_owned(),
         None => paint("32", "satisfied"),
     };

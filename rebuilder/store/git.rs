@@ -53,7 +53,11 @@ impl GitMirror {
         }
         let plain = PathBuf::from(format!("{}{rest}", self.place));
         let bare = PathBuf::from(format!("{}{rest}.git", self.place));
-        let found = if !plain.exists() && bare.exists() { bare } else { plain };
+        let found = if !plain.exists() && bare.exists() {
+            bare
+        } else {
+            plain
+        };
         let found = std::path::absolute(&found).unwrap_or(found);
         url::Url::from_file_path(found).ok().map(|url| url.to_string())
     }
@@ -90,7 +94,9 @@ pub enum GitError {
         path: PathBuf,
         reason: String,
     },
-    #[error("the archive of {repository} at {commit} is another one than the plan pins: expected {expected}, found {found}")]
+    #[error(
+        "the archive of {repository} at {commit} is another one than the plan pins: expected {expected}, found {found}"
+    )]
     Differs {
         repository: String,
         commit: String,
@@ -144,7 +150,10 @@ impl Fetcher {
         let lock = tokio::task::spawn_blocking(move || store.exclusive(&name)).await;
         let _lock = lock.map_err(|error| checkout.content(&error))??;
         if !checkout.folder.exists() {
-            let initialised = checkout.git(&["init", "--quiet", "--bare", "--"]).arg(&checkout.folder).output();
+            let initialised = checkout
+                .git(&["init", "--quiet", "--bare", "--"])
+                .arg(&checkout.folder)
+                .output();
             let output = initialised.map_err(GitError::Missing)?;
             if !output.status.success() {
                 return Err(checkout.damaged(&last_line(&output.stderr)));
@@ -159,9 +168,14 @@ impl Fetcher {
 
     async fn git_fetch(&self, checkout: &Checkout) -> Result<(), GitError> {
         let repository = &checkout.source.repository;
-        let mirrored = self.git_mirrors().iter().find_map(|mirror| mirror.place(repository));
+        let mirrored = self
+            .git_mirrors()
+            .iter()
+            .find_map(|mirror| mirror.place(repository));
         // A mirror on this machine is no network.
-        let is_local = mirrored.as_deref().is_some_and(|place| place.starts_with("file://"));
+        let is_local = mirrored
+            .as_deref()
+            .is_some_and(|place| place.starts_with("file://"));
         if self.is_offline() && !is_local {
             return Err(GitError::Offline {
                 repository: repository.clone(),
@@ -171,12 +185,24 @@ impl Fetcher {
         let url = mirrored.unwrap_or_else(|| repository.clone());
         let bar = self.progress().stage(format!("fetching {repository}"));
         let commit = checkout.commit.clone();
-        let tag = checkout.source.tag().map(|tag| format!("+refs/tags/{tag}:refs/tags/{tag}"));
+        let tag = checkout
+            .source
+            .tag()
+            .map(|tag| format!("+refs/tags/{tag}:refs/tags/{tag}"));
         let keep = format!("+{commit}:refs/kept/{commit}");
         let mut result = Err(String::new());
         // The tag is worth having for its signature; a mirror without it still has the commit.
         for tag in [tag.as_deref(), None] {
-            let mut arguments = vec!["fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", &url, &keep];
+            let mut arguments = vec![
+                "fetch",
+                "--quiet",
+                "--depth=1",
+                "--no-tags",
+                "--no-recurse-submodules",
+                "--",
+                &url,
+                &keep,
+            ];
             arguments.extend(tag);
             let mut command = tokio::process::Command::from(checkout.git(&arguments));
             command.stdin(Stdio::null()).kill_on_drop(true);
@@ -203,19 +229,21 @@ impl Fetcher {
     pub async fn git_archive(&self, checkout: &Checkout, submodules: bool) -> Result<Blob, GitError> {
         let mut parts = vec![(Vec::new(), checkout.clone())];
         if submodules {
-            let mut next = 0;
-            while let Some((prefix, parent)) = parts.get(next).cloned() {
-                let depth = prefix.iter().filter(|byte| **byte == b'\0').count();
-                for (path, source) in parent.submodules()? {
-                    if depth >= DEPTH {
-                        return Err(parent.content(&"its submodules are nested too deep"));
+            let (mut from, mut depth) = (0, 0);
+            while from < parts.len() {
+                let mut found = Vec::new();
+                for (prefix, parent) in &parts[from..] {
+                    for (path, source) in parent.submodules()? {
+                        if depth == DEPTH {
+                            return Err(parent.content(&"its submodules are nested too deep"));
+                        }
+                        let place = [prefix.as_slice(), &path, b"/"].concat();
+                        found.push((place, self.git(&source).await?));
                     }
-                    let mut place: Vec<u8> = prefix.clone();
-                    place.extend_from_slice(&path);
-                    place.push(b'\0');
-                    parts.push((place, Box::pin(self.git(&source)).await?));
                 }
-                next += 1;
+                from = parts.len();
+                depth += 1;
+                parts.extend(found);
             }
         }
         let store = self.store().clone();
@@ -226,7 +254,9 @@ impl Fetcher {
                 let producer = scope.spawn(move || write_archive(&parts, writer));
                 let blob = store.keep(&mut reader);
                 drop(reader);
-                let produced = producer.join().unwrap_or_else(|_| Err(whole.content(&"the archive writer ended early")));
+                let produced = producer
+                    .join()
+                    .unwrap_or_else(|_| Err(whole.content(&"the archive writer ended early")));
                 produced?;
                 Ok(blob?)
             })
@@ -243,9 +273,8 @@ fn write_archive(parts: &[(Vec<u8>, Checkout)], out: impl io::Write) -> Result<(
     };
     let time = first.time()?;
     for (prefix, checkout) in parts {
-        let prefix: Vec<u8> = prefix.iter().map(|byte| if *byte == 0 { b'/' } else { *byte }).collect();
         checkout
-            .append_to(&mut tar, &prefix, time)
+            .append_to(&mut tar, prefix, time)
             .map_err(|error| checkout.content(&error))?;
     }
     tar.into_inner()
@@ -258,7 +287,15 @@ impl Checkout {
     fn git(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.env_clear();
-        for name in ["PATH", "https_proxy", "HTTPS_PROXY", "http_proxy", "no_proxy", "NO_PROXY", "SSL_CERT_FILE"] {
+        for name in [
+            "PATH",
+            "https_proxy",
+            "HTTPS_PROXY",
+            "http_proxy",
+            "no_proxy",
+            "NO_PROXY",
+            "SSL_CERT_FILE",
+        ] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
@@ -277,7 +314,11 @@ impl Checkout {
     }
 
     fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
-        let output = self.git(arguments).stdin(Stdio::null()).output().map_err(GitError::Missing)?;
+        let output = self
+            .git(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(GitError::Missing)?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -308,7 +349,9 @@ impl Checkout {
     /// Reads every object again, and makes sure that the name is a commit's own and no tag's or abbreviation's.
     fn check(&self) -> Result<(), GitError> {
         let kept = format!("refs/kept/{}", self.commit);
-        let output = self.git(&["fsck", "--no-dangling", "--no-progress", "--no-reflogs", &kept]).output();
+        let output = self
+            .git(&["fsck", "--no-dangling", "--no-progress", "--no-reflogs", &kept])
+            .output();
         let output = output.map_err(GitError::Missing)?;
         if !output.status.success() {
             return Err(self.damaged(&last_line(&output.stderr)));
@@ -329,16 +372,32 @@ impl Checkout {
     /// The raw tag that the source names, where it is an annotated one; and whether it points to the commit.
     pub fn tag_object(&self) -> Option<(Vec<u8>, bool)> {
         let reference = format!("refs/tags/{}", self.source.tag()?);
-        let target = self.output(&["rev-parse", "--verify", "--end-of-options", &format!("{reference}^{{commit}}")]).ok()?;
+        let target = self
+            .output(&[
+                "rev-parse",
+                "--verify",
+                "--end-of-options",
+                &format!("{reference}^{{commit}}"),
+            ])
+            .ok()?;
         let object = self.output(&["cat-file", "tag", &reference]).ok()?;
         Some((object, target.trim_ascii() == self.commit.as_bytes()))
     }
 
     /// When the commit was made, in Unix seconds.
     pub fn time(&self) -> Result<u64, GitError> {
-        let text = self.output(&["show", "--no-patch", "--no-show-signature", "--format=%ct", &self.commit, "--"])?;
+        let text = self.output(&[
+            "show",
+            "--no-patch",
+            "--no-show-signature",
+            "--format=%ct",
+            &self.commit,
+            "--",
+        ])?;
         let text = String::from_utf8_lossy(&text);
-        text.trim().parse().map_err(|_| self.content(&"its time cannot be read"))
+        text.trim()
+            .parse()
+            .map_err(|_| self.content(&"its time cannot be read"))
     }
 
     /// A file of the commit; none where it has no such file.
@@ -375,16 +434,26 @@ impl Checkout {
 
     /// Path and source of each submodule, at the commit that the tree names.
     fn submodules(&self) -> Result<Vec<(Vec<u8>, GitSource)>, GitError> {
-        let links: Vec<_> = self.entries()?.into_iter().filter(|entry| entry.mode == "160000").collect();
+        let links: Vec<_> = self
+            .entries()?
+            .into_iter()
+            .filter(|entry| entry.mode == "160000")
+            .collect();
         if links.is_empty() {
             return Ok(Vec::new());
         }
         let blob = format!("{}:.gitmodules", self.commit);
         let list = self.output(&["config", "--blob", &blob, "--null", "--list"])?;
-        let mut modules: std::collections::BTreeMap<String, (String, String)> = std::collections::BTreeMap::new();
+        let mut modules: std::collections::BTreeMap<String, (String, String)> =
+            std::collections::BTreeMap::new();
         for pair in String::from_utf8_lossy(&list).split('\0') {
-            let Some((key, value)) = pair.split_once('\n') else { continue };
-            let Some((name, field)) = key.strip_prefix("submodule.").and_then(|rest| rest.rsplit_once('.')) else {
+            let Some((key, value)) = pair.split_once('\n') else {
+                continue;
+            };
+            let Some((name, field)) = key
+                .strip_prefix("submodule.")
+                .and_then(|rest| rest.rsplit_once('.'))
+            else {
                 continue;
             };
             let module = modules.entry(name.to_owned()).or_default();
@@ -399,20 +468,30 @@ impl Checkout {
             let url = module.map(|(_, url)| url.as_str()).unwrap_or_default();
             let url = if url.starts_with("./") || url.starts_with("../") {
                 let base = url::Url::parse(&format!("{}/", self.source.repository)).ok();
-                base.and_then(|base| base.join(url).ok()).map(String::from).unwrap_or_default()
+                base.and_then(|base| base.join(url).ok())
+                    .map(String::from)
+                    .unwrap_or_default()
             } else {
                 url.to_owned()
             };
             let source = GitSource::new(&url, None, Some(&link.id));
             let source = source.map_err(|error: git_source::SourceError| {
-                self.content(&format!("its submodule {}: {error}", String::from_utf8_lossy(&link.path)))
+                self.content(&format!(
+                    "its submodule {}: {error}",
+                    String::from_utf8_lossy(&link.path)
+                ))
             })?;
             Ok((link.path, source))
         };
         links.into_iter().map(source).collect()
     }
 
-    fn append_to(&self, tar: &mut tar::Builder<impl io::Write>, prefix: &[u8], time: u64) -> Result<(), io::Error> {
+    fn append_to(
+        &self,
+        tar: &mut tar::Builder<impl io::Write>,
+        prefix: &[u8],
+        time: u64,
+    ) -> Result<(), io::Error> {
         use std::os::unix::ffi::OsStrExt as _;
         let entries = self.entries().map_err(io::Error::other)?;
         let mut child = self
@@ -430,7 +509,11 @@ impl Checkout {
             ask.flush()?;
             let mut line = String::new();
             answer.read_line(&mut line)?;
-            let size = line.trim_end().rsplit(' ').next().and_then(|text| text.parse::<u64>().ok());
+            let size = line
+                .trim_end()
+                .rsplit(' ')
+                .next()
+                .and_then(|text| text.parse::<u64>().ok());
             let size = size.ok_or_else(|| io::Error::other(format!("git answered {line:?}")))?;
             let path = [prefix, &entry.path].concat();
             let path = Path::new(std::ffi::OsStr::from_bytes(&path));
@@ -475,7 +558,11 @@ fn configuration(store: &Store) -> Result<PathBuf, StoreError> {
 /// What git said last, without what could steer a terminal.
 fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("git gave no reason");
+    let line = text
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("git gave no reason");
     line.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
@@ -487,12 +574,19 @@ mod tests {
     fn a_mirror_stands_for_whole_path_parts_only() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("o/r.git")).unwrap();
-        let mirror = |prefix: &str| -> GitMirror {
-            format!("{prefix}={}/", folder.path().display()).parse().unwrap()
-        };
-        let place = mirror("https://github.com/").place("https://github.com/o/r").unwrap();
-        assert!(place.starts_with("file://") && place.ends_with("/o/r.git"), "{place}");
-        assert_eq!(mirror("https://github.com/o/r").place("https://github.com/o/r2"), None);
+        let mirror =
+            |prefix: &str| -> GitMirror { format!("{prefix}={}/", folder.path().display()).parse().unwrap() };
+        let place = mirror("https://github.com/")
+            .place("https://github.com/o/r")
+            .unwrap();
+        assert!(
+            place.starts_with("file://") && place.ends_with("/o/r.git"),
+            "{place}"
+        );
+        assert_eq!(
+            mirror("https://github.com/o/r").place("https://github.com/o/r2"),
+            None
+        );
         assert!("github.com=/srv".parse::<GitMirror>().is_err());
     }
 }

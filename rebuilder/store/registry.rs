@@ -50,8 +50,12 @@ impl Fetcher {
         let OciManifest::Image(manifest) = manifest else {
             return Err(registry.broken("its index lists another index"));
         };
-        let total = manifest.layers.iter().map(|layer| u64::try_from(layer.size).unwrap_or(0)).sum();
-        let bar = self.progress().bytes(&format!("fetching {image}"), total);
+        let total = manifest
+            .layers
+            .iter()
+            .map(|layer| u64::try_from(layer.size).unwrap_or(0))
+            .sum();
+        let bar = self.progress().bytes(format!("fetching {image}"), total);
         let mut layers = Vec::new();
         for layer in &manifest.layers {
             layers.push((registry.blob(layer, &bar).await?, layer.media_type.clone()));
@@ -82,8 +86,14 @@ impl<'a> Registry<'a> {
         let reference: Reference = reference.parse().map_err(|error| unusable(format!("{error}")))?;
         // Like every client, plain HTTP for registries on this very machine only.
         let host = reference.resolve_registry().to_owned();
-        let is_loopback = ["127.", "localhost", "[::1]"].iter().any(|start| host.starts_with(start));
-        let protocol = if is_loopback { ClientProtocol::Http } else { ClientProtocol::Https };
+        let is_loopback = ["127.", "localhost", "[::1]"]
+            .iter()
+            .any(|start| host.starts_with(start));
+        let protocol = if is_loopback {
+            ClientProtocol::Http
+        } else {
+            ClientProtocol::Https
+        };
         let client = Client::new(ClientConfig {
             protocol,
             ..ClientConfig::default()
@@ -104,7 +114,9 @@ impl<'a> Registry<'a> {
     }
 
     fn digest(&self, text: &str) -> Result<Sha256, FetchError> {
-        let digits = text.strip_prefix("sha256:").and_then(|digits| digits.parse().ok());
+        let digits = text
+            .strip_prefix("sha256:")
+            .and_then(|digits| digits.parse().ok());
         digits.ok_or_else(|| self.broken(&format!("it names {text:?}, which is no SHA-256")))
     }
 
@@ -131,32 +143,41 @@ impl<'a> Registry<'a> {
     /// Nobody logs in: what is rebuilt is public.
     async fn authenticate(&self) {
         let registry = self.reference.resolve_registry();
-        self.client.store_auth_if_needed(registry, &RegistryAuth::Anonymous).await;
+        self.client
+            .store_auth_if_needed(registry, &RegistryAuth::Anonymous)
+            .await;
     }
 
     async fn manifest(&self, digest: Sha256) -> Result<OciManifest, FetchError> {
-        let blob = match self.held(digest)? {
-            Some(blob) => blob,
-            None => {
-                self.authenticate().await;
-                let reference = self.reference.clone_with_digest(format!("sha256:{digest}"));
-                let pulled = self.client.pull_manifest_raw(&reference, &RegistryAuth::Anonymous, &ACCEPTED).await;
-                let (bytes, _) = pulled.map_err(|error| self.broken(&error.to_string()))?;
-                let found = Sha256::of(&bytes);
-                if found != digest {
-                    return Err(self.differs(digest, found));
-                }
-                if bytes.len() > MANIFEST_LIMIT {
-                    return Err(self.broken("its manifest is larger than any real one"));
-                }
-                self.fetcher.store().keep(&bytes[..])?
+        let blob = if let Some(blob) = self.held(digest)? {
+            blob
+        } else {
+            self.authenticate().await;
+            let reference = self.reference.clone_with_digest(format!("sha256:{digest}"));
+            let pulled = self
+                .client
+                .pull_manifest_raw(&reference, &RegistryAuth::Anonymous, &ACCEPTED)
+                .await;
+            let (bytes, _) = pulled.map_err(|error| self.broken(&error.to_string()))?;
+            let found = Sha256::of(&bytes);
+            if found != digest {
+                return Err(self.differs(digest, found));
             }
+            if bytes.len() > MANIFEST_LIMIT {
+                return Err(self.broken("its manifest is larger than any real one"));
+            }
+            self.fetcher.store().keep(&bytes[..])?
         };
         let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
-        serde_json::from_slice(&bytes).map_err(|error| self.broken(&format!("its manifest cannot be read: {error}")))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| self.broken(&format!("its manifest cannot be read: {error}")))
     }
 
-    async fn blob(&self, descriptor: &OciDescriptor, bar: &indicatif::ProgressBar) -> Result<Blob, FetchError> {
+    async fn blob(
+        &self,
+        descriptor: &OciDescriptor,
+        bar: &indicatif::ProgressBar,
+    ) -> Result<Blob, FetchError> {
         let digest = self.digest(&descriptor.digest)?;
         if !(0..=LAYER_LIMIT).contains(&descriptor.size) {
             return Err(self.broken("one of its layers is larger than any real one"));
@@ -177,7 +198,9 @@ impl<'a> Registry<'a> {
                 .ok_or_else(|| self.broken("one of its layers is larger than its manifest says"))?;
             bar.inc(chunk.len() as u64);
             let path = self.fetcher.store().path();
-            incoming.write_all(&chunk).map_err(StoreError::io("write into", path))?;
+            incoming
+                .write_all(&chunk)
+                .map_err(StoreError::io("write into", path))?;
         }
         let sealed = incoming.seal();
         if sealed.sha256 != digest {

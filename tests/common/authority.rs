@@ -4,8 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber, SigningKey as _, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber, SigningKey as _, date_time_ymd,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -65,7 +65,10 @@ fn first_element(der: &[u8]) -> &[u8] {
         long => {
             let count = usize::from(long & 0x7f);
             let bytes = &der[at + 1..=at + count];
-            (1 + count, bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+            (
+                1 + count,
+                bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
+            )
         }
     };
     let start = 1 + length(1).0;
@@ -89,7 +92,9 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name.push(DnType::CommonName, "throw-away root");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "throw-away root");
         params.not_before = date_time_ymd(2024, 1, 1);
         params.not_after = date_time_ymd(2034, 1, 1);
         let key = KeyPair::generate().unwrap();

@@ -50,7 +50,12 @@ fn nested(
 fn take(name: &str, entry: &Value, found: &mut Vec<LockedPackage>) -> Result<(), String> {
     let is = |key: &str| entry[key] == true;
     // Links are folders of the source; bundled packages come inside of others.
-    if is("link") || is("inBundle") || is("bundled") || !fits(entry, "os", "linux") || !fits(entry, "cpu", "x64") {
+    if is("link")
+        || is("inBundle")
+        || is("bundled")
+        || !fits(entry, "os", "linux")
+        || !fits(entry, "cpu", "x64")
+    {
         return Ok(());
     }
     let Some(url) = entry["resolved"].as_str() else {
@@ -86,9 +91,16 @@ fn fits(entry: &Value, key: &str, own: &str) -> bool {
 
 /// Where npm's cache (cacache, content version 2) keeps content with this integrity.
 pub(super) fn cache_place(digests: &Digests, integrity: &str) -> Option<String> {
-    let algorithm = ["sha512", "sha384", "sha256"].into_iter().find(|name| integrity.contains(&format!("{name}-")))?;
+    let algorithm = ["sha512", "sha384", "sha256"]
+        .into_iter()
+        .find(|name| integrity.contains(&format!("{name}-")))?;
     let digits = digests.get(algorithm)?;
-    Some(format!("{algorithm}/{}/{}/{}", &digits[..2], &digits[2..4], &digits[4..]))
+    Some(format!(
+        "{algorithm}/{}/{}/{}",
+        &digits[..2],
+        &digits[2..4],
+        &digits[4..]
+    ))
 }
 
 #[cfg(test)]
@@ -100,17 +112,31 @@ mod tests {
         let entry = r#"{"version":"1.0.0","resolved":"https://registry.npmjs.org/a/-/a-1.0.0.tgz","integrity":"sha512-AA=="}"#;
         for text in [
             format!(r#"{{"lockfileVersion":3,"packages":{{"":{{"name":"x"}},"node_modules/a":{entry}}}}}"#),
-            format!(r#"{{"lockfileVersion":1,"dependencies":{{"b":{{"version":"1.0.0","bundled":true,"dependencies":{{"a":{entry}}}}}}}}}"#),
+            format!(
+                r#"{{"lockfileVersion":1,"dependencies":{{"b":{{"version":"1.0.0","bundled":true,"dependencies":{{"a":{entry}}}}}}}}}"#
+            ),
         ] {
-            assert_eq!(read(text.as_bytes()).unwrap()[0].url, "https://registry.npmjs.org/a/-/a-1.0.0.tgz");
+            assert_eq!(
+                read(text.as_bytes()).unwrap()[0].url,
+                "https://registry.npmjs.org/a/-/a-1.0.0.tgz"
+            );
         }
         for (entry, expected) in [
-            (r#"{"version":"1.0.0","resolved":"git+ssh://git@github.com/a/a.git#1234"}"#, Err("no integrity pins")),
-            (r#"{"version":"1.0.0","resolved":"https://h/a.tgz"}"#, Err("no integrity pins")),
+            (
+                r#"{"version":"1.0.0","resolved":"git+ssh://git@github.com/a/a.git#1234"}"#,
+                Err("no integrity pins"),
+            ),
+            (
+                r#"{"version":"1.0.0","resolved":"https://h/a.tgz"}"#,
+                Err("no integrity pins"),
+            ),
             (r#"{"version":"1.0.0"}"#, Err("no address")),
             (r#"{"version":"1.0.0","resolved":"x","link":true}"#, Ok(0)),
             (r#"{"version":"1.0.0","resolved":"x","os":["darwin"]}"#, Ok(0)),
-            (r#"{"version":"1.0.0","resolved":"https://h/a.tgz","integrity":"sha512-AA==","os":["!win32"]}"#, Ok(1)),
+            (
+                r#"{"version":"1.0.0","resolved":"https://h/a.tgz","integrity":"sha512-AA==","os":["!win32"]}"#,
+                Ok(1),
+            ),
         ] {
             let text = format!(r#"{{"packages":{{"node_modules/a":{entry}}}}}"#);
             match (read(text.as_bytes()), expected) {

