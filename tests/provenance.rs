@@ -289,7 +289,7 @@ fn a_python_wheel_is_built_from_its_commit() {
     }
     let project = Project::new("hello-python", |work| {
         let text = "[build-system]\nrequires = [\"flit_core >=3.8,<4\"]\nbuild-backend = \"flit_core.buildapi\"\n\n\
-                    [project]\nname = \"hello_again\"\nversion = \"1.0.0\"\ndescription = \"greets\"\n";
+                    [project]\nname = \"hello_again\"\nversion = \"1.0.0\"\ndescription = \"greets\"\nrequires-python = \">=3.8\"\n";
         fs::write(work.join("pyproject.toml"), text).unwrap();
         fs::write(work.join("hello_again.py"), "def greet():\n    return 'hello'\n").unwrap();
     });

@@ -3,19 +3,12 @@
 //! A commit carries its signature in a header, a tag at the end of its message; what is signed is the object
 //! without it (gitformat-signature(5)).
 
-use cms::cert::CertificateChoices;
-use cms::content_info::ContentInfo;
-use cms::signed_data::SignedData;
-use der::asn1::OctetString;
-use der::{Decode as _, Encode as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sigstore_verify::crypto::{VerificationKey, parse_certificate_info};
-use sigstore_verify::types::{DerCertificate, SignatureBytes};
 
+use super::sigstore::Identity;
 use super::trust::{KeyMaterial, Trust};
-use super::{Standing, openpgp};
-use crate::artifact::Sha256;
+use super::{Standing, gitsign, openpgp};
 
 /// What is known of the signature on a commit or tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +19,9 @@ pub struct ObjectSignature {
     pub by: Option<String>,
     /// Why, in a sentence.
     pub note: String,
+    /// Who signed, where a certificate says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// Whether it is the signature that the repository's host puts under commits made on its site.
     pub by_host: bool,
 }
@@ -34,11 +30,12 @@ pub struct ObjectSignature {
 const HOST_KEYS: [&str; 2] = ["B5690EEEBB952194", "4AEE18F83AFDEB23"];
 
 impl ObjectSignature {
-    fn new(standing: Standing, by: Option<String>, note: impl Into<String>) -> Self {
+    pub(super) fn new(standing: Standing, by: Option<String>, note: impl Into<String>) -> Self {
         Self {
             standing,
             by,
             note: note.into(),
+            identity: None,
             by_host: false,
         }
     }
@@ -103,13 +100,7 @@ fn judge(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSignat
     if signature.starts_with("-----BEGIN SSH SIGNATURE-----") {
         ssh(payload, signature, trust)
     } else if signature.starts_with("-----BEGIN SIGNED MESSAGE-----") {
-        gitsign(payload, signature).unwrap_or_else(|reason| {
-            ObjectSignature::new(
-                Standing::Unchecked,
-                None,
-                format!("an X.509 signature that cannot be read: {reason}"),
-            )
-        })
+        gitsign::judge(payload, signature, &trust.sigstore)
     } else {
         pgp(payload, signature, trust)
     }
@@ -182,61 +173,6 @@ fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
             "the SSH signature is good for the key that it carries; whose key that is is not known here",
         ),
     }
-}
-
-/// gitsign: CMS with a short-lived certificate. The signature is checked against the certificate; that the
-/// certificate was alive then would take the transparency log, so it is never more than unchecked.
-fn gitsign(payload: &[u8], armored: &str) -> Result<ObjectSignature, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let pem = pem::parse(armored.trim_end()).map_err(|error| text(&error))?;
-    let info = ContentInfo::from_der(pem.contents()).map_err(|error| text(&error))?;
-    let signed: SignedData = info.content.decode_as().map_err(|error| text(&error))?;
-    let certificates = signed.certificates.iter().flat_map(|set| set.0.iter());
-    let leaf = certificates
-        .filter_map(|choice| match choice {
-            CertificateChoices::Certificate(certificate) => {
-                Some(DerCertificate::new(certificate.to_der().ok()?))
-            }
-            CertificateChoices::Other(_) => None,
-        })
-        .filter_map(|der| parse_certificate_info(&der).ok())
-        .find(|certificate| certificate.identity.is_some())
-        .ok_or("it carries no certificate with an identity")?;
-    let by = format!(
-        "{} ({})",
-        leaf.identity.as_ref().map_or("?", |name| name.as_str()),
-        leaf.issuer.as_deref().unwrap_or("?")
-    );
-    let signer = signed.signer_infos.0.iter().next().ok_or("nobody signed it")?;
-    let attributes = signer.signed_attrs.as_ref().ok_or("it signs no attributes")?;
-    let message = attributes.to_der().map_err(|error| text(&error))?;
-    let key = VerificationKey::from_spki(&leaf.public_key).map_err(|error| text(&error))?;
-    let signature = SignatureBytes::from_bytes(signer.signature.as_bytes());
-    let digest = attributes
-        .iter()
-        .find(|attribute| attribute.oid == const_oid::db::rfc5911::ID_MESSAGE_DIGEST)
-        .and_then(|attribute| attribute.values.iter().next())
-        .and_then(|value| value.decode_as::<OctetString>().ok());
-    let is_same = digest.is_some_and(|digest| digest.as_bytes() == Sha256::of(payload).as_bytes());
-    Ok(if !is_same {
-        ObjectSignature::new(
-            Standing::Refuted,
-            Some(by),
-            "the signature is over another object",
-        )
-    } else if key.verify(&message, &signature).is_err() {
-        ObjectSignature::new(
-            Standing::Refuted,
-            Some(by),
-            "the signature does not fit the certificate that it carries",
-        )
-    } else {
-        ObjectSignature::new(
-            Standing::Unchecked,
-            Some(by),
-            "gitsign: the signature fits its certificate; that the certificate is an authority's and was alive then was not checked",
-        )
-    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod document;
 pub mod dsse;
 pub mod git_signature;
 pub mod git_source;
+mod gitsign;
 pub mod inspection;
 pub mod json;
 pub mod npm;

@@ -6,6 +6,7 @@ use super::{Check, Decision, Judgement, Policy, Refusal, Requirement, Rule, Unma
 use crate::artifact::pattern;
 use crate::evidence::Standing;
 use crate::evidence::assess::Assessment;
+use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 
 impl Policy {
@@ -74,7 +75,7 @@ fn nothing_against(inspection: &Inspection) -> Check {
 fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     let mut checks = Vec::new();
     for requirement in &rule.require {
-        checks.push(required(*requirement, inspection));
+        checks.push(required(*requirement, rule, inspection));
     }
     let good = |finding: &Finding| -> Vec<Assessment> {
         let good = finding
@@ -148,7 +149,7 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     checks
 }
 
-fn required(requirement: Requirement, inspection: &Inspection) -> Check {
+fn required(requirement: Requirement, rule: &Rule, inspection: &Inspection) -> Check {
     let finding = |name: &str, finding: &Finding| {
         let kept = finding.standing == Standing::Verified;
         check(
@@ -164,10 +165,15 @@ fn required(requirement: Requirement, inspection: &Inspection) -> Check {
             let custody = inspection.custody.as_ref();
             let signatures = custody.map(|custody| [&custody.commit_signature, &custody.tag_signature]);
             let found: Vec<_> = signatures.into_iter().flatten().flatten().collect();
+            // Anyone can sign without a key; only a named identity is worth something then.
+            let is_wanted = |signature: &ObjectSignature| match &signature.identity {
+                Some(identity) => rule.source_identities.iter().any(|wanted| wanted.fits(identity)),
+                None => true,
+            };
             let kept = found
                 .iter()
-                .any(|signature| signature.standing == Standing::Verified);
-            let words: Vec<_> = found.iter().map(|signature| signature.note.as_str()).collect();
+                .any(|signature| signature.standing == Standing::Verified && is_wanted(signature));
+            let words: Vec<_> = found.iter().map(|signature| signature.note.clone()).collect();
             let words = if words.is_empty() {
                 "the source was not looked at".to_owned()
             } else {

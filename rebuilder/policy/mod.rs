@@ -88,6 +88,9 @@ struct Rule {
     /// Identities of which one must have signed each keyless claim.
     #[serde(default)]
     identities: Vec<ExpectedIdentity>,
+    /// Identities of which one must have signed the commit or tag, where that was signed without a key.
+    #[serde(default)]
+    source_identities: Vec<ExpectedIdentity>,
     /// Patterns of builders.
     #[serde(default)]
     builders: Vec<String>,

@@ -1,0 +1,234 @@
+//! gitsign: commits and tags signed without a key (CMS, RFC 5652, with a short-lived certificate).
+//!
+//! What is signed are attributes that hold the object's digest. Current gitsign keeps the transparency log's entry
+//! beside the signature, less what can be computed again; put together they make a Sigstore bundle over the
+//! attributes, which is verified as any other.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cms::cert::CertificateChoices;
+use cms::content_info::ContentInfo;
+use cms::signed_data::{SignedData, SignerInfo};
+use const_oid::ObjectIdentifier;
+use der::asn1::OctetString;
+use der::{Decode as _, Encode as _};
+use prost::Message as _;
+use serde_json::{Value, json};
+use sigstore_verify::crypto::{CertificateInfo, VerificationKey, parse_certificate_info};
+use sigstore_verify::types::{DerCertificate, SignatureBytes};
+
+use super::Standing;
+use super::git_signature::ObjectSignature;
+use super::sigstore::{Sigstore, Unverified};
+use crate::artifact::Sha256;
+
+/// Attribute that holds the log's entry (sigstore/rekor#1390).
+const LOG_ENTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.3.1");
+
+/// A signature, taken apart.
+struct Signed {
+    certificate: DerCertificate,
+    info: CertificateInfo,
+    /// What was signed.
+    attributes: Vec<u8>,
+    /// Digest of the object that the attributes name.
+    digest: Option<Vec<u8>>,
+    signature: Vec<u8>,
+    entry: Option<LogEntry>,
+}
+
+/// Judges a signature over a commit or tag without it.
+pub(super) fn judge(payload: &[u8], armored: &str, sigstore: &Sigstore) -> ObjectSignature {
+    let signed = match read(armored) {
+        Ok(signed) => signed,
+        Err(reason) => {
+            let note = format!("an X.509 signature that cannot be read: {reason}");
+            return ObjectSignature::new(Standing::Unchecked, None, note);
+        }
+    };
+    let subject = signed.info.identity.as_ref().map_or("?", |name| name.as_str());
+    let by = format!("{subject} ({})", signed.info.issuer.as_deref().unwrap_or("?"));
+    let result = |standing, note: String| ObjectSignature::new(standing, Some(by.clone()), note);
+    if signed.digest.as_deref() != Some(&Sha256::of(payload).as_bytes()[..]) {
+        return result(
+            Standing::Refuted,
+            "gitsign: the signature is over another object".into(),
+        );
+    }
+    let signature = SignatureBytes::from_bytes(&signed.signature);
+    let fits = VerificationKey::from_spki(&signed.info.public_key)
+        .and_then(|key| key.verify(&signed.attributes, &signature));
+    if fits.is_err() {
+        return result(
+            Standing::Refuted,
+            "gitsign: the signature does not fit the certificate that it carries".into(),
+        );
+    }
+    let Some(entry) = &signed.entry else {
+        return result(
+            Standing::Unchecked,
+            "gitsign: the signature fits its certificate; it carries no entry of the transparency log, so that nothing shows that the certificate was alive".into(),
+        );
+    };
+    let verified =
+        Unverified::from_value(&bundle(&signed, entry)).and_then(|bundle| sigstore.verify(&bundle, None));
+    match verified {
+        Ok(verified) => ObjectSignature {
+            identity: verified.identity.clone(),
+            ..result(
+                Standing::Verified,
+                "gitsign: signature, certificate and log are good; nothing said beforehand who should have signed".into(),
+            )
+        },
+        Err(error) => result(Standing::Refuted, format!("gitsign: {error}")),
+    }
+}
+
+fn read(armored: &str) -> Result<Signed, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let pem = pem::parse(armored.trim_end()).map_err(|error| text(&error))?;
+    let info = ContentInfo::from_der(pem.contents()).map_err(|error| text(&error))?;
+    let signed: SignedData = info.content.decode_as().map_err(|error| text(&error))?;
+    let certificates = signed.certificates.iter().flat_map(|set| set.0.iter());
+    let (certificate, info) = certificates
+        .filter_map(|choice| match choice {
+            CertificateChoices::Certificate(certificate) => {
+                Some(DerCertificate::new(certificate.to_der().ok()?))
+            }
+            CertificateChoices::Other(_) => None,
+        })
+        .filter_map(|der| Some((der.clone(), parse_certificate_info(&der).ok()?)))
+        .find(|(_, info)| info.identity.is_some())
+        .ok_or("it carries no certificate with an identity")?;
+    let signer = signed.signer_infos.0.iter().next().ok_or("nobody signed it")?;
+    let attributes = signer.signed_attrs.as_ref().ok_or("it signs no attributes")?;
+    let digest = attributes
+        .iter()
+        .find(|attribute| attribute.oid == const_oid::db::rfc5911::ID_MESSAGE_DIGEST)
+        .and_then(|attribute| attribute.values.iter().next())
+        .and_then(|value| value.decode_as::<OctetString>().ok())
+        .map(|digest| digest.as_bytes().to_vec());
+    Ok(Signed {
+        certificate,
+        info,
+        attributes: attributes.to_der().map_err(|error| text(&error))?,
+        digest,
+        signature: signer.signature.as_bytes().to_vec(),
+        entry: log_entry(signer),
+    })
+}
+
+fn log_entry(signer: &SignerInfo) -> Option<LogEntry> {
+    let mut attributes = signer.unsigned_attrs.as_ref()?.iter();
+    let entry = attributes.find(|attribute| attribute.oid == LOG_ENTRY)?;
+    let bytes = entry.values.iter().next()?.decode_as::<OctetString>().ok()?;
+    LogEntry::decode(bytes.as_bytes()).ok()
+}
+
+/// The signature over the attributes as a Sigstore bundle; the entry's body is computed, as gitsign leaves it out.
+fn bundle(signed: &Signed, entry: &LogEntry) -> Value {
+    let digest = Sha256::of(&signed.attributes);
+    let body = json!({
+        "apiVersion": "0.0.1",
+        "kind": "hashedrekord",
+        "spec": {
+            "data": {"hash": {"algorithm": "sha256", "value": digest}},
+            "signature": {
+                "content": STANDARD.encode(&signed.signature),
+                "publicKey": {"content": STANDARD.encode(certificate_pem(&signed.certificate))}
+            }
+        }
+    });
+    let body = serde_jcs::to_vec(&body).unwrap_or_default();
+    let mut logged = json!({
+        "logIndex": entry.log_index.to_string(),
+        "logId": {"keyId": STANDARD.encode(&entry.log_id.clone().unwrap_or_default().key_id)},
+        "kindVersion": {"kind": "hashedrekord", "version": "0.0.1"},
+        "integratedTime": entry.integrated_time.to_string(),
+        "canonicalizedBody": STANDARD.encode(body)
+    });
+    if let Some(promise) = &entry.inclusion_promise {
+        logged["inclusionPromise"] =
+            json!({"signedEntryTimestamp": STANDARD.encode(&promise.signed_entry_timestamp)});
+    }
+    // Only bundles of the first version may do without a proof.
+    let version = if entry.inclusion_proof.is_some() {
+        "0.2"
+    } else {
+        "0.1"
+    };
+    if let Some(proof) = &entry.inclusion_proof {
+        logged["inclusionProof"] = json!({
+            "logIndex": proof.log_index.to_string(),
+            "rootHash": STANDARD.encode(&proof.root_hash),
+            "treeSize": proof.tree_size.to_string(),
+            "hashes": proof.hashes.iter().map(|hash| STANDARD.encode(hash)).collect::<Vec<_>>(),
+            "checkpoint": {"envelope": proof.checkpoint.clone().unwrap_or_default().envelope}
+        });
+    }
+    json!({
+        "mediaType": format!("application/vnd.dev.sigstore.bundle+json;version={version}"),
+        "verificationMaterial": {
+            "x509CertificateChain": {"certificates": [{"rawBytes": STANDARD.encode(signed.certificate.as_bytes())}]},
+            "tlogEntries": [logged]
+        },
+        "messageSignature": {
+            "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(digest.as_bytes())},
+            "signature": STANDARD.encode(&signed.signature)
+        }
+    })
+}
+
+/// The certificate in the exact form that the log keeps: lines of 64, ended by line feeds.
+fn certificate_pem(certificate: &DerCertificate) -> String {
+    let pem = pem::Pem::new("CERTIFICATE", certificate.as_bytes());
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem, config)
+}
+
+/// `dev.sigstore.rekor.v1.TransparencyLogEntry` of sigstore/protobuf-specs, without its body.
+#[derive(Clone, PartialEq, prost::Message)]
+struct LogEntry {
+    #[prost(int64, tag = "1")]
+    log_index: i64,
+    #[prost(message, optional, tag = "2")]
+    log_id: Option<LogId>,
+    #[prost(int64, tag = "4")]
+    integrated_time: i64,
+    #[prost(message, optional, tag = "5")]
+    inclusion_promise: Option<InclusionPromise>,
+    #[prost(message, optional, tag = "6")]
+    inclusion_proof: Option<InclusionProof>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct LogId {
+    #[prost(bytes = "vec", tag = "1")]
+    key_id: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct InclusionPromise {
+    #[prost(bytes = "vec", tag = "1")]
+    signed_entry_timestamp: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct InclusionProof {
+    #[prost(int64, tag = "1")]
+    log_index: i64,
+    #[prost(bytes = "vec", tag = "2")]
+    root_hash: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    tree_size: i64,
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    hashes: Vec<Vec<u8>>,
+    #[prost(message, optional, tag = "5")]
+    checkpoint: Option<Checkpoint>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Checkpoint {
+    #[prost(string, tag = "1")]
+    envelope: String,
+}
