@@ -298,13 +298,13 @@ fn what_nobody_signed_or_nobody_understands_is_no_evidence() {
     let mut unknown = scene.statement();
     unknown["predicateType"] = json!("https://example.com/blessing/v1");
     let unknown = scene.authority.sign(&unknown, &signer).to_string();
-    for (evidence, standing) in [
-        (scene.statement().to_string(), "unsigned"),
-        (unknown, "unchecked"),
+    for (evidence, finding, standing) in [
+        (scene.statement().to_string(), "provenance", "unsigned"),
+        (unknown, "other", "unchecked"),
     ] {
         let output = scene.inspect(evidence.as_bytes(), &[]);
         assert_eq!(code(&output), 4, "{}", text(&output));
-        assert_eq!(json(&output)["provenance"]["standing"], standing);
+        assert_eq!(json(&output)[finding]["standing"], standing);
     }
 }
 
@@ -790,4 +790,197 @@ fn container_based_provenance_gives_a_plan() {
                 .contains(command)
         );
     }
+}
+
+/// A good statement of the scene with another predicate.
+fn with_predicate(scene: &Scene, kind: &str, predicate: Value) -> Value {
+    let mut statement = scene.statement();
+    statement["predicateType"] = json!(kind);
+    statement["predicate"] = predicate;
+    statement
+}
+
+#[test]
+fn every_known_kind_of_statement_is_explained() {
+    let scene = Scene::new();
+    let signer = Signer::workflow(REPOSITORY, COMMIT);
+    let source = format!("git+{REPOSITORY}@refs/heads/main");
+    let config =
+        json!({"uri": source, "digest": {"sha1": COMMIT}, "entryPoint": ".github/workflows/release.yml"});
+    let table = [
+        (
+            "https://slsa.dev/provenance/v0.2",
+            json!({"builder": {"id": "https://github.com/example/builder"}, "invocation": {"configSource": config},
+                   "buildType": "https://github.com/slsa-framework/slsa-github-generator/generic@v1", "materials": []}),
+            (
+                "provenance",
+                "verified",
+                "branch main of https://github.com/example/tool",
+            ),
+        ),
+        (
+            "https://slsa.dev/provenance/v0.2",
+            json!({"builder": {"id": ""}, "buildType": "x"}),
+            ("provenance", "refuted", "it has no builder.id"),
+        ),
+        (
+            "https://slsa.dev/provenance/v0.2",
+            json!({"builder": {"id": "https://github.com/docker/buildx"}, "buildType": "https://mobyproject.org/buildkit@v1",
+                   "materials": [
+                       {"uri": "pkg:docker/alpine@latest?platform=linux%2Famd64", "digest": {"sha256": "00"}},
+                       {"uri": "https://example.com/file"}]}),
+            ("provenance", "verified", "https://example.com/file"),
+        ),
+        (
+            "https://slsa.dev/provenance/v1",
+            json!({"buildDefinition": {"buildType": "https://example.com/unknown@v1", "externalParameters": {}},
+                   "runDetails": {"builder": {"id": "https://example.com/builder"}}}),
+            (
+                "provenance",
+                "verified",
+                "built by https://example.com/builder from an unnamed source",
+            ),
+        ),
+        (
+            "https://slsa.dev/verification_summary/v1",
+            json!({"verifier": {"id": "https://example.com/verifier"}, "verificationResult": "PASSED", "verifiedLevels": ["SLSA_BUILD_LEVEL_3"]}),
+            (
+                "other",
+                "verified",
+                "https://example.com/verifier verified it: PASSED (SLSA_BUILD_LEVEL_3)",
+            ),
+        ),
+        (
+            "https://in-toto.io/attestation/test-result/v0.1",
+            json!({"result": "FAILED"}),
+            ("other", "verified", "a test of it FAILED"),
+        ),
+        (
+            "https://slsa.dev/source_provenance/v1-draft",
+            json!({"reviews": [{"reviewer": "alice", "state": "APPROVED"}]}),
+            ("other", "verified", "how a revision of the source came to be"),
+        ),
+        (
+            "https://docs.pypi.org/attestations/publish/v1",
+            Value::Null,
+            (
+                "signature",
+                "verified",
+                "a trusted publisher of the project uploaded it",
+            ),
+        ),
+    ];
+    for (kind, predicate, (question, standing, words)) in table {
+        let statement = with_predicate(&scene, kind, predicate);
+        let output = scene.inspect(
+            scene.authority.sign(&statement, &signer).to_string().as_bytes(),
+            &[],
+        );
+        let found = json(&output);
+        assert_eq!(found[question]["standing"], standing, "{kind}: {found}");
+        assert!(found.to_string().contains(words), "{kind}: {found}");
+    }
+}
+
+#[test]
+fn a_bundle_in_pypis_own_spelling_is_the_same_bundle() {
+    let scene = Scene::new();
+    let statement = with_predicate(
+        &scene,
+        "https://docs.pypi.org/attestations/publish/v1",
+        Value::Null,
+    );
+    let bundle = scene
+        .authority
+        .sign(&statement, &Signer::workflow(REPOSITORY, COMMIT));
+    let attestation = json!({
+        "version": 1,
+        "verification_material": {
+            "certificate": bundle["verificationMaterial"]["certificate"]["rawBytes"],
+            "transparency_entries": bundle["verificationMaterial"]["tlogEntries"]
+        },
+        "envelope": {
+            "statement": bundle["dsseEnvelope"]["payload"],
+            "signature": bundle["dsseEnvelope"]["signatures"][0]["sig"]
+        }
+    });
+    let provenance =
+        json!({"version": 1, "attestation_bundles": [{"publisher": {}, "attestations": [attestation]}]});
+    for document in [attestation, provenance] {
+        let output = scene.inspect(document.to_string().as_bytes(), &[]);
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        assert_eq!(json(&output)["signature"]["standing"], "verified");
+    }
+}
+
+#[test]
+fn a_name_that_was_not_signed_is_not_taken_from_the_digest() {
+    let scene = Scene::new();
+    let signer = Signer::workflow(REPOSITORY, COMMIT);
+    let statement = provenance("pkg:npm/%40example/tool@1.0.0", &scene.sha256, REPOSITORY, COMMIT);
+    let bundle = scene.authority.sign(&statement, &signer).to_string();
+    for (purl, expected, standing) in [
+        ("pkg:npm/%40example/tool@1.0.0", 0, "verified"),
+        ("pkg:npm/%40example/tool@2.0.0", 3, "elsewhere"),
+        ("pkg:npm/%40evil/tool@1.0.0", 3, "elsewhere"),
+    ] {
+        let output = scene.inspect(bundle.as_bytes(), &["--purl", purl]);
+        assert_eq!(code(&output), expected, "{purl}: {}", text(&output));
+        assert_eq!(json(&output)["provenance"]["standing"], standing, "{purl}");
+    }
+}
+
+#[test]
+fn debians_record_of_a_build_is_read_and_tied_to_its_files() {
+    let scene = Scene::new();
+    let text_of = |sha256: &str| {
+        format!(
+            "Format: 1.0\nSource: tool\nBinary: tool\nArchitecture: amd64\nVersion: 1.0-1\n\
+             Checksums-Sha256:\n {sha256} 8 tool\nInstalled-Build-Depends:\n gcc (= 12.2)\n"
+        )
+    };
+    for (sha256, expected, standing) in [
+        (scene.sha256.clone(), 4, "unsigned"),
+        ("0".repeat(64), 3, "elsewhere"),
+    ] {
+        let output = scene.inspect(text_of(&sha256).as_bytes(), &[]);
+        assert_eq!(code(&output), expected, "{}", text(&output));
+        let finding = &json(&output)["provenance"];
+        assert_eq!(finding["standing"], standing);
+        assert_eq!(
+            finding["claims"][0]["claim"],
+            "built from the Debian source tool 1.0-1 with 1 packages installed"
+        );
+    }
+}
+
+#[test]
+fn the_findings_are_shown_on_a_terminal_and_as_a_page() {
+    let scene = Scene::new();
+    let bundle = scene
+        .authority
+        .sign(&scene.statement(), &Signer::workflow(REPOSITORY, COMMIT));
+    fs::write(scene.path("evidence.json"), bundle.to_string()).unwrap();
+    let page = scene.path("page.html");
+    let mut command = rebuilder();
+    command.args(["--offline", "inspect"]).arg(scene.path("tool"));
+    command.arg("--provenance").arg(scene.path("evidence.json"));
+    command
+        .arg("--trusted-root")
+        .arg(scene.path("root.json"))
+        .arg("--html")
+        .arg(&page);
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    insta::assert_snapshot!("inspect", String::from_utf8(output.stdout).unwrap());
+    let page = fs::read_to_string(page).unwrap();
+    for words in [
+        "Who released it",
+        "Where it came from",
+        "Chain of custody",
+        COMMIT,
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("<script"), "the page must work without scripts");
 }

@@ -575,9 +575,13 @@ fn assess_envelope(envelope: &Envelope, signed: Signed, artifacts: &[Artifact]) 
 
 fn assess_statement(statement: Statement, mut signed: Signed, artifacts: &[Artifact]) -> Assessment {
     let kind = statement.predicate_type.clone();
-    let (question, mut claim) = describe(&statement);
+    let (mut question, mut claim) = describe(&statement);
     let mut provenance = None;
-    match Provenance::of(&statement) {
+    let read = Provenance::of(&statement);
+    if read.is_some() {
+        question = Question::Provenance;
+    }
+    match read {
         Some(Ok(found)) => {
             claim = custody::sentence(&found);
             let identity = signed.signer.as_ref().and_then(|signer| signer.identity.as_ref());
@@ -645,7 +649,7 @@ fn describe(statement: &Statement) -> (Question, String) {
                 .flatten();
             let levels: Vec<_> = levels.filter_map(|level| level.as_str()).collect();
             (
-                Question::Provenance,
+                Question::Other,
                 format!(
                     "{verifier} verified it: {} ({})",
                     text("verificationResult"),
@@ -653,12 +657,9 @@ fn describe(statement: &Statement) -> (Question, String) {
                 ),
             )
         }
-        predicate::TEST_RESULT => (Question::Provenance, format!("a test of it {}", text("result"))),
-        predicate::SOURCE_PROVENANCE => (
-            Question::Provenance,
-            "how a revision of the source came to be".into(),
-        ),
-        other => (Question::Provenance, format!("a statement of type {other}")),
+        predicate::TEST_RESULT => (Question::Other, format!("a test of it {}", text("result"))),
+        predicate::SOURCE_PROVENANCE => (Question::Other, "how a revision of the source came to be".into()),
+        other => (Question::Other, format!("a statement of type {other}")),
     }
 }
 

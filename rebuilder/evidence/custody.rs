@@ -391,10 +391,7 @@ pub fn missing(assessments: &[Assessment], custody: Option<&Custody>) -> Vec<Str
             "a signature on the commit",
         ),
     }
-    need(
-        !custody.reviews.is_empty(),
-        "evidence that the source was reviewed",
-    );
+    need(!custody.reviews.is_empty(), "a review of the source");
     need(!custody.toolchain.is_empty(), "the versions of the build tools");
     need(custody.dependencies > 1, "the build's dependencies");
     missing

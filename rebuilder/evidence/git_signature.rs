@@ -107,36 +107,47 @@ fn judge(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSignat
 }
 
 fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
+    let issuers = openpgp::issuers("the signature", signature.as_bytes());
     for key in &trust.keys {
-        if let KeyMaterial::OpenPgp(keyring) = &key.material
-            && let Ok(signers) = keyring.verify_detached("the commit", signature.as_bytes(), payload)
-        {
-            return match key.refusal(Timestamp::now()) {
-                Some(reason) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
-                None => ObjectSignature::new(
-                    Standing::Verified,
-                    Some(signers.join(", ")),
-                    "the OpenPGP signature is good",
-                ),
-            };
+        let KeyMaterial::OpenPgp(keyring) = &key.material else {
+            continue;
+        };
+        match keyring.verify_detached("the commit", signature.as_bytes(), payload) {
+            Ok(signers) => {
+                return match key.refusal(Timestamp::now()) {
+                    Some(reason) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
+                    None => ObjectSignature::new(
+                        Standing::Verified,
+                        Some(signers.join(", ")),
+                        "the OpenPGP signature is good",
+                    ),
+                };
+            }
+            Err(error) if issuers.is_ok() && !error.is_unknown_key() => {
+                return ObjectSignature::new(Standing::Refuted, None, error.to_string());
+            }
+            Err(_) => {}
         }
     }
-    match openpgp::issuers("the signature", signature.as_bytes()) {
-        Err(error) => ObjectSignature::new(Standing::Refuted, None, error.to_string()),
-        Ok(issuers) => {
-            let by_host = issuers
-                .iter()
-                .any(|issuer| HOST_KEYS.iter().any(|key| issuer.ends_with(key)));
-            let note = if by_host {
-                "it names the key with which GitHub signs commits made on its site; that key is not known here, so this was not checked"
-            } else {
-                "the OpenPGP key is not known here, so this was not checked"
-            };
-            ObjectSignature {
-                by_host,
-                ..ObjectSignature::new(Standing::Unchecked, Some(issuers.join(", ")), note)
-            }
+    let issuers = match issuers {
+        Ok(issuers) => issuers,
+        // The forges' own signatures are not always well formed.
+        Err(error) => {
+            let note = format!("it cannot be read, so this was not checked: {error}");
+            return ObjectSignature::new(Standing::Unchecked, None, note);
         }
+    };
+    let by_host = issuers
+        .iter()
+        .any(|issuer| HOST_KEYS.iter().any(|key| issuer.ends_with(key)));
+    let note = if by_host {
+        "it names the key with which GitHub signs commits made on its site; that key is not known here, so this was not checked"
+    } else {
+        "the OpenPGP key is not known here, so this was not checked"
+    };
+    ObjectSignature {
+        by_host,
+        ..ObjectSignature::new(Standing::Unchecked, Some(issuers.join(", ")), note)
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Inspection {
     pub signature: Finding,
     /// Where did it come from?
     pub provenance: Finding,
+    /// What else is stated about it?
+    pub other: Finding,
     /// The chain from source to artifact, where provenance tells one.
     pub custody: Option<Custody>,
     /// Inputs that can change under their name.
@@ -113,6 +115,7 @@ pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &Sourc
             .collect(),
         signature: finding(Question::Signature, assessments),
         provenance: finding(Question::Provenance, assessments),
+        other: finding(Question::Other, assessments),
         custody,
         mutable,
         shared,
@@ -162,17 +165,21 @@ fn reviews(assessments: &[Assessment]) -> Vec<String> {
 }
 
 impl Inspection {
+    fn all(&self) -> impl Iterator<Item = &Claim> {
+        let findings = [&self.signature, &self.provenance, &self.other];
+        findings
+            .into_iter()
+            .flat_map(|finding| &finding.claims)
+            .map(|it| &it.claim)
+    }
+
     /// Every claim, for the plan.
     pub fn claims(&self) -> Vec<Claim> {
-        let both = self.signature.claims.iter().chain(&self.provenance.claims);
-        both.map(|it| it.claim.clone()).collect()
+        self.all().cloned().collect()
     }
 
     /// The claims that speak against the artifact.
     pub fn against(&self) -> Vec<&Claim> {
-        let both = self.signature.claims.iter().chain(&self.provenance.claims);
-        both.map(|it| &it.claim)
-            .filter(|claim| claim.standing.is_against())
-            .collect()
+        self.all().filter(|claim| claim.standing.is_against()).collect()
     }
 }

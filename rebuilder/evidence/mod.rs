@@ -38,6 +38,8 @@ pub enum Question {
     Signature,
     /// From which source, by which build?
     Provenance,
+    /// Neither: what else is stated about them, such as a verifier's verdict.
+    Other,
 }
 
 /// How far a claim could be checked, and what came of it; the worst last.

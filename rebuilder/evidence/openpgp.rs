@@ -44,6 +44,15 @@ pub enum OpenPgpError {
     },
 }
 
+impl OpenPgpError {
+    /// Whether all that is wrong is that the keyring does not hold the key.
+    pub(super) fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::Refused { reasons, .. } if reasons.iter().all(|reason| reason.ends_with(NOT_IN_KEYRING)))
+    }
+}
+
+const NOT_IN_KEYRING: &str = "is not in the keyring";
+
 /// The text that was signed, and who signed it.
 #[derive(Debug, Clone)]
 pub struct SignedText {
@@ -136,7 +145,26 @@ pub fn read_unverified(document: &str, signed: &[u8]) -> Result<(Vec<u8>, Vec<St
 
 /// Key names that a detached signature carries, whoever they are.
 pub fn issuers(document: &str, signature: &[u8]) -> Result<Vec<String>, OpenPgpError> {
-    Ok(detached(document, signature, std::io::empty(), &[])?.issuers)
+    let malformed = |source| OpenPgpError::Malformed {
+        document: document.to_owned(),
+        source,
+    };
+    let pile = openpgp::PacketPile::from_bytes(signature).map_err(malformed)?;
+    let signatures = pile.descendants().filter_map(|packet| match packet {
+        openpgp::Packet::Signature(signature) => Some(signature),
+        _ => None,
+    });
+    let mut names: Vec<_> = signatures
+        .flat_map(|signature| signature.get_issuers())
+        .map(|id| format!("{id:X}"))
+        .collect();
+    if names.is_empty() {
+        return Err(malformed(anyhow::anyhow!(
+            "it holds no signature that names a key"
+        )));
+    }
+    names.dedup();
+    Ok(names)
 }
 
 fn detached<'a>(
@@ -248,7 +276,7 @@ impl VerificationHelper for Collector<'_> {
                     Err(VerificationError::MissingKey { sig }) => {
                         let issuers: Vec<_> = sig.get_issuers().iter().map(|id| format!("{id:X}")).collect();
                         self.bad
-                            .push(format!("key {} is not in the keyring", issuers.join(", ")));
+                            .push(format!("key {} {NOT_IN_KEYRING}", issuers.join(", ")));
                     }
                     Err(error) => self.bad.push(error.to_string()),
                 }

@@ -8,14 +8,14 @@ use super::{ReportError, plain};
 use crate::evidence::Standing;
 use crate::evidence::custody::Custody;
 use crate::evidence::git_signature::ObjectSignature;
-use crate::evidence::inspection::Finding;
+use crate::evidence::inspection::{Finding, Inspection};
 use crate::policy::Judgement;
 
 #[derive(Template)]
 #[template(path = "inspection.html")]
 struct Page<'a> {
     judgement: &'a Judgement,
-    findings: [(&'static str, &'a Finding); 2],
+    findings: Vec<(&'static str, &'a Finding)>,
     chain: Vec<(&'static str, String)>,
 }
 
@@ -24,13 +24,27 @@ pub fn html(judgement: &Judgement) -> Result<String, ReportError> {
     let inspection = &judgement.inspection;
     let page = Page {
         judgement,
-        findings: [
-            ("Who released it (signature)", &inspection.signature),
-            ("Where it came from (provenance)", &inspection.provenance),
-        ],
+        findings: shown(
+            [
+                "Who released it (signature)",
+                "Where it came from (provenance)",
+                "What else is stated",
+            ],
+            inspection,
+        ),
         chain: inspection.custody.as_ref().map(chain).unwrap_or_default(),
     };
     Ok(page.render()?)
+}
+
+/// The two findings, and the rest where there is any.
+fn shown<'a>(titles: [&'static str; 3], inspection: &'a Inspection) -> Vec<(&'static str, &'a Finding)> {
+    let findings = [&inspection.signature, &inspection.provenance, &inspection.other];
+    let mut shown: Vec<_> = titles.into_iter().zip(findings).collect();
+    if inspection.other.claims.is_empty() {
+        shown.pop();
+    }
+    shown
 }
 
 /// The links of the chain that are known, in order.
@@ -83,10 +97,7 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> String {
             .map_or_else(String::new, |purl| format!("  {purl}"));
         let _ = writeln!(out, "{}{purl}  sha256:{}", plain(&artifact.name), artifact.sha256);
     }
-    for (title, finding) in [
-        ("signature", &inspection.signature),
-        ("provenance", &inspection.provenance),
-    ] {
+    for (title, finding) in shown(["signature", "provenance", "other"], inspection) {
         let code = match finding.standing {
             Standing::Verified => "1;32",
             standing if standing.is_against() => "1;31",

@@ -25,6 +25,7 @@ struct Page<'a> {
     reason: String,
     signature: Vec<&'a Claim>,
     provenance: Vec<&'a Claim>,
+    other: Vec<&'a Claim>,
     outputs: Vec<OutputRow>,
     assumptions: Vec<(String, String, &'static str, String)>,
     sources: Vec<(String, String)>,
@@ -57,6 +58,7 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
         },
         signature: of(Question::Signature),
         provenance: of(Question::Provenance),
+        other: of(Question::Other),
         outputs: record.outputs.iter().map(row).collect(),
         assumptions: plan
             .assumptions
@@ -100,6 +102,7 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
         let question = match claim.question {
             Question::Signature => "signature ",
             Question::Provenance => "provenance",
+            Question::Other => "other     ",
         };
         let _ = writeln!(
             out,
