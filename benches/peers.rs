@@ -1,7 +1,8 @@
 //! Speed beside peers, measured in the same run and given as ratios: `cargo bench`.
 //!
 //! Needs what the comparison is with: a Docker engine (`DOCKER_HOST`) for the start of a sandbox, `mmdebstrap`
-//! and root for the making of a root. What is missing is said and left out.
+//! and root for the making of a root, PyPI's `sigstore` on the path (or named by `REBUILDER_SIGSTORE`) and
+//! `REBUILDER_VECTORS` for verification. What is missing is said and left out.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::Path;
@@ -25,10 +26,62 @@ fn main() {
     let made = run(&mut rebuilder(&["container", "build", "bookworm-build"]));
     println!("{:<58} {:>9} {:>9} {:>7}", "", "ours", "peer's", "ratio");
 
+    verification(&rebuilder);
     start(&rebuilder);
     make_root(&rebuilder, &made);
     second_use(&rebuilder);
     replay(&rebuilder, &store);
+}
+
+/// The same bundles, the same artifact and identity, whole processes: `inspect` | PyPI's `sigstore verify`.
+fn verification(rebuilder: Make) {
+    const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
+    const ISSUER: &str = "https://token.actions.githubusercontent.com";
+    let Some(vectors) = std::env::var_os("REBUILDER_VECTORS") else {
+        println!(
+            "{:<58}   (REBUILDER_VECTORS is not set)",
+            "verifying a Sigstore bundle"
+        );
+        return;
+    };
+    let folder = Path::new(&vectors).join("sigstore-conformance");
+    let artifact = folder.join("a.txt");
+    let peer = std::env::var("REBUILDER_SIGSTORE").unwrap_or_else(|_| "sigstore".into());
+    for case in ["happy-path-v0.1", "happy-path-v0.3"] {
+        let bundle = folder.join(case).join("bundle.sigstore.json");
+        let ours = median(41, || {
+            let mut command =
+                rebuilder(&["--offline", "inspect", "--identity", IDENTITY, "--issuer", ISSUER]);
+            command.arg(&artifact).arg("--provenance").arg(&bundle);
+            command
+        });
+        let theirs = || {
+            let mut command = Command::new(&peer);
+            command.args([
+                "verify",
+                "identity",
+                "--offline",
+                "--cert-identity",
+                IDENTITY,
+                "--cert-oidc-issuer",
+                ISSUER,
+            ]);
+            command.arg("--bundle").arg(&bundle).arg(&artifact);
+            command
+        };
+        if !theirs().output().is_ok_and(|output| output.status.success()) {
+            println!(
+                "{case:<58} {:>6} ms   (no sigstore to compare with)",
+                ours.as_millis()
+            );
+            continue;
+        }
+        row(
+            &format!("inspect {case} | sigstore verify"),
+            ours,
+            median(9, theirs),
+        );
+    }
 }
 
 type Make<'a> = &'a dyn Fn(&[&str]) -> Command;

@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let progress = Progress::new(false);
         let store = Store::open(None)?;
-        let fetcher = Fetcher::new(&store, Vec::new(), false, progress.clone())?;
+        let fetcher = Fetcher::new(&store, Vec::new(), false, progress.clone());
         let (catalog, sandbox) = (Catalog::new(None), Embedded::new(&store)?);
         let case = Case::usual()?;
         let planner = Planner {

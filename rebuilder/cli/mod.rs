@@ -150,7 +150,7 @@ impl Context {
     fn open(common: Common) -> Result<Self, Failure> {
         let progress = Progress::new(common.quiet);
         let store = Store::open(common.store)?;
-        let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())?
+        let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())
             .with_git_mirrors(common.git_mirror);
         Ok(Self {
             store,

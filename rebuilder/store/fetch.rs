@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -68,8 +68,6 @@ pub enum FetchError {
     },
     #[error("{name} at {url} is larger than {limit} bytes")]
     TooLarge { name: String, url: String, limit: u64 },
-    #[error("the HTTP client does not start")]
-    Client(#[source] reqwest::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
@@ -116,7 +114,8 @@ impl std::str::FromStr for MirrorMap {
 #[derive(Clone)]
 pub struct Fetcher {
     store: Store,
-    client: reqwest::Client,
+    /// Made on first use: it reads the machine's certificates, which takes longer than verifying a bundle.
+    client: Arc<OnceLock<Result<reqwest::Client, String>>>,
     mirrors: Arc<Vec<MirrorMap>>,
     git_mirrors: Arc<Vec<GitMirror>>,
     offline: bool,
@@ -135,26 +134,27 @@ enum Refusal {
 
 impl Fetcher {
     /// A fetcher that fills `store`; `offline` makes it refuse everything that the store does not have.
-    pub fn new(
-        store: &Store,
-        mirrors: Vec<MirrorMap>,
-        offline: bool,
-        progress: Progress,
-    ) -> Result<Self, FetchError> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("rebuilder/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(20))
-            .read_timeout(Duration::from_secs(60))
-            .build()
-            .map_err(FetchError::Client)?;
-        Ok(Self {
+    pub fn new(store: &Store, mirrors: Vec<MirrorMap>, offline: bool, progress: Progress) -> Self {
+        Self {
             store: store.clone(),
-            client,
+            client: Arc::default(),
             mirrors: Arc::new(mirrors),
             git_mirrors: Arc::default(),
             offline,
             progress,
-        })
+        }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, Refusal> {
+        let made = self.client.get_or_init(|| {
+            reqwest::Client::builder()
+                .user_agent(concat!("rebuilder/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(Duration::from_secs(20))
+                .read_timeout(Duration::from_secs(60))
+                .build()
+                .map_err(|error| format!("the HTTP client does not start: {}", innermost(&error)))
+        });
+        made.as_ref().map_err(|reason| Refusal::Trouble(reason.clone()))
     }
 
     /// The same, with mirrors of git repositories.
@@ -343,7 +343,7 @@ impl Fetcher {
 
     async fn download_once(&self, url: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
         let trouble = |error: reqwest::Error| Refusal::Trouble(innermost(&error.without_url()));
-        let mut request = self.client.get(url);
+        let mut request = self.client()?.get(url);
         if url.contains("/simple/") {
             request = request.header("accept", "application/vnd.pypi.simple.v1+json");
         }
