@@ -19,5 +19,6 @@ bench:
 
 # New locks for the built-in containers.
 lock:
-    cargo run --release -- --containers containers container lock bookworm-build
-    cargo run --release -- --containers containers container lock bookworm-python
+    for name in bookworm-build bookworm-python bookworm-node bookworm-go trixie-rust; do \
+        cargo run --release -- --containers containers container lock $name; \
+    done

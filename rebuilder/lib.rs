@@ -8,11 +8,12 @@
 //!
 //! 1. [`artifact`]: a [`Subject`](artifact::Subject) names what was released.
 //! 2. [`evidence`]: what is claimed of it, verified; signature and provenance are two findings.
-//! 3. [`ecosystem`]: makes a [`Plan`](plan::Plan) of subject and claims, every input pinned by digest.
-//! 4. [`container`] and [`sandbox`]: a root from a lock, and the isolation that a build runs in.
-//! 5. [`rebuild`]: the main job: follows a plan to a [`Record`](rebuild::Record).
-//! 6. [`compare`]: where released and rebuilt bytes differ.
-//! 7. [`attest`] and [`report`]: the signed statement, and the page for people.
+//! 3. [`policy`]: what that evidence must show before anything is built.
+//! 4. [`ecosystem`]: makes a [`Plan`](plan::Plan) of subject and claims, every input pinned by digest.
+//! 5. [`container`] and [`sandbox`]: a root from a lock, and the isolation that a build runs in.
+//! 6. [`rebuild`]: the main job: follows a plan to a [`Record`](rebuild::Record).
+//! 7. [`compare`]: where released and rebuilt bytes differ.
+//! 8. [`attest`] and [`report`]: the signed statement, and the page for people.
 //!
 //! Below them, [`store`] is the only way to the disk and the network, and [`progress`] the only way to the
 //! screen. `docs/architecture.md` has the invariants.

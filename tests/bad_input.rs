@@ -55,7 +55,7 @@ fn usage_errors_are_two() {
     for (arguments, parts) in [
         (&["rebuild", "jq"][..], &["names no artifact", "help:"][..]),
         (
-            &["rebuild", "pkg:npm/left-pad@1.0.0"],
+            &["rebuild", "pkg:gem/rails@7.0.0"],
             &["no way is known", "deb, pypi"],
         ),
         (&["rebuild", "deb:../../etc"], &["package name"]),

@@ -20,6 +20,7 @@ fn help(arguments: &[&str]) -> String {
 fn help_texts() {
     insta::assert_snapshot!("help", help(&[]));
     insta::assert_snapshot!("help-rebuild", help(&["rebuild"]));
+    insta::assert_snapshot!("help-inspect", help(&["inspect"]));
     insta::assert_snapshot!("help-container-run", help(&["container", "run"]));
 }
 

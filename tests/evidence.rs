@@ -60,6 +60,32 @@ impl Scene {
     }
 }
 
+/// The printed fields are those of the documented schema, no more and no fewer.
+fn fits_the_schema(document: &Value) {
+    let schema: Value = serde_json::from_str(include_str!("../docs/schema/inspection.schema.json")).unwrap();
+    let check = |value: &Value, schema: &Value| {
+        let fields: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        for field in &fields {
+            assert!(
+                schema["properties"][field].is_object(),
+                "{field} is not in the schema"
+            );
+        }
+        for field in schema["required"].as_array().into_iter().flatten() {
+            assert!(fields.contains(&field.as_str().unwrap()), "{field} is missing");
+        }
+    };
+    check(document, &schema);
+    check(&document["custody"], &schema["$defs"]["custody"]);
+    check(&document["policy"], &schema["$defs"]["decision"]);
+    for finding in ["signature", "provenance", "other"] {
+        check(&document[finding], &schema["$defs"]["finding"]);
+        for claim in document[finding]["claims"].as_array().unwrap() {
+            check(claim, &schema["$defs"]["assessment"]);
+        }
+    }
+}
+
 #[test]
 fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
     let scene = Scene::new();
@@ -71,6 +97,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
     assert_eq!(found["provenance"]["standing"], "verified");
     assert_eq!(found["signature"]["standing"], "absent");
     assert_eq!(found["custody"]["commit"], COMMIT);
+    fits_the_schema(&found);
 
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut statement = scene.statement();
@@ -608,6 +635,25 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
         0,
         "verified",
     );
+    // Debian's record of a build, signed by its builder: provenance, where the others are signatures.
+    fs::write(scene.path("tool.buildinfo"), buildinfo(&scene.sha256)).unwrap();
+    gpg(&[
+        "-u",
+        "release",
+        "--output",
+        &path("signed.buildinfo"),
+        "--clear-sign",
+        &path("tool.buildinfo"),
+    ])
+    .unwrap();
+    let mut command = rebuilder();
+    command.args(["--json", "--offline", "inspect"]).arg(&artifact);
+    command.arg("--provenance").arg(scene.path("signed.buildinfo"));
+    command.arg("--trusted-key").arg(scene.path("release.asc"));
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert_eq!(json(&output)["provenance"]["standing"], "verified");
+
     fs::write(&artifact, "changed").unwrap();
     check(
         &scene.path("SUMS.asc"),
@@ -930,20 +976,21 @@ fn a_name_that_was_not_signed_is_not_taken_from_the_digest() {
     }
 }
 
+fn buildinfo(sha256: &str) -> String {
+    format!(
+        "Format: 1.0\nSource: tool\nBinary: tool\nArchitecture: amd64\nVersion: 1.0-1\n\
+         Checksums-Sha256:\n {sha256} 8 tool\nInstalled-Build-Depends:\n gcc (= 12.2)\n"
+    )
+}
+
 #[test]
 fn debians_record_of_a_build_is_read_and_tied_to_its_files() {
     let scene = Scene::new();
-    let text_of = |sha256: &str| {
-        format!(
-            "Format: 1.0\nSource: tool\nBinary: tool\nArchitecture: amd64\nVersion: 1.0-1\n\
-             Checksums-Sha256:\n {sha256} 8 tool\nInstalled-Build-Depends:\n gcc (= 12.2)\n"
-        )
-    };
     for (sha256, expected, standing) in [
         (scene.sha256.clone(), 4, "unsigned"),
         ("0".repeat(64), 3, "elsewhere"),
     ] {
-        let output = scene.inspect(text_of(&sha256).as_bytes(), &[]);
+        let output = scene.inspect(buildinfo(&sha256).as_bytes(), &[]);
         assert_eq!(code(&output), expected, "{}", text(&output));
         let finding = &json(&output)["provenance"];
         assert_eq!(finding["standing"], standing);

@@ -181,6 +181,28 @@ fn a_policy_that_cannot_be_meant_is_no_policy() {
     }
 }
 
+#[test]
+fn the_example_is_a_policy() {
+    let scene = Scene::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/policy.toml");
+    let output = scene.ask("inspect", example.to_str().unwrap());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    // Its rule for programs asks for more than a provenance.
+    fs::rename(scene.path("tool"), scene.path("tool-1-linux-amd64")).unwrap();
+    let mut command = rebuilder();
+    command
+        .args(["--json", "--offline", "inspect"])
+        .arg(scene.path("tool-1-linux-amd64"));
+    command.arg("--provenance").arg(scene.path("provenance.json"));
+    command
+        .arg("--trusted-root")
+        .arg(scene.path("root.json"))
+        .arg("--policy")
+        .arg(&example);
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), 3, "{}", text(&output));
+}
+
 /// Signs the artifact with a fresh OpenSSH key; nothing where the tool is missing.
 fn ssh_signature(scene: &Scene) -> Option<(PathBuf, PathBuf)> {
     let key = scene.path("key");

@@ -144,6 +144,15 @@ fn rebuild(project: &Project, artifact: &Path, recipe: &str, backend: &str, more
     command.args(more).output().unwrap()
 }
 
+/// What was signed about a run.
+fn statement(record: &Value) -> Value {
+    let bundle = fs::read(record["attestation"].as_str().unwrap()).unwrap();
+    let bundle: Value = serde_json::from_slice(&bundle).unwrap();
+    let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+    let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
 /// Rebuilds a released program from provenance that a throw-away authority signs, under every backend.
 fn by_recipe(project: &Project, artifact: &Path, recipe: &str) {
     let digest = Sha256::of(fs::read(artifact).unwrap()).to_hex();
@@ -172,12 +181,7 @@ fn by_recipe(project: &Project, artifact: &Path, recipe: &str) {
         let record = json(&output);
         assert_eq!(record["verdict"], "reproduced");
         assert_eq!(record["claims"][0]["standing"], "verified");
-        let bundle: Value =
-            serde_json::from_slice(&fs::read(record["attestation"].as_str().unwrap()).unwrap()).unwrap();
-        let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
-
-        let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
-        let statement: Value = serde_json::from_slice(&payload).unwrap();
+        let statement = statement(&record);
         assert_eq!(statement["subject"][0]["digest"]["sha256"], digest.as_str());
         let inputs = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
             .as_array()
@@ -204,6 +208,22 @@ fn a_c_program_is_rebuilt_by_recipe() {
         "mkdir -p /build/hello-c; cd /build/hello-c; tar xf /inputs/source.tar; make; cp hello /out/",
     );
     by_recipe(&project, &artifact, "c-make");
+
+    // Whoever asks for no policy is on record with that.
+    let key = project.path("key.pem");
+    let output = rebuild(
+        &project,
+        &artifact,
+        "c-make",
+        "embedded",
+        &["--policy", "none", "--key", key.to_str().unwrap()],
+    );
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let statement = statement(&json(&output));
+    assert_eq!(
+        statement["predicate"]["buildDefinition"]["internalParameters"]["policy"]["policy"],
+        "none"
+    );
 
     // What was released from other code does not come out, and the answer is signed as such.
     fs::write(&artifact, "another program").unwrap();
@@ -377,6 +397,43 @@ fn a_recipe_is_for_what_it_says_it_is_for() {
         "{}",
         text(&output)
     );
+}
+
+#[test]
+fn a_source_brings_its_submodules_where_the_recipe_wants_them() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let library = Project::new("library", |work| {
+        fs::write(work.join("data"), "from the library\n").unwrap()
+    });
+    let project = Project::new("program", |work| {
+        // As `git submodule add` records it; the address is relative to the program's own.
+        fs::write(
+            work.join(".gitmodules"),
+            "[submodule \"lib\"]\n\tpath = lib\n\turl = ../library.git\n",
+        )
+        .unwrap();
+        fs::create_dir(work.join("lib")).unwrap();
+        let link = format!("160000,{},lib", library.commit);
+        git(work, &["update-index", "--add", "--cacheinfo", &link]);
+    });
+    copy(&library.path("mirror/library"), &project.path("mirror/library"));
+    let artifact = project.path("data");
+    fs::write(&artifact, "from the library\n").unwrap();
+    let digest = Sha256::of("from the library\n").to_hex();
+    project.sign(&provenance("data", &digest, &project.repository, &project.commit));
+    let recipe = project.path("recipe.toml");
+    for (submodules, expected) in [(true, 0), (false, 4)] {
+        let text_of = format!(
+            "description = \"takes a file\"\ncontainer = \"bookworm-build\"\nhostname = \"h\"\noutputs = [\"lib/data\"]\n\
+             [source]\nsubmodules = {submodules}\n[setup]\nenv = {{}}\nsteps = []\n[build.env]\nPATH = \"/usr/bin:/bin\"\n\
+             [[build.steps]]\nname = \"unpack\"\nrun = 'mkdir -p \"$SOURCE\"; tar xf /inputs/source.tar -C \"$SOURCE\"'\n"
+        );
+        fs::write(&recipe, text_of).unwrap();
+        let output = rebuild(&project, &artifact, recipe.to_str().unwrap(), "embedded", &[]);
+        assert_eq!(code(&output), expected, "{submodules}: {}", text(&output));
+    }
 }
 
 /// A registry on this machine, ended when dropped.

@@ -27,6 +27,9 @@ Examples:
   rebuilder rebuild deb:base-files                    rebuild a Debian package, current version
   rebuilder rebuild deb:jq --out jq-run               keep plan, log, outputs and report in ./jq-run
   rebuilder rebuild pypi:idna==3.10                   rebuild a wheel from its sdist
+  rebuilder rebuild tool --provenance FILE --recipe rust-cargo
+                                                      rebuild what SLSA provenance describes
+  rebuilder inspect tool --provenance FILE            verify and explain the evidence only
   rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
   rebuilder rebuild --plan plan.json --offline        replay a plan from the store
   rebuilder doctor                                    what works on this machine, and what to do
@@ -54,7 +57,7 @@ pub(crate) struct Common {
     /// Folder with container definitions and locks, looked at before the built-in ones
     #[arg(long, global = true, value_name = "DIR", env = "REBUILDER_CONTAINERS")]
     containers: Option<PathBuf>,
-    /// Fetch URLs that begin with PREFIX from URL instead (http, https or file); may be repeated
+    /// Fetch URLs that begin with PREFIX from URL instead (http, https, file; docker for images); may be repeated
     #[arg(
         long,
         global = true,

@@ -46,20 +46,18 @@ fn tool(text: &str) -> Result<(String, String), String> {
 
 #[derive(Args)]
 pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    target: Target,
     /// File to write the plan to [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Bring everything that the plan names into the store, so that it can be replayed offline
     #[arg(long)]
     fetch: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Args)]
 pub(crate) struct RebuildArgs {
-    #[command(flatten)]
-    target: Target,
     /// Replay a saved plan instead of making one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool"])]
     plan: Option<PathBuf>,
@@ -75,6 +73,8 @@ pub(crate) struct RebuildArgs {
     /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
     #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
     builder_id: Option<String>,
+    #[command(flatten)]
+    target: Target,
 }
 
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {

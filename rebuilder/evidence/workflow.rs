@@ -7,9 +7,9 @@ use serde_json::Value;
 /// A workflow, as far as it matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workflow {
-    /// `uses:` of all jobs and steps, in order.
+    /// `uses:` of all steps in order, job by job in order of their names.
     pub uses: Vec<String>,
-    /// Lines of `run:` of all steps, in order.
+    /// Lines of `run:` of all steps, likewise.
     pub commands: Vec<String>,
     /// `node-version` of the first set-up step that has one.
     pub node_version: Option<String>,
@@ -115,7 +115,7 @@ jobs:
         let workflow = Workflow::parse(text).unwrap();
         assert_eq!(
             workflow.unpinned(),
-            ["o/r/.github/workflows/w.yml@v1", "actions/setup-node@v4"]
+            ["actions/setup-node@v4", "o/r/.github/workflows/w.yml@v1"]
         );
         assert_eq!(workflow.npm_scripts(), ["ci", "build"]);
         assert_eq!(workflow.node_version.as_deref(), Some("20.x"));

@@ -105,7 +105,9 @@ impl std::str::FromStr for MirrorMap {
                     replacement: replacement.to_owned(),
                 })
             }
-            _ => Err("write it as https://host/path=URL, with http, https or file".to_owned()),
+            _ => Err(
+                "write it as https://host/path=URL, with http, https, file or (for images) docker".to_owned(),
+            ),
         }
     }
 }

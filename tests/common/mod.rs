@@ -71,7 +71,13 @@ fn containers() -> Option<&'static Path> {
                 command.arg("--store").arg(store()).arg("--quiet").args(arguments);
                 command.output().unwrap()
             };
-            let names = ["bookworm-build", "bookworm-python"];
+            let names = [
+                "bookworm-build",
+                "bookworm-python",
+                "bookworm-node",
+                "bookworm-go",
+                "trixie-rust",
+            ];
             let gone = |name: &&str| {
                 let output = run(&["container", "build", name]);
                 String::from_utf8_lossy(&output.stderr).contains("add a mirror that still has it")
