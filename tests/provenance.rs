@@ -405,7 +405,7 @@ fn a_source_brings_its_submodules_where_the_recipe_wants_them() {
         return;
     }
     let library = Project::new("library", |work| {
-        fs::write(work.join("data"), "from the library\n").unwrap()
+        fs::write(work.join("data"), "from the library\n").unwrap();
     });
     let project = Project::new("program", |work| {
         // As `git submodule add` records it; the address is relative to the program's own.

@@ -155,7 +155,7 @@ pub fn issuers(document: &str, signature: &[u8]) -> Result<Vec<String>, OpenPgpE
         _ => None,
     });
     let mut names: Vec<_> = signatures
-        .flat_map(|signature| signature.get_issuers())
+        .flat_map(sequoia_openpgp::packet::Signature::get_issuers)
         .map(|id| format!("{id:X}"))
         .collect();
     if names.is_empty() {
