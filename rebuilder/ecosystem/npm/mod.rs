@@ -4,6 +4,7 @@
 //! that ran) is read off the registry's metadata and the workflow file at that commit, and stands in the plan as such.
 
 mod lockfile;
+mod registry;
 mod toolchain;
 
 use serde::Deserialize;
@@ -12,12 +13,9 @@ use serde_json::Value;
 use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner};
 use crate::artifact::{Digests, NpmSubject, Subject};
-use crate::evidence::assess::Artifact;
-use crate::evidence::document::{self, Document};
-use crate::evidence::npm::{self, REGISTRY, Version};
+use crate::evidence::npm::{self, Version};
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::workflow::Workflow;
-use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{
     Assumption, Expected, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role, VERSION,
 };
@@ -28,17 +26,6 @@ use crate::store::{Checkout, FetchError, Fetcher, Material, StoreError};
 const METADATA_LIMIT: u64 = 64 << 20;
 /// Most bytes of a tarball.
 const TARBALL_LIMIT: u64 = 1 << 30;
-
-/// What is known of one version before anything is planned.
-struct LookUp {
-    subject: NpmSubject,
-    /// The registry's metadata; none where only a local file is known.
-    version: Option<Version>,
-    artifact: Artifact,
-    file: Material,
-    claims: Vec<Claim>,
-    documents: Vec<Document>,
-}
 
 /// What `package.json` says that matters here.
 #[derive(Deserialize)]
@@ -53,7 +40,7 @@ struct Package {
 
 /// What is claimed of a version, without planning anything.
 pub(super) async fn look_up(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Found, PlanError> {
-    let found = find(fetcher, subject, None, true).await?;
+    let found = registry::find(fetcher, subject, None, true).await?;
     Ok(Found {
         artifacts: vec![found.artifact],
         claims: found.claims,
@@ -64,7 +51,7 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &NpmSubject) -> Result<F
 /// Plans the rebuild of one tarball.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<Plan, PlanError> {
     let local = planner.released.first().cloned();
-    let found = find(planner.fetcher, subject, local, planner.case.documents.is_empty()).await?;
+    let found = registry::find(planner.fetcher, subject, local, planner.case.documents.is_empty()).await?;
     let purl = Subject::Npm(found.subject.clone()).purl();
     let artifacts = std::slice::from_ref(&found.artifact);
     let mut judgement = planner
@@ -197,165 +184,6 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
 fn workflow(checkout: &Checkout, provenance: &Provenance) -> Option<Workflow> {
     let file = checkout.file(provenance.workflow.as_deref()?).ok()??;
     Workflow::parse(&String::from_utf8_lossy(&file))
-}
-
-/// Brings the tarball and what the registry says of it; a local file stands for both where the registry has none.
-async fn find(
-    fetcher: &Fetcher,
-    subject: &NpmSubject,
-    local: Option<Artifact>,
-    ask_for_attestations: bool,
-) -> Result<LookUp, PlanError> {
-    let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
-    let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
-    let name = format!("the metadata of {}@{wanted}", subject.name);
-    let metadata = fetcher
-        .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT)
-        .await;
-    let mut claims = Vec::new();
-    let (version, document) = match metadata {
-        Ok(received) => {
-            let bytes =
-                std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
-            let version: Version = serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
-                subject: subject.name.clone(),
-                document: url.clone(),
-                reason: error.to_string(),
-            })?;
-            (Some(version), Some(received.blob.sha256))
-        }
-        Err(error) if local.is_some() => {
-            claims.push(claim(
-                "the registry's own signature".into(),
-                Standing::Absent,
-                format!("the registry was not there to ask: {error}"),
-            ));
-            (None, None)
-        }
-        Err(FetchError::NotFound { .. }) => {
-            return Err(PlanError::Unknown {
-                subject: format!("{}@{wanted}", subject.name),
-                place: REGISTRY.into(),
-                help: "check name and version; for a tarball at hand, name the file and give --provenance"
-                    .into(),
-            });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let subject = NpmSubject {
-        name: subject.name.clone(),
-        version: subject
-            .version
-            .clone()
-            .or(version.as_ref().map(|version| version.version.clone())),
-    };
-    let purl = Subject::Npm(subject.clone()).purl();
-    let (artifact, file) = match (local, &version) {
-        (Some(mut artifact), _) => {
-            if let Some(path) = &artifact.path {
-                let bytes = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
-                fetcher.store().keep(bytes)?;
-            }
-            let file = Material {
-                name: artifact.name.clone(),
-                urls: Vec::new(),
-                sha256: artifact.digests.sha256,
-                size: artifact.digests.size,
-            };
-            artifact.purl = Some(purl.clone());
-            (artifact, file)
-        }
-        (None, Some(version)) => tarball(fetcher, version, purl.clone()).await?,
-        (None, None) => unreachable_metadata(&subject)?,
-    };
-    if let (Some(version), Some(document)) = (&version, document) {
-        claims.push(npm::registry_claim(version, &artifact.digests, document));
-    }
-    let mut documents = Vec::new();
-    if ask_for_attestations {
-        match attestations(fetcher, &subject).await {
-            Ok(found) => documents = found,
-            Err(reason) => claims.push(Claim {
-                question: Question::Provenance,
-                ..claim("attestations of the registry".into(), Standing::Absent, reason)
-            }),
-        }
-    }
-    Ok(LookUp {
-        subject,
-        version,
-        artifact,
-        file,
-        claims,
-        documents,
-    })
-}
-
-fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
-    Claim {
-        question: Question::Signature,
-        claim,
-        by: None,
-        standing,
-        meaning,
-        document: None,
-    }
-}
-
-fn unreachable_metadata(subject: &NpmSubject) -> Result<(Artifact, Material), PlanError> {
-    Err(PlanError::Unknown {
-        subject: subject.name.clone(),
-        place: REGISTRY.into(),
-        help: "check name and version".into(),
-    })
-}
-
-async fn tarball(
-    fetcher: &Fetcher,
-    version: &Version,
-    purl: String,
-) -> Result<(Artifact, Material), PlanError> {
-    let url = version.dist.tarball.clone();
-    let name = url.rsplit('/').next().unwrap_or_default().to_owned();
-    let is_plain = !name.starts_with('.')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._~@+".contains(c));
-    if !is_plain || !name.ends_with(".tgz") {
-        return Err(PlanError::Document {
-            subject: version.name.clone(),
-            document: "the registry's metadata".into(),
-            reason: format!("{url:?} is no address of a tarball"),
-        });
-    }
-    let received = fetcher
-        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT)
-        .await?;
-    let file = Material {
-        name,
-        urls: vec![url],
-        sha256: received.blob.sha256,
-        size: received.blob.size,
-    };
-    Ok((super::artifact(purl, &file, &received.blob)?, file))
-}
-
-/// The attestations that the registry keeps for a version, or why there are none to look at.
-async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Document>, String> {
-    let version = subject.version.as_deref().unwrap_or_default();
-    let url = format!(
-        "{REGISTRY}/-/npm/v1/attestations/{}@{version}",
-        subject.name.replace('/', "%2f")
-    );
-    let received = fetcher
-        .get_unpinned("the attestations", std::slice::from_ref(&url), METADATA_LIMIT)
-        .await
-        .map_err(|error| match error {
-            FetchError::NotFound { .. } => "the registry keeps none for this version".to_owned(),
-            other => other.to_string(),
-        })?;
-    let bytes = std::fs::read(&received.blob.path).map_err(|error| error.to_string())?;
-    document::read(&url, &bytes).map_err(|error| error.to_string())
 }
 
 /// Everything that is known before tools and dependencies are pinned.

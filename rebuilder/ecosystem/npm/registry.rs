@@ -1,0 +1,180 @@
+//! What the registry has of one version: metadata, tarball, attestations.
+
+use super::{METADATA_LIMIT, TARBALL_LIMIT};
+use crate::artifact::{NpmSubject, Subject};
+use crate::ecosystem::{self, PlanError};
+use crate::evidence::assess::Artifact;
+use crate::evidence::document::{self, Document};
+use crate::evidence::npm::{self, REGISTRY, Version};
+use crate::evidence::{Claim, Question, Standing};
+use crate::store::{FetchError, Fetcher, Material, StoreError};
+
+/// What is known of one version before anything is planned.
+pub(super) struct LookUp {
+    pub subject: NpmSubject,
+    /// The registry's metadata; none where only a local file is known.
+    pub version: Option<Version>,
+    pub artifact: Artifact,
+    pub file: Material,
+    pub claims: Vec<Claim>,
+    pub documents: Vec<Document>,
+}
+
+/// Brings the tarball and what the registry says of it; a local file stands for both where the registry has none.
+pub(super) async fn find(
+    fetcher: &Fetcher,
+    subject: &NpmSubject,
+    local: Option<Artifact>,
+    ask_for_attestations: bool,
+) -> Result<LookUp, PlanError> {
+    let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
+    let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
+    let name = format!("the metadata of {}@{wanted}", subject.name);
+    let metadata = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT)
+        .await;
+    let mut claims = Vec::new();
+    let (version, document) = match metadata {
+        Ok(received) => {
+            let bytes =
+                std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
+            let version: Version = serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
+                subject: subject.name.clone(),
+                document: url.clone(),
+                reason: error.to_string(),
+            })?;
+            (Some(version), Some(received.blob.sha256))
+        }
+        Err(error) if local.is_some() => {
+            claims.push(claim(
+                "the registry's own signature".into(),
+                Standing::Absent,
+                format!("the registry was not there to ask: {error}"),
+            ));
+            (None, None)
+        }
+        Err(FetchError::NotFound { .. }) => {
+            return Err(PlanError::Unknown {
+                subject: format!("{}@{wanted}", subject.name),
+                place: REGISTRY.into(),
+                help: "check name and version; for a tarball at hand, name the file and give --provenance"
+                    .into(),
+            });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let subject = NpmSubject {
+        name: subject.name.clone(),
+        version: subject
+            .version
+            .clone()
+            .or(version.as_ref().map(|version| version.version.clone())),
+    };
+    let purl = Subject::Npm(subject.clone()).purl();
+    let (artifact, file) = match (local, &version) {
+        (Some(mut artifact), _) => {
+            if let Some(path) = &artifact.path {
+                let bytes = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
+                fetcher.store().keep(bytes)?;
+            }
+            let file = Material {
+                name: artifact.name.clone(),
+                urls: Vec::new(),
+                sha256: artifact.digests.sha256,
+                size: artifact.digests.size,
+            };
+            artifact.purl = Some(purl.clone());
+            (artifact, file)
+        }
+        (None, Some(version)) => tarball(fetcher, version, purl.clone()).await?,
+        (None, None) => unreachable_metadata(&subject)?,
+    };
+    if let (Some(version), Some(document)) = (&version, document) {
+        claims.push(npm::registry_claim(version, &artifact.digests, document));
+    }
+    let mut documents = Vec::new();
+    if ask_for_attestations {
+        match attestations(fetcher, &subject).await {
+            Ok(found) => documents = found,
+            Err(reason) => claims.push(Claim {
+                question: Question::Provenance,
+                ..claim("attestations of the registry".into(), Standing::Absent, reason)
+            }),
+        }
+    }
+    Ok(LookUp {
+        subject,
+        version,
+        artifact,
+        file,
+        claims,
+        documents,
+    })
+}
+
+fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
+    Claim {
+        question: Question::Signature,
+        claim,
+        by: None,
+        standing,
+        meaning,
+        document: None,
+    }
+}
+
+fn unreachable_metadata(subject: &NpmSubject) -> Result<(Artifact, Material), PlanError> {
+    Err(PlanError::Unknown {
+        subject: subject.name.clone(),
+        place: REGISTRY.into(),
+        help: "check name and version".into(),
+    })
+}
+
+async fn tarball(
+    fetcher: &Fetcher,
+    version: &Version,
+    purl: String,
+) -> Result<(Artifact, Material), PlanError> {
+    let url = version.dist.tarball.clone();
+    let name = url.rsplit('/').next().unwrap_or_default().to_owned();
+    let is_plain = !name.starts_with('.')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._~@+".contains(c));
+    if !is_plain || !name.ends_with(".tgz") {
+        return Err(PlanError::Document {
+            subject: version.name.clone(),
+            document: "the registry's metadata".into(),
+            reason: format!("{url:?} is no address of a tarball"),
+        });
+    }
+    let received = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT)
+        .await?;
+    let file = Material {
+        name,
+        urls: vec![url],
+        sha256: received.blob.sha256,
+        size: received.blob.size,
+    };
+    Ok((ecosystem::artifact(purl, &file, &received.blob)?, file))
+}
+
+/// The attestations that the registry keeps for a version, or why there are none to look at.
+async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Document>, String> {
+    let version = subject.version.as_deref().unwrap_or_default();
+    let url = format!(
+        "{REGISTRY}/-/npm/v1/attestations/{}@{version}",
+        subject.name.replace('/', "%2f")
+    );
+    let received = fetcher
+        .get_unpinned("the attestations", std::slice::from_ref(&url), METADATA_LIMIT)
+        .await
+        .map_err(|error| match error {
+            FetchError::NotFound { .. } => "the registry keeps none for this version".to_owned(),
+            other => other.to_string(),
+        })?;
+    let bytes = std::fs::read(&received.blob.path).map_err(|error| error.to_string())?;
+    document::read(&url, &bytes).map_err(|error| error.to_string())
+}

@@ -1,0 +1,202 @@
+//! Build dependencies that a source's own lock file or build system names, pinned.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+
+use super::{Job, assume};
+use crate::artifact::Sha256;
+use crate::container::PinnedContainer;
+use crate::ecosystem::PlanError;
+use crate::plan::{Assumption, Dependencies, Origin, PinnedInput, Recipe, Role};
+use crate::store::{Checkout, Material};
+
+/// Most bytes of one crate.
+const CRATE_LIMIT: u64 = 64 << 20;
+
+impl Job<'_> {
+    pub(super) async fn dependencies(
+        &self,
+        recipe: &Recipe,
+        checkout: &Checkout,
+        container: &PinnedContainer,
+        time: u64,
+    ) -> Result<(Vec<PinnedInput>, Vec<Assumption>), PlanError> {
+        let file = |name: &str| {
+            let path = match recipe.source.folder.trim_matches('/') {
+                "" => name.to_owned(),
+                folder => format!("{folder}/{name}"),
+            };
+            let found = checkout.file(&path)?;
+            let found = found.ok_or_else(|| PlanError::NotRebuildable {
+                subject: self.title.clone(),
+                reason: format!("its source has no {path}"),
+                help: "the recipe may name another folder, or other dependencies".into(),
+            })?;
+            Ok::<String, PlanError>(String::from_utf8_lossy(&found).into_owned())
+        };
+        let files = match recipe.dependencies {
+            Dependencies::None => Vec::new(),
+            Dependencies::Cargo => self.crates(&file("Cargo.lock")?).await?,
+            Dependencies::Python => self.python(&file("pyproject.toml")?, container, time).await?,
+        };
+        let assumptions = match recipe.dependencies {
+            Dependencies::Cargo => vec![assume(
+                "crates",
+                format!("{} crates", files.len()),
+                Origin::Declared("Cargo.lock of the source".into()),
+            )],
+            Dependencies::Python => vec![assume(
+                "build requirements",
+                files
+                    .iter()
+                    .map(|file| file.name.clone())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                Origin::Inferred("pip's choice for pyproject.toml, as of the commit's time".into()),
+            )],
+            Dependencies::None => Vec::new(),
+        };
+        let inputs = files.into_iter().map(|file| PinnedInput {
+            role: Role::Dependency,
+            purl: None,
+            place: format!("dependencies/{}", file.name),
+            file,
+        });
+        Ok((inputs.collect(), assumptions))
+    }
+
+    /// The crates that a `Cargo.lock` names, by the checksums that it gives.
+    async fn crates(&self, lock: &str) -> Result<Vec<Material>, PlanError> {
+        let unusable = |reason: String| PlanError::NotRebuildable {
+            subject: self.title.clone(),
+            reason,
+            help: "only crates of crates.io with a checksum can be pinned".into(),
+        };
+        let lock: CargoLock =
+            toml::from_str(lock).map_err(|error| unusable(format!("Cargo.lock cannot be read: {error}")))?;
+        let mut wanted = Vec::new();
+        // Packages without a source are the workspace's own.
+        for package in lock
+            .package
+            .into_iter()
+            .filter(|package| package.source.is_some())
+        {
+            let is_public =
+                package.source.as_deref() == Some("registry+https://github.com/rust-lang/crates.io-index");
+            let Some(checksum) = package.checksum.filter(|_| is_public) else {
+                return Err(unusable(format!(
+                    "Cargo.lock takes {} from elsewhere",
+                    package.name
+                )));
+            };
+            wanted.push((package.name, package.version, checksum));
+        }
+        let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
+            let file = format!("{name}-{version}.crate");
+            let url = format!("https://static.crates.io/crates/{name}/{file}");
+            self.pin(file, url, checksum).await
+        }));
+        fetched.buffered(8).try_collect().await
+    }
+
+    /// A file whose digest is known and whose length is not.
+    async fn pin(&self, name: String, url: String, sha256: Sha256) -> Result<Material, PlanError> {
+        let fetcher = self.planner.fetcher;
+        let blob = match fetcher.store().get(sha256)? {
+            Some(blob) => blob,
+            None => {
+                fetcher
+                    .get_unpinned(&name, std::slice::from_ref(&url), CRATE_LIMIT)
+                    .await?
+                    .blob
+            }
+        };
+        if blob.sha256 != sha256 {
+            return Err(PlanError::Contradiction {
+                subject: name,
+                reason: format!(
+                    "its lock file says sha256:{sha256}, and {url} gives sha256:{}",
+                    blob.sha256
+                ),
+            });
+        }
+        Ok(Material {
+            name,
+            urls: vec![url],
+            sha256,
+            size: blob.size,
+        })
+    }
+
+    /// What `pyproject.toml` asks for, as pip would have chosen when the commit was made.
+    async fn python(
+        &self,
+        text: &str,
+        container: &PinnedContainer,
+        time: u64,
+    ) -> Result<Vec<Material>, PlanError> {
+        let unusable = |reason: String| PlanError::Document {
+            subject: self.title.clone(),
+            document: "pyproject.toml".into(),
+            reason,
+        };
+        let project: PyProject = toml::from_str(text).map_err(|error| unusable(error.to_string()))?;
+        let mut required = project.build_system.requires;
+        if required.iter().any(|text| text.starts_with("setuptools"))
+            && !required.iter().any(|text| text.starts_with("wheel"))
+        {
+            required.push("wheel".into());
+        }
+        let planner = self.planner;
+        let root = container
+            .root(planner.fetcher, planner.sandbox, planner.progress)
+            .await?;
+        let before = i64::try_from(time)
+            .ok()
+            .and_then(|time| jiff::Timestamp::from_second(time).ok());
+        let before = before.ok_or_else(|| unusable("the commit's time is out of range".into()))?;
+        let solution =
+            crate::ecosystem::pypi::requirements::solve(planner, &root, &self.title, &required, before)
+                .await?;
+        Ok(solution.files)
+    }
+}
+
+#[derive(Deserialize)]
+struct CargoLock {
+    #[serde(default)]
+    package: Vec<LockedCrate>,
+}
+
+#[derive(Deserialize)]
+struct LockedCrate {
+    name: String,
+    version: String,
+    source: Option<String>,
+    checksum: Option<Sha256>,
+}
+
+#[derive(Deserialize)]
+struct PyProject {
+    #[serde(rename = "build-system", default)]
+    build_system: BuildSystem,
+}
+
+#[derive(Deserialize)]
+struct BuildSystem {
+    requires: Vec<String>,
+    #[serde(flatten)]
+    _rest: BTreeMap<String, toml::Value>,
+}
+
+impl Default for BuildSystem {
+    fn default() -> Self {
+        // PEP 518: what is meant where the table is missing.
+        Self {
+            requires: vec!["setuptools".into(), "wheel".into()],
+            _rest: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Reading one commit: its objects, its files, its submodules, and all of it as an archive.
+
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::GitError;
+use crate::evidence::git_source::{self, GitSource};
+
+/// Most bytes of a single file that is read into memory.
+const FILE_LIMIT: u64 = 64 << 20;
+
+/// A commit that lies in the store, checked.
+#[derive(Debug, Clone)]
+pub struct Checkout {
+    /// Where it is from; its commit is known.
+    pub source: GitSource,
+    /// Name of the commit.
+    pub commit: String,
+    folder: PathBuf,
+    config: PathBuf,
+}
+
+/// One entry of a commit's tree.
+struct Entry {
+    mode: String,
+    id: String,
+    path: Vec<u8>,
+}
+
+/// Writes the files of several commits, each below its prefix, in git's order.
+pub(super) fn write_archive(parts: &[(Vec<u8>, Checkout)], out: impl io::Write) -> Result<(), GitError> {
+    let mut tar = tar::Builder::new(io::BufWriter::with_capacity(1 << 18, out));
+    let Some((_, first)) = parts.first() else {
+        return Ok(());
+    };
+    let time = first.time()?;
+    for (prefix, checkout) in parts {
+        checkout
+            .append_to(&mut tar, prefix, time)
+            .map_err(|error| checkout.content(&error))?;
+    }
+    tar.into_inner()
+        .and_then(|mut out| out.flush())
+        .map_err(|error| first.content(&error))
+}
+
+impl Checkout {
+    pub(super) fn new(source: &GitSource, commit: &str, folder: PathBuf, config: PathBuf) -> Self {
+        Self {
+            source: source.clone(),
+            commit: commit.to_owned(),
+            folder,
+            config,
+        }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A git command on this repository, with an environment that holds nothing of the user's.
+    pub(super) fn git(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.env_clear();
+        for name in [
+            "PATH",
+            "https_proxy",
+            "HTTPS_PROXY",
+            "http_proxy",
+            "no_proxy",
+            "NO_PROXY",
+            "SSL_CERT_FILE",
+        ] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("HOME", "/nonexistent")
+            .env("LC_ALL", "C.UTF-8")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", &self.config)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_DIR", &self.folder)
+            .current_dir("/")
+            .args(arguments);
+        command
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
+        let output = self
+            .git(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(GitError::Missing)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(self.content(&last_line(&output.stderr)))
+    }
+
+    pub(super) fn content(&self, reason: &dyn std::fmt::Display) -> GitError {
+        GitError::Content {
+            repository: self.source.repository.clone(),
+            commit: self.commit.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(super) fn damaged(&self, reason: &str) -> GitError {
+        GitError::Damaged {
+            repository: self.source.repository.clone(),
+            path: self.folder.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    pub(super) fn has_commit(&self) -> bool {
+        let object = format!("{}^{{commit}}", self.commit);
+        self.output(&["cat-file", "-e", &object]).is_ok()
+    }
+
+    /// Reads every object again, and makes sure that the name is a commit's own and no tag's or abbreviation's.
+    pub(super) fn check(&self) -> Result<(), GitError> {
+        let kept = format!("refs/kept/{}", self.commit);
+        let output = self
+            .git(&["fsck", "--no-dangling", "--no-progress", "--no-reflogs", &kept])
+            .output();
+        let output = output.map_err(GitError::Missing)?;
+        if !output.status.success() {
+            return Err(self.damaged(&last_line(&output.stderr)));
+        }
+        let object = format!("{}^{{commit}}", self.commit);
+        let named = self.output(&["rev-parse", "--verify", "--end-of-options", &object])?;
+        if named.trim_ascii() != self.commit.as_bytes() {
+            return Err(self.content(&"the name is not that of a commit"));
+        }
+        Ok(())
+    }
+
+    /// The raw commit.
+    pub fn commit_object(&self) -> Result<Vec<u8>, GitError> {
+        self.output(&["cat-file", "commit", &self.commit])
+    }
+
+    /// The raw tag that the source names, where it is an annotated one; and whether it points to the commit.
+    pub fn tag_object(&self) -> Option<(Vec<u8>, bool)> {
+        let reference = format!("refs/tags/{}", self.source.tag()?);
+        let target = self
+            .output(&[
+                "rev-parse",
+                "--verify",
+                "--end-of-options",
+                &format!("{reference}^{{commit}}"),
+            ])
+            .ok()?;
+        let object = self.output(&["cat-file", "tag", &reference]).ok()?;
+        Some((object, target.trim_ascii() == self.commit.as_bytes()))
+    }
+
+    /// When the commit was made, in Unix seconds.
+    pub fn time(&self) -> Result<u64, GitError> {
+        let text = self.output(&[
+            "show",
+            "--no-patch",
+            "--no-show-signature",
+            "--format=%ct",
+            &self.commit,
+            "--",
+        ])?;
+        let text = String::from_utf8_lossy(&text);
+        text.trim()
+            .parse()
+            .map_err(|_| self.content(&"its time cannot be read"))
+    }
+
+    /// A file of the commit; none where it has no such file.
+    pub fn file(&self, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        let object = format!("{}:{path}", self.commit);
+        let Ok(size) = self.output(&["cat-file", "-s", &object]) else {
+            return Ok(None);
+        };
+        let size: u64 = String::from_utf8_lossy(&size).trim().parse().unwrap_or(u64::MAX);
+        if size > FILE_LIMIT {
+            return Err(self.content(&format!("{path} is too large to read")));
+        }
+        Ok(self.output(&["cat-file", "blob", &object]).ok())
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, GitError> {
+        let list = self.output(&["ls-tree", "-r", "-z", "--full-tree", &self.commit])?;
+        let entry = |line: &[u8]| {
+            let tab = line.iter().position(|byte| *byte == b'\t')?;
+            let head = std::str::from_utf8(&line[..tab]).ok()?;
+            let mut words = head.split(' ');
+            let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
+            Some(Entry {
+                mode: mode.to_owned(),
+                id: id.to_owned(),
+                path: line[tab + 1..].to_vec(),
+            })
+        };
+        let lines = list.split(|byte| *byte == 0).filter(|line| !line.is_empty());
+        lines
+            .map(|line| entry(line).ok_or_else(|| self.content(&"its tree cannot be read")))
+            .collect()
+    }
+
+    /// Path and source of each submodule, at the commit that the tree names.
+    pub(super) fn submodules(&self) -> Result<Vec<(Vec<u8>, GitSource)>, GitError> {
+        let links: Vec<_> = self
+            .entries()?
+            .into_iter()
+            .filter(|entry| entry.mode == "160000")
+            .collect();
+        if links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let blob = format!("{}:.gitmodules", self.commit);
+        let list = self.output(&["config", "--blob", &blob, "--null", "--list"])?;
+        let mut modules: std::collections::BTreeMap<String, (String, String)> =
+            std::collections::BTreeMap::new();
+        for pair in String::from_utf8_lossy(&list).split('\0') {
+            let Some((key, value)) = pair.split_once('\n') else {
+                continue;
+            };
+            let Some((name, field)) = key
+                .strip_prefix("submodule.")
+                .and_then(|rest| rest.rsplit_once('.'))
+            else {
+                continue;
+            };
+            let module = modules.entry(name.to_owned()).or_default();
+            match field {
+                "path" => value.clone_into(&mut module.0),
+                "url" => value.clone_into(&mut module.1),
+                _ => {}
+            }
+        }
+        let source = |link: Entry| {
+            let module = modules.values().find(|(path, _)| path.as_bytes() == link.path);
+            let url = module.map(|(_, url)| url.as_str()).unwrap_or_default();
+            let url = if url.starts_with("./") || url.starts_with("../") {
+                let base = url::Url::parse(&format!("{}/", self.source.repository)).ok();
+                base.and_then(|base| base.join(url).ok())
+                    .map(String::from)
+                    .unwrap_or_default()
+            } else {
+                url.to_owned()
+            };
+            let source = GitSource::new(&url, None, Some(&link.id));
+            let source = source.map_err(|error: git_source::SourceError| {
+                self.content(&format!(
+                    "its submodule {}: {error}",
+                    String::from_utf8_lossy(&link.path)
+                ))
+            })?;
+            Ok((link.path, source))
+        };
+        links.into_iter().map(source).collect()
+    }
+
+    fn append_to(
+        &self,
+        tar: &mut tar::Builder<impl io::Write>,
+        prefix: &[u8],
+        time: u64,
+    ) -> Result<(), io::Error> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let entries = self.entries().map_err(io::Error::other)?;
+        let mut child = self
+            .git(&["cat-file", "--batch"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let (Some(mut ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("git has no pipes"));
+        };
+        let mut answer = BufReader::with_capacity(1 << 18, answer);
+        for entry in entries.iter().filter(|entry| entry.mode != "160000") {
+            writeln!(ask, "{}", entry.id)?;
+            ask.flush()?;
+            let mut line = String::new();
+            answer.read_line(&mut line)?;
+            let size = line
+                .trim_end()
+                .rsplit(' ')
+                .next()
+                .and_then(|text| text.parse::<u64>().ok());
+            let size = size.ok_or_else(|| io::Error::other(format!("git answered {line:?}")))?;
+            let path = [prefix, &entry.path].concat();
+            let path = Path::new(std::ffi::OsStr::from_bytes(&path));
+            let mut header = tar::Header::new_gnu();
+            header.set_mtime(time);
+            header.set_uid(0);
+            header.set_gid(0);
+            let mut content = (&mut answer).take(size);
+            if entry.mode == "120000" {
+                let mut target = Vec::new();
+                content.read_to_end(&mut target)?;
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_mode(0o777);
+                header.set_size(0);
+                tar.append_link(&mut header, path, Path::new(std::ffi::OsStr::from_bytes(&target)))?;
+            } else {
+                header.set_mode(if entry.mode == "100755" { 0o755 } else { 0o644 });
+                header.set_size(size);
+                tar.append_data(&mut header, path, &mut content)?;
+            }
+            // Each content ends with a line feed of its own.
+            answer.read_exact(&mut [0])?;
+        }
+        drop(ask);
+        child.wait().map(drop)
+    }
+}
+
+/// What git said last, without what could steer a terminal.
+pub(super) fn last_line(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("git gave no reason");
+    line.chars().filter(|c| !c.is_control()).take(300).collect()
+}
