@@ -1031,3 +1031,49 @@ fn the_findings_are_shown_on_a_terminal_and_as_a_page() {
     }
     assert!(!page.contains("<script"), "the page must work without scripts");
 }
+
+#[test]
+fn commits_and_tags_signed_without_a_key_are_verified_with_the_entry_that_they_carry() {
+    use rebuilder::evidence::Standing;
+    use rebuilder::evidence::git_signature::{of_commit, of_tag};
+    use rebuilder::evidence::sigstore::Sigstore;
+    use rebuilder::evidence::trust::Trust;
+    let scene = Scene::new();
+    let public = Trust::public_good().unwrap();
+    let mut trust = public.clone();
+    trust.sigstore = std::sync::Arc::new(Sigstore::read(&scene.path("root.json")).unwrap());
+    let signer = Signer {
+        identity: "mailto:maintainer@example.com".into(),
+        issuer: "https://accounts.google.com".into(),
+        ..Signer::workflow(REPOSITORY, COMMIT)
+    };
+    let commit = "tree 29a6bb89945c528d2e2a2702899db3e46ba2e6ee\nauthor A <a@b.c> 1 +0000\ncommitter A <a@b.c> 1 +0000\n\nmessage\n";
+    let signed = |signature: &str| {
+        let folded = signature.trim_end().replace('\n', "\n ");
+        commit.replacen("\n\n", &format!("\ngpgsig {folded}\n\n"), 1)
+    };
+    let signature = scene.authority.gitsign(commit.as_bytes(), &signer);
+    let good = of_commit(signed(&signature).as_bytes(), &trust);
+    assert_eq!(good.standing, Standing::Verified, "{good:?}");
+    assert!(good.by.unwrap().contains("maintainer@example.com"));
+    assert_eq!(good.identity.unwrap().issuer, "https://accounts.google.com");
+    let tag = format!("{commit}{signature}");
+    assert_eq!(of_tag(tag.as_bytes(), &trust).standing, Standing::Verified);
+
+    let changed = signed(&signature).replace("message", "another");
+    let other = scene.authority.gitsign(b"another object", &signer);
+    let expired = Signer {
+        expired: true,
+        ..signer.clone()
+    };
+    let expired = scene.authority.gitsign(commit.as_bytes(), &expired);
+    for (object, trust, what) in [
+        (changed, &trust, "a changed commit"),
+        (signed(&other), &trust, "a signature over another object"),
+        (signed(&expired), &trust, "an expired certificate"),
+        (signed(&signature), &public, "an authority that is not trusted"),
+    ] {
+        let judged = of_commit(object.as_bytes(), trust);
+        assert_eq!(judged.standing, Standing::Refuted, "{what}: {judged:?}");
+    }
+}

@@ -107,7 +107,7 @@ impl Failure {
         self.code == Code::Interrupted
     }
 
-    /// The message with all causes, as one line.
+    /// The message with all causes, as one line; what evidence or a mirror said in it must not steer a terminal.
     fn message(&self) -> String {
         let mut text = self.error.to_string();
         let mut cause = self.error.source();
@@ -118,7 +118,7 @@ impl Failure {
             }
             cause = inner.source();
         }
-        text
+        text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
     }
 
     /// Prints the error and gives the exit code.

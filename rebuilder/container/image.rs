@@ -3,7 +3,7 @@
 //! Runs in the sandbox helper, changed into the new root, as the unpacking of packages does.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct ImageConfig {
     /// Words that come before the command.
     pub entrypoint: Vec<String>,
 }
+
+/// Most bytes that one layer may unpack to; beyond, it is a bomb, and the archive ends early.
+const UNPACKED_LIMIT: u64 = 64 << 30;
 
 /// Mount points that every job needs.
 const MOUNT_POINTS: [&str; 7] = ["/dev", "/proc", "/sys", "/etc", "/tmp", "/inputs", "/out"];
@@ -82,7 +85,8 @@ pub fn unpack_layers(plan: &LayerPlan, root: &Path) -> Result<(), ContainerError
 }
 
 fn unpack_layer(name: &str, file: File) -> io::Result<()> {
-    let mut archive = tar::Archive::new(super::decompress(name, io::BufReader::new(file))?);
+    let unpacked = super::decompress(name, io::BufReader::new(file))?.take(UNPACKED_LIMIT);
+    let mut archive = tar::Archive::new(unpacked);
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);

@@ -109,9 +109,9 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             "{} {} {}",
             paint("2", question),
             standing(claim.standing),
-            claim.claim
+            plain(&claim.claim)
         );
-        let _ = writeln!(out, "           {}", paint("2", &claim.meaning));
+        let _ = writeln!(out, "           {}", paint("2", &plain(&claim.meaning)));
     }
     if record.evidence == Evidence::TakenFromPlan {
         let warning = "the claims above are the plan's; this run did not verify them again";

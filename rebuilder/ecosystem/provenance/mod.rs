@@ -52,10 +52,12 @@ pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
         let repository = source.repository;
         return Err(GitError::NoCommit { repository }.into());
     }
+    let (expected, not_asked_for) = expected(planner, &statement.subject)?;
     let job = Job {
         planner,
         title,
-        expected: expected(planner, &statement.subject)?,
+        expected,
+        not_asked_for,
         provenance: &provenance,
         source,
         checkout: judgement.source.clone(),
@@ -91,14 +93,20 @@ pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
     Ok(job.plan(how, &judgement, policy))
 }
 
-/// Everything that the provenance's own statement declares as output; those at hand with their bytes.
-fn expected(planner: &Planner<'_>, subjects: &[Descriptor]) -> Result<Vec<Expected>, PlanError> {
+/// Everything that the provenance's own statement declares as output, those at hand with their bytes; second, the
+/// names of those that were not asked for.
+fn expected(
+    planner: &Planner<'_>,
+    subjects: &[Descriptor],
+) -> Result<(Vec<Expected>, Vec<String>), PlanError> {
     let mut expected: Vec<Expected> = Vec::new();
+    let mut not_asked_for = Vec::new();
     for subject in subjects {
         let at_hand = planner.released.iter().find(|artifact| {
             subject.matches(&artifact.digests) == crate::evidence::statement::DigestMatch::Same
         });
         if at_hand.is_none() && planner.only {
+            not_asked_for.extend(subject.file_name().map(str::to_owned));
             continue;
         }
         let digits = subject
@@ -116,6 +124,13 @@ fn expected(planner: &Planner<'_>, subjects: &[Descriptor]) -> Result<Vec<Expect
                 help: "give the file itself, or compare it alone with --only".into(),
             });
         };
+        if expected.iter().any(|other| other.file.name == name) {
+            return Err(PlanError::NotRebuildable {
+                subject: subject.label().to_owned(),
+                reason: format!("the provenance names two outputs that are called {name}"),
+                help: "give the file itself, and compare it alone with --only".into(),
+            });
+        }
         if let Some(path) = at_hand.and_then(|artifact| artifact.path.as_ref()) {
             // Kept, so that the plan can be followed when the file has gone.
             let file = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
@@ -133,7 +148,7 @@ fn expected(planner: &Planner<'_>, subjects: &[Descriptor]) -> Result<Vec<Expect
             },
         });
     }
-    Ok(expected)
+    Ok((expected, not_asked_for))
 }
 
 /// What is known before it is settled how to build.
@@ -141,6 +156,7 @@ struct Job<'a> {
     planner: &'a Planner<'a>,
     title: String,
     expected: Vec<Expected>,
+    not_asked_for: Vec<String>,
     provenance: &'a Provenance,
     source: GitSource,
     checkout: Option<Checkout>,
@@ -180,7 +196,7 @@ impl Job<'_> {
             claims: judgement.inspection.claims(),
             policy,
             expected: self.expected,
-            not_compared: how.not_compared,
+            not_compared: how.not_compared.into_iter().chain(self.not_asked_for).collect(),
             container: how.container,
             inputs: how.inputs,
             git: vec![how.git],
