@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use base64::Engine as _;
 use common::authority::{Authority, Signer, provenance};
-use common::{backends, code, json, no_network, no_sandbox, rebuilder, text};
+use common::{backends, code, json, no_git, no_network, no_sandbox, rebuilder, text};
 use rebuilder::artifact::Sha256;
 use serde_json::{Value, json};
 
@@ -197,7 +197,7 @@ fn by_recipe(project: &Project, artifact: &Path, recipe: &str) {
 
 #[test]
 fn a_c_program_is_rebuilt_by_recipe() {
-    if no_network() || no_sandbox() {
+    if no_network() || no_sandbox() || no_git() {
         return;
     }
     let project = Project::example("hello-c");
@@ -241,7 +241,7 @@ fn a_c_program_is_rebuilt_by_recipe() {
 
 #[test]
 fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
-    if no_network() || no_sandbox() {
+    if no_network() || no_sandbox() || no_git() {
         return;
     }
     let project = Project::example("hello-rust");
@@ -281,7 +281,7 @@ fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
 
 #[test]
 fn a_go_program_is_rebuilt_by_recipe() {
-    if no_network() || no_sandbox() {
+    if no_network() || no_sandbox() || no_git() {
         return;
     }
     let project = Project::new("hello-go", |work| {
@@ -304,7 +304,7 @@ fn a_go_program_is_rebuilt_by_recipe() {
 
 #[test]
 fn a_python_wheel_is_built_from_its_commit() {
-    if no_network() || no_sandbox() {
+    if no_network() || no_sandbox() || no_git() {
         return;
     }
     let project = Project::new("hello-python", |work| {
@@ -344,6 +344,9 @@ fn a_python_wheel_is_built_from_its_commit() {
 
 #[test]
 fn a_recipe_is_for_what_it_says_it_is_for() {
+    if no_git() {
+        return;
+    }
     let project = Project::example("hello-c");
     let artifact = project.path("hello");
     fs::write(&artifact, "released").unwrap();
@@ -401,7 +404,7 @@ fn a_recipe_is_for_what_it_says_it_is_for() {
 
 #[test]
 fn a_source_brings_its_submodules_where_the_recipe_wants_them() {
-    if no_network() || no_sandbox() {
+    if no_network() || no_sandbox() || no_git() {
         return;
     }
     let library = Project::new("library", |work| {
@@ -615,7 +618,7 @@ fn push_image(registry: &Registry, folder: &Path, busybox: &[u8]) -> Option<Stri
 
 #[test]
 fn a_command_in_an_image_is_run_again() {
-    if no_sandbox() {
+    if no_sandbox() || no_git() {
         return;
     }
     let Some(registry) = registry() else { return };
@@ -697,7 +700,7 @@ fn a_command_in_an_image_is_run_again() {
 
 #[test]
 fn an_npm_package_is_packed_again_from_its_signed_provenance() {
-    if no_network() || no_sandbox() {
+    if no_network() || no_sandbox() || no_git() {
         return;
     }
     let project = Project::new("pkg", |work| {

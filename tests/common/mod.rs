@@ -136,6 +136,10 @@ pub fn no_network() -> bool {
     !online() && skip("the network (deb.debian.org, pypi.org)")
 }
 
+pub fn no_git() -> bool {
+    Command::new("git").arg("--version").output().is_err() && skip("git")
+}
+
 pub fn no_sandbox() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     !WORKS.get_or_init(|| {
