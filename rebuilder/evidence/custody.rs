@@ -7,6 +7,7 @@ use super::assess::Assessment;
 use super::git_signature::{self, ObjectSignature};
 use super::sigstore::Identity;
 use super::slsa::{Build, Provenance};
+use super::statement::Descriptor;
 use super::trust::Trust;
 use super::workflow::Workflow;
 use super::{Question, Standing};
@@ -41,8 +42,8 @@ pub struct Custody {
     pub invocation: Option<String>,
     /// Tools that were named.
     pub toolchain: Vec<String>,
-    /// How many inputs the builder named, source included.
-    pub dependencies: usize,
+    /// Inputs that the builder named, source included.
+    pub dependencies: Vec<Descriptor>,
 }
 
 /// An input that others could change without the name changing.
@@ -216,7 +217,7 @@ pub fn custody(provenance: &Provenance, facts: &SourceFacts) -> Custody {
         trigger: provenance.trigger.clone(),
         invocation: provenance.invocation.clone(),
         toolchain,
-        dependencies: provenance.materials.len(),
+        dependencies: provenance.materials.clone(),
     }
 }
 
@@ -393,6 +394,6 @@ pub fn missing(assessments: &[Assessment], custody: Option<&Custody>) -> Vec<Str
     }
     need(!custody.reviews.is_empty(), "a review of the source");
     need(!custody.toolchain.is_empty(), "the versions of the build tools");
-    need(custody.dependencies > 1, "the build's dependencies");
+    need(custody.dependencies.len() > 1, "the build's dependencies");
     missing
 }

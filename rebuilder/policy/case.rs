@@ -34,6 +34,9 @@ pub struct Judgement {
     /// The provenance that a plan may be made from, and how it stands.
     #[serde(skip)]
     pub provenance: Option<Provenance>,
+    /// Who declared it, and whether that was verified, for the plan.
+    #[serde(skip)]
+    pub declared_by: String,
     /// The statement that it stands in.
     #[serde(skip)]
     pub statement: Option<Statement>,
@@ -79,6 +82,10 @@ impl Case {
         let assessments = inspection::judge(self.documents.iter().chain(&more), artifacts, &trust, others);
         let best = inspection::best_provenance(&assessments);
         let provenance = best.map(|(_, provenance)| provenance.clone());
+        let declared_by = best.map_or_else(String::new, |(assessment, provenance)| {
+            let standing = assessment.claim.standing.word();
+            format!("the provenance ({standing}), by {}", provenance.builder)
+        });
         let statement = best.and_then(|(assessment, _)| assessment.statement.clone());
         let (mut source, mut no_source) = (None, None);
         let mut facts = SourceFacts::default();
@@ -100,6 +107,7 @@ impl Case {
             inspection,
             policy,
             provenance,
+            declared_by,
             statement,
             source,
             no_source,

@@ -9,6 +9,7 @@ use crate::evidence::Standing;
 use crate::evidence::custody::Custody;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
+use crate::evidence::statement::Descriptor;
 use crate::policy::Judgement;
 
 #[derive(Template)]
@@ -71,12 +72,23 @@ fn chain(custody: &Custody) -> Vec<(&'static str, String)> {
         ("trigger", custody.trigger.clone()),
         ("run", custody.invocation.clone()),
         ("toolchain", list(&custody.toolchain)),
-        ("inputs named", Some(custody.dependencies.to_string())),
+        ("inputs named", Some(dependencies(custody))),
     ];
     links
         .into_iter()
         .filter_map(|(name, value)| Some((name, plain(&value?))))
         .collect()
+}
+
+/// How many inputs the builder named, and the first of them.
+fn dependencies(custody: &Custody) -> String {
+    let all = &custody.dependencies;
+    let first: Vec<_> = all.iter().take(5).map(Descriptor::label).collect();
+    match all.len() {
+        0 => "none".to_owned(),
+        count if count > first.len() => format!("{count}: {} and more", first.join(", ")),
+        count => format!("{count}: {}", first.join(", ")),
+    }
 }
 
 /// The findings as lines for a terminal; `colour` adds ANSI codes.

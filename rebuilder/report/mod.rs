@@ -111,6 +111,9 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             standing(claim.standing),
             plain(&claim.claim)
         );
+        if let Some(by) = &claim.by {
+            let _ = writeln!(out, "           by {}", plain(by));
+        }
         let _ = writeln!(out, "           {}", paint("2", &plain(&claim.meaning)));
     }
     if record.evidence == Evidence::TakenFromPlan {

@@ -115,7 +115,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         ("PACK_LIST", packing.pack_list),
         ("TARBALL", found.file.name.as_str()),
     ];
-    let declared = Origin::Declared(format!("the provenance, by {}", provenance.builder));
+    let declared = Origin::Declared(judgement.declared_by.clone());
     let mut assumptions = vec![
         assume(
             "source",

@@ -59,6 +59,7 @@ pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
         expected,
         not_asked_for,
         provenance: &provenance,
+        declared_by: judgement.declared_by.clone(),
         source,
         checkout: judgement.source.clone(),
     };
@@ -158,6 +159,7 @@ struct Job<'a> {
     expected: Vec<Expected>,
     not_asked_for: Vec<String>,
     provenance: &'a Provenance,
+    declared_by: String,
     source: GitSource,
     checkout: Option<Checkout>,
 }
@@ -211,7 +213,7 @@ impl Job<'_> {
     }
 
     fn declared(&self) -> Origin {
-        Origin::Declared(format!("the provenance, by {}", self.provenance.builder))
+        Origin::Declared(self.declared_by.clone())
     }
 
     /// The source, pinned; with the digest of its archive where the repository could be reached.
