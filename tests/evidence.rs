@@ -151,7 +151,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
             "swapped payload type",
             bundle(&|b| b["dsseEnvelope"]["payloadType"] = json!("text/plain")),
             3,
-            "unsupported DSSE payload type",
+            "payload type is \\\"text/plain",
         ),
         (
             "no signature",

@@ -13,6 +13,8 @@ use super::trust::{KeyMaterial, PublicKey, TrustedKey};
 use super::{Claim, Question, Standing};
 use crate::artifact::{Digests, Sha256};
 
+/// What the registry's keys are called.
+pub const SIGNER: &str = "the npm registry";
 /// Where the registry is.
 pub const REGISTRY: &str = "https://registry.npmjs.org";
 
@@ -35,7 +37,7 @@ pub fn registry_keys() -> Vec<TrustedKey> {
     let key = |(name, der, until): &(&str, &str, Option<&str>)| {
         let key = PublicKey::from_spki(name, &STANDARD.decode(der).ok()?).ok()?;
         Some(TrustedKey {
-            name: "the npm registry".into(),
+            name: SIGNER.to_owned(),
             material: KeyMaterial::Plain(key),
             valid_from: None,
             valid_until: until.and_then(|text| text.parse::<Timestamp>().ok()),
@@ -144,7 +146,7 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
                 return claim(
                     Standing::Verified,
                     format!("the registry signed {title} with this integrity"),
-                    Some(format!("the npm registry, key {}", signature.keyid)),
+                    Some(format!("{SIGNER}, key {}", signature.keyid)),
                     "the registry hands out these bytes; it shows nothing about who made them",
                 );
             }

@@ -57,7 +57,7 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Signed, Opti
                 let identity = identity.unwrap_or_else(|| Identity::named("(no name in the certificate)"));
                 (keyless(identity, times.first().copied(), trust), Some(content))
             }
-            Err(error) => (refuted(&error), None),
+            Err(error) => (refuted(&error), bundle.content().ok()),
         };
     };
     let registry = npm::registry_keys();
@@ -71,10 +71,7 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Signed, Opti
     // A hint names no key for sure, so where it fits none, each is tried.
     let mut candidates: Vec<_> = plain.iter().filter(|(_, key)| key.is_called(hint)).collect();
     if candidates.is_empty() {
-        candidates = plain
-            .iter()
-            .filter(|(key, _)| key.name != registry[0].name)
-            .collect();
+        candidates = plain.iter().filter(|(key, _)| key.name != npm::SIGNER).collect();
     }
     if candidates.is_empty() {
         let note = format!("it was signed with the key {hint:?}, which is not known here");
