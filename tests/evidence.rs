@@ -691,7 +691,7 @@ fn every_conformance_case_is_judged_right() {
         let artifact = Some(case.join("artifact"))
             .filter(|path| path.exists())
             .unwrap_or(folder.join("a.txt"));
-        let mut command = example("verify_bundle");
+        let mut command = example("verify-bundle");
         command
             .arg("verify-bundle")
             .arg("--bundle")

@@ -2,12 +2,12 @@
 //! (github.com/sigstore/sigstore-conformance, docs/cli_protocol.md), so that the suite can be pointed at it:
 //!
 //! ```sh
-//! cargo build --release --example verify_bundle
-//! pytest test --entrypoint=$PWD/target/release/examples/verify_bundle --skip-signing
+//! cargo build --release --example verify-bundle
+//! pytest test --entrypoint=$PWD/target/release/examples/verify-bundle --skip-signing
 //! ```
 //!
 //! ```text
-//! verify_bundle verify-bundle [--staging] --bundle FILE
+//! verify-bundle verify-bundle [--staging] --bundle FILE
 //!     (--certificate-identity IDENTITY --certificate-oidc-issuer URL | --key FILE)
 //!     [--trusted-root FILE] FILE_OR_DIGEST
 //! ```
