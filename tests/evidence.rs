@@ -721,15 +721,20 @@ fn every_conformance_case_is_judged_right() {
     assert!(cases > 30, "only {cases} cases were found");
 }
 
-/// The built example beside the tests; `cargo test` builds examples first.
+/// The example beside the tests. `cargo test` builds it first; a run of this file alone may have to.
 fn example(name: &str) -> Command {
-    Command::new(
-        Path::new(common::BIN)
-            .parent()
-            .unwrap()
-            .join("examples")
-            .join(name),
-    )
+    let path = Path::new(common::BIN)
+        .parent()
+        .unwrap()
+        .join("examples")
+        .join(name);
+    if !path.exists() {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--example", name])
+            .status();
+        assert!(built.unwrap().success());
+    }
+    Command::new(path)
 }
 
 #[test]
