@@ -100,6 +100,44 @@ fn each_rule_is_kept_or_names_what_breaks_it() {
 }
 
 #[test]
+fn anyones_word_about_a_builder_is_not_the_builders() {
+    let scene = Scene::new();
+    let authority = Authority::new();
+    fs::write(scene.path("root.json"), authority.trusted_root().to_string()).unwrap();
+    // A person with an account signs that the build service built it.
+    let person = Signer {
+        identity: "mailto:someone@example.com".into(),
+        issuer: "https://accounts.google.com".into(),
+        repository: String::new(),
+        commit: String::new(),
+        reference: String::new(),
+        expired: false,
+    };
+    let statement = provenance("tool", &Sha256::of("released").to_hex(), REPOSITORY, COMMIT);
+    fs::write(
+        scene.path("provenance.json"),
+        authority.sign(&statement, &person).to_string(),
+    )
+    .unwrap();
+    let identity = "identities = [{ subject = \"mailto:someone@example.com\", issuer = \"https://accounts.google.com\" }]";
+    for (rule, expected) in [
+        (
+            "builders = [\"https://github.com/actions/runner/*\"]".to_owned(),
+            3,
+        ),
+        ("sources = [\"https://github.com/example/*\"]".into(), 3),
+        // Unless the policy names that person.
+        (
+            format!("{identity}\nsources = [\"https://github.com/example/*\"]"),
+            0,
+        ),
+    ] {
+        let output = scene.with(&format!("version = 1\n[[rules]]\nsubject = \"tool\"\n{rule}\n"));
+        assert_eq!(code(&output), expected, "{rule}: {}", text(&output));
+    }
+}
+
+#[test]
 fn subjects_without_a_rule_are_refused_unless_the_policy_says_otherwise() {
     let scene = Scene::new();
     for (text_of, expected) in [
@@ -278,4 +316,36 @@ fn keys_count_in_their_time_and_for_their_projects() {
     let shared = &json(&output)["shared"];
     assert_eq!(shared[0]["party"], "release", "{shared}");
     assert!(shared.to_string().contains("signs other"), "{shared}");
+
+    // Two keys are wanted: one that signed twice is still one.
+    let second = scene.path("tool.second.sig");
+    fs::copy(scene.path("tool.sig"), &second).unwrap();
+    let third = scene.path("third");
+    fs::create_dir(&third).unwrap();
+    fs::copy(scene.path("tool"), third.join("tool")).unwrap();
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-Y", "sign", "-n", "file", "-f"])
+        .arg(&spare)
+        .arg(third.join("tool"))
+        .output();
+    assert!(made.unwrap().status.success());
+    let spare_key = entry("")
+        .replace("\"release\"", "\"spare\"")
+        .replace(key.to_str().unwrap(), &format!("{}.pub", spare.display()));
+    let policy = scene.path("policy.toml");
+    let rule = "[[rules]]\nsubject = \"tool\"\nkeys = [\"release\", \"spare\"]\nthreshold = 2\n";
+    fs::write(&policy, format!("version = 1\n{}{spare_key}{rule}", entry(""))).unwrap();
+    for (other, expected) in [(second, 3), (third.join("tool.sig"), 0)] {
+        let mut command = rebuilder();
+        command
+            .args(["--json", "--offline", "inspect"])
+            .arg(scene.path("tool"));
+        command
+            .arg("--signature")
+            .arg(&signature)
+            .arg("--signature")
+            .arg(&other);
+        let output = command.arg("--policy").arg(&policy).output().unwrap();
+        assert_eq!(code(&output), expected, "{}: {}", other.display(), text(&output));
+    }
 }

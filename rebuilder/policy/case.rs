@@ -76,9 +76,7 @@ impl Case {
     ) -> Judgement {
         let names = names(artifacts);
         let mut trust = self.trust.clone();
-        let (keys, threshold) = self.policy.keys(&names);
-        trust.keys.extend(keys);
-        trust.threshold = trust.threshold.max(threshold);
+        trust.keys.extend(self.policy.keys(&names));
         let assessments = inspection::judge(self.documents.iter().chain(&more), artifacts, &trust, others);
         let best = inspection::best_provenance(&assessments);
         let provenance = best.map(|(_, provenance)| provenance.clone());

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::{Check, Decision, Judgement, Policy, Refusal, Requirement, Rule, Unmatched};
 use crate::artifact::pattern;
 use crate::evidence::Standing;
-use crate::evidence::assess::Assessment;
+use crate::evidence::assess::{Assessment, Signer};
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
+use crate::evidence::slsa::Provenance;
 
 impl Policy {
     /// What the policy says about artifacts with these names and this evidence.
@@ -86,51 +87,47 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     };
     let (signatures, provenances) = (good(&inspection.signature), good(&inspection.provenance));
     if !rule.keys.is_empty() {
-        let mut signers = signatures
-            .iter()
-            .chain(&provenances)
-            .filter_map(|it| it.signer.as_ref());
-        let by = signers.find(|signer| {
-            signer
-                .name
-                .split(", ")
-                .any(|name| rule.keys.iter().any(|key| key == name))
-        });
-        checks.push(match by {
-            Some(signer) => check("keys", true, format!("signed with {}", signer.name)),
-            None => check(
-                "keys",
-                false,
-                format!("none of {} signed it", rule.keys.join(", ")),
-            ),
-        });
+        let all = signatures.iter().chain(&provenances);
+        let mut by: Vec<_> = all
+            .filter_map(|it| it.signer.as_ref())
+            .flat_map(|signer| &signer.keys)
+            .filter(|name| rule.keys.contains(name))
+            .cloned()
+            .collect();
+        by.sort();
+        by.dedup();
+        let finding = if by.is_empty() {
+            format!("none of {} signed it", rule.keys.join(", "))
+        } else {
+            format!(
+                "{} of {} wanted keys signed it: {}",
+                by.len(),
+                rule.threshold,
+                by.join(", ")
+            )
+        };
+        checks.push(check("keys", by.len() >= rule.threshold, finding));
     }
     if !rule.identities.is_empty() {
         checks.push(identities(rule, &signatures, &provenances));
     }
-    let custody = inspection.custody.as_ref();
-    let verified = !provenances.is_empty();
-    let allowed = |what: &str, patterns: &[String], found: Option<&String>| match found.filter(|_| verified) {
-        Some(found) => check(
-            what,
-            patterns.iter().any(|wanted| pattern::fits(wanted, found)),
-            format!("it is {found}"),
-        ),
-        None => check(what, false, "no verified provenance tells"),
-    };
+    let told: Vec<_> = provenances
+        .iter()
+        .filter(|it| it.signer.as_ref().is_some_and(|signer| is_builder(rule, signer)))
+        .filter_map(|it| it.provenance.as_ref())
+        .collect();
     if !rule.builders.is_empty() {
-        checks.push(allowed(
-            "builders",
-            &rule.builders,
-            custody.and_then(|custody| custody.builder.as_ref()),
-        ));
+        let found = told.iter().map(|provenance| Some(provenance.builder.as_str()));
+        checks.push(all_fit("builders", &rule.builders, found.collect()));
     }
     if !rule.sources.is_empty() {
-        checks.push(allowed(
-            "sources",
-            &rule.sources,
-            custody.and_then(|custody| custody.repository.as_ref()),
-        ));
+        let source = |provenance: &&Provenance| {
+            let source = provenance.source.as_ref();
+            source.map(|source| source.repository.clone())
+        };
+        let found: Vec<_> = told.iter().map(source).collect();
+        let found = found.iter().map(Option::as_deref);
+        checks.push(all_fit("sources", &rule.sources, found.collect()));
     }
     if !rule.refuse_mutable.is_empty() {
         let found = inspection
@@ -147,6 +144,27 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         checks.push(age(days, &signatures, &provenances));
     }
     checks
+}
+
+/// Whether what a signer says of a build is more than anyone's word: a trusted key, a workflow whose certificate names
+/// its repository, or an identity that the rule asks for.
+fn is_builder(rule: &Rule, signer: &Signer) -> bool {
+    let by_workflow = signer
+        .identity
+        .as_ref()
+        .is_some_and(|identity| identity.repository.is_some());
+    !signer.keys.is_empty() || by_workflow || !rule.identities.is_empty()
+}
+
+/// Every verified provenance must fit, and there must be one.
+fn all_fit(rule: &str, patterns: &[String], found: Vec<Option<&str>>) -> Check {
+    let fits = |name: &str| patterns.iter().any(|wanted| pattern::fits(wanted, name));
+    let other = found.iter().find(|name| !name.is_some_and(fits));
+    match (found.first(), other) {
+        (None, _) => check(rule, false, "no verified provenance of a builder tells"),
+        (_, Some(other)) => check(rule, false, format!("it is {}", other.unwrap_or("not named"))),
+        (Some(name), None) => check(rule, true, format!("it is {}", name.unwrap_or("not named"))),
+    }
 }
 
 fn required(requirement: Requirement, rule: &Rule, inspection: &Inspection) -> Check {

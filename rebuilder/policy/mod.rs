@@ -265,18 +265,18 @@ impl Policy {
         })))
     }
 
-    /// Keys that count for a subject with one of these names, and how many of them must have signed.
-    pub fn keys(&self, names: &[String]) -> (Vec<TrustedKey>, usize) {
+    /// Keys that count for a subject with one of these names.
+    pub fn keys(&self, names: &[String]) -> Vec<TrustedKey> {
         let Self::File(file) = self else {
-            return (Vec::new(), 1);
+            return Vec::new();
         };
         match file.rule(names) {
             // A rule that names keys takes those alone.
             Some(rule) if !rule.keys.is_empty() => {
                 let named = file.keys.iter().filter(|key| rule.keys.contains(&key.name));
-                (named.cloned().collect(), rule.threshold)
+                named.cloned().collect()
             }
-            _ => (file.keys.clone(), 1),
+            _ => file.keys.clone(),
         }
     }
 

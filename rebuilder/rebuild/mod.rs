@@ -196,13 +196,24 @@ impl Rebuilder<'_> {
 
     /// Every file that the plan names, verified, from the store or its mirrors.
     async fn fetch(&self, plan: &Plan) -> Result<Blobs, RebuildError> {
+        // Without a URL a file is in the store, or only its digest is known and the digests are compared.
+        let files = plan.expected.iter().map(|expected| &expected.file);
+        let public: Vec<_> = files
+            .clone()
+            .filter(|file| !file.urls.is_empty())
+            .cloned()
+            .collect();
+        let fetched = self
+            .fetcher
+            .get_all("fetching what was released", &public)
+            .await?;
+        let mut fetched = fetched.into_iter();
         let mut released = Vec::new();
-        for expected in &plan.expected {
-            released.push(if expected.file.urls.is_empty() {
-                // Where only the digest is known, the digests are compared.
-                self.fetcher.store().get(expected.file.sha256)?
+        for file in files {
+            released.push(if file.urls.is_empty() {
+                self.fetcher.store().get(file.sha256)?
             } else {
-                Some(self.fetcher.get(&expected.file).await?)
+                fetched.next()
             });
         }
         let mut git = Vec::new();

@@ -148,7 +148,8 @@ impl Authority {
             (13, &signer.commit),
             (14, &signer.reference),
         ];
-        for (number, text) in claims {
+        // People's certificates name no repository.
+        for (number, text) in claims.into_iter().filter(|(_, text)| !text.is_empty()) {
             let oid: Vec<u64> = FULCIO.iter().copied().chain([number]).collect();
             params
                 .custom_extensions

@@ -43,8 +43,11 @@ pub struct Signer {
     /// The certificate's claims, for keyless signatures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
-    /// The key, for the others.
+    /// The keys, for the others.
     pub fingerprints: Vec<String>,
+    /// What whoever trusts these keys calls them; never taken from the evidence.
+    #[serde(skip)]
+    pub keys: Vec<String>,
 }
 
 /// One piece of evidence, judged.

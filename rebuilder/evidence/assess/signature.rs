@@ -137,6 +137,7 @@ fn keyless(identity: Identity, when: Option<Timestamp>, trust: &Trust) -> Signed
         name,
         identity: Some(identity),
         fingerprints: Vec::new(),
+        keys: Vec::new(),
     };
     Signed::by(signer, when, note)
 }
@@ -155,6 +156,7 @@ fn within_window(key: &TrustedKey, fingerprint: &str, when: Option<Timestamp>, n
         name: key.name.clone(),
         identity: None,
         fingerprints: vec![format!("sha256:{fingerprint}")],
+        keys: vec![key.name.clone()],
     };
     Signed::by(signer, when, note)
 }
@@ -196,6 +198,7 @@ fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshol
                 .collect();
             let signer = Signer {
                 name: names.join(", "),
+                keys: names,
                 identity: None,
                 fingerprints: signed
                     .signers
@@ -253,6 +256,7 @@ fn good_key(key: &TrustedKey, note: String) -> Signed {
         name: key.name.clone(),
         identity: None,
         fingerprints: key.fingerprints(),
+        keys: vec![key.name.clone()],
     };
     Signed::by(signer, None, note)
 }
