@@ -205,6 +205,17 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
             "names the builder",
         ),
         (
+            "a person in a builder's name",
+            as_signer(Signer {
+                identity: "mailto:someone@example.com".into(),
+                repository: String::new(),
+                commit: String::new(),
+                ..signer.clone()
+            }),
+            3,
+            "which signs as a workflow",
+        ),
+        (
             "duplicate key in the statement",
             scene
                 .authority

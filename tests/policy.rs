@@ -113,7 +113,8 @@ fn anyones_word_about_a_builder_is_not_the_builders() {
         reference: String::new(),
         expired: false,
     };
-    let statement = provenance("tool", &Sha256::of("released").to_hex(), REPOSITORY, COMMIT);
+    let mut statement = provenance("tool", &Sha256::of("released").to_hex(), REPOSITORY, COMMIT);
+    statement["predicate"]["runDetails"]["builder"]["id"] = "https://builds.example/1".into();
     fs::write(
         scene.path("provenance.json"),
         authority.sign(&statement, &person).to_string(),
@@ -121,10 +122,7 @@ fn anyones_word_about_a_builder_is_not_the_builders() {
     .unwrap();
     let identity = "identities = [{ subject = \"mailto:someone@example.com\", issuer = \"https://accounts.google.com\" }]";
     for (rule, expected) in [
-        (
-            "builders = [\"https://github.com/actions/runner/*\"]".to_owned(),
-            3,
-        ),
+        ("builders = [\"https://builds.example/*\"]".to_owned(), 3),
         ("sources = [\"https://github.com/example/*\"]".into(), 3),
         // Unless the policy names that person.
         (

@@ -151,8 +151,8 @@ const DELEGATORS: [&str; 2] = [
 
 /// Where certificate and statement contradict each other: whoever signed was not who or where the statement says.
 pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<String> {
-    let source = provenance.source.as_ref()?;
-    if let Some(repository) = &identity.repository
+    let source = provenance.source.as_ref();
+    if let (Some(repository), Some(source)) = (&identity.repository, source)
         && !repository.eq_ignore_ascii_case(&source.repository)
     {
         return Some(format!(
@@ -160,11 +160,22 @@ pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<Str
             source.repository
         ));
     }
-    if let (Some(certified), Some(stated)) = (&identity.commit, &source.commit)
+    let stated = source.and_then(|source| source.commit.as_ref());
+    if let (Some(certified), Some(stated)) = (&identity.commit, stated)
         && !certified.eq_ignore_ascii_case(stated)
     {
         return Some(format!(
             "the statement names the commit {stated}, but the workflow that signed it ran at {certified}"
+        ));
+    }
+    let is_github = provenance
+        .builder
+        .starts_with("https://github.com/actions/runner")
+        || provenance.builder.contains("/.github/workflows/");
+    if is_github && identity.repository.is_none() {
+        return Some(format!(
+            "the statement names the builder {}, which signs as a workflow, but {} signed it",
+            provenance.builder, identity.subject
         ));
     }
     // A builder that is a workflow must be the workflow that signed; anyone can write another's name.

@@ -118,7 +118,7 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         .collect();
     if !rule.builders.is_empty() {
         let found = told.iter().map(|provenance| Some(provenance.builder.as_str()));
-        checks.push(all_fit("builders", &rule.builders, found.collect()));
+        checks.push(all_fit("builders", &rule.builders, &found.collect::<Vec<_>>()));
     }
     if !rule.sources.is_empty() {
         let source = |provenance: &&Provenance| {
@@ -127,7 +127,7 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         };
         let found: Vec<_> = told.iter().map(source).collect();
         let found = found.iter().map(Option::as_deref);
-        checks.push(all_fit("sources", &rule.sources, found.collect()));
+        checks.push(all_fit("sources", &rule.sources, &found.collect::<Vec<_>>()));
     }
     if !rule.refuse_mutable.is_empty() {
         let found = inspection
@@ -157,7 +157,7 @@ fn is_builder(rule: &Rule, signer: &Signer) -> bool {
 }
 
 /// Every verified provenance must fit, and there must be one.
-fn all_fit(rule: &str, patterns: &[String], found: Vec<Option<&str>>) -> Check {
+fn all_fit(rule: &str, patterns: &[String], found: &[Option<&str>]) -> Check {
     let fits = |name: &str| patterns.iter().any(|wanted| pattern::fits(wanted, name));
     let other = found.iter().find(|name| !name.is_some_and(fits));
     match (found.first(), other) {
