@@ -266,20 +266,19 @@ fn keys_count_in_their_time_and_for_their_projects() {
         common::skip("ssh-keygen");
         return;
     };
-    let ask = |keys: &str, rules: &str| {
+    let ask_with = |signatures: &[&Path], keys: &str, rules: &str| {
         let policy = scene.path("policy.toml");
         fs::write(&policy, format!("version = 1\n{keys}\n{rules}")).unwrap();
         let mut command = rebuilder();
         command
             .args(["--json", "--offline", "inspect"])
             .arg(scene.path("tool"));
-        command
-            .arg("--signature")
-            .arg(&signature)
-            .arg("--policy")
-            .arg(&policy);
-        command.output().unwrap()
+        for signature in signatures {
+            command.arg("--signature").arg(signature);
+        }
+        command.arg("--policy").arg(&policy).output().unwrap()
     };
+    let ask = |keys: &str, rules: &str| ask_with(&[&signature], keys, rules);
     let entry = |window: &str| {
         format!(
             "[[keys]]\nname = \"release\"\nfile = \"{}\"\n{window}\n",
@@ -330,20 +329,10 @@ fn keys_count_in_their_time_and_for_their_projects() {
     let spare_key = entry("")
         .replace("\"release\"", "\"spare\"")
         .replace(key.to_str().unwrap(), &format!("{}.pub", spare.display()));
-    let policy = scene.path("policy.toml");
+    let keys = format!("{}{spare_key}", entry(""));
     let rule = "[[rules]]\nsubject = \"tool\"\nkeys = [\"release\", \"spare\"]\nthreshold = 2\n";
-    fs::write(&policy, format!("version = 1\n{}{spare_key}{rule}", entry(""))).unwrap();
     for (other, expected) in [(second, 3), (third.join("tool.sig"), 0)] {
-        let mut command = rebuilder();
-        command
-            .args(["--json", "--offline", "inspect"])
-            .arg(scene.path("tool"));
-        command
-            .arg("--signature")
-            .arg(&signature)
-            .arg("--signature")
-            .arg(&other);
-        let output = command.arg("--policy").arg(&policy).output().unwrap();
+        let output = ask_with(&[&signature, &other], &keys, rule);
         assert_eq!(code(&output), expected, "{}: {}", other.display(), text(&output));
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
     let mut case = args.evidence.open()?;
     let files: Vec<PathBuf> = args.subject.iter().map(PathBuf::from).collect();
     let is_file = |path: &PathBuf| path.is_file();
-    let (artifacts, claims) = if files.iter().all(is_file) {
+    let (artifacts, claims, more) = if files.iter().all(is_file) {
         if args.evidence.is_empty() {
             for path in &files {
                 case.documents.extend(evidence::beside(path));
@@ -42,12 +42,11 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
             .iter()
             .map(|path| evidence::local(path, args.purl.as_deref(), &case.documents))
             .collect();
-        (artifacts?, Vec::new())
+        (artifacts?, Vec::new(), Vec::new())
     } else if let [subject] = args.subject.as_slice() {
         let subject: Subject = subject.parse()?;
-        let mut found = crate::ecosystem::look_up(&context.fetcher, &context.catalog, &subject).await?;
-        case.documents.append(&mut found.documents);
-        (found.artifacts, found.claims)
+        let found = crate::ecosystem::look_up(&context.fetcher, &context.catalog, &subject).await?;
+        (found.artifacts, found.claims, found.documents)
     } else {
         let missing = files
             .iter()
@@ -56,7 +55,7 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
             .unwrap_or_default();
         return Err(Failure::usage(format!("{} is not a file", missing.display())));
     };
-    let judgement = case.judge(&artifacts, claims, &context.fetcher).await;
+    let judgement = case.judge(&artifacts, claims, &more, &context.fetcher).await;
     if let Some(path) = &args.html {
         write_atomically(path, report::html(&judgement)?.as_bytes())?;
     }

@@ -10,8 +10,9 @@ use serde_json::json;
 use super::evidence::{self, EvidenceArgs};
 use super::failure::Failure;
 use super::{BackendChoice, Context, colour, config_folder, exit_code};
-use crate::artifact::{Sha256, Subject};
+use crate::artifact::Subject;
 use crate::ecosystem::{Planner, provenance};
+use crate::evidence::assess::Artifact;
 use crate::plan::{PinnedContainer, Plan, Recipe};
 use crate::rebuild::{Evidence, Rebuilder, Record, RunFolder, Verdict};
 use crate::report;
@@ -189,7 +190,7 @@ async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Re
         Some(subject) => {
             planner.only = true;
             let plan = planner.plan(&subject).await?;
-            check_local(path, &plan)?;
+            check_local(&artifact, &plan)?;
             Ok(plan)
         }
         None => {
@@ -200,10 +201,8 @@ async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Re
 }
 
 /// A local file must be one of the released ones before anything is built for it.
-fn check_local(path: &Path, plan: &Plan) -> Result<(), Failure> {
-    let (found, _) = fs::File::open(path)
-        .and_then(Sha256::of_reader)
-        .map_err(StoreError::io("read", path))?;
+fn check_local(artifact: &Artifact, plan: &Plan) -> Result<(), Failure> {
+    let found = artifact.digests.sha256;
     if plan.expected.iter().any(|expected| expected.file.sha256 == found) {
         return Ok(());
     }
@@ -215,7 +214,7 @@ fn check_local(path: &Path, plan: &Plan) -> Result<(), Failure> {
     Err(Failure::refused(
         format!(
             "{} (sha256:{found}) is not what was released as {}",
-            path.display(),
+            artifact.path.as_deref().unwrap_or(Path::new("")).display(),
             plan.subject
         ),
         format!("the signed index has {}", expected.join(", ")),

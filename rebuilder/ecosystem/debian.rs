@@ -145,6 +145,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
             &Subject::Deb(subject.clone()).purl(),
             &super::artifacts(&expected, &released_blobs)?,
             claims,
+            &[],
         )
         .await?;
 

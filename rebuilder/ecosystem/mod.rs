@@ -128,30 +128,15 @@ impl Planner<'_> {
         provenance::plan(self).await
     }
 
-    /// Judges all evidence about some artifacts; what the policy refuses ends here.
+    /// Judges all evidence about some artifacts, what a registry offers included; what the policy refuses ends here.
     async fn judge(
         &self,
         subject: &str,
         artifacts: &[Artifact],
         claims: Vec<Claim>,
+        documents: &[Document],
     ) -> Result<(Vec<Claim>, Decision), PlanError> {
-        let judgement = self.case.judge(artifacts, claims, self.fetcher).await;
-        let decision = judgement.gate(subject)?;
-        Ok((judgement.inspection.claims(), decision))
-    }
-
-    /// The same, with evidence that a registry offers.
-    async fn judge_with(
-        &self,
-        subject: &str,
-        artifacts: &[Artifact],
-        claims: Vec<Claim>,
-        documents: Vec<Document>,
-    ) -> Result<(Vec<Claim>, Decision), PlanError> {
-        let judgement = self
-            .case
-            .judge_with(artifacts, claims, documents, self.fetcher)
-            .await;
+        let judgement = self.case.judge(artifacts, claims, documents, self.fetcher).await;
         let decision = judgement.gate(subject)?;
         Ok((judgement.inspection.claims(), decision))
     }
@@ -172,11 +157,11 @@ pub async fn look_up(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) ->
 }
 
 /// A released file that lies in the store.
-fn artifact(purl: String, file: &Material, blob: &Blob) -> Result<Artifact, PlanError> {
+fn artifact(purl: Option<String>, file: &Material, blob: &Blob) -> Result<Artifact, PlanError> {
     let digests = std::fs::File::open(&blob.path).and_then(Digests::of_reader);
     Ok(Artifact {
         name: file.name.clone(),
-        purl: Some(purl),
+        purl,
         digests: digests.map_err(StoreError::io("read", &blob.path))?,
         path: Some(blob.path.clone()),
     })
@@ -185,6 +170,15 @@ fn artifact(purl: String, file: &Material, blob: &Blob) -> Result<Artifact, Plan
 /// The released files that a plan expects.
 fn artifacts(expected: &[Expected], blobs: &[Blob]) -> Result<Vec<Artifact>, PlanError> {
     let both = expected.iter().zip(blobs);
-    both.map(|(expected, blob)| artifact(expected.purl.clone(), &expected.file, blob))
+    both.map(|(expected, blob)| artifact(Some(expected.purl.clone()), &expected.file, blob))
         .collect()
+}
+
+/// Keeps a local file in the store, so that a plan can be followed when the file has gone.
+fn keep(fetcher: &Fetcher, artifact: &Artifact) -> Result<(), PlanError> {
+    if let Some(path) = &artifact.path {
+        let file = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
+        fetcher.store().keep(file)?;
+    }
+    Ok(())
 }

@@ -91,16 +91,12 @@ pub fn best_provenance(assessments: &[Assessment]) -> Option<(&Assessment, &Prov
 
 /// Puts the judgements about artifacts together.
 pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &SourceFacts) -> Inspection {
-    let best = best_provenance(assessments).map(|(_, provenance)| provenance.clone());
-    let mut custody = best
-        .as_ref()
-        .map(|provenance| custody::custody(provenance, facts));
+    let best = best_provenance(assessments).map(|(_, provenance)| provenance);
+    let mut custody = best.map(|provenance| custody::custody(provenance, facts));
     if let Some(custody) = &mut custody {
         custody.reviews = reviews(assessments);
     }
-    let mutable = best
-        .as_ref()
-        .map_or_else(Vec::new, |provenance| custody::mutable(provenance, facts));
+    let mutable = best.map_or_else(Vec::new, |provenance| custody::mutable(provenance, facts));
     let shared = custody::shared(assessments, facts);
     let missing = custody::missing(assessments, custody.as_ref());
     Inspection {

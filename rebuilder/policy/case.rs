@@ -11,6 +11,7 @@ use crate::evidence::inspection::{self, Inspection};
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::{Trust, TrustError};
+use crate::evidence::workflow::Workflow;
 use crate::store::{Checkout, Fetcher, GitError};
 
 /// What a judgement starts from.
@@ -40,6 +41,9 @@ pub struct Judgement {
     /// The statement that it stands in.
     #[serde(skip)]
     pub statement: Option<Statement>,
+    /// The workflow file at the commit that it names.
+    #[serde(skip)]
+    pub workflow: Option<Workflow>,
     /// The source that it names, where that could be had.
     #[serde(skip)]
     pub source: Option<Checkout>,
@@ -60,24 +64,19 @@ impl Case {
 
     /// Judges all evidence about some artifacts, looks at the source that it names, and asks the policy.
     ///
-    /// `others` are claims that an ecosystem has checked by itself. A source that cannot be had is a missing link,
-    /// no error.
-    pub async fn judge(&self, artifacts: &[Artifact], others: Vec<Claim>, fetcher: &Fetcher) -> Judgement {
-        self.judge_with(artifacts, others, Vec::new(), fetcher).await
-    }
-
-    /// The same, with more evidence, such as what a registry offers.
-    pub async fn judge_with(
+    /// `others` are claims that an ecosystem has checked by itself, `more` is evidence that a registry offers. A source
+    /// that cannot be had is a missing link, no error.
+    pub async fn judge(
         &self,
         artifacts: &[Artifact],
         others: Vec<Claim>,
-        more: Vec<Document>,
+        more: &[Document],
         fetcher: &Fetcher,
     ) -> Judgement {
         let names = names(artifacts);
         let mut trust = self.trust.clone();
         trust.keys.extend(self.policy.keys(&names));
-        let assessments = inspection::judge(self.documents.iter().chain(&more), artifacts, &trust, others);
+        let assessments = inspection::judge(self.documents.iter().chain(more), artifacts, &trust, others);
         let best = inspection::best_provenance(&assessments);
         let provenance = best.map(|(_, provenance)| provenance.clone());
         let declared_by = best.map_or_else(String::new, |(assessment, provenance)| {
@@ -107,6 +106,7 @@ impl Case {
             provenance,
             declared_by,
             statement,
+            workflow: facts.workflow,
             source,
             no_source,
         }

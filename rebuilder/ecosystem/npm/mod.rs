@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner};
-use crate::artifact::{Digests, NpmSubject, Subject};
-use crate::evidence::npm::{self, Version};
+use crate::artifact::{NpmSubject, Subject};
+use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::workflow::Workflow;
 use crate::plan::{
     Assumption, Expected, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role, VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::{Checkout, FetchError, Fetcher, Material, StoreError};
+use crate::store::{Checkout, FetchError, Fetcher};
 
 /// Most bytes of the registry's answer about one version, and about all of them.
 const METADATA_LIMIT: u64 = 64 << 20;
@@ -56,7 +56,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
     let artifacts = std::slice::from_ref(&found.artifact);
     let mut judgement = planner
         .case
-        .judge_with(artifacts, found.claims, found.documents, planner.fetcher)
+        .judge(artifacts, found.claims, &found.documents, planner.fetcher)
         .await;
     let policy = judgement.gate(&purl)?;
     let signed_at = judgement
@@ -89,7 +89,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         subject: &found.subject,
         version: found.version.as_ref(),
         provenance: &provenance,
-        workflow: workflow(&checkout, &provenance),
+        workflow: judgement.workflow.take(),
         checkout: &checkout,
     };
     let packing = draft.packing()?;
@@ -179,11 +179,6 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         limits: Limits::default(),
         assumptions,
     })
-}
-
-fn workflow(checkout: &Checkout, provenance: &Provenance) -> Option<Workflow> {
-    let file = checkout.file(provenance.workflow.as_deref()?).ok()??;
-    Workflow::parse(&String::from_utf8_lossy(&file))
 }
 
 /// Everything that is known before tools and dependencies are pinned.
@@ -362,37 +357,19 @@ impl Draft<'_> {
             .stage(format!("fetching {} packages", packages.len()));
         let pinned = stream::iter(packages.into_iter().map(|package| async move {
             let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
-            let received = match fetcher
-                .get_unpinned(&name, std::slice::from_ref(&package.url), TARBALL_LIMIT)
-                .await
-            {
-                Ok(received) => received,
+            let (url, integrity) = (package.url, package.integrity);
+            let fetched = registry::by_integrity(fetcher, name, url, "the lock file", &integrity).await;
+            let (file, digests) = match fetched {
                 // What may be missing on other machines may be missing here.
-                Err(FetchError::NotFound { .. }) if package.optional => return Ok(None),
-                Err(error) => return Err(PlanError::from(error)),
+                Err(PlanError::Fetch(FetchError::NotFound { .. })) if package.optional => return Ok(None),
+                other => other?,
             };
-            let digests = std::fs::File::open(&received.blob.path).and_then(Digests::of_reader);
-            let digests = digests.map_err(StoreError::io("read", &received.blob.path))?;
-            if !npm::fits_integrity(&package.integrity, &digests) {
-                return Err(PlanError::Contradiction {
-                    subject: name,
-                    reason: format!(
-                        "the lock file says {}, and {} gives other bytes",
-                        package.integrity, package.url
-                    ),
-                });
-            }
-            let place = lockfile::cache_place(&digests, &package.integrity);
-            Ok(place.map(|place| PinnedInput {
+            let place = lockfile::cache_place(&digests, &integrity);
+            Ok::<_, PlanError>(place.map(|place| PinnedInput {
                 role: Role::Dependency,
                 purl: None,
                 place: format!("dependencies/content-v2/{place}"),
-                file: Material {
-                    name,
-                    urls: vec![package.url],
-                    sha256: received.blob.sha256,
-                    size: received.blob.size,
-                },
+                file,
             }))
         }));
         let found: Vec<Option<PinnedInput>> = pinned.buffered(8).try_collect().await?;

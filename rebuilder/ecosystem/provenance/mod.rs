@@ -16,7 +16,7 @@ use crate::plan::{Assumption, Expected, Origin, Phase, PinnedGit, PinnedInput, P
 use crate::policy::Judgement;
 use crate::rebuild::IMAGE_ENTRYPOINT;
 use crate::sandbox::{Limits, quote};
-use crate::store::{Checkout, GitError, Material, StoreError};
+use crate::store::{Checkout, GitError, Material};
 
 /// Where the container-based builder puts the source.
 const WORKSPACE: &str = "/workspace";
@@ -30,7 +30,10 @@ pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
         .first()
         .map_or("the artifact", |artifact| artifact.name.as_str())
         .to_owned();
-    let mut judgement = planner.case.judge(artifacts, Vec::new(), planner.fetcher).await;
+    let mut judgement = planner
+        .case
+        .judge(artifacts, Vec::new(), &[], planner.fetcher)
+        .await;
     let policy = judgement.gate(&title)?;
     let (Some(provenance), Some(statement)) = (judgement.provenance.take(), judgement.statement.take())
     else {
@@ -132,10 +135,8 @@ fn expected(
                 help: "give the file itself, and compare it alone with --only".into(),
             });
         }
-        if let Some(path) = at_hand.and_then(|artifact| artifact.path.as_ref()) {
-            // Kept, so that the plan can be followed when the file has gone.
-            let file = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
-            planner.fetcher.store().keep(file)?;
+        if let Some(artifact) = at_hand {
+            super::keep(planner.fetcher, artifact)?;
         }
         expected.push(Expected {
             purl: at_hand

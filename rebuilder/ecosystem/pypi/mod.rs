@@ -50,7 +50,7 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &PypiSubject) -> Result<
     let blob = fetcher.get(&released.file).await?;
     Ok(Found {
         artifacts: vec![super::artifact(
-            file_purl(&project.name, released),
+            Some(file_purl(&project.name, released)),
             &released.file,
             &blob,
         )?],
@@ -77,8 +77,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
         .await?;
     let (documents, attestation) = pypi::attestations(planner.fetcher, released).await;
     let claims = pypi::claims(&project, released, Some(source), attestation);
-    let artifact = super::artifact(purl.clone(), &released.file, &blobs[0])?;
-    let (claims, policy) = planner.judge_with(&purl, &[artifact], claims, documents).await?;
+    let artifact = super::artifact(Some(purl.clone()), &released.file, &blobs[0])?;
+    let (claims, policy) = planner.judge(&purl, &[artifact], claims, &documents).await?;
     let facts = wheel::read(&released.file.name, &blobs[0].path)
         .map_err(|error| document(&purl, &released.file.name, &error))?
         .ok_or_else(|| document(&purl, &released.file.name, "it has no WHEEL file"))?;
