@@ -33,10 +33,9 @@ def differences(output):
         return f"{output['name']} did not come out"
     if output["released"] is None:
         return f"{output['name']} came out"
-    members = [member["path"].rsplit("/", 1)[-1] for member in (output["differs"] or {}).get("members", [])]
-    shown = ", ".join(members[:4]) or "only the archive around the members"
-    more = f" and {len(members) - 4} more" if len(members) > 4 else ""
-    return f"{output['name']}: {shown}{more}"
+    causes = (output["differs"] or {}).get("causes", [])
+    shown = "; ".join(f"{cause['cause']} {cause['key']} ({cause['places']})" for cause in causes[:3])
+    return f"{output['name']}: {shown or 'not compared'}"
 
 
 def main():

@@ -21,6 +21,7 @@ fn help_texts() {
     insta::assert_snapshot!("help", help(&[]));
     insta::assert_snapshot!("help-rebuild", help(&["rebuild"]));
     insta::assert_snapshot!("help-inspect", help(&["inspect"]));
+    insta::assert_snapshot!("help-compare", help(&["compare"]));
     insta::assert_snapshot!("help-container-run", help(&["container", "run"]));
 }
 

@@ -11,11 +11,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 pub use key::{Algorithm, KeyError, SigningKey};
-pub use statement::{BUILD_TYPE, statement};
+pub use statement::{BUILD_TYPE, EQUIVALENCE_TYPE, equivalence, statement};
 
 use crate::artifact::Sha256;
+use crate::compare::{self, Chosen, Outcome};
 use crate::evidence::dsse::{self, Envelope};
-use crate::rebuild::{Record, RunFolder};
+use crate::rebuild::{OutputResult, Record, RunFolder};
 use crate::store::{StoreError, write_atomically};
 
 /// A run that cannot be attested.
@@ -52,11 +53,43 @@ pub fn attest(folder: &Path, key: &SigningKey, builder_id: Option<&str>) -> Resu
         statement(&record.1, &record.0, &builder_id).ok_or_else(|| AttestError::Inconclusive {
             reason: record.0.verdict.to_string(),
         })?;
-    let bundle = bundle(&serde_json::to_vec(&statement).unwrap_or_default(), key)?;
+    if let Some(equivalence) = equivalence(&record.1, &record.0, &builder_id) {
+        write(&run.equivalence(), &equivalence, key)?;
+    }
+    write(&run.bundle(), &statement, key)?;
+    Ok(statement)
+}
+
+fn write(path: &Path, statement: &Value, key: &SigningKey) -> Result<(), AttestError> {
+    let bundle = bundle(&serde_json::to_vec(statement).unwrap_or_default(), key)?;
     let mut text = serde_json::to_vec_pretty(&bundle).unwrap_or_default();
     text.push(b'\n');
-    write_atomically(&run.bundle(), &text)?;
-    Ok(statement)
+    Ok(write_atomically(path, &text)?)
+}
+
+/// Makes a comparison again that called two files equivalent; both lie in the run.
+fn compare_again(run: &RunFolder, output: &OutputResult) -> Result<(), AttestError> {
+    let Some(recorded) = output.differs.as_ref().filter(|_| output.equivalent()) else {
+        return Ok(());
+    };
+    let path = run.released().join(&output.name);
+    let names: Vec<_> = recorded.normalisations.iter().map(|applied| applied.name.as_str()).collect();
+    let changed = |found: String| AttestError::Changed {
+        path: path.display().to_string(),
+        expected: format!("equivalent by {}", names.join(", ")),
+        found,
+    };
+    let options = compare::Options {
+        normalise: Chosen::parse(&names.join(",")).map_err(|error| changed(error.to_string()))?,
+        ..compare::Options::default()
+    };
+    let found = compare::compare(&path, &run.rebuilt().join(&output.name), &options)
+        .map_err(|error| changed(error.to_string()))?;
+    let same = found.outcome == Outcome::Equivalent
+        && found.released.sha256 == output.released
+        && found.rebuilt.sha256 == output.rebuilt
+        && found.normalisations == recorded.normalisations;
+    if same { Ok(()) } else { Err(changed(found.outcome.word().to_owned())) }
 }
 
 /// Reads record and plan, and recomputes the digest of every file that the record names.
@@ -108,6 +141,7 @@ fn check(run: &RunFolder) -> Result<(Record, crate::plan::Plan), AttestError> {
                 source,
             })?;
         same(&path, rebuilt, found)?;
+        compare_again(run, output)?;
     }
     let concluded = record.concluded(&plan);
     if concluded != record.verdict {

@@ -1,6 +1,7 @@
 //! in-toto statements (v1) about a run.
 //!
-//! Reproduced: SLSA provenance v1 on the released digests. Mismatch: test-result v0.1, `FAILED`, on the
+//! Reproduced: SLSA provenance v1 on the released digests. Equivalent: the same on the digests that came out, and
+//! a statement on the released ones in the shape of OSS Rebuild's `ArtifactEquivalence@v0.1`. Mismatch: test-result v0.1, `FAILED`, on the
 //! released digests that did not come out, so that a negative is evidence too. Inconclusive: no statement.
 
 use serde_json::{Value, json};
@@ -28,6 +29,19 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
             "predicateType": "https://slsa.dev/provenance/v1",
             "predicate": provenance(plan, record, builder_id)
         })),
+        Verdict::Equivalent => {
+            let subjects: Vec<_> = record
+                .outputs
+                .iter()
+                .map(|output| json!({"name": output.name, "digest": {"sha256": output.rebuilt}}))
+                .collect();
+            Some(json!({
+                "_type": "https://in-toto.io/Statement/v1",
+                "subject": subjects,
+                "predicateType": "https://slsa.dev/provenance/v1",
+                "predicate": provenance(plan, record, builder_id)
+            }))
+        }
         Verdict::Mismatch => {
             let failed: Vec<_> = plan
                 .expected
@@ -69,6 +83,65 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
         }
         Verdict::Inconclusive { .. } => None,
     }
+}
+
+/// What `buildType` statements of equivalence have; theirs, so that their readers understand ours.
+pub const EQUIVALENCE_TYPE: &str = "https://docs.oss-rebuild.dev/builds/ArtifactEquivalence@v0.1";
+
+/// That the released files are what came out, but for what each named normalisation sets aside; none where the
+/// verdict is another.
+pub fn equivalence(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value> {
+    if record.verdict != Verdict::Equivalent {
+        return None;
+    }
+    let outputs: Vec<_> = record.outputs.iter().filter(|output| output.equivalent()).collect();
+    let released = |name: &str| {
+        let expected = plan.expected.iter().find(|expected| expected.file.name == name);
+        expected
+            .and_then(|expected| expected.file.urls.first().map(ToString::to_string))
+            .unwrap_or_else(|| name.to_owned())
+    };
+    let compared: Vec<Value> = outputs
+        .iter()
+        .map(|output| {
+            json!({
+                "candidate": format!("rebuild/{}", output.name),
+                "target": released(&output.name),
+                "normalisations": output.differs.as_ref().map(|differs| &differs.normalisations)
+            })
+        })
+        .collect();
+    let resolved: Vec<Value> = outputs
+        .iter()
+        .flat_map(|output| {
+            [
+                json!({"name": format!("rebuild/{}", output.name), "digest": {"sha256": output.rebuilt}}),
+                json!({"name": released(&output.name), "digest": {"sha256": output.released}}),
+            ]
+        })
+        .collect();
+    let subjects: Vec<_> = outputs
+        .iter()
+        .map(|output| json!({"name": output.name, "digest": {"sha256": output.released}}))
+        .collect();
+    Some(json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subjects,
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": EQUIVALENCE_TYPE,
+                "externalParameters": if let [only] = &compared[..] { only.clone() } else { json!({"outputs": compared}) },
+                "internalParameters": {"comparison": {"name": "rebuilder", "version": record.rebuilder}},
+                "resolvedDependencies": resolved
+            },
+            "runDetails": {
+                "builder": {"id": builder_id, "version": {"rebuilder": record.rebuilder}},
+                "metadata": {"invocationId": record.id, "startedOn": record.started, "finishedOn": record.finished},
+                "byproducts": [{"name": "report.html", "digest": {"sha256": record.report}}]
+            }
+        }
+    }))
 }
 
 /// Which root the build ran in.

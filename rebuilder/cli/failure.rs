@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::artifact::SubjectError;
 use crate::attest::{AttestError, KeyError};
+use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
 use crate::evidence::apt::AptError;
@@ -162,6 +163,7 @@ failures! {
     SubjectError => Usage,
     RecipeError => Usage,
     PlanFileError => Usage,
+    CompareError => Usage,
     KeyError => Usage,
     ReportError => Internal,
     GitError => Inconclusive,
@@ -223,6 +225,7 @@ impl From<RebuildError> for Failure {
             RebuildError::Sandbox(error) => error.into(),
             RebuildError::Store(error) => error.into(),
             RebuildError::Report(error) => error.into(),
+            RebuildError::Compare(error) => Self::new(Code::Inconclusive, error),
             RebuildError::Asking { .. } => Self::new(Code::Inconclusive, error),
         }
     }

@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
+use super::compare::NormaliseArgs;
 use super::evidence::{self, EvidenceArgs};
 use super::failure::Failure;
 use super::{BackendChoice, Context, colour, config_folder, exit_code};
 use crate::artifact::Subject;
+use crate::compare;
 use crate::ecosystem::{Planner, provenance};
 use crate::evidence::assess::Artifact;
 use crate::plan::{PinnedContainer, Plan, Recipe};
@@ -75,6 +77,8 @@ pub(crate) struct RebuildArgs {
     #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
     builder_id: Option<String>,
     #[command(flatten)]
+    normalise: NormaliseArgs,
+    #[command(flatten)]
     target: Target,
 }
 
@@ -95,6 +99,7 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
             backend: &embedded,
             progress: &context.progress,
             evidence: Evidence::Verified,
+            compare: compare::Options::default(),
         };
         plan = rebuilder.pinned(&plan).await?;
     }
@@ -135,6 +140,10 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         backend: backend.as_ref(),
         progress: &context.progress,
         evidence,
+        compare: compare::Options {
+            normalise: args.normalise.chosen(),
+            ..compare::Options::default()
+        },
     };
     let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
     let run = folder.keep(&plan)?;
@@ -143,7 +152,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         (_, Some(key)) => Some(sign(&run, &key, args.builder_id.as_deref())?),
     };
     show(context, &plan, &record, &run, signed.as_deref())?;
-    Ok(exit_code(&record.verdict))
+    Ok(exit_code(&record.verdict, args.normalise.allow_equivalent))
 }
 
 async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Result<Plan, Failure> {

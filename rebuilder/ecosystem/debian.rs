@@ -485,7 +485,7 @@ fn binnmu_entry(
         return Ok(None);
     };
     for blob in released {
-        let entry = compare::read_member(&blob.path, "deb", |path| {
+        let entry = compare::read_member(&blob.path, |path| {
             path.starts_with("data.tar/usr/share/doc/")
                 && path.contains("/changelog.Debian.")
                 && path.ends_with(&format!("{}.gz", subject.arch))

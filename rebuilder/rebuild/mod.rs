@@ -11,6 +11,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::artifact::Sha256;
+use crate::compare::{self, CompareError};
 use crate::container::{ContainerError, ImageConfig, Root};
 use crate::plan::{Phase, PinnedGit, Plan, Role};
 use crate::progress::Progress;
@@ -51,6 +52,9 @@ pub enum RebuildError {
     Store(#[from] StoreError),
     #[error(transparent)]
     #[diagnostic(transparent)]
+    Compare(#[from] CompareError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
     Report(#[from] report::ReportError),
 }
 
@@ -66,6 +70,8 @@ pub struct Rebuilder<'a> {
     pub progress: &'a Progress,
     /// Whether the plans that it follows were made, and their claims verified, in this run.
     pub evidence: Evidence,
+    /// How what differs is compared.
+    pub compare: compare::Options,
 }
 
 impl Rebuilder<'_> {
@@ -111,7 +117,8 @@ impl Rebuilder<'_> {
         match built {
             Ok((outputs, not_enforced)) => {
                 let bar = self.progress.stage("comparing");
-                (record.outputs, record.not_compared) = compare_outputs(plan, &outputs, &blobs.released, run);
+                (record.outputs, record.not_compared) =
+                    compare_outputs(plan, &outputs, &blobs.released, run, &self.compare)?;
                 record.not_enforced = not_enforced;
                 record.verdict = record.concluded(plan);
                 bar.finish_and_clear();

@@ -1,11 +1,14 @@
 //! Pairing what was released with what came out.
 
-use super::{OutputResult, RunFolder};
+use std::fs;
+use std::path::Path;
+
+use super::{OutputResult, RebuildError, RunFolder};
 use crate::artifact::pattern;
-use crate::compare;
+use crate::compare::{self, Options};
 use crate::plan::Plan;
 use crate::sandbox::Output;
-use crate::store::Blob;
+use crate::store::{Blob, StoreError};
 
 /// Compares every expected output, and names those that nobody expected; second, those that are released nowhere.
 pub(super) fn compare_outputs(
@@ -13,14 +16,23 @@ pub(super) fn compare_outputs(
     outputs: &[Output],
     released: &[Option<Blob>],
     run: &RunFolder,
-) -> (Vec<OutputResult>, Vec<String>) {
+    options: &Options,
+) -> Result<(Vec<OutputResult>, Vec<String>), RebuildError> {
+    let epoch = plan.build.env.get("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok());
+    let options = Options {
+        source_date_epoch: epoch,
+        ..options.clone()
+    };
     let mut results = Vec::new();
     for (expected, blob) in plan.expected.iter().zip(released) {
         let name = &expected.file.name;
         let output = outputs.iter().find(|output| output.name == *name);
         let differs = match (output, blob) {
             (Some(output), Some(blob)) if output.sha256 != blob.sha256 => {
-                compare::locate(name, &blob.path, &run.rebuilt().join(name))
+                // Kept with the run, so that the comparison can be made again from the run alone.
+                let kept = run.released().join(name);
+                keep(&blob.path, &kept)?;
+                Some(compare::compare(&kept, &run.rebuilt().join(name), &options)?)
             }
             _ => None,
         };
@@ -58,5 +70,13 @@ pub(super) fn compare_outputs(
             differs: None,
         });
     }
-    (results, not_compared)
+    Ok((results, not_compared))
+}
+
+fn keep(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let folder = to.parent().unwrap_or(to);
+    fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder))?;
+    fs::hard_link(from, to)
+        .or_else(|_| fs::copy(from, to).map(|_| ()))
+        .map_err(StoreError::io("write", to))
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Sha256;
-use crate::compare::Where;
+use crate::compare::{Comparison, Outcome};
 use crate::plan::Plan;
 
 /// What a rebuild concludes; an absence of evidence is an answer of its own.
@@ -15,6 +15,8 @@ use crate::plan::Plan;
 pub enum Verdict {
     /// Every declared output came out bit for bit, and nothing else did.
     Reproduced,
+    /// Every declared output came out, nothing else did, and what differs is set aside by named normalisations.
+    Equivalent,
     /// Some output differs, is missing, or is not declared.
     Mismatch,
     /// The build gave no outputs to compare.
@@ -30,6 +32,7 @@ impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Reproduced => f.write_str("reproduced"),
+            Self::Equivalent => f.write_str("equivalent"),
             Self::Mismatch => f.write_str("mismatch"),
             Self::Inconclusive { stage, reason } => write!(f, "inconclusive ({stage}: {reason})"),
         }
@@ -57,14 +60,24 @@ pub struct OutputResult {
     pub rebuilt: Option<Sha256>,
     /// Lengths in bytes, released and rebuilt.
     pub sizes: (Option<u64>, Option<u64>),
-    /// Members that differ; none where the files are the same or their format has no reader.
-    pub differs: Option<Where>,
+    /// Where and why they differ; none where they are the same, or where only the released digest is known.
+    pub differs: Option<Comparison>,
 }
 
 impl OutputResult {
     /// Whether what was released came out bit for bit.
     pub fn reproduced(&self) -> bool {
         self.released.is_some() && self.released == self.rebuilt
+    }
+
+    /// Whether it is the same but for what named normalisations set aside.
+    pub fn equivalent(&self) -> bool {
+        let compared = self.differs.as_ref();
+        compared.is_some_and(|differs| {
+            differs.outcome == Outcome::Equivalent
+                && differs.released.sha256 == self.released
+                && differs.rebuilt.sha256 == self.rebuilt
+        })
     }
 }
 
@@ -122,22 +135,26 @@ pub struct Record {
 }
 
 impl Record {
-    /// The verdict that follows from the plan and the digests alone; the signer recomputes it.
+    /// The verdict that follows from the plan, the digests and the comparisons alone; the signer recomputes it, and
+    /// the comparisons too.
     pub fn concluded(&self, plan: &Plan) -> Verdict {
         if let Verdict::Inconclusive { .. } = self.verdict {
             return self.verdict.clone();
         }
-        let came_out = |expected: &crate::plan::Expected| {
+        let came_out = |expected: &crate::plan::Expected, fits: fn(&OutputResult) -> bool| {
             self.outputs.iter().any(|output| {
-                output.name == expected.file.name
-                    && output.released == Some(expected.file.sha256)
-                    && output.rebuilt == Some(expected.file.sha256)
+                output.name == expected.file.name && output.released == Some(expected.file.sha256) && fits(output)
             })
         };
-        let all = !plan.expected.is_empty() && plan.expected.iter().all(came_out);
-        let nothing_else = self.outputs.iter().all(OutputResult::reproduced);
-        if all && nothing_else {
+        let all = |fits: fn(&OutputResult) -> bool| {
+            !plan.expected.is_empty()
+                && plan.expected.iter().all(|expected| came_out(expected, fits))
+                && self.outputs.iter().all(fits)
+        };
+        if all(OutputResult::reproduced) {
             Verdict::Reproduced
+        } else if all(|output| output.reproduced() || output.equivalent()) {
+            Verdict::Equivalent
         } else {
             Verdict::Mismatch
         }
@@ -170,6 +187,13 @@ impl RunFolder {
     }
     pub fn bundle(&self) -> PathBuf {
         self.0.join("attestation.sigstore.json")
+    }
+    /// Folder of the released files that did not come out bit for bit.
+    pub fn released(&self) -> PathBuf {
+        self.0.join("released")
+    }
+    pub fn equivalence(&self) -> PathBuf {
+        self.0.join("equivalence.sigstore.json")
     }
     /// Folder of the outputs that came out.
     pub fn rebuilt(&self) -> PathBuf {

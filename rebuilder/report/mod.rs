@@ -1,12 +1,13 @@
 //! A run for people: a summary for the terminal and a page of HTML, both from the same record.
 
+pub mod comparison;
 pub mod inspection;
 
 use std::fmt::Write as _;
 
 use askama::Template;
 
-use crate::compare::{DifferenceKind, Where};
+use crate::compare::Outcome;
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{Origin, Plan, Role};
 use crate::rebuild::{Evidence, OutputResult, Record, Verdict};
@@ -38,6 +39,7 @@ struct OutputRow {
     released: String,
     rebuilt: String,
     notes: Vec<String>,
+    comparison: Option<String>,
 }
 
 /// The run as one self-contained HTML page.
@@ -59,7 +61,18 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
         signature: of(Question::Signature),
         provenance: of(Question::Provenance),
         other: of(Question::Other),
-        outputs: record.outputs.iter().map(row).collect(),
+        outputs: record
+            .outputs
+            .iter()
+            .map(|output| {
+                let part = output.differs.as_ref().map(comparison::part);
+                let comparison = part.map(|part| part.render()).transpose()?;
+                Ok(OutputRow {
+                    comparison,
+                    ..row(output)
+                })
+            })
+            .collect::<Result<_, askama::Error>>()?,
         assumptions: plan
             .assumptions
             .iter()
@@ -85,7 +98,12 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
             .filter(|input| input.role == Role::Dependency)
             .count(),
     };
-    Ok(page.render()?)
+    Ok(self::page(&page.render()?))
+}
+
+/// A rendered page without the control characters that names and values may carry.
+fn page(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 
 /// The run as lines for a terminal; `colour` adds ANSI codes.
@@ -124,6 +142,8 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
         let row = row(output);
         let mark = if output.reproduced() {
             paint("32", "=")
+        } else if output.equivalent() {
+            paint("33", "~")
         } else {
             paint("31", "!")
         };
@@ -162,6 +182,7 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
     let code = match record.verdict {
         Verdict::Reproduced => "1;32",
         Verdict::Mismatch => "1;31",
+        Verdict::Equivalent => "1;33",
         Verdict::Inconclusive { .. } => "1;33",
     };
     let _ = writeln!(
@@ -178,6 +199,7 @@ const NOTES_ON_TERMINAL: usize = 12;
 fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Reproduced => "reproduced",
+        Verdict::Equivalent => "equivalent",
         Verdict::Mismatch => "mismatch",
         Verdict::Inconclusive { .. } => "inconclusive",
     }
@@ -204,13 +226,15 @@ fn row(output: &OutputResult) -> OutputRow {
         name: plain(&output.name),
         state: match (output.released, output.rebuilt) {
             _ if output.reproduced() => "bit for bit",
+            _ if output.equivalent() => "equivalent",
             (Some(_), Some(_)) => "differs",
             (Some(_), None) => "did not come out",
             (None, _) => "came out, but was never released",
         },
         released: text(output.released),
         rebuilt: text(output.rebuilt),
-        notes: output.differs.as_ref().map(notes).unwrap_or_default(),
+        notes: notes(output),
+        comparison: None,
     }
 }
 
@@ -219,44 +243,34 @@ fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-fn notes(differs: &Where) -> Vec<String> {
-    let mut notes: Vec<_> = differs
-        .members
+/// Why an output differs, for a terminal: causes first, then how to see more.
+fn notes(output: &OutputResult) -> Vec<String> {
+    let Some(differs) = &output.differs else { return Vec::new() };
+    let mut notes: Vec<String> = differs
+        .causes
         .iter()
-        .map(|difference| {
-            let what = match &difference.kind {
-                DifferenceKind::Content { sizes: (a, b) } if a == b => {
-                    format!("content differs, {a} bytes in both")
-                }
-                DifferenceKind::Content { sizes: (a, b) } => {
-                    format!("content differs, {a} bytes released, {b} rebuilt")
-                }
-                DifferenceKind::Metadata { fields } => {
-                    let fields: Vec<_> = fields
-                        .iter()
-                        .map(|(name, a, b)| format!("{name} {a} → {b}"))
-                        .collect();
-                    format!("metadata differs: {}", fields.join(", "))
-                }
-                DifferenceKind::OnlyReleased => "only in the released file".to_owned(),
-                DifferenceKind::OnlyRebuilt => "only in the rebuilt file".to_owned(),
+        .flat_map(|cause| {
+            let example = &cause.example;
+            let place = if example.path.is_empty() { String::new() } else { format!("{} ", example.path) };
+            let values = if example.released.is_empty() && example.rebuilt.is_empty() {
+                String::new()
+            } else {
+                format!(": {} → {}", example.released, example.rebuilt)
             };
-            plain(&format!("{}: {what}", difference.path))
+            [
+                format!("{}{}", cause.cause.title(), comparison::summary(cause)),
+                format!("  {place}{}{values}", example.place),
+            ]
         })
+        .map(|note| plain(&note))
         .collect();
-    if differs.reordered {
-        notes.push("the members stand in another order".to_owned());
-    }
-    if let Some(reason) = &differs.unreadable {
-        return vec![reason.clone()];
-    }
-    if notes.is_empty() {
-        notes.push(format!(
-            "all {} members are the same; only the archive around them differs",
-            differs.same
-        ));
-    } else {
-        notes.push(format!("{} other members are the same", differs.same));
+    if differs.outcome == Outcome::Equivalent {
+        let names: Vec<_> = differs
+            .normalisations
+            .iter()
+            .map(|applied| format!("{} v{} ({})", applied.name, applied.version, applied.places))
+            .collect();
+        notes.push(format!("set aside: {}", names.join(", ")));
     }
     notes
 }

@@ -16,6 +16,8 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub const BIN: &str = env!("CARGO_BIN_EXE_rebuilder");
 
 /// The store that tests share, so that each file is fetched once.
@@ -228,4 +230,41 @@ pub fn remove_store(store: &Path) {
     }
     let swept = rebuilder_in(store).arg("doctor").output().unwrap();
     assert!(swept.status.success(), "{}", text(&swept));
+}
+
+/// Whether a printed document has the fields of the documented schema, no more and no fewer, all the way down.
+pub fn fits_the_schema(document: &Value, schema: &str) {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    fits(document, &schema, &schema, "");
+}
+
+fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        if reference == "urn:rebuilder:schema:comparison:v1" {
+            return fits_the_schema(value, include_str!("../../docs/schema/comparison.schema.json"));
+        }
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap();
+        return fits(value, target, root, place);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let choice = choices.iter().find(|choice| (choice["type"] == "null") == value.is_null());
+        return fits(value, choice.unwrap(), root, place);
+    }
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{place}: {value} is not in the schema");
+    }
+    if let (Some(fields), Some(properties)) = (value.as_object(), schema["properties"].as_object()) {
+        for (name, value) in fields {
+            let below = format!("{place}/{name}");
+            fits(value, properties.get(name).unwrap_or_else(|| panic!("{below} is not in the schema")), root, &below);
+        }
+        for name in schema["required"].as_array().into_iter().flatten() {
+            assert!(fields.contains_key(name.as_str().unwrap()), "{place}/{name} is missing");
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        if schema["items"].is_object() {
+            fits(item, &schema["items"], root, place);
+        }
+    }
 }

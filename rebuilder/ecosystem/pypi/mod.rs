@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{Found, PlanError, Planner};
 use crate::artifact::{PypiSubject, Subject};
+use crate::compare;
 use crate::container::{Lock, Root};
 use crate::evidence::Claim;
 use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
@@ -79,7 +80,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
     let claims = pypi::claims(&project, released, Some(source), attestation);
     let artifact = super::artifact(Some(purl.clone()), &released.file, &blobs[0])?;
     let (claims, policy) = planner.judge(&purl, &[artifact], claims, &documents).await?;
-    let facts = wheel::read(&released.file.name, &blobs[0].path)
+    let facts = wheel::read(&blobs[0].path)
         .map_err(|error| document(&purl, &released.file.name, &error))?
         .ok_or_else(|| document(&purl, &released.file.name, "it has no WHEEL file"))?;
     let (system, declared) = sdist::build_system(&source.file.name, &blobs[1].path)
@@ -327,6 +328,7 @@ impl Draft<'_> {
             backend: planner.sandbox,
             progress: planner.progress,
             evidence: Evidence::Verified,
+            compare: compare::Options::default(),
         };
         let mut asking = plan.clone();
         asking.files = self.files("get_requires_for_build_wheel");

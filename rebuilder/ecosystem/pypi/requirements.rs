@@ -178,7 +178,7 @@ impl Index<'_> {
                 path: blob.path,
             },
         );
-        let metadata = compare::read_member(&path, "whl", |member| member.ends_with(".dist-info/METADATA"));
+        let metadata = compare::read_member(&path, |member| member.ends_with(".dist-info/METADATA"));
         let metadata = metadata.ok().flatten().filter(|_| file.wheel).unwrap_or_default();
         let text = String::from_utf8_lossy(&metadata);
         let headers = text.lines().take_while(|line| !line.is_empty());

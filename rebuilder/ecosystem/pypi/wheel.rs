@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::compare::{self, CompareError};
+use crate::compare::{self, MemberError};
 
 /// What can be read off a wheel.
 #[derive(Debug)]
@@ -61,9 +61,9 @@ pub(super) struct Entry {
 }
 
 /// Reads a wheel.
-pub(super) fn read(name: &str, path: &Path) -> Result<Option<WheelFacts>, CompareError> {
-    let members = compare::list(name, path)?.unwrap_or_default();
-    let text = compare::read_member(path, "whl", |member| member.ends_with(".dist-info/WHEEL"))?;
+pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
+    let members = compare::list(path)?.unwrap_or_default();
+    let text = compare::read_member(path, |member| member.ends_with(".dist-info/WHEEL"))?;
     let Some(text) = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) else {
         return Ok(None);
     };
@@ -74,21 +74,13 @@ pub(super) fn read(name: &str, path: &Path) -> Result<Option<WheelFacts>, Compar
         .trim();
 
     let mut entries = BTreeMap::new();
+    // A folder has no size and no mode of its own that the wheel needs.
     for member in members.iter().filter(|member| !member.path.ends_with('/')) {
-        let field = |name| member.metadata.get(name).map(String::as_str).unwrap_or_default();
-        let time = field("time")
-            .replace(' ', "T")
-            .parse::<jiff::civil::DateTime>()
-            .ok();
-        let time = time
-            .and_then(|time| jiff::tz::TimeZone::UTC.to_timestamp(time).ok())
-            .map_or(0, jiff::Timestamp::as_second);
-        let mode = u32::from_str_radix(field("mode"), 8).unwrap_or(0o644) & 0o7777;
         entries.insert(
             member.path.clone(),
             Entry {
-                time,
-                mode,
+                time: member.time.unwrap_or(0),
+                mode: member.mode.unwrap_or(0o644),
                 sha256: member.sha256.to_hex(),
             },
         );
@@ -98,7 +90,7 @@ pub(super) fn read(name: &str, path: &Path) -> Result<Option<WheelFacts>, Compar
     times.dedup();
     let uniform = if let [time] = times[..] { Some(time) } else { None };
     let umask = umask(&entries);
-    let metadata = compare::read_member(path, "whl", |member| member.ends_with(".dist-info/METADATA"))?;
+    let metadata = compare::read_member(path, |member| member.ends_with(".dist-info/METADATA"))?;
     let metadata = metadata
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default();

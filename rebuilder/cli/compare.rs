@@ -1,0 +1,158 @@
+//! `rebuilder compare`.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::compare::{self, Chosen, Comparison, Limits, NORMALISATIONS, Options, Outcome};
+use crate::progress::Progress;
+use crate::report::comparison;
+use crate::store::write_atomically;
+
+const COMPARE_HELP: &str = "\
+Examples:
+  rebuilder compare released.deb rebuilt.deb                 where and why, on the terminal
+  rebuilder compare a.whl b.whl --write report.html          and a page that needs no script
+  rebuilder compare a b --write report.md --write out.sarif  for an issue, and for code scanning
+  rebuilder compare a.tgz b.tgz --normalise none             nothing is set aside
+
+Exit codes:
+  0 identical, or equivalent with --allow-equivalent   1 equivalent or different   2 usage";
+
+#[derive(Args)]
+#[command(after_help = COMPARE_HELP)]
+pub(crate) struct CompareArgs {
+    /// What was released: a file or a folder
+    #[arg(required_unless_present = "list_normalisations")]
+    released: Option<PathBuf>,
+    /// What was built again
+    #[arg(required_unless_present = "list_normalisations")]
+    rebuilt: Option<PathBuf>,
+    /// Write a report too; its ending says which: .html, .md, .json or .sarif; may be repeated
+    #[arg(long, value_name = "FILE")]
+    write: Vec<PathBuf>,
+    #[command(flatten)]
+    normalise: NormaliseArgs,
+    /// The time that the rebuild was told to take, in seconds since 1970
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
+    source_date_epoch: Option<i64>,
+    /// Compare for at most this long; what is left is a finding
+    #[arg(long, value_name = "SECONDS")]
+    time_limit: Option<u64>,
+    /// Look into at most so many archives within archives
+    #[arg(long, value_name = "N", default_value_t = Limits::default().depth)]
+    depth: u32,
+    /// Unpack at most so many bytes of both sides together
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().unpacked)]
+    unpack_limit: u64,
+    /// Print all normalisations, what each sets aside, and why that is safe
+    #[arg(long)]
+    list_normalisations: bool,
+}
+
+/// What may be set aside; `rebuild` has them too.
+#[derive(Args)]
+pub(crate) struct NormaliseArgs {
+    /// What may differ and be called equivalent: none, default, all, or names with commas between (-NAME takes away)
+    #[arg(long, value_name = "LIST", default_value = "default", value_parser = |text: &str| Chosen::parse(text).map_err(|error| error.to_string()))]
+    normalise: Chosen,
+    /// Exit with 0 where everything that differs is set aside by named normalisations
+    #[arg(long)]
+    pub(crate) allow_equivalent: bool,
+}
+
+impl NormaliseArgs {
+    pub(crate) fn chosen(&self) -> Chosen {
+        self.normalise.clone()
+    }
+}
+
+pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result<ExitCode, Failure> {
+    if args.list_normalisations {
+        return list(json);
+    }
+    let (Some(released), Some(rebuilt)) = (&args.released, &args.rebuilt) else {
+        return Err(Failure::usage("give two files or two folders".into()));
+    };
+    let mut writers: Vec<(&Path, Render)> = Vec::new();
+    for path in &args.write {
+        writers.push((path, renderer(path)?));
+    }
+    let options = Options {
+        normalise: args.normalise.chosen(),
+        limits: Limits {
+            depth: args.depth,
+            unpacked: args.unpack_limit,
+            time: args.time_limit.map(Duration::from_secs),
+            ..Limits::default()
+        },
+        source_date_epoch: args.source_date_epoch,
+    };
+    // In a pipe, a line for one short stage would only be noise.
+    let bar = std::io::stderr().is_terminal().then(|| progress.stage("comparing"));
+    let found = compare::compare(released, rebuilt, &options)?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    for (path, render) in writers {
+        write_atomically(path, &render(&found)?)?;
+    }
+    if json {
+        super::print(format!("{}\n", serde_json::to_string(&found).unwrap_or_default()).as_bytes())?;
+    } else {
+        super::print(comparison::terminal(&found, super::colour(&std::io::stdout())).as_bytes())?;
+    }
+    Ok(match found.outcome {
+        Outcome::Identical => ExitCode::SUCCESS,
+        Outcome::Equivalent if args.normalise.allow_equivalent => ExitCode::SUCCESS,
+        _ => ExitCode::from(1),
+    })
+}
+
+type Render = fn(&Comparison) -> Result<Vec<u8>, Failure>;
+
+fn renderer(path: &Path) -> Result<Render, Failure> {
+    let ending = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+    Ok(match ending {
+        "html" => |found| Ok(comparison::html(found)?.into_bytes()),
+        "md" => |found| Ok(comparison::markdown(found).into_bytes()),
+        "json" => |found| Ok(serde_json::to_vec_pretty(found).unwrap_or_default()),
+        "sarif" => |found| Ok(serde_json::to_vec_pretty(&comparison::sarif(found)).unwrap_or_default()),
+        _ => {
+            return Err(Failure::usage(format!(
+                "{}: the ending does not say what to write; use .html, .md, .json or .sarif",
+                path.display()
+            )));
+        }
+    })
+}
+
+fn list(json: bool) -> Result<ExitCode, Failure> {
+    let mut text = String::new();
+    if json {
+        let list: Vec<_> = NORMALISATIONS
+            .iter()
+            .map(|known| {
+                serde_json::json!({
+                    "name": known.name, "version": known.version, "default": known.default,
+                    "formats": known.formats, "sets_aside": known.sets_aside, "safe_because": known.safe
+                })
+            })
+            .collect();
+        text = format!("{}\n", serde_json::Value::from(list));
+    } else {
+        for known in NORMALISATIONS {
+            let default = if known.default { "" } else { ", not by default" };
+            text.push_str(&format!(
+                "{} v{} ({}{default})\n    sets aside: {}\n    safe because: {}\n",
+                known.name, known.version, known.formats, known.sets_aside, known.safe
+            ));
+        }
+    }
+    super::print(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,89 @@
+//! Classes of reasons why two builds of one source differ, and what a maintainer can do about each.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! causes {
+    ($($variant:ident, $name:literal, $title:literal, $fix:literal;)*) => {
+        /// Why two artifacts differ. In order of how much a reader should worry.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Cause {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Cause {
+            /// Every class, the most worrying first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in machine-readable reports.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The name for people.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),* }
+            }
+
+            /// What a maintainer can do.
+            pub fn fix(self) -> &'static str {
+                match self { $(Self::$variant => $fix),* }
+            }
+        }
+    };
+}
+
+causes! {
+    Content, "content", "content change",
+        "read the differing bytes: nothing that builds do by themselves explains them";
+    Unread, "unread", "not compared",
+        "a damaged file, or one beyond the limits of the comparison: look at it by other means";
+    SourceRevision, "source-revision", "revision of the source",
+        "build from the commit that the release names";
+    DependencyVersion, "dependency-version", "version of a dependency",
+        "build with the same versions of all dependencies (lock file, .buildinfo, dated snapshot)";
+    ToolVersion, "tool-version", "version of a compiler or tool",
+        "build with the same toolchain, and record its version beside the release";
+    BuildPath, "build-path", "build path",
+        "build in the same folder, or map it away (-ffile-prefix-map=$PWD=., --remap-path-prefix, -trimpath)";
+    SourceDateEpoch, "source-date-epoch", "SOURCE_DATE_EPOCH is not honoured",
+        "take the time from SOURCE_DATE_EPOCH where it is set, in the tool that writes this place";
+    Timezone, "timezone", "time zone",
+        "build with TZ=UTC, or write times as UTC";
+    Timestamp, "timestamp", "time of the build",
+        "set SOURCE_DATE_EPOCH and leave times of the build out (tar --mtime, gzip -n, ar D, zip -X after touch)";
+    BuildHost, "build-host", "host name or user",
+        "do not record who built it and where";
+    HostSystem, "host-system", "kernel or processor of the build machine",
+        "do not ask uname or the processor while building; set -march and the like explicitly";
+    Locale, "locale", "locale",
+        "build with LC_ALL=C.UTF-8, and sort and format independent of it";
+    Parallelism, "parallelism", "number of parallel jobs",
+        "do not record the number of jobs, and fix the number of compressor threads";
+    Randomness, "randomness", "random value",
+        "derive identifiers from the input, name temporary files deterministically, set PYTHONHASHSEED=0";
+    Order, "order", "order of files or entries",
+        "sort what directory listings, globs and hash tables give (tar --sort=name, LC_ALL=C sort)";
+    Ownership, "ownership", "owner or group",
+        "archive with fixed owners (tar --owner=0 --group=0 --numeric-owner)";
+    Permissions, "permissions", "permissions or umask",
+        "set the umask before building, or normalise modes (tar --mode=go=rX,u+rw,a-s)";
+    Signature, "signature", "signature block",
+        "compare without signatures; they depend on a key that only the signer has";
+    ArchiveDialect, "archive-dialect", "dialect of the archive format",
+        "write archives with the same tool and options (tar --format, zip -X)";
+    Compression, "compression", "compressor, its level or version",
+        "compress with the same tool, version, level and number of threads";
+    DebugInformation, "debug-information", "debug information",
+        "nothing that runs: debug information differs, alone or stripped away before";
+    BuildId, "build-id", "build-id",
+        "follows from other differences in the same file";
+    Checksum, "checksum", "checksum of another file",
+        "follows from the difference in that file";
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.title())
+    }
+}

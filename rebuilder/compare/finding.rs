@@ -1,0 +1,330 @@
+//! What a comparison says: a tree of nodes, the differences found in each, and what they have in common.
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::Cause;
+use super::limits::Limit;
+use crate::artifact::Sha256;
+
+/// How sure an attribution is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// It would explain what was seen, and so would other things.
+    Possible,
+    /// What was seen has the form of this cause.
+    Likely,
+    /// The bytes say so: the field has this meaning, or all others were compared and are the same.
+    Proven,
+}
+
+impl Confidence {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// One difference and its cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Where in the node: a field, a line, a section, an offset.
+    pub place: String,
+    /// What the released side has there.
+    pub released: String,
+    /// What the rebuilt side has there.
+    pub rebuilt: String,
+    /// Why.
+    pub cause: Cause,
+    /// What findings of one root cause share, such as `/build/a → /build/b`.
+    pub key: String,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// Whether it only follows from differences elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
+    /// A path whose content it is a checksum of, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum_of: Option<String>,
+    /// Name of the normalisation that sets it aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<String>,
+    /// How many places it stands for.
+    pub places: u64,
+}
+
+impl Finding {
+    /// A finding in one place.
+    pub fn new(place: impl Into<String>, released: impl Into<String>, rebuilt: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            released: shortened(released.into()),
+            rebuilt: shortened(rebuilt.into()),
+            cause: Cause::Content,
+            key: String::new(),
+            confidence: Confidence::Proven,
+            follows: false,
+            checksum_of: None,
+            normalisation: None,
+            places: 1,
+        }
+    }
+
+    pub(super) fn because(mut self, cause: Cause, confidence: Confidence) -> Self {
+        self.cause = cause;
+        self.confidence = confidence;
+        self
+    }
+
+    pub(super) fn keyed(mut self, key: impl Into<String>) -> Self {
+        self.key = shortened(key.into());
+        self
+    }
+
+    pub(super) fn set_aside_by(mut self, normalisation: impl Into<Option<&'static str>>) -> Self {
+        self.normalisation = normalisation.into().map(str::to_owned);
+        self
+    }
+
+    pub(super) fn following(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
+    pub(super) fn times(mut self, places: u64) -> Self {
+        self.places = places;
+        self
+    }
+}
+
+/// Longest value shown, in characters.
+const LONGEST_VALUE: usize = 240;
+
+fn shortened(text: String) -> String {
+    if text.len() <= LONGEST_VALUE {
+        return text;
+    }
+    let mut kept: String = text.chars().take(LONGEST_VALUE).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
+    }
+    kept
+}
+
+/// Lines that differ, with the number of the first on each side, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hunk {
+    /// First line, released.
+    pub released_from: u64,
+    /// Lines of the released side.
+    pub released: Vec<String>,
+    /// First line, rebuilt.
+    pub rebuilt_from: u64,
+    /// Lines of the rebuilt side.
+    pub rebuilt: Vec<String>,
+}
+
+/// Bytes that differ, in hexadecimal, from an offset that is the same on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByteRange {
+    /// Offset of the first byte shown.
+    pub offset: u64,
+    /// Bytes of the released side.
+    pub released: String,
+    /// Bytes of the rebuilt side.
+    pub rebuilt: String,
+}
+
+/// The differing bytes themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// What was read, such as `lines` or `strings of .rodata`.
+    pub of: String,
+    /// Lines, for text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hunks: Vec<Hunk>,
+    /// Bytes, for all else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bytes: Vec<ByteRange>,
+    /// How many hunks or ranges there are beyond those kept.
+    #[serde(default)]
+    pub more: u64,
+}
+
+/// On which sides a node stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// On both, differing.
+    #[default]
+    Both,
+    /// Only the released side has it.
+    OnlyReleased,
+    /// Only the rebuilt side has it.
+    OnlyRebuilt,
+}
+
+/// One file, archive or member that differs, and what differs in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Name within its parent.
+    pub name: String,
+    /// Its name on the rebuilt side, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt_name: Option<String>,
+    /// What it was read as.
+    pub format: String,
+    /// On which sides it stands.
+    pub presence: Presence,
+    /// Lengths in bytes, released and rebuilt, where they are known.
+    pub sizes: (Option<u64>, Option<u64>),
+    /// Differences of the node itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// The differing lines or bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excerpts: Vec<Excerpt>,
+    /// Members that differ, in path order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Node>,
+    /// How many members are the same.
+    pub same: u64,
+}
+
+impl Node {
+    /// Whether nothing was found in it or below.
+    pub fn is_same(&self) -> bool {
+        self.presence == Presence::Both && self.findings.is_empty() && self.children.is_empty()
+    }
+
+    /// Calls `visit` for this node and all below, with the path from the root.
+    pub fn each<'a>(&'a self, path: &str, visit: &mut dyn FnMut(&str, &'a Node)) {
+        visit(path, self);
+        for child in &self.children {
+            let below = if path.is_empty() {
+                child.name.clone()
+            } else {
+                format!("{path}/{}", child.name)
+            };
+            child.each(&below, visit);
+        }
+    }
+
+    pub(super) fn each_mut(&mut self, visit: &mut dyn FnMut(&mut Self)) {
+        visit(self);
+        for child in &mut self.children {
+            child.each_mut(visit);
+        }
+    }
+}
+
+/// One of the two files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// Its path or name.
+    pub name: String,
+    /// Length in bytes; of a folder, of all its files.
+    pub size: u64,
+    /// Digest; none for folders.
+    pub sha256: Option<Sha256>,
+}
+
+/// Why two artifacts differ, with every place that has the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootCause {
+    /// The class.
+    pub cause: Cause,
+    /// What the places share.
+    pub key: String,
+    /// The least sure of them.
+    pub confidence: Confidence,
+    /// How many places.
+    pub places: u64,
+    /// How many other places only follow.
+    pub follow: u64,
+    /// Where the first of them is.
+    pub example: Example,
+    /// What a maintainer can do.
+    pub fix: String,
+}
+
+/// A finding with the path of its node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// Path of the node.
+    pub path: String,
+    /// Where in it.
+    pub place: String,
+    /// Released value.
+    pub released: String,
+    /// Rebuilt value.
+    pub rebuilt: String,
+}
+
+/// A normalisation that was needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// How many differences it sets aside.
+    pub places: u64,
+}
+
+/// A limit that was hit, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitHit {
+    /// Which.
+    pub limit: Limit,
+    /// What went beyond it.
+    pub what: String,
+}
+
+/// What a comparison concludes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Bit for bit.
+    Identical,
+    /// The same but for what the listed normalisations set aside.
+    Equivalent,
+    /// They differ.
+    Different,
+}
+
+impl Outcome {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Identical => "identical",
+            Self::Equivalent => "equivalent",
+            Self::Different => "different",
+        }
+    }
+}
+
+/// Two artifacts, where and why they differ. `docs/schema/comparison.schema.json` describes its JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Form of this document; 1.
+    pub version: u32,
+    /// The conclusion.
+    pub outcome: Outcome,
+    /// The released side.
+    pub released: Side,
+    /// The rebuilt side.
+    pub rebuilt: Side,
+    /// Why they differ, the one to look at first.
+    pub causes: Vec<RootCause>,
+    /// Normalisations that set something aside, in order of name; for `equivalent` these are all of it.
+    pub normalisations: Vec<Applied>,
+    /// Limits that were hit: what lies beyond was not compared.
+    pub limits: Vec<LimitHit>,
+    /// Where they differ; none where they do not.
+    pub tree: Option<Node>,
+}

@@ -1,0 +1,149 @@
+//! ar: Debian packages (deb(5)) and static libraries, GNU and BSD.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use object::read::ReadCache;
+use object::read::archive::ArchiveFile;
+
+use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, described, path_text};
+use crate::compare::cause::Cause;
+use crate::compare::limits::{Meter, Metered};
+use crate::compare::source::Source;
+
+pub(super) struct Ar;
+
+const MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, "ar-metadata");
+const TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, "ar-metadata");
+const OWNER: FieldKind = FieldKind::by("owner", Cause::Ownership, "ar-metadata");
+const GROUP: FieldKind = FieldKind::by("group", Cause::Ownership, "ar-metadata");
+const INDEX_TIME: FieldKind = FieldKind::by("time of the symbol index", Cause::Timestamp, "ar-metadata");
+/// Made anew from the members by whoever writes the archive.
+const INDEX: FieldKind = FieldKind::new("symbol index and name table", Cause::Checksum);
+const HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
+
+const MAGIC: usize = 8;
+const HEADER: u64 = 60;
+/// Most bytes of symbol index and name table.
+const MOST_INDEX: u64 = 64 << 20;
+
+impl FormatReader for Ar {
+    fn name(&self) -> &'static str {
+        "ar"
+    }
+
+    fn begins(&self, head: &[u8]) -> bool {
+        head.starts_with(b"!<arch>\n")
+    }
+
+    fn streams(&self) -> bool {
+        false
+    }
+
+    fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
+        let seekable = || source.seekable().ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable));
+        let cache = ReadCache::new(Cached(seekable()?));
+        let archive = ArchiveFile::parse(&cache).map_err(invalid)?;
+        let mut fields = Fields::new();
+        let mut end = MAGIC as u64;
+        for member in archive.members() {
+            let member = member.map_err(invalid)?;
+            meter.member(member.name().len())?;
+            let (at, size) = member.file_range();
+            let Some(header) = member.header() else {
+                return Err(invalid("a member without a header"));
+            };
+            let mut own = Fields::new();
+            if let Some(mode) = member.mode() {
+                own.push((&MODE, Value::Mode(u32::try_from(mode).unwrap_or(u32::MAX))));
+            }
+            if let Some(time) = member.date() {
+                own.push((&TIME, Value::Time(i64::try_from(time).unwrap_or(i64::MAX))));
+            }
+            for (kind, id) in [(&OWNER, member.uid()), (&GROUP, member.gid())] {
+                if let Some(id) = id {
+                    own.push((kind, Value::Number(id)));
+                }
+            }
+            // A BSD name of `#1/N` takes the first N bytes of the member.
+            let inline = std::str::from_utf8(&header.name)
+                .ok()
+                .and_then(|name| name.strip_prefix("#1/")?.trim_end().parse::<u64>().ok())
+                .unwrap_or(0);
+            let begin = at.saturating_sub(HEADER + inline);
+            between(&mut *seekable()?, end, begin, &mut fields)?;
+            end = at.saturating_add(size);
+            let part = source.part(at, size);
+            let mut reader = seekable()?;
+            reader.seek(SeekFrom::Start(at))?;
+            let mut content = Metered {
+                inner: reader.take(size),
+                meter,
+            };
+            let path = path_text(member.name()).trim_end_matches('/').to_owned();
+            let more = visit(Member {
+                path,
+                fields: own,
+                content: &mut content,
+                source: part,
+            })?;
+            if !more {
+                return Ok(Fields::new());
+            }
+        }
+        let size = seekable()?.seek(SeekFrom::End(0))?;
+        if end > size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        between(&mut *seekable()?, end, size, &mut fields)?;
+        Ok(fields)
+    }
+}
+
+fn invalid(error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
+
+/// What stands between two members: padding to even addresses, symbol index, name table.
+fn between(
+    reader: &mut dyn crate::compare::source::ReadSeek,
+    from: u64,
+    to: u64,
+    fields: &mut Fields,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    reader.seek(SeekFrom::Start(from))?;
+    reader
+        .take(to.saturating_sub(from).min(MOST_INDEX))
+        .read_to_end(&mut bytes)?;
+    let mut rest: &[u8] = bytes.strip_prefix(b"\n").unwrap_or(&bytes);
+    while rest.first() == Some(&b'/') && rest.len() >= 60 && &rest[58..60] == b"`\n" {
+        let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&rest[range]).trim().to_owned();
+        if let Ok(time) = text(16..28).parse::<i64>() {
+            fields.push((&INDEX_TIME, Value::Time(time)));
+        }
+        let size: usize = text(48..58).parse().map_err(invalid)?;
+        let end = size.saturating_add(60).min(rest.len());
+        fields.push((&INDEX, Value::Text(described(&rest[60..end]))));
+        rest = &rest[end..];
+        rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+    }
+    if rest.iter().any(|byte| !matches!(byte, 0 | b'\n')) {
+        fields.push((&HIDDEN, Value::Text(described(rest))));
+    }
+    Ok(())
+}
+
+/// Lets the object reader take a boxed reader.
+struct Cached(Box<dyn crate::compare::source::ReadSeek>);
+
+impl Read for Cached {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Seek for Cached {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}

@@ -1,0 +1,78 @@
+//! cpio, the "new ASCII" formats (magic 070701 and 070702): initramfs images and the payload of RPM packages.
+
+use std::io::{self, Read as _};
+
+use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, path_text, tail};
+use crate::compare::cause::Cause;
+use crate::compare::limits::{Meter, Metered};
+use crate::compare::source::Source;
+
+pub(super) struct Cpio;
+
+const MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
+const TIME: FieldKind = FieldKind::new("time", Cause::Timestamp);
+const OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
+const GROUP: FieldKind = FieldKind::new("group", Cause::Ownership);
+const LINKS: FieldKind = FieldKind::new("number of links", Cause::ArchiveDialect);
+/// Inode and device numbers of the file system that the files came from.
+const INODE: FieldKind = FieldKind::new("inode", Cause::Randomness);
+const HOME: FieldKind = FieldKind::new("device of the file system", Cause::HostSystem);
+const DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
+const SPELLING: FieldKind = FieldKind::new("path as written", Cause::ArchiveDialect);
+const AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
+const ZEROS: FieldKind = FieldKind::new("zeros at the end", Cause::ArchiveDialect);
+
+impl FormatReader for Cpio {
+    fn name(&self) -> &'static str {
+        "cpio"
+    }
+
+    fn begins(&self, head: &[u8]) -> bool {
+        head.starts_with(b"070701") || head.starts_with(b"070702")
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
+        let mut stream: Box<dyn io::Read> = Box::new(Metered {
+            inner: io::BufReader::with_capacity(1 << 17, source.open()?),
+            meter,
+        });
+        loop {
+            let mut reader = cpio::newc::Reader::new(stream)?;
+            let entry = reader.entry();
+            if entry.is_trailer() {
+                return tail(reader.finish()?, &AFTER, &ZEROS);
+            }
+            meter.member(entry.name().len())?;
+            let mut fields: Fields = vec![
+                (&MODE, Value::Mode(entry.mode())),
+                (&TIME, Value::Time(i64::from(entry.mtime()))),
+                (&OWNER, Value::Number(u64::from(entry.uid()))),
+                (&GROUP, Value::Number(u64::from(entry.gid()))),
+                (&LINKS, Value::Number(u64::from(entry.nlink()))),
+                (&INODE, Value::Number(u64::from(entry.ino()))),
+                (&HOME, Value::Text(format!("{}:{}", entry.dev_major(), entry.dev_minor()))),
+                (&DEVICE, Value::Text(format!("{}:{}", entry.rdev_major(), entry.rdev_minor()))),
+            ];
+            let spelled = path_text(entry.name().as_bytes());
+            let path = spelled.trim_start_matches("./").to_owned();
+            if path != spelled {
+                fields.push((&SPELLING, Value::Text(spelled)));
+            }
+            let more = visit(Member {
+                path,
+                fields,
+                content: &mut reader,
+                source: None,
+            })?;
+            if !more {
+                return Ok(Fields::new());
+            }
+            io::copy(&mut reader.by_ref(), &mut io::sink())?;
+            stream = reader.finish()?;
+        }
+    }
+}

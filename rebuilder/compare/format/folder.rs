@@ -1,0 +1,82 @@
+//! A folder on disk, read like an archive in order of names. Times and owners are the file system's own and are
+//! left out.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, path_text};
+use crate::compare::cause::Cause;
+use crate::compare::limits::Meter;
+use crate::compare::source::Source;
+
+pub(super) struct Folder;
+
+const TYPE: FieldKind = FieldKind::new("type", Cause::Content);
+const MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
+const LINK: FieldKind = FieldKind::new("link", Cause::Content);
+
+impl FormatReader for Folder {
+    fn name(&self) -> &'static str {
+        "folder"
+    }
+
+    fn begins(&self, _head: &[u8]) -> bool {
+        false
+    }
+
+    fn streams(&self) -> bool {
+        false
+    }
+
+    fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
+        if let Source::Folder(path) = source {
+            walk(path, "", meter, visit)?;
+        }
+        Ok(Fields::new())
+    }
+}
+
+fn walk(folder: &Path, prefix: &str, meter: &Meter, visit: Visit) -> io::Result<bool> {
+    let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let name = path_text(entry.file_name().as_encoded_bytes());
+        meter.member(prefix.len() + name.len())?;
+        let path = format!("{prefix}{name}");
+        let kind = entry.file_type()?;
+        let metadata = std::fs::symlink_metadata(entry.path())?;
+        let mut fields: Fields = Vec::new();
+        let word = if kind.is_dir() {
+            "folder"
+        } else if kind.is_symlink() {
+            "symbolic link"
+        } else if kind.is_file() {
+            "file"
+        } else {
+            "other"
+        };
+        fields.push((&TYPE, Value::Text(word.to_owned())));
+        if kind.is_symlink() {
+            let target = std::fs::read_link(entry.path())?;
+            fields.push((&LINK, Value::Text(path_text(target.as_os_str().as_encoded_bytes()))));
+        } else {
+            fields.push((&MODE, Value::Mode(metadata.permissions().mode() & 0o7777)));
+        }
+        let source = if kind.is_file() { Some(Source::file(&entry.path())?) } else { None };
+        let mut content: Box<dyn io::Read> = match &source {
+            Some(source) => source.open()?,
+            None => Box::new(io::empty()),
+        };
+        let more = visit(Member {
+            path: path.clone(),
+            fields,
+            content: &mut content,
+            source,
+        })?;
+        if !more || (kind.is_dir() && !walk(&entry.path(), &format!("{path}/"), meter, visit)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

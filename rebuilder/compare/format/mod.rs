@@ -1,0 +1,169 @@
+//! Archive formats: one file each behind [`FormatReader`], and a table of them.
+//!
+//! A reader tells every byte of its format apart: contents of members, fields with a meaning, and bytes that
+//! have none. What it left out, a comparison could not see.
+
+mod ar;
+mod cpio;
+mod folder;
+mod rpm;
+mod tar;
+mod zip;
+
+use std::fmt;
+use std::io::{self, Read};
+
+use super::cause::Cause;
+use super::limits::Meter;
+use super::source::Source;
+use crate::artifact::Sha256;
+
+/// What a stored field means; the same for every member that has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FieldKind {
+    /// Name for people.
+    pub name: &'static str,
+    /// Why two builds differ in it, where the values do not say more.
+    pub cause: Cause,
+    /// What sets it aside.
+    pub normalisation: Option<&'static str>,
+}
+
+impl FieldKind {
+    const fn new(name: &'static str, cause: Cause) -> Self {
+        Self {
+            name,
+            cause,
+            normalisation: None,
+        }
+    }
+
+    const fn by(name: &'static str, cause: Cause, normalisation: &'static str) -> Self {
+        Self {
+            name,
+            cause,
+            normalisation: Some(normalisation),
+        }
+    }
+}
+
+/// The stored value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Number(u64),
+    /// Permission bits and more.
+    Mode(u32),
+    /// Seconds since 1970.
+    Time(i64),
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Mode(mode) => write!(f, "{mode:04o}"),
+            Self::Time(seconds) => match jiff::Timestamp::from_second(*seconds) {
+                Ok(time) => write!(f, "{time}"),
+                Err(_) => write!(f, "{seconds}"),
+            },
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Fields in the order that their format has them; kinds without a value are left out.
+pub(super) type Fields = Vec<(&'static FieldKind, Value)>;
+
+/// One member as a walk meets it.
+pub(super) struct Member<'a> {
+    pub path: String,
+    pub fields: Fields,
+    pub content: &'a mut dyn Read,
+    /// The same bytes, where they can be read again without walking.
+    pub source: Option<Source>,
+}
+
+/// Called for each member in stored order; answers whether to go on.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(Member) -> io::Result<bool>;
+
+/// Reads one archive format.
+pub(super) trait FormatReader: Sync {
+    /// Name for people.
+    fn name(&self) -> &'static str;
+    /// Whether these are the first bytes of such a file.
+    fn begins(&self, head: &[u8]) -> bool;
+    /// Whether it reads from a stream; others need bytes that can be read in any order.
+    fn streams(&self) -> bool;
+    /// Walks the members, and gives the fields of the archive itself.
+    fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields>;
+}
+
+/// How many first bytes tell the formats apart.
+pub(super) const HEAD: usize = 512;
+
+const FORMATS: &[&dyn FormatReader] = &[&ar::Ar, &zip::Zip, &rpm::Rpm, &cpio::Cpio, &tar::Tar];
+
+/// The archive format that begins with `head`.
+pub(super) fn detect(head: &[u8]) -> Option<&'static dyn FormatReader> {
+    FORMATS.iter().copied().find(|format| format.begins(head))
+}
+
+/// Folders are walked like archives.
+pub(super) fn folder() -> &'static dyn FormatReader {
+    &folder::Folder
+}
+
+/// A path as text; bytes that are no UTF-8 are escaped, so that different paths stay different.
+fn path_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// How bytes without a meaning stand in a field: length, digest, and the first of them.
+fn described(bytes: &[u8]) -> String {
+    let shown: String = bytes
+        .iter()
+        .take(24)
+        .map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' })
+        .collect();
+    format!("{} bytes, sha256 {}…, {shown}", bytes.len(), Sha256::of(bytes).short())
+}
+
+/// Reads what is left of an archive after its end marker: a field where anything but zeros stands there.
+fn tail(mut rest: impl Read, kind: &'static FieldKind, zeros: &'static FieldKind) -> io::Result<Fields> {
+    let mut buffer = vec![0; 1 << 16];
+    let (mut read_zeros, mut hidden) = (0_u64, None::<(u64, Vec<u8>, crate::artifact::HashingWriter<io::Sink>)>);
+    loop {
+        let read = rest.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        let bytes = &buffer[..read];
+        if hidden.is_none() && bytes.iter().all(|byte| *byte == 0) {
+            read_zeros += read as u64;
+            continue;
+        }
+        let (length, first, digest) = hidden
+            .get_or_insert_with(|| (0, bytes[..read.min(24)].to_vec(), crate::artifact::HashingWriter::new(io::sink())));
+        let _ = first;
+        *length += read as u64;
+        io::Write::write_all(digest, bytes)?;
+    }
+    let mut fields = vec![(zeros, Value::Number(read_zeros))];
+    if let Some((length, first, digest)) = hidden {
+        let text = format!(
+            "{length} bytes, sha256 {}…, {}",
+            digest.finish().1.short(),
+            path_text(&first).replace(char::is_control, ".")
+        );
+        fields.push((kind, Value::Text(text)));
+    }
+    Ok(fields)
+}

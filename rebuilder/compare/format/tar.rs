@@ -1,0 +1,300 @@
+//! tar: POSIX ustar and pax, GNU, and what came before.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, described, path_text, tail};
+use crate::compare::cause::Cause;
+use crate::compare::limits::{Hit, Limit, Metered, Meter};
+use crate::compare::source::Source;
+
+pub(super) struct Tar;
+
+const TYPE: FieldKind = FieldKind::new("type", Cause::Content);
+const LINK: FieldKind = FieldKind::new("link", Cause::Content);
+const MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, "tar-file-mode");
+const TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, "tar-time");
+const OWNER: FieldKind = FieldKind::by("owner", Cause::Ownership, "tar-owners");
+const GROUP: FieldKind = FieldKind::by("group", Cause::Ownership, "tar-owners");
+const DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
+const UNUSED_DEVICE: FieldKind = FieldKind::by("device number", Cause::ArchiveDialect, "tar-device-number");
+const DIALECT: FieldKind = FieldKind::by("header", Cause::ArchiveDialect, "tar-headers");
+const EXTENDED: FieldKind = FieldKind::by("extended headers", Cause::ArchiveDialect, "tar-headers");
+const SPELLING: FieldKind = FieldKind::by("path as written", Cause::ArchiveDialect, "tar-headers");
+const ATTRIBUTES: FieldKind = FieldKind::by("pax records", Cause::ArchiveDialect, "tar-xattrs");
+const SECURITY: FieldKind = FieldKind::new("security attributes", Cause::Content);
+const FINE_TIME: FieldKind = FieldKind::by("pax times", Cause::Timestamp, "tar-time");
+const HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
+const AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
+const ZEROS: FieldKind = FieldKind::by("zeros at the end", Cause::ArchiveDialect, "tar-headers");
+
+const BLOCK: usize = 512;
+/// Most bytes of extended headers before one member.
+const MOST_EXTENDED: usize = 8 << 20;
+
+/// Keeps what the tar reader reads by itself: headers and padding.
+struct Recorder<R> {
+    inner: R,
+    on: Rc<Cell<bool>>,
+    tape: Rc<RefCell<Vec<u8>>>,
+}
+
+impl<R: Read> Read for Recorder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        if self.on.get() {
+            let mut tape = self.tape.borrow_mut();
+            tape.extend_from_slice(&buffer[..read]);
+            if tape.len() > MOST_EXTENDED {
+                return Err(Hit::error(Limit::NameLength, "extended headers of more than 8 MiB"));
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl FormatReader for Tar {
+    fn name(&self) -> &'static str {
+        "tar"
+    }
+
+    fn begins(&self, head: &[u8]) -> bool {
+        let header = head.get(..BLOCK).and_then(|block| <&[u8; BLOCK]>::try_from(block).ok());
+        let Some(block) = header else { return false };
+        if block[0] == 0 {
+            return false;
+        }
+        // The checksum (over all bytes, its own field read as spaces) tells old archives without magic from other bytes.
+        let sum: u32 = block
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+            .sum();
+        tar::Header::from_byte_slice(block).cksum().is_ok_and(|stored| stored == sum)
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
+        let (on, tape) = (Rc::new(Cell::new(true)), Rc::new(RefCell::new(Vec::new())));
+        let inner = Metered {
+            inner: io::BufReader::with_capacity(1 << 17, source.open()?),
+            meter,
+        };
+        let mut archive = tar::Archive::new(Recorder {
+            inner,
+            on: on.clone(),
+            tape: tape.clone(),
+        });
+        let mut padding = 0;
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let path_bytes = entry.path_bytes().into_owned();
+            meter.member(path_bytes.len())?;
+            let mut fields = Fields::new();
+            let spelled = path_text(&path_bytes);
+            let path = spelled.trim_start_matches("./").trim_end_matches('/');
+            let path = if path.is_empty() { ".".to_owned() } else { path.to_owned() };
+            if path != spelled && spelled.strip_suffix('/') != Some(&path) {
+                fields.push((&SPELLING, Value::Text(spelled)));
+            }
+            {
+                let tape = tape.take();
+                let between = &tape[..padding.min(tape.len())];
+                if between.iter().any(|byte| *byte != 0) {
+                    fields.push((&HIDDEN, Value::Text(described(between))));
+                }
+                let extended = tape.get(padding..tape.len().saturating_sub(BLOCK)).unwrap_or_default();
+                if !extended.is_empty() {
+                    fields.push((&EXTENDED, Value::Text(extended_headers(extended))));
+                }
+            }
+            header_fields(&entry, &mut fields);
+            pax_fields(&mut entry, &mut fields)?;
+            let stored = entry.header().entry_size().unwrap_or(0);
+            padding = usize::try_from(stored.next_multiple_of(BLOCK as u64) - stored).unwrap_or(0);
+            let place = (entry.raw_file_position(), entry.size());
+            let sparse = entry.header().entry_type().is_gnu_sparse();
+            let part = if sparse { None } else { source.part(place.0, place.1) };
+            on.set(false);
+            // The zeros of a sparse file are not in the archive, so they are counted as they are made.
+            let mut expanded = Metered {
+                inner: &mut entry,
+                meter,
+            };
+            let content: &mut dyn Read = if sparse { &mut expanded } else { &mut *expanded.inner };
+            let more = visit(Member {
+                path,
+                fields,
+                content,
+                source: part,
+            })?;
+            if !more {
+                return Ok(Fields::new());
+            }
+            io::copy(&mut entry, &mut io::sink())?;
+            on.set(true);
+        }
+        on.set(false);
+        let recorded = tape.take();
+        let rest = archive.into_inner().inner;
+        tail(io::Cursor::new(recorded).chain(rest), &AFTER, &ZEROS)
+    }
+}
+
+fn header_fields<R: Read>(entry: &tar::Entry<R>, fields: &mut Fields) {
+    let header = entry.header();
+    let kind = header.entry_type();
+    fields.push((&TYPE, Value::Text(type_name(kind).to_owned())));
+    if let Some(target) = entry.link_name_bytes().filter(|target| !target.is_empty()) {
+        fields.push((&LINK, Value::Text(path_text(&target))));
+    }
+    if let Ok(mode) = header.mode() {
+        fields.push((&MODE, Value::Mode(mode)));
+    }
+    if let Ok(time) = header.mtime() {
+        fields.push((&TIME, Value::Time(i64::try_from(time).unwrap_or(i64::MAX))));
+    }
+    let name = |bytes: Option<&[u8]>| bytes.map(path_text).filter(|name| !name.is_empty());
+    let owner = |id: io::Result<u64>, name: Option<String>| match (id.ok(), name) {
+        (Some(id), Some(name)) => format!("{id} {name}"),
+        (Some(id), None) => id.to_string(),
+        (None, name) => name.unwrap_or_default(),
+    };
+    fields.push((&OWNER, Value::Text(owner(header.uid(), name(header.username_bytes())))));
+    fields.push((&GROUP, Value::Text(owner(header.gid(), name(header.groupname_bytes())))));
+    let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
+    let device = (number(header.device_major()), number(header.device_minor()));
+    let is_device = kind.is_block_special() || kind.is_character_special();
+    if is_device || device != (0, 0) {
+        let kind = if is_device { &DEVICE } else { &UNUSED_DEVICE };
+        fields.push((kind, Value::Text(format!("{}:{}", device.0, device.1))));
+    }
+    let block = header.as_bytes();
+    fields.push((&DIALECT, Value::Text(dialect(block))));
+    let slack = slack(block);
+    if slack.iter().any(|byte| *byte != 0) {
+        fields.push((&HIDDEN, Value::Text(described(&slack))));
+    }
+}
+
+/// Records of a pax header that say more than the fields above.
+fn pax_fields<R: Read>(entry: &mut tar::Entry<R>, fields: &mut Fields) -> io::Result<()> {
+    let (mut times, mut security, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for record in entry.pax_extensions()?.into_iter().flatten() {
+        let record = record?;
+        let key = path_text(record.key_bytes());
+        let text = format!("{key}={}", path_text(record.value_bytes()));
+        match key.as_str() {
+            "path" | "linkpath" | "size" => {}
+            "mtime" | "atime" | "ctime" | "LIBARCHIVE.creationtime" => times.push(text),
+            key if key.contains("security.") || key.contains("acl") || key.contains("selinux") => security.push(text),
+            _ => others.push(text),
+        }
+    }
+    for (kind, mut records) in [(&FINE_TIME, times), (&SECURITY, security), (&ATTRIBUTES, others)] {
+        if !records.is_empty() {
+            records.sort();
+            fields.push((kind, Value::Text(records.join(" "))));
+        }
+    }
+    Ok(())
+}
+
+fn type_name(kind: tar::EntryType) -> &'static str {
+    match kind {
+        tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => "file",
+        tar::EntryType::Link => "hard link",
+        tar::EntryType::Symlink => "symbolic link",
+        tar::EntryType::Char => "character device",
+        tar::EntryType::Block => "block device",
+        tar::EntryType::Directory => "folder",
+        tar::EntryType::Fifo => "fifo",
+        tar::EntryType::XGlobalHeader => "global header",
+        _ => "other",
+    }
+}
+
+/// Start and length of the numeric fields.
+const NUMBERS: [(usize, usize); 6] = [(100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (148, 8)];
+
+/// How the header is written, whatever its values: magic, version, type letter, and the form of its numbers.
+fn dialect(block: &[u8; BLOCK]) -> String {
+    let name = match &block[257..265] {
+        b"ustar\x0000" => "ustar",
+        b"ustar  \0" => "gnu",
+        [0, ..] => "v7",
+        _ => "other magic",
+    };
+    let form = |(at, length): (usize, usize)| -> String {
+        let digits = block[at..at + length].iter().map(|byte| match byte {
+            b'0'..=b'7' => 'd',
+            b' ' => '_',
+            0 => '0',
+            _ => 'b',
+        });
+        digits.collect()
+    };
+    let forms: Vec<_> = NUMBERS.into_iter().map(form).collect();
+    let devices = if name == "v7" {
+        String::new()
+    } else {
+        [(329, 8), (337, 8)].map(form).concat()
+    };
+    let letter = match block[156] {
+        0 => "nul".to_owned(),
+        letter => char::from(letter).to_string(),
+    };
+    let common = forms.join(" ");
+    if common == "ddddddd0 ddddddd0 ddddddd0 ddddddddddd0 ddddddddddd0 dddddd0_" {
+        format!("{name}, type {letter}{}", if devices.contains('d') { ", devices" } else { "" })
+    } else {
+        format!("{name}, type {letter}, numbers {common} {devices}")
+    }
+}
+
+/// Bytes of the header that no field uses: after the end of its strings, and after its last field.
+fn slack(block: &[u8; BLOCK]) -> Vec<u8> {
+    let mut slack = Vec::new();
+    let posix = &block[257..262] == b"ustar";
+    let gnu = &block[257..265] == b"ustar  \0";
+    let mut strings = vec![(0, 100), (157, 100)];
+    if posix {
+        strings.extend([(265, 32), (297, 32)]);
+        if !gnu {
+            strings.push((345, 155));
+        }
+    }
+    for (at, length) in strings {
+        let field = &block[at..at + length];
+        let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
+        slack.extend_from_slice(&field[end..]);
+    }
+    slack.extend_from_slice(&block[if posix { 500 } else { 257 }..]);
+    slack
+}
+
+/// The headers that stand before a member's own, without the values they carry: those are fields themselves.
+fn extended_headers(mut bytes: &[u8]) -> String {
+    let mut texts = Vec::new();
+    while let Some(block) = bytes.get(..BLOCK) {
+        let header = tar::Header::from_byte_slice(block);
+        let size = usize::try_from(header.entry_size().unwrap_or(0)).unwrap_or(usize::MAX);
+        let name: Vec<u8> = block[..100].iter().copied().take_while(|byte| *byte != 0).collect();
+        texts.push(format!(
+            "{} {} {:o} {}:{} @{}",
+            char::from(block[156]),
+            path_text(&name),
+            header.mode().unwrap_or(0),
+            header.uid().unwrap_or(0),
+            header.gid().unwrap_or(0),
+            header.mtime().unwrap_or(0),
+        ));
+        let whole = size.checked_next_multiple_of(BLOCK).and_then(|size| size.checked_add(BLOCK));
+        bytes = whole.and_then(|whole| bytes.get(whole..)).unwrap_or_default();
+    }
+    texts.join(", ")
+}

@@ -1,0 +1,151 @@
+//! Headers of compressed files: what they say beside the bytes that they hold.
+
+use std::io::{self, Read};
+
+use super::cause::Cause;
+use super::finding::{Confidence, Finding};
+use super::format::{FieldKind, Fields, Value};
+use super::source::{Codec, Source};
+
+const TIME: FieldKind = FieldKind {
+    name: "time in the header",
+    cause: Cause::Timestamp,
+    normalisation: Some("gzip-time"),
+};
+const NAME: FieldKind = FieldKind {
+    name: "name in the header",
+    cause: Cause::ArchiveDialect,
+    normalisation: Some("gzip-name"),
+};
+const LEVEL: FieldKind = FieldKind {
+    name: "level in the header",
+    cause: Cause::Compression,
+    normalisation: Some("gzip-compression"),
+};
+const SYSTEM: FieldKind = FieldKind {
+    name: "operating system in the header",
+    cause: Cause::Compression,
+    normalisation: Some("gzip-misc"),
+};
+const OTHER: FieldKind = FieldKind {
+    name: "flags, comment and extra fields",
+    cause: Cause::ArchiveDialect,
+    normalisation: Some("gzip-misc"),
+};
+
+/// The header of the first gzip member (RFC 1952).
+pub(super) struct Header {
+    pub fields: Fields,
+    pub length: u64,
+}
+
+/// Longest header that is read.
+const LONGEST: u64 = 1 << 17;
+
+pub(super) fn header(source: &Source) -> io::Result<Header> {
+    let mut bytes = Vec::new();
+    source.open()?.take(LONGEST).read_to_end(&mut bytes)?;
+    let mut decoder = flate2::bufread::GzDecoder::new(&bytes[..]);
+    // The header is read by the first read.
+    let _ = decoder.read(&mut [0; 1]);
+    let header = decoder.header().ok_or(io::ErrorKind::InvalidData)?;
+    let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let mut fields: Fields = vec![
+        (&TIME, Value::Time(i64::from(header.mtime()))),
+        (&SYSTEM, Value::Number(u64::from(header.operating_system()))),
+        (&LEVEL, Value::Number(u64::from(bytes.get(8).copied().unwrap_or(0)))),
+    ];
+    if let Some(name) = text(header.filename()) {
+        fields.push((&NAME, Value::Text(name)));
+    }
+    let flags = bytes.get(3).copied().unwrap_or(0);
+    let extra = header.extra().unwrap_or_default();
+    // The bit for the name says no more than the name.
+    let flags = flags & !8;
+    if flags != 0 || !extra.is_empty() {
+        let comment = text(header.comment()).unwrap_or_default();
+        fields.push((&OTHER, Value::Text(format!("{flags:#x} {comment} {}", hex::encode(extra)))));
+    }
+    let string = |field: Option<&[u8]>| field.map_or(0, |field| field.len() as u64 + 1);
+    let length = 10
+        + header.extra().map_or(0, |extra| extra.len() as u64 + 2)
+        + string(header.filename())
+        + string(header.comment())
+        + if flags & 2 != 0 { 2 } else { 0 };
+    Ok(Header { fields, length })
+}
+
+/// The same bytes, compressed otherwise: with what is known of how.
+pub(super) fn compression(codec: Codec, released: &Source, rebuilt: &Source) -> io::Result<Finding> {
+    let (old, new) = (described(codec, released)?, described(codec, rebuilt)?);
+    let size = |source: &Source| source.size().map(|size| format!("{size} bytes")).unwrap_or_default();
+    let threads = old.threads.zip(new.threads).filter(|(a, b)| a != b);
+    let name = match codec {
+        Codec::Gzip => "gzip-compression",
+        Codec::Xz => "xz-compression",
+        Codec::Lzma => "lzma-compression",
+        Codec::Zstd => "zstd-compression",
+        Codec::Bzip2 => "bzip2-compression",
+    };
+    let finding = Finding::new(
+        "compressed bytes",
+        format!("{}{}", size(released), old.text),
+        format!("{}{}", size(rebuilt), new.text),
+    )
+    .set_aside_by(name);
+    Ok(match threads {
+        Some((a, b)) => finding
+            .because(Cause::Compression, Confidence::Likely)
+            .keyed(format!("{}: {a} → {b}", codec.name())),
+        None => finding
+            .because(Cause::Compression, Confidence::Proven)
+            .keyed(format!("{}: the same bytes, compressed otherwise", codec.name())),
+    })
+}
+
+struct Described {
+    text: String,
+    /// How the stream is cut for threads, where it shows.
+    threads: Option<&'static str>,
+}
+
+fn described(codec: Codec, source: &Source) -> io::Result<Described> {
+    let head = source.head(64)?;
+    let plain = |text: String| Described { text, threads: None };
+    Ok(match codec {
+        // Block headers carry sizes only when xz ran with threads (xz-file-format 3.1.2).
+        Codec::Xz => {
+            let sized = head.get(13).is_some_and(|flags| flags & 0xc0 != 0);
+            let check = match head.get(7) {
+                Some(0) => "no check",
+                Some(1) => "CRC32",
+                Some(4) => "CRC64",
+                Some(10) => "SHA-256",
+                _ => "unknown check",
+            };
+            Described {
+                text: format!(", {check}, {}", if sized { "sized blocks" } else { "blocks without sizes" }),
+                threads: Some(if sized { "blocks for threads" } else { "one thread" }),
+            }
+        }
+        Codec::Zstd => plain(head.get(4).map_or_else(String::new, |flags| format!(", frame descriptor {flags:#04x}"))),
+        Codec::Bzip2 => plain(head.get(3).map_or_else(String::new, |level| format!(", block size {}", char::from(*level)))),
+        Codec::Gzip => {
+            let (empty_blocks, _) = sync_points(source)?;
+            Described {
+                text: if empty_blocks { ", cut in pieces".into() } else { String::new() },
+                threads: Some(if empty_blocks { "pieces for threads" } else { "one thread" }),
+            }
+        }
+        Codec::Lzma => plain(String::new()),
+    })
+}
+
+/// Whether empty stored blocks stand in the first megabytes, as compressors with threads leave them (pigz).
+fn sync_points(source: &Source) -> io::Result<(bool, u64)> {
+    const LOOKED_AT: u64 = 4 << 20;
+    let mut bytes = Vec::new();
+    source.open()?.take(LOOKED_AT).read_to_end(&mut bytes)?;
+    let mut found = bytes.windows(4).filter(|window| *window == [0, 0, 0xff, 0xff]);
+    Ok((found.next().is_some(), bytes.len() as u64))
+}

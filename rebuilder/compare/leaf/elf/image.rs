@@ -1,0 +1,112 @@
+//! One side of a pair: its sections, with what they hold.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, elf};
+
+/// A section with its bytes, decompressed where they are stored compressed.
+#[derive(Debug)]
+pub(in super::super) struct Section<'a> {
+    pub name: String,
+    /// Which of the sections with that name.
+    pub nth: usize,
+    pub address: u64,
+    pub size: u64,
+    /// Offset and length in the file.
+    pub file: (u64, u64),
+    pub data: Cow<'a, [u8]>,
+    /// Whether it is in memory when the program runs.
+    pub loaded: bool,
+    pub executable: bool,
+}
+
+/// An ELF file.
+pub(in super::super) struct Image<'a> {
+    pub sections: Vec<Section<'a>>,
+    /// What must be the same for two files to be comparable at all.
+    pub identity: String,
+    pub little_endian: bool,
+    /// End of ELF header and program headers.
+    pub headers: usize,
+    /// Offset of the section headers.
+    pub section_headers: u64,
+    /// End of everything that a header points at.
+    pub end: u64,
+    /// Functions by address.
+    symbols: Vec<(u64, u64, String)>,
+}
+
+/// A compressed section may claim any size; more is not unpacked.
+const LARGEST_SECTION: u64 = 512 << 20;
+
+impl<'a> Image<'a> {
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let file = object::File::parse(bytes).ok()?;
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut sections = Vec::new();
+        let mut end = 0;
+        for section in file.sections() {
+            let name = String::from_utf8_lossy(section.name_bytes().ok()?).into_owned();
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { return None };
+            let nth = seen.entry(name.clone()).or_default();
+            let compressed = section.compressed_file_range().ok()?;
+            let data = if compressed.uncompressed_size > LARGEST_SECTION {
+                Cow::Borrowed(section.data().ok()?)
+            } else {
+                section.uncompressed_data().or_else(|_| section.data().map(Cow::Borrowed)).ok()?
+            };
+            let range = section.file_range().unwrap_or((0, 0));
+            end = end.max(range.0.saturating_add(range.1));
+            sections.push(Section {
+                nth: *nth,
+                name,
+                address: section.address(),
+                size: section.size(),
+                file: range,
+                data,
+                loaded: sh_flags.contains(elf::SHF_ALLOC),
+                executable: sh_flags.contains(elf::SHF_EXECINSTR),
+            });
+            *nth += 1;
+        }
+        let number = |at: usize, width: usize| -> u64 {
+            let field = bytes.get(at..at + width).unwrap_or_default();
+            let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+            if file.is_little_endian() { field.iter().rev().fold(0, fold) } else { field.iter().fold(0, fold) }
+        };
+        let (headers, section_headers, count) = if file.is_64() {
+            (number(32, 8) + number(54, 2) * number(56, 2), number(40, 8), number(58, 2) * number(60, 2))
+        } else {
+            (number(28, 4) + number(42, 2) * number(44, 2), number(32, 4), number(46, 2) * number(48, 2))
+        };
+        let mut symbols: Vec<_> = file
+            .symbols()
+            .chain(file.dynamic_symbols())
+            .filter(|symbol| symbol.kind() == object::SymbolKind::Text && symbol.size() > 0)
+            .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned())))
+            .collect();
+        symbols.sort();
+        Some(Self {
+            sections,
+            identity: format!("{:?} {:?} {:?}", file.architecture(), file.kind(), file.flags()),
+            little_endian: file.is_little_endian(),
+            headers: usize::try_from(headers).unwrap_or(usize::MAX),
+            section_headers,
+            end: end.max(section_headers.saturating_add(count)),
+            symbols,
+        })
+    }
+
+    /// The function that an address lies in.
+    pub fn symbol_at(&self, address: u64) -> Option<&str> {
+        let index = self.symbols.partition_point(|(start, ..)| *start <= address).checked_sub(1)?;
+        let (start, size, name) = &self.symbols[index];
+        (address < start.saturating_add(*size)).then_some(name)
+    }
+
+    /// Where the sections lie in the file.
+    pub fn layout(&self) -> Vec<(u64, u64)> {
+        self.sections.iter().map(|section| section.file).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! What a comparison may cost. Archives come from anyone, so every walk counts what it unpacks; a limit that is
+//! hit becomes a finding with a name, never a crash and never a pass.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// Names of the limits, as reports show them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// Archives within archives.
+    Depth,
+    /// Members in all archives together.
+    Members,
+    /// Bytes that the archives unpack to.
+    UnpackedBytes,
+    /// Memory that one decompressor asks for.
+    DecoderMemory,
+    /// Bytes of one member's name.
+    NameLength,
+    /// Entries of a zip archive that share bytes.
+    OverlappingEntries,
+    /// Seconds.
+    Time,
+}
+
+impl Limit {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Depth => "depth",
+            Self::Members => "members",
+            Self::UnpackedBytes => "unpacked-bytes",
+            Self::DecoderMemory => "decoder-memory",
+            Self::NameLength => "name-length",
+            Self::OverlappingEntries => "overlapping-entries",
+            Self::Time => "time",
+        }
+    }
+}
+
+/// How far a comparison goes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Archives within archives.
+    pub depth: u32,
+    /// Members of both sides together.
+    pub members: u64,
+    /// Bytes unpacked of both sides together, every pass counted.
+    pub unpacked: u64,
+    /// Bytes unpacked for each byte of the two files, where that allows less than `unpacked`.
+    pub expansion: u64,
+    /// Time; none where it may take as long as it takes.
+    pub time: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 32,
+            members: 2_000_000,
+            unpacked: 256 << 30,
+            expansion: 1000,
+            time: None,
+        }
+    }
+}
+
+/// Small files may expand to this much whatever the factor.
+const ALWAYS_ALLOWED: u64 = 4 << 30;
+/// Longest member name, in bytes.
+pub(super) const LONGEST_NAME: usize = 1 << 16;
+/// Most memory of one decompressor: enough for `xz -9` and `zstd --long=27`.
+pub(super) const DECODER_MEMORY: u64 = 160 << 20;
+
+/// A limit that was hit; travels inside an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("limit {} is hit: {what}", limit.name())]
+pub(super) struct Hit {
+    pub limit: Limit,
+    pub what: String,
+}
+
+impl Hit {
+    pub fn error(limit: Limit, what: impl Into<String>) -> io::Error {
+        io::Error::other(Self {
+            limit,
+            what: what.into(),
+        })
+    }
+
+    /// The limit behind an error, if one is.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+}
+
+/// Counts for one comparison; shared by its threads.
+#[derive(Debug)]
+pub(super) struct Meter {
+    unpacked: AtomicU64,
+    most: u64,
+    members: AtomicU64,
+    most_members: u64,
+    pub depth: u32,
+    end: Option<Instant>,
+}
+
+impl Meter {
+    /// For two files of `size` bytes together.
+    pub fn new(limits: &Limits, size: u64) -> Self {
+        let by_size = size.saturating_mul(limits.expansion).max(ALWAYS_ALLOWED);
+        Self {
+            unpacked: AtomicU64::new(0),
+            most: limits.unpacked.min(by_size),
+            members: AtomicU64::new(0),
+            most_members: limits.members,
+            depth: limits.depth,
+            end: limits.time.map(|time| Instant::now() + time),
+        }
+    }
+
+    pub fn unpacked(&self, bytes: u64) -> io::Result<()> {
+        let sum = self.unpacked.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if sum > self.most {
+            return Err(Hit::error(
+                Limit::UnpackedBytes,
+                format!("it unpacks to more than {} bytes", self.most),
+            ));
+        }
+        if self.end.is_some_and(|end| Instant::now() > end) {
+            return Err(Hit::error(Limit::Time, "the time allowed is over"));
+        }
+        Ok(())
+    }
+
+    pub fn member(&self, name: usize) -> io::Result<()> {
+        if name > LONGEST_NAME {
+            let what = format!("a name of {name} bytes, more than {LONGEST_NAME}");
+            return Err(Hit::error(Limit::NameLength, what));
+        }
+        if self.members.fetch_add(1, Ordering::Relaxed) >= self.most_members {
+            let what = format!("more than {} members", self.most_members);
+            return Err(Hit::error(Limit::Members, what));
+        }
+        self.unpacked(0)
+    }
+
+}
+
+/// Counts what is read through it.
+pub(super) struct Metered<'a, R> {
+    pub inner: R,
+    pub meter: &'a Meter,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.meter.unpacked(read as u64)?;
+        Ok(read)
+    }
+}

@@ -1,0 +1,124 @@
+//! Single archives for planners: what is in them, and the bytes of one member.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::format::{self, HEAD, Value};
+use super::limits::{Limits, Meter};
+use super::source::{Codec, Source};
+use crate::artifact::Sha256;
+
+/// One member of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its path.
+    pub path: String,
+    /// Digest of its bytes.
+    pub sha256: Sha256,
+    /// Length of its bytes.
+    pub size: u64,
+    /// Permission bits, where the format stores them.
+    pub mode: Option<u32>,
+    /// Unix seconds, where the format stores a time; one without a zone is read as UTC.
+    pub time: Option<i64>,
+}
+
+/// A file that claims to be an archive and cannot be read as one.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{path} is not a whole archive")]
+#[diagnostic(help("the file is truncated or damaged"))]
+pub struct MemberError {
+    path: String,
+    source: io::Error,
+}
+
+/// Most bytes that [`read_member`] takes into memory.
+const READ_LIMIT: u64 = 64 << 20;
+
+/// The members of an archive, in stored order; none where its format is not known here.
+pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
+    let mut members = Vec::new();
+    let walked = Source::file(path).and_then(|source| {
+        let Some((format, source)) = open(&source)? else { return Ok(false) };
+        format.walk(&source, &meter(&source), &mut |member| {
+            let (sha256, size) = Sha256::of_reader(member.content)?;
+            let mode = member.fields.iter().find_map(|(_, value)| match value {
+                Value::Mode(mode) => Some(*mode),
+                _ => None,
+            });
+            let time = member.fields.iter().find_map(|(_, value)| match value {
+                Value::Time(time) => Some(*time),
+                _ => None,
+            });
+            members.push(Member {
+                path: member.path,
+                sha256,
+                size,
+                mode,
+                time,
+            });
+            Ok(true)
+        })?;
+        Ok(true)
+    });
+    match walked {
+        Ok(true) => Ok(Some(members)),
+        Ok(false) => Ok(None),
+        Err(source) => Err(error(path, source)),
+    }
+}
+
+/// The bytes of the first member whose path fits. Members of tar archives within a Debian package have paths
+/// such as `data.tar/usr/bin/jq`.
+pub fn read_member(path: &Path, fits: impl Fn(&str) -> bool) -> Result<Option<Vec<u8>>, MemberError> {
+    let mut found = None;
+    let walked = Source::file(path).and_then(|source| {
+        let meter = meter(&source);
+        search(&source, "", &meter, &fits, &mut found)
+    });
+    walked.map(|()| found).map_err(|source| error(path, source))
+}
+
+fn error(path: &Path, source: io::Error) -> MemberError {
+    MemberError {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+fn meter(source: &Source) -> Meter {
+    Meter::new(&Limits::default(), source.size().unwrap_or(0))
+}
+
+type Opened = (&'static dyn format::FormatReader, Source);
+
+/// The archive format of a file, looked for under one compression too.
+fn open(source: &Source) -> io::Result<Option<Opened>> {
+    let head = source.head(HEAD)?;
+    let source = Codec::detect(&head).map_or_else(|| source.clone(), |codec| source.decoded(codec));
+    Ok(format::detect(&source.head(HEAD)?).map(|format| (format, source)))
+}
+
+fn search(
+    source: &Source,
+    prefix: &str,
+    meter: &Meter,
+    fits: &dyn Fn(&str) -> bool,
+    found: &mut Option<Vec<u8>>,
+) -> io::Result<()> {
+    let Some((format, source)) = open(source)? else { return Ok(()) };
+    format.walk(&source, meter, &mut |member| {
+        let path = format!("{prefix}{}", member.path);
+        if fits(&path) {
+            let mut content = Vec::new();
+            member.content.take(READ_LIMIT).read_to_end(&mut content)?;
+            *found = Some(content);
+        } else if prefix.is_empty()
+            && let (Some(source), Some((stem, _))) = (&member.source, member.path.split_once(".tar"))
+        {
+            search(source, &format!("{stem}.tar/"), meter, fits, found)?;
+        }
+        Ok(found.is_none())
+    })?;
+    Ok(())
+}

@@ -1,0 +1,632 @@
+//! One pair of files, whatever they are: the same, or a node that says where they differ.
+
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::cause::Cause;
+use super::explain::{Context, explain};
+use super::finding::{Confidence, Finding, LimitHit, Node, Presence};
+use super::format::{self, FieldKind, Fields, FormatReader, HEAD, Value};
+use super::gzip;
+use super::leaf::{self, Leaf};
+use super::limits::{Hit, Limit, Meter, Metered};
+use super::roles;
+use super::source::{Codec, Source};
+use super::walk::{self, Judged, Later, Row, Walked};
+
+/// What the pair lies in; decides what may be set aside.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Within {
+    /// A package whose modes and owners are those of the installed files.
+    pub installs: bool,
+    /// A gem's inner archives.
+    pub gem: bool,
+}
+
+/// One comparison: what its threads share.
+pub(super) struct Comparer<'a> {
+    pub meter: &'a Meter,
+    pub limits: Mutex<Vec<LimitHit>>,
+    /// How often members of both sides have one time; the newest tells what times were clamped to.
+    pub times: Mutex<HashMap<i64, u64>>,
+    nodes: AtomicU64,
+}
+
+/// Most members that get a node of their own for fields alone; beyond, they are counted.
+const MOST_NODES: u64 = 100_000;
+
+impl<'a> Comparer<'a> {
+    pub fn new(meter: &'a Meter) -> Self {
+        Self {
+            meter,
+            limits: Mutex::default(),
+            times: Mutex::default(),
+            nodes: AtomicU64::new(0),
+        }
+    }
+
+    /// The pair's node; its findings are empty where the bytes turn out to be the same.
+    pub fn pair(&self, path: &str, released: &Source, rebuilt: &Source, within: Within, depth: u32) -> Node {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let mut node = Node {
+            name: name.to_owned(),
+            sizes: (released.size(), rebuilt.size()),
+            ..Node::default()
+        };
+        if depth == 0 {
+            let error = Hit::error(Limit::Depth, format!("archives more than {} deep", self.meter.depth));
+            node.findings.push(self.unread("", &error));
+            return node;
+        }
+        if let Err(error) = self.read(path, released, rebuilt, within, depth, &mut node) {
+            node.findings.push(self.unread("", &error));
+        }
+        node
+    }
+
+    fn read(
+        &self,
+        path: &str,
+        released: &Source,
+        rebuilt: &Source,
+        within: Within,
+        depth: u32,
+        node: &mut Node,
+    ) -> io::Result<()> {
+        if let (Source::Folder(_), Source::Folder(_)) = (released, rebuilt) {
+            node.format = "folder".into();
+            self.archive(path, format::folder(), [released, rebuilt], within, depth, node);
+            return Ok(());
+        }
+        let (old, new) = (released.head(HEAD)?, rebuilt.head(HEAD)?);
+        let codecs = (Codec::detect(&old), Codec::detect(&new));
+        if codecs.0.is_some() || codecs.1.is_some() {
+            return self.compressed(path, [released, rebuilt], codecs, within, depth, node);
+        }
+        match (format::detect(&old), format::detect(&new)) {
+            (Some(format), Some(other)) if format.name() == other.name() => {
+                node.format = format.name().into();
+                let (released, rebuilt) = (self.any_order(format, released)?, self.any_order(format, rebuilt)?);
+                self.archive(path, format, [&released, &rebuilt], within, depth, node);
+            }
+            _ => {
+                let leaf = self.leaf(path, released, rebuilt, node)?;
+                take(node, leaf);
+            }
+        }
+        Ok(())
+    }
+
+    /// A finding that something was not compared; a limit is noted for the whole comparison too.
+    fn unread(&self, side: &str, error: &io::Error) -> Finding {
+        if let Some(hit) = Hit::of(error) {
+            let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            let hit = LimitHit {
+                limit: hit.limit,
+                what: hit.what.clone(),
+            };
+            if !limits.contains(&hit) {
+                limits.push(hit);
+            }
+        }
+        let place = if side.is_empty() { "the file" } else { side };
+        Finding::new(place, error.to_string(), "")
+            .because(Cause::Unread, Confidence::Proven)
+            .keyed(Hit::of(error).map_or("damaged", |hit| hit.limit.name()))
+    }
+
+    /// What a compressed file holds, and how it is compressed.
+    fn compressed(
+        &self,
+        path: &str,
+        sides: [&Source; 2],
+        codecs: (Option<Codec>, Option<Codec>),
+        within: Within,
+        depth: u32,
+        node: &mut Node,
+    ) -> io::Result<()> {
+        let [released, rebuilt] = sides;
+        let open = |source: &Source, codec: Option<Codec>| codec.map_or_else(|| source.clone(), |codec| source.decoded(codec));
+        let name = |codec: Option<Codec>| codec.map_or("none", Codec::name);
+        let inner_path = path
+            .strip_suffix(".gz")
+            .or_else(|| path.strip_suffix(".xz"))
+            .or_else(|| path.strip_suffix(".zst"))
+            .or_else(|| path.strip_suffix(".bz2"))
+            .or_else(|| path.strip_suffix(".lzma"))
+            .unwrap_or(path);
+        let inner = self.pair(
+            inner_path,
+            &open(released, codecs.0),
+            &open(rebuilt, codecs.1),
+            within,
+            depth - 1,
+        );
+        let same = inner.is_same();
+        node.format = if inner.format.is_empty() || same && inner.format == "bytes" {
+            name(codecs.0.or(codecs.1)).to_owned()
+        } else {
+            format!("{}, {}", name(codecs.0.or(codecs.1)), inner.format)
+        };
+        node.findings = inner.findings;
+        node.excerpts = inner.excerpts;
+        node.children = inner.children;
+        node.same = inner.same;
+        if codecs.0 != codecs.1 {
+            node.findings.push(
+                Finding::new("compressor", name(codecs.0), name(codecs.1))
+                    .because(Cause::Compression, Confidence::Proven)
+                    .keyed(format!("{} → {}", name(codecs.0), name(codecs.1))),
+            );
+            return Ok(());
+        }
+        let Some(codec) = codecs.0 else { return Ok(()) };
+        let mut skip = [0, 0];
+        if codec == Codec::Gzip {
+            let headers = [gzip::header(released)?, gzip::header(rebuilt)?];
+            let found = field_findings("gzip", &headers[0].fields, &headers[1].fields, within);
+            node.findings.extend(found);
+            skip = [headers[0].length, headers[1].length];
+        }
+        if same && !equal_after(released, rebuilt, skip)? {
+            node.findings.push(gzip::compression(codec, released, rebuilt)?);
+        }
+        if within.gem {
+            for finding in &mut node.findings {
+                if finding.normalisation.is_some() {
+                    finding.normalisation = Some("gem-inner-archives".into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The members of two archives of one format.
+    fn archive(
+        &self,
+        path: &str,
+        format: &'static dyn FormatReader,
+        sides: [&Source; 2],
+        within: Within,
+        depth: u32,
+        node: &mut Node,
+    ) {
+        let within = inside(path, format, sides[0], within);
+        let judge = |released: Row, rebuilt: Row| self.judge(path, format.name(), released, rebuilt, within, depth);
+        let mut walked = walk::walk(format, sides, self.meter, &judge);
+        let names = ["released", "rebuilt"];
+        let whole = walked.errors.iter().all(Option::is_none);
+        for (side, error) in walked.errors.iter().enumerate() {
+            if let Some(error) = error {
+                node.findings.push(self.unread(names[side], error));
+            }
+        }
+        roles::pair(format, sides, self.meter, &mut walked);
+        let later = std::mem::take(&mut walked.later);
+        let mut nodes = std::mem::take(&mut walked.nodes);
+        self.second_walk(path, format, sides, later, within, depth, &mut nodes);
+        if whole {
+            let order = order(format.name(), &walked, within);
+            node.findings.extend(order);
+            let [old, new] = &walked.fields;
+            node.findings.extend(field_findings(format.name(), old, new, within));
+            nodes.extend(self.only(walked.alone));
+        }
+        nodes.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        node.same = walked.same;
+        node.children = nodes.into_iter().map(|(_, node)| node).collect();
+        one_zone(&mut node.children);
+        self.fold(node);
+    }
+
+    fn judge(&self, path: &str, format: &str, released: Row, rebuilt: Row, within: Within, depth: u32) -> Judged {
+        if let Some(time) = released.fields.iter().find_map(|(_, value)| match value {
+            Value::Time(time) => Some(*time),
+            _ => None,
+        }) && rebuilt.fields.iter().any(|(_, value)| *value == Value::Time(time))
+        {
+            let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+            if times.len() < 10_000 {
+                *times.entry(time).or_default() += 1;
+            }
+        }
+        if released.same_bytes(&rebuilt) {
+            let node = member(format, &released, &rebuilt, within);
+            return if node.is_same() { Judged::Same } else { Judged::Node(Box::new(node)) };
+        }
+        if released.source.is_none() || rebuilt.source.is_none() {
+            return Judged::Later(Box::new(Later { released, rebuilt }));
+        }
+        Judged::Node(Box::new(self.member(path, format, &released, &rebuilt, within, depth)))
+    }
+
+    /// A pair of members whose bytes differ and are at hand.
+    fn member(&self, path: &str, format: &str, released: &Row, rebuilt: &Row, within: Within, depth: u32) -> Node {
+        let mut node = member(format, released, rebuilt, within);
+        let full = format!("{path}/{}", released.path);
+        if let (Some(old), Some(new)) = (&released.source, &rebuilt.source) {
+            let content = self.pair(&full, old, new, within, depth - 1);
+            node.format = content.format;
+            node.findings.extend(content.findings);
+            node.excerpts = content.excerpts;
+            node.children = content.children;
+            node.same = content.same;
+        }
+        // Sizes follow from contents.
+        node.findings.retain(|finding| finding.place != "compressed size");
+        if node.findings.is_empty() && node.children.is_empty() {
+            node.findings.push(Finding::new("bytes", released.sha256.to_hex(), rebuilt.sha256.to_hex()));
+        }
+        node
+    }
+
+    /// Reads again what was not at hand, in as few walks as there are sizes of members: all small ones in one.
+    fn second_walk(
+        &self,
+        path: &str,
+        format: &dyn FormatReader,
+        sides: [&Source; 2],
+        later: Vec<Later>,
+        within: Within,
+        depth: u32,
+        nodes: &mut Vec<(usize, Node)>,
+    ) {
+        if later.is_empty() {
+            return;
+        }
+        let mut wanted: [HashMap<usize, Option<Source>>; 2] = Default::default();
+        for pair in &later {
+            for (side, row) in [&pair.released, &pair.rebuilt].into_iter().enumerate() {
+                if row.source.is_none() {
+                    wanted[side].insert(row.index, None);
+                }
+            }
+        }
+        let [first, second] = &mut wanted;
+        let fetched = std::thread::scope(|scope| {
+            let other = scope.spawn(|| walk::fetch(format, sides[0], self.meter, first));
+            let own = walk::fetch(format, sides[1], self.meter, second);
+            [other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), own]
+        });
+        for mut pair in later {
+            let place = pair.released.index;
+            for (side, row) in [&mut pair.released, &mut pair.rebuilt].into_iter().enumerate() {
+                if row.source.is_none() {
+                    row.source = wanted[side].remove(&row.index).flatten();
+                }
+            }
+            let mut node = self.member(path, format.name(), &pair.released, &pair.rebuilt, within, depth);
+            for error in fetched.iter().filter_map(|result| result.as_ref().err()) {
+                if pair.released.source.is_none() || pair.rebuilt.source.is_none() {
+                    node.findings.push(self.unread("", error));
+                }
+            }
+            nodes.push((place, node));
+        }
+    }
+
+    /// From its beginning, counted.
+    fn open(&self, source: &Source) -> io::Result<Metered<'a, Box<dyn io::Read + Send>>> {
+        Ok(Metered {
+            inner: source.open()?,
+            meter: self.meter,
+        })
+    }
+
+    /// Bytes for a reader that needs them in any order.
+    fn any_order(&self, format: &dyn FormatReader, source: &Source) -> io::Result<Source> {
+        const IN_MEMORY: usize = 32 << 20;
+        if format.streams() || source.seekable().is_some() {
+            return Ok(source.clone());
+        }
+        walk::materialise(&mut self.open(source)?, IN_MEMORY)
+    }
+
+    /// Two files that are no archives.
+    fn leaf(&self, path: &str, released: &Source, rebuilt: &Source, node: &mut Node) -> io::Result<Leaf> {
+        let load = |source: &Source| -> io::Result<Option<Vec<u8>>> {
+            if source.size().is_some_and(|size| size > leaf::LARGEST) {
+                return Ok(None);
+            }
+            let mut bytes = Vec::with_capacity(usize::try_from(source.size().unwrap_or(0)).unwrap_or(0));
+            self.open(source)?.take(leaf::LARGEST + 1).read_to_end(&mut bytes)?;
+            Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= leaf::LARGEST))
+        };
+        if let Some(old) = load(released)?
+            && let Some(new) = load(rebuilt)?
+        {
+            node.sizes = (Some(old.len() as u64), Some(new.len() as u64));
+            if old == new {
+                return Ok(Leaf {
+                    format: "bytes",
+                    ..Leaf::default()
+                });
+            }
+            return Ok(leaf::compare(path, &old, &new));
+        }
+        let (leaf, old, new) = leaf::stream(self.open(released)?, self.open(rebuilt)?)?;
+        node.sizes = (Some(old), Some(new));
+        Ok(leaf)
+    }
+
+    /// Nodes for members of one side only.
+    fn only(&self, alone: [Vec<Row>; 2]) -> Vec<(usize, Node)> {
+        let mut nodes = Vec::new();
+        for (side, rows) in alone.into_iter().enumerate() {
+            for row in rows {
+                let (presence, a, b) = if side == 0 {
+                    (Presence::OnlyReleased, "there", "missing")
+                } else {
+                    (Presence::OnlyRebuilt, "missing", "there")
+                };
+                let sizes = if side == 0 { (Some(row.size), None) } else { (None, Some(row.size)) };
+                let mut finding = Finding::new("presence", a, b).keyed("members on one side only");
+                if row.path.ends_with(".sig") || row.path.contains("META-INF/") && row.path.ends_with(".SF") {
+                    finding = finding.because(Cause::Signature, Confidence::Likely);
+                }
+                nodes.push((
+                    row.index,
+                    Node {
+                        name: row.path,
+                        presence,
+                        sizes,
+                        findings: vec![finding],
+                        ..Node::default()
+                    },
+                ));
+            }
+        }
+        nodes
+    }
+
+    /// Beyond so many nodes, members that differ in fields alone are counted in their archive.
+    fn fold(&self, node: &mut Node) {
+        let before = self.nodes.fetch_add(node.children.len() as u64, Ordering::Relaxed);
+        if before + (node.children.len() as u64) < MOST_NODES {
+            return;
+        }
+        let mut folded: Vec<Finding> = Vec::new();
+        let mut kept = Vec::new();
+        for child in std::mem::take(&mut node.children) {
+            let small = child.children.is_empty() && child.excerpts.is_empty();
+            if !small || (kept.len() as u64) < 1000 {
+                kept.push(child);
+                continue;
+            }
+            for finding in child.findings {
+                let same = folded.iter_mut().find(|other| {
+                    other.key == finding.key && other.cause == finding.cause && other.normalisation == finding.normalisation
+                });
+                match same {
+                    Some(other) => other.places += finding.places,
+                    None => folded.push(Finding {
+                        place: format!("{}: {}", child.name, finding.place),
+                        ..finding
+                    }),
+                }
+            }
+        }
+        node.children = kept;
+        node.findings.extend(folded);
+    }
+}
+
+fn take(node: &mut Node, leaf: Leaf) {
+    node.format = leaf.format.into();
+    node.findings.extend(leaf.findings);
+    node.excerpts.extend(leaf.excerpts);
+}
+
+/// The kind of package that an archive is.
+fn inside(path: &str, format: &dyn FormatReader, source: &Source, within: Within) -> Within {
+    let deb = format.name() == "ar" && source.head(100).is_ok_and(|head| head.get(8..21) == Some(b"debian-binary"));
+    Within {
+        installs: within.installs || deb || format.name() == "rpm" || path.ends_with(".apk"),
+        gem: within.gem || path.ends_with(".gem") && format.name() == "tar",
+    }
+}
+
+/// A node with the fields in which two members differ.
+fn member(format: &str, released: &Row, rebuilt: &Row, within: Within) -> Node {
+    let mut findings = field_findings(format, &released.fields, &rebuilt.fields, within);
+    let rebuilt_name = (released.path != rebuilt.path).then(|| rebuilt.path.clone());
+    if let Some(other) = &rebuilt_name {
+        let context = Context {
+            tool: released.path.contains("py3") || released.path.contains("cpython"),
+            ..Context::default()
+        };
+        let finding = || Finding::new("name", &released.path, other);
+        let reasons = explain(&released.path, other, context);
+        if roles::is_digest(&released.path) {
+            findings.push(finding().because(Cause::Checksum, Confidence::Proven).keyed("names that are digests").following());
+        } else if roles::without_compression(&released.path) == roles::without_compression(other) {
+            findings.push(finding().because(Cause::Compression, Confidence::Proven).keyed("names of compressed members").following());
+        } else if reasons.is_empty() {
+            findings.push(finding());
+        }
+        findings.extend(
+            reasons
+                .into_iter()
+                .map(|reason| finding().because(reason.cause, reason.confidence).keyed(reason.key)),
+        );
+    }
+    Node {
+        name: released.path.clone(),
+        rebuilt_name,
+        sizes: (Some(released.size), Some(rebuilt.size)),
+        findings,
+        ..Node::default()
+    }
+}
+
+/// Fields in which two members differ.
+fn field_findings(format: &str, old: &Fields, new: &Fields, within: Within) -> Vec<Finding> {
+    let mut kinds: Vec<&'static FieldKind> = Vec::new();
+    for (kind, _) in old.iter().chain(new) {
+        if !kinds.iter().any(|known| std::ptr::eq(*known, *kind)) {
+            kinds.push(kind);
+        }
+    }
+    let values = |fields: &Fields, kind: &'static FieldKind| -> Vec<Value> {
+        let own = fields.iter().filter(|(other, _)| std::ptr::eq(*other, kind));
+        own.map(|(_, value)| value.clone()).collect()
+    };
+    kinds
+        .into_iter()
+        .filter_map(|kind| {
+            let (a, b) = (values(old, kind), values(new, kind));
+            (a != b).then(|| field_finding(format, kind, &a, &b, within))
+        })
+        .collect()
+}
+
+fn field_finding(format: &str, kind: &'static FieldKind, old: &[Value], new: &[Value], within: Within) -> Finding {
+    let text = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
+    let mut finding = Finding::new(kind.name, text(old), text(new))
+        .because(kind.cause, Confidence::Proven)
+        .keyed(format!("{format}: {}", kind.name))
+        .set_aside_by(kind.normalisation);
+    if kind.cause == Cause::Content {
+        finding.key = String::new();
+    }
+    let owned = matches!(kind.cause, Cause::Ownership | Cause::Permissions);
+    if owned && within.installs && format != "ar" {
+        finding.normalisation = None;
+    }
+    if let ([Value::Mode(a)], [Value::Mode(b)]) = (old, new) {
+        let changed = a ^ b;
+        if changed & 0o7000 != 0 {
+            // A set-id bit is what a program may do.
+            finding = finding.because(Cause::Content, Confidence::Proven).keyed("set-id and sticky bits");
+            finding.normalisation = None;
+        } else if changed & 0o100 != 0 {
+            finding.normalisation = None;
+        } else if let Some(key) = umask(*a, *b) {
+            finding.key = format!("{format}: {key}");
+        }
+    }
+    if kind.name == "pax times" && (old.is_empty() || new.is_empty()) {
+        finding = finding
+            .because(Cause::ArchiveDialect, Confidence::Proven)
+            .keyed("tar: pax times on one side only");
+    }
+    if kind.name == "extended headers" && old != new {
+        let without = |text: String| -> String {
+            let mut rest = String::new();
+            let mut parts = text.split("PaxHeaders.");
+            rest.push_str(parts.next().unwrap_or_default());
+            for part in parts {
+                rest.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+            }
+            rest
+        };
+        if without(text(old)) == without(text(new)) {
+            finding = finding
+                .because(Cause::Randomness, Confidence::Proven)
+                .keyed("process number in names of pax headers");
+        }
+    }
+    if within.gem && finding.normalisation.is_some() {
+        finding.normalisation = Some("gem-inner-archives".into());
+    }
+    finding
+}
+
+/// The two masks that would make these two modes of one.
+fn umask(a: u32, b: u32) -> Option<String> {
+    const MASKS: [u32; 5] = [0o000, 0o002, 0o022, 0o027, 0o077];
+    let full = if (a | b) & 0o100 != 0 { 0o777 } else { 0o666 };
+    let mask = |mode: u32| MASKS.into_iter().find(|mask| full & !mask == mode & 0o777);
+    let (a, b) = (mask(a)?, mask(b)?);
+    Some(format!("umask {a:03o} → {b:03o}"))
+}
+
+/// Whether the same members stand in another order.
+fn order(format: &str, walked: &Walked, within: Within) -> Option<Finding> {
+    let mut pairs = walked.pairs.clone();
+    pairs.sort_unstable();
+    let mut expected: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
+    expected.sort_unstable();
+    let moved = pairs.iter().zip(&expected).filter(|(pair, expected)| pair.1 != **expected).count();
+    if moved == 0 {
+        return None;
+    }
+    let name = |place: usize| walked.names.get(&place).cloned().unwrap_or_default();
+    let by_rebuilt: HashMap<usize, usize> = pairs.iter().map(|pair| (pair.1, pair.0)).collect();
+    let first = pairs.iter().zip(&expected).find(|(pair, expected)| pair.1 != **expected);
+    let (a, b) = first.map_or_else(Default::default, |(pair, expected)| {
+        (name(pair.0), by_rebuilt.get(expected).map(|place| name(*place)).unwrap_or_default())
+    });
+    let normalisation = match format {
+        "tar" if !walked.order_matters => Some("tar-file-order"),
+        "zip" if !walked.order_matters => Some("zip-file-order"),
+        _ => None,
+    };
+    let old: Vec<String> = pairs.iter().map(|pair| name(pair.0)).collect();
+    let new: Vec<String> = expected.iter().filter_map(|place| Some(name(*by_rebuilt.get(place)?))).collect();
+    let locale = leaf::sorted_by_locale(&old, &new);
+    let finding = Finding::new("order of members", a, b)
+        .because(if locale.is_some() { Cause::Locale } else { Cause::Order }, Confidence::Proven)
+        .keyed(locale.map_or_else(|| format!("{format} members"), str::to_owned))
+        .set_aside_by(normalisation)
+        .times(moved as u64);
+    Some(if within.gem && finding.normalisation.is_some() {
+        finding.set_aside_by("gem-inner-archives")
+    } else {
+        finding
+    })
+}
+
+/// Times that all differ by one whole number of quarter hours were written in two time zones.
+fn one_zone(children: &mut [Node]) {
+    let is_time = |finding: &Finding| finding.key == "zip: time";
+    let seconds = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    let mut apart = None;
+    for finding in children.iter().flat_map(|child| &child.findings).filter(|finding| is_time(finding)) {
+        let (Some(a), Some(b)) = (seconds(&finding.released), seconds(&finding.rebuilt)) else { return };
+        let own = a - b;
+        if own == 0 || own % 900 != 0 || own.abs() > 26 * 3600 || apart.is_some_and(|apart| apart != own) {
+            return;
+        }
+        apart = Some(own);
+    }
+    if apart.is_none() {
+        return;
+    }
+    for child in children {
+        let stamped = child.findings.iter().any(|finding| finding.place.contains("extra field"));
+        for finding in child.findings.iter_mut().filter(|finding| is_time(finding)) {
+            finding.cause = Cause::Timezone;
+            finding.confidence = if stamped { Confidence::Likely } else { Confidence::Proven };
+            finding.key = "local times of zip entries".into();
+        }
+    }
+}
+
+/// Whether two sources are equal behind the headers that were compared already.
+fn equal_after(released: &Source, rebuilt: &Source, skip: [u64; 2]) -> io::Result<bool> {
+    if let (Some(a), Some(b)) = (released.size(), rebuilt.size())
+        && a - skip[0].min(a) != b - skip[1].min(b)
+    {
+        return Ok(false);
+    }
+    let open = |source: &Source, skip: u64| -> io::Result<Box<dyn io::Read + Send>> {
+        let mut reader = source.open()?;
+        io::copy(&mut io::Read::take(&mut reader, skip), &mut io::sink())?;
+        Ok(reader)
+    };
+    let (mut a, mut b) = (open(released, skip[0])?, open(rebuilt, skip[1])?);
+    const PIECE: usize = 1 << 16;
+    let (mut old, mut new) = (vec![0; PIECE], vec![0; PIECE]);
+    loop {
+        let (x, y) = (leaf::fill(&mut a, &mut old)?, leaf::fill(&mut b, &mut new)?);
+        if old[..x] != new[..y] {
+            return Ok(false);
+        }
+        if x < PIECE {
+            return Ok(true);
+        }
+    }
+}

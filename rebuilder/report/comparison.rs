@@ -1,0 +1,527 @@
+//! A comparison for people and for other programs: terminal, HTML, markdown and SARIF from the same value.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+use serde_json::{Value, json};
+
+use super::{ReportError, plain};
+use crate::compare::{
+    Applied, Cause, Comparison, Excerpt, Finding, NORMALISATIONS, Node, Outcome, Presence, RootCause, Side,
+};
+
+/// Most nodes that the terminal shows, and findings of each.
+const NODES_ON_TERMINAL: usize = 24;
+const FINDINGS_ON_TERMINAL: usize = 3;
+const LINES_ON_TERMINAL: usize = 12;
+/// Most nodes of a page, and root causes of any report.
+const NODES_ON_PAGE: usize = 5000;
+const CAUSES_SHOWN: usize = 12;
+/// Most nodes in a markdown report, which is pasted into an issue.
+const NODES_IN_MARKDOWN: usize = 40;
+
+/// The comparison as lines for a terminal; `colour` adds ANSI codes.
+pub fn terminal(comparison: &Comparison, colour: bool) -> String {
+    let paint = |code: &str, text: &str| {
+        if colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    };
+    let mut out = String::new();
+    let code = match comparison.outcome {
+        Outcome::Identical => "1;32",
+        Outcome::Equivalent => "1;33",
+        Outcome::Different => "1;31",
+    };
+    let _ = writeln!(out, "{}", paint(code, comparison.outcome.word()));
+    for (word, side) in [("released", &comparison.released), ("rebuilt ", &comparison.rebuilt)] {
+        let _ = writeln!(out, "  {word} {}  {}", plain(&side.name), paint("2", &digest(side)));
+    }
+    for (number, cause) in comparison.causes.iter().take(CAUSES_SHOWN).enumerate() {
+        let title = paint(if cause.cause == Cause::Content { "1;31" } else { "1" }, cause.cause.title());
+        let _ = writeln!(out, "{}. {title}{}", number + 1, summary(cause));
+        let example = &cause.example;
+        let _ = writeln!(out, "   {}  {}", plain(&example.path), paint("2", &plain(&example.place)));
+        if !(example.released.is_empty() && example.rebuilt.is_empty()) {
+            let _ = writeln!(out, "   {} {}", paint("31", "-"), plain(&example.released));
+            let _ = writeln!(out, "   {} {}", paint("32", "+"), plain(&example.rebuilt));
+        }
+        let _ = writeln!(out, "   {} {}", paint("36", "fix:"), cause.fix);
+    }
+    if comparison.causes.len() > CAUSES_SHOWN {
+        let _ = writeln!(out, "and {} more causes", comparison.causes.len() - CAUSES_SHOWN);
+    }
+    for hit in &comparison.limits {
+        let _ = writeln!(out, "{} {}: {}", paint("33", "limit"), hit.limit.name(), plain(&hit.what));
+    }
+    if !comparison.normalisations.is_empty() {
+        let _ = writeln!(out, "{} {}", paint("2", "set aside:"), set_aside(&comparison.normalisations));
+    }
+    let Some(tree) = &comparison.tree else { return out };
+    let mut left = NODES_ON_TERMINAL;
+    let mut hidden = 0;
+    branch(tree, 0, &mut left, &mut hidden, &paint, &mut out);
+    if hidden > 0 {
+        let _ = writeln!(out, "  and {hidden} more; --json and --write report.html have them all");
+    }
+    if let Some((path, excerpt)) = worst(comparison) {
+        let _ = writeln!(out, "{} {}", paint("1", &plain(&path)), paint("2", &plain(&excerpt.of)));
+        for line in excerpt_lines(excerpt).into_iter().take(LINES_ON_TERMINAL) {
+            let code = if line.starts_with('-') { "31" } else if line.starts_with('+') { "32" } else { "2" };
+            let cut: String = plain(&line).chars().take(160).collect();
+            let _ = writeln!(out, "  {}", paint(code, &cut));
+        }
+    }
+    out
+}
+
+fn digest(side: &Side) -> String {
+    side.sha256
+        .map_or_else(|| "folder".to_owned(), |sha256| format!("sha256:{sha256}, {} bytes", side.size))
+}
+
+/// What stands behind the title of a cause.
+pub(super) fn summary(cause: &RootCause) -> String {
+    let mut text = String::new();
+    if !cause.key.is_empty() {
+        let _ = write!(text, ": {}", plain(&cause.key));
+    }
+    let places = if cause.places == 1 { "place" } else { "places" };
+    let _ = write!(text, ", {} {places} ({})", cause.places, cause.confidence.word());
+    match cause.follow {
+        0 => {}
+        1 => text.push_str("; 1 difference follows"),
+        more => {
+            let _ = write!(text, "; {more} differences follow");
+        }
+    }
+    text
+}
+
+fn set_aside(applied: &[Applied]) -> String {
+    let texts: Vec<_> = applied
+        .iter()
+        .map(|applied| format!("{} v{} ({})", applied.name, applied.version, applied.places))
+        .collect();
+    texts.join(", ")
+}
+
+fn branch(
+    node: &Node,
+    depth: usize,
+    left: &mut usize,
+    hidden: &mut usize,
+    paint: &dyn Fn(&str, &str) -> String,
+    out: &mut String,
+) {
+    if *left == 0 {
+        *hidden += 1;
+    } else {
+        *left -= 1;
+        let indent = "  ".repeat(depth.min(8) + 1);
+        let _ = writeln!(out, "{indent}{}  {}", plain(&node.name), paint("2", &about(node)));
+        for finding in node.findings.iter().take(FINDINGS_ON_TERMINAL) {
+            let _ = writeln!(out, "{indent}  {}", plain(&one_line(finding)));
+        }
+        if node.findings.len() > FINDINGS_ON_TERMINAL {
+            let more = node.findings.len() - FINDINGS_ON_TERMINAL;
+            let _ = writeln!(out, "{indent}  and {more} more");
+        }
+    }
+    for child in &node.children {
+        branch(child, depth + 1, left, hidden, paint, out);
+    }
+}
+
+/// Format, sizes and what is the same, in a few words.
+fn about(node: &Node) -> String {
+    let size = match node.sizes {
+        (Some(a), Some(b)) if a == b => format!("{a} bytes"),
+        (Some(a), Some(b)) => format!("{a} → {b} bytes"),
+        (Some(a), None) | (None, Some(a)) => format!("{a} bytes"),
+        (None, None) => String::new(),
+    };
+    let place = match node.presence {
+        Presence::Both => String::new(),
+        Presence::OnlyReleased => "only released".to_owned(),
+        Presence::OnlyRebuilt => "only rebuilt".to_owned(),
+    };
+    let same = match node.same {
+        0 => String::new(),
+        same => format!("{same} members are the same"),
+    };
+    let renamed = node
+        .rebuilt_name
+        .as_ref()
+        .map(|name| format!("rebuilt as {}", plain(name)))
+        .unwrap_or_default();
+    let parts = [node.format.clone(), size, place, same, renamed];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn one_line(finding: &Finding) -> String {
+    let cut = |text: &str| -> String {
+        let mut cut: String = text.chars().take(60).collect();
+        if cut.len() < text.len() {
+            cut.push('…');
+        }
+        cut
+    };
+    let values = if finding.released.is_empty() && finding.rebuilt.is_empty() {
+        String::new()
+    } else {
+        format!(": {} → {}", cut(&finding.released), cut(&finding.rebuilt))
+    };
+    let times = if finding.places > 1 { format!(" ×{}", finding.places) } else { String::new() };
+    let follows = if finding.follows { ", follows" } else { "" };
+    format!("{}{values}  [{}{times}{follows}]", finding.place, finding.cause.name())
+}
+
+/// The excerpt of the node that the first cause was found in, or the first there is.
+fn worst(comparison: &Comparison) -> Option<(String, &Excerpt)> {
+    let tree = comparison.tree.as_ref()?;
+    let wanted = comparison.causes.first().map(|cause| cause.example.path.as_str());
+    let (mut best, mut first) = (None, None);
+    tree.each("", &mut |path, node| {
+        if let Some(excerpt) = node.excerpts.first() {
+            let found = (path.to_owned(), excerpt);
+            if Some(path) == wanted {
+                best.get_or_insert(found);
+            } else {
+                first.get_or_insert(found);
+            }
+        }
+    });
+    best.or(first)
+}
+
+/// An excerpt as a unified diff.
+fn excerpt_lines(excerpt: &Excerpt) -> Vec<String> {
+    let mut lines = Vec::new();
+    for hunk in &excerpt.hunks {
+        lines.push(format!("@@ -{} +{} @@", hunk.released_from, hunk.rebuilt_from));
+        lines.extend(hunk.released.iter().map(|line| format!("-{line}")));
+        lines.extend(hunk.rebuilt.iter().map(|line| format!("+{line}")));
+    }
+    for range in &excerpt.bytes {
+        lines.push(format!("@@ {:#x} @@", range.offset));
+        lines.push(format!("-{}", hexdump(&range.released)));
+        lines.push(format!("+{}", hexdump(&range.rebuilt)));
+    }
+    if excerpt.more > 0 {
+        lines.push(format!("… and {} more", excerpt.more));
+    }
+    lines
+}
+
+/// Hexadecimal in pairs, and the bytes that can be printed.
+fn hexdump(digits: &str) -> String {
+    let bytes = hex::decode(digits).unwrap_or_default();
+    let pairs: Vec<_> = bytes.chunks(2).map(hex::encode).collect();
+    let text: String = bytes
+        .iter()
+        .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
+        .collect();
+    format!("{}  {text}", pairs.join(" "))
+}
+
+/// The comparison in markdown, short enough for an issue.
+pub fn markdown(comparison: &Comparison) -> String {
+    let code = |text: &str| format!("`{}`", plain(text).replace('`', "ʼ"));
+    let mut out = String::new();
+    let name = comparison.released.name.rsplit('/').next().unwrap_or_default();
+    let _ = writeln!(out, "## {}: {}\n", comparison.outcome.word(), code(name));
+    let _ = writeln!(out, "| | | |\n|---|---|---|");
+    for (word, side) in [("released", &comparison.released), ("rebuilt", &comparison.rebuilt)] {
+        let _ = writeln!(out, "| {word} | {} | {} |", code(&side.name), digest(side));
+    }
+    if !comparison.causes.is_empty() {
+        let _ = writeln!(out, "\n### Why\n");
+    }
+    for cause in comparison.causes.iter().take(CAUSES_SHOWN) {
+        let _ = writeln!(out, "1. **{}**{}", cause.cause.title(), escaped(&summary(cause)));
+        let example = &cause.example;
+        let _ = writeln!(out, "   - {} {}", code(&example.path), escaped(&example.place));
+        if !(example.released.is_empty() && example.rebuilt.is_empty()) {
+            let _ = writeln!(out, "   - {} → {}", code(&example.released), code(&example.rebuilt));
+        }
+        let _ = writeln!(out, "   - fix: {}", cause.fix);
+    }
+    for hit in &comparison.limits {
+        let _ = writeln!(out, "\nLimit {} was hit: {}.", hit.limit.name(), escaped(&hit.what));
+    }
+    if !comparison.normalisations.is_empty() {
+        let _ = writeln!(out, "\nSet aside by named normalisations: {}.", set_aside(&comparison.normalisations));
+    }
+    let Some(tree) = &comparison.tree else { return out };
+    let _ = writeln!(out, "\n### Where\n\n<details><summary>Members that differ</summary>\n");
+    let (mut shown, mut hidden) = (0, 0);
+    tree.each("", &mut |path, node| {
+        if node.findings.is_empty() {
+            return;
+        }
+        if shown == NODES_IN_MARKDOWN {
+            hidden += 1;
+            return;
+        }
+        shown += 1;
+        let path = if path.is_empty() { &node.name } else { path };
+        let _ = writeln!(out, "- {} {}", code(path), escaped(&about(node)));
+        for finding in node.findings.iter().take(FINDINGS_ON_TERMINAL) {
+            let _ = writeln!(out, "  - {}", escaped(&one_line(finding)));
+        }
+    });
+    if hidden > 0 {
+        let _ = writeln!(out, "- and {hidden} more");
+    }
+    let _ = writeln!(out, "\n</details>");
+    if let Some((path, excerpt)) = worst(comparison) {
+        let _ = writeln!(out, "\n{} ({})\n\n```diff", code(&path), escaped(&excerpt.of));
+        for line in excerpt_lines(excerpt).into_iter().take(40) {
+            let _ = writeln!(out, "{}", plain(&line).replace("```", "ʼʼʼ"));
+        }
+        let _ = writeln!(out, "```");
+    }
+    out
+}
+
+/// Text that markdown must not read as its own.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in plain(text).chars() {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '@') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The comparison as SARIF 2.1.0, one result for each root cause, for code scanning.
+pub fn sarif(comparison: &Comparison) -> Value {
+    let level = |cause: Cause, outcome: Outcome| match (cause, outcome) {
+        (Cause::Content | Cause::Unread, _) => "error",
+        (_, Outcome::Different) => "warning",
+        _ => "note",
+    };
+    let rules: Vec<Value> = Cause::ALL
+        .iter()
+        .map(|cause| {
+            json!({
+                "id": cause.name(),
+                "shortDescription": {"text": cause.title()},
+                "help": {"text": cause.fix()}
+            })
+        })
+        .collect();
+    let results: Vec<Value> = comparison
+        .causes
+        .iter()
+        .map(|cause| {
+            let example = &cause.example;
+            json!({
+                "ruleId": cause.cause.name(),
+                "ruleIndex": Cause::ALL.iter().position(|known| *known == cause.cause),
+                "level": level(cause.cause, comparison.outcome),
+                "message": {"text": format!(
+                    "{}{}. First at {} {}: {} → {}. {}",
+                    cause.cause.title(), summary(cause), example.path, example.place, example.released, example.rebuilt, cause.fix
+                )},
+                "occurrenceCount": cause.places.max(1),
+                "locations": [{
+                    "physicalLocation": {"artifactLocation": {"uri": uri(&comparison.released.name)}},
+                    "logicalLocations": [{"fullyQualifiedName": example.path, "kind": "member"}]
+                }],
+                "properties": {"confidence": cause.confidence, "key": cause.key, "follow": cause.follow}
+            })
+        })
+        .collect();
+    let artifacts: Vec<Value> = [&comparison.released, &comparison.rebuilt]
+        .into_iter()
+        .map(|side| {
+            json!({
+                "location": {"uri": uri(&side.name)},
+                "length": side.size,
+                "hashes": side.sha256.map_or_else(|| json!({}), |sha256| json!({"sha-256": sha256}))
+            })
+        })
+        .collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "rebuilder",
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules
+            }},
+            "automationDetails": {"id": format!("compare/{}", comparison.outcome.word())},
+            "artifacts": artifacts,
+            "results": results
+        }]
+    })
+}
+
+/// A path as a relative or `file:` URI reference.
+fn uri(path: &str) -> String {
+    let encoded: String = path
+        .bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'+' | b'@') {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect();
+    if encoded.starts_with('/') { format!("file://{encoded}") } else { encoded }
+}
+
+#[derive(Template)]
+#[template(path = "comparison.html")]
+struct Page<'a> {
+    comparison: &'a Comparison,
+    part: Part<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "comparison-part.html")]
+pub(super) struct Part<'a> {
+    comparison: &'a Comparison,
+    steps: Vec<Step>,
+    hidden: usize,
+}
+
+/// The tree as a sequence, as templates do not recur.
+enum Step {
+    Open {
+        name: String,
+        about: String,
+        worry: bool,
+        /// Whether it is unfolded at first.
+        open: bool,
+        findings: Vec<Row>,
+        diffs: Vec<Diff>,
+    },
+    Close,
+}
+
+struct Row {
+    place: String,
+    released: String,
+    rebuilt: String,
+    cause: &'static str,
+    note: String,
+}
+
+/// Two columns.
+struct Diff {
+    of: String,
+    rows: Vec<(String, String, String)>,
+    more: u64,
+}
+
+/// The comparison as one self-contained page; it needs no script.
+pub fn html(comparison: &Comparison) -> Result<String, ReportError> {
+    let page = Page {
+        comparison,
+        part: part(comparison),
+    };
+    Ok(super::page(&page.render()?))
+}
+
+/// What a page shows of one comparison.
+pub(super) fn part(comparison: &Comparison) -> Part<'_> {
+    let (mut steps, mut left, mut hidden) = (Vec::new(), NODES_ON_PAGE, 0);
+    let worst = comparison.causes.first().map(|cause| cause.example.path.clone());
+    if let Some(tree) = &comparison.tree {
+        unfold(tree, "", worst.as_deref(), &mut steps, &mut left, &mut hidden);
+    }
+    Part {
+        comparison,
+        steps,
+        hidden,
+    }
+}
+
+impl Part<'_> {
+    fn causes(&self) -> Vec<(&RootCause, String)> {
+        self.comparison.causes.iter().map(|cause| (cause, summary(cause))).collect()
+    }
+
+    fn normalisations(&self) -> Vec<(&Applied, &'static str, &'static str)> {
+        let applied = self.comparison.normalisations.iter();
+        applied
+            .filter_map(|applied| {
+                let known = NORMALISATIONS.iter().find(|known| known.name == applied.name)?;
+                Some((applied, known.sets_aside, known.safe))
+            })
+            .collect()
+    }
+}
+
+fn unfold(
+    node: &Node,
+    path: &str,
+    worst: Option<&str>,
+    steps: &mut Vec<Step>,
+    left: &mut usize,
+    hidden: &mut usize,
+) {
+    if *left == 0 {
+        *hidden += 1;
+        return;
+    }
+    *left -= 1;
+    let leads = worst.is_some_and(|worst| worst == path || worst.starts_with(&format!("{path}/")) || path.is_empty());
+    let row = |finding: &Finding| Row {
+        place: plain(&finding.place),
+        released: plain(&finding.released),
+        rebuilt: plain(&finding.rebuilt),
+        cause: finding.cause.title(),
+        note: {
+            let times = if finding.places > 1 { format!("{} places, ", finding.places) } else { String::new() };
+            let follows = if finding.follows { ", follows from others" } else { "" };
+            let aside = finding
+                .normalisation
+                .as_ref()
+                .map(|name| format!(", {name}"))
+                .unwrap_or_default();
+            format!("{times}{}{follows}{aside}", finding.confidence.word())
+        },
+    };
+    steps.push(Step::Open {
+        name: plain(&node.name),
+        about: about(node),
+        worry: node.findings.iter().any(|finding| finding.cause == Cause::Content),
+        open: leads,
+        findings: node.findings.iter().map(row).collect(),
+        diffs: node.excerpts.iter().map(diff).collect(),
+    });
+    for child in &node.children {
+        let below = if path.is_empty() { child.name.clone() } else { format!("{path}/{}", child.name) };
+        unfold(child, &below, worst, steps, left, hidden);
+    }
+    steps.push(Step::Close);
+}
+
+fn diff(excerpt: &Excerpt) -> Diff {
+    let mut rows = Vec::new();
+    for hunk in &excerpt.hunks {
+        for line in 0..hunk.released.len().max(hunk.rebuilt.len()) {
+            let text = |lines: &[String]| lines.get(line).map(|line| plain(line)).unwrap_or_default();
+            let number = format!("{} | {}", hunk.released_from + line as u64, hunk.rebuilt_from + line as u64);
+            rows.push((number, text(&hunk.released), text(&hunk.rebuilt)));
+        }
+    }
+    for range in &excerpt.bytes {
+        rows.push((format!("{:#x}", range.offset), hexdump(&range.released), hexdump(&range.rebuilt)));
+    }
+    Diff {
+        of: plain(&excerpt.of),
+        rows,
+        more: excerpt.more,
+    }
+}
