@@ -217,7 +217,7 @@ fn generate(folder: &Path) {
         let control = "Package: p\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.c>\nDescription: p\n";
         fs::write(path("d/DEBIAN/control"), control).unwrap();
         for file in 0..60 {
-            fs::write(path(&format!("d/usr/share/p/f{file:02}")), numbers.fill(120_000)).unwrap();
+            fs::write(path(&format!("d/usr/share/p/f{file:02}")), numbers.fill(12_000)).unwrap();
         }
         for (side, date) in [("a", "2026-11-25 03:39:45"), ("b", "2026-11-26 07:12:01")] {
             fs::write(path("d/usr/share/p/built"), format!("built on {date}\n")).unwrap();

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use jiff::civil::DateTime;
-use regex::Regex;
+use regex::{Regex, RegexSet};
 
 use super::cause::Cause;
 use super::finding::Confidence;
@@ -68,6 +68,8 @@ macro_rules! patterns {
                 .filter_map(|(class, pattern)| Some((class, Regex::new(pattern).ok()?)))
                 .collect()
         });
+        /// The same patterns at once: most texts have none of them.
+        static ANY: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new([$($pattern),*]).ok());
         #[cfg(test)]
         const PATTERN_COUNT: usize = [$($pattern),*].len();
     };
@@ -143,7 +145,12 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     }
     let (mut old, mut new) = (released.to_owned(), rebuilt.to_owned());
     let mut pairs: Vec<(Class, String, String)> = Vec::new();
-    for (class, pattern) in PATTERNS.iter() {
+    let Some(any) = ANY.as_ref() else { return Vec::new() };
+    let (in_old, in_new) = (any.matches(released), any.matches(rebuilt));
+    for (index, (class, pattern)) in PATTERNS.iter().enumerate() {
+        if !in_old.matched(index) || !in_new.matched(index) {
+            continue;
+        }
         if *class == Class::Version && !(tool || dependency) {
             continue;
         }
@@ -181,6 +188,21 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
         return reasons;
     }
     locale(released, rebuilt).into_iter().collect()
+}
+
+/// The text with everything blanked that a build may leave behind: two lines with one skeleton may be one line.
+pub(super) fn skeleton(text: &str) -> String {
+    let Some(any) = ANY.as_ref().filter(|_| text.len() <= LONGEST) else {
+        return text.to_owned();
+    };
+    let found = any.matches(text);
+    let mut text = text.trim_end().to_owned();
+    for (index, (class, pattern)) in PATTERNS.iter().enumerate() {
+        if found.matched(index) && *class != Class::Version {
+            text = mask(pattern, *class, &text).0;
+        }
+    }
+    text
 }
 
 fn mask(pattern: &Regex, class: Class, text: &str) -> (String, Vec<String>) {

@@ -328,3 +328,19 @@ pub struct Comparison {
     /// Where they differ; none where they do not.
     pub tree: Option<Node>,
 }
+
+impl Comparison {
+    /// Before anything was found to differ.
+    pub(super) fn identical(released: Side, rebuilt: Side) -> Self {
+        Self {
+            version: 1,
+            outcome: Outcome::Identical,
+            released,
+            rebuilt,
+            causes: Vec::new(),
+            normalisations: Vec::new(),
+            limits: Vec::new(),
+            tree: None,
+        }
+    }
+}

@@ -79,16 +79,7 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
         (other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), own)
     });
     let (a, b) = (a.map_err(error(released))?, b.map_err(error(rebuilt))?);
-    let mut comparison = Comparison {
-        version: 1,
-        outcome: Outcome::Identical,
-        released: a,
-        rebuilt: b,
-        causes: Vec::new(),
-        normalisations: Vec::new(),
-        limits: Vec::new(),
-        tree: None,
-    };
+    let mut comparison = Comparison::identical(a, b);
     if comparison.released.sha256.is_some() && comparison.released.sha256 == comparison.rebuilt.sha256 {
         return Ok(comparison);
     }
@@ -96,19 +87,41 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
         let source = io::Error::new(io::ErrorKind::InvalidInput, "one is a folder, the other is not");
         return Err(error(rebuilt)(source));
     }
+    let name = released.file_name().unwrap_or(released.as_os_str()).to_string_lossy();
+    judge(&name, &old, &new, options, &mut comparison);
+    Ok(comparison)
+}
+
+/// Compares two files that are in memory; `name` helps to tell what they are.
+pub fn compare_bytes(name: &str, released: &[u8], rebuilt: &[u8], options: &Options) -> Comparison {
+    let side = |bytes: &[u8]| Side {
+        name: name.to_owned(),
+        size: bytes.len() as u64,
+        sha256: Some(Sha256::of(bytes)),
+    };
+    let mut comparison = Comparison::identical(side(released), side(rebuilt));
+    if released != rebuilt {
+        let (old, new) = (Source::memory(released.to_vec()), Source::memory(rebuilt.to_vec()));
+        judge(name, &old, &new, options, &mut comparison);
+    }
+    comparison
+}
+
+/// Finds where and why two different files differ, and concludes.
+fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: &mut Comparison) {
     let meter = Meter::new(&options.limits, comparison.released.size + comparison.rebuilt.size);
     let comparer = Comparer::new(&meter);
-    let name = released.file_name().unwrap_or(released.as_os_str()).to_string_lossy();
-    let mut tree = comparer.pair(&name, &old, &new, Within::default(), options.limits.depth);
-    if comparison.released.sha256.is_some() && tree.is_same() {
+    let mut tree = comparer.pair(name, old, new, Within::default(), options.limits.depth);
+    if tree.is_same() {
+        if comparison.released.sha256.is_none() {
+            return;
+        }
         // The files differ; whatever no reader saw must not look like nothing.
         tree.findings.push(Finding::new("bytes that no reader looked at", "", ""));
     }
-    if tree.is_same() {
-        return Ok(comparison);
-    }
     conclude::checksums(&mut tree);
     let times = comparer.times.into_inner().unwrap_or_else(PoisonError::into_inner);
+    conclude::years(&mut tree, &times);
     let package = [".deb", ".udeb"].iter().any(|ending| name.ends_with(ending));
     let epoch = options
         .source_date_epoch
@@ -118,7 +131,6 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
     (comparison.outcome, comparison.normalisations) = conclude::outcome(&tree, options);
     comparison.limits = comparer.limits.into_inner().unwrap_or_else(PoisonError::into_inner);
     comparison.tree = Some(tree);
-    Ok(comparison)
 }
 
 fn side(path: &Path, source: &Source) -> io::Result<Side> {

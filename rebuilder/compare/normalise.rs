@@ -36,6 +36,7 @@ table! {
     "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     "bzip2-compression" true "bzip2" "how the bytes are compressed" "both decompress to the same bytes";
     "cargo-vcs-hash" true "crate" "git commit in .cargo_vcs_info.json" "cargo never reads it when building";
+    "deb-md5sums" true "deb" "lines of DEBIAN/md5sums that follow from other differences" "checked file by file: a line counts only where the file it names was compared";
     "elf-build-id" false "ELF" ".note.gnu.build-id" "a name for debuggers; code does not depend on it unless it reads its own notes";
     "elf-debug-link" false "ELF" ".gnu_debuglink: name and CRC of the separate debug file" "only debuggers read it";
     "gem-exclude-checksums" true "gem" "checksums.yaml.gz" "holds digests of the other members, which are compared themselves";
@@ -126,4 +127,45 @@ impl Chosen {
 /// The normalisation of that name.
 pub fn find(name: &str) -> Option<&'static Normalisation> {
     NORMALISATIONS.iter().find(|normalisation| normalisation.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_normalisation_is_documented_and_used() {
+        let page = include_str!("../../docs/normalisations.md");
+        let sources = [
+            include_str!("format/ar.rs"),
+            include_str!("format/tar.rs"),
+            include_str!("format/zip.rs"),
+            include_str!("gzip.rs"),
+            include_str!("pair.rs"),
+            include_str!("leaf/mod.rs"),
+            include_str!("leaf/elf/mod.rs"),
+            include_str!("leaf/json.rs"),
+            include_str!("leaf/pyc.rs"),
+            include_str!("leaf/text.rs"),
+        ];
+        for known in NORMALISATIONS {
+            let default = if known.default { "yes" } else { "no" };
+            let row = format!(
+                "| `{}` | {} | {} | {default} | {} | {} |",
+                known.name, known.version, known.formats, known.sets_aside, known.safe
+            );
+            assert!(page.contains(&row), "docs/normalisations.md lacks\n{row}");
+            let named = format!("\"{}\"", known.name);
+            assert!(sources.iter().any(|source| source.contains(&named)), "nothing sets aside {}", known.name);
+        }
+    }
+
+    #[test]
+    fn lists_are_read_as_they_are_written() {
+        let has = |list: &str, name: &str| Chosen::parse(list).is_ok_and(|chosen| chosen.has(name));
+        assert!(has("default", "tar-time") && !has("default", "elf-build-id"));
+        assert!(has("all", "elf-build-id") && !has("none", "tar-time"));
+        assert!(has("default, elf-build-id", "elf-build-id") && !has("default,-tar-time", "tar-time"));
+        assert!(Chosen::parse("tar-tyme").is_err());
+    }
 }

@@ -1,13 +1,13 @@
 //! Text, line by line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 use regex::Regex;
 
 use super::super::cause::Cause;
-use super::super::explain::{Context, explain, locale};
+use super::super::explain::{Context, explain, skeleton};
 use super::super::finding::{Confidence, Excerpt, Finding, Hunk};
 use super::Leaf;
 
@@ -19,13 +19,15 @@ const LONGEST_LINE: usize = 2000;
 const LARGEST: usize = 24 << 20;
 /// Most pairs of lines that are explained one by one.
 const MOST_EXPLAINED: usize = 20_000;
+/// So many lines without a reason make the rest of the file a change of content as well.
+const MOST_UNEXPLAINED: u64 = 200;
 
 pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     if released.len().max(rebuilt.len()) > LARGEST {
         return super::bytes::compare(released, rebuilt);
     }
     let mut leaf = Leaf::of("text");
-    if line_ends(&mut leaf, released, rebuilt) {
+    if line_ends(&mut leaf, released, rebuilt) || trimmed(&mut leaf, released, rebuilt) {
         return leaf;
     }
     let (old, new): (Vec<_>, Vec<_>) = (lines(released), lines(rebuilt));
@@ -68,10 +70,17 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     } else {
         alike(&old, &new, &mut pairs, &mut removed, &mut added);
     }
-    for (a, b) in pairs.iter().take(MOST_EXPLAINED) {
+    let mut read = 0;
+    for (a, b) in &pairs {
+        // A file that was written anew is a change of content; its single lines need no reasons.
+        let unexplained = leaf.findings.iter().filter(|finding| finding.cause == Cause::Content);
+        if read >= MOST_EXPLAINED || unexplained.map(|finding| finding.places).sum::<u64>() >= MOST_UNEXPLAINED {
+            break;
+        }
         line(&mut leaf, kind, (&old, *a), (&new, *b));
+        read += 1;
     }
-    let beyond = pairs.len().saturating_sub(MOST_EXPLAINED) as u64;
+    let beyond = (pairs.len() - read) as u64;
     let left = removed.iter().map(|at| (*at, true)).chain(added.iter().map(|at| (*at, false)));
     for (at, is_old) in left {
         let text = if is_old { &old[at] } else { &new[at] };
@@ -181,6 +190,24 @@ fn line_ends(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
 
 /// From the first differing line to the last, on both sides.
 type Span = (std::ops::Range<usize>, std::ops::Range<usize>);
+
+/// A Debian changelog that a newer debhelper cut short: what stands before its note is how the other begins.
+fn trimmed(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
+    const NOTE: &[u8] = b"# Older entries have been removed from this changelog.";
+    let short = |text: &[u8], other: &[u8]| {
+        let at = text.windows(NOTE.len()).position(|window| window == NOTE);
+        at.is_some_and(|at| at > 0 && other.starts_with(&text[..at]) && text[at..].split(|byte| *byte == b'\n').count() <= 4)
+    };
+    if !short(released, rebuilt) && !short(rebuilt, released) {
+        return false;
+    }
+    leaf.add(
+        Finding::new("older entries", format!("{} bytes", released.len()), format!("{} bytes", rebuilt.len()))
+            .because(Cause::ToolVersion, Confidence::Proven)
+            .keyed("debhelper, which cuts changelogs short since 13.11"),
+    );
+    true
+}
 
 /// Lines that stand on both sides in other places.
 fn moved(
@@ -402,35 +429,41 @@ fn alike(
     removed: &mut Vec<usize>,
     added: &mut Vec<usize>,
 ) {
-    const MOST: usize = 400;
-    if removed.len() > MOST || added.len() > MOST {
-        return;
+    let mut by_skeleton: HashMap<String, Vec<usize>> = HashMap::new();
+    for b in added.iter().rev() {
+        by_skeleton.entry(skeleton(&new[*b])).or_default().push(*b);
     }
-    let plain = Context::default();
     let mut left = Vec::new();
+    let mut taken = HashSet::new();
     for a in removed.drain(..) {
-        let same = |b: &usize| old[a].trim_end() == new[*b].trim_end();
-        let near = |b: &usize| {
-            !explain(&old[a], &new[*b], plain).is_empty() && locale(&old[a], &new[*b]).is_none()
-        };
-        let partner = added.iter().position(|b| same(b)).or_else(|| added.iter().position(|b| near(b)));
-        match partner {
-            Some(index) => pairs.push((a, added.remove(index))),
+        match by_skeleton.get_mut(&skeleton(&old[a])).and_then(Vec::pop) {
+            Some(b) => {
+                taken.insert(b);
+                pairs.push((a, b));
+            }
             None => left.push(a),
         }
     }
+    added.retain(|b| !taken.contains(b));
     *removed = left;
     // What is left may be one field with another value.
     let name = |line: &str| line.split_once(':').map(|(name, _)| name.to_owned()).filter(|name| !name.contains(' '));
-    let mut left = Vec::new();
-    for a in removed.drain(..) {
-        let partner = name(&old[a]).and_then(|own| added.iter().position(|b| name(&new[*b]).as_ref() == Some(&own)));
-        match partner {
-            Some(index) => pairs.push((a, added.remove(index))),
-            None => left.push(a),
+    let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+    for b in added.iter().rev() {
+        if let Some(name) = name(&new[*b]) {
+            by_name.entry(name).or_default().push(*b);
         }
     }
-    *removed = left;
+    let mut taken = HashSet::new();
+    removed.retain(|a| {
+        let partner = name(&old[*a]).and_then(|name| by_name.get_mut(&name)?.pop());
+        partner.is_none_or(|b| {
+            taken.insert(b);
+            pairs.push((*a, b));
+            false
+        })
+    });
+    added.retain(|b| !taken.contains(b));
 }
 
 /// Digests of other files, paired by the file that they are of.
@@ -489,6 +522,8 @@ fn checksums(
             finding = finding.set_aside_by("wheel-record");
         } else if path.ends_with("checksums.yaml") {
             finding = finding.set_aside_by("gem-exclude-checksums");
+        } else if path.ends_with("control.tar/md5sums") || path.contains("/control.tar.") && path.ends_with("/md5sums") {
+            finding = finding.set_aside_by("deb-md5sums");
         }
         finding.checksum_of = Some(file);
         leaf.findings.push(finding);

@@ -33,8 +33,7 @@ pub(in super::super) struct Image<'a> {
     pub section_headers: u64,
     /// End of everything that a header points at.
     pub end: u64,
-    /// Functions by address.
-    symbols: Vec<(u64, u64, String)>,
+    file: object::File<'a>,
 }
 
 /// A compressed section may claim any size; more is not unpacked.
@@ -80,13 +79,6 @@ impl<'a> Image<'a> {
         } else {
             (number(28, 4) + number(42, 2) * number(44, 2), number(32, 4), number(46, 2) * number(48, 2))
         };
-        let mut symbols: Vec<_> = file
-            .symbols()
-            .chain(file.dynamic_symbols())
-            .filter(|symbol| symbol.kind() == object::SymbolKind::Text && symbol.size() > 0)
-            .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned())))
-            .collect();
-        symbols.sort();
         Some(Self {
             sections,
             identity: format!("{:?} {:?} {:?}", file.architecture(), file.kind(), file.flags()),
@@ -94,15 +86,18 @@ impl<'a> Image<'a> {
             headers: usize::try_from(headers).unwrap_or(usize::MAX),
             section_headers,
             end: end.max(section_headers.saturating_add(count)),
-            symbols,
+            file,
         })
     }
 
     /// The function that an address lies in.
-    pub fn symbol_at(&self, address: u64) -> Option<&str> {
-        let index = self.symbols.partition_point(|(start, ..)| *start <= address).checked_sub(1)?;
-        let (start, size, name) = &self.symbols[index];
-        (address < start.saturating_add(*size)).then_some(name)
+    pub fn symbol_at(&self, address: u64) -> Option<String> {
+        let mut symbols = self.file.symbols().chain(self.file.dynamic_symbols());
+        let symbol = symbols.find(|symbol| {
+            let from = symbol.address();
+            symbol.kind() == object::SymbolKind::Text && from <= address && address - from < symbol.size()
+        })?;
+        symbol.name().ok().map(str::to_owned)
     }
 
     /// Where the sections lie in the file.

@@ -8,6 +8,7 @@ use image::{Image, Section};
 use moves::Moves;
 
 use super::super::cause::Cause;
+use super::super::conclude::YEAR;
 use super::super::explain::Context;
 use super::super::finding::{Confidence, Excerpt, Finding};
 use super::bytes::{excerpt, ranges};
@@ -207,6 +208,14 @@ fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Optio
                     .keyed("addresses that moved with the lengths of strings")
                     .following(),
             );
+        } else if let Some(years) = years(a, b, &differing) {
+            for (at, x, y) in years {
+                leaf.add(
+                    Finding::new(format!("{place} +{at:#x}"), x.to_string(), y.to_string())
+                        .because(Cause::Timestamp, Confidence::Possible)
+                        .keyed(YEAR),
+                );
+            }
         } else if let Some(tool) = tool {
             leaf.add(
                 finding(format!("{bytes} bytes, {} and {} in all", a.size, b.size))
@@ -221,6 +230,26 @@ fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Optio
         leaf.excerpts.push(shown);
     }
     any
+}
+
+/// Few numbers that all read as years on both sides: their places, and both years.
+fn years(old: &Section, new: &Section, differing: &[std::ops::Range<usize>]) -> Option<Vec<(usize, u32, u32)>> {
+    const MOST: usize = 8;
+    if old.size != new.size || differing.is_empty() || differing.len() > MOST {
+        return None;
+    }
+    let number = |data: &[u8], at: usize| Some(u32::from_le_bytes(data.get(at..at + 4)?.try_into().ok()?));
+    let is_year = |number: u32| (1990..2100).contains(&number);
+    differing
+        .iter()
+        .map(|range| {
+            let starts = range.start.saturating_sub(3)..=range.start;
+            starts.rev().find_map(|at| {
+                let (a, b) = (number(&old.data, at)?, number(&new.data, at)?);
+                (range.end <= at + 4 && is_year(a) && is_year(b)).then_some((at, a, b))
+            })
+        })
+        .collect()
 }
 
 /// Sections that only debuggers and linkers read.
