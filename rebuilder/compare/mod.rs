@@ -19,6 +19,7 @@ mod format;
 mod gzip;
 mod leaf;
 mod limits;
+mod lockstep;
 mod members;
 mod normalise;
 mod pair;

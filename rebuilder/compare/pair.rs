@@ -15,6 +15,7 @@ use super::limits::{Hit, Limit, Meter, Metered};
 use super::roles;
 use super::source::{Codec, Source};
 use super::walk::{self, Judged, Later, Row, Walked};
+use crate::artifact::Sha256;
 
 /// What the pair lies in; decides what may be set aside.
 #[derive(Debug, Clone, Copy, Default)]
@@ -264,7 +265,8 @@ impl<'a> Comparer<'a> {
         // Sizes follow from contents.
         node.findings.retain(|finding| finding.place != "compressed size");
         if node.findings.is_empty() && node.children.is_empty() {
-            node.findings.push(Finding::new("bytes", released.sha256.to_hex(), rebuilt.sha256.to_hex()));
+            let digest = |row: &Row| row.sha256().map(Sha256::to_hex).unwrap_or_default();
+            node.findings.push(Finding::new("bytes", digest(released), digest(rebuilt)));
         }
         node
     }

@@ -12,6 +12,7 @@ use super::format::FormatReader;
 use super::limits::Meter;
 use super::source::Source;
 use super::walk::{Later, Row, Walked};
+use crate::artifact::Sha256;
 
 /// Pairs what is left alone on both sides, where there is a reason to.
 pub(super) fn pair(format: &dyn FormatReader, sides: [&Source; 2], meter: &Meter, walked: &mut Walked) {
@@ -24,7 +25,7 @@ pub(super) fn pair(format: &dyn FormatReader, sides: [&Source; 2], meter: &Meter
         let roles = sides.map(|side| roles(format, side, meter).unwrap_or_default());
         join(old, new, &mut found, |side, row| roles[side].get(&row.path).cloned());
     }
-    join(old, new, &mut found, |_, row| (row.size > 0).then(|| row.sha256.to_hex()));
+    join(old, new, &mut found, |_, row| row.sha256().filter(|_| row.size > 0).map(Sha256::to_hex));
     join(old, new, &mut found, |_, row| Some(without_compression(&row.path).to_owned()));
     join(old, new, &mut found, |_, row| Some(without_numbers(&row.path)));
     for (released, rebuilt) in found {

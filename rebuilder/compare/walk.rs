@@ -1,8 +1,9 @@
 //! Two archives walked side by side: members are paired by path as they come, and what is the same on both sides
 //! is forgotten at once.
 //!
-//! Small members stay in memory until their partner comes; the side that is ahead waits for the other. Members
-//! that are too large for that, or whose partner came too late, are read in a second walk.
+//! Small members stay in memory until their partner comes; the side that is ahead waits for the other. Large ones
+//! wait for their partner before they are read, and are then compared piece by piece while both are decoded
+//! ([`lockstep`]). What was too large to keep, or whose partner came too late, is read in a second walk.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,12 +13,16 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::finding::Node;
 use super::format::{Fields, FormatReader, Member};
 use super::limits::Meter;
+use super::lockstep;
 use super::source::Source;
 use crate::artifact::Sha256;
 
 /// Largest member that waits in memory for its partner, and how much may wait on each side.
 const LARGEST_KEPT: usize = 8 << 20;
 const MOST_KEPT: usize = 16 << 20;
+/// Members of this size wait for their partner before they are read, and largest one that is kept while it is read.
+const WORTH_WAITING: u64 = 1 << 20;
+const LARGEST_IN_STEP: usize = 16 << 20;
 /// Archives smaller than this are walked one after the other.
 const WORTH_A_THREAD: u64 = 1 << 18;
 /// How many names are remembered to tell how the order differs.
@@ -30,13 +35,34 @@ pub(super) struct Row {
     pub index: usize,
     pub fields: Fields,
     pub size: u64,
-    pub sha256: Sha256,
+    pub identity: Identity,
     pub source: Option<Source>,
+}
+
+/// What tells whether two members have the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    Digest(Sha256),
+    /// Compared with its partner byte by byte while both were read.
+    InStep { same: bool },
 }
 
 impl Row {
     pub fn same_bytes(&self, other: &Self) -> bool {
-        self.size == other.size && self.sha256 == other.sha256
+        let same = match (self.identity, other.identity) {
+            (Identity::Digest(own), Identity::Digest(others)) => own == others,
+            (Identity::InStep { same: own }, Identity::InStep { same: others }) => own && others,
+            _ => false,
+        };
+        same && self.size == other.size
+    }
+
+    /// Its digest, where it was read alone.
+    pub fn sha256(&self) -> Option<Sha256> {
+        match self.identity {
+            Identity::Digest(sha256) => Some(sha256),
+            Identity::InStep { .. } => None,
+        }
     }
 }
 
@@ -74,6 +100,8 @@ struct State {
     kept: [usize; 2],
     /// Whether the side stands still, as it is done or waits for the other.
     still: [bool; 2],
+    /// Large members that a side stands before, and its end of the line to the other side once that has come.
+    before: [Option<(String, Option<lockstep::Line>)>; 2],
 }
 
 /// Called for each pair that is not the same in everything; gives its node, or the rows back for later.
@@ -136,7 +164,12 @@ impl Meeting<'_> {
         let mut index = 0;
         let mut buffer = vec![0; 1 << 16];
         let end = format.walk(source, meter, &mut |member| {
-            let row = read(member, index, &mut buffer)?;
+            let large = member.source.is_none() && member.size >= WORTH_WAITING;
+            let line = if large { self.wait_before(side, &member.path) } else { None };
+            let row = match line {
+                Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP)?,
+                None => read(member, index, &mut buffer)?,
+            };
             index += 1;
             self.meet(side, row);
             Ok(true)
@@ -148,6 +181,48 @@ impl Meeting<'_> {
         }
         state.still[side] = true;
         self.turn.notify_all();
+    }
+
+    /// Waits until the other side stands before the member of the same path, or never will.
+    fn wait_before(&self, side: usize, path: &str) -> Option<lockstep::Line> {
+        let other = 1 - side;
+        let mut state = self.lock();
+        // A partner that was read already, or one of several with this path, is paired by its digest.
+        let hash = self.hasher.hash_one(path);
+        if state.seen[other].get(&hash) != state.seen[side].get(&hash) {
+            return None;
+        }
+        if let Some((there, line)) = &mut state.before[other] {
+            if there != path {
+                // Both stand before different members: neither waits on.
+                state.before[other] = None;
+                self.turn.notify_all();
+                return None;
+            }
+            let (own, theirs) = lockstep::lines();
+            *line = Some(theirs);
+            self.turn.notify_all();
+            return Some(own);
+        }
+        if state.still[other] {
+            return None;
+        }
+        state.before[side] = Some((path.to_owned(), None));
+        state.still[side] = true;
+        self.turn.notify_all();
+        loop {
+            state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let alone = state.still[other];
+            let called_off = match &state.before[side] {
+                None => true,
+                Some((_, Some(_))) => false,
+                Some((_, None)) if alone => true,
+                Some((_, None)) => continue,
+            };
+            state.still[side] = false;
+            let line = state.before[side].take().and_then(|(_, line)| line);
+            return if called_off { None } else { line };
+        }
     }
 
     /// Pairs the member with its partner, or leaves it to wait for one.
@@ -242,7 +317,7 @@ fn read(member: Member, index: usize, buffer: &mut [u8]) -> io::Result<Row> {
         index,
         fields: member.fields,
         size,
-        sha256,
+        identity: Identity::Digest(sha256),
         source: again.or_else(|| kept.map(Source::memory)),
     })
 }

@@ -83,6 +83,7 @@ impl FormatReader for Ar {
             let more = visit(Member {
                 path,
                 fields: own,
+                size,
                 content: &mut content,
                 source: part,
             })?;

@@ -62,9 +62,11 @@ impl FormatReader for Cpio {
             if path != spelled {
                 fields.push((&SPELLING, Value::Text(spelled)));
             }
+            let size = u64::from(entry.file_size());
             let more = visit(Member {
                 path,
                 fields,
+                size,
                 content: &mut reader,
                 source: None,
             })?;

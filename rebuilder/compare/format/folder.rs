@@ -71,6 +71,7 @@ fn walk(folder: &Path, prefix: &str, meter: &Meter, visit: Visit) -> io::Result<
         let more = visit(Member {
             path: path.clone(),
             fields,
+            size: metadata.len(),
             content: &mut content,
             source,
         })?;

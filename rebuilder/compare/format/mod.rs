@@ -79,6 +79,8 @@ pub(super) type Fields = Vec<(&'static FieldKind, Value)>;
 pub(super) struct Member<'a> {
     pub path: String,
     pub fields: Fields,
+    /// Length of its bytes, as the format claims.
+    pub size: u64,
     pub content: &'a mut dyn Read,
     /// The same bytes, where they can be read again without walking.
     pub source: Option<Source>,

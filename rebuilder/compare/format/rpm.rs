@@ -61,6 +61,7 @@ impl FormatReader for Rpm {
             let more = visit(Member {
                 path: name.to_owned(),
                 fields: Fields::new(),
+                size: text.len() as u64,
                 content: &mut text.as_bytes(),
                 source: None,
             })?;
@@ -74,6 +75,7 @@ impl FormatReader for Rpm {
         visit(Member {
             path: "payload".to_owned(),
             fields: Fields::new(),
+            size: size - payload,
             content: &mut content,
             source: source.part(payload, size - payload),
         })?;

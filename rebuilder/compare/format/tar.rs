@@ -129,6 +129,7 @@ impl FormatReader for Tar {
             let more = visit(Member {
                 path,
                 fields,
+                size: place.1,
                 content,
                 source: part,
             })?;

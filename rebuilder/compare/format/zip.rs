@@ -134,6 +134,7 @@ impl FormatReader for Zip {
             let more = visit(Member {
                 path,
                 fields: own,
+                size,
                 content: &mut content,
                 source: part,
             })?;

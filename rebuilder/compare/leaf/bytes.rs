@@ -236,7 +236,7 @@ pub(in super::super) fn stream(mut released: impl Read, mut rebuilt: impl Read) 
 }
 
 /// Reads until the buffer is full or the stream ends.
-pub(in super::super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(in super::super) fn fill(reader: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {
