@@ -22,3 +22,9 @@ lock:
     for name in bookworm-build bookworm-python bookworm-node bookworm-go trixie-rust; do \
         cargo run --release -- --containers containers container lock $name; \
     done
+
+# Fuzz every reader of the comparison for so many seconds (needs cargo-fuzz and a nightly compiler).
+fuzz seconds="60":
+    for target in $(cargo +nightly fuzz list); do \
+        cargo +nightly fuzz run $target -- -max_total_time={{seconds}} -max_len=8192 -rss_limit_mb=2048; \
+    done

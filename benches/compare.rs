@@ -74,7 +74,11 @@ fn main() {
     for pair in &PAIRS {
         let files = pair.files.map(|file| folder.join(file));
         // Into the page cache, for all of them alike.
-        shell(&format!("cat {} {} > /dev/null", files[0].display(), files[1].display()));
+        shell(&format!(
+            "cat {} {} > /dev/null",
+            files[0].display(),
+            files[1].display()
+        ));
         let mut peak = 0;
         let ours = median(5, || {
             let (took, memory, code) = ours(&files);
@@ -114,7 +118,10 @@ fn main() {
     }
     faster.sort_by(f64::total_cmp);
     if let Some(median) = faster.get(faster.len() / 2) {
-        println!("differing pairs: {:.0}× faster than diffoscope at least, {median:.0}× in the median", faster[0]);
+        println!(
+            "differing pairs: {:.0}× faster than diffoscope at least, {median:.0}× in the median",
+            faster[0]
+        );
     }
 }
 
@@ -148,7 +155,11 @@ fn ours(files: &[PathBuf; 2]) -> (Duration, u64, i32) {
 fn reference(pair: &Pair, files: &[PathBuf; 2]) -> Duration {
     let begun = Instant::now();
     if pair.reference.is_empty() {
-        shell(&format!("sha256sum {} {} > /dev/null", files[0].display(), files[1].display()));
+        shell(&format!(
+            "sha256sum {} {} > /dev/null",
+            files[0].display(),
+            files[1].display()
+        ));
     } else {
         let one = |core: u32, file: &Path| {
             let command = pair.reference.replace("$F", &file.display().to_string());
@@ -207,7 +218,9 @@ fn generate(folder: &Path) {
             fs::write(path(&format!("p/f{file:04}")), numbers.fill(34_000 + file * 3)).unwrap();
         }
         for (side, time) in [("a", 1_700_000_000), ("b", 1_700_086_400)] {
-            shell(&format!("{cd} tar --mtime=@{time} --owner=0 --group=0 --sort=name -cf - p | gzip -n > times-{side}.tar.gz"));
+            shell(&format!(
+                "{cd} tar --mtime=@{time} --owner=0 --group=0 --sort=name -cf - p | gzip -n > times-{side}.tar.gz"
+            ));
         }
         fs::remove_dir_all(path("p")).unwrap();
     }
@@ -221,7 +234,9 @@ fn generate(folder: &Path) {
         }
         for (side, date) in [("a", "2026-11-25 03:39:45"), ("b", "2026-11-26 07:12:01")] {
             fs::write(path("d/usr/share/p/built"), format!("built on {date}\n")).unwrap();
-            shell(&format!("{cd} SOURCE_DATE_EPOCH=1700000000 dpkg-deb -Zxz --root-owner-group -b d stamp-{side}.deb > /dev/null"));
+            shell(&format!(
+                "{cd} SOURCE_DATE_EPOCH=1700000000 dpkg-deb -Zxz --root-owner-group -b d stamp-{side}.deb > /dev/null"
+            ));
         }
         fs::remove_dir_all(path("d")).unwrap();
     }
@@ -254,7 +269,9 @@ fn generate(folder: &Path) {
             file.write_all(&numbers.fill(1 << 20)).unwrap();
         }
         file.flush().unwrap();
-        shell(&format!("{cd} tar -cf - same.bin | gzip -n -1 > same-a.tar.gz && cp same-a.tar.gz same-b.tar.gz && rm same.bin"));
+        shell(&format!(
+            "{cd} tar -cf - same.bin | gzip -n -1 > same-a.tar.gz && cp same-a.tar.gz same-b.tar.gz && rm same.bin"
+        ));
     }
     if !made("byte-b.tar.zst") {
         fs::create_dir_all(path("z")).unwrap();
@@ -266,7 +283,9 @@ fn generate(folder: &Path) {
             out.flush().unwrap();
         }
         let tar = |side: &str| {
-            shell(&format!("{cd} tar --mtime=@1700000000 --sort=name -cf - z | zstd -q -1 -T2 -o byte-{side}.tar.zst"));
+            shell(&format!(
+                "{cd} tar --mtime=@1700000000 --sort=name -cf - z | zstd -q -1 -T2 -o byte-{side}.tar.zst"
+            ));
         };
         tar("a");
         let changed = path("z/f57");

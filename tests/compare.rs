@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use common::{code, fits_the_schema, json, rebuilder, text};
 use proptest::prelude::*;
-use rebuilder::compare::{Cause, Chosen, Comparison, Limit, Limits, NORMALISATIONS, Options, Outcome, compare};
+use rebuilder::compare::{
+    Cause, Chosen, Comparison, Limit, Limits, NORMALISATIONS, Options, Outcome, compare,
+};
 
 const SCHEMA: &str = include_str!("../docs/schema/comparison.schema.json");
 
@@ -44,7 +46,9 @@ fn tar(members: &[Made]) -> Vec<u8> {
         header.set_mtime(member.time);
         header.set_uid(member.owner);
         header.set_gid(member.owner);
-        builder.append_data(&mut header, &member.name, &member.bytes[..]).unwrap();
+        builder
+            .append_data(&mut header, &member.name, &member.bytes[..])
+            .unwrap();
     }
     builder.into_inner().unwrap()
 }
@@ -72,7 +76,10 @@ fn deb(data: &[u8]) -> Vec<u8> {
     let mut builder = ar::Builder::new(Vec::new());
     for (name, bytes) in [
         ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar.gz", gzip(&tar(&[Made::new("control", b"Package: p\n")]), 6)),
+        (
+            "control.tar.gz",
+            gzip(&tar(&[Made::new("control", b"Package: p\n")]), 6),
+        ),
         ("data.tar.gz", gzip(data, 6)),
     ] {
         let header = ar::Header::new(name.as_bytes().to_vec(), bytes.len() as u64);
@@ -96,7 +103,10 @@ impl Files {
     }
 
     fn compare(&self, name: &str, a: &[u8], b: &[u8], options: &Options) -> Comparison {
-        let (a, b) = (self.write(&format!("a/{name}"), a), self.write(&format!("b/{name}"), b));
+        let (a, b) = (
+            self.write(&format!("a/{name}"), a),
+            self.write(&format!("b/{name}"), b),
+        );
         compare(&a, &b, options).unwrap()
     }
 }
@@ -133,25 +143,43 @@ fn every_report_says_the_same_and_fits_its_schema() {
     assert_eq!(written, found);
 
     let page = fs::read_to_string(report("html")).unwrap();
-    assert!(page.contains("usr/bin/tool") && page.contains("content change"), "{page}");
-    assert!(page.contains("&lt;b&gt;") || page.contains("&#60;b&#62;"), "text of a file is not markup");
-    assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"), "self-contained");
+    assert!(
+        page.contains("usr/bin/tool") && page.contains("content change"),
+        "{page}"
+    );
+    assert!(
+        page.contains("&lt;b&gt;") || page.contains("&#60;b&#62;"),
+        "text of a file is not markup"
+    );
+    assert!(
+        !page.contains("<script") && !page.contains("http://") && !page.contains("https://"),
+        "self-contained"
+    );
     assert!(!page.contains('\x1b'));
 
     let sarif: serde_json::Value = serde_json::from_slice(&fs::read(report("sarif")).unwrap()).unwrap();
     assert_eq!(sarif["version"], "2.1.0");
     let result = &sarif["runs"][0]["results"][0];
-    assert_eq!((result["ruleId"].as_str(), result["level"].as_str()), (Some("content"), Some("error")));
+    assert_eq!(
+        (result["ruleId"].as_str(), result["level"].as_str()),
+        (Some("content"), Some("error"))
+    );
     let rule = &sarif["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().unwrap() as usize];
     assert_eq!(rule["id"], "content");
 
     let markdown = fs::read_to_string(report("md")).unwrap();
-    assert!(markdown.contains("content change") && markdown.contains("curl evil"), "{markdown}");
+    assert!(
+        markdown.contains("content change") && markdown.contains("curl evil"),
+        "{markdown}"
+    );
 
     let plain = rebuilder().arg("compare").args([&a, &b]).output().unwrap();
     let shown = String::from_utf8(plain.stdout).unwrap();
     assert!(shown.starts_with("different\n"), "{shown}");
-    assert!(!shown.contains('\x1b'), "no colour, and no control characters of the files");
+    assert!(
+        !shown.contains('\x1b'),
+        "no colour, and no control characters of the files"
+    );
     insta::with_settings!({filters => vec![(r"/\S*/([ab]/p.deb)", "/…/$1"), (r"sha256:[0-9a-f]{64}", "sha256:…")]}, {
         insta::assert_snapshot!("terminal", shown);
         insta::assert_snapshot!("markdown", markdown);
@@ -178,16 +206,30 @@ fn exit_codes_follow_the_outcome() {
         (&same, &[], 0, "identical"),
         (&later, &[], 1, "equivalent"),
         (&later, &["--allow-equivalent"], 0, "tar-time v1"),
-        (&later, &["--allow-equivalent", "--normalise", "none"], 1, "different"),
+        (
+            &later,
+            &["--allow-equivalent", "--normalise", "none"],
+            1,
+            "different",
+        ),
         (&later, &["--normalise", "nothing-like-it"], 2, "no normalisation"),
         (&missing, &[], 2, "cannot read"),
     ];
     for (other, options, expected, says) in table {
-        let output = rebuilder().arg("compare").arg(&old).arg(other).args(options).output().unwrap();
+        let output = rebuilder()
+            .arg("compare")
+            .arg(&old)
+            .arg(other)
+            .args(options)
+            .output()
+            .unwrap();
         assert_eq!(code(&output), expected, "{options:?}: {}", text(&output));
         assert!(text(&output).contains(says), "{options:?}: {}", text(&output));
     }
-    let list = rebuilder().args(["compare", "--list-normalisations"]).output().unwrap();
+    let list = rebuilder()
+        .args(["compare", "--list-normalisations"])
+        .output()
+        .unwrap();
     for normalisation in NORMALISATIONS {
         assert!(text(&list).contains(normalisation.name));
     }
@@ -201,11 +243,20 @@ fn folders_are_compared_by_their_files() {
         files.write(&format!("{side}/t/deep/file.txt"), word.as_bytes());
         files.write(&format!("{side}/t/only-{side}"), b"x");
     }
-    let found = compare(&files.0.path().join("a/t"), &files.0.path().join("b/t"), &Options::default()).unwrap();
+    let found = compare(
+        &files.0.path().join("a/t"),
+        &files.0.path().join("b/t"),
+        &Options::default(),
+    )
+    .unwrap();
     let tree = found.tree.unwrap();
     let names: Vec<_> = tree.children.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["deep/file.txt", "only-a"]);
-    assert_eq!(tree.children[1].rebuilt_name.as_deref(), Some("only-b"), "a renamed file is seen as one");
+    assert_eq!(
+        tree.children[1].rebuilt_name.as_deref(),
+        Some("only-b"),
+        "a renamed file is seen as one"
+    );
     assert_eq!(found.outcome, Outcome::Different);
 }
 
@@ -294,16 +345,40 @@ fn hostile_files_are_findings() {
         bytes.extend_from_slice(&[0; 1024]);
         bytes
     };
-    let many: Vec<Made> = (0..3000).map(|number| Made::new(&format!("f{number}"), b"")).collect();
-    let more: Vec<Made> = many.iter().cloned().map(|made| Made { time: 5, ..made }).collect();
+    let many: Vec<Made> = (0..3000)
+        .map(|number| Made::new(&format!("f{number}"), b""))
+        .collect();
+    let more: Vec<Made> = many
+        .iter()
+        .cloned()
+        .map(|made| Made { time: 5, ..made })
+        .collect();
     let names = |name: &str| raw_zip(&[(name, "shown.txt", 0)], b"same");
     let good = raw_zip(&[("shown.txt", "shown.txt", 0)], b"same");
 
     let table: Vec<(&str, Vec<u8>, Vec<u8>, Option<Limit>, Option<Cause>)> = vec![
-        ("bomb.gz", bomb.clone(), gzip(&zeros[1..], 9), Some(Limit::UnpackedBytes), Some(Cause::Unread)),
+        (
+            "bomb.gz",
+            bomb.clone(),
+            gzip(&zeros[1..], 9),
+            Some(Limit::UnpackedBytes),
+            Some(Cause::Unread),
+        ),
         ("deep.gz", deep.0, deep.1, Some(Limit::Depth), Some(Cause::Unread)),
-        ("sparse.tar", sparse(1), sparse(2), Some(Limit::UnpackedBytes), Some(Cause::Unread)),
-        ("many.tar", tar(&many), tar(&more), Some(Limit::Members), Some(Cause::Unread)),
+        (
+            "sparse.tar",
+            sparse(1),
+            sparse(2),
+            Some(Limit::UnpackedBytes),
+            Some(Cause::Unread),
+        ),
+        (
+            "many.tar",
+            tar(&many),
+            tar(&more),
+            Some(Limit::Members),
+            Some(Cause::Unread),
+        ),
         (
             "overlap.zip",
             raw_zip(&[("a", "a", 0), ("b", "b", 1)], b"same"),
@@ -311,26 +386,101 @@ fn hostile_files_are_findings() {
             Some(Limit::OverlappingEntries),
             Some(Cause::Unread),
         ),
-        ("names.zip", good.clone(), names("hidden.py"), None, Some(Cause::Content)),
-        ("twice.zip", good.clone(), raw_zip(&[("shown.txt", "shown.txt", 0), ("shown.txt", "shown.txt", 0)], b"same"), None, Some(Cause::Content)),
-        ("stub.zip", good.clone(), [&b"#!/bin/sh\nevil\n"[..], &good].concat(), None, Some(Cause::Content)),
-        ("tail.zip", good.clone(), [&good[..], b"evil"].concat(), None, Some(Cause::Content)),
-        ("absolute.tar", odd_tar(b"etc/passwd", tar::EntryType::Regular, b"", 0), odd_tar(b"/etc/passwd", tar::EntryType::Regular, b"", 0), None, Some(Cause::Content)),
-        ("dots.tar", odd_tar(b"x", tar::EntryType::Regular, b"", 0), odd_tar(b"../x", tar::EntryType::Regular, b"", 0), None, Some(Cause::Content)),
-        ("link.tar", odd_tar(b"x", tar::EntryType::Link, b"y", 0), odd_tar(b"x", tar::EntryType::Link, b"/etc/shadow", 0), None, Some(Cause::Content)),
-        ("device.tar", odd_tar(b"x", tar::EntryType::Regular, b"", 0), odd_tar(b"x", tar::EntryType::Char, b"", 0), None, Some(Cause::Content)),
-        ("name.tar", odd_tar(b"././@LongLink", tar::EntryType::GNULongName, b"", 7 << 30), odd_tar(b"././@LongLink", tar::EntryType::GNULongName, b"", 6 << 30), None, Some(Cause::Unread)),
-        ("size.tar", odd_tar(b"x", tar::EntryType::Regular, b"", 7 << 30), odd_tar(b"x", tar::EntryType::Regular, b"", 6 << 30), None, None),
-        ("slack.tar", odd_tar(b"x", tar::EntryType::Regular, b"", 0), {
-            let mut header = tar::Header::new_gnu();
-            header.as_mut_bytes()[..1].copy_from_slice(b"x");
-            header.as_mut_bytes()[40..44].copy_from_slice(b"evil");
-            header.set_size(0);
-            header.set_mode(0o644);
-            header.set_cksum();
-            [header.as_bytes().to_vec(), vec![0; 1024]].concat()
-        }, None, Some(Cause::Content)),
-        ("after.tar", tar(&many[..1]), [tar(&many[..1]), b"evil".to_vec()].concat(), None, Some(Cause::Content)),
+        (
+            "names.zip",
+            good.clone(),
+            names("hidden.py"),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "twice.zip",
+            good.clone(),
+            raw_zip(
+                &[("shown.txt", "shown.txt", 0), ("shown.txt", "shown.txt", 0)],
+                b"same",
+            ),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "stub.zip",
+            good.clone(),
+            [&b"#!/bin/sh\nevil\n"[..], &good].concat(),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "tail.zip",
+            good.clone(),
+            [&good[..], b"evil"].concat(),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "absolute.tar",
+            odd_tar(b"etc/passwd", tar::EntryType::Regular, b"", 0),
+            odd_tar(b"/etc/passwd", tar::EntryType::Regular, b"", 0),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "dots.tar",
+            odd_tar(b"x", tar::EntryType::Regular, b"", 0),
+            odd_tar(b"../x", tar::EntryType::Regular, b"", 0),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "link.tar",
+            odd_tar(b"x", tar::EntryType::Link, b"y", 0),
+            odd_tar(b"x", tar::EntryType::Link, b"/etc/shadow", 0),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "device.tar",
+            odd_tar(b"x", tar::EntryType::Regular, b"", 0),
+            odd_tar(b"x", tar::EntryType::Char, b"", 0),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "name.tar",
+            odd_tar(b"././@LongLink", tar::EntryType::GNULongName, b"", 7 << 30),
+            odd_tar(b"././@LongLink", tar::EntryType::GNULongName, b"", 6 << 30),
+            None,
+            Some(Cause::Unread),
+        ),
+        (
+            "size.tar",
+            odd_tar(b"x", tar::EntryType::Regular, b"", 7 << 30),
+            odd_tar(b"x", tar::EntryType::Regular, b"", 6 << 30),
+            None,
+            None,
+        ),
+        (
+            "slack.tar",
+            odd_tar(b"x", tar::EntryType::Regular, b"", 0),
+            {
+                let mut header = tar::Header::new_gnu();
+                header.as_mut_bytes()[..1].copy_from_slice(b"x");
+                header.as_mut_bytes()[40..44].copy_from_slice(b"evil");
+                header.set_size(0);
+                header.set_mode(0o644);
+                header.set_cksum();
+                [header.as_bytes().to_vec(), vec![0; 1024]].concat()
+            },
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "after.tar",
+            tar(&many[..1]),
+            [tar(&many[..1]), b"evil".to_vec()].concat(),
+            None,
+            Some(Cause::Content),
+        ),
     ];
     let files = Files::new();
     let options = Options {
@@ -346,7 +496,12 @@ fn hostile_files_are_findings() {
         assert_eq!(found.outcome, Outcome::Different, "{name}");
         let hit: Vec<_> = found.limits.iter().map(|hit| hit.limit).collect();
         if let Some(limit) = limit {
-            assert!(hit.contains(&limit), "{name}: {:?} {:?}", found.limits, found.causes);
+            assert!(
+                hit.contains(&limit),
+                "{name}: {:?} {:?}",
+                found.limits,
+                found.causes
+            );
         }
         if let Some(cause) = cause {
             assert_eq!(first(&found), Some(cause), "{name}: {:?}", found.causes);
@@ -357,7 +512,10 @@ fn hostile_files_are_findings() {
 #[test]
 fn a_file_cut_at_any_byte_is_never_the_same() {
     let files = Files::new();
-    let members = [Made::new("one", b"content of one"), Made::new("two", b"content of two")];
+    let members = [
+        Made::new("one", b"content of one"),
+        Made::new("two", b"content of two"),
+    ];
     let wholes = [
         ("a.tar", tar(&members)),
         ("a.tar.gz", gzip(&tar(&members), 6)),
@@ -373,7 +531,12 @@ fn a_file_cut_at_any_byte_is_never_the_same() {
             let found = files.compare(name, &whole, &whole[..cut], &Options::default());
             let zeros_only = name == "a.tar" && whole[cut..].iter().all(|byte| *byte == 0) && cut >= 2048;
             if !zeros_only {
-                assert_eq!(found.outcome, Outcome::Different, "{name} cut at {cut}: {:?}", found.causes);
+                assert_eq!(
+                    found.outcome,
+                    Outcome::Different,
+                    "{name} cut at {cut}: {:?}",
+                    found.causes
+                );
             }
         }
     }

@@ -239,6 +239,98 @@ fn a_c_program_is_rebuilt_by_recipe() {
     assert_eq!(json(&output)["verdict"], "mismatch");
 }
 
+/// A project that releases an archive whose times are those of the build.
+#[test]
+fn what_named_normalisations_set_aside_is_equivalent_and_signed_as_such() {
+    if no_network() || no_sandbox() || no_git() {
+        return;
+    }
+    let project = Project::new("archive", |work| {
+        let makefile = "hello:\n\tmkdir -p p\n\techo hi > p/file\n\ttar czf hello p\n";
+        fs::write(work.join("Makefile"), makefile).unwrap();
+    });
+    let artifact = build_officially(
+        &project,
+        "bookworm-build",
+        &[],
+        "mkdir -p /build/archive; cd /build/archive; tar xf /inputs/source.tar; make; cp hello /out/",
+    );
+    let digest = Sha256::of(fs::read(&artifact).unwrap()).to_hex();
+    project.sign(&provenance(
+        "hello",
+        &digest,
+        &project.repository,
+        &project.commit,
+    ));
+    let key = project.path("key.pem");
+    let made = rebuilder()
+        .args(["key", "generate", "--to"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", text(&made));
+    let signing = ["--key", key.to_str().unwrap()];
+    let output = rebuild(&project, &artifact, "c-make", "embedded", &signing);
+    assert_eq!(
+        code(&output),
+        1,
+        "equivalent is not reproduced: {}",
+        text(&output)
+    );
+    let record = json(&output);
+    common::fits_the_schema(&record, include_str!("../docs/schema/record.schema.json"));
+    assert_eq!(record["verdict"], "equivalent");
+    let set_aside = &record["outputs"][0]["differs"]["normalisations"];
+    assert_eq!(set_aside[0]["name"], "tar-time");
+
+    // Two statements: how the other bytes came to be, and what they are to the released ones.
+    let rebuilt = &record["outputs"][0]["rebuilt"];
+    assert_eq!(statement(&record)["subject"][0]["digest"]["sha256"], *rebuilt);
+    let run = PathBuf::from(record["run"].as_str().unwrap());
+    let equivalence = statement(&json!({"attestation": run.join("equivalence.sigstore.json")}));
+    assert_eq!(equivalence["subject"][0]["digest"]["sha256"], digest.as_str());
+    let definition = &equivalence["predicate"]["buildDefinition"];
+    assert!(
+        definition["buildType"]
+            .as_str()
+            .unwrap()
+            .ends_with("ArtifactEquivalence@v0.1")
+    );
+    assert_eq!(definition["externalParameters"]["normalisations"], *set_aside);
+
+    let allowed = rebuild(&project, &artifact, "c-make", "embedded", &["--allow-equivalent"]);
+    assert_eq!(code(&allowed), 0, "{}", text(&allowed));
+    let strict = rebuild(
+        &project,
+        &artifact,
+        "c-make",
+        "embedded",
+        &["--normalise", "none", "--allow-equivalent"],
+    );
+    assert_eq!(
+        (code(&strict), &json(&strict)["verdict"]),
+        (1, &json!("mismatch")),
+        "{}",
+        text(&strict)
+    );
+
+    // A record that calls other contents equivalent is not signed.
+    let evil = project.path("run-embedded");
+    let path = evil.join("record.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["verdict"] = json!("equivalent");
+    record["outputs"][0]["differs"]["outcome"] = json!("equivalent");
+    fs::write(&path, record.to_string()).unwrap();
+    let refused = rebuilder()
+        .arg("attest")
+        .arg(&evil)
+        .args(signing)
+        .output()
+        .unwrap();
+    assert_eq!(code(&refused), 3, "{}", text(&refused));
+    assert!(!evil.join("equivalence.sigstore.json").exists());
+}
+
 #[test]
 fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
     if no_network() || no_sandbox() || no_git() {

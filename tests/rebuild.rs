@@ -60,7 +60,10 @@ fn packages_end_as_they_are_known_to() {
         {
             let cause = &output["differs"]["causes"][0];
             assert!(cause["cause"].is_string(), "{subject}: no cause is named");
-            assert!(cause["example"]["path"].is_string(), "{subject}: no differing member is named");
+            assert!(
+                cause["example"]["path"].is_string(),
+                "{subject}: no differing member is named"
+            );
         }
         for file in ["plan.json", "record.json", "build.log", "report.html"] {
             assert!(run.join(file).is_file(), "{subject}: {file} is missing");

@@ -73,7 +73,11 @@ fn compare_again(run: &RunFolder, output: &OutputResult) -> Result<(), AttestErr
         return Ok(());
     };
     let path = run.released().join(&output.name);
-    let names: Vec<_> = recorded.normalisations.iter().map(|applied| applied.name.as_str()).collect();
+    let names: Vec<_> = recorded
+        .normalisations
+        .iter()
+        .map(|applied| applied.name.as_str())
+        .collect();
     let changed = |found: String| AttestError::Changed {
         path: path.display().to_string(),
         expected: format!("equivalent by {}", names.join(", ")),
@@ -89,7 +93,11 @@ fn compare_again(run: &RunFolder, output: &OutputResult) -> Result<(), AttestErr
         && found.released.sha256 == output.released
         && found.rebuilt.sha256 == output.rebuilt
         && found.normalisations == recorded.normalisations;
-    if same { Ok(()) } else { Err(changed(found.outcome.word().to_owned())) }
+    if same {
+        Ok(())
+    } else {
+        Err(changed(found.outcome.word().to_owned()))
+    }
 }
 
 /// Reads record and plan, and recomputes the digest of every file that the record names.

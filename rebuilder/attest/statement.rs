@@ -94,7 +94,11 @@ pub fn equivalence(plan: &Plan, record: &Record, builder_id: &str) -> Option<Val
     if record.verdict != Verdict::Equivalent {
         return None;
     }
-    let outputs: Vec<_> = record.outputs.iter().filter(|output| output.equivalent()).collect();
+    let outputs: Vec<_> = record
+        .outputs
+        .iter()
+        .filter(|output| output.equivalent())
+        .collect();
     let released = |name: &str| {
         let expected = plan.expected.iter().find(|expected| expected.file.name == name);
         expected

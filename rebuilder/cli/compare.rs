@@ -93,7 +93,9 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
         source_date_epoch: args.source_date_epoch,
     };
     // In a pipe, a line for one short stage would only be noise.
-    let bar = std::io::stderr().is_terminal().then(|| progress.stage("comparing"));
+    let bar = std::io::stderr()
+        .is_terminal()
+        .then(|| progress.stage("comparing"));
     let found = compare::compare(released, rebuilt, &options)?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
@@ -116,7 +118,10 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
 type Render = fn(&Comparison) -> Result<Vec<u8>, Failure>;
 
 fn renderer(path: &Path) -> Result<Render, Failure> {
-    let ending = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+    let ending = path
+        .extension()
+        .and_then(std::ffi::OsStr::to_str)
+        .unwrap_or_default();
     Ok(match ending {
         "html" => |found| Ok(comparison::html(found)?.into_bytes()),
         "md" => |found| Ok(comparison::markdown(found).into_bytes()),

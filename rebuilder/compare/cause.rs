@@ -76,6 +76,8 @@ causes! {
         "compress with the same tool, version, level and number of threads";
     DebugInformation, "debug-information", "debug information",
         "nothing that runs: debug information differs, alone or stripped away before";
+    MovedAddress, "moved-address", "address that moved",
+        "follows from strings of other lengths in the same file: each one still points at the same thing";
     BuildId, "build-id", "build-id",
         "follows from other differences in the same file";
     Checksum, "checksum", "checksum of another file",

@@ -12,7 +12,8 @@ use super::normalise;
 pub(super) fn checksums(root: &mut Node) {
     let mut differing: HashSet<String> = HashSet::new();
     root.each("", &mut |path, node| {
-        let changed = node.presence != Presence::Both || !node.findings.is_empty() || !node.children.is_empty();
+        let changed =
+            node.presence != Presence::Both || !node.findings.is_empty() || !node.children.is_empty();
         if changed {
             differing.insert(path.to_owned());
             if let Some(other) = &node.rebuilt_name {
@@ -35,7 +36,9 @@ pub(super) fn checksums(root: &mut Node) {
     let known = |file: &str| endings.contains(file.trim_start_matches("./").trim_start_matches('/'));
     root.each_mut(&mut |node| {
         for finding in &mut node.findings {
-            let Some(file) = &finding.checksum_of else { continue };
+            let Some(file) = &finding.checksum_of else {
+                continue;
+            };
             if !known(file) {
                 finding.cause = Cause::Content;
                 finding.key = "a checksum of a file that is the same on both sides".into();
@@ -50,23 +53,35 @@ pub(super) fn checksums(root: &mut Node) {
 /// Times that are not the one that the build was told to take.
 pub(super) fn source_date_epoch(root: &mut Node, epoch: Option<i64>) {
     let Some(epoch) = epoch else { return };
-    let wanted = jiff::Timestamp::from_second(epoch).map(|time| time.to_string()).unwrap_or_default();
+    let wanted = jiff::Timestamp::from_second(epoch)
+        .map(|time| time.to_string())
+        .unwrap_or_default();
     let day = wanted.get(..10).unwrap_or_default().to_owned();
     root.each_mut(&mut |node| {
-        for finding in node.findings.iter_mut().filter(|finding| finding.cause == Cause::Timestamp) {
+        for finding in node
+            .findings
+            .iter_mut()
+            .filter(|finding| finding.cause == Cause::Timestamp)
+        {
             let text = &finding.rebuilt;
             let year = wanted.get(..4).unwrap_or_default();
             // A date in other words has at least the year of the wanted one.
             let honoured = text.contains(&wanted)
                 || text.contains(&epoch.to_string())
                 || text.contains(&day)
-                || text.parse::<jiff::Timestamp>().is_ok_and(|time| time.as_second() <= epoch);
+                || text
+                    .parse::<jiff::Timestamp>()
+                    .is_ok_and(|time| time.as_second() <= epoch);
             if honoured {
                 continue;
             }
             let exact = text.parse::<jiff::Timestamp>().is_ok() || !text.contains(year);
             finding.cause = Cause::SourceDateEpoch;
-            finding.confidence = if exact { Confidence::Proven } else { Confidence::Likely };
+            finding.confidence = if exact {
+                Confidence::Proven
+            } else {
+                Confidence::Likely
+            };
             finding.key = format!("{}, though SOURCE_DATE_EPOCH is {epoch}", finding.key);
         }
     });
@@ -122,7 +137,12 @@ pub(super) fn causes(root: &Node) -> Vec<RootCause> {
         following.clear();
     }
     let mut causes: Vec<RootCause> = groups.into_values().collect();
-    causes.sort_by(|a, b| rank(a).cmp(&rank(b)).then(b.places.cmp(&a.places)).then(a.cause.cmp(&b.cause)));
+    causes.sort_by(|a, b| {
+        rank(a)
+            .cmp(&rank(b))
+            .then(b.places.cmp(&a.places))
+            .then(a.cause.cmp(&b.cause))
+    });
     if let Some(first) = causes.first_mut() {
         first.follow = following.iter().map(|(_, finding)| finding.places).sum();
     }
@@ -185,6 +205,10 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
             applied.places += finding.places;
         }
     });
-    let outcome = if all { Outcome::Equivalent } else { Outcome::Different };
+    let outcome = if all {
+        Outcome::Equivalent
+    } else {
+        Outcome::Different
+    };
     (outcome, applied.into_values().collect())
 }

@@ -59,17 +59,27 @@ enum Class {
     Address,
 }
 
+/// Words and digits of ASCII only: what builds leave behind has no others, and patterns with all of Unicode's take
+/// tens of milliseconds to compile.
+fn ascii(pattern: &str) -> String {
+    pattern
+        .replace(r"\b", r"(?-u:\b)")
+        .replace(r"\d", "[0-9]")
+        .replace(r"\w", "[A-Za-z0-9_]")
+        .replace(r"\W", "[^A-Za-z0-9_]")
+}
+
 macro_rules! patterns {
     ($($class:ident $pattern:literal;)*) => {
         static PATTERNS: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
             // A pattern that did not compile would be caught by the first test.
             [$((Class::$class, $pattern)),*]
                 .into_iter()
-                .filter_map(|(class, pattern)| Some((class, Regex::new(pattern).ok()?)))
+                .filter_map(|(class, pattern)| Some((class, Regex::new(&ascii(pattern)).ok()?)))
                 .collect()
         });
         /// The same patterns at once: most texts have none of them.
-        static ANY: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new([$($pattern),*]).ok());
+        static ANY: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new([$(ascii($pattern)),*]).ok());
         #[cfg(test)]
         const PATTERN_COUNT: usize = [$($pattern),*].len();
     };
@@ -139,13 +149,23 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     }
     let tool = context.tool || fits(&TOOL, context.field);
     let dependency = context.dependency || fits(&DEPENDENCY, context.field);
-    let field = if context.field.is_empty() { "" } else { context.field };
+    let field = if context.field.is_empty() {
+        ""
+    } else {
+        context.field
+    };
     if fits(&WHO, field) && released.len() < 256 && rebuilt.len() < 256 {
-        return vec![Reason::new(Cause::BuildHost, keyed(released, rebuilt), Confidence::Likely)];
+        return vec![Reason::new(
+            Cause::BuildHost,
+            keyed(released, rebuilt),
+            Confidence::Likely,
+        )];
     }
     let (mut old, mut new) = (released.to_owned(), rebuilt.to_owned());
     let mut pairs: Vec<(Class, String, String)> = Vec::new();
-    let Some(any) = ANY.as_ref() else { return Vec::new() };
+    let Some(any) = ANY.as_ref() else {
+        return Vec::new();
+    };
     let (in_old, in_new) = (any.matches(released), any.matches(rebuilt));
     for (index, (class, pattern)) in PATTERNS.iter().enumerate() {
         if !in_old.matched(index) || !in_new.matched(index) {
@@ -233,7 +253,11 @@ fn reason(class: Class, a: &str, b: &str, context: Context, tool: bool) -> Optio
         Class::Umask => Some(Reason::new(Cause::Permissions, keyed(a, b), Confidence::Likely)),
         Class::Account => Some(Reason::new(Cause::BuildHost, keyed(a, b), Confidence::Likely)),
         Class::Version if tool => Some(Reason::new(Cause::ToolVersion, keyed(a, b), Confidence::Proven)),
-        Class::Version => Some(Reason::new(Cause::DependencyVersion, keyed(a, b), Confidence::Proven)),
+        Class::Version => Some(Reason::new(
+            Cause::DependencyVersion,
+            keyed(a, b),
+            Confidence::Proven,
+        )),
         Class::Address => likely(Cause::Randomness, "address in memory"),
     }
 }
@@ -251,7 +275,9 @@ fn date(a: &str, b: &str) -> Reason {
             zone(Confidence::Proven)
         }
         // Another whole number of hours, and the very second within the hour.
-        (None, None) if apart != 0 && apart % 900 == 0 && apart.abs() <= 26 * 3600 => zone(Confidence::Likely),
+        (None, None) if apart != 0 && apart % 900 == 0 && apart.abs() <= 26 * 3600 => {
+            zone(Confidence::Likely)
+        }
         _ => timestamp,
     }
 }
@@ -271,17 +297,23 @@ pub(super) fn instant(text: &str) -> Option<(i64, Option<i64>)> {
         "%Y%m%dT%H%M%S",
         "%Y%m%d%H%M%S",
     ];
-    static ZONE: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?:(\d\d)(?:\.\d+)? ?|\s)(Z|UTC|GMT|CEST|CET|EST|EDT|CST|CDT|MST|MDT|PST|PDT|JST|[+-]\d\d:?\d\d)(\s+\d{4})?$").ok());
+    static ZONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?:(\d\d)(?:\.\d+)? ?|\s)(Z|UTC|GMT|CEST|CET|EST|EDT|CST|CDT|MST|MDT|PST|PDT|JST|[+-]\d\d:?\d\d)(\s+\d{4})?$").ok()
+    });
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut zone = None;
     if let Some(captures) = ZONE.as_ref()?.captures(&text) {
         let name = captures.get(2)?;
         zone = offset(name.as_str());
-        let (head, tail) = (text[..name.start()].trim_end().to_owned(), text[name.end()..].to_owned());
+        let (head, tail) = (
+            text[..name.start()].trim_end().to_owned(),
+            text[name.end()..].to_owned(),
+        );
         text = format!("{head}{tail}");
     }
-    let civil = FORMS.iter().find_map(|form| DateTime::strptime(form, &text).ok())?;
+    let civil = FORMS
+        .iter()
+        .find_map(|form| DateTime::strptime(form, &text).ok())?;
     let seconds = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?.as_second();
     Some((seconds, zone))
 }
@@ -325,13 +357,18 @@ pub(super) fn path(a: &str, b: &str, build_folder: bool) -> Option<Reason> {
     Some(Reason::new(
         Cause::BuildPath,
         format!("{old_head} → {new_head}"),
-        if build_folder || shared > 0 { Confidence::Likely } else { Confidence::Possible },
+        if build_folder || shared > 0 {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
     ))
 }
 
 /// The same numbers in another language's order or words, or one decimal mark for another.
 pub(super) fn locale(a: &str, b: &str) -> Option<Reason> {
-    static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\d{1,2}[:.h]\d\d(?:[:.]\d\d)?").ok());
+    static TIME: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\d{1,2}[:.h]\d\d(?:[:.]\d\d)?").ok());
     static DECIMAL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\d)[.,](\d)").ok());
     let reason = |key: &str| Some(Reason::new(Cause::Locale, key, Confidence::Likely));
     let decimal = DECIMAL.as_ref()?;
@@ -352,7 +389,12 @@ pub(super) fn locale(a: &str, b: &str) -> Option<Reason> {
         return reason("words and order of a date");
     }
     // What one locale can write and the other replaces.
-    let ascii = |text: &str| text.chars().filter(char::is_ascii).filter(|c| *c != '?').collect::<String>();
+    let ascii = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii)
+            .filter(|c| *c != '?')
+            .collect::<String>()
+    };
     if a.is_ascii() != b.is_ascii() && ascii(a) == ascii(b) && !ascii(a).trim().is_empty() {
         return reason("characters beyond ASCII");
     }
@@ -368,7 +410,10 @@ mod tests {
             field,
             ..Context::default()
         };
-        explain(a, b, context).into_iter().map(|reason| (reason.cause, reason.key)).collect()
+        explain(a, b, context)
+            .into_iter()
+            .map(|reason| (reason.cause, reason.key))
+            .collect()
     }
 
     #[test]
@@ -380,16 +425,41 @@ mod tests {
     #[test]
     fn differences_have_the_cause_that_their_form_shows() {
         let table: &[(&str, &str, &str, Cause)] = &[
-            ("built 2026-11-25 03:39:45", "built 2026-11-26 07:12:01", "", Cause::Timestamp),
+            (
+                "built 2026-11-25 03:39:45",
+                "built 2026-11-26 07:12:01",
+                "",
+                Cause::Timestamp,
+            ),
             ("Nov 25 2026", "Nov 26 2026", "", Cause::Timestamp),
-            ("Wed Nov 25 03:39:45 UTC 2026", "Thu Nov 26 13:12:01 UTC 2026", "", Cause::Timestamp),
+            (
+                "Wed Nov 25 03:39:45 UTC 2026",
+                "Thu Nov 26 13:12:01 UTC 2026",
+                "",
+                Cause::Timestamp,
+            ),
             ("03:39:45", "07:12:01", "", Cause::Timestamp),
             ("epoch=1764000000", "epoch=1764099999", "", Cause::Timestamp),
             ("at 20261125", "at 20261126", "", Cause::Timestamp),
-            ("2026-11-25T03:39:45+00:00", "2026-11-25T05:39:45+02:00", "", Cause::Timezone),
+            (
+                "2026-11-25T03:39:45+00:00",
+                "2026-11-25T05:39:45+02:00",
+                "",
+                Cause::Timezone,
+            ),
             ("2026-11-25 03:39:45", "2026-11-25 08:39:45", "", Cause::Timezone),
-            ("Wed Nov 25 03:39:45 UTC 2026", "Tue Nov 24 22:39:45 EST 2026", "", Cause::Timezone),
-            ("mer. 25 nov. 2026 03:39:45", "Wed 25 Nov 2026 03:39:45", "", Cause::Locale),
+            (
+                "Wed Nov 25 03:39:45 UTC 2026",
+                "Tue Nov 24 22:39:45 EST 2026",
+                "",
+                Cause::Timezone,
+            ),
+            (
+                "mer. 25 nov. 2026 03:39:45",
+                "Wed 25 Nov 2026 03:39:45",
+                "",
+                Cause::Locale,
+            ),
             ("1,5 kB", "1.5 kB", "", Cause::Locale),
             ("naïve", "na?ve", "", Cause::Locale),
             ("LANG=C.UTF-8", "LANG=de_DE.UTF-8", "", Cause::Locale),
@@ -397,21 +467,50 @@ mod tests {
             ("/home/me/p/x.c", "/builds/ci/p/x.c", "", Cause::BuildPath),
             ("/tmp/tmpab12cd_3/x", "/tmp/tmpzz98yx_1/x", "", Cause::Randomness),
             ("at 0x7f12ab34cd50", "at 0x7f99ab34cd50", "", Cause::Randomness),
-            ("id 2f0a1c7e-8a4b-4c2d-9e1f-aabbccddeeff", "id 11111111-8a4b-4c2d-9e1f-aabbccddeeff", "", Cause::Randomness),
-            ("Linux 6.1.0-28-amd64", "Linux 5.10.0-8-amd64", "", Cause::HostSystem),
-            ("cc -march=znver3 x.c", "cc -march=skylake x.c", "", Cause::HostSystem),
+            (
+                "id 2f0a1c7e-8a4b-4c2d-9e1f-aabbccddeeff",
+                "id 11111111-8a4b-4c2d-9e1f-aabbccddeeff",
+                "",
+                Cause::Randomness,
+            ),
+            (
+                "Linux 6.1.0-28-amd64",
+                "Linux 5.10.0-8-amd64",
+                "",
+                Cause::HostSystem,
+            ),
+            (
+                "cc -march=znver3 x.c",
+                "cc -march=skylake x.c",
+                "",
+                Cause::HostSystem,
+            ),
             ("make -j2", "make -j16", "", Cause::Parallelism),
             ("nproc: 2", "nproc: 64", "", Cause::Parallelism),
             ("ada@laptop", "root@ci-7", "", Cause::BuildHost),
             ("ada", "root", "Built-By", Cause::BuildHost),
-            ("bdist_wheel (0.40.0)", "bdist_wheel (0.43.0)", "Generator", Cause::ToolVersion),
-            ("libc6 (>= 2.34)", "libc6 (>= 2.36)", "Depends", Cause::DependencyVersion),
+            (
+                "bdist_wheel (0.40.0)",
+                "bdist_wheel (0.43.0)",
+                "Generator",
+                Cause::ToolVersion,
+            ),
+            (
+                "libc6 (>= 2.34)",
+                "libc6 (>= 2.36)",
+                "Depends",
+                Cause::DependencyVersion,
+            ),
             ("TZ=UTC", "TZ=Europe/Paris", "", Cause::Timezone),
             ("umask 0022", "umask 0002", "", Cause::Permissions),
         ];
         for (a, b, field, cause) in table {
             let found = causes(a, b, field);
-            assert_eq!(found.first().map(|(cause, _)| *cause), Some(*cause), "{a:?} {b:?}: {found:?}");
+            assert_eq!(
+                found.first().map(|(cause, _)| *cause),
+                Some(*cause),
+                "{a:?} {b:?}: {found:?}"
+            );
         }
     }
 

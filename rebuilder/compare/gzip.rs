@@ -53,7 +53,10 @@ pub(super) fn header(source: &Source) -> io::Result<Header> {
     let mut fields: Fields = vec![
         (&TIME, Value::Time(i64::from(header.mtime()))),
         (&SYSTEM, Value::Number(u64::from(header.operating_system()))),
-        (&LEVEL, Value::Number(u64::from(bytes.get(8).copied().unwrap_or(0)))),
+        (
+            &LEVEL,
+            Value::Number(u64::from(bytes.get(8).copied().unwrap_or(0))),
+        ),
     ];
     if let Some(name) = text(header.filename()) {
         fields.push((&NAME, Value::Text(name)));
@@ -64,7 +67,10 @@ pub(super) fn header(source: &Source) -> io::Result<Header> {
     let flags = flags & !8;
     if flags != 0 || !extra.is_empty() {
         let comment = text(header.comment()).unwrap_or_default();
-        fields.push((&OTHER, Value::Text(format!("{flags:#x} {comment} {}", hex::encode(extra)))));
+        fields.push((
+            &OTHER,
+            Value::Text(format!("{flags:#x} {comment} {}", hex::encode(extra))),
+        ));
     }
     let string = |field: Option<&[u8]>| field.map_or(0, |field| field.len() as u64 + 1);
     let length = 10
@@ -78,7 +84,12 @@ pub(super) fn header(source: &Source) -> io::Result<Header> {
 /// The same bytes, compressed otherwise: with what is known of how.
 pub(super) fn compression(codec: Codec, released: &Source, rebuilt: &Source) -> io::Result<Finding> {
     let (old, new) = (described(codec, released)?, described(codec, rebuilt)?);
-    let size = |source: &Source| source.size().map(|size| format!("{size} bytes")).unwrap_or_default();
+    let size = |source: &Source| {
+        source
+            .size()
+            .map(|size| format!("{size} bytes"))
+            .unwrap_or_default()
+    };
     let threads = old.threads.zip(new.threads).filter(|(a, b)| a != b);
     let name = match codec {
         Codec::Gzip => "gzip-compression",
@@ -124,17 +135,37 @@ fn described(codec: Codec, source: &Source) -> io::Result<Described> {
                 _ => "unknown check",
             };
             Described {
-                text: format!(", {check}, {}", if sized { "sized blocks" } else { "blocks without sizes" }),
+                text: format!(
+                    ", {check}, {}",
+                    if sized {
+                        "sized blocks"
+                    } else {
+                        "blocks without sizes"
+                    }
+                ),
                 threads: Some(if sized { "blocks for threads" } else { "one thread" }),
             }
         }
-        Codec::Zstd => plain(head.get(4).map_or_else(String::new, |flags| format!(", frame descriptor {flags:#04x}"))),
-        Codec::Bzip2 => plain(head.get(3).map_or_else(String::new, |level| format!(", block size {}", char::from(*level)))),
+        Codec::Zstd => plain(
+            head.get(4)
+                .map_or_else(String::new, |flags| format!(", frame descriptor {flags:#04x}")),
+        ),
+        Codec::Bzip2 => plain(head.get(3).map_or_else(String::new, |level| {
+            format!(", block size {}", char::from(*level))
+        })),
         Codec::Gzip => {
             let (empty_blocks, _) = sync_points(source)?;
             Described {
-                text: if empty_blocks { ", cut in pieces".into() } else { String::new() },
-                threads: Some(if empty_blocks { "pieces for threads" } else { "one thread" }),
+                text: if empty_blocks {
+                    ", cut in pieces".into()
+                } else {
+                    String::new()
+                },
+                threads: Some(if empty_blocks {
+                    "pieces for threads"
+                } else {
+                    "one thread"
+                }),
             }
         }
         Codec::Lzma => plain(String::new()),

@@ -148,7 +148,6 @@ impl Meter {
         }
         self.unpacked(0)
     }
-
 }
 
 /// Counts what is read through it.

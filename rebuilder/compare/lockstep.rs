@@ -35,7 +35,11 @@ pub(super) fn lines() -> (Line, Line) {
     let (pieces, arriving) = sync_channel(AHEAD);
     let (give_back, empty) = sync_channel(AHEAD + 1);
     let (reply, answer) = sync_channel(1);
-    let sends = Line::Sends { pieces, empty, answer };
+    let sends = Line::Sends {
+        pieces,
+        empty,
+        answer,
+    };
     let compares = Line::Compares {
         pieces: arriving,
         empty: give_back,
@@ -58,7 +62,11 @@ pub(super) fn read(line: Line, member: Member, index: usize, most: usize) -> io:
     };
     let mut size = 0;
     let same = match line {
-        Line::Sends { pieces, empty, answer } => {
+        Line::Sends {
+            pieces,
+            empty,
+            answer,
+        } => {
             let mut listening = true;
             loop {
                 let mut piece = empty.try_recv().unwrap_or_default();
@@ -75,7 +83,11 @@ pub(super) fn read(line: Line, member: Member, index: usize, most: usize) -> io:
             }
             answer.recv().unwrap_or(false)
         }
-        Line::Compares { pieces, empty, answer } => {
+        Line::Compares {
+            pieces,
+            empty,
+            answer,
+        } => {
             let (mut same, mut ended) = (true, false);
             let mut own = vec![0; PIECE];
             loop {
@@ -117,4 +129,3 @@ pub(super) fn read(line: Line, member: Member, index: usize, most: usize) -> io:
         source: kept.filter(|_| !same).map(Source::memory),
     })
 }
-

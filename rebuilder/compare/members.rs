@@ -39,7 +39,9 @@ const READ_LIMIT: u64 = 64 << 20;
 pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
     let mut members = Vec::new();
     let walked = Source::file(path).and_then(|source| {
-        let Some((format, source)) = open(&source)? else { return Ok(false) };
+        let Some((format, source)) = open(&source)? else {
+            return Ok(false);
+        };
         format.walk(&source, &meter(&source), &mut |member| {
             let (sha256, size) = Sha256::of_reader(member.content)?;
             let mode = member.fields.iter().find_map(|(_, value)| match value {
@@ -106,7 +108,9 @@ fn search(
     fits: &dyn Fn(&str) -> bool,
     found: &mut Option<Vec<u8>>,
 ) -> io::Result<()> {
-    let Some((format, source)) = open(source)? else { return Ok(()) };
+    let Some((format, source)) = open(source)? else {
+        return Ok(());
+    };
     format.walk(&source, meter, &mut |member| {
         let path = format!("{prefix}{}", member.path);
         if fits(&path) {

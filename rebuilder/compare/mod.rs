@@ -33,8 +33,8 @@ use std::sync::PoisonError;
 
 pub use cause::Cause;
 pub use finding::{
-    Applied, ByteRange, Comparison, Confidence, Example, Excerpt, Finding, Hunk, LimitHit, Node, Outcome, Presence,
-    RootCause, Side,
+    Applied, ByteRange, Comparison, Confidence, Example, Excerpt, Finding, Hunk, LimitHit, Node, Outcome,
+    Presence, RootCause, Side,
 };
 pub use limits::{Limit, Limits};
 pub use members::{Member, MemberError, list, read_member};
@@ -77,7 +77,10 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
     let (a, b) = std::thread::scope(|scope| {
         let other = scope.spawn(|| side(released, &old));
         let own = side(rebuilt, &new);
-        (other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), own)
+        (
+            other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
+            own,
+        )
     });
     let (a, b) = (a.map_err(error(released))?, b.map_err(error(rebuilt))?);
     let mut comparison = Comparison::identical(a, b);
@@ -88,7 +91,10 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
         let source = io::Error::new(io::ErrorKind::InvalidInput, "one is a folder, the other is not");
         return Err(error(rebuilt)(source));
     }
-    let name = released.file_name().unwrap_or(released.as_os_str()).to_string_lossy();
+    let name = released
+        .file_name()
+        .unwrap_or(released.as_os_str())
+        .to_string_lossy();
     judge(&name, &old, &new, options, &mut comparison);
     Ok(comparison)
 }
@@ -102,7 +108,10 @@ pub fn compare_bytes(name: &str, released: &[u8], rebuilt: &[u8], options: &Opti
     };
     let mut comparison = Comparison::identical(side(released), side(rebuilt));
     if released != rebuilt {
-        let (old, new) = (Source::memory(released.to_vec()), Source::memory(rebuilt.to_vec()));
+        let (old, new) = (
+            Source::memory(released.to_vec()),
+            Source::memory(rebuilt.to_vec()),
+        );
         judge(name, &old, &new, options, &mut comparison);
     }
     comparison
@@ -110,7 +119,10 @@ pub fn compare_bytes(name: &str, released: &[u8], rebuilt: &[u8], options: &Opti
 
 /// Finds where and why two different files differ, and concludes.
 fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: &mut Comparison) {
-    let meter = Meter::new(&options.limits, comparison.released.size + comparison.rebuilt.size);
+    let meter = Meter::new(
+        &options.limits,
+        comparison.released.size + comparison.rebuilt.size,
+    );
     let comparer = Comparer::new(&meter);
     let mut tree = comparer.pair(name, old, new, Within::default(), options.limits.depth);
     if tree.is_same() {
@@ -118,10 +130,14 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
             return;
         }
         // The files differ; whatever no reader saw must not look like nothing.
-        tree.findings.push(Finding::new("bytes that no reader looked at", "", ""));
+        tree.findings
+            .push(Finding::new("bytes that no reader looked at", "", ""));
     }
     conclude::checksums(&mut tree);
-    let times = comparer.times.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let times = comparer
+        .times
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     conclude::years(&mut tree, &times);
     let package = [".deb", ".udeb"].iter().any(|ending| name.ends_with(ending));
     let epoch = options
@@ -130,7 +146,10 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     conclude::source_date_epoch(&mut tree, epoch);
     comparison.causes = conclude::causes(&tree);
     (comparison.outcome, comparison.normalisations) = conclude::outcome(&tree, options);
-    comparison.limits = comparer.limits.into_inner().unwrap_or_else(PoisonError::into_inner);
+    comparison.limits = comparer
+        .limits
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     comparison.tree = Some(tree);
 }
 

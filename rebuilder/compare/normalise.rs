@@ -80,7 +80,9 @@ pub struct Chosen(BTreeSet<&'static str>);
 
 impl Default for Chosen {
     fn default() -> Self {
-        let names = NORMALISATIONS.iter().filter(|normalisation| normalisation.default);
+        let names = NORMALISATIONS
+            .iter()
+            .filter(|normalisation| normalisation.default);
         Self(names.map(|normalisation| normalisation.name).collect())
     }
 }
@@ -88,7 +90,9 @@ impl Default for Chosen {
 /// A name that is not in the set.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("there is no normalisation {0:?}")]
-#[diagnostic(help("\"rebuilder compare --list-normalisations\" shows them; none, default and all are short forms"))]
+#[diagnostic(help(
+    "\"rebuilder compare --list-normalisations\" shows them; none, default and all are short forms"
+))]
 pub struct UnknownNormalisation(String);
 
 impl Chosen {
@@ -100,7 +104,10 @@ impl Chosen {
             let names: Vec<_> = match name {
                 "none" => Vec::new(),
                 "default" => Self::default().0.into_iter().collect(),
-                "all" => NORMALISATIONS.iter().map(|normalisation| normalisation.name).collect(),
+                "all" => NORMALISATIONS
+                    .iter()
+                    .map(|normalisation| normalisation.name)
+                    .collect(),
                 name => vec![
                     find(name)
                         .ok_or_else(|| UnknownNormalisation(name.to_owned()))?
@@ -126,7 +133,9 @@ impl Chosen {
 
 /// The normalisation of that name.
 pub fn find(name: &str) -> Option<&'static Normalisation> {
-    NORMALISATIONS.iter().find(|normalisation| normalisation.name == name)
+    NORMALISATIONS
+        .iter()
+        .find(|normalisation| normalisation.name == name)
 }
 
 #[cfg(test)]
@@ -156,7 +165,11 @@ mod tests {
             );
             assert!(page.contains(&row), "docs/normalisations.md lacks\n{row}");
             let named = format!("\"{}\"", known.name);
-            assert!(sources.iter().any(|source| source.contains(&named)), "nothing sets aside {}", known.name);
+            assert!(
+                sources.iter().any(|source| source.contains(&named)),
+                "nothing sets aside {}",
+                known.name
+            );
         }
     }
 

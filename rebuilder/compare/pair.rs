@@ -59,7 +59,10 @@ impl<'a> Comparer<'a> {
             ..Node::default()
         };
         if depth == 0 {
-            let error = Hit::error(Limit::Depth, format!("archives more than {} deep", self.meter.depth));
+            let error = Hit::error(
+                Limit::Depth,
+                format!("archives more than {} deep", self.meter.depth),
+            );
             node.findings.push(self.unread("", &error));
             return node;
         }
@@ -91,7 +94,10 @@ impl<'a> Comparer<'a> {
         match (format::detect(&old), format::detect(&new)) {
             (Some(format), Some(other)) if format.name() == other.name() => {
                 node.format = format.name().into();
-                let (released, rebuilt) = (self.any_order(format, released)?, self.any_order(format, rebuilt)?);
+                let (released, rebuilt) = (
+                    self.any_order(format, released)?,
+                    self.any_order(format, rebuilt)?,
+                );
                 self.archive(path, format, [&released, &rebuilt], within, depth, node);
             }
             _ => {
@@ -131,7 +137,9 @@ impl<'a> Comparer<'a> {
         node: &mut Node,
     ) -> io::Result<()> {
         let [released, rebuilt] = sides;
-        let open = |source: &Source, codec: Option<Codec>| codec.map_or_else(|| source.clone(), |codec| source.decoded(codec));
+        let open = |source: &Source, codec: Option<Codec>| {
+            codec.map_or_else(|| source.clone(), |codec| source.decoded(codec))
+        };
         let name = |codec: Option<Codec>| codec.map_or("none", Codec::name);
         let inner_path = path
             .strip_suffix(".gz")
@@ -178,7 +186,11 @@ impl<'a> Comparer<'a> {
         }
         if within.gem {
             for finding in &mut node.findings {
-                if finding.normalisation.is_some() {
+                let of_gzip = finding
+                    .normalisation
+                    .as_ref()
+                    .is_some_and(|name| name.starts_with("gzip-"));
+                if of_gzip {
                     finding.normalisation = Some("gem-inner-archives".into());
                 }
             }
@@ -197,7 +209,8 @@ impl<'a> Comparer<'a> {
         node: &mut Node,
     ) {
         let within = inside(path, format, sides[0], within);
-        let judge = |released: Row, rebuilt: Row| self.judge(path, format.name(), released, rebuilt, within, depth);
+        let judge =
+            |released: Row, rebuilt: Row| self.judge(path, format.name(), released, rebuilt, within, depth);
         let mut walked = walk::walk(format, sides, self.meter, &judge);
         let names = ["released", "rebuilt"];
         let whole = walked.errors.iter().all(Option::is_none);
@@ -214,7 +227,8 @@ impl<'a> Comparer<'a> {
             let order = order(format.name(), &walked, within);
             node.findings.extend(order);
             let [old, new] = &walked.fields;
-            node.findings.extend(field_findings(format.name(), old, new, within));
+            node.findings
+                .extend(field_findings(format.name(), old, new, within));
             nodes.extend(self.only(walked.alone));
         }
         nodes.sort_by(|a, b| a.1.name.cmp(&b.1.name));
@@ -222,18 +236,33 @@ impl<'a> Comparer<'a> {
         node.children = nodes.into_iter().map(|(_, node)| node).collect();
         // Archives are filled with zeros to whole blocks, so their number follows from the sizes of members.
         let resized = node.children.iter().any(|child| child.sizes.0 != child.sizes.1);
-        for finding in node.findings.iter_mut().filter(|finding| finding.place == "zeros at the end") {
+        for finding in node
+            .findings
+            .iter_mut()
+            .filter(|finding| finding.place == "zeros at the end")
+        {
             finding.follows |= resized;
         }
         one_zone(&mut node.children);
         self.fold(node);
     }
 
-    fn judge(&self, path: &str, format: &str, released: Row, rebuilt: Row, within: Within, depth: u32) -> Judged {
+    fn judge(
+        &self,
+        path: &str,
+        format: &str,
+        released: Row,
+        rebuilt: Row,
+        within: Within,
+        depth: u32,
+    ) -> Judged {
         if let Some(time) = released.fields.iter().find_map(|(_, value)| match value {
             Value::Time(time) => Some(*time),
             _ => None,
-        }) && rebuilt.fields.iter().any(|(_, value)| *value == Value::Time(time))
+        }) && rebuilt
+            .fields
+            .iter()
+            .any(|(_, value)| *value == Value::Time(time))
         {
             let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
             if times.len() < 10_000 {
@@ -242,16 +271,30 @@ impl<'a> Comparer<'a> {
         }
         if released.same_bytes(&rebuilt) {
             let node = member(format, &released, &rebuilt, within);
-            return if node.is_same() { Judged::Same } else { Judged::Node(Box::new(node)) };
+            return if node.is_same() {
+                Judged::Same
+            } else {
+                Judged::Node(Box::new(node))
+            };
         }
         if released.source.is_none() || rebuilt.source.is_none() {
             return Judged::Later(Box::new(Later { released, rebuilt }));
         }
-        Judged::Node(Box::new(self.member(path, format, &released, &rebuilt, within, depth)))
+        Judged::Node(Box::new(
+            self.member(path, format, &released, &rebuilt, within, depth),
+        ))
     }
 
     /// A pair of members whose bytes differ and are at hand.
-    fn member(&self, path: &str, format: &str, released: &Row, rebuilt: &Row, within: Within, depth: u32) -> Node {
+    fn member(
+        &self,
+        path: &str,
+        format: &str,
+        released: &Row,
+        rebuilt: &Row,
+        within: Within,
+        depth: u32,
+    ) -> Node {
         let mut node = member(format, released, rebuilt, within);
         let full = format!("{path}/{}", released.path);
         if let (Some(old), Some(new)) = (&released.source, &rebuilt.source) {
@@ -266,7 +309,8 @@ impl<'a> Comparer<'a> {
         node.findings.retain(|finding| finding.place != "compressed size");
         if node.findings.is_empty() && node.children.is_empty() {
             let digest = |row: &Row| row.sha256().map(Sha256::to_hex).unwrap_or_default();
-            node.findings.push(Finding::new("bytes", digest(released), digest(rebuilt)));
+            node.findings
+                .push(Finding::new("bytes", digest(released), digest(rebuilt)));
         }
         node
     }
@@ -297,7 +341,10 @@ impl<'a> Comparer<'a> {
         let fetched = std::thread::scope(|scope| {
             let other = scope.spawn(|| walk::fetch(format, sides[0], self.meter, first));
             let own = walk::fetch(format, sides[1], self.meter, second);
-            [other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), own]
+            [
+                other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
+                own,
+            ]
         });
         for mut pair in later {
             let place = pair.released.index;
@@ -340,17 +387,24 @@ impl<'a> Comparer<'a> {
                 return Ok(None);
             }
             let mut bytes = Vec::with_capacity(usize::try_from(source.size().unwrap_or(0)).unwrap_or(0));
-            self.open(source)?.take(leaf::LARGEST + 1).read_to_end(&mut bytes)?;
+            self.open(source)?
+                .take(leaf::LARGEST + 1)
+                .read_to_end(&mut bytes)?;
             Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= leaf::LARGEST))
         };
         let (old, new) = std::thread::scope(|scope| {
-            let large = [released, rebuilt].iter().all(|side| side.size().is_none_or(|size| size > WORTH_A_THREAD));
+            let large = [released, rebuilt]
+                .iter()
+                .all(|side| side.size().is_none_or(|size| size > WORTH_A_THREAD));
             if !large {
                 return (load(released), load(rebuilt));
             }
             let other = scope.spawn(|| load(released));
             let own = load(rebuilt);
-            (other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), own)
+            (
+                other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
+                own,
+            )
         });
         if let (Some(old), Some(new)) = (old?, new?) {
             node.sizes = (Some(old.len() as u64), Some(new.len() as u64));
@@ -377,7 +431,11 @@ impl<'a> Comparer<'a> {
                 } else {
                     (Presence::OnlyRebuilt, "missing", "there")
                 };
-                let sizes = if side == 0 { (Some(row.size), None) } else { (None, Some(row.size)) };
+                let sizes = if side == 0 {
+                    (Some(row.size), None)
+                } else {
+                    (None, Some(row.size))
+                };
                 let mut finding = Finding::new("presence", a, b).keyed("members on one side only");
                 if row.path.ends_with(".sig") || row.path.contains("META-INF/") && row.path.ends_with(".SF") {
                     finding = finding.because(Cause::Signature, Confidence::Likely);
@@ -399,7 +457,9 @@ impl<'a> Comparer<'a> {
 
     /// Beyond so many nodes, members that differ in fields alone are counted in their archive.
     fn fold(&self, node: &mut Node) {
-        let before = self.nodes.fetch_add(node.children.len() as u64, Ordering::Relaxed);
+        let before = self
+            .nodes
+            .fetch_add(node.children.len() as u64, Ordering::Relaxed);
         if before + (node.children.len() as u64) < MOST_NODES {
             return;
         }
@@ -413,7 +473,9 @@ impl<'a> Comparer<'a> {
             }
             for finding in child.findings {
                 let same = folded.iter_mut().find(|other| {
-                    other.key == finding.key && other.cause == finding.cause && other.normalisation == finding.normalisation
+                    other.key == finding.key
+                        && other.cause == finding.cause
+                        && other.normalisation == finding.normalisation
                 });
                 match same {
                     Some(other) => other.places += finding.places,
@@ -437,7 +499,10 @@ fn take(node: &mut Node, leaf: Leaf) {
 
 /// The kind of package that an archive is.
 fn inside(path: &str, format: &dyn FormatReader, source: &Source, within: Within) -> Within {
-    let deb = format.name() == "ar" && source.head(100).is_ok_and(|head| head.get(8..21) == Some(b"debian-binary"));
+    let deb = format.name() == "ar"
+        && source
+            .head(100)
+            .is_ok_and(|head| head.get(8..21) == Some(b"debian-binary"));
     Within {
         installs: within.installs || deb || format.name() == "rpm" || path.ends_with(".apk"),
         gem: within.gem || path.ends_with(".gem") && format.name() == "tar",
@@ -456,17 +521,27 @@ fn member(format: &str, released: &Row, rebuilt: &Row, within: Within) -> Node {
         let finding = || Finding::new("name", &released.path, other);
         let reasons = explain(&released.path, other, context);
         if roles::is_digest(&released.path) {
-            findings.push(finding().because(Cause::Checksum, Confidence::Proven).keyed("names that are digests").following());
+            findings.push(
+                finding()
+                    .because(Cause::Checksum, Confidence::Proven)
+                    .keyed("names that are digests")
+                    .following(),
+            );
         } else if roles::without_compression(&released.path) == roles::without_compression(other) {
-            findings.push(finding().because(Cause::Compression, Confidence::Proven).keyed("names of compressed members").following());
+            findings.push(
+                finding()
+                    .because(Cause::Compression, Confidence::Proven)
+                    .keyed("names of compressed members")
+                    .following(),
+            );
         } else if reasons.is_empty() {
             findings.push(finding());
         }
-        findings.extend(
-            reasons
-                .into_iter()
-                .map(|reason| finding().because(reason.cause, reason.confidence).keyed(reason.key)),
-        );
+        findings.extend(reasons.into_iter().map(|reason| {
+            finding()
+                .because(reason.cause, reason.confidence)
+                .keyed(reason.key)
+        }));
     }
     Node {
         name: released.path.clone(),
@@ -498,7 +573,13 @@ fn field_findings(format: &str, old: &Fields, new: &Fields, within: Within) -> V
         .collect()
 }
 
-fn field_finding(format: &str, kind: &'static FieldKind, old: &[Value], new: &[Value], within: Within) -> Finding {
+fn field_finding(
+    format: &str,
+    kind: &'static FieldKind,
+    old: &[Value],
+    new: &[Value],
+    within: Within,
+) -> Finding {
     let text = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
     let mut finding = Finding::new(kind.name, text(old), text(new))
         .because(kind.cause, Confidence::Proven)
@@ -515,7 +596,9 @@ fn field_finding(format: &str, kind: &'static FieldKind, old: &[Value], new: &[V
         let changed = a ^ b;
         if changed & 0o7000 != 0 {
             // A set-id bit is what a program may do.
-            finding = finding.because(Cause::Content, Confidence::Proven).keyed("set-id and sticky bits");
+            finding = finding
+                .because(Cause::Content, Confidence::Proven)
+                .keyed("set-id and sticky bits");
             finding.normalisation = None;
         } else if changed & 0o100 != 0 {
             finding.normalisation = None;
@@ -565,15 +648,28 @@ fn order(format: &str, walked: &Walked, within: Within) -> Option<Finding> {
     pairs.sort_unstable();
     let mut expected: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
     expected.sort_unstable();
-    let moved = pairs.iter().zip(&expected).filter(|(pair, expected)| pair.1 != **expected).count();
+    let moved = pairs
+        .iter()
+        .zip(&expected)
+        .filter(|(pair, expected)| pair.1 != **expected)
+        .count();
     if moved == 0 {
         return None;
     }
     let name = |place: usize| walked.names.get(&place).cloned().unwrap_or_default();
     let by_rebuilt: HashMap<usize, usize> = pairs.iter().map(|pair| (pair.1, pair.0)).collect();
-    let first = pairs.iter().zip(&expected).find(|(pair, expected)| pair.1 != **expected);
+    let first = pairs
+        .iter()
+        .zip(&expected)
+        .find(|(pair, expected)| pair.1 != **expected);
     let (a, b) = first.map_or_else(Default::default, |(pair, expected)| {
-        (name(pair.0), by_rebuilt.get(expected).map(|place| name(*place)).unwrap_or_default())
+        (
+            name(pair.0),
+            by_rebuilt
+                .get(expected)
+                .map(|place| name(*place))
+                .unwrap_or_default(),
+        )
     });
     let normalisation = match format {
         "tar" if !walked.order_matters => Some("tar-file-order"),
@@ -581,10 +677,20 @@ fn order(format: &str, walked: &Walked, within: Within) -> Option<Finding> {
         _ => None,
     };
     let old: Vec<String> = pairs.iter().map(|pair| name(pair.0)).collect();
-    let new: Vec<String> = expected.iter().filter_map(|place| Some(name(*by_rebuilt.get(place)?))).collect();
+    let new: Vec<String> = expected
+        .iter()
+        .filter_map(|place| Some(name(*by_rebuilt.get(place)?)))
+        .collect();
     let locale = leaf::sorted_by_locale(&old, &new);
     let finding = Finding::new("order of members", a, b)
-        .because(if locale.is_some() { Cause::Locale } else { Cause::Order }, Confidence::Proven)
+        .because(
+            if locale.is_some() {
+                Cause::Locale
+            } else {
+                Cause::Order
+            },
+            Confidence::Proven,
+        )
         .keyed(locale.map_or_else(|| format!("{format} members"), str::to_owned))
         .set_aside_by(normalisation)
         .times(moved as u64);
@@ -598,10 +704,20 @@ fn order(format: &str, walked: &Walked, within: Within) -> Option<Finding> {
 /// Times that all differ by one whole number of quarter hours were written in two time zones.
 fn one_zone(children: &mut [Node]) {
     let is_time = |finding: &Finding| finding.key == "zip: time";
-    let seconds = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    let seconds = |text: &str| {
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .map(jiff::Timestamp::as_second)
+    };
     let mut apart = None;
-    for finding in children.iter().flat_map(|child| &child.findings).filter(|finding| is_time(finding)) {
-        let (Some(a), Some(b)) = (seconds(&finding.released), seconds(&finding.rebuilt)) else { return };
+    for finding in children
+        .iter()
+        .flat_map(|child| &child.findings)
+        .filter(|finding| is_time(finding))
+    {
+        let (Some(a), Some(b)) = (seconds(&finding.released), seconds(&finding.rebuilt)) else {
+            return;
+        };
         let own = a - b;
         if own == 0 || own % 900 != 0 || own.abs() > 26 * 3600 || apart.is_some_and(|apart| apart != own) {
             return;
@@ -612,10 +728,17 @@ fn one_zone(children: &mut [Node]) {
         return;
     }
     for child in children {
-        let stamped = child.findings.iter().any(|finding| finding.place.contains("extra field"));
+        let stamped = child
+            .findings
+            .iter()
+            .any(|finding| finding.place.contains("extra field"));
         for finding in child.findings.iter_mut().filter(|finding| is_time(finding)) {
             finding.cause = Cause::Timezone;
-            finding.confidence = if stamped { Confidence::Likely } else { Confidence::Proven };
+            finding.confidence = if stamped {
+                Confidence::Likely
+            } else {
+                Confidence::Proven
+            };
             finding.key = "local times of zip entries".into();
         }
     }

@@ -23,10 +23,16 @@ pub(super) fn pair(format: &dyn FormatReader, sides: [&Source; 2], meter: &Meter
     let mut found = Vec::new();
     if old.iter().chain(new.iter()).any(|row| is_digest(&row.path)) {
         let roles = sides.map(|side| roles(format, side, meter).unwrap_or_default());
-        join(old, new, &mut found, |side, row| roles[side].get(&row.path).cloned());
+        join(old, new, &mut found, |side, row| {
+            roles[side].get(&row.path).cloned()
+        });
     }
-    join(old, new, &mut found, |_, row| row.sha256().filter(|_| row.size > 0).map(Sha256::to_hex));
-    join(old, new, &mut found, |_, row| Some(without_compression(&row.path).to_owned()));
+    join(old, new, &mut found, |_, row| {
+        row.sha256().filter(|_| row.size > 0).map(Sha256::to_hex)
+    });
+    join(old, new, &mut found, |_, row| {
+        Some(without_compression(&row.path).to_owned())
+    });
     join(old, new, &mut found, |_, row| Some(without_numbers(&row.path)));
     for (released, rebuilt) in found {
         walked.later.push(Later { released, rebuilt });
@@ -44,10 +50,16 @@ fn join(
         let mut places: HashMap<String, Option<usize>> = HashMap::new();
         for (place, row) in rows.iter().enumerate() {
             if let Some(key) = key(side, row) {
-                places.entry(key).and_modify(|place| *place = None).or_insert(Some(place));
+                places
+                    .entry(key)
+                    .and_modify(|place| *place = None)
+                    .or_insert(Some(place));
             }
         }
-        places.into_iter().filter_map(|(key, place)| Some((key, place?))).collect()
+        places
+            .into_iter()
+            .filter_map(|(key, place)| Some((key, place?)))
+            .collect()
     };
     let (left, right) = (once(0, old), once(1, new));
     let mut pairs: Vec<(usize, usize)> = left
@@ -80,24 +92,34 @@ fn join(
 /// The path without the ending that a compressor gives.
 pub(super) fn without_compression(path: &str) -> &str {
     const ENDINGS: [&str; 5] = [".gz", ".xz", ".zst", ".bz2", ".lzma"];
-    ENDINGS.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path)
+    ENDINGS
+        .iter()
+        .find_map(|ending| path.strip_suffix(ending))
+        .unwrap_or(path)
 }
 
 fn without_numbers(path: &str) -> String {
-    static NUMBERS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[0-9a-f]{16,}|\d+").ok());
-    NUMBERS
-        .as_ref()
-        .map_or_else(|| path.to_owned(), |numbers| numbers.replace_all(path, "#").into_owned())
+    static NUMBERS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[0-9a-f]{16,}|[0-9]+").ok());
+    NUMBERS.as_ref().map_or_else(
+        || path.to_owned(),
+        |numbers| numbers.replace_all(path, "#").into_owned(),
+    )
 }
 
 /// Whether the name is a digest of the content: a blob of an OCI layout, or a layer of `docker save`.
 pub(super) fn is_digest(path: &str) -> bool {
     let parts = path.split(['/', '.']);
-    parts.into_iter().any(|part| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    parts
+        .into_iter()
+        .any(|part| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// What the manifests of an image call each file: `manifest 0`, `config`, `layer 3`.
-fn roles(format: &dyn FormatReader, source: &Source, meter: &Meter) -> std::io::Result<HashMap<String, String>> {
+fn roles(
+    format: &dyn FormatReader,
+    source: &Source,
+    meter: &Meter,
+) -> std::io::Result<HashMap<String, String>> {
     const LARGEST: u64 = 4 << 20;
     let mut documents: BTreeMap<String, Value> = BTreeMap::new();
     format.walk(source, meter, &mut |member| {
@@ -124,7 +146,10 @@ fn roles(format: &dyn FormatReader, source: &Source, meter: &Meter) -> std::io::
                 roles.insert(path.to_owned(), format!("image {number}: layer {layer}"));
                 let folder = path.trim_end_matches("/layer.tar");
                 for name in ["json", "VERSION", "layer.tar"] {
-                    roles.insert(format!("{folder}/{name}"), format!("image {number}: layer {layer} {name}"));
+                    roles.insert(
+                        format!("{folder}/{name}"),
+                        format!("image {number}: layer {layer} {name}"),
+                    );
                 }
             }
         }

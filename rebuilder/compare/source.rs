@@ -111,7 +111,10 @@ impl Source {
             return Ok(Self::Folder(path.to_owned()));
         }
         if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "neither a file nor a folder",
+            ));
         }
         let size = metadata.len();
         Ok(Self::Part {

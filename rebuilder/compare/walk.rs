@@ -44,7 +44,9 @@ pub(super) struct Row {
 pub(super) enum Identity {
     Digest(Sha256),
     /// Compared with its partner byte by byte while both were read.
-    InStep { same: bool },
+    InStep {
+        same: bool,
+    },
 }
 
 impl Row {
@@ -122,19 +124,16 @@ struct Meeting<'a> {
 }
 
 /// Walks both and pairs their members.
-pub(super) fn walk(
-    format: &dyn FormatReader,
-    sides: [&Source; 2],
-    meter: &Meter,
-    judge: Judge,
-) -> Walked {
+pub(super) fn walk(format: &dyn FormatReader, sides: [&Source; 2], meter: &Meter, judge: Judge) -> Walked {
     let meeting = Meeting {
         state: Mutex::new(State::default()),
         turn: Condvar::new(),
         hasher: RandomState::new(),
         judge,
     };
-    let small = sides.iter().all(|side| side.size().is_some_and(|size| size < WORTH_A_THREAD));
+    let small = sides
+        .iter()
+        .all(|side| side.size().is_some_and(|size| size < WORTH_A_THREAD));
     if small {
         meeting.lock().still = [true, true];
         meeting.side(0, format, sides[0], meter);
@@ -165,7 +164,11 @@ impl Meeting<'_> {
         let mut buffer = vec![0; 1 << 16];
         let end = format.walk(source, meter, &mut |member| {
             let large = member.source.is_none() && member.size >= WORTH_WAITING;
-            let line = if large { self.wait_before(side, &member.path) } else { None };
+            let line = if large {
+                self.wait_before(side, &member.path)
+            } else {
+                None
+            };
             let row = match line {
                 Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP)?,
                 None => read(member, index, &mut buffer)?,
@@ -233,7 +236,12 @@ impl Meeting<'_> {
         let nth = state.seen[side].entry(hash).or_default();
         *nth += 1;
         let key = (row.path.clone(), *nth);
-        if key.1 > 1 || row.fields.iter().any(|(kind, value)| kind.name == "type" && value.to_string() == "hard link") {
+        if key.1 > 1
+            || row
+                .fields
+                .iter()
+                .any(|(kind, value)| kind.name == "type" && value.to_string() == "hard link")
+        {
             state.walked.order_matters = true;
         }
         let size = match &row.source {
@@ -337,7 +345,9 @@ pub(super) fn fetch(
     format.walk(source, meter, &mut |member| {
         let own = index;
         index += 1;
-        let Some(place) = wanted.get_mut(&own) else { return Ok(true) };
+        let Some(place) = wanted.get_mut(&own) else {
+            return Ok(true);
+        };
         left -= 1;
         *place = Some(match member.source {
             Some(source) => source,

@@ -18,7 +18,11 @@ pub(super) fn compare_outputs(
     run: &RunFolder,
     options: &Options,
 ) -> Result<(Vec<OutputResult>, Vec<String>), RebuildError> {
-    let epoch = plan.build.env.get("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok());
+    let epoch = plan
+        .build
+        .env
+        .get("SOURCE_DATE_EPOCH")
+        .and_then(|text| text.parse().ok());
     let options = Options {
         source_date_epoch: epoch,
         ..options.clone()

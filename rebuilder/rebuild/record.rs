@@ -143,7 +143,9 @@ impl Record {
         }
         let came_out = |expected: &crate::plan::Expected, fits: fn(&OutputResult) -> bool| {
             self.outputs.iter().any(|output| {
-                output.name == expected.file.name && output.released == Some(expected.file.sha256) && fits(output)
+                output.name == expected.file.name
+                    && output.released == Some(expected.file.sha256)
+                    && fits(output)
             })
         };
         let all = |fits: fn(&OutputResult) -> bool| {

@@ -36,14 +36,34 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         Outcome::Different => "1;31",
     };
     let _ = writeln!(out, "{}", paint(code, comparison.outcome.word()));
-    for (word, side) in [("released", &comparison.released), ("rebuilt ", &comparison.rebuilt)] {
-        let _ = writeln!(out, "  {word} {}  {}", plain(&side.name), paint("2", &digest(side)));
+    for (word, side) in [
+        ("released", &comparison.released),
+        ("rebuilt ", &comparison.rebuilt),
+    ] {
+        let _ = writeln!(
+            out,
+            "  {word} {}  {}",
+            plain(&side.name),
+            paint("2", &digest(side))
+        );
     }
     for (number, cause) in comparison.causes.iter().take(CAUSES_SHOWN).enumerate() {
-        let title = paint(if cause.cause == Cause::Content { "1;31" } else { "1" }, cause.cause.title());
+        let title = paint(
+            if cause.cause == Cause::Content {
+                "1;31"
+            } else {
+                "1"
+            },
+            cause.cause.title(),
+        );
         let _ = writeln!(out, "{}. {title}{}", number + 1, summary(cause));
         let example = &cause.example;
-        let _ = writeln!(out, "   {}  {}", plain(&example.path), paint("2", &plain(&example.place)));
+        let _ = writeln!(
+            out,
+            "   {}  {}",
+            plain(&example.path),
+            paint("2", &plain(&example.place))
+        );
         if !(example.released.is_empty() && example.rebuilt.is_empty()) {
             let _ = writeln!(out, "   {} {}", paint("31", "-"), plain(&example.released));
             let _ = writeln!(out, "   {} {}", paint("32", "+"), plain(&example.rebuilt));
@@ -54,22 +74,47 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         let _ = writeln!(out, "and {} more causes", comparison.causes.len() - CAUSES_SHOWN);
     }
     for hit in &comparison.limits {
-        let _ = writeln!(out, "{} {}: {}", paint("33", "limit"), hit.limit.name(), plain(&hit.what));
+        let _ = writeln!(
+            out,
+            "{} {}: {}",
+            paint("33", "limit"),
+            hit.limit.name(),
+            plain(&hit.what)
+        );
     }
     if !comparison.normalisations.is_empty() {
-        let _ = writeln!(out, "{} {}", paint("2", "set aside:"), set_aside(&comparison.normalisations));
+        let _ = writeln!(
+            out,
+            "{} {}",
+            paint("2", "set aside:"),
+            set_aside(&comparison.normalisations)
+        );
     }
     let Some(tree) = &comparison.tree else { return out };
     let mut left = NODES_ON_TERMINAL;
     let mut hidden = 0;
     branch(tree, 0, &mut left, &mut hidden, &paint, &mut out);
     if hidden > 0 {
-        let _ = writeln!(out, "  and {hidden} more; --json and --write report.html have them all");
+        let _ = writeln!(
+            out,
+            "  and {hidden} more; --json and --write report.html have them all"
+        );
     }
     if let Some((path, excerpt)) = worst(comparison) {
-        let _ = writeln!(out, "{} {}", paint("1", &plain(&path)), paint("2", &plain(&excerpt.of)));
+        let _ = writeln!(
+            out,
+            "{} {}",
+            paint("1", &plain(&path)),
+            paint("2", &plain(&excerpt.of))
+        );
         for line in excerpt_lines(excerpt).into_iter().take(LINES_ON_TERMINAL) {
-            let code = if line.starts_with('-') { "31" } else if line.starts_with('+') { "32" } else { "2" };
+            let code = if line.starts_with('-') {
+                "31"
+            } else if line.starts_with('+') {
+                "32"
+            } else {
+                "2"
+            };
             let cut: String = plain(&line).chars().take(160).collect();
             let _ = writeln!(out, "  {}", paint(code, &cut));
         }
@@ -78,8 +123,10 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
 }
 
 fn digest(side: &Side) -> String {
-    side.sha256
-        .map_or_else(|| "folder".to_owned(), |sha256| format!("sha256:{sha256}, {} bytes", side.size))
+    side.sha256.map_or_else(
+        || "folder".to_owned(),
+        |sha256| format!("sha256:{sha256}, {} bytes", side.size),
+    )
 }
 
 /// What stands behind the title of a cause.
@@ -158,7 +205,11 @@ fn about(node: &Node) -> String {
         .map(|name| format!("rebuilt as {}", plain(name)))
         .unwrap_or_default();
     let parts = [node.format.clone(), size, place, same, renamed];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn one_line(finding: &Finding) -> String {
@@ -174,9 +225,17 @@ fn one_line(finding: &Finding) -> String {
     } else {
         format!(": {} → {}", cut(&finding.released), cut(&finding.rebuilt))
     };
-    let times = if finding.places > 1 { format!(" ×{}", finding.places) } else { String::new() };
+    let times = if finding.places > 1 {
+        format!(" ×{}", finding.places)
+    } else {
+        String::new()
+    };
     let follows = if finding.follows { ", follows" } else { "" };
-    format!("{}{values}  [{}{times}{follows}]", finding.place, finding.cause.name())
+    format!(
+        "{}{values}  [{}{times}{follows}]",
+        finding.place,
+        finding.cause.name()
+    )
 }
 
 /// The excerpt of the node that the first cause was found in, or the first there is.
@@ -222,7 +281,13 @@ fn hexdump(digits: &str) -> String {
     let pairs: Vec<_> = bytes.chunks(2).map(hex::encode).collect();
     let text: String = bytes
         .iter()
-        .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
+        .map(|byte| {
+            if byte.is_ascii_graphic() || *byte == b' ' {
+                char::from(*byte)
+            } else {
+                '.'
+            }
+        })
         .collect();
     format!("{}  {text}", pairs.join(" "))
 }
@@ -234,7 +299,10 @@ pub fn markdown(comparison: &Comparison) -> String {
     let name = comparison.released.name.rsplit('/').next().unwrap_or_default();
     let _ = writeln!(out, "## {}: {}\n", comparison.outcome.word(), code(name));
     let _ = writeln!(out, "| | | |\n|---|---|---|");
-    for (word, side) in [("released", &comparison.released), ("rebuilt", &comparison.rebuilt)] {
+    for (word, side) in [
+        ("released", &comparison.released),
+        ("rebuilt", &comparison.rebuilt),
+    ] {
         let _ = writeln!(out, "| {word} | {} | {} |", code(&side.name), digest(side));
     }
     if !comparison.causes.is_empty() {
@@ -245,18 +313,35 @@ pub fn markdown(comparison: &Comparison) -> String {
         let example = &cause.example;
         let _ = writeln!(out, "   - {} {}", code(&example.path), escaped(&example.place));
         if !(example.released.is_empty() && example.rebuilt.is_empty()) {
-            let _ = writeln!(out, "   - {} → {}", code(&example.released), code(&example.rebuilt));
+            let _ = writeln!(
+                out,
+                "   - {} → {}",
+                code(&example.released),
+                code(&example.rebuilt)
+            );
         }
         let _ = writeln!(out, "   - fix: {}", cause.fix);
     }
     for hit in &comparison.limits {
-        let _ = writeln!(out, "\nLimit {} was hit: {}.", hit.limit.name(), escaped(&hit.what));
+        let _ = writeln!(
+            out,
+            "\nLimit {} was hit: {}.",
+            hit.limit.name(),
+            escaped(&hit.what)
+        );
     }
     if !comparison.normalisations.is_empty() {
-        let _ = writeln!(out, "\nSet aside by named normalisations: {}.", set_aside(&comparison.normalisations));
+        let _ = writeln!(
+            out,
+            "\nSet aside by named normalisations: {}.",
+            set_aside(&comparison.normalisations)
+        );
     }
     let Some(tree) = &comparison.tree else { return out };
-    let _ = writeln!(out, "\n### Where\n\n<details><summary>Members that differ</summary>\n");
+    let _ = writeln!(
+        out,
+        "\n### Where\n\n<details><summary>Members that differ</summary>\n"
+    );
     let (mut shown, mut hidden) = (0, 0);
     tree.each("", &mut |path, node| {
         if node.findings.is_empty() {
@@ -291,7 +376,10 @@ pub fn markdown(comparison: &Comparison) -> String {
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in plain(text).chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '@') {
+        if matches!(
+            c,
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '@'
+        ) {
             out.push('\\');
         }
         out.push(c);
@@ -369,14 +457,19 @@ fn uri(path: &str) -> String {
     let encoded: String = path
         .bytes()
         .map(|byte| {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'+' | b'@') {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'+' | b'@')
+            {
                 char::from(byte).to_string()
             } else {
                 format!("%{byte:02X}")
             }
         })
         .collect();
-    if encoded.starts_with('/') { format!("file://{encoded}") } else { encoded }
+    if encoded.starts_with('/') {
+        format!("file://{encoded}")
+    } else {
+        encoded
+    }
 }
 
 #[derive(Template)]
@@ -448,7 +541,11 @@ pub(super) fn part(comparison: &Comparison) -> Part<'_> {
 
 impl Part<'_> {
     fn causes(&self) -> Vec<(&RootCause, String)> {
-        self.comparison.causes.iter().map(|cause| (cause, summary(cause))).collect()
+        self.comparison
+            .causes
+            .iter()
+            .map(|cause| (cause, summary(cause)))
+            .collect()
     }
 
     fn normalisations(&self) -> Vec<(&Applied, &'static str, &'static str)> {
@@ -475,15 +572,24 @@ fn unfold(
         return;
     }
     *left -= 1;
-    let leads = worst.is_some_and(|worst| worst == path || worst.starts_with(&format!("{path}/")) || path.is_empty());
+    let leads =
+        worst.is_some_and(|worst| worst == path || worst.starts_with(&format!("{path}/")) || path.is_empty());
     let row = |finding: &Finding| Row {
         place: plain(&finding.place),
         released: plain(&finding.released),
         rebuilt: plain(&finding.rebuilt),
         cause: finding.cause.title(),
         note: {
-            let times = if finding.places > 1 { format!("{} places, ", finding.places) } else { String::new() };
-            let follows = if finding.follows { ", follows from others" } else { "" };
+            let times = if finding.places > 1 {
+                format!("{} places, ", finding.places)
+            } else {
+                String::new()
+            };
+            let follows = if finding.follows {
+                ", follows from others"
+            } else {
+                ""
+            };
             let aside = finding
                 .normalisation
                 .as_ref()
@@ -495,13 +601,20 @@ fn unfold(
     steps.push(Step::Open {
         name: plain(&node.name),
         about: about(node),
-        worry: node.findings.iter().any(|finding| finding.cause == Cause::Content),
+        worry: node
+            .findings
+            .iter()
+            .any(|finding| finding.cause == Cause::Content),
         open: leads,
         findings: node.findings.iter().map(row).collect(),
         diffs: node.excerpts.iter().map(diff).collect(),
     });
     for child in &node.children {
-        let below = if path.is_empty() { child.name.clone() } else { format!("{path}/{}", child.name) };
+        let below = if path.is_empty() {
+            child.name.clone()
+        } else {
+            format!("{path}/{}", child.name)
+        };
         unfold(child, &below, worst, steps, left, hidden);
     }
     steps.push(Step::Close);
@@ -512,12 +625,20 @@ fn diff(excerpt: &Excerpt) -> Diff {
     for hunk in &excerpt.hunks {
         for line in 0..hunk.released.len().max(hunk.rebuilt.len()) {
             let text = |lines: &[String]| lines.get(line).map(|line| plain(line)).unwrap_or_default();
-            let number = format!("{} | {}", hunk.released_from + line as u64, hunk.rebuilt_from + line as u64);
+            let number = format!(
+                "{} | {}",
+                hunk.released_from + line as u64,
+                hunk.rebuilt_from + line as u64
+            );
             rows.push((number, text(&hunk.released), text(&hunk.rebuilt)));
         }
     }
     for range in &excerpt.bytes {
-        rows.push((format!("{:#x}", range.offset), hexdump(&range.released), hexdump(&range.rebuilt)));
+        rows.push((
+            format!("{:#x}", range.offset),
+            hexdump(&range.released),
+            hexdump(&range.rebuilt),
+        ));
     }
     Diff {
         of: plain(&excerpt.of),

@@ -245,13 +245,19 @@ fn plain(text: &str) -> String {
 
 /// Why an output differs, for a terminal: causes first, then how to see more.
 fn notes(output: &OutputResult) -> Vec<String> {
-    let Some(differs) = &output.differs else { return Vec::new() };
+    let Some(differs) = &output.differs else {
+        return Vec::new();
+    };
     let mut notes: Vec<String> = differs
         .causes
         .iter()
         .flat_map(|cause| {
             let example = &cause.example;
-            let place = if example.path.is_empty() { String::new() } else { format!("{} ", example.path) };
+            let place = if example.path.is_empty() {
+                String::new()
+            } else {
+                format!("{} ", example.path)
+            };
             let values = if example.released.is_empty() && example.rebuilt.is_empty() {
                 String::new()
             } else {

@@ -247,7 +247,9 @@ fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
         return fits(value, target, root, place);
     }
     if let Some(choices) = schema["anyOf"].as_array() {
-        let choice = choices.iter().find(|choice| (choice["type"] == "null") == value.is_null());
+        let choice = choices
+            .iter()
+            .find(|choice| (choice["type"] == "null") == value.is_null());
         return fits(value, choice.unwrap(), root, place);
     }
     if let Some(allowed) = schema["enum"].as_array() {
@@ -256,10 +258,20 @@ fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
     if let (Some(fields), Some(properties)) = (value.as_object(), schema["properties"].as_object()) {
         for (name, value) in fields {
             let below = format!("{place}/{name}");
-            fits(value, properties.get(name).unwrap_or_else(|| panic!("{below} is not in the schema")), root, &below);
+            fits(
+                value,
+                properties
+                    .get(name)
+                    .unwrap_or_else(|| panic!("{below} is not in the schema")),
+                root,
+                &below,
+            );
         }
         for name in schema["required"].as_array().into_iter().flatten() {
-            assert!(fields.contains_key(name.as_str().unwrap()), "{place}/{name} is missing");
+            assert!(
+                fields.contains_key(name.as_str().unwrap()),
+                "{place}/{name} is missing"
+            );
         }
     }
     for item in value.as_array().into_iter().flatten() {

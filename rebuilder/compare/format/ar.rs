@@ -40,7 +40,11 @@ impl FormatReader for Ar {
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let seekable = || source.seekable().ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable));
+        let seekable = || {
+            source
+                .seekable()
+                .ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable))
+        };
         let cache = ReadCache::new(Cached(seekable()?));
         let archive = ArchiveFile::parse(&cache).map_err(invalid)?;
         let mut fields = Fields::new();

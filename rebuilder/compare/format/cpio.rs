@@ -54,13 +54,19 @@ impl FormatReader for Cpio {
                 (&GROUP, Value::Number(u64::from(entry.gid()))),
                 (&LINKS, Value::Number(u64::from(entry.nlink()))),
                 (&INODE, Value::Number(u64::from(entry.ino()))),
-                (&HOME, Value::Text(format!("{}:{}", entry.dev_major(), entry.dev_minor()))),
-                (&DEVICE, Value::Text(format!("{}:{}", entry.rdev_major(), entry.rdev_minor()))),
+                (
+                    &HOME,
+                    Value::Text(format!("{}:{}", entry.dev_major(), entry.dev_minor())),
+                ),
+                (
+                    &DEVICE,
+                    Value::Text(format!("{}:{}", entry.rdev_major(), entry.rdev_minor())),
+                ),
             ];
             let spelled = path_text(entry.name().as_bytes());
             let path = spelled.trim_start_matches("./").to_owned();
             if path != spelled {
-                fields.push((&SPELLING, Value::Text(spelled)));
+                fields.push((&SPELLING, Value::Text(spelled.replacen(&path, "…", 1))));
             }
             let size = u64::from(entry.file_size());
             let more = visit(Member {

@@ -59,11 +59,18 @@ fn walk(folder: &Path, prefix: &str, meter: &Meter, visit: Visit) -> io::Result<
         fields.push((&TYPE, Value::Text(word.to_owned())));
         if kind.is_symlink() {
             let target = std::fs::read_link(entry.path())?;
-            fields.push((&LINK, Value::Text(path_text(target.as_os_str().as_encoded_bytes()))));
+            fields.push((
+                &LINK,
+                Value::Text(path_text(target.as_os_str().as_encoded_bytes())),
+            ));
         } else {
             fields.push((&MODE, Value::Mode(metadata.permissions().mode() & 0o7777)));
         }
-        let source = if kind.is_file() { Some(Source::file(&entry.path())?) } else { None };
+        let source = if kind.is_file() {
+            Some(Source::file(&entry.path())?)
+        } else {
+            None
+        };
         let mut content: Box<dyn io::Read> = match &source {
             Some(source) => source.open()?,
             None => Box::new(io::empty()),

@@ -133,15 +133,28 @@ fn described(bytes: &[u8]) -> String {
     let shown: String = bytes
         .iter()
         .take(24)
-        .map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' })
+        .map(|byte| {
+            if byte.is_ascii_graphic() {
+                char::from(*byte)
+            } else {
+                '.'
+            }
+        })
         .collect();
-    format!("{} bytes, sha256 {}…, {shown}", bytes.len(), Sha256::of(bytes).short())
+    format!(
+        "{} bytes, sha256 {}…, {shown}",
+        bytes.len(),
+        Sha256::of(bytes).short()
+    )
 }
 
 /// Reads what is left of an archive after its end marker: a field where anything but zeros stands there.
 fn tail(mut rest: impl Read, kind: &'static FieldKind, zeros: &'static FieldKind) -> io::Result<Fields> {
     let mut buffer = vec![0; 1 << 16];
-    let (mut read_zeros, mut hidden) = (0_u64, None::<(u64, Vec<u8>, crate::artifact::HashingWriter<io::Sink>)>);
+    let (mut read_zeros, mut hidden) = (
+        0_u64,
+        None::<(u64, Vec<u8>, crate::artifact::HashingWriter<io::Sink>)>,
+    );
     loop {
         let read = rest.read(&mut buffer)?;
         if read == 0 {
@@ -152,8 +165,13 @@ fn tail(mut rest: impl Read, kind: &'static FieldKind, zeros: &'static FieldKind
             read_zeros += read as u64;
             continue;
         }
-        let (length, first, digest) = hidden
-            .get_or_insert_with(|| (0, bytes[..read.min(24)].to_vec(), crate::artifact::HashingWriter::new(io::sink())));
+        let (length, first, digest) = hidden.get_or_insert_with(|| {
+            (
+                0,
+                bytes[..read.min(24)].to_vec(),
+                crate::artifact::HashingWriter::new(io::sink()),
+            )
+        });
         let _ = first;
         *length += read as u64;
         io::Write::write_all(digest, bytes)?;

@@ -23,7 +23,11 @@ impl FormatReader for Rpm {
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let seekable = || source.seekable().ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable));
+        let seekable = || {
+            source
+                .seekable()
+                .ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable))
+        };
         let mut reader = BufReader::new(seekable()?);
         let metadata = rpm::PackageMetadata::parse(&mut reader)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
@@ -36,7 +40,11 @@ impl FormatReader for Rpm {
             // One line a value, so that arrays are compared element by element.
             let mut text = String::new();
             for (tag, data) in tags {
-                let tag = tag_name(tag);
+                let tag = if name == "signature" {
+                    signature_tag(tag)
+                } else {
+                    tag_name(tag)
+                };
                 match data {
                     rpm::IndexData::StringArray(values) | rpm::IndexData::I18NString(values) => {
                         for value in values {
@@ -51,7 +59,9 @@ impl FormatReader for Rpm {
                     }
                     numbers => {
                         let numbers = format!("{numbers:?}");
-                        let list = numbers.split_once('[').map_or("", |(_, list)| list.trim_end_matches([')', ']']));
+                        let list = numbers
+                            .split_once('[')
+                            .map_or("", |(_, list)| list.trim_end_matches([')', ']']));
                         for number in list.split(", ") {
                             let _ = writeln!(text, "{tag}: {number}");
                         }
@@ -80,6 +90,18 @@ impl FormatReader for Rpm {
             source: source.part(payload, size - payload),
         })?;
         Ok(Fields::new())
+    }
+}
+
+/// Names of the signature header's tags, whose numbers mean other things in the main header.
+fn signature_tag(tag: u32) -> String {
+    match tag {
+        256 | 267 | 268 | 277 | 278 | 1002 | 1003 | 1005 => "signature".to_owned(),
+        269 => "digest of the header (SHA-1)".to_owned(),
+        273 => "digest of the header (SHA-256)".to_owned(),
+        1004 => "digest of header and payload (MD5)".to_owned(),
+        270 | 271 | 1000 | 1007 => "size".to_owned(),
+        tag => format!("tag {tag}"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, described, path_text, tail};
 use crate::compare::cause::Cause;
-use crate::compare::limits::{Hit, Limit, Metered, Meter};
+use crate::compare::limits::{Hit, Limit, Meter, Metered};
 use crate::compare::source::Source;
 
 pub(super) struct Tar;
@@ -47,7 +47,10 @@ impl<R: Read> Read for Recorder<R> {
             let mut tape = self.tape.borrow_mut();
             tape.extend_from_slice(&buffer[..read]);
             if tape.len() > MOST_EXTENDED {
-                return Err(Hit::error(Limit::NameLength, "extended headers of more than 8 MiB"));
+                return Err(Hit::error(
+                    Limit::NameLength,
+                    "extended headers of more than 8 MiB",
+                ));
             }
         }
         Ok(read)
@@ -60,7 +63,9 @@ impl FormatReader for Tar {
     }
 
     fn begins(&self, head: &[u8]) -> bool {
-        let header = head.get(..BLOCK).and_then(|block| <&[u8; BLOCK]>::try_from(block).ok());
+        let header = head
+            .get(..BLOCK)
+            .and_then(|block| <&[u8; BLOCK]>::try_from(block).ok());
         let Some(block) = header else { return false };
         if block[0] == 0 {
             return false;
@@ -69,9 +74,17 @@ impl FormatReader for Tar {
         let sum: u32 = block
             .iter()
             .enumerate()
-            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+            .map(|(at, byte)| {
+                if (148..156).contains(&at) {
+                    32
+                } else {
+                    u32::from(*byte)
+                }
+            })
             .sum();
-        tar::Header::from_byte_slice(block).cksum().is_ok_and(|stored| stored == sum)
+        tar::Header::from_byte_slice(block)
+            .cksum()
+            .is_ok_and(|stored| stored == sum)
     }
 
     fn streams(&self) -> bool {
@@ -97,9 +110,13 @@ impl FormatReader for Tar {
             let mut fields = Fields::new();
             let spelled = path_text(&path_bytes);
             let path = spelled.trim_start_matches("./").trim_end_matches('/');
-            let path = if path.is_empty() { ".".to_owned() } else { path.to_owned() };
+            let path = if path.is_empty() {
+                ".".to_owned()
+            } else {
+                path.to_owned()
+            };
             if path != spelled && spelled.strip_suffix('/') != Some(&path) {
-                fields.push((&SPELLING, Value::Text(spelled)));
+                fields.push((&SPELLING, Value::Text(spelled.replacen(&path, "…", 1))));
             }
             {
                 let tape = tape.take();
@@ -107,7 +124,9 @@ impl FormatReader for Tar {
                 if between.iter().any(|byte| *byte != 0) {
                     fields.push((&HIDDEN, Value::Text(described(between))));
                 }
-                let extended = tape.get(padding..tape.len().saturating_sub(BLOCK)).unwrap_or_default();
+                let extended = tape
+                    .get(padding..tape.len().saturating_sub(BLOCK))
+                    .unwrap_or_default();
                 if !extended.is_empty() {
                     fields.push((&EXTENDED, Value::Text(extended_headers(extended))));
                 }
@@ -118,14 +137,22 @@ impl FormatReader for Tar {
             padding = usize::try_from(stored.next_multiple_of(BLOCK as u64) - stored).unwrap_or(0);
             let place = (entry.raw_file_position(), entry.size());
             let sparse = entry.header().entry_type().is_gnu_sparse();
-            let part = if sparse { None } else { source.part(place.0, place.1) };
+            let part = if sparse {
+                None
+            } else {
+                source.part(place.0, place.1)
+            };
             on.set(false);
             // The zeros of a sparse file are not in the archive, so they are counted as they are made.
             let mut expanded = Metered {
                 inner: &mut entry,
                 meter,
             };
-            let content: &mut dyn Read = if sparse { &mut expanded } else { &mut *expanded.inner };
+            let content: &mut dyn Read = if sparse {
+                &mut expanded
+            } else {
+                &mut *expanded.inner
+            };
             let more = visit(Member {
                 path,
                 fields,
@@ -165,8 +192,14 @@ fn header_fields<R: Read>(entry: &tar::Entry<R>, fields: &mut Fields) {
         (Some(id), None) => id.to_string(),
         (None, name) => name.unwrap_or_default(),
     };
-    fields.push((&OWNER, Value::Text(owner(header.uid(), name(header.username_bytes())))));
-    fields.push((&GROUP, Value::Text(owner(header.gid(), name(header.groupname_bytes())))));
+    fields.push((
+        &OWNER,
+        Value::Text(owner(header.uid(), name(header.username_bytes()))),
+    ));
+    fields.push((
+        &GROUP,
+        Value::Text(owner(header.gid(), name(header.groupname_bytes()))),
+    ));
     let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
     let device = (number(header.device_major()), number(header.device_minor()));
     let is_device = kind.is_block_special() || kind.is_character_special();
@@ -192,7 +225,9 @@ fn pax_fields<R: Read>(entry: &mut tar::Entry<R>, fields: &mut Fields) -> io::Re
         match key.as_str() {
             "path" | "linkpath" | "size" => {}
             "mtime" | "atime" | "ctime" | "LIBARCHIVE.creationtime" => times.push(text),
-            key if key.contains("security.") || key.contains("acl") || key.contains("selinux") => security.push(text),
+            key if key.contains("security.") || key.contains("acl") || key.contains("selinux") => {
+                security.push(text)
+            }
             _ => others.push(text),
         }
     }
@@ -251,7 +286,10 @@ fn dialect(block: &[u8; BLOCK]) -> String {
     };
     let common = forms.join(" ");
     if common == "ddddddd0 ddddddd0 ddddddd0 ddddddddddd0 ddddddddddd0 dddddd0_" {
-        format!("{name}, type {letter}{}", if devices.contains('d') { ", devices" } else { "" })
+        format!(
+            "{name}, type {letter}{}",
+            if devices.contains('d') { ", devices" } else { "" }
+        )
     } else {
         format!("{name}, type {letter}, numbers {common} {devices}")
     }
@@ -284,7 +322,11 @@ fn extended_headers(mut bytes: &[u8]) -> String {
     while let Some(block) = bytes.get(..BLOCK) {
         let header = tar::Header::from_byte_slice(block);
         let size = usize::try_from(header.entry_size().unwrap_or(0)).unwrap_or(usize::MAX);
-        let name: Vec<u8> = block[..100].iter().copied().take_while(|byte| *byte != 0).collect();
+        let name: Vec<u8> = block[..100]
+            .iter()
+            .copied()
+            .take_while(|byte| *byte != 0)
+            .collect();
         texts.push(format!(
             "{} {} {:o} {}:{} @{}",
             char::from(block[156]),
@@ -294,7 +336,9 @@ fn extended_headers(mut bytes: &[u8]) -> String {
             header.gid().unwrap_or(0),
             header.mtime().unwrap_or(0),
         ));
-        let whole = size.checked_next_multiple_of(BLOCK).and_then(|size| size.checked_add(BLOCK));
+        let whole = size
+            .checked_next_multiple_of(BLOCK)
+            .and_then(|size| size.checked_add(BLOCK));
         bytes = whole.and_then(|whole| bytes.get(whole..)).unwrap_or_default();
     }
     texts.join(", ")

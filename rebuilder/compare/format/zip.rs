@@ -49,11 +49,19 @@ impl FormatReader for Zip {
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let seekable = || source.seekable().ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable));
+        let seekable = || {
+            source
+                .seekable()
+                .ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable))
+        };
         let mut raw = io::BufReader::new(seekable()?);
-        let mut archive = zip::ZipArchive::new(io::BufReader::with_capacity(1 << 16, seekable()?)).map_err(invalid)?;
+        let mut archive =
+            zip::ZipArchive::new(io::BufReader::with_capacity(1 << 16, seekable()?)).map_err(invalid)?;
         if archive.has_overlapping_entries().map_err(invalid)? {
-            return Err(Hit::error(Limit::OverlappingEntries, "entries of the zip archive share bytes"));
+            return Err(Hit::error(
+                Limit::OverlappingEntries,
+                "entries of the zip archive share bytes",
+            ));
         }
         let mut fields = Fields::new();
         let repeated = archive.has_duplicate_names();
@@ -85,7 +93,10 @@ impl FormatReader for Zip {
                 own.push((&MODE, Value::Mode(mode & 0o7777)));
             }
             let other = entry.external_attributes() & 0xffff;
-            own.push((&ATTRIBUTES, Value::Text(format!("{other:#x} {:#x}", central.internal))));
+            own.push((
+                &ATTRIBUTES,
+                Value::Text(format!("{other:#x} {:#x}", central.internal)),
+            ));
             own.push((&TIME, Value::Time(dos_time(local.time))));
             if local.time != central.time {
                 let both = format!("{} in the central directory", Value::Time(dos_time(central.time)));
@@ -96,9 +107,15 @@ impl FormatReader for Zip {
             if (central.flags & UTF8 != 0 || local.flags & UTF8 != 0) && !entry.name_raw().is_ascii() {
                 own.push((&TYPE, Value::Text("name in UTF-8".into())));
             }
-            own.push((&DESCRIPTOR, Value::Text((central.flags & LATE_SIZES != 0).to_string())));
+            own.push((
+                &DESCRIPTOR,
+                Value::Text((central.flags & LATE_SIZES != 0).to_string()),
+            ));
             let rest = |flags: u16| flags & !(UTF8 | LATE_SIZES);
-            own.push((&FLAGS, Value::Text(format!("{:#x} {:#x}", rest(local.flags), rest(central.flags)))));
+            own.push((
+                &FLAGS,
+                Value::Text(format!("{:#x} {:#x}", rest(local.flags), rest(central.flags))),
+            ));
             if local.name != entry.name_raw() {
                 own.push((&TWO_NAMES, Value::Text(path_text(&local.name))));
             }
@@ -116,17 +133,28 @@ impl FormatReader for Zip {
                 descriptor: (central.flags & LATE_SIZES != 0).then_some((crc, packed, size)),
             });
             let stored = entry.compression() == zip::CompressionMethod::Stored;
-            let part = if stored && !encrypted { source.part(data, packed) } else { None };
+            let part = if stored && !encrypted {
+                source.part(data, packed)
+            } else {
+                None
+            };
             own.push((&SIZE, Value::Number(packed)));
             let readable = !encrypted && archive.by_index(index).is_ok();
             let mut entry = if readable {
                 archive.by_index(index)
             } else {
-                own.push((&ENCRYPTED, Value::Text("or of an unknown compression: compared as stored".into())));
+                own.push((
+                    &ENCRYPTED,
+                    Value::Text("or of an unknown compression: compared as stored".into()),
+                ));
                 archive.by_index_raw(index)
             }
             .map_err(invalid)?;
-            let path = if is_folder { path.trim_end_matches('/').to_owned() } else { path };
+            let path = if is_folder {
+                path.trim_end_matches('/').to_owned()
+            } else {
+                path
+            };
             let mut content = Metered {
                 inner: &mut entry,
                 meter,
@@ -146,7 +174,10 @@ impl FormatReader for Zip {
             let size = central_end - archive.central_directory_start();
             raw.seek(SeekFrom::Start(archive.central_directory_start()))?;
             let (digest, _) = crate::artifact::Sha256::of_reader((&mut raw).take(size))?;
-            fields.push((&REPEATED, Value::Text(format!("central directory sha256 {}…", digest.short()))));
+            fields.push((
+                &REPEATED,
+                Value::Text(format!("central directory sha256 {}…", digest.short())),
+            ));
         }
         if !archive.comment().is_empty() {
             fields.push((&ARCHIVE_COMMENT, Value::Text(path_text(archive.comment()))));
@@ -238,7 +269,8 @@ impl<T: Seek> SeekBy for T {}
 
 /// Seconds since 1970 of an MS-DOS date and time, read as UTC.
 fn dos_time((date, time): (u16, u16)) -> i64 {
-    let field = |value: u16, shift: u16, bits: u16| i8::try_from((value >> shift) & ((1 << bits) - 1)).unwrap_or(0);
+    let field =
+        |value: u16, shift: u16, bits: u16| i8::try_from((value >> shift) & ((1 << bits) - 1)).unwrap_or(0);
     let year = 1980 + i16::from(field(date, 9, 7));
     let civil = jiff::civil::DateTime::new(
         year,
@@ -272,10 +304,16 @@ fn extra_fields(mut extra: &[u8], place: &str, fields: &mut Fields) {
             0x0001 | 0xcafe | 0xd935 | 0x7075 | 0x6375 => &EXTRA_KNOWN,
             _ => &EXTRA_OTHER,
         };
-        fields.push((kind, Value::Text(format!("{place} {id:#06x}: {}", hex::encode(data)))));
+        fields.push((
+            kind,
+            Value::Text(format!("{place} {id:#06x}: {}", hex::encode(data))),
+        ));
     }
     if !extra.is_empty() && extra.iter().any(|byte| *byte != 0) {
-        fields.push((&EXTRA_OTHER, Value::Text(format!("{place}: {}", hex::encode(extra)))));
+        fields.push((
+            &EXTRA_OTHER,
+            Value::Text(format!("{place}: {}", hex::encode(extra))),
+        ));
     }
 }
 
@@ -308,7 +346,10 @@ fn gaps(
     };
     let first = spans.first().map_or(directory, |span| span.start);
     if first > 0 {
-        fields.push((&BEFORE, Value::Text(format!("{first} bytes: {}", described(&read(0, first)?)))));
+        fields.push((
+            &BEFORE,
+            Value::Text(format!("{first} bytes: {}", described(&read(0, first)?))),
+        ));
     }
     for (index, span) in spans.iter().enumerate() {
         let next = spans.get(index + 1).map_or(directory, |span| span.start);
@@ -316,7 +357,9 @@ fn gaps(
             continue;
         }
         let gap = read(span.end, next)?;
-        let rest = span.descriptor.map_or(&gap[..], |descriptor| without_descriptor(&gap, descriptor));
+        let rest = span
+            .descriptor
+            .map_or(&gap[..], |descriptor| without_descriptor(&gap, descriptor));
         if !rest.is_empty() {
             let text = format!("{} bytes: {}", next - span.end, described(rest));
             fields.push((&HIDDEN, Value::Text(text)));
@@ -328,12 +371,19 @@ fn gaps(
 /// What follows a data descriptor (APPNOTE 4.3.9), in any of its four forms.
 fn without_descriptor(gap: &[u8], (crc, packed, size): (u32, u64, u64)) -> &[u8] {
     for signature in [&b"PK\x07\x08"[..], b""] {
-        let Some(rest) = gap.strip_prefix(signature) else { continue };
-        let Some(rest) = rest.strip_prefix(&crc.to_le_bytes()) else { continue };
+        let Some(rest) = gap.strip_prefix(signature) else {
+            continue;
+        };
+        let Some(rest) = rest.strip_prefix(&crc.to_le_bytes()) else {
+            continue;
+        };
         let long = [packed.to_le_bytes(), size.to_le_bytes()].concat();
         let short = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
         let short = [short(packed), short(size)].concat();
-        if let Some(rest) = rest.strip_prefix(&long[..]).or_else(|| rest.strip_prefix(&short[..])) {
+        if let Some(rest) = rest
+            .strip_prefix(&long[..])
+            .or_else(|| rest.strip_prefix(&short[..]))
+        {
             return rest;
         }
     }
@@ -349,7 +399,10 @@ fn after(reader: &mut io::BufReader<Box<dyn ReadSeek>>, from: u64, fields: &mut 
     let mut rest = &bytes[..];
     if rest.starts_with(b"PK\x06\x06") && rest.len() >= 12 {
         let record = u64::from_le_bytes(rest[4..12].try_into().unwrap_or_default());
-        let end = usize::try_from(record).unwrap_or(usize::MAX).saturating_add(12).min(rest.len());
+        let end = usize::try_from(record)
+            .unwrap_or(usize::MAX)
+            .saturating_add(12)
+            .min(rest.len());
         rest = &rest[end..];
     }
     if rest.starts_with(b"PK\x06\x07") {

@@ -81,7 +81,13 @@ pub(super) fn ranges(released: &[u8], rebuilt: &[u8]) -> Vec<std::ops::Range<usi
     ranges
 }
 
-fn explain_ranges(leaf: &mut Leaf, base: u64, released: &[u8], rebuilt: &[u8], ranges: &[std::ops::Range<usize>]) {
+fn explain_ranges(
+    leaf: &mut Leaf,
+    base: u64,
+    released: &[u8],
+    rebuilt: &[u8],
+    ranges: &[std::ops::Range<usize>],
+) {
     let mut unexplained = 0;
     let mut first = None;
     let mut done = 0;
@@ -115,7 +121,11 @@ fn explain_ranges(leaf: &mut Leaf, base: u64, released: &[u8], rebuilt: &[u8], r
             }
         }
     }
-    unexplained += ranges.iter().skip(MOST_EXPLAINED).map(|range| range.len() as u64).sum::<u64>();
+    unexplained += ranges
+        .iter()
+        .skip(MOST_EXPLAINED)
+        .map(|range| range.len() as u64)
+        .sum::<u64>();
     if unexplained > 0 {
         let (place, range) = first.unwrap_or_else(|| (String::new(), 0..0));
         let value = |bytes: &[u8]| hex::encode(&bytes[range.start..range.end.min(range.start + 16)]);
@@ -136,7 +146,11 @@ type Texts = Option<(String, String)>;
 fn enclosing(released: &[u8], rebuilt: &[u8], range: &std::ops::Range<usize>) -> (Texts, usize) {
     const FARTHEST: usize = 400;
     let printable = |byte: &u8| (32..127).contains(byte) || *byte == b'\t';
-    if !released[range.clone()].iter().chain(&rebuilt[range.clone()]).all(printable) {
+    if !released[range.clone()]
+        .iter()
+        .chain(&rebuilt[range.clone()])
+        .all(printable)
+    {
         return (None, range.end);
     }
     let before = released[..range.start]
@@ -167,23 +181,42 @@ fn clock(released: &[u8], rebuilt: &[u8], range: &std::ops::Range<usize>) -> Opt
     if range.end > start + 4 {
         return None;
     }
-    let word = |bytes: &[u8]| bytes.get(start..start + 4).and_then(|word| <[u8; 4]>::try_from(word).ok());
+    let word = |bytes: &[u8]| {
+        bytes
+            .get(start..start + 4)
+            .and_then(|word| <[u8; 4]>::try_from(word).ok())
+    };
     let (a, b) = (word(released)?, word(rebuilt)?);
-    [u32::from_le_bytes, u32::from_be_bytes].into_iter().find_map(|read| {
-        let (a, b) = (i64::from(read(a)), i64::from(read(b)));
-        let text = |seconds| jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).ok();
-        if (FROM..now).contains(&a) && (FROM..now).contains(&b) {
-            Some((text(a)?, text(b)?))
-        } else {
-            None
-        }
-    })
+    [u32::from_le_bytes, u32::from_be_bytes]
+        .into_iter()
+        .find_map(|read| {
+            let (a, b) = (i64::from(read(a)), i64::from(read(b)));
+            let text = |seconds| {
+                jiff::Timestamp::from_second(seconds)
+                    .map(|time| time.to_string())
+                    .ok()
+            };
+            if (FROM..now).contains(&a) && (FROM..now).contains(&b) {
+                Some((text(a)?, text(b)?))
+            } else {
+                None
+            }
+        })
 }
 
-pub(super) fn excerpt(base: u64, released: &[u8], rebuilt: &[u8], ranges: &[std::ops::Range<usize>]) -> Excerpt {
+pub(super) fn excerpt(
+    base: u64,
+    released: &[u8],
+    rebuilt: &[u8],
+    ranges: &[std::ops::Range<usize>],
+) -> Excerpt {
     let shown = |bytes: &[u8], range: &std::ops::Range<usize>| {
         let start = range.start / 16 * 16;
-        let end = range.end.next_multiple_of(16).min(start + LONGEST_SHOWN).min(bytes.len());
+        let end = range
+            .end
+            .next_multiple_of(16)
+            .min(start + LONGEST_SHOWN)
+            .min(bytes.len());
         hex::encode(&bytes[start..end])
     };
     Excerpt {
@@ -203,7 +236,10 @@ pub(super) fn excerpt(base: u64, released: &[u8], rebuilt: &[u8], ranges: &[std:
 }
 
 /// Two streams side by side, in pieces: for what is too large to read whole. Gives the lengths too.
-pub(in super::super) fn stream(mut released: impl Read, mut rebuilt: impl Read) -> io::Result<(Leaf, u64, u64)> {
+pub(in super::super) fn stream(
+    mut released: impl Read,
+    mut rebuilt: impl Read,
+) -> io::Result<(Leaf, u64, u64)> {
     const PIECE: usize = 1 << 20;
     let mut leaf = Leaf::of("bytes");
     let (mut old, mut new) = (vec![0; PIECE], vec![0; PIECE]);
@@ -217,7 +253,8 @@ pub(in super::super) fn stream(mut released: impl Read, mut rebuilt: impl Read) 
             let ranges = ranges(&old[..both], &new[..both]);
             explain_ranges(&mut leaf, at, &old[..both], &new[..both], &ranges);
             if leaf.excerpts.len() < MOST_SHOWN {
-                leaf.excerpts.push(excerpt(at, &old[..both], &new[..both], &ranges));
+                leaf.excerpts
+                    .push(excerpt(at, &old[..both], &new[..both], &ranges));
             }
         }
         at += both as u64;
@@ -225,7 +262,11 @@ pub(in super::super) fn stream(mut released: impl Read, mut rebuilt: impl Read) 
             end_old += io::copy(&mut released, &mut io::sink())?;
             end_new += io::copy(&mut rebuilt, &mut io::sink())?;
             let rest = |end: u64| format!("{} bytes", end - at);
-            leaf.add(Finding::new(format!("from offset {at:#x}"), rest(end_old), rest(end_new)));
+            leaf.add(Finding::new(
+                format!("from offset {at:#x}"),
+                rest(end_old),
+                rest(end_new),
+            ));
             break;
         }
         if a < PIECE {

@@ -10,7 +10,8 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     let (old, new) = (Class::read(released)?, Class::read(rebuilt)?);
     let mut leaf = Leaf::of("Java class");
     if old.version != new.version {
-        let text = |(major, minor): (u16, u16)| format!("{major}.{minor} (Java {})", major.saturating_sub(44));
+        let text =
+            |(major, minor): (u16, u16)| format!("{major}.{minor} (Java {})", major.saturating_sub(44));
         let (a, b) = (text(old.version), text(new.version));
         let key = format!("class version {a} → {b}");
         leaf.add(
@@ -20,7 +21,13 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         );
     }
     if old.constants.len() == new.constants.len() {
-        for (index, (a, b)) in old.constants.iter().zip(&new.constants).enumerate().filter(|(_, (a, b))| a != b) {
+        for (index, (a, b)) in old
+            .constants
+            .iter()
+            .zip(&new.constants)
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+        {
             let place = format!("constant {}", index + 1);
             match (a, b) {
                 (Constant::Text(a), Constant::Text(b)) => leaf.add_pair(&place, a, b, Context::default()),
@@ -42,7 +49,11 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         };
         let (a, b) = (sorted(&old), sorted(&new));
         let only = |these: &[String], others: &[String]| {
-            let mine: Vec<_> = these.iter().filter(|text| !others.contains(text)).cloned().collect();
+            let mine: Vec<_> = these
+                .iter()
+                .filter(|text| !others.contains(text))
+                .cloned()
+                .collect();
             mine.join(", ")
         };
         leaf.add(Finding::new(
@@ -56,17 +67,26 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         let at = ranges.first().map_or(0, |range| range.start);
         let cut = |rest: &[u8]| hex::encode(rest.get(at..rest.len().min(at + 16)).unwrap_or_default());
         let finding = Finding::new(
-            format!("fields, methods and code, offset {:#x}", released.len() - old.rest.len() + at),
+            format!(
+                "fields, methods and code, offset {:#x}",
+                released.len() - old.rest.len() + at
+            ),
             cut(old.rest),
             cut(new.rest),
         );
-        leaf.add(match leaf.findings.iter().find(|finding| finding.cause == Cause::ToolVersion) {
-            Some(tool) => {
-                let key = tool.key.clone();
-                finding.because(Cause::ToolVersion, Confidence::Likely).keyed(key)
-            }
-            None => finding,
-        });
+        leaf.add(
+            match leaf
+                .findings
+                .iter()
+                .find(|finding| finding.cause == Cause::ToolVersion)
+            {
+                Some(tool) => {
+                    let key = tool.key.clone();
+                    finding.because(Cause::ToolVersion, Confidence::Likely).keyed(key)
+                }
+                None => finding,
+            },
+        );
     }
     Some(leaf)
 }
@@ -94,7 +114,8 @@ impl std::fmt::Display for Constant {
 
 impl<'a> Class<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
-        let number = |at: usize| -> Option<u16> { Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)) };
+        let number =
+            |at: usize| -> Option<u16> { Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)) };
         let version = (number(6)?, number(4)?);
         let count = number(8)?;
         let mut at = 10;

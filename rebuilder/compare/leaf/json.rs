@@ -42,16 +42,20 @@ pub(super) fn compare(name: &str, released: &[u8], rebuilt: &[u8]) -> Option<Lea
         differ(&mut leaf, name, "", &old, &new, DEEPEST);
     }
     let lines = super::text::compare("", released, rebuilt);
-    leaf.excerpts.extend(lines.excerpts.into_iter().map(|excerpt| Excerpt {
-        of: "lines".into(),
-        ..excerpt
-    }));
+    leaf.excerpts
+        .extend(lines.excerpts.into_iter().map(|excerpt| Excerpt {
+            of: "lines".into(),
+            ..excerpt
+        }));
     Some(leaf)
 }
 
 /// The text without white space: what is left of layout is order.
 fn order(text: &[u8]) -> Vec<u8> {
-    text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
+    text.iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect()
 }
 
 /// Whether some object has a name twice: then it is longer than what it parses to, written shortest.
@@ -108,7 +112,8 @@ fn differ(leaf: &mut Leaf, name: &str, pointer: &str, old: &Value, new: &Value, 
     match (old, new) {
         (Value::Object(a), Value::Object(b)) if depth > 0 => {
             // Sizes beside digests follow from what the digests are of.
-            let described = a.get("digest") != b.get("digest") && a.contains_key("digest") && b.contains_key("digest");
+            let described =
+                a.get("digest") != b.get("digest") && a.contains_key("digest") && b.contains_key("digest");
             for (key, value) in a {
                 let below = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
                 match b.get(key) {
@@ -155,9 +160,17 @@ fn value(leaf: &mut Leaf, name: &str, pointer: &str, old: &Value, new: &Value) {
         other => other.to_string(),
     };
     let (a, b) = (text(old), text(new));
-    let field = pointer.rsplit('/').find(|part| part.parse::<u64>().is_err()).unwrap_or("");
+    let field = pointer
+        .rsplit('/')
+        .find(|part| part.parse::<u64>().is_err())
+        .unwrap_or("");
     if name == ".cargo_vcs_info.json" && pointer == "/git/sha1" {
-        leaf.add(Finding::new(pointer, a, b).because(Cause::SourceRevision, Confidence::Proven).keyed("commit of the source").set_aside_by("cargo-vcs-hash"));
+        leaf.add(
+            Finding::new(pointer, a, b)
+                .because(Cause::SourceRevision, Confidence::Proven)
+                .keyed("commit of the source")
+                .set_aside_by("cargo-vcs-hash"),
+        );
         return;
     }
     let digest = |text: &str| text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64);

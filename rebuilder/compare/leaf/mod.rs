@@ -63,13 +63,21 @@ impl Leaf {
             self.add(finding());
         }
         for reason in reasons {
-            self.add(finding().because(reason.cause, reason.confidence).keyed(reason.key));
+            self.add(
+                finding()
+                    .because(reason.cause, reason.confidence)
+                    .keyed(reason.key),
+            );
         }
     }
 
     fn add_reason(&mut self, place: &str, released: &str, rebuilt: &str, reason: &Reason) {
         let finding = Finding::new(place, released, rebuilt);
-        self.add(finding.because(reason.cause, reason.confidence).keyed(reason.key.clone()));
+        self.add(
+            finding
+                .because(reason.cause, reason.confidence)
+                .keyed(reason.key.clone()),
+        );
     }
 }
 
@@ -108,7 +116,8 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
         // No reader may call different bytes the same.
         let rest = bytes::compare(released, rebuilt);
         leaf.findings = vec![
-            Finding::new("bytes that the reader leaves out", "", "").because(Cause::Content, Confidence::Proven),
+            Finding::new("bytes that the reader leaves out", "", "")
+                .because(Cause::Content, Confidence::Proven),
         ];
         leaf.excerpts.extend(rest.excerpts);
     }
@@ -123,14 +132,20 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
         return false;
     }
     let odd: usize = head.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
-    let control = head.iter().filter(|byte| **byte < 9 || (14..27).contains(*byte)).count();
+    let control = head
+        .iter()
+        .filter(|byte| **byte < 9 || (14..27).contains(*byte))
+        .count();
     odd * 20 <= head.len() && control * 50 <= head.len()
 }
 
 /// Files that are nothing but a signature.
 fn signature(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let jar = path.contains("META-INF/") && [".RSA", ".DSA", ".EC", ".SF"].iter().any(|ending| name.ends_with(ending));
+    let jar = path.contains("META-INF/")
+        && [".RSA", ".DSA", ".EC", ".SF"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
     jar || name.starts_with(".SIGN.")
         || [".sig", ".asc", ".sign", ".p7s", ".minisig"]
             .iter()

@@ -13,7 +13,13 @@ type Chunk<'a> = (String, &'a [u8]);
 pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     let (old, new) = (chunks(released)?, chunks(rebuilt)?);
     let mut leaf = Leaf::of("PNG");
-    let names = |chunks: &[Chunk]| chunks.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>().join(" ");
+    let names = |chunks: &[Chunk]| {
+        chunks
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     if names(&old) == names(&new) {
         for ((name, a), (_, b)) in old.iter().zip(&new).filter(|(a, b)| a.1 != b.1) {
             chunk(&mut leaf, name, a, b);
@@ -21,14 +27,26 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         return Some(leaf);
     }
     let picture = |chunks: &[Chunk]| -> Vec<(String, Vec<u8>)> {
-        chunks.iter().filter(|(name, _)| !is_text(name)).map(|(name, data)| (name.clone(), data.to_vec())).collect()
+        chunks
+            .iter()
+            .filter(|(name, _)| !is_text(name))
+            .map(|(name, data)| (name.clone(), data.to_vec()))
+            .collect()
     };
     let texts = |chunks: &[Chunk]| -> String {
         let texts = chunks.iter().filter(|(name, _)| is_text(name));
-        texts.map(|(name, data)| format!("{name} {}", text(data))).collect::<Vec<_>>().join("; ")
+        texts
+            .map(|(name, data)| format!("{name} {}", text(data)))
+            .collect::<Vec<_>>()
+            .join("; ")
     };
     if picture(&old) == picture(&new) {
-        leaf.add_pair("text and time chunks", &texts(&old), &texts(&new), Context::default());
+        leaf.add_pair(
+            "text and time chunks",
+            &texts(&old),
+            &texts(&new),
+            Context::default(),
+        );
     } else {
         leaf.add(Finding::new("chunks", names(&old), names(&new)));
     }
@@ -61,7 +79,11 @@ fn chunk(leaf: &mut Leaf, name: &str, a: &[u8], b: &[u8]) {
         }
         "tEXt" | "iTXt" => {
             let (a, b) = (text(a), text(b));
-            let field = if a.to_ascii_lowercase().starts_with("software") { "tool" } else { "" };
+            let field = if a.to_ascii_lowercase().starts_with("software") {
+                "tool"
+            } else {
+                ""
+            };
             let context = Context {
                 field,
                 ..Context::default()

@@ -13,7 +13,9 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         return None;
     }
     let mut leaf = Leaf::of("compiled Python");
-    let word = |bytes: &[u8], at: usize| -> Option<u32> { Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
+    let word = |bytes: &[u8], at: usize| -> Option<u32> {
+        Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    };
     let magic = (word(released, 0)? & 0xffff, word(rebuilt, 0)? & 0xffff);
     if magic.0 != magic.1 {
         let version = |magic: u32| format!("{} (magic {magic})", python(magic));
@@ -37,7 +39,8 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         let times = (word(released, 8)?, word(rebuilt, 8)?);
         if times.0 != times.1 {
             let text = |seconds: u32| {
-                jiff::Timestamp::from_second(i64::from(seconds)).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+                jiff::Timestamp::from_second(i64::from(seconds))
+                    .map_or_else(|_| seconds.to_string(), |time| time.to_string())
             };
             leaf.add(
                 Finding::new("time of the source", text(times.0), text(times.1))
@@ -48,22 +51,37 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         }
     } else if released[8..16] != rebuilt[8..16] {
         leaf.add(
-            Finding::new("hash of the source", hex::encode(&released[8..16]), hex::encode(&rebuilt[8..16]))
-                .because(Cause::Content, Confidence::Likely),
+            Finding::new(
+                "hash of the source",
+                hex::encode(&released[8..16]),
+                hex::encode(&rebuilt[8..16]),
+            )
+            .because(Cause::Content, Confidence::Likely),
         );
     }
     let sizes = (word(released, 12)?, word(rebuilt, 12)?);
     if flags.0 & 1 == 0 && sizes.0 != sizes.1 {
-        leaf.add(Finding::new("size of the source", sizes.0.to_string(), sizes.1.to_string()));
+        leaf.add(Finding::new(
+            "size of the source",
+            sizes.0.to_string(),
+            sizes.1.to_string(),
+        ));
     }
     if released[HEADER..] == rebuilt[HEADER..] {
         return Some(leaf);
     }
-    let (old, new) = (values(&released[HEADER..], magic.0)?, values(&rebuilt[HEADER..], magic.0)?);
+    let (old, new) = (
+        values(&released[HEADER..], magic.0)?,
+        values(&rebuilt[HEADER..], magic.0)?,
+    );
     if old.len() != new.len() {
         // Shared values are written once and then referred to, which depends on what else the compiler held.
         let plain = |values: &[Value]| -> Vec<Vec<u8>> {
-            let mut plain: Vec<_> = values.iter().filter(|value| value.kind != b'r').map(|value| value.bytes.clone()).collect();
+            let mut plain: Vec<_> = values
+                .iter()
+                .filter(|value| value.kind != b'r')
+                .map(|value| value.bytes.clone())
+                .collect();
             plain.sort();
             plain.dedup();
             plain
@@ -123,7 +141,17 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
 }
 
 fn python(magic: u32) -> String {
-    const VERSIONS: &[(u32, u32)] = &[(3390, 7), (3400, 8), (3420, 9), (3430, 10), (3450, 11), (3500, 12), (3550, 13), (3600, 14), (3650, 15)];
+    const VERSIONS: &[(u32, u32)] = &[
+        (3390, 7),
+        (3400, 8),
+        (3420, 9),
+        (3430, 10),
+        (3450, 11),
+        (3500, 12),
+        (3550, 13),
+        (3600, 14),
+        (3650, 15),
+    ];
     let minor = VERSIONS.iter().rev().find(|(from, _)| magic >= *from);
     minor.map_or_else(|| "Python".to_owned(), |(_, minor)| format!("Python 3.{minor}"))
 }

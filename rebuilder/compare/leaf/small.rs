@@ -6,12 +6,21 @@ use super::{Leaf, bytes};
 
 /// SQLite databases: counters and the version of the library in the header (sqlite.org/fileformat).
 pub(super) fn sqlite(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
-    let number = |bytes: &[u8], at: usize| -> Option<u32> { Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
+    let number = |bytes: &[u8], at: usize| -> Option<u32> {
+        Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    };
     let mut leaf = Leaf::of("SQLite");
     let (mut old, mut new) = (released.to_vec(), rebuilt.to_vec());
     let versions = (number(released, 96)?, number(rebuilt, 96)?);
     if versions.0 != versions.1 {
-        let text = |version: u32| format!("{}.{}.{}", version / 1_000_000, version / 1000 % 1000, version % 1000);
+        let text = |version: u32| {
+            format!(
+                "{}.{}.{}",
+                version / 1_000_000,
+                version / 1000 % 1000,
+                version % 1000
+            )
+        };
         let (a, b) = (text(versions.0), text(versions.1));
         let key = format!("SQLite {a} → {b}");
         leaf.add(
@@ -38,16 +47,24 @@ pub(super) fn sqlite(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
 
 /// Windows executables: time of linking and the checksum that follows (PE/COFF).
 pub(super) fn pe(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
-    let number = |bytes: &[u8], at: usize| -> Option<u32> { Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
+    let number = |bytes: &[u8], at: usize| -> Option<u32> {
+        Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    };
     let at = usize::try_from(number(released, 0x3c)?).ok()?;
-    if at != usize::try_from(number(rebuilt, 0x3c)?).ok()? || released.get(at..at + 4)? != b"PE\0\0" || rebuilt.get(at..at + 4)? != b"PE\0\0" {
+    if at != usize::try_from(number(rebuilt, 0x3c)?).ok()?
+        || released.get(at..at + 4)? != b"PE\0\0"
+        || rebuilt.get(at..at + 4)? != b"PE\0\0"
+    {
         return None;
     }
     let mut leaf = Leaf::of("PE");
     let (mut old, mut new) = (released.to_vec(), rebuilt.to_vec());
     let times = (number(released, at + 8)?, number(rebuilt, at + 8)?);
     if times.0 != times.1 {
-        let text = |seconds: u32| jiff::Timestamp::from_second(i64::from(seconds)).map_or_else(|_| seconds.to_string(), |time| time.to_string());
+        let text = |seconds: u32| {
+            jiff::Timestamp::from_second(i64::from(seconds))
+                .map_or_else(|_| seconds.to_string(), |time| time.to_string())
+        };
         leaf.add(
             Finding::new("time of linking", text(times.0), text(times.1))
                 .because(Cause::Timestamp, Confidence::Likely)

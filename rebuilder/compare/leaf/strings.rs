@@ -78,7 +78,9 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Opti
             }
             if reasons.is_empty() {
                 found.unexplained += 1;
-                found.first.get_or_insert_with(|| (a.0, shown(text_a), shown(text_b)));
+                found
+                    .first
+                    .get_or_insert_with(|| (a.0, shown(text_a), shown(text_b)));
             } else {
                 found.kept.push((a.0, b.0, text_a.len()));
             }
@@ -90,7 +92,8 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Opti
             let extra = before.len().abs_diff(after.len()) as u64;
             found.unexplained += extra;
             let text = |side: Option<&(usize, std::ops::Range<usize>)>, data: &[u8]| {
-                side.map(|(_, range)| shown(&data[range.clone()])).unwrap_or_default()
+                side.map(|(_, range)| shown(&data[range.clone()]))
+                    .unwrap_or_default()
             };
             let (a, b) = (old[before.clone()].last(), new[after.clone()].last());
             let offset = a.map_or(0, |a| a.0);
@@ -116,7 +119,10 @@ impl Strings {
 
     /// Where the byte at `offset` of the released data stands in the rebuilt data, if it is in a piece that is kept.
     pub fn moved(&self, offset: usize) -> Option<usize> {
-        let index = self.kept.partition_point(|(start, _, _)| *start <= offset).checked_sub(1)?;
+        let index = self
+            .kept
+            .partition_point(|(start, _, _)| *start <= offset)
+            .checked_sub(1)?;
         let (old, new, length) = self.kept[index];
         // A pointer may stand at the end of a string, on its NUL.
         (offset - old <= length).then(|| new + (offset - old))
@@ -126,7 +132,9 @@ impl Strings {
 /// The piece as text, where people could have written it.
 fn printable(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let fine = text.chars().all(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r'));
+    let fine = text
+        .chars()
+        .all(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r'));
     (text.len() >= 3 && fine).then_some(text)
 }
 

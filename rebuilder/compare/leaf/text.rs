@@ -1,6 +1,6 @@
 //! Text, line by line.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
@@ -63,7 +63,14 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
         }
     }
     if let Some(span) = span {
-        moved(&mut leaf, (&old, &new), &span, &mut pairs, &mut removed, &mut added);
+        moved(
+            &mut leaf,
+            (&old, &new),
+            &span,
+            &mut pairs,
+            &mut removed,
+            &mut added,
+        );
     }
     if kind == Kind::Checksums {
         checksums(&mut leaf, path, &old, &new, &mut removed, &mut added);
@@ -73,18 +80,30 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     let mut read = 0;
     for (a, b) in &pairs {
         // A file that was written anew is a change of content; its single lines need no reasons.
-        let unexplained = leaf.findings.iter().filter(|finding| finding.cause == Cause::Content);
-        if read >= MOST_EXPLAINED || unexplained.map(|finding| finding.places).sum::<u64>() >= MOST_UNEXPLAINED {
+        let unexplained = leaf
+            .findings
+            .iter()
+            .filter(|finding| finding.cause == Cause::Content);
+        if read >= MOST_EXPLAINED
+            || unexplained.map(|finding| finding.places).sum::<u64>() >= MOST_UNEXPLAINED
+        {
             break;
         }
         line(&mut leaf, kind, (&old, *a), (&new, *b));
         read += 1;
     }
     let beyond = (pairs.len() - read) as u64;
-    let left = removed.iter().map(|at| (*at, true)).chain(added.iter().map(|at| (*at, false)));
+    let left = removed
+        .iter()
+        .map(|at| (*at, true))
+        .chain(added.iter().map(|at| (*at, false)));
     for (at, is_old) in left {
         let text = if is_old { &old[at] } else { &new[at] };
-        let (a, b) = if is_old { (text.trim_end(), "") } else { ("", text.trim_end()) };
+        let (a, b) = if is_old {
+            (text.trim_end(), "")
+        } else {
+            ("", text.trim_end())
+        };
         leaf.add(Finding::new(format!("line {}", at + 1), a, b));
     }
     if beyond > 0 {
@@ -123,7 +142,11 @@ impl Kind {
     fn of(path: &str) -> Self {
         let name = path.rsplit('/').next().unwrap_or(path);
         let lower = name.to_ascii_lowercase();
-        if name == "RECORD" || lower.ends_with("sums") || lower.starts_with("sha256sum") || lower == "checksums.yaml" {
+        if name == "RECORD"
+            || lower.ends_with("sums")
+            || lower.starts_with("sha256sum")
+            || lower == "checksums.yaml"
+        {
             Self::Checksums
         } else if path.ends_with("META-INF/MANIFEST.MF") {
             Self::Manifest
@@ -131,8 +154,12 @@ impl Kind {
             Self::Properties
         } else if path.contains(".gem/") && name == "metadata" {
             Self::Gem
-        } else if matches!(name, "control" | "METADATA" | "PKG-INFO" | "WHEEL" | "header" | "signature")
-            || [".dsc", ".changes", ".buildinfo", ".mf"].iter().any(|end| lower.ends_with(end))
+        } else if matches!(
+            name,
+            "control" | "METADATA" | "PKG-INFO" | "WHEEL" | "header" | "signature"
+        ) || [".dsc", ".changes", ".buildinfo", ".mf"]
+            .iter()
+            .any(|end| lower.ends_with(end))
         {
             Self::Fields
         } else {
@@ -174,7 +201,12 @@ fn shown(
 
 /// The same text with other line ends, or without the last one.
 fn line_ends(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
-    let without = |text: &[u8]| text.iter().copied().filter(|byte| *byte != b'\r').collect::<Vec<_>>();
+    let without = |text: &[u8]| {
+        text.iter()
+            .copied()
+            .filter(|byte| *byte != b'\r')
+            .collect::<Vec<_>>()
+    };
     let (crs_old, crs_new) = (released.contains(&b'\r'), rebuilt.contains(&b'\r'));
     if crs_old != crs_new && without(released) == without(rebuilt) {
         let word = |crs| if crs { "CR LF" } else { "LF" };
@@ -196,15 +228,21 @@ fn trimmed(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
     const NOTE: &[u8] = b"# Older entries have been removed from this changelog.";
     let short = |text: &[u8], other: &[u8]| {
         let at = text.windows(NOTE.len()).position(|window| window == NOTE);
-        at.is_some_and(|at| at > 0 && other.starts_with(&text[..at]) && text[at..].split(|byte| *byte == b'\n').count() <= 4)
+        at.is_some_and(|at| {
+            at > 0 && other.starts_with(&text[..at]) && text[at..].split(|byte| *byte == b'\n').count() <= 4
+        })
     };
     if !short(released, rebuilt) && !short(rebuilt, released) {
         return false;
     }
     leaf.add(
-        Finding::new("older entries", format!("{} bytes", released.len()), format!("{} bytes", rebuilt.len()))
-            .because(Cause::ToolVersion, Confidence::Proven)
-            .keyed("debhelper, which cuts changelogs short since 13.11"),
+        Finding::new(
+            "older entries",
+            format!("{} bytes", released.len()),
+            format!("{} bytes", rebuilt.len()),
+        )
+        .because(Cause::ToolVersion, Confidence::Proven)
+        .keyed("debhelper, which cuts changelogs short since 13.11"),
     );
     true
 }
@@ -218,8 +256,16 @@ fn moved(
     removed: &mut Vec<usize>,
     added: &mut Vec<usize>,
 ) {
-    let mut all_removed: Vec<usize> = removed.iter().copied().chain(pairs.iter().map(|pair| pair.0)).collect();
-    let mut all_added: Vec<usize> = added.iter().copied().chain(pairs.iter().map(|pair| pair.1)).collect();
+    let mut all_removed: Vec<usize> = removed
+        .iter()
+        .copied()
+        .chain(pairs.iter().map(|pair| pair.0))
+        .collect();
+    let mut all_added: Vec<usize> = added
+        .iter()
+        .copied()
+        .chain(pairs.iter().map(|pair| pair.1))
+        .collect();
     // The last line may lack its end.
     let key = |line: &str| line.trim_end_matches('\n').to_owned();
     let (mut left, mut right): (Vec<_>, Vec<_>) = (
@@ -245,7 +291,14 @@ fn moved(
             old[first_old].trim_end(),
             new[first_new].trim_end(),
         )
-        .because(cause, if cause == Cause::Locale { Confidence::Likely } else { Confidence::Proven })
+        .because(
+            cause,
+            if cause == Cause::Locale {
+                Confidence::Likely
+            } else {
+                Confidence::Proven
+            },
+        )
         .keyed(note)
         .times(all_removed.len() as u64),
     );
@@ -255,12 +308,17 @@ fn moved(
 }
 
 /// Whether one side is in byte order and the other in the order of a language: letters without their case first.
-pub(in super::super) fn sorted_by_locale(old: &[impl AsRef<str>], new: &[impl AsRef<str>]) -> Option<&'static str> {
+pub(in super::super) fn sorted_by_locale(
+    old: &[impl AsRef<str>],
+    new: &[impl AsRef<str>],
+) -> Option<&'static str> {
     fn bytewise(lines: &[impl AsRef<str>]) -> bool {
         lines.windows(2).all(|pair| pair[0].as_ref() <= pair[1].as_ref())
     }
     fn collated(lines: &[impl AsRef<str>]) -> bool {
-        lines.windows(2).all(|pair| letters(pair[0].as_ref()) <= letters(pair[1].as_ref()))
+        lines
+            .windows(2)
+            .all(|pair| letters(pair[0].as_ref()) <= letters(pair[1].as_ref()))
     }
     let locale = (bytewise(old) && collated(new)) || (bytewise(new) && collated(old));
     (locale && old.len() > 2).then_some("sorted by another locale")
@@ -284,16 +342,23 @@ fn letters(line: &str) -> String {
         .collect()
 }
 
-static FIELD: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"^\s*["']?([A-Za-z_][\w .@/-]{0,48}?)["']?\s*[:=]\s?(.*)$"#).ok());
+static FIELD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"^[ \t]*["']?([A-Za-z_][A-Za-z0-9_ .@/-]{0,48}?)["']?[ \t]*[:=][ \t]?(.*)$"#).ok()
+});
 
 /// The field that a line belongs to, and its value.
 fn field<'a>(kind: Kind, lines: &'a [std::borrow::Cow<str>], at: usize) -> (&'a str, &'a str) {
     let line = lines[at].trim_end();
     if matches!(kind, Kind::Fields | Kind::Manifest) && line.starts_with([' ', '\t']) {
         const FARTHEST: usize = 500;
-        let above = lines[..at].iter().rev().take(FARTHEST).find(|line| !line.starts_with([' ', '\t']));
-        let name = above.and_then(|line| line.split_once(':')).map_or("", |(name, _)| name);
+        let above = lines[..at]
+            .iter()
+            .rev()
+            .take(FARTHEST)
+            .find(|line| !line.starts_with([' ', '\t']));
+        let name = above
+            .and_then(|line| line.split_once(':'))
+            .map_or("", |(name, _)| name);
         return (name, line);
     }
     let captures = FIELD.as_ref().and_then(|pattern| pattern.captures(line));
@@ -312,9 +377,25 @@ fn line(leaf: &mut Leaf, kind: Kind, old: At, new: At) {
     let (a, b) = (old.0[old.1].trim_end(), new.0[new.1].trim_end());
     let ((name_a, value_a), (name_b, value_b)) = (field(kind, old.0, old.1), field(kind, new.0, new.1));
     let same_field = !name_a.is_empty() && name_a == name_b;
-    let place = if same_field { format!("{place}, {name_a}") } else { place };
-    let own = |line: &str| if kind == Kind::Properties && line.starts_with('#') { "#".to_owned() } else { String::new() };
-    let name = if same_field { name_a.to_owned() } else if own(a) == own(b) { own(a) } else { String::new() };
+    let place = if same_field {
+        format!("{place}, {name_a}")
+    } else {
+        place
+    };
+    let own = |line: &str| {
+        if kind == Kind::Properties && line.starts_with('#') {
+            "#".to_owned()
+        } else {
+            String::new()
+        }
+    };
+    let name = if same_field {
+        name_a.to_owned()
+    } else if own(a) == own(b) {
+        own(a)
+    } else {
+        String::new()
+    };
     if let Some(finding) = known_field(kind, &name, value_a, value_b, &place) {
         leaf.add(finding);
         return;
@@ -324,7 +405,11 @@ fn line(leaf: &mut Leaf, kind: Kind, old: At, new: At) {
         ..Context::default()
     };
     // The value alone first: a name with digits in it is no version.
-    let reasons = if same_field { explain(value_a, value_b, context) } else { Vec::new() };
+    let reasons = if same_field {
+        explain(value_a, value_b, context)
+    } else {
+        Vec::new()
+    };
     if reasons.is_empty() {
         if let Some(finding) = shuffled(a, b, &place) {
             leaf.add(finding);
@@ -351,6 +436,13 @@ fn known_field(kind: Kind, name: &str, a: &str, b: &str, place: &str) -> Option<
             .because(Cause::Checksum, Confidence::Likely)
             .keyed("checksum of another part of the package")
             .following(),
+        (Kind::Fields, name) if name.starts_with("digest of ") => finding
+            .because(Cause::Checksum, Confidence::Likely)
+            .keyed("checksum of another part of the package")
+            .following(),
+        (Kind::Fields, "signature") => finding
+            .because(Cause::Signature, Confidence::Proven)
+            .keyed("signature of the package"),
         (Kind::Fields, "build time" | "file mtime") => finding
             .because(Cause::Timestamp, Confidence::Proven)
             .keyed(format!("rpm: {name}")),
@@ -363,14 +455,17 @@ fn known_field(kind: Kind, name: &str, a: &str, b: &str, place: &str) -> Option<
             .because(Cause::BuildHost, Confidence::Proven)
             .keyed(format!("{name} in MANIFEST.MF"))
             .set_aside_by("jar-build-metadata"),
-        (Kind::Manifest, "Bnd-LastModified" | "Build-Time" | "Build-Date" | "Build-Timestamp" | "Built-Date") => finding
+        (
+            Kind::Manifest,
+            "Bnd-LastModified" | "Build-Time" | "Build-Date" | "Build-Timestamp" | "Built-Date",
+        ) => finding
             .because(Cause::Timestamp, Confidence::Proven)
             .keyed(format!("{name} in MANIFEST.MF"))
             .set_aside_by("jar-build-metadata"),
         (
             Kind::Manifest,
-            "Created-By" | "Build-Jdk" | "Build-Jdk-Spec" | "Ant-Version" | "Archiver-Version" | "Tool" | "Build-Tool"
-            | "Bundle-Generator",
+            "Created-By" | "Build-Jdk" | "Build-Jdk-Spec" | "Ant-Version" | "Archiver-Version" | "Tool"
+            | "Build-Tool" | "Bundle-Generator",
         ) => finding
             .because(Cause::ToolVersion, Confidence::Proven)
             .keyed(format!("{name}: {a} → {b}"))
@@ -400,7 +495,9 @@ fn known_field(kind: Kind, name: &str, a: &str, b: &str, place: &str) -> Option<
 fn shuffled(a: &str, b: &str, place: &str) -> Option<Finding> {
     let words = |line: &str| -> Vec<String> {
         let mut words: Vec<_> = line
-            .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '{' | '}' | '[' | ']' | '(' | ')' | ':'))
+            .split(|c: char| {
+                c.is_whitespace() || matches!(c, ',' | ';' | '{' | '}' | '[' | ']' | '(' | ')' | ':')
+            })
             .filter(|word| !word.is_empty())
             .map(str::to_owned)
             .collect();
@@ -413,7 +510,9 @@ fn shuffled(a: &str, b: &str, place: &str) -> Option<Finding> {
         return None;
     }
     // In code the order of words is the meaning; only lists are sets.
-    let list = |line: &str| line.matches([',', ';']).count() >= 2 || !line.contains(['(', '=', '+', '-', '&', '|', '<']);
+    let list = |line: &str| {
+        line.matches([',', ';']).count() >= 2 || !line.contains(['(', '=', '+', '-', '&', '|', '<'])
+    };
     (list(a) && list(b)).then(|| {
         Finding::new(place, a, b)
             .because(Cause::Order, Confidence::Likely)
@@ -447,7 +546,11 @@ fn alike(
     added.retain(|b| !taken.contains(b));
     *removed = left;
     // What is left may be one field with another value.
-    let name = |line: &str| line.split_once(':').map(|(name, _)| name.to_owned()).filter(|name| !name.contains(' '));
+    let name = |line: &str| {
+        line.split_once(':')
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| !name.contains(' '))
+    };
     let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
     for b in added.iter().rev() {
         if let Some(name) = name(&new[*b]) {
@@ -482,7 +585,8 @@ fn checksums(
             let (rest, size) = line.rsplit_once(',')?;
             let (file, digest) = rest.rsplit_once(',')?;
             let plain = digest.is_empty() || digest.starts_with("sha");
-            return (plain && size.bytes().all(|byte| byte.is_ascii_digit())).then(|| file.trim_matches('"').to_owned());
+            return (plain && size.bytes().all(|byte| byte.is_ascii_digit()))
+                .then(|| file.trim_matches('"').to_owned());
         }
         let (digest, file) = line.split_once([' ', ':'])?;
         let hex = digest.len() >= 32 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -491,15 +595,24 @@ fn checksums(
         }
         // checksums.yaml of a gem: `  data.tar.gz: DIGEST`
         let (file, digest) = line.trim_start().split_once(": ")?;
-        let hex = digest.len() >= 32 && digest.trim_matches(['"', '\'']).bytes().all(|byte| byte.is_ascii_hexdigit());
+        let hex = digest.len() >= 32
+            && digest
+                .trim_matches(['"', '\''])
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit());
         hex.then(|| file.to_owned())
     };
-    let mut by_file: HashMap<String, (Option<usize>, Option<usize>)> = HashMap::new();
-    removed.retain(|at| of(&old[*at]).is_none_or(|file| by_file.entry(file).or_default().0.replace(*at).is_some()));
-    added.retain(|at| of(&new[*at]).is_none_or(|file| by_file.entry(file).or_default().1.replace(*at).is_some()));
-    let mut files: Vec<_> = by_file.into_iter().collect();
-    files.sort();
-    for (file, (a, b)) in files {
+    // A list may hold digests of several kinds for one file; their lines have different lengths.
+    type Places = (Option<usize>, Option<usize>);
+    let mut by_file: BTreeMap<(String, usize), Places> = BTreeMap::new();
+    let key = |line: &str| Some((of(line)?, if record { 0 } else { line.trim_end().len() }));
+    removed.retain(|at| {
+        key(&old[*at]).is_none_or(|key| by_file.entry(key).or_default().0.replace(*at).is_some())
+    });
+    added.retain(|at| {
+        key(&new[*at]).is_none_or(|key| by_file.entry(key).or_default().1.replace(*at).is_some())
+    });
+    for ((file, _), (a, b)) in by_file {
         let text = |lines: &[std::borrow::Cow<str>], at: Option<usize>| {
             at.map(|at| lines[at].trim_end().to_owned()).unwrap_or_default()
         };
@@ -522,7 +635,9 @@ fn checksums(
             finding = finding.set_aside_by("wheel-record");
         } else if path.ends_with("checksums.yaml") {
             finding = finding.set_aside_by("gem-exclude-checksums");
-        } else if path.ends_with("control.tar/md5sums") || path.contains("/control.tar.") && path.ends_with("/md5sums") {
+        } else if path.ends_with("control.tar/md5sums")
+            || path.contains("/control.tar.") && path.ends_with("/md5sums")
+        {
             finding = finding.set_aside_by("deb-md5sums");
         }
         finding.checksum_of = Some(file);

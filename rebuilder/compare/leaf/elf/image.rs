@@ -47,13 +47,18 @@ impl<'a> Image<'a> {
         let mut end = 0;
         for section in file.sections() {
             let name = String::from_utf8_lossy(section.name_bytes().ok()?).into_owned();
-            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { return None };
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+                return None;
+            };
             let nth = seen.entry(name.clone()).or_default();
             let compressed = section.compressed_file_range().ok()?;
             let data = if compressed.uncompressed_size > LARGEST_SECTION {
                 Cow::Borrowed(section.data().ok()?)
             } else {
-                section.uncompressed_data().or_else(|_| section.data().map(Cow::Borrowed)).ok()?
+                section
+                    .uncompressed_data()
+                    .or_else(|_| section.data().map(Cow::Borrowed))
+                    .ok()?
             };
             let range = section.file_range().unwrap_or((0, 0));
             end = end.max(range.0.saturating_add(range.1));
@@ -72,12 +77,24 @@ impl<'a> Image<'a> {
         let number = |at: usize, width: usize| -> u64 {
             let field = bytes.get(at..at + width).unwrap_or_default();
             let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-            if file.is_little_endian() { field.iter().rev().fold(0, fold) } else { field.iter().fold(0, fold) }
+            if file.is_little_endian() {
+                field.iter().rev().fold(0, fold)
+            } else {
+                field.iter().fold(0, fold)
+            }
         };
         let (headers, section_headers, count) = if file.is_64() {
-            (number(32, 8) + number(54, 2) * number(56, 2), number(40, 8), number(58, 2) * number(60, 2))
+            (
+                number(32, 8) + number(54, 2) * number(56, 2),
+                number(40, 8),
+                number(58, 2) * number(60, 2),
+            )
         } else {
-            (number(28, 4) + number(42, 2) * number(44, 2), number(32, 4), number(46, 2) * number(48, 2))
+            (
+                number(28, 4) + number(42, 2) * number(44, 2),
+                number(32, 4),
+                number(46, 2) * number(48, 2),
+            )
         };
         Some(Self {
             sections,

@@ -21,10 +21,18 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     let (old, new) = (Image::read(released)?, Image::read(rebuilt)?);
     let mut leaf = Leaf::of("ELF");
     if old.identity != new.identity {
-        leaf.add(Finding::new("header", old.identity.as_str(), new.identity.as_str()));
+        leaf.add(Finding::new(
+            "header",
+            old.identity.as_str(),
+            new.identity.as_str(),
+        ));
     }
     let pairs = pair(&mut leaf, &old, &new);
-    let differing: Vec<_> = pairs.iter().copied().filter(|(a, b)| a.data != b.data || a.size != b.size).collect();
+    let differing: Vec<_> = pairs
+        .iter()
+        .copied()
+        .filter(|(a, b)| a.data != b.data || a.size != b.size)
+        .collect();
 
     let tool = comment(&mut leaf, &differing);
     if only_names_of_debug_files(&mut leaf, released, rebuilt, &differing) {
@@ -48,7 +56,11 @@ fn pair<'a>(leaf: &mut Leaf, old: &'a Image<'a>, new: &'a Image<'a>) -> Vec<Pair
     };
     let alone = |section: &Section, released: bool| {
         let size = format!("{} bytes", section.size);
-        let (a, b) = if released { (size, "none".to_owned()) } else { ("none".to_owned(), size) };
+        let (a, b) = if released {
+            (size, "none".to_owned())
+        } else {
+            ("none".to_owned(), size)
+        };
         let finding = Finding::new(&section.name, a, b);
         if section.loaded {
             finding
@@ -86,8 +98,16 @@ fn comment(leaf: &mut Leaf, differing: &[Pair]) -> Option<String> {
     };
     let (a, b) = (list(old), list(new));
     let only = |these: &[String], others: &[String]| {
-        let mine: Vec<_> = these.iter().filter(|text| !others.contains(text)).cloned().collect();
-        if mine.is_empty() { "none of its own".to_owned() } else { mine.join(", ") }
+        let mine: Vec<_> = these
+            .iter()
+            .filter(|text| !others.contains(text))
+            .cloned()
+            .collect();
+        if mine.is_empty() {
+            "none of its own".to_owned()
+        } else {
+            mine.join(", ")
+        }
     };
     let key = if only(&a, &b) == only(&b, &a) {
         "order of .comment".to_owned()
@@ -105,23 +125,33 @@ fn comment(leaf: &mut Leaf, differing: &[Pair]) -> Option<String> {
 /// The common case: debug information was stripped away, and only the names of its file stayed different.
 fn only_names_of_debug_files(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], differing: &[Pair]) -> bool {
     let named = |section: &Section| section.name == BUILD_ID || section.name == DEBUG_LINK;
-    let whole = differing.iter().all(|(a, b)| named(a) && a.size == b.size && a.file == b.file);
+    let whole = differing
+        .iter()
+        .all(|(a, b)| named(a) && a.size == b.size && a.file == b.file);
     if !whole || differing.is_empty() || released.len() != rebuilt.len() || !leaf.findings.is_empty() {
         return false;
     }
     let inside = |range: &std::ops::Range<usize>| {
-        differing.iter().any(|(a, _)| a.file.0 <= range.start as u64 && range.end as u64 <= a.file.0 + a.file.1)
+        differing
+            .iter()
+            .any(|(a, _)| a.file.0 <= range.start as u64 && range.end as u64 <= a.file.0 + a.file.1)
     };
     // Each byte by itself, as ranges are joined over short gaps.
     let all = ranges(released, rebuilt);
     let proven = all.iter().all(|range| {
-        range.clone().all(|at| released[at] == rebuilt[at] || inside(&(at..at + 1)))
+        range
+            .clone()
+            .all(|at| released[at] == rebuilt[at] || inside(&(at..at + 1)))
     });
     if !proven {
         return false;
     }
     for (a, b) in differing {
-        let normalisation = if a.name == BUILD_ID { "elf-build-id" } else { "elf-debug-link" };
+        let normalisation = if a.name == BUILD_ID {
+            "elf-build-id"
+        } else {
+            "elf-debug-link"
+        };
         leaf.findings.push(
             Finding::new(&a.name, name_in(a), name_in(b))
                 .because(Cause::DebugInformation, Confidence::Proven)
@@ -138,9 +168,18 @@ fn name_in(section: &Section) -> String {
     if section.name == BUILD_ID {
         return hex::encode(section.data.get(16..).unwrap_or_default());
     }
-    let name: Vec<u8> = section.data.iter().copied().take_while(|byte| *byte != 0).collect();
+    let name: Vec<u8> = section
+        .data
+        .iter()
+        .copied()
+        .take_while(|byte| *byte != 0)
+        .collect();
     let crc = section.data.len().checked_sub(4).map(|at| &section.data[at..]);
-    format!("{} crc {}", String::from_utf8_lossy(&name), hex::encode(crc.unwrap_or_default()))
+    format!(
+        "{} crc {}",
+        String::from_utf8_lossy(&name),
+        hex::encode(crc.unwrap_or_default())
+    )
 }
 
 fn names_of_debug_files(leaf: &mut Leaf, differing: &[Pair]) {
@@ -168,7 +207,11 @@ fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Optio
     let (mut texts, mut left) = (Vec::new(), Vec::new());
     let loaded = pairs.iter().filter(|(a, _)| a.loaded && !named(a));
     for (a, b) in loaded.filter(differing) {
-        let found = if a.executable { None } else { strings::compare(&a.data, &b.data, Context::default()) };
+        let found = if a.executable {
+            None
+        } else {
+            strings::compare(&a.data, &b.data, Context::default())
+        };
         match found.filter(|found| !found.explained.is_empty()) {
             Some(found) => {
                 for (offset, x, y, reason) in &found.explained {
@@ -200,12 +243,18 @@ fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Optio
                 None => bytes,
             }
         };
-        let finding = |note: String| Finding::new(format!("{place} +{first:#x}, {note}"), shown(old, a), shown(new, b));
+        let finding = |note: String| {
+            Finding::new(
+                format!("{place} +{first:#x}, {note}"),
+                shown(old, a),
+                shown(new, b),
+            )
+        };
         if a.size == b.size && complete && moves.explain(a, b) {
             leaf.add(
                 finding(format!("{bytes} bytes of addresses"))
-                    .because(Cause::BuildPath, Confidence::Likely)
-                    .keyed("addresses that moved with the lengths of strings")
+                    .because(Cause::MovedAddress, Confidence::Likely)
+                    .keyed("addresses in code and tables")
                     .following(),
             );
         } else if let Some(years) = years(a, b, &differing) {
@@ -223,7 +272,10 @@ fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Optio
                     .keyed(tool),
             );
         } else {
-            leaf.add(finding(format!("{bytes} bytes, {} and {} in all", a.size, b.size)));
+            leaf.add(finding(format!(
+                "{bytes} bytes, {} and {} in all",
+                a.size, b.size
+            )));
         }
         let mut shown = excerpt(0, &a.data, &b.data, &differing);
         shown.of = format!("bytes of {place}");
@@ -233,7 +285,11 @@ fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Optio
 }
 
 /// Few numbers that all read as years on both sides: their places, and both years.
-fn years(old: &Section, new: &Section, differing: &[std::ops::Range<usize>]) -> Option<Vec<(usize, u32, u32)>> {
+fn years(
+    old: &Section,
+    new: &Section,
+    differing: &[std::ops::Range<usize>],
+) -> Option<Vec<(usize, u32, u32)>> {
     const MOST: usize = 8;
     if old.size != new.size || differing.is_empty() || differing.len() > MOST {
         return None;
@@ -253,7 +309,14 @@ fn years(old: &Section, new: &Section, differing: &[std::ops::Range<usize>]) -> 
 }
 
 /// Sections that only debuggers and linkers read.
-fn debug_information(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pair], loaded: bool, tool: Option<&str>) {
+fn debug_information(
+    leaf: &mut Leaf,
+    old: &Image,
+    new: &Image,
+    differing: &[Pair],
+    loaded: bool,
+    tool: Option<&str>,
+) {
     let rest: Vec<_> = differing
         .iter()
         .filter(|(a, _)| !a.loaded && ![BUILD_ID, DEBUG_LINK, ".comment"].contains(&a.name.as_str()))
@@ -262,7 +325,11 @@ fn debug_information(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pai
         return;
     }
     let before = leaf.findings.len();
-    let is_debug = |name: &str| [".debug_", ".zdebug_", ".stab", ".gnu_debugdata"].iter().any(|start| name.starts_with(start));
+    let is_debug = |name: &str| {
+        [".debug_", ".zdebug_", ".stab", ".gnu_debugdata"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
     if rest.iter().any(|(a, _)| is_debug(&a.name)) {
         units::compare(leaf, old, new);
     }
@@ -270,7 +337,14 @@ fn debug_information(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pai
     for (a, b) in rest {
         let names = a.name == ".debug_str" || a.name == ".debug_line_str" || a.name.ends_with("strtab");
         let texts = if names || !is_debug(&a.name) && !a.name.starts_with(".rel") && a.name != ".symtab" {
-            strings::compare(&a.data, &b.data, Context { build_folder: true, ..Context::default() })
+            strings::compare(
+                &a.data,
+                &b.data,
+                Context {
+                    build_folder: true,
+                    ..Context::default()
+                },
+            )
         } else {
             None
         };
@@ -320,7 +394,9 @@ fn outside(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], old: &Image, new: &
     }
     let inside = |at: usize| {
         let at = at as u64;
-        old.sections.iter().any(|section| section.file.0 <= at && at < section.file.0 + section.file.1)
+        old.sections
+            .iter()
+            .any(|section| section.file.0 <= at && at < section.file.0 + section.file.1)
     };
     let moved_header = |at: usize| at < old.headers || at as u64 >= old.section_headers;
     let hidden: Vec<usize> = ranges(released, rebuilt)
@@ -331,7 +407,10 @@ fn outside(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], old: &Image, new: &
     if let Some(first) = hidden.first() {
         let end = released.len().min(first + 16);
         leaf.add(Finding::new(
-            format!("offset {first:#x}, outside of all sections, {} bytes", hidden.len()),
+            format!(
+                "offset {first:#x}, outside of all sections, {} bytes",
+                hidden.len()
+            ),
             hex::encode(&released[*first..end]),
             hex::encode(&rebuilt[*first..end]),
         ));

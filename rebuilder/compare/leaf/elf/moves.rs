@@ -74,7 +74,9 @@ impl Moves {
             if at < done || old.data[at] == new.data[at] {
                 continue;
             }
-            let Some(end) = self.field_at(old, new, at, done) else { return false };
+            let Some(end) = self.field_at(old, new, at, done) else {
+                return false;
+            };
             done = end;
         }
         true
@@ -83,9 +85,12 @@ impl Moves {
     /// The end of an explained field that covers the byte, and begins at or after `from`.
     fn field_at(&self, old: &Section, new: &Section, at: usize, from: usize) -> Option<usize> {
         let starts = |width: usize| (at.saturating_sub(width - 1)).max(from)..=at;
-        let same = |a: Option<u64>, b: Option<u64>| matches!((a, b), (Some(a), Some(b)) if self.map(a) == Some(b));
+        let same =
+            |a: Option<u64>, b: Option<u64>| matches!((a, b), (Some(a), Some(b)) if self.map(a) == Some(b));
         for start in starts(4) {
-            let (Some(a), Some(b)) = (word(&old.data, start), word(&new.data, start)) else { continue };
+            let (Some(a), Some(b)) = (word(&old.data, start), word(&new.data, start)) else {
+                continue;
+            };
             let relative = |value: i32, base: u64| base.checked_add_signed(i64::from(value));
             // Relative to the next instruction, which may begin after an immediate of up to four bytes; to the
             // field itself (.eh_frame); or to the section (.eh_frame_hdr).

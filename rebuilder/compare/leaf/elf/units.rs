@@ -20,7 +20,11 @@ struct Unit {
 const MOST_UNITS: usize = 50_000;
 
 fn units(image: &Image) -> Option<Vec<Unit>> {
-    let endian = if image.little_endian { RunTimeEndian::Little } else { RunTimeEndian::Big };
+    let endian = if image.little_endian {
+        RunTimeEndian::Little
+    } else {
+        RunTimeEndian::Big
+    };
     let load = |id: SectionId| -> Result<EndianSlice<RunTimeEndian>, gimli::Error> {
         let section = image.sections.iter().find(|section| section.name == id.name());
         let data: &[u8] = section.map_or(&[], |section| match &section.data {
@@ -38,7 +42,9 @@ fn units(image: &Image) -> Option<Vec<Unit>> {
         }
         let Ok(unit) = dwarf.unit(header) else { continue };
         let text = |slice: Option<EndianSlice<RunTimeEndian>>| {
-            slice.map(|slice| slice.to_string_lossy().into_owned()).unwrap_or_default()
+            slice
+                .map(|slice| slice.to_string_lossy().into_owned())
+                .unwrap_or_default()
         };
         let mut entries = unit.entries();
         let producer = match entries.next_dfs() {
@@ -57,14 +63,19 @@ fn units(image: &Image) -> Option<Vec<Unit>> {
 }
 
 pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image) {
-    let (Some(old), Some(new)) = (units(old), units(new)) else { return };
+    let (Some(old), Some(new)) = (units(old), units(new)) else {
+        return;
+    };
     if old.len() != new.len() {
         return;
     }
     for (a, b) in old.iter().zip(&new) {
         if a.folder != b.folder {
             let reason = path(&a.folder, &b.folder, true)
-                .map(|reason| Reason { confidence: Confidence::Proven, ..reason })
+                .map(|reason| Reason {
+                    confidence: Confidence::Proven,
+                    ..reason
+                })
                 .unwrap_or_else(|| Reason::new(Cause::BuildPath, "", Confidence::Likely));
             leaf.add_reason("DW_AT_comp_dir", &a.folder, &b.folder, &reason);
         }
