@@ -196,7 +196,7 @@ impl Numbers {
     fn fill(&mut self, size: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(size + 16);
         while bytes.len() < size {
-            if self.next() % 2 == 0 {
+            if self.next().is_multiple_of(2) {
                 bytes.extend_from_slice(&self.next().to_le_bytes());
             } else {
                 let _ = write!(bytes, "word{} ", self.next() % 512);

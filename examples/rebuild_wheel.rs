@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use rebuilder::artifact::Subject;
+use rebuilder::compare::Options;
 use rebuilder::container::Catalog;
 use rebuilder::ecosystem::Planner;
 use rebuilder::policy::Case;
@@ -50,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             backend: &sandbox,
             progress: &progress,
             evidence: Evidence::Verified,
+            compare: Options::default(),
         };
         let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
         println!("{}: {}", plan.subject, record.verdict);

@@ -164,7 +164,8 @@ fn every_report_says_the_same_and_fits_its_schema() {
         (result["ruleId"].as_str(), result["level"].as_str()),
         (Some("content"), Some("error"))
     );
-    let rule = &sarif["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().unwrap() as usize];
+    let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+    let rule = &sarif["runs"][0]["tool"]["driver"]["rules"][index];
     assert_eq!(rule["id"], "content");
 
     let markdown = fs::read_to_string(report("md")).unwrap();
@@ -319,6 +320,9 @@ fn odd_tar(name: &[u8], kind: tar::EntryType, link: &[u8], claimed: u64) -> Vec<
     bytes
 }
 
+/// Name, both files, the limit that is hit, and the first cause.
+type Hostile = (&'static str, Vec<u8>, Vec<u8>, Option<Limit>, Option<Cause>);
+
 #[test]
 fn hostile_files_are_findings() {
     let zeros = vec![0; 200 << 20];
@@ -356,7 +360,7 @@ fn hostile_files_are_findings() {
     let names = |name: &str| raw_zip(&[(name, "shown.txt", 0)], b"same");
     let good = raw_zip(&[("shown.txt", "shown.txt", 0)], b"same");
 
-    let table: Vec<(&str, Vec<u8>, Vec<u8>, Option<Limit>, Option<Cause>)> = vec![
+    let table: Vec<Hostile> = vec![
         (
             "bomb.gz",
             bomb.clone(),

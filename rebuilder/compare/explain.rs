@@ -245,8 +245,9 @@ fn reason(class: Class, a: &str, b: &str, context: Context, tool: bool) -> Optio
         Class::Date => Some(date(a, b)),
         Class::Temporary => likely(Cause::Randomness, "name of a temporary file"),
         Class::Path => path(a, b, context.build_folder),
-        Class::Kernel => Some(Reason::new(Cause::HostSystem, keyed(a, b), Confidence::Likely)),
-        Class::Processor => Some(Reason::new(Cause::HostSystem, keyed(a, b), Confidence::Likely)),
+        Class::Kernel | Class::Processor => {
+            Some(Reason::new(Cause::HostSystem, keyed(a, b), Confidence::Likely))
+        }
         Class::Jobs => Some(Reason::new(Cause::Parallelism, keyed(a, b), Confidence::Likely)),
         Class::Locale => Some(Reason::new(Cause::Locale, keyed(a, b), Confidence::Likely)),
         Class::Zone => Some(Reason::new(Cause::Timezone, keyed(a, b), Confidence::Likely)),

@@ -95,14 +95,13 @@ pub(super) fn read(line: Line, member: Member, index: usize, most: usize) -> io:
                 size += read as u64;
                 keep(&own[..read]);
                 if !ended {
-                    match pieces.recv() {
-                        Ok(piece) => {
-                            same &= piece[..] == own[..read];
-                            ended = piece.is_empty();
-                            // Nobody needs it any more where the other side is done.
-                            let _ = empty.try_send(piece);
-                        }
-                        Err(_) => (same, ended) = (false, true),
+                    if let Ok(piece) = pieces.recv() {
+                        same &= piece[..] == own[..read];
+                        ended = piece.is_empty();
+                        // Nobody needs it any more where the other side is done.
+                        let _ = empty.try_send(piece);
+                    } else {
+                        (same, ended) = (false, true);
                     }
                 } else if read > 0 {
                     same = false;

@@ -26,6 +26,15 @@ pub(super) struct Within {
     pub gem: bool,
 }
 
+/// Two archives of one format, and where they stand.
+#[derive(Clone, Copy)]
+struct Archive<'a> {
+    path: &'a str,
+    format: &'static dyn FormatReader,
+    within: Within,
+    depth: u32,
+}
+
 /// One comparison: what its threads share.
 pub(super) struct Comparer<'a> {
     pub meter: &'a Meter,
@@ -209,8 +218,13 @@ impl<'a> Comparer<'a> {
         node: &mut Node,
     ) {
         let within = inside(path, format, sides[0], within);
-        let judge =
-            |released: Row, rebuilt: Row| self.judge(path, format.name(), released, rebuilt, within, depth);
+        let archive = Archive {
+            path,
+            format,
+            within,
+            depth,
+        };
+        let judge = |released: Row, rebuilt: Row| self.judge(archive, released, rebuilt);
         let mut walked = walk::walk(format, sides, self.meter, &judge);
         let names = ["released", "rebuilt"];
         let whole = walked.errors.iter().all(Option::is_none);
@@ -222,14 +236,14 @@ impl<'a> Comparer<'a> {
         roles::pair(format, sides, self.meter, &mut walked);
         let later = std::mem::take(&mut walked.later);
         let mut nodes = std::mem::take(&mut walked.nodes);
-        self.second_walk(path, format, sides, later, within, depth, &mut nodes);
+        self.second_walk(archive, sides, later, &mut nodes);
         if whole {
             let order = order(format.name(), &walked, within);
             node.findings.extend(order);
             let [old, new] = &walked.fields;
             node.findings
                 .extend(field_findings(format.name(), old, new, within));
-            nodes.extend(self.only(walked.alone));
+            nodes.extend(only(walked.alone));
         }
         nodes.sort_by(|a, b| a.1.name.cmp(&b.1.name));
         node.same = walked.same;
@@ -247,15 +261,7 @@ impl<'a> Comparer<'a> {
         self.fold(node);
     }
 
-    fn judge(
-        &self,
-        path: &str,
-        format: &str,
-        released: Row,
-        rebuilt: Row,
-        within: Within,
-        depth: u32,
-    ) -> Judged {
+    fn judge(&self, archive: Archive, released: Row, rebuilt: Row) -> Judged {
         if let Some(time) = released.fields.iter().find_map(|(_, value)| match value {
             Value::Time(time) => Some(*time),
             _ => None,
@@ -270,7 +276,7 @@ impl<'a> Comparer<'a> {
             }
         }
         if released.same_bytes(&rebuilt) {
-            let node = member(format, &released, &rebuilt, within);
+            let node = member(archive.format.name(), &released, &rebuilt, archive.within);
             return if node.is_same() {
                 Judged::Same
             } else {
@@ -280,25 +286,15 @@ impl<'a> Comparer<'a> {
         if released.source.is_none() || rebuilt.source.is_none() {
             return Judged::Later(Box::new(Later { released, rebuilt }));
         }
-        Judged::Node(Box::new(
-            self.member(path, format, &released, &rebuilt, within, depth),
-        ))
+        Judged::Node(Box::new(self.member(archive, &released, &rebuilt)))
     }
 
     /// A pair of members whose bytes differ and are at hand.
-    fn member(
-        &self,
-        path: &str,
-        format: &str,
-        released: &Row,
-        rebuilt: &Row,
-        within: Within,
-        depth: u32,
-    ) -> Node {
-        let mut node = member(format, released, rebuilt, within);
-        let full = format!("{path}/{}", released.path);
+    fn member(&self, archive: Archive, released: &Row, rebuilt: &Row) -> Node {
+        let mut node = member(archive.format.name(), released, rebuilt, archive.within);
+        let full = format!("{}/{}", archive.path, released.path);
         if let (Some(old), Some(new)) = (&released.source, &rebuilt.source) {
-            let content = self.pair(&full, old, new, within, depth - 1);
+            let content = self.pair(&full, old, new, archive.within, archive.depth - 1);
             node.format = content.format;
             node.findings.extend(content.findings);
             node.excerpts = content.excerpts;
@@ -318,12 +314,9 @@ impl<'a> Comparer<'a> {
     /// Reads again what was not at hand, in as few walks as there are sizes of members: all small ones in one.
     fn second_walk(
         &self,
-        path: &str,
-        format: &dyn FormatReader,
+        archive: Archive,
         sides: [&Source; 2],
         later: Vec<Later>,
-        within: Within,
-        depth: u32,
         nodes: &mut Vec<(usize, Node)>,
     ) {
         if later.is_empty() {
@@ -337,6 +330,7 @@ impl<'a> Comparer<'a> {
                 }
             }
         }
+        let format = archive.format;
         let [first, second] = &mut wanted;
         let fetched = std::thread::scope(|scope| {
             let other = scope.spawn(|| walk::fetch(format, sides[0], self.meter, first));
@@ -353,7 +347,7 @@ impl<'a> Comparer<'a> {
                     row.source = wanted[side].remove(&row.index).flatten();
                 }
             }
-            let mut node = self.member(path, format.name(), &pair.released, &pair.rebuilt, within, depth);
+            let mut node = self.member(archive, &pair.released, &pair.rebuilt);
             for error in fetched.iter().filter_map(|result| result.as_ref().err()) {
                 if pair.released.source.is_none() || pair.rebuilt.source.is_none() {
                     node.findings.push(self.unread("", error));
@@ -421,40 +415,6 @@ impl<'a> Comparer<'a> {
         Ok(leaf)
     }
 
-    /// Nodes for members of one side only.
-    fn only(&self, alone: [Vec<Row>; 2]) -> Vec<(usize, Node)> {
-        let mut nodes = Vec::new();
-        for (side, rows) in alone.into_iter().enumerate() {
-            for row in rows {
-                let (presence, a, b) = if side == 0 {
-                    (Presence::OnlyReleased, "there", "missing")
-                } else {
-                    (Presence::OnlyRebuilt, "missing", "there")
-                };
-                let sizes = if side == 0 {
-                    (Some(row.size), None)
-                } else {
-                    (None, Some(row.size))
-                };
-                let mut finding = Finding::new("presence", a, b).keyed("members on one side only");
-                if row.path.ends_with(".sig") || row.path.contains("META-INF/") && row.path.ends_with(".SF") {
-                    finding = finding.because(Cause::Signature, Confidence::Likely);
-                }
-                nodes.push((
-                    row.index,
-                    Node {
-                        name: row.path,
-                        presence,
-                        sizes,
-                        findings: vec![finding],
-                        ..Node::default()
-                    },
-                ));
-            }
-        }
-        nodes
-    }
-
     /// Beyond so many nodes, members that differ in fields alone are counted in their archive.
     fn fold(&self, node: &mut Node) {
         let before = self
@@ -489,6 +449,40 @@ impl<'a> Comparer<'a> {
         node.children = kept;
         node.findings.extend(folded);
     }
+}
+
+/// Nodes for members of one side only.
+fn only(alone: [Vec<Row>; 2]) -> Vec<(usize, Node)> {
+    let mut nodes = Vec::new();
+    for (side, rows) in alone.into_iter().enumerate() {
+        for row in rows {
+            let (presence, a, b) = if side == 0 {
+                (Presence::OnlyReleased, "there", "missing")
+            } else {
+                (Presence::OnlyRebuilt, "missing", "there")
+            };
+            let sizes = if side == 0 {
+                (Some(row.size), None)
+            } else {
+                (None, Some(row.size))
+            };
+            let mut finding = Finding::new("presence", a, b).keyed("members on one side only");
+            if row.path.ends_with(".sig") || row.path.contains("META-INF/") && row.path.ends_with(".SF") {
+                finding = finding.because(Cause::Signature, Confidence::Likely);
+            }
+            nodes.push((
+                row.index,
+                Node {
+                    name: row.path,
+                    presence,
+                    sizes,
+                    findings: vec![finding],
+                    ..Node::default()
+                },
+            ));
+        }
+    }
+    nodes
 }
 
 fn take(node: &mut Node, leaf: Leaf) {
@@ -744,6 +738,9 @@ fn one_zone(children: &mut [Node]) {
     }
 }
 
+/// How much of a source is read at once.
+const PIECE: usize = 1 << 16;
+
 /// Whether two sources are equal behind the headers that were compared already.
 fn equal_after(released: &Source, rebuilt: &Source, skip: [u64; 2]) -> io::Result<bool> {
     if let (Some(a), Some(b)) = (released.size(), rebuilt.size())
@@ -757,7 +754,6 @@ fn equal_after(released: &Source, rebuilt: &Source, skip: [u64; 2]) -> io::Resul
         Ok(reader)
     };
     let (mut a, mut b) = (open(released, skip[0])?, open(rebuilt, skip[1])?);
-    const PIECE: usize = 1 << 16;
     let (mut old, mut new) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
         let (x, y) = (leaf::fill(&mut a, &mut old)?, leaf::fill(&mut b, &mut new)?);

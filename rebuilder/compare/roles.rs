@@ -127,10 +127,10 @@ fn roles(
         if wanted {
             let mut bytes = Vec::new();
             member.content.take(LARGEST).read_to_end(&mut bytes)?;
-            if bytes.starts_with(b"{") || bytes.starts_with(b"[") {
-                if let Ok(value) = serde_json::from_slice(&bytes) {
-                    documents.insert(member.path, value);
-                }
+            if (bytes.starts_with(b"{") || bytes.starts_with(b"["))
+                && let Ok(value) = serde_json::from_slice(&bytes)
+            {
+                documents.insert(member.path, value);
             }
         }
         Ok(true)

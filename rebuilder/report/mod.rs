@@ -182,8 +182,7 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
     let code = match record.verdict {
         Verdict::Reproduced => "1;32",
         Verdict::Mismatch => "1;31",
-        Verdict::Equivalent => "1;33",
-        Verdict::Inconclusive { .. } => "1;33",
+        Verdict::Equivalent | Verdict::Inconclusive { .. } => "1;33",
     };
     let _ = writeln!(
         out,

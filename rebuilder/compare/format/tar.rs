@@ -226,7 +226,7 @@ fn pax_fields<R: Read>(entry: &mut tar::Entry<R>, fields: &mut Fields) -> io::Re
             "path" | "linkpath" | "size" => {}
             "mtime" | "atime" | "ctime" | "LIBARCHIVE.creationtime" => times.push(text),
             key if key.contains("security.") || key.contains("acl") || key.contains("selinux") => {
-                security.push(text)
+                security.push(text);
             }
             _ => others.push(text),
         }

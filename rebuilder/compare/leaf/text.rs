@@ -111,7 +111,7 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     }
     leaf.excerpts.push(excerpt);
     if path.ends_with("git.properties") {
-        for finding in leaf.findings.iter_mut() {
+        for finding in &mut leaf.findings {
             finding.normalisation = Some("jar-git-properties".into());
             if finding.cause == Cause::Content {
                 finding.cause = Cause::SourceRevision;
@@ -569,6 +569,9 @@ fn alike(
     added.retain(|b| !taken.contains(b));
 }
 
+/// The lines of one file in two lists of checksums.
+type Places = (Option<usize>, Option<usize>);
+
 /// Digests of other files, paired by the file that they are of.
 fn checksums(
     leaf: &mut Leaf,
@@ -603,7 +606,6 @@ fn checksums(
         hex.then(|| file.to_owned())
     };
     // A list may hold digests of several kinds for one file; their lines have different lengths.
-    type Places = (Option<usize>, Option<usize>);
     let mut by_file: BTreeMap<(String, usize), Places> = BTreeMap::new();
     let key = |line: &str| Some((of(line)?, if record { 0 } else { line.trim_end().len() }));
     removed.retain(|at| {

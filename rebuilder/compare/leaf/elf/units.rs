@@ -50,7 +50,7 @@ fn units(image: &Image) -> Option<Vec<Unit>> {
         let producer = match entries.next_dfs() {
             Ok(Some(root)) => root
                 .attr_value(gimli::DW_AT_producer)
-                .and_then(|value| dwarf.attr_string(&unit, value.clone()).ok()),
+                .and_then(|value| dwarf.attr_string(&unit, value).ok()),
             _ => None,
         };
         units.push(Unit {
@@ -71,12 +71,13 @@ pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image) {
     }
     for (a, b) in old.iter().zip(&new) {
         if a.folder != b.folder {
-            let reason = path(&a.folder, &b.folder, true)
-                .map(|reason| Reason {
+            let reason = path(&a.folder, &b.folder, true).map_or_else(
+                || Reason::new(Cause::BuildPath, "", Confidence::Likely),
+                |reason| Reason {
                     confidence: Confidence::Proven,
                     ..reason
-                })
-                .unwrap_or_else(|| Reason::new(Cause::BuildPath, "", Confidence::Likely));
+                },
+            );
             leaf.add_reason("DW_AT_comp_dir", &a.folder, &b.folder, &reason);
         }
         if a.producer != b.producer {
