@@ -1,6 +1,8 @@
 //! Small projects, really built twice under one variation: the first cause that the comparison names must be
 //! that variation. The table of results is `docs/causes.md`.
 
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
 mod common;
 
 use std::path::Path;
