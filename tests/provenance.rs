@@ -253,7 +253,7 @@ fn what_named_normalisations_set_aside_is_equivalent_and_signed_as_such() {
         &project,
         "bookworm-build",
         &[],
-        "mkdir -p /build/archive; cd /build/archive; tar xf /inputs/source.tar; make; cp hello /out/",
+        "mkdir -p /build/archive; cd /build/archive; tar xf /inputs/source.tar; make; touch -d 2020-01-01 p p/file; tar czf hello p; cp hello /out/",
     );
     let digest = Sha256::of(fs::read(&artifact).unwrap()).to_hex();
     project.sign(&provenance(
