@@ -229,8 +229,9 @@ fn generate(folder: &Path) {
         fs::create_dir_all(path("d/usr/share/p")).unwrap();
         let control = "Package: p\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.c>\nDescription: p\n";
         fs::write(path("d/DEBIAN/control"), control).unwrap();
-        for file in 0..60 {
-            fs::write(path(&format!("d/usr/share/p/f{file:02}")), numbers.fill(12_000)).unwrap();
+        // As large as most packages are.
+        for file in 0..30 {
+            fs::write(path(&format!("d/usr/share/p/f{file:02}")), numbers.fill(5_000)).unwrap();
         }
         for (side, date) in [("a", "2026-11-25 03:39:45"), ("b", "2026-11-26 07:12:01")] {
             fs::write(path("d/usr/share/p/built"), format!("built on {date}\n")).unwrap();

@@ -41,7 +41,7 @@ def nodes(node, path=""):
 
 
 def is_command(name):
-    return "{}" in name or name in LISTINGS
+    return "{}" in name or name in LISTINGS or name.startswith("zipnote ")
 
 
 def files(detail, path=()):

@@ -77,11 +77,14 @@ pub(super) fn source_date_epoch(root: &mut Node, epoch: Option<i64>) {
             }
             let exact = text.parse::<jiff::Timestamp>().is_ok() || !text.contains(year);
             finding.cause = Cause::SourceDateEpoch;
-            finding.confidence = if exact {
-                Confidence::Proven
-            } else {
-                Confidence::Likely
-            };
+            // What only might be a time does not get surer by this.
+            if finding.confidence != Confidence::Possible {
+                finding.confidence = if exact {
+                    Confidence::Proven
+                } else {
+                    Confidence::Likely
+                };
+            }
             finding.key = format!("{}, though SOURCE_DATE_EPOCH is {epoch}", finding.key);
         }
     });

@@ -48,16 +48,22 @@ pub(super) fn lines() -> (Line, Line) {
     (sends, compares)
 }
 
-/// Reads a member while its partner is read on the other thread. Its bytes are kept where they are at most `most` and
-/// not the same. An end of the line that breaks off (the other side failed) counts as different.
-pub(super) fn read(line: Line, member: Member, index: usize, most: usize) -> io::Result<Row> {
-    let mut kept = Some(Vec::new()).filter(|_| member.size <= most as u64);
+/// Reads a member while its partner is read on the other thread. Its bytes are kept in `scratch`, and taken out of it
+/// where they are at most `most` and not the same. An end of the line that breaks off (the other side failed) counts as different.
+pub(super) fn read(
+    line: Line,
+    member: Member,
+    index: usize,
+    most: usize,
+    scratch: &mut Vec<u8>,
+) -> io::Result<Row> {
+    // One buffer for all members: most of them turn out the same, and fresh memory costs more than copying.
+    scratch.clear();
+    let mut whole = member.size <= most as u64;
     let mut keep = |piece: &[u8]| {
-        if kept.as_ref().is_some_and(|kept| kept.len() + piece.len() > most) {
-            kept = None;
-        }
-        if let Some(kept) = &mut kept {
-            kept.extend_from_slice(piece);
+        whole &= scratch.len() + piece.len() <= most;
+        if whole {
+            scratch.extend_from_slice(piece);
         }
     };
     let mut size = 0;
@@ -125,6 +131,6 @@ pub(super) fn read(line: Line, member: Member, index: usize, most: usize) -> io:
         fields: member.fields,
         size,
         identity: Identity::InStep { same },
-        source: kept.filter(|_| !same).map(Source::memory),
+        source: (whole && !same).then(|| Source::memory(std::mem::take(scratch))),
     })
 }

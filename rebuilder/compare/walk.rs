@@ -161,7 +161,7 @@ impl Meeting<'_> {
 
     fn side(&self, side: usize, format: &dyn FormatReader, source: &Source, meter: &Meter) {
         let mut index = 0;
-        let mut buffer = vec![0; 1 << 16];
+        let (mut buffer, mut scratch) = (vec![0; 1 << 16], Vec::new());
         let end = format.walk(source, meter, &mut |member| {
             let large = member.source.is_none() && member.size >= WORTH_WAITING;
             let line = if large {
@@ -170,7 +170,7 @@ impl Meeting<'_> {
                 None
             };
             let row = match line {
-                Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP)?,
+                Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP, &mut scratch)?,
                 None => read(member, index, &mut buffer)?,
             };
             index += 1;

@@ -11,12 +11,12 @@ mod tar;
 mod zip;
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 
 use super::cause::Cause;
 use super::limits::Meter;
 use super::source::Source;
-use crate::artifact::Sha256;
+use crate::artifact::{HashingWriter, Sha256};
 
 /// What a stored field means; the same for every member that has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -148,42 +148,33 @@ fn described(bytes: &[u8]) -> String {
     )
 }
 
-/// Reads what is left of an archive after its end marker: a field where anything but zeros stands there.
-fn tail(mut rest: impl Read, kind: &'static FieldKind, zeros: &'static FieldKind) -> io::Result<Fields> {
+/// Reads what is left of an archive after its end marker: how many zeros, and what else stands there.
+fn tail(mut rest: impl Read, hidden: &'static FieldKind, zeros: &'static FieldKind) -> io::Result<Fields> {
+    const SHOWN: usize = 24;
     let mut buffer = vec![0; 1 << 16];
-    let (mut read_zeros, mut hidden) = (
-        0_u64,
-        None::<(u64, Vec<u8>, crate::artifact::HashingWriter<io::Sink>)>,
-    );
+    let (mut padding, mut length) = (0_u64, 0_u64);
+    let (mut first, mut digest) = (Vec::new(), HashingWriter::new(io::sink()));
     loop {
         let read = rest.read(&mut buffer)?;
+        let mut bytes = &buffer[..read];
         if read == 0 {
             break;
         }
-        let bytes = &buffer[..read];
-        if hidden.is_none() && bytes.iter().all(|byte| *byte == 0) {
-            read_zeros += read as u64;
-            continue;
+        if length == 0 {
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            padding += zeros as u64;
+            bytes = &bytes[zeros..];
+            first = bytes[..bytes.len().min(SHOWN)].to_vec();
         }
-        let (length, first, digest) = hidden.get_or_insert_with(|| {
-            (
-                0,
-                bytes[..read.min(24)].to_vec(),
-                crate::artifact::HashingWriter::new(io::sink()),
-            )
-        });
-        let _ = first;
-        *length += read as u64;
-        io::Write::write_all(digest, bytes)?;
+        length += bytes.len() as u64;
+        digest.write_all(bytes)?;
     }
-    let mut fields = vec![(zeros, Value::Number(read_zeros))];
-    if let Some((length, first, digest)) = hidden {
-        let text = format!(
-            "{length} bytes, sha256 {}…, {}",
-            digest.finish().1.short(),
-            path_text(&first).replace(char::is_control, ".")
-        );
-        fields.push((kind, Value::Text(text)));
+    let mut fields = vec![(zeros, Value::Number(padding))];
+    if length > 0 {
+        let digest = digest.finish().1.short();
+        let shown = path_text(&first).replace(char::is_control, ".");
+        let text = format!("{length} bytes, sha256 {digest}…, {shown}");
+        fields.push((hidden, Value::Text(text)));
     }
     Ok(fields)
 }

@@ -242,7 +242,7 @@ fn trimmed(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
             format!("{} bytes", rebuilt.len()),
         )
         .because(Cause::ToolVersion, Confidence::Proven)
-        .keyed("debhelper, which cuts changelogs short since 13.11"),
+        .keyed("debhelper, which cuts changelogs short"),
     );
     true
 }
