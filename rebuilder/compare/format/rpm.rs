@@ -1,7 +1,7 @@
 //! RPM packages: two headers of tags, then a compressed cpio archive.
 
 use std::fmt::Write as _;
-use std::io::{self, BufReader, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::{Fields, FormatReader, Member, Visit};
 use crate::compare::limits::Meter;
@@ -29,12 +29,19 @@ impl FormatReader for Rpm {
                 .ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable))
         };
         let mut reader = BufReader::new(seekable()?);
-        let metadata = rpm::PackageMetadata::parse(&mut reader)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        whole(&mut reader)?;
+        reader.rewind()?;
+        // The library trusts counts within a header more than it should; a hostile one must not end the comparison.
+        let parsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let metadata =
+                rpm::PackageMetadata::parse(&mut reader).map_err(|error| invalid(&error.to_string()))?;
+            let tags = |all: Result<Tags, rpm::Error>| all.map_err(|error| invalid(&error.to_string()));
+            let signature = tags(metadata.signature.get_all_entries())?;
+            Ok::<_, io::Error>((signature, tags(metadata.header.get_all_entries())?))
+        }));
+        let (signature, header) = parsed.unwrap_or_else(|_| Err(invalid("its header contradicts itself")))?;
         let payload = reader.stream_position()?;
         let size = reader.seek(SeekFrom::End(0))?;
-        let signature = metadata.signature.get_all_entries().map_err(io::Error::other)?;
-        let header = metadata.header.get_all_entries().map_err(io::Error::other)?;
         for (name, tags) in [("signature", signature), ("header", header)] {
             meter.member(name.len())?;
             // One line a value, so that arrays are compared element by element.
@@ -93,13 +100,48 @@ impl FormatReader for Rpm {
     }
 }
 
+type Tags = Vec<(u32, rpm::IndexData)>;
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
+}
+
+/// Whether both headers lie within the file, and all their values within them.
+fn whole(reader: &mut (impl Read + Seek)) -> io::Result<()> {
+    const LEAD: u64 = 96;
+    const LARGEST: u64 = 256 << 20;
+    let size = reader.seek(SeekFrom::End(0))?;
+    let mut at = LEAD;
+    for _ in 0..2 {
+        let mut intro = [0; 16];
+        reader.seek(SeekFrom::Start(at))?;
+        reader.read_exact(&mut intro)?;
+        let number = |from: usize| u32::from_be_bytes(intro[from..from + 4].try_into().unwrap_or_default());
+        let (count, length) = (u64::from(number(8)), u64::from(number(12)));
+        let end = at + 16 + count * 16 + length;
+        if intro[..3] != [0x8e, 0xad, 0xe8] || end > size || end - at > LARGEST {
+            return Err(invalid("a header that is none, or ends beyond the file"));
+        }
+        for _ in 0..count {
+            let mut entry = [0; 16];
+            reader.read_exact(&mut entry)?;
+            let offset = u32::from_be_bytes(entry[8..12].try_into().unwrap_or_default());
+            if u64::from(offset) >= length.max(1) {
+                return Err(invalid("a value beyond its header"));
+            }
+        }
+        at = end.next_multiple_of(8);
+    }
+    Ok(())
+}
+
 /// Names of the signature header's tags, whose numbers mean other things in the main header.
 fn signature_tag(tag: u32) -> String {
     match tag {
         256 | 267 | 268 | 277 | 278 | 1002 | 1003 | 1005 => "signature".to_owned(),
-        269 => "digest of the header (SHA-1)".to_owned(),
-        273 => "digest of the header (SHA-256)".to_owned(),
-        1004 => "digest of header and payload (MD5)".to_owned(),
+        269 => "digest of the header by SHA-1".to_owned(),
+        273 => "digest of the header by SHA-256".to_owned(),
+        1004 => "digest of header and payload by MD5".to_owned(),
         270 | 271 | 1000 | 1007 => "size".to_owned(),
         tag => format!("tag {tag}"),
     }
