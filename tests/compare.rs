@@ -320,6 +320,18 @@ fn odd_tar(name: &[u8], kind: tar::EntryType, link: &[u8], claimed: u64) -> Vec<
     bytes
 }
 
+/// An RPM package whose signature header has one value, at `offset` of 16 bytes.
+fn odd_rpm(offset: u32) -> Vec<u8> {
+    let mut bytes = vec![0xed, 0xab, 0xee, 0xdb, 3, 0];
+    bytes.resize(96, 0);
+    bytes.extend_from_slice(&[0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0]);
+    for number in [1, 16, 1000, 6, offset, 1] {
+        bytes.extend_from_slice(&u32::to_be_bytes(number));
+    }
+    bytes.resize(bytes.len() + 64, b'x');
+    bytes
+}
+
 /// Name, both files, the limit that is hit, and the first cause.
 type Hostile = (&'static str, Vec<u8>, Vec<u8>, Option<Limit>, Option<Cause>);
 
@@ -477,6 +489,13 @@ fn hostile_files_are_findings() {
             },
             None,
             Some(Cause::Content),
+        ),
+        (
+            "offset.rpm",
+            odd_rpm(0),
+            odd_rpm(u32::MAX - 3),
+            None,
+            Some(Cause::Unread),
         ),
         (
             "after.tar",
