@@ -85,6 +85,7 @@ fn compare_again(run: &RunFolder, output: &OutputResult) -> Result<(), AttestErr
     };
     let options = compare::Options {
         normalise: Chosen::parse(&names.join(",")).map_err(|error| changed(error.to_string()))?,
+        digests: true,
         ..compare::Options::default()
     };
     let found = compare::compare(&path, &run.rebuilt().join(&output.name), &options)

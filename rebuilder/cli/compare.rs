@@ -40,6 +40,9 @@ pub(crate) struct CompareArgs {
     /// The time that the rebuild was told to take, in seconds since 1970
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
     source_date_epoch: Option<i64>,
+    /// Hash both files even where they are large and certain to differ
+    #[arg(long)]
+    digests: bool,
     /// Compare for at most this long; what is left is a finding
     #[arg(long, value_name = "SECONDS")]
     time_limit: Option<u64>,
@@ -91,6 +94,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
             ..Limits::default()
         },
         source_date_epoch: args.source_date_epoch,
+        digests: args.digests,
     };
     // In a pipe, a line for one short stage would only be noise.
     let bar = std::io::stderr()

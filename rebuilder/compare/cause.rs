@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::finding::Confidence;
+
 macro_rules! causes {
     ($($variant:ident, $name:literal, $title:literal, $fix:literal;)*) => {
         /// Why two artifacts differ. In order of how much a reader should worry.
@@ -82,6 +84,18 @@ causes! {
         "follows from other differences in the same file";
     Checksum, "checksum", "checksum of another file",
         "follows from the difference in that file";
+}
+
+impl Cause {
+    /// How sure two findings of one root cause are together: as the less sure one. But a pair of build folders that
+    /// is proven in one place is the reason wherever it stands.
+    pub(super) fn together(self, one: Confidence, other: Confidence) -> Confidence {
+        if self == Self::BuildPath {
+            one.max(other)
+        } else {
+            one.min(other)
+        }
+    }
 }
 
 impl std::fmt::Display for Cause {

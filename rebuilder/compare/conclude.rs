@@ -181,7 +181,7 @@ fn group(groups: &mut BTreeMap<(Cause, String), RootCause>, path: &str, finding:
             fix: finding.cause.fix().to_owned(),
         });
     cause.places += finding.places;
-    cause.confidence = cause.confidence.min(finding.confidence);
+    cause.confidence = finding.cause.together(cause.confidence, finding.confidence);
 }
 
 /// The outcome, and the normalisations that set something aside.

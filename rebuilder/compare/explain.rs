@@ -3,10 +3,10 @@
 //! Every pattern that builds are known to leave behind is blanked out on both sides. Only when nothing else is
 //! left to differ are the blanked values the reason; a text with anything more in it stays unexplained.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use jiff::civil::DateTime;
-use regex::{Regex, RegexSet};
+use regex::Regex;
 
 use super::cause::Cause;
 use super::finding::Confidence;
@@ -69,20 +69,83 @@ fn ascii(pattern: &str) -> String {
         .replace(r"\W", "[^A-Za-z0-9_]")
 }
 
+/// One form of what builds leave behind; compiled when a text first may have it.
+struct Pattern {
+    class: Class,
+    text: &'static str,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    fn regex(&self) -> Option<&Regex> {
+        // A pattern that does not compile is caught by the first test.
+        self.compiled
+            .get_or_init(|| Regex::new(&ascii(self.text)).ok())
+            .as_ref()
+    }
+}
+
 macro_rules! patterns {
     ($($class:ident $pattern:literal;)*) => {
-        static PATTERNS: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
-            // A pattern that did not compile would be caught by the first test.
-            [$((Class::$class, $pattern)),*]
-                .into_iter()
-                .filter_map(|(class, pattern)| Some((class, Regex::new(&ascii(pattern)).ok()?)))
-                .collect()
-        });
-        /// The same patterns at once: most texts have none of them.
-        static ANY: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new([$(ascii($pattern)),*]).ok());
-        #[cfg(test)]
-        const PATTERN_COUNT: usize = [$($pattern),*].len();
+        static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| vec![$(Pattern {
+            class: Class::$class, text: $pattern, compiled: OnceLock::new(),
+        }),*]);
     };
+}
+
+/// What a text has that the patterns of a class cannot do without: most texts are passed over by this alone.
+struct Signs {
+    digit: bool,
+    slash: bool,
+    at: bool,
+    dash: bool,
+    dot: bool,
+}
+
+impl Signs {
+    fn of(text: &str) -> Self {
+        let mut signs = Self {
+            digit: false,
+            slash: false,
+            at: false,
+            dash: false,
+            dot: false,
+        };
+        for byte in text.bytes() {
+            match byte {
+                b'0'..=b'9' => signs.digit = true,
+                b'/' => signs.slash = true,
+                b'@' => signs.at = true,
+                b'-' => signs.dash = true,
+                b'.' => signs.dot = true,
+                _ => {}
+            }
+        }
+        signs
+    }
+
+    fn allow(&self, class: Class, text: &str) -> bool {
+        let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        match class {
+            Class::Uuid => self.digit && self.dash,
+            Class::Umask => self.digit && any(&["mask", "MASK"]),
+            Class::Date | Class::Jobs | Class::Version => self.digit,
+            Class::Temporary => any(&["tmp", "cc", "pip-", "go-build", "rustc"]),
+            Class::Path => self.slash,
+            Class::Kernel => self.digit && (any(&["Linux", "SMP"]) || self.dash && self.dot),
+            Class::Processor => any(&[
+                "-m", "cpu", "x86", "Intel", "AMD", "znver", "lake", "well", "rapids", "model",
+            ]),
+            Class::Locale => any(&[
+                "LANG", "LC_", "ocale", "OCALE", "ncoding", "NCODING", "harset", "HARSET",
+            ]),
+            Class::Zone => {
+                self.slash || any(&["TZ", "one", "ONE", "UTC", "GMT", "CE", "ST", "DT"]) || self.digit
+            }
+            Class::Account => self.at,
+            Class::Address => self.digit && any(&["0x"]),
+        }
+    }
 }
 
 patterns! {
@@ -99,8 +162,7 @@ patterns! {
     Date r"\b20[0-4]\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])(?:[T_-]?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?Z?)?\b";
     // Seconds, or milliseconds, since 1970.
     Date r"\b1[0-9]\d{8}(?:\d{3})?(?:\.\d+)?\b";
-    Temporary r"(?:/(?:var/)?tmp|/dev/shm)/(?:[\w.+-]*/)*?(?:tmp|cc|pip-|build-|npm-|go-build|rustc)[\w.+-]{5,}";
-    Temporary r"\b(?:tmp[a-z0-9_]{6,10}|cc[A-Za-z0-9]{6}\.(?:o|s|c|ld|le|res|ltrans\w*))\b";
+    Temporary r"\b(?:tmp[a-z0-9_]{6,10}|tmp\.[A-Za-z0-9]{6,10}|cc[A-Za-z0-9]{6}\.(?:o|s|c|ld|le|res|ltrans\w*)|pip-[a-z-]+-[a-z0-9_]{8}|go-build\d{6,}|rustc[A-Za-z0-9]{6})\b";
     Path r"(?:/[\w.+~@%=-]+)+/?";
     Kernel r"\bLinux(?: version)? \d+\.\d+[\w.+-]*(?: #\d+[^\n,;]*)?|\b\d+\.\d+\.\d+-(?:\d+-)?(?:cloud-|rt-)?(?:amd64|arm64|generic|azure|aws|gcp|fc\d+|el\d+|arch\d*|lts|default)[\w.+-]*|#\d+(?:~[\w.+-]+)? SMP[^\n,;]*";
     Processor r"-m(?:arch|tune|cpu)=[\w.+-]+|-C ?target-cpu=[\w-]+|\bx86[-_]64[-_]v[1-4]\b|\b(?:Intel\(R\)|AMD) [\w()@. -]*(?:CPU|EPYC|Ryzen|Xeon|Core)[\w()@. -]*|\b(?:znver[1-5]|skylake(?:-avx512)?|haswell|broadwell|icelake-\w+|cascadelake|sapphirerapids)\b|\b(?:model name|cpu model)[ \t]*[:=][^\n]*";
@@ -147,14 +209,10 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     if released == rebuilt || released.len() > LONGEST || rebuilt.len() > LONGEST {
         return Vec::new();
     }
-    let tool = context.tool || fits(&TOOL, context.field);
-    let dependency = context.dependency || fits(&DEPENDENCY, context.field);
-    let field = if context.field.is_empty() {
-        ""
-    } else {
-        context.field
-    };
-    if fits(&WHO, field) && released.len() < 256 && rebuilt.len() < 256 {
+    let named = |pattern| !context.field.is_empty() && fits(pattern, context.field);
+    let tool = context.tool || named(&TOOL);
+    let dependency = context.dependency || named(&DEPENDENCY);
+    if named(&WHO) && released.len() < 256 && rebuilt.len() < 256 {
         return vec![Reason::new(
             Cause::BuildHost,
             keyed(released, rebuilt),
@@ -163,19 +221,18 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     }
     let (mut old, mut new) = (released.to_owned(), rebuilt.to_owned());
     let mut pairs: Vec<(Class, String, String)> = Vec::new();
-    let Some(any) = ANY.as_ref() else {
-        return Vec::new();
-    };
-    let (in_old, in_new) = (any.matches(released), any.matches(rebuilt));
-    for (index, (class, pattern)) in PATTERNS.iter().enumerate() {
-        if !in_old.matched(index) || !in_new.matched(index) {
+    let (in_old, in_new) = (Signs::of(released), Signs::of(rebuilt));
+    for pattern in PATTERNS.iter() {
+        let class = pattern.class;
+        if class == Class::Version && !(tool || dependency) {
             continue;
         }
-        if *class == Class::Version && !(tool || dependency) {
+        if !in_old.allow(class, released) || !in_new.allow(class, rebuilt) {
             continue;
         }
-        let (masked_old, found_old) = mask(pattern, *class, &old);
-        let (masked_new, found_new) = mask(pattern, *class, &new);
+        let Some(regex) = pattern.regex() else { continue };
+        let (masked_old, found_old) = mask(regex, class, &old);
+        let (masked_new, found_new) = mask(regex, class, &new);
         if found_old.is_empty() && found_new.is_empty() {
             continue;
         }
@@ -188,7 +245,7 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
                 .into_iter()
                 .zip(found_new)
                 .filter(|(a, b)| a != b)
-                .map(|(a, b)| (*class, a, b)),
+                .map(|(a, b)| (class, a, b)),
         );
         (old, new) = (masked_old, masked_new);
         if old == new {
@@ -212,17 +269,20 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
 
 /// The text with everything blanked that a build may leave behind: two lines with one skeleton may be one line.
 pub(super) fn skeleton(text: &str) -> String {
-    let Some(any) = ANY.as_ref().filter(|_| text.len() <= LONGEST) else {
+    if text.len() > LONGEST {
         return text.to_owned();
-    };
-    let found = any.matches(text);
-    let mut text = text.trim_end().to_owned();
-    for (index, (class, pattern)) in PATTERNS.iter().enumerate() {
-        if found.matched(index) && *class != Class::Version {
-            text = mask(pattern, *class, &text).0;
+    }
+    let signs = Signs::of(text);
+    let mut blanked = text.trim_end().to_owned();
+    for pattern in PATTERNS.iter() {
+        if pattern.class != Class::Version
+            && signs.allow(pattern.class, text)
+            && let Some(regex) = pattern.regex()
+        {
+            blanked = mask(regex, pattern.class, &blanked).0;
         }
     }
-    text
+    blanked
 }
 
 fn mask(pattern: &Regex, class: Class, text: &str) -> (String, Vec<String>) {
@@ -419,7 +479,7 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!(PATTERNS.len(), PATTERN_COUNT);
+        assert!(PATTERNS.iter().all(|pattern| pattern.regex().is_some()));
         assert!(BUILD_ROOT.is_some() && WHO.is_some() && TOOL.is_some() && DEPENDENCY.is_some());
     }
 
@@ -541,5 +601,17 @@ mod tests {
         let causes: Vec<_> = found.iter().map(|(cause, _)| *cause).collect();
         assert_eq!(causes, [Cause::Timestamp, Cause::BuildPath, Cause::BuildHost]);
         assert_eq!(found[1].1, "/build/a → /build/b");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_build_path_is_one_whatever_the_folders_are_called(
+            name in "[A-Za-z0-9]{6}",
+            file in "[a-z]{1,8}",
+        ) {
+            let (a, b) = (format!("/tmp/.tmp{name}/build/a/{file}.c"), format!("/tmp/.tmp{name}/build/b/{file}.c"));
+            let found = causes(&a, &b, "");
+            proptest::prop_assert_eq!(found.first().map(|(cause, _)| *cause), Some(Cause::BuildPath), "{} {:?}", a, found);
+        }
     }
 }

@@ -229,7 +229,7 @@ pub struct Side {
     pub name: String,
     /// Length in bytes; of a folder, of all its files.
     pub size: u64,
-    /// Digest; none for folders.
+    /// Digest; none for folders, and for large files that differ where digests were not asked for.
     pub sha256: Option<Sha256>,
 }
 

@@ -54,6 +54,8 @@ pub struct Options {
     pub limits: Limits,
     /// The time that the rebuild was told to take for its own, in Unix seconds.
     pub source_date_epoch: Option<i64>,
+    /// Whether files that differ are hashed too; costs as much as decompressing some of them.
+    pub digests: bool,
 }
 
 /// A file that cannot be compared at all.
@@ -74,9 +76,14 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
     };
     let old = Source::file(released).map_err(error(released))?;
     let new = Source::file(rebuilt).map_err(error(rebuilt))?;
+    if matches!(old, Source::Folder(_)) != matches!(new, Source::Folder(_)) {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "one is a folder, the other is not");
+        return Err(error(rebuilt)(source));
+    }
+    let hash = options.digests || maybe_same(&old, &new).map_err(error(released))?;
     let (a, b) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| side(released, &old));
-        let own = side(rebuilt, &new);
+        let other = scope.spawn(|| side(released, &old, hash));
+        let own = side(rebuilt, &new, hash);
         (
             other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
             own,
@@ -86,10 +93,6 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
     let mut comparison = Comparison::identical(a, b);
     if comparison.released.sha256.is_some() && comparison.released.sha256 == comparison.rebuilt.sha256 {
         return Ok(comparison);
-    }
-    if comparison.released.sha256.is_some() != comparison.rebuilt.sha256.is_some() {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "one is a folder, the other is not");
-        return Err(error(rebuilt)(source));
     }
     let name = released
         .file_name()
@@ -126,7 +129,7 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     let comparer = Comparer::new(&meter);
     let mut tree = comparer.pair(name, old, new, Within::default(), options.limits.depth);
     if tree.is_same() {
-        if comparison.released.sha256.is_none() {
+        if matches!(old, Source::Folder(_)) {
             return;
         }
         // The files differ; whatever no reader saw must not look like nothing.
@@ -153,19 +156,30 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     comparison.tree = Some(tree);
 }
 
-fn side(path: &Path, source: &Source) -> io::Result<Side> {
-    let name = path.display().to_string();
-    if let Source::Folder(_) = source {
-        return Ok(Side {
-            name,
-            size: 0,
-            sha256: None,
-        });
+/// Files up to this size are always hashed.
+const CHEAP_TO_HASH: u64 = 8 << 20;
+
+/// False only where the files are certain to differ, and large enough that hashing them would be most of the work.
+fn maybe_same(old: &Source, new: &Source) -> io::Result<bool> {
+    const LOOKED_AT: usize = 1 << 20;
+    let (Some(a), Some(b)) = (old.size(), new.size()) else {
+        return Ok(true);
+    };
+    if a.max(b) <= CHEAP_TO_HASH {
+        return Ok(true);
     }
-    let (sha256, size) = Sha256::of_reader(source.open()?)?;
-    Ok(Side {
-        name,
-        size,
-        sha256: Some(sha256),
-    })
+    Ok(a == b && old.head(LOOKED_AT)? == new.head(LOOKED_AT)?)
+}
+
+fn side(path: &Path, source: &Source, hash: bool) -> io::Result<Side> {
+    let name = path.display().to_string();
+    let (sha256, size) = match source {
+        Source::Folder(_) => (None, 0),
+        source if hash => {
+            let (sha256, size) = Sha256::of_reader(source.open()?)?;
+            (Some(sha256), size)
+        }
+        source => (None, source.size().unwrap_or(0)),
+    };
+    Ok(Side { name, size, sha256 })
 }

@@ -25,6 +25,7 @@ pub(super) fn compare_outputs(
         .and_then(|text| text.parse().ok());
     let options = Options {
         source_date_epoch: epoch,
+        digests: true,
         ..options.clone()
     };
     let mut results = Vec::new();

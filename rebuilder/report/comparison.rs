@@ -123,10 +123,11 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
 }
 
 fn digest(side: &Side) -> String {
-    side.sha256.map_or_else(
-        || "folder".to_owned(),
-        |sha256| format!("sha256:{sha256}, {} bytes", side.size),
-    )
+    match side.sha256 {
+        Some(sha256) => format!("sha256:{sha256}, {} bytes", side.size),
+        None if side.size > 0 => format!("{} bytes", side.size),
+        None => "folder".to_owned(),
+    }
 }
 
 /// What stands behind the title of a cause.

@@ -49,7 +49,7 @@ impl Leaf {
         match same {
             Some(other) => {
                 other.places += finding.places;
-                other.confidence = other.confidence.min(finding.confidence);
+                other.confidence = finding.cause.together(other.confidence, finding.confidence);
             }
             None => self.findings.push(finding),
         }
