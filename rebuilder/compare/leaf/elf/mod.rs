@@ -353,7 +353,12 @@ fn debug_information(
             continue;
         };
         for (offset, x, y, reason) in &texts.explained {
-            leaf.add_reason(&format!("{} +{offset:#x}", a.name), x, y, reason);
+            let mut reason = reason.clone();
+            // This section holds nothing but the folders and files that were compiled.
+            if a.name == ".debug_line_str" && reason.cause == Cause::BuildPath {
+                reason.confidence = Confidence::Proven;
+            }
+            leaf.add_reason(&format!("{} +{offset:#x}", a.name), x, y, &reason);
         }
         if texts.complete() {
             leaf.excerpts.push(Excerpt {
