@@ -117,9 +117,10 @@ fn main() {
         println!("{line} {:>8}", peak / 1024);
     }
     faster.sort_by(f64::total_cmp);
-    if let Some(median) = faster.get(faster.len() / 2) {
+    if !faster.is_empty() {
+        let middle = f64::midpoint(faster[(faster.len() - 1) / 2], faster[faster.len() / 2]);
         println!(
-            "differing pairs: {:.0}× faster than diffoscope at least, {median:.0}× in the median",
+            "differing pairs: {:.1} times faster than diffoscope at least, {middle:.1} times in the median",
             faster[0]
         );
     }

@@ -2,6 +2,7 @@
 //! is needed, and what is equal is dropped at once.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::format::Member;
@@ -18,14 +19,11 @@ const AHEAD: usize = 4;
 #[derive(Debug)]
 pub(super) enum Line {
     Sends {
-        pieces: SyncSender<Vec<u8>>,
-        /// Buffers that come back.
-        empty: Receiver<Vec<u8>>,
+        pieces: SyncSender<Arc<Vec<u8>>>,
         answer: Receiver<bool>,
     },
     Compares {
-        pieces: Receiver<Vec<u8>>,
-        empty: SyncSender<Vec<u8>>,
+        pieces: Receiver<Arc<Vec<u8>>>,
         answer: SyncSender<bool>,
     },
 }
@@ -33,104 +31,111 @@ pub(super) enum Line {
 /// Both ends.
 pub(super) fn lines() -> (Line, Line) {
     let (pieces, arriving) = sync_channel(AHEAD);
-    let (give_back, empty) = sync_channel(AHEAD + 1);
     let (reply, answer) = sync_channel(1);
-    let sends = Line::Sends {
-        pieces,
-        empty,
-        answer,
-    };
     let compares = Line::Compares {
         pieces: arriving,
-        empty: give_back,
         answer: reply,
     };
-    (sends, compares)
+    (Line::Sends { pieces, answer }, compares)
 }
 
-/// Reads a member while its partner is read on the other thread. Its bytes are kept in `scratch`, and taken out of it
-/// where they are at most `most` and not the same. An end of the line that breaks off (the other side failed) counts as different.
+/// The pieces of a member while it is small enough to be kept, and buffers that were used before: most members turn
+/// out the same, and fresh memory costs more than comparing it.
+#[derive(Default)]
+pub(super) struct Pieces {
+    kept: Vec<Arc<Vec<u8>>>,
+    free: Vec<Vec<u8>>,
+}
+
+impl Pieces {
+    fn read(&mut self, content: &mut dyn io::Read) -> io::Result<Arc<Vec<u8>>> {
+        let mut piece = self.free.pop().unwrap_or_default();
+        piece.resize(PIECE, 0);
+        let read = fill(content, &mut piece)?;
+        piece.truncate(read);
+        Ok(Arc::new(piece))
+    }
+
+    fn give_back(&mut self) {
+        let kept = self.kept.drain(..);
+        self.free
+            .extend(kept.filter_map(|piece| Arc::try_unwrap(piece).ok()));
+    }
+}
+
+/// Reads a member while its partner is read on the other thread. Its bytes are kept where they are at most `most` and
+/// not the same. An end of the line that breaks off (the other side failed) counts as different.
 pub(super) fn read(
     line: Line,
     member: Member,
     index: usize,
     most: usize,
-    scratch: &mut Vec<u8>,
+    pieces: &mut Pieces,
 ) -> io::Result<Row> {
-    // One buffer for all members: most of them turn out the same, and fresh memory costs more than copying.
-    scratch.clear();
     let mut whole = member.size <= most as u64;
-    let mut keep = |piece: &[u8]| {
-        whole &= scratch.len() + piece.len() <= most;
+    let mut size = 0_u64;
+    pieces.give_back();
+    let mut next = |pieces: &mut Pieces| -> io::Result<Arc<Vec<u8>>> {
+        let piece = pieces.read(member.content)?;
+        size += piece.len() as u64;
+        whole &= size <= most as u64;
         if whole {
-            scratch.extend_from_slice(piece);
+            pieces.kept.push(piece.clone());
+        } else {
+            pieces.give_back();
         }
+        Ok(piece)
     };
-    let mut size = 0;
     let same = match line {
-        Line::Sends {
-            pieces,
-            empty,
-            answer,
-        } => {
+        Line::Sends { pieces: line, answer } => {
             let mut listening = true;
             loop {
-                let mut piece = empty.try_recv().unwrap_or_default();
-                piece.resize(PIECE, 0);
-                let read = fill(member.content, &mut piece)?;
-                piece.truncate(read);
-                size += read as u64;
-                keep(&piece);
+                let piece = next(pieces)?;
                 // An empty piece says that this was the end.
-                listening = listening && pieces.send(piece).is_ok();
-                if read == 0 {
+                let ended = piece.is_empty();
+                listening = listening && line.send(piece).is_ok();
+                if ended {
                     break;
                 }
             }
             answer.recv().unwrap_or(false)
         }
-        Line::Compares {
-            pieces,
-            empty,
-            answer,
-        } => {
+        Line::Compares { pieces: line, answer } => {
             let (mut same, mut ended) = (true, false);
-            let mut own = vec![0; PIECE];
             loop {
-                let read = fill(member.content, &mut own)?;
-                size += read as u64;
-                keep(&own[..read]);
-                if !ended {
-                    if let Ok(piece) = pieces.recv() {
-                        same &= piece[..] == own[..read];
-                        ended = piece.is_empty();
-                        // Nobody needs it any more where the other side is done.
-                        let _ = empty.try_send(piece);
-                    } else {
-                        (same, ended) = (false, true);
-                    }
-                } else if read > 0 {
-                    same = false;
+                let own = next(pieces)?;
+                if ended {
+                    same &= own.is_empty();
+                } else if let Ok(piece) = line.recv() {
+                    same &= piece == own;
+                    ended = piece.is_empty();
+                } else {
+                    (same, ended) = (false, true);
                 }
-                if read == 0 {
+                if own.is_empty() {
                     break;
                 }
             }
             while !ended {
                 // The partner is longer.
                 same = false;
-                ended = pieces.recv().map_or(true, |piece| piece.is_empty());
+                ended = line.recv().map_or(true, |piece| piece.is_empty());
             }
             let _ = answer.send(same);
             same
         }
     };
+    let source = (whole && !same).then(|| {
+        let bytes: Vec<&[u8]> = pieces.kept.iter().map(|piece| &piece[..]).collect();
+        Source::memory(bytes.concat())
+    });
+    pieces.give_back();
     Ok(Row {
         path: member.path,
         index,
         fields: member.fields,
         size,
         identity: Identity::InStep { same },
-        source: (whole && !same).then(|| Source::memory(std::mem::take(scratch))),
+        source,
     })
 }

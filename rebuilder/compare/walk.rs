@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::finding::Node;
@@ -15,7 +15,7 @@ use super::format::{Fields, FormatReader, Member};
 use super::limits::Meter;
 use super::lockstep;
 use super::source::Source;
-use crate::artifact::Sha256;
+use crate::artifact::{HashingWriter, Sha256};
 
 /// Largest member that waits in memory for its partner, and how much may wait on each side.
 const LARGEST_KEPT: usize = 8 << 20;
@@ -47,24 +47,41 @@ pub(super) enum Identity {
     InStep {
         same: bool,
     },
+    /// Its bytes are in memory, and nobody asked for their digest yet.
+    Held,
 }
 
 impl Row {
     pub fn same_bytes(&self, other: &Self) -> bool {
-        let same = match (self.identity, other.identity) {
-            (Identity::Digest(own), Identity::Digest(others)) => own == others,
+        if self.size != other.size {
+            return false;
+        }
+        match (self.identity, other.identity) {
             (Identity::InStep { same: own }, Identity::InStep { same: others }) => own && others,
-            _ => false,
-        };
-        same && self.size == other.size
+            (Identity::InStep { .. }, _) | (_, Identity::InStep { .. }) => false,
+            (Identity::Held, Identity::Held) => match (&self.source, &other.source) {
+                (Some(Source::Memory(own)), Some(Source::Memory(others))) => own == others,
+                _ => false,
+            },
+            _ => self.sha256() == other.sha256(),
+        }
     }
 
     /// Its digest, where it was read alone.
     pub fn sha256(&self) -> Option<Sha256> {
-        match self.identity {
-            Identity::Digest(sha256) => Some(sha256),
-            Identity::InStep { .. } => None,
+        match (self.identity, &self.source) {
+            (Identity::Digest(sha256), _) => Some(sha256),
+            (Identity::Held, Some(Source::Memory(bytes))) => Some(Sha256::of(&bytes[..])),
+            _ => None,
         }
+    }
+
+    /// Lets go of its bytes, but not of what tells them from others.
+    fn drop_bytes(&mut self) {
+        if let Some(sha256) = self.sha256() {
+            self.identity = Identity::Digest(sha256);
+        }
+        self.source = None;
     }
 }
 
@@ -161,7 +178,7 @@ impl Meeting<'_> {
 
     fn side(&self, side: usize, format: &dyn FormatReader, source: &Source, meter: &Meter) {
         let mut index = 0;
-        let (mut buffer, mut scratch) = (vec![0; 1 << 16], Vec::new());
+        let (mut buffer, mut pieces) = (vec![0; 1 << 16], lockstep::Pieces::default());
         let end = format.walk(source, meter, &mut |member| {
             let large = member.source.is_none() && member.size >= WORTH_WAITING;
             let line = if large {
@@ -170,7 +187,7 @@ impl Meeting<'_> {
                 None
             };
             let row = match line {
-                Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP, &mut scratch)?,
+                Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP, &mut pieces)?,
                 None => read(member, index, &mut buffer)?,
             };
             index += 1;
@@ -262,7 +279,7 @@ impl Meeting<'_> {
             }
             if state.still[other] {
                 // Nobody will make room: the bytes are read again later.
-                row.source = None;
+                row.drop_bytes();
                 break;
             }
             state.still[side] = true;
@@ -299,11 +316,12 @@ impl Meeting<'_> {
     }
 }
 
-/// Reads a member: its digest, and its bytes where they are few and cannot be read again without walking.
+/// Reads a member: its bytes where they are few and cannot be read again without walking, else their digest.
 fn read(member: Member, index: usize, buffer: &mut [u8]) -> io::Result<Row> {
     let again = member.source;
-    let mut hashing = crate::artifact::HashingWriter::new(io::sink());
-    let mut kept = Some(Vec::new()).filter(|_| again.is_none());
+    let mut kept = Vec::new();
+    let mut hashing = again.is_some().then(|| HashingWriter::new(io::sink()));
+    let mut size = 0;
     loop {
         let read = match member.content.read(buffer) {
             Ok(0) => break,
@@ -311,22 +329,29 @@ fn read(member: Member, index: usize, buffer: &mut [u8]) -> io::Result<Row> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        io::Write::write_all(&mut hashing, &buffer[..read])?;
-        if kept.as_ref().is_some_and(|kept| kept.len() + read > LARGEST_KEPT) {
-            kept = None;
+        let bytes = &buffer[..read];
+        size += read as u64;
+        if hashing.is_none() && kept.len() + read > LARGEST_KEPT {
+            let mut writer = HashingWriter::new(io::sink());
+            writer.write_all(&std::mem::take(&mut kept))?;
+            hashing = Some(writer);
         }
-        if let Some(kept) = &mut kept {
-            kept.extend_from_slice(&buffer[..read]);
+        match &mut hashing {
+            Some(hashing) => hashing.write_all(bytes)?,
+            None => kept.extend_from_slice(bytes),
         }
     }
-    let (_, sha256, size) = hashing.finish();
+    let (identity, source) = match hashing {
+        Some(hashing) => (Identity::Digest(hashing.finish().1), again),
+        None => (Identity::Held, Some(Source::memory(kept))),
+    };
     Ok(Row {
         path: member.path,
         index,
         fields: member.fields,
         size,
-        identity: Identity::Digest(sha256),
-        source: again.or_else(|| kept.map(Source::memory)),
+        identity,
+        source,
     })
 }
 
