@@ -14,6 +14,7 @@
 mod cause;
 mod conclude;
 mod explain;
+mod fields;
 mod finding;
 mod format;
 mod gzip;

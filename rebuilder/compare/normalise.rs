@@ -151,6 +151,7 @@ mod tests {
             include_str!("format/zip.rs"),
             include_str!("gzip.rs"),
             include_str!("pair.rs"),
+            include_str!("fields.rs"),
             include_str!("leaf/mod.rs"),
             include_str!("leaf/elf/mod.rs"),
             include_str!("leaf/json.rs"),
