@@ -7,11 +7,13 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use common::{code, fits_the_schema, json, rebuilder, text};
+use common::{code, fits_the_schema, json as document, rebuilder, text};
 use proptest::prelude::*;
+use rebuilder::artifact::Sha256;
 use rebuilder::compare::{
     Cause, Chosen, Comparison, Limit, Limits, NORMALISATIONS, Options, Outcome, compare,
 };
+use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../docs/schema/comparison.schema.json");
 
@@ -135,7 +137,7 @@ fn every_report_says_the_same_and_fits_its_schema() {
     }
     let output = command.output().unwrap();
     assert_eq!(code(&output), 1, "{}", text(&output));
-    let found = json(&output);
+    let found = document(&output);
     fits_the_schema(&found, SCHEMA);
     assert_eq!(found["outcome"], "different");
     assert_eq!(found["causes"][0]["cause"], "content");
@@ -259,6 +261,53 @@ fn folders_are_compared_by_their_files() {
         "a renamed file is seen as one"
     );
     assert_eq!(found.outcome, Outcome::Different);
+}
+
+/// An OCI image layout of one layer, as a tar archive.
+fn image(script: &[u8], time: u64) -> Vec<u8> {
+    let mut members = vec![Made::new("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)];
+    let mut blob = |bytes: Vec<u8>| -> Value {
+        let digest = Sha256::of(&bytes).to_hex();
+        members.push(Made::new(&format!("blobs/sha256/{digest}"), &bytes));
+        json!({"digest": format!("sha256:{digest}"), "size": bytes.len()})
+    };
+    let layer = tar(&[Made {
+        time,
+        ..Made::new("bin/run", script)
+    }]);
+    let unpacked = format!("sha256:{}", Sha256::of(&layer));
+    let layer = blob(gzip(&layer, 6));
+    let config =
+        json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [unpacked]}});
+    let config = blob(config.to_string().into_bytes());
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
+    let manifest = blob(manifest.to_string().into_bytes());
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]}).to_string();
+    members.push(Made::new("index.json", index.as_bytes()));
+    tar(&members)
+}
+
+#[test]
+fn blobs_of_images_are_paired_by_their_role() {
+    let files = Files::new();
+    let old = image(b"#!/bin/sh\n", 1_700_000_000);
+    for (name, new, cause) in [
+        ("time.tar", image(b"#!/bin/sh\n", 1_700_000_001), Cause::Timestamp),
+        ("evil.tar", image(b"#!/bin/evil\n", 1_700_000_001), Cause::Content),
+    ] {
+        let found = files.compare(name, &old, &new, &Options::default());
+        assert_eq!(first(&found), Some(cause), "{name}: {:?}", found.causes);
+        assert!(
+            found.causes[0].example.path.ends_with("/bin/run"),
+            "{:?}",
+            found.causes[0]
+        );
+        assert!(
+            found.causes[0].follow > 4,
+            "digests and sizes follow: {:?}",
+            found.causes[0]
+        );
+    }
 }
 
 /// A zip archive whose entries are written field by field, so that they can lie.

@@ -1,5 +1,8 @@
 //! JSON: values by pointer (RFC 6901), so that a changed value is told from another order or another layout.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
 use super::super::cause::Cause;
@@ -173,14 +176,17 @@ fn value(leaf: &mut Leaf, name: &str, pointer: &str, old: &Value, new: &Value) {
         );
         return;
     }
-    let digest = |text: &str| text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64);
-    if digest(&a) && digest(&b) && (field == "digest" || pointer.contains("/diff_ids/")) {
+    // Names that are digests: of blobs (`sha256:…`), and of the files that `docker save` writes.
+    if let (Some(old_name), Some(new_name)) = (blank_digest(&a), blank_digest(&b))
+        && old_name == new_name
+    {
         let mut finding = Finding::new(pointer, &a, &b)
             .because(Cause::Checksum, Confidence::Likely)
-            .keyed("digests of other blobs of the image")
+            .keyed("digests of other files of the image")
             .following();
-        if field == "digest" {
-            finding.checksum_of = a.strip_prefix("sha256:").map(str::to_owned);
+        // What layers unpack to has no file of its own; the layer that it comes from is compared.
+        if !pointer.contains("/diff_ids/") {
+            finding.checksum_of = Some(a.trim_start_matches("sha256:").to_owned());
         }
         leaf.findings.push(finding);
         return;
@@ -204,4 +210,12 @@ fn value(leaf: &mut Leaf, name: &str, pointer: &str, old: &Value, new: &Value) {
     for reason in reasons {
         leaf.add_reason(pointer, &a, &b, &reason);
     }
+}
+
+/// The text without the one SHA-256 in it; none where it has none.
+fn blank_digest(text: &str) -> Option<String> {
+    static DIGEST: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?-u:\b)[0-9a-f]{64}(?-u:\b)").ok());
+    let digest = DIGEST.as_ref()?;
+    (digest.find_iter(text).count() == 1).then(|| digest.replace(text, "").into_owned())
 }
