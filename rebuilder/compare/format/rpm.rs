@@ -125,8 +125,21 @@ fn whole(reader: &mut (impl Read + Seek)) -> io::Result<()> {
         for _ in 0..count {
             let mut entry = [0; 16];
             reader.read_exact(&mut entry)?;
-            let offset = u32::from_be_bytes(entry[8..12].try_into().unwrap_or_default());
-            if u64::from(offset) >= length.max(1) {
+            let number = |from: usize| {
+                u64::from(u32::from_be_bytes(
+                    entry[from..from + 4].try_into().unwrap_or_default(),
+                ))
+            };
+            // Each value of a number takes its width, each string at least its end.
+            let width = match number(4) {
+                0 => 0,
+                3 => 2,
+                4 => 4,
+                5 => 8,
+                _ => 1,
+            };
+            let (offset, values) = (number(8), number(12));
+            if offset >= length.max(1) || offset + values * width > length {
                 return Err(invalid("a value beyond its header"));
             }
         }
