@@ -106,6 +106,18 @@ impl Project {
         path
     }
 
+    /// A signing key of its own.
+    fn key(&self) -> PathBuf {
+        let key = self.path("key.pem");
+        let made = rebuilder()
+            .args(["key", "generate", "--to"])
+            .arg(&key)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", text(&made));
+        key
+    }
+
     fn command(&self, verb: &str) -> Command {
         let mut command = rebuilder();
         command
@@ -162,13 +174,7 @@ fn by_recipe(project: &Project, artifact: &Path, recipe: &str) {
         &project.repository,
         &project.commit,
     ));
-    let key = project.path("key.pem");
-    let made = rebuilder()
-        .args(["key", "generate", "--to"])
-        .arg(&key)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", text(&made));
+    let key = project.key();
     for backend in backends() {
         let output = rebuild(
             project,
@@ -262,13 +268,7 @@ fn what_named_normalisations_set_aside_is_equivalent_and_signed_as_such() {
         &project.repository,
         &project.commit,
     ));
-    let key = project.path("key.pem");
-    let made = rebuilder()
-        .args(["key", "generate", "--to"])
-        .arg(&key)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", text(&made));
+    let key = project.key();
     let signing = ["--key", key.to_str().unwrap()];
     let output = rebuild(&project, &artifact, "c-make", "embedded", &signing);
     assert_eq!(

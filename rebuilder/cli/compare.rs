@@ -62,16 +62,10 @@ pub(crate) struct CompareArgs {
 pub(crate) struct NormaliseArgs {
     /// What may differ and be called equivalent: none, default, all, or names with commas between (-NAME takes away)
     #[arg(long, value_name = "LIST", default_value = "default", value_parser = |text: &str| Chosen::parse(text).map_err(|error| error.to_string()))]
-    normalise: Chosen,
+    pub(crate) normalise: Chosen,
     /// Exit with 0 where everything that differs is set aside by named normalisations
     #[arg(long)]
     pub(crate) allow_equivalent: bool,
-}
-
-impl NormaliseArgs {
-    pub(crate) fn chosen(&self) -> Chosen {
-        self.normalise.clone()
-    }
 }
 
 pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result<ExitCode, Failure> {
@@ -86,7 +80,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
         writers.push((path, renderer(path)?));
     }
     let options = Options {
-        normalise: args.normalise.chosen(),
+        normalise: args.normalise.normalise.clone(),
         limits: Limits {
             depth: args.depth,
             unpacked: args.unpack_limit,

@@ -141,7 +141,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         progress: &context.progress,
         evidence,
         compare: compare::Options {
-            normalise: args.normalise.chosen(),
+            normalise: args.normalise.normalise,
             ..compare::Options::default()
         },
     };

@@ -129,10 +129,7 @@ fn field_finding(
                 .keyed("process number in names of pax headers");
         }
     }
-    if within.gem && finding.normalisation.is_some() {
-        finding.normalisation = Some("gem-inner-archives".into());
-    }
-    finding
+    within.set_aside(finding)
 }
 
 /// The two masks that would make these two modes of one.
@@ -196,11 +193,7 @@ pub(super) fn order(format: &str, walked: &Walked, within: Within) -> Option<Fin
         .keyed(locale.map_or_else(|| format!("{format} members"), str::to_owned))
         .set_aside_by(normalisation)
         .times(moved as u64);
-    Some(if within.gem && finding.normalisation.is_some() {
-        finding.set_aside_by("gem-inner-archives")
-    } else {
-        finding
-    })
+    Some(within.set_aside(finding))
 }
 
 /// Times that all differ by one whole number of quarter hours were written in two time zones.

@@ -7,31 +7,15 @@ use super::finding::{Confidence, Finding};
 use super::format::{FieldKind, Fields, Value};
 use super::source::{Codec, Source};
 
-const TIME: FieldKind = FieldKind {
-    name: "time in the header",
-    cause: Cause::Timestamp,
-    normalisation: Some("gzip-time"),
-};
-const NAME: FieldKind = FieldKind {
-    name: "name in the header",
-    cause: Cause::ArchiveDialect,
-    normalisation: Some("gzip-name"),
-};
-const LEVEL: FieldKind = FieldKind {
-    name: "level in the header",
-    cause: Cause::Compression,
-    normalisation: Some("gzip-compression"),
-};
-const SYSTEM: FieldKind = FieldKind {
-    name: "operating system in the header",
-    cause: Cause::Compression,
-    normalisation: Some("gzip-misc"),
-};
-const OTHER: FieldKind = FieldKind {
-    name: "flags, comment and extra fields",
-    cause: Cause::ArchiveDialect,
-    normalisation: Some("gzip-misc"),
-};
+const TIME: FieldKind = FieldKind::by("time in the header", Cause::Timestamp, "gzip-time");
+const NAME: FieldKind = FieldKind::by("name in the header", Cause::ArchiveDialect, "gzip-name");
+const LEVEL: FieldKind = FieldKind::by("level in the header", Cause::Compression, "gzip-compression");
+const SYSTEM: FieldKind = FieldKind::by("operating system in the header", Cause::Compression, "gzip-misc");
+const OTHER: FieldKind = FieldKind::by(
+    "flags, comment and extra fields",
+    Cause::ArchiveDialect,
+    "gzip-misc",
+);
 
 /// The header of the first gzip member (RFC 1952).
 pub(super) struct Header {
@@ -154,7 +138,7 @@ fn described(codec: Codec, source: &Source) -> io::Result<Described> {
             format!(", block size {}", char::from(*level))
         })),
         Codec::Gzip => {
-            let (empty_blocks, _) = sync_points(source)?;
+            let empty_blocks = sync_points(source)?;
             Described {
                 text: if empty_blocks {
                     ", cut in pieces".into()
@@ -173,10 +157,9 @@ fn described(codec: Codec, source: &Source) -> io::Result<Described> {
 }
 
 /// Whether empty stored blocks stand in the first megabytes, as compressors with threads leave them (pigz).
-fn sync_points(source: &Source) -> io::Result<(bool, u64)> {
+fn sync_points(source: &Source) -> io::Result<bool> {
     const LOOKED_AT: u64 = 4 << 20;
     let mut bytes = Vec::new();
     source.open()?.take(LOOKED_AT).read_to_end(&mut bytes)?;
-    let mut found = bytes.windows(4).filter(|window| *window == [0, 0, 0xff, 0xff]);
-    Ok((found.next().is_some(), bytes.len() as u64))
+    Ok(bytes.windows(4).any(|window| window == [0, 0, 0xff, 0xff]))
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::format::{self, HEAD, Value};
+use super::format::{self, HEAD};
 use super::limits::{Limits, Meter};
 use super::source::{Codec, Source};
 use crate::artifact::Sha256;
@@ -44,20 +44,12 @@ pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
         };
         format.walk(&source, &meter(&source), &mut |member| {
             let (sha256, size) = Sha256::of_reader(member.content)?;
-            let mode = member.fields.iter().find_map(|(_, value)| match value {
-                Value::Mode(mode) => Some(*mode),
-                _ => None,
-            });
-            let time = member.fields.iter().find_map(|(_, value)| match value {
-                Value::Time(time) => Some(*time),
-                _ => None,
-            });
             members.push(Member {
                 path: member.path,
                 sha256,
                 size,
-                mode,
-                time,
+                mode: format::mode(&member.fields),
+                time: format::time(&member.fields),
             });
             Ok(true)
         })?;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::cause::Cause;
 use super::fields::{field_findings, member, one_zone, order};
 use super::finding::{Confidence, Finding, LimitHit, Node, Presence};
-use super::format::{self, FormatReader, HEAD, Value};
+use super::format::{self, FormatReader, HEAD};
 use super::gzip;
 use super::leaf::{self, Leaf};
 use super::limits::{Hit, Limit, Meter, Metered};
@@ -24,6 +24,16 @@ pub(super) struct Within {
     pub installs: bool,
     /// A gem's inner archives.
     pub gem: bool,
+}
+
+impl Within {
+    /// Whatever is set aside in the archives of a gem is so because RubyGems makes it anew when it unpacks.
+    pub fn set_aside(self, mut finding: Finding) -> Finding {
+        if self.gem && finding.normalisation.is_some() {
+            finding.normalisation = Some("gem-inner-archives".into());
+        }
+        finding
+    }
 }
 
 /// Two archives of one format, and where they stand.
@@ -111,7 +121,9 @@ impl<'a> Comparer<'a> {
             }
             _ => {
                 let leaf = self.leaf(path, released, rebuilt, node)?;
-                take(node, leaf);
+                node.format = leaf.format.into();
+                node.findings.extend(leaf.findings);
+                node.excerpts.extend(leaf.excerpts);
             }
         }
         Ok(())
@@ -150,15 +162,8 @@ impl<'a> Comparer<'a> {
             codec.map_or_else(|| source.clone(), |codec| source.decoded(codec))
         };
         let name = |codec: Option<Codec>| codec.map_or("none", Codec::name);
-        let inner_path = path
-            .strip_suffix(".gz")
-            .or_else(|| path.strip_suffix(".xz"))
-            .or_else(|| path.strip_suffix(".zst"))
-            .or_else(|| path.strip_suffix(".bz2"))
-            .or_else(|| path.strip_suffix(".lzma"))
-            .unwrap_or(path);
         let inner = self.pair(
-            inner_path,
+            roles::without_compression(path),
             &open(released, codecs.0),
             &open(rebuilt, codecs.1),
             within,
@@ -191,18 +196,8 @@ impl<'a> Comparer<'a> {
             skip = [headers[0].length, headers[1].length];
         }
         if same && !equal_after(released, rebuilt, skip)? {
-            node.findings.push(gzip::compression(codec, released, rebuilt)?);
-        }
-        if within.gem {
-            for finding in &mut node.findings {
-                let of_gzip = finding
-                    .normalisation
-                    .as_ref()
-                    .is_some_and(|name| name.starts_with("gzip-"));
-                if of_gzip {
-                    finding.normalisation = Some("gem-inner-archives".into());
-                }
-            }
+            node.findings
+                .push(within.set_aside(gzip::compression(codec, released, rebuilt)?));
         }
         Ok(())
     }
@@ -262,13 +257,8 @@ impl<'a> Comparer<'a> {
     }
 
     fn judge(&self, archive: Archive, released: Row, rebuilt: Row) -> Judged {
-        if let Some(time) = released.fields.iter().find_map(|(_, value)| match value {
-            Value::Time(time) => Some(*time),
-            _ => None,
-        }) && rebuilt
-            .fields
-            .iter()
-            .any(|(_, value)| *value == Value::Time(time))
+        if let Some(time) = format::time(&released.fields)
+            && format::time(&rebuilt.fields) == Some(time)
         {
             let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
             if times.len() < 10_000 {
@@ -368,7 +358,7 @@ impl<'a> Comparer<'a> {
     /// Bytes for a reader that needs them in any order.
     fn any_order(&self, format: &dyn FormatReader, source: &Source) -> io::Result<Source> {
         const IN_MEMORY: usize = 32 << 20;
-        if format.streams() || source.seekable().is_some() {
+        if format.streams() || source.seekable().is_ok() {
             return Ok(source.clone());
         }
         walk::materialise(&mut self.open(source)?, IN_MEMORY)
@@ -483,12 +473,6 @@ fn only(alone: [Vec<Row>; 2]) -> Vec<(usize, Node)> {
         }
     }
     nodes
-}
-
-fn take(node: &mut Node, leaf: Leaf) {
-    node.format = leaf.format.into();
-    node.findings.extend(leaf.findings);
-    node.excerpts.extend(leaf.excerpts);
 }
 
 /// The kind of package that an archive is.

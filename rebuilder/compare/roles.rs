@@ -1,7 +1,7 @@
 //! Partners for members whose names differ: renamed files, names that hold versions, and the blobs of container
 //! images, which are named by digest and known by the role that the image's manifests give them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read as _;
 use std::sync::LazyLock;
 
@@ -67,7 +67,7 @@ fn join(
         .filter_map(|(key, a)| Some((*a, *right.get(key)?)))
         .collect();
     pairs.sort_unstable();
-    let take = |rows: &mut Vec<Row>, places: Vec<usize>| -> HashMap<usize, Row> {
+    let take = |rows: &mut Vec<Row>, places: HashSet<usize>| -> HashMap<usize, Row> {
         let mut taken = HashMap::new();
         let mut kept = Vec::new();
         for (place, row) in std::mem::take(rows).into_iter().enumerate() {

@@ -166,12 +166,12 @@ impl Source {
         })
     }
 
-    /// For reading in any order; none where it must be decoded from its beginning.
-    pub fn seekable(&self) -> Option<Box<dyn ReadSeek>> {
-        Some(match self {
+    /// For reading in any order; an error where it must be decoded from its beginning.
+    pub fn seekable(&self) -> io::Result<Box<dyn ReadSeek>> {
+        Ok(match self {
             Self::Part { file, start, size } => Box::new(Part::new(file.clone(), *start, *size)),
             Self::Memory(bytes) => Box::new(Cursor::new(Shared(bytes.clone()))),
-            Self::Decoded { .. } | Self::Folder(_) => return None,
+            Self::Decoded { .. } | Self::Folder(_) => return Err(io::ErrorKind::NotSeekable.into()),
         })
     }
 

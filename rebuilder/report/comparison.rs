@@ -148,7 +148,7 @@ pub(super) fn summary(cause: &RootCause) -> String {
     text
 }
 
-fn set_aside(applied: &[Applied]) -> String {
+pub(super) fn set_aside(applied: &[Applied]) -> String {
     let texts: Vec<_> = applied
         .iter()
         .map(|applied| format!("{} v{} ({})", applied.name, applied.version, applied.places))

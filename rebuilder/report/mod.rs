@@ -270,12 +270,10 @@ fn notes(output: &OutputResult) -> Vec<String> {
         .map(|note| plain(&note))
         .collect();
     if differs.outcome == Outcome::Equivalent {
-        let names: Vec<_> = differs
-            .normalisations
-            .iter()
-            .map(|applied| format!("{} v{} ({})", applied.name, applied.version, applied.places))
-            .collect();
-        notes.push(format!("set aside: {}", names.join(", ")));
+        notes.push(format!(
+            "set aside: {}",
+            comparison::set_aside(&differs.normalisations)
+        ));
     }
     notes
 }

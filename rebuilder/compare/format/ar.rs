@@ -40,12 +40,7 @@ impl FormatReader for Ar {
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let seekable = || {
-            source
-                .seekable()
-                .ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable))
-        };
-        let cache = ReadCache::new(Cached(seekable()?));
+        let cache = ReadCache::new(source.seekable()?);
         let archive = ArchiveFile::parse(&cache).map_err(invalid)?;
         let mut fields = Fields::new();
         let mut end = MAGIC as u64;
@@ -74,10 +69,10 @@ impl FormatReader for Ar {
                 .and_then(|name| name.strip_prefix("#1/")?.trim_end().parse::<u64>().ok())
                 .unwrap_or(0);
             let begin = at.saturating_sub(HEADER + inline);
-            between(&mut *seekable()?, end, begin, &mut fields)?;
+            between(&mut *source.seekable()?, end, begin, &mut fields)?;
             end = at.saturating_add(size);
             let part = source.part(at, size);
-            let mut reader = seekable()?;
+            let mut reader = source.seekable()?;
             reader.seek(SeekFrom::Start(at))?;
             let mut content = Metered {
                 inner: reader.take(size),
@@ -95,11 +90,11 @@ impl FormatReader for Ar {
                 return Ok(Fields::new());
             }
         }
-        let size = seekable()?.seek(SeekFrom::End(0))?;
+        let size = source.seekable()?.seek(SeekFrom::End(0))?;
         if end > size {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        between(&mut *seekable()?, end, size, &mut fields)?;
+        between(&mut *source.seekable()?, end, size, &mut fields)?;
         Ok(fields)
     }
 }
@@ -136,19 +131,4 @@ fn between(
         fields.push((&HIDDEN, Value::Text(described(rest))));
     }
     Ok(())
-}
-
-/// Lets the object reader take a boxed reader.
-struct Cached(Box<dyn crate::compare::source::ReadSeek>);
-
-impl Read for Cached {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Seek for Cached {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
-    }
 }

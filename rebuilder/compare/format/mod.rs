@@ -30,7 +30,7 @@ pub(super) struct FieldKind {
 }
 
 impl FieldKind {
-    const fn new(name: &'static str, cause: Cause) -> Self {
+    pub const fn new(name: &'static str, cause: Cause) -> Self {
         Self {
             name,
             cause,
@@ -38,7 +38,7 @@ impl FieldKind {
         }
     }
 
-    const fn by(name: &'static str, cause: Cause, normalisation: &'static str) -> Self {
+    pub const fn by(name: &'static str, cause: Cause, normalisation: &'static str) -> Self {
         Self {
             name,
             cause,
@@ -74,6 +74,22 @@ impl fmt::Display for Value {
 
 /// Fields in the order that their format has them; kinds without a value are left out.
 pub(super) type Fields = Vec<(&'static FieldKind, Value)>;
+
+/// The permission bits among the fields.
+pub(super) fn mode(fields: &Fields) -> Option<u32> {
+    fields.iter().find_map(|(_, value)| match value {
+        Value::Mode(mode) => Some(*mode),
+        _ => None,
+    })
+}
+
+/// The first time among the fields, which is the member's own.
+pub(super) fn time(fields: &Fields) -> Option<i64> {
+    fields.iter().find_map(|(_, value)| match value {
+        Value::Time(time) => Some(*time),
+        _ => None,
+    })
+}
 
 /// One member as a walk meets it.
 pub(super) struct Member<'a> {

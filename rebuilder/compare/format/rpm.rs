@@ -23,12 +23,7 @@ impl FormatReader for Rpm {
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let seekable = || {
-            source
-                .seekable()
-                .ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable))
-        };
-        let mut reader = BufReader::new(seekable()?);
+        let mut reader = BufReader::new(source.seekable()?);
         whole(&mut reader)?;
         reader.rewind()?;
         // The library trusts counts within a header more than it should; a hostile one must not end the comparison.
@@ -87,7 +82,7 @@ impl FormatReader for Rpm {
             }
         }
         meter.member(7)?;
-        let mut content = seekable()?;
+        let mut content = source.seekable()?;
         content.seek(SeekFrom::Start(payload))?;
         visit(Member {
             path: "payload".to_owned(),

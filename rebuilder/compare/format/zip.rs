@@ -49,14 +49,9 @@ impl FormatReader for Zip {
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let seekable = || {
-            source
-                .seekable()
-                .ok_or_else(|| io::Error::from(io::ErrorKind::NotSeekable))
-        };
-        let mut raw = io::BufReader::new(seekable()?);
-        let mut archive =
-            zip::ZipArchive::new(io::BufReader::with_capacity(1 << 16, seekable()?)).map_err(invalid)?;
+        let mut raw = io::BufReader::new(source.seekable()?);
+        let mut archive = zip::ZipArchive::new(io::BufReader::with_capacity(1 << 16, source.seekable()?))
+            .map_err(invalid)?;
         if archive.has_overlapping_entries().map_err(invalid)? {
             return Err(Hit::error(
                 Limit::OverlappingEntries,
@@ -247,7 +242,7 @@ impl CentralHeader {
         reader.read_exact(&mut fixed)?;
         let name = i64::from(number(&fixed, 28));
         let mut extra = vec![0; usize::from(number(&fixed, 30))];
-        reader.seek_relative_by(name)?;
+        reader.seek(SeekFrom::Current(name))?;
         reader.read_exact(&mut extra)?;
         let comment = u64::from(number(&fixed, 32));
         Ok(Self {
@@ -259,13 +254,6 @@ impl CentralHeader {
         })
     }
 }
-
-trait SeekBy: Seek {
-    fn seek_relative_by(&mut self, by: i64) -> io::Result<()> {
-        self.seek(SeekFrom::Current(by)).map(|_| ())
-    }
-}
-impl<T: Seek> SeekBy for T {}
 
 /// Seconds since 1970 of an MS-DOS date and time, read as UTC.
 fn dos_time((date, time): (u16, u16)) -> i64 {

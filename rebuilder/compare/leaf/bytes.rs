@@ -129,14 +129,11 @@ fn explain_ranges(
     if unexplained > 0 {
         let (place, range) = first.unwrap_or_else(|| (String::new(), 0..0));
         let value = |bytes: &[u8]| hex::encode(&bytes[range.start..range.end.min(range.start + 16)]);
-        leaf.add(
-            Finding::new(
-                format!("{place}, {unexplained} bytes in all"),
-                value(released),
-                value(rebuilt),
-            )
-            .times(1),
-        );
+        leaf.add(Finding::new(
+            format!("{place}, {unexplained} bytes in all"),
+            value(released),
+            value(rebuilt),
+        ));
     }
 }
 

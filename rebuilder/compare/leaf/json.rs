@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::cause::Cause;
 use super::super::explain::{Context, explain};
-use super::super::finding::{Confidence, Excerpt, Finding};
+use super::super::finding::{Confidence, Finding};
 use super::Leaf;
 
 const LARGEST: usize = 8 << 20;
@@ -24,14 +24,13 @@ pub(super) fn compare(name: &str, released: &[u8], rebuilt: &[u8]) -> Option<Lea
     }
     let old: Value = serde_json::from_slice(released).ok()?;
     let new: Value = serde_json::from_slice(rebuilt).ok()?;
-    // Names that stand twice, which a parsed value would hide.
     if repeated(released) || repeated(rebuilt) {
         return None;
     }
     let mut leaf = Leaf::of("JSON");
     if old == new {
-        let keys = |text: &[u8]| text.iter().filter(|byte| !byte.is_ascii_whitespace()).count();
-        let (cause, key) = if keys(released) == keys(rebuilt) && order(released) != order(rebuilt) {
+        let (a, b) = (without_space(released), without_space(rebuilt));
+        let (cause, key) = if a.len() == b.len() && a != b {
             (Cause::Order, "keys of JSON objects")
         } else {
             (Cause::ToolVersion, "layout of JSON")
@@ -44,24 +43,19 @@ pub(super) fn compare(name: &str, released: &[u8], rebuilt: &[u8]) -> Option<Lea
     } else {
         differ(&mut leaf, name, "", &old, &new, DEEPEST);
     }
-    let lines = super::text::compare("", released, rebuilt);
-    leaf.excerpts
-        .extend(lines.excerpts.into_iter().map(|excerpt| Excerpt {
-            of: "lines".into(),
-            ..excerpt
-        }));
+    leaf.excerpts.extend(super::text::excerpt(released, rebuilt));
     Some(leaf)
 }
 
 /// The text without white space: what is left of layout is order.
-fn order(text: &[u8]) -> Vec<u8> {
+fn without_space(text: &[u8]) -> Vec<u8> {
     text.iter()
         .copied()
         .filter(|byte| !byte.is_ascii_whitespace())
         .collect()
 }
 
-/// Whether some object has a name twice: then it is longer than what it parses to, written shortest.
+/// Whether some object has a name twice, of which a parsed value would keep one.
 fn repeated(text: &[u8]) -> bool {
     struct Strict;
     impl<'de> serde::de::Visitor<'de> for Strict {

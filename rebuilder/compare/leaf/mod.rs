@@ -100,16 +100,15 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
         small::sqlite(released, rebuilt)
     } else if both(b"MZ") {
         small::pe(released, rebuilt)
-    } else if is_text(released) && is_text(rebuilt) {
-        if signature(path) {
-            Some(signature_leaf(path, "text"))
-        } else {
-            json::compare(name, released, rebuilt).or_else(|| Some(text::compare(path, released, rebuilt)))
-        }
-    } else if signature(path) {
-        Some(signature_leaf(path, "binary"))
     } else {
-        None
+        let text = is_text(released) && is_text(rebuilt);
+        if signature(path) {
+            Some(signature_leaf(path, if text { "text" } else { "binary" }))
+        } else if text {
+            json::compare(name, released, rebuilt).or_else(|| Some(text::compare(path, released, rebuilt)))
+        } else {
+            None
+        }
     };
     let mut leaf = read.unwrap_or_else(|| bytes::compare(released, rebuilt));
     if leaf.findings.is_empty() {

@@ -3,6 +3,8 @@
 //! When every difference lies inside strings, and each of those is explained, nothing else of the data differs;
 //! the pieces that stayed also say how far everything after a longer string has moved.
 
+use std::ops::Range;
+
 use imara_diff::{Algorithm, Diff, InternedInput};
 
 use super::super::explain::{Context, Reason, explain};
@@ -15,8 +17,6 @@ pub(super) struct Strings {
     pub explained: Vec<(usize, String, String, Reason)>,
     /// How many differing pieces have no explanation.
     pub unexplained: u64,
-    /// The first of them.
-    pub first: Option<(usize, String, String)>,
     /// Pieces that stand on both sides: released offset, rebuilt offset, released length.
     pub kept: Vec<(usize, usize, usize)>,
     /// The differing strings, as lines.
@@ -34,12 +34,12 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Opti
         return None;
     }
     // Empty pieces are padding: they come and go with the lengths of the strings before.
-    let pieces = |data: &'_ [u8]| -> Vec<(usize, std::ops::Range<usize>)> {
+    let pieces = |data: &'_ [u8]| -> Vec<Range<usize>> {
         let mut at = 0;
         let mut pieces = Vec::new();
         for piece in data.split(|byte| *byte == 0) {
             if !piece.is_empty() {
-                pieces.push((at, at..at + piece.len()));
+                pieces.push(at..at + piece.len());
             }
             at += piece.len() + 1;
         }
@@ -47,8 +47,8 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Opti
     };
     let (old, new) = (pieces(released), pieces(rebuilt));
     let mut input: InternedInput<&[u8]> = InternedInput::default();
-    input.update_before(old.iter().map(|(_, range)| &released[range.clone()]));
-    input.update_after(new.iter().map(|(_, range)| &rebuilt[range.clone()]));
+    input.update_before(old.iter().map(|range| &released[range.clone()]));
+    input.update_after(new.iter().map(|range| &rebuilt[range.clone()]));
     let diff = Diff::compute(Algorithm::Histogram, &input);
     let mut found = Strings::default();
     let (mut at_old, mut at_new) = (0_usize, 0_usize);
@@ -62,54 +62,40 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Opti
         (at_old, at_new) = (before.end, after.end);
         let paired = before.len() == after.len();
         for (a, b) in old[before.clone()].iter().zip(&new[after.clone()]) {
-            let (text_a, text_b) = (&released[a.1.clone()], &rebuilt[b.1.clone()]);
+            let (text_a, text_b) = (&released[a.clone()], &rebuilt[b.clone()]);
             let reasons = match (paired, printable(text_a), printable(text_b)) {
                 (true, Some(a), Some(b)) => explain(a, b, context),
                 _ => Vec::new(),
             };
-            let shown = |bytes: &[u8]| shown(bytes);
             if found.hunks.len() < MOST_SHOWN {
                 found.hunks.push(Hunk {
-                    released_from: a.0 as u64,
+                    released_from: a.start as u64,
                     released: vec![shown(text_a)],
-                    rebuilt_from: b.0 as u64,
+                    rebuilt_from: b.start as u64,
                     rebuilt: vec![shown(text_b)],
                 });
             }
             if reasons.is_empty() {
                 found.unexplained += 1;
-                found
-                    .first
-                    .get_or_insert_with(|| (a.0, shown(text_a), shown(text_b)));
             } else {
-                found.kept.push((a.0, b.0, text_a.len()));
+                found.kept.push((a.start, b.start, text_a.len()));
             }
             for reason in reasons {
-                found.explained.push((a.0, shown(text_a), shown(text_b), reason));
+                found
+                    .explained
+                    .push((a.start, shown(text_a), shown(text_b), reason));
             }
         }
-        if !paired {
-            let extra = before.len().abs_diff(after.len()) as u64;
-            found.unexplained += extra;
-            let text = |side: Option<&(usize, std::ops::Range<usize>)>, data: &[u8]| {
-                side.map(|(_, range)| shown(&data[range.clone()]))
-                    .unwrap_or_default()
-            };
-            let (a, b) = (old[before.clone()].last(), new[after.clone()].last());
-            let offset = a.map_or(0, |a| a.0);
-            found
-                .first
-                .get_or_insert_with(|| (offset, text(a, released), text(b, rebuilt)));
-        }
+        found.unexplained += before.len().abs_diff(after.len()) as u64;
     }
     found.keep(&old[at_old..], &new[at_new..]);
     Some(found)
 }
 
 impl Strings {
-    fn keep(&mut self, old: &[(usize, std::ops::Range<usize>)], new: &[(usize, std::ops::Range<usize>)]) {
+    fn keep(&mut self, old: &[Range<usize>], new: &[Range<usize>]) {
         self.kept
-            .extend(old.iter().zip(new).map(|(a, b)| (a.0, b.0, a.1.len())));
+            .extend(old.iter().zip(new).map(|(a, b)| (a.start, b.start, a.len())));
     }
 
     /// Whether explained strings are all that differs.

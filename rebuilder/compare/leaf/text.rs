@@ -1,5 +1,6 @@
 //! Text, line by line.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -27,21 +28,13 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
         return super::bytes::compare(released, rebuilt);
     }
     let mut leaf = Leaf::of("text");
-    if line_ends(&mut leaf, released, rebuilt) || trimmed(&mut leaf, released, rebuilt) {
+    if let Some(finding) = line_ends(released, rebuilt).or_else(|| trimmed(released, rebuilt)) {
+        leaf.add(finding);
         return leaf;
     }
-    let (old, new): (Vec<_>, Vec<_>) = (lines(released), lines(rebuilt));
-    let mut input: InternedInput<&str> = InternedInput::default();
-    input.update_before(old.iter().map(|line| &**line));
-    input.update_after(new.iter().map(|line| &**line));
-    let mut diff = Diff::compute(Algorithm::Histogram, &input);
-    diff.postprocess_lines(&input);
-
+    let (old, new) = (lines(released), lines(rebuilt));
+    let diff = diff(&old, &new);
     let kind = Kind::of(path);
-    let mut excerpt = Excerpt {
-        of: "lines".into(),
-        ..Excerpt::default()
-    };
     let mut pairs = Vec::new();
     let (mut removed, mut added) = (Vec::new(), Vec::new());
     let mut span: Option<Span> = None;
@@ -50,11 +43,6 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
         let after = hunk.after.start as usize..hunk.after.end as usize;
         let span = span.get_or_insert_with(|| (before.clone(), after.clone()));
         (span.0.end, span.1.end) = (before.end, after.end);
-        if excerpt.hunks.len() < MOST_HUNKS {
-            excerpt.hunks.push(shown(&old, &new, &before, &after));
-        } else {
-            excerpt.more += 1;
-        }
         if before.len() == after.len() && kind != Kind::Checksums {
             pairs.extend(before.zip(after));
         } else {
@@ -109,7 +97,7 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     if beyond > 0 {
         leaf.add(Finding::new("lines beyond those read", "", "").times(beyond));
     }
-    leaf.excerpts.push(excerpt);
+    leaf.excerpts.push(excerpt_of(&diff, &old, &new));
     if path.ends_with("git.properties") {
         for finding in &mut leaf.findings {
             finding.normalisation = Some("jar-git-properties".into());
@@ -120,6 +108,41 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
         }
     }
     leaf
+}
+
+/// The differing lines alone, for readers that find the reasons by themselves; none where only line ends differ.
+pub(super) fn excerpt(released: &[u8], rebuilt: &[u8]) -> Option<Excerpt> {
+    if line_ends(released, rebuilt).is_some() {
+        return None;
+    }
+    let (old, new) = (lines(released), lines(rebuilt));
+    Some(excerpt_of(&diff(&old, &new), &old, &new))
+}
+
+fn diff(old: &[Cow<str>], new: &[Cow<str>]) -> Diff {
+    let mut input: InternedInput<&str> = InternedInput::default();
+    input.update_before(old.iter().map(|line| &**line));
+    input.update_after(new.iter().map(|line| &**line));
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_lines(&input);
+    diff
+}
+
+fn excerpt_of(diff: &Diff, old: &[Cow<str>], new: &[Cow<str>]) -> Excerpt {
+    let mut excerpt = Excerpt {
+        of: "lines".into(),
+        ..Excerpt::default()
+    };
+    for hunk in diff.hunks() {
+        if excerpt.hunks.len() == MOST_HUNKS {
+            excerpt.more += 1;
+            continue;
+        }
+        let before = hunk.before.start as usize..hunk.before.end as usize;
+        let after = hunk.after.start as usize..hunk.after.end as usize;
+        excerpt.hunks.push(shown(old, new, &before, &after));
+    }
+    excerpt
 }
 
 /// What the lines of a file are.
@@ -168,19 +191,19 @@ impl Kind {
     }
 }
 
-fn lines(text: &[u8]) -> Vec<std::borrow::Cow<'_, str>> {
+fn lines(text: &[u8]) -> Vec<Cow<'_, str>> {
     imara_diff::sources::byte_lines(text)
         .map(String::from_utf8_lossy)
         .collect()
 }
 
 fn shown(
-    old: &[std::borrow::Cow<str>],
-    new: &[std::borrow::Cow<str>],
+    old: &[Cow<str>],
+    new: &[Cow<str>],
     before: &std::ops::Range<usize>,
     after: &std::ops::Range<usize>,
 ) -> Hunk {
-    let cut = |lines: &[std::borrow::Cow<str>]| -> Vec<String> {
+    let cut = |lines: &[Cow<str>]| -> Vec<String> {
         let mut kept: Vec<String> = lines
             .iter()
             .take(MOST_LINES)
@@ -199,32 +222,27 @@ fn shown(
     }
 }
 
-/// The same text with other line ends, or without the last one.
-fn line_ends(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
-    let without = |text: &[u8]| {
-        text.iter()
-            .copied()
-            .filter(|byte| *byte != b'\r')
-            .collect::<Vec<_>>()
-    };
-    let (crs_old, crs_new) = (released.contains(&b'\r'), rebuilt.contains(&b'\r'));
-    if crs_old != crs_new && without(released) == without(rebuilt) {
-        let word = |crs| if crs { "CR LF" } else { "LF" };
-        leaf.add(
-            Finding::new("line ends", word(crs_old), word(crs_new))
-                .because(Cause::HostSystem, Confidence::Likely)
-                .keyed("line ends"),
-        );
-        return true;
+/// The same text with other line ends.
+fn line_ends(released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
+    let (old, new) = (released.contains(&b'\r'), rebuilt.contains(&b'\r'));
+    let without =
+        |text: &'_ [u8]| -> Vec<u8> { text.iter().copied().filter(|byte| *byte != b'\r').collect() };
+    if old == new || without(released) != without(rebuilt) {
+        return None;
     }
-    false
+    let word = |crs| if crs { "CR LF" } else { "LF" };
+    Some(
+        Finding::new("line ends", word(old), word(new))
+            .because(Cause::HostSystem, Confidence::Likely)
+            .keyed("line ends"),
+    )
 }
 
 /// From the first differing line to the last, on both sides.
 type Span = (std::ops::Range<usize>, std::ops::Range<usize>);
 
 /// A Debian changelog that a newer debhelper cut short: what stands before its note is how the other begins.
-fn trimmed(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
+fn trimmed(released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
     const NOTE: &[u8] = b"# Older entries have been removed from this changelog.";
     let short = |text: &[u8], other: &[u8]| {
         let at = text.windows(NOTE.len()).position(|window| window == NOTE);
@@ -233,9 +251,9 @@ fn trimmed(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
         })
     };
     if !short(released, rebuilt) && !short(rebuilt, released) {
-        return false;
+        return None;
     }
-    leaf.add(
+    Some(
         Finding::new(
             "older entries",
             format!("{} bytes", released.len()),
@@ -243,14 +261,13 @@ fn trimmed(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> bool {
         )
         .because(Cause::ToolVersion, Confidence::Proven)
         .keyed("debhelper, which cuts changelogs short"),
-    );
-    true
+    )
 }
 
 /// Lines that stand on both sides in other places.
 fn moved(
     leaf: &mut Leaf,
-    (old, new): (&[std::borrow::Cow<str>], &[std::borrow::Cow<str>]),
+    (old, new): (&[Cow<str>], &[Cow<str>]),
     span: &Span,
     pairs: &mut Vec<(usize, usize)>,
     removed: &mut Vec<usize>,
@@ -347,7 +364,7 @@ static FIELD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// The field that a line belongs to, and its value.
-fn field<'a>(kind: Kind, lines: &'a [std::borrow::Cow<str>], at: usize) -> (&'a str, &'a str) {
+fn field<'a>(kind: Kind, lines: &'a [Cow<str>], at: usize) -> (&'a str, &'a str) {
     let line = lines[at].trim_end();
     if matches!(kind, Kind::Fields | Kind::Manifest) && line.starts_with([' ', '\t']) {
         const FARTHEST: usize = 500;
@@ -370,7 +387,7 @@ fn field<'a>(kind: Kind, lines: &'a [std::borrow::Cow<str>], at: usize) -> (&'a 
     })
 }
 
-type At<'a, 'b> = (&'a [std::borrow::Cow<'b, str>], usize);
+type At<'a, 'b> = (&'a [Cow<'b, str>], usize);
 
 fn line(leaf: &mut Leaf, kind: Kind, old: At, new: At) {
     let place = format!("line {}", old.1 + 1);
@@ -382,21 +399,13 @@ fn line(leaf: &mut Leaf, kind: Kind, old: At, new: At) {
     } else {
         place
     };
-    let own = |line: &str| {
-        if kind == Kind::Properties && line.starts_with('#') {
-            "#".to_owned()
-        } else {
-            String::new()
-        }
+    let comments = kind == Kind::Properties && a.starts_with('#') && b.starts_with('#');
+    let name = match (same_field, comments) {
+        (true, _) => name_a,
+        (false, true) => "#",
+        (false, false) => "",
     };
-    let name = if same_field {
-        name_a.to_owned()
-    } else if own(a) == own(b) {
-        own(a)
-    } else {
-        String::new()
-    };
-    if let Some(finding) = known_field(kind, &name, value_a, value_b, &place) {
+    if let Some(finding) = known_field(kind, name, value_a, value_b, &place) {
         leaf.add(finding);
         return;
     }
@@ -522,8 +531,8 @@ fn shuffled(a: &str, b: &str, place: &str) -> Option<Finding> {
 
 /// Lines of different numbers on both sides: those that are explained by each other stand for the same.
 fn alike(
-    old: &[std::borrow::Cow<str>],
-    new: &[std::borrow::Cow<str>],
+    old: &[Cow<str>],
+    new: &[Cow<str>],
     pairs: &mut Vec<(usize, usize)>,
     removed: &mut Vec<usize>,
     added: &mut Vec<usize>,
@@ -576,8 +585,8 @@ type Places = (Option<usize>, Option<usize>);
 fn checksums(
     leaf: &mut Leaf,
     path: &str,
-    old: &[std::borrow::Cow<str>],
-    new: &[std::borrow::Cow<str>],
+    old: &[Cow<str>],
+    new: &[Cow<str>],
     removed: &mut Vec<usize>,
     added: &mut Vec<usize>,
 ) {
@@ -615,7 +624,7 @@ fn checksums(
         key(&new[*at]).is_none_or(|key| by_file.entry(key).or_default().1.replace(*at).is_some())
     });
     for ((file, _), (a, b)) in by_file {
-        let text = |lines: &[std::borrow::Cow<str>], at: Option<usize>| {
+        let text = |lines: &[Cow<str>], at: Option<usize>| {
             at.map(|at| lines[at].trim_end().to_owned()).unwrap_or_default()
         };
         let (text_a, text_b) = (text(old, a), text(new, b));
