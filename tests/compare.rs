@@ -11,7 +11,7 @@ use common::{code, fits_the_schema, json as document, rebuilder, text};
 use proptest::prelude::*;
 use rebuilder::artifact::Sha256;
 use rebuilder::compare::{
-    Cause, Chosen, Comparison, Limit, Limits, NORMALISATIONS, Options, Outcome, compare,
+    Cause, Chosen, Comparison, Limit, Limits, NORMALISATIONS, Options, Outcome, compare, compare_bytes,
 };
 use serde_json::{Value, json};
 
@@ -308,6 +308,49 @@ fn blobs_of_images_are_paired_by_their_role() {
             found.causes[0]
         );
     }
+}
+
+/// Where the build-id of an ELF file stands.
+fn build_id(elf: &[u8]) -> Option<usize> {
+    let note = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, b'G', b'N', b'U', 0];
+    elf.windows(note.len())
+        .position(|window| window == note)
+        .map(|at| at + note.len())
+}
+
+#[test]
+fn a_build_id_hides_nothing_else_of_an_executable() {
+    let old = fs::read("/bin/true").unwrap_or_default();
+    let Some(id) = build_id(&old).filter(|_| old.starts_with(b"\x7fELF")) else {
+        common::skip("an executable with a build-id");
+        return;
+    };
+    let all = Options {
+        normalise: Chosen::parse("all").unwrap(),
+        ..Options::default()
+    };
+    let changed = |places: &[usize]| {
+        let mut new = old.clone();
+        for place in places {
+            new[*place] ^= 1;
+        }
+        compare_bytes("true", &old, &new, &all).outcome
+    };
+    let end = old.len() - 1;
+    assert_eq!(
+        changed(&[id]),
+        Outcome::Equivalent,
+        "the build-id alone is set aside, as was asked"
+    );
+    // The entry point, a program header, and the table of sections.
+    for place in [24, 64 + 16, end] {
+        assert_eq!(changed(&[id, place]), Outcome::Different, "byte {place}");
+    }
+    let longer = [&old[..], b"evil"].concat();
+    assert_eq!(
+        compare_bytes("true", &old, &longer, &all).outcome,
+        Outcome::Different
+    );
 }
 
 /// A zip archive whose entries are written field by field, so that they can lie.

@@ -27,10 +27,6 @@ pub(in super::super) struct Image<'a> {
     /// What must be the same for two files to be comparable at all.
     pub identity: String,
     pub little_endian: bool,
-    /// End of ELF header and program headers.
-    pub headers: usize,
-    /// Offset of the section headers.
-    pub section_headers: u64,
     /// End of everything that a header points at.
     pub end: u64,
     file: object::File<'a>,
@@ -83,25 +79,15 @@ impl<'a> Image<'a> {
                 field.iter().fold(0, fold)
             }
         };
-        let (headers, section_headers, count) = if file.is_64() {
-            (
-                number(32, 8) + number(54, 2) * number(56, 2),
-                number(40, 8),
-                number(58, 2) * number(60, 2),
-            )
+        let (section_headers, count) = if file.is_64() {
+            (number(40, 8), number(58, 2) * number(60, 2))
         } else {
-            (
-                number(28, 4) + number(42, 2) * number(44, 2),
-                number(32, 4),
-                number(46, 2) * number(48, 2),
-            )
+            (number(32, 4), number(46, 2) * number(48, 2))
         };
         Some(Self {
             sections,
             identity: format!("{:?} {:?} {:?}", file.architecture(), file.kind(), file.flags()),
             little_endian: file.is_little_endian(),
-            headers: usize::try_from(headers).unwrap_or(usize::MAX),
-            section_headers,
             end: end.max(section_headers.saturating_add(count)),
             file,
         })

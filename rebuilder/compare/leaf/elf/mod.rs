@@ -39,9 +39,12 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         return Some(leaf);
     }
     names_of_debug_files(&mut leaf, &differing);
-    let loaded = loaded(&mut leaf, &old, &new, &pairs, tool.as_deref());
+    let moves = Moves::new(&pairs);
+    let loaded = loaded(&mut leaf, &old, &new, &differing, moves, tool.as_deref());
     debug_information(&mut leaf, &old, &new, &differing, loaded, tool.as_deref());
-    outside(&mut leaf, released, rebuilt, &old, &new);
+    let alone = old.sections.len() != pairs.len() || new.sections.len() != pairs.len();
+    let resized = alone || differing.iter().any(|(a, b)| a.size != b.size);
+    outside(&mut leaf, (released, rebuilt), &old, &new, resized);
     Some(leaf)
 }
 
@@ -200,13 +203,17 @@ fn names_of_debug_files(leaf: &mut Leaf, differing: &[Pair]) {
 }
 
 /// Sections that are loaded when the program runs. Answers whether any of them differs.
-fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Option<&str>) -> bool {
-    let differing = |pair: &&Pair| pair.0.data != pair.1.data || pair.0.size != pair.1.size;
+fn loaded(
+    leaf: &mut Leaf,
+    old: &Image,
+    new: &Image,
+    differing: &[Pair],
+    mut moves: Moves,
+    tool: Option<&str>,
+) -> bool {
     let named = |section: &Section| section.name == BUILD_ID || section.name == DEBUG_LINK;
-    let mut moves = Moves::new(pairs);
     let (mut texts, mut left) = (Vec::new(), Vec::new());
-    let loaded = pairs.iter().filter(|(a, _)| a.loaded && !named(a));
-    for (a, b) in loaded.filter(differing) {
+    for (a, b) in differing.iter().filter(|(a, _)| a.loaded && !named(a)) {
         let found = if a.executable {
             None
         } else {
@@ -250,7 +257,7 @@ fn loaded(leaf: &mut Leaf, old: &Image, new: &Image, pairs: &[Pair], tool: Optio
                 shown(new, b),
             )
         };
-        if a.size == b.size && complete && moves.explain(a, b) {
+        if a.size == b.size && complete && moves.explain(a, b, &differing) {
             leaf.add(
                 finding(format!("{bytes} bytes of addresses"))
                     .because(Cause::MovedAddress, Confidence::Likely)
@@ -384,8 +391,9 @@ fn debug_information(
     leaf.add(finding);
 }
 
-/// Bytes that belong to no section: headers, and gaps that could hide something.
-fn outside(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], old: &Image, new: &Image) {
+/// Bytes that belong to no section: headers, and gaps that could hide something. Where the sections lie as they did,
+/// nothing in the headers has a reason to differ.
+fn outside(leaf: &mut Leaf, (released, rebuilt): (&[u8], &[u8]), old: &Image, new: &Image, resized: bool) {
     if released.len() != rebuilt.len() || old.layout() != new.layout() {
         let end = |image: &Image, file: &[u8]| (file.len() as u64).saturating_sub(image.end);
         if end(old, released) != end(new, rebuilt) {
@@ -395,6 +403,16 @@ fn outside(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], old: &Image, new: &
                 format!("{} bytes", end(new, rebuilt)),
             ));
         }
+        // Headers and gaps of two layouts cannot be compared byte by byte, so this is never set aside.
+        let moved = Finding::new("where the sections lie", "", "");
+        leaf.add(if resized {
+            moved
+                .because(Cause::MovedAddress, Confidence::Likely)
+                .keyed("addresses in code and tables")
+                .following()
+        } else {
+            moved
+        });
         return;
     }
     let inside = |at: usize| {
@@ -403,11 +421,10 @@ fn outside(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], old: &Image, new: &
             .iter()
             .any(|section| section.file.0 <= at && at < section.file.0 + section.file.1)
     };
-    let moved_header = |at: usize| at < old.headers || at as u64 >= old.section_headers;
     let hidden: Vec<usize> = ranges(released, rebuilt)
         .into_iter()
         .flatten()
-        .filter(|at| released[*at] != rebuilt[*at] && !inside(*at) && !moved_header(*at))
+        .filter(|at| released[*at] != rebuilt[*at] && !inside(*at))
         .collect();
     if let Some(first) = hidden.first() {
         let end = released.len().min(first + 16);
@@ -419,9 +436,5 @@ fn outside(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], old: &Image, new: &
             hex::encode(&released[*first..end]),
             hex::encode(&rebuilt[*first..end]),
         ));
-    }
-    if leaf.findings.is_empty() {
-        let shown = |file: &[u8]| hex::encode(&file[..file.len().min(64)]);
-        leaf.add(Finding::new("headers", shown(released), shown(rebuilt)));
     }
 }

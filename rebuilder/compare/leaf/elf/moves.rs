@@ -4,8 +4,9 @@
 //! differing field is read as an address on both sides; it is explained only if what it points at in one file is
 //! the very thing that it points at in the other.
 
+use std::ops::Range;
+
 use super::image::Section;
-use crate::compare::leaf::bytes::ranges;
 use crate::compare::leaf::strings::Strings;
 
 /// How addresses of one file map to those of the other.
@@ -68,9 +69,9 @@ impl Moves {
     }
 
     /// Whether every differing byte of two equally long sections is part of an address that moved.
-    pub fn explain(&self, old: &Section, new: &Section) -> bool {
+    pub fn explain(&self, old: &Section, new: &Section, differing: &[Range<usize>]) -> bool {
         let mut done = 0;
-        for at in ranges(&old.data, &new.data).into_iter().flatten() {
+        for at in differing.iter().cloned().flatten() {
             if at < done || old.data[at] == new.data[at] {
                 continue;
             }
