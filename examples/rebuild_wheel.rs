@@ -1,13 +1,13 @@
 //! Rebuilds a wheel through the library: `cargo run --example rebuild_wheel -- pypi:idna==3.10`
 #![allow(missing_docs)]
 
-use std::collections::BTreeMap;
 use std::error::Error;
 
 use rebuilder::artifact::Subject;
 use rebuilder::compare::Options;
 use rebuilder::container::Catalog;
 use rebuilder::ecosystem::Planner;
+use rebuilder::ecosystem::hints::Hints;
 use rebuilder::policy::Case;
 use rebuilder::progress::Progress;
 use rebuilder::rebuild::{Evidence, Rebuilder, RunFolder};
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             only: false,
             case: &case,
             released: Vec::new(),
-            tools: BTreeMap::new(),
+            hints: Hints::default(),
         };
         let plan = planner.plan(&subject).await?;
         println!("plan {} with {} inputs", plan.digest(), plan.inputs.len());

@@ -12,19 +12,24 @@
 //! 4. [`ecosystem`]: makes a [`Plan`](plan::Plan) of subject and claims, every input pinned by digest.
 //! 5. [`container`] and [`sandbox`]: a root from a lock, and the isolation that a build runs in.
 //! 6. [`rebuild`]: the main job: follows a plan to a [`Record`](rebuild::Record).
-//! 7. [`compare`]: where released and rebuilt bytes differ.
-//! 8. [`attest`] and [`report`]: the signed statement, and the page for people.
+//! 7. [`attempts`]: the same again with another assumption, where the bytes speak against one.
+//! 8. [`compare`]: where released and rebuilt bytes differ.
+//! 9. [`attest`] and [`report`]: the signed statement, and the page for people.
+//! 10. [`audit`]: the same for many subjects, one after the other and side by side.
 //!
-//! Below them, [`store`] is the only way to the disk and the network, and [`progress`] the only way to the
-//! screen. `docs/architecture.md` has the invariants.
+//! Below them, [`store`] is the only way to the disk and the network, [`progress`] the only way to the
+//! screen, and [`ledger`] knows what the time went into. `docs/architecture.md` has the invariants.
 
 pub mod artifact;
+pub mod attempts;
 pub mod attest;
+pub mod audit;
 pub mod cli;
 pub mod compare;
 pub mod container;
 pub mod ecosystem;
 pub mod evidence;
+pub mod ledger;
 pub mod plan;
 pub mod policy;
 pub mod progress;

@@ -72,6 +72,21 @@ impl Progress {
         bar
     }
 
+    /// Starts a stage of `total` pieces of work.
+    pub fn count(&self, name: impl Into<String>, total: u64) -> ProgressBar {
+        let name = name.into();
+        self.line(&name);
+        let bar = self.bars.add(ProgressBar::new(total));
+        bar.set_style(style(
+            "{spinner:.cyan} {prefix} [{bar:24.cyan/dim}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}",
+        ));
+        bar.set_prefix(name);
+        if self.mode == Mode::Live {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        bar
+    }
+
     /// Says one thing that stays on the screen.
     pub fn note(&self, text: &str) {
         match self.mode {

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::{Expected, PinnedContainer, Plan};
-use crate::rebuild::{Record, Verdict};
+use crate::rebuild::{Attempt, Record, Verdict};
 use crate::store::Material;
 
 /// What `buildType` our provenance has; described in `docs/attestations.md`.
@@ -169,6 +169,7 @@ fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
                 "policy": plan.policy,
                 "container": container(plan),
                 "assumptions": plan.assumptions,
+                "attempts": record.attempts.iter().map(attempt).collect::<Vec<_>>(),
                 "notEnforced": record.not_enforced
             },
             "resolvedDependencies": dependencies(plan)
@@ -187,6 +188,11 @@ fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
             ]
         }
     })
+}
+
+/// One of the plans that were tried before this one was found, or this one.
+fn attempt(attempt: &Attempt) -> Value {
+    json!({"plan": attempt.plan, "because": attempt.because, "ended": attempt.ended, "chosen": attempt.chosen})
 }
 
 /// Every pinned input: sources, dependencies, inline files, and the container's packages.

@@ -7,7 +7,9 @@ use miette::Diagnostic;
 use serde_json::json;
 
 use crate::artifact::SubjectError;
+use crate::attempts::AttemptError;
 use crate::attest::{AttestError, KeyError};
+use crate::audit::{AuditError, JournalError, ListError};
 use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
@@ -109,7 +111,7 @@ impl Failure {
     }
 
     /// The message with all causes, as one line; what evidence or a mirror said in it must not steer a terminal.
-    fn message(&self) -> String {
+    pub fn message(&self) -> String {
         let mut text = self.error.to_string();
         let mut cause = self.error.source();
         while let Some(inner) = cause {
@@ -164,6 +166,7 @@ failures! {
     RecipeError => Usage,
     PlanFileError => Usage,
     CompareError => Usage,
+    ListError => Usage,
     KeyError => Usage,
     ReportError => Internal,
     GitError => Inconclusive,
@@ -213,6 +216,30 @@ impl From<PlanError> for Failure {
             _ => Code::Inconclusive,
         };
         Self::new(code, error)
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let code = match error {
+            AuditError::Journal(JournalError::Store(error)) | AuditError::Store(error) => {
+                return error.into();
+            }
+            AuditError::Journal(_) => Code::Usage,
+            AuditError::Bug { .. } => Code::Internal,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<AttemptError> for Failure {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Plan(error) => error.into(),
+            AttemptError::Rebuild(error) => error.into(),
+            AttemptError::Store(error) => error.into(),
+            AttemptError::None(_) => Self::new(Code::Usage, error),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: parses, calls, prints.
 
+mod audit;
 mod compare;
 mod container;
 mod doctor;
@@ -33,6 +34,7 @@ Examples:
   rebuilder inspect tool --provenance FILE            verify and explain the evidence only
   rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
   rebuilder rebuild --plan plan.json --offline        replay a plan from the store
+  rebuilder audit run list.txt --jobs 2               rebuild a list of packages, resumable
   rebuilder compare released.deb rebuilt.deb          where and why two files differ
   rebuilder doctor                                    what works on this machine, and what to do
 
@@ -92,6 +94,9 @@ pub(crate) struct Common {
 enum Command {
     /// Rebuild a released artifact, compare, and sign what came out
     Rebuild(rebuild::RebuildArgs),
+    /// Rebuild many packages, several at a time, and say which reproduce and why the others do not
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Verify what is claimed of an artifact and pin everything that rebuilding it takes
     Plan(rebuild::PlanArgs),
     /// Verify what is claimed of released files, and explain it; builds nothing
@@ -240,6 +245,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Key(command) => key::run(&command, cli.common.json),
         Command::Attest(args) => key::attest(&args, cli.common.json),
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
+        Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
         Command::Plan(args) => rebuild::plan(&Context::open(cli.common)?, args).await,
         Command::Compare(args) => {
             let (json, progress) = (cli.common.json, Progress::new(cli.common.quiet));

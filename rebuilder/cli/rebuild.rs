@@ -1,5 +1,6 @@
 //! `rebuilder rebuild` and `rebuilder plan`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,10 +13,14 @@ use super::evidence::{self, EvidenceArgs};
 use super::failure::Failure;
 use super::{BackendChoice, Context, colour, config_folder, exit_code};
 use crate::artifact::Subject;
+use crate::attempts;
 use crate::compare;
+use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, provenance};
 use crate::evidence::assess::Artifact;
-use crate::plan::{PinnedContainer, Plan, Recipe};
+use crate::evidence::git_source::GitSource;
+use crate::plan::{Origin, PinnedContainer, Plan, Recipe};
+use crate::policy::Case;
 use crate::rebuild::{Evidence, Rebuilder, Record, RunFolder, Verdict};
 use crate::report;
 use crate::sandbox::embedded::Embedded;
@@ -35,11 +40,36 @@ pub(crate) struct Target {
     /// Recipe to use instead of the built-in one: a file, or c-make, go, python-wheel or rust-cargo
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Version of a build tool to use (npm packages: node, npm), where you know better than the evidence; may be repeated
+    /// Version of a build tool to use (npm packages: node, npm; crates: cargo; wheels: projects of PyPI, such as
+    /// setuptools=58.0 or "setuptools=<58"), where you know better than the evidence; may be repeated
     #[arg(long, value_name = "NAME=VERSION", value_parser = tool)]
     tool: Vec<(String, String)>,
+    /// Build from this commit instead of the released source archive [default: what the package's own evidence names]
+    #[arg(long, value_name = "URL@COMMIT[:FOLDER]", value_parser = source)]
+    source: Option<SourceHint>,
     #[command(flatten)]
     evidence: EvidenceArgs,
+}
+
+fn source(text: &str) -> Result<SourceHint, String> {
+    let (address, rest) = text
+        .rsplit_once('@')
+        .ok_or("write it as https://HOST/PATH@COMMIT")?;
+    let (commit, folder) = match rest.split_once(':') {
+        Some((commit, folder)) => (commit, Some(folder.trim_matches('/').to_owned())),
+        None => (rest, None),
+    };
+    let folder = folder.filter(|folder| folder.split('/').all(|part| part != ".."));
+    let git = GitSource::new(address, None, Some(commit)).map_err(|error| error.to_string())?;
+    Ok(SourceHint {
+        git: Some(git),
+        folder,
+        origin: named_by_the_user(),
+    })
+}
+
+fn named_by_the_user() -> Origin {
+    Origin::Convention("named by whoever asked for the rebuild".into())
 }
 
 fn tool(text: &str) -> Result<(String, String), String> {
@@ -62,8 +92,11 @@ pub(crate) struct PlanArgs {
 #[derive(Args)]
 pub(crate) struct RebuildArgs {
     /// Replay a saved plan instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool", "source"])]
     plan: Option<PathBuf>,
+    /// Most plans to try: where the bytes differ, what differs says which assumption to change next
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
+    attempts: u32,
     /// What runs the build
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
     backend: BackendChoice,
@@ -84,7 +117,7 @@ pub(crate) struct RebuildArgs {
 
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
-    let mut plan = make_plan(context, &embedded, args.target).await?;
+    let mut plan = make_plan(context, &embedded, &args.target, &args.target.evidence.open()?).await?;
     if args.fetch {
         context
             .fetcher
@@ -127,12 +160,10 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let folder = PendingFolder::new(context, args.out)?;
     let embedded = Embedded::new(&context.store)?;
     let backend = args.backend.open(context, &embedded).await?;
-    let (plan, evidence) = match args.plan {
-        Some(path) => (Plan::read(&path)?, Evidence::TakenFromPlan),
-        None => (
-            make_plan(context, &embedded, args.target).await?,
-            Evidence::Verified,
-        ),
+    let evidence = if args.plan.is_some() {
+        Evidence::TakenFromPlan
+    } else {
+        Evidence::Verified
     };
     let rebuilder = Rebuilder {
         fetcher: &context.fetcher,
@@ -145,7 +176,24 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
             ..compare::Options::default()
         },
     };
-    let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
+    let case = args.target.evidence.open()?;
+    let (plan, record) = match (args.plan, args.target.registry_subject()?) {
+        (Some(path), _) => {
+            let plan = Plan::read(&path)?;
+            let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
+            (plan, record)
+        }
+        (None, Some(subject)) => {
+            let mut planner = args.target.planner(context, &embedded, &case)?;
+            let limit = usize::try_from(args.attempts).unwrap_or(usize::MAX);
+            attempts::pursue(&mut planner, &subject, &rebuilder, limit, folder.path()).await?
+        }
+        (None, None) => {
+            let plan = make_plan(context, &embedded, &args.target, &case).await?;
+            let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
+            (plan, record)
+        }
+    };
     let run = folder.keep(&plan)?;
     let signed = match (&record.verdict, key) {
         (Verdict::Inconclusive { .. }, _) | (_, None) => None,
@@ -155,20 +203,53 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     Ok(exit_code(&record.verdict, args.normalise.allow_equivalent))
 }
 
-async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Result<Plan, Failure> {
-    let case = target.evidence.open()?;
-    let mut planner = Planner {
-        fetcher: &context.fetcher,
-        catalog: &context.catalog,
-        sandbox: embedded,
-        progress: &context.progress,
-        recipe: target.recipe.as_deref().map(Recipe::read).transpose()?,
-        only: target.only,
-        case: &case,
-        released: Vec::new(),
-        tools: target.tool.into_iter().collect(),
-    };
-    let Some(text) = target.subject else {
+impl Target {
+    /// The subject, where it is a name in a registry and no file.
+    fn registry_subject(&self) -> Result<Option<Subject>, Failure> {
+        match &self.subject {
+            Some(text) if self.purl.is_none() && !Path::new(text).is_file() => Ok(Some(text.parse()?)),
+            _ => Ok(None),
+        }
+    }
+
+    fn planner<'a>(
+        &self,
+        context: &'a Context,
+        embedded: &'a Embedded,
+        case: &'a Case,
+    ) -> Result<Planner<'a>, Failure> {
+        let mut hints = Hints {
+            tools: BTreeMap::new(),
+            source: self.source.clone(),
+        };
+        for (name, version) in &self.tool {
+            hints = hints.with_tool(name, version, named_by_the_user());
+        }
+        Ok(Planner {
+            fetcher: &context.fetcher,
+            catalog: &context.catalog,
+            sandbox: embedded,
+            progress: &context.progress,
+            recipe: self.recipe.as_deref().map(Recipe::read).transpose()?,
+            only: self.only,
+            case,
+            released: Vec::new(),
+            hints,
+        })
+    }
+}
+
+async fn make_plan(
+    context: &Context,
+    embedded: &Embedded,
+    target: &Target,
+    case: &Case,
+) -> Result<Plan, Failure> {
+    let mut planner = target.planner(context, embedded, case)?;
+    if let Some(subject) = target.registry_subject()? {
+        return Ok(planner.plan(&subject).await?);
+    }
+    let Some(text) = &target.subject else {
         // A provenance alone names by digest what came out.
         let statements = case.documents.iter().filter_map(evidence::statement);
         let named = statements.flat_map(|statement| provenance::declared_artifacts(&statement.subject));
@@ -180,10 +261,7 @@ async fn make_plan(context: &Context, embedded: &Embedded, target: Target) -> Re
         }
         return Ok(planner.plan_from_provenance().await?);
     };
-    let path = Path::new(&text);
-    if target.purl.is_none() && !path.is_file() {
-        return Ok(planner.plan(&text.parse()?).await?);
-    }
+    let path = Path::new(text);
     let artifact = evidence::local(path, target.purl.as_deref(), &case.documents)?;
     let subject = artifact.purl.as_deref().map(str::parse::<Subject>).transpose();
     let subject = match subject {
@@ -231,7 +309,7 @@ fn check_local(artifact: &Artifact, plan: &Plan) -> Result<(), Failure> {
 }
 
 /// The key to sign with: the named one, or the default one where there is one.
-fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+pub(super) fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
     if let Some(path) = named {
         // Found out now rather than after an hour of building.
         return match fs::metadata(&path) {
@@ -244,7 +322,7 @@ fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
-fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf, Failure> {
+pub(super) fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
     let mut command = std::process::Command::new(program);
     command

@@ -21,6 +21,8 @@ pub struct Member {
     pub mode: Option<u32>,
     /// Unix seconds, where the format stores a time; one without a zone is read as UTC.
     pub time: Option<i64>,
+    /// Operating system that the archive was written on, where the format stores it: `Unix`, `Dos` and others.
+    pub system: Option<String>,
 }
 
 /// A file that claims to be an archive and cannot be read as one.
@@ -50,6 +52,7 @@ pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
                 size,
                 mode: format::mode(&member.fields),
                 time: format::time(&member.fields),
+                system: format::system(&member.fields),
             });
             Ok(true)
         })?;

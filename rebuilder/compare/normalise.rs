@@ -62,6 +62,7 @@ table! {
     "tar-owners" true "tar, outside packages that install owners" "user and group, by number and name" "cargo, npm, pip and gem unpack as the calling user";
     "tar-time" true "tar" "times of members" "no package manager's behaviour depends on them";
     "tar-xattrs" true "tar" "vendor records in pax headers other than security attributes" "unpackers ignore them; capabilities and labels are never set aside";
+    "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "the core metadata specification gives their order no meaning; which fields there are is compared";
     "wheel-record" true "wheel" "lines of RECORD that follow from other differences" "checked file by file: a line counts only where the file it names was compared";
     "xz-compression" true "xz" "how the bytes are compressed" "both decompress to the same bytes";
     "zip-compression" true "zip" "method and level" "both decompress to the same bytes";

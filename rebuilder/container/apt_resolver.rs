@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Root;
 use crate::evidence::apt::{self, AptError};
 use crate::evidence::archive::{Binary, Indexes};
+use crate::ledger::Work;
 use crate::progress::Progress;
 use crate::sandbox::embedded::Embedded;
 use crate::sandbox::{INPUTS, Input, OUT, SandboxError, quote};
@@ -115,6 +116,7 @@ impl AptResolver<'_> {
          -o APT::Sandbox::User=root -o Acquire::Languages=none {command} > {OUT}/uris 2> {OUT}/errors || touch {OUT}/failed\n"
         );
         let reply = sandbox.question(&root.layers(), inputs, script, &bar).await?;
+        fetcher.ledger().ended(Work::Resolve, reply.took);
         if !reply.ended.well() || reply.file("failed").is_some() {
             let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
             let telling: Vec<_> = errors

@@ -1,11 +1,11 @@
 //! From a subject and what is claimed of it to a plan; one module per ecosystem.
 
 pub mod debian;
+pub mod hints;
 pub mod npm;
 pub mod provenance;
 pub mod pypi;
-
-use std::collections::BTreeMap;
+mod tags;
 
 use crate::artifact::{Digests, Subject};
 use crate::container::apt_resolver::ResolveError;
@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::sandbox::SandboxError;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Blob, FetchError, Fetcher, GitError, Material, StoreError};
+use hints::{Ended, Hints, Next};
 
 /// What planning works with.
 pub struct Planner<'a> {
@@ -40,8 +41,8 @@ pub struct Planner<'a> {
     pub case: &'a Case,
     /// Released files that are on this machine; none where the registry has to be asked.
     pub released: Vec<Artifact>,
-    /// Versions of build tools that the user knows.
-    pub tools: BTreeMap<String, String>,
+    /// What is not declared and yet known, or tried.
+    pub hints: Hints,
 }
 
 /// What is known of a subject before anything is planned.
@@ -113,6 +114,13 @@ pub enum PlanError {
     Store(#[from] StoreError),
 }
 
+impl PlanError {
+    /// Whether the evidence or the policy speaks against building, rather than something being out of reach.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Contradiction { .. })
+    }
+}
+
 impl Planner<'_> {
     /// Looks the subject up, verifies what is claimed of it, and pins everything that building it takes.
     pub async fn plan(&self, subject: &Subject) -> Result<Plan, PlanError> {
@@ -144,6 +152,14 @@ impl Planner<'_> {
     /// The lock and the made root of a container.
     async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
         container::build(name, self.catalog, self.fetcher, self.sandbox, self.progress).await
+    }
+}
+
+/// Further plans that are worth a try after one that did not reproduce the release, the likeliest first.
+pub fn next(subject: &Subject, ended: &Ended, hints: &Hints) -> Vec<Next> {
+    match subject {
+        Subject::Pypi(_) => pypi::next::next(ended, hints),
+        Subject::Deb(_) | Subject::Npm(_) => Vec::new(),
     }
 }
 

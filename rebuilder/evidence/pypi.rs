@@ -48,6 +48,17 @@ pub struct ReleasedFile {
     pub provenance: Option<String>,
 }
 
+/// How well a wheel fits the machines that builds run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fitness {
+    /// For any platform, and Python 2 only by its tag.
+    PureOld,
+    /// With compiled code for our platform.
+    Native,
+    /// For any Python 3 on any platform.
+    Pure,
+}
+
 /// A page that cannot be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
@@ -160,9 +171,21 @@ impl ReleasedFile {
             .is_none_or(|wanted| wanted.contains(python))
     }
 
-    /// Whether it is a wheel for any Python 3 on any platform.
-    pub fn is_pure_wheel(&self) -> bool {
-        self.wheel && self.file.name.ends_with("-none-any.whl") && self.file.name.contains("py3")
+    /// How well it fits a machine with CPython 3.11 on 64-bit Linux; none where it does not run there, or is no wheel.
+    pub fn fitness(&self) -> Option<Fitness> {
+        let (_, tags) = self.file.name.strip_suffix(".whl")?.split_once('-')?;
+        let mut tags = tags.rsplit('-');
+        let (platform, abi, python) = (tags.next()?, tags.next()?, tags.next()?);
+        if platform == "any" {
+            let modern = python.split('.').any(|tag| tag.starts_with("py3"));
+            return (abi == "none").then_some(if modern { Fitness::Pure } else { Fitness::PureOld });
+        }
+        let linux = platform
+            .split('.')
+            .any(|tag| tag.starts_with("manylinux") && tag.ends_with("_x86_64"));
+        let stable = abi == "abi3" && python.starts_with("cp3");
+        let fits = abi == "none" && python.contains("py3") || abi == "cp311" || stable;
+        (linux && fits).then_some(Fitness::Native)
     }
 }
 
@@ -253,6 +276,32 @@ pub fn claims(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_which_wheels_run_here() {
+        for (name, expected) in [
+            ("a-1-py3-none-any.whl", Some(Fitness::Pure)),
+            ("a-1-py2.py3-none-any.whl", Some(Fitness::Pure)),
+            ("a-1-py2-none-any.whl", Some(Fitness::PureOld)),
+            (
+                "a-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                Some(Fitness::Native),
+            ),
+            ("a-1-cp37-abi3-manylinux_2_28_x86_64.whl", Some(Fitness::Native)),
+            ("a-1-py3-none-manylinux_2_17_x86_64.whl", Some(Fitness::Native)),
+            ("a-1-cp312-cp312-manylinux_2_17_x86_64.whl", None),
+            ("a-1-cp311-cp311-musllinux_1_1_x86_64.whl", None),
+            ("a-1-cp311-cp311-macosx_11_0_arm64.whl", None),
+            ("a-1.tar.gz", None),
+        ] {
+            let text = format!(
+                r#"{{"filename": "{name}", "url": "u", "hashes": {{"sha256": "{}"}}, "size": 1, "upload-time": "2024-01-01T00:00:00Z"}}"#,
+                "0".repeat(64)
+            );
+            let file = released("a", serde_json::from_str(&text).unwrap()).unwrap();
+            assert_eq!(file.fitness(), expected, "{name}");
+        }
+    }
 
     #[test]
     fn finds_the_version_in_file_names() {

@@ -155,6 +155,8 @@ pub enum Origin {
     Inferred(String),
     /// Nobody says so; it is what this tool or the distribution usually does.
     Convention(String),
+    /// Nobody says so; it was tried because an earlier plan ended otherwise, for the reason named here.
+    Tried(String),
 }
 
 /// A value that shapes the outputs.

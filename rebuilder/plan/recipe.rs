@@ -113,6 +113,7 @@ pub enum RecipeError {
 /// Recipes that the binary carries.
 const DEBIAN: &str = include_str!("../../recipes/debian.toml");
 const PYPI_WHEEL: &str = include_str!("../../recipes/pypi-wheel.toml");
+const PYPI_NATIVE_WHEEL: &str = include_str!("../../recipes/pypi-native-wheel.toml");
 const NPM: &str = include_str!("../../recipes/npm.toml");
 const CONTAINER_BASED: &str = include_str!("../../recipes/container-based.toml");
 /// Recipes for any provenance, by the name that `--recipe` takes.
@@ -132,6 +133,11 @@ impl Recipe {
     /// The recipe for wheels.
     pub fn pypi_wheel() -> Result<Self, RecipeError> {
         Self::parse("recipes/pypi-wheel.toml", PYPI_WHEEL)
+    }
+
+    /// The recipe for wheels with compiled code.
+    pub fn pypi_native_wheel() -> Result<Self, RecipeError> {
+        Self::parse("recipes/pypi-native-wheel.toml", PYPI_NATIVE_WHEEL)
     }
 
     /// The recipe for tarballs of the npm registry.
@@ -231,6 +237,7 @@ mod tests {
         for recipe in [
             Recipe::debian(),
             Recipe::pypi_wheel(),
+            Recipe::pypi_native_wheel(),
             Recipe::npm(),
             Recipe::container_based(),
         ] {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::artifact::Sha256;
 use crate::compare::{self, CompareError};
 use crate::container::{ContainerError, ImageConfig, Root};
+use crate::ledger::Work;
 use crate::plan::{Phase, PinnedGit, Plan, Role};
 use crate::progress::Progress;
 use crate::report;
@@ -22,7 +23,7 @@ use crate::sandbox::{
 };
 use crate::store::{Blob, FetchError, Fetcher, GitError, Store, StoreError, write_atomically};
 
-pub use record::{Evidence, OutputResult, Record, RunFolder, Timings, Verdict};
+pub use record::{Attempt, Evidence, OutputResult, Record, RunFolder, Timings, Verdict};
 
 use outputs::compare_outputs;
 
@@ -107,6 +108,7 @@ impl Rebuilder<'_> {
             not_compared: Vec::new(),
             backend: self.backend.name().to_owned(),
             not_enforced: Vec::new(),
+            attempts: Vec::new(),
             log: Sha256::of(""),
             report: Sha256::of(""),
             rebuilder: env!("CARGO_PKG_VERSION").to_owned(),
@@ -130,13 +132,7 @@ impl Rebuilder<'_> {
         record.finished = Timestamp::now();
         let log = fs::File::open(run.log()).and_then(Sha256::of_reader);
         record.log = log.map_err(StoreError::io("read", &run.log()))?.0;
-        let html = report::html(plan, &record)?;
-        record.report = Sha256::of(&html);
-        write_atomically(&run.report(), html.as_bytes())?;
-        write_atomically(
-            &run.record(),
-            &serde_json::to_vec_pretty(&record).unwrap_or_default(),
-        )?;
+        record.write(plan, run)?;
         Ok(record)
     }
 
@@ -146,10 +142,14 @@ impl Rebuilder<'_> {
         let folder = tempfile::tempdir_in(&folder).map_err(StoreError::io("write into", &folder))?;
         let run = RunFolder::new(folder.path());
         fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
+        let mut git = Vec::new();
+        for pinned in &plan.git {
+            git.push(self.git_archive(pinned).await?);
+        }
         let blobs = Blobs {
             inputs: self.fetch_inputs(plan).await?,
             released: Vec::new(),
-            git: Vec::new(),
+            git,
         };
         let built = self
             .run_phases(plan, root, &blobs, &run, &mut Timings::default())
@@ -283,6 +283,7 @@ impl Rebuilder<'_> {
         job.env = environment(&plan.setup, &root.config);
         job.keep = Keep::Layer;
         let outcome = self.embedded.run(&job, &bar).await?;
+        self.fetcher.ledger().ended(Work::Setup, outcome.took);
         bar.finish_and_clear();
         let Some(made) = outcome.layer.filter(|_| outcome.ended.well()) else {
             return Ok(Setup::Failed(outcome.ended));
@@ -330,6 +331,7 @@ impl Rebuilder<'_> {
         let outcome = self.backend.run(&job, &bar).await?;
         bar.finish_and_clear();
         timings.build = outcome.took.as_secs_f64();
+        self.fetcher.ledger().ended(Work::Build, outcome.took);
         if !outcome.ended.well() {
             return Ok(Err(inconclusive("build", outcome.ended)));
         }

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::RebuildError;
 use crate::artifact::Sha256;
 use crate::compare::{Comparison, Outcome};
 use crate::plan::Plan;
+use crate::report;
+use crate::store::write_atomically;
 
 /// What a rebuild concludes; an absence of evidence is an answer of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +99,27 @@ pub struct Timings {
     pub total: f64,
 }
 
+/// One plan that was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Position, from 1; its plan, record and log are in `attempts/NUMBER` where it is not the run itself.
+    pub number: usize,
+    /// What was changed and why; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Digest of its plan; none where planning failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Sha256>,
+    /// How it ended.
+    pub ended: String,
+    /// Places that differ and are neither consequences nor set aside.
+    pub places: u64,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Whether it is the run that is reported.
+    pub chosen: bool,
+}
+
 /// What is kept of a run, as `record.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -120,6 +144,9 @@ pub struct Record {
     pub backend: String,
     /// Limits that this machine could not enforce.
     pub not_enforced: Vec<String>,
+    /// Every plan that was tried, this run's included; empty where the first one was the only one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     /// Digest of `build.log`.
     pub log: Sha256,
     /// Digest of `report.html`.
@@ -135,6 +162,40 @@ pub struct Record {
 }
 
 impl Record {
+    /// Writes the report, and then itself with the report's digest.
+    pub fn write(&mut self, plan: &Plan, run: &RunFolder) -> Result<(), RebuildError> {
+        let html = report::html(plan, self)?;
+        self.report = Sha256::of(&html);
+        write_atomically(&run.report(), html.as_bytes())?;
+        write_atomically(
+            &run.record(),
+            &serde_json::to_vec_pretty(self).unwrap_or_default(),
+        )?;
+        Ok(())
+    }
+
+    /// How many places differ that are neither consequences of others nor set aside; whole outputs that are missing or
+    /// extra count as one.
+    pub fn places(&self) -> u64 {
+        let of_output = |output: &OutputResult| match &output.differs {
+            None => u64::from(!output.reproduced()),
+            Some(differs) => {
+                let mut places = 0;
+                if let Some(tree) = &differs.tree {
+                    tree.each("", &mut |_, node| {
+                        let open = node
+                            .findings
+                            .iter()
+                            .filter(|it| !it.follows && it.normalisation.is_none());
+                        places += open.map(|finding| finding.places).sum::<u64>();
+                    });
+                }
+                places
+            }
+        };
+        self.outputs.iter().map(of_output).sum()
+    }
+
     /// The verdict that follows from the plan, the digests and the comparisons alone; the signer recomputes it, and
     /// the comparisons too.
     pub fn concluded(&self, plan: &Plan) -> Verdict {

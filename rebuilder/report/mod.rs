@@ -1,5 +1,6 @@
 //! A run for people: a summary for the terminal and a page of HTML, both from the same record.
 
+pub mod audit;
 pub mod comparison;
 pub mod inspection;
 
@@ -179,6 +180,13 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             record.not_enforced.join(", ")
         );
     }
+    for attempt in &record.attempts {
+        let mark = if attempt.chosen { "this run" } else { "" };
+        let because = attempt.because.as_deref().unwrap_or("the first plan");
+        let ended = plain(&attempt.ended);
+        let line = format!("attempt {}  {}: {ended}  {mark}", attempt.number, plain(because));
+        let _ = writeln!(out, "{}", paint("2", line.trim_end()));
+    }
     let code = match record.verdict {
         Verdict::Reproduced => "1;32",
         Verdict::Mismatch => "1;31",
@@ -214,6 +222,7 @@ fn origin(origin: &Origin) -> (&'static str, &str) {
         Origin::Declared(from) => ("declared", from),
         Origin::Inferred(from) => ("inferred", from),
         Origin::Convention(from) => ("convention", from),
+        Origin::Tried(from) => ("tried", from),
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::blobs::{Blob, Incoming, Sealed};
 use super::{GitMirror, Store, StoreError};
 use crate::artifact::Sha256;
+use crate::ledger::{Ledger, Work};
 use crate::progress::Progress;
 
 /// A file that is pinned: what it is called, where it can be had, and which bytes it must be.
@@ -122,6 +123,7 @@ pub struct Fetcher {
     git_mirrors: Arc<Vec<GitMirror>>,
     offline: bool,
     progress: Progress,
+    ledger: Ledger,
 }
 
 const PARALLEL: usize = 8;
@@ -144,6 +146,7 @@ impl Fetcher {
             git_mirrors: Arc::default(),
             offline,
             progress,
+            ledger: Ledger::default(),
         }
     }
 
@@ -164,6 +167,21 @@ impl Fetcher {
     pub fn with_git_mirrors(mut self, mirrors: Vec<GitMirror>) -> Self {
         self.git_mirrors = Arc::new(mirrors);
         self
+    }
+
+    /// The same for another job: its own progress, and its own account of the time.
+    #[must_use]
+    pub fn for_job(&self, progress: Progress, ledger: Ledger) -> Self {
+        Self {
+            progress,
+            ledger,
+            ..self.clone()
+        }
+    }
+
+    /// The account of the job's time.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     pub(super) fn git_mirrors(&self) -> &[GitMirror] {
@@ -322,6 +340,7 @@ impl Fetcher {
     /// Streams one URL into a temporary file; retries what may pass.
     async fn download(&self, url: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
         let url = self.rewrite(url);
+        let _entry = self.ledger.begin(Work::Download);
         if url.starts_with("file://") {
             let path = url::Url::parse(&url).ok().and_then(|url| url.to_file_path().ok());
             let path = path.ok_or_else(|| Refusal::Trouble("the file address is not valid".into()))?;

@@ -17,7 +17,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 pub use blobs::{Blob, StoreCheck};
 pub use fetch::{FetchError, Fetcher, Material, MirrorMap, Received};
-pub use git::{Checkout, GitError, GitMirror};
+pub use git::{Checkout, GitError, GitMirror, Tag};
 pub use registry::ImageFiles;
 pub use scratch::Scratch;
 
@@ -123,9 +123,15 @@ impl Store {
     }
 }
 
-/// Writes a small file so that readers see the old bytes or the new ones, never a part.
+/// Writes a small file so that readers see the old bytes or the new ones, never a part. A device or a pipe is written
+/// to, not replaced.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     use std::io::Write as _;
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let file = File::options().write(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(bytes));
+        return written.map_err(StoreError::io("write", path));
+    }
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())

@@ -1,40 +1,58 @@
-"""Builds a wheel from a source distribution through its PEP 517 backend, under the clock of another build.
+"""Builds a wheel from source through its PEP 517 backend, in the surroundings of another build.
 
 Reads /inputs/recipe/build.json:
-  sdist     file name below /inputs/source
+  archive   file name below /inputs: a source distribution, or the files of a commit
+  top       folder to unpack into, for archives without one top folder; else null
+  folder    where the package is below the top folder
   backend   build-backend of PEP 517, with backend_path
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
-  universal whether the released wheel is tagged py2.py3, which setuptools does only when told to
+  options   options of setuptools' bdist_wheel, as in setup.cfg
   uniform   the one time of all files in the released wheel, or null
-  entries   path in the released wheel -> {time, mode, sha256}
+  entries   path in the released wheel -> {time, mode, sha256, position}
+  windows   whether the released wheel was written on Windows
+  python    version of Python that setuptools puts into file names, or null
+  platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
-Source files that the released wheel holds get the time and mode that it stores for them. Where times differ
-from file to file, files that the build itself writes show the stored time as well: the clock that the first
-build saw. Nothing here writes the archive or changes a file's content; that is the backend's alone.
+Source files that the released wheel holds get the time and mode that it stores for them, and folders list their
+files in its order. Where times differ from file to file, files that the build itself writes show the stored time
+as well: the clock that the first build saw. Nothing here writes the archive or changes a file's content; that is the backend's alone.
 """
 
+import builtins
+import collections
+import collections.abc
+import fractions
 import hashlib
+import html
+import html.parser
 import importlib
+import inspect
+import io
 import json
+import math
 import os
+import re
+import runpy
 import subprocess
 import sys
 import tarfile
 import time
+import types
 import zipfile
 
 SOURCE = "/build/source"
 
 
-def unpack(path):
-    """Unpacks the source distribution; gives its top folder."""
-    os.makedirs(SOURCE)
+def unpack(path, top):
+    """Unpacks the source; gives its top folder."""
+    target = os.path.join(SOURCE, top) if top else SOURCE
+    os.makedirs(target)
     if path.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
-            archive.extractall(SOURCE)
+            archive.extractall(target)
     else:
         with tarfile.open(path) as archive:
-            archive.extractall(SOURCE, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(SOURCE)
+            archive.extractall(target, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(target)
     tops = [name for name in os.listdir(SOURCE) if os.path.isdir(os.path.join(SOURCE, name))]
     if len(tops) != 1:
         sys.exit(f"the source distribution has {len(tops)} top folders: {tops}")
@@ -118,6 +136,58 @@ class Clock:
         time.time = lambda: float(self.now)
 
 
+def order_listings(entries):
+    """Makes folders list what the released wheel holds in its order, and the rest by name after it."""
+    ranks = {}
+    for path, entry in entries.items():
+        parts = path.split("/")
+        for end in range(1, len(parts) + 1):
+            place = "/".join(parts[:end])
+            ranks[place] = min(ranks.get(place, entry["position"]), entry["position"])
+
+    def rank(folder, name):
+        parts = os.path.join(os.path.abspath(folder), name).split("/")
+        for start in range(len(parts)):
+            found = ranks.get("/".join(parts[start:]))
+            if found is not None:
+                return found, name
+        return len(entries), name
+
+    real_listdir, real_scandir = os.listdir, os.scandir
+
+    def listdir(path="."):
+        names = real_listdir(path)
+        return names if isinstance(path, int) else sorted(names, key=lambda name: rank(os.fsdecode(path), os.fsdecode(name)))
+
+    class Scan:
+        def __init__(self, found):
+            self.found = iter(found)
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return next(self.found)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def close(self):
+            pass
+
+    def scandir(path="."):
+        with real_scandir(path) as found:
+            found = list(found)
+        if not isinstance(path, int):
+            found.sort(key=lambda entry: rank(os.fsdecode(path), os.fsdecode(entry.name)))
+        return Scan(found)
+
+    os.listdir, os.scandir = listdir, scandir
+
+
 def backend(spec, paths):
     module, _, attributes = spec.partition(":")
     sys.path[:0] = [os.path.join(os.getcwd(), path) for path in paths]
@@ -127,40 +197,173 @@ def backend(spec, paths):
     return found
 
 
-def ask_for_universal():
-    """Sets the option where every version of setuptools looks, without touching the source."""
+def set_options(options):
+    """Sets options where every version of setuptools looks, without touching the source."""
     os.environ["HOME"] = "/build/home"
     os.makedirs("/build/home")
+    lines = ["[bdist_wheel]"] + [f"{name} = {value}" for name, value in sorted(options.items())]
     with open("/build/home/.pydistutils.cfg", "w", encoding="utf-8") as file:
-        file.write("[bdist_wheel]\nuniversal = 1\n")
+        file.write("\n".join(lines) + "\n")
+
+
+def restore_old_names():
+    """Gives back names of the standard library that backends of the source's day use and this Python has dropped."""
+    for name in collections.abc.__all__:
+        if not hasattr(collections, name):
+            setattr(collections, name, getattr(collections.abc, name))
+    if not hasattr(inspect, "getargspec"):
+        inspect.getargspec = lambda function: inspect.getfullargspec(function)[:4]
+    if not hasattr(html.parser.HTMLParser, "unescape"):
+        html.parser.HTMLParser.unescape = lambda self, text: html.unescape(text)
+    if not hasattr(fractions, "gcd"):
+        fractions.gcd = math.gcd
+    if not hasattr(time, "clock"):
+        time.clock = time.perf_counter
+    real_compile = re._compiler.compile
+
+    def compile_leniently(pattern, flags=0):
+        try:
+            return real_compile(pattern, flags)
+        except re.error as error:
+            if "global flags" not in str(error) or not isinstance(pattern, str):
+                raise
+            # What earlier versions took with a warning: flags anywhere.
+            found = "".join(re.findall(r"\(\?([aiLmsux]+)\)", pattern))
+            return real_compile(f"(?{found})" + re.sub(r"\(\?[aiLmsux]+\)", "", pattern), flags)
+
+    re._compiler.compile = compile_leniently
+    try:
+        import symbol
+    except ImportError:
+        # setuptools asks which numbers the grammar had, to read markers; it falls back where none fits.
+        symbol = types.ModuleType("symbol")
+        names = "test and_test or_test not_test comparison expr atom file_input"
+        for number, name in enumerate(names.split(), 256):
+            setattr(symbol, name, number)
+        sys.modules["symbol"] = symbol
+        parser = types.ModuleType("parser")
+        sys.modules.setdefault("parser", parser)
+
+
+def appear_as_windows():
+    """Text files get the encoding and line ends, and archives the mark, that Python gives them on Windows."""
+
+    class Windows:
+        platform = "win32"
+
+        def __getattr__(self, name):
+            return getattr(sys, name)
+
+    zipfile.sys = Windows()
+    os.linesep = "\r\n"
+    real_open = io.open
+
+    def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **more):
+        if "b" not in mode and not str(file).startswith("/usr/"):
+            encoding = encoding or "cp1252"
+            if newline is None and any(letter in mode for letter in "wax+"):
+                newline = "\r\n"
+        return real_open(file, mode, buffering, encoding, errors, newline, *rest, **more)
+
+    builtins.open = io.open = opened
+
+
+def appear_as_python(version):
+    """Makes setuptools put another version of Python into file names; the interpreter stays what it is."""
+    current = "{}.{}".format(*sys.version_info)
+    for name in ("setuptools", "pkg_resources", "setuptools.command.egg_info"):
+        try:
+            found = importlib.import_module(name)
+        except ImportError:
+            continue
+        if hasattr(found, "PY_MAJOR"):
+            found.PY_MAJOR = version
+        # Some functions have taken it as a default already.
+        holders = getattr(found, "Distribution", None), getattr(found, "egg_info", None)
+        for function in (getattr(holder, method, None) for holder in holders for method in ("__init__", "_get_egg_basename")):
+            defaults = getattr(function, "__defaults__", None) or ()
+            if current in defaults:
+                function.__defaults__ = tuple(version if one == current else one for one in defaults)
+
+
+def setup_requires():
+    """What setup.py asks for, where the backend is too old to have a hook that tells."""
+    from setuptools import dist
+
+    class Told(BaseException):
+        pass
+
+    def tell(_, required):
+        raise Told(required)
+
+    dist.Distribution.fetch_build_eggs = tell
+    sys.argv = ["setup.py", "--name"]
+    sys.path.insert(0, os.getcwd())
+    try:
+        runpy.run_path("setup.py", run_name="__main__")
+    except Told as told:
+        required = told.args[0]
+        return required.splitlines() if isinstance(required, str) else [str(one) for one in required]
+    except SystemExit:
+        pass
+    return []
+
+
+def repair(folder, platform):
+    """Gives a wheel with compiled code the tag under which it was released, and copies libraries into it."""
+    for name in sorted(os.listdir(folder)):
+        subprocess.run([sys.executable, "-m", "auditwheel", "repair", "--plat", platform, "-w", "/out",
+                        os.path.join(folder, name)], check=True)
+
+
+def run_setup(out):
+    """What everybody used before backends: setuptools before 40.8 has none."""
+    sys.argv = ["setup.py", "bdist_wheel", "-d", out]
+    sys.path.insert(0, os.getcwd())
+    runpy.run_path("setup.py", run_name="__main__")
 
 
 def main():
     with open("/inputs/recipe/build.json", encoding="utf-8") as file:
         build = json.load(file)
-    top = unpack("/inputs/source/" + build["sdist"])
-    os.chdir(top)
+    top = unpack("/inputs/" + build["archive"], build["top"])
+    os.chdir(os.path.join(top, build["folder"]))
+    restore_old_names()
     if build["hook"] == "get_requires_for_build_wheel":
-        hook = getattr(backend(build["backend"], build["backend_path"]), build["hook"], None)
+        try:
+            hook = getattr(backend(build["backend"], build["backend_path"]), build["hook"], None)
+        except (ImportError, AttributeError):
+            if not build["backend"].startswith("setuptools.build_meta"):
+                raise
+            hook = lambda _: setup_requires()
+        required = list(hook({})) if hook else []
         with open("/out/requires.json", "w", encoding="utf-8") as file:
-            json.dump(list(hook({})) if hook else [], file)
+            json.dump(required, file)
         return
     date_sources(top, build["entries"])
-    if build["universal"]:
-        ask_for_universal()
+    order_listings(build["entries"])
+    if build["options"]:
+        set_options(build["options"])
     if build["uniform"] is not None:
         os.environ["SOURCE_DATE_EPOCH"] = str(build["uniform"])
     else:
         Clock(build["entries"]).install()
+    if build["python"]:
+        appear_as_python(build["python"])
+    if build["windows"]:
+        appear_as_windows()
+    out = "/build/unrepaired" if build["platform"] else "/out"
+    os.makedirs(out, exist_ok=True)
     try:
         chosen = backend(build["backend"], build["backend_path"])
     except (ImportError, AttributeError):
         if not build["backend"].startswith("setuptools.build_meta"):
             raise
-        # setuptools before 40.8 has no such backend; its own command is what everybody used.
-        subprocess.run([sys.executable, "setup.py", "bdist_wheel", "-d", "/out"], check=True)
-        return
-    print("built", chosen.build_wheel("/out", None))
+        run_setup(out)
+    else:
+        print("built", chosen.build_wheel(out, None))
+    if build["platform"]:
+        repair(out, build["platform"])
 
 
 main()

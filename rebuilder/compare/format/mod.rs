@@ -18,6 +18,9 @@ use super::limits::Meter;
 use super::source::Source;
 use crate::artifact::{HashingWriter, Sha256};
 
+/// Name of the field that says what wrote an archive, the operating system first.
+pub(super) const CREATOR: &str = "creator and versions";
+
 /// What a stored field means; the same for every member that has it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FieldKind {
@@ -74,6 +77,14 @@ impl fmt::Display for Value {
 
 /// Fields in the order that their format has them; kinds without a value are left out.
 pub(super) type Fields = Vec<(&'static FieldKind, Value)>;
+
+/// The operating system that an archive's writer claims among the fields.
+pub(super) fn system(fields: &Fields) -> Option<String> {
+    fields.iter().find_map(|(kind, value)| match value {
+        Value::Text(text) if kind.name == CREATOR => text.split(' ').next().map(str::to_owned),
+        _ => None,
+    })
+}
 
 /// The permission bits among the fields.
 pub(super) fn mode(fields: &Fields) -> Option<u32> {

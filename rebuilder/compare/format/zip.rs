@@ -17,7 +17,7 @@ const EXTRA_KNOWN: FieldKind = FieldKind::by("extra field", Cause::ArchiveDialec
 const EXTRA_OTHER: FieldKind = FieldKind::new("extra field of unknown kind", Cause::Content);
 const COMPRESSION: FieldKind = FieldKind::by("compression", Cause::Compression, "zip-compression");
 const SIZE: FieldKind = FieldKind::by("compressed size", Cause::Compression, "zip-compression");
-const CREATOR: FieldKind = FieldKind::by("creator and versions", Cause::ArchiveDialect, "zip-misc");
+const CREATOR: FieldKind = FieldKind::by(super::CREATOR, Cause::ArchiveDialect, "zip-misc");
 const ATTRIBUTES: FieldKind = FieldKind::by("attributes", Cause::ArchiveDialect, "zip-misc");
 const DESCRIPTOR: FieldKind = FieldKind::by("data descriptor", Cause::ArchiveDialect, "zip-data-descriptor");
 const ENCODING: FieldKind = FieldKind::by("UTF-8 flag", Cause::ArchiveDialect, "zip-file-encoding");
@@ -83,7 +83,9 @@ impl FormatReader for Zip {
                     entry.version_needed()
                 )),
             ));
-            if let Some(mode) = entry.unix_mode() {
+            // Writers on other systems store Unix modes too; the reader's own accessor makes some up for those.
+            let stored = entry.external_attributes() >> 16;
+            if let Some(mode) = (stored != 0).then_some(stored).or_else(|| entry.unix_mode()) {
                 own.push((&TYPE, Value::Text(format!("{:o}", mode >> 12))));
                 own.push((&MODE, Value::Mode(mode & 0o7777)));
             }

@@ -53,6 +53,7 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     if let Some(span) = span {
         moved(
             &mut leaf,
+            path,
             (&old, &new),
             &span,
             &mut pairs,
@@ -267,6 +268,7 @@ fn trimmed(released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
 /// Lines that stand on both sides in other places.
 fn moved(
     leaf: &mut Leaf,
+    path: &str,
     (old, new): (&[Cow<str>], &[Cow<str>]),
     span: &Span,
     pairs: &mut Vec<(usize, usize)>,
@@ -317,11 +319,35 @@ fn moved(
             },
         )
         .keyed(note)
+        .set_aside_by(unordered(path, old, &all_removed).then_some("wheel-metadata-order"))
         .times(all_removed.len() as u64),
     );
     pairs.clear();
     removed.clear();
     added.clear();
+}
+
+/// Fields of a wheel's METADATA that may be repeated, and whose order means nothing (core metadata specification).
+const REPEATED_FIELDS: [&str; 8] = [
+    "Classifier:",
+    "Dynamic:",
+    "License-File:",
+    "Obsoletes-Dist:",
+    "Platform:",
+    "Project-URL:",
+    "Provides-Extra:",
+    "Requires-Dist:",
+];
+
+/// Whether all these lines are such fields in the headers of a wheel's METADATA.
+fn unordered(path: &str, lines: &[Cow<str>], moved: &[usize]) -> bool {
+    let headers = lines
+        .iter()
+        .position(|line| line.trim().is_empty())
+        .unwrap_or(lines.len());
+    let repeated =
+        |at: &usize| *at < headers && REPEATED_FIELDS.iter().any(|field| lines[*at].starts_with(field));
+    path.ends_with(".dist-info/METADATA") && moved.iter().all(repeated)
 }
 
 /// Whether one side is in byte order and the other in the order of a language: letters without their case first.

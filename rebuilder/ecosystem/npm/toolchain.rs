@@ -120,11 +120,8 @@ struct Wanted<'a> {
 
 pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) -> Result<Tools, PlanError> {
     let given = |tool: &str| {
-        let version = draft.planner.tools.get(tool)?.clone();
-        Some((
-            version,
-            Origin::Convention("named by whoever asked for the rebuild".into()),
-        ))
+        let hint = draft.planner.hints.tools.get(tool)?.clone();
+        Some((hint.value, hint.origin))
     };
     let releases = node_releases(draft).await;
     let (mut node, mut node_origin) = match given("node") {
@@ -133,7 +130,7 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
     };
     let listed = newest(&releases, &node, released_at);
     if let (Some((version, _)), Origin::Inferred(from) | Origin::Convention(from)) = (&listed, &node_origin)
-        && !draft.planner.tools.contains_key("node")
+        && !draft.planner.hints.tools.contains_key("node")
     {
         node_origin = Origin::Inferred(format!("{from}; by node's list of releases"));
         node = version.to_string();
@@ -315,7 +312,7 @@ async fn add(
         file,
     });
     let origin = match origin {
-        Origin::Declared(from) => Origin::Declared(from),
+        given @ (Origin::Declared(_) | Origin::Tried(_)) => given,
         Origin::Inferred(from) => Origin::Inferred(format!("{from}; {note}")),
         Origin::Convention(from) => Origin::Convention(format!("{from}; {note}")),
     };

@@ -1,25 +1,26 @@
 //! Solving build requirements (PEP 518) with pip, inside the sandbox, as of the time of the release.
 //!
-//! pip sees an index of plain files: for each project the page that the registry gave, without files uploaded
+//! Most sets of requirements leave no choice, and need no solver. For the others, pip sees an index of plain files: for each project the page that the registry gave, without files uploaded
 //! later, and the files that it is likely to want. When it wants another one, that is fetched and pip asked again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use jiff::Timestamp;
-use pep440_rs::Version;
+use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
 
 use super::super::{PlanError, Planner};
 use crate::compare;
 use crate::container::Root;
 use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
+use crate::ledger::Work;
 use crate::sandbox::{INPUTS, Input, OUT, quote};
 use crate::store::{FetchError, Material};
 
 /// Version of Python in the container.
 pub(super) const PYTHON: &str = "3.11.2";
-const MOST_QUESTIONS: usize = 25;
+const MOST_QUESTIONS: usize = 60;
 
 /// What pip chose, as pinned files.
 pub(in crate::ecosystem) struct Solution {
@@ -62,17 +63,15 @@ pub(in crate::ecosystem) async fn solve(
         projects: BTreeMap::new(),
         files: BTreeMap::new(),
     };
-    for requirement in requirements {
-        index.follow(requirement.clone()).await?;
+    if let Some(names) = index.unanimous(requirements).await? {
+        bar.finish_and_clear();
+        return Ok(index.solution(&names));
     }
     for _ in 0..MOST_QUESTIONS {
         match index.ask(root, requirements, &bar).await? {
             Answer::Solved(names) => {
                 bar.finish_and_clear();
-                let file = |name: &String| index.find(name).map(|file| file.file.clone());
-                return Ok(Solution {
-                    files: names.iter().filter_map(file).collect(),
-                });
+                return Ok(index.solution(&names));
             }
             Answer::WantsFile(name) => {
                 bar.set_message(name.clone());
@@ -100,34 +99,54 @@ enum Answer {
 }
 
 impl Index<'_> {
-    /// Fetches what a requirement, and what its likely choice requires in turn, will probably need.
-    async fn follow(&mut self, first: String) -> Result<(), PlanError> {
-        let mut open = vec![first];
-        let mut seen = BTreeSet::new();
+    /// The choice where there is none: each project's newest fitting wheel, if all of these agree with everything that
+    /// any of them requires. pip tries the newest first, so it would find the same; whatever is not as plain as that
+    /// (extras, pre-releases, withdrawn files, several wheels of one version, a choice that a later requirement
+    /// narrows) is pip's to solve, with what was fetched here at hand.
+    async fn unanimous(&mut self, requirements: &[String]) -> Result<Option<Vec<String>>, PlanError> {
+        let mut open = requirements.to_vec();
+        let mut bounds: BTreeMap<String, Vec<VersionSpecifiers>> = BTreeMap::new();
+        let mut chosen: BTreeMap<String, String> = BTreeMap::new();
+        let mut plain = true;
         while let Some(text) = open.pop() {
             let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(&text) else {
-                continue;
+                return Ok(None);
             };
-            if !requirement.evaluate_markers(&self.markers, &[]) || !seen.insert(text.clone()) {
+            if !requirement.evaluate_markers(&self.markers, &[]) {
                 continue;
             }
+            plain &= requirement.extras.is_empty();
             let name = requirement.name.to_string();
-            let specifiers = match &requirement.version_or_url {
-                Some(VersionOrUrl::VersionSpecifier(specifiers)) => specifiers.clone(),
-                _ => pep440_rs::VersionSpecifiers::empty(),
-            };
+            let bounds = bounds.entry(name.clone()).or_default();
+            match requirement.version_or_url {
+                Some(VersionOrUrl::VersionSpecifier(specifiers)) => bounds.push(specifiers),
+                Some(VersionOrUrl::Url(_)) => return Ok(None),
+                None => {}
+            }
             self.project(&name).await?;
-            let likely = self
-                .candidates(&name)
-                .filter(|file| file.wheel && specifiers.contains(&file.version));
-            let likely = likely
-                .max_by_key(|file| (!file.yanked, !file.version.any_prerelease(), file.version.clone()))
-                .cloned();
-            if let Some(file) = likely {
-                open.extend(self.add(&file).await?);
+            let fits = |file: &&ReleasedFile| {
+                file.wheel && !file.yanked && bounds.iter().all(|bound| bound.contains(&file.version))
+            };
+            let mut fitting: Vec<&ReleasedFile> = self.candidates(&name).filter(fits).collect();
+            if fitting.iter().any(|file| !file.version.any_prerelease()) {
+                fitting.retain(|file| !file.version.any_prerelease());
+            } else {
+                plain = false;
+            }
+            let newest = fitting.iter().map(|file| &file.version).max();
+            let Some(newest) = newest.cloned() else {
+                return Ok(None);
+            };
+            fitting.retain(|file| file.version == newest);
+            plain &= fitting.len() == 1;
+            let file = fitting[0].clone();
+            match chosen.insert(name, file.file.name.clone()) {
+                Some(before) if before != file.file.name => return Ok(None),
+                Some(_) => {}
+                None => open.extend(self.add(&file).await?),
             }
         }
-        Ok(())
+        Ok(plain.then(|| chosen.into_values().collect()))
     }
 
     async fn project(&mut self, name: &str) -> Result<(), PlanError> {
@@ -153,7 +172,7 @@ impl Index<'_> {
             .unwrap_or_default();
         files.iter().filter(|file| {
             file.uploaded <= self.before
-                && (!file.wheel || file.file.name.contains("-none-any"))
+                && (!file.wheel || file.fitness().is_some())
                 && file.runs_on(&self.python)
         })
     }
@@ -164,6 +183,13 @@ impl Index<'_> {
             .flatten()
             .flat_map(|project| &project.files)
             .find(|file| file.file.name == name)
+    }
+
+    fn solution(&self, names: &[String]) -> Solution {
+        let file = |name: &String| self.find(name).map(|file| file.file.clone());
+        Solution {
+            files: names.iter().filter_map(file).collect(),
+        }
     }
 
     /// Fetches a file; gives the requirements that its metadata names.
@@ -232,6 +258,7 @@ impl Index<'_> {
             .sandbox
             .question(&root.layers(), inputs, script, bar)
             .await?;
+        self.planner.fetcher.ledger().ended(Work::Resolve, reply.took);
         if !reply.ended.well() {
             return Ok(Answer::Unsolved(format!("it {}", reply.ended)));
         }

@@ -43,10 +43,15 @@ const PYPROJECT_LIMIT: u64 = 4 << 20;
 
 /// Reads the build system of a source distribution; the second value says whether the project declares one.
 pub(super) fn build_system(name: &str, path: &Path) -> io::Result<(BuildSystem, bool)> {
-    let Some(text) = pyproject(name, path)? else {
-        return Ok((BuildSystem::default(), false));
-    };
-    let pyproject: Pyproject = toml::from_str(&text).map_err(io::Error::other)?;
+    match pyproject(name, path)? {
+        Some(text) => read(&text),
+        None => Ok((BuildSystem::default(), false)),
+    }
+}
+
+/// Reads the build system of a `pyproject.toml`; the second value says whether it declares one.
+pub(super) fn read(text: &str) -> io::Result<(BuildSystem, bool)> {
+    let pyproject: Pyproject = toml::from_str(text).map_err(io::Error::other)?;
     Ok(match pyproject.build_system {
         Some(mut system) => {
             if system.build_backend == legacy_backend() && system.requires.is_empty() {

@@ -20,6 +20,12 @@ pub(super) struct WheelFacts {
     pub umask: u32,
     /// What the form of `METADATA` says about the setuptools that wrote it.
     pub dialect: Option<Dialect>,
+    /// Whether the archive says that it was written on Windows.
+    pub windows: bool,
+    /// The version of Python in the name of a namespace file, such as `3.9`.
+    pub python: Option<String>,
+    /// Addresses in `METADATA`, those called source or repository first.
+    pub addresses: Vec<String>,
 }
 
 /// A bound on the version of setuptools, and the line that it follows from.
@@ -56,6 +62,8 @@ pub(super) struct Entry {
     pub time: i64,
     /// Permission bits.
     pub mode: u32,
+    /// Position in the archive.
+    pub position: usize,
     /// Digest of its content.
     pub sha256: String,
 }
@@ -73,12 +81,18 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         .unwrap_or_default()
         .trim();
 
+    let windows = !members.is_empty()
+        && members
+            .iter()
+            .all(|member| member.system.as_deref() == Some("Dos"));
     let mut entries = BTreeMap::new();
     // A folder has no size and no mode of its own that the wheel needs.
-    for member in members.iter().filter(|member| !member.path.ends_with('/')) {
+    let files = members.iter().filter(|member| !member.path.ends_with('/'));
+    for (position, member) in files.enumerate() {
         entries.insert(
             member.path.clone(),
             Entry {
+                position,
                 time: member.time.unwrap_or(0),
                 mode: member.mode.unwrap_or(0o644),
                 sha256: member.sha256.to_hex(),
@@ -101,6 +115,9 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     let dialect = dialect(generator, &metadata, has_licence);
     Ok(Some(WheelFacts {
         generator: generator.to_owned(),
+        windows,
+        python: entries.keys().find_map(|path| namespace_python(path)),
+        addresses: addresses(&metadata),
         clock: Clock { uniform, entries },
         umask,
         dialect,
@@ -119,6 +136,38 @@ fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
         Some(0o666) => 0o000,
         _ => 0o022,
     }
+}
+
+/// `3.9` of `NAME-1.0-py3.9-nspkg.pth`: setuptools names the file after the Python that it runs on.
+fn namespace_python(path: &str) -> Option<String> {
+    let stem = path.strip_suffix("-nspkg.pth")?;
+    let (_, version) = stem.rsplit_once("-py")?;
+    let plain = version
+        .split('.')
+        .all(|part| part.bytes().all(|b| b.is_ascii_digit()));
+    plain.then(|| version.to_owned())
+}
+
+/// `Project-URL: LABEL, ADDRESS` and `Home-page: ADDRESS`, the likeliest to be the source first.
+fn addresses(metadata: &str) -> Vec<String> {
+    let headers = metadata.lines().take_while(|line| !line.is_empty());
+    let mut found: Vec<(usize, String)> = headers
+        .filter_map(|line| {
+            let (label, address) = match line.strip_prefix("Project-URL:") {
+                Some(rest) => rest.split_once(',')?,
+                None => ("home", line.strip_prefix("Home-page:")?),
+            };
+            let label = label.to_lowercase();
+            let rank = ["source", "repo", "code", "github", "git", "home"];
+            let rank = rank
+                .iter()
+                .position(|word| label.contains(word))
+                .unwrap_or(rank.len());
+            Some((rank, address.trim().to_owned()))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().map(|(_, address)| address).collect()
 }
 
 /// The bound that the oldest habit in `METADATA` sets; for wheels of setuptools only.
@@ -156,6 +205,8 @@ pub(super) fn backend_requirement(generator: &str, backend: &str) -> Option<Vec<
     version.parse::<pep440_rs::Version>().ok()?;
     Some(match name {
         // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
+        // A version that is nowhere to be had: the backend built itself.
+        _ if version.contains('+') => return None,
         "bdist_wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
         "poetry" if backend.starts_with("poetry.core") => vec![format!("poetry-core=={version}")],
         "flit" | "flit_core" => vec![format!("flit_core=={version}")],
@@ -180,6 +231,7 @@ mod tests {
             ("flit 3.9.0", Some("flit_core==3.9.0")),
             ("hatchling 1.18.0", Some("hatchling==1.18.0")),
             ("poetry-core 1.7.0", Some("poetry-core==1.7.0")),
+            ("pdm-backend (0.0.0+local)", None),
             ("maturin (1.2.3)", None),
             ("hand made", None),
             ("", None),

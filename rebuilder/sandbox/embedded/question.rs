@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 
@@ -15,6 +16,8 @@ pub struct Reply {
     pub ended: Ended,
     /// Limits of the contract that this machine cannot enforce.
     pub not_enforced: Vec<String>,
+    /// How long its commands ran.
+    pub took: Duration,
     folder: tempfile::TempDir,
 }
 
@@ -73,6 +76,7 @@ impl Embedded {
         Ok(Reply {
             ended: outcome.ended,
             not_enforced: outcome.not_enforced,
+            took: outcome.took,
             folder,
         })
     }

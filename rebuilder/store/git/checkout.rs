@@ -321,10 +321,11 @@ impl Checkout {
 /// What git said last, without what could steer a terminal.
 pub(super) fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let line = text
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("git gave no reason");
+    let filled = || text.lines().rev().filter(|line| !line.trim().is_empty());
+    // What follows the reason is advice.
+    let line = filled()
+        .find(|line| line.starts_with("fatal:"))
+        .or_else(|| filled().next());
+    let line = line.unwrap_or("git gave no reason");
     line.chars().filter(|c| !c.is_control()).take(300).collect()
 }

@@ -13,11 +13,14 @@ use std::time::Duration;
 use super::{Blob, Fetcher, Store, StoreError};
 use crate::artifact::Sha256;
 use crate::evidence::git_source::GitSource;
+use crate::ledger::Work;
 pub use checkout::Checkout;
 use checkout::{last_line, write_archive};
 
 /// Longest that one fetch may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(1800);
+/// Longest that listing tags may take.
+const LISTING_LIMIT: Duration = Duration::from_secs(60);
 /// Submodules within submodules.
 const DEPTH: usize = 4;
 
@@ -65,6 +68,32 @@ impl GitMirror {
     }
 }
 
+/// A tag of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name, without `refs/tags/`.
+    pub name: String,
+    /// The commit that it leads to, through a tag object where there is one.
+    pub commit: String,
+}
+
+/// The tags in what `git ls-remote` prints; `^{}` marks the commit behind a tag object.
+fn tags(listing: &str) -> Vec<Tag> {
+    let mut found = std::collections::BTreeMap::new();
+    for line in listing.lines() {
+        let Some((commit, name)) = line.split_once("\trefs/tags/") else {
+            continue;
+        };
+        if let Some(name) = name.strip_suffix("^{}") {
+            found.insert(name.to_owned(), commit.to_owned());
+        } else {
+            found.entry(name.to_owned()).or_insert_with(|| commit.to_owned());
+        }
+    }
+    let tag = |(name, commit)| Tag { name, commit };
+    found.into_iter().map(tag).collect()
+}
+
 /// A source that cannot be had from git.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
@@ -86,6 +115,11 @@ pub enum GitError {
         "run once without --offline, or name a mirror of the repository: --git-mirror https://HOST/PATH=FOLDER"
     ))]
     Offline { repository: String, commit: String },
+    #[error("cannot list the tags of {repository}: {reason}")]
+    #[diagnostic(help(
+        "check the network, or name a mirror of the repository: --git-mirror https://HOST/PATH=FOLDER"
+    ))]
+    Tags { repository: String, reason: String },
     #[error("{repository} names no commit to build from")]
     #[diagnostic(help("a branch or a tag can mean any commit; the evidence must name one"))]
     NoCommit { repository: String },
@@ -145,8 +179,42 @@ impl Fetcher {
         Ok(checkout)
     }
 
-    async fn git_fetch(&self, checkout: &Checkout) -> Result<(), GitError> {
-        let repository = &checkout.source.repository;
+    /// The tags that a repository has now, each with the commit that it leads to; never pinned, so only to find a commit.
+    pub async fn git_tags(&self, repository: &str) -> Result<Vec<Tag>, GitError> {
+        let failed = |reason: String| GitError::Tags {
+            repository: repository.to_owned(),
+            reason,
+        };
+        let place = self.git_place(repository);
+        let place = place.ok_or_else(|| failed("the run is offline".to_owned()))?;
+        let folder = self.store().git(repository);
+        let source = GitSource {
+            repository: repository.to_owned(),
+            reference: None,
+            commit: None,
+        };
+        let asking = Checkout::new(&source, "", folder, configuration(self.store())?);
+        let mut command = asking.git(&["ls-remote", "--quiet", "--tags", "--", &place]);
+        // There may be no kept copy yet.
+        command.env_remove("GIT_DIR");
+        let mut command = tokio::process::Command::from(command);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let bar = self.progress().stage(format!("asking {repository} for its tags"));
+        let entry = self.ledger().begin(Work::Download);
+        let output = tokio::time::timeout(LISTING_LIMIT, command.output()).await;
+        drop(entry);
+        bar.finish_and_clear();
+        let output = output
+            .map_err(|_| failed("it took too long".to_owned()))?
+            .map_err(GitError::Missing)?;
+        if !output.status.success() {
+            return Err(failed(last_line(&output.stderr)));
+        }
+        Ok(tags(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// Where a repository is to be had: its own address, or the mirror that has it; none where the run is offline.
+    fn git_place(&self, repository: &str) -> Option<String> {
         let mirrored = self
             .git_mirrors()
             .iter()
@@ -155,13 +223,17 @@ impl Fetcher {
         let is_local = mirrored
             .as_deref()
             .is_some_and(|place| place.starts_with("file://"));
-        if self.is_offline() && !is_local {
-            return Err(GitError::Offline {
-                repository: repository.clone(),
-                commit: checkout.commit.clone(),
-            });
-        }
-        let url = mirrored.unwrap_or_else(|| repository.clone());
+        let reachable = is_local || !self.is_offline();
+        reachable.then(|| mirrored.unwrap_or_else(|| repository.to_owned()))
+    }
+
+    async fn git_fetch(&self, checkout: &Checkout) -> Result<(), GitError> {
+        let repository = &checkout.source.repository;
+        let place = self.git_place(repository);
+        let url = place.ok_or_else(|| GitError::Offline {
+            repository: repository.clone(),
+            commit: checkout.commit.clone(),
+        })?;
         let bar = self.progress().stage(format!("fetching {repository}"));
         let commit = checkout.commit.clone();
         let tag = checkout
@@ -185,6 +257,7 @@ impl Fetcher {
             arguments.extend(tag);
             let mut command = tokio::process::Command::from(checkout.git(&arguments));
             command.stdin(Stdio::null()).kill_on_drop(true);
+            let _entry = self.ledger().begin(Work::Download);
             let output = tokio::time::timeout(FETCH_LIMIT, command.output()).await;
             result = match output {
                 Err(_) => Err("it took too long".to_owned()),

@@ -1,0 +1,416 @@
+//! What a batch has finished: `results.jsonl`, one line of JSON per subject, and `runs/`, a folder for each.
+//!
+//! A run is moved into its place whole, then its line is appended and synced. A kill between the two leaves a run
+//! without a line, which is read again from the run; a line cut short is dropped, and its run speaks for it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use super::runs;
+use crate::artifact::Sha256;
+use crate::attempts::AttemptError;
+use crate::ledger::Spent;
+use crate::rebuild::{Record, RunFolder, Verdict};
+use crate::store::{StoreError, write_atomically};
+
+/// How one subject ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Bit for bit.
+    Reproduced,
+    /// But for what these normalisations set aside.
+    Equivalent {
+        /// Their names.
+        normalisations: Vec<String>,
+    },
+    /// It came out otherwise.
+    Mismatch {
+        /// The causes, the one to look at first first.
+        causes: Vec<String>,
+    },
+    /// There was nothing to compare.
+    Inconclusive {
+        /// Stage that ended it.
+        stage: String,
+        /// What happened there.
+        reason: String,
+    },
+    /// The evidence or the policy spoke against building it.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// The verdict's name.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Reproduced => "reproduced",
+            Self::Equivalent { .. } => "equivalent",
+            Self::Mismatch { .. } => "mismatch",
+            Self::Inconclusive { .. } => "inconclusive",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// Why it is not reproduced, in one word or two; nothing where it is.
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Reproduced => None,
+            Self::Equivalent { normalisations } => Some(normalisations.join(", ")),
+            Self::Mismatch { causes } => causes.first().cloned(),
+            Self::Inconclusive { stage, .. } => Some(format!("stage {stage}")),
+            Self::Refused { .. } => Some("refused".to_owned()),
+        }
+    }
+}
+
+/// One finished subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The subject as the list writes it.
+    pub subject: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Outputs that came out bit for bit, of how many.
+    pub outputs: (usize, usize),
+    /// How many plans were tried.
+    pub attempts: usize,
+    /// Its run folder, below the batch's; none where no plan came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Why the run is not signed, where it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_signed: Option<String>,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// What the time went into.
+    pub spent: Spent,
+}
+
+impl Line {
+    /// What a record says.
+    pub(super) fn of_record(subject: &str, record: &Record) -> Self {
+        let differing = || record.outputs.iter().filter_map(|output| output.differs.as_ref());
+        let outcome = match &record.verdict {
+            Verdict::Reproduced => Outcome::Reproduced,
+            Verdict::Equivalent => {
+                let names = differing().flat_map(|differs| &differs.normalisations);
+                let mut normalisations: Vec<_> = names.map(|applied| applied.name.clone()).collect();
+                normalisations.sort();
+                normalisations.dedup();
+                Outcome::Equivalent { normalisations }
+            }
+            Verdict::Mismatch => {
+                let mut causes: Vec<String> = Vec::new();
+                let missing = record.outputs.iter().any(|output| output.rebuilt.is_none());
+                let extra = record.outputs.iter().any(|output| output.released.is_none());
+                causes.extend(missing.then(|| "output missing".to_owned()));
+                causes.extend(extra.then(|| "output not released".to_owned()));
+                for cause in differing().flat_map(|differs| &differs.causes) {
+                    let cause = cause.cause.name().to_owned();
+                    if !causes.contains(&cause) {
+                        causes.push(cause);
+                    }
+                }
+                Outcome::Mismatch { causes }
+            }
+            Verdict::Inconclusive { stage, reason } => Outcome::Inconclusive {
+                stage: stage.clone(),
+                reason: reason.clone(),
+            },
+        };
+        let reproduced = record.outputs.iter().filter(|output| output.reproduced()).count();
+        Self {
+            subject: subject.to_owned(),
+            outcome,
+            outputs: (reproduced, record.outputs.len()),
+            attempts: record.attempts.len().max(1),
+            run: None,
+            not_signed: None,
+            started: record.started,
+            finished: record.finished,
+            spent: Spent {
+                build: record.timings.build,
+                setup: record.timings.setup,
+                total: record.timings.total,
+                ..Spent::default()
+            },
+        }
+    }
+
+    /// What an error says that left no run.
+    pub(super) fn of_error(subject: &str, error: &AttemptError, started: Timestamp) -> Self {
+        let reason = error.to_string();
+        let outcome = if let AttemptError::Plan(error) = error
+            && error.is_refusal()
+        {
+            Outcome::Refused { reason }
+        } else {
+            let stage = match error {
+                AttemptError::Plan(_) => "plan",
+                _ => "prepare",
+            };
+            Outcome::Inconclusive {
+                stage: stage.to_owned(),
+                reason,
+            }
+        };
+        Self {
+            subject: subject.to_owned(),
+            outcome,
+            outputs: (0, 0),
+            attempts: 1,
+            run: None,
+            not_signed: None,
+            started,
+            finished: Timestamp::now(),
+            spent: Spent::default(),
+        }
+    }
+}
+
+/// A folder that cannot be used for a batch.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum JournalError {
+    #[error("another batch is running in {0}")]
+    #[diagnostic(help("wait for it, or name another folder with --out"))]
+    Busy(PathBuf),
+    #[error("line {line} of {path} is not a result: {reason}")]
+    #[diagnostic(help("it is from another version or was edited; name another folder with --out"))]
+    Line {
+        path: PathBuf,
+        line: usize,
+        reason: String,
+    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The results of a batch, opened by one process at a time.
+pub struct Journal {
+    folder: PathBuf,
+    known: Mutex<BTreeMap<String, Line>>,
+    file: Mutex<File>,
+    _lock: Flock<File>,
+}
+
+/// Name of the journal.
+const RESULTS: &str = "results.jsonl";
+/// File in a run folder that says whose run it is.
+const SUBJECT: &str = "subject.txt";
+
+impl Journal {
+    /// Opens or makes a batch's folder, and takes up what an earlier process left there.
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let runs = runs(folder);
+        fs::create_dir_all(&runs).map_err(StoreError::io("make the folder", &runs))?;
+        let path = folder.join("lock");
+        let file = File::create(&path).map_err(StoreError::io("open", &path))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|_| JournalError::Busy(folder.to_owned()))?;
+        let path = folder.join(RESULTS);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(StoreError::io("read", &path)(error).into()),
+        };
+        let mut known = BTreeMap::new();
+        for (index, line) in text.split_inclusive('\n').enumerate() {
+            // Only the last line can have been cut short.
+            if !line.ends_with('\n') {
+                break;
+            }
+            let line: Line = serde_json::from_str(line).map_err(|error| JournalError::Line {
+                path: path.clone(),
+                line: index + 1,
+                reason: error.to_string(),
+            })?;
+            known.insert(line.subject.clone(), line);
+        }
+        adopt(&runs, &mut known).map_err(StoreError::io("read", &runs))?;
+        let whole: String = known.values().map(as_text).collect();
+        if whole != text {
+            write_atomically(&path, whole.as_bytes())?;
+        }
+        let file = File::options().append(true).create(true).open(&path);
+        let file = file.map_err(StoreError::io("open", &path))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            known: Mutex::new(known),
+            file: Mutex::new(file),
+            _lock: lock,
+        })
+    }
+
+    /// Whether a subject is finished.
+    pub fn has(&self, subject: &str) -> bool {
+        self.known().contains_key(subject)
+    }
+
+    /// The results of these subjects, in their order.
+    pub fn lines<'a>(&self, subjects: impl Iterator<Item = &'a str>) -> Vec<Line> {
+        let known = self.known();
+        subjects
+            .filter_map(|subject| known.get(subject).cloned())
+            .collect()
+    }
+
+    /// A folder for a run that is being made.
+    pub(super) fn pending(&self) -> Result<tempfile::TempDir, StoreError> {
+        let runs = runs(&self.folder);
+        tempfile::Builder::new()
+            .prefix(PENDING)
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in(&runs)
+            .map_err(StoreError::io("write into", &runs))
+    }
+
+    /// Moves the run into its place, and notes the result.
+    pub(super) fn finish(&self, pending: tempfile::TempDir, line: &mut Line) -> Result<(), StoreError> {
+        if RunFolder::new(pending.path()).record().exists() {
+            let marker = pending.path().join(SUBJECT);
+            write_atomically(&marker, line.subject.as_bytes())?;
+            let name = run_name(&line.subject);
+            let place = runs(&self.folder).join(&name);
+            fs::rename(pending.path(), &place).map_err(StoreError::io("move the run to", &place))?;
+            // Its name is gone, so nothing is left to remove.
+            let _ = pending.keep();
+            line.run = Some(format!("runs/{name}"));
+        }
+        let path = self.folder.join(RESULTS);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(as_text(line).as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(StoreError::io("write", &path))?;
+        drop(file);
+        self.known().insert(line.subject.clone(), line.clone());
+        Ok(())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Line>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins the names of folders whose runs are not finished.
+const PENDING: &str = ".rebuilding-";
+
+/// Removes runs that were cut short, and takes up those that have no line yet.
+fn adopt(runs: &Path, known: &mut BTreeMap<String, Line>) -> std::io::Result<()> {
+    for entry in fs::read_dir(runs)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(PENDING) {
+            fs::remove_dir_all(entry.path())?;
+            continue;
+        }
+        let Ok(subject) = fs::read_to_string(entry.path().join(SUBJECT)) else {
+            continue;
+        };
+        if known.contains_key(&subject) {
+            continue;
+        }
+        let record = fs::read(RunFolder::new(&entry.path()).record())?;
+        match serde_json::from_slice::<Record>(&record) {
+            Ok(record) => {
+                let mut line = Line::of_record(&subject, &record);
+                line.run = Some(format!("runs/{name}"));
+                known.insert(subject, line);
+            }
+            // It is rebuilt, into the same place.
+            Err(_) => fs::remove_dir_all(entry.path())?,
+        }
+    }
+    Ok(())
+}
+
+/// A name for a subject's folder: readable, and its own.
+fn run_name(subject: &str) -> String {
+    let readable: String = subject
+        .trim_start_matches("pkg:")
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-._".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(80)
+        .collect();
+    format!("{readable}-{}", Sha256::of(subject).short())
+}
+
+fn as_text(line: &Line) -> String {
+    let mut text = serde_json::to_string(line).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(subject: &str) -> Line {
+        Line {
+            subject: subject.to_owned(),
+            outcome: Outcome::Reproduced,
+            outputs: (1, 1),
+            attempts: 1,
+            run: None,
+            not_signed: None,
+            started: Timestamp::UNIX_EPOCH,
+            finished: Timestamp::UNIX_EPOCH,
+            spent: Spent::default(),
+        }
+    }
+
+    #[test]
+    fn a_line_cut_short_is_dropped_and_the_rest_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        for subject in ["a", "b"] {
+            let pending = journal.pending().unwrap();
+            journal.finish(pending, &mut line(subject)).unwrap();
+        }
+        assert!(matches!(Journal::open(folder.path()), Err(JournalError::Busy(_))));
+        drop(journal);
+        let path = folder.path().join(RESULTS);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 5]).unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        assert!(journal.has("a") && !journal.has("b"));
+        let mut again = line("b");
+        journal.finish(journal.pending().unwrap(), &mut again).unwrap();
+        drop(journal);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_line_of_another_kind_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(RESULTS), "{\"subject\": \"a\"}\n").unwrap();
+        let Err(error) = Journal::open(folder.path()) else {
+            panic!("it was taken");
+        };
+        assert!(error.to_string().starts_with("line 1 of "), "{error}");
+    }
+}

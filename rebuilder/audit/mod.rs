@@ -1,0 +1,159 @@
+//! Many subjects from a list, several side by side, each as `rebuild` does one.
+//!
+//! Everything is kept in one folder: a run folder for each subject, and a journal with a line for each that is
+//! finished. A batch that was killed goes on where it stopped, because a subject is finished when its line, or its
+//! whole run folder, is there, and neither is ever seen half-written.
+
+mod journal;
+mod list;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, stream};
+use indicatif::ProgressBar;
+
+use crate::artifact::Subject;
+use crate::attempts::{self, AttemptError};
+use crate::compare;
+use crate::container::Catalog;
+use crate::ecosystem::Planner;
+use crate::ecosystem::hints::Hints;
+use crate::ledger::Ledger;
+use crate::policy::Case;
+use crate::progress::Progress;
+use crate::rebuild::{Evidence, Rebuilder, Record, RunFolder};
+use crate::sandbox::embedded::Embedded;
+use crate::store::{Fetcher, StoreError};
+
+pub use journal::{Journal, JournalError, Line, Outcome};
+pub use list::{ListError, read as read_list};
+pub use summary::Summary;
+
+/// What all jobs of a batch share.
+pub struct Auditor {
+    /// The way to the network; each job has an account of its own.
+    pub fetcher: Fetcher,
+    /// Known containers.
+    pub catalog: Catalog,
+    /// Runs the builds, and makes roots.
+    pub embedded: Embedded,
+    /// Evidence and policy, the same for all.
+    pub case: Case,
+    /// How what differs is compared.
+    pub compare: compare::Options,
+    /// Hints by subject, as the list writes it.
+    pub hints: BTreeMap<String, Hints>,
+    /// Most plans for one subject.
+    pub attempts: usize,
+    /// Jobs at the same time.
+    pub jobs: usize,
+    /// What to do with a finished run before it counts, such as signing it.
+    pub finish: Finish,
+}
+
+/// Called with a run folder that is whole and not yet in its place; an error is reported with the run and ends nothing.
+pub type Finish = Box<dyn Fn(&RunFolder, &Record) -> Result<(), String> + Send + Sync>;
+
+/// A batch that cannot go on.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum AuditError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    #[error("a bug ended the job for {subject}: {reason}")]
+    Bug { subject: String, reason: String },
+}
+
+impl Auditor {
+    /// Rebuilds every subject that `folder` has no result for yet, and gives all results, in the list's order.
+    pub async fn run(
+        self: Arc<Self>,
+        subjects: &[(String, Subject)],
+        folder: &Path,
+        bar: &ProgressBar,
+    ) -> Result<Summary, AuditError> {
+        let begun = Instant::now();
+        let journal = Arc::new(Journal::open(folder)?);
+        let open: Vec<_> = subjects
+            .iter()
+            .filter(|(text, _)| !journal.has(text))
+            .cloned()
+            .collect();
+        bar.set_length(subjects.len() as u64);
+        bar.set_position((subjects.len() - open.len()) as u64);
+        let running = stream::iter(open).map(|(text, subject)| {
+            let (auditor, journal) = (self.clone(), journal.clone());
+            let name = text.clone();
+            let job = tokio::spawn(async move { auditor.one(&text, &subject, &journal).await });
+            async move { (name, job.await) }
+        });
+        let mut running = running.buffer_unordered(self.jobs.max(1));
+        let mut lines = Vec::new();
+        while let Some((subject, done)) = running.next().await {
+            let line = done.map_err(|error| AuditError::Bug {
+                subject,
+                reason: error.to_string(),
+            })??;
+            bar.inc(1);
+            bar.set_message(format!("{} {}", line.outcome.word(), line.subject));
+            lines.push(line);
+        }
+        let wall = begun.elapsed().as_secs_f64();
+        let all = journal.lines(subjects.iter().map(|(text, _)| text.as_str()));
+        Ok(Summary::of(all, &lines, wall, self.jobs))
+    }
+
+    async fn one(&self, text: &str, subject: &Subject, journal: &Journal) -> Result<Line, AuditError> {
+        let (begun, started) = (Instant::now(), jiff::Timestamp::now());
+        let ledger = Ledger::default();
+        let fetcher = self.fetcher.for_job(Progress::silent(), ledger.clone());
+        let progress = Progress::silent();
+        let pending = journal.pending()?;
+        let mut planner = Planner {
+            fetcher: &fetcher,
+            catalog: &self.catalog,
+            sandbox: &self.embedded,
+            progress: &progress,
+            recipe: None,
+            only: false,
+            case: &self.case,
+            released: Vec::new(),
+            hints: self.hints.get(text).cloned().unwrap_or_default(),
+        };
+        let rebuilder = Rebuilder {
+            fetcher: &fetcher,
+            embedded: &self.embedded,
+            backend: &self.embedded,
+            progress: &progress,
+            evidence: Evidence::Verified,
+            compare: self.compare.clone(),
+        };
+        let done = attempts::pursue(&mut planner, subject, &rebuilder, self.attempts, pending.path()).await;
+        let mut line = match done {
+            Ok((_, record)) => {
+                let signed = (self.finish)(&RunFolder::new(pending.path()), &record);
+                let mut line = Line::of_record(text, &record);
+                line.not_signed = signed.err();
+                line
+            }
+            Err(AttemptError::Store(error)) => return Err(error.into()),
+            Err(error) => Line::of_error(text, &error, started),
+        };
+        line.spent = ledger.spent(begun.elapsed());
+        journal.finish(pending, &mut line)?;
+        Ok(line)
+    }
+}
+
+/// Where the runs of a batch lie, below its folder.
+fn runs(folder: &Path) -> PathBuf {
+    folder.join("runs")
+}

@@ -1,0 +1,79 @@
+//! A batch in numbers.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Line, Outcome};
+use crate::ledger::Spent;
+
+/// What came of a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Subjects with a result.
+    pub total: usize,
+    /// How many have each verdict.
+    pub verdicts: BTreeMap<&'static str, usize>,
+    /// How many that are not reproduced have each first cause, normalisations or stage.
+    pub causes: BTreeMap<String, usize>,
+    /// How many were rebuilt by this process; the others were finished before.
+    pub rebuilt_now: usize,
+    /// Seconds of this process.
+    pub wall: f64,
+    /// Jobs at the same time.
+    pub jobs: usize,
+    /// What the time of this process's jobs went into, summed.
+    pub spent: Spent,
+    /// Part of that time that went into build commands and downloads.
+    pub share: f64,
+    /// Every result, in the list's order.
+    pub results: Vec<Line>,
+}
+
+impl Summary {
+    pub(super) fn of(results: Vec<Line>, now: &[Line], wall: f64, jobs: usize) -> Self {
+        let mut verdicts = BTreeMap::new();
+        let mut causes = BTreeMap::new();
+        for line in &results {
+            *verdicts.entry(line.outcome.word()).or_default() += 1;
+            if let Some(cause) = line.outcome.cause() {
+                *causes
+                    .entry(format!("{}: {cause}", line.outcome.word()))
+                    .or_default() += 1;
+            }
+        }
+        let mut spent = Spent::default();
+        for line in now {
+            spent.add(&line.spent);
+        }
+        Self {
+            total: results.len(),
+            verdicts,
+            causes,
+            rebuilt_now: now.len(),
+            wall,
+            jobs,
+            share: spent.share(),
+            spent,
+            results,
+        }
+    }
+
+    /// Whether every subject is reproduced, or equivalent where that is enough.
+    pub fn all_good(&self, allow_equivalent: bool) -> bool {
+        self.results.iter().all(|line| match line.outcome {
+            Outcome::Reproduced => true,
+            Outcome::Equivalent { .. } => allow_equivalent,
+            _ => false,
+        })
+    }
+
+    /// Whether some subject came out otherwise, rather than not at all.
+    pub fn any_bad(&self, allow_equivalent: bool) -> bool {
+        self.results.iter().any(|line| match line.outcome {
+            Outcome::Mismatch { .. } => true,
+            Outcome::Equivalent { .. } => !allow_equivalent,
+            _ => false,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! `rebuilder audit …`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use super::compare::NormaliseArgs;
+use super::evidence::EvidenceArgs;
+use super::failure::{Code, Failure};
+use super::rebuild::{sign, signing_key};
+use super::{Context, colour};
+use crate::audit::{Auditor, Finish, read_list};
+use crate::compare;
+use crate::rebuild::{Record, RunFolder, Verdict};
+use crate::report::audit as report;
+use crate::sandbox::embedded::Embedded;
+use crate::store::write_atomically;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Rebuild every subject of a list, several at a time; goes on where it was stopped
+    Run(RunArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// Text file with one package URL or short form per line; # begins a comment
+    list: PathBuf,
+    /// Rebuilds at the same time [default: as many as there are processors]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Folder for results.jsonl, summary.json, index.html and the runs [default: one below the store's audits/, by the
+    /// list's name]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Most plans to try for one subject
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
+    attempts: u32,
+    /// Signing key [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
+    #[arg(long, value_name = "FILE", env = "REBUILDER_KEY")]
+    key: Option<PathBuf>,
+    /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
+    #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
+    builder_id: Option<String>,
+    #[command(flatten)]
+    normalise: NormaliseArgs,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
+}
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
+    let Command::Run(args) = command;
+    let subjects = read_list(&args.list)?;
+    let key = signing_key(args.key)?;
+    let folder = args.out.unwrap_or_else(|| default_folder(context, &args.list));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let auditor = Auditor {
+        fetcher: context.fetcher.clone(),
+        catalog: context.catalog.clone(),
+        embedded: Embedded::new(&context.store)?,
+        case: args.evidence.open()?,
+        compare: compare::Options {
+            normalise: args.normalise.normalise,
+            ..compare::Options::default()
+        },
+        hints: BTreeMap::new(),
+        attempts: usize::try_from(args.attempts).unwrap_or(usize::MAX),
+        jobs: args.jobs.map_or(processors, usize::from),
+        finish: finish(key, args.builder_id),
+    };
+    let bar = context.progress.count("rebuilding", subjects.len() as u64);
+    let summary = Arc::new(auditor).run(&subjects, &folder, &bar).await?;
+    bar.finish_and_clear();
+    write_atomically(&folder.join("index.html"), report::html(&summary)?.as_bytes())?;
+    let mut document = serde_json::to_vec_pretty(&summary).unwrap_or_default();
+    document.push(b'\n');
+    write_atomically(&folder.join("summary.json"), &document)?;
+    if context.json {
+        super::print(&document)?;
+    } else {
+        let mut text = report::terminal(&summary, colour(&std::io::stdout()));
+        text.push_str(&format!("\n{}\n", folder.join("index.html").display()));
+        super::print(text.as_bytes())?;
+    }
+    let equivalent = args.normalise.allow_equivalent;
+    Ok(if summary.all_good(equivalent) {
+        ExitCode::SUCCESS
+    } else if summary.any_bad(equivalent) {
+        ExitCode::from(1)
+    } else {
+        ExitCode::from(Code::Inconclusive as u8)
+    })
+}
+
+fn default_folder(context: &Context, list: &Path) -> PathBuf {
+    let name = list.file_stem().unwrap_or_default();
+    context.store.path().join("audits").join(name)
+}
+
+/// Signs what can be signed, where there is a key.
+fn finish(key: Option<PathBuf>, builder_id: Option<String>) -> Finish {
+    Box::new(move |run: &RunFolder, record: &Record| {
+        let (Some(key), false) = (&key, matches!(record.verdict, Verdict::Inconclusive { .. })) else {
+            return Ok(());
+        };
+        sign(run, key, builder_id.as_deref())
+            .map(drop)
+            .map_err(|failure| failure.message())
+    })
+}

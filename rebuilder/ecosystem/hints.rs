@@ -1,0 +1,89 @@
+//! Values that no document of a release declares: named by the user, taken from another rebuilder's definition, or
+//! chosen because an earlier plan gave other bytes.
+//!
+//! Hints steer planners and nothing else. Each ends up in the plan as an assumption with its origin, so a reader of
+//! the attestation sees what was guessed, and from what.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::git_source::GitSource;
+use crate::plan::{Origin, Plan};
+use crate::rebuild::Record;
+
+/// One value, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    /// The value.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where the source is taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceHint {
+    /// The repository and commit; none means the one that the release's own metadata leads to.
+    pub git: Option<GitSource>,
+    /// Folder of the package below the repository's top.
+    pub folder: Option<String>,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// Everything that steers a planner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hints {
+    /// Versions of build tools. npm: `node`, `npm`; crates: `cargo`; wheels: names of projects on PyPI, with a version
+    /// or a specifier of PEP 440.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, Hint>,
+    /// A git repository instead of the archive that was released beside the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceHint>,
+}
+
+impl Hints {
+    /// The same, with another version of one tool.
+    #[must_use]
+    pub fn with_tool(&self, name: &str, version: &str, origin: Origin) -> Self {
+        let mut changed = self.clone();
+        let hint = Hint {
+            value: version.to_owned(),
+            origin,
+        };
+        changed.tools.insert(name.to_owned(), hint);
+        changed
+    }
+
+    /// The same, with the source from the repository that the release's metadata leads to.
+    #[must_use]
+    pub fn with_git(&self, origin: Origin) -> Self {
+        Self {
+            source: Some(SourceHint {
+                git: None,
+                folder: None,
+                origin,
+            }),
+            ..self.clone()
+        }
+    }
+}
+
+/// How an attempt ended that did not reproduce the release.
+pub enum Ended<'a> {
+    /// It was built and compared, or the build failed.
+    Built(&'a Plan, &'a Record),
+    /// No plan came of it, for this reason.
+    Unplanned(&'a str),
+}
+
+/// A further plan that is worth a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// What to plan with.
+    pub hints: Hints,
+    /// What is tried, and what in the comparison speaks for it.
+    pub because: String,
+}

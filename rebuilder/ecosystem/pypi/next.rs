@@ -1,0 +1,156 @@
+//! After a wheel that came out otherwise: which assumption the comparison speaks against, and what to try instead.
+//!
+//! The form of the metadata follows the version of setuptools, of which nothing but bounds is known; files that only
+//! the released wheel has can be in the repository although the source distribution lacks them.
+
+use crate::compare::{Node, Presence};
+use crate::ecosystem::hints::{Ended, Hints, Next};
+use crate::plan::{Origin, Plan};
+use crate::rebuild::Record;
+
+/// First versions of setuptools that write other metadata or choose other files than the ones before; newest first.
+const LADDER: [&str; 16] = [
+    "69.3", "68.3", "67.3", "65.6", "62.3", "60.9", "60.0", "58.5", "57.0", "56.1", "52.0", "47.0", "42.0",
+    "40.8", "38.6", "36.2",
+];
+
+/// So many versions of setuptools come before another source is tried.
+const FIRST_RUNGS: usize = 3;
+
+/// What a comparison says of the plan's weaker assumptions.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Files that only the released wheel has.
+    missing: u64,
+    /// Files of the package that only the rebuilt wheel has, or that differ.
+    other: u64,
+    /// Files that the build writes which differ or stand on one side only, by name.
+    metadata: Vec<String>,
+}
+
+/// Plans that are worth a try, the likeliest first.
+pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
+    let Ended::Built(plan, record) = ended else {
+        // A source distribution that cannot be planned may be a bad one; the repository is another source.
+        let Ended::Unplanned(reason) = ended else {
+            return Vec::new();
+        };
+        return from_git(hints, &format!("no plan from the source distribution: {reason}"))
+            .into_iter()
+            .collect();
+    };
+    if let crate::rebuild::Verdict::Inconclusive { stage, .. } = &record.verdict {
+        let older = setuptools(plan, hints, &format!("the {stage} failed"));
+        return older
+            .into_iter()
+            .take(2)
+            .chain(from_git(hints, &format!("the {stage} failed")))
+            .collect();
+    }
+    let seen = read(record);
+    let mut all = Vec::new();
+    if seen.missing > 0 || seen.other > 0 {
+        let because = format!(
+            "{} files are only in the released wheel, {} are other ones",
+            seen.missing, seen.other
+        );
+        all.extend(from_git(hints, &because));
+    }
+    if !seen.metadata.is_empty() {
+        let because = format!("{} differ", seen.metadata.join(", "));
+        let mut versions = setuptools(plan, hints, &because).into_iter();
+        all.extend(versions.by_ref().take(FIRST_RUNGS));
+        all.extend(from_git(hints, &because).filter(|_| all.iter().all(|next| next.hints.source.is_none())));
+        all.extend(versions);
+    }
+    all
+}
+
+fn from_git(hints: &Hints, because: &str) -> Option<Next> {
+    hints.source.is_none().then(|| Next {
+        hints: hints.with_git(Origin::Tried(because.to_owned())),
+        because: format!("the source from git: {because}"),
+    })
+}
+
+/// Other versions of setuptools than the one in the plan, the nearest older ones first.
+fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Next> {
+    if hints.tools.contains_key("setuptools") && !tried(hints) {
+        return Vec::new();
+    }
+    let Some(current) = version_in(plan, "setuptools") else {
+        return Vec::new();
+    };
+    let (older, newer): (Vec<&str>, Vec<&str>) = LADDER.iter().partition(|bound| {
+        bound
+            .parse::<pep440_rs::Version>()
+            .is_ok_and(|bound| bound <= current)
+    });
+    let next = |specifier: String, what: String| Next {
+        hints: hints.with_tool("setuptools", &specifier, Origin::Tried(because.to_owned())),
+        because: format!("setuptools {what}: {because}"),
+    };
+    let older = older
+        .into_iter()
+        .map(|bound| next(format!("<{bound}"), format!("before {bound}")));
+    // Where a bound was only concluded from the form of the metadata, the newest may be right after all.
+    let newer = newer
+        .first()
+        .map(|_| next(">0".to_owned(), "of the day".to_owned()));
+    newer.into_iter().chain(older).collect()
+}
+
+/// Whether the version of setuptools was itself chosen by trying.
+fn tried(hints: &Hints) -> bool {
+    let hint = hints.tools.get("setuptools");
+    hint.is_some_and(|hint| matches!(hint.origin, Origin::Tried(_)))
+}
+
+/// The version of a project among the plan's dependencies.
+fn version_in(plan: &Plan, project: &str) -> Option<pep440_rs::Version> {
+    plan.inputs.iter().find_map(|input| {
+        let rest = input
+            .place
+            .strip_prefix("dependencies/")?
+            .strip_prefix(project)?
+            .strip_prefix('-')?;
+        rest.split('-').next()?.parse().ok()
+    })
+}
+
+fn read(record: &Record) -> Seen {
+    let mut seen = Seen::default();
+    let trees = record
+        .outputs
+        .iter()
+        .filter_map(|output| output.differs.as_ref()?.tree.as_ref());
+    for tree in trees {
+        tree.each("", &mut |path, node| note(path, node, &mut seen));
+    }
+    seen.metadata.sort();
+    seen.metadata.dedup();
+    seen
+}
+
+fn note(path: &str, node: &Node, seen: &mut Seen) {
+    // Only what is more than a checksum or a stored time, in files and not in the archive around them.
+    let own = node
+        .findings
+        .iter()
+        .any(|finding| !finding.follows && finding.normalisation.is_none());
+    if path.is_empty() || !node.children.is_empty() || !own {
+        return;
+    }
+    let written = node.presence != Presence::OnlyReleased
+        && (path.contains(".dist-info/") || path.ends_with("-nspkg.pth"));
+    match node.presence {
+        _ if written => {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            if name != "RECORD" {
+                seen.metadata.push(name.to_owned());
+            }
+        }
+        Presence::OnlyReleased => seen.missing += 1,
+        Presence::OnlyRebuilt | Presence::Both => seen.other += 1,
+    }
+}

@@ -1,0 +1,70 @@
+//! Which tag of a repository is a version, where only the version is known.
+
+use crate::store::Tag;
+
+/// The tag whose name ends in a version that `fits`, before which stands nothing but a usual word or the package's
+/// own name.
+pub(super) fn of_version<'a>(tags: &'a [Tag], package: &str, fits: impl Fn(&str) -> bool) -> Option<&'a Tag> {
+    let own = plain(package);
+    let rank = |tag: &Tag| {
+        let rest = |at: usize| &tag.name[at..];
+        let starts = tag.name.char_indices().map(|(at, _)| at);
+        let at = starts
+            .filter(|at| starts_version(&tag.name, *at))
+            .find(|at| fits(rest(*at)))?;
+        let before = plain(&tag.name[..at]);
+        let before = before.strip_suffix('v').unwrap_or(&before).trim_matches('-');
+        match before {
+            "" => Some(0),
+            before if before == own => Some(1),
+            "release" | "rel" | "version" | "ver" | "r" | "releases" => Some(2),
+            _ => None,
+        }
+    };
+    let ranked = tags.iter().filter_map(|tag| Some((rank(tag)?, tag)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, tag)| tag)
+}
+
+/// Whether a version may begin here: with a digit that no other number precedes.
+fn starts_version(name: &str, at: usize) -> bool {
+    let digit = name[at..].starts_with(|c: char| c.is_ascii_digit());
+    digit && !name[..at].ends_with(|c: char| c.is_ascii_digit() || c == '.')
+}
+
+/// Lower case, with dashes for everything that separates.
+fn plain(text: &str) -> String {
+    let dashed = text
+        .to_ascii_lowercase()
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    dashed.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_tag_however_it_is_spelt() {
+        let tags = |names: &[&str]| -> Vec<Tag> {
+            let tag = |name: &&str| Tag {
+                name: (*name).to_owned(),
+                commit: "0".repeat(40),
+            };
+            names.iter().map(tag).collect()
+        };
+        for (names, expected) in [
+            (&["v1.2.3", "v1.2.2"][..], Some("v1.2.3")),
+            (&["1.2.3"], Some("1.2.3")),
+            (&["other-1.2.3", "my-pkg-1.2.3"], Some("my-pkg-1.2.3")),
+            (&["my_pkg@1.2.3", "11.2.3"], Some("my_pkg@1.2.3")),
+            (&["release-1.2.3"], Some("release-1.2.3")),
+            (&["other-v1.2.3", "v1.2.3"], Some("v1.2.3")),
+            (&["other/v1.2.3"], None),
+            (&["v1.2.3.1", "v11.2.3"], None),
+        ] {
+            let tags = tags(names);
+            let found = of_version(&tags, "my.pkg", |text| text == "1.2.3");
+            assert_eq!(found.map(|tag| tag.name.as_str()), expected, "{names:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the time of a job goes into: downloads, commands in sandboxes, and the rest, which is this tool's own.
+//!
+//! Work that goes on at the same time within one job counts once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// Kinds of work that are not this tool's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Waiting for the network.
+    Download,
+    /// The ecosystem's resolver or backend, asked in the sandbox.
+    Resolve,
+    /// Installing build dependencies, in the sandbox.
+    Setup,
+    /// The build command.
+    Build,
+}
+
+struct Span {
+    work: Work,
+    from: Instant,
+    to: Instant,
+}
+
+/// Collects the work of one job; clones write into the same ledger.
+#[derive(Clone, Default)]
+pub struct Ledger(Arc<Mutex<Vec<Span>>>);
+
+/// Seconds of a job, by what they went into; each second counts once, for the first kind that covers it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Build commands.
+    pub build: f64,
+    /// Installing build dependencies.
+    pub setup: f64,
+    /// Resolvers and backends, asked in the sandbox.
+    pub resolve: f64,
+    /// The network.
+    pub download: f64,
+    /// Everything else.
+    pub own: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// Writes its time into the ledger when it is dropped.
+pub struct Entry {
+    ledger: Ledger,
+    work: Work,
+    from: Instant,
+}
+
+impl Ledger {
+    /// Begins a piece of work that ends when the entry is dropped.
+    pub fn begin(&self, work: Work) -> Entry {
+        Entry {
+            ledger: self.clone(),
+            work,
+            from: Instant::now(),
+        }
+    }
+
+    /// Notes a piece of work that took so long and ended now.
+    pub fn ended(&self, work: Work, took: Duration) {
+        let to = Instant::now();
+        let from = to.checked_sub(took).unwrap_or(to);
+        self.note(Span { work, from, to });
+    }
+
+    fn note(&self, span: Span) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+    }
+
+    /// What was spent in `total`, the time since the job began.
+    pub fn spent(&self, total: Duration) -> Spent {
+        let spans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kinds = [Work::Build, Work::Setup, Work::Resolve, Work::Download];
+        let mut covered = [0.0; 4];
+        let mut before = 0.0;
+        for (index, _) in kinds.iter().enumerate() {
+            let up_to = union(spans.iter().filter(|span| kinds[..=index].contains(&span.work)));
+            covered[index] = up_to - before;
+            before = up_to;
+        }
+        let total = total.as_secs_f64();
+        Spent {
+            build: covered[0],
+            setup: covered[1],
+            resolve: covered[2],
+            download: covered[3],
+            own: (total - before).max(0.0),
+            total,
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let (work, from) = (self.work, self.from);
+        self.ledger.note(Span {
+            work,
+            from,
+            to: Instant::now(),
+        });
+    }
+}
+
+impl Spent {
+    /// The sum over several jobs.
+    pub fn add(&mut self, other: &Self) {
+        self.build += other.build;
+        self.setup += other.setup;
+        self.resolve += other.resolve;
+        self.download += other.download;
+        self.own += other.own;
+        self.total += other.total;
+    }
+
+    /// Part of the time that went into commands and downloads, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        if self.total > 0.0 {
+            1.0 - self.own / self.total
+        } else {
+            1.0
+        }
+    }
+}
+
+/// Seconds that any of the spans covers.
+fn union<'a>(spans: impl Iterator<Item = &'a Span>) -> f64 {
+    let mut spans: Vec<_> = spans.map(|span| (span.from, span.to)).collect();
+    spans.sort();
+    let mut covered = Duration::ZERO;
+    let mut reached: Option<Instant> = None;
+    for (from, to) in spans {
+        let from = reached.map_or(from, |reached| reached.max(from));
+        covered += to.saturating_duration_since(from);
+        reached = Some(reached.map_or(to, |reached| reached.max(to)));
+    }
+    covered.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_second_counts_once() {
+        let ledger = Ledger::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for (work, from, to) in [
+            (Work::Download, 0, 4),
+            (Work::Download, 1, 3),
+            (Work::Build, 3, 8),
+            (Work::Resolve, 9, 10),
+        ] {
+            let (from, to) = (at(from), at(to));
+            ledger.note(Span { work, from, to });
+        }
+        let spent = ledger.spent(Duration::from_secs(12));
+        let rounded = [spent.build, spent.resolve, spent.download, spent.own].map(|it| format!("{it:.0}"));
+        assert_eq!(rounded.join(" "), "5 1 3 3");
+        assert!((spent.share() - 0.75).abs() < 0.01);
+    }
+}

@@ -1,0 +1,129 @@
+//! A batch for people: a table for the terminal, and a page of HTML that links every run.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+
+use super::{ReportError, page, plain};
+use crate::audit::{Line, Outcome, Summary};
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct Page<'a> {
+    summary: &'a Summary,
+    rows: Vec<Row<'a>>,
+    shares: Vec<(&'static str, f64, f64)>,
+}
+
+struct Row<'a> {
+    line: &'a Line,
+    why: String,
+}
+
+/// The batch as one page; links are relative to the batch's folder.
+pub fn html(summary: &Summary) -> Result<String, ReportError> {
+    let rows = summary.results.iter().map(|line| Row { line, why: why(line) });
+    let text = Page {
+        summary,
+        rows: rows.collect(),
+        shares: shares(summary),
+    };
+    Ok(page(&text.render()?))
+}
+
+/// The batch as lines for a terminal; `colour` adds ANSI codes.
+pub fn terminal(summary: &Summary, colour: bool) -> String {
+    let paint = |code: &str, text: &str| {
+        if colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    };
+    let mut out = String::new();
+    for line in summary
+        .results
+        .iter()
+        .filter(|line| line.outcome != Outcome::Reproduced)
+    {
+        let code = match line.outcome {
+            Outcome::Mismatch { .. } | Outcome::Refused { .. } => "31",
+            _ => "33",
+        };
+        let word = paint(code, &format!("{:<12}", line.outcome.word()));
+        let _ = writeln!(
+            out,
+            "{word} {}\n             {}",
+            plain(&line.subject),
+            paint("2", &plain(&why(line)))
+        );
+    }
+    let percent = |count: usize| 100.0 * ratio(count, summary.total);
+    let _ = writeln!(out, "\n{:<28} {:>6} {:>7}", "verdict", "count", "share");
+    for (verdict, count) in &summary.verdicts {
+        let _ = writeln!(out, "{verdict:<28} {count:>6} {:>6.1}%", percent(*count));
+    }
+    let _ = writeln!(out, "{:<28} {:>6}", "total", summary.total);
+    if !summary.causes.is_empty() {
+        let mut causes: Vec<_> = summary.causes.iter().collect();
+        causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let _ = writeln!(out, "\n{:<58} {:>6}", "first cause", "count");
+        for (cause, count) in causes {
+            let _ = writeln!(out, "{cause:<58} {count:>6}");
+        }
+    }
+    if summary.rebuilt_now > 0 {
+        let _ = writeln!(
+            out,
+            "\n{} rebuilt in {:.1} s by {} jobs; their time, in seconds",
+            summary.rebuilt_now, summary.wall, summary.jobs
+        );
+        for (name, seconds, share) in shares(summary) {
+            let _ = writeln!(out, "{name:<28} {seconds:>8.1} {share:>6.1}%");
+        }
+    }
+    out
+}
+
+/// Names, seconds and percent of what the time went into.
+fn shares(summary: &Summary) -> Vec<(&'static str, f64, f64)> {
+    let spent = &summary.spent;
+    let all = [
+        ("build commands", spent.build),
+        ("installing dependencies", spent.setup),
+        ("resolvers", spent.resolve),
+        ("downloads", spent.download),
+        ("rebuilder itself", spent.own),
+    ];
+    let percent = |seconds: f64| {
+        if spent.total > 0.0 {
+            100.0 * seconds / spent.total
+        } else {
+            0.0
+        }
+    };
+    all.into_iter()
+        .map(|(name, seconds)| (name, seconds, percent(seconds)))
+        .collect()
+}
+
+fn ratio(count: usize, total: usize) -> f64 {
+    let float = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    if total == 0 {
+        0.0
+    } else {
+        float(count) / float(total)
+    }
+}
+
+/// Why a subject is not reproduced, for people.
+fn why(line: &Line) -> String {
+    match &line.outcome {
+        Outcome::Reproduced => String::new(),
+        Outcome::Equivalent { normalisations } => format!("set aside: {}", normalisations.join(", ")),
+        Outcome::Mismatch { causes } if causes.is_empty() => "only digests were compared".to_owned(),
+        Outcome::Mismatch { causes } => causes.join(", "),
+        Outcome::Inconclusive { stage, reason } => format!("{stage}: {reason}"),
+        Outcome::Refused { reason } => reason.clone(),
+    }
+}
