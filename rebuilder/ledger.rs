@@ -20,6 +20,7 @@ pub enum Work {
     Build,
 }
 
+#[derive(Clone, Copy)]
 struct Span {
     work: Work,
     from: Instant,
@@ -28,7 +29,11 @@ struct Span {
 
 /// Collects the work of one job; clones write into the same ledger.
 #[derive(Clone, Default)]
-pub struct Ledger(Arc<Mutex<Vec<Span>>>);
+pub struct Ledger {
+    spans: Arc<Mutex<Vec<Span>>>,
+    /// The ledger of a batch, which gets the work of all its jobs.
+    batch: Option<Arc<Ledger>>,
+}
 
 /// Seconds of a job, by what they went into; each second counts once, for the first kind that covers it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +60,14 @@ pub struct Entry {
 }
 
 impl Ledger {
+    /// A ledger for one job of the batch that this one is for.
+    pub fn job(&self) -> Self {
+        Self {
+            spans: Arc::default(),
+            batch: Some(Arc::new(self.clone())),
+        }
+    }
+
     /// Begins a piece of work that ends when the entry is dropped.
     pub fn begin(&self, work: Work) -> Entry {
         Entry {
@@ -72,12 +85,18 @@ impl Ledger {
     }
 
     fn note(&self, span: Span) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+        if let Some(batch) = &self.batch {
+            batch.note(span);
+        }
+        self.spans
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(span);
     }
 
-    /// What was spent in `total`, the time since the job began.
+    /// What was spent in `total`, the time since the job or the batch began.
     pub fn spent(&self, total: Duration) -> Spent {
-        let spans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         let kinds = [Work::Build, Work::Setup, Work::Resolve, Work::Download];
         let mut covered = [0.0; 4];
         let mut before = 0.0;
@@ -120,10 +139,10 @@ impl Spent {
         self.total += other.total;
     }
 
-    /// Part of the time that went into commands and downloads, from 0 to 1.
+    /// Part of the time that went into building, installing what it needs, and downloads, from 0 to 1.
     pub fn share(&self) -> f64 {
         if self.total > 0.0 {
-            1.0 - self.own / self.total
+            (self.build + self.setup + self.download) / self.total
         } else {
             1.0
         }
@@ -165,6 +184,6 @@ mod tests {
         let spent = ledger.spent(Duration::from_secs(12));
         let rounded = [spent.build, spent.resolve, spent.download, spent.own].map(|it| format!("{it:.0}"));
         assert_eq!(rounded.join(" "), "5 1 3 3");
-        assert!((spent.share() - 0.75).abs() < 0.01);
+        assert!((spent.share() - 8.0 / 12.0).abs() < 0.01);
     }
 }

@@ -81,6 +81,7 @@ impl Auditor {
         bar: &ProgressBar,
     ) -> Result<Summary, AuditError> {
         let begun = Instant::now();
+        let ledger = Ledger::default();
         let journal = Arc::new(Journal::open(folder)?);
         let open: Vec<_> = subjects
             .iter()
@@ -90,9 +91,9 @@ impl Auditor {
         bar.set_length(subjects.len() as u64);
         bar.set_position((subjects.len() - open.len()) as u64);
         let running = stream::iter(open).map(|(text, subject)| {
-            let (auditor, journal) = (self.clone(), journal.clone());
+            let (auditor, journal, ledger) = (self.clone(), journal.clone(), ledger.job());
             let name = text.clone();
-            let job = tokio::spawn(async move { auditor.one(&text, &subject, &journal).await });
+            let job = tokio::spawn(async move { auditor.one(&text, &subject, &journal, ledger).await });
             async move { (name, job.await) }
         });
         let mut running = running.buffer_unordered(self.jobs.max(1));
@@ -106,14 +107,19 @@ impl Auditor {
             bar.set_message(format!("{} {}", line.outcome.word(), line.subject));
             lines.push(line);
         }
-        let wall = begun.elapsed().as_secs_f64();
+        let wall = ledger.spent(begun.elapsed());
         let all = journal.lines(subjects.iter().map(|(text, _)| text.as_str()));
         Ok(Summary::of(all, &lines, wall, self.jobs))
     }
 
-    async fn one(&self, text: &str, subject: &Subject, journal: &Journal) -> Result<Line, AuditError> {
+    async fn one(
+        &self,
+        text: &str,
+        subject: &Subject,
+        journal: &Journal,
+        ledger: Ledger,
+    ) -> Result<Line, AuditError> {
         let (begun, started) = (Instant::now(), jiff::Timestamp::now());
-        let ledger = Ledger::default();
         let fetcher = self.fetcher.for_job(Progress::silent(), ledger.clone());
         let progress = Progress::silent();
         let pending = journal.pending()?;

@@ -18,20 +18,21 @@ pub struct Summary {
     pub causes: BTreeMap<String, usize>,
     /// How many were rebuilt by this process; the others were finished before.
     pub rebuilt_now: usize,
-    /// Seconds of this process.
-    pub wall: f64,
     /// Jobs at the same time.
     pub jobs: usize,
-    /// What the time of this process's jobs went into, summed.
-    pub spent: Spent,
-    /// Part of that time that went into build commands and downloads.
+    /// What the wall time of this process went into: a second counts for a kind of work while any job does it, and for
+    /// this tool while none does anything else.
+    pub wall: Spent,
+    /// Part of the wall time in which a build command ran, dependencies were installed, or something was fetched.
     pub share: f64,
+    /// What the time of the jobs went into, summed.
+    pub jobs_spent: Spent,
     /// Every result, in the list's order.
     pub results: Vec<Line>,
 }
 
 impl Summary {
-    pub(super) fn of(results: Vec<Line>, now: &[Line], wall: f64, jobs: usize) -> Self {
+    pub(super) fn of(results: Vec<Line>, now: &[Line], wall: Spent, jobs: usize) -> Self {
         let mut verdicts = BTreeMap::new();
         let mut causes = BTreeMap::new();
         for line in &results {
@@ -53,8 +54,8 @@ impl Summary {
             rebuilt_now: now.len(),
             wall,
             jobs,
-            share: spent.share(),
-            spent,
+            share: wall.share(),
+            jobs_spent: spent,
             results,
         }
     }

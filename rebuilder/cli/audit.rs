@@ -58,7 +58,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     let folder = args.out.unwrap_or_else(|| default_folder(context, &args.list));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let auditor = Auditor {
-        fetcher: context.fetcher.clone(),
+        fetcher: context.fetcher.clone().for_batch(),
         catalog: context.catalog.clone(),
         embedded: Embedded::new(&context.store)?,
         case: args.evidence.open()?,

@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::{ReportError, page, plain};
 use crate::audit::{Line, Outcome, Summary};
+use crate::ledger::Spent;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -26,7 +27,7 @@ pub fn html(summary: &Summary) -> Result<String, ReportError> {
     let text = Page {
         summary,
         rows: rows.collect(),
-        shares: shares(summary),
+        shares: shares(&summary.wall),
     };
     Ok(page(&text.render()?))
 }
@@ -75,19 +76,31 @@ pub fn terminal(summary: &Summary, colour: bool) -> String {
     if summary.rebuilt_now > 0 {
         let _ = writeln!(
             out,
-            "\n{} rebuilt in {:.1} s by {} jobs; their time, in seconds",
-            summary.rebuilt_now, summary.wall, summary.jobs
+            "\n{} rebuilt in {:.1} s by {} jobs: for {:.1} % of it, builds or downloads were going on",
+            summary.rebuilt_now,
+            summary.wall.total,
+            summary.jobs,
+            100.0 * summary.share
         );
-        for (name, seconds, share) in shares(summary) {
-            let _ = writeln!(out, "{name:<28} {seconds:>8.1} {share:>6.1}%");
+        let _ = writeln!(
+            out,
+            "{:<28} {:>8} {:>7} {:>12} {:>7}",
+            "seconds of", "wall", "", "jobs, summed", ""
+        );
+        for ((name, wall, part), (_, jobs, of_jobs)) in
+            shares(&summary.wall).into_iter().zip(shares(&summary.jobs_spent))
+        {
+            let _ = writeln!(
+                out,
+                "{name:<28} {wall:>8.1} {part:>6.1}% {jobs:>12.1} {of_jobs:>6.1}%"
+            );
         }
     }
     out
 }
 
 /// Names, seconds and percent of what the time went into.
-fn shares(summary: &Summary) -> Vec<(&'static str, f64, f64)> {
-    let spent = &summary.spent;
+fn shares(spent: &Spent) -> Vec<(&'static str, f64, f64)> {
     let all = [
         ("build commands", spent.build),
         ("installing dependencies", spent.setup),

@@ -1,9 +1,10 @@
 //! The only way in from the network: files by URL and digest, from mirrors tried in order.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -124,6 +125,8 @@ pub struct Fetcher {
     offline: bool,
     progress: Progress,
     ledger: Ledger,
+    /// Indexes that are taken as they were when this batch first asked for them; none outside of batches.
+    indexes: Option<Arc<Mutex<HashMap<String, Received>>>>,
 }
 
 const PARALLEL: usize = 8;
@@ -147,6 +150,16 @@ impl Fetcher {
             offline,
             progress,
             ledger: Ledger::default(),
+            indexes: None,
+        }
+    }
+
+    /// The same for a batch: whatever is fetched without a digest is fetched once.
+    #[must_use]
+    pub fn for_batch(self) -> Self {
+        Self {
+            indexes: Some(Arc::default()),
+            ..self
         }
     }
 
@@ -290,15 +303,31 @@ impl Fetcher {
                 name: name.to_owned(),
             });
         }
+        let known = |url: &String| {
+            let indexes = self
+                .indexes
+                .as_ref()?
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            indexes.get(url).cloned()
+        };
+        if let Some(received) = urls.iter().find_map(known) {
+            return Ok(received);
+        }
         let mut attempts = Vec::new();
         let mut missing = None;
         for url in urls {
             match self.download(url, limit, &ProgressBar::hidden()).await {
                 Ok(sealed) => {
-                    return Ok(Received {
+                    let received = Received {
                         blob: self.store.admit(sealed)?,
                         url: url.clone(),
-                    });
+                    };
+                    if let Some(indexes) = &self.indexes {
+                        let mut indexes = indexes.lock().unwrap_or_else(PoisonError::into_inner);
+                        indexes.insert(url.clone(), received.clone());
+                    }
+                    return Ok(received);
                 }
                 Err(Refusal::Store(error)) => return Err(error.into()),
                 Err(Refusal::TooLarge) => {

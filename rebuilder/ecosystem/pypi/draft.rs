@@ -58,6 +58,9 @@ impl Draft<'_> {
                 other?
             }
         };
+        if !self.source.system.may_ask_for_more() {
+            return Ok(plan);
+        }
         // A backend may name more requirements once it runs (PEP 517); asked in the sandbox, with what is known so far.
         let more: Vec<_> = self
             .dynamic_requirements(&plan)

@@ -18,6 +18,17 @@ pub(super) struct BuildSystem {
     pub backend_path: Vec<String>,
 }
 
+impl BuildSystem {
+    /// Whether the backend's hook can ask for more than `pyproject.toml` does (PEP 517). flit and poetry-core never do.
+    pub(super) fn may_ask_for_more(&self) -> bool {
+        let (module, _) = self
+            .build_backend
+            .split_once(':')
+            .unwrap_or((&self.build_backend, ""));
+        !["flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api"].contains(&module)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Pyproject {
