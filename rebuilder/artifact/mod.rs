@@ -9,4 +9,4 @@ mod subject;
 
 pub use digest::{DigestError, Digests, HashingReader, HashingWriter, Sha256};
 pub use image::{ImageError, PinnedImage};
-pub use subject::{DebSubject, NpmSubject, PypiSubject, Subject, SubjectError};
+pub use subject::{CrateSubject, DebSubject, NpmSubject, PypiSubject, Subject, SubjectError};

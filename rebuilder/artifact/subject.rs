@@ -15,6 +15,8 @@ pub enum Subject {
     Pypi(PypiSubject),
     /// A tarball of the npm registry.
     Npm(NpmSubject),
+    /// A crate of crates.io.
+    Crate(CrateSubject),
 }
 
 /// `pkg:deb/debian/NAME@VERSION?arch=…&distro=…`, or `deb:NAME=VERSION`.
@@ -50,22 +52,31 @@ pub struct NpmSubject {
     pub version: Option<String>,
 }
 
+/// `pkg:cargo/NAME@VERSION`, or `crate:NAME@VERSION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrateSubject {
+    /// Name, as it was published.
+    pub name: String,
+    /// Version; the newest one that is neither yanked nor a pre-release where it is left out.
+    pub version: Option<String>,
+}
+
 /// A text that names no artifact we know how to rebuild.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum SubjectError {
     #[error("{text:?} is not a package URL: {reason}")]
     #[diagnostic(help(
-        "write it as pkg:deb/debian/NAME@VERSION?arch=amd64&distro=bookworm, pkg:pypi/NAME@VERSION or pkg:npm/NAME@VERSION"
+        "write it as pkg:deb/debian/NAME@VERSION?arch=amd64&distro=bookworm, pkg:pypi/NAME@VERSION, pkg:npm/NAME@VERSION or pkg:cargo/NAME@VERSION"
     ))]
     NotPurl { text: String, reason: String },
     #[error("{text:?} names no artifact")]
     #[diagnostic(help(
-        "use a package URL (pkg:…), deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], or a file together with --purl or --provenance"
+        "use a package URL (pkg:…), deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], crate:NAME[@VERSION], or a file together with --purl or --provenance"
     ))]
     Unknown { text: String },
     #[error("no way is known to rebuild packages of type {kind:?} ({text})")]
-    #[diagnostic(help("types that can be rebuilt: deb, pypi, npm"))]
+    #[diagnostic(help("types that can be rebuilt: deb, pypi, npm, cargo"))]
     Unsupported { kind: String, text: String },
     #[error("{what} {value:?} in {text:?} is not valid")]
     Invalid {
@@ -91,6 +102,7 @@ impl Subject {
                 };
                 purl("npm", scope, name, npm.version.as_deref(), &[])
             }
+            Self::Crate(it) => purl("cargo", None, &it.name, it.version.as_deref(), &[]),
         }
     }
 }
@@ -164,6 +176,10 @@ impl FromStr for Subject {
             };
             return npm(text, name, version);
         }
+        if let Some(rest) = text.strip_prefix("crate:") {
+            let (name, version) = split(rest, "@");
+            return a_crate(text, name, version);
+        }
         Err(SubjectError::Unknown {
             text: text.to_owned(),
         })
@@ -213,6 +229,7 @@ fn from_purl(text: &str) -> Result<Subject, SubjectError> {
             };
             npm(text, &name, purl.version())
         }
+        "cargo" => a_crate(text, purl.name(), purl.version()),
         other => Err(SubjectError::Unsupported {
             kind: other.to_owned(),
             text: text.to_owned(),
@@ -301,6 +318,30 @@ fn npm(text: &str, name: &str, version: Option<&str>) -> Result<Subject, Subject
     }))
 }
 
+fn a_crate(text: &str, name: &str, version: Option<&str>) -> Result<Subject, SubjectError> {
+    let invalid = |what, value: &str| SubjectError::Invalid {
+        what,
+        value: value.to_owned(),
+        text: text.to_owned(),
+    };
+    // What cargo allows in names; see "The Manifest Format" of the Cargo book.
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.len() <= 64
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    if !plain {
+        return Err(invalid("crate name", name));
+    }
+    if let Some(version) = version.filter(|version| semver::Version::parse(version).is_err()) {
+        return Err(invalid("version", version));
+    }
+    Ok(Subject::Crate(CrateSubject {
+        name: name.to_owned(),
+        version: version.map(str::to_owned),
+    }))
+}
+
 fn pypi(
     text: &str,
     name: &str,
@@ -354,6 +395,8 @@ mod tests {
             ("npm:@scope/name@1.0.0", "pkg:npm/%40scope/name@1.0.0"),
             ("npm:@scope/name", "pkg:npm/%40scope/name"),
             ("pkg:npm/%40scope/name@1.0.0", "pkg:npm/%40scope/name@1.0.0"),
+            ("crate:itoa@1.0.11", "pkg:cargo/itoa@1.0.11"),
+            ("pkg:cargo/unicode-ident@1.0.12", "pkg:cargo/unicode-ident@1.0.12"),
             ("pypi:idna==3.10", "pkg:pypi/idna@3.10"),
             ("pypi:Typing_Extensions", "pkg:pypi/typing-extensions"),
             (
@@ -379,6 +422,9 @@ mod tests {
             "deb:jq=",
             "pypi:idna==",
             "pypi:idna==not a version",
+            "crate:",
+            "crate:../itoa@1.0.0",
+            "crate:itoa@1.0",
             "npm:",
             "npm:../left-pad",
             "npm:left-pad@latest",

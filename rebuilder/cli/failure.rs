@@ -14,6 +14,7 @@ use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
 use crate::evidence::apt::AptError;
+use crate::evidence::crates::CratesError;
 use crate::evidence::document::DocumentError;
 use crate::evidence::pypi::PypiError;
 use crate::evidence::trust::TrustError;
@@ -210,7 +211,9 @@ impl From<PlanError> for Failure {
             PlanError::Recipe(error) => return error.into(),
             PlanError::Container(error) => return error.into(),
             PlanError::Apt(error) => return error.into(),
-            PlanError::Pypi(PypiError::Fetch(error)) | PlanError::Fetch(error) => return error.into(),
+            PlanError::Pypi(PypiError::Fetch(error))
+            | PlanError::Crates(CratesError::Fetch(error))
+            | PlanError::Fetch(error) => return error.into(),
             PlanError::Sandbox(error) => return error.into(),
             PlanError::Store(error) => return error.into(),
             _ => Code::Inconclusive,

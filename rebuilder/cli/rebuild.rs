@@ -29,7 +29,7 @@ use crate::store::{StoreError, write_atomically};
 /// What to rebuild.
 #[derive(Args)]
 pub(crate) struct Target {
-    /// Package URL, deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], or a released file
+    /// Package URL, deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], crate:NAME[@VERSION], or a released file
     subject: Option<String>,
     /// Package URL of SUBJECT, where SUBJECT is a file
     #[arg(long, value_name = "PURL")]

@@ -82,6 +82,30 @@ const BUILT_IN: &[(&str, &[u8])] = &[
         include_bytes!("../../containers/trixie-rust.lock"),
     ),
     (
+        "bookworm-python-native.toml",
+        include_bytes!("../../containers/bookworm-python-native.toml"),
+    ),
+    (
+        "bookworm-python-native.lock",
+        include_bytes!("../../containers/bookworm-python-native.lock"),
+    ),
+    (
+        "trixie-build.toml",
+        include_bytes!("../../containers/trixie-build.toml"),
+    ),
+    (
+        "trixie-build.lock",
+        include_bytes!("../../containers/trixie-build.lock"),
+    ),
+    (
+        "sid-build.toml",
+        include_bytes!("../../containers/sid-build.toml"),
+    ),
+    (
+        "sid-build.lock",
+        include_bytes!("../../containers/sid-build.lock"),
+    ),
+    (
         "keyrings/debian-archive.gpg",
         include_bytes!("../../containers/keyrings/debian-archive.gpg"),
     ),

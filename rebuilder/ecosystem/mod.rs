@@ -1,11 +1,12 @@
 //! From a subject and what is claimed of it to a plan; one module per ecosystem.
 
+pub mod crates;
 pub mod debian;
 pub mod hints;
 pub mod npm;
 pub mod provenance;
 pub mod pypi;
-mod tags;
+mod repository;
 
 use crate::artifact::{Digests, Subject};
 use crate::container::apt_resolver::ResolveError;
@@ -13,6 +14,7 @@ use crate::container::{self, Catalog, ContainerError, Lock, Root};
 use crate::evidence::Claim;
 use crate::evidence::apt::AptError;
 use crate::evidence::assess::Artifact;
+use crate::evidence::crates::CratesError;
 use crate::evidence::document::Document;
 use crate::evidence::pypi::PypiError;
 use crate::plan::{Expected, Plan, Recipe, RecipeError};
@@ -105,6 +107,9 @@ pub enum PlanError {
     Pypi(#[from] PypiError),
     #[error(transparent)]
     #[diagnostic(transparent)]
+    Crates(#[from] CratesError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
     Fetch(#[from] FetchError),
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -128,6 +133,7 @@ impl Planner<'_> {
             Subject::Deb(deb) => debian::plan(self, deb).await,
             Subject::Pypi(pypi) => pypi::plan(self, pypi).await,
             Subject::Npm(npm) => npm::plan(self, npm).await,
+            Subject::Crate(it) => crates::plan(self, it).await,
         }
     }
 
@@ -159,6 +165,7 @@ impl Planner<'_> {
 pub fn next(subject: &Subject, ended: &Ended, hints: &Hints) -> Vec<Next> {
     match subject {
         Subject::Pypi(_) => pypi::next::next(ended, hints),
+        Subject::Crate(_) => crates::next::next(ended, hints),
         Subject::Deb(_) | Subject::Npm(_) => Vec::new(),
     }
 }
@@ -169,6 +176,7 @@ pub async fn look_up(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) ->
         Subject::Deb(deb) => debian::look_up(fetcher, catalog, deb).await,
         Subject::Pypi(pypi) => pypi::look_up(fetcher, pypi).await,
         Subject::Npm(npm) => npm::look_up(fetcher, npm).await,
+        Subject::Crate(it) => crates::look_up(fetcher, it).await,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod apt;
 pub mod archive;
 pub mod assess;
 pub mod buildinfo;
+pub mod crates;
 pub mod custody;
 pub mod document;
 pub mod dsse;

@@ -115,6 +115,7 @@ const DEBIAN: &str = include_str!("../../recipes/debian.toml");
 const PYPI_WHEEL: &str = include_str!("../../recipes/pypi-wheel.toml");
 const PYPI_NATIVE_WHEEL: &str = include_str!("../../recipes/pypi-native-wheel.toml");
 const NPM: &str = include_str!("../../recipes/npm.toml");
+const CRATE: &str = include_str!("../../recipes/crate.toml");
 const CONTAINER_BASED: &str = include_str!("../../recipes/container-based.toml");
 /// Recipes for any provenance, by the name that `--recipe` takes.
 const NAMED: [(&str, &str); 4] = [
@@ -143,6 +144,11 @@ impl Recipe {
     /// The recipe for tarballs of the npm registry.
     pub fn npm() -> Result<Self, RecipeError> {
         Self::parse("recipes/npm.toml", NPM)
+    }
+
+    /// The recipe for crates of crates.io.
+    pub fn crates() -> Result<Self, RecipeError> {
+        Self::parse("recipes/crate.toml", CRATE)
     }
 
     /// The recipe for provenance that names image and command itself.
@@ -239,6 +245,7 @@ mod tests {
             Recipe::pypi_wheel(),
             Recipe::pypi_native_wheel(),
             Recipe::npm(),
+            Recipe::crates(),
             Recipe::container_based(),
         ] {
             recipe.unwrap();

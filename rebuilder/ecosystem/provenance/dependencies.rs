@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 
 use super::{Job, assume};
-use crate::artifact::Sha256;
 use crate::container::PinnedContainer;
 use crate::ecosystem::PlanError;
+use crate::ecosystem::crates::lockfile;
 use crate::plan::{Assumption, Dependencies, Origin, PinnedInput, Recipe, Role};
 use crate::store::{Checkout, Material};
-
-/// Most bytes of one crate.
-const CRATE_LIMIT: u64 = 64 << 20;
 
 impl Job<'_> {
     pub(super) async fn dependencies(
@@ -38,7 +34,10 @@ impl Job<'_> {
         };
         let files = match recipe.dependencies {
             Dependencies::None => Vec::new(),
-            Dependencies::Cargo => self.crates(&file("Cargo.lock")?).await?,
+            Dependencies::Cargo => {
+                let planner = self.planner;
+                lockfile::crates(planner.fetcher, &self.title, &file("Cargo.lock")?).await?
+            }
             Dependencies::Python => self.python(&file("pyproject.toml")?, container, time).await?,
         };
         let assumptions = match recipe.dependencies {
@@ -65,69 +64,6 @@ impl Job<'_> {
             file,
         });
         Ok((inputs.collect(), assumptions))
-    }
-
-    /// The crates that a `Cargo.lock` names, by the checksums that it gives.
-    async fn crates(&self, lock: &str) -> Result<Vec<Material>, PlanError> {
-        let unusable = |reason: String| PlanError::NotRebuildable {
-            subject: self.title.clone(),
-            reason,
-            help: "only crates of crates.io with a checksum can be pinned".into(),
-        };
-        let lock: CargoLock =
-            toml::from_str(lock).map_err(|error| unusable(format!("Cargo.lock cannot be read: {error}")))?;
-        let mut wanted = Vec::new();
-        // Packages without a source are the workspace's own.
-        for package in lock
-            .package
-            .into_iter()
-            .filter(|package| package.source.is_some())
-        {
-            let is_public =
-                package.source.as_deref() == Some("registry+https://github.com/rust-lang/crates.io-index");
-            let Some(checksum) = package.checksum.filter(|_| is_public) else {
-                return Err(unusable(format!(
-                    "Cargo.lock takes {} from elsewhere",
-                    package.name
-                )));
-            };
-            wanted.push((package.name, package.version, checksum));
-        }
-        let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
-            let file = format!("{name}-{version}.crate");
-            let url = format!("https://static.crates.io/crates/{name}/{file}");
-            self.pin(file, url, checksum).await
-        }));
-        fetched.buffered(8).try_collect().await
-    }
-
-    /// A file whose digest is known and whose length is not.
-    async fn pin(&self, name: String, url: String, sha256: Sha256) -> Result<Material, PlanError> {
-        let fetcher = self.planner.fetcher;
-        let blob = match fetcher.store().get(sha256)? {
-            Some(blob) => blob,
-            None => {
-                fetcher
-                    .get_unpinned(&name, std::slice::from_ref(&url), CRATE_LIMIT)
-                    .await?
-                    .blob
-            }
-        };
-        if blob.sha256 != sha256 {
-            return Err(PlanError::Contradiction {
-                subject: name,
-                reason: format!(
-                    "its lock file says sha256:{sha256}, and {url} gives sha256:{}",
-                    blob.sha256
-                ),
-            });
-        }
-        Ok(Material {
-            name,
-            urls: vec![url],
-            sha256,
-            size: blob.size,
-        })
     }
 
     /// What `pyproject.toml` asks for, as pip would have chosen when the commit was made.
@@ -162,20 +98,6 @@ impl Job<'_> {
                 .await?;
         Ok(solution.files)
     }
-}
-
-#[derive(Deserialize)]
-struct CargoLock {
-    #[serde(default)]
-    package: Vec<LockedCrate>,
-}
-
-#[derive(Deserialize)]
-struct LockedCrate {
-    name: String,
-    version: String,
-    source: Option<String>,
-    checksum: Option<Sha256>,
 }
 
 #[derive(Deserialize)]

@@ -3,8 +3,8 @@
 use super::sdist::{self, BuildSystem};
 use crate::ecosystem::hints::SourceHint;
 use crate::ecosystem::provenance::{SOURCE_PLACE, assume};
-use crate::ecosystem::{PlanError, Planner, tags};
-use crate::evidence::git_source::{self, GitSource};
+use crate::ecosystem::{PlanError, Planner, repository};
+use crate::evidence::git_source::GitSource;
 use crate::evidence::pypi::ReleasedFile;
 use crate::plan::{Assumption, Origin, PinnedGit};
 use crate::store::{Blob, Checkout};
@@ -23,15 +23,6 @@ pub(super) enum Place {
     Sdist(ReleasedFile),
     Git { pinned: PinnedGit, folder: String },
 }
-
-/// Hosts of public repositories, whose addresses have the form `HOST/OWNER/NAME`.
-const HOSTS: [&str; 5] = [
-    "github.com",
-    "gitlab.com",
-    "codeberg.org",
-    "bitbucket.org",
-    "git.sr.ht",
-];
 
 impl Source {
     /// The source distribution.
@@ -65,7 +56,9 @@ impl Source {
             (Some(git), _) if git.commit.is_some() => (git, None),
             (_, Some((git, declared_by))) => (git, Some(Origin::Declared(declared_by))),
             (named, None) => {
-                let repository = named.map(|git| git.repository).or_else(|| repository(addresses));
+                let repository = named
+                    .map(|git| git.repository)
+                    .or_else(|| repository::of_addresses(addresses));
                 let Some(repository) = repository else {
                     return Err(cannot(
                         purl,
@@ -77,7 +70,7 @@ impl Source {
                     text.parse()
                         .is_ok_and(|version: pep440_rs::Version| version == released.version)
                 };
-                let Some(tag) = tags::of_version(&tags, package, fits) else {
+                let Some(tag) = repository::tag_of_version(&tags, package, fits) else {
                     return Err(cannot(
                         purl,
                         &format!("{repository} has no tag for {}", released.version),
@@ -150,57 +143,10 @@ fn package_folder(checkout: &Checkout, package: &str) -> Result<Option<String>, 
     Ok(None)
 }
 
-/// The first address that is a repository of a public host, or of any host whose path ends in `.git`.
-fn repository(addresses: &[String]) -> Option<String> {
-    let of_host = |address: &String| {
-        let url = url::Url::parse(address).ok()?;
-        let host = url.host_str()?.trim_start_matches("www.");
-        let parts: Vec<_> = url
-            .path()
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .take(2)
-            .collect();
-        let [owner, name] = parts[..] else { return None };
-        let known = HOSTS.contains(&host) && owner != "sponsors" && owner != "orgs";
-        known.then(|| format!("https://{host}/{owner}/{name}"))
-    };
-    addresses
-        .iter()
-        .find_map(|address| git_source::address(&of_host(address)?).ok())
-}
-
 fn cannot(purl: &str, reason: &str) -> PlanError {
     PlanError::NotRebuildable {
         subject: purl.to_owned(),
         reason: reason.to_owned(),
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_repository_among_addresses() {
-        for (addresses, expected) in [
-            (
-                &["https://docs.example.org", "https://github.com/o/r/issues"][..],
-                Some("https://github.com/o/r"),
-            ),
-            (
-                &["https://www.github.com/o/r.git"],
-                Some("https://github.com/o/r"),
-            ),
-            (
-                &["https://github.com/sponsors/o", "https://gitlab.com/a/b"],
-                Some("https://gitlab.com/a/b"),
-            ),
-            (&["https://github.com/o", "mailto:o@example.org"], None),
-        ] {
-            let addresses: Vec<_> = addresses.iter().map(|text| (*text).to_owned()).collect();
-            assert_eq!(repository(&addresses).as_deref(), expected, "{addresses:?}");
-        }
     }
 }

@@ -1,10 +1,44 @@
-//! Which tag of a repository is a version, where only the version is known.
+//! Which repository a package's metadata leads to, and which of its tags is a version; for packages that name no commit.
 
+use crate::evidence::git_source;
 use crate::store::Tag;
+
+/// Hosts of public repositories, whose addresses have the form `HOST/OWNER/NAME`.
+const HOSTS: [&str; 5] = [
+    "github.com",
+    "gitlab.com",
+    "codeberg.org",
+    "bitbucket.org",
+    "git.sr.ht",
+];
+
+/// The first address that is a repository of a public host, or of any host whose path ends in `.git`.
+pub(super) fn of_addresses(addresses: &[String]) -> Option<String> {
+    let of_host = |address: &String| {
+        let url = url::Url::parse(address).ok()?;
+        let host = url.host_str()?.trim_start_matches("www.");
+        let parts: Vec<_> = url
+            .path()
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .take(2)
+            .collect();
+        let [owner, name] = parts[..] else { return None };
+        let known = HOSTS.contains(&host) && owner != "sponsors" && owner != "orgs";
+        known.then(|| format!("https://{host}/{owner}/{name}"))
+    };
+    addresses
+        .iter()
+        .find_map(|address| git_source::address(&of_host(address)?).ok())
+}
 
 /// The tag whose name ends in a version that `fits`, before which stands nothing but a usual word or the package's
 /// own name.
-pub(super) fn of_version<'a>(tags: &'a [Tag], package: &str, fits: impl Fn(&str) -> bool) -> Option<&'a Tag> {
+pub(super) fn tag_of_version<'a>(
+    tags: &'a [Tag],
+    package: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Option<&'a Tag> {
     let own = plain(package);
     let rank = |tag: &Tag| {
         let rest = |at: usize| &tag.name[at..];
@@ -63,8 +97,30 @@ mod tests {
             (&["v1.2.3.1", "v11.2.3"], None),
         ] {
             let tags = tags(names);
-            let found = of_version(&tags, "my.pkg", |text| text == "1.2.3");
+            let found = tag_of_version(&tags, "my.pkg", |text| text == "1.2.3");
             assert_eq!(found.map(|tag| tag.name.as_str()), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn finds_the_repository_among_addresses() {
+        for (addresses, expected) in [
+            (
+                &["https://docs.example.org", "https://github.com/o/r/issues"][..],
+                Some("https://github.com/o/r"),
+            ),
+            (
+                &["https://www.github.com/o/r.git"],
+                Some("https://github.com/o/r"),
+            ),
+            (
+                &["https://github.com/sponsors/o", "https://gitlab.com/a/b"],
+                Some("https://gitlab.com/a/b"),
+            ),
+            (&["https://github.com/o", "mailto:o@example.org"], None),
+        ] {
+            let addresses: Vec<_> = addresses.iter().map(|text| (*text).to_owned()).collect();
+            assert_eq!(of_addresses(&addresses).as_deref(), expected, "{addresses:?}");
         }
     }
 }

@@ -1,0 +1,59 @@
+//! After a crate that came out otherwise: another cargo, since what it writes and how it compresses follow its version.
+
+use crate::ecosystem::hints::{Ended, Hints, Next};
+use crate::plan::{Assumption, Origin, Plan};
+use crate::rebuild::Verdict;
+
+use super::toolchain;
+
+/// Steps from the stable release of the day: beta is one ahead, and many do not update at once.
+const STEPS: [i64; 6] = [1, -1, -2, -3, -5, -8];
+
+/// Plans that are worth a try, the likeliest first.
+pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
+    // The steps start from the first guess; a closer one of them is taken as it is.
+    let (Ended::Built(plan, record), false) = (ended, hints.tools.contains_key("cargo")) else {
+        return Vec::new();
+    };
+    let because = match &record.verdict {
+        Verdict::Inconclusive { stage, .. } => format!("the {stage} failed"),
+        _ => {
+            let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
+            let mut words: Vec<_> = differing
+                .flat_map(|it| &it.causes)
+                .map(|cause| cause.cause.name())
+                .collect();
+            words.dedup();
+            format!("what differs is {}", words.join(", "))
+        }
+    };
+    let Some(minor) = stable_minor(plan) else {
+        return Vec::new();
+    };
+    let nightly = day(plan).map(|day| format!("nightly-{day}"));
+    let steps = STEPS.iter().map(|step| minor + step).filter(|minor| *minor > 0);
+    let releases = nightly
+        .into_iter()
+        .chain(steps.map(|minor| format!("1.{minor}.0")));
+    releases
+        .map(|release| Next {
+            hints: hints.with_tool("cargo", &release, Origin::Tried(because.clone())),
+            because: format!("cargo of Rust {release}: {because}"),
+        })
+        .collect()
+}
+
+/// Minor number of the Rust release whose cargo the plan takes.
+fn stable_minor(plan: &Plan) -> Option<i64> {
+    let is_cargo = |input: &&crate::plan::PinnedInput| input.place == toolchain::PLACE;
+    let cargo = plan.inputs.iter().find(is_cargo)?;
+    let version = cargo.file.name.strip_prefix("cargo-1.")?;
+    version.split('.').next()?.parse().ok()
+}
+
+/// The day of publication, where the plan knows it.
+fn day(plan: &Plan) -> Option<String> {
+    let of_cargo = |assumption: &&Assumption| assumption.what == toolchain::DAY;
+    let day = plan.assumptions.iter().find(of_cargo)?;
+    Some(day.value.clone())
+}

@@ -1,0 +1,80 @@
+//! What a released crate says of itself.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::compare;
+
+/// What matters here.
+#[derive(Debug, Default)]
+pub(super) struct Package {
+    /// Commit in `.cargo_vcs_info.json`.
+    pub commit: Option<String>,
+    /// Whether it says that the checkout had changes.
+    pub dirty: bool,
+    /// Folder of the package below the top of the repository.
+    pub folder: String,
+    /// Addresses in `Cargo.toml`, the repository's first.
+    pub addresses: Vec<String>,
+    /// Its `Cargo.lock`.
+    pub lock: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct VcsInfo {
+    git: Git,
+    #[serde(default)]
+    path_in_vcs: String,
+}
+
+#[derive(Deserialize)]
+struct Git {
+    sha1: Option<String>,
+    #[serde(default)]
+    dirty: bool,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    package: ManifestPackage,
+}
+
+#[derive(Deserialize)]
+struct ManifestPackage {
+    repository: Option<String>,
+    homepage: Option<String>,
+}
+
+/// Reads a `.crate`.
+pub(super) fn read(path: &Path) -> Result<Package, String> {
+    let text = |name: &str| -> Result<Option<String>, String> {
+        let fits = |member: &str| member.split_once('/').is_some_and(|(_, rest)| rest == name);
+        let found = compare::read_member(path, fits).map_err(|error| error.to_string())?;
+        Ok(found.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let manifest = text("Cargo.toml")?.ok_or("it has no Cargo.toml")?;
+    let manifest: Manifest = toml::from_str(&manifest).map_err(|error| error.to_string())?;
+    let mut package = Package {
+        addresses: [manifest.package.repository, manifest.package.homepage]
+            .into_iter()
+            .flatten()
+            .collect(),
+        lock: text("Cargo.lock")?,
+        ..Package::default()
+    };
+    if let Some(info) = text(".cargo_vcs_info.json")? {
+        let info: VcsInfo =
+            serde_json::from_str(&info).map_err(|error| format!(".cargo_vcs_info.json: {error}"))?;
+        package.commit = info.git.sha1;
+        package.dirty = info.git.dirty;
+        let folder = info.path_in_vcs.trim_matches('/').to_owned();
+        if folder.split('/').any(|part| part == "..") {
+            return Err(format!(
+                ".cargo_vcs_info.json: {folder:?} is no folder of a repository"
+            ));
+        }
+        package.folder = folder;
+    }
+    Ok(package)
+}

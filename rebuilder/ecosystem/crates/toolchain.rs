@@ -1,0 +1,149 @@
+//! Which cargo packed a crate, and its tarball from Rust's own servers.
+//!
+//! Rust releases every six weeks to the day, so the stable version of a day is arithmetic; the release's manifest says
+//! where its cargo is, with its SHA-256.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::super::provenance::assume;
+use super::lockfile;
+use crate::artifact::Sha256;
+use crate::ecosystem::{PlanError, Planner};
+use crate::plan::{Assumption, Origin};
+use crate::store::{FetchError, Material};
+
+/// Where the manifests and tarballs are.
+const DIST: &str = "https://static.rust-lang.org/dist";
+const MANIFEST_LIMIT: u64 = 16 << 20;
+/// A release, and seconds from one to the next: 1.70.0 came out on 1 June 2023.
+const ANCHOR: (i64, i64) = (70, 1_685_577_600);
+const CYCLE: i64 = 42 * 24 * 3600;
+/// The oldest release whose manifest is in today's form.
+const OLDEST: i64 = 12;
+
+/// Where the tarball lies in the sandbox, below `/inputs`.
+pub(super) const PLACE: &str = "dependencies/cargo.tar.xz";
+/// Name of the assumption that says when the crate was published.
+pub(super) const DAY: &str = "day of publication";
+
+/// cargo, pinned, and why this one.
+pub(super) struct Cargo {
+    pub file: Material,
+    pub assumptions: Vec<Assumption>,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    pkg: Packages,
+}
+
+#[derive(Deserialize)]
+struct Packages {
+    cargo: Component,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    version: String,
+    target: std::collections::BTreeMap<String, Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    xz_url: Option<String>,
+    xz_hash: Option<Sha256>,
+}
+
+/// Minor number of the stable release of a day.
+pub(super) fn stable(time: Timestamp) -> i64 {
+    (ANCHOR.0 + (time.as_second() - ANCHOR.1).div_euclid(CYCLE)).max(OLDEST)
+}
+
+/// The release that a hint names (`1.77.0` or `nightly-2024-06-01`), or the stable one of the day of publication.
+pub(super) async fn choose(
+    planner: &Planner<'_>,
+    purl: &str,
+    published: Option<Timestamp>,
+) -> Result<Cargo, PlanError> {
+    let (release, origin) = match planner.hints.tools.get("cargo") {
+        Some(hint) => (hint.value.clone(), hint.origin.clone()),
+        None => {
+            let (time, from) = match published {
+                Some(time) => (
+                    time,
+                    format!("the stable release of {time}, when the crate was published"),
+                ),
+                None => (
+                    Timestamp::now(),
+                    "the stable release of today; the index does not say when the crate was published".into(),
+                ),
+            };
+            (format!("1.{}.0", stable(time)), Origin::Inferred(from))
+        }
+    };
+    let cannot = |reason: String| PlanError::NotRebuildable {
+        subject: purl.to_owned(),
+        reason,
+        help: "name another release of Rust with --tool cargo=VERSION".into(),
+    };
+    let plain = release
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-".contains(c));
+    if !plain {
+        return Err(cannot(format!("{release:?} is no release of Rust")));
+    }
+    let url = match release.split_once('-') {
+        Some((channel, day)) => format!("{DIST}/{day}/channel-rust-{channel}.toml"),
+        None => format!("{DIST}/channel-rust-{release}.toml"),
+    };
+    let received = planner
+        .fetcher
+        .get_unpinned(&format!("the manifest of Rust {release}"), &[url], MANIFEST_LIMIT)
+        .await
+        .map_err(|error| match error {
+            FetchError::NotFound { .. } => cannot(format!("there is no Rust {release}")),
+            other => other.into(),
+        })?;
+    let text = std::fs::read_to_string(&received.blob.path);
+    let text = text.map_err(|error| cannot(error.to_string()))?;
+    let manifest: Manifest =
+        toml::from_str(&text).map_err(|error| cannot(format!("the manifest of Rust {release}: {error}")))?;
+    let cargo = manifest.pkg.cargo;
+    let target = cargo.target.get("x86_64-unknown-linux-gnu");
+    let Some((Some(url), Some(hash))) = target.map(|target| (target.xz_url.clone(), target.xz_hash)) else {
+        return Err(cannot(format!("Rust {release} has no cargo for 64-bit Linux")));
+    };
+    // Old manifests name plain http; the digest is what counts.
+    let url = url.replacen("http://", "https://", 1);
+    let name = format!("cargo-{release}.tar.xz");
+    let file = lockfile::pin(planner.fetcher, "the manifest of its release", name, url, hash).await?;
+    let mut assumptions = vec![assume(
+        "cargo",
+        format!("{} of Rust {release}", cargo.version),
+        origin,
+    )];
+    assumptions.extend(published.map(|time| {
+        let day = time.strftime("%Y-%m-%d").to_string();
+        assume(DAY, day, Origin::Declared("the registry's index".into()))
+    }));
+    Ok(Cargo { file, assumptions })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_stable_release_of_a_day() {
+        for (day, expected) in [
+            ("2023-05-31T12:00:00Z", 69),
+            ("2023-06-01T20:00:00Z", 70),
+            ("2024-11-28T20:00:00Z", 83),
+            ("2025-12-11T20:00:00Z", 92),
+            ("2015-06-01T00:00:00Z", OLDEST),
+        ] {
+            assert_eq!(stable(day.parse().unwrap()), expected, "{day}");
+        }
+    }
+}
