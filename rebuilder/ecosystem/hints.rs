@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::git_source::GitSource;
 use crate::plan::{Origin, Plan};
-use crate::rebuild::Record;
+use crate::rebuild::{Record, Verdict};
 
 /// One value, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,25 @@ pub enum Ended<'a> {
     Built(&'a Plan, &'a Record),
     /// No plan came of it, for this reason.
     Unplanned(&'a str),
+}
+
+impl Ended<'_> {
+    /// What speaks against the plan, in a few words.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Unplanned(reason) => (*reason).to_owned(),
+            Self::Built(_, record) => match &record.verdict {
+                Verdict::Inconclusive { stage, .. } => format!("the {stage} failed"),
+                _ => {
+                    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
+                    let causes = differing.flat_map(|it| &it.causes);
+                    let mut words: Vec<_> = causes.map(|cause| cause.cause.name()).collect();
+                    words.dedup();
+                    format!("what differs is {}", words.join(", "))
+                }
+            },
+        }
+    }
 }
 
 /// A further plan that is worth a try.

@@ -166,7 +166,8 @@ pub fn next(subject: &Subject, ended: &Ended, hints: &Hints) -> Vec<Next> {
     match subject {
         Subject::Pypi(_) => pypi::next::next(ended, hints),
         Subject::Crate(_) => crates::next::next(ended, hints),
-        Subject::Deb(_) | Subject::Npm(_) => Vec::new(),
+        Subject::Npm(_) => npm::next::next(ended, hints),
+        Subject::Deb(_) => Vec::new(),
     }
 }
 

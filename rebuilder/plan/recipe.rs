@@ -35,6 +35,9 @@ pub struct Recipe {
     /// Which lock file of the source names build dependencies.
     #[serde(default)]
     pub dependencies: Dependencies,
+    /// npm: whether lifecycle scripts run where no provenance says so; they never do otherwise.
+    #[serde(default)]
+    pub scripts: bool,
     /// Patterns of outputs that are released nowhere.
     #[serde(default)]
     pub unreleased: Vec<String>,
@@ -118,11 +121,21 @@ const NPM: &str = include_str!("../../recipes/npm.toml");
 const CRATE: &str = include_str!("../../recipes/crate.toml");
 const CONTAINER_BASED: &str = include_str!("../../recipes/container-based.toml");
 /// Recipes for any provenance, by the name that `--recipe` takes.
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 5] = [
     ("c-make", include_str!("../../recipes/c-make.toml")),
     ("go", include_str!("../../recipes/go.toml")),
+    ("npm-scripts", include_str!("../../recipes/npm-scripts.toml")),
     ("python-wheel", include_str!("../../recipes/python-wheel.toml")),
     ("rust-cargo", include_str!("../../recipes/rust-cargo.toml")),
+];
+
+/// Recipes that others can begin from, with `base = NAME`.
+const BASES: [(&str, &str); 5] = [
+    ("crate", CRATE),
+    ("debian", DEBIAN),
+    ("npm", NPM),
+    ("pypi-native-wheel", PYPI_NATIVE_WHEEL),
+    ("pypi-wheel", PYPI_WHEEL),
 ];
 
 impl Recipe {
@@ -179,10 +192,27 @@ impl Recipe {
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, RecipeError> {
-        toml::from_str(text).map_err(|error| RecipeError::Invalid {
+        let invalid = |reason: String| RecipeError::Invalid {
             path: path.to_owned(),
-            reason: error.to_string(),
-        })
+            reason,
+        };
+        let read =
+            |text: &str| toml::from_str::<toml::Table>(text).map_err(|error| invalid(error.to_string()));
+        let mut own = read(text)?;
+        let Some(base) = own.remove("base") else {
+            return toml::from_str(text).map_err(|error| invalid(error.to_string()));
+        };
+        // The base's keys, but for those that the recipe has itself.
+        let name = base.as_str().unwrap_or_default();
+        let (_, text) = BASES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| invalid(format!("there is no recipe {name:?} to begin from")))?;
+        let mut whole = read(text)?;
+        whole.extend(own);
+        whole
+            .try_into()
+            .map_err(|error: toml::de::Error| invalid(error.to_string()))
     }
 
     /// Which part of a provenance the recipe is not for, if there is one.

@@ -2,7 +2,6 @@
 
 use crate::ecosystem::hints::{Ended, Hints, Next};
 use crate::plan::{Assumption, Origin, Plan};
-use crate::rebuild::Verdict;
 
 use super::toolchain;
 
@@ -12,21 +11,10 @@ const STEPS: [i64; 6] = [1, -1, -2, -3, -5, -8];
 /// Plans that are worth a try, the likeliest first.
 pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
     // The steps start from the first guess; a closer one of them is taken as it is.
-    let (Ended::Built(plan, record), false) = (ended, hints.tools.contains_key("cargo")) else {
+    let (Ended::Built(plan, _), false) = (ended, hints.tools.contains_key("cargo")) else {
         return Vec::new();
     };
-    let because = match &record.verdict {
-        Verdict::Inconclusive { stage, .. } => format!("the {stage} failed"),
-        _ => {
-            let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-            let mut words: Vec<_> = differing
-                .flat_map(|it| &it.causes)
-                .map(|cause| cause.cause.name())
-                .collect();
-            words.dedup();
-            format!("what differs is {}", words.join(", "))
-        }
-    };
+    let because = ended.reason();
     let Some(minor) = stable_minor(plan) else {
         return Vec::new();
     };

@@ -1,4 +1,4 @@
-//! `package-lock.json` and `npm-shrinkwrap.json`, forms 1 to 3: which tarballs, by which integrity.
+//! Lock files of npm (forms 1 to 3), yarn (form 1) and pnpm (forms 5 to 9): which tarballs, by which integrity.
 
 use serde_json::Value;
 
@@ -26,6 +26,114 @@ pub(super) fn read(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
         }
     } else if let Some(dependencies) = lock["dependencies"].as_object() {
         nested(dependencies, &mut found, 64)?;
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// The tarballs that a `yarn.lock` of form 1 names.
+pub(super) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
+    let text = String::from_utf8_lossy(text);
+    if text.contains("__metadata:") {
+        return Err("it is of yarn 2 or later, whose archives are not those of the registry".to_owned());
+    }
+    let lock = yarn_lock_parser::parse_str(&text).map_err(|error| error.to_string())?;
+    let mut found = Vec::new();
+    for entry in lock.entries {
+        let url = entry.resolved.split('#').next().unwrap_or_default();
+        if !url.starts_with("https://") || entry.integrity.is_empty() {
+            return Err(format!(
+                "{} comes from {url:?}, which no integrity pins",
+                entry.name
+            ));
+        }
+        found.push(LockedPackage {
+            url: url.replacen("https://registry.yarnpkg.com/", "https://registry.npmjs.org/", 1),
+            integrity: entry.integrity.to_owned(),
+            optional: false,
+        });
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// What yarn calls a tarball in its offline mirror: with the scope before the name.
+pub(super) fn yarn_file(url: &str) -> String {
+    let path = registry_path(url);
+    let file = path.rsplit('/').next().unwrap_or_default();
+    match path.split_once('/') {
+        Some((scope, _)) if scope.starts_with('@') => format!("{scope}-{file}"),
+        _ => file.to_owned(),
+    }
+}
+
+/// The path of a tarball below its registry.
+pub(super) fn registry_path(url: &str) -> String {
+    let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+    path.replace("%2f", "/").replace("%2F", "/")
+}
+
+#[derive(serde::Deserialize)]
+struct PnpmLock {
+    #[serde(default)]
+    packages: std::collections::BTreeMap<String, PnpmPackage>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PnpmPackage {
+    resolution: PnpmResolution,
+    #[serde(default)]
+    optional: bool,
+    #[serde(default)]
+    os: Vec<String>,
+    #[serde(default)]
+    cpu: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct PnpmResolution {
+    integrity: Option<String>,
+    tarball: Option<String>,
+}
+
+/// The tarballs that a `pnpm-lock.yaml` names, for Linux on x86-64.
+pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
+    let text = String::from_utf8_lossy(text);
+    let lock: PnpmLock = serde_saphyr::from_str(&text).map_err(|error| error.to_string())?;
+    let mut found = Vec::new();
+    for (key, package) in lock.packages {
+        let lists = serde_json::json!({"os": package.os, "cpu": package.cpu});
+        let anywhere = |key: &str| lists[key].as_array().is_none_or(Vec::is_empty);
+        if !(anywhere("os") || fits(&lists, "os", "linux"))
+            || !(anywhere("cpu") || fits(&lists, "cpu", "x64"))
+        {
+            continue;
+        }
+        // `/name/1.0.0`, `/name@1.0.0` or `name@1.0.0`, with what it was resolved against in brackets or after `_`.
+        let plain = key.trim_start_matches('/').split('(').next().unwrap_or_default();
+        let plain = plain
+            .split('_')
+            .next()
+            .filter(|_| key.starts_with('/'))
+            .unwrap_or(plain);
+        let (name, version) = plain
+            .rfind('@')
+            .filter(|at| *at > 0)
+            .or_else(|| plain.rfind('/'))
+            .map(|at| (&plain[..at], &plain[at + 1..]))
+            .ok_or_else(|| format!("{key:?} is no package"))?;
+        let (Some(integrity), None) = (package.resolution.integrity, package.resolution.tarball) else {
+            return Err(format!("{key} comes from elsewhere than the registry"));
+        };
+        let file = name.rsplit('/').next().unwrap_or_default();
+        found.push(LockedPackage {
+            url: format!("https://registry.npmjs.org/{name}/-/{file}-{version}.tgz"),
+            integrity,
+            optional: package.optional,
+        });
     }
     found.sort();
     found.dedup();
@@ -106,6 +214,36 @@ pub(super) fn cache_place(digests: &Digests, integrity: &str) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_lock_files_of_yarn_and_pnpm() {
+        let yarn_text = concat!(
+            "# yarn lockfile v1\n\n\n",
+            "\"@babel/code-frame@^7.0.0\":\n  version \"7.0.0\"\n",
+            "  resolved \"https://registry.yarnpkg.com/@babel/code-frame/-/code-frame-7.0.0.tgz#abc\"\n",
+            "  integrity sha512-AAAA\n",
+        );
+        let found = yarn(yarn_text.as_bytes()).unwrap();
+        assert_eq!(
+            found[0].url,
+            "https://registry.npmjs.org/@babel/code-frame/-/code-frame-7.0.0.tgz"
+        );
+        assert_eq!(yarn_file(&found[0].url), "@babel-code-frame-7.0.0.tgz");
+        assert!(yarn(b"__metadata:\n  version: 6\n").is_err());
+        for (key, url) in [
+            ("/is-number/7.0.0", "is-number/-/is-number-7.0.0.tgz"),
+            ("/@babel/core@7.1.0(x@1.0.0)", "@babel/core/-/core-7.1.0.tgz"),
+            ("is-number@7.0.0", "is-number/-/is-number-7.0.0.tgz"),
+        ] {
+            let text = format!(
+                "lockfileVersion: '9.0'\npackages:\n  '{key}':\n    resolution: {{integrity: sha512-AAAA}}\n"
+            );
+            let found = pnpm(text.as_bytes()).unwrap();
+            assert_eq!(registry_path(&found[0].url), url, "{key}");
+        }
+        let foreign = "packages:\n  a@1.0.0:\n    resolution: {integrity: sha512-AAAA}\n    os: [darwin]\n";
+        assert_eq!(pnpm(foreign.as_bytes()).unwrap(), []);
+    }
 
     #[test]
     fn reads_all_forms_and_refuses_what_nothing_pins() {

@@ -1,10 +1,14 @@
-//! npm: a tarball of the registry, packed again from the commit that its signed provenance names.
+//! npm: a tarball of the registry, packed again from the commit that its signed provenance names, or else the one that
+//! the registry's metadata leads to.
 //!
 //! Provenance says repository, commit and workflow. What nobody records (the versions of node and npm, the scripts
 //! that ran) is read off the registry's metadata and the workflow file at that commit, and stands in the plan as such.
 
+mod dependencies;
 mod lockfile;
+pub(super) mod next;
 mod registry;
+mod source;
 mod toolchain;
 
 use serde::Deserialize;
@@ -17,10 +21,10 @@ use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::workflow::Workflow;
 use crate::plan::{
-    Assumption, Expected, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role, VERSION,
+    Assumption, Expected, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::{Checkout, FetchError, Fetcher};
+use crate::store::{Checkout, Fetcher};
 
 /// Most bytes of the registry's answer about one version, and about all of them.
 const METADATA_LIMIT: u64 = 64 << 20;
@@ -65,44 +69,31 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         .claims
         .iter()
         .find_map(|it| it.signed_at);
-    let cannot = |reason: &str, help: &str| PlanError::NotRebuildable {
-        subject: purl.clone(),
-        reason: reason.to_owned(),
-        help: help.to_owned(),
-    };
-    let Some(provenance) = judgement.provenance.take() else {
-        return Err(cannot(
-            "no provenance that holds names the commit that it was packed from",
-            "give the registry's attestations with --provenance, where you have them as a file",
-        ));
-    };
-    let Some(checkout) = judgement.source.take() else {
-        return Err(judgement.no_source.take().map_or_else(
-            || cannot("its provenance names no commit", "nothing was built"),
-            PlanError::from,
-        ));
-    };
+    let source = source::choose(planner, &purl, found.version.as_ref(), &mut judgement).await?;
+    let (provenance, checkout) = (&source.provenance, &source.checkout);
     let recipe = planner.recipe.clone().map_or_else(Recipe::npm, Ok)?;
     let draft = Draft {
         planner,
         purl: &purl,
         subject: &found.subject,
         version: found.version.as_ref(),
-        provenance: &provenance,
+        provenance,
         workflow: judgement.workflow.take(),
-        checkout: &checkout,
+        checkout,
+        // Nothing says which scripts ran; a recipe can.
+        scripts: source.attested || recipe.scripts,
     };
     let packing = draft.packing()?;
     let released_at = signed_at.or_else(|| provenance.time.as_ref().and_then(|time| time.parse().ok()));
     let tools = draft.toolchain(released_at).await?;
     let (dependencies, install) = if packing.installs {
-        (draft.dependencies(&packing.directory).await?, "yes")
+        dependencies::pin(&draft, &packing.directory).await?
     } else {
-        (Vec::new(), "no")
+        (Vec::new(), "")
     };
     let archive = planner
         .fetcher
-        .git_archive(&checkout, recipe.source.submodules)
+        .git_archive(checkout, recipe.source.submodules)
         .await?;
     // GitHub's runners check a repository out here.
     let path = format!("/home/runner/work/{0}/{0}", checkout.source.name());
@@ -113,15 +104,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         ("INSTALL", install),
         ("SCRIPTS", scripts.as_str()),
         ("PACK_LIST", packing.pack_list),
+        (
+            "PACK_OPTIONS",
+            if draft.scripts { "" } else { "--ignore-scripts" },
+        ),
         ("TARBALL", found.file.name.as_str()),
     ];
-    let declared = Origin::Declared(judgement.declared_by.clone());
     let mut assumptions = vec![
-        assume(
-            "source",
-            format!("{} at {}", checkout.source.repository, checkout.commit),
-            declared,
-        ),
+        source.assumption.clone(),
         assume(
             "folder",
             format!("/{}", packing.directory),
@@ -129,7 +119,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         ),
         assume(
             "scripts",
-            if scripts.is_empty() { "none" } else { &scripts },
+            match (draft.scripts, scripts.is_empty()) {
+                (false, _) => "off, npm's own included",
+                (true, true) => "none but npm's own",
+                (true, false) => &scripts,
+            },
             packing.origin,
         ),
         assume(
@@ -190,6 +184,8 @@ struct Draft<'a> {
     provenance: &'a Provenance,
     workflow: Option<Workflow>,
     checkout: &'a Checkout,
+    /// Whether lifecycle scripts run.
+    scripts: bool,
 }
 
 /// How the tarball was packed.
@@ -242,7 +238,10 @@ impl Draft<'_> {
                 "",
                 Origin::Inferred(match &self.provenance.workflow {
                     Some(path) if self.workflow.is_some() => format!("the steps of {path} at the commit"),
-                    _ => "no workflow file could be read; nothing but npm's own scripts".into(),
+                    _ if self.scripts => {
+                        "no workflow file could be read; nothing but npm's own scripts".into()
+                    }
+                    _ => "nothing says which scripts ran".into(),
                 }),
             ),
         };
@@ -271,7 +270,7 @@ impl Draft<'_> {
         );
         if found != wanted {
             return Err(self.cannot(
-                format!("{path} at the commit that the provenance names is {found}, not {wanted}"),
+                format!("{path} at the commit is {found}, not {wanted}"),
                 "the version may be set by the workflow; a recipe with --recipe can do so too",
             ));
         }
@@ -294,9 +293,10 @@ impl Draft<'_> {
             .filter(|name| !is_install(name) && package.scripts.contains_key(*name) && *name != "test")
             .cloned()
             .collect();
-        let packs_with_scripts = PACK_SCRIPTS
-            .iter()
-            .any(|name| package.scripts.contains_key(*name));
+        let packs_with_scripts = self.scripts
+            && PACK_SCRIPTS
+                .iter()
+                .any(|name| package.scripts.contains_key(*name));
         let bundles = package.bundled.as_array().is_some_and(|list| !list.is_empty());
         Ok(Packing {
             installs: (wants_install || packs_with_scripts)
@@ -320,64 +320,6 @@ impl Draft<'_> {
         } else {
             String::new()
         }
-    }
-
-    /// The packages that the lock file names, each by the integrity that it gives.
-    async fn dependencies(&self, directory: &str) -> Result<Vec<PinnedInput>, PlanError> {
-        let names = ["npm-shrinkwrap.json", "package-lock.json"];
-        let paths = names.map(|name| {
-            if directory.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{directory}/{name}")
-            }
-        });
-        for path in &paths {
-            if let Some(text) = self.checkout.file(path)? {
-                let packages = lockfile::read(&text)
-                    .map_err(|reason| self.cannot(format!("{path}: {reason}"), "nothing was built"))?;
-                return self.fetch_packages(packages).await;
-            }
-        }
-        Err(self.cannot(
-            "scripts run before it is packed, and no package-lock.json pins what they need".into(),
-            "without a lock file nobody knows which packages were installed",
-        ))
-    }
-
-    async fn fetch_packages(
-        &self,
-        packages: Vec<lockfile::LockedPackage>,
-    ) -> Result<Vec<PinnedInput>, PlanError> {
-        use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-        let fetcher = self.planner.fetcher;
-        let bar = self
-            .planner
-            .progress
-            .stage(format!("fetching {} packages", packages.len()));
-        let pinned = stream::iter(packages.into_iter().map(|package| async move {
-            let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
-            let (url, integrity) = (package.url, package.integrity);
-            let fetched = registry::by_integrity(fetcher, name, url, "the lock file", &integrity).await;
-            let (file, digests) = match fetched {
-                // What may be missing on other machines may be missing here.
-                Err(PlanError::Fetch(FetchError::NotFound { .. })) if package.optional => return Ok(None),
-                other => other?,
-            };
-            let place = lockfile::cache_place(&digests, &integrity);
-            Ok::<_, PlanError>(place.map(|place| PinnedInput {
-                role: Role::Dependency,
-                purl: None,
-                place: format!("dependencies/content-v2/{place}"),
-                file,
-            }))
-        }));
-        let found: Vec<Option<PinnedInput>> = pinned.buffered(8).try_collect().await?;
-        bar.finish_and_clear();
-        let mut inputs: Vec<PinnedInput> = found.into_iter().flatten().collect();
-        inputs.sort_by(|a, b| a.place.cmp(&b.place));
-        inputs.dedup_by(|a, b| a.place == b.place);
-        Ok(inputs)
     }
 
     async fn toolchain(&self, released_at: Option<jiff::Timestamp>) -> Result<Tools, PlanError> {

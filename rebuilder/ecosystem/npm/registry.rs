@@ -97,6 +97,29 @@ pub(super) async fn find(
     })
 }
 
+/// The registry's metadata of one version.
+pub(super) async fn version(fetcher: &Fetcher, name: &str, version: &str) -> Result<Version, PlanError> {
+    let url = format!("{REGISTRY}/{}/{version}", name.replace('/', "%2f"));
+    let what = format!("the metadata of {name}@{version}");
+    let received = fetcher
+        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT)
+        .await?;
+    read_json(name, &url, &received)
+}
+
+/// When a version was published, RFC 3339; none where the registry does not say.
+pub(super) async fn published(fetcher: &Fetcher, version: Option<&Version>) -> Option<String> {
+    let version = version?;
+    let url = format!("{REGISTRY}/{}", version.name.replace('/', "%2f"));
+    let what = format!("the versions of {}", version.name);
+    let received = fetcher
+        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT)
+        .await
+        .ok()?;
+    let packument: serde_json::Value = read_json(&version.name, &url, &received).ok()?;
+    packument["time"][&version.version].as_str().map(str::to_owned)
+}
+
 fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
     Claim {
         question: Question::Signature,

@@ -1,0 +1,181 @@
+//! Which commit a tarball was packed from: the one of its provenance, else what the registry's metadata leads to.
+
+use super::super::provenance::assume;
+use super::registry;
+use crate::ecosystem::{PlanError, Planner, repository};
+use crate::evidence::git_source::GitSource;
+use crate::evidence::npm::Version;
+use crate::evidence::slsa::{Build, Provenance};
+use crate::plan::{Assumption, Origin};
+use crate::policy::Judgement;
+use crate::store::Checkout;
+
+/// A commit, and what is known of the build beside it.
+pub(super) struct Source {
+    pub provenance: Provenance,
+    pub checkout: Checkout,
+    /// Whether signed provenance names it.
+    pub attested: bool,
+    pub assumption: Assumption,
+}
+
+/// Takes the provenance that was judged, or looks the commit up.
+pub(super) async fn choose(
+    planner: &Planner<'_>,
+    purl: &str,
+    version: Option<&Version>,
+    judgement: &mut Judgement,
+) -> Result<Source, PlanError> {
+    let at = |checkout: &Checkout| format!("{} at {}", checkout.source.repository, checkout.commit);
+    if let Some(provenance) = judgement.provenance.take() {
+        let Some(checkout) = judgement.source.take() else {
+            return Err(judgement.no_source.take().map_or_else(
+                || cannot(purl, "its provenance names no commit", "nothing was built"),
+                PlanError::from,
+            ));
+        };
+        let origin = Origin::Declared(judgement.declared_by.clone());
+        return Ok(Source {
+            assumption: assume("source", at(&checkout), origin),
+            provenance,
+            checkout,
+            attested: true,
+        });
+    }
+    let (git, origin) = unattested(planner, purl, version).await?;
+    let checkout = planner.fetcher.git(&git).await?;
+    let time = registry::published(planner.fetcher, version).await;
+    Ok(Source {
+        assumption: assume("source", at(&checkout), origin),
+        provenance: Provenance {
+            version: "none",
+            builder: String::new(),
+            build_type: String::new(),
+            build: Build::Other,
+            source: Some(git),
+            workflow: None,
+            trigger: None,
+            invocation: None,
+            materials: Vec::new(),
+            time,
+        },
+        checkout,
+        attested: false,
+    })
+}
+
+/// A hint's commit, the one that npm found checked out, or the one that the version's tag leads to.
+async fn unattested(
+    planner: &Planner<'_>,
+    purl: &str,
+    version: Option<&Version>,
+) -> Result<(GitSource, Origin), PlanError> {
+    let help = "give the registry's attestations with --provenance, or name the commit with --source https://HOST/PATH@COMMIT";
+    if let Some(hint) = &planner.hints.source
+        && let Some(git) = hint.git.clone().filter(|git| git.commit.is_some())
+    {
+        return Ok((git, hint.origin.clone()));
+    }
+    let named = version.and_then(|version| Some((version, address(version)?)));
+    let Some((version, repository)) = named else {
+        return Err(cannot(
+            purl,
+            "neither provenance nor the registry names the repository that it was packed from",
+            help,
+        ));
+    };
+    let source = |reference: Option<&str>, commit: &str| {
+        GitSource::new(&repository, reference, Some(commit))
+            .map_err(|error| cannot(purl, &error.to_string(), help))
+    };
+    if let Some(commit) = &version.git_head {
+        let origin =
+            Origin::Declared("repository and gitHead in the registry's metadata, which nobody signed".into());
+        return Ok((source(None, commit)?, origin));
+    }
+    let tags = planner.fetcher.git_tags(&repository).await?;
+    let name = version.name.rsplit('/').next().unwrap_or_default();
+    let tag = repository::tag_of_version(&tags, name, |text| text == version.version);
+    let tag = tag.ok_or_else(|| {
+        cannot(
+            purl,
+            &format!(
+                "the registry names no commit, and {repository} has no tag for {}",
+                version.version
+            ),
+            help,
+        )
+    })?;
+    let origin = Origin::Inferred(format!(
+        "repository in the registry's metadata, and the tag {}",
+        tag.name
+    ));
+    Ok((
+        source(Some(&format!("refs/tags/{}", tag.name)), &tag.commit)?,
+        origin,
+    ))
+}
+
+/// The repository of `package.json`, in any of the forms that npm takes.
+fn address(version: &Version) -> Option<String> {
+    let text = version.repository["url"]
+        .as_str()
+        .or(version.repository.as_str())?;
+    let text = text.trim().trim_start_matches("git+");
+    let short = |host: &str, path: &str| format!("https://{host}/{}", path.trim_end_matches(".git"));
+    let whole = match text.split_once(':') {
+        Some(("github", path)) => short("github.com", path),
+        Some(("gitlab", path)) => short("gitlab.com", path),
+        Some(("bitbucket", path)) => short("bitbucket.org", path),
+        Some((user, path)) if user.contains('@') && !user.contains('/') => {
+            short(user.split_once('@')?.1, path)
+        }
+        Some(_) => text.to_owned(),
+        None => short("github.com", text),
+    };
+    crate::evidence::git_source::address(&whole).ok()
+}
+
+fn cannot(purl: &str, reason: &str, help: &str) -> PlanError {
+    PlanError::NotRebuildable {
+        subject: purl.to_owned(),
+        reason: reason.to_owned(),
+        help: help.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_form_of_a_repository() {
+        for (repository, expected) in [
+            (r#""vercel/ms""#, Some("https://github.com/vercel/ms")),
+            (r#""github:vercel/ms""#, Some("https://github.com/vercel/ms")),
+            (
+                r#"{"url": "git+https://github.com/npm/ini.git"}"#,
+                Some("https://github.com/npm/ini"),
+            ),
+            (
+                r#"{"url": "git://github.com/isaacs/once"}"#,
+                Some("https://github.com/isaacs/once"),
+            ),
+            (
+                r#"{"url": "git@github.com:o/r.git"}"#,
+                Some("https://github.com/o/r"),
+            ),
+            (
+                r#"{"url": "git+ssh://git@github.com/o/r.git"}"#,
+                Some("https://github.com/o/r"),
+            ),
+            ("null", None),
+        ] {
+            let text = format!(
+                r#"{{"name": "a", "version": "1.0.0", "dist": {{"tarball": "t"}}, "repository": {repository}}}"#
+            );
+            let version: Version = serde_json::from_str(&text).unwrap();
+            assert_eq!(address(&version).as_deref(), expected, "{repository}");
+        }
+    }
+}
