@@ -61,6 +61,7 @@ pub struct Entry {
 
 impl Ledger {
     /// A ledger for one job of the batch that this one is for.
+    #[must_use]
     pub fn job(&self) -> Self {
         Self {
             spans: Arc::default(),

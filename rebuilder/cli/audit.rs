@@ -14,6 +14,7 @@ use super::rebuild::{sign, signing_key};
 use super::{Context, colour};
 use crate::audit::{Auditor, Finish, read_list};
 use crate::compare;
+use crate::container::Catalog;
 use crate::rebuild::{Record, RunFolder, Verdict};
 use crate::report::audit as report;
 use crate::sandbox::embedded::Embedded;
@@ -59,7 +60,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let auditor = Auditor {
         fetcher: context.fetcher.clone().for_batch(),
-        catalog: context.catalog.clone(),
+        catalog: Catalog::new(context.catalog.folder().map(Path::to_owned)),
         embedded: Embedded::new(&context.store)?,
         case: args.evidence.open()?,
         compare: compare::Options {

@@ -13,6 +13,7 @@ use crate::audit::{AuditError, JournalError, ListError};
 use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
+use crate::ecosystem::oss_rebuild::DefinitionError;
 use crate::evidence::apt::AptError;
 use crate::evidence::crates::CratesError;
 use crate::evidence::document::DocumentError;
@@ -168,6 +169,7 @@ failures! {
     PlanFileError => Usage,
     CompareError => Usage,
     ListError => Usage,
+    DefinitionError => Usage,
     KeyError => Usage,
     ReportError => Internal,
     GitError => Inconclusive,

@@ -1,6 +1,5 @@
 //! `rebuilder rebuild` and `rebuilder plan`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +15,7 @@ use crate::artifact::Subject;
 use crate::attempts;
 use crate::compare;
 use crate::ecosystem::hints::{Hints, SourceHint};
-use crate::ecosystem::{Planner, provenance};
+use crate::ecosystem::{Planner, oss_rebuild, provenance};
 use crate::evidence::assess::Artifact;
 use crate::evidence::git_source::GitSource;
 use crate::plan::{Origin, PinnedContainer, Plan, Recipe};
@@ -47,6 +46,9 @@ pub(crate) struct Target {
     /// Build from this commit instead of the released source archive [default: what the package's own evidence names]
     #[arg(long, value_name = "URL@COMMIT[:FOLDER]", value_parser = source)]
     source: Option<SourceHint>,
+    /// Take source and versions from a build definition of OSS Rebuild (build.yaml)
+    #[arg(long, value_name = "FILE")]
+    oss_rebuild: Option<PathBuf>,
     #[command(flatten)]
     evidence: EvidenceArgs,
 }
@@ -92,7 +94,7 @@ pub(crate) struct PlanArgs {
 #[derive(Args)]
 pub(crate) struct RebuildArgs {
     /// Replay a saved plan instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool", "source"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool", "source", "oss_rebuild"])]
     plan: Option<PathBuf>,
     /// Most plans to try: where the bytes differ, what differs says which assumption to change next
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -218,10 +220,12 @@ impl Target {
         embedded: &'a Embedded,
         case: &'a Case,
     ) -> Result<Planner<'a>, Failure> {
-        let mut hints = Hints {
-            tools: BTreeMap::new(),
-            source: self.source.clone(),
+        let mut hints = match &self.oss_rebuild {
+            Some(path) => oss_rebuild::read(path)?,
+            None => Hints::default(),
         };
+        // What the user says counts more than what a definition does.
+        hints.source = self.source.clone().or(hints.source);
         for (name, version) in &self.tool {
             hints = hints.with_tool(name, version, named_by_the_user());
         }

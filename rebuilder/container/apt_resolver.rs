@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Root;
-use crate::evidence::apt::{self, AptError};
+use crate::evidence::apt::AptError;
 use crate::evidence::archive::{Binary, Indexes};
 use crate::ledger::Work;
 use crate::progress::Progress;
@@ -75,10 +75,8 @@ impl AptResolver<'_> {
             progress,
         } = self;
         let bar = progress.stage(format!("solving the dependencies of {what}"));
-        let scratch = tempfile::tempdir_in(fetcher.store().path().join("tmp"))
-            .map_err(SandboxError::io("make a folder"))?;
         let mut sources = String::new();
-        for (number, file) in indexes.package_files().iter().enumerate() {
+        for file in indexes.package_files() {
             let release = &indexes.releases[file.release];
             let base = release.bases.first().map_or("http://localhost", String::as_str);
             let base = base.split_once("://").map_or(base, |(_, rest)| rest);
@@ -92,12 +90,9 @@ impl AptResolver<'_> {
             let name = format!("{base}/dists/{}/{path}", release.suite)
                 .replace('_', "%5f")
                 .replace('/', "_");
-            // apt reads a compressed index several times over, at ten times the cost.
-            let plain = scratch.path().join(number.to_string());
-            apt::decompress_to(&file.blob, &file.path, &plain)?;
             inputs.push(Input {
                 name: format!("lists/{name}"),
-                path: plain,
+                path: file.plain.clone(),
             });
         }
         let keep = fetcher

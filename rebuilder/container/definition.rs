@@ -1,13 +1,17 @@
 //! `containers/NAME.toml`: what a container should hold, and where definitions are looked for.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::{ContainerError, Lock};
 use crate::evidence::apt::Archive;
+use crate::evidence::archive::Indexes;
 use crate::evidence::openpgp::Keyring;
+use crate::store::Fetcher;
 
 /// One definition.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,9 +38,9 @@ pub struct Debian {
 }
 
 /// The folders in which definitions, locks and keyrings are found: the user's before the built-in ones.
-#[derive(Debug, Clone)]
 pub struct Catalog {
     folder: Option<PathBuf>,
+    indexes: tokio::sync::Mutex<HashMap<String, Arc<Indexes>>>,
 }
 
 /// Files of `containers/` that the binary carries.
@@ -114,7 +118,10 @@ const BUILT_IN: &[(&str, &[u8])] = &[
 impl Catalog {
     /// Definitions of `folder`, then the built-in ones.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder }
+        Self {
+            folder,
+            indexes: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The folder that new locks are written to, where the user named one.
@@ -185,6 +192,26 @@ impl Catalog {
                 name: name.to_owned(),
             })?,
         )
+    }
+
+    /// The indexes of a definition's archives, sources included, verified; in a batch they are read once.
+    pub async fn indexes(
+        &self,
+        fetcher: &Fetcher,
+        name: &str,
+        definition: &Debian,
+    ) -> Result<Arc<Indexes>, ContainerError> {
+        let mut known = self.indexes.lock().await;
+        if let Some(indexes) = known.get(name) {
+            return Ok(indexes.clone());
+        }
+        let keyring = self.keyring(definition)?;
+        let loaded = Indexes::load(fetcher, &definition.archives, &keyring, &definition.arch, true).await?;
+        let loaded = Arc::new(loaded);
+        if fetcher.is_batch() {
+            known.insert(name.to_owned(), loaded.clone());
+        }
+        Ok(loaded)
     }
 
     /// The keyring that a definition names.

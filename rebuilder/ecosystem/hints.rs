@@ -39,6 +39,9 @@ pub struct Hints {
     /// or a specifier of PEP 440.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, Hint>,
+    /// How the build runs. Debian: `user` (`root`, or a name for an ordinary user with a terminal), `tests` (`yes`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, Hint>,
     /// A git repository instead of the archive that was released beside the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceHint>,
@@ -55,6 +58,23 @@ impl Hints {
         };
         changed.tools.insert(name.to_owned(), hint);
         changed
+    }
+
+    /// The same, with another value of one setting.
+    #[must_use]
+    pub fn with_setting(&self, name: &str, value: &str, origin: Origin) -> Self {
+        let mut changed = self.clone();
+        let hint = Hint {
+            value: value.to_owned(),
+            origin,
+        };
+        changed.settings.insert(name.to_owned(), hint);
+        changed
+    }
+
+    /// The value of a setting, where there is one.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(|hint| hint.value.as_str())
     }
 
     /// The same, with the source from the repository that the release's metadata leads to.
@@ -84,16 +104,16 @@ impl Ended<'_> {
     pub fn reason(&self) -> String {
         match self {
             Self::Unplanned(reason) => (*reason).to_owned(),
-            Self::Built(_, record) => match &record.verdict {
-                Verdict::Inconclusive { stage, .. } => format!("the {stage} failed"),
-                _ => {
-                    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-                    let causes = differing.flat_map(|it| &it.causes);
-                    let mut words: Vec<_> = causes.map(|cause| cause.cause.name()).collect();
-                    words.dedup();
-                    format!("what differs is {}", words.join(", "))
+            Self::Built(_, record) => {
+                if let Verdict::Inconclusive { stage, .. } = &record.verdict {
+                    return format!("the {stage} failed");
                 }
-            },
+                let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
+                let causes = differing.flat_map(|it| &it.causes);
+                let mut words: Vec<_> = causes.map(|cause| cause.cause.name()).collect();
+                words.dedup();
+                format!("what differs is {}", words.join(", "))
+            }
         }
     }
 }

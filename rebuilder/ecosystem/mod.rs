@@ -4,6 +4,7 @@ pub mod crates;
 pub mod debian;
 pub mod hints;
 pub mod npm;
+pub mod oss_rebuild;
 pub mod provenance;
 pub mod pypi;
 mod repository;
@@ -167,7 +168,7 @@ pub fn next(subject: &Subject, ended: &Ended, hints: &Hints) -> Vec<Next> {
         Subject::Pypi(_) => pypi::next::next(ended, hints),
         Subject::Crate(_) => crates::next::next(ended, hints),
         Subject::Npm(_) => npm::next::next(ended, hints),
-        Subject::Deb(_) => Vec::new(),
+        Subject::Deb(_) => debian::next::next(ended, hints),
     }
 }
 

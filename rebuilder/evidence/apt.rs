@@ -4,7 +4,7 @@
 //! only when its digest stands in a verified `InRelease`, a file only when its digest stands in such an index.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use deb822_fast::{Deb822, Paragraph};
@@ -177,24 +177,17 @@ impl Release {
     }
 }
 
-/// Calls `each` for every paragraph of an index, decompressing as it goes.
+/// Calls `each` for every paragraph of an index that lies decompressed at `plain`.
 pub fn for_each_paragraph(
-    index: &Blob,
+    plain: &Path,
     document: &str,
     mut each: impl FnMut(&Paragraph) -> Result<(), AptError>,
 ) -> Result<(), AptError> {
-    let file = File::open(&index.path).map_err(|source| AptError::Read {
+    let file = File::open(plain).map_err(|source| AptError::Read {
         document: document.to_owned(),
         source,
     })?;
-    let reader: Box<dyn BufRead> = if Path::new(document).extension().is_some_and(|ext| ext == "xz") {
-        Box::new(BufReader::with_capacity(
-            1 << 17,
-            liblzma::read::XzDecoder::new(file),
-        ))
-    } else {
-        Box::new(BufReader::with_capacity(1 << 17, file))
-    };
+    let reader = BufReader::with_capacity(1 << 17, file);
     for paragraph in Deb822::iter_paragraphs_from_reader(reader) {
         let paragraph = paragraph.map_err(|error| deb822(document, &error))?;
         each(&paragraph)?;
@@ -261,7 +254,8 @@ pub fn pool_url(base: &str, path: &str) -> String {
     format!("{base}/{}", path.replace('%', "%25").replace('+', "%2B"))
 }
 
-fn parse_date(text: &str) -> Option<jiff::Timestamp> {
+/// A date as release files and `.buildinfo` write it.
+pub fn parse_date(text: &str) -> Option<jiff::Timestamp> {
     // RFC 2822, with the zone written as "UTC", which is its obsolete form.
     let text = text.trim().replace(" UTC", " +0000");
     jiff::fmt::rfc2822::DateTimeParser::new()

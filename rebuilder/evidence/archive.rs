@@ -1,5 +1,7 @@
 //! What verified Debian indexes list: binary packages and source packages, each pinned by digest.
 
+use std::path::PathBuf;
+
 use deb822_fast::Paragraph;
 use debversion::Version;
 
@@ -7,7 +9,7 @@ use super::Verified;
 use super::apt::{self, AptError, Archive, Release};
 use super::openpgp::Keyring;
 use crate::artifact::Sha256;
-use crate::store::{Blob, Fetcher, Material};
+use crate::store::{Fetcher, Material};
 
 /// The indexes of all suites of a set of archives.
 pub struct Indexes {
@@ -15,6 +17,10 @@ pub struct Indexes {
     pub releases: Vec<Verified<Release>>,
     packages: Vec<IndexFile>,
     sources: Vec<IndexFile>,
+    /// Packages of the installer (udebs), which are never build dependencies.
+    installer: Vec<IndexFile>,
+    /// Holds the decompressed copies.
+    _folder: tempfile::TempDir,
 }
 
 /// One downloaded index.
@@ -23,8 +29,8 @@ pub struct IndexFile {
     pub release: usize,
     /// Path below `dists/SUITE/`.
     pub path: String,
-    /// Its bytes, compressed.
-    pub blob: Blob,
+    /// Its text: indexes are read several times over, and decompressing them is what takes the time.
+    pub plain: PathBuf,
 }
 
 /// A binary package as its index describes it.
@@ -68,10 +74,17 @@ impl Indexes {
         arch: &str,
         with_sources: bool,
     ) -> Result<Self, AptError> {
+        let tmp = fetcher.store().path().join("tmp");
+        let folder = tempfile::tempdir_in(&tmp).map_err(|source| AptError::Read {
+            document: tmp.display().to_string(),
+            source,
+        })?;
         let mut this = Self {
             releases: Vec::new(),
             packages: Vec::new(),
             sources: Vec::new(),
+            installer: Vec::new(),
+            _folder: folder,
         };
         let mut wanted = Vec::new();
         for archive in archives {
@@ -80,29 +93,58 @@ impl Indexes {
                 for component in &archive.components {
                     let packages = format!("{component}/binary-{arch}/Packages.xz");
                     let sources = format!("{component}/source/Sources.xz");
-                    for (path, is_source) in [(packages, false), (sources, true)] {
-                        if is_source && !with_sources {
+                    let installer = format!("{component}/debian-installer/binary-{arch}/Packages.xz");
+                    for (path, what) in [
+                        (packages, What::Packages),
+                        (sources, What::Sources),
+                        (installer, What::Installer),
+                    ] {
+                        if what != What::Packages && !with_sources {
                             continue;
                         }
                         if let Some(material) = release.index(&path) {
-                            wanted.push((index, path, is_source, material));
+                            wanted.push((index, path, what, material));
                         }
                     }
                 }
                 this.releases.push(release);
             }
         }
-        let materials: Vec<_> = wanted.iter().map(|(.., material)| material.clone()).collect();
-        let blobs = fetcher
+        let (optional, needed): (Vec<_>, Vec<_>) = wanted
+            .into_iter()
+            .partition(|(_, _, what, _)| *what == What::Installer);
+        let materials: Vec<_> = needed.iter().map(|(.., material)| material.clone()).collect();
+        let mut blobs = fetcher
             .get_all("fetching the archive's indexes", &materials)
             .await?;
-        for ((release, path, is_source, _), blob) in wanted.into_iter().zip(blobs) {
-            let list = if is_source {
-                &mut this.sources
-            } else {
-                &mut this.packages
+        let mut wanted = needed;
+        for index in optional {
+            // Mirrors often carry these half or not at all; packages of the installer are then not compared.
+            if let Ok(blob) = fetcher.get(&index.3).await {
+                wanted.push(index);
+                blobs.push(blob);
+            }
+        }
+        let plain = |number: usize| this._folder.path().join(number.to_string());
+        let places: Vec<_> = (0..wanted.len()).map(plain).collect();
+        std::thread::scope(|scope| {
+            let each = wanted.iter().zip(&blobs).zip(&places);
+            let running: Vec<_> = each
+                .map(|(((_, path, ..), blob), place)| {
+                    scope.spawn(move || apt::decompress_to(blob, path, place))
+                })
+                .collect();
+            running
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+        })?;
+        for ((release, path, what, _), plain) in wanted.into_iter().zip(places) {
+            let list = match what {
+                What::Packages => &mut this.packages,
+                What::Sources => &mut this.sources,
+                What::Installer => &mut this.installer,
             };
-            list.push(IndexFile { release, path, blob });
+            list.push(IndexFile { release, path, plain });
         }
         Ok(this)
     }
@@ -122,24 +164,23 @@ impl Indexes {
     }
 
     /// Every binary package for which `wanted` says yes, of all suites.
-    pub fn binaries(&self, mut wanted: impl FnMut(&Paragraph) -> bool) -> Result<Vec<Binary>, AptError> {
-        let mut binaries = Vec::new();
-        for index in &self.packages {
-            apt::for_each_paragraph(&index.blob, &index.path, |paragraph| {
-                if wanted(paragraph) {
-                    binaries.push(binary(paragraph, index)?);
-                }
-                Ok(())
-            })?;
-        }
-        Ok(binaries)
+    pub fn binaries(&self, wanted: impl FnMut(&Paragraph) -> bool) -> Result<Vec<Binary>, AptError> {
+        in_files(&self.packages, wanted)
+    }
+
+    /// Every package of the installer for which `wanted` says yes.
+    pub fn installer_packages(
+        &self,
+        wanted: impl FnMut(&Paragraph) -> bool,
+    ) -> Result<Vec<Binary>, AptError> {
+        in_files(&self.installer, wanted)
     }
 
     /// Every version of the source package `name`, of all suites.
     pub fn sources(&self, name: &str) -> Result<Vec<Source>, AptError> {
         let mut sources = Vec::new();
         for index in &self.sources {
-            apt::for_each_paragraph(&index.blob, &index.path, |paragraph| {
+            apt::for_each_paragraph(&index.plain, &index.path, |paragraph| {
                 if paragraph.get("Package") == Some(name) {
                     sources.push(self.source(paragraph, index)?);
                 }
@@ -174,6 +215,30 @@ impl Indexes {
             release: index.release,
         })
     }
+}
+
+/// Kinds of indexes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Packages,
+    Sources,
+    Installer,
+}
+
+fn in_files(
+    files: &[IndexFile],
+    mut wanted: impl FnMut(&Paragraph) -> bool,
+) -> Result<Vec<Binary>, AptError> {
+    let mut binaries = Vec::new();
+    for index in files {
+        apt::for_each_paragraph(&index.plain, &index.path, |paragraph| {
+            if wanted(paragraph) {
+                binaries.push(binary(paragraph, index)?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(binaries)
 }
 
 fn binary(paragraph: &Paragraph, index: &IndexFile) -> Result<Binary, AptError> {

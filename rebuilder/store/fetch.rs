@@ -192,6 +192,11 @@ impl Fetcher {
         }
     }
 
+    /// Whether it is for a batch, in which indexes stay what they were when they were first asked for.
+    pub fn is_batch(&self) -> bool {
+        self.indexes.is_some()
+    }
+
     /// The account of the job's time.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

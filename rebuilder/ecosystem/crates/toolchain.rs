@@ -66,21 +66,15 @@ pub(super) async fn choose(
     purl: &str,
     published: Option<Timestamp>,
 ) -> Result<Cargo, PlanError> {
-    let (release, origin) = match planner.hints.tools.get("cargo") {
-        Some(hint) => (hint.value.clone(), hint.origin.clone()),
-        None => {
-            let (time, from) = match published {
-                Some(time) => (
-                    time,
-                    format!("the stable release of {time}, when the crate was published"),
-                ),
-                None => (
-                    Timestamp::now(),
-                    "the stable release of today; the index does not say when the crate was published".into(),
-                ),
-            };
-            (format!("1.{}.0", stable(time)), Origin::Inferred(from))
-        }
+    let (release, origin) = if let Some(hint) = planner.hints.tools.get("cargo") {
+        (hint.value.clone(), hint.origin.clone())
+    } else {
+        let from = match published {
+            Some(time) => format!("the stable release of {time}, when the crate was published"),
+            None => "the stable release of today; the index does not say when the crate was published".into(),
+        };
+        let time = published.unwrap_or_else(Timestamp::now);
+        (format!("1.{}.0", stable(time)), Origin::Inferred(from))
     };
     let cannot = |reason: String| PlanError::NotRebuildable {
         subject: purl.to_owned(),

@@ -3,11 +3,15 @@
 //! The archive's signature covers binaries and sources alike, so both ends of the rebuild are signed; what
 //! nobody signs is that the one was made from the other, which is the question that the rebuild answers.
 
-use std::collections::BTreeSet;
+mod choose;
+mod exact;
+pub(super) mod next;
+
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use deb822_fast::Paragraph;
 use debversion::Version;
 
 use super::{Found, PlanError, Planner};
@@ -15,6 +19,7 @@ use crate::artifact::{DebSubject, Digests, Subject};
 use crate::compare;
 use crate::container::Catalog;
 use crate::container::apt_resolver::AptResolver;
+use crate::ecosystem::provenance::assume;
 use crate::evidence::apt;
 use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::assess::Artifact;
@@ -25,6 +30,8 @@ use crate::plan::{
 };
 use crate::sandbox::Limits;
 use crate::store::{Blob, FetchError, Fetcher};
+use choose::{Chosen, build_kind, choose, suffix};
+use exact::Exact;
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
@@ -36,7 +43,7 @@ const DEVELOPER_KEYRINGS: [&str; 2] = [
 
 /// What the signed archive has of a subject.
 struct LookUp {
-    indexes: Indexes,
+    indexes: Arc<Indexes>,
     chosen: Chosen,
     source: Source,
     dsc: Blob,
@@ -63,8 +70,7 @@ async fn look_up_in(
             definition.archives[0].suites[0], definition.arch
         )));
     }
-    let keyring = catalog.keyring(&definition)?;
-    let indexes = Indexes::load(fetcher, &definition.archives, &keyring, &subject.arch, true).await?;
+    let indexes = catalog.indexes(fetcher, container, &definition).await?;
     let chosen = choose(&indexes, subject)?;
     let source = find_source(&indexes, subject, &chosen)?;
     let source_blobs = fetcher.get_all("fetching the source", &source.files).await;
@@ -84,14 +90,18 @@ async fn look_up_in(
     })
 }
 
+/// The container that builds of a release start from.
+fn container(subject: &DebSubject) -> String {
+    format!("{}-build", subject.distro)
+}
+
 /// What is claimed of a subject, without planning anything.
 pub(super) async fn look_up(
     fetcher: &Fetcher,
     catalog: &Catalog,
     subject: &DebSubject,
 ) -> Result<Found, PlanError> {
-    let container = Recipe::debian()?.container;
-    let found = look_up_in(fetcher, catalog, &container, subject).await?;
+    let found = look_up_in(fetcher, catalog, &container(subject), subject).await?;
     let artifact = |binary: &Binary| Artifact {
         name: file_name(binary),
         purl: Some(purl(
@@ -112,7 +122,10 @@ pub(super) async fn look_up(
 
 /// Plans the rebuild of everything that the subject's source builds, or of the subject alone.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<Plan, PlanError> {
-    let recipe = planner.recipe.clone().map_or_else(Recipe::debian, Ok)?;
+    let mut recipe = planner.recipe.clone().map_or_else(Recipe::debian, Ok)?;
+    if planner.recipe.is_none() {
+        recipe.container = container(subject);
+    }
     let bar = planner.progress.stage(format!("looking up {}", subject.name));
     let found = look_up_in(planner.fetcher, planner.catalog, &recipe.container, subject).await?;
     bar.finish_and_clear();
@@ -128,11 +141,21 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         .iter()
         .map(|binary| expect(&indexes, subject, binary))
         .collect();
+    let installer = chosen
+        .installer
+        .iter()
+        .map(|binary| expect_installer(&indexes, subject, binary));
+    expected.extend(installer);
     let mut not_compared = recipe.unreleased.clone();
+    if chosen.installer.is_empty() {
+        // Not every archive has the installer's packages.
+        not_compared.push("*.udeb".into());
+    }
     if planner.only {
         let named = file_name(&chosen.named);
         // The build gives the other packages of the source all the same.
         not_compared.extend(chosen.outputs.iter().map(file_name).filter(|name| *name != named));
+        not_compared.push("*.udeb".into());
         expected.retain(|expected| expected.file.name == named);
     }
     let released: Vec<_> = expected.iter().map(|expected| expected.file.clone()).collect();
@@ -140,12 +163,13 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         .fetcher
         .get_all("fetching the released packages", &released)
         .await?;
+    let (buildinfo, documents) = exact::find(planner, &source, &chosen, &subject.arch).await;
     let (claims, policy) = planner
         .judge(
             &Subject::Deb(subject.clone()).purl(),
             &super::artifacts(&expected, &released_blobs)?,
             claims,
-            &[],
+            &documents,
         )
         .await?;
 
@@ -158,7 +182,18 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         fetcher: planner.fetcher,
         progress: planner.progress,
     };
-    let dependencies = resolver.build_dependencies(&source_name, &dsc).await?;
+    let exact = match &buildinfo {
+        Some(info) => Some(exact::packages(planner, &recipe.container, &indexes, &lock, info).await?),
+        None => None,
+    };
+    let dependencies = match exact {
+        Some(Exact { packages, .. }) => packages,
+        None => {
+            let binaries = resolver.build_dependencies(&source_name, &dsc).await?;
+            let pinned = |binary: Binary| (indexes.material(&binary), binary);
+            binaries.into_iter().map(pinned).collect()
+        }
+    };
     let binnmu = binnmu_entry(subject, &chosen, &released_blobs)?;
 
     let mut inputs: Vec<PinnedInput> = source
@@ -171,7 +206,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
             file: file.clone(),
         })
         .collect();
-    inputs.extend(dependencies.iter().map(|binary| PinnedInput {
+    inputs.extend(dependencies.iter().map(|(file, binary)| PinnedInput {
         role: Role::Dependency,
         purl: Some(purl(
             &binary.package,
@@ -180,19 +215,41 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
             &subject.distro,
         )),
         place: format!("dependencies/{}", file_name(binary)),
-        file: indexes.material(binary),
+        file: file.clone(),
     }));
 
     let upstream = &source.version.upstream_version;
     let folder = format!("{}-{upstream}", source.package);
     let dsc_name = source.files[0].name.clone();
+    let path = buildinfo.as_ref().and_then(|info| info.build_path.as_deref());
+    let (build_path, folder) = match path.and_then(|path| path.trim_end_matches('/').rsplit_once('/')) {
+        Some((above, folder)) if !above.is_empty() && !folder.is_empty() => {
+            (above.to_owned(), folder.to_owned())
+        }
+        _ => (BUILD_PATH.to_owned(), folder),
+    };
+    let user = planner.hints.setting("user").unwrap_or("root");
     let values = [
-        ("BUILD_PATH", BUILD_PATH),
+        ("BUILD_PATH", build_path.as_str()),
         ("SOURCE_FOLDER", folder.as_str()),
         ("DSC", dsc_name.as_str()),
         ("BUILD_KIND", build_kind(&chosen)),
+        ("BUILD_USER", user),
     ];
-    let build = recipe.build.with(&values);
+    let mut build = recipe.build.with(&values);
+    if let Some(info) = &buildinfo {
+        build.env.extend(exact::environment(info));
+    }
+    let options = build.env.entry("DEB_BUILD_OPTIONS".into()).or_default();
+    if planner.hints.setting("tests") == Some("yes") {
+        *options = options
+            .split_whitespace()
+            .filter(|word| *word != "nocheck")
+            .collect::<Vec<_>>()
+            .join(" ");
+    } else if !options.split_whitespace().any(|word| word == "nocheck") {
+        *options = format!("nocheck {options}").trim_end().to_owned();
+    }
     Ok(Plan {
         version: VERSION,
         subject: if chosen.named.package == subject.name {
@@ -216,7 +273,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         },
         inputs,
         git: Vec::new(),
-        assumptions: assumptions(&folder, &dependencies, binnmu.as_deref(), &build.env),
+        assumptions: assumptions(
+            planner,
+            &format!("{build_path}/{folder}"),
+            dependencies.len(),
+            binnmu.as_deref(),
+            &build.env,
+            buildinfo.is_some(),
+        ),
         files: binnmu
             .into_iter()
             .map(|text| InlineFile {
@@ -230,133 +294,6 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         umask: 0o022,
         limits: Limits::default(),
     })
-}
-
-/// The package that was asked for, and everything that comes from the same build.
-struct Chosen {
-    named: Binary,
-    outputs: Vec<Binary>,
-    /// Whether the packages for one architecture come from another build, a binNMU.
-    only_all: bool,
-    /// Other versions of the named package that the indexes list.
-    others: Vec<Version>,
-}
-
-fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> {
-    let wanted: Option<Version> = match &subject.version {
-        Some(text) => Some(
-            text.parse()
-                .map_err(|_| unreadable(subject, "the version", "it is no Debian version"))?,
-        ),
-        None => None,
-    };
-    let related = indexes.binaries(|paragraph| concerns(paragraph, &subject.name))?;
-    // A binary of that name comes before a source of that name.
-    let is_binary = related.iter().any(|binary| binary.package == subject.name);
-    let version_of = |binary: &Binary| {
-        if is_binary {
-            binary.version.clone()
-        } else {
-            binary.source_version.clone()
-        }
-    };
-    let named = related
-        .iter()
-        .filter(|binary| !is_binary || binary.package == subject.name)
-        .filter(|binary| {
-            wanted
-                .as_ref()
-                .is_none_or(|wanted| version_of(binary) == *wanted || binary.source_version == *wanted)
-        })
-        .max_by_key(|binary| version_of(binary))
-        .cloned();
-    let Some(named) = named else {
-        let mut versions: Vec<_> = related
-            .iter()
-            .map(|binary| version_of(binary).to_string())
-            .collect();
-        versions.dedup();
-        let help = if versions.is_empty() {
-            "check the name; packages are looked up as binary packages first, then as source packages"
-                .to_owned()
-        } else {
-            format!(
-                "the archive has {}; older versions need an archive that still has them",
-                versions.join(", ")
-            )
-        };
-        let suites: Vec<_> = indexes
-            .releases
-            .iter()
-            .map(|release| release.suite.as_str())
-            .collect();
-        let subject = match &subject.version {
-            Some(version) => format!("{} {version}", subject.name),
-            None => subject.name.clone(),
-        };
-        return Err(PlanError::Unknown {
-            subject,
-            place: suites.join(", "),
-            help,
-        });
-    };
-    let mut seen = BTreeSet::new();
-    // Every binary of the source is among the related ones already where the source has the subject's name.
-    let of_source = if named.source == subject.name {
-        related.clone()
-    } else {
-        indexes.binaries(|paragraph| concerns(paragraph, &named.source))?
-    };
-    let siblings: Vec<_> = of_source
-        .into_iter()
-        .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
-        .collect();
-    let only_all = named.arch == "all" && siblings.iter().any(|binary| suffix(binary).is_some());
-    let outputs = siblings
-        .into_iter()
-        // A binNMU is a build of its own: what another build of the same source gave is not its output.
-        .filter(|binary| suffix(binary) == suffix(&named))
-        .filter(|binary| seen.insert((file_name(binary), binary.sha256)))
-        .collect();
-    let mut others: Vec<_> = related
-        .iter()
-        .filter(|binary| binary.package == named.package)
-        .map(|binary| binary.version.clone())
-        .collect();
-    others.retain(|version| *version != named.version);
-    others.sort();
-    others.dedup();
-    Ok(Chosen {
-        named,
-        outputs,
-        only_all,
-        others,
-    })
-}
-
-/// Whether a binary package has this name, or a source of this name.
-fn concerns(paragraph: &Paragraph, name: &str) -> bool {
-    let source = paragraph.get("Source").and_then(|text| text.split(' ').next());
-    paragraph.get("Package") == Some(name) || source == Some(name)
-}
-
-/// The binNMU part of a version: `+b1` of `1.0-2+b1`, where the source is `1.0-2`.
-fn suffix(binary: &Binary) -> Option<String> {
-    let own = binary.version.to_string();
-    own.strip_prefix(&binary.source_version.to_string())
-        .filter(|rest| rest.starts_with("+b"))
-        .map(str::to_owned)
-}
-
-/// The option of dpkg-buildpackage that asks for this build's packages and no others.
-fn build_kind(chosen: &Chosen) -> &'static str {
-    if suffix(&chosen.named).is_some() {
-        "--build=any"
-    } else if chosen.only_all {
-        "--build=all"
-    } else {
-        "--build=binary"
-    }
 }
 
 fn find_source(indexes: &Indexes, subject: &DebSubject, chosen: &Chosen) -> Result<Source, PlanError> {
@@ -523,6 +460,14 @@ fn expect(indexes: &Indexes, subject: &DebSubject, binary: &Binary) -> Expected 
     }
 }
 
+/// The same for a package of the installer.
+fn expect_installer(indexes: &Indexes, subject: &DebSubject, binary: &Binary) -> Expected {
+    let mut expected = expect(indexes, subject, binary);
+    let name = expected.file.name.trim_end_matches(".deb");
+    expected.file.name = format!("{name}.udeb");
+    expected
+}
+
 /// `NAME_VERSION_ARCH.deb` as dpkg-deb names it: without the epoch, which the pool leaves out too.
 fn file_name(binary: &Binary) -> String {
     let mut version = binary.version.clone();
@@ -541,41 +486,56 @@ fn purl(package: &str, version: &Version, arch: &str, distro: &str) -> String {
 }
 
 fn assumptions(
-    folder: &str,
-    dependencies: &[Binary],
+    planner: &Planner<'_>,
+    path: &str,
+    dependencies: usize,
     binnmu: Option<&str>,
-    env: &std::collections::BTreeMap<String, String>,
+    env: &BTreeMap<String, String>,
+    recorded: bool,
 ) -> Vec<Assumption> {
-    let assume = |what: &str, value: String, origin| Assumption {
-        what: what.into(),
-        value,
-        origin,
-    };
+    let by_record = || Origin::Declared("the .buildinfo".into());
     let mut all = vec![
         assume(
             "build path",
-            format!("{BUILD_PATH}/{folder}"),
-            Origin::Convention("Debian's builders".into()),
+            path,
+            if recorded {
+                by_record()
+            } else {
+                Origin::Convention("Debian's builders".into())
+            },
         ),
         assume(
             "DEB_BUILD_OPTIONS",
             env.get("DEB_BUILD_OPTIONS").cloned().unwrap_or_default(),
-            Origin::Convention("tests do not change packages, as a rule; the recipe leaves them out".into()),
+            Origin::Convention("tests do not change packages, as a rule; they are left out".into()),
         ),
-        assume(
-            "build dependencies",
-            format!("{} packages, in today's versions", dependencies.len()),
-            Origin::Inferred(
-                "Build-Depends of the .dsc, solved by apt against today's archive; no .buildinfo was used"
-                    .into(),
-            ),
-        ),
+        if recorded {
+            assume(
+                "build dependencies",
+                format!(
+                    "{dependencies} packages in the versions that were installed, besides those of the container"
+                ),
+                by_record(),
+            )
+        } else {
+            assume(
+                "build dependencies",
+                format!("{dependencies} packages, in today's versions"),
+                Origin::Inferred(
+                    "Build-Depends of the .dsc, solved by apt against today's archive; no .buildinfo was to be had"
+                        .into(),
+                ),
+            )
+        },
         assume(
             "SOURCE_DATE_EPOCH",
-            "date of the newest changelog entry".into(),
+            "date of the newest changelog entry",
             Origin::Declared("debian/changelog".into()),
         ),
     ];
+    for (name, hint) in &planner.hints.settings {
+        all.push(assume(name, hint.value.clone(), hint.origin.clone()));
+    }
     if let Some(entry) = binnmu {
         let first = entry.lines().next().unwrap_or_default().to_owned();
         all.push(assume(

@@ -1,0 +1,147 @@
+//! Which packages a subject means: the one that is named, and all that come from the same build.
+
+use std::collections::BTreeSet;
+
+use deb822_fast::Paragraph;
+use debversion::Version;
+
+use super::unreadable;
+use crate::artifact::DebSubject;
+use crate::ecosystem::PlanError;
+use crate::evidence::archive::{Binary, Indexes};
+
+/// The package that was asked for, and everything that comes from the same build.
+pub(super) struct Chosen {
+    pub named: Binary,
+    pub outputs: Vec<Binary>,
+    /// Whether the packages for one architecture come from another build, a binNMU.
+    pub only_all: bool,
+    /// Other versions of the named package that the indexes list.
+    pub others: Vec<Version>,
+    /// Those of the outputs that are packages of the installer.
+    pub installer: Vec<Binary>,
+}
+
+pub(super) fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> {
+    let wanted: Option<Version> = match &subject.version {
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| unreadable(subject, "the version", "it is no Debian version"))?,
+        ),
+        None => None,
+    };
+    let related = indexes.binaries(|paragraph| concerns(paragraph, &subject.name))?;
+    // A binary of that name comes before a source of that name.
+    let is_binary = related.iter().any(|binary| binary.package == subject.name);
+    let version_of = |binary: &Binary| {
+        if is_binary {
+            binary.version.clone()
+        } else {
+            binary.source_version.clone()
+        }
+    };
+    let named = related
+        .iter()
+        .filter(|binary| !is_binary || binary.package == subject.name)
+        .filter(|binary| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| version_of(binary) == *wanted || binary.source_version == *wanted)
+        })
+        .max_by_key(|binary| version_of(binary))
+        .cloned();
+    let Some(named) = named else {
+        let mut versions: Vec<_> = related
+            .iter()
+            .map(|binary| version_of(binary).to_string())
+            .collect();
+        versions.dedup();
+        let help = if versions.is_empty() {
+            "check the name; packages are looked up as binary packages first, then as source packages"
+                .to_owned()
+        } else {
+            format!(
+                "the archive has {}; older versions need an archive that still has them",
+                versions.join(", ")
+            )
+        };
+        let suites: Vec<_> = indexes
+            .releases
+            .iter()
+            .map(|release| release.suite.as_str())
+            .collect();
+        let subject = match &subject.version {
+            Some(version) => format!("{} {version}", subject.name),
+            None => subject.name.clone(),
+        };
+        return Err(PlanError::Unknown {
+            subject,
+            place: suites.join(", "),
+            help,
+        });
+    };
+    let mut seen = BTreeSet::new();
+    // Every binary of the source is among the related ones already where the source has the subject's name.
+    let of_source = if named.source == subject.name {
+        related.clone()
+    } else {
+        indexes.binaries(|paragraph| concerns(paragraph, &named.source))?
+    };
+    let siblings: Vec<_> = of_source
+        .into_iter()
+        .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
+        .collect();
+    let installer = indexes.installer_packages(|paragraph| concerns(paragraph, &named.source))?;
+    let installer: Vec<_> = installer
+        .into_iter()
+        .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
+        .filter(|binary| suffix(binary) == suffix(&named))
+        .collect();
+    let only_all = named.arch == "all" && siblings.iter().any(|binary| suffix(binary).is_some());
+    let outputs = siblings
+        .into_iter()
+        // A binNMU is a build of its own: what another build of the same source gave is not its output.
+        .filter(|binary| suffix(binary) == suffix(&named))
+        .filter(|binary| seen.insert((super::file_name(binary), binary.sha256)))
+        .collect();
+    let mut others: Vec<_> = related
+        .iter()
+        .filter(|binary| binary.package == named.package)
+        .map(|binary| binary.version.clone())
+        .collect();
+    others.retain(|version| *version != named.version);
+    others.sort();
+    others.dedup();
+    Ok(Chosen {
+        named,
+        outputs,
+        only_all,
+        others,
+        installer,
+    })
+}
+
+/// Whether a binary package has this name, or a source of this name.
+fn concerns(paragraph: &Paragraph, name: &str) -> bool {
+    let source = paragraph.get("Source").and_then(|text| text.split(' ').next());
+    paragraph.get("Package") == Some(name) || source == Some(name)
+}
+
+/// The binNMU part of a version: `+b1` of `1.0-2+b1`, where the source is `1.0-2`.
+pub(super) fn suffix(binary: &Binary) -> Option<String> {
+    let own = binary.version.to_string();
+    own.strip_prefix(&binary.source_version.to_string())
+        .filter(|rest| rest.starts_with("+b"))
+        .map(str::to_owned)
+}
+
+/// The option of dpkg-buildpackage that asks for this build's packages and no others.
+pub(super) fn build_kind(chosen: &Chosen) -> &'static str {
+    if suffix(&chosen.named).is_some() {
+        "--build=any"
+    } else if chosen.only_all {
+        "--build=all"
+    } else {
+        "--build=binary"
+    }
+}

@@ -1,0 +1,174 @@
+//! The very packages that a build had installed, by its `.buildinfo`: from today's archive where they still are, else
+//! from the dated snapshot of the day of the build.
+
+use std::collections::BTreeMap;
+
+use crate::container::Lock;
+use crate::ecosystem::{PlanError, Planner};
+use crate::evidence::apt::Archive;
+use crate::evidence::archive::{Binary, Indexes, Source};
+use crate::evidence::buildinfo::BuildInfo;
+use crate::evidence::document::{self, Document, Kind};
+use crate::store::Material;
+
+use super::choose::Chosen;
+
+/// The public archive of `.buildinfo` files.
+const PUBLIC: &str = "https://buildinfos.debian.net/buildinfo-pool";
+const LIMIT: u64 = 4 << 20;
+
+/// Packages to install besides those of the container.
+pub(super) struct Exact {
+    pub packages: Vec<(Material, Binary)>,
+}
+
+/// The record of this build among the user's evidence, or in the public archive; and what was fetched of it.
+pub(super) async fn find(
+    planner: &Planner<'_>,
+    source: &Source,
+    chosen: &Chosen,
+    arch: &str,
+) -> (Option<BuildInfo>, Vec<Document>) {
+    let versions = [source.version.to_string(), chosen.named.version.to_string()];
+    let of_this_build = |document: &Document| match &document.kind {
+        Kind::BuildInfo(info) if info.source == source.package && versions.contains(&info.version) => {
+            Some((**info).clone())
+        }
+        _ => None,
+    };
+    if let Some(info) = planner.case.documents.iter().find_map(of_this_build) {
+        return (Some(info), Vec::new());
+    }
+    let url = address(source, &chosen.named.version, arch);
+    let received = planner
+        .fetcher
+        .get_unpinned("the .buildinfo", std::slice::from_ref(&url), LIMIT)
+        .await;
+    let bytes = received
+        .ok()
+        .and_then(|received| std::fs::read(received.blob.path).ok());
+    let documents = bytes
+        .and_then(|bytes| document::read(&url, &bytes).ok())
+        .unwrap_or_default();
+    (documents.iter().find_map(of_this_build), documents)
+}
+
+/// `POOL/LETTER/SOURCE/SOURCE_VERSION_ARCH.buildinfo`, without the epoch, as the pool of the archive has it.
+fn address(source: &Source, version: &debversion::Version, arch: &str) -> String {
+    let name = &source.package;
+    let letters = if name.starts_with("lib") {
+        name.get(..4)
+    } else {
+        name.get(..1)
+    };
+    let mut version = version.clone();
+    version.epoch = None;
+    let version = version.to_string().replace('+', "%2B");
+    format!(
+        "{PUBLIC}/{}/{name}/{name}_{version}_{arch}.buildinfo",
+        letters.unwrap_or(name)
+    )
+}
+
+/// Finds every package that was installed.
+pub(super) async fn packages(
+    planner: &Planner<'_>,
+    container: &str,
+    today: &Indexes,
+    lock: &Lock,
+    info: &BuildInfo,
+) -> Result<Exact, PlanError> {
+    let there = |name: &str, version: &str| {
+        lock.packages
+            .iter()
+            .any(|package| package.name == name && package.version == version)
+    };
+    let mut wanted: BTreeMap<&str, &str> = info
+        .installed
+        .iter()
+        .map(|(name, version)| (name.as_str(), version.as_str()))
+        .filter(|(name, version)| !there(name, version))
+        .collect();
+    let mut found = Vec::new();
+    take(today, &mut wanted, &mut found)?;
+    if !wanted.is_empty()
+        && let Some(snapshot) = of_the_day(planner, container, info).await?
+    {
+        take(&snapshot, &mut wanted, &mut found)?;
+    }
+    if wanted.is_empty() {
+        return Ok(Exact { packages: found });
+    }
+    let missing: Vec<_> = wanted
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    Err(PlanError::NotRebuildable {
+        subject: format!("{} {}", info.source, info.version),
+        reason: format!(
+            "{} packages that its .buildinfo lists are neither in today's archive nor in the snapshot of the build's day: {}",
+            missing.len(),
+            missing.iter().take(5).cloned().collect::<Vec<_>>().join(", ")
+        ),
+        help: "the dated snapshot service has them; where it is out of reach, map it to a mirror that has them with --mirror".into(),
+    })
+}
+
+/// Moves what an archive has from the wanted to the found.
+fn take(
+    indexes: &Indexes,
+    wanted: &mut BTreeMap<&str, &str>,
+    found: &mut Vec<(Material, Binary)>,
+) -> Result<(), PlanError> {
+    let is_wanted = |paragraph: &deb822_fast::Paragraph| {
+        let version = paragraph.get("Package").and_then(|name| wanted.get(name));
+        version.is_some() && version.copied() == paragraph.get("Version")
+    };
+    for binary in indexes.binaries(is_wanted)? {
+        if wanted.remove(binary.package.as_str()).is_some() {
+            found.push((indexes.material(&binary), binary));
+        }
+    }
+    Ok(())
+}
+
+/// The archives as they were when the build ended; none where the record has no date or they have no snapshot.
+async fn of_the_day(
+    planner: &Planner<'_>,
+    container: &str,
+    info: &BuildInfo,
+) -> Result<Option<Indexes>, PlanError> {
+    let date = info
+        .build_date
+        .as_deref()
+        .and_then(crate::evidence::apt::parse_date);
+    let Some(date) = date else { return Ok(None) };
+    let timestamp = date.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let definition = planner.catalog.definition(container)?.debian;
+    let dated = |archive: &Archive| {
+        let template = archive.snapshot.clone()?;
+        Some(Archive {
+            mirrors: vec![template.replace("{timestamp}", &timestamp)],
+            ..archive.clone()
+        })
+    };
+    let archives: Vec<_> = definition.archives.iter().filter_map(dated).collect();
+    if archives.is_empty() {
+        return Ok(None);
+    }
+    let keyring = planner.catalog.keyring(&definition)?;
+    Ok(Some(
+        Indexes::load(planner.fetcher, &archives, &keyring, &definition.arch, false).await?,
+    ))
+}
+
+/// Variables that were set in the build and shape its outputs.
+pub(super) fn environment(info: &BuildInfo) -> BTreeMap<String, String> {
+    let shapes = |name: &str| {
+        name.starts_with("DEB_")
+            || name.starts_with("LC_")
+            || ["LANG", "LANGUAGE", "SOURCE_DATE_EPOCH"].contains(&name)
+    };
+    let set = info.environment.iter().filter(|(name, _)| shapes(name));
+    set.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -1,0 +1,173 @@
+//! Hints from OSS Rebuild's published build definitions: YAML with a source location, tool versions and requirements.
+//!
+//! Nothing in a definition is run. What it says of source and versions steers the planner like any other hint, and the
+//! plan names the definition as its origin; commands and templates in it are left aside.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::hints::{Hint, Hints, SourceHint};
+use crate::evidence::git_source::{GitSource, SourceError};
+use crate::plan::Origin;
+
+/// A definition that cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum DefinitionError {
+    #[error("cannot read the build definition {path}")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path} is not a build definition of OSS Rebuild: {reason}")]
+    #[diagnostic(help("docs/recipes.md says which parts are understood"))]
+    Invalid { path: String, reason: String },
+    #[error("the source in {path} cannot be used: {source}")]
+    Source { path: String, source: SourceError },
+}
+
+/// One strategy, whatever its kind: only the parts that become hints.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Strategy {
+    location: Location,
+    requirements: Vec<String>,
+    node_version: Option<String>,
+    npm_version: Option<String>,
+    rust_version: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Location {
+    repo: String,
+    #[serde(rename = "ref")]
+    commit: String,
+    dir: String,
+}
+
+/// Kinds of strategies that name a source and versions.
+const KINDS: [&str; 7] = [
+    "pypi_pure_wheel_build",
+    "pypi_sdist_build",
+    "npm_pack_build",
+    "npm_custom_build",
+    "cratesio_cargo_package",
+    "flow",
+    "manual",
+];
+
+/// Reads a definition.
+pub fn read(path: &Path) -> Result<Hints, DefinitionError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| DefinitionError::Read {
+        path: name.clone(),
+        source,
+    })?;
+    parse(&name, &text)
+}
+
+fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
+    let invalid = |reason: String| DefinitionError::Invalid {
+        path: name.to_owned(),
+        reason,
+    };
+    let kinds: BTreeMap<String, serde_json::Value> =
+        serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    let known = kinds.iter().find(|(kind, _)| KINDS.contains(&kind.as_str()));
+    let (_, strategy) = known.ok_or_else(|| {
+        let found: Vec<_> = kinds.keys().map(String::as_str).collect();
+        invalid(format!(
+            "it has {}, and known are {}",
+            found.join(", "),
+            KINDS.join(", ")
+        ))
+    })?;
+    let strategy: Strategy =
+        serde_json::from_value(strategy.clone()).map_err(|error| invalid(error.to_string()))?;
+    let origin = || Origin::Convention(format!("{name}, a build definition of OSS Rebuild"));
+    let mut hints = Hints::default();
+    let Location { repo, commit, dir } = &strategy.location;
+    if !repo.is_empty() {
+        let git = GitSource::new(repo, None, Some(commit)).map_err(|source| DefinitionError::Source {
+            path: name.to_owned(),
+            source,
+        })?;
+        let folder = dir.trim_matches('/').trim_start_matches("./").to_owned();
+        if folder.split('/').any(|part| part == "..") {
+            return Err(invalid(format!("{dir:?} is no folder of a repository")));
+        }
+        hints.source = Some(SourceHint {
+            git: Some(git),
+            folder: (!folder.is_empty() && folder != ".").then_some(folder),
+            origin: origin(),
+        });
+    }
+    let tools = [
+        ("node", &strategy.node_version),
+        ("npm", &strategy.npm_version),
+        ("cargo", &strategy.rust_version),
+    ];
+    for (tool, version) in tools {
+        if let Some(version) = version.as_deref().filter(|version| !version.is_empty()) {
+            hints = hints.with_tool(tool, version, origin());
+        }
+    }
+    for requirement in &strategy.requirements {
+        let end = requirement.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+        let (project, specifier) = requirement.split_at(end.unwrap_or(requirement.len()));
+        let specifier = specifier.trim();
+        // Without a version it says nothing that the source does not.
+        if !specifier.is_empty() {
+            let hint = Hint {
+                value: specifier.trim_start_matches("==").to_owned(),
+                origin: origin(),
+            };
+            hints
+                .tools
+                .insert(project.to_lowercase().replace(['_', '.'], "-"), hint);
+        }
+    }
+    Ok(hints)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_source_and_versions_and_nothing_else() {
+        let text = "pypi_pure_wheel_build:\n  location:\n    repo: https://github.com/o/r\n    ref: a6b2d3869f24c9c04cd7c024e59ccec3e5422a56\n    dir: python\n  requirements:\n    - pdm-backend==2.4.5\n    - setuptools\n  registry_time: \"2025-11-10T22:07:40Z\"\n  post_build: rm -rf /\n";
+        let hints = parse("build.yaml", text).unwrap();
+        let source = hints.source.unwrap();
+        assert_eq!(source.folder.as_deref(), Some("python"));
+        assert_eq!(source.git.unwrap().repository, "https://github.com/o/r");
+        let tools: Vec<_> = hints
+            .tools
+            .iter()
+            .map(|(name, hint)| format!("{name} {}", hint.value))
+            .collect();
+        assert_eq!(tools, ["pdm-backend 2.4.5"]);
+        let npm = "npm_custom_build:\n  location: {repo: https://github.com/o/r, ref: d21b496c1206e7858dd692b36d07914d549bbc59}\n  node_version: 8.16.0\n  npm_version: 6.4.1\n  command: prepare\n";
+        let hints = parse("build.yaml", npm).unwrap();
+        assert_eq!(hints.tools["node"].value, "8.16.0");
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_definition() {
+        for (text, expected) in [
+            ("maven_build: {}", "is not a build definition"),
+            ("- 1", "is not a build definition"),
+            (
+                "npm_pack_build: {location: {repo: 'https://github.com/o/r', ref: main}}",
+                "cannot be used",
+            ),
+            (
+                "npm_pack_build: {location: {repo: 'https://github.com/o/r', ref: d21b496c1206e7858dd692b36d07914d549bbc59, dir: ../..}}",
+                "no folder",
+            ),
+        ] {
+            let error = parse("build.yaml", text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
