@@ -12,9 +12,12 @@ use super::evidence::EvidenceArgs;
 use super::failure::{Code, Failure};
 use super::rebuild::{sign, signing_key};
 use super::{Context, colour};
+use crate::artifact::Subject;
 use crate::audit::{Auditor, Finish, read_list};
 use crate::compare;
 use crate::container::Catalog;
+use crate::ecosystem::hints::Hints;
+use crate::ecosystem::oss_rebuild;
 use crate::rebuild::{Record, RunFolder, Verdict};
 use crate::report::audit as report;
 use crate::sandbox::embedded::Embedded;
@@ -37,6 +40,9 @@ pub(crate) struct RunArgs {
     /// list's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Folder of OSS Rebuild's build definitions (its definitions/), for source and versions of the subjects that it has
+    #[arg(long, value_name = "DIR")]
+    oss_rebuild: Option<PathBuf>,
     /// Most plans to try for one subject
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
     attempts: u32,
@@ -67,7 +73,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
             normalise: args.normalise.normalise,
             ..compare::Options::default()
         },
-        hints: BTreeMap::new(),
+        hints: hints(args.oss_rebuild.as_deref(), &subjects)?,
         attempts: usize::try_from(args.attempts).unwrap_or(usize::MAX),
         jobs: args.jobs.map_or(processors, usize::from),
         finish: finish(key, args.builder_id),
@@ -99,6 +105,17 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
 fn default_folder(context: &Context, list: &Path) -> PathBuf {
     let name = list.file_stem().unwrap_or_default();
     context.store.path().join("audits").join(name)
+}
+
+/// What definitions of OSS Rebuild say of the subjects that they are for.
+fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeMap<String, Hints>, Failure> {
+    let mut all = BTreeMap::new();
+    for (text, subject) in subjects {
+        if let Some(path) = folder.and_then(|folder| oss_rebuild::find(folder, subject)) {
+            all.insert(text.clone(), oss_rebuild::read(&path)?);
+        }
+    }
+    Ok(all)
 }
 
 /// Signs what can be signed, where there is a key.

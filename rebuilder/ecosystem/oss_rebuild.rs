@@ -4,9 +4,11 @@
 //! plan names the definition as its origin; commands and templates in it are left aside.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::artifact::Subject;
 
 use super::hints::{Hint, Hints, SourceHint};
 use crate::evidence::git_source::{GitSource, SourceError};
@@ -64,6 +66,28 @@ pub fn read(path: &Path) -> Result<Hints, DefinitionError> {
         source,
     })?;
     parse(&name, &text)
+}
+
+/// The definition of a subject in a folder of them: `ECOSYSTEM/PACKAGE/VERSION/ARTIFACT/build.yaml`.
+pub fn find(folder: &Path, subject: &Subject) -> Option<PathBuf> {
+    let (ecosystem, name, version, artifact) = match subject {
+        Subject::Pypi(it) => ("pypi", &it.name, &it.version, it.file_name.as_deref()),
+        Subject::Npm(it) => ("npm", &it.name, &it.version, None),
+        Subject::Crate(it) => ("cratesio", &it.name, &it.version, None),
+        Subject::Deb(_) => return None,
+    };
+    let version = folder.join(ecosystem).join(name).join(version.as_deref()?);
+    if let Some(artifact) = artifact {
+        let path = version.join(artifact).join("build.yaml");
+        return path.is_file().then_some(path);
+    }
+    let artifacts = std::fs::read_dir(version).ok()?.flatten();
+    let mut found: Vec<_> = artifacts
+        .map(|entry| entry.path().join("build.yaml"))
+        .filter(|path| path.is_file())
+        .collect();
+    found.sort();
+    found.into_iter().next()
 }
 
 fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {

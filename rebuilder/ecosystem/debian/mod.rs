@@ -141,11 +141,6 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         .iter()
         .map(|binary| expect(&indexes, subject, binary))
         .collect();
-    let installer = chosen
-        .installer
-        .iter()
-        .map(|binary| expect_installer(&indexes, subject, binary));
-    expected.extend(installer);
     let mut not_compared = recipe.unreleased.clone();
     if chosen.installer.is_empty() {
         // Not every archive has the installer's packages.
@@ -163,11 +158,17 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         .fetcher
         .get_all("fetching the released packages", &released)
         .await?;
+    let artifacts = super::artifacts(&expected, &released_blobs)?;
+    if !planner.only {
+        for binary in &chosen.installer {
+            expected.push(installer_package(planner.fetcher, &indexes, subject, binary).await);
+        }
+    }
     let (buildinfo, documents) = exact::find(planner, &source, &chosen, &subject.arch).await;
     let (claims, policy) = planner
         .judge(
             &Subject::Deb(subject.clone()).purl(),
-            &super::artifacts(&expected, &released_blobs)?,
+            &artifacts,
             claims,
             &documents,
         )
@@ -460,11 +461,20 @@ fn expect(indexes: &Indexes, subject: &DebSubject, binary: &Binary) -> Expected 
     }
 }
 
-/// The same for a package of the installer.
-fn expect_installer(indexes: &Indexes, subject: &DebSubject, binary: &Binary) -> Expected {
+/// The same for a package of the installer. Many mirrors do not carry these; their digests, from the signed index, are
+/// compared all the same.
+async fn installer_package(
+    fetcher: &Fetcher,
+    indexes: &Indexes,
+    subject: &DebSubject,
+    binary: &Binary,
+) -> Expected {
     let mut expected = expect(indexes, subject, binary);
     let name = expected.file.name.trim_end_matches(".deb");
     expected.file.name = format!("{name}.udeb");
+    if fetcher.get(&expected.file).await.is_err() {
+        expected.file.urls.clear();
+    }
     expected
 }
 
