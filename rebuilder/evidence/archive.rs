@@ -20,7 +20,7 @@ pub struct Indexes {
     /// Packages of the installer (udebs), which are never build dependencies.
     installer: Vec<IndexFile>,
     /// Holds the decompressed copies.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// One downloaded index.
@@ -84,7 +84,7 @@ impl Indexes {
             packages: Vec::new(),
             sources: Vec::new(),
             installer: Vec::new(),
-            _folder: folder,
+            folder,
         };
         let mut wanted = Vec::new();
         for archive in archives {
@@ -125,7 +125,7 @@ impl Indexes {
                 blobs.push(blob);
             }
         }
-        let plain = |number: usize| this._folder.path().join(number.to_string());
+        let plain = |number: usize| this.folder.path().join(number.to_string());
         let places: Vec<_> = (0..wanted.len()).map(plain).collect();
         std::thread::scope(|scope| {
             let each = wanted.iter().zip(&blobs).zip(&places);

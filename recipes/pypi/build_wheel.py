@@ -14,8 +14,9 @@ Reads /inputs/recipe/build.json:
   platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
 Source files that the released wheel holds get the time and mode that it stores for them, and folders list their
-files in its order. Where times differ from file to file, files that the build itself writes show the stored time
-as well: the clock that the first build saw. Nothing here writes the archive or changes a file's content; that is the backend's alone.
+files in its order. Files that the build itself writes show the stored mode as well and, where times differ from
+file to file, the stored time: the clock that the first build saw. Nothing here writes the archive or changes a
+file's content; that is the backend's alone.
 """
 
 import builtins
@@ -33,6 +34,7 @@ import math
 import os
 import re
 import runpy
+import stat
 import subprocess
 import sys
 import tarfile
@@ -88,35 +90,42 @@ def common_end(path, other):
     return count
 
 
-class Clock:
-    """Shows files that the build writes, and the present moment, as the first build saw them."""
+class Shown:
+    """Shows files that the build writes, and the present moment, as the first build saw them.
 
-    def __init__(self, entries):
+    Modes always; times only where they differ from file to file, since SOURCE_DATE_EPOCH gives the one time of all.
+    """
+
+    def __init__(self, entries, uniform):
         self.started = time.time()
-        self.times = {path: entry["time"] for path, entry in entries.items()}
+        self.entries = entries
+        self.times = not uniform
         self.real = {name: getattr(os, name) for name in ("stat", "fstat", "lstat")}
-        records = [when for path, when in self.times.items() if path.endswith(".dist-info/RECORD")]
-        self.now = records[0] if records else max(self.times.values())
+        records = [entry["time"] for path, entry in entries.items() if path.endswith(".dist-info/RECORD")]
+        self.now = records[0] if records else max(entry["time"] for entry in entries.values())
 
-    def when(self, path):
+    def entry(self, path):
         parts = path.split("/")
         for start in range(len(parts)):
-            found = self.times.get("/".join(parts[start:]))
+            found = self.entries.get("/".join(parts[start:]))
             if found is not None:
                 return found
         return None
 
-    def dated(self, result, path):
+    def shown(self, result, path):
         # Coarse file systems may round down; a second of grace is enough, sources are years old.
-        if result.st_mtime < self.started - 1:
+        if result.st_mtime < self.started - 1 or not stat.S_ISREG(result.st_mode):
             return result
-        found = self.when(path)
-        if found is None:
+        entry = self.entry(path)
+        if entry is None:
             return result
         fields = {name: getattr(result, name) for name in dir(result) if name.startswith("st_")}
-        fields.update(st_mtime=float(found), st_mtime_ns=found * 10**9)
         values = list(result)
-        values[8] = found
+        values[0] = stat.S_IFMT(result.st_mode) | entry["mode"]
+        fields.update(st_mode=values[0])
+        if self.times:
+            values[8] = entry["time"]
+            fields.update(st_mtime=float(entry["time"]), st_mtime_ns=entry["time"] * 10**9)
         return os.stat_result(values, fields)
 
     def install(self):
@@ -126,14 +135,15 @@ class Clock:
             def patched(path, *args, **kwargs):
                 result = real(path, *args, **kwargs)
                 if isinstance(path, int):
-                    return self.dated(result, os.readlink(f"/proc/self/fd/{path}"))
-                return self.dated(result, os.fsdecode(path))
+                    return self.shown(result, os.readlink(f"/proc/self/fd/{path}"))
+                return self.shown(result, os.fsdecode(path))
 
             return patched
 
         for name in self.real:
             setattr(os, name, named(name))
-        time.time = lambda: float(self.now)
+        if self.times:
+            time.time = lambda: float(self.now)
 
 
 def order_listings(entries):
@@ -346,8 +356,7 @@ def main():
         set_options(build["options"])
     if build["uniform"] is not None:
         os.environ["SOURCE_DATE_EPOCH"] = str(build["uniform"])
-    else:
-        Clock(build["entries"]).install()
+    Shown(build["entries"], build["uniform"] is not None).install()
     if build["python"]:
         appear_as_python(build["python"])
     if build["windows"]:

@@ -29,7 +29,7 @@ use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::{Blob, FetchError, Fetcher};
+use crate::store::{Blob, FetchError, Fetcher, Material};
 use choose::{Chosen, build_kind, choose, suffix};
 use exact::Exact;
 
@@ -187,13 +187,12 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         Some(info) => Some(exact::packages(planner, &recipe.container, &indexes, &lock, info).await?),
         None => None,
     };
-    let dependencies = match exact {
-        Some(Exact { packages, .. }) => packages,
-        None => {
-            let binaries = resolver.build_dependencies(&source_name, &dsc).await?;
-            let pinned = |binary: Binary| (indexes.material(&binary), binary);
-            binaries.into_iter().map(pinned).collect()
-        }
+    let dependencies: Vec<(Material, Binary)> = if let Some(Exact { packages }) = exact {
+        packages
+    } else {
+        let binaries = resolver.build_dependencies(&source_name, &dsc).await?;
+        let pinned = |binary: Binary| (indexes.material(&binary), binary);
+        binaries.into_iter().map(pinned).collect()
     };
     let binnmu = binnmu_entry(subject, &chosen, &released_blobs)?;
 
@@ -249,7 +248,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
             .collect::<Vec<_>>()
             .join(" ");
     } else if !options.split_whitespace().any(|word| word == "nocheck") {
-        *options = format!("nocheck {options}").trim_end().to_owned();
+        *options = if options.is_empty() {
+            "nocheck".into()
+        } else {
+            format!("nocheck {options}")
+        };
     }
     Ok(Plan {
         version: VERSION,

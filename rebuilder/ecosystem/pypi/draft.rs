@@ -358,7 +358,7 @@ impl Draft<'_> {
             assume("clock", time, clock_origin),
             assume(
                 "file modes",
-                "as stored in the released wheel, where the content is the same",
+                "as stored in the released wheel: of the source's files where the content is the same, and of what the build writes",
                 Origin::Inferred(format!("entries {wheel}")),
             ),
             assume(

@@ -19,13 +19,9 @@ pub(super) struct BuildSystem {
 }
 
 impl BuildSystem {
-    /// Whether the backend's hook can ask for more than `pyproject.toml` does (PEP 517). flit and poetry-core never do.
+    /// Whether the backend's hook can ask for more than `pyproject.toml` does (PEP 517); poetry-core's never does.
     pub(super) fn may_ask_for_more(&self) -> bool {
-        let (module, _) = self
-            .build_backend
-            .split_once(':')
-            .unwrap_or((&self.build_backend, ""));
-        !["flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api"].contains(&module)
+        !self.build_backend.starts_with("poetry.core.")
     }
 }
 
