@@ -156,7 +156,10 @@ fn unknown_packages_and_versions() {
             "pkg:pypi/idna@3.10?file_name=idna-3.10-py4-none-any.whl",
             &["idna-3.10-py4-none-any.whl is not in"],
         ),
-        ("pypi:numpy==1.26.0", &["no pure wheel"]),
+        (
+            "pypi:pywin32==306",
+            &["no wheel for any platform", "64-bit Linux"],
+        ),
     ] {
         let output = rebuilder_in(store.path())
             .args(["rebuild", subject])
