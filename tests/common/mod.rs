@@ -76,6 +76,7 @@ fn containers() -> Option<&'static Path> {
             let names = [
                 "bookworm-build",
                 "bookworm-python",
+                "bookworm-python-native",
                 "bookworm-node",
                 "bookworm-go",
                 "trixie-rust",
