@@ -33,6 +33,17 @@ pub enum AttemptError {
     None(String),
 }
 
+impl AttemptError {
+    /// Whether the evidence or the policy speaks against building, rather than something being out of reach.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Plan(error) => error.is_refusal(),
+            Self::Rebuild(RebuildError::Container(error)) => error.is_refusal(),
+            _ => false,
+        }
+    }
+}
+
 /// An attempt that gave a record.
 struct Done {
     at: usize,

@@ -133,6 +133,25 @@ fn hostile_plans_are_refused() {
 }
 
 #[test]
+fn a_source_outside_of_its_repository() {
+    let commit = "0".repeat(40);
+    for (source, part) in [
+        (
+            format!("https://github.com/o/r@{commit}:../x"),
+            "no folder of a repository",
+        ),
+        ("https://github.com/o/r@main".to_owned(), "is no commit"),
+        ("https://github.com/o/r".to_owned(), "@COMMIT"),
+    ] {
+        let output = common::rebuilder()
+            .args(["rebuild", "npm:ms@2.1.3", "--source", &source])
+            .output()
+            .unwrap();
+        check(&output, 2, &[part]);
+    }
+}
+
+#[test]
 fn unknown_packages_and_versions() {
     if no_network() || no_sandbox() {
         return;

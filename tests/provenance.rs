@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use base64::Engine as _;
 use common::authority::{Authority, Signer, provenance};
-use common::{backends, code, json, no_git, no_network, no_sandbox, rebuilder, text};
+use common::{backends, code, git, json, no_git, no_network, no_sandbox, rebuilder, text};
 use rebuilder::artifact::Sha256;
 use serde_json::{Value, json};
 
@@ -19,30 +19,6 @@ struct Project {
     authority: Authority,
     repository: String,
     commit: String,
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", "/nonexistent")
-        .env("GIT_AUTHOR_DATE", "1735689600 +0000")
-        .env("GIT_COMMITTER_DATE", "1735689600 +0000")
-        .args([
-            "-c",
-            "user.name=A",
-            "-c",
-            "user.email=a@b.c",
-            "-c",
-            "init.defaultBranch=main",
-            "-C",
-        ])
-        .arg(folder)
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", text(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -8,32 +8,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{code, fits_the_schema, json, no_git, no_network, no_sandbox, rebuilder, text};
+use common::{code, fits_the_schema, git, json, no_git, no_network, no_sandbox, rebuilder, text};
 
 /// Makes the folder a repository with one commit, and gives its name.
 fn commit(folder: &Path) -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .current_dir(folder)
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", text(&output));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    git(&["init", "--quiet", "."]);
-    git(&["add", "--all"]);
-    git(&[
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@example.org",
-        "commit",
-        "--quiet",
-        "--message",
-        "a",
-    ]);
-    git(&["rev-parse", "HEAD"])
+    git(folder, &["init", "--quiet", "."]);
+    git(folder, &["add", "--all"]);
+    git(folder, &["commit", "--quiet", "--message", "a"]);
+    git(folder, &["rev-parse", "HEAD"])
 }
 
 /// What a command prints, as a version without its name; none where there is no such command.

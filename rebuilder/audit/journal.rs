@@ -17,7 +17,7 @@ use super::runs;
 use crate::artifact::Sha256;
 use crate::attempts::AttemptError;
 use crate::ledger::Spent;
-use crate::rebuild::{Record, RunFolder, Verdict};
+use crate::rebuild::{PendingRun, Record, RunFolder, Verdict};
 use crate::store::{StoreError, write_atomically};
 
 /// How one subject ended.
@@ -154,9 +154,7 @@ impl Line {
     /// What an error says that left no run.
     pub(super) fn of_error(subject: &str, error: &AttemptError, started: Timestamp) -> Self {
         let reason = error.to_string();
-        let outcome = if let AttemptError::Plan(error) = error
-            && error.is_refusal()
-        {
+        let outcome = if error.is_refusal() {
             Outcome::Refused { reason }
         } else {
             let stage = match error {
@@ -271,25 +269,18 @@ impl Journal {
     }
 
     /// A folder for a run that is being made.
-    pub(super) fn pending(&self) -> Result<tempfile::TempDir, StoreError> {
-        let runs = runs(&self.folder);
-        tempfile::Builder::new()
-            .prefix(PENDING)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(&runs)
-            .map_err(StoreError::io("write into", &runs))
+    pub(super) fn pending(&self) -> Result<PendingRun, StoreError> {
+        PendingRun::below(&runs(&self.folder))
     }
 
     /// Moves the run into its place, and notes the result.
-    pub(super) fn finish(&self, pending: tempfile::TempDir, line: &mut Line) -> Result<(), StoreError> {
+    pub(super) fn finish(&self, pending: PendingRun, line: &mut Line) -> Result<(), StoreError> {
         if RunFolder::new(pending.path()).record().exists() {
             let marker = pending.path().join(SUBJECT);
             write_atomically(&marker, line.subject.as_bytes())?;
             let name = run_name(&line.subject);
             let place = runs(&self.folder).join(&name);
-            fs::rename(pending.path(), &place).map_err(StoreError::io("move the run to", &place))?;
-            // Its name is gone, so nothing is left to remove.
-            let _ = pending.keep();
+            pending.keep(&place)?;
             line.run = Some(format!("runs/{name}"));
         }
         let path = self.folder.join(RESULTS);
@@ -307,15 +298,12 @@ impl Journal {
     }
 }
 
-/// Begins the names of folders whose runs are not finished.
-const PENDING: &str = ".rebuilding-";
-
 /// Removes runs that were cut short, and takes up those that have no line yet.
 fn adopt(runs: &Path, known: &mut BTreeMap<String, Line>) -> std::io::Result<()> {
     for entry in fs::read_dir(runs)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(PENDING) {
+        if name.starts_with(PendingRun::PREFIX) {
             fs::remove_dir_all(entry.path())?;
             continue;
         }
@@ -412,5 +400,24 @@ mod tests {
             panic!("it was taken");
         };
         assert!(error.to_string().starts_with("line 1 of "), "{error}");
+    }
+
+    #[test]
+    fn what_speaks_against_an_archive_is_a_refusal() {
+        use crate::ecosystem::PlanError;
+        use crate::evidence::apt::AptError;
+        let wrong = AptError::WrongSuite {
+            suite: "bookworm".into(),
+            found: "sid".into(),
+        };
+        let line = Line::of_error("a", &PlanError::Apt(wrong).into(), Timestamp::UNIX_EPOCH);
+        assert_eq!(line.outcome.word(), "refused");
+        let away = PlanError::NotRebuildable {
+            subject: "a".into(),
+            reason: "b".into(),
+            help: "c".into(),
+        };
+        let line = Line::of_error("a", &away.into(), Timestamp::UNIX_EPOCH);
+        assert_eq!(line.outcome.cause().as_deref(), Some("stage plan"));
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::compare::NormaliseArgs;
 use super::evidence::EvidenceArgs;
 use super::failure::{Code, Failure};
-use super::rebuild::{sign, signing_key};
+use super::rebuild::{AttemptArgs, Signer, SigningArgs};
 use super::{Context, colour};
 use crate::artifact::Subject;
 use crate::audit::{Auditor, Finish, read_list};
@@ -18,7 +18,7 @@ use crate::compare;
 use crate::container::Catalog;
 use crate::ecosystem::hints::Hints;
 use crate::ecosystem::oss_rebuild;
-use crate::rebuild::{Record, RunFolder, Verdict};
+use crate::rebuild::{Record, RunFolder};
 use crate::report::audit as report;
 use crate::sandbox::embedded::Embedded;
 use crate::store::write_atomically;
@@ -43,15 +43,10 @@ pub(crate) struct RunArgs {
     /// Folder of OSS Rebuild's build definitions (its definitions/), for source and versions of the subjects that it has
     #[arg(long, value_name = "DIR")]
     oss_rebuild: Option<PathBuf>,
-    /// Most plans to try for one subject
-    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
-    attempts: u32,
-    /// Signing key [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
-    #[arg(long, value_name = "FILE", env = "REBUILDER_KEY")]
-    key: Option<PathBuf>,
-    /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
-    #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
-    builder_id: Option<String>,
+    #[command(flatten)]
+    attempts: AttemptArgs,
+    #[command(flatten)]
+    signing: SigningArgs,
     #[command(flatten)]
     normalise: NormaliseArgs,
     #[command(flatten)]
@@ -61,11 +56,11 @@ pub(crate) struct RunArgs {
 pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
     let Command::Run(args) = command;
     let subjects = read_list(&args.list)?;
-    let key = signing_key(args.key)?;
+    let signer = args.signing.signer()?;
     let folder = args.out.unwrap_or_else(|| default_folder(context, &args.list));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let auditor = Auditor {
-        fetcher: context.fetcher.clone().for_batch(),
+        fetcher: context.fetcher.clone(),
         catalog: Catalog::new(context.catalog.folder().map(Path::to_owned)),
         embedded: Embedded::new(&context.store)?,
         case: args.evidence.open()?,
@@ -74,9 +69,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
             ..compare::Options::default()
         },
         hints: hints(args.oss_rebuild.as_deref(), &subjects)?,
-        attempts: usize::try_from(args.attempts).unwrap_or(usize::MAX),
+        attempts: args.attempts.limit(),
         jobs: args.jobs.map_or(processors, usize::from),
-        finish: finish(key, args.builder_id),
+        finish: finish(signer),
     };
     let bar = context.progress.count("rebuilding", subjects.len() as u64);
     let summary = Arc::new(auditor).run(&subjects, &folder, &bar).await?;
@@ -118,14 +113,10 @@ fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeM
     Ok(all)
 }
 
-/// Signs what can be signed, where there is a key.
-fn finish(key: Option<PathBuf>, builder_id: Option<String>) -> Finish {
+/// Signs what can be signed.
+fn finish(signer: Signer) -> Finish {
     Box::new(move |run: &RunFolder, record: &Record| {
-        let (Some(key), false) = (&key, matches!(record.verdict, Verdict::Inconclusive { .. })) else {
-            return Ok(());
-        };
-        sign(run, key, builder_id.as_deref())
-            .map(drop)
-            .map_err(|failure| failure.message())
+        let signed = signer.sign(run, record);
+        signed.map(drop).map_err(|failure| failure.message())
     })
 }

@@ -185,8 +185,8 @@ impl From<ContainerError> for Failure {
             ContainerError::Unknown { .. }
             | ContainerError::Invalid { .. }
             | ContainerError::NotLocked { .. } => Code::Usage,
-            ContainerError::Keyring(_) | ContainerError::TreeDiffers { .. } => Code::Refused,
             ContainerError::Apt(error) => return error.into(),
+            _ if error.is_refusal() => Code::Refused,
             _ => Code::Inconclusive,
         };
         Self::new(code, error)
@@ -196,8 +196,8 @@ impl From<ContainerError> for Failure {
 impl From<AptError> for Failure {
     fn from(error: AptError) -> Self {
         let code = match error {
-            AptError::Signature(_) | AptError::WrongSuite { .. } => Code::Refused,
             AptError::Fetch(error) => return error.into(),
+            _ if error.is_refusal() => Code::Refused,
             _ => Code::Inconclusive,
         };
         Self::new(code, error)
@@ -207,7 +207,6 @@ impl From<AptError> for Failure {
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let code = match error {
-            PlanError::Contradiction { .. } => Code::Refused,
             PlanError::Refused(error) => return error.into(),
             PlanError::Git(error) => return error.into(),
             PlanError::Recipe(error) => return error.into(),
@@ -218,6 +217,7 @@ impl From<PlanError> for Failure {
             | PlanError::Fetch(error) => return error.into(),
             PlanError::Sandbox(error) => return error.into(),
             PlanError::Store(error) => return error.into(),
+            _ if error.is_refusal() => Code::Refused,
             _ => Code::Inconclusive,
         };
         Self::new(code, error)

@@ -17,10 +17,10 @@ use crate::compare;
 use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild, provenance};
 use crate::evidence::assess::Artifact;
-use crate::evidence::git_source::GitSource;
+use crate::evidence::git_source::{self, GitSource};
 use crate::plan::{Origin, PinnedContainer, Plan, Recipe};
 use crate::policy::Case;
-use crate::rebuild::{Evidence, Rebuilder, Record, RunFolder, Verdict};
+use crate::rebuild::{Evidence, PendingRun, Rebuilder, Record, RunFolder, Verdict};
 use crate::report;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{StoreError, write_atomically};
@@ -36,7 +36,7 @@ pub(crate) struct Target {
     /// Compare only the artifact that is named, not everything that its source builds
     #[arg(long)]
     only: bool,
-    /// Recipe to use instead of the built-in one: a file, or c-make, go, python-wheel or rust-cargo
+    /// Recipe to use instead of the built-in one: a file, or c-make, go, npm-scripts, python-wheel or rust-cargo
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Version of a build tool to use (npm packages: node, npm; crates: cargo; wheels: projects of PyPI, such as
@@ -58,10 +58,13 @@ fn source(text: &str) -> Result<SourceHint, String> {
         .rsplit_once('@')
         .ok_or("write it as https://HOST/PATH@COMMIT")?;
     let (commit, folder) = match rest.split_once(':') {
-        Some((commit, folder)) => (commit, Some(folder.trim_matches('/').to_owned())),
+        Some((commit, folder)) => {
+            let inside = git_source::folder(folder);
+            let inside = inside.ok_or_else(|| format!("{folder:?} is no folder of a repository"))?;
+            (commit, Some(inside.to_owned()))
+        }
         None => (rest, None),
     };
-    let folder = folder.filter(|folder| folder.split('/').all(|part| part != ".."));
     let git = GitSource::new(address, None, Some(commit)).map_err(|error| error.to_string())?;
     Ok(SourceHint {
         git: Some(git),
@@ -91,26 +94,72 @@ pub(crate) struct PlanArgs {
     target: Target,
 }
 
+/// How a finished run is signed.
 #[derive(Args)]
-pub(crate) struct RebuildArgs {
-    /// Replay a saved plan instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool", "source", "oss_rebuild"])]
-    plan: Option<PathBuf>,
-    /// Most plans to try: where the bytes differ, what differs says which assumption to change next
-    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
-    attempts: u32,
-    /// What runs the build
-    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
-    backend: BackendChoice,
-    /// Folder for plan, log, outputs, report and attestation [default: a new one below the store's runs/]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+pub(super) struct SigningArgs {
     /// Signing key [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
     #[arg(long, value_name = "FILE", env = "REBUILDER_KEY")]
     key: Option<PathBuf>,
     /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
     #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
     builder_id: Option<String>,
+}
+
+impl SigningArgs {
+    /// Makes sure that a key that is named is there: found out now rather than after an hour of building.
+    pub(super) fn signer(self) -> Result<Signer, Failure> {
+        Ok(Signer {
+            key: signing_key(self.key)?,
+            builder_id: self.builder_id,
+        })
+    }
+}
+
+/// Signs runs, where there is a key to sign with.
+pub(super) struct Signer {
+    key: Option<PathBuf>,
+    builder_id: Option<String>,
+}
+
+impl Signer {
+    /// Signs what is not inconclusive; gives the bundle, where there is one.
+    pub(super) fn sign(&self, run: &RunFolder, record: &Record) -> Result<Option<PathBuf>, Failure> {
+        match (&record.verdict, &self.key) {
+            (Verdict::Inconclusive { .. }, _) | (_, None) => Ok(None),
+            (_, Some(key)) => sign(run, key, self.builder_id.as_deref()).map(Some),
+        }
+    }
+}
+
+/// Most plans for one subject.
+#[derive(Args)]
+pub(super) struct AttemptArgs {
+    /// Most plans to try: where the bytes differ, what differs says which assumption to change next
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
+    attempts: u16,
+}
+
+impl AttemptArgs {
+    pub(super) fn limit(&self) -> usize {
+        usize::from(self.attempts)
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct RebuildArgs {
+    /// Replay a saved plan instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool", "source", "oss_rebuild"])]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    attempts: AttemptArgs,
+    /// What runs the build
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    backend: BackendChoice,
+    /// Folder for plan, log, outputs, report and attestation [default: a new one below the store's runs/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    signing: SigningArgs,
     #[command(flatten)]
     normalise: NormaliseArgs,
     #[command(flatten)]
@@ -158,7 +207,7 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
 }
 
 pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
-    let key = signing_key(args.key)?;
+    let signer = args.signing.signer()?;
     let folder = PendingFolder::new(context, args.out)?;
     let embedded = Embedded::new(&context.store)?;
     let backend = args.backend.open(context, &embedded).await?;
@@ -187,7 +236,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         }
         (None, Some(subject)) => {
             let mut planner = args.target.planner(context, &embedded, &case)?;
-            let limit = usize::try_from(args.attempts).unwrap_or(usize::MAX);
+            let limit = args.attempts.limit();
             attempts::pursue(&mut planner, &subject, &rebuilder, limit, folder.path()).await?
         }
         (None, None) => {
@@ -197,10 +246,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         }
     };
     let run = folder.keep(&plan)?;
-    let signed = match (&record.verdict, key) {
-        (Verdict::Inconclusive { .. }, _) | (_, None) => None,
-        (_, Some(key)) => Some(sign(&run, &key, args.builder_id.as_deref())?),
-    };
+    let signed = signer.sign(&run, &record)?;
     show(context, &plan, &record, &run, signed.as_deref())?;
     Ok(exit_code(&record.verdict, args.normalise.allow_equivalent))
 }
@@ -313,9 +359,8 @@ fn check_local(artifact: &Artifact, plan: &Plan) -> Result<(), Failure> {
 }
 
 /// The key to sign with: the named one, or the default one where there is one.
-pub(super) fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
     if let Some(path) = named {
-        // Found out now rather than after an hour of building.
         return match fs::metadata(&path) {
             Ok(_) => Ok(Some(path)),
             Err(_) => Err(crate::attest::KeyError::Missing { path }.into()),
@@ -326,7 +371,7 @@ pub(super) fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Fai
 }
 
 /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
-pub(super) fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf, Failure> {
+fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
     let mut command = std::process::Command::new(program);
     command
@@ -378,9 +423,9 @@ fn show(
     super::print(text.as_bytes())
 }
 
-/// The folder of a run while it is being filled; it gets its name when it is whole.
+/// The folder of a run, before it has its name: the one that the user wants, or one below the store's.
 struct PendingFolder {
-    temporary: tempfile::TempDir,
+    pending: PendingRun,
     wanted: Option<PathBuf>,
     runs: PathBuf,
 }
@@ -404,20 +449,15 @@ impl PendingFolder {
             None => runs.clone(),
         };
         fs::create_dir_all(&parent).map_err(StoreError::io("make the folder", &parent))?;
-        let temporary = tempfile::Builder::new()
-            .prefix(".rebuilding-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(&parent)
-            .map_err(StoreError::io("write into", &parent))?;
         Ok(Self {
-            temporary,
+            pending: PendingRun::below(&parent)?,
             wanted,
             runs,
         })
     }
 
     fn path(&self) -> &Path {
-        self.temporary.path()
+        self.pending.path()
     }
 
     fn keep(self, plan: &Plan) -> Result<RunFolder, Failure> {
@@ -427,9 +467,6 @@ impl PendingFolder {
             .wanted
             .clone()
             .unwrap_or_else(|| self.runs.join(format!("{name}-{stamp}")));
-        fs::rename(self.temporary.path(), &place).map_err(StoreError::io("move the run to", &place))?;
-        // Its name is gone, so nothing is left to remove.
-        let _ = self.temporary.keep();
-        Ok(RunFolder::new(&place))
+        Ok(self.pending.keep(&place)?)
     }
 }

@@ -194,7 +194,7 @@ impl Catalog {
         )
     }
 
-    /// The indexes of a definition's archives, sources included, verified; in a batch they are read once.
+    /// The indexes of a definition's archives, sources included, verified; read once.
     pub async fn indexes(
         &self,
         fetcher: &Fetcher,
@@ -208,9 +208,7 @@ impl Catalog {
         let keyring = self.keyring(definition)?;
         let loaded = Indexes::load(fetcher, &definition.archives, &keyring, &definition.arch, true).await?;
         let loaded = Arc::new(loaded);
-        if fetcher.is_batch() {
-            known.insert(name.to_owned(), loaded.clone());
-        }
+        known.insert(name.to_owned(), loaded.clone());
         Ok(loaded)
     }
 

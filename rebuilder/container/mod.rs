@@ -97,3 +97,14 @@ pub enum ContainerError {
     #[diagnostic(transparent)]
     Sandbox(#[from] SandboxError),
 }
+
+impl ContainerError {
+    /// Whether it speaks against the container, rather than something being out of reach.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Keyring(_) | Self::TreeDiffers { .. } => true,
+            Self::Apt(error) => error.is_refusal(),
+            _ => false,
+        }
+    }
+}

@@ -21,6 +21,15 @@ pub struct Hint {
     pub origin: Origin,
 }
 
+impl Hint {
+    fn new(value: &str, origin: Origin) -> Self {
+        Self {
+            value: value.to_owned(),
+            origin,
+        }
+    }
+}
+
 /// Where the source is taken from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceHint {
@@ -52,11 +61,7 @@ impl Hints {
     #[must_use]
     pub fn with_tool(&self, name: &str, version: &str, origin: Origin) -> Self {
         let mut changed = self.clone();
-        let hint = Hint {
-            value: version.to_owned(),
-            origin,
-        };
-        changed.tools.insert(name.to_owned(), hint);
+        changed.tools.insert(name.to_owned(), Hint::new(version, origin));
         changed
     }
 
@@ -64,12 +69,20 @@ impl Hints {
     #[must_use]
     pub fn with_setting(&self, name: &str, value: &str, origin: Origin) -> Self {
         let mut changed = self.clone();
-        let hint = Hint {
-            value: value.to_owned(),
-            origin,
-        };
-        changed.settings.insert(name.to_owned(), hint);
+        changed.settings.insert(name.to_owned(), Hint::new(value, origin));
         changed
+    }
+
+    /// The commit to build from, and who says so, where one is named.
+    pub fn commit(&self) -> Option<(GitSource, Origin)> {
+        let hint = self.source.as_ref()?;
+        let git = hint.git.clone().filter(|git| git.commit.is_some())?;
+        Some((git, hint.origin.clone()))
+    }
+
+    /// The folder of the package in its repository, where one is named.
+    pub fn folder(&self) -> Option<&str> {
+        self.source.as_ref()?.folder.as_deref()
     }
 
     /// The value of a setting, where there is one.

@@ -123,7 +123,12 @@ pub enum PlanError {
 impl PlanError {
     /// Whether the evidence or the policy speaks against building, rather than something being out of reach.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Contradiction { .. })
+        match self {
+            Self::Refused(_) | Self::Contradiction { .. } => true,
+            Self::Container(error) => error.is_refusal(),
+            Self::Apt(error) => error.is_refusal(),
+            _ => false,
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::artifact::Subject;
 
-use super::hints::{Hint, Hints, SourceHint};
-use crate::evidence::git_source::{GitSource, SourceError};
+use super::hints::{Hints, SourceHint};
+use crate::evidence::git_source::{self, GitSource, SourceError};
 use crate::plan::Origin;
 
 /// A definition that cannot be used.
@@ -116,13 +116,11 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
             path: name.to_owned(),
             source,
         })?;
-        let folder = dir.trim_matches('/').trim_start_matches("./").to_owned();
-        if folder.split('/').any(|part| part == "..") {
-            return Err(invalid(format!("{dir:?} is no folder of a repository")));
-        }
+        let folder = git_source::folder(dir.trim_start_matches("./"))
+            .ok_or_else(|| invalid(format!("{dir:?} is no folder of a repository")))?;
         hints.source = Some(SourceHint {
             git: Some(git),
-            folder: (!folder.is_empty() && folder != ".").then_some(folder),
+            folder: (!folder.is_empty() && folder != ".").then(|| folder.to_owned()),
             origin: origin(),
         });
     }
@@ -142,13 +140,8 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
         let specifier = specifier.trim();
         // Without a version it says nothing that the source does not.
         if !specifier.is_empty() {
-            let hint = Hint {
-                value: specifier.trim_start_matches("==").to_owned(),
-                origin: origin(),
-            };
-            hints
-                .tools
-                .insert(project.to_lowercase().replace(['_', '.'], "-"), hint);
+            let project = project.to_lowercase().replace(['_', '.'], "-");
+            hints = hints.with_tool(&project, specifier.trim_start_matches("=="), origin());
         }
     }
     Ok(hints)

@@ -1,7 +1,8 @@
 //! Which repository a package's metadata leads to, and which of its tags is a version; for packages that name no commit.
 
-use crate::evidence::git_source;
-use crate::store::Tag;
+use super::PlanError;
+use crate::evidence::git_source::{self, GitSource};
+use crate::store::{Fetcher, Tag};
 
 /// Hosts of public repositories, whose addresses have the form `HOST/OWNER/NAME`.
 const HOSTS: [&str; 5] = [
@@ -32,13 +33,26 @@ pub(super) fn of_addresses(addresses: &[String]) -> Option<String> {
         .find_map(|address| git_source::address(&of_host(address)?).ok())
 }
 
+/// The commit that the tag of a version leads to, and the tag's name; `cannot` makes an error of a reason.
+pub(super) async fn tagged(
+    fetcher: &Fetcher,
+    repository: &str,
+    (package, version): (&str, &str),
+    fits: impl Fn(&str) -> bool,
+    cannot: impl Fn(String) -> PlanError,
+) -> Result<(GitSource, String), PlanError> {
+    let tags = fetcher.git_tags(repository).await?;
+    let tag = tag_of_version(&tags, package, fits)
+        .ok_or_else(|| cannot(format!("{repository} has no tag for {version}")))?;
+    let reference = format!("refs/tags/{}", tag.name);
+    let source = GitSource::new(repository, Some(&reference), Some(&tag.commit))
+        .map_err(|error| cannot(error.to_string()))?;
+    Ok((source, tag.name.clone()))
+}
+
 /// The tag whose name ends in a version that `fits`, before which stands nothing but a usual word or the package's
 /// own name.
-pub(super) fn tag_of_version<'a>(
-    tags: &'a [Tag],
-    package: &str,
-    fits: impl Fn(&str) -> bool,
-) -> Option<&'a Tag> {
+fn tag_of_version<'a>(tags: &'a [Tag], package: &str, fits: impl Fn(&str) -> bool) -> Option<&'a Tag> {
     let own = plain(package);
     let rank = |tag: &Tag| {
         let rest = |at: usize| &tag.name[at..];

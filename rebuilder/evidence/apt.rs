@@ -75,6 +75,13 @@ pub enum AptError {
     Deb822 { document: String, reason: String },
 }
 
+impl AptError {
+    /// Whether it speaks against the archive, rather than something being out of reach.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Signature(_) | Self::WrongSuite { .. })
+    }
+}
+
 const INRELEASE_LIMIT: u64 = 4 << 20;
 
 /// Fetches and verifies the `InRelease` of each suite of `archive`.

@@ -111,6 +111,12 @@ pub fn address(text: &str) -> Result<String, SourceError> {
     Ok(text.strip_suffix(".git").unwrap_or(text).to_owned())
 }
 
+/// A folder below the top of a repository, without slashes around it; none where it would lead out of it.
+pub fn folder(text: &str) -> Option<&str> {
+    let text = text.trim_matches('/');
+    text.split('/').all(|part| part != "..").then_some(text)
+}
+
 /// What `git check-ref-format` takes, and nothing that could be taken for an option.
 fn is_ref(text: &str) -> bool {
     let bad = |c: char| c.is_control() || " ~^:?*[\\".contains(c);

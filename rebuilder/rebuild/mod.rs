@@ -23,7 +23,7 @@ use crate::sandbox::{
 };
 use crate::store::{Blob, FetchError, Fetcher, GitError, Store, StoreError, write_atomically};
 
-pub use record::{Attempt, Evidence, OutputResult, Record, RunFolder, Timings, Verdict};
+pub use record::{Attempt, Evidence, OutputResult, PendingRun, Record, RunFolder, Timings, Verdict};
 
 use outputs::compare_outputs;
 

@@ -10,7 +10,7 @@ use crate::artifact::Sha256;
 use crate::compare::{Comparison, Outcome};
 use crate::plan::Plan;
 use crate::report;
-use crate::store::write_atomically;
+use crate::store::{StoreError, write_atomically};
 
 /// What a rebuild concludes; an absence of evidence is an answer of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,5 +261,35 @@ impl RunFolder {
     /// Folder of the outputs that came out.
     pub fn rebuilt(&self) -> PathBuf {
         self.0.join("rebuilt")
+    }
+}
+
+/// The folder of a run while it is being filled; it gets its name when it is whole, and is removed when it is dropped.
+pub struct PendingRun(tempfile::TempDir);
+
+impl PendingRun {
+    /// Begins the names of such folders.
+    pub const PREFIX: &'static str = ".rebuilding-";
+
+    /// Makes one below `parent`.
+    pub fn below(parent: &Path) -> Result<Self, StoreError> {
+        let made = tempfile::Builder::new()
+            .prefix(Self::PREFIX)
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in(parent);
+        made.map(Self).map_err(StoreError::io("write into", parent))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Moves it to `place`, which must be on the same file system.
+    pub fn keep(self, place: &Path) -> Result<RunFolder, StoreError> {
+        std::fs::rename(self.0.path(), place).map_err(StoreError::io("move the run to", place))?;
+        // Its name is gone, so nothing is left to remove.
+        let _ = self.0.keep();
+        Ok(RunFolder::new(place))
     }
 }

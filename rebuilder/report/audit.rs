@@ -34,13 +34,7 @@ pub fn html(summary: &Summary) -> Result<String, ReportError> {
 
 /// The batch as lines for a terminal; `colour` adds ANSI codes.
 pub fn terminal(summary: &Summary, colour: bool) -> String {
-    let paint = |code: &str, text: &str| {
-        if colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    };
+    let paint = super::painter(colour);
     let mut out = String::new();
     for line in summary
         .results

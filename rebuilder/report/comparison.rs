@@ -22,13 +22,7 @@ const NODES_IN_MARKDOWN: usize = 40;
 
 /// The comparison as lines for a terminal; `colour` adds ANSI codes.
 pub fn terminal(comparison: &Comparison, colour: bool) -> String {
-    let paint = |code: &str, text: &str| {
-        if colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    };
+    let paint = super::painter(colour);
     let mut out = String::new();
     let code = match comparison.outcome {
         Outcome::Identical => "1;32",

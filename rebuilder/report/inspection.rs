@@ -93,13 +93,7 @@ fn dependencies(custody: &Custody) -> String {
 
 /// The findings as lines for a terminal; `colour` adds ANSI codes.
 pub fn terminal(judgement: &Judgement, colour: bool) -> String {
-    let paint = |code: &str, text: &str| {
-        if colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    };
+    let paint = super::painter(colour);
     let inspection = &judgement.inspection;
     let mut out = String::new();
     for artifact in &inspection.artifacts {

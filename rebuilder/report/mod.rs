@@ -107,15 +107,20 @@ fn page(text: &str) -> String {
     text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 
-/// The run as lines for a terminal; `colour` adds ANSI codes.
-pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
-    let paint = |code: &str, text: &str| {
+/// Wraps text in the ANSI codes of a style, where `colour` says so.
+fn painter(colour: bool) -> impl Fn(&str, &str) -> String {
+    move |code, text| {
         if colour {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_owned()
         }
-    };
+    }
+}
+
+/// The run as lines for a terminal; `colour` adds ANSI codes.
+pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
+    let paint = painter(colour);
     let mut out = String::new();
     for claim in &plan.claims {
         let question = match claim.question {

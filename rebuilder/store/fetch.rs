@@ -125,8 +125,8 @@ pub struct Fetcher {
     offline: bool,
     progress: Progress,
     ledger: Ledger,
-    /// Indexes that are taken as they were when this batch first asked for them; none outside of batches.
-    indexes: Option<Arc<Mutex<HashMap<String, Received>>>>,
+    /// Indexes as they were when they were first asked for: several plans of one process see the same state.
+    indexes: Arc<Mutex<HashMap<String, Received>>>,
 }
 
 const PARALLEL: usize = 8;
@@ -150,16 +150,7 @@ impl Fetcher {
             offline,
             progress,
             ledger: Ledger::default(),
-            indexes: None,
-        }
-    }
-
-    /// The same for a batch: whatever is fetched without a digest is fetched once.
-    #[must_use]
-    pub fn for_batch(self) -> Self {
-        Self {
-            indexes: Some(Arc::default()),
-            ..self
+            indexes: Arc::default(),
         }
     }
 
@@ -190,11 +181,6 @@ impl Fetcher {
             ledger,
             ..self.clone()
         }
-    }
-
-    /// Whether it is for a batch, in which indexes stay what they were when they were first asked for.
-    pub fn is_batch(&self) -> bool {
-        self.indexes.is_some()
     }
 
     /// The account of the job's time.
@@ -308,15 +294,9 @@ impl Fetcher {
                 name: name.to_owned(),
             });
         }
-        let known = |url: &String| {
-            let indexes = self
-                .indexes
-                .as_ref()?
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            indexes.get(url).cloned()
-        };
-        if let Some(received) = urls.iter().find_map(known) {
+        let known = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = urls.iter().find_map(|url| known().get(url).cloned());
+        if let Some(received) = found {
             return Ok(received);
         }
         let mut attempts = Vec::new();
@@ -328,10 +308,7 @@ impl Fetcher {
                         blob: self.store.admit(sealed)?,
                         url: url.clone(),
                     };
-                    if let Some(indexes) = &self.indexes {
-                        let mut indexes = indexes.lock().unwrap_or_else(PoisonError::into_inner);
-                        indexes.insert(url.clone(), received.clone());
-                    }
+                    known().insert(url.clone(), received.clone());
                     return Ok(received);
                 }
                 Err(Refusal::Store(error)) => return Err(error.into()),

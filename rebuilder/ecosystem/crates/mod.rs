@@ -20,7 +20,7 @@ use crate::plan::{
     VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::{FetchError, Fetcher, Material};
+use crate::store::{Blob, FetchError, Fetcher, Material};
 use package::Package;
 
 /// Where the crate's commit lies in the sandbox, below `/inputs`.
@@ -74,11 +74,11 @@ async fn released(
     fetcher: &Fetcher,
     page: &Page,
     version: &Version,
-) -> Result<(Material, std::path::PathBuf, Package, Vec<Claim>), PlanError> {
+) -> Result<(Material, Blob, Package, Vec<Claim>), PlanError> {
     let (name, url) = crates::download(&version.name, &version.version);
     let file = lockfile::pin(fetcher, "the index", name, url, version.checksum).await?;
-    let path = fetcher.get(&file).await?.path;
-    let package = package::read(&path).map_err(|error| PlanError::Document {
+    let blob = fetcher.get(&file).await?;
+    let package = package::read(&blob.path).map_err(|error| PlanError::Document {
         subject: file.name.clone(),
         document: "Cargo.toml".into(),
         reason: error,
@@ -108,14 +108,13 @@ async fn released(
         meaning: meaning.into(),
         document: Some(file.sha256),
     });
-    Ok((file, path, package, claims))
+    Ok((file, blob, package, claims))
 }
 
 /// What is claimed of a crate, without planning anything.
 pub(super) async fn look_up(fetcher: &Fetcher, subject: &CrateSubject) -> Result<Found, PlanError> {
     let (page, version) = find(fetcher, subject).await?;
-    let (file, _, _, claims) = released(fetcher, &page, &version).await?;
-    let blob = fetcher.get(&file).await?;
+    let (file, blob, _, claims) = released(fetcher, &page, &version).await?;
     Ok(Found {
         artifacts: vec![super::artifact(Some(purl(&version)), &file, &blob)?],
         claims,
@@ -136,8 +135,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &CrateSubject) -> Resul
     let fetcher = planner.fetcher;
     let (page, version) = find(fetcher, subject).await?;
     let purl = purl(&version);
-    let (file, _, package, claims) = released(fetcher, &page, &version).await?;
-    let blob = fetcher.get(&file).await?;
+    let (file, blob, package, claims) = released(fetcher, &page, &version).await?;
     let artifact = super::artifact(Some(purl.clone()), &file, &blob)?;
     let (claims, policy) = planner.judge(&purl, &[artifact], claims, &[]).await?;
 
@@ -150,16 +148,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &CrateSubject) -> Resul
         Some(lock) => lockfile::crates(fetcher, &purl, lock).await?,
         None => Vec::new(),
     };
-    let folder = planner
-        .hints
-        .source
-        .as_ref()
-        .and_then(|hint| hint.folder.clone())
-        .unwrap_or_else(|| package.folder.clone());
+    let folder = planner.hints.folder().unwrap_or(&package.folder);
     let path = format!("/build/{}", checkout.source.name());
     let values = [
         ("SOURCE", path.as_str()),
-        ("FOLDER", folder.as_str()),
+        ("FOLDER", folder),
         (
             "COMMIT",
             if package.commit.is_some() {
@@ -241,39 +234,24 @@ async fn choose_source(
         reason,
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),
     };
-    if let Some(hint) = &planner.hints.source
-        && let Some(git) = hint.git.clone().filter(|git| git.commit.is_some())
-    {
-        return Ok((git, hint.origin.clone()));
+    if let Some(named) = planner.hints.commit() {
+        return Ok(named);
     }
     let repository = repository::of_addresses(&package.addresses)
         .ok_or_else(|| cannot("its Cargo.toml names no repository".into()))?;
-    let source = |reference: Option<&str>, commit: &str| {
-        GitSource::new(&repository, reference, Some(commit)).map_err(|error| cannot(error.to_string()))
-    };
     if let Some(commit) = &package.commit {
         let origin = Origin::Declared(
             "repository in Cargo.toml, commit in .cargo_vcs_info.json, both of the crate".into(),
         );
-        return Ok((source(None, commit)?, origin));
+        let source = GitSource::new(&repository, None, Some(commit));
+        return Ok((source.map_err(|error| cannot(error.to_string()))?, origin));
     }
-    let tags = planner.fetcher.git_tags(&repository).await?;
-    let tag = repository::tag_of_version(&tags, &version.name, |text| text == version.version).ok_or_else(
-        || {
-            cannot(format!(
-                "it names no commit, and {repository} has no tag for {}",
-                version.version
-            ))
-        },
-    )?;
-    let origin = Origin::Inferred(format!(
-        "repository in Cargo.toml of the crate, and the tag {}",
-        tag.name
-    ));
-    Ok((
-        source(Some(&format!("refs/tags/{}", tag.name)), &tag.commit)?,
-        origin,
-    ))
+    let about = (version.name.as_str(), version.version.as_str());
+    let fits = |text: &str| text == version.version;
+    let cannot = |reason: String| cannot(format!("it names no commit, and {reason}"));
+    let (source, tag) = repository::tagged(planner.fetcher, &repository, about, fits, cannot).await?;
+    let from = format!("repository in Cargo.toml of the crate, and the tag {tag}");
+    Ok((source, Origin::Inferred(from)))
 }
 
 fn crates_assumption(locked: &[Material]) -> Option<Assumption> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::compare;
+use crate::evidence::git_source;
 
 /// What matters here.
 #[derive(Debug, Default)]
@@ -68,13 +69,13 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
             serde_json::from_str(&info).map_err(|error| format!(".cargo_vcs_info.json: {error}"))?;
         package.commit = info.git.sha1;
         package.dirty = info.git.dirty;
-        let folder = info.path_in_vcs.trim_matches('/').to_owned();
-        if folder.split('/').any(|part| part == "..") {
-            return Err(format!(
-                ".cargo_vcs_info.json: {folder:?} is no folder of a repository"
-            ));
-        }
-        package.folder = folder;
+        let folder = git_source::folder(&info.path_in_vcs).ok_or_else(|| {
+            format!(
+                ".cargo_vcs_info.json: {:?} is no folder of a repository",
+                info.path_in_vcs
+            )
+        })?;
+        folder.clone_into(&mut package.folder);
     }
     Ok(package)
 }

@@ -87,21 +87,17 @@ pub(super) fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, 
     } else {
         indexes.binaries(|paragraph| concerns(paragraph, &named.source))?
     };
-    let siblings: Vec<_> = of_source
-        .into_iter()
-        .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
-        .collect();
-    let installer = indexes.installer_packages(|paragraph| concerns(paragraph, &named.source))?;
-    let installer: Vec<_> = installer
-        .into_iter()
-        .filter(|binary| binary.source == named.source && binary.source_version == named.source_version)
-        .filter(|binary| suffix(binary) == suffix(&named))
-        .collect();
+    let of_this_source =
+        |binary: &Binary| binary.source == named.source && binary.source_version == named.source_version;
+    // A binNMU is a build of its own: what another build of the same source gave is not its output.
+    let of_this_build = |binary: &Binary| of_this_source(binary) && suffix(binary) == suffix(&named);
+    let siblings: Vec<_> = of_source.into_iter().filter(of_this_source).collect();
+    let mut installer = indexes.installer_packages(|paragraph| concerns(paragraph, &named.source))?;
+    installer.retain(of_this_build);
     let only_all = named.arch == "all" && siblings.iter().any(|binary| suffix(binary).is_some());
     let outputs = siblings
         .into_iter()
-        // A binNMU is a build of its own: what another build of the same source gave is not its output.
-        .filter(|binary| suffix(binary) == suffix(&named))
+        .filter(of_this_build)
         .filter(|binary| seen.insert((super::file_name(binary), binary.sha256)))
         .collect();
     let mut others: Vec<_> = related

@@ -17,11 +17,6 @@ use super::choose::Chosen;
 const PUBLIC: &str = "https://buildinfos.debian.net/buildinfo-pool";
 const LIMIT: u64 = 4 << 20;
 
-/// Packages to install besides those of the container.
-pub(super) struct Exact {
-    pub packages: Vec<(Material, Binary)>,
-}
-
 /// The record of this build among the user's evidence, or in the public archive; and what was fetched of it.
 pub(super) async fn find(
     planner: &Planner<'_>,
@@ -70,14 +65,14 @@ fn address(source: &Source, version: &debversion::Version, arch: &str) -> String
     )
 }
 
-/// Finds every package that was installed.
+/// Finds every package that was installed, but for those that the container has.
 pub(super) async fn packages(
     planner: &Planner<'_>,
     container: &str,
     today: &Indexes,
     lock: &Lock,
     info: &BuildInfo,
-) -> Result<Exact, PlanError> {
+) -> Result<Vec<(Material, Binary)>, PlanError> {
     let there = |name: &str, version: &str| {
         lock.packages
             .iter()
@@ -97,7 +92,7 @@ pub(super) async fn packages(
         take(&snapshot, &mut wanted, &mut found)?;
     }
     if wanted.is_empty() {
-        return Ok(Exact { packages: found });
+        return Ok(found);
     }
     let missing: Vec<_> = wanted
         .iter()

@@ -29,9 +29,8 @@ use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::{Blob, FetchError, Fetcher, Material};
+use crate::store::{Blob, FetchError, Fetcher};
 use choose::{Chosen, build_kind, choose, suffix};
-use exact::Exact;
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
@@ -176,20 +175,16 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
 
     let (lock, root) = planner.container(&recipe.container).await?;
     let source_name = format!("{} {}", source.package, source.version);
-    let resolver = AptResolver {
-        root: &root,
-        indexes: &indexes,
-        sandbox: planner.sandbox,
-        fetcher: planner.fetcher,
-        progress: planner.progress,
-    };
-    let exact = match &buildinfo {
-        Some(info) => Some(exact::packages(planner, &recipe.container, &indexes, &lock, info).await?),
-        None => None,
-    };
-    let dependencies: Vec<(Material, Binary)> = if let Some(Exact { packages }) = exact {
-        packages
+    let dependencies = if let Some(info) = &buildinfo {
+        exact::packages(planner, &recipe.container, &indexes, &lock, info).await?
     } else {
+        let resolver = AptResolver {
+            root: &root,
+            indexes: &indexes,
+            sandbox: planner.sandbox,
+            fetcher: planner.fetcher,
+            progress: planner.progress,
+        };
         let binaries = resolver.build_dependencies(&source_name, &dsc).await?;
         let pinned = |binary: Binary| (indexes.material(&binary), binary);
         binaries.into_iter().map(pinned).collect()

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner};
 use crate::artifact::{NpmSubject, Subject};
+use crate::evidence::git_source;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::workflow::Workflow;
@@ -308,18 +309,16 @@ impl Draft<'_> {
         })
     }
 
-    /// The folder that the registry's metadata names, in repositories of several packages.
+    /// The folder that a hint or the registry's metadata names, in repositories of several packages.
     fn repository_directory(&self) -> String {
+        if let Some(folder) = self.planner.hints.folder() {
+            return folder.to_owned();
+        }
         let directory = self
             .version
             .and_then(|version| version.repository["directory"].as_str());
-        let directory = directory.unwrap_or_default().trim_matches('/');
-        let stays = directory.split('/').all(|part| part != "..");
-        if stays {
-            directory.to_owned()
-        } else {
-            String::new()
-        }
+        let inside = git_source::folder(directory.unwrap_or_default());
+        inside.unwrap_or_default().to_owned()
     }
 
     async fn toolchain(&self, released_at: Option<jiff::Timestamp>) -> Result<Tools, PlanError> {

@@ -71,10 +71,8 @@ async fn unattested(
     version: Option<&Version>,
 ) -> Result<(GitSource, Origin), PlanError> {
     let help = "give the registry's attestations with --provenance, or name the commit with --source https://HOST/PATH@COMMIT";
-    if let Some(hint) = &planner.hints.source
-        && let Some(git) = hint.git.clone().filter(|git| git.commit.is_some())
-    {
-        return Ok((git, hint.origin.clone()));
+    if let Some(named) = planner.hints.commit() {
+        return Ok(named);
     }
     let named = version.and_then(|version| Some((version, address(version)?)));
     let Some((version, repository)) = named else {
@@ -84,36 +82,25 @@ async fn unattested(
             help,
         ));
     };
-    let source = |reference: Option<&str>, commit: &str| {
-        GitSource::new(&repository, reference, Some(commit))
-            .map_err(|error| cannot(purl, &error.to_string(), help))
-    };
     if let Some(commit) = &version.git_head {
         let origin =
             Origin::Declared("repository and gitHead in the registry's metadata, which nobody signed".into());
-        return Ok((source(None, commit)?, origin));
+        let source = GitSource::new(&repository, None, Some(commit));
+        return Ok((
+            source.map_err(|error| cannot(purl, &error.to_string(), help))?,
+            origin,
+        ));
     }
-    let tags = planner.fetcher.git_tags(&repository).await?;
     let name = version.name.rsplit('/').next().unwrap_or_default();
-    let tag = repository::tag_of_version(&tags, name, |text| text == version.version);
-    let tag = tag.ok_or_else(|| {
-        cannot(
-            purl,
-            &format!(
-                "the registry names no commit, and {repository} has no tag for {}",
-                version.version
-            ),
-            help,
-        )
-    })?;
-    let origin = Origin::Inferred(format!(
-        "repository in the registry's metadata, and the tag {}",
-        tag.name
-    ));
-    Ok((
-        source(Some(&format!("refs/tags/{}", tag.name)), &tag.commit)?,
-        origin,
-    ))
+    let about = (name, version.version.as_str());
+    let fits = |text: &str| text == version.version;
+    let cannot = |reason: String| {
+        let reason = format!("the registry names no commit, and {reason}");
+        cannot(purl, &reason, help)
+    };
+    let (source, tag) = repository::tagged(planner.fetcher, &repository, about, fits, cannot).await?;
+    let from = format!("repository in the registry's metadata, and the tag {tag}");
+    Ok((source, Origin::Inferred(from)))
 }
 
 /// The repository of `package.json`, in any of the forms that npm takes.

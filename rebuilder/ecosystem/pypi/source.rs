@@ -51,46 +51,35 @@ impl Source {
         attested: Option<(GitSource, String)>,
         hint: Option<&SourceHint>,
     ) -> Result<Self, PlanError> {
-        let because = hint.map(|hint| hint.origin.clone());
-        let (source, found_by) = match (hint.and_then(|hint| hint.git.clone()), attested) {
-            (Some(git), _) if git.commit.is_some() => (git, None),
-            (_, Some((git, declared_by))) => (git, Some(Origin::Declared(declared_by))),
-            (named, None) => {
+        let (source, origin) = match (planner.hints.commit(), attested) {
+            (Some(named), _) => named,
+            (None, Some((git, declared_by))) => (git, Origin::Declared(declared_by)),
+            (None, None) => {
+                let named = hint.and_then(|hint| Some(hint.git.as_ref()?.repository.clone()));
                 let repository = named
-                    .map(|git| git.repository)
-                    .or_else(|| repository::of_addresses(addresses));
-                let Some(repository) = repository else {
-                    return Err(cannot(
-                        purl,
-                        "neither its metadata nor a hint names a repository of its source",
-                    ));
-                };
-                let tags = planner.fetcher.git_tags(&repository).await?;
+                    .or_else(|| repository::of_addresses(addresses))
+                    .ok_or_else(|| {
+                        cannot(
+                            purl,
+                            "neither its metadata nor a hint names a repository of its source",
+                        )
+                    })?;
+                let version = released.version.to_string();
                 let fits = |text: &str| {
                     text.parse()
                         .is_ok_and(|version: pep440_rs::Version| version == released.version)
                 };
-                let Some(tag) = repository::tag_of_version(&tags, package, fits) else {
-                    return Err(cannot(
-                        purl,
-                        &format!("{repository} has no tag for {}", released.version),
-                    ));
-                };
-                let reference = format!("refs/tags/{}", tag.name);
-                let git = GitSource::new(&repository, Some(&reference), Some(&tag.commit))
-                    .map_err(|error| cannot(purl, &error.to_string()))?;
-                (
-                    git,
-                    Some(Origin::Inferred(format!(
-                        "METADATA of the wheel, and the tag {}",
-                        tag.name
-                    ))),
-                )
+                let about = (package, version.as_str());
+                let cannot = |reason: String| cannot(purl, &reason);
+                let (git, tag) =
+                    repository::tagged(planner.fetcher, &repository, about, fits, cannot).await?;
+                let from = format!("METADATA of the wheel, and the tag {tag}");
+                (git, Origin::Inferred(from))
             }
         };
         let checkout = planner.fetcher.git(&source).await?;
-        let folder = match hint.and_then(|hint| hint.folder.clone()) {
-            Some(folder) => folder,
+        let folder = match planner.hints.folder() {
+            Some(folder) => folder.to_owned(),
             None => package_folder(&checkout, package)?.ok_or_else(|| {
                 let repository = &source.repository;
                 cannot(
@@ -106,9 +95,6 @@ impl Source {
             None => (BuildSystem::default(), false),
         };
         let archive = planner.fetcher.git_archive(&checkout, false).await?;
-        let origin = found_by
-            .or(because)
-            .unwrap_or(Origin::Convention("a hint".into()));
         Ok(Self {
             system,
             declared,
