@@ -14,12 +14,15 @@
 //! 6. [`rebuild`]: the main job: follows a plan to a [`Record`](rebuild::Record).
 //! 7. [`attempts`]: the same again with another assumption, where the bytes speak against one.
 //! 8. [`compare`]: where released and rebuilt bytes differ.
-//! 9. [`attest`] and [`report`]: the signed statement, and the page for people.
-//! 10. [`audit`]: the same for many subjects, one after the other and side by side.
+//! 9. [`attest`] and [`report`]: the signed statement, and the page for people; [`signer`] is the service that alone
+//!    has the key.
+//! 10. [`agreement`]: what several parties say about the same bytes, and whether that is enough.
+//! 11. [`audit`]: the same for many subjects, one after the other and side by side.
 //!
 //! Below them, [`store`] is the only way to the disk and the network, [`progress`] the only way to the
 //! screen, and [`ledger`] knows what the time went into. `docs/architecture.md` has the invariants.
 
+pub mod agreement;
 pub mod artifact;
 pub mod attempts;
 pub mod attest;
@@ -36,4 +39,5 @@ pub mod progress;
 pub mod rebuild;
 pub mod report;
 pub mod sandbox;
+pub mod signer;
 pub mod store;

@@ -45,24 +45,6 @@ fn statement(bundle: &Value) -> Value {
     serde_json::from_slice(&payload).unwrap()
 }
 
-/// The strangers' verifiers, as commands that take a bundle and a public key.
-fn verifiers() -> Option<Vec<Command>> {
-    let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
-    let Some(folder) = folder else {
-        common::skip(
-            "REBUILDER_THIRD_PARTY, a folder with @sigstore/verify and securesystemslib (see .ci/run)",
-        );
-        return None;
-    };
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third-party");
-    let mut node = Command::new("node");
-    node.arg(scripts.join("verify.mjs"))
-        .env("REBUILDER_THIRD_PARTY", &folder);
-    let mut python = Command::new(folder.join("venv/bin/python"));
-    python.arg(scripts.join("verify.py"));
-    Some(vec![node, python])
-}
-
 #[test]
 fn statements_say_what_happened_and_strangers_accept_them() {
     if no_network() || no_sandbox() {
@@ -112,7 +94,7 @@ fn statements_say_what_happened_and_strangers_accept_them() {
         changed["dsseEnvelope"]["payload"] = Value::String(STANDARD.encode(payload));
         let changed_path = folder.path().join("changed.json");
         fs::write(&changed_path, changed.to_string()).unwrap();
-        for mut verifier in verifiers().into_iter().flatten() {
+        for mut verifier in common::verifiers().into_iter().flatten() {
             let program = verifier.get_program().to_owned();
             let again = verifier
                 .arg(place.join("attestation.sigstore.json"))
@@ -126,7 +108,7 @@ fn statements_say_what_happened_and_strangers_accept_them() {
                 "{program:?}"
             );
         }
-        for mut verifier in verifiers().into_iter().flatten() {
+        for mut verifier in common::verifiers().into_iter().flatten() {
             let program = verifier.get_program().to_owned();
             let refused = verifier.arg(&changed_path).arg(&public).output().unwrap();
             assert!(!refused.status.success(), "{program:?} took a changed payload");

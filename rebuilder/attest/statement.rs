@@ -6,15 +6,29 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::{Expected, PinnedContainer, Plan};
-use crate::rebuild::{Attempt, Record, Verdict};
+use super::log::Anchor;
+use crate::plan::{Expected, PinnedContainer, Plan, Role};
+use crate::rebuild::{Attempt, OutputResult, Record, Verdict};
 use crate::store::Material;
 
 /// What `buildType` our provenance has; described in `docs/attestations.md`.
 pub const BUILD_TYPE: &str = "urn:rebuilder:build-type:rebuild:v1";
 
+/// What the signer says of itself in a statement.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// `builder.id`.
+    pub builder_id: String,
+    /// The machine that builds, where it is told.
+    pub host: Option<String>,
+    /// Where in the signer's log the signature is.
+    pub log: Anchor,
+    /// How many workers' runs agree, as far as the signer knows; none where it was given one run by hand.
+    pub workers: usize,
+}
+
 /// The statement that follows from a run; none where it is inconclusive.
-pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value> {
+pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
     let descriptor = |expected: &Expected| json!({"name": expected.file.name, "uri": expected.purl, "digest": {"sha256": expected.file.sha256}});
     let came_out = |expected: &&Expected| {
         record
@@ -27,7 +41,7 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
             "_type": "https://in-toto.io/Statement/v1",
             "subject": plan.expected.iter().map(descriptor).collect::<Vec<_>>(),
             "predicateType": "https://slsa.dev/provenance/v1",
-            "predicate": provenance(plan, record, builder_id)
+            "predicate": provenance(plan, record, terms)
         })),
         Verdict::Equivalent => {
             let subjects: Vec<_> = record
@@ -39,7 +53,7 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
                 "_type": "https://in-toto.io/Statement/v1",
                 "subject": subjects,
                 "predicateType": "https://slsa.dev/provenance/v1",
-                "predicate": provenance(plan, record, builder_id)
+                "predicate": provenance(plan, record, terms)
             }))
         }
         Verdict::Mismatch => {
@@ -71,10 +85,17 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
                 "predicate": {
                     "result": "FAILED",
                     "configuration": [
-                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": {"evidence": record.evidence, "policy": plan.policy}},
+                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": {
+                            "evidence": record.evidence,
+                            "policy": plan.policy,
+                            "finishedOn": record.finished,
+                            "agreeingWorkers": terms.workers,
+                            "signingLog": terms.log,
+                            "outputs": record.outputs.iter().map(digests).collect::<Vec<_>>()
+                        }},
                         {"name": "report.html", "digest": {"sha256": record.report}},
                         {"name": "build.log", "digest": {"sha256": record.log}},
-                        {"name": "builder", "uri": builder_id}
+                        {"name": "builder", "uri": terms.builder_id}
                     ],
                     "passedTests": passed.collect::<Vec<_>>(),
                     "failedTests": failed.iter().map(|expected| &expected.file.name).chain(extra).collect::<Vec<_>>()
@@ -85,12 +106,16 @@ pub fn statement(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value
     }
 }
 
+fn digests(output: &OutputResult) -> Value {
+    json!({"name": output.name, "released": output.released, "rebuilt": output.rebuilt})
+}
+
 /// What `buildType` statements of equivalence have; theirs, so that their readers understand ours.
 pub const EQUIVALENCE_TYPE: &str = "https://docs.oss-rebuild.dev/builds/ArtifactEquivalence@v0.1";
 
 /// That the released files are what came out, but for what each named normalisation sets aside; none where the
 /// verdict is another.
-pub fn equivalence(plan: &Plan, record: &Record, builder_id: &str) -> Option<Value> {
+pub fn equivalence(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
     if record.verdict != Verdict::Equivalent {
         return None;
     }
@@ -140,7 +165,7 @@ pub fn equivalence(plan: &Plan, record: &Record, builder_id: &str) -> Option<Val
                 "resolvedDependencies": resolved
             },
             "runDetails": {
-                "builder": {"id": builder_id, "version": {"rebuilder": record.rebuilder}},
+                "builder": {"id": terms.builder_id, "version": {"rebuilder": record.rebuilder}},
                 "metadata": {"invocationId": record.id, "startedOn": record.started, "finishedOn": record.finished},
                 "byproducts": [{"name": "report.html", "digest": {"sha256": record.report}}]
             }
@@ -156,7 +181,7 @@ fn container(plan: &Plan) -> Value {
     }
 }
 
-fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
+fn provenance(plan: &Plan, record: &Record, terms: &Terms) -> Value {
     let byproduct = |name: &str, digest| json!({"name": name, "digest": {"sha256": digest}});
     json!({
         "buildDefinition": {
@@ -170,12 +195,15 @@ fn provenance(plan: &Plan, record: &Record, builder_id: &str) -> Value {
                 "container": container(plan),
                 "assumptions": plan.assumptions,
                 "attempts": record.attempts.iter().map(attempt).collect::<Vec<_>>(),
-                "notEnforced": record.not_enforced
+                "notEnforced": record.not_enforced,
+                "host": terms.host,
+                "agreeingWorkers": terms.workers,
+                "signingLog": terms.log
             },
             "resolvedDependencies": dependencies(plan)
         },
         "runDetails": {
-            "builder": {"id": builder_id, "version": {"rebuilder": record.rebuilder}},
+            "builder": {"id": terms.builder_id, "version": {"rebuilder": record.rebuilder}},
             "metadata": {
                 "invocationId": record.id,
                 "startedOn": record.started,
@@ -195,21 +223,29 @@ fn attempt(attempt: &Attempt) -> Value {
     json!({"plan": attempt.plan, "because": attempt.because, "ended": attempt.ended, "chosen": attempt.chosen})
 }
 
-/// Every pinned input: sources, dependencies, inline files, and the container's packages.
+/// Every pinned input, each with its role: sources, dependencies, inline texts, and what is in the container.
 fn dependencies(plan: &Plan) -> Vec<Value> {
-    let file = |file: &Material, purl: Option<&String>| {
-        let mut descriptor = json!({"name": file.name, "digest": {"sha256": file.sha256}});
+    let file = |file: &Material, purl: Option<&String>, role: &str| {
+        let mut descriptor =
+            json!({"name": file.name, "digest": {"sha256": file.sha256}, "annotations": {"role": role}});
         if let Some(uri) = purl.or(file.urls.first()) {
             descriptor["uri"] = json!(uri);
         }
         descriptor
     };
-    let inputs = plan
-        .inputs
-        .iter()
-        .map(|input| file(&input.file, input.purl.as_ref()));
+    let inputs = plan.inputs.iter().map(|input| {
+        let role = match input.role {
+            Role::Source => "source",
+            Role::Dependency => "dependency",
+        };
+        file(&input.file, input.purl.as_ref(), role)
+    });
     let inline = plan.files.iter().map(|inline| {
-        json!({"name": inline.place, "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)}})
+        json!({
+            "name": inline.place,
+            "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)},
+            "annotations": {"role": "text"}
+        })
     });
     let git = plan.git.iter().map(|git| {
         let reference = git
@@ -221,20 +257,22 @@ fn dependencies(plan: &Plan) -> Vec<Value> {
             "name": git.place,
             "uri": format!("git+{}{reference}", git.source.repository),
             "digest": {"gitCommit": git.source.commit, "sha256": git.archive},
-            "annotations": {"sha256": "tar archive of the commit's files", "submodules": git.submodules}
+            "annotations": {"role": "source", "sha256": "tar archive of the commit's files", "submodules": git.submodules}
         })
     });
     let container = plan.container.materials();
     let image = match &plan.container {
-        PinnedContainer::Image { image } => {
-            Some(json!({"uri": format!("docker://{image}"), "digest": {"sha256": image.digest}}))
-        }
+        PinnedContainer::Image { image } => Some(json!({
+            "uri": format!("docker://{image}"),
+            "digest": {"sha256": image.digest},
+            "annotations": {"role": "container"}
+        })),
         PinnedContainer::Packages { .. } => None,
     };
     inputs
         .chain(inline)
         .chain(git)
         .chain(image)
-        .chain(container.iter().map(|material| file(material, None)))
+        .chain(container.iter().map(|material| file(material, None, "container")))
         .collect()
 }

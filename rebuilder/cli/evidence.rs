@@ -25,7 +25,15 @@ pub(crate) struct EvidenceArgs {
     /// File with a signature of SUBJECT (Sigstore, OpenPGP, minisign, SSH); may be repeated
     #[arg(long, value_name = "FILE")]
     pub signature: Vec<PathBuf>,
-    /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH); may be repeated
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// Whose word counts, and what is asked of it.
+#[derive(Args)]
+#[command(next_help_heading = "Trust")]
+pub(crate) struct TrustArgs {
+    /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH, Nix); may be repeated
     #[arg(long, value_name = "FILE")]
     trusted_key: Vec<PathBuf>,
     /// How many different trusted keys must have signed an envelope
@@ -40,18 +48,14 @@ pub(crate) struct EvidenceArgs {
     /// OpenID Connect issuer of --identity
     #[arg(long, value_name = "PATTERN", requires = "identity")]
     issuer: Option<String>,
-    /// What the evidence must show before anything is built: a policy file, or "none"
+    /// What the evidence must show: a policy file, or "none"
     #[arg(long, value_name = "FILE|none", env = "REBUILDER_POLICY")]
     policy: Option<String>,
 }
 
-impl EvidenceArgs {
+impl TrustArgs {
     /// Reads everything that the options name.
-    pub fn open(&self) -> Result<Case, Failure> {
-        let mut documents = Vec::new();
-        for path in self.provenance.iter().chain(&self.signature) {
-            documents.extend(document::read_file(path)?);
-        }
+    pub fn open(&self) -> Result<(Trust, Policy), Failure> {
         let sigstore = match &self.trusted_root {
             Some(path) => Sigstore::read(path)?,
             None => Sigstore::public_good()?,
@@ -62,20 +66,33 @@ impl EvidenceArgs {
             .map(|path| TrustedKey::read(path))
             .collect();
         let identity = self.identity.iter().zip(&self.issuer);
+        let trust = Trust {
+            sigstore: Arc::new(sigstore),
+            keys: keys?,
+            threshold: self.threshold,
+            identities: identity
+                .map(|(subject, issuer)| ExpectedIdentity {
+                    subject: subject.clone(),
+                    issuer: issuer.clone(),
+                })
+                .collect(),
+        };
+        Ok((trust, Policy::named(self.policy.as_deref())?))
+    }
+}
+
+impl EvidenceArgs {
+    /// Reads everything that the options name.
+    pub fn open(&self) -> Result<Case, Failure> {
+        let mut documents = Vec::new();
+        for path in self.provenance.iter().chain(&self.signature) {
+            documents.extend(document::read_file(path)?);
+        }
+        let (trust, policy) = self.trust.open()?;
         Ok(Case {
             documents,
-            trust: Trust {
-                sigstore: Arc::new(sigstore),
-                keys: keys?,
-                threshold: self.threshold,
-                identities: identity
-                    .map(|(subject, issuer)| ExpectedIdentity {
-                        subject: subject.clone(),
-                        issuer: issuer.clone(),
-                    })
-                    .collect(),
-            },
-            policy: Policy::named(self.policy.as_deref())?,
+            trust,
+            policy,
         })
     }
 
@@ -96,12 +113,17 @@ const SIBLINGS: [&str; 7] = [
     "minisig",
 ];
 
-/// Evidence that lies beside a file, by its usual names; what cannot be read is left out.
-pub(crate) fn beside(path: &Path) -> Vec<Document> {
+/// Files that lie beside one and say something about it, by their usual names.
+pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
     SIBLINGS
         .iter()
-        .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())))
+        .map(move |ending| PathBuf::from(format!("{}.{ending}", path.display())))
         .filter(|path| path.is_file())
+}
+
+/// Evidence that lies beside a file; what cannot be read is left out.
+pub(crate) fn beside(path: &Path) -> Vec<Document> {
+    siblings(path)
         .filter_map(|path| document::read_file(&path).ok())
         .flatten()
         .collect()

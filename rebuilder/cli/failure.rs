@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use miette::Diagnostic;
 use serde_json::json;
 
+use crate::agreement::GatherError;
 use crate::artifact::SubjectError;
 use crate::attempts::AttemptError;
+use crate::attest::log::LogError;
 use crate::attest::{AttestError, KeyError};
 use crate::audit::{AuditError, JournalError, ListError};
 use crate::compare::CompareError;
@@ -24,6 +26,7 @@ use crate::policy::{PolicyError, Refusal};
 use crate::rebuild::RebuildError;
 use crate::report::ReportError;
 use crate::sandbox::SandboxError;
+use crate::signer::SignerError;
 use crate::store::{FetchError, GitError, StoreError};
 
 /// Exit codes, stable: see `docs/exit-codes.md`.
@@ -170,7 +173,9 @@ failures! {
     CompareError => Usage,
     ListError => Usage,
     DefinitionError => Usage,
+    GatherError => Usage,
     KeyError => Usage,
+    SignerError => Usage,
     ReportError => Internal,
     GitError => Inconclusive,
     DocumentError => Usage,
@@ -263,11 +268,22 @@ impl From<RebuildError> for Failure {
     }
 }
 
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        let code = match error {
+            LogError::Io { .. } => Code::Usage,
+            LogError::Broken { .. } | LogError::NotIn { .. } => Code::Refused,
+        };
+        Self::new(code, error)
+    }
+}
+
 impl From<AttestError> for Failure {
     fn from(error: AttestError) -> Self {
         let code = match error {
             AttestError::Key(error) => return error.into(),
             AttestError::Store(error) => return error.into(),
+            AttestError::Log(error) => return error.into(),
             AttestError::Read { .. } => Code::Usage,
             AttestError::Changed { .. } => Code::Refused,
             AttestError::Inconclusive { .. } => Code::Inconclusive,

@@ -1,15 +1,27 @@
-//! `rebuilder key …` and `rebuilder attest`.
+//! `rebuilder key …`, `rebuilder attest`, `rebuilder signer` and `rebuilder log`.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
-use super::config_folder;
-use super::failure::Failure;
-use crate::attest::{self, Algorithm, SigningKey};
+use super::evidence::{TrustArgs, statement};
+use super::failure::{Code, Failure};
+use super::{Common, Context, config_folder};
+use crate::artifact::Sha256;
+use crate::attest::key::{KeyState, ListedKey};
+use crate::attest::log::{Anchor, Log};
+use crate::attest::{self, Algorithm, FileKey, Inventory, KeyError, Office, Public, Reference, Signer};
+use crate::evidence::document;
+use crate::plan::Recipe;
+use crate::policy::Case;
 use crate::rebuild::RunFolder;
+use crate::signer::{self, Questioner, Reply, Service};
+use crate::store::StoreError;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -21,68 +33,592 @@ pub(crate) enum Command {
         /// File for the private key; the public one goes to FILE.pub [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
+        /// Encrypt it with a passphrase: that of --passphrase-file, or asked for
+        #[arg(long)]
+        encrypt: bool,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
     },
     /// Print the public key, for those who verify
     Public {
-        /// Signing key [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
-        #[arg(long, value_name = "FILE", env = "REBUILDER_KEY")]
-        key: Option<PathBuf>,
+        #[command(flatten)]
+        key: KeyArgs,
     },
+    /// Take a key into the inventory, such as one in a token
+    Add {
+        #[command(flatten)]
+        key: KeyArgs,
+    },
+    /// List the keys: age, uses, projects, and what is wrong with how they are kept
+    List {
+        /// Logs of signatures to count uses in; may be repeated [default: the user's own]
+        #[arg(long, value_name = "FILE")]
+        log: Vec<PathBuf>,
+    },
+    /// Put another key in a key's place; both count for a while
+    Rotate {
+        #[command(flatten)]
+        key: KeyArgs,
+        /// The new key; a file is made where there is none [default: key.pem, with the old one moved aside]
+        #[arg(long, value_name = "KEY")]
+        to: Option<String>,
+        /// Kind of the new key
+        #[arg(long, value_enum, default_value_t = Algorithm::Ed25519)]
+        algorithm: Algorithm,
+        /// Encrypt the new key with the same passphrase
+        #[arg(long)]
+        encrypt: bool,
+        /// Days that the old one goes on signing
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        overlap: u16,
+    },
+    /// Revoke a key: it signs nothing any more, and policies can say since when
+    Revoke {
+        /// Beginning of its fingerprint
+        fingerprint: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+}
+
+/// The key to sign with.
+#[derive(Args, Clone)]
+pub(crate) struct KeyArgs {
+    /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
+    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY")]
+    key: Option<String>,
+    /// Our builder.id [default: urn:rebuilder:KEY-FINGERPRINT]
+    #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
+    builder_id: Option<String>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct PassphraseArgs {
+    /// File with the passphrase of an encrypted key [default: systemd's credential "passphrase", or asked for]
+    #[arg(long, value_name = "FILE", env = "REBUILDER_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl PassphraseArgs {
+    /// The passphrase, from where it can be had; asked for only on a terminal.
+    fn read(&self, question: &str) -> Option<String> {
+        let credential =
+            std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join("passphrase"));
+        let file = self
+            .passphrase_file
+            .clone()
+            .or(credential.filter(|path| path.is_file()));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).ok()?;
+            return Some(text.trim_end_matches(['\n', '\r']).to_owned());
+        }
+        let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        person
+            .then(|| rpassword::prompt_password(question).ok())
+            .flatten()
+    }
+}
+
+impl KeyArgs {
+    /// What names the key.
+    fn reference(&self) -> Result<String, Failure> {
+        match &self.key {
+            Some(reference) => Ok(reference.clone()),
+            None => Ok(config_folder()?.join("key.pem").display().to_string()),
+        }
+    }
+
+    /// Opens the key, unless the inventory says that it must not sign any more.
+    pub(crate) fn open(&self) -> Result<Box<dyn Signer>, Failure> {
+        let signer = self.open_any()?;
+        if let Some(public) = signer.public() {
+            Inventory::read(&inventory()?)?.check(public.fingerprint(), Timestamp::now())?;
+        }
+        Ok(signer)
+    }
+
+    fn open_any(&self) -> Result<Box<dyn Signer>, Failure> {
+        let reference: Reference = self.reference()?.parse()?;
+        Ok(reference.open(&|| self.passphrase.read("Passphrase: "))?)
+    }
+
+    /// Who we say that we are.
+    pub(crate) fn builder_id(&self, signer: &dyn Signer) -> String {
+        let own = || format!("urn:rebuilder:{}", signer.name());
+        self.builder_id.clone().unwrap_or_else(own)
+    }
+}
+
+/// Where the inventory lies.
+fn inventory() -> Result<PathBuf, Failure> {
+    Ok(config_folder()?.join("keys.json"))
+}
+
+/// Where signatures are written down that no service makes.
+pub(super) fn own_log() -> Result<PathBuf, Failure> {
+    Ok(config_folder()?.join("signatures.jsonl"))
 }
 
 #[derive(Args)]
 pub(crate) struct AttestArgs {
     /// Folder of a run
     run: PathBuf,
-    /// Signing key [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
-    #[arg(long, value_name = "FILE", env = "REBUILDER_KEY")]
-    key: Option<PathBuf>,
-    /// Our builder.id [default: urn:rebuilder:KEY-FINGERPRINT]
-    #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
-    builder_id: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Let the service that listens on SOCKET check and sign it
+    #[arg(long, value_name = "SOCKET", env = "REBUILDER_SIGNER", conflicts_with = "key")]
+    signer: Option<PathBuf>,
+    /// Log that the signature is written down in [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
 }
 
-pub(crate) fn run(command: &Command, json: bool) -> Result<ExitCode, Failure> {
+#[derive(Args)]
+pub(crate) struct SignerArgs {
+    /// Socket to listen on
+    #[arg(long, value_name = "SOCKET", default_value = "/run/rebuilder-signer/socket")]
+    socket: PathBuf,
+    /// User whose runs are signed, by name or number; may be repeated [default: the user that this runs as]
+    #[arg(long, value_name = "USER")]
+    worker: Vec<String>,
+    /// Folder in which runs lie; may be repeated
+    #[arg(long, value_name = "DIR", required = true)]
+    runs: Vec<PathBuf>,
+    /// How many workers, each another user, must have had the same outcome
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    agree: u8,
+    /// Recipe beyond the built-in ones whose steps a plan may have; may be repeated
+    #[arg(long, value_name = "FILE")]
+    recipe: Vec<PathBuf>,
+    /// Machine that builds, to be named in attestations
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Log of everything that is asked and answered [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LogCommand {
+    /// Check that no line was changed, dropped or put in between
+    Verify {
+        /// Log [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
+        log: Option<PathBuf>,
+        /// Attestation that must be in it, at the place that it names; may be repeated
+        #[arg(long, value_name = "FILE")]
+        attestation: Vec<PathBuf>,
+    },
+}
+
+pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failure> {
+    let json = common.json;
     match command {
-        Command::Generate { algorithm, to } => {
-            let path = key_path(to.clone())?;
-            let key = SigningKey::generate(*algorithm, &path)?;
-            if json {
-                println!(
-                    "{}",
-                    json!({"key": path, "fingerprint": key.fingerprint(), "public": key.public_pem()})
-                );
-            } else {
-                println!("{}  sha256:{}", path.display(), key.fingerprint());
-            }
+        Command::Generate {
+            algorithm,
+            to,
+            encrypt,
+            passphrase,
+        } => {
+            let path = to
+                .clone()
+                .map_or_else(|| Ok(config_folder()?.join("key.pem")), Ok::<_, Failure>)?;
+            let secret = new_passphrase(*encrypt, passphrase, &path)?;
+            let key = FileKey::generate(*algorithm, &path, secret.as_deref())?;
+            let fingerprint = key.public_key().fingerprint();
+            let real = path.canonicalize().unwrap_or(path);
+            Inventory::read(&inventory()?)?.add(
+                fingerprint,
+                &real.display().to_string(),
+                Timestamp::now(),
+            )?;
+            show_key(json, &real.display().to_string(), key.public_key());
         }
         Command::Public { key } => {
-            let key = SigningKey::read(&key_path(key.clone())?)?;
+            let signer = key.open_any()?;
+            let public = public(signer.as_ref())?;
             if json {
                 println!(
                     "{}",
-                    json!({"fingerprint": key.fingerprint(), "public": key.public_pem()})
+                    json!({"fingerprint": public.fingerprint(), "public": public.pem()})
                 );
             } else {
-                print!("{}", key.public_pem());
+                print!("{}", public.pem());
+            }
+        }
+        Command::Add { key } => {
+            let signer = key.open_any()?;
+            let (public, reference) = (public(signer.as_ref())?, key.reference()?);
+            Inventory::read(&inventory()?)?.add(public.fingerprint(), &reference, Timestamp::now())?;
+            show_key(json, &reference, public);
+        }
+        Command::List { log } => list(common, log)?,
+        Command::Rotate {
+            key,
+            to,
+            algorithm,
+            encrypt,
+            overlap,
+        } => rotate(json, key, to.as_deref(), *algorithm, *encrypt, *overlap)?,
+        Command::Revoke { fingerprint, because } => {
+            let entry = Inventory::read(&inventory()?)?.revoke(fingerprint, because, Timestamp::now())?;
+            let (at, _) = entry.revoked.clone().unwrap_or_default();
+            if json {
+                println!("{}", json!(entry));
+            } else {
+                println!(
+                    "revoked sha256:{}; policies that name it add:\n\n    revoked = \"{at}\"",
+                    entry.fingerprint
+                );
+                println!("    revoked-because = {}", json!(because));
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Failure> {
-    let key = SigningKey::read(&key_path(args.key.clone())?)?;
-    let statement = attest::attest(&args.run, &key, args.builder_id.as_deref())?;
-    let bundle = RunFolder::new(&args.run).bundle();
+fn new_passphrase(encrypt: bool, args: &PassphraseArgs, path: &Path) -> Result<Option<String>, Failure> {
+    if !encrypt {
+        return Ok(None);
+    }
+    let locked = || KeyError::Locked {
+        path: path.to_owned(),
+    };
+    let secret = args.read("New passphrase: ").filter(|secret| !secret.is_empty());
+    Ok(Some(secret.ok_or_else(locked)?))
+}
+
+fn public(signer: &dyn Signer) -> Result<&Public, Failure> {
+    let none = || Failure::usage("keyless signing has no key to show".into());
+    signer.public().ok_or_else(none)
+}
+
+fn show_key(json: bool, reference: &str, public: &Public) {
     if json {
-        println!("{}", json!({"attestation": bundle, "statement": statement}));
+        println!(
+            "{}",
+            json!({"key": reference, "fingerprint": public.fingerprint(), "public": public.pem()})
+        );
     } else {
-        println!("{}", bundle.display());
+        println!("{reference}  sha256:{}", public.fingerprint());
+    }
+}
+
+fn list(common: &Common, logs: &[PathBuf]) -> Result<(), Failure> {
+    let logs = if logs.is_empty() {
+        let folder = config_folder()?;
+        vec![folder.join("signatures.jsonl"), folder.join("signer.jsonl")]
+    } else {
+        logs.to_vec()
+    };
+    let mut uses = Vec::new();
+    for log in logs.iter().filter(|log| log.exists()) {
+        uses.push(Log::uses(log)?);
+    }
+    let of = |fingerprint: Sha256| {
+        let mut all = attest::log::Uses::default();
+        for more in uses.iter().filter_map(|uses| uses.get(&fingerprint.to_hex())) {
+            all.count += more.count;
+            all.last = all.last.max(more.last);
+            all.projects.extend(more.projects.iter().cloned());
+        }
+        all
+    };
+    // A machine has run builds where its store has roots and layers.
+    let store = crate::store::Store::open(common.store.clone())?;
+    let builds_here = ["roots", "layers", "runs"].iter().any(|name| {
+        let entries = std::fs::read_dir(store.path().join(name));
+        entries.is_ok_and(|mut entries| entries.next().is_some())
+    });
+    let keys = Inventory::read(&inventory()?)?.list(of, builds_here, Timestamp::now());
+    if common.json {
+        println!("{}", json!({"version": 1, "keys": keys}));
+        return Ok(());
+    }
+    if keys.is_empty() {
+        println!(
+            "no key is in the inventory; \"rebuilder key generate\" makes one, \"rebuilder key add\" takes one in"
+        );
+    }
+    for key in &keys {
+        print!("{}", describe(key));
+    }
+    Ok(())
+}
+
+fn describe(key: &ListedKey) -> String {
+    let state = match key.state {
+        KeyState::Active => "active",
+        KeyState::Overlapping => "overlapping",
+        KeyState::Retired => "retired",
+        KeyState::Revoked => "revoked",
+    };
+    let last = key
+        .uses
+        .last
+        .map_or_else(|| "never".to_owned(), |last| last.to_string());
+    let mut text = format!(
+        "sha256:{}  {state}\n    {}\n    {} days old, {} signatures, last {last}, {} projects\n",
+        key.entry.fingerprint,
+        key.entry.reference,
+        key.age,
+        key.uses.count,
+        key.uses.projects.len()
+    );
+    for finding in &key.findings {
+        text.push_str(&format!("    ! {}: {}\n", finding.finding, finding.meaning));
+    }
+    text
+}
+
+fn rotate(
+    json: bool,
+    key: &KeyArgs,
+    to: Option<&str>,
+    algorithm: Algorithm,
+    encrypt: bool,
+    overlap: u16,
+) -> Result<(), Failure> {
+    let mut old_reference = key.reference()?;
+    let old = key.open()?;
+    let old_public = public(old.as_ref())?.clone();
+    let now = Timestamp::now();
+    let secret = new_passphrase(encrypt, &key.passphrase, Path::new(&old_reference))?;
+    let to = if let Some(to) = to {
+        to.to_owned()
+    } else {
+        // The default name is the new key's; the old one keeps a name by its fingerprint.
+        let path = PathBuf::from(&old_reference);
+        if !path.is_file() {
+            return Err(KeyError::NotMade {
+                reference: old_reference,
+            }
+            .into());
+        }
+        let aside = path.with_file_name(format!("key-{}.pem", old_public.fingerprint().short()));
+        let public_path = |path: &Path| PathBuf::from(format!("{}.pub", path.display()));
+        std::fs::rename(&path, &aside).map_err(StoreError::io("move", &path))?;
+        // The public half is made again from the private one whenever it is asked for.
+        let _ = std::fs::rename(public_path(&path), public_path(&aside));
+        old_reference = aside.display().to_string();
+        path.display().to_string()
+    };
+    let reference: Reference = to.parse()?;
+    let new: Box<dyn Signer> = match &reference {
+        Reference::File(path) if !path.exists() => {
+            Box::new(FileKey::generate(algorithm, path, secret.as_deref())?)
+        }
+        other => other.open(&|| key.passphrase.read("Passphrase of the new key: "))?,
+    };
+    let new_public = public(new.as_ref())?;
+    let until = now
+        .checked_add(SignedDuration::from_hours(24 * i64::from(overlap)))
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    Inventory::read(&inventory()?)?.replace(
+        (old_public.fingerprint(), &old_reference),
+        (new_public.fingerprint(), &to),
+        until,
+        now,
+    )?;
+    if json {
+        println!(
+            "{}",
+            json!({"old": old_public.fingerprint(), "oldKey": old_reference, "until": until, "new": new_public.fingerprint(), "key": to, "public": new_public.pem()})
+        );
+    } else {
+        println!(
+            "{to}  sha256:{}  takes the place of\n{old_reference}  sha256:{}",
+            new_public.fingerprint(),
+            old_public.fingerprint()
+        );
+        println!(
+            "policies that name the old one let it end, and add the new one:\n\n    valid-until = \"{until}\"\n"
+        );
+        println!(
+            "    [[keys]]\n    name = \"…\"\n    valid-from = \"{now}\"\n    text = \"\"\"\n{}\"\"\"",
+            new_public.pem()
+        );
+    }
+    Ok(())
+}
+
+pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Failure> {
+    let run = RunFolder::new(&args.run);
+    let signed = if let Some(socket) = &args.signer {
+        by_service(socket, &run).await?
+    } else {
+        let signer = args.key.open()?;
+        let log = args.log.clone().map_or_else(own_log, Ok)?;
+        let office = Office {
+            signer: signer.as_ref(),
+            builder_id: args.key.builder_id.clone(),
+            host: None,
+            log: &log,
+        };
+        tokio::task::block_in_place(|| attest::attest(&args.run, &office))?
+    };
+    if json {
+        println!(
+            "{}",
+            json!({"attestation": run.bundle(), "statement": signed.statement})
+        );
+    } else {
+        println!("{}", run.bundle().display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn key_path(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    named.map_or_else(|| Ok(config_folder()?.join("key.pem")), Ok)
+/// Lets a service check and sign a run.
+async fn by_service(socket: &Path, run: &RunFolder) -> Result<attest::Signed, Failure> {
+    match signer::ask(socket, run.path()).await? {
+        Reply::Signed(signed) => {
+            signed.write(run)?;
+            Ok(*signed)
+        }
+        Reply::Waiting {
+            agree,
+            needed,
+            otherwise,
+        } => {
+            Err(Failure::inconclusive(format!(
+                "the signer holds the run and waits: {agree} of {needed} workers had this outcome, {otherwise} another one"
+            )))
+        }
+        Reply::Refused { reason } => Err(Failure::refused(
+            format!("the signer refuses the run: {reason}"),
+            "nothing was signed; the signer's log has the same".into(),
+        )),
+    }
+}
+
+pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, Failure> {
+    let signer = args.key.open()?;
+    let own = nix::unistd::getuid().as_raw();
+    let workers: BTreeSet<u32> = if args.worker.is_empty() {
+        [own].into()
+    } else {
+        args.worker
+            .iter()
+            .map(|name| user(name))
+            .collect::<Result<_, _>>()?
+    };
+    if workers.len() < usize::from(args.agree) {
+        return Err(Failure::usage(format!(
+            "{} users may ask, and {} must agree; name more with --worker, or take the word of one with --agree 1",
+            workers.len(),
+            args.agree
+        )));
+    }
+    let (trust, policy) = args.trust.open()?;
+    let json = common.json;
+    let context = Context::open(common)?;
+    let scratch = context.store.path().join("tmp");
+    let mut recipes = Vec::new();
+    for path in &args.recipe {
+        recipes.push(Recipe::read(path)?);
+    }
+    let service = Service {
+        builder_id: args.key.builder_id.clone(),
+        host: args.host,
+        log: args
+            .log
+            .map_or_else(|| Ok(config_folder()?.join("signer.jsonl")), Ok::<_, Failure>)?,
+        inventory: inventory()?,
+        workers,
+        runs: args.runs,
+        scratch,
+        needed: usize::from(args.agree),
+        questioner: Questioner {
+            fetcher: context.fetcher,
+            catalog: context.catalog,
+            case: Case {
+                documents: Vec::new(),
+                trust,
+                policy,
+            },
+            recipes,
+        },
+        signer,
+    };
+    let (socket, name) = (args.socket, service.signer.name());
+    let ready = || {
+        if json {
+            println!("{}", json!({"listening": socket, "key": name}));
+        } else {
+            eprintln!("listening on {} with the key {name}", socket.display());
+        }
+    };
+    service.serve(&socket, ready).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A user by name or number.
+fn user(name: &str) -> Result<u32, Failure> {
+    if let Ok(uid) = name.parse() {
+        return Ok(uid);
+    }
+    let found = nix::unistd::User::from_name(name).ok().flatten();
+    found
+        .map(|user| user.uid.as_raw())
+        .ok_or_else(|| Failure::usage(format!("there is no user {name:?}")))
+}
+
+pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure> {
+    let LogCommand::Verify { log, attestation } = command;
+    let path = log
+        .clone()
+        .map_or_else(|| Ok(config_folder()?.join("signer.jsonl")), Ok::<_, Failure>)?;
+    let mut wanted = Vec::new();
+    for file in attestation {
+        let documents = document::read_file(file)?;
+        for statement in documents.iter().filter_map(statement) {
+            wanted.push((
+                statement.digest,
+                anchor(&statement.predicate),
+                file.display().to_string(),
+            ));
+        }
+    }
+    let checked = Log::verify(&path, &wanted)?;
+    if json {
+        println!("{}", json!(checked));
+    } else {
+        let events: Vec<_> = checked
+            .events
+            .iter()
+            .map(|(event, count)| format!("{count} {event}"))
+            .collect();
+        println!(
+            "{} lines hold ({}); the last is sha256:{}",
+            checked.lines,
+            events.join(", "),
+            checked.head
+        );
+        if !wanted.is_empty() {
+            println!("{} attestations are where they say", checked.attestations);
+        }
+    }
+    Ok(ExitCode::from(if checked.lines == 0 {
+        Code::Inconclusive as u8
+    } else {
+        0
+    }))
+}
+
+/// The place in a log that a statement names.
+fn anchor(predicate: &Value) -> Option<Anchor> {
+    let provenance = &predicate["buildDefinition"]["internalParameters"]["signingLog"];
+    let negative = &predicate["configuration"][0]["annotations"]["signingLog"];
+    let found = if provenance.is_object() {
+        provenance
+    } else {
+        negative
+    };
+    serde_json::from_value(found.clone()).ok()
 }

@@ -10,6 +10,7 @@ mod inspect;
 mod key;
 mod rebuild;
 mod store;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ Examples:
   rebuilder inspect tool --provenance FILE            verify and explain the evidence only
   rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
   rebuilder rebuild --plan plan.json --offline        replay a plan from the store
+  rebuilder verify app.tar.gz --attestation DIR --policy quorum.toml
+                                                      do independent parties agree about a file?
   rebuilder audit run list.txt --jobs 2               rebuild a list of packages, resumable
   rebuilder compare released.deb rebuilt.deb          where and why two files differ
   rebuilder doctor                                    what works on this machine, and what to do
@@ -103,9 +106,16 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Say where two files or folders differ, and why
     Compare(compare::CompareArgs),
+    /// Hold attestations of several parties about a file against each other, and against a quorum
+    Verify(verify::VerifyArgs),
     /// Check a saved run and sign what follows from it
     Attest(key::AttestArgs),
-    /// Make and show signing keys
+    /// Sign the runs of workers, as a service that alone can reach the key
+    Signer(key::SignerArgs),
+    /// Check a signer's log
+    #[command(subcommand)]
+    Log(key::LogCommand),
+    /// Make, list, rotate and revoke signing keys
     #[command(subcommand)]
     Key(key::Command),
     /// Lock, make and list the containers that builds run in
@@ -242,8 +252,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
                 .map_err(|error| Failure::internal(error.to_string()))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Key(command) => key::run(&command, cli.common.json),
-        Command::Attest(args) => key::attest(&args, cli.common.json),
+        Command::Key(command) => key::run(&cli.common, &command),
+        Command::Verify(args) => verify::verify(cli.common, args).await,
+        Command::Attest(args) => key::attest(&args, cli.common.json).await,
+        Command::Signer(args) => key::sign(cli.common, args).await,
+        Command::Log(command) => key::log(&command, cli.common.json),
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
         Command::Plan(args) => rebuild::plan(&Context::open(cli.common)?, args).await,

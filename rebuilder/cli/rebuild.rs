@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::compare::NormaliseArgs;
 use super::evidence::{self, EvidenceArgs};
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::{BackendChoice, Context, colour, config_folder, exit_code};
 use crate::artifact::Subject;
 use crate::attempts;
+use crate::attest::{KeyError, Reference};
 use crate::compare;
 use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild, provenance};
@@ -97,9 +98,12 @@ pub(crate) struct PlanArgs {
 /// How a finished run is signed.
 #[derive(Args)]
 pub(super) struct SigningArgs {
-    /// Signing key [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
-    #[arg(long, value_name = "FILE", env = "REBUILDER_KEY")]
-    key: Option<PathBuf>,
+    /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
+    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY")]
+    key: Option<String>,
+    /// Let the service that listens on SOCKET check and sign the run
+    #[arg(long, value_name = "SOCKET", env = "REBUILDER_SIGNER", conflicts_with = "key")]
+    signer: Option<PathBuf>,
     /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
     #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
     builder_id: Option<String>,
@@ -108,25 +112,34 @@ pub(super) struct SigningArgs {
 impl SigningArgs {
     /// Makes sure that a key that is named is there: found out now rather than after an hour of building.
     pub(super) fn signer(self) -> Result<Signer, Failure> {
+        let by = match self.signer {
+            Some(socket) if socket.exists() => Some(["--signer".into(), socket.into_os_string()]),
+            Some(path) => {
+                let source = std::io::ErrorKind::NotFound.into();
+                return Err(crate::signer::SignerError::Socket { path, source }.into());
+            }
+            None => signing_key(self.key)?.map(|key| ["--key".into(), key.into()]),
+        };
         Ok(Signer {
-            key: signing_key(self.key)?,
+            by,
             builder_id: self.builder_id,
         })
     }
 }
 
-/// Signs runs, where there is a key to sign with.
+/// Signs runs, where there is something to sign with.
 pub(super) struct Signer {
-    key: Option<PathBuf>,
+    /// The option that names it to `rebuilder attest`.
+    by: Option<[std::ffi::OsString; 2]>,
     builder_id: Option<String>,
 }
 
 impl Signer {
     /// Signs what is not inconclusive; gives the bundle, where there is one.
     pub(super) fn sign(&self, run: &RunFolder, record: &Record) -> Result<Option<PathBuf>, Failure> {
-        match (&record.verdict, &self.key) {
+        match (&record.verdict, &self.by) {
             (Verdict::Inconclusive { .. }, _) | (_, None) => Ok(None),
-            (_, Some(key)) => sign(run, key, self.builder_id.as_deref()).map(Some),
+            (_, Some(by)) => sign(run, by, self.builder_id.as_deref()),
         }
     }
 }
@@ -359,27 +372,29 @@ fn check_local(artifact: &Artifact, plan: &Plan) -> Result<(), Failure> {
 }
 
 /// The key to sign with: the named one, or the default one where there is one.
-fn signing_key(named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
-    if let Some(path) = named {
-        return match fs::metadata(&path) {
-            Ok(_) => Ok(Some(path)),
-            Err(_) => Err(crate::attest::KeyError::Missing { path }.into()),
-        };
+fn signing_key(named: Option<String>) -> Result<Option<String>, Failure> {
+    match named {
+        None => {
+            let default = config_folder()?.join("key.pem");
+            Ok(default.exists().then(|| default.display().to_string()))
+        }
+        Some(text) => match text.parse()? {
+            Reference::File(path) if !path.exists() => Err(KeyError::Missing { path }.into()),
+            _ => Ok(Some(text)),
+        },
     }
-    let default = config_folder()?.join("key.pem");
-    Ok(default.exists().then_some(default))
 }
 
-/// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
-fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf, Failure> {
+/// Signs in a process of its own, which reads the run again and checks it; this one never holds the key. None where a
+/// signer waits for other workers.
+fn sign(
+    run: &RunFolder,
+    by: &[std::ffi::OsString; 2],
+    builder_id: Option<&str>,
+) -> Result<Option<PathBuf>, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
     let mut command = std::process::Command::new(program);
-    command
-        .arg("attest")
-        .arg(run.path())
-        .arg("--key")
-        .arg(key)
-        .arg("--quiet");
+    command.arg("attest").arg(run.path()).args(by).arg("--quiet");
     if let Some(id) = builder_id {
         command.args(["--builder-id", id]);
     }
@@ -387,11 +402,14 @@ fn sign(run: &RunFolder, key: &Path, builder_id: Option<&str>) -> Result<PathBuf
         .output()
         .map_err(|error| Failure::internal(format!("the signer does not start: {error}")))?;
     if output.status.success() {
-        return Ok(run.bundle());
+        return Ok(Some(run.bundle()));
     }
-    let text = String::from_utf8_lossy(&output.stderr)
-        .trim()
-        .replace("error: ", "");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let text = text.trim().replace("error: ", "");
+    if output.status.code() == Some(i32::from(Code::Inconclusive as u8)) {
+        eprintln!("{text}");
+        return Ok(None);
+    }
     Err(Failure::usage(format!(
         "the run ended, and signing it failed: {text}"
     )))

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::buildinfo::BuildInfo;
 use super::dsse::{self, DsseError, Envelope};
+use super::hash_list::{HashList, HashListError};
 use super::json::{self, JsonError};
+use super::link::{Link, LinkError};
 use super::sigstore::{SigstoreError, Unverified};
 use super::statement::{Statement, StatementError};
 use crate::artifact::Sha256;
@@ -43,6 +45,10 @@ pub enum Kind {
     Ssh(Box<ssh_key::SshSig>),
     /// Debian's record of a build.
     BuildInfo(Box<BuildInfo>),
+    /// An in-toto link.
+    Link(Box<Link>),
+    /// A list of digests.
+    HashList(Box<HashList>),
 }
 
 /// A file that is no evidence of a known kind.
@@ -53,7 +59,7 @@ pub enum DocumentError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{origin} cannot be used as evidence: {reason}")]
     #[diagnostic(help(
-        "known are Sigstore bundles, npm's and PyPI's attestations, DSSE envelopes, in-toto statements, OpenPGP, minisign and SSH signatures, and .buildinfo files"
+        "known are Sigstore bundles, npm's and PyPI's attestations, DSSE envelopes, in-toto statements and links, OpenPGP, minisign and SSH signatures, .buildinfo files, lists of digests and .narinfo files"
     ))]
     Unusable { origin: String, reason: String },
 }
@@ -69,6 +75,10 @@ enum PieceError {
     Sigstore(#[from] SigstoreError),
     #[error(transparent)]
     Statement(#[from] StatementError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    HashList(#[from] HashListError),
     #[error("{0}")]
     Other(String),
 }
@@ -136,6 +146,10 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         Kind::BuildInfo(Box::new(
             BuildInfo::unsigned(bytes).map_err(|error| other(&error))?,
         ))
+    } else if HashList::is_narinfo(text) {
+        Kind::HashList(Box::new(HashList::parse_narinfo(text)?))
+    } else if HashList::is_one(text) {
+        Kind::HashList(Box::new(HashList::parse(text)?))
     } else {
         return Err(PieceError::Other("it is of no known form".into()));
     }])
@@ -187,6 +201,8 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
         Kind::Bundle(Box::new(Unverified::from_value(value)?))
     } else if value["verification_material"].is_object() && value["envelope"].is_object() {
         Kind::Bundle(Box::new(Unverified::from_value(&bundle_of_pep740(value)?)?))
+    } else if Link::is_one(value) {
+        Kind::Link(Box::new(Link::from_value(value)?))
     } else if value["payloadType"].is_string() {
         Kind::Envelope(Envelope::from_value(value)?)
     } else if value["_type"].is_string() {

@@ -72,29 +72,7 @@ impl Envelope {
 
     /// The envelope, and the positions of those of `keys` that signed it; at least `threshold` different ones.
     pub fn verify(self, keys: &[&PublicKey], threshold: usize) -> Result<Verified<Signed>, DsseError> {
-        let message = self.pre_authentication();
-        let signed = |key: &PublicKey| {
-            // A key's name is a hint that nobody signed, so every signature is tried.
-            self.signatures
-                .iter()
-                .any(|(_, signature)| key.verify(&message, signature))
-        };
-        let mut signers: Vec<usize> = Vec::new();
-        for (position, key) in keys.iter().enumerate() {
-            let known = signers
-                .iter()
-                .any(|at| keys[*at].fingerprint() == key.fingerprint());
-            if !known && signed(key) {
-                signers.push(position);
-            }
-        }
-        if signers.len() < threshold.max(1) {
-            return Err(DsseError::Threshold {
-                good: signers.len(),
-                wanted: threshold.max(1),
-                tried: keys.iter().map(|key| key.name.clone()).collect(),
-            });
-        }
+        let signers = signers(&self.pre_authentication(), &self.signatures, keys, threshold)?;
         Ok(Verified(Signed {
             envelope: self,
             signers,
@@ -121,6 +99,47 @@ pub struct Signed {
     pub envelope: Envelope,
     /// Positions of the keys whose signature is good, in the list that was asked about.
     pub signers: Vec<usize>,
+}
+
+/// The positions of those of `keys` that signed `message`; at least `threshold` different ones.
+pub(super) fn signers(
+    message: &[u8],
+    signatures: &[(String, Vec<u8>)],
+    keys: &[&PublicKey],
+    threshold: usize,
+) -> Result<Vec<usize>, DsseError> {
+    // A key's name is a hint that nobody signed: it says where to look first, no more.
+    let hinted = |key: &PublicKey| signatures.iter().any(|(name, _)| key.is_called(name));
+    let signed = |key: &PublicKey| {
+        signatures
+            .iter()
+            .any(|(_, signature)| key.verify(message, signature))
+    };
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    if threshold <= 1 && keys.len() > 1 {
+        order.sort_by_key(|at| !hinted(keys[*at]));
+    }
+    let mut found: Vec<usize> = Vec::new();
+    for at in order {
+        let known = found
+            .iter()
+            .any(|other| keys[*other].fingerprint() == keys[at].fingerprint());
+        if !known && signed(keys[at]) {
+            found.push(at);
+            if threshold <= 1 && found.len() >= signatures.len() {
+                break;
+            }
+        }
+    }
+    if found.len() < threshold.max(1) {
+        return Err(DsseError::Threshold {
+            good: found.len(),
+            wanted: threshold.max(1),
+            tried: keys.iter().map(|key| key.name.clone()).collect(),
+        });
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// DSSE's pre-authentication encoding.

@@ -3,6 +3,8 @@
 //! The registry signs `NAME@VERSION:INTEGRITY` of everything that it hands out, and a publish attestation for
 //! versions that came with provenance. Both show that the registry took these bytes, not who made them.
 
+use std::sync::OnceLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -33,7 +35,8 @@ const KEYS: [(&str, &str, Option<&str>); 2] = [
 ];
 
 /// The registry's keys.
-pub fn registry_keys() -> Vec<TrustedKey> {
+pub fn registry_keys() -> &'static [TrustedKey] {
+    static READ: OnceLock<Vec<TrustedKey>> = OnceLock::new();
     let key = |(name, der, until): &(&str, &str, Option<&str>)| {
         let key = PublicKey::from_spki(name, &STANDARD.decode(der).ok()?).ok()?;
         Some(TrustedKey {
@@ -41,9 +44,10 @@ pub fn registry_keys() -> Vec<TrustedKey> {
             material: KeyMaterial::Plain(key),
             valid_from: None,
             valid_until: until.and_then(|text| text.parse::<Timestamp>().ok()),
+            revoked: None,
         })
     };
-    KEYS.iter().filter_map(key).collect()
+    READ.get_or_init(|| KEYS.iter().filter_map(key).collect())
 }
 
 /// One version, as the registry describes it.
@@ -138,7 +142,7 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
         let Ok(bytes) = STANDARD.decode(&signature.sig) else {
             continue;
         };
-        for key in &keys {
+        for key in keys {
             if let KeyMaterial::Plain(plain) = &key.material
                 && plain.is_called(&signature.keyid)
                 && plain.verify(message.as_bytes(), &bytes)

@@ -173,7 +173,7 @@ impl Descriptor {
 }
 
 /// Whether a name, taken as a path, stays below where it is put, and prints without surprises.
-fn is_harmless(name: &str) -> bool {
+pub(super) fn is_harmless(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('/')
         && !name.contains('\\')

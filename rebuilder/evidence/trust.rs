@@ -63,6 +63,8 @@ pub struct TrustedKey {
     pub valid_from: Option<Timestamp>,
     /// Signatures from after do not count.
     pub valid_until: Option<Timestamp>,
+    /// From when on whoever holds the key may be someone else, and what happened.
+    pub revoked: Option<(Timestamp, String)>,
 }
 
 /// A key of one of the kinds that releases are signed with.
@@ -86,7 +88,7 @@ pub enum TrustError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{name} holds no public key that is known here: {reason}")]
     #[diagnostic(help(
-        "known are PEM (PUBLIC KEY: Ed25519, ECDSA P-256 and P-384, RSA), OpenPGP certificates, minisign and OpenSSH public keys"
+        "known are PEM (PUBLIC KEY: Ed25519, ECDSA P-256 and P-384, RSA), OpenPGP certificates, minisign, OpenSSH and Nix public keys"
     ))]
     Key { name: String, reason: String },
     #[error("cannot read the trusted root {path}")]
@@ -202,6 +204,8 @@ impl TrustedKey {
         } else if text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") || text.starts_with("sk-") {
             let key = ssh_key::PublicKey::from_openssh(text).map_err(|error| invalid(error.to_string()))?;
             KeyMaterial::Ssh(Box::new(key))
+        } else if let Some(der) = nix(text) {
+            KeyMaterial::Plain(PublicKey::from_spki(name, &der)?)
         } else if text.starts_with("untrusted comment:") || text.starts_with("RW") && !text.contains('\n') {
             let (key, encoded) = minisign(text).map_err(|error| invalid(error.to_string()))?;
             KeyMaterial::Minisign(Box::new(key), encoded)
@@ -214,11 +218,15 @@ impl TrustedKey {
             material,
             valid_from: None,
             valid_until: None,
+            revoked: None,
         })
     }
 
     /// Why a signature made at `when` does not count, if it does not.
     pub fn refusal(&self, when: Timestamp) -> Option<String> {
+        if let Some((since, why)) = self.revoked.as_ref().filter(|(since, _)| when >= *since) {
+            return Some(format!("the key {} was revoked as of {since}: {why}", self.name));
+        }
         match (self.valid_from, self.valid_until) {
             (Some(from), _) if when < from => {
                 Some(format!("the key {} counts only from {from} on", self.name))
@@ -239,6 +247,17 @@ impl TrustedKey {
             KeyMaterial::Ssh(key) => vec![key.fingerprint(ssh_key::HashAlg::Sha256).to_string()],
         }
     }
+}
+
+/// A key of a Nix cache, `NAME:BASE64` of 32 bytes, as an Ed25519 SubjectPublicKeyInfo (RFC 8410).
+fn nix(text: &str) -> Option<Vec<u8>> {
+    let (name, encoded) = text.split_once(':')?;
+    let key = STANDARD.decode(encoded).ok().filter(|key| key.len() == 32)?;
+    let fine = !name.is_empty() && !name.contains(char::is_whitespace);
+    let prefix = [
+        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+    ];
+    fine.then(|| [&prefix[..], &key].concat())
 }
 
 /// A minisign key with or without its comment line; second, the base64 that names it.

@@ -169,6 +169,33 @@ impl Recipe {
         Self::parse("recipes/container-based.toml", CONTAINER_BASED)
     }
 
+    /// Every step that a plan made from the built-in recipes may have.
+    pub fn built_in_steps() -> Vec<Step> {
+        let texts = BASES.iter().chain(&NAMED).map(|(name, text)| (*name, *text));
+        let texts = texts.chain([("container-based", CONTAINER_BASED)]);
+        let recipes = texts.filter_map(|(name, text)| Self::parse(name, text).ok());
+        recipes.flat_map(Self::all_steps).collect()
+    }
+
+    /// Every step of a plan that is made from it.
+    pub fn all_steps(self) -> Vec<Step> {
+        let last = self.hand_out();
+        self.setup
+            .steps
+            .into_iter()
+            .chain(self.build.steps)
+            .chain(last)
+            .collect()
+    }
+
+    /// The step that hands out the files which it names as outputs; none where its own steps do.
+    pub fn hand_out(&self) -> Option<Step> {
+        (!self.outputs.is_empty()).then(|| Step {
+            name: "hand out the outputs".into(),
+            run: format!("cd \"$SOURCE/$FOLDER\"\ncp -- {} /out/\n", self.outputs.join(" ")),
+        })
+    }
+
     /// Names of the built-in recipes for any provenance.
     pub fn names() -> Vec<&'static str> {
         NAMED.iter().map(|(name, _)| *name).collect()

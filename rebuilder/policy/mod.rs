@@ -5,11 +5,13 @@
 
 mod case;
 mod gate;
+mod quorum;
 
 use std::path::{Path, PathBuf};
 
 pub use case::{Case, Judgement};
 use jiff::Timestamp;
+pub use quorum::{Dissent, Independence, Party, Quorum, Revocation};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{Sha256, pattern};
@@ -35,6 +37,10 @@ pub struct PolicyFile {
     keys: Vec<TrustedKey>,
     rules: Vec<Rule>,
     unmatched: Unmatched,
+    parties: Vec<Party>,
+    quorums: Vec<Quorum>,
+    revoked: Vec<Revocation>,
+    text: String,
 }
 
 /// What becomes of subjects that no rule is about.
@@ -58,6 +64,12 @@ struct Document {
     keys: Vec<KeyEntry>,
     #[serde(default)]
     rules: Vec<Rule>,
+    #[serde(default)]
+    parties: Vec<Party>,
+    #[serde(default)]
+    quorums: Vec<Quorum>,
+    #[serde(default)]
+    revoked: Vec<Revocation>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +80,8 @@ struct KeyEntry {
     text: Option<String>,
     valid_from: Option<Timestamp>,
     valid_until: Option<Timestamp>,
+    revoked: Option<Timestamp>,
+    revoked_because: Option<String>,
 }
 
 /// What is asked of subjects whose package URL or name fits.
@@ -232,6 +246,12 @@ impl Policy {
             key.name = entry.name;
             key.valid_from = entry.valid_from;
             key.valid_until = entry.valid_until;
+            key.revoked = entry.revoked.map(|since| {
+                let why = entry
+                    .revoked_because
+                    .unwrap_or_else(|| "no reason is given".into());
+                (since, why)
+            });
             keys.push(key);
         }
         for rule in &document.rules {
@@ -252,16 +272,22 @@ impl Policy {
                 )));
             }
         }
+        let names: Vec<_> = keys.iter().map(|key| key.name.clone()).collect();
+        quorum::check(&document.parties, &document.quorums, &names).map_err(invalid)?;
         Ok(Self::File(Box::new(PolicyFile {
             name: path
                 .file_name()
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            digest: Sha256::of(text),
+            digest: Sha256::of(&text),
+            text,
             keys,
             rules: document.rules,
             unmatched: document.unmatched,
+            parties: document.parties,
+            quorums: document.quorums,
+            revoked: document.revoked,
         })))
     }
 
@@ -303,6 +329,44 @@ impl Policy {
 }
 
 impl PolicyFile {
+    /// Its file name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Digest of the file.
+    pub fn digest(&self) -> Sha256 {
+        self.digest
+    }
+
+    /// The file as it was read.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Every key that it names.
+    pub fn keys(&self) -> &[TrustedKey] {
+        &self.keys
+    }
+
+    /// Those whose word counts.
+    pub fn parties(&self) -> &[Party] {
+        &self.parties
+    }
+
+    /// Why an attestation with one of these digests no longer counts.
+    pub fn revocation(&self, digests: &[Sha256]) -> Option<&str> {
+        let found = self.revoked.iter().find(|it| digests.contains(&it.attestation));
+        found.map(|it| it.because.as_str())
+    }
+
+    /// The first quorum for a subject with one of these names.
+    pub fn quorum(&self, names: &[String]) -> Option<&Quorum> {
+        self.quorums
+            .iter()
+            .find(|quorum| names.iter().any(|name| pattern::fits(&quorum.subject, name)))
+    }
+
     /// The first rule for a subject with one of these names.
     fn rule(&self, names: &[String]) -> Option<&Rule> {
         self.rules

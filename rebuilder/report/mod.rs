@@ -1,5 +1,6 @@
 //! A run for people: a summary for the terminal and a page of HTML, both from the same record.
 
+pub mod agreement;
 pub mod audit;
 pub mod comparison;
 pub mod inspection;

@@ -305,3 +305,21 @@ fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
         }
     }
 }
+
+/// The strangers' verifiers, as commands that take a bundle and a public key.
+pub fn verifiers() -> Option<Vec<Command>> {
+    let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
+    let Some(folder) = folder else {
+        skip(
+            "REBUILDER_THIRD_PARTY, a folder with @sigstore/verify and securesystemslib (see .ci/run)",
+        );
+        return None;
+    };
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third-party");
+    let mut node = Command::new("node");
+    node.arg(scripts.join("verify.mjs"))
+        .env("REBUILDER_THIRD_PARTY", &folder);
+    let mut python = Command::new(folder.join("venv/bin/python"));
+    python.arg(scripts.join("verify.py"));
+    Some(vec![node, python])
+}

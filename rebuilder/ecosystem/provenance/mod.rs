@@ -264,20 +264,8 @@ impl Job<'_> {
         }
         let recipe = Recipe::container_based()?;
         let (git, source) = self.pinned_source(recipe.source.submodules).await?;
-        let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
         let mut build = recipe.build.with(&[]);
-        build.steps.push(Step {
-            name: "run the command".into(),
-            run: format!(
-                "cd {WORKSPACE}\nentrypoint=${{{IMAGE_ENTRYPOINT}:-}}\nunset {IMAGE_ENTRYPOINT}\nset -- {}\n\
-                 eval \"set -- $entrypoint \\\"\\$@\\\"\"\n\"$@\"\n",
-                words.join(" ")
-            ),
-        });
-        build.steps.push(Step {
-            name: "hand out the artifacts".into(),
-            run: format!("cd {WORKSPACE}\ncp -- {artifact_path} /out/\n"),
-        });
+        build.steps.extend(declared_steps(command, artifact_path));
         Ok(How {
             container: PinnedContainer::Image { image: image.clone() },
             hostname: recipe.hostname,
@@ -360,15 +348,7 @@ impl Job<'_> {
             ("SOURCE_DATE_EPOCH", epoch.as_str()),
         ];
         let mut build = recipe.build.with(&values);
-        if !recipe.outputs.is_empty() {
-            build.steps.push(Step {
-                name: "hand out the outputs".into(),
-                run: format!(
-                    "cd \"$SOURCE/$FOLDER\"\ncp -- {} /out/\n",
-                    recipe.outputs.join(" ")
-                ),
-            });
-        }
+        build.steps.extend(recipe.hand_out());
         assumptions.insert(0, source);
         assumptions.extend([
             assume(
@@ -398,6 +378,24 @@ impl Job<'_> {
             assumptions,
         })
     }
+}
+
+/// The steps for a command that provenance declares, in the image's own environment.
+pub fn declared_steps(command: &[String], artifact_path: &str) -> [Step; 2] {
+    let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
+    let run = Step {
+        name: "run the command".into(),
+        run: format!(
+            "cd {WORKSPACE}\nentrypoint=${{{IMAGE_ENTRYPOINT}:-}}\nunset {IMAGE_ENTRYPOINT}\nset -- {}\n\
+             eval \"set -- $entrypoint \\\"\\$@\\\"\"\n\"$@\"\n",
+            words.join(" ")
+        ),
+    };
+    let hand_out = Step {
+        name: "hand out the artifacts".into(),
+        run: format!("cd {WORKSPACE}\ncp -- {artifact_path} /out/\n"),
+    };
+    [run, hand_out]
 }
 
 /// The digest-only artifacts that a provenance's own statement names; for planning without the files at hand.

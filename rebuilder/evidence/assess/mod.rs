@@ -14,13 +14,15 @@ use serde::Serialize;
 
 use super::document::{Document, Kind};
 use super::dsse::Envelope;
+use super::hash_list::HashList;
+use super::link::Link;
 use super::sigstore::{Content, Identity, Unverified};
 use super::slsa::Provenance;
-use super::statement::{DigestMatch, Statement, predicate};
+use super::statement::{Descriptor, DigestMatch, Statement, predicate};
 use super::trust::Trust;
 use super::{Claim, Question, Standing, custody};
 use crate::artifact::Digests;
-use signature::Signed;
+pub use signature::Signed;
 
 /// Something released, whose bytes are known.
 #[derive(Debug, Clone)]
@@ -96,10 +98,119 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
             signature::ssh(signature, artifact, trust)
         }),
         Kind::BuildInfo(info) => assess_buildinfo(info, artifacts, trust),
+        Kind::Link(link) => {
+            let claim = format!("an in-toto link of the step {:?}", link.name);
+            about_files(&claim, &link.subjects(), who(document, trust), artifacts)
+        }
+        Kind::HashList(list) => {
+            let claim = format!("a list of {} digests", list.entries.len());
+            about_files(&claim, &list.entries, who(document, trust), artifacts)
+        }
     };
     assessment.claim.document = Some(document.digest);
     assessment.origin.clone_from(&document.origin);
     assessment
+}
+
+/// What a piece of evidence states, whoever's word it is.
+pub enum Stated {
+    /// An in-toto statement.
+    Statement(Box<Statement>),
+    /// An in-toto link.
+    Link(Box<Link>),
+    /// A list of digests.
+    HashList(Box<HashList>),
+    /// A signature over a file's bytes alone, or something that nobody can use; and why.
+    Nothing(String),
+}
+
+/// Reads what a piece of evidence states; believes nothing.
+pub fn stated(document: &Document) -> Stated {
+    let envelope = |envelope: &Envelope| match Statement::from_envelope(envelope) {
+        Ok(statement) => Stated::Statement(Box::new(statement)),
+        Err(error) => Stated::Nothing(format!("what was signed cannot be used: {error}")),
+    };
+    match &document.kind {
+        Kind::Bundle(bundle) => match bundle.content() {
+            Ok(Content::Envelope(inside)) => envelope(&inside),
+            Ok(Content::Message(..)) => {
+                Stated::Nothing("it signs a file, and says nothing of a build".into())
+            }
+            Err(error) => Stated::Nothing(error.to_string()),
+        },
+        Kind::Envelope(inside) => envelope(inside),
+        Kind::Statement(statement) => Stated::Statement(Box::new(statement.clone())),
+        Kind::Link(link) => Stated::Link(link.clone()),
+        Kind::HashList(list) => Stated::HashList(list.clone()),
+        Kind::OpenPgpDetached(_) | Kind::OpenPgpInline(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
+            Stated::Nothing("it signs a file, and says nothing of a build".into())
+        }
+        Kind::BuildInfo(_) => {
+            Stated::Nothing("a .buildinfo says what a build had, not that it was repeated".into())
+        }
+    }
+}
+
+/// Whose word a piece of evidence is; what it is about is not asked.
+pub fn who(document: &Document, trust: &Trust) -> Signed {
+    let unsigned = || Signed::not(Standing::Unsigned, "nobody signed it");
+    match &document.kind {
+        Kind::Bundle(bundle) => signature::verify_bundle(bundle, trust).0,
+        Kind::Envelope(envelope) => signature::verify_envelope(envelope, trust),
+        Kind::Link(link) => signature::verify_message(&link.signed, &link.signatures, trust),
+        Kind::HashList(list) => match &list.own {
+            Some((message, signatures)) => signature::verify_message(message, signatures, trust),
+            None => unsigned(),
+        },
+        Kind::Statement(_) => unsigned(),
+        _ => Signed::not(Standing::Unchecked, "it is a signature over a file's bytes"),
+    }
+}
+
+/// Whether a piece of evidence calls its key by the name of one that is trusted.
+pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
+    let names: Vec<&str> = match &document.kind {
+        Kind::Bundle(bundle) => match bundle.key_hint() {
+            Some(hint) => vec![hint],
+            // A certificate is no name of a key: what is wrong with it is wrong.
+            None => return true,
+        },
+        Kind::Envelope(envelope) => envelope.signatures.iter().map(|(name, _)| name.as_str()).collect(),
+        Kind::Link(link) => link.signatures.iter().map(|(name, _)| name.as_str()).collect(),
+        _ => return true,
+    };
+    let keys = trust.plain_keys();
+    keys.iter().any(|(_, key)| names.iter().any(|name| key.is_called(name)))
+}
+
+/// Whose word a detached signature over a file is.
+pub fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Signed {
+    match &document.kind {
+        Kind::OpenPgpDetached(bytes) => signature::openpgp_detached(bytes, file, trust),
+        Kind::Minisign(signed) => signature::minisign(signed, file, trust),
+        Kind::Ssh(signed) => signature::ssh(signed, file, trust),
+        _ => Signed::not(
+            Standing::Unchecked,
+            "what lies beside it is no detached signature",
+        ),
+    }
+}
+
+/// A claim that files with these digests came out of something.
+fn about_files(claim: &str, files: &[Descriptor], signed: Signed, artifacts: &[Artifact]) -> Assessment {
+    let listed = |artifact: &&Artifact| {
+        files
+            .iter()
+            .any(|file| file.matches(&artifact.digests) == DigestMatch::Same)
+    };
+    let covered = artifacts.iter().filter(listed).count();
+    bound(
+        Question::Other,
+        claim.to_owned(),
+        signed,
+        covered,
+        artifacts.len(),
+    )
 }
 
 fn assessment(question: Question, claim: String, signed: Signed) -> Assessment {
@@ -289,16 +400,9 @@ fn bind_statement(
         .filter(|artifact| statement.subjects_with(&artifact.digests).next().is_some())
         .collect();
     if covered.is_empty() && !artifacts.is_empty() && !signed.standing.is_against() {
-        let named: Vec<_> = statement
-            .subject
-            .iter()
-            .take(3)
-            .map(super::statement::Descriptor::label)
-            .collect();
+        let named: Vec<_> = statement.subject.iter().take(3).map(Descriptor::label).collect();
         let comparable = artifacts.iter().any(|artifact| {
-            let other = |subject: &super::statement::Descriptor| {
-                subject.matches(&artifact.digests) == DigestMatch::Other
-            };
+            let other = |subject: &Descriptor| subject.matches(&artifact.digests) == DigestMatch::Other;
             statement.subject.iter().any(other)
         });
         let (standing, note) = if comparable {

@@ -6,7 +6,7 @@ use std::io::Read;
 use jiff::Timestamp;
 
 use super::{Artifact, Signer};
-use crate::evidence::dsse::Envelope;
+use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::sigstore::{Content, Identity, SigstoreSignature, Unverified};
 use crate::evidence::trust::{KeyMaterial, PublicKey, Trust, TrustedKey};
 use crate::evidence::{Standing, npm, openpgp};
@@ -15,8 +15,10 @@ use crate::evidence::{Standing, npm, openpgp};
 const MEMORY_LIMIT: u64 = 512 << 20;
 
 /// A signature that was found good, or the reason why there is none.
-pub(super) struct Signed {
+pub struct Signed {
+    /// Whether it is good.
     pub standing: Standing,
+    /// Who made it, where it is.
     pub signer: Option<Signer>,
     /// When a log or a timestamp authority first saw it.
     pub when: Option<Timestamp>,
@@ -25,7 +27,7 @@ pub(super) struct Signed {
 }
 
 impl Signed {
-    pub fn not(standing: Standing, note: impl Into<String>) -> Self {
+    pub(super) fn not(standing: Standing, note: impl Into<String>) -> Self {
         Self {
             standing,
             signer: None,
@@ -183,25 +185,43 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Signed {
 }
 
 fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshold: usize) -> Signed {
+    over_message(
+        &envelope.pre_authentication(),
+        &envelope.signatures,
+        keys,
+        threshold,
+    )
+}
+
+/// Verifies signatures by plain keys over bytes of their own, such as those of in-toto links.
+pub(super) fn verify_message(message: &[u8], signatures: &[(String, Vec<u8>)], trust: &Trust) -> Signed {
+    let keys = trust.plain_keys();
+    if keys.is_empty() {
+        return Signed::not(Standing::Unchecked, "no plain key was named to check it with");
+    }
+    over_message(message, signatures, &keys, 1)
+}
+
+fn over_message(
+    message: &[u8],
+    signatures: &[(String, Vec<u8>)],
+    keys: &[(&TrustedKey, &PublicKey)],
+    threshold: usize,
+) -> Signed {
     let now = Timestamp::now();
     let alive: Vec<_> = keys
         .iter()
         .filter(|(key, _)| key.refusal(now).is_none())
         .collect();
     let plain: Vec<_> = alive.iter().map(|(_, plain)| *plain).collect();
-    match envelope.clone().verify(&plain, threshold) {
-        Ok(signed) => {
-            let names: Vec<_> = signed
-                .signers
-                .iter()
-                .map(|at| alive[*at].0.name.clone())
-                .collect();
+    match dsse::signers(message, signatures, &plain, threshold) {
+        Ok(signers) => {
+            let names: Vec<_> = signers.iter().map(|at| alive[*at].0.name.clone()).collect();
             let signer = Signer {
                 name: names.join(", "),
                 keys: names,
                 identity: None,
-                fingerprints: signed
-                    .signers
+                fingerprints: signers
                     .iter()
                     .map(|at| format!("sha256:{}", plain[*at].fingerprint()))
                     .collect(),

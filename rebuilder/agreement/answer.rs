@@ -1,0 +1,393 @@
+//! One attestation's answer to "did these bytes come out?", whatever its format.
+
+use std::str::FromStr as _;
+
+use jiff::Timestamp;
+use packageurl::PackageUrl;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Inputs, Reason};
+use crate::artifact::Sha256;
+use crate::attest::{BUILD_TYPE, EQUIVALENCE_TYPE};
+use crate::evidence::assess::{Artifact, Signer, Stated};
+use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
+
+/// OSS Rebuild's build types.
+const OSS_REBUILD: &str = "https://docs.oss-rebuild.dev/builds/Rebuild@v0.1";
+/// What equivalence is called whose author does not say what was set aside.
+pub const UNNAMED: &str = "not-named-by-its-author";
+/// What OSS Rebuild's equivalence is called: its stabilizers are documented, but an attestation does not list them.
+pub const STABILIZERS: &str = "oss-rebuild-stabilizers";
+
+/// Kinds of attestations that say something of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A builder's provenance.
+    Provenance,
+    /// A rebuild by this tool.
+    Rebuild,
+    /// A rebuild by OSS Rebuild.
+    OssRebuild,
+    /// A statement of equivalence, ours or OSS Rebuild's.
+    Equivalence,
+    /// A negative result of a rebuild.
+    FailedRebuild,
+    /// An in-toto link, such as rebuilderd's.
+    Link,
+    /// A list of digests.
+    HashList,
+    /// A verifier's summary.
+    Summary,
+}
+
+impl Kind {
+    /// The role that its author has, where no policy says so.
+    pub fn role(self) -> &'static str {
+        match self {
+            Self::Provenance => "builder",
+            Self::Summary => "verifier",
+            _ => "rebuilder",
+        }
+    }
+}
+
+/// What is said about the bytes at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Says {
+    /// Exactly these came out.
+    Same,
+    /// They came out but for what these normalisations set aside.
+    Equivalent {
+        /// Digest of what came out, where it is told.
+        rebuilt: Option<String>,
+        /// What was set aside.
+        normalisations: Vec<String>,
+    },
+    /// Something else came out.
+    Differs {
+        /// Its digest, where it is told.
+        rebuilt: Option<String>,
+    },
+}
+
+impl Says {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Same => "these bytes came out".into(),
+            Self::Equivalent { normalisations, .. } => {
+                format!("they came out but for {}", normalisations.join(", "))
+            }
+            Self::Differs {
+                rebuilt: Some(digest),
+            } => format!("other bytes came out ({digest})"),
+            Self::Differs { rebuilt: None } => "they did not come out".into(),
+        }
+    }
+}
+
+/// One answer, verified.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Kind of attestation.
+    pub kind: Kind,
+    /// What it says.
+    pub says: Says,
+    /// What it says went in.
+    pub inputs: Inputs,
+    /// Whose it is.
+    pub signer: Signer,
+    /// `builder.id`, or a verifier's.
+    pub builder: Option<String>,
+    /// Run of the builder, which ties statements of one run together.
+    pub invocation: Option<String>,
+    /// When a log or timestamp authority saw it.
+    pub seen: Option<Timestamp>,
+    /// When it was made, as its author says.
+    pub stated: Option<Timestamp>,
+    /// Digest of the file, and of the statement in it.
+    pub document: Sha256,
+    /// Digest of the statement, where it is one.
+    pub statement: Option<Sha256>,
+    /// File.
+    pub origin: String,
+    /// How often the same was said.
+    pub times: u64,
+}
+
+impl Answer {
+    /// When it was made, as well as that is known.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.seen.or(self.stated)
+    }
+}
+
+/// What an attestation says about an artifact, before anyone's word is taken for it.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Kind of attestation.
+    pub kind: Kind,
+    /// What it says.
+    pub says: Says,
+    /// What it says went in.
+    pub inputs: Inputs,
+    /// `builder.id`, or a verifier's.
+    pub builder: Option<String>,
+    /// Run of the builder.
+    pub invocation: Option<String>,
+    /// When, as its author says.
+    pub stated: Option<Timestamp>,
+    /// Digest of the statement, where it is one.
+    pub statement: Option<Sha256>,
+}
+
+/// Reads what is stated about one artifact.
+pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, String)> {
+    let files = |kind, subjects: &[Descriptor], inputs| {
+        let says = came_out(subjects, artifact).ok_or_else(|| elsewhere(subjects))?;
+        Ok(Reading {
+            kind,
+            says,
+            inputs,
+            builder: None,
+            invocation: None,
+            stated: None,
+            statement: None,
+        })
+    };
+    match stated {
+        Stated::Statement(statement) => of_statement(statement, artifact),
+        Stated::Link(link) => files(Kind::Link, &link.subjects(), Inputs::of_files(&link.inputs())),
+        Stated::HashList(list) => files(Kind::HashList, &list.entries, Inputs::default()),
+        Stated::Nothing(why) => Err((Reason::NoBuild, why.clone())),
+    }
+}
+
+fn elsewhere(subjects: &[Descriptor]) -> (Reason, String) {
+    let names: Vec<_> = subjects.iter().take(3).map(Descriptor::label).collect();
+    (Reason::WrongSubject, format!("it is about {}", names.join(", ")))
+}
+
+fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (Reason, String)> {
+    let predicate = &statement.predicate;
+    let says = came_out(&statement.subject, artifact);
+    let reading = |kind, says, inputs| Reading {
+        kind,
+        says,
+        inputs,
+        builder: None,
+        invocation: None,
+        stated: None,
+        statement: Some(statement.digest),
+    };
+    let about = || says.clone().ok_or_else(|| elsewhere(&statement.subject));
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let time = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+    match statement.predicate_type.as_str() {
+        predicate::SLSA_V1 => {
+            let (definition, run) = (&predicate["buildDefinition"], &predicate["runDetails"]);
+            let kind = match definition["buildType"].as_str().unwrap_or_default() {
+                "" => return Err((Reason::Unreadable, "the provenance has no buildType".into())),
+                BUILD_TYPE => Kind::Rebuild,
+                OSS_REBUILD => Kind::OssRebuild,
+                EQUIVALENCE_TYPE => Kind::Equivalence,
+                _ => Kind::Provenance,
+            };
+            let mut says = about()?;
+            if kind == Kind::Equivalence {
+                if says != Says::Same {
+                    return Err(elsewhere(&statement.subject));
+                }
+                says = equivalence(definition, artifact)?;
+            }
+            let inputs = if kind == Kind::Equivalence {
+                Inputs::default()
+            } else {
+                Inputs::of_v1(predicate)
+            };
+            let metadata = &run["metadata"];
+            Ok(Reading {
+                builder: text(&run["builder"]["id"]),
+                invocation: text(&metadata["invocationId"]).or_else(|| text(&metadata["invocationID"])),
+                stated: time(&metadata["finishedOn"]).or_else(|| time(&metadata["startedOn"])),
+                ..reading(kind, says, inputs)
+            })
+        }
+        predicate::SLSA_V02 => Ok(Reading {
+            builder: text(&predicate["builder"]["id"]),
+            stated: time(&predicate["metadata"]["buildFinishedOn"]),
+            ..reading(Kind::Provenance, about()?, Inputs::of_v02(predicate))
+        }),
+        predicate::VSA => {
+            if about()? != Says::Same {
+                return Err(elsewhere(&statement.subject));
+            }
+            let says = match predicate["verificationResult"].as_str() {
+                Some("PASSED") => Says::Same,
+                Some("FAILED") => Says::Differs { rebuilt: None },
+                _ => return Err((Reason::Unreadable, "the summary has no result".into())),
+            };
+            Ok(Reading {
+                builder: text(&predicate["verifier"]["id"]),
+                stated: time(&predicate["timeVerified"]),
+                ..reading(Kind::Summary, says, Inputs::of_summary(predicate))
+            })
+        }
+        predicate::TEST_RESULT => failed(statement, artifact, &about()?),
+        predicate::NPM_PUBLISH
+        | predicate::PYPI_PUBLISH
+        | predicate::GITHUB_RELEASE
+        | predicate::SOURCE_PROVENANCE => {
+            about()?;
+            Err((
+                Reason::NoBuild,
+                "it says who released or changed it, not that it was built again".into(),
+            ))
+        }
+        other => {
+            about()?;
+            Err((Reason::UnknownPredicate, other.to_owned()))
+        }
+    }
+}
+
+/// A negative of this tool; any other test may have been of anything.
+fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Reading, (Reason, String)> {
+    let predicate = &statement.predicate;
+    let configuration = predicate["configuration"].as_array();
+    let entry = |name: &str| {
+        let entries = configuration.into_iter().flatten();
+        entries.into_iter().find(|entry| entry["name"] == name)
+    };
+    let Some(plan) = entry("plan.json").filter(|_| *says == Says::Same) else {
+        return Err((Reason::NoBuild, "it is the result of some test".into()));
+    };
+    if predicate["result"] != "FAILED" {
+        return Err((
+            Reason::NoBuild,
+            "only negatives of rebuilds have this form".into(),
+        ));
+    }
+    let outputs = plan["annotations"]["outputs"].as_array().into_iter().flatten();
+    let released = artifact.digests.sha256.to_hex();
+    let rebuilt = outputs
+        .filter(|output| output["released"] == released.as_str())
+        .find_map(|output| Some(format!("sha256:{}", output["rebuilt"].as_str()?)));
+    Ok(Reading {
+        kind: Kind::FailedRebuild,
+        says: Says::Differs { rebuilt },
+        inputs: Inputs {
+            plan: plan["digest"]["sha256"].as_str().map(str::to_owned),
+            ..Inputs::default()
+        },
+        builder: entry("builder")
+            .and_then(|it| it["uri"].as_str())
+            .map(str::to_owned),
+        invocation: None,
+        stated: plan["annotations"]["finishedOn"]
+            .as_str()
+            .and_then(|text| text.parse().ok()),
+        statement: Some(statement.digest),
+    })
+}
+
+/// Ours and OSS Rebuild's: which bytes came out, and what was set aside.
+fn equivalence(definition: &Value, artifact: &Artifact) -> Result<Says, (Reason, String)> {
+    let external = &definition["externalParameters"];
+    let released = artifact.digests.sha256.to_hex();
+    let resolved = definition["resolvedDependencies"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let digest = |name: &Value| {
+        let found = resolved
+            .iter()
+            .find(|item| item["name"] == *name && name.is_string());
+        found.and_then(|item| item["digest"]["sha256"].as_str())
+    };
+    let several = external["outputs"].as_array();
+    let mut compared = several
+        .map_or(std::slice::from_ref(external), Vec::as_slice)
+        .iter();
+    // The pair whose target is these bytes; a statement about others is none about them.
+    let pair = compared.find(|pair| digest(&pair["target"]) == Some(&released));
+    let pair = pair.ok_or_else(|| {
+        (
+            Reason::Unreadable,
+            "its target is not the artifact that it is about".to_owned(),
+        )
+    })?;
+    let rebuilt = digest(&pair["candidate"]);
+    if rebuilt == Some(&released) {
+        return Ok(Says::Same);
+    }
+    let normalisations = match pair["normalisations"].as_array() {
+        Some(list) if !list.is_empty() => {
+            let name = |it: &Value| it["name"].as_str().unwrap_or(UNNAMED).to_owned();
+            list.iter().map(name).collect()
+        }
+        _ if definition["internalParameters"]["serviceSource"].is_object() => vec![STABILIZERS.to_owned()],
+        _ => vec![UNNAMED.to_owned()],
+    };
+    Ok(Says::Equivalent {
+        rebuilt: rebuilt.map(|digest| format!("sha256:{digest}")),
+        normalisations,
+    })
+}
+
+/// What subjects say about an artifact: these bytes, or others under its very name.
+fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<Says> {
+    let matches = |subject: &&Descriptor| subject.matches(&artifact.digests);
+    let bound = |subject: &&Descriptor| same_package(subject, artifact) != Some(false);
+    if subjects
+        .iter()
+        .filter(bound)
+        .any(|subject| matches(&subject) == DigestMatch::Same)
+    {
+        return Some(Says::Same);
+    }
+    let named = |subject: &&Descriptor| {
+        let name = subject.name.as_deref().unwrap_or_default();
+        let file = name
+            .strip_prefix("rebuild/")
+            .unwrap_or(name)
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
+        file == artifact.name || same_package(subject, artifact) == Some(true)
+    };
+    let other = subjects
+        .iter()
+        .filter(bound)
+        .find(|subject| named(subject) && matches(subject) == DigestMatch::Other)?;
+    let digest = other
+        .digest
+        .get_key_value("sha256")
+        .or(other.digest.iter().next());
+    Some(Says::Differs {
+        rebuilt: digest.map(|(algorithm, value)| format!("{algorithm}:{value}")),
+    })
+}
+
+/// Whether a subject is of the same package and version; none where one of the two does not say.
+fn same_package(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
+    let wanted = PackageUrl::from_str(artifact.purl.as_deref()?).ok()?;
+    let named = [&subject.uri, &subject.name].into_iter().flatten();
+    let mut named = named.filter_map(|text| PackageUrl::from_str(text).ok());
+    let named = named.next()?;
+    let parts = |purl: &PackageUrl<'_>| {
+        let architecture = purl.qualifiers().get("arch").map(ToString::to_string);
+        (
+            purl.ty().to_owned(),
+            purl.namespace().map(str::to_owned),
+            purl.name().to_owned(),
+            purl.version().map(str::to_owned),
+            architecture,
+        )
+    };
+    let (a, b) = (parts(&wanted), parts(&named));
+    let same_architecture = a.4.is_none() || b.4.is_none() || a.4 == b.4;
+    Some((a.0, a.1, a.2, a.3) == (b.0, b.1, b.2, b.3) && same_architecture)
+}

@@ -1,0 +1,208 @@
+//! Reading attestations from files and folders, on all processors, one at a time each: verified, answered, dropped.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+use serde::Serialize;
+use walkdir::WalkDir;
+
+use super::answer::{self, Answer};
+use super::{Reason, Tally};
+use crate::artifact::Digests;
+use crate::evidence::Standing;
+use crate::evidence::assess::{self, Artifact, Signed, Stated};
+use crate::evidence::document::{self, Document, Kind};
+use crate::evidence::trust::Trust;
+
+/// What verifying cost.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Cost {
+    /// Files read.
+    pub files: u64,
+    /// Attestations in them.
+    pub attestations: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// A place that cannot be read at all.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("cannot read attestations from {path}")]
+#[diagnostic(help("give a file, a folder, or a URL with a file of attestations"))]
+pub struct GatherError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// Endings of detached signatures, which are read with the file that they are about.
+const SIGNATURES: [&str; 5] = ["asc", "sig", "gpg", "minisig", "sshsig"];
+
+/// Reads everything at `places`, and gives a tally for each artifact.
+pub fn gather(
+    places: &[PathBuf],
+    artifacts: &[Artifact],
+    trust: &Trust,
+) -> Result<(Vec<Tally>, Cost), GatherError> {
+    let started = Instant::now();
+    for path in places {
+        std::fs::metadata(path).map_err(|source| GatherError {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    // When a key counts is for the policy's side to say, with the reason.
+    let mut trust = trust.clone();
+    for key in &mut trust.keys {
+        (key.valid_from, key.valid_until, key.revoked) = (None, None, None);
+    }
+    let files = places
+        .iter()
+        .flat_map(|path| WalkDir::new(path).follow_links(true));
+    let empty = || (vec![Tally::default(); artifacts.len()], Cost::default());
+    let (tallies, mut cost) = files
+        .par_bridge()
+        .fold(empty, |(mut tallies, mut cost), entry| {
+            let entry = match entry {
+                Ok(entry) if entry.file_type().is_dir() || is_signature(entry.path()) => {
+                    return (tallies, cost);
+                }
+                Ok(entry) => entry,
+                Err(error) => {
+                    unreadable(&mut tallies, &error.to_string());
+                    return (tallies, cost);
+                }
+            };
+            cost.files += 1;
+            cost.bytes += entry.metadata().map_or(0, |meta| meta.len());
+            cost.attestations += file(entry.path(), artifacts, &trust, &mut tallies);
+            (tallies, cost)
+        })
+        .reduce(empty, |(a, m), (b, n)| {
+            let tallies = a.into_iter().zip(b).map(|(a, b)| a.merge(b));
+            let cost = Cost {
+                files: m.files + n.files,
+                attestations: m.attestations + n.attestations,
+                bytes: m.bytes + n.bytes,
+                seconds: 0.0,
+            };
+            (tallies.collect(), cost)
+        });
+    cost.seconds = started.elapsed().as_secs_f64();
+    Ok((tallies, cost))
+}
+
+fn unreadable(tallies: &mut [Tally], why: &str) {
+    for tally in tallies {
+        tally.set_aside(Reason::Unreadable, why.to_owned());
+    }
+}
+
+fn is_signature(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| SIGNATURES.contains(&ending)) && path.with_extension("").is_file()
+}
+
+/// Reads one file; gives the number of attestations in it.
+fn file(path: &Path, artifacts: &[Artifact], trust: &Trust, tallies: &mut [Tally]) -> u64 {
+    let documents = match document::read_file(path) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let why = std::error::Error::source(&error).map_or(String::new(), |source| format!(": {source}"));
+            unreadable(tallies, &format!("{error}{why}"));
+            return 1;
+        }
+    };
+    for document in &documents {
+        answer_for(path, document, artifacts, trust, tallies);
+    }
+    documents.len() as u64
+}
+
+fn answer_for(
+    path: &Path,
+    document: &Document,
+    artifacts: &[Artifact],
+    trust: &Trust,
+    tallies: &mut [Tally],
+) {
+    let stated = assess::stated(document);
+    // Reading is cheap and verifying is not, so a signature is only looked at where it matters.
+    let mut signed: Option<Arc<Signed>> = None;
+    for (artifact, tally) in artifacts.iter().zip(tallies) {
+        let reading = match answer::read(&stated, artifact) {
+            Ok(reading) => reading,
+            Err((reason, why)) => {
+                tally.set_aside(reason, format!("{}: {why}", document.origin));
+                continue;
+            }
+        };
+        let signed = signed.get_or_insert_with(|| Arc::new(who(path, document, &stated, trust)));
+        let reason = match signed.standing {
+            Standing::Verified => None,
+            Standing::Unsigned => Some(Reason::Unsigned),
+            Standing::Unchecked => Some(Reason::UnknownSigner),
+            Standing::Refuted if !assess::names_trusted_key(document, trust) => Some(Reason::UnknownSigner),
+            _ => Some(Reason::BadSignature),
+        };
+        match (reason, &signed.signer) {
+            (None, Some(signer)) => tally.add(Answer {
+                kind: reading.kind,
+                says: reading.says,
+                inputs: reading.inputs,
+                signer: signer.clone(),
+                builder: reading.builder,
+                invocation: reading.invocation,
+                seen: signed.when,
+                stated: reading.stated,
+                document: document.digest,
+                statement: reading.statement,
+                origin: document.origin.clone(),
+                times: 1,
+            }),
+            (reason, _) => tally.set_aside(
+                reason.unwrap_or(Reason::BadSignature),
+                format!("{}: {}", document.origin, signed.note),
+            ),
+        }
+    }
+}
+
+/// Whose word it is; for a list, by the signature that lies beside it.
+fn who(path: &Path, document: &Document, stated: &Stated, trust: &Trust) -> Signed {
+    let own = assess::who(document, trust);
+    let detached = matches!(stated, Stated::HashList(list) if list.own.is_none());
+    if !detached || !matches!(document.kind, Kind::HashList(_)) {
+        return own;
+    }
+    let beside = SIGNATURES
+        .iter()
+        .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));
+    let Some(beside) = beside.into_iter().find(|path| path.is_file()) else {
+        return own;
+    };
+    let signatures = document::read_file(&beside).unwrap_or_default();
+    let Some(digests) = std::fs::File::open(path).and_then(Digests::of_reader).ok() else {
+        return own;
+    };
+    // What was read must be what the signature is over.
+    if digests.sha256 != document.digest {
+        return own;
+    }
+    let list = Artifact {
+        name: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        purl: None,
+        digests,
+        path: Some(path.to_owned()),
+    };
+    signatures
+        .first()
+        .map_or(own, |signature| assess::over_file(signature, &list, trust))
+}

@@ -1,0 +1,184 @@
+//! Which parties may be counted together: those that share nothing that the policy wants to be different.
+
+use std::collections::BTreeMap;
+
+use crate::policy::Independence;
+
+/// Most steps of the search; beyond them the best that was found stands, which is never more than there is.
+const STEPS: u32 = 200_000;
+
+/// A party that could be counted.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Its weight.
+    pub weight: u32,
+    /// Its role.
+    pub role: String,
+    /// What it must not share, by kind; none where it is not told.
+    pub traits: Vec<(Independence, Option<Vec<String>>)>,
+}
+
+impl Candidate {
+    /// What two candidates share, if anything.
+    ///
+    /// What is not told could be the same, so two that do not tell share it; but for the toolchain, which most
+    /// attestations do not state.
+    pub fn shares(&self, other: &Self) -> Option<Independence> {
+        let mut pairs = self.traits.iter().zip(&other.traits);
+        let shared = pairs.find(|((kind, own), (_, theirs))| match (own, theirs) {
+            (Some(own), Some(theirs)) => own.iter().any(|value| theirs.contains(value)),
+            (None, None) => *kind != Independence::Toolchain,
+            _ => false,
+        });
+        shared.map(|((kind, _), _)| *kind)
+    }
+}
+
+/// The candidates to count: a set that shares nothing and has what is wanted, else the heaviest.
+pub fn choose(candidates: &[Candidate], threshold: u32, roles: &BTreeMap<String, u32>) -> Chosen {
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(candidates[*at].weight));
+    let mut search = Search {
+        candidates,
+        order: &order,
+        threshold,
+        roles,
+        best: Chosen::default(),
+        steps: 0,
+    };
+    search.from(0, &mut Vec::new());
+    search.best
+}
+
+/// The outcome of a search.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen {
+    /// Positions of the candidates.
+    pub members: Vec<usize>,
+    /// Their weight.
+    pub weight: u32,
+    /// Whether that is enough, roles included.
+    pub enough: bool,
+}
+
+struct Search<'a> {
+    candidates: &'a [Candidate],
+    order: &'a [usize],
+    threshold: u32,
+    roles: &'a BTreeMap<String, u32>,
+    best: Chosen,
+    steps: u32,
+}
+
+impl Search<'_> {
+    /// Tries every set that takes or leaves the candidates from `at` on; taking comes first.
+    fn from(&mut self, at: usize, taken: &mut Vec<usize>) {
+        self.steps += 1;
+        let Some(&next) = self.order.get(at) else {
+            return self.judge(taken);
+        };
+        let rest: u32 = self.order[at..]
+            .iter()
+            .map(|it| self.candidates[*it].weight)
+            .sum();
+        let whole = self.weight(taken).saturating_add(rest);
+        // Once enough are found, only a heavier set is worth looking for.
+        let hopeless = self.best.enough && whole <= self.best.weight;
+        if self.steps > STEPS || hopeless {
+            return self.judge(taken);
+        }
+        let free = |other: &usize| self.candidates[next].shares(&self.candidates[*other]).is_none();
+        if taken.iter().all(free) {
+            taken.push(next);
+            self.from(at + 1, taken);
+            taken.pop();
+        }
+        self.from(at + 1, taken);
+    }
+
+    fn weight(&self, taken: &[usize]) -> u32 {
+        let weights = taken.iter().map(|at| self.candidates[*at].weight);
+        weights.fold(0, u32::saturating_add)
+    }
+
+    fn judge(&mut self, taken: &[usize]) {
+        let weight = self.weight(taken);
+        let of_role = |role: &String| {
+            taken
+                .iter()
+                .filter(|at| self.candidates[**at].role == *role)
+                .count()
+        };
+        let roles = self
+            .roles
+            .iter()
+            .all(|(role, wanted)| of_role(role) >= *wanted as usize);
+        let enough = roles && weight >= self.threshold;
+        if (enough, weight, taken.len()) > (self.best.enough, self.best.weight, self.best.members.len()) {
+            self.best = Chosen {
+                members: taken.to_vec(),
+                weight,
+                enough,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(weight: u32, role: &str, organisation: &str, container: Option<&str>) -> Candidate {
+        Candidate {
+            weight,
+            role: role.into(),
+            traits: vec![
+                (Independence::Organisation, Some(vec![organisation.into()])),
+                (Independence::Container, container.map(|name| vec![name.into()])),
+            ],
+        }
+    }
+
+    #[test]
+    fn finds_a_set_that_a_greedy_choice_would_miss() {
+        // The heaviest conflicts with both others, which together are enough.
+        let all = [
+            candidate(2, "rebuilder", "a", Some("x")),
+            candidate(2, "rebuilder", "a", Some("y")),
+            candidate(2, "rebuilder", "b", Some("x")),
+        ];
+        let chosen = choose(&all, 4, &BTreeMap::new());
+        assert!(chosen.enough);
+        assert_eq!((chosen.weight, chosen.members.len()), (4, 2));
+    }
+
+    #[test]
+    fn what_is_not_told_may_be_shared() {
+        let all = [candidate(1, "r", "a", None), candidate(1, "r", "b", None)];
+        assert_eq!(choose(&all, 2, &BTreeMap::new()).weight, 1);
+        let told = [candidate(1, "r", "a", None), candidate(1, "r", "b", Some("x"))];
+        assert!(choose(&told, 2, &BTreeMap::new()).enough);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_counts_two_that_share_something(
+            parties in proptest::collection::vec((1_u32..4, 0_u8..4, 0_u8..4), 0..12),
+        ) {
+            let all: Vec<_> = parties
+                .iter()
+                .map(|(weight, organisation, container)| {
+                    candidate(*weight, "r", &organisation.to_string(), Some(&container.to_string()))
+                })
+                .collect();
+            let chosen = choose(&all, 3, &BTreeMap::new());
+            for (at, a) in chosen.members.iter().enumerate() {
+                for b in &chosen.members[at + 1..] {
+                    proptest::prop_assert!(all[*a].shares(&all[*b]).is_none());
+                }
+            }
+            let sum: u32 = chosen.members.iter().map(|at| all[*at].weight).sum();
+            proptest::prop_assert_eq!(sum, chosen.weight);
+        }
+    }
+}

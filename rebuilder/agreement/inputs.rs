@@ -1,0 +1,364 @@
+//! What a statement says went into a build, in a form in which parties can be compared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Difference, Divergence, Group};
+use crate::artifact::Sha256;
+use crate::evidence::statement::Descriptor;
+
+/// Most single values that are kept for a comparison, and that are shown of one.
+const KEPT: usize = 4096;
+const SHOWN: usize = 20;
+
+/// What went in, as far as it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inputs {
+    /// The commit, or a digest of the source files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The root or the images that it ran in, by digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Compilers and interpreters among the inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toolchain: Option<String>,
+    /// Everything else, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependencies: Option<Values>,
+    /// What was asked of the builder, and what it assumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Values>,
+    /// The host, where it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Digest of our plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+
+/// Named values; in a report, their number and one digest of them all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Values {
+    /// How many there are.
+    pub count: usize,
+    /// Digest of all names and values.
+    pub sha256: Sha256,
+    /// What kind of values: only those of one kind can be compared.
+    #[serde(skip)]
+    kind: String,
+    /// The first of them.
+    #[serde(skip)]
+    listed: Arc<BTreeMap<String, String>>,
+}
+
+impl Values {
+    fn of(kind: &str, mut values: BTreeMap<String, String>) -> Option<Self> {
+        if values.is_empty() {
+            return None;
+        }
+        let sha256 = Sha256::of(serde_jcs::to_vec(&values).unwrap_or_default());
+        let count = values.len();
+        if let Some(beyond) = values.keys().nth(KEPT).cloned() {
+            drop(values.split_off(&beyond));
+        }
+        Some(Self {
+            count,
+            sha256,
+            kind: kind.to_owned(),
+            listed: Arc::new(values),
+        })
+    }
+}
+
+impl Inputs {
+    /// Reads the predicate of SLSA provenance v1.
+    pub fn of_v1(predicate: &Value) -> Self {
+        let definition = &predicate["buildDefinition"];
+        let (external, internal) = (
+            &definition["externalParameters"],
+            &definition["internalParameters"],
+        );
+        let kind = definition["buildType"].as_str().unwrap_or_default();
+        let mut inputs = Self::default();
+        inputs.sort(&definition["resolvedDependencies"]);
+        let digest = |value: &Value| value.as_str().map(|digest| format!("sha256:{digest}"));
+        // Our own, and the container-based builder's.
+        if let Some(root) = digest(&internal["container"]["tree"]["sha256"])
+            .or_else(|| internal["container"]["image"].as_str().map(str::to_owned))
+            .or_else(|| digest(&external["builderImage"]["digest"]["sha256"]))
+        {
+            inputs.container = Some(root);
+        }
+        let mut parameters = BTreeMap::new();
+        flatten("", external, &mut parameters, 0);
+        for assumption in internal["assumptions"].as_array().into_iter().flatten() {
+            if let (Some(what), Some(value)) = (assumption["what"].as_str(), assumption["value"].as_str()) {
+                parameters.insert(what.to_owned(), value.to_owned());
+            }
+        }
+        inputs.parameters = Values::of(kind, parameters);
+        inputs.plan = internal["plan"]["sha256"].as_str().map(str::to_owned);
+        inputs.host = internal["host"].as_str().map(str::to_owned);
+        if let Some(toolchain) = internal["toolchain"].as_str() {
+            inputs.toolchain = Some(toolchain.to_owned());
+        }
+        inputs
+    }
+
+    /// Reads the predicate of SLSA provenance v0.2.
+    pub fn of_v02(predicate: &Value) -> Self {
+        let mut inputs = Self::default();
+        inputs.sort(&predicate["materials"]);
+        if inputs.source.is_none() {
+            inputs.sort(&Value::Array(vec![
+                predicate["invocation"]["configSource"].clone(),
+            ]));
+        }
+        let mut parameters = BTreeMap::new();
+        flatten("", &predicate["invocation"]["parameters"], &mut parameters, 0);
+        inputs.parameters = Values::of(predicate["buildType"].as_str().unwrap_or_default(), parameters);
+        inputs
+    }
+
+    /// What a verification summary was made from: the policy, and the attestations that were considered.
+    pub fn of_summary(predicate: &Value) -> Self {
+        let mut parameters = BTreeMap::new();
+        flatten("policy", &predicate["policy"], &mut parameters, 0);
+        flatten("inputs", &predicate["inputAttestations"], &mut parameters, 0);
+        Self {
+            parameters: Values::of("summary", parameters),
+            ..Self::default()
+        }
+    }
+
+    /// The materials of an in-toto link.
+    pub fn of_files(files: &[Descriptor]) -> Self {
+        let values = files
+            .iter()
+            .map(|file| (file.label().to_owned(), any_digest(file)));
+        Self {
+            dependencies: Values::of("link", values.collect()),
+            ..Self::default()
+        }
+    }
+
+    /// Tells sources, containers, compilers and other dependencies apart.
+    fn sort(&mut self, list: &Value) {
+        let (mut commits, mut sources, mut images, mut tools) = (vec![], vec![], vec![], vec![]);
+        let mut others = BTreeMap::new();
+        for item in list.as_array().into_iter().flatten() {
+            let descriptor: Descriptor = serde_json::from_value(item.clone()).unwrap_or_default();
+            let role = item["annotations"]["role"].as_str().unwrap_or_default();
+            let place = descriptor
+                .uri
+                .as_deref()
+                .or(descriptor.name.as_deref())
+                .unwrap_or_default();
+            let sha256 = descriptor
+                .digest
+                .get("sha256")
+                .map(|digest| digest.trim_start_matches("sha256:"));
+            if place.starts_with("git+") {
+                commits.extend(descriptor.commit().map(str::to_owned));
+            } else if role == "source" {
+                sources.extend(sha256.map(str::to_owned));
+            } else if let Some(digest) = sha256.filter(|_| is_image(place)) {
+                images.push(format!("sha256:{digest}"));
+            } else {
+                let label = descriptor.label();
+                if role != "text" && is_tool(label) {
+                    tools.push(label.to_owned());
+                }
+                if !any_digest(&descriptor).is_empty() {
+                    others.insert(label.to_owned(), any_digest(&descriptor));
+                }
+            }
+        }
+        let joined = |mut list: Vec<String>| {
+            list.sort();
+            list.dedup();
+            (!list.is_empty()).then(|| list.join(" "))
+        };
+        self.source = joined(commits)
+            .map(|commit| format!("commit {commit}"))
+            .or_else(|| {
+                let files = joined(sources)?;
+                Some(format!("files sha256:{}", Sha256::of(files)))
+            });
+        self.container = joined(images);
+        self.toolchain = joined(tools);
+        self.dependencies = Values::of("dependencies", others);
+    }
+
+    /// A digest of all that is said, so that "the same inputs" is one comparison.
+    pub fn fingerprint(&self) -> Sha256 {
+        if let Some(plan) = &self.plan {
+            return Sha256::of(format!("plan {plan}"));
+        }
+        let values =
+            |values: &Option<Values>| values.as_ref().map(|values| (values.kind.clone(), values.sha256));
+        let all = (
+            &self.source,
+            &self.container,
+            values(&self.dependencies),
+            values(&self.parameters),
+        );
+        Sha256::of(serde_jcs::to_vec(&all).unwrap_or_default())
+    }
+}
+
+fn any_digest(descriptor: &Descriptor) -> String {
+    let digest = descriptor
+        .digest
+        .get_key_value("sha256")
+        .or(descriptor.digest.iter().next());
+    digest.map_or_else(String::new, |(algorithm, value)| format!("{algorithm}:{value}"))
+}
+
+/// Whether a name is that of a container image: with a scheme for it, or `registry/name` without one.
+fn is_image(place: &str) -> bool {
+    if place.starts_with("docker://") || place.starts_with("oci://") || place.starts_with("pkg:docker/") {
+        return true;
+    }
+    !place.contains("://")
+        && !place.starts_with("pkg:")
+        && place
+            .split_once('/')
+            .is_some_and(|(registry, _)| registry.contains('.') && !registry.starts_with('.'))
+}
+
+/// Whether a file is a compiler, a linker or an interpreter, by the names that distributions give these.
+fn is_tool(name: &str) -> bool {
+    const TOOLS: [&str; 14] = [
+        "gcc-",
+        "g++-",
+        "clang-",
+        "binutils_",
+        "rustc_",
+        "rustc-",
+        "golang-1",
+        "python3.",
+        "python3-minimal_",
+        "nodejs_",
+        "openjdk-",
+        "perl-base_",
+        "go1",
+        "ghc_",
+    ];
+    let file = name.rsplit('/').next().unwrap_or_default();
+    TOOLS.iter().any(|tool| file.starts_with(tool))
+}
+
+/// Nested parameters as one list of paths and values.
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>, depth: usize) {
+    let below = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        }
+    };
+    match value {
+        Value::Object(map) if depth < 8 => {
+            for (key, value) in map {
+                flatten(&below(key), value, into, depth + 1);
+            }
+        }
+        Value::Null => {}
+        Value::String(text) => drop(into.insert(path.to_owned(), text.clone())),
+        other => drop(into.insert(path.to_owned(), other.to_string())),
+    }
+}
+
+/// Takes one aspect out of the inputs.
+type Of<T> = fn(&Inputs) -> Option<&T>;
+
+/// Where parties say that different things went in.
+pub fn divergences(parties: &[(&str, &Inputs)]) -> Vec<Divergence> {
+    let texts: [(&'static str, Of<String>); 3] = [
+        ("source", |inputs| inputs.source.as_ref()),
+        ("container", |inputs| inputs.container.as_ref()),
+        ("toolchain", |inputs| inputs.toolchain.as_ref()),
+    ];
+    let mut found = Vec::new();
+    for (aspect, of) in texts {
+        let said = parties
+            .iter()
+            .filter_map(|(party, inputs)| Some((*party, of(inputs)?.clone())));
+        found.extend(differing(aspect, said));
+    }
+    let lists: [(&'static str, Of<Values>); 2] = [
+        ("dependencies", |inputs| inputs.dependencies.as_ref()),
+        ("parameters", |inputs| inputs.parameters.as_ref()),
+    ];
+    for (aspect, of) in lists {
+        let said: Vec<_> = parties
+            .iter()
+            .filter_map(|(party, inputs)| Some((*party, of(inputs)?)))
+            .collect();
+        let mut kinds: Vec<_> = said.iter().map(|(_, values)| values.kind.as_str()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        // Only what is said in the same terms can be held side by side.
+        for kind in kinds {
+            let same: Vec<_> = said.iter().filter(|(_, values)| values.kind == kind).collect();
+            let word = |values: &Values| format!("{} values, sha256:{}", values.count, values.sha256.short());
+            let texts = same.iter().map(|(party, values)| (*party, word(values)));
+            if let Some(mut divergence) = differing(aspect, texts) {
+                let lists: Vec<_> = divergence
+                    .groups
+                    .iter()
+                    .filter_map(|group| {
+                        same.iter()
+                            .find(|(party, _)| group.parties.iter().any(|name| name == party))
+                    })
+                    .map(|(_, values)| &values.listed)
+                    .collect();
+                divergence.differences = differences(&lists);
+                found.push(divergence);
+            }
+        }
+    }
+    found
+}
+
+/// Groups parties by what they say; none where they all say the same.
+pub fn differing<'a>(
+    aspect: &'static str,
+    said: impl Iterator<Item = (&'a str, String)>,
+) -> Option<Divergence> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (party, value) in said {
+        match groups.iter_mut().find(|group| group.value == value) {
+            Some(group) => group.parties.push(party.to_owned()),
+            None => groups.push(Group {
+                value,
+                parties: vec![party.to_owned()],
+            }),
+        }
+    }
+    (groups.len() > 1).then(|| Divergence {
+        aspect,
+        groups,
+        differences: Vec::new(),
+    })
+}
+
+fn differences(lists: &[&Arc<BTreeMap<String, String>>]) -> Vec<Difference> {
+    let mut names: Vec<_> = lists.iter().flat_map(|list| list.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let row = |name: &String| Difference {
+        name: name.clone(),
+        values: lists.iter().map(|list| list.get(name).cloned()).collect(),
+    };
+    let rows = names.into_iter().map(row);
+    rows.filter(|row| row.values.iter().any(|value| *value != row.values[0]))
+        .take(SHOWN)
+        .collect()
+}

@@ -1,0 +1,249 @@
+//! Do independent parties agree about these bytes, and are they really independent?
+//!
+//! ```text
+//!  files, folders ──▶ gather ──▶ Answer ──▶ Tally ──▶ conclude ──▶ Agreement ──▶ summary (VSA)
+//!                     verified   answer     bounded   policy's quorum
+//! ```
+//!
+//! [`gather`] reads attestations of every known kind and verifies them; each about the artifact becomes an [`Answer`]:
+//! whose it is, what came out, from what. [`Tally`] keeps what differs and counts what repeats, so that memory does
+//! not grow with their number. [`conclude`] holds the answers against the policy's quorum. Nothing here builds or
+//! fetches, and what cannot be verified never counts for the artifact.
+
+mod answer;
+mod conclude;
+mod gather;
+mod independence;
+mod inputs;
+mod summary;
+mod tally;
+
+use serde::Serialize;
+
+pub use answer::{Answer, Kind, Says};
+pub use conclude::conclude;
+pub use gather::{Cost, GatherError, gather};
+pub use inputs::Inputs;
+pub use summary::summary;
+pub use tally::Tally;
+
+use crate::artifact::Sha256;
+
+/// What is concluded about one artifact.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agreement {
+    /// Form of this document; 1.
+    pub version: u32,
+    /// What it is about.
+    pub artifact: About,
+    /// The conclusion.
+    pub verdict: Conclusion,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// The quorum that was asked for.
+    pub quorum: Asked,
+    /// Weight of the independent parties for whom these bytes came out.
+    pub weight: u32,
+    /// Each party that said something.
+    pub parties: Vec<Position>,
+    /// Where they say different things, of inputs as well as of outputs.
+    pub divergences: Vec<Divergence>,
+    /// What does not count, by reason.
+    pub set_aside: Vec<SetAside>,
+    /// What verifying cost.
+    pub cost: Cost,
+}
+
+/// An artifact, by name and digest.
+#[derive(Debug, Clone, Serialize)]
+pub struct About {
+    /// File name.
+    pub name: String,
+    /// Package URL, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// SHA-256.
+    pub sha256: Sha256,
+}
+
+/// Whether the parties agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conclusion {
+    /// Enough independent parties say that exactly these bytes came out, and the policy holds nothing against it.
+    Agreed,
+    /// Enough would, counting those for whom they came out but for named normalisations.
+    Equivalent,
+    /// A party whose word counts says otherwise.
+    Disagreed,
+    /// Nobody says otherwise, but too few say so.
+    NotEnough,
+}
+
+impl Conclusion {
+    /// One word for people, as in the JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Equivalent => "equivalent",
+            Self::Disagreed => "disagreed",
+            Self::NotEnough => "not-enough",
+        }
+    }
+}
+
+/// The quorum that the policy asks for.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// The policy: its file, or `built-in`.
+    pub policy: String,
+    /// Digest of the policy file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Sha256>,
+    /// The weight that is needed.
+    pub threshold: u32,
+    /// How many of each role are needed.
+    pub roles: Vec<(String, u32)>,
+    /// In what the parties must differ.
+    pub independent: Vec<&'static str>,
+}
+
+/// One party, and what it says.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// The party, as the policy calls it; without a policy, its key or identity.
+    pub party: String,
+    /// Its role.
+    pub role: String,
+    /// Organisation, where the policy names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<String>,
+    /// What it says about these bytes.
+    pub says: Says,
+    /// Its weight.
+    pub weight: u32,
+    /// Whether it counts for the artifact.
+    pub counted: bool,
+    /// Why it does not, or what it adds.
+    pub why: String,
+    /// Key or identity that signed.
+    pub signer: String,
+    /// `builder.id` that the attestation names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builder: Option<String>,
+    /// Kind of attestation.
+    pub kind: Kind,
+    /// When: as a log saw it, or else as its author says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<jiff::Timestamp>,
+    /// Digest of the attestation, and where it came from.
+    pub attestation: Sha256,
+    /// File.
+    pub origin: String,
+    /// How often the same was said.
+    pub times: u64,
+    /// What it says went in.
+    pub inputs: Inputs,
+}
+
+/// Something that parties say differently.
+#[derive(Debug, Clone, Serialize)]
+pub struct Divergence {
+    /// `bytes`, `source`, `dependencies`, `container`, `toolchain` or `parameters`.
+    pub aspect: &'static str,
+    /// Who says what.
+    pub groups: Vec<Group>,
+    /// Single values that differ, where these are lists; a few of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+/// Parties that say the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// What.
+    pub value: String,
+    /// Who.
+    pub parties: Vec<String>,
+}
+
+/// One value that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Name of the dependency or parameter.
+    pub name: String,
+    /// Its value for each group, in their order; none where it has none.
+    pub values: Vec<Option<String>>,
+}
+
+/// Attestations that do not count, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SetAside {
+    /// A word for programs.
+    pub reason: Reason,
+    /// The same for people.
+    pub meaning: &'static str,
+    /// How many.
+    pub count: u64,
+    /// A few of them, with what exactly is wrong.
+    pub examples: Vec<String>,
+}
+
+/// Why an attestation does not count for or against an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// It cannot be read.
+    Unreadable,
+    /// Its signature does not hold.
+    BadSignature,
+    /// Nobody signed it.
+    Unsigned,
+    /// Nothing says beforehand that the signer's word counts.
+    UnknownSigner,
+    /// It is about other bytes under another name.
+    WrongSubject,
+    /// It says nothing of a build or a rebuild.
+    NoBuild,
+    /// Nobody here knows what it says.
+    UnknownPredicate,
+    /// The policy withdrew it, its key or its signer.
+    Revoked,
+    /// Its key counts for another time.
+    OutOfTime,
+    /// It is older than the policy takes.
+    Stale,
+    /// It is dated in the future.
+    Future,
+    /// It names a builder that is not its signer's.
+    WrongBuilder,
+    /// Its party says something else since, of other inputs.
+    Superseded,
+    /// The policy does not ask for this party's word.
+    NotAsked,
+}
+
+impl Reason {
+    /// In a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Unreadable => "cannot be read",
+            Self::BadSignature => "the signature does not hold",
+            Self::Unsigned => "nobody signed it",
+            Self::UnknownSigner => "nothing says that the signer's word counts",
+            Self::WrongSubject => "about something else",
+            Self::NoBuild => "says nothing of a build",
+            Self::UnknownPredicate => "of a type that is not known here",
+            Self::Revoked => "revoked",
+            Self::OutOfTime => "the key counts for another time",
+            Self::Stale => "too old for the policy",
+            Self::Future => "dated in the future",
+            Self::WrongBuilder => "names a builder that is not its signer's",
+            Self::Superseded => "its party says something else since",
+            Self::NotAsked => "the policy does not ask this party",
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The conclusion as a SLSA verification summary (VSA v1): what was verified, by which policy, from which inputs.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Agreement, Conclusion};
+
+/// The statement for an agreement or a disagreement; none where there is too little to say either.
+///
+/// Levels are words of our own, as the specification allows: `REBUILD_QUORUM_2` for a weight of two.
+pub fn summary(agreement: &Agreement, verifier: &str, now: Timestamp) -> Option<Value> {
+    let (result, level) = match agreement.verdict {
+        Conclusion::Agreed => ("PASSED", format!("REBUILD_QUORUM_{}", agreement.weight)),
+        Conclusion::Disagreed => ("FAILED", "FAILED".to_owned()),
+        Conclusion::Equivalent | Conclusion::NotEnough => return None,
+    };
+    let about = &agreement.artifact;
+    let considered = agreement.parties.iter();
+    let inputs = considered
+        .map(|party| json!({"uri": file_name(&party.origin), "digest": {"sha256": party.attestation}}));
+    let policy = match agreement.quorum.digest {
+        Some(digest) => json!({"uri": agreement.quorum.policy, "digest": {"sha256": digest}}),
+        None => json!({"uri": "urn:rebuilder:policy:built-in"}),
+    };
+    Some(json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": about.name, "uri": about.purl, "digest": {"sha256": about.sha256}}],
+        "predicateType": "https://slsa.dev/verification_summary/v1",
+        "predicate": {
+            "verifier": {"id": verifier, "version": {"rebuilder": env!("CARGO_PKG_VERSION")}},
+            "timeVerified": now,
+            "resourceUri": about.purl.clone().unwrap_or_else(|| about.name.clone()),
+            "policy": policy,
+            "inputAttestations": inputs.collect::<Vec<_>>(),
+            "verificationResult": result,
+            "verifiedLevels": [level],
+            "slsaVersion": "1.0"
+        }
+    }))
+}
+
+/// The last part of a path or URL: whoever reads the summary has other folders.
+fn file_name(origin: &str) -> &str {
+    origin.rsplit('/').next().unwrap_or(origin)
+}

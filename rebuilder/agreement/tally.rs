@@ -1,0 +1,143 @@
+//! Answers by signer: what is said differently is kept, what is said again is counted.
+//!
+//! Bounded, so that a folder of any size can be read: a signer's different answers and the examples of what was set
+//! aside are kept up to a number each.
+
+use std::collections::BTreeMap;
+
+use super::{Answer, Reason, Says, SetAside};
+use crate::artifact::Sha256;
+
+/// Most different answers of one signer that are kept.
+const ANSWERS: usize = 64;
+/// Most examples of one reason.
+const EXAMPLES: usize = 5;
+
+/// What was gathered about one artifact.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    voices: BTreeMap<String, BTreeMap<Key, Answer>>,
+    aside: BTreeMap<Reason, (u64, Vec<String>)>,
+}
+
+/// Answers that say the same of the same inputs are one.
+type Key = (u8, String, Sha256, String);
+
+impl Tally {
+    /// Takes a verified answer.
+    pub fn add(&mut self, answer: Answer) {
+        let signer = signer(&answer);
+        let (order, text) = match &answer.says {
+            Says::Same => (0, String::new()),
+            Says::Equivalent {
+                rebuilt,
+                normalisations,
+            } => (
+                1,
+                format!(
+                    "{} {}",
+                    rebuilt.as_deref().unwrap_or_default(),
+                    normalisations.join(" ")
+                ),
+            ),
+            Says::Differs { rebuilt } => (2, rebuilt.clone().unwrap_or_default()),
+        };
+        let builder = answer.builder.clone().unwrap_or_default();
+        let key = (
+            order,
+            text,
+            answer.inputs.fingerprint(),
+            format!("{:?} {builder}", answer.kind),
+        );
+        self.keep(signer, key, answer);
+    }
+
+    fn keep(&mut self, signer: String, key: Key, answer: Answer) {
+        let voice = self.voices.entry(signer).or_default();
+        match voice.get_mut(&key) {
+            Some(known) => {
+                let times = known.times + answer.times;
+                // The newest stands for all; among equals the smallest digest, so that order does not matter.
+                let newer = (answer.time(), std::cmp::Reverse(answer.document))
+                    > (known.time(), std::cmp::Reverse(known.document));
+                if newer {
+                    *known = answer;
+                }
+                known.times = times;
+            }
+            None => {
+                voice.insert(key, answer);
+            }
+        }
+        if voice.len() > ANSWERS {
+            // Contradictions are what must not be lost, so the oldest agreement goes.
+            let oldest = voice
+                .iter()
+                .filter(|(key, _)| key.0 == 0)
+                .min_by_key(|(_, answer)| answer.time())
+                .or_else(|| voice.iter().min_by_key(|(_, answer)| answer.time()));
+            if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+                voice.remove(&key);
+            }
+        }
+    }
+
+    /// Takes note of something that does not count.
+    pub fn set_aside(&mut self, reason: Reason, example: String) {
+        self.note(reason, 1, vec![example]);
+    }
+
+    /// The same, of something that was said several times.
+    pub fn set_aside_times(&mut self, reason: Reason, times: u64, example: String) {
+        self.note(reason, times, vec![example]);
+    }
+
+    fn note(&mut self, reason: Reason, count: u64, examples: Vec<String>) {
+        let (known, kept) = self.aside.entry(reason).or_default();
+        *known += count;
+        kept.extend(examples);
+        kept.sort();
+        kept.dedup();
+        kept.truncate(EXAMPLES);
+    }
+
+    /// Takes everything from another one.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        for (signer, voice) in other.voices {
+            for (key, answer) in voice {
+                self.keep(signer.clone(), key, answer);
+            }
+        }
+        for (reason, (count, examples)) in other.aside {
+            self.note(reason, count, examples);
+        }
+        self
+    }
+
+    /// The answers of each signer.
+    pub fn voices(&self) -> impl Iterator<Item = Vec<&Answer>> {
+        self.voices.values().map(|voice| voice.values().collect())
+    }
+
+    /// What does not count.
+    pub fn aside(&self) -> Vec<SetAside> {
+        let entries = self.aside.iter();
+        entries
+            .map(|(reason, (count, examples))| SetAside {
+                reason: *reason,
+                meaning: reason.meaning(),
+                count: *count,
+                examples: examples.clone(),
+            })
+            .collect()
+    }
+}
+
+/// What tells signers apart: their keys, or the identity in the certificate.
+fn signer(answer: &Answer) -> String {
+    match &answer.signer.identity {
+        Some(identity) => format!("{identity}"),
+        None => answer.signer.fingerprints.join(" "),
+    }
+}

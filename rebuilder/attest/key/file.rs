@@ -1,0 +1,217 @@
+//! Keys in files: PKCS#8 in PEM, encrypted (PBES2) or not; Ed25519 or ECDSA over P-256. The cryptography is aws-lc's,
+//! the encryption RustCrypto's.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use pem::Pem;
+use pkcs8::EncryptedPrivateKeyInfo;
+use pkcs8::der::Encode as _;
+use pkcs8::pkcs5::{pbes2, scrypt};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{Algorithm, KeyError, Public, Signer};
+
+/// PEM label of an encrypted key.
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
+/// A private key, ready to sign.
+pub struct FileKey {
+    pair: Pair,
+    public: Public,
+}
+
+enum Pair {
+    Ed25519(Box<Ed25519KeyPair>),
+    P256(Box<EcdsaKeyPair>),
+}
+
+impl FileKey {
+    /// Makes a key and writes it to `path`, readable by its owner only; the public half goes to `PATH.pub`. With a
+    /// passphrase it is encrypted by a key that scrypt derives from it.
+    pub fn generate(algorithm: Algorithm, path: &Path, passphrase: Option<&str>) -> Result<Self, KeyError> {
+        let failed = |_| KeyError::Crypto {
+            what: "generate a key",
+        };
+        let pkcs8: Vec<u8> = match algorithm {
+            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+                .map_err(failed)?
+                .as_ref()
+                .to_vec(),
+            Algorithm::P256 => {
+                let made =
+                    EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
+                made.map_err(failed)?.as_ref().to_vec()
+            }
+        };
+        let key = Self::from_pkcs8(&pkcs8).ok_or(KeyError::Crypto {
+            what: "read its own key",
+        })?;
+        let io = |source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(io)?;
+        }
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path);
+        let mut file = file.map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => KeyError::Exists {
+                path: path.to_owned(),
+            },
+            _ => io(source),
+        })?;
+        let text = match passphrase {
+            None => pem::encode(&Pem::new("PRIVATE KEY", pkcs8)),
+            Some(passphrase) => pem::encode(&Pem::new(ENCRYPTED, encrypt(&pkcs8, passphrase)?)),
+        };
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
+        let public = public_path(path);
+        fs::write(&public, key.public.pem()).map_err(|source| KeyError::Io { path: public, source })?;
+        Ok(key)
+    }
+
+    /// Reads a key that only its owner can read; `passphrase` is asked where it is encrypted.
+    pub fn read(path: &Path, passphrase: &dyn Fn() -> Option<String>) -> Result<Self, KeyError> {
+        let meta = fs::metadata(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => KeyError::Missing {
+                path: path.to_owned(),
+            },
+            _ => KeyError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+        if meta.permissions().mode() & 0o077 != 0 {
+            return Err(KeyError::Exposed {
+                path: path.to_owned(),
+            });
+        }
+        let bytes = fs::read(path).map_err(|source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let invalid = || KeyError::Invalid {
+            path: path.to_owned(),
+        };
+        let bytes = Zeroizing::new(bytes);
+        let pem = pem::parse(&*bytes).map_err(|_| invalid())?;
+        let key = match pem.tag() {
+            "PRIVATE KEY" => Self::from_pkcs8(pem.contents()),
+            ENCRYPTED => {
+                let locked = EncryptedPrivateKeyInfo::try_from(pem.contents()).map_err(|_| invalid())?;
+                let path = path.to_owned();
+                let passphrase = passphrase().ok_or_else(|| KeyError::Locked { path: path.clone() })?;
+                let passphrase = Zeroizing::new(passphrase);
+                let open = locked.decrypt(passphrase.as_bytes());
+                Self::from_pkcs8(open.map_err(|_| KeyError::WrongPassphrase { path })?.as_bytes())
+            }
+            _ => None,
+        };
+        key.ok_or_else(invalid)
+    }
+
+    /// Whether the file at `path` is encrypted; what cannot be read is not.
+    pub fn is_encrypted(path: &Path) -> bool {
+        let text = fs::read(path).map(Zeroizing::new);
+        text.is_ok_and(|text| pem::parse(&*text).is_ok_and(|pem| pem.tag() == ENCRYPTED))
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Option<Self> {
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
+            let spki = pair.public_key().as_der().ok()?.as_ref().to_vec();
+            return Some(Self {
+                pair: Pair::Ed25519(Box::new(pair)),
+                public: Public(spki),
+            });
+        }
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der).ok()?;
+        let spki = pair.public_key().as_der().ok()?.as_ref().to_vec();
+        Some(Self {
+            pair: Pair::P256(Box::new(pair)),
+            public: Public(spki),
+        })
+    }
+
+    /// The public half.
+    pub fn public_key(&self) -> &Public {
+        &self.public
+    }
+
+    /// Signs `message`; ECDSA signatures are in ASN.1 form.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let failed = |_| KeyError::Crypto { what: "sign" };
+        match &self.pair {
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::P256(pair) => Ok(pair
+                .sign(&SystemRandom::new(), message)
+                .map_err(failed)?
+                .as_ref()
+                .to_vec()),
+        }
+    }
+}
+
+impl Signer for FileKey {
+    fn name(&self) -> String {
+        self.public.fingerprint().to_hex()
+    }
+
+    fn public(&self) -> Option<&Public> {
+        Some(&self.public)
+    }
+
+    fn bundle(&self, statement: &[u8]) -> Result<Value, KeyError> {
+        self.public.bundle(statement, |message| self.sign(message))
+    }
+}
+
+/// PKCS#8 by PKCS#5: scrypt, then AES-256-CBC.
+fn encrypt(pkcs8: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
+    let failed = |_| KeyError::Crypto {
+        what: "encrypt the key",
+    };
+    let (mut salt, mut vector) = ([0_u8; 16], [0_u8; 16]);
+    let random = SystemRandom::new();
+    random
+        .fill(&mut salt)
+        .and_then(|()| random.fill(&mut vector))
+        .map_err(failed)?;
+    let failed = |_| KeyError::Crypto {
+        what: "encrypt the key",
+    };
+    // N = 2^15, r = 8, p = 1: a tenth of a second for whoever opens it, and 32 MiB for each guess.
+    let cost = scrypt::Params::new(15, 8, 1, 32).map_err(|_| KeyError::Crypto {
+        what: "encrypt the key",
+    })?;
+    let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &vector).map_err(failed)?;
+    let sealed = scheme.encrypt(passphrase, pkcs8).map_err(|_| KeyError::Crypto {
+        what: "encrypt the key",
+    })?;
+    let info = EncryptedPrivateKeyInfo {
+        encryption_algorithm: scheme.into(),
+        encrypted_data: &sealed,
+    };
+    info.to_der().map_err(|_| KeyError::Crypto {
+        what: "encrypt the key",
+    })
+}
+
+/// Where the public half of the key at `path` is kept.
+fn public_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    name.into()
+}

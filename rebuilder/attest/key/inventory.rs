@@ -1,0 +1,291 @@
+//! Which keys there are: since when, until when, what took their place, and what is wrong with how they are kept.
+//!
+//! One JSON file beside the keys. It holds no secret; a key that it calls revoked or retired signs nothing here.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{FileKey, KeyError, Reference};
+use crate::artifact::Sha256;
+use crate::attest::log::Uses;
+use crate::store::write_atomically;
+
+/// Age from which on a key should be replaced, in days.
+const OLD: i64 = 365;
+
+/// The keys that are known.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    path: PathBuf,
+    keys: Vec<Entry>,
+}
+
+/// One key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub fingerprint: Sha256,
+    /// How to open it.
+    pub reference: String,
+    /// When it was made, or taken in.
+    pub created: Timestamp,
+    /// When it stops signing, because another took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires: Option<Timestamp>,
+    /// The one that took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Sha256>,
+    /// When and why it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<(Timestamp, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    keys: Vec<Entry>,
+}
+
+/// Whether a key may sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It may.
+    Active,
+    /// It may, and another has taken its place already.
+    Overlapping,
+    /// No longer.
+    Retired,
+    /// Never again.
+    Revoked,
+}
+
+/// Something that is wrong with a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A word for programs.
+    pub finding: &'static str,
+    /// What it means, and what to do.
+    pub meaning: String,
+}
+
+/// A key, its uses and what is wrong with it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// The key.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// Whether it may sign.
+    pub state: State,
+    /// Days since it was made.
+    pub age: i64,
+    /// What it signed, by the logs.
+    pub uses: Uses,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Entry {
+    /// Whether it may sign at `now`.
+    pub fn state(&self, now: Timestamp) -> State {
+        match (&self.revoked, self.retires) {
+            (Some(_), _) => State::Revoked,
+            (None, Some(at)) if now >= at => State::Retired,
+            (None, Some(_)) => State::Overlapping,
+            (None, None) => State::Active,
+        }
+    }
+}
+
+impl Inventory {
+    /// Reads the inventory at `path`; where there is none, it is empty.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let invalid = |reason: String| KeyError::Inventory {
+            path: path.to_owned(),
+            reason,
+        };
+        let keys = match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(invalid(error.to_string())),
+            Ok(bytes) => {
+                let document: Document =
+                    serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+                if document.version != 1 {
+                    return Err(invalid(format!("it has version {}", document.version)));
+                }
+                document.keys
+            }
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            keys,
+        })
+    }
+
+    fn save(&self) -> Result<(), KeyError> {
+        let document = Document {
+            version: 1,
+            keys: self.keys.clone(),
+        };
+        let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
+        text.push(b'\n');
+        write_atomically(&self.path, &text).map_err(|error| KeyError::Inventory {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Takes a key in; one that is known keeps its history, and its newest reference.
+    pub fn add(&mut self, fingerprint: Sha256, reference: &str, now: Timestamp) -> Result<(), KeyError> {
+        match self
+            .keys
+            .iter_mut()
+            .find(|entry| entry.fingerprint == fingerprint)
+        {
+            Some(known) => reference.clone_into(&mut known.reference),
+            None => self.keys.push(Entry {
+                fingerprint,
+                reference: reference.to_owned(),
+                created: now,
+                retires: None,
+                replaced_by: None,
+                revoked: None,
+            }),
+        }
+        self.save()
+    }
+
+    /// Lets a key go on until `until`, and names the one that takes its place.
+    pub fn replace(
+        &mut self,
+        old: (Sha256, &str),
+        new: (Sha256, &str),
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), KeyError> {
+        self.add(old.0, old.1, now)?;
+        self.add(new.0, new.1, now)?;
+        for entry in self.keys.iter_mut().filter(|entry| entry.fingerprint == old.0) {
+            entry.retires = Some(until);
+            entry.replaced_by = Some(new.0);
+        }
+        self.save()
+    }
+
+    /// Revokes the only key whose fingerprint begins with `name`.
+    pub fn revoke(&mut self, name: &str, because: &str, now: Timestamp) -> Result<Entry, KeyError> {
+        let fits = |entry: &&mut Entry| entry.fingerprint.to_hex().starts_with(name);
+        let mut found = self.keys.iter_mut().filter(fits);
+        let (Some(entry), None) = (found.next(), found.next()) else {
+            return Err(KeyError::Unknown {
+                name: name.to_owned(),
+            });
+        };
+        // The first word stands: revoking again must not move the day.
+        entry.revoked.get_or_insert_with(|| (now, because.to_owned()));
+        let entry = entry.clone();
+        self.save()?;
+        Ok(entry)
+    }
+
+    /// Refuses a key that must not sign any more.
+    pub fn check(&self, fingerprint: Sha256, now: Timestamp) -> Result<(), KeyError> {
+        let Some(entry) = self.keys.iter().find(|entry| entry.fingerprint == fingerprint) else {
+            return Ok(());
+        };
+        let name = fingerprint.to_hex();
+        match (&entry.revoked, entry.retires) {
+            (Some((at, because)), _) => Err(KeyError::Revoked {
+                name,
+                at: *at,
+                because: because.clone(),
+            }),
+            (None, Some(at)) if now >= at => Err(KeyError::Retired { name, at }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every key with its uses and findings; `builds_here` says that this machine runs builds.
+    pub fn list(&self, uses: impl Fn(Sha256) -> Uses, builds_here: bool, now: Timestamp) -> Vec<Listed> {
+        let entries = self.keys.iter();
+        entries
+            .map(|entry| {
+                let uses = uses(entry.fingerprint);
+                Listed {
+                    state: entry.state(now),
+                    age: now.as_second().saturating_sub(entry.created.as_second()) / 86_400,
+                    findings: findings(entry, &uses, builds_here, now),
+                    uses,
+                    entry: entry.clone(),
+                }
+            })
+            .collect()
+    }
+}
+
+fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |finding, meaning: String| found.push(Finding { finding, meaning });
+    let state = entry.state(now);
+    let alive = matches!(state, State::Active | State::Overlapping);
+    if uses.projects.len() > 1 {
+        let names: Vec<_> = uses.projects.iter().take(5).cloned().collect();
+        add(
+            "several-projects",
+            format!(
+                "it signs for {} projects ({}): whoever takes it can speak for all of them",
+                uses.projects.len(),
+                names.join(", ")
+            ),
+        );
+    }
+    if let Ok(Reference::File(path)) = entry.reference.parse::<Reference>()
+        && path.exists()
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if builds_here && alive {
+            add(
+                "on-build-host",
+                format!(
+                    "{} lies on a machine that runs builds; run \"rebuilder signer\" elsewhere or as another user",
+                    path.display()
+                ),
+            );
+        }
+        let mode = std::fs::metadata(&path).map_or(0, |meta| meta.permissions().mode());
+        if mode & 0o077 != 0 {
+            add(
+                "exposed",
+                format!("others than its owner may read {}", path.display()),
+            );
+        }
+        if alive && !FileKey::is_encrypted(&path) {
+            add(
+                "not-encrypted",
+                format!(
+                    "{} is not encrypted; \"key generate --encrypt\" makes one that is",
+                    path.display()
+                ),
+            );
+        }
+    }
+    let age = now.as_second().saturating_sub(entry.created.as_second()) / 86_400;
+    if alive && state != State::Overlapping && age > OLD {
+        add(
+            "old",
+            format!("it is {age} days old; \"rebuilder key rotate\" replaces it"),
+        );
+    }
+    let ended = entry.revoked.as_ref().map(|(at, _)| *at).or(entry.retires);
+    if let (Some(ended), Some(last)) = (ended, uses.last)
+        && last > ended
+    {
+        add(
+            "used-after-its-end",
+            format!("it signed on {last}, and should not have after {ended}"),
+        );
+    }
+    found
+}

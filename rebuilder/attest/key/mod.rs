@@ -1,0 +1,199 @@
+//! What statements are signed with: a key in a file, in a PKCS#11 token, behind a command, or none at all (Sigstore).
+//!
+//! A key is named by one word, its reference: a path; a `pkcs11:` URI (RFC 7512); `command:PROGRAM`; or `sigstore`.
+//! The cryptography is that of libraries and tokens.
+
+mod command;
+mod file;
+mod inventory;
+mod keyless;
+mod pkcs11;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use pem::Pem;
+use serde_json::{Value, json};
+
+pub use file::FileKey;
+pub use inventory::{
+    Entry as KeyEntry, Finding as KeyFinding, Inventory, Listed as ListedKey, State as KeyState,
+};
+
+use crate::artifact::Sha256;
+use crate::evidence::dsse::{self, Envelope};
+use crate::evidence::trust::PublicKey;
+
+/// Kinds of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Algorithm {
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+    /// ECDSA over P-256 with SHA-256.
+    P256,
+}
+
+/// Something that signs.
+pub trait Signer: Send + Sync {
+    /// What names it: the fingerprint of its public key, or an identity.
+    fn name(&self) -> String;
+    /// Its public key; none where each signature has a key of its own.
+    fn public(&self) -> Option<&Public>;
+    /// Signs an in-toto statement; gives a Sigstore bundle (v0.3) with a DSSE envelope.
+    fn bundle(&self, statement: &[u8]) -> Result<Value, KeyError>;
+}
+
+/// A public key, SubjectPublicKeyInfo in DER.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Public(Vec<u8>);
+
+impl Public {
+    /// SHA-256 of the SubjectPublicKeyInfo: the key's name.
+    pub fn fingerprint(&self) -> Sha256 {
+        Sha256::of(&self.0)
+    }
+
+    /// SubjectPublicKeyInfo in PEM.
+    pub fn pem(&self) -> String {
+        pem::encode(&Pem::new("PUBLIC KEY", self.0.clone()))
+    }
+
+    /// Signs a statement with the key that belongs to it, and makes sure that it does.
+    fn bundle(
+        &self,
+        statement: &[u8],
+        sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, KeyError>,
+    ) -> Result<Value, KeyError> {
+        let message = dsse::pre_authentication(dsse::IN_TOTO, statement);
+        let signature = sign(&message)?;
+        let own = PublicKey::from_spki("the signing key", &self.0);
+        // A token or a command may have signed with another key than the one that it shows.
+        if !own.is_ok_and(|own| own.verify(&message, &signature)) {
+            return Err(KeyError::WrongSignature {
+                name: self.fingerprint().to_hex(),
+            });
+        }
+        let envelope = Envelope {
+            payload_type: dsse::IN_TOTO.to_owned(),
+            payload: statement.to_vec(),
+            signatures: vec![(self.fingerprint().to_hex(), signature)],
+        };
+        Ok(json!({
+            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "verificationMaterial": {"publicKey": {"hint": self.fingerprint()}, "tlogEntries": []},
+            "dsseEnvelope": envelope.to_value()
+        }))
+    }
+}
+
+/// A key that cannot be made, read or used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum KeyError {
+    #[error("there is no key at {path}")]
+    #[diagnostic(help("make one with \"rebuilder key generate\", or name another with --key"))]
+    Missing { path: PathBuf },
+    #[error("{path} exists already")]
+    #[diagnostic(help(
+        "a signing key is never overwritten; name another file with --to, or move the old one away"
+    ))]
+    Exists { path: PathBuf },
+    #[error("others than its owner may read {path}")]
+    #[diagnostic(help("chmod 600 it; if others could read it, make a new key"))]
+    Exposed { path: PathBuf },
+    #[error("cannot use the key file {path}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path} holds no PKCS#8 key in PEM form of a kind that is known here")]
+    #[diagnostic(help("Ed25519 and ECDSA P-256 are known; \"rebuilder key generate\" makes one"))]
+    Invalid { path: PathBuf },
+    #[error("{path} is encrypted, and no passphrase is there")]
+    #[diagnostic(help("name a file that holds it with --passphrase-file, or run on a terminal to be asked"))]
+    Locked { path: PathBuf },
+    #[error("the passphrase does not open {path}")]
+    WrongPassphrase { path: PathBuf },
+    #[error("the cryptographic library failed to {what}")]
+    Crypto { what: &'static str },
+    #[error("{reference:?} names no key: {reason}")]
+    #[diagnostic(help(
+        "a key is a file, pkcs11:token=…;object=…?module-path=…&pin-source=…, command:PROGRAM, or sigstore"
+    ))]
+    Reference { reference: String, reason: String },
+    #[error("the PKCS#11 token does not sign: {what}: {reason}")]
+    #[diagnostic(help("\"pkcs11-tool --module MODULE --list-objects --login\" shows what is in it"))]
+    Token { what: &'static str, reason: String },
+    #[error("the signing command {program} failed: {reason}")]
+    #[diagnostic(help(
+        "\"PROGRAM public\" must print a PEM public key, \"PROGRAM sign\" must sign its stdin to its stdout"
+    ))]
+    Command { program: String, reason: String },
+    #[error("Sigstore did not sign: {reason}")]
+    #[diagnostic(help(
+        "keyless signing needs an identity token (SIGSTORE_ID_TOKEN, or that of a CI job) and a network"
+    ))]
+    Keyless { reason: String },
+    #[error("what came back is no signature of the key {name}")]
+    #[diagnostic(help(
+        "nothing was signed; the token or command holds another key than the one that it shows"
+    ))]
+    WrongSignature { name: String },
+    #[error("the key {name} was revoked on {at}: {because}")]
+    #[diagnostic(help("a revoked key signs nothing any more; \"rebuilder key rotate\" makes a new one"))]
+    Revoked {
+        name: String,
+        at: jiff::Timestamp,
+        because: String,
+    },
+    #[error("the key {name} was retired on {at}")]
+    #[diagnostic(help("sign with the one that took its place; \"rebuilder key list\" shows which"))]
+    Retired { name: String, at: jiff::Timestamp },
+    #[error("{path} is no inventory of keys: {reason}")]
+    Inventory { path: PathBuf, reason: String },
+    #[error("no key that begins with {name} is in the inventory")]
+    #[diagnostic(help("\"rebuilder key list\" shows all; \"rebuilder key add\" takes one in"))]
+    Unknown { name: String },
+    #[error("a key without a file cannot be made here: {reference}")]
+    #[diagnostic(help("make it in the token or the service, then name it with --to"))]
+    NotMade { reference: String },
+}
+
+/// What names a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// PKCS#8 in PEM, encrypted or not.
+    File(PathBuf),
+    /// A token, by RFC 7512.
+    Pkcs11(pkcs11::Uri),
+    /// A program that signs, such as a client of a key service.
+    Command(String),
+    /// No key: a certificate for an identity (Fulcio), and a log (Rekor).
+    Sigstore,
+}
+
+impl FromStr for Reference {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        if text == "sigstore" {
+            return Ok(Self::Sigstore);
+        }
+        if text.starts_with("pkcs11:") {
+            return pkcs11::Uri::parse(text).map(Self::Pkcs11);
+        }
+        Ok(match text.strip_prefix("command:") {
+            Some(program) => Self::Command(program.to_owned()),
+            None => Self::File(PathBuf::from(text)),
+        })
+    }
+}
+
+impl Reference {
+    /// Opens the key; a passphrase comes from `passphrase` where it is needed.
+    pub fn open(&self, passphrase: &dyn Fn() -> Option<String>) -> Result<Box<dyn Signer>, KeyError> {
+        Ok(match self {
+            Self::File(path) => Box::new(FileKey::read(path, passphrase)?),
+            Self::Pkcs11(uri) => Box::new(pkcs11::TokenKey::open(uri)?),
+            Self::Command(program) => Box::new(command::CommandKey::open(program)?),
+            Self::Sigstore => Box::new(keyless::Keyless::open()?),
+        })
+    }
+}

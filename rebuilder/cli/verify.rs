@@ -1,0 +1,145 @@
+//! `rebuilder verify`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::evidence::{self, TrustArgs};
+use super::failure::{Code, Failure};
+use super::key::KeyArgs;
+use super::{Common, Context, colour};
+use crate::agreement::{self, Agreement, Conclusion};
+use crate::artifact::{Digests, Sha256};
+use crate::attest;
+use crate::evidence::assess::Artifact;
+use crate::evidence::json::SIZE_LIMIT;
+use crate::report::agreement as report;
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// Released files, or the digest of one as sha256:HEX
+    #[arg(required = true)]
+    artifact: Vec<String>,
+    /// Package URL of ARTIFACT
+    #[arg(long, value_name = "PURL")]
+    purl: Option<String>,
+    /// File name of ARTIFACT, where it is given by digest
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// File, folder or URL with attestations; may be repeated [default: what lies beside ARTIFACT]
+    #[arg(long, value_name = "FILE|DIR|URL")]
+    attestation: Vec<String>,
+    /// Count parties for whom it is only equivalent, where there are not enough others
+    #[arg(long)]
+    allow_equivalent: bool,
+    /// Write the conclusion as a signed SLSA verification summary (VSA) to FILE
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode, Failure> {
+    let json = common.json;
+    if args.summary.is_some() && args.artifact.len() > 1 {
+        return Err(Failure::usage(
+            "--summary is about one artifact; verify them one by one".into(),
+        ));
+    }
+    let artifacts: Vec<Artifact> = args
+        .artifact
+        .iter()
+        .map(|text| artifact(text, &args))
+        .collect::<Result<_, _>>()?;
+    let places = places(common, &args, &artifacts).await?;
+    let (mut trust, policy) = args.trust.open()?;
+    if let crate::policy::Policy::File(file) = &policy {
+        trust.keys.extend(file.keys().iter().cloned());
+    }
+    // Whoever signs is told before anything is read.
+    let signer = match &args.summary {
+        Some(_) => Some(args.key.open()?),
+        None => None,
+    };
+    let (tallies, cost) = agreement::gather(&places, &artifacts, &trust)?;
+    let now = Timestamp::now();
+    let agreements: Vec<Agreement> = artifacts
+        .iter()
+        .zip(&tallies)
+        .map(|(artifact, tally)| agreement::conclude(artifact, tally, &trust, &policy, now, cost))
+        .collect::<Result<_, _>>()?;
+    if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
+        match agreement::summary(only, &args.key.builder_id(signer.as_ref()), now) {
+            Some(statement) => attest::write_signed(path, &statement, signer.as_ref())?,
+            None => eprintln!("no summary is written: it is neither agreed nor disagreed"),
+        }
+    }
+    if json {
+        let text = match agreements.as_slice() {
+            [only] => serde_json::to_string(only),
+            all => serde_json::to_string(all),
+        };
+        super::print(format!("{}\n", text.unwrap_or_default()).as_bytes())?;
+    } else {
+        let texts = agreements
+            .iter()
+            .map(|it| report::terminal(it, colour(&std::io::stdout())));
+        super::print(texts.collect::<Vec<_>>().join("\n").as_bytes())?;
+    }
+    let code = |agreement: &Agreement| match agreement.verdict {
+        Conclusion::Agreed => 0,
+        Conclusion::Equivalent if args.allow_equivalent => 0,
+        Conclusion::Equivalent | Conclusion::Disagreed => 1,
+        Conclusion::NotEnough => Code::Inconclusive as u8,
+    };
+    let codes: Vec<u8> = agreements.iter().map(code).collect();
+    // A disagreement matters more than too few voices.
+    Ok(ExitCode::from(if codes.contains(&1) {
+        1
+    } else {
+        codes.into_iter().max().unwrap_or(0)
+    }))
+}
+
+fn artifact(text: &str, args: &VerifyArgs) -> Result<Artifact, Failure> {
+    let Some(digits) = text.strip_prefix("sha256:") else {
+        return evidence::local(Path::new(text), args.purl.as_deref(), &[]);
+    };
+    let sha256: Sha256 = digits
+        .to_owned()
+        .try_into()
+        .map_err(|error| Failure::usage(format!("{text} is no artifact: {error}")))?;
+    Ok(Artifact {
+        name: args.name.clone().unwrap_or_else(|| text.to_owned()),
+        purl: args.purl.clone(),
+        digests: Digests::known(sha256),
+        path: None,
+    })
+}
+
+/// Where attestations are read from; what a URL names is fetched first.
+async fn places(common: Common, args: &VerifyArgs, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, Failure> {
+    if args.attestation.is_empty() {
+        let beside = artifacts.iter().filter_map(|artifact| artifact.path.as_deref());
+        return Ok(beside.flat_map(evidence::siblings).collect());
+    }
+    let is_url = |text: &String| text.starts_with("https://") || text.starts_with("http://");
+    let (urls, files): (Vec<_>, Vec<_>) = args.attestation.iter().cloned().partition(is_url);
+    let mut places: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
+    if !urls.is_empty() {
+        // The store is opened only here: an install hook with local files must not wait for it.
+        let context = Context::open(common)?;
+        for url in urls {
+            let received = context
+                .fetcher
+                .get_unpinned(&url, std::slice::from_ref(&url), SIZE_LIMIT)
+                .await?;
+            places.push(received.blob.path);
+        }
+    }
+    Ok(places)
+}

@@ -1,0 +1,109 @@
+//! In-toto links (the format before statements), as rebuilderd's workers and daemons sign them: what went in and what
+//! came out, by digest.
+//!
+//! What is signed is the canonical form (OLPC) of the `signed` part; the canonicalising is a library's.
+
+use std::collections::BTreeMap;
+
+use olpc_cjson::CanonicalFormatter;
+use serde::{Deserialize, Serialize as _};
+use serde_json::Value;
+
+use super::statement::{Descriptor, is_harmless};
+
+/// Files by name, each with hexadecimal digests by algorithm.
+pub type Files = BTreeMap<String, BTreeMap<String, String>>;
+
+/// A link, as read; nobody has looked at its signatures yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// Name of the step; rebuilderd writes `rebuild FILE`.
+    pub name: String,
+    /// What went in.
+    pub materials: Files,
+    /// What came out.
+    pub products: Files,
+    /// Signatures, each with the name that it gives its key.
+    pub signatures: Vec<(String, Vec<u8>)>,
+    /// The bytes that were signed.
+    pub signed: Vec<u8>,
+}
+
+/// A document that is no link.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum LinkError {
+    #[error("the link's {0} is missing or malformed")]
+    Field(&'static str),
+    #[error("the link's text has no canonical form: {0}")]
+    Canonical(#[from] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct Signed {
+    name: String,
+    #[serde(default)]
+    materials: Files,
+    #[serde(default)]
+    products: Files,
+}
+
+impl Link {
+    /// Whether a document has the shape of a link.
+    pub fn is_one(value: &Value) -> bool {
+        value["signed"]["_type"] == "link"
+    }
+
+    /// Takes a link out of a document.
+    pub fn from_value(value: &Value) -> Result<Self, LinkError> {
+        let mut signed = Vec::new();
+        let mut canonical = serde_json::Serializer::with_formatter(&mut signed, CanonicalFormatter::new());
+        value["signed"].serialize(&mut canonical)?;
+        let Signed {
+            name,
+            materials,
+            products,
+        } = serde_json::from_value(value["signed"].clone()).map_err(|_| LinkError::Field("signed"))?;
+        if products.is_empty() || products.keys().any(|name| !is_harmless(name)) {
+            return Err(LinkError::Field("products"));
+        }
+        let signatures = value["signatures"]
+            .as_array()
+            .ok_or(LinkError::Field("signatures"))?;
+        let signatures: Option<Vec<_>> = signatures
+            .iter()
+            .map(|signature| {
+                let bytes = hex::decode(signature["sig"].as_str()?).ok()?;
+                Some((signature["keyid"].as_str().unwrap_or_default().to_owned(), bytes))
+            })
+            .collect();
+        Ok(Self {
+            name,
+            materials,
+            products,
+            signatures: signatures.ok_or(LinkError::Field("signatures"))?,
+            signed,
+        })
+    }
+
+    /// What came out, as an attestation would name it.
+    pub fn subjects(&self) -> Vec<Descriptor> {
+        descriptors(&self.products)
+    }
+
+    /// What went in.
+    pub fn inputs(&self) -> Vec<Descriptor> {
+        descriptors(&self.materials)
+    }
+}
+
+fn descriptors(files: &Files) -> Vec<Descriptor> {
+    let files = files.iter();
+    files
+        .map(|(name, digest)| Descriptor {
+            name: Some(name.clone()),
+            uri: None,
+            digest: digest.clone(),
+        })
+        .collect()
+}

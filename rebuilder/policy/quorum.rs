@@ -1,0 +1,219 @@
+//! What a policy asks of several parties together: how many, which, how independent, how fresh.
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::{Sha256, pattern};
+use crate::evidence::assess::Signer;
+use crate::evidence::trust::ExpectedIdentity;
+
+/// Someone whose word counts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Party {
+    /// What the policy calls it.
+    pub name: String,
+    /// `builder`, `rebuilder`, `release-manager`, `verifier`, or any other word that the quorum asks for.
+    #[serde(default = "rebuilder")]
+    pub role: String,
+    /// Who runs it.
+    pub organisation: Option<String>,
+    /// Machine that it builds on.
+    pub host: Option<String>,
+    /// Names of its keys, from the policy's `keys`.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Identities that it signs with, where it signs without a key.
+    #[serde(default)]
+    pub identities: Vec<ExpectedIdentity>,
+    /// Patterns of the `builder.id` that its attestations must name.
+    #[serde(default)]
+    pub builder_ids: Vec<String>,
+    /// What its word weighs.
+    #[serde(default = "weight")]
+    pub weight: u32,
+    /// Why nothing of it counts any more.
+    pub revoked_because: Option<String>,
+}
+
+fn rebuilder() -> String {
+    "rebuilder".into()
+}
+
+fn weight() -> u32 {
+    1
+}
+
+impl Party {
+    /// Whether it is who signed.
+    pub fn signed(&self, signer: &Signer) -> bool {
+        let by_key = signer.keys.iter().any(|key| self.keys.contains(key));
+        let identity = signer.identity.as_ref();
+        by_key || identity.is_some_and(|identity| self.identities.iter().any(|wanted| wanted.fits(identity)))
+    }
+
+    /// Whether an attestation of it may name this builder.
+    pub fn may_name(&self, builder: Option<&str>) -> bool {
+        self.builder_ids.is_empty()
+            || builder.is_some_and(|name| self.builder_ids.iter().any(|wanted| pattern::fits(wanted, name)))
+    }
+}
+
+/// In what parties must differ to be counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Independence {
+    /// The key; always asked for.
+    Key,
+    /// The identity in the certificate; always asked for.
+    Identity,
+    /// Who runs it.
+    Organisation,
+    /// The `builder.id`.
+    BuilderId,
+    /// The root or image that it built in.
+    Container,
+    /// The machine.
+    Host,
+    /// Compilers and interpreters, where they are stated.
+    Toolchain,
+}
+
+impl Independence {
+    /// As it stands in a policy.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Identity => "identity",
+            Self::Organisation => "organisation",
+            Self::BuilderId => "builder-id",
+            Self::Container => "container",
+            Self::Host => "host",
+            Self::Toolchain => "toolchain",
+        }
+    }
+}
+
+/// What becomes of a party that says otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dissent {
+    /// One is enough to refuse.
+    #[default]
+    Refuse,
+    /// It is outvoted by parties of more weight.
+    Outvote,
+}
+
+/// What is asked of artifacts whose package URL or file name fits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Quorum {
+    /// Pattern of package URLs or file names.
+    pub subject: String,
+    /// Weight that is needed.
+    #[serde(default = "weight")]
+    pub threshold: u32,
+    /// Parties that are asked; all where it is empty.
+    #[serde(default)]
+    pub parties: Vec<String>,
+    /// How many of each role are needed.
+    #[serde(default)]
+    pub roles: std::collections::BTreeMap<String, u32>,
+    /// In what the parties must differ.
+    #[serde(default)]
+    pub independent: Vec<Independence>,
+    /// Aspects in which they must say the same: `source`, `dependencies`, `container`, `toolchain`, `parameters`.
+    #[serde(default)]
+    pub agree_on: Vec<String>,
+    /// Oldest attestation that counts.
+    pub maximum_age_days: Option<u32>,
+    /// What becomes of a party that says otherwise.
+    #[serde(default)]
+    pub dissent: Dissent,
+    /// Normalisations that may have been set aside without losing a party's word; empty: none.
+    #[serde(default)]
+    pub equivalent_by: Vec<String>,
+}
+
+/// An attestation that no longer counts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Revocation {
+    /// Digest of its file, or of the statement in it.
+    pub attestation: Sha256,
+    /// Why.
+    #[serde(default)]
+    pub because: String,
+}
+
+/// Aspects that parties can be asked to agree on.
+pub const ASPECTS: [&str; 5] = ["source", "dependencies", "container", "toolchain", "parameters"];
+
+/// Why parties and quorums of a policy cannot be used, if they cannot.
+pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> Result<(), String> {
+    for (position, party) in parties.iter().enumerate() {
+        if parties[..position].iter().any(|other| other.name == party.name) {
+            return Err(format!("two parties are called {:?}", party.name));
+        }
+        if let Some(unknown) = party.keys.iter().find(|name| !keys.contains(name)) {
+            return Err(format!(
+                "the party {:?} names the key {unknown:?}, which is not there",
+                party.name
+            ));
+        }
+        if party.keys.is_empty() && party.identities.is_empty() {
+            return Err(format!(
+                "the party {:?} has neither a key nor an identity",
+                party.name
+            ));
+        }
+    }
+    for quorum in quorums {
+        let asked = |party: &&Party| quorum.parties.is_empty() || quorum.parties.contains(&party.name);
+        if let Some(unknown) = quorum
+            .parties
+            .iter()
+            .find(|name| !parties.iter().any(|party| party.name == **name))
+        {
+            return Err(format!(
+                "the quorum for {:?} asks the party {unknown:?}, which is not there",
+                quorum.subject
+            ));
+        }
+        let most: u64 = parties
+            .iter()
+            .filter(asked)
+            .map(|party| u64::from(party.weight))
+            .sum();
+        if quorum.threshold == 0 || u64::from(quorum.threshold) > most {
+            return Err(format!(
+                "the quorum for {:?} needs a weight of {}, and its parties have {most} together",
+                quorum.subject, quorum.threshold
+            ));
+        }
+        for (role, wanted) in &quorum.roles {
+            let there = parties
+                .iter()
+                .filter(asked)
+                .filter(|party| party.role == *role)
+                .count();
+            if there < *wanted as usize {
+                return Err(format!(
+                    "the quorum for {:?} needs {wanted} of the role {role:?}, and has {there}",
+                    quorum.subject
+                ));
+            }
+        }
+        if let Some(unknown) = quorum
+            .agree_on
+            .iter()
+            .find(|aspect| !ASPECTS.contains(&aspect.as_str()))
+        {
+            return Err(format!(
+                "{unknown:?} is nothing to agree on; known are {}",
+                ASPECTS.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}

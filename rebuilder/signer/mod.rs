@@ -1,0 +1,101 @@
+//! The signer as a service: a process of its own, under a user of its own, that alone can reach the key.
+//!
+//! ```text
+//!  worker ──▶ socket ──▶ snapshot ──▶ examine ──▶ question ──▶ agreement ──▶ log ──▶ key ──▶ bundle
+//!  any user   who asks   own copy     digests,    registry,    of workers
+//!                                     verdict     policy, plan
+//! ```
+//!
+//! A worker may be under an attacker's control, so nothing that it says is believed. The signer copies the run, so that
+//! it cannot change under its hands; examines it as `rebuilder attest` does; asks the registry itself what was
+//! released, and its own policy whether that is worth signing; and looks for what a plan must not do. Whether a build
+//! really took place it cannot see: that is what a second worker, under another user or on another machine, is for.
+//! `docs/signing.md` has the protocol, and the attacks that tests try.
+
+mod question;
+mod serve;
+mod snapshot;
+
+use serde::{Deserialize, Serialize};
+
+pub use question::Questioner;
+pub use serve::{Service, ask};
+
+use crate::attest::log::LogError;
+use crate::attest::{AttestError, Signed};
+use crate::ecosystem::PlanError;
+use crate::policy::Refusal;
+
+/// Longest request, in bytes.
+const REQUEST: u64 = 16 << 10;
+
+/// What a worker asks for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Form of this message; 1.
+    pub version: u32,
+    /// Folder of the run.
+    pub run: std::path::PathBuf,
+}
+
+/// What the signer answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Reply {
+    /// It signed.
+    Signed(Box<Signed>),
+    /// It holds, and waits until others had the same outcome.
+    Waiting {
+        /// Workers with this outcome, this one included.
+        agree: usize,
+        /// How many are needed.
+        needed: usize,
+        /// Workers with another outcome.
+        otherwise: usize,
+    },
+    /// It did not sign.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why the signer does not sign.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum SignerError {
+    #[error("the user {uid} is no worker of this signer")]
+    Stranger { uid: u32 },
+    #[error("{run} is not in a folder of runs that this signer looks into")]
+    Outside { run: String },
+    #[error("{run} belongs to the user {owner}, not to {uid}, who asks")]
+    NotOwner { run: String, owner: u32, uid: u32 },
+    #[error("cannot take {what} of the run: {reason}")]
+    Snapshot { what: String, reason: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Attest(#[from] AttestError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refusal(#[from] Refusal),
+    #[error("cannot find out what was released")]
+    Registry(#[from] Box<PlanError>),
+    #[error("the plan {0}")]
+    Plan(String),
+    #[error("the run {0}")]
+    Run(String),
+    #[error("the run {id} was signed before, with another record")]
+    Replayed { id: String },
+    #[error("the request is none: {0}")]
+    Request(String),
+    #[error("cannot use the socket {path}")]
+    #[diagnostic(help("is \"rebuilder signer\" running, and may this user reach its socket?"))]
+    Socket {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+}
