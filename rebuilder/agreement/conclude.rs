@@ -340,14 +340,11 @@ fn absorb(answers: Vec<Answer>) -> Vec<Answer> {
             equivalent.builder = equivalent.builder.take().or(rebuild.builder);
         }
     }
-    // OSS Rebuild states an equivalence also where the very bytes came out.
-    for same in equivalents.iter_mut().filter(|answer| answer.says == Says::Same) {
-        let run = |other: &&Answer| other.says == Says::Same && other.invocation == same.invocation;
-        if let Some(rebuild) = others.iter().find(run) {
-            same.stated = same.stated.or(rebuild.stated);
-            same.inputs = rebuild.inputs.clone();
-        }
-    }
+    // OSS Rebuild states an equivalence also where the very bytes came out; the rebuild says more.
+    equivalents.retain(|same| {
+        let said = |other: &Answer| other.says == Says::Same && other.invocation == same.invocation;
+        same.says != Says::Same || same.invocation.is_none() || !others.iter().any(said)
+    });
     others.extend(equivalents);
     others
 }

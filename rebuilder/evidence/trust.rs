@@ -122,6 +122,7 @@ impl PublicKey {
             name: name.to_owned(),
             reason,
         };
+        let der = &without_parameters(der);
         let spki = DerPublicKey::from_bytes(der);
         let algorithm = KeyAlgorithm::from_spki(&spki).map_err(|error| invalid(error.to_string()))?;
         // Envelopes do not say which hash and padding they use, so each usual one is tried.
@@ -249,15 +250,27 @@ impl TrustedKey {
     }
 }
 
+/// Beginning of an Ed25519 SubjectPublicKeyInfo (RFC 8410), before the 32 bytes of the key.
+const ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// The same with parameters, which RFC 8410 forbids and in-toto's Rust library, and so rebuilderd, writes.
+const ED25519_WITH_NULL: [u8; 14] = [
+    0x30, 0x2c, 0x30, 0x07, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x05, 0x00, 0x03, 0x21, 0x00,
+];
+
+/// An Ed25519 key as RFC 8410 writes it; anything else as it is.
+fn without_parameters(der: &[u8]) -> Vec<u8> {
+    match der.strip_prefix(&ED25519_WITH_NULL) {
+        Some(key) => [&ED25519[..], key].concat(),
+        None => der.to_vec(),
+    }
+}
+
 /// A key of a Nix cache, `NAME:BASE64` of 32 bytes, as an Ed25519 SubjectPublicKeyInfo (RFC 8410).
 fn nix(text: &str) -> Option<Vec<u8>> {
     let (name, encoded) = text.split_once(':')?;
     let key = STANDARD.decode(encoded).ok().filter(|key| key.len() == 32)?;
     let fine = !name.is_empty() && !name.contains(char::is_whitespace);
-    let prefix = [
-        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-    ];
-    fine.then(|| [&prefix[..], &key].concat())
+    fine.then(|| [&ED25519[..], &key].concat())
 }
 
 /// A minisign key with or without its comment line; second, the base64 that names it.

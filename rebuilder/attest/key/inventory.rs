@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{FileKey, KeyError, Reference};
 use crate::artifact::Sha256;
 use crate::attest::log::Uses;
-use crate::store::write_atomically;
+use crate::store::{StoreError, write_atomically};
 
 /// Age from which on a key should be replaced, in days.
 const OLD: i64 = 365;
@@ -131,7 +131,10 @@ impl Inventory {
         };
         let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
         text.push(b'\n');
-        write_atomically(&self.path, &text).map_err(|error| KeyError::Inventory {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let made = std::fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder));
+        let written = made.and_then(|()| write_atomically(&self.path, &text));
+        written.map_err(|error| KeyError::Inventory {
             path: self.path.clone(),
             reason: error.to_string(),
         })
