@@ -26,7 +26,11 @@ fn main() {
     let digest = Sha256::of(b"the released bytes\n").to_hex();
     let keys: Vec<FileKey> = (0..PARTIES)
         .map(|number| {
-            let algorithm = if number % 2 == 0 { Algorithm::Ed25519 } else { Algorithm::P256 };
+            let algorithm = if number % 2 == 0 {
+                Algorithm::Ed25519
+            } else {
+                Algorithm::P256
+            };
             FileKey::generate(algorithm, &folder.path().join(format!("key-{number}")), None).unwrap()
         })
         .collect();
@@ -37,15 +41,26 @@ fn main() {
     fill(&five, &keys, 5, 200, &digest);
     let cold = verify(&artifact, &five, &policy).0;
     let again: Vec<_> = (0..20).map(|_| verify(&artifact, &five, &policy).0).collect();
-    println!("one artifact, five attestations, whole process: {} ms first, {} ms median", cold.as_millis(), median(again).as_millis());
+    println!(
+        "one artifact, five attestations, whole process: {} ms first, {} ms median",
+        cold.as_millis(),
+        median(again).as_millis()
+    );
 
-    println!("{:<14} {:>12} {:>10} {:>12} {:>12}", "attestations", "dependencies", "seconds", "a second", "memory");
+    println!(
+        "{:<14} {:>12} {:>10} {:>12} {:>12}",
+        "attestations", "dependencies", "seconds", "a second", "memory"
+    );
     for (count, dependencies) in [(1_000, 20), (10_000, 20), (1_000, 200), (10_000, 200)] {
         let place = folder.path().join(format!("{count}-{dependencies}"));
         fill(&place, &keys, count, dependencies, &digest);
         let (took, memory) = verify(&artifact, &place, &policy);
         let rate = count as f64 / took.as_secs_f64();
-        println!("{count:<14} {dependencies:>12} {:>10.2} {rate:>12.0} {:>9} kB", took.as_secs_f64(), memory);
+        println!(
+            "{count:<14} {dependencies:>12} {:>10.2} {rate:>12.0} {:>9} kB",
+            took.as_secs_f64(),
+            memory
+        );
         if count == 1_000 {
             peer(&place, folder.path(), &keys, rate);
         }
@@ -70,7 +85,9 @@ fn fill(place: &Path, keys: &[FileKey], count: usize, dependencies: usize, diges
     for number in 0..count {
         let party = number % keys.len();
         let statement = statement(number, party, dependencies, digest);
-        let bundle = keys[party].bundle(&serde_json::to_vec(&statement).unwrap()).unwrap();
+        let bundle = keys[party]
+            .bundle(&serde_json::to_vec(&statement).unwrap())
+            .unwrap();
         fs::write(place.join(format!("{number}.sigstore.json")), bundle.to_string()).unwrap();
     }
 }
@@ -145,7 +162,10 @@ fn peer(place: &Path, folder: &Path, keys: &[FileKey], ours: f64) {
         return;
     };
     let publics = folder.join("publics.json");
-    let all: Vec<_> = keys.iter().map(|key| json!([key.name(), key.public_key().pem()])).collect();
+    let all: Vec<_> = keys
+        .iter()
+        .map(|key| json!([key.name(), key.public_key().pem()]))
+        .collect();
     fs::write(&publics, Value::Array(all).to_string()).unwrap();
     const SCRIPT: &str = "
 import json, os, sys, time
@@ -170,7 +190,15 @@ print(count / (time.time() - begun))
         .arg(&publics)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let theirs: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
-    println!("{:>40}: {theirs:.0} a second, one processor; ratio {:.1}", "securesystemslib, verifying alone", ours / theirs);
+    println!(
+        "{:>40}: {theirs:.0} a second, one processor; ratio {:.1}",
+        "securesystemslib, verifying alone",
+        ours / theirs
+    );
 }

@@ -30,6 +30,7 @@ pub mod audit;
 pub mod cli;
 pub mod compare;
 pub mod container;
+pub mod credentials;
 pub mod ecosystem;
 pub mod evidence;
 pub mod ledger;

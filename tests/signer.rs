@@ -29,7 +29,11 @@ fn runs() -> &'static [PathBuf; 2] {
         let folder = tempfile::tempdir().unwrap();
         let runs = ["first", "second"].map(|name| {
             let place = folder.path().join(name);
-            let output = rebuilder().args(["rebuild", "pypi:idna==3.10", "--out"]).arg(&place).output().unwrap();
+            let output = rebuilder()
+                .args(["rebuild", "pypi:idna==3.10", "--out"])
+                .arg(&place)
+                .output()
+                .unwrap();
             assert_eq!(code(&output), 0, "{}", text(&output));
             place
         });
@@ -51,7 +55,10 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn own(path: &Path, uid: u32) {
-    for entry in walkdir::WalkDir::new(path).into_iter().map(|entry| entry.unwrap()) {
+    for entry in walkdir::WalkDir::new(path)
+        .into_iter()
+        .map(|entry| entry.unwrap())
+    {
         if !entry.path_is_symlink() {
             chown(entry.path(), Some(uid), Some(uid)).unwrap();
         }
@@ -86,7 +93,13 @@ impl Office {
         fs::write(&passphrase, "correct horse battery staple\n").unwrap();
         let mut made = rebuilder();
         made.env("XDG_CONFIG_HOME", folder.path().join("keys"));
-        let output = made.args(["key", "generate", "--encrypt", "--to"]).arg(&key).arg("--passphrase-file").arg(&passphrase).output().unwrap();
+        let output = made
+            .args(["key", "generate", "--encrypt", "--to"])
+            .arg(&key)
+            .arg("--passphrase-file")
+            .arg(&passphrase)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", text(&output));
         let mut office = Self {
             child: Command::new("true").spawn().unwrap(),
@@ -101,15 +114,26 @@ impl Office {
         let mut command = rebuilder();
         command.env("XDG_CONFIG_HOME", place("keys"));
         command.env("REBUILDER_TEST_TOKEN", "the-token-of-the-signer");
-        command.arg("signer").arg("--socket").arg(place("socket")).arg("--runs").arg(place("runs"));
-        command.arg("--log").arg(place("log.jsonl")).arg("--key").arg(place("keys/key.pem"));
+        command
+            .arg("signer")
+            .arg("--socket")
+            .arg(place("socket"))
+            .arg("--runs")
+            .arg(place("runs"));
+        command
+            .arg("--log")
+            .arg(place("log.jsonl"))
+            .arg("--key")
+            .arg(place("keys/key.pem"));
         command.arg("--passphrase-file").arg(place("keys/passphrase"));
         for worker in WORKERS {
             command.arg("--worker").arg(worker.to_string());
         }
         let mut child = command.args(more).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stderr.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         assert!(line.starts_with("listening"), "{line}");
         self.child = child;
     }
@@ -164,7 +188,11 @@ fn two_workers_that_agree_get_a_signature() {
     let second = office.run("second", &runs()[1], WORKERS[1]);
     let waiting = office.ask(&first, WORKERS[0]);
     assert_eq!(code(&waiting), 4, "{}", text(&waiting));
-    assert!(text(&waiting).contains("1 of 2 workers had this outcome"), "{}", text(&waiting));
+    assert!(
+        text(&waiting).contains("1 of 2 workers had this outcome"),
+        "{}",
+        text(&waiting)
+    );
     // Asking again makes nobody a second worker, and neither does a restart.
     assert_eq!(code(&office.ask(&first, WORKERS[0])), 4);
     office.child.kill().unwrap();
@@ -188,7 +216,11 @@ fn two_workers_that_agree_get_a_signature() {
     let other = second.join("attestation.sigstore.json");
     let held = office.verify_log(&[&bundle, &other]);
     assert_eq!(code(&held), 0, "{}", text(&held));
-    assert!(text(&held).contains("2 attestations are where they say"), "{}", text(&held));
+    assert!(
+        text(&held).contains("2 attestations are where they say"),
+        "{}",
+        text(&held)
+    );
 
     // A log that was begun anew, or cut, no longer has what was published.
     let whole = fs::read_to_string(office.log()).unwrap();
@@ -196,7 +228,13 @@ fn two_workers_that_agree_get_a_signature() {
     fs::write(office.log(), cut.join("\n") + "\n").unwrap();
     let refused = office.verify_log(&[&bundle]);
     assert_eq!(code(&refused), 3, "{}", text(&refused));
-    fs::write(office.log(), whole.replacen("first", "other", 1).replacen("submitted", "Submitted", 1)).unwrap();
+    fs::write(
+        office.log(),
+        whole
+            .replacen("first", "other", 1)
+            .replacen("submitted", "Submitted", 1),
+    )
+    .unwrap();
     assert_eq!(code(&office.verify_log(&[])), 3);
     fs::write(office.log(), whole).unwrap();
 
@@ -204,7 +242,11 @@ fn two_workers_that_agree_get_a_signature() {
     let config = office.folder.path().join("keys");
     let keys: Value = serde_json::from_slice(&fs::read(config.join("rebuilder/keys.json")).unwrap()).unwrap();
     let fingerprint = keys["keys"][0]["fingerprint"].as_str().unwrap();
-    let output = rebuilder().env("XDG_CONFIG_HOME", &config).args(["key", "revoke", fingerprint, "--because", "a test"]).output().unwrap();
+    let output = rebuilder()
+        .env("XDG_CONFIG_HOME", &config)
+        .args(["key", "revoke", fingerprint, "--because", "a test"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let refused = office.ask(&first, WORKERS[0]);
     assert_eq!(code(&refused), 3, "{}", text(&refused));
@@ -235,7 +277,11 @@ type Attack = (&'static str, fn(&Path), &'static str);
 
 /// What a worker under an attacker's control tries, and a part of what it is told.
 const ATTACKS: &[Attack] = &[
-    ("hands in other bytes than it recorded", |run| fs::write(output(run), "evil").unwrap(), "is not what the record says"),
+    (
+        "hands in other bytes than it recorded",
+        |run| fs::write(output(run), "evil").unwrap(),
+        "is not what the record says",
+    ),
     (
         "records other bytes, and calls them reproduced",
         |run| {
@@ -287,7 +333,8 @@ const ATTACKS: &[Attack] = &[
         "copies instead of building",
         |run| {
             forge(run, |_, plan| {
-                plan["build"]["steps"] = json!([{"name": "build", "run": "base64 -d /inputs/x > /out/idna.whl"}]);
+                plan["build"]["steps"] =
+                    json!([{"name": "build", "run": "base64 -d /inputs/x > /out/idna.whl"}]);
             });
         },
         "is in no recipe of this signer",
@@ -331,7 +378,11 @@ const ATTACKS: &[Attack] = &[
     ),
     (
         "names an output that leads elsewhere",
-        |run| forge(run, |record, _| record["outputs"][0]["name"] = json!("../../keys/key.pem")),
+        |run| {
+            forge(run, |record, _| {
+                record["outputs"][0]["name"] = json!("../../keys/key.pem")
+            })
+        },
         "it is no plain file name",
     ),
     (
@@ -339,15 +390,23 @@ const ATTACKS: &[Attack] = &[
         |run| forge(run, |record, _| record["evidence"] = json!("taken-from-plan")),
         "replays a saved plan",
     ),
-    ("builds outside a sandbox", |run| forge(run, |record, _| record["backend"] = json!("chroot")), "nobody here vouches for"),
+    (
+        "builds outside a sandbox",
+        |run| forge(run, |record, _| record["backend"] = json!("chroot")),
+        "nobody here vouches for",
+    ),
     (
         "leaves the network on",
-        |run| forge(run, |record, _| record["not_enforced"] = json!(["no network"])),
+        |run| forge(run, |record, _| record["not_enforced"] = json!(["network"])),
         "was not isolated",
     ),
     (
         "dates a run in the future",
-        |run| forge(run, |record, _| record["finished"] = json!("2099-01-01T00:00:00Z")),
+        |run| {
+            forge(run, |record, _| {
+                record["finished"] = json!("2099-01-01T00:00:00Z")
+            })
+        },
         "says that it ended on 2099",
     ),
     (
@@ -361,7 +420,11 @@ const ATTACKS: &[Attack] = &[
         },
         "is inconclusive",
     ),
-    ("changes the log of the build", |run| fs::write(run.join("build.log"), "all is well\n").unwrap(), "is not what the record says"),
+    (
+        "changes the log of the build",
+        |run| fs::write(run.join("build.log"), "all is well\n").unwrap(),
+        "is not what the record says",
+    ),
 ];
 
 #[test]
@@ -387,22 +450,46 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
 
     // Who asks, and for what.
     let stranger = office.ask(&honest, STRANGER);
-    assert!(text(&stranger).contains("is no worker of this signer"), "{}", text(&stranger));
+    assert!(
+        text(&stranger).contains("is no worker of this signer"),
+        "{}",
+        text(&stranger)
+    );
     let others = office.ask(&honest, WORKERS[1]);
-    assert!(text(&others).contains("belongs to the user 41001, not to 41002"), "{}", text(&others));
+    assert!(
+        text(&others).contains("belongs to the user 41001, not to 41002"),
+        "{}",
+        text(&others)
+    );
     let outside = office.folder.path().join("elsewhere");
     copy(&runs()[0], &outside);
     own(&outside, WORKERS[0]);
-    for path in [outside.clone(), office.folder.path().join("runs/honest/../../elsewhere")] {
+    for path in [
+        outside.clone(),
+        office.folder.path().join("runs/honest/../../elsewhere"),
+    ] {
         let refused = office.ask(&path, WORKERS[0]);
-        assert!(text(&refused).contains("is not in a folder of runs"), "{}", text(&refused));
+        assert!(
+            text(&refused).contains("is not in a folder of runs"),
+            "{}",
+            text(&refused)
+        );
     }
     symlink(&outside, office.folder.path().join("runs/link")).unwrap();
     let refused = office.ask(&office.folder.path().join("runs/link"), WORKERS[0]);
-    assert!(text(&refused).contains("is not in a folder of runs"), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("is not in a folder of runs"),
+        "{}",
+        text(&refused)
+    );
 
     // Noise instead of a question.
-    for noise in [&b"\n"[..], b"{}\n", b"{\"version\":2,\"run\":\"/\"}\n", &[b'x'; 100_000]] {
+    for noise in [
+        &b"\n"[..],
+        b"{}\n",
+        b"{\"version\":2,\"run\":\"/\"}\n",
+        &[b'x'; 100_000],
+    ] {
         let mut stream = UnixStream::connect(office.socket()).unwrap();
         let _ = stream.write_all(noise);
         let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -418,12 +505,22 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
     forge(&replay, |record, _| record["timings"]["total"] = json!(0.5));
     own(&replay, WORKERS[0]);
     let refused = office.ask(&replay, WORKERS[0]);
-    assert!(text(&refused).contains("was signed before, with another record"), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("was handed in before, with another record"),
+        "{}",
+        text(&refused)
+    );
     // Each refusal is in the log, with the user who asked.
     let log = fs::read_to_string(office.log()).unwrap();
-    assert!(log.matches("\"event\":\"refused\"").count() >= ATTACKS.len() + 6, "{log}");
+    assert!(
+        log.matches("\"event\":\"refused\"").count() >= ATTACKS.len() + 6,
+        "{log}"
+    );
     assert_eq!(log.matches("\"event\":\"signed\"").count(), 1);
-    assert_eq!(code(&office.verify_log(&[&honest.join("attestation.sigstore.json")])), 0);
+    assert_eq!(
+        code(&office.verify_log(&[&honest.join("attestation.sigstore.json")])),
+        0
+    );
 }
 
 /// Copying the released file and calling it built leaves no trace in a run. What it does not get is a second worker.
@@ -445,7 +542,14 @@ fn a_perfect_lie_needs_a_second_liar() {
         record["outputs"][0]["rebuilt"] = json!(real);
     });
     own(&truth, WORKERS[1]);
-    for (run, worker, expected) in [(&lie, WORKERS[0], "1 of 2 workers had this outcome, 0 another one"), (&truth, WORKERS[1], "1 of 2 workers had this outcome, 1 another one")] {
+    for (run, worker, expected) in [
+        (&lie, WORKERS[0], "1 of 2 workers had this outcome, 0 another one"),
+        (
+            &truth,
+            WORKERS[1],
+            "1 of 2 workers had this outcome, 1 another one",
+        ),
+    ] {
         let answer = office.ask(run, worker);
         assert_eq!(code(&answer), 4, "{}", text(&answer));
         assert!(text(&answer).contains(expected), "{}", text(&answer));
@@ -464,7 +568,8 @@ fn no_key_or_token_is_readable_from_a_build() {
     let line = key.lines().nth(1).unwrap();
     let place = office.folder.path().display().to_string();
     let pid = office.child.id();
-    let marks = format!("{line}|correct horse battery staple|the-token-of-the-signer|the-token-of-the-worker");
+    let marks =
+        format!("{line}|correct horse battery staple|the-token-of-the-signer|the-token-of-the-worker");
     let script = format!(
         r#"
 say() {{ echo "$1: $(eval "$2" 2>/dev/null | tr '\n' ' ')"; }}
@@ -493,14 +598,41 @@ say core "cat /proc/kcore /dev/mem /dev/kmem | head -c 1 | wc -c"
         let file = folder.path().join("plan.json");
         fs::write(&file, changed.to_string()).unwrap();
         let mut command = rebuilder();
-        command.env("SIGSTORE_ID_TOKEN", "the-token-of-the-worker").env("REBUILDER_KEY", office.folder.path().join("keys/key.pem"));
-        command.env("REBUILDER_PASSPHRASE_FILE", office.folder.path().join("keys/passphrase"));
+        command
+            .env("SIGSTORE_ID_TOKEN", "the-token-of-the-worker")
+            .env("REBUILDER_KEY", office.folder.path().join("keys/key.pem"));
+        command.env(
+            "REBUILDER_PASSPHRASE_FILE",
+            office.folder.path().join("keys/passphrase"),
+        );
         let run = folder.path().join("run");
-        command.args(["rebuild", "--backend", backend, "--plan"]).arg(&file).arg("--out").arg(&run);
+        command
+            .args(["rebuild", "--backend", backend, "--plan"])
+            .arg(&file)
+            .arg("--out")
+            .arg(&run);
         let output = command.output().unwrap();
         let log = fs::read_to_string(run.join("build.log")).unwrap_or_else(|_| panic!("{}", text(&output)));
-        for what in ["environment", "environments", "commands", "files", "roots", "memory", "maps", "descriptors", "sockets", "abstract", "connect", "mounts", "disk", "core"] {
-            let line = log.lines().find(|line| line.starts_with(&format!("{what}:"))).unwrap_or_else(|| panic!("{what}: {log}"));
+        for what in [
+            "environment",
+            "environments",
+            "commands",
+            "files",
+            "roots",
+            "memory",
+            "maps",
+            "descriptors",
+            "sockets",
+            "abstract",
+            "connect",
+            "mounts",
+            "disk",
+            "core",
+        ] {
+            let line = log
+                .lines()
+                .find(|line| line.starts_with(&format!("{what}:")))
+                .unwrap_or_else(|| panic!("{what}: {log}"));
             let found = line.split(':').nth(1).unwrap().trim();
             assert!(["0", ""].contains(&found), "{backend}: {line}");
         }

@@ -33,9 +33,15 @@ fn keys() -> &'static BTreeMap<&'static str, (FileKey, String)> {
     static KEYS: OnceLock<BTreeMap<&'static str, (FileKey, String)>> = OnceLock::new();
     KEYS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let names = ["alice", "bob", "carol", "dave", "builder", "manager", "watcher", "mallory", "lost", "old"];
+        let names = [
+            "alice", "bob", "carol", "dave", "builder", "manager", "watcher", "mallory", "lost", "old",
+        ];
         let make = |name: &'static str| {
-            let algorithm = if name == "bob" { Algorithm::P256 } else { Algorithm::Ed25519 };
+            let algorithm = if name == "bob" {
+                Algorithm::P256
+            } else {
+                Algorithm::Ed25519
+            };
             let key = FileKey::generate(algorithm, &folder.path().join(name), None).unwrap();
             let public = key.public_key().pem();
             (name, (key, public))
@@ -46,7 +52,9 @@ fn keys() -> &'static BTreeMap<&'static str, (FileKey, String)> {
 
 fn days_ago(days: i64) -> String {
     let now = jiff::Timestamp::now();
-    now.checked_sub(jiff::SignedDuration::from_hours(24 * days)).unwrap().to_string()
+    now.checked_sub(jiff::SignedDuration::from_hours(24 * days))
+        .unwrap()
+        .to_string()
 }
 
 /// A rebuild as this tool states it.
@@ -88,7 +96,9 @@ fn other(builder: &str, bytes: &[u8]) -> Value {
 
 /// Changes one place of a statement.
 fn with(mut statement: Value, pointer: &str, value: Value) -> Value {
-    *statement.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+    *statement
+        .pointer_mut(pointer)
+        .unwrap_or_else(|| panic!("{pointer}")) = value;
     statement
 }
 
@@ -101,7 +111,11 @@ fn plan(statement: Value, plan: &[u8]) -> Value {
 }
 
 fn finished(statement: Value, when: &str) -> Value {
-    with(statement, "/predicate/runDetails/metadata/finishedOn", json!(when))
+    with(
+        statement,
+        "/predicate/runDetails/metadata/finishedOn",
+        json!(when),
+    )
 }
 
 /// The builder's own provenance.
@@ -197,17 +211,33 @@ fn policy() -> String {
         if *name == "mallory" {
             continue;
         }
-        text.push_str(&format!("[[keys]]\nname = \"{name}\"\ntext = \"\"\"\n{public}\"\"\"\n"));
+        text.push_str(&format!(
+            "[[keys]]\nname = \"{name}\"\ntext = \"\"\"\n{public}\"\"\"\n"
+        ));
         match *name {
-            "lost" => text.push_str("revoked = \"2026-01-01T00:00:00Z\"\nrevoked-because = \"the laptop was stolen\"\n"),
+            "lost" => text.push_str(
+                "revoked = \"2026-01-01T00:00:00Z\"\nrevoked-because = \"the laptop was stolen\"\n",
+            ),
             "old" => text.push_str("valid-until = \"2026-01-01T00:00:00Z\"\n"),
             _ => {}
         }
     }
     for (name, role, organisation, keys, extra) in [
-        ("alice", "rebuilder", "Alpha", "\"alice\"", "host = \"a1\"\nbuilder-ids = [\"https://alice.example/*\", \"https://shared.example/*\"]\n"),
+        (
+            "alice",
+            "rebuilder",
+            "Alpha",
+            "\"alice\"",
+            "host = \"a1\"\nbuilder-ids = [\"https://alice.example/*\", \"https://shared.example/*\"]\n",
+        ),
         ("bob", "rebuilder", "Beta", "\"bob\"", "host = \"b1\"\n"),
-        ("carol", "rebuilder", "Gamma", "\"carol\"", "host = \"b1\"\nweight = 2\n"),
+        (
+            "carol",
+            "rebuilder",
+            "Gamma",
+            "\"carol\"",
+            "host = \"b1\"\nweight = 2\n",
+        ),
         ("dave", "rebuilder", "Alpha", "\"dave\"", ""),
         ("twin", "rebuilder", "Delta", "\"old\"", ""),
         ("lost", "rebuilder", "Epsilon", "\"lost\"", ""),
@@ -238,7 +268,10 @@ struct Row {
 }
 
 fn write(folder: &Path, number: usize, key: &str, statement: &Value) -> PathBuf {
-    let bundle = keys()[key].0.bundle(&serde_json::to_vec(statement).unwrap()).unwrap();
+    let bundle = keys()[key]
+        .0
+        .bundle(&serde_json::to_vec(statement).unwrap())
+        .unwrap();
     let path = folder.join(format!("{number:03}-{key}.sigstore.json"));
     fs::write(&path, bundle.to_string()).unwrap();
     path
@@ -246,7 +279,11 @@ fn write(folder: &Path, number: usize, key: &str, statement: &Value) -> PathBuf 
 
 fn verify(arguments: &[&str]) -> Output {
     let mut command = Command::new(BIN);
-    command.env_clear().env("HOME", common::home()).arg("verify").args(arguments);
+    command
+        .env_clear()
+        .env("HOME", common::home())
+        .arg("verify")
+        .args(arguments);
     command.output().unwrap()
 }
 
@@ -260,80 +297,737 @@ fn set(text: &str) -> Value {
 
 #[allow(clippy::too_many_lines)]
 fn table() -> Vec<Row> {
-    let ok = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 0, verdict: "agreed", reason, counted, aside };
-    let few = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 4, verdict: "not-enough", reason, counted, aside };
-    let no = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 1, verdict: "disagreed", reason, counted, aside };
-    let only = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 1, verdict: "equivalent", reason, counted, aside };
+    let ok = |name, quorum, said, reason, counted, aside| Row {
+        name,
+        quorum,
+        said,
+        code: 0,
+        verdict: "agreed",
+        reason,
+        counted,
+        aside,
+    };
+    let few = |name, quorum, said, reason, counted, aside| Row {
+        name,
+        quorum,
+        said,
+        code: 4,
+        verdict: "not-enough",
+        reason,
+        counted,
+        aside,
+    };
+    let no = |name, quorum, said, reason, counted, aside| Row {
+        name,
+        quorum,
+        said,
+        code: 1,
+        verdict: "disagreed",
+        reason,
+        counted,
+        aside,
+    };
+    let only = |name, quorum, said, reason, counted, aside| Row {
+        name,
+        quorum,
+        said,
+        code: 1,
+        verdict: "equivalent",
+        reason,
+        counted,
+        aside,
+    };
     let shared = "https://shared.example/rebuilder";
     let id = "/predicate/runDetails/builder/id";
     let tree = "/internalParameters/container/tree/sha256";
     let commit = "/resolvedDependencies/0/digest/gitCommit";
     vec![
         // Agreement.
-        ok("two agree", TWO, vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        ok("three agree, two are asked for", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("dave", same("dave"))], "a weight of 3", &["alice", "bob", "dave"], &[]),
-        ok("builder and rebuilder", "threshold = 2\nroles = { builder = 1, rebuilder = 1 }\n", vec![by("builder", built()), by("alice", same("alice"))], "a weight of 2", &["alice", "builder"], &[]),
-        ok("weight instead of number", "threshold = 2\n", vec![by("carol", same("carol"))], "a weight of 2", &["carol"], &[]),
-        ok("all roles", "threshold = 3\nroles = { builder = 1, rebuilder = 1, release-manager = 1 }\n", vec![by("builder", built()), by("alice", same("alice")), by("manager", built())], "a weight of 3", &["alice", "builder", "manager"], &[]),
-        ok("independent in everything", TWO_APART, vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        ok("a verifier's summary", "threshold = 2\nroles = { verifier = 1 }\n", vec![by("alice", same("alice")), by("watcher", summary("PASSED"))], "a weight of 2", &["alice", "watcher"], &[]),
-        ok("agree on the source", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        ok("fresh enough", "threshold = 2\nmaximum-age-days = 3\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        ok("other toolchains are told apart", "threshold = 2\nindependent = [\"toolchain\"]\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        ok("a set that shares nothing is found", "threshold = 2\nindependent = [\"organisation\"]\n", vec![by("alice", same("alice")), by("dave", same("dave")), by("bob", same("bob"))], "a weight of 2", &["bob"], &[]),
+        ok(
+            "two agree",
+            TWO,
+            vec![by("alice", same("alice")), by("bob", same("bob"))],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "three agree, two are asked for",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", same("bob")),
+                by("dave", same("dave")),
+            ],
+            "a weight of 3",
+            &["alice", "bob", "dave"],
+            &[],
+        ),
+        ok(
+            "builder and rebuilder",
+            "threshold = 2\nroles = { builder = 1, rebuilder = 1 }\n",
+            vec![by("builder", built()), by("alice", same("alice"))],
+            "a weight of 2",
+            &["alice", "builder"],
+            &[],
+        ),
+        ok(
+            "weight instead of number",
+            "threshold = 2\n",
+            vec![by("carol", same("carol"))],
+            "a weight of 2",
+            &["carol"],
+            &[],
+        ),
+        ok(
+            "all roles",
+            "threshold = 3\nroles = { builder = 1, rebuilder = 1, release-manager = 1 }\n",
+            vec![
+                by("builder", built()),
+                by("alice", same("alice")),
+                by("manager", built()),
+            ],
+            "a weight of 3",
+            &["alice", "builder", "manager"],
+            &[],
+        ),
+        ok(
+            "independent in everything",
+            TWO_APART,
+            vec![by("alice", same("alice")), by("bob", same("bob"))],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "a verifier's summary",
+            "threshold = 2\nroles = { verifier = 1 }\n",
+            vec![by("alice", same("alice")), by("watcher", summary("PASSED"))],
+            "a weight of 2",
+            &["alice", "watcher"],
+            &[],
+        ),
+        ok(
+            "agree on the source",
+            "threshold = 2\nagree-on = [\"source\"]\n",
+            vec![by("alice", same("alice")), by("bob", same("bob"))],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "fresh enough",
+            "threshold = 2\nmaximum-age-days = 3\n",
+            vec![by("alice", same("alice")), by("bob", same("bob"))],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "other toolchains are told apart",
+            "threshold = 2\nindependent = [\"toolchain\"]\n",
+            vec![by("alice", same("alice")), by("bob", same("bob"))],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "a set that shares nothing is found",
+            "threshold = 2\nindependent = [\"organisation\"]\n",
+            vec![
+                by("alice", same("alice")),
+                by("dave", same("dave")),
+                by("bob", same("bob")),
+            ],
+            "a weight of 2",
+            &["bob"],
+            &[],
+        ),
         // Too few.
-        few("nobody", TWO, vec![], "a weight of 0 says so, and 2 is asked for", &[], &[]),
-        few("one of two", TWO, vec![by("alice", same("alice"))], "a weight of 1", &["alice"], &[]),
-        few("weight, but not the roles", "threshold = 2\nroles = { builder = 1 }\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "0 of the role builder say so, and 1 are asked for", &["alice", "bob"], &[]),
-        few("the same key twice", TWO, vec![by("alice", same("alice")), by("alice", with(same("alice"), id, json!("https://alice.example/second")))], "a weight of 1", &["alice"], &[]),
-        few("the same image twice", "threshold = 2\nindependent = [\"container\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), tree, json!(digest(b"root of alice"))))], "a weight of 1", &["alice"], &[]),
-        few("the same image, though other trees are left out", "threshold = 2\nindependent = [\"container\"]\n", vec![by("alice", inside(same("alice"), "/internalParameters/container", json!({}))), by("bob", inside(same("bob"), "/internalParameters/container", json!({})))], "a weight of 1", &["alice"], &[]),
-        few("one organisation twice", "threshold = 2\nindependent = [\"organisation\"]\n", vec![by("alice", same("alice")), by("dave", same("dave"))], "a weight of 1", &["alice"], &[]),
-        few("one host twice", "threshold = 3\nindependent = [\"host\"]\n", vec![by("bob", same("bob")), by("carol", same("carol"))], "a weight of 2", &["carol"], &[]),
-        few("one builder id twice", "threshold = 2\nindependent = [\"builder-id\"]\n", vec![by("alice", with(same("alice"), id, json!(shared))), by("bob", with(same("bob"), id, json!(shared)))], "a weight of 1", &["alice"], &[]),
-        few("one toolchain twice", "threshold = 2\nindependent = [\"toolchain\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), "/resolvedDependencies/1/name", json!("gcc-12_12.2.0-alice_amd64.deb")))], "a weight of 1", &["alice"], &[]),
-        few("an unknown signer", TWO, vec![by("alice", same("alice")), by("mallory", same("mallory"))], "a weight of 1", &["alice"], &["unknown-signer"]),
-        few("a revoked key", TWO, vec![by("alice", same("alice")), by("lost", same("lost"))], "a weight of 1", &["alice"], &["revoked"]),
-        few("a key whose time is over", TWO, vec![by("alice", same("alice")), by("old", same("old"))], "a weight of 1", &["alice"], &["out-of-time"]),
-        few("stale", "threshold = 2\nmaximum-age-days = 3\n", vec![by("alice", same("alice")), by("bob", finished(same("bob"), &days_ago(10)))], "a weight of 1", &["alice"], &["stale"]),
-        few("dated in the future", TWO, vec![by("alice", same("alice")), by("bob", finished(same("bob"), &days_ago(-2)))], "a weight of 1", &["alice"], &["future"]),
-        few("no date where one is asked for", "threshold = 2\nmaximum-age-days = 3\n", vec![by("alice", same("alice")), by("bob", with(same("bob"), "/predicate/runDetails/metadata", json!({})))], "a weight of 1", &["alice"], &["stale"]),
-        few("another subject", TWO, vec![by("alice", same("alice")), by("bob", with(other("bob", b"x"), "/subject/0/name", json!("tool-2.0.tar.gz")))], "a weight of 1", &["alice"], &["wrong-subject"]),
-        few("these bytes under another package's name", TWO, vec![by("alice", same("alice")), by("bob", with(same("bob"), "/subject/0/name", json!("pkg:generic/evil@6.6")))], "a weight of 1", &["alice"], &["wrong-subject"]),
-        few("an unknown predicate", TWO, vec![by("alice", same("alice")), by("bob", predicate("https://example.org/dance/v1"))], "a weight of 1", &["alice"], &["unknown-predicate"]),
-        few("a publish attestation is no build", TWO, vec![by("alice", same("alice")), by("bob", predicate("https://docs.pypi.org/attestations/publish/v1"))], "a weight of 1", &["alice"], &["no-build"]),
-        few("a builder that is not the signer's", TWO, vec![by("alice", with(same("alice"), id, json!("https://elsewhere.example"))), by("bob", same("bob"))], "a weight of 1", &["bob"], &["wrong-builder"]),
-        few("a party that is not asked", "threshold = 2\nparties = [\"alice\", \"bob\"]\n", vec![by("alice", same("alice")), by("dave", same("dave"))], "a weight of 1", &["alice"], &["not-asked"]),
-        few("the source is not stated", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), "/resolvedDependencies", json!([])))], "a weight of 1", &["alice"], &[]),
-        few("some test failed", TWO, vec![by("alice", same("alice")), by("bob", json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": NAME, "digest": {"sha256": released()}}], "predicateType": "https://in-toto.io/attestation/test-result/v0.1", "predicate": {"result": "FAILED"}}))], "a weight of 1", &["alice"], &["no-build"]),
+        few(
+            "nobody",
+            TWO,
+            vec![],
+            "a weight of 0 says so, and 2 is asked for",
+            &[],
+            &[],
+        ),
+        few(
+            "one of two",
+            TWO,
+            vec![by("alice", same("alice"))],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "weight, but not the roles",
+            "threshold = 2\nroles = { builder = 1 }\n",
+            vec![by("alice", same("alice")), by("bob", same("bob"))],
+            "0 of the role builder say so, and 1 are asked for",
+            &["alice", "bob"],
+            &[],
+        ),
+        few(
+            "the same key twice",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "alice",
+                    with(same("alice"), id, json!("https://alice.example/second")),
+                ),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "the same image twice",
+            "threshold = 2\nindependent = [\"container\"]\n",
+            vec![
+                by("alice", same("alice")),
+                by("bob", inside(same("bob"), tree, json!(digest(b"root of alice")))),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "the same image, though other trees are left out",
+            "threshold = 2\nindependent = [\"container\"]\n",
+            vec![
+                by(
+                    "alice",
+                    inside(same("alice"), "/internalParameters/container", json!({})),
+                ),
+                by(
+                    "bob",
+                    inside(same("bob"), "/internalParameters/container", json!({})),
+                ),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "one organisation twice",
+            "threshold = 2\nindependent = [\"organisation\"]\n",
+            vec![by("alice", same("alice")), by("dave", same("dave"))],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "one host twice",
+            "threshold = 3\nindependent = [\"host\"]\n",
+            vec![by("bob", same("bob")), by("carol", same("carol"))],
+            "a weight of 2",
+            &["carol"],
+            &[],
+        ),
+        few(
+            "one builder id twice",
+            "threshold = 2\nindependent = [\"builder-id\"]\n",
+            vec![
+                by("alice", with(same("alice"), id, json!(shared))),
+                by("bob", with(same("bob"), id, json!(shared))),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "one toolchain twice",
+            "threshold = 2\nindependent = [\"toolchain\"]\n",
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "bob",
+                    inside(
+                        same("bob"),
+                        "/resolvedDependencies/1/name",
+                        json!("gcc-12_12.2.0-alice_amd64.deb"),
+                    ),
+                ),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "an unknown signer",
+            TWO,
+            vec![by("alice", same("alice")), by("mallory", same("mallory"))],
+            "a weight of 1",
+            &["alice"],
+            &["unknown-signer"],
+        ),
+        few(
+            "a revoked key",
+            TWO,
+            vec![by("alice", same("alice")), by("lost", same("lost"))],
+            "a weight of 1",
+            &["alice"],
+            &["revoked"],
+        ),
+        few(
+            "a key whose time is over",
+            TWO,
+            vec![by("alice", same("alice")), by("old", same("old"))],
+            "a weight of 1",
+            &["alice"],
+            &["out-of-time"],
+        ),
+        few(
+            "stale",
+            "threshold = 2\nmaximum-age-days = 3\n",
+            vec![
+                by("alice", same("alice")),
+                by("bob", finished(same("bob"), &days_ago(10))),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["stale"],
+        ),
+        few(
+            "dated in the future",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", finished(same("bob"), &days_ago(-2))),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["future"],
+        ),
+        few(
+            "no date where one is asked for",
+            "threshold = 2\nmaximum-age-days = 3\n",
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "bob",
+                    with(same("bob"), "/predicate/runDetails/metadata", json!({})),
+                ),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["stale"],
+        ),
+        few(
+            "another subject",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "bob",
+                    with(other("bob", b"x"), "/subject/0/name", json!("tool-2.0.tar.gz")),
+                ),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["wrong-subject"],
+        ),
+        few(
+            "these bytes under another package's name",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "bob",
+                    with(same("bob"), "/subject/0/name", json!("pkg:generic/evil@6.6")),
+                ),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["wrong-subject"],
+        ),
+        few(
+            "an unknown predicate",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", predicate("https://example.org/dance/v1")),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["unknown-predicate"],
+        ),
+        few(
+            "a publish attestation is no build",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", predicate("https://docs.pypi.org/attestations/publish/v1")),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["no-build"],
+        ),
+        few(
+            "a builder that is not the signer's",
+            TWO,
+            vec![
+                by(
+                    "alice",
+                    with(same("alice"), id, json!("https://elsewhere.example")),
+                ),
+                by("bob", same("bob")),
+            ],
+            "a weight of 1",
+            &["bob"],
+            &["wrong-builder"],
+        ),
+        few(
+            "a party that is not asked",
+            "threshold = 2\nparties = [\"alice\", \"bob\"]\n",
+            vec![by("alice", same("alice")), by("dave", same("dave"))],
+            "a weight of 1",
+            &["alice"],
+            &["not-asked"],
+        ),
+        few(
+            "the source is not stated",
+            "threshold = 2\nagree-on = [\"source\"]\n",
+            vec![
+                by("alice", same("alice")),
+                by("bob", inside(same("bob"), "/resolvedDependencies", json!([]))),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &[],
+        ),
+        few(
+            "some test failed",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "bob",
+                    json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": NAME, "digest": {"sha256": released()}}], "predicateType": "https://in-toto.io/attestation/test-result/v0.1", "predicate": {"result": "FAILED"}}),
+                ),
+            ],
+            "a weight of 1",
+            &["alice"],
+            &["no-build"],
+        ),
         // Disagreement.
-        no("one liar", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("dave", other("dave", b"evil"))], "dave says otherwise", &["alice", "bob"], &[]),
-        no("two liars colluding", TWO, vec![by("alice", same("alice")), by("bob", other("bob", b"evil")), by("dave", other("dave", b"evil"))], "says otherwise", &["alice"], &[]),
-        no("two liars vouch, one is honest", TWO, vec![by("bob", same("bob")), by("dave", same("dave")), by("alice", failed(b"alice"))], "alice says otherwise", &["bob", "dave"], &[]),
-        no("the builder alone vouches", "threshold = 1\n", vec![by("builder", built()), by("alice", failed(b"alice"))], "alice says otherwise", &["builder"], &[]),
-        no("a negative is evidence", TWO, vec![by("alice", failed(b"alice")), by("bob", same("bob"))], "alice says otherwise", &["bob"], &[]),
-        no("equivocation", TWO, vec![by("alice", same("alice")), by("alice", plan(other("alice", b"evil"), b"alice")), by("bob", same("bob")), by("dave", same("dave"))], "alice contradicts itself", &["bob", "dave"], &[]),
-        no("equivocation between a result and a negative", TWO, vec![by("alice", same("alice")), by("alice", failed(b"alice")), by("bob", same("bob")), by("dave", same("dave"))], "alice contradicts itself", &["bob", "dave"], &[]),
-        no("a newer negative of other inputs", TWO, vec![by("alice", finished(plan(same("alice"), b"first"), &days_ago(9))), by("alice", failed(b"second")), by("bob", same("bob"))], "alice says otherwise", &["bob"], &["superseded"]),
-        no("a verifier that failed it", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("watcher", summary("FAILED"))], "watcher says otherwise", &["alice", "bob"], &[]),
-        no("they must agree on the source and do not", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "must agree on the source", &["alice", "bob"], &[]),
-        no("outvoting needs more weight", "threshold = 2\ndissent = \"outvote\"\n", vec![by("alice", same("alice")), by("bob", same("bob")), by("carol", other("carol", b"evil"))], "carol says otherwise", &["alice", "bob"], &[]),
+        no(
+            "one liar",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", same("bob")),
+                by("dave", other("dave", b"evil")),
+            ],
+            "dave says otherwise",
+            &["alice", "bob"],
+            &[],
+        ),
+        no(
+            "two liars colluding",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", other("bob", b"evil")),
+                by("dave", other("dave", b"evil")),
+            ],
+            "says otherwise",
+            &["alice"],
+            &[],
+        ),
+        no(
+            "two liars vouch, one is honest",
+            TWO,
+            vec![
+                by("bob", same("bob")),
+                by("dave", same("dave")),
+                by("alice", failed(b"alice")),
+            ],
+            "alice says otherwise",
+            &["bob", "dave"],
+            &[],
+        ),
+        no(
+            "the builder alone vouches",
+            "threshold = 1\n",
+            vec![by("builder", built()), by("alice", failed(b"alice"))],
+            "alice says otherwise",
+            &["builder"],
+            &[],
+        ),
+        no(
+            "a negative is evidence",
+            TWO,
+            vec![by("alice", failed(b"alice")), by("bob", same("bob"))],
+            "alice says otherwise",
+            &["bob"],
+            &[],
+        ),
+        no(
+            "equivocation",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("alice", plan(other("alice", b"evil"), b"alice")),
+                by("bob", same("bob")),
+                by("dave", same("dave")),
+            ],
+            "alice contradicts itself",
+            &["bob", "dave"],
+            &[],
+        ),
+        no(
+            "equivocation between a result and a negative",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("alice", failed(b"alice")),
+                by("bob", same("bob")),
+                by("dave", same("dave")),
+            ],
+            "alice contradicts itself",
+            &["bob", "dave"],
+            &[],
+        ),
+        no(
+            "a newer negative of other inputs",
+            TWO,
+            vec![
+                by("alice", finished(plan(same("alice"), b"first"), &days_ago(9))),
+                by("alice", failed(b"second")),
+                by("bob", same("bob")),
+            ],
+            "alice says otherwise",
+            &["bob"],
+            &["superseded"],
+        ),
+        no(
+            "a verifier that failed it",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", same("bob")),
+                by("watcher", summary("FAILED")),
+            ],
+            "watcher says otherwise",
+            &["alice", "bob"],
+            &[],
+        ),
+        no(
+            "they must agree on the source and do not",
+            "threshold = 2\nagree-on = [\"source\"]\n",
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "bob",
+                    inside(
+                        same("bob"),
+                        commit,
+                        json!("ffffffffffffffffffffffffffffffffffffffff"),
+                    ),
+                ),
+            ],
+            "must agree on the source",
+            &["alice", "bob"],
+            &[],
+        ),
+        no(
+            "outvoting needs more weight",
+            "threshold = 2\ndissent = \"outvote\"\n",
+            vec![
+                by("alice", same("alice")),
+                by("bob", same("bob")),
+                by("carol", other("carol", b"evil")),
+            ],
+            "carol says otherwise",
+            &["alice", "bob"],
+            &[],
+        ),
         // What does not disagree.
-        ok("outvoted", "threshold = 2\ndissent = \"outvote\"\n", vec![by("alice", same("alice")), by("bob", same("bob")), by("dave", other("dave", b"evil"))], "outvoted: dave says otherwise", &["alice", "bob"], &[]),
-        ok("a newer success of other inputs", TWO, vec![by("alice", with(plan(finished(other("alice", b"early"), &days_ago(9)), b"first"), "/predicate/runDetails/metadata/invocationId", json!("the first run"))), by("alice", plan(same("alice"), b"second")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &["superseded"]),
-        ok("an unknown liar", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("mallory", other("mallory", b"evil"))], "a weight of 2", &["alice", "bob"], &["unknown-signer"]),
-        ok("a revoked liar", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("lost", other("lost", b"evil"))], "a weight of 2", &["alice", "bob"], &["revoked"]),
-        ok("said again is said once", TWO, vec![by("alice", same("alice")), by("alice", finished(same("alice"), &days_ago(2))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        ok("other inputs, the same bytes", TWO, vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "a weight of 2", &["alice", "bob"], &[]),
+        ok(
+            "outvoted",
+            "threshold = 2\ndissent = \"outvote\"\n",
+            vec![
+                by("alice", same("alice")),
+                by("bob", same("bob")),
+                by("dave", other("dave", b"evil")),
+            ],
+            "outvoted: dave says otherwise",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "a newer success of other inputs",
+            TWO,
+            vec![
+                by(
+                    "alice",
+                    with(
+                        plan(finished(other("alice", b"early"), &days_ago(9)), b"first"),
+                        "/predicate/runDetails/metadata/invocationId",
+                        json!("the first run"),
+                    ),
+                ),
+                by("alice", plan(same("alice"), b"second")),
+                by("bob", same("bob")),
+            ],
+            "a weight of 2",
+            &["alice", "bob"],
+            &["superseded"],
+        ),
+        ok(
+            "an unknown liar",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", same("bob")),
+                by("mallory", other("mallory", b"evil")),
+            ],
+            "a weight of 2",
+            &["alice", "bob"],
+            &["unknown-signer"],
+        ),
+        ok(
+            "a revoked liar",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("bob", same("bob")),
+                by("lost", other("lost", b"evil")),
+            ],
+            "a weight of 2",
+            &["alice", "bob"],
+            &["revoked"],
+        ),
+        ok(
+            "said again is said once",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by("alice", finished(same("alice"), &days_ago(2))),
+                by("bob", same("bob")),
+            ],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "other inputs, the same bytes",
+            TWO,
+            vec![
+                by("alice", same("alice")),
+                by(
+                    "bob",
+                    inside(
+                        same("bob"),
+                        commit,
+                        json!("ffffffffffffffffffffffffffffffffffffffff"),
+                    ),
+                ),
+            ],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
         // Equivalence.
-        only("equivalent only", TWO, vec![by("alice", equivalent("alice", b"near", set(DATE))), by("bob", equivalent("bob", b"near", set(DATE)))], "only equivalent", &["alice", "bob"], &[]),
-        only("one of two is only equivalent", TWO, vec![by("alice", equivalent("alice", b"near", set(DATE))), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        only("a rebuild and its equivalence are one answer", TWO, vec![by("alice", equivalent("alice", b"near", set(DATE))), by("alice", other("alice", b"near")), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        only("by a normalisation that is not accepted", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", set("[{\"name\": \"tar-time\"}, {\"name\": \"code\"}]"))), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        only("by normalisations that nobody names", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", set("[]"))), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        ok("equivalent by what the policy accepts", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", set(DATE))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        ok("equivalent to itself is the same", TWO, vec![by("alice", equivalent("alice", RELEASED, set("[]"))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
-        no("equivalent to other bytes, which someone says came out whole", TWO, vec![by("alice", equivalent("alice", b"near", set(DATE))), by("bob", other("bob", b"far"))], "bob says otherwise", &[], &[]),
+        only(
+            "equivalent only",
+            TWO,
+            vec![
+                by("alice", equivalent("alice", b"near", set(DATE))),
+                by("bob", equivalent("bob", b"near", set(DATE))),
+            ],
+            "only equivalent",
+            &["alice", "bob"],
+            &[],
+        ),
+        only(
+            "one of two is only equivalent",
+            TWO,
+            vec![
+                by("alice", equivalent("alice", b"near", set(DATE))),
+                by("bob", same("bob")),
+            ],
+            "only equivalent",
+            &["alice", "bob"],
+            &[],
+        ),
+        only(
+            "a rebuild and its equivalence are one answer",
+            TWO,
+            vec![
+                by("alice", equivalent("alice", b"near", set(DATE))),
+                by("alice", other("alice", b"near")),
+                by("bob", same("bob")),
+            ],
+            "only equivalent",
+            &["alice", "bob"],
+            &[],
+        ),
+        only(
+            "by a normalisation that is not accepted",
+            "threshold = 2\nequivalent-by = [\"tar-time\"]\n",
+            vec![
+                by(
+                    "alice",
+                    equivalent(
+                        "alice",
+                        b"near",
+                        set("[{\"name\": \"tar-time\"}, {\"name\": \"code\"}]"),
+                    ),
+                ),
+                by("bob", same("bob")),
+            ],
+            "only equivalent",
+            &["alice", "bob"],
+            &[],
+        ),
+        only(
+            "by normalisations that nobody names",
+            "threshold = 2\nequivalent-by = [\"tar-time\"]\n",
+            vec![
+                by("alice", equivalent("alice", b"near", set("[]"))),
+                by("bob", same("bob")),
+            ],
+            "only equivalent",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "equivalent by what the policy accepts",
+            "threshold = 2\nequivalent-by = [\"tar-time\"]\n",
+            vec![
+                by("alice", equivalent("alice", b"near", set(DATE))),
+                by("bob", same("bob")),
+            ],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        ok(
+            "equivalent to itself is the same",
+            TWO,
+            vec![
+                by("alice", equivalent("alice", RELEASED, set("[]"))),
+                by("bob", same("bob")),
+            ],
+            "a weight of 2",
+            &["alice", "bob"],
+            &[],
+        ),
+        no(
+            "equivalent to other bytes, which someone says came out whole",
+            TWO,
+            vec![
+                by("alice", equivalent("alice", b"near", set(DATE))),
+                by("bob", other("bob", b"far")),
+            ],
+            "bob says otherwise",
+            &[],
+            &[],
+        ),
     ]
 }
 
@@ -354,16 +1048,40 @@ fn each_constellation_has_its_answer() {
             write(&place, at, key, statement);
         }
         let file = folder.path().join(format!("{number}.toml"));
-        fs::write(&file, format!("{}\n[[quorums]]\nsubject = \"*\"\n{}", policy(), row.quorum)).unwrap();
-        let arguments = [artifact.to_str().unwrap(), "--purl", "pkg:generic/app@1.0", "--json", "--attestation", place.to_str().unwrap(), "--policy", file.to_str().unwrap()];
+        fs::write(
+            &file,
+            format!("{}\n[[quorums]]\nsubject = \"*\"\n{}", policy(), row.quorum),
+        )
+        .unwrap();
+        let arguments = [
+            artifact.to_str().unwrap(),
+            "--purl",
+            "pkg:generic/app@1.0",
+            "--json",
+            "--attestation",
+            place.to_str().unwrap(),
+            "--policy",
+            file.to_str().unwrap(),
+        ];
         let output = verify(&arguments);
         if ![0, 1, 4].contains(&code(&output)) {
             wrong.push(format!("{}: {}", row.name, text(&output)));
             continue;
         }
         let found = json(&output);
-        let counted: Vec<_> = found["parties"].as_array().unwrap().iter().filter(|party| party["counted"] == true).map(|party| party["party"].as_str().unwrap().to_owned()).collect();
-        let aside: Vec<_> = found["setAside"].as_array().unwrap().iter().map(|it| it["reason"].as_str().unwrap().to_owned()).collect();
+        let counted: Vec<_> = found["parties"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|party| party["counted"] == true)
+            .map(|party| party["party"].as_str().unwrap().to_owned())
+            .collect();
+        let aside: Vec<_> = found["setAside"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["reason"].as_str().unwrap().to_owned())
+            .collect();
         let reason = found["reason"].as_str().unwrap();
         let mut expected: Vec<_> = row.counted.to_vec();
         // Where several sets are as good, which of them is taken does not matter, only what it has.
@@ -377,10 +1095,22 @@ fn each_constellation_has_its_answer() {
             && counted == expected
             && aside == row.aside;
         if !right {
-            wrong.push(format!("{}: {} {} {reason}; counted {counted:?}; set aside {aside:?}\n{}", row.name, code(&output), found["verdict"], found["parties"]));
+            wrong.push(format!(
+                "{}: {} {} {reason}; counted {counted:?}; set aside {aside:?}\n{}",
+                row.name,
+                code(&output),
+                found["verdict"],
+                found["parties"]
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} rows:\n{}",
+        wrong.len(),
+        rows.len(),
+        wrong.join("\n")
+    );
 }
 
 /// A folder with the released file, attestations and a policy with a quorum.
@@ -422,7 +1152,9 @@ impl Scene {
     fn aside(&self) -> Vec<String> {
         let found = json(&self.verify(&["--json"]));
         let reasons = found["setAside"].as_array().unwrap().iter();
-        reasons.map(|it| format!("{} {}", it["reason"].as_str().unwrap(), it["count"])).collect()
+        reasons
+            .map(|it| format!("{} {}", it["reason"].as_str().unwrap(), it["count"]))
+            .collect()
     }
 }
 
@@ -454,19 +1186,28 @@ fn what_is_forged_or_broken_does_not_count() {
     fs::write(&path, whole.to_string()).unwrap();
     let revoked = digest(whole.to_string().as_bytes());
     let policy = fs::read_to_string(scene.path("policy.toml")).unwrap();
-    let withdrawn = format!("{policy}\n[[revoked]]\nattestation = \"{revoked}\"\nbecause = \"made on a broken machine\"\n");
+    let withdrawn = format!(
+        "{policy}\n[[revoked]]\nattestation = \"{revoked}\"\nbecause = \"made on a broken machine\"\n"
+    );
     fs::write(scene.path("policy.toml"), withdrawn).unwrap();
     assert_eq!(scene.aside(), ["revoked 1"]);
     let output = scene.verify(&[]);
-    assert!(text(&output).contains("made on a broken machine"), "{}", text(&output));
+    assert!(
+        text(&output).contains("made on a broken machine"),
+        "{}",
+        text(&output)
+    );
 }
-
 
 #[test]
 fn says_in_which_input_parties_differ() {
     let mut scene = Scene::new(TWO);
     scene.say("alice", &same("alice"));
-    let mut bob = inside(same("bob"), "/resolvedDependencies/2/digest/sha256", json!(digest(b"another libc6")));
+    let mut bob = inside(
+        same("bob"),
+        "/resolvedDependencies/2/digest/sha256",
+        json!(digest(b"another libc6")),
+    );
     bob = inside(bob, "/internalParameters/assumptions/0/value", json!("/tmp/app"));
     scene.say("bob", &bob);
     let output = scene.verify(&["--json"]);
@@ -474,18 +1215,30 @@ fn says_in_which_input_parties_differ() {
     let found = json(&output);
     let of = |aspect: &str| {
         let all = found["divergences"].as_array().unwrap();
-        all.iter().find(|it| it["aspect"] == aspect).cloned().unwrap_or_else(|| panic!("{aspect}: {found}"))
+        all.iter()
+            .find(|it| it["aspect"] == aspect)
+            .cloned()
+            .unwrap_or_else(|| panic!("{aspect}: {found}"))
     };
     let named = |aspect: &str, name: &str| {
         let divergence = of(aspect);
         let rows = divergence["differences"].as_array().unwrap().clone();
-        rows.into_iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}: {divergence}"))
+        rows.into_iter()
+            .find(|row| row["name"] == name)
+            .unwrap_or_else(|| panic!("{name}: {divergence}"))
     };
     assert_eq!(of("container")["groups"][1]["parties"], json!(["bob"]));
     let row = named("dependencies", "libc6_2.36_amd64.deb");
     assert_eq!(row["values"][1], format!("sha256:{}", digest(b"another libc6")));
-    assert_eq!(named("parameters", "build path")["values"], json!(["/build/app", "/tmp/app"]));
-    let bytes = found["divergences"].as_array().unwrap().iter().any(|it| it["aspect"] == "bytes");
+    assert_eq!(
+        named("parameters", "build path")["values"],
+        json!(["/build/app", "/tmp/app"])
+    );
+    let bytes = found["divergences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|it| it["aspect"] == "bytes");
     assert!(!bytes, "{found}");
 }
 
@@ -496,7 +1249,16 @@ fn the_conclusion_is_signed_as_a_verification_summary() {
     let summary = scene.path("summary.sigstore.json");
     let key = scene.path("watcher.pem");
     let made = FileKey::generate(Algorithm::Ed25519, Path::new(&key), None).unwrap();
-    let arguments = ["--purl", "pkg:generic/app@1.0", "--summary", &summary, "--key", &key, "--builder-id", "https://verifier.example"];
+    let arguments = [
+        "--purl",
+        "pkg:generic/app@1.0",
+        "--summary",
+        &summary,
+        "--key",
+        &key,
+        "--builder-id",
+        "https://verifier.example",
+    ];
     // Too few to say anything: nothing is signed.
     assert_eq!(code(&scene.verify(&arguments)), 4);
     assert!(!Path::new(&summary).exists());
@@ -504,17 +1266,33 @@ fn the_conclusion_is_signed_as_a_verification_summary() {
     scene.say("bob", &same("bob"));
     assert_eq!(code(&scene.verify(&arguments)), 0);
     let bundle: Value = serde_json::from_slice(&fs::read(&summary).unwrap()).unwrap();
-    let payload = STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
+    let payload = STANDARD
+        .decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap())
+        .unwrap();
     let statement: Value = serde_json::from_slice(&payload).unwrap();
     let predicate = &statement["predicate"];
-    assert_eq!(statement["predicateType"], "https://slsa.dev/verification_summary/v1");
+    assert_eq!(
+        statement["predicateType"],
+        "https://slsa.dev/verification_summary/v1"
+    );
     assert_eq!(statement["subject"][0]["digest"]["sha256"], released());
     assert_eq!(predicate["verificationResult"], "PASSED");
     assert_eq!(predicate["verifiedLevels"], json!(["REBUILD_QUORUM_2"]));
     assert_eq!(predicate["verifier"]["id"], "https://verifier.example");
-    assert_eq!(predicate["policy"]["digest"]["sha256"], digest(&fs::read(scene.path("policy.toml")).unwrap()));
-    let inputs: Vec<_> = predicate["inputAttestations"].as_array().unwrap().iter().map(|it| it["digest"]["sha256"].clone()).collect();
-    assert!(inputs.contains(&json!(digest(&fs::read(first).unwrap()))), "{inputs:?}");
+    assert_eq!(
+        predicate["policy"]["digest"]["sha256"],
+        digest(&fs::read(scene.path("policy.toml")).unwrap())
+    );
+    let inputs: Vec<_> = predicate["inputAttestations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["digest"]["sha256"].clone())
+        .collect();
+    assert!(
+        inputs.contains(&json!(digest(&fs::read(first).unwrap()))),
+        "{inputs:?}"
+    );
 
     // It verifies like any other attestation, with our own and with strangers' verifiers.
     let public = scene.path("watcher.pub");
@@ -527,7 +1305,9 @@ fn the_conclusion_is_signed_as_a_verification_summary() {
     scene.say("dave", &other("dave", b"evil"));
     assert_eq!(code(&scene.verify(&arguments)), 1);
     let bundle: Value = serde_json::from_slice(&fs::read(&summary).unwrap()).unwrap();
-    let payload = STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
+    let payload = STANDARD
+        .decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap())
+        .unwrap();
     assert!(String::from_utf8(payload).unwrap().contains("\"FAILED\""));
 }
 
@@ -615,13 +1395,20 @@ fn reads_and_compares_oss_rebuild() {
     let file = scene.said().join("rebuild.intoto.jsonl");
     scene.say("alice", &same("alice"));
     let quorum = |more: &str| {
-        let text = format!("{}\n[[quorums]]\nsubject = \"*\"\nthreshold = 3\n{more}", policy());
+        let text = format!(
+            "{}\n[[quorums]]\nsubject = \"*\"\nthreshold = 3\n{more}",
+            policy()
+        );
         fs::write(scene.path("policy.toml"), text).unwrap();
     };
     quorum("");
     let google = |found: &Value| {
         let parties = found["parties"].as_array().unwrap();
-        parties.iter().find(|party| party["party"] == "carol").unwrap().clone()
+        parties
+            .iter()
+            .find(|party| party["party"] == "carol")
+            .unwrap()
+            .clone()
     };
     // Bit for bit.
     fs::write(&file, lines(RELEASED)).unwrap();
@@ -629,11 +1416,22 @@ fn reads_and_compares_oss_rebuild() {
     assert_eq!(code(&output), 0, "{}", text(&output));
     let found = json(&output);
     let party = google(&found);
-    assert_eq!((&party["says"]["answer"], &party["kind"]), (&json!("same"), &json!("oss-rebuild")));
-    assert_eq!(party["inputs"]["source"], "commit 0123456789abcdef0123456789abcdef01234567");
+    assert_eq!(
+        (&party["says"]["answer"], &party["kind"]),
+        (&json!("same"), &json!("oss-rebuild"))
+    );
+    assert_eq!(
+        party["inputs"]["source"],
+        "commit 0123456789abcdef0123456789abcdef01234567"
+    );
     assert_eq!(party["builder"], "https://docs.oss-rebuild.dev/hosts/Google");
     // Both name the same commit, and other containers.
-    let aspects: Vec<_> = found["divergences"].as_array().unwrap().iter().map(|it| it["aspect"].clone()).collect();
+    let aspects: Vec<_> = found["divergences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["aspect"].clone())
+        .collect();
     assert_eq!(aspects, ["container"]);
     // Equivalent: what it set aside is not in its attestation, and a policy can take its word for it.
     fs::write(&file, lines(b"other times")).unwrap();
@@ -641,7 +1439,10 @@ fn reads_and_compares_oss_rebuild() {
     assert_eq!(code(&output), 1, "{}", text(&output));
     let found = json(&output);
     assert_eq!(found["verdict"], "equivalent");
-    assert_eq!(google(&found)["says"]["normalisations"], json!(["oss-rebuild-stabilizers"]));
+    assert_eq!(
+        google(&found)["says"]["normalisations"],
+        json!(["oss-rebuild-stabilizers"])
+    );
     assert_eq!(code(&scene.verify(&["--allow-equivalent"])), 0);
     quorum("equivalent-by = [\"oss-rebuild-stabilizers\"]\n");
     assert_eq!(code(&scene.verify(&[])), 0);
@@ -650,7 +1451,11 @@ fn reads_and_compares_oss_rebuild() {
     fs::write(&file, alone).unwrap();
     let output = scene.verify(&[]);
     assert_eq!(code(&output), 1);
-    assert!(text(&output).contains("carol says otherwise"), "{}", text(&output));
+    assert!(
+        text(&output).contains("carol says otherwise"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]
@@ -667,7 +1472,10 @@ fn reads_and_compares_links_of_rebuilderd() {
             fs::write(&path, bytes).unwrap();
             path.to_str().unwrap().to_owned()
         };
-        let (input, output) = (place("app_1.0_amd64.buildinfo", b"Format: 1.0"), place(NAME, bytes));
+        let (input, output) = (
+            place("app_1.0_amd64.buildinfo", b"Format: 1.0"),
+            place(NAME, bytes),
+        );
         // As its worker calls it.
         let link = in_toto::runlib::in_toto_run(
             &format!("rebuild {NAME}"),
@@ -690,20 +1498,31 @@ fn reads_and_compares_links_of_rebuilderd() {
     let found = verdict();
     assert_eq!(found["verdict"], "agreed", "{found}");
     let party = &found["parties"][1];
-    assert_eq!((&party["party"], &party["kind"]), (&json!("debian-rebuilder"), &json!("link")));
+    assert_eq!(
+        (&party["party"], &party["kind"]),
+        (&json!("debian-rebuilder"), &json!("link"))
+    );
     assert_eq!(party["inputs"]["dependencies"]["count"], 1);
     // It is kept compressed.
     fs::write(&file, zstd::encode_all(&link(RELEASED)[..], 3).unwrap()).unwrap();
     assert_eq!(verdict()["verdict"], "agreed");
     // One changed digest.
-    let forged = String::from_utf8(link(b"other bytes")).unwrap().replace(&digest(b"other bytes"), &released());
+    let forged = String::from_utf8(link(b"other bytes"))
+        .unwrap()
+        .replace(&digest(b"other bytes"), &released());
     fs::write(&file, forged).unwrap();
     assert_eq!(verdict()["verdict"], "not-enough");
     // Other bytes, well signed.
     fs::write(&file, link(b"other bytes")).unwrap();
     let found = verdict();
     assert_eq!(found["verdict"], "disagreed", "{found}");
-    assert!(found["reason"].as_str().unwrap().contains("debian-rebuilder says otherwise"), "{found}");
+    assert!(
+        found["reason"]
+            .as_str()
+            .unwrap()
+            .contains("debian-rebuilder says otherwise"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -712,7 +1531,9 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     scene.say("alice", &same("alice"));
     // A builder's list, with a detached signature beside it: SSH here, OpenPGP and minisign go the same way.
     let key = scene.path("builder");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &key]).output();
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", &key])
+        .output();
     if !made.is_ok_and(|output| output.status.success()) {
         common::skip("ssh-keygen");
         return;
@@ -721,9 +1542,17 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     trust(&scene, "guix-builder", &public, TWO);
     let list = scene.said().join("all.SHA256SUMS");
     let sign = |bytes: &[u8]| {
-        fs::write(&list, format!("{}  {NAME}\n{}  other.tar.gz\n", digest(bytes), digest(b"other"))).unwrap();
+        fs::write(
+            &list,
+            format!("{}  {NAME}\n{}  other.tar.gz\n", digest(bytes), digest(b"other")),
+        )
+        .unwrap();
         let _ = fs::remove_file(format!("{}.sig", list.display()));
-        let output = Command::new("ssh-keygen").args(["-q", "-Y", "sign", "-n", "file", "-f", &key]).arg(&list).output().unwrap();
+        let output = Command::new("ssh-keygen")
+            .args(["-q", "-Y", "sign", "-n", "file", "-f", &key])
+            .arg(&list)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", text(&output));
     };
     let verdict = || json(&scene.verify(&["--json"]));
@@ -746,7 +1575,10 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     let pair = Ed25519KeyPair::generate().unwrap();
     let public = format!("cache.example-1:{}\n", STANDARD.encode(pair.public_key()));
     trust(&scene, "nix-cache", &public, TWO);
-    let hash = format!("sha256:{}", nix_base32::to_nix_base32(Sha256::of(RELEASED).as_bytes()));
+    let hash = format!(
+        "sha256:{}",
+        nix_base32::to_nix_base32(Sha256::of(RELEASED).as_bytes())
+    );
     let path = "/nix/store/7gx4kiv5m0i7d7qkixq2cwzbr10lvxwc-app-1.0";
     let signed = format!("1;{path};{hash};{};/nix/store/aaa-libc", RELEASED.len());
     let signature = STANDARD.encode(pair.sign(signed.as_bytes()));
@@ -757,7 +1589,11 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     fs::write(scene.said().join("app.narinfo"), &narinfo).unwrap();
     let found = verdict();
     assert_eq!(found["verdict"], "agreed", "{found}");
-    fs::write(scene.said().join("app.narinfo"), narinfo.replace("aaa-libc", "bbb-libc")).unwrap();
+    fs::write(
+        scene.said().join("app.narinfo"),
+        narinfo.replace("aaa-libc", "bbb-libc"),
+    )
+    .unwrap();
     assert_eq!(scene.aside(), ["bad-signature 1"]);
 }
 
@@ -776,22 +1612,44 @@ fn many_artifacts_and_urls_and_wrong_use() {
     let both = verify(&[&[by_digest.as_str(), &unknown, "--json"], &common[..]].concat());
     assert_eq!(code(&both), 4, "{}", text(&both));
     let found = json(&both);
-    assert_eq!((&found[0]["verdict"], &found[1]["verdict"]), (&json!("agreed"), &json!("not-enough")));
+    assert_eq!(
+        (&found[0]["verdict"], &found[1]["verdict"]),
+        (&json!("agreed"), &json!("not-enough"))
+    );
 
     let artifact = scene.path(NAME);
     for (arguments, expected, what) in [
-        (vec![artifact.as_str(), "--attestation", "/nowhere"], 2, "cannot read attestations from /nowhere"),
+        (
+            vec![artifact.as_str(), "--attestation", "/nowhere"],
+            2,
+            "cannot read attestations from /nowhere",
+        ),
         (vec!["sha256:zz"], 2, "is no artifact"),
         (vec!["/nowhere/file"], 4, "/nowhere/file"),
-        (vec![artifact.as_str(), "--policy", "/nowhere.toml"], 2, "cannot read the policy"),
-        (vec![artifact.as_str(), "--attestation", "https://localhost:1/x.json", "--offline"], 4, "offline"),
+        (
+            vec![artifact.as_str(), "--policy", "/nowhere.toml"],
+            2,
+            "cannot read the policy",
+        ),
+        (
+            vec![
+                artifact.as_str(),
+                "--attestation",
+                "https://localhost:1/x.json",
+                "--offline",
+            ],
+            4,
+            "offline",
+        ),
     ] {
         let output = verify(&arguments);
         assert_eq!(code(&output), expected, "{arguments:?}: {}", text(&output));
         assert!(text(&output).contains(what), "{arguments:?}: {}", text(&output));
     }
     // A policy that is about other subjects refuses.
-    let other = fs::read_to_string(&policy).unwrap().replace("subject = \"*\"", "subject = \"pkg:npm/*\"");
+    let other = fs::read_to_string(&policy)
+        .unwrap()
+        .replace("subject = \"*\"", "subject = \"pkg:npm/*\"");
     fs::write(&policy, other).unwrap();
     let output = scene.verify(&[]);
     assert_eq!(code(&output), 3, "{}", text(&output));

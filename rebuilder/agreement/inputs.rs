@@ -1,6 +1,7 @@
 //! What a statement says went into a build, in a form in which parties can be compared.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -61,7 +62,11 @@ impl Values {
         if values.is_empty() {
             return None;
         }
-        let sha256 = Sha256::of(serde_jcs::to_vec(&values).unwrap_or_default());
+        let mut text = String::new();
+        for (name, value) in &values {
+            let _ = write!(text, "{}:{name}{}:{value}", name.len(), value.len());
+        }
+        let sha256 = Sha256::of(text);
         let count = values.len();
         if let Some(beyond) = values.keys().nth(KEPT).cloned() {
             drop(values.split_off(&beyond));
@@ -152,30 +157,29 @@ impl Inputs {
         let (mut commits, mut sources, mut images, mut tools) = (vec![], vec![], vec![], vec![]);
         let mut others = BTreeMap::new();
         for item in list.as_array().into_iter().flatten() {
-            let descriptor: Descriptor = serde_json::from_value(item.clone()).unwrap_or_default();
+            // Lists have hundreds of entries, so they are read in place.
             let role = item["annotations"]["role"].as_str().unwrap_or_default();
-            let place = descriptor
-                .uri
-                .as_deref()
-                .or(descriptor.name.as_deref())
-                .unwrap_or_default();
-            let sha256 = descriptor
-                .digest
-                .get("sha256")
-                .map(|digest| digest.trim_start_matches("sha256:"));
+            let (name, uri) = (item["name"].as_str(), item["uri"].as_str());
+            let place = uri.or(name).unwrap_or_default();
+            let digest = |algorithm: &str| item["digest"][algorithm].as_str();
+            let sha256 = digest("sha256").map(|digest| digest.trim_start_matches("sha256:"));
             if place.starts_with("git+") {
-                commits.extend(descriptor.commit().map(str::to_owned));
+                commits.extend(digest("gitCommit").or(digest("sha1")).map(str::to_owned));
             } else if role == "source" {
                 sources.extend(sha256.map(str::to_owned));
             } else if let Some(digest) = sha256.filter(|_| is_image(place)) {
                 images.push(format!("sha256:{digest}"));
             } else {
-                let label = descriptor.label();
+                let label = name.unwrap_or(place);
                 if role != "text" && is_tool(label) {
                     tools.push(label.to_owned());
                 }
-                if !any_digest(&descriptor).is_empty() {
-                    others.insert(label.to_owned(), any_digest(&descriptor));
+                let other = || {
+                    let (algorithm, value) = item["digest"].as_object()?.iter().next()?;
+                    Some(format!("{algorithm}:{}", value.as_str()?))
+                };
+                if let Some(digest) = sha256.map(|digest| format!("sha256:{digest}")).or_else(other) {
+                    others.insert(label.to_owned(), digest);
                 }
             }
         }

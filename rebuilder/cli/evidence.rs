@@ -164,7 +164,9 @@ pub(crate) fn statement(document: &Document) -> Option<Statement> {
             Content::Envelope(envelope) => Statement::from_envelope(&envelope).ok(),
             Content::Message(..) => None,
         },
-        Kind::Envelope(envelope) => Statement::from_envelope(envelope).ok(),
+        Kind::Envelope(envelope) | Kind::KeyBundle { envelope, .. } => {
+            Statement::from_envelope(envelope).ok()
+        }
         Kind::Statement(statement) => Some(statement.clone()),
         _ => None,
     }

@@ -262,6 +262,7 @@ impl From<RebuildError> for Failure {
             RebuildError::Sandbox(error) => error.into(),
             RebuildError::Store(error) => error.into(),
             RebuildError::Report(error) => error.into(),
+            RebuildError::Credential(error) => Self::new(Code::Refused, error),
             RebuildError::Compare(error) => Self::new(Code::Inconclusive, error),
             RebuildError::Asking { .. } => Self::new(Code::Inconclusive, error),
         }

@@ -485,11 +485,9 @@ async fn by_service(socket: &Path, run: &RunFolder) -> Result<attest::Signed, Fa
             agree,
             needed,
             otherwise,
-        } => {
-            Err(Failure::inconclusive(format!(
-                "the signer holds the run and waits: {agree} of {needed} workers had this outcome, {otherwise} another one"
-            )))
-        }
+        } => Err(Failure::inconclusive(format!(
+            "the signer holds the run and waits: {agree} of {needed} workers had this outcome, {otherwise} another one"
+        ))),
         Reply::Refused { reason } => Err(Failure::refused(
             format!("the signer refuses the run: {reason}"),
             "nothing was signed; the signer's log has the same".into(),

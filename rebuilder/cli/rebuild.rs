@@ -15,13 +15,14 @@ use crate::artifact::Subject;
 use crate::attempts;
 use crate::attest::{KeyError, Reference};
 use crate::compare;
+use crate::credentials;
 use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild, provenance};
 use crate::evidence::assess::Artifact;
 use crate::evidence::git_source::{self, GitSource};
 use crate::plan::{Origin, PinnedContainer, Plan, Recipe};
 use crate::policy::Case;
-use crate::rebuild::{Evidence, PendingRun, Rebuilder, Record, RunFolder, Verdict};
+use crate::rebuild::{Cost, Evidence, PendingRun, Rebuilder, Record, RunFolder, Verdict};
 use crate::report;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{StoreError, write_atomically};
@@ -182,6 +183,7 @@ pub(crate) struct RebuildArgs {
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
     let mut plan = make_plan(context, &embedded, &args.target, &args.target.evidence.open()?).await?;
+    credentials::check_plan(&plan).map_err(|error| Failure::new(Code::Refused, error))?;
     if args.fetch {
         context
             .fetcher
@@ -422,9 +424,11 @@ fn show(
     run: &RunFolder,
     signed: Option<&Path>,
 ) -> Result<(), Failure> {
+    let cost = Cost::of(run, plan, record);
     if context.json {
         let mut document = serde_json::to_value(record).unwrap_or_default();
         document["run"] = json!(run.path());
+        document["cost"] = json!(cost);
         document["attestation"] = json!(signed);
         document["claims"] = json!(plan.claims);
         return super::print(format!("{document}\n").as_bytes());
@@ -438,6 +442,7 @@ fn show(
         }
         (None, _) => text.push_str("not signed: there is no key; \"rebuilder key generate\" makes one\n"),
     }
+    text.push_str(&format!("cost: {}\n", cost.sentence()));
     super::print(text.as_bytes())
 }
 

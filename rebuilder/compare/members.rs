@@ -76,6 +76,62 @@ pub fn read_member(path: &Path, fits: impl Fn(&str) -> bool) -> Result<Option<Ve
     walked.map(|()| found).map_err(|source| error(path, source))
 }
 
+/// How deep archives are looked for in archives, and how large one may be that can be read only once.
+const DEPTH: usize = 4;
+const IN_MEMORY: u64 = 64 << 20;
+
+/// Calls `take` with the path and the bytes of every file in an archive, archives in it opened too; with an empty path
+/// and its own bytes, where a file is none. Paths of nested archives end with `!`.
+pub fn each_file(
+    path: &Path,
+    take: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), MemberError> {
+    let walked = Source::file(path).and_then(|source| visit(&source, "", &meter(&source), DEPTH, take));
+    walked.map_err(|source| error(path, source))
+}
+
+fn visit(
+    source: &Source,
+    path: &str,
+    meter: &Meter,
+    depth: usize,
+    take: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> io::Result<()> {
+    let head = source.head(HEAD)?;
+    let plain = Codec::detect(&head).map_or_else(|| source.clone(), |codec| source.decoded(codec));
+    let format = if depth == 0 {
+        None
+    } else {
+        format::detect(&plain.head(HEAD)?)
+    };
+    let Some(format) = format else {
+        return take(path, &mut plain.open()?);
+    };
+    format.walk(&plain, meter, &mut |member| {
+        let below = if path.is_empty() {
+            member.path.clone()
+        } else {
+            format!("{path}!/{}", member.path)
+        };
+        if let Some(inner) = &member.source {
+            visit(inner, &below, meter, depth - 1, take)?;
+            return Ok(true);
+        }
+        // What can be read only once is kept in memory where it is an archive of bearable size.
+        let mut head = Vec::new();
+        let content = member.content;
+        content.take(HEAD as u64).read_to_end(&mut head)?;
+        if Codec::detect(&head).is_some() || format::detect(&head).is_some() {
+            content.take(IN_MEMORY).read_to_end(&mut head)?;
+            visit(&Source::memory(head), &below, meter, depth - 1, take)?;
+        } else {
+            take(&below, &mut io::Cursor::new(head).chain(content))?;
+        }
+        Ok(true)
+    })?;
+    Ok(())
+}
+
 fn error(path: &Path, source: io::Error) -> MemberError {
     MemberError {
         path: path.display().to_string(),

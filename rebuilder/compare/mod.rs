@@ -38,7 +38,7 @@ pub use finding::{
     Presence, RootCause, Side,
 };
 pub use limits::{Limit, Limits};
-pub use members::{Member, MemberError, list, read_member};
+pub use members::{Member, MemberError, each_file, list, read_member};
 pub use normalise::{Chosen, NORMALISATIONS, Normalisation, UnknownNormalisation};
 
 use crate::artifact::Sha256;

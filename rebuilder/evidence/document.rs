@@ -32,6 +32,14 @@ pub struct Document {
 pub enum Kind {
     /// A Sigstore bundle.
     Bundle(Box<Unverified>),
+    /// A Sigstore bundle with neither certificate nor log: one signature by a key known beforehand. Such bundles come
+    /// in thousands, and everything in them is read without the Sigstore crates.
+    KeyBundle {
+        /// What the bundle calls the key.
+        hint: String,
+        /// What is signed.
+        envelope: Envelope,
+    },
     /// An envelope signed with plain keys.
     Envelope(Envelope),
     /// A statement that nobody signed.
@@ -120,7 +128,10 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         let other = |error: std::io::Error| PieceError::Other(format!("it is no whole zstd file: {error}"));
         let mut inside = Vec::new();
         let reader = zstd::Decoder::new(bytes).map_err(other)?;
-        reader.take(json::SIZE_LIMIT + 1).read_to_end(&mut inside).map_err(other)?;
+        reader
+            .take(json::SIZE_LIMIT + 1)
+            .read_to_end(&mut inside)
+            .map_err(other)?;
         if inside.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
             return Err(PieceError::Other("it is compressed twice".into()));
         }
@@ -208,6 +219,9 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
     if value["attestation_bundles"].is_array() {
         return each(&value["attestation_bundles"], &unwrap);
     }
+    if let Some(bundle) = key_bundle(value) {
+        return Ok(vec![bundle?]);
+    }
     Ok(vec![if value["verificationMaterial"].is_object() {
         Kind::Bundle(Box::new(Unverified::from_value(value)?))
     } else if value["verification_material"].is_object() && value["envelope"].is_object() {
@@ -223,6 +237,34 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
             "its JSON is of no known kind of evidence".into(),
         ));
     }])
+}
+
+/// A bundle (v0.3) that names its key and nothing else; none where it is of another form.
+fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
+    let material = value["verificationMaterial"].as_object()?;
+    let none = |name: &str| {
+        let list = material.get(name);
+        list.is_none_or(|list| list.is_null() || list.as_array().is_some_and(Vec::is_empty))
+    };
+    let fits = value["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+        && value["dsseEnvelope"]["signatures"]
+            .as_array()
+            .is_some_and(|list| list.len() == 1)
+        && none("tlogEntries")
+        && none("timestampVerificationData")
+        && material
+            .keys()
+            .all(|key| ["publicKey", "tlogEntries", "timestampVerificationData"].contains(&key.as_str()));
+    let hint = material.get("publicKey")?["hint"].as_str().filter(|_| fits)?;
+    let envelope = Envelope::from_value(&value["dsseEnvelope"]);
+    Some(
+        envelope
+            .map_err(PieceError::from)
+            .map(|envelope| Kind::KeyBundle {
+                hint: hint.to_owned(),
+                envelope,
+            }),
+    )
 }
 
 /// PyPI's own spelling of a bundle (PEP 740), in Sigstore's.

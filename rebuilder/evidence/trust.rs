@@ -107,6 +107,9 @@ pub struct PublicKey {
     pub name: String,
     spki: DerPublicKey,
     keys: Arc<[VerificationKey]>,
+    fingerprint: Sha256,
+    /// Names that bundles and envelopes give it.
+    hints: Arc<[String; 3]>,
 }
 
 impl std::fmt::Debug for PublicKey {
@@ -142,30 +145,26 @@ impl PublicKey {
             .iter()
             .map(|scheme| VerificationKey::from_spki_with_scheme(&spki, *scheme))
             .collect();
+        let fingerprint = Sha256::of(spki.as_bytes());
+        let base64 = STANDARD.encode(fingerprint.as_bytes());
+        let short = format!("SHA256:{}", base64.trim_end_matches('='));
         Ok(Self {
             name: name.to_owned(),
             keys: keys.map_err(|error| invalid(error.to_string()))?,
             spki,
+            fingerprint,
+            hints: Arc::new([fingerprint.to_hex(), base64, short]),
         })
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub fn fingerprint(&self) -> Sha256 {
-        Sha256::of(self.spki.as_bytes())
+        self.fingerprint
     }
 
     /// Whether this bundle hint or DSSE key id may mean this key.
     pub(super) fn is_called(&self, hint: &str) -> bool {
-        let fingerprint = self.fingerprint();
-        let base64 = STANDARD.encode(fingerprint.as_bytes());
-        [
-            fingerprint.to_hex(),
-            base64.clone(),
-            format!("SHA256:{}", base64.trim_end_matches('=')),
-        ]
-        .iter()
-        .any(|name| name == hint)
-            || self.name == hint
+        self.name == hint || self.hints.iter().any(|name| name == hint)
     }
 
     pub(super) fn spki(&self) -> &DerPublicKey {
@@ -251,7 +250,9 @@ impl TrustedKey {
 }
 
 /// Beginning of an Ed25519 SubjectPublicKeyInfo (RFC 8410), before the 32 bytes of the key.
-const ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const ED25519: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 /// The same with parameters, which RFC 8410 forbids and in-toto's Rust library, and so rebuilderd, writes.
 const ED25519_WITH_NULL: [u8; 14] = [
     0x30, 0x2c, 0x30, 0x07, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x05, 0x00, 0x03, 0x21, 0x00,

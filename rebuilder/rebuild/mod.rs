@@ -1,5 +1,6 @@
 //! The main job: plan in, bytes out; bytes against bytes, verdict out.
 
+mod cost;
 mod outputs;
 mod record;
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use crate::artifact::Sha256;
 use crate::compare::{self, CompareError};
 use crate::container::{ContainerError, ImageConfig, Root};
+use crate::credentials::{self, Credential, Findings, InPlan};
 use crate::ledger::Work;
 use crate::plan::{Phase, PinnedGit, Plan, Role};
 use crate::progress::Progress;
@@ -23,6 +25,7 @@ use crate::sandbox::{
 };
 use crate::store::{Blob, FetchError, Fetcher, GitError, Store, StoreError, write_atomically};
 
+pub use cost::Cost;
 pub use record::{Attempt, Evidence, OutputResult, PendingRun, Record, RunFolder, Timings, Verdict};
 
 use outputs::compare_outputs;
@@ -57,6 +60,9 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Report(#[from] report::ReportError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Credential(#[from] InPlan),
 }
 
 /// What a rebuild works with.
@@ -79,6 +85,7 @@ impl Rebuilder<'_> {
     /// Follows `plan` to its end and leaves everything about it in `run`, a folder that is there and empty.
     pub async fn rebuild(&self, plan: &Plan, run: &RunFolder) -> Result<Record, RebuildError> {
         let (started, clock) = (Timestamp::now(), Instant::now());
+        credentials::check_plan(plan)?;
         let mut timings = Timings::default();
         let rebuilt = run.rebuilt();
         fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
@@ -99,7 +106,7 @@ impl Rebuilder<'_> {
         let digest = plan.digest();
         let mut record = Record {
             version: 1,
-            id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), digest.short()),
+            id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%S%3fZ"), digest.short()),
             subject: plan.subject.clone(),
             verdict: Verdict::Mismatch,
             plan: digest,
@@ -107,6 +114,7 @@ impl Rebuilder<'_> {
             outputs: Vec::new(),
             not_compared: Vec::new(),
             backend: self.backend.name().to_owned(),
+            credentials: Vec::new(),
             not_enforced: Vec::new(),
             attempts: Vec::new(),
             log: Sha256::of(""),
@@ -119,14 +127,23 @@ impl Rebuilder<'_> {
         match built {
             Ok((outputs, not_enforced)) => {
                 let bar = self.progress.stage("comparing");
-                (record.outputs, record.not_compared) =
-                    compare_outputs(plan, &outputs, &blobs.released, run, &self.compare)?;
+                let (compared, found) = std::thread::scope(|scope| {
+                    let search = scope.spawn(|| search(plan, &blobs, &outputs, run));
+                    let compared = compare_outputs(plan, &outputs, &blobs.released, run, &self.compare);
+                    (compared, search.join().unwrap_or_default())
+                });
+                (record.outputs, record.not_compared) = compared?;
+                record.outputs = without_credentials(record.outputs);
+                record.credentials = found;
                 record.not_enforced = not_enforced;
                 record.verdict = record.concluded(plan);
                 bar.finish_and_clear();
             }
             Err(verdict) => record.verdict = verdict,
         }
+        let mut in_log = Findings::default();
+        in_log.redact_file("log build.log", &run.log())?;
+        record.credentials.extend(in_log.into_list());
         record.timings.compare = clock.elapsed().saturating_sub(before).as_secs_f64();
         record.timings.total = clock.elapsed().as_secs_f64();
         record.finished = Timestamp::now();
@@ -158,6 +175,7 @@ impl Rebuilder<'_> {
             let log = fs::read_to_string(run.log()).unwrap_or_default();
             let lines: Vec<_> = log.lines().rev().take(3).collect();
             let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
+            let last = credentials::redacted(&last).unwrap_or(last);
             return Err(RebuildError::Asking {
                 verdict: verdict.to_string(),
                 last,
@@ -341,6 +359,48 @@ impl Rebuilder<'_> {
 
 /// Outputs and limits that were not enforced, or the verdict that there is nothing to compare.
 type Built = Result<(Vec<Output>, Vec<String>), Verdict>;
+
+/// Looks for credentials in the sources and in what came out.
+fn search(plan: &Plan, blobs: &Blobs, outputs: &[Output], run: &RunFolder) -> Vec<Credential> {
+    let mut findings = Findings::default();
+    let inputs = plan.inputs.iter().zip(&blobs.inputs);
+    for (input, blob) in inputs.filter(|(input, _)| input.role == Role::Source) {
+        findings.look_through(&format!("source {}", input.place), &blob.path);
+    }
+    for (git, blob) in plan.git.iter().zip(&blobs.git) {
+        findings.look_through(&format!("source {}", git.place), &blob.path);
+    }
+    for output in outputs {
+        findings.look_through(
+            &format!("output {}", output.name),
+            &run.rebuilt().join(&output.name),
+        );
+    }
+    findings.into_list()
+}
+
+/// Comparisons quote what differs; a credential in such a quotation is taken out.
+fn without_credentials(outputs: Vec<OutputResult>) -> Vec<OutputResult> {
+    let clean = |output: OutputResult| {
+        let Some(differs) = &output.differs else {
+            return output;
+        };
+        let mut document = serde_json::to_value(differs).unwrap_or_default();
+        credentials::redact_document(&mut document);
+        match serde_json::from_value(document) {
+            Ok(differs) => OutputResult {
+                differs: Some(differs),
+                ..output
+            },
+            // It was written by this tool a moment ago, so it reads back; and if not, nothing is quoted.
+            Err(_) => OutputResult {
+                differs: None,
+                ..output
+            },
+        }
+    };
+    outputs.into_iter().map(clean).collect()
+}
 
 enum Setup {
     None,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RebuildError;
 use crate::artifact::Sha256;
 use crate::compare::{Comparison, Outcome};
+use crate::credentials::Credential;
 use crate::plan::Plan;
 use crate::report;
 use crate::store::{StoreError, write_atomically};
@@ -142,6 +143,9 @@ pub struct Record {
     pub not_compared: Vec<String>,
     /// Backend that ran the build.
     pub backend: String,
+    /// Long-lived credentials in sources, outputs and log; nothing of them is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<Credential>,
     /// Limits that this machine could not enforce.
     pub not_enforced: Vec<String>,
     /// Every plan that was tried, this run's included; empty where the first one was the only one.

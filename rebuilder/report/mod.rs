@@ -186,6 +186,22 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
             record.not_enforced.join(", ")
         );
     }
+    for found in record.credentials.iter().take(NOTES_ON_TERMINAL) {
+        let line = found
+            .line
+            .map_or_else(String::new, |line| format!(", line {line}"));
+        let _ = writeln!(
+            out,
+            "{} {}{line} ({})",
+            paint("33", "a credential:"),
+            plain(&found.place),
+            found.rule
+        );
+    }
+    if record.credentials.len() > NOTES_ON_TERMINAL {
+        let more = record.credentials.len() - NOTES_ON_TERMINAL;
+        let _ = writeln!(out, "    and {more} more; report.html has them all");
+    }
     for attempt in &record.attempts {
         let mark = if attempt.chosen { "this run" } else { "" };
         let because = attempt.because.as_deref().unwrap_or("the first plan");

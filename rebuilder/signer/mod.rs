@@ -88,7 +88,7 @@ pub enum SignerError {
     Plan(String),
     #[error("the run {0}")]
     Run(String),
-    #[error("the run {id} was signed before, with another record")]
+    #[error("the run {id} was handed in before, with another record")]
     Replayed { id: String },
     #[error("the request is none: {0}")]
     Request(String),

@@ -53,11 +53,12 @@ struct Running {
     outcomes: Mutex<Outcomes>,
 }
 
-/// For each subject, the outcomes and the workers that had them; and the runs that were signed, by their record.
+/// For each subject, the outcomes and the workers that had them; and the record of each
+/// worker's runs.
 #[derive(Default)]
 struct Outcomes {
     by_subject: BTreeMap<String, BTreeMap<Sha256, BTreeSet<String>>>,
-    signed: BTreeMap<String, Sha256>,
+    records: BTreeMap<(String, String), Sha256>,
 }
 
 impl Outcomes {
@@ -67,13 +68,17 @@ impl Outcomes {
         if log.exists() {
             Log::each(log, |line| match line.event {
                 Event::Submitted {
+                    run,
                     subject,
+                    record,
                     outcome,
                     worker,
                     ..
-                } => outcomes.add(&subject, outcome, &worker),
-                Event::Signed { run, record, .. } => drop(outcomes.signed.insert(run, record)),
-                Event::Refused { .. } | Event::Started { .. } => {}
+                } => {
+                    outcomes.add(&subject, outcome, &worker);
+                    outcomes.records.insert((worker, run), record);
+                }
+                Event::Signed { .. } | Event::Refused { .. } | Event::Started { .. } => {}
             })?;
         }
         Ok(outcomes)
@@ -216,14 +221,10 @@ impl Running {
         let outcome = outcome(&examined);
         // From here on one after the other: two requests must not both be the last that was missing.
         let mut outcomes = self.outcomes.lock().await;
-        if outcomes
-            .signed
-            .get(&record.id)
-            .is_some_and(|known| *known != examined.digest)
-        {
-            return Err(SignerError::Replayed {
-                id: record.id.clone(),
-            });
+        let name = (worker.to_owned(), record.id.clone());
+        match outcomes.records.get(&name) {
+            Some(known) if *known != examined.digest => return Err(SignerError::Replayed { id: name.1 }),
+            _ => {}
         }
         let event = Event::Submitted {
             run: record.id.clone(),
@@ -234,6 +235,7 @@ impl Running {
             worker: worker.to_owned(),
         };
         Log::open(&service.log)?.append(event, Timestamp::now())?;
+        outcomes.records.insert(name, examined.digest);
         outcomes.add(&record.subject, outcome, worker);
         let (workers, otherwise) = outcomes.of(&record.subject, outcome);
         if workers.len() < service.needed {
@@ -243,16 +245,11 @@ impl Running {
                 otherwise,
             });
         }
-        self.sign(&examined, &workers, &mut outcomes)
+        self.sign(&examined, &workers)
             .map(|signed| Reply::Signed(Box::new(signed)))
     }
 
-    fn sign(
-        &self,
-        examined: &Examined,
-        workers: &[String],
-        outcomes: &mut Outcomes,
-    ) -> Result<crate::attest::Signed, SignerError> {
+    fn sign(&self, examined: &Examined, workers: &[String]) -> Result<crate::attest::Signed, SignerError> {
         let service = &self.service;
         let attest = |error| SignerError::Attest(crate::attest::AttestError::Key(error));
         if let Some(public) = service.signer.public() {
@@ -269,9 +266,6 @@ impl Running {
             log: &service.log,
         };
         let signed = tokio::task::block_in_place(|| office.sign(examined, workers))?;
-        outcomes
-            .signed
-            .insert(examined.record.id.clone(), examined.digest);
         Ok(signed)
     }
 }

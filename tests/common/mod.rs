@@ -310,9 +310,7 @@ fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
 pub fn verifiers() -> Option<Vec<Command>> {
     let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
     let Some(folder) = folder else {
-        skip(
-            "REBUILDER_THIRD_PARTY, a folder with @sigstore/verify and securesystemslib (see .ci/run)",
-        );
+        skip("REBUILDER_THIRD_PARTY, a folder with @sigstore/verify and securesystemslib (see .ci/run)");
         return None;
     };
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third-party");

@@ -79,6 +79,10 @@ pub struct Assessment {
 pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     let mut assessment = match &document.kind {
         Kind::Bundle(bundle) => assess_bundle(bundle, artifacts, trust),
+        Kind::KeyBundle { hint, envelope } => {
+            let signed = signature::verify_key_bundle(hint, envelope, trust);
+            assess_envelope(envelope, signed, artifacts)
+        }
         Kind::Envelope(envelope) => {
             let signed = signature::verify_envelope(envelope, trust);
             assess_envelope(envelope, signed, artifacts)
@@ -138,7 +142,7 @@ pub fn stated(document: &Document) -> Stated {
             }
             Err(error) => Stated::Nothing(error.to_string()),
         },
-        Kind::Envelope(inside) => envelope(inside),
+        Kind::Envelope(inside) | Kind::KeyBundle { envelope: inside, .. } => envelope(inside),
         Kind::Statement(statement) => Stated::Statement(Box::new(statement.clone())),
         Kind::Link(link) => Stated::Link(link.clone()),
         Kind::HashList(list) => Stated::HashList(list.clone()),
@@ -156,6 +160,7 @@ pub fn who(document: &Document, trust: &Trust) -> Signed {
     let unsigned = || Signed::not(Standing::Unsigned, "nobody signed it");
     match &document.kind {
         Kind::Bundle(bundle) => signature::verify_bundle(bundle, trust).0,
+        Kind::KeyBundle { hint, envelope } => signature::verify_key_bundle(hint, envelope, trust),
         Kind::Envelope(envelope) => signature::verify_envelope(envelope, trust),
         Kind::Link(link) => signature::verify_message(&link.signed, &link.signatures, trust),
         Kind::HashList(list) => match &list.own {
@@ -175,12 +180,18 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
             // A certificate is no name of a key: what is wrong with it is wrong.
             None => return true,
         },
-        Kind::Envelope(envelope) => envelope.signatures.iter().map(|(name, _)| name.as_str()).collect(),
+        Kind::KeyBundle { hint, .. } => vec![hint],
+        Kind::Envelope(envelope) => envelope
+            .signatures
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect(),
         Kind::Link(link) => link.signatures.iter().map(|(name, _)| name.as_str()).collect(),
         _ => return true,
     };
     let keys = trust.plain_keys();
-    keys.iter().any(|(_, key)| names.iter().any(|name| key.is_called(name)))
+    keys.iter()
+        .any(|(_, key)| names.iter().any(|name| key.is_called(name)))
 }
 
 /// Whose word a detached signature over a file is.

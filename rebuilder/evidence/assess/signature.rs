@@ -62,28 +62,14 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Signed, Opti
             Err(error) => (refuted(&error), bundle.content().ok()),
         };
     };
-    let registry = npm::registry_keys();
-    let known = registry.iter().chain(&trust.keys);
-    let plain: Vec<(&TrustedKey, &PublicKey)> = known
-        .filter_map(|key| match &key.material {
-            KeyMaterial::Plain(plain) => Some((key, plain)),
-            _ => None,
-        })
-        .collect();
-    // A hint names no key for sure, so where it fits none, each is tried.
-    let mut candidates: Vec<_> = plain.iter().filter(|(_, key)| key.is_called(hint)).collect();
-    if candidates.is_empty() {
-        candidates = plain.iter().filter(|(key, _)| key.name != npm::SIGNER).collect();
-    }
-    if candidates.is_empty() {
-        let note = format!("it was signed with the key {hint:?}, which is not known here");
-        return (Signed::not(Standing::Unchecked, note), bundle.content().ok());
-    }
+    let candidates = match candidates(hint, trust) {
+        Ok(candidates) => candidates,
+        Err(unknown) => return (unknown, bundle.content().ok()),
+    };
     if !bundle.is_logged() {
         return match bundle.content() {
             Ok(Content::Envelope(envelope)) => {
-                let keys: Vec<_> = candidates.iter().map(|(key, plain)| (*key, *plain)).collect();
-                let signed = verify_with(&envelope, &keys, 1);
+                let signed = verify_with(&envelope, &candidates, 1);
                 (signed, Some(Content::Envelope(envelope)))
             }
             Ok(content) => (
@@ -112,6 +98,42 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Signed, Opti
     }
     let note = last.map_or_else(String::new, |error| error.to_string());
     (Signed::not(Standing::Refuted, note), bundle.content().ok())
+}
+
+/// Verifies the envelope of a bundle that names its key and nothing else.
+pub(super) fn verify_key_bundle(hint: &str, envelope: &Envelope, trust: &Trust) -> Signed {
+    match candidates(hint, trust) {
+        Ok(candidates) => verify_with(envelope, &candidates, 1),
+        Err(unknown) => unknown,
+    }
+}
+
+/// The keys that a bundle's hint may mean.
+fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &'a PublicKey)>, Signed> {
+    let known = npm::registry_keys().iter().chain(&trust.keys);
+    let plain: Vec<(&TrustedKey, &PublicKey)> = known
+        .filter_map(|key| match &key.material {
+            KeyMaterial::Plain(plain) => Some((key, plain)),
+            _ => None,
+        })
+        .collect();
+    // A hint names no key for sure, so where it fits none, each is tried.
+    let mut candidates: Vec<_> = plain
+        .iter()
+        .copied()
+        .filter(|(_, key)| key.is_called(hint))
+        .collect();
+    if candidates.is_empty() {
+        candidates = plain
+            .into_iter()
+            .filter(|(key, _)| key.name != npm::SIGNER)
+            .collect();
+    }
+    if candidates.is_empty() {
+        let note = format!("it was signed with the key {hint:?}, which is not known here");
+        return Err(Signed::not(Standing::Unchecked, note));
+    }
+    Ok(candidates)
 }
 
 fn refuted(error: &dyn std::fmt::Display) -> Signed {

@@ -1,0 +1,50 @@
+//! What it costs to have a release verified: seconds before anyone can know, and bytes that someone has to keep.
+
+use serde::Serialize;
+
+use super::{Record, RunFolder};
+use crate::plan::Plan;
+
+/// The cost of one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Seconds from the plan to the verdict; what a release that waits for it takes longer.
+    pub seconds: f64,
+    /// The part of them in which the build itself ran.
+    pub build_seconds: f64,
+    /// Bytes of the attestations, which a release publishes.
+    pub attestation_bytes: u64,
+    /// Bytes of everything in the run's folder, outputs and log included.
+    pub run_bytes: u64,
+    /// Bytes of the inputs and of the container, shared by all runs that need them.
+    pub input_bytes: u64,
+}
+
+impl Cost {
+    /// Counts what a run left behind.
+    pub fn of(run: &RunFolder, plan: &Plan, record: &Record) -> Self {
+        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        let files = walkdir::WalkDir::new(run.path()).into_iter().flatten();
+        let files = files.filter(|entry| entry.file_type().is_file());
+        Self {
+            seconds: record.timings.total,
+            build_seconds: record.timings.build,
+            attestation_bytes: size(&run.bundle()) + size(&run.equivalence()),
+            run_bytes: files.map(|entry| size(entry.path())).sum(),
+            input_bytes: plan.materials().iter().map(|material| material.size).sum(),
+        }
+    }
+
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let bytes = indicatif::HumanBytes;
+        format!(
+            "{:.1} s ({:.1} s of them building); {} to keep, {} of them to publish; inputs {}",
+            self.seconds,
+            self.build_seconds,
+            bytes(self.run_bytes),
+            bytes(self.attestation_bytes),
+            bytes(self.input_bytes)
+        )
+    }
+}
