@@ -2,7 +2,12 @@
 //!
 //! The peer is PyPI's `securesystemslib`, which verifies the same envelopes in one process
 //! (`REBUILDER_THIRD_PARTY`, see `.ci/run`); it compares nothing. Memory is the largest resident set of the process.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::items_after_statements,
+    missing_docs
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,7 +145,7 @@ fn verify(artifact: &Path, place: &Path, policy: &Path) -> (Duration, String) {
         if let Ok(text) = fs::read_to_string(&status)
             && let Some(line) = text.lines().find(|line| line.starts_with("VmHWM"))
         {
-            memory = line.split_whitespace().nth(1).unwrap().to_owned();
+            line.split_whitespace().nth(1).unwrap().clone_into(&mut memory);
         }
         if let Some(ended) = child.try_wait().unwrap() {
             assert!(ended.success(), "{ended}");

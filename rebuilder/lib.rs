@@ -17,7 +17,8 @@
 //! 9. [`attest`] and [`report`]: the signed statement, and the page for people; [`signer`] is the service that alone
 //!    has the key.
 //! 10. [`agreement`]: what several parties say about the same bytes, and whether that is enough.
-//! 11. [`audit`]: the same for many subjects, one after the other and side by side.
+//! 11. [`dossier`]: all of it in one archive, for auditors.
+//! 12. [`audit`]: the same for many subjects, one after the other and side by side.
 //!
 //! Below them, [`store`] is the only way to the disk and the network, [`progress`] the only way to the
 //! screen, and [`ledger`] knows what the time went into. `docs/architecture.md` has the invariants.
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod compare;
 pub mod container;
 pub mod credentials;
+pub mod dossier;
 pub mod ecosystem;
 pub mod evidence;
 pub mod ledger;

@@ -1,5 +1,5 @@
 //! The signer as a service: honest workers, and a worker under an attacker's control, against the real process.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::semicolon_if_nothing_returned, missing_docs)]
 
 mod common;
 
@@ -488,7 +488,7 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
         &b"\n"[..],
         b"{}\n",
         b"{\"version\":2,\"run\":\"/\"}\n",
-        &[b'x'; 100_000],
+        &vec![b'x'; 100_000],
     ] {
         let mut stream = UnixStream::connect(office.socket()).unwrap();
         let _ = stream.write_all(noise);

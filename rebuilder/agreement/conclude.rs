@@ -52,6 +52,7 @@ pub fn conclude(
             purl: artifact.purl.clone(),
             sha256: artifact.digests.sha256,
         },
+        time: now,
         verdict: judged.verdict,
         reason: judged.reason,
         quorum: Asked {

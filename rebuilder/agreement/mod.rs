@@ -37,6 +37,8 @@ pub struct Agreement {
     pub version: u32,
     /// What it is about.
     pub artifact: About,
+    /// When it was concluded: age and keys are held against this.
+    pub time: jiff::Timestamp,
     /// The conclusion.
     pub verdict: Conclusion,
     /// Why, in one sentence.

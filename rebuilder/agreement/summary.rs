@@ -1,6 +1,5 @@
 //! The conclusion as a SLSA verification summary (VSA v1): what was verified, by which policy, from which inputs.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Agreement, Conclusion};
@@ -8,7 +7,7 @@ use super::{Agreement, Conclusion};
 /// The statement for an agreement or a disagreement; none where there is too little to say either.
 ///
 /// Levels are words of our own, as the specification allows: `REBUILD_QUORUM_2` for a weight of two.
-pub fn summary(agreement: &Agreement, verifier: &str, now: Timestamp) -> Option<Value> {
+pub fn summary(agreement: &Agreement, verifier: &str) -> Option<Value> {
     let (result, level) = match agreement.verdict {
         Conclusion::Agreed => ("PASSED", format!("REBUILD_QUORUM_{}", agreement.weight)),
         Conclusion::Disagreed => ("FAILED", "FAILED".to_owned()),
@@ -28,7 +27,7 @@ pub fn summary(agreement: &Agreement, verifier: &str, now: Timestamp) -> Option<
         "predicateType": "https://slsa.dev/verification_summary/v1",
         "predicate": {
             "verifier": {"id": verifier, "version": {"rebuilder": env!("CARGO_PKG_VERSION")}},
-            "timeVerified": now,
+            "timeVerified": agreement.time,
             "resourceUri": about.purl.clone().unwrap_or_else(|| about.name.clone()),
             "policy": policy,
             "inputAttestations": inputs.collect::<Vec<_>>(),

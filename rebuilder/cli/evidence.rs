@@ -81,6 +81,17 @@ impl TrustArgs {
     }
 }
 
+impl TrustArgs {
+    /// The same, with every key that the policy names.
+    pub fn open_with_keys(&self) -> Result<(Trust, Policy), Failure> {
+        let (trust, policy) = self.open()?;
+        Ok(match &policy {
+            Policy::File(file) => (trust.with(file.keys()), policy),
+            _ => (trust, policy),
+        })
+    }
+}
+
 impl EvidenceArgs {
     /// Reads everything that the options name.
     pub fn open(&self) -> Result<Case, Failure> {

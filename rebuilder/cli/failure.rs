@@ -14,6 +14,7 @@ use crate::attest::{AttestError, KeyError};
 use crate::audit::{AuditError, JournalError, ListError};
 use crate::compare::CompareError;
 use crate::container::ContainerError;
+use crate::dossier::DossierError;
 use crate::ecosystem::PlanError;
 use crate::ecosystem::oss_rebuild::DefinitionError;
 use crate::evidence::apt::AptError;
@@ -266,6 +267,19 @@ impl From<RebuildError> for Failure {
             RebuildError::Compare(error) => Self::new(Code::Inconclusive, error),
             RebuildError::Asking { .. } => Self::new(Code::Inconclusive, error),
         }
+    }
+}
+
+impl From<DossierError> for Failure {
+    fn from(error: DossierError) -> Self {
+        let code = match error {
+            DossierError::Attest(error) => return error.into(),
+            DossierError::Store(error) => return error.into(),
+            DossierError::Invalid { .. } | DossierError::NotOne { .. } => Code::Refused,
+            DossierError::NoRun { .. } => Code::Inconclusive,
+            _ => Code::Usage,
+        };
+        Self::new(code, error)
     }
 }
 

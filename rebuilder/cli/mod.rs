@@ -4,6 +4,7 @@ mod audit;
 mod compare;
 mod container;
 mod doctor;
+mod dossier;
 mod evidence;
 mod failure;
 mod inspect;
@@ -108,6 +109,9 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Hold attestations of several parties about a file against each other, and against a quorum
     Verify(verify::VerifyArgs),
+    /// Put the evidence for a rebuild into one archive, and check such an archive
+    #[command(subcommand)]
+    Evidence(dossier::Command),
     /// Check a saved run and sign what follows from it
     Attest(key::AttestArgs),
     /// Sign the runs of workers, as a service that alone can reach the key
@@ -254,6 +258,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Key(command) => key::run(&cli.common, &command),
         Command::Verify(args) => verify::verify(cli.common, args).await,
+        Command::Evidence(command) => dossier::run(cli.common, command),
         Command::Attest(args) => key::attest(&args, cli.common.json).await,
         Command::Signer(args) => key::sign(cli.common, args).await,
         Command::Log(command) => key::log(&command, cli.common.json),

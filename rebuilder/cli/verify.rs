@@ -56,10 +56,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         .map(|text| artifact(text, &args))
         .collect::<Result<_, _>>()?;
     let places = places(common, &args, &artifacts).await?;
-    let (mut trust, policy) = args.trust.open()?;
-    if let crate::policy::Policy::File(file) = &policy {
-        trust.keys.extend(file.keys().iter().cloned());
-    }
+    let (trust, policy) = args.trust.open_with_keys()?;
     // Whoever signs is told before anything is read.
     let signer = match &args.summary {
         Some(_) => Some(args.key.open()?),
@@ -73,7 +70,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         .map(|(artifact, tally)| agreement::conclude(artifact, tally, &trust, &policy, now, cost))
         .collect::<Result<_, _>>()?;
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
-        match agreement::summary(only, &args.key.builder_id(signer.as_ref()), now) {
+        match agreement::summary(only, &args.key.builder_id(signer.as_ref())) {
             Some(statement) => attest::write_signed(path, &statement, signer.as_ref())?,
             None => eprintln!("no summary is written: it is neither agreed nor disagreed"),
         }

@@ -291,6 +291,13 @@ impl Trust {
         })
     }
 
+    /// Trusts more keys; where one is known already, the name that it has here is the one that counts.
+    #[must_use]
+    pub fn with(mut self, keys: &[TrustedKey]) -> Self {
+        self.keys.splice(0..0, keys.iter().cloned());
+        self
+    }
+
     /// The plain keys.
     pub(super) fn plain_keys(&self) -> Vec<(&TrustedKey, &PublicKey)> {
         self.keys

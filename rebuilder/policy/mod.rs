@@ -41,6 +41,8 @@ pub struct PolicyFile {
     quorums: Vec<Quorum>,
     revoked: Vec<Revocation>,
     text: String,
+    /// Key files that it names, as they were read.
+    files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// What becomes of subjects that no rule is about.
@@ -229,12 +231,22 @@ impl Policy {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut keys: Vec<TrustedKey> = Vec::new();
+        let mut files = Vec::new();
         for entry in document.keys {
             if keys.iter().any(|known| known.name == entry.name) {
                 return Err(invalid(format!("two keys are called {:?}", entry.name)));
             }
             let mut key = match (&entry.file, &entry.text) {
-                (Some(file), None) => TrustedKey::read(&folder.join(file))?,
+                (Some(file), None) => {
+                    let place = folder.join(file);
+                    let bytes = std::fs::read(&place).map_err(|source| TrustError::Read {
+                        path: place.clone(),
+                        source,
+                    })?;
+                    let key = TrustedKey::parse(&place.display().to_string(), &bytes)?;
+                    files.push((file.clone(), bytes));
+                    key
+                }
                 (None, Some(text)) => TrustedKey::parse(&entry.name, text.as_bytes())?,
                 _ => {
                     return Err(invalid(format!(
@@ -282,6 +294,7 @@ impl Policy {
                 .into_owned(),
             digest: Sha256::of(&text),
             text,
+            files,
             keys,
             rules: document.rules,
             unmatched: document.unmatched,
@@ -344,9 +357,32 @@ impl PolicyFile {
         &self.text
     }
 
+    /// The key files that it names, each as it was read, by its path beside the policy.
+    pub fn key_files(&self) -> &[(PathBuf, Vec<u8>)] {
+        &self.files
+    }
+
     /// Every key that it names.
     pub fn keys(&self) -> &[TrustedKey] {
         &self.keys
+    }
+
+    /// How many keys count for several projects.
+    pub fn shared(&self) -> usize {
+        let several = |key: &&TrustedKey| {
+            self.rules
+                .iter()
+                .filter(|rule| rule.keys.contains(&key.name))
+                .count()
+                > 1
+        };
+        self.keys.iter().filter(several).count()
+    }
+
+    /// How many keys have an end, or were revoked.
+    pub fn ending_keys(&self) -> usize {
+        let ends = |key: &&TrustedKey| key.valid_until.is_some() || key.revoked.is_some();
+        self.keys.iter().filter(ends).count()
     }
 
     /// Those whose word counts.

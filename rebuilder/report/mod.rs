@@ -109,7 +109,7 @@ fn page(text: &str) -> String {
 }
 
 /// Wraps text in the ANSI codes of a style, where `colour` says so.
-fn painter(colour: bool) -> impl Fn(&str, &str) -> String {
+pub(crate) fn painter(colour: bool) -> impl Fn(&str, &str) -> String {
     move |code, text| {
         if colour {
             format!("\x1b[{code}m{text}\x1b[0m")

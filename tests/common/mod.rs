@@ -321,3 +321,12 @@ pub fn verifiers() -> Option<Vec<Command>> {
     python.arg(scripts.join("verify.py"));
     Some(vec![node, python])
 }
+
+/// Python with the libraries of the strangers' formats.
+pub fn third_party_python() -> Option<PathBuf> {
+    let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
+    if folder.is_none() {
+        skip("REBUILDER_THIRD_PARTY, a folder with Python libraries for SBOMs (see .ci/run)");
+    }
+    folder.map(|folder| folder.join("venv/bin/python"))
+}

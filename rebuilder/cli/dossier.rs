@@ -1,0 +1,210 @@
+//! `rebuilder evidence …`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::evidence::TrustArgs;
+use super::failure::{Code, Failure};
+use super::key::KeyArgs;
+use super::{Common, colour};
+use crate::agreement;
+use crate::artifact::{Digests, Sha256};
+use crate::dossier::{self, Assessor, DossierError, Material, Outcome};
+use crate::evidence::assess::Artifact;
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::rebuild::{Record, RunFolder};
+use crate::report::painter;
+use crate::store::Store;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Put everything about a rebuild into one archive: plan, log, verdict, attestations, policy, bills of materials, controls
+    Export(ExportArgs),
+    /// Check such an archive again, offline
+    Verify(VerifyArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// Folder of a run, or a released file whose newest run is in the store
+    subject: PathBuf,
+    /// Archive to write
+    #[arg(long, value_name = "FILE", default_value = "evidence.tar.gz")]
+    out: PathBuf,
+    /// File or folder with attestations of others about the same files; may be repeated
+    #[arg(long, value_name = "FILE|DIR")]
+    attestation: Vec<PathBuf>,
+    /// Put the rebuilt files in too, and the released ones that differ
+    #[arg(long)]
+    with_outputs: bool,
+    /// Name of whoever states the verdict in the CycloneDX attestation [default: its builder.id]
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Where to find them
+    #[arg(long, value_name = "URL", requires = "organisation")]
+    organisation_url: Option<String>,
+    /// Sign the list of contents
+    #[arg(long)]
+    sign: bool,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// Archive
+    archive: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+pub(crate) fn run(common: Common, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Export(args) => export(common, args),
+        Command::Verify(args) => verify(&common, &args),
+    }
+}
+
+fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
+    let json = common.json;
+    let store = Store::open(common.store)?;
+    let run = if args.subject.is_dir() {
+        RunFolder::new(&args.subject)
+    } else {
+        newest_run(&args.subject, &store)?
+    };
+    let signer = if args.sign { Some(args.key.open()?) } else { None };
+    let (trust, policy) = args.trust.open_with_keys()?;
+    let mut agreements = Vec::new();
+    if let Policy::File(_) = policy {
+        let plan = Plan::read(&run.plan())?;
+        let artifacts: Vec<Artifact> = plan
+            .expected
+            .iter()
+            .map(|expected| Artifact {
+                name: expected.file.name.clone(),
+                purl: Some(expected.purl.clone()),
+                digests: Digests::known(expected.file.sha256),
+                path: None,
+            })
+            .collect();
+        let own = [run.bundle(), run.equivalence()];
+        let places: Vec<_> = own
+            .into_iter()
+            .filter(|path| path.exists())
+            .chain(args.attestation.clone())
+            .collect();
+        let (tallies, cost) = agreement::gather(&places, &artifacts, &trust)?;
+        for (artifact, tally) in artifacts.iter().zip(&tallies) {
+            agreements.push(agreement::conclude(
+                artifact,
+                tally,
+                &trust,
+                &policy,
+                Timestamp::now(),
+                cost,
+            )?);
+        }
+    }
+    let material = Material {
+        run,
+        attestations: args.attestation,
+        policy: &policy,
+        agreements,
+        store: Some(&store),
+        assessor: args.organisation.map(|name| Assessor {
+            name,
+            url: args.organisation_url,
+        }),
+        with_outputs: args.with_outputs,
+    };
+    let (files, manifest) = dossier::collect(&material)?;
+    let manifest = dossier::write(&args.out, files, manifest, signer.as_deref())?;
+    let size = std::fs::metadata(&args.out).map_or(0, |meta| meta.len());
+    if json {
+        println!(
+            "{}",
+            json!({"archive": args.out, "size": size, "manifest": manifest})
+        );
+    } else {
+        println!(
+            "{}  {} files, {size} bytes: {}, {}",
+            args.out.display(),
+            manifest.files.len(),
+            manifest.subject,
+            manifest.verdict
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The newest run in the store that is about a released file.
+fn newest_run(artifact: &Path, store: &Store) -> Result<RunFolder, Failure> {
+    let digest: Sha256 = std::fs::File::open(artifact)
+        .and_then(Sha256::of_reader)
+        .map_err(crate::store::StoreError::io("read", artifact))?
+        .0;
+    let runs = store.path().join("runs");
+    let entries = std::fs::read_dir(&runs).into_iter().flatten().flatten();
+    let about = |run: RunFolder| {
+        let record: Record = serde_json::from_slice(&std::fs::read(run.record()).ok()?).ok()?;
+        let fits = record
+            .outputs
+            .iter()
+            .any(|output| output.released == Some(digest));
+        fits.then_some((record.finished, run))
+    };
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| about(RunFolder::new(&entry.path())))
+        .collect();
+    found.sort_by_key(|(finished, _)| *finished);
+    let none = || DossierError::NoRun {
+        runs,
+        artifact: artifact.display().to_string(),
+    };
+    Ok(found.pop().map(|(_, run)| run).ok_or_else(none)?)
+}
+
+fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
+    let files = dossier::read(&args.archive)?;
+    // What the reader brings counts; keys that are only in the archive vouch for nothing.
+    let (trust, _) = args.trust.open_with_keys()?;
+    let (manifest, checks) = dossier::check(&args.archive, &files, &trust)?;
+    if common.json {
+        println!(
+            "{}",
+            json!({"version": 1, "manifest": manifest, "checks": checks})
+        );
+    } else {
+        let paint = painter(colour(&std::io::stdout()));
+        let mut text = format!("{}: {}\n", manifest.subject, manifest.verdict);
+        for check in &checks {
+            let mark = match check.outcome {
+                Outcome::Holds => paint("1;32", "+"),
+                Outcome::Open => paint("1;33", "?"),
+                Outcome::Fails => paint("1;31", "!"),
+            };
+            text.push_str(&format!(
+                "{mark} {}: {}\n",
+                check.check,
+                check.finding.replace(char::is_control, "\u{fffd}")
+            ));
+        }
+        super::print(text.as_bytes())?;
+    }
+    let any = |outcome| checks.iter().any(|check| check.outcome == outcome);
+    Ok(ExitCode::from(if any(Outcome::Fails) {
+        Code::Refused as u8
+    } else if any(Outcome::Open) {
+        Code::Inconclusive as u8
+    } else {
+        0
+    }))
+}

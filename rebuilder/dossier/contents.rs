@@ -1,0 +1,255 @@
+//! What goes into an evidence bundle, from a run and what others say of the same files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::declarations::{Assessor, declarations};
+use super::{DossierError, File, Manifest, controls, sbom};
+use crate::agreement::Agreement;
+use crate::artifact::Sha256;
+use crate::attest::{Examined, examine};
+use crate::evidence::dsse;
+use crate::policy::{Policy, PolicyFile};
+use crate::rebuild::{Cost, RunFolder};
+use crate::store::Store;
+
+/// What an evidence bundle is made from.
+pub struct Material<'a> {
+    /// The run.
+    pub run: RunFolder,
+    /// Attestations of others about the same files.
+    pub attestations: Vec<PathBuf>,
+    /// The policy that they were held against.
+    pub policy: &'a Policy,
+    /// What was concluded of them, for each released file.
+    pub agreements: Vec<Agreement>,
+    /// Where the documents lie that the plan's claims were read from.
+    pub store: Option<&'a Store>,
+    /// Who states it; none: the key's name.
+    pub assessor: Option<Assessor>,
+    /// Whether the rebuilt files, and the released ones that differ, go in too.
+    pub with_outputs: bool,
+}
+
+/// Collects the files; everything in the run is checked first.
+pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierError> {
+    let run = &material.run;
+    let examined = examine(run)?;
+    let Examined { record, plan, digest } = &examined;
+    let mut files = Vec::new();
+    let mut add = |path: &str, what: &'static str, bytes: Vec<u8>| {
+        files.push(File {
+            path: path.to_owned(),
+            what,
+            bytes,
+        });
+    };
+    for (name, what) in [
+        ("plan.json", "every input and assumption of the build, pinned"),
+        ("record.json", "what came out, compared with what was released"),
+        ("report.html", "the same, for people"),
+        ("build.log", "what the build printed"),
+    ] {
+        add(name, what, read(&run.path().join(name))?);
+    }
+    let manifest = Manifest {
+        version: 1,
+        subject: plan.subject.clone(),
+        run: record.id.clone(),
+        verdict: record.verdict.to_string(),
+        created: record.finished,
+        files: Vec::new(),
+    };
+    let claims = json!({"claims": plan.claims, "policy": plan.policy});
+    add(
+        "claims.json",
+        "what was claimed of the release, and how far it was verified",
+        pretty(&claims),
+    );
+    let mut statement = None;
+    for (path, name) in [
+        (run.bundle(), "attestations/rebuild.sigstore.json"),
+        (run.equivalence(), "attestations/equivalence.sigstore.json"),
+    ] {
+        if path.exists() {
+            let bytes = read(&path)?;
+            statement = statement.or_else(|| payload(&bytes));
+            add(name, "what this rebuild attests", bytes);
+        }
+    }
+    for (number, path) in others(&material.attestations).iter().enumerate() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        add(
+            &format!("attestations/others/{number:03}-{name}"),
+            "what someone else attests",
+            read(path)?,
+        );
+    }
+    for (name, bytes) in documents(&examined, material.store) {
+        add(&name, "a document that a claim was read from", bytes);
+    }
+    if let Policy::File(policy) = material.policy {
+        for (path, bytes) in policy_files(policy) {
+            add(&path, "what was asked of the evidence", bytes);
+        }
+    }
+    if !material.agreements.is_empty() {
+        let agreements = json!(material.agreements);
+        add(
+            "agreement.json",
+            "whether the parties agree",
+            pretty(&without_cost(&agreements)),
+        );
+    }
+    add(
+        "sbom/build.cdx.json",
+        "what went into the build, CycloneDX 1.6",
+        pretty(&sbom::cyclonedx(plan, &manifest)),
+    );
+    add(
+        "sbom/build.spdx.json",
+        "what went into the build, SPDX 2.3",
+        pretty(&sbom::spdx(plan, &manifest)),
+    );
+    let signer = || {
+        let builder = statement.as_ref()?["predicate"]["runDetails"]["builder"]["id"]
+            .as_str()?
+            .to_owned();
+        Some(Assessor {
+            name: builder,
+            url: None,
+        })
+    };
+    let nobody = || Assessor {
+        name: "an unnamed rebuilder".into(),
+        url: None,
+    };
+    let assessor = material.assessor.clone().or_else(signer).unwrap_or_else(nobody);
+    if let Some(declared) = declarations(plan, record, &manifest, &assessor, *digest) {
+        add(
+            "cdxa.json",
+            "the verdict as a CycloneDX attestation",
+            pretty(&declared),
+        );
+    }
+    let cost = Cost::of(run, plan, record);
+    add("cost.json", "what it cost to know", pretty(&json!(cost)));
+    if material.with_outputs {
+        for (folder, what) in [
+            (run.rebuilt(), "what came out"),
+            (run.released(), "what was released"),
+        ] {
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            for entry in entries.filter(|entry| entry.path().is_file()) {
+                let path = entry.path();
+                let below = path
+                    .strip_prefix(run.path())
+                    .unwrap_or(&path)
+                    .display()
+                    .to_string();
+                add(&below, what, read(&path)?);
+            }
+        }
+    }
+    let facts = controls::Facts {
+        files: files.iter().map(|file| file.path.clone()).collect(),
+        plan,
+        record,
+        statement: statement.as_ref(),
+        agreements: &material.agreements,
+        policy: match material.policy {
+            Policy::File(policy) => Some(policy),
+            _ => None,
+        },
+    };
+    let map = controls::map(&facts);
+    files.push(File {
+        path: "controls.json".into(),
+        what: "which control finds its evidence where",
+        bytes: pretty(&json!(map)),
+    });
+    files.push(File {
+        path: "controls.md".into(),
+        what: "the same, for people",
+        bytes: controls::markdown(&map).into_bytes(),
+    });
+    Ok((files, manifest))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DossierError> {
+    std::fs::read(path).map_err(|source| DossierError::Run {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+/// Seconds differ each time, and the same evidence must give the same archive.
+pub(super) fn without_cost(agreements: &Value) -> Value {
+    let mut agreements = agreements.clone();
+    for agreement in agreements.as_array_mut().into_iter().flatten() {
+        if let Some(fields) = agreement.as_object_mut() {
+            fields.remove("cost");
+        }
+        for party in agreement["parties"].as_array_mut().into_iter().flatten() {
+            let origin = party["origin"].as_str().unwrap_or_default();
+            party["origin"] = json!(origin.rsplit('/').next());
+        }
+    }
+    agreements
+}
+
+/// Every file at some places, in order.
+fn others(places: &[PathBuf]) -> Vec<PathBuf> {
+    let walk = places
+        .iter()
+        .flat_map(|place| walkdir::WalkDir::new(place).sort_by_file_name());
+    let files = walk.flatten().filter(|entry| entry.file_type().is_file());
+    files.map(walkdir::DirEntry::into_path).collect()
+}
+
+/// The documents that the plan's claims name by digest, as far as the store has them.
+fn documents(examined: &Examined, store: Option<&Store>) -> BTreeMap<String, Vec<u8>> {
+    let Some(store) = store else {
+        return BTreeMap::new();
+    };
+    let digests = examined.plan.claims.iter().filter_map(|claim| claim.document);
+    let read = |digest: Sha256| {
+        let blob = store.get(digest).ok()??;
+        // Indexes of whole distributions are public, and too large to hand round.
+        let small = blob.size <= crate::evidence::json::SIZE_LIMIT;
+        Some((
+            format!("documents/sha256-{digest}"),
+            std::fs::read(blob.path).ok().filter(|_| small)?,
+        ))
+    };
+    digests.filter_map(read).collect()
+}
+
+/// A policy with the key files beside it, so that it can be read again.
+fn policy_files(policy: &PolicyFile) -> Vec<(String, Vec<u8>)> {
+    let mut files = vec![("policy/policy.toml".to_owned(), policy.text().as_bytes().to_vec())];
+    for (path, bytes) in policy.key_files() {
+        let plain = path
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
+        if plain {
+            files.push((format!("policy/{}", path.display()), bytes.clone()));
+        }
+    }
+    files
+}
+
+/// The statement in a bundle.
+pub(super) fn payload(bundle: &[u8]) -> Option<Value> {
+    let bundle: Value = serde_json::from_slice(bundle).ok()?;
+    let envelope = dsse::Envelope::from_value(&bundle["dsseEnvelope"]).ok()?;
+    serde_json::from_slice(&envelope.payload).ok()
+}
