@@ -1,6 +1,11 @@
 //! `rebuilder evidence export` and `verify`: what is in the archive, that strangers' tools take it, and that no change
 //! goes unseen.
-#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::semicolon_if_nothing_returned, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::type_complexity,
+    clippy::semicolon_if_nothing_returned,
+    missing_docs
+)]
 
 mod common;
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
-use pem::Pem;
 use pkcs8::EncryptedPrivateKeyInfo;
 use pkcs8::der::Encode as _;
 use pkcs8::pkcs5::{pbes2, scrypt};
@@ -72,8 +71,8 @@ impl FileKey {
             _ => io(source),
         })?;
         let text = match passphrase {
-            None => pem::encode(&Pem::new("PRIVATE KEY", pkcs8)),
-            Some(passphrase) => pem::encode(&Pem::new(ENCRYPTED, encrypt(&pkcs8, passphrase)?)),
+            None => super::pem("PRIVATE KEY", pkcs8),
+            Some(passphrase) => super::pem(ENCRYPTED, encrypt(&pkcs8, passphrase)?),
         };
         file.write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
@@ -192,8 +191,8 @@ fn encrypt(pkcs8: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
     let failed = |_| KeyError::Crypto {
         what: "encrypt the key",
     };
-    // N = 2^15, r = 8, p = 1: a tenth of a second for whoever opens it, and 32 MiB for each guess.
-    let cost = scrypt::Params::new(15, 8, 1, 32).map_err(|_| KeyError::Crypto {
+    // N = 2^14, r = 8, p = 1: 16 MiB for each guess, and the most that OpenSSL opens without further options.
+    let cost = scrypt::Params::new(14, 8, 1, 32).map_err(|_| KeyError::Crypto {
         what: "encrypt the key",
     })?;
     let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &vector).map_err(failed)?;

@@ -12,7 +12,7 @@ mod pkcs11;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use pem::Pem;
+use pem::{EncodeConfig, LineEnding, Pem};
 use serde_json::{Value, json};
 
 pub use file::FileKey;
@@ -55,7 +55,7 @@ impl Public {
 
     /// SubjectPublicKeyInfo in PEM.
     pub fn pem(&self) -> String {
-        pem::encode(&Pem::new("PUBLIC KEY", self.0.clone()))
+        pem("PUBLIC KEY", self.0.clone())
     }
 
     /// Signs a statement with the key that belongs to it, and makes sure that it does.
@@ -154,6 +154,12 @@ pub enum KeyError {
     #[error("a key without a file cannot be made here: {reference}")]
     #[diagnostic(help("make it in the token or the service, then name it with --to"))]
     NotMade { reference: String },
+}
+
+/// PEM with the line ends of this system.
+fn pem(label: &str, der: Vec<u8>) -> String {
+    let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new(label, der), lines)
 }
 
 /// What names a key.
