@@ -76,6 +76,8 @@ fn run(program: &str, verb: &str, input: &[u8]) -> Result<Vec<u8>, KeyError> {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("{}: {}", output.status, text.trim())));
     }
-    written.map_err(|error| failed(error.to_string()))?;
-    Ok(output.stdout)
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error.to_string())),
+        _ => Ok(output.stdout),
+    }
 }

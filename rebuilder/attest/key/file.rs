@@ -39,7 +39,7 @@ impl FileKey {
             what: "generate a key",
         };
         let pkcs8: Vec<u8> = match algorithm {
-            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new())
                 .map_err(failed)?
                 .as_ref()
                 .to_vec(),
