@@ -22,6 +22,9 @@ fn help_texts() {
     insta::assert_snapshot!("help-rebuild", help(&["rebuild"]));
     insta::assert_snapshot!("help-inspect", help(&["inspect"]));
     insta::assert_snapshot!("help-compare", help(&["compare"]));
+    insta::assert_snapshot!("help-verify", help(&["verify"]));
+    insta::assert_snapshot!("help-signer", help(&["signer"]));
+    insta::assert_snapshot!("help-evidence-export", help(&["evidence", "export"]));
     insta::assert_snapshot!("help-container-run", help(&["container", "run"]));
 }
 

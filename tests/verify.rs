@@ -420,6 +420,7 @@ fn each_constellation_has_its_answer() {
             continue;
         }
         let found = json(&output);
+        common::fits_the_schema(&found, include_str!("../docs/schema/agreement.schema.json"));
         let counted: Vec<_> = found["parties"]
             .as_array()
             .unwrap()
@@ -1017,6 +1018,38 @@ fn many_artifacts_and_urls_and_wrong_use() {
         assert_eq!(code(&output), 2, "{quorum}: {}", text(&output));
         assert!(text(&output).contains(what), "{quorum}: {}", text(&output));
     }
+    // The example is a policy that can be used.
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quorum.toml");
+    let output = verify(&[&artifact, "--attestation", &said, "--policy", example]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    // From a URL, here by way of a mirror.
+    let mirror = format!("https://rebuilder.example/=file://{said}/");
+    let names: Vec<_> = fs::read_dir(&said)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let urls: Vec<_> = names
+        .iter()
+        .map(|name| format!("https://rebuilder.example/{name}"))
+        .collect();
+    let store = scene.path("store");
+    let mut arguments = vec![
+        artifact.as_str(),
+        "--store",
+        &store,
+        "--mirror",
+        &mirror,
+        "--policy",
+        &policy,
+    ];
+    arguments.extend(urls.iter().flat_map(|url| ["--attestation", url]));
+    fs::write(
+        &policy,
+        format!("{}\n[[quorums]]\nsubject = \"*\"\n{TWO}", self::policy()),
+    )
+    .unwrap();
+    let output = verify(&arguments);
+    assert_eq!(code(&output), 0, "{}", text(&output));
     // Without a policy: only keys that the user names count, and one rebuild is asked for.
     let alone = verify(&[&artifact, "--attestation", &said]);
     assert_eq!(code(&alone), 4, "{}", text(&alone));

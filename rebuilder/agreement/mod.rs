@@ -15,6 +15,7 @@ mod conclude;
 mod gather;
 mod independence;
 mod inputs;
+mod stand;
 mod summary;
 mod tally;
 

@@ -10,6 +10,7 @@ mod failure;
 mod inspect;
 mod key;
 mod rebuild;
+mod signing;
 mod store;
 mod verify;
 
@@ -113,12 +114,12 @@ enum Command {
     #[command(subcommand)]
     Evidence(dossier::Command),
     /// Check a saved run and sign what follows from it
-    Attest(key::AttestArgs),
+    Attest(signing::AttestArgs),
     /// Sign the runs of workers, as a service that alone can reach the key
-    Signer(key::SignerArgs),
+    Signer(signing::SignerArgs),
     /// Check a signer's log
     #[command(subcommand)]
-    Log(key::LogCommand),
+    Log(signing::LogCommand),
     /// Make, list, rotate and revoke signing keys
     #[command(subcommand)]
     Key(key::Command),
@@ -259,9 +260,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Key(command) => key::run(&cli.common, &command),
         Command::Verify(args) => verify::verify(cli.common, args).await,
         Command::Evidence(command) => dossier::run(cli.common, command),
-        Command::Attest(args) => key::attest(&args, cli.common.json).await,
-        Command::Signer(args) => key::sign(cli.common, args).await,
-        Command::Log(command) => key::log(&command, cli.common.json),
+        Command::Attest(args) => signing::attest(&args, cli.common.json).await,
+        Command::Signer(args) => signing::sign(cli.common, args).await,
+        Command::Log(command) => signing::log(&command, cli.common.json),
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
         Command::Plan(args) => rebuild::plan(&Context::open(cli.common)?, args).await,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The same inputs give the same archive, byte for byte, but for the time at which parties were held against each other.
-//! `docs/evidence-bundle.md` shows how to check one by hand.
+//! `docs/evidence.md` shows how to check one by hand.
 
 mod archive;
 mod check;

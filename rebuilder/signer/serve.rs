@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -17,8 +17,10 @@ use crate::artifact::Sha256;
 use crate::attest::log::{Event, Log};
 use crate::attest::{Examined, Inventory, Office, Signer, examine};
 
-/// Requests that are looked at side by side.
-const AT_ONCE: usize = 4;
+/// Requests of one worker that are looked at side by side.
+const AT_ONCE: usize = 2;
+/// Strangers that are remembered.
+const MOST_STRANGERS: usize = 1000;
 /// How long one may take, and how long a client may take to ask.
 const LONGEST: Duration = Duration::from_secs(1800);
 const ASKING: Duration = Duration::from_secs(10);
@@ -51,6 +53,8 @@ pub struct Service {
 struct Running {
     service: Service,
     outcomes: Mutex<Outcomes>,
+    /// When each stranger was last written down.
+    strangers: Mutex<BTreeMap<u32, Instant>>,
 }
 
 /// For each subject, the outcomes and the workers that had them; and the record of each
@@ -114,15 +118,14 @@ impl Service {
         };
         let key = self.signer.name();
         Log::open(&self.log)?.append(Event::Started { key, policy }, Timestamp::now())?;
-        // One that was left behind by a killed service; a living one holds its lock.
-        let lock = socket.with_extension("lock");
+        // A socket may be left behind by a killed service; a living one holds its lock.
         let lock = std::fs::File::options()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(&lock)
+            .open(socket.with_extension("lock"))
             .map_err(at)?;
-        let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock)
+        let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock)
             .map_err(|(_, error)| at(error.into()))?;
         match std::fs::remove_file(socket) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
@@ -132,34 +135,78 @@ impl Service {
         // Anyone may knock: who it is decides, and that the kernel tells.
         std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666)).map_err(at)?;
         ready();
+        // Places are each worker's own, so that none can keep the others waiting.
+        let places = self
+            .workers
+            .iter()
+            .map(|uid| (*uid, Arc::new(Semaphore::new(AT_ONCE))));
+        let places: BTreeMap<u32, Arc<Semaphore>> = places.collect();
         let running = Arc::new(Running {
             service: self,
             outcomes: Mutex::new(outcomes),
+            strangers: Mutex::new(BTreeMap::new()),
         });
-        let places = Arc::new(Semaphore::new(AT_ONCE));
         loop {
             let (stream, _) = listener.accept().await.map_err(at)?;
-            let Ok(place) = places.clone().acquire_owned().await else {
-                drop(lock);
-                return Ok(());
+            let Ok(uid) = stream.peer_cred().map(|who| who.uid()) else {
+                continue;
             };
             let running = running.clone();
-            tokio::spawn(async move {
-                // A client that hangs up in between gets no answer; what was decided is in the log.
-                let _ = tokio::time::timeout(LONGEST, running.answer(stream)).await;
-                drop(place);
-            });
+            match places.get(&uid).map(|places| places.clone().try_acquire_owned()) {
+                // Who gets no answer, because all places are taken or the client hangs up, can ask again.
+                Some(Err(_)) => {}
+                Some(Ok(place)) => drop(tokio::spawn(async move {
+                    let _ = tokio::time::timeout(LONGEST, running.answer(stream, uid)).await;
+                    drop(place);
+                })),
+                None => drop(tokio::spawn(async move {
+                    let _ = tokio::time::timeout(ASKING, running.turn_away(stream, uid)).await;
+                })),
+            }
         }
     }
 }
 
 impl Running {
-    async fn answer(&self, mut stream: UnixStream) -> std::io::Result<()> {
-        let uid = stream.peer_cred()?.uid();
+    /// Refuses someone who is no worker; written down once a minute, so that nobody can fill the log.
+    async fn turn_away(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
+        const AGAIN: Duration = Duration::from_secs(60);
+        let mut strangers = self.strangers.lock().await;
+        let silent = strangers.get(&uid).is_some_and(|last| last.elapsed() < AGAIN);
+        let error = SignerError::Stranger { uid };
+        let reply = if silent || strangers.len() > MOST_STRANGERS {
+            Reply::Refused {
+                reason: error.to_string(),
+            }
+        } else {
+            strangers.insert(uid, Instant::now());
+            self.refuse(String::new(), &error, format!("uid {uid}"))
+        };
+        drop(strangers);
+        send(&mut stream, &reply).await
+    }
+
+    /// Writes a refusal down.
+    fn refuse(&self, run: String, error: &SignerError, worker: String) -> Reply {
+        let reason = sentence(error);
+        let event = Event::Refused {
+            run,
+            reason: reason.clone(),
+            worker,
+        };
+        let noted = Log::open(&self.service.log).and_then(|mut log| log.append(event, Timestamp::now()));
+        match noted {
+            Ok(()) => Reply::Refused { reason },
+            Err(error) => Reply::Refused {
+                reason: sentence(&SignerError::Log(error)),
+            },
+        }
+    }
+
+    async fn answer(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
         let worker = format!("uid {uid}");
-        let (reader, mut writer) = stream.split();
         let mut line = Vec::new();
-        let mut reader = BufReader::new(reader.take(REQUEST));
+        let mut reader = BufReader::new((&mut stream).take(REQUEST));
         let asked = tokio::time::timeout(ASKING, reader.read_until(b'\n', &mut line)).await;
         let mut run = String::new();
         let outcome = match asked {
@@ -179,35 +226,14 @@ impl Running {
         };
         let reply = match outcome {
             Ok(reply) => reply,
-            Err(error) => {
-                let reason = sentence(&error);
-                let event = Event::Refused {
-                    run: run.chars().take(512).collect(),
-                    reason: reason.clone(),
-                    worker,
-                };
-                let noted =
-                    Log::open(&self.service.log).and_then(|mut log| log.append(event, Timestamp::now()));
-                match noted {
-                    Ok(()) => Reply::Refused { reason },
-                    Err(error) => Reply::Refused {
-                        reason: sentence(&SignerError::Log(error)),
-                    },
-                }
-            }
+            Err(error) => self.refuse(run.chars().take(512).collect(), &error, worker),
         };
-        let mut text = serde_json::to_vec(&reply).unwrap_or_default();
-        text.push(b'\n');
-        writer.write_all(&text).await?;
-        writer.shutdown().await
+        send(&mut stream, &reply).await
     }
 
     /// Everything between the question and the key.
     async fn decide(&self, run: &Path, uid: u32, worker: &str) -> Result<Reply, SignerError> {
         let service = &self.service;
-        if !service.workers.contains(&uid) {
-            return Err(SignerError::Stranger { uid });
-        }
         let (path, allowed, scratch) = (run.to_owned(), service.runs.clone(), service.scratch.clone());
         let examined = tokio::task::spawn_blocking(move || {
             let copy = Snapshot::take(&path, uid, &allowed, &scratch)?;
@@ -268,6 +294,13 @@ impl Running {
         let signed = tokio::task::block_in_place(|| office.sign(examined, workers))?;
         Ok(signed)
     }
+}
+
+async fn send(stream: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(reply).unwrap_or_default();
+    text.push(b'\n');
+    stream.write_all(&text).await?;
+    stream.shutdown().await
 }
 
 /// What workers must agree on: the verdict, and the digest of everything that came out.

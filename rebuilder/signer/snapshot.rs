@@ -62,7 +62,7 @@ impl Snapshot {
         let record: Record = serde_json::from_slice(&read(copy.record())?)
             .map_err(|error| failed(Path::new("record.json"), &error))?;
         // The plan's own reader refuses names that lead elsewhere.
-        let plan = Plan::read(&copy.plan()).map_err(|error| failed(Path::new("plan.json"), &error))?;
+        Plan::read(&copy.plan()).map_err(|error| failed(Path::new("plan.json"), &error))?;
         let mut left = OUTPUTS;
         for place in [copy.rebuilt(), copy.released()] {
             std::fs::create_dir(&place).map_err(|error| failed(&place, &error))?;
@@ -86,7 +86,6 @@ impl Snapshot {
                 left -= take(&run, &name, &folder.path().join(&name), left)?;
             }
         }
-        drop(plan);
         Ok(Self { folder })
     }
 

@@ -1,0 +1,248 @@
+//! `rebuilder attest`, `rebuilder signer` and `rebuilder log`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::evidence::{TrustArgs, statement};
+use super::failure::{Code, Failure};
+use super::key::{KeyArgs, inventory, own_log};
+use super::{Common, Context, config_folder};
+use crate::attest::log::{Anchor, Log};
+use crate::attest::{self, Office};
+use crate::evidence::document;
+use crate::plan::Recipe;
+use crate::policy::Case;
+use crate::rebuild::RunFolder;
+use crate::signer::{self, Questioner, Reply, Service};
+
+#[derive(Args)]
+pub(crate) struct AttestArgs {
+    /// Folder of a run
+    run: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Let the service that listens on SOCKET check and sign it
+    #[arg(long, value_name = "SOCKET", env = "REBUILDER_SIGNER", conflicts_with = "key")]
+    signer: Option<PathBuf>,
+    /// Log that the signature is written down in [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SignerArgs {
+    /// Socket to listen on
+    #[arg(long, value_name = "SOCKET", default_value = "/run/rebuilder-signer/socket")]
+    socket: PathBuf,
+    /// User whose runs are signed, by name or number; may be repeated [default: the user that this runs as]
+    #[arg(long, value_name = "USER")]
+    worker: Vec<String>,
+    /// Folder in which runs lie; may be repeated
+    #[arg(long, value_name = "DIR", required = true)]
+    runs: Vec<PathBuf>,
+    /// How many workers, each another user, must have had the same outcome
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    agree: u8,
+    /// Recipe beyond the built-in ones whose steps a plan may have; may be repeated
+    #[arg(long, value_name = "FILE")]
+    recipe: Vec<PathBuf>,
+    /// Machine that builds, to be named in attestations
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Log of everything that is asked and answered [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LogCommand {
+    /// Check that no line was changed, dropped or put in between
+    Verify {
+        /// Log [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
+        log: Option<PathBuf>,
+        /// Attestation that must be in it, at the place that it names; may be repeated
+        #[arg(long, value_name = "FILE")]
+        attestation: Vec<PathBuf>,
+    },
+}
+
+pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Failure> {
+    let run = RunFolder::new(&args.run);
+    let signed = if let Some(socket) = &args.signer {
+        by_service(socket, &run).await?
+    } else {
+        let signer = args.key.open()?;
+        let log = args.log.clone().map_or_else(own_log, Ok)?;
+        let office = Office {
+            signer: signer.as_ref(),
+            builder_id: args.key.named_builder(),
+            host: None,
+            log: &log,
+        };
+        tokio::task::block_in_place(|| attest::attest(&args.run, &office))?
+    };
+    if json {
+        println!(
+            "{}",
+            json!({"attestation": run.bundle(), "statement": signed.statement})
+        );
+    } else {
+        println!("{}", run.bundle().display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a service check and sign a run.
+async fn by_service(socket: &Path, run: &RunFolder) -> Result<attest::Signed, Failure> {
+    match signer::ask(socket, run.path()).await? {
+        Reply::Signed(signed) => {
+            signed.write(run)?;
+            Ok(*signed)
+        }
+        Reply::Waiting {
+            agree,
+            needed,
+            otherwise,
+        } => Err(Failure::inconclusive(format!(
+            "the signer holds the run and waits: {agree} of {needed} workers had this outcome, {otherwise} another one"
+        ))),
+        Reply::Refused { reason } => Err(Failure::refused(
+            format!("the signer refuses the run: {reason}"),
+            "nothing was signed; the signer's log has the same".into(),
+        )),
+    }
+}
+
+pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, Failure> {
+    let signer = args.key.open()?;
+    let own = nix::unistd::getuid().as_raw();
+    let workers: BTreeSet<u32> = if args.worker.is_empty() {
+        [own].into()
+    } else {
+        args.worker
+            .iter()
+            .map(|name| user(name))
+            .collect::<Result<_, _>>()?
+    };
+    if workers.len() < usize::from(args.agree) {
+        return Err(Failure::usage(format!(
+            "{} users may ask, and {} must agree; name more with --worker, or take the word of one with --agree 1",
+            workers.len(),
+            args.agree
+        )));
+    }
+    let (trust, policy) = args.trust.open()?;
+    let json = common.json;
+    let context = Context::open(common)?;
+    let scratch = context.store.path().join("tmp");
+    let mut recipes = Vec::new();
+    for path in &args.recipe {
+        recipes.push(Recipe::read(path)?);
+    }
+    let service = Service {
+        builder_id: args.key.named_builder(),
+        host: args.host,
+        log: args
+            .log
+            .map_or_else(|| Ok(config_folder()?.join("signer.jsonl")), Ok::<_, Failure>)?,
+        inventory: inventory()?,
+        workers,
+        runs: args.runs,
+        scratch,
+        needed: usize::from(args.agree),
+        questioner: Questioner {
+            fetcher: context.fetcher,
+            catalog: context.catalog,
+            case: Case {
+                documents: Vec::new(),
+                trust,
+                policy,
+            },
+            recipes,
+        },
+        signer,
+    };
+    let (socket, name) = (args.socket, service.signer.name());
+    let ready = || {
+        if json {
+            println!("{}", json!({"listening": socket, "key": name}));
+        } else {
+            eprintln!("listening on {} with the key {name}", socket.display());
+        }
+    };
+    service.serve(&socket, ready).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A user by name or number.
+fn user(name: &str) -> Result<u32, Failure> {
+    if let Ok(uid) = name.parse() {
+        return Ok(uid);
+    }
+    let found = nix::unistd::User::from_name(name).ok().flatten();
+    found
+        .map(|user| user.uid.as_raw())
+        .ok_or_else(|| Failure::usage(format!("there is no user {name:?}")))
+}
+
+pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure> {
+    let LogCommand::Verify { log, attestation } = command;
+    let path = log
+        .clone()
+        .map_or_else(|| Ok(config_folder()?.join("signer.jsonl")), Ok::<_, Failure>)?;
+    let mut wanted = Vec::new();
+    for file in attestation {
+        let documents = document::read_file(file)?;
+        for statement in documents.iter().filter_map(statement) {
+            wanted.push((
+                statement.digest,
+                anchor(&statement.predicate),
+                file.display().to_string(),
+            ));
+        }
+    }
+    let checked = Log::verify(&path, &wanted)?;
+    if json {
+        println!("{}", json!(checked));
+    } else {
+        let events: Vec<_> = checked
+            .events
+            .iter()
+            .map(|(event, count)| format!("{count} {event}"))
+            .collect();
+        println!(
+            "{} lines hold ({}); the last is sha256:{}",
+            checked.lines,
+            events.join(", "),
+            checked.head
+        );
+        if !wanted.is_empty() {
+            println!("{} attestations are where they say", checked.attestations);
+        }
+    }
+    Ok(ExitCode::from(if checked.lines == 0 {
+        Code::Inconclusive as u8
+    } else {
+        0
+    }))
+}
+
+/// The place in a log that a statement names.
+fn anchor(predicate: &Value) -> Option<Anchor> {
+    let provenance = &predicate["buildDefinition"]["internalParameters"]["signingLog"];
+    let negative = &predicate["configuration"][0]["annotations"]["signingLog"];
+    let found = if provenance.is_object() {
+        provenance
+    } else {
+        negative
+    };
+    serde_json::from_value(found.clone()).ok()
+}
