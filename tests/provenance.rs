@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -191,6 +192,8 @@ fn a_c_program_is_rebuilt_by_recipe() {
     );
     by_recipe(&project, &artifact, "c-make");
 
+    a_signer_verifies_the_provenance_itself(&project, &artifact);
+
     // Whoever asks for no policy is on record with that.
     let key = project.path("key.pem");
     let output = rebuild(
@@ -219,6 +222,74 @@ fn a_c_program_is_rebuilt_by_recipe() {
     let output = rebuild(&project, &artifact, "c-make", "embedded", &[]);
     assert_eq!(code(&output), 1, "{}", text(&output));
     assert_eq!(json(&output)["verdict"], "mismatch");
+}
+
+/// No registry lists the program, so the signed provenance that comes with the run is all that tells what was released.
+fn a_signer_verifies_the_provenance_itself(project: &Project, artifact: &Path) {
+    let socket = project.path("socket");
+    let mut command = rebuilder();
+    command
+        .arg("signer")
+        .arg("--socket")
+        .arg(&socket)
+        .arg("--runs")
+        .arg(project.path(""))
+        .args(["--agree", "1"]);
+    command
+        .arg("--key")
+        .arg(project.path("key.pem"))
+        .arg("--log")
+        .arg(project.path("log.jsonl"));
+    command.arg("--trusted-root").arg(project.path("root.json"));
+    let mut service = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(service.stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with("listening"), "{line}");
+
+    let socket = socket.to_str().unwrap();
+    let output = rebuild(project, artifact, "c-make", "embedded", &["--signer", socket]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let record = json(&output);
+    assert!(record["attestation"].is_string(), "{record}");
+    // Without the documents, or with one that someone else signed, nothing vouches for the digest.
+    let run = PathBuf::from(record["run"].as_str().unwrap());
+    let ask = || {
+        rebuilder()
+            .arg("attest")
+            .arg(&run)
+            .args(["--signer", socket])
+            .output()
+            .unwrap()
+    };
+    assert_eq!(code(&ask()), 0);
+    let document = fs::read_dir(run.join("documents"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let bundle = fs::read_to_string(&document).unwrap();
+    let forged: Value = serde_json::from_str(&bundle).unwrap();
+    let envelope = forged["dsseEnvelope"].to_string();
+    for text_of_document in [Some(envelope.as_str()), None] {
+        fs::remove_file(&document)
+            .or_else(|_| fs::remove_dir_all(run.join("documents")))
+            .unwrap();
+        if let Some(bytes) = text_of_document {
+            fs::write(run.join("documents").join(Sha256::of(bytes).to_hex()), bytes).unwrap();
+        }
+        let refused = ask();
+        assert_eq!(code(&refused), 3, "{}", text(&refused));
+        assert!(
+            text(&refused).contains("no signed document that came with the run"),
+            "{}",
+            text(&refused)
+        );
+    }
+    service.kill().unwrap();
+    service.wait().unwrap();
 }
 
 /// A project that releases an archive whose times are those of the build.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::failure::Failure;
-use crate::artifact::Digests;
+use crate::artifact::{Digests, Sha256};
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::sigstore::{Content, Sigstore};
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
 use crate::policy::{Case, Policy};
-use crate::store::StoreError;
+use crate::rebuild::RunFolder;
+use crate::store::{StoreError, write_atomically};
 
 /// Evidence, and what it is held against.
 #[derive(Args)]
@@ -105,6 +106,17 @@ impl EvidenceArgs {
             trust,
             policy,
         })
+    }
+
+    /// Copies the named files into a run, each by its digest.
+    pub fn keep(&self, run: &RunFolder) -> Result<(), Failure> {
+        for path in self.provenance.iter().chain(&self.signature) {
+            let bytes = std::fs::read(path).map_err(StoreError::io("read", path))?;
+            let folder = run.documents();
+            std::fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
+            write_atomically(&folder.join(Sha256::of(&bytes).to_hex()), &bytes)?;
+        }
+        Ok(())
     }
 
     /// Whether any file of evidence was named.

@@ -260,6 +260,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
             (plan, record)
         }
     };
+    args.target.evidence.keep(&RunFolder::new(folder.path()))?;
     let run = folder.keep(&plan)?;
     let signed = signer.sign(&run, &record)?;
     show(context, &plan, &record, &run, signed.as_deref())?;

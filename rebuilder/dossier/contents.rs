@@ -87,7 +87,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
             read(path)?,
         );
     }
-    for (name, bytes) in documents(&examined, material.store) {
+    for (name, bytes) in documents(&examined, material) {
         add(&name, "a document that a claim was read from", bytes);
     }
     if let Policy::File(policy) = material.policy {
@@ -215,20 +215,18 @@ fn others(places: &[PathBuf]) -> Vec<PathBuf> {
     files.map(walkdir::DirEntry::into_path).collect()
 }
 
-/// The documents that the plan's claims name by digest, as far as the store has them.
-fn documents(examined: &Examined, store: Option<&Store>) -> BTreeMap<String, Vec<u8>> {
-    let Some(store) = store else {
-        return BTreeMap::new();
-    };
+/// The documents that the plan's claims name by digest, as far as the run or the store has them.
+fn documents(examined: &Examined, material: &Material) -> BTreeMap<String, Vec<u8>> {
     let digests = examined.plan.claims.iter().filter_map(|claim| claim.document);
     let read = |digest: Sha256| {
-        let blob = store.get(digest).ok()??;
+        let name = format!("documents/sha256-{digest}");
+        if let Ok(bytes) = std::fs::read(material.run.documents().join(digest.to_hex())) {
+            return (Sha256::of(&bytes) == digest).then_some((name, bytes));
+        }
+        let blob = material.store?.get(digest).ok()??;
         // Indexes of whole distributions are public, and too large to hand round.
         let small = blob.size <= crate::evidence::json::SIZE_LIMIT;
-        Some((
-            format!("documents/sha256-{digest}"),
-            std::fs::read(blob.path).ok().filter(|_| small)?,
-        ))
+        Some((name, std::fs::read(blob.path).ok().filter(|_| small)?))
     };
     digests.filter_map(read).collect()
 }

@@ -262,6 +262,10 @@ impl RunFolder {
     pub fn equivalence(&self) -> PathBuf {
         self.0.join("equivalence.sigstore.json")
     }
+    /// Folder of the evidence that the user named, each file by its SHA-256; whoever checks the run verifies it again.
+    pub fn documents(&self) -> PathBuf {
+        self.0.join("documents")
+    }
     /// Folder of the outputs that came out.
     pub fn rebuilt(&self) -> PathBuf {
         self.0.join("rebuilt")

@@ -10,7 +10,7 @@ use crate::evidence::document::{self, Document};
 use crate::evidence::slsa::Build;
 use crate::plan::{Plan, Recipe, Step};
 use crate::policy::{Case, Judgement};
-use crate::rebuild::{Evidence, Verdict};
+use crate::rebuild::{Evidence, RunFolder, Verdict};
 use crate::store::Fetcher;
 
 use super::SignerError;
@@ -24,7 +24,7 @@ const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 /// Asks the questions; has its own store and its own way to the registries.
 pub struct Questioner {
-    /// The way to the registries; offline, only documents in the store tell what was released.
+    /// The way to the registries; offline, only documents that come with a run tell what was released.
     pub fetcher: Fetcher,
     /// Containers, for the mirrors of distributions.
     pub catalog: Catalog,
@@ -36,7 +36,7 @@ pub struct Questioner {
 
 impl Questioner {
     /// Refuses a run that must not be signed.
-    pub async fn ask(&self, examined: &Examined) -> Result<(), SignerError> {
+    pub async fn ask(&self, examined: &Examined, run: &RunFolder) -> Result<(), SignerError> {
         let Examined { record, plan, .. } = examined;
         if let Verdict::Inconclusive { .. } = record.verdict {
             return Err(SignerError::Run(
@@ -70,13 +70,13 @@ impl Questioner {
                 record.finished
             )));
         }
-        let judgement = self.released(plan).await?;
+        let judgement = self.released(plan, run).await?;
         judgement.gate(&plan.subject)?;
         self.only_builds(plan, &judgement)
     }
 
     /// Finds out without the worker what was released, and judges the evidence for it.
-    async fn released(&self, plan: &Plan) -> Result<Judgement, SignerError> {
+    async fn released(&self, plan: &Plan, run: &RunFolder) -> Result<Judgement, SignerError> {
         let expected: Vec<Artifact> = plan
             .expected
             .iter()
@@ -88,7 +88,7 @@ impl Questioner {
             })
             .collect();
         let Ok(subject) = plan.subject.parse::<Subject>() else {
-            return self.by_documents(plan, &expected).await;
+            return self.by_documents(plan, &expected, run).await;
         };
         let found = ecosystem::look_up(&self.fetcher, &self.catalog, &subject)
             .await
@@ -108,15 +108,18 @@ impl Questioner {
             .await)
     }
 
-    /// For what no registry lists: the signed documents that the plan relies on, read again from the store.
-    async fn by_documents(&self, plan: &Plan, expected: &[Artifact]) -> Result<Judgement, SignerError> {
-        let digests = plan.claims.iter().filter_map(|claim| claim.document);
+    /// For what no registry lists: the signed documents that came with the run. Who carried them does not matter, for
+    /// they are verified here, by what this signer trusts.
+    async fn by_documents(
+        &self,
+        plan: &Plan,
+        expected: &[Artifact],
+        run: &RunFolder,
+    ) -> Result<Judgement, SignerError> {
+        let entries = std::fs::read_dir(run.documents()).into_iter().flatten().flatten();
         let mut documents: Vec<Document> = Vec::new();
-        for digest in digests {
-            let Ok(Some(blob)) = self.fetcher.store().get(digest) else {
-                continue;
-            };
-            documents.extend(document::read_file(&blob.path).unwrap_or_default());
+        for entry in entries {
+            documents.extend(document::read_file(&entry.path()).unwrap_or_default());
         }
         let judgement = self
             .case
@@ -129,7 +132,7 @@ impl Questioner {
             Ok(judgement)
         } else {
             Err(SignerError::Plan(format!(
-                "is about {}, and no signed document in this signer's store vouches for its digests",
+                "is about {}, and no signed document that came with the run vouches for its digests",
                 plan.subject
             )))
         }

@@ -237,12 +237,14 @@ impl Running {
         let (path, allowed, scratch) = (run.to_owned(), service.runs.clone(), service.scratch.clone());
         let examined = tokio::task::spawn_blocking(move || {
             let copy = Snapshot::take(&path, uid, &allowed, &scratch)?;
-            Ok::<_, SignerError>(examine(&copy.run())?)
+            let examined = examine(&copy.run())?;
+            Ok::<_, SignerError>((copy, examined))
         });
-        let examined = examined
+        let (copy, examined) = examined
             .await
             .map_err(|error| SignerError::Request(error.to_string()))??;
-        service.questioner.ask(&examined).await?;
+        service.questioner.ask(&examined, &copy.run()).await?;
+        drop(copy);
         let record = &examined.record;
         let outcome = outcome(&examined);
         // From here on one after the other: two requests must not both be the last that was missing.

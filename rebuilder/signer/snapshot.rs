@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::SignerError;
+use crate::artifact::Sha256;
 use crate::plan::Plan;
 use crate::rebuild::{Record, RunFolder};
 
 /// Most bytes of each document, and of all outputs together.
 const DOCUMENT: u64 = 256 << 20;
 const OUTPUTS: u64 = 64 << 30;
+/// Most documents of evidence.
+const DOCUMENTS: usize = 64;
 
 /// The copy; it goes when this is dropped.
 pub struct Snapshot {
@@ -63,6 +66,7 @@ impl Snapshot {
             .map_err(|error| failed(Path::new("record.json"), &error))?;
         // The plan's own reader refuses names that lead elsewhere.
         Plan::read(&copy.plan()).map_err(|error| failed(Path::new("plan.json"), &error))?;
+        documents(&run, folder.path())?;
         let mut left = OUTPUTS;
         for place in [copy.rebuilt(), copy.released()] {
             std::fs::create_dir(&place).map_err(|error| failed(&place, &error))?;
@@ -104,6 +108,34 @@ fn open(folder: impl AsFd, name: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
                 | ResolveFlag::RESOLVE_NO_MAGICLINKS,
         );
     openat2(folder, name, how)
+}
+
+/// Copies the documents that a run relies on; their names are their digests, and nothing else is taken.
+fn documents(run: &File, to: &Path) -> Result<(), SignerError> {
+    let name = Path::new("documents");
+    let failed = |reason: &dyn std::fmt::Display| SignerError::Snapshot {
+        what: name.display().to_string(),
+        reason: reason.to_string(),
+    };
+    let folder = match open(run.as_fd(), name, OFlag::O_DIRECTORY) {
+        Ok(folder) => folder,
+        Err(nix::errno::Errno::ENOENT) => return Ok(()),
+        Err(error) => return Err(failed(&error)),
+    };
+    std::fs::create_dir(to.join(name)).map_err(|error| failed(&error))?;
+    let mut entries = nix::dir::Dir::from_fd(folder).map_err(|error| failed(&error))?;
+    let names: Vec<String> = entries
+        .iter()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
+        .filter(|name| name.parse::<Sha256>().is_ok())
+        .take(DOCUMENTS)
+        .collect();
+    for digest in names {
+        let below = name.join(digest);
+        take(run, &below, &to.join(&below), crate::evidence::json::SIZE_LIMIT)?;
+    }
+    Ok(())
 }
 
 /// Copies one regular file of at most `most` bytes; gives its size.
