@@ -92,26 +92,14 @@ impl Says {
 /// One answer, verified.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Kind of attestation.
-    pub kind: Kind,
     /// What it says.
-    pub says: Says,
-    /// What it says went in.
-    pub inputs: Inputs,
+    pub reading: Reading,
     /// Whose it is.
     pub signer: Signer,
-    /// `builder.id`, or a verifier's.
-    pub builder: Option<String>,
-    /// Run of the builder, which ties statements of one run together.
-    pub invocation: Option<String>,
     /// When a log or timestamp authority saw it.
     pub seen: Option<Timestamp>,
-    /// When it was made, as its author says.
-    pub stated: Option<Timestamp>,
-    /// Digest of the file, and of the statement in it.
+    /// Digest of the file.
     pub document: Sha256,
-    /// Digest of the statement, where it is one.
-    pub statement: Option<Sha256>,
     /// File.
     pub origin: String,
     /// How often the same was said.
@@ -121,7 +109,7 @@ pub struct Answer {
 impl Answer {
     /// When it was made, as well as that is known.
     pub fn time(&self) -> Option<Timestamp> {
-        self.seen.or(self.stated)
+        self.seen.or(self.reading.stated)
     }
 }
 
@@ -136,7 +124,7 @@ pub struct Reading {
     pub inputs: Inputs,
     /// `builder.id`, or a verifier's.
     pub builder: Option<String>,
-    /// Run of the builder.
+    /// Run of the builder, which ties statements of one run together.
     pub invocation: Option<String>,
     /// When, as its author says.
     pub stated: Option<Timestamp>,

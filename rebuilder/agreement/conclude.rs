@@ -114,10 +114,10 @@ fn candidate(stand: &Stand, quorum: &Quorum) -> Candidate {
             Independence::Key => Some(answer.signer.fingerprints.clone()),
             Independence::Identity => Some(answer.signer.identity.iter().map(ToString::to_string).collect()),
             Independence::Organisation => one(party.organisation.as_ref()),
-            Independence::BuilderId => one(answer.builder.as_ref()),
-            Independence::Container => one(answer.inputs.container.as_ref()),
-            Independence::Host => one(party.host.as_ref().or(answer.inputs.host.as_ref())),
-            Independence::Toolchain => one(answer.inputs.toolchain.as_ref()),
+            Independence::BuilderId => one(answer.reading.builder.as_ref()),
+            Independence::Container => one(answer.reading.inputs.container.as_ref()),
+            Independence::Host => one(party.host.as_ref().or(answer.reading.inputs.host.as_ref())),
+            Independence::Toolchain => one(answer.reading.inputs.toolchain.as_ref()),
         };
         (kind, value)
     });
@@ -141,7 +141,7 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
     let supports = |stand: &Stand, loosely: bool| {
         stand.equivocates.is_none()
             && unstated(stand, quorum).is_none()
-            && match &stand.answer.says {
+            && match &stand.answer.reading.says {
                 Says::Same => true,
                 Says::Equivalent { normalisations, .. } => loosely || accepted(normalisations),
                 Says::Differs { .. } => false,
@@ -160,7 +160,9 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
     let (strict, loose) = (pick(false), pick(true));
     let dissenters: Vec<_> = parties
         .iter()
-        .filter(|stand| stand.equivocates.is_some() || matches!(stand.answer.says, Says::Differs { .. }))
+        .filter(|stand| {
+            stand.equivocates.is_some() || matches!(stand.answer.reading.says, Says::Differs { .. })
+        })
         .collect();
     let against = dissenters
         .iter()
@@ -179,7 +181,7 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
         None => format!(
             "{} says otherwise: {}",
             stand.party.name,
-            stand.answer.says.sentence()
+            stand.answer.reading.says.sentence()
         ),
     });
     let outvoted = quorum.dissent == Dissent::Outvote && strict.enough && against < strict.weight;
@@ -224,7 +226,7 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
 
 /// What a party would have to state to be counted, and does not.
 fn unstated<'a>(stand: &Stand, quorum: &'a Quorum) -> Option<&'a str> {
-    let inputs = &stand.answer.inputs;
+    let inputs = &stand.answer.reading.inputs;
     let stated = |aspect: &str| match aspect {
         "source" => inputs.source.is_some(),
         "dependencies" => inputs.dependencies.is_some(),
@@ -244,7 +246,7 @@ fn broken_agreement(parties: &[Stand], members: &[usize], quorum: &Quorum) -> Op
     let counted: Vec<_> = members.iter().map(|at| &parties[*at]).collect();
     let said: Vec<_> = counted
         .iter()
-        .map(|stand| (stand.party.name.as_str(), &stand.answer.inputs))
+        .map(|stand| (stand.party.name.as_str(), &stand.answer.reading.inputs))
         .collect();
     let found = inputs::divergences(&said);
     let broken = found
@@ -306,15 +308,15 @@ fn why(
         return (false, format!("it does not state its {aspect}"));
     }
     if members.contains(&at) {
-        return (true, stand.answer.says.sentence());
+        return (true, stand.answer.reading.says.sentence());
     }
-    if let Says::Differs { .. } = stand.answer.says {
-        return (false, stand.answer.says.sentence());
+    if let Says::Differs { .. } = stand.answer.reading.says {
+        return (false, stand.answer.reading.says.sentence());
     }
     let shared = members
         .iter()
         .find_map(|other| Some((candidates[at].shares(&candidates[*other])?, *other)));
-    match (shared, &stand.answer.says) {
+    match (shared, &stand.answer.reading.says) {
         (Some((kind, other)), _) => (
             false,
             format!(
@@ -335,10 +337,10 @@ fn why(
 fn divergences(parties: &[Stand]) -> Vec<super::Divergence> {
     let bytes = parties
         .iter()
-        .map(|stand| (stand.party.name.as_str(), stand.answer.says.sentence()));
+        .map(|stand| (stand.party.name.as_str(), stand.answer.reading.says.sentence()));
     let said: Vec<_> = parties
         .iter()
-        .map(|stand| (stand.party.name.as_str(), &stand.answer.inputs))
+        .map(|stand| (stand.party.name.as_str(), &stand.answer.reading.inputs))
         .collect();
     let mut all: Vec<_> = inputs::differing("bytes", bytes).into_iter().collect();
     all.extend(inputs::divergences(&said));

@@ -150,16 +150,10 @@ fn answer_for(
         };
         match (reason, &signed.signer) {
             (None, Some(signer)) => tally.add(Answer {
-                kind: reading.kind,
-                says: reading.says,
-                inputs: reading.inputs,
+                reading,
                 signer: signer.clone(),
-                builder: reading.builder,
-                invocation: reading.invocation,
                 seen: signed.when,
-                stated: reading.stated,
                 document: document.digest,
-                statement: reading.statement,
                 origin: document.origin.clone(),
                 times: 1,
             }),

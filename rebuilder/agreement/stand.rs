@@ -56,11 +56,13 @@ pub(super) fn members<'a>(tally: &mut Tally, file: Option<&'a PolicyFile>, trust
 
 /// A signer that no policy knows, as a party of its own.
 fn alone(first: &Answer, answers: &[Answer]) -> Party {
-    let builds = answers.iter().all(|answer| answer.kind == Kind::Provenance);
+    let builds = answers
+        .iter()
+        .all(|answer| answer.reading.kind == Kind::Provenance);
     let role = if builds {
         Kind::Provenance.role()
     } else {
-        first.kind.role()
+        first.reading.kind.role()
     };
     Party {
         name: first.signer.name.clone(),
@@ -119,15 +121,17 @@ pub(super) fn stand<'a>(
         Says::Equivalent { .. } => 1,
         Says::Differs { .. } => 2,
     };
-    answers.sort_by_key(|answer| (answer.time(), against(&answer.says), answer.document));
+    answers.sort_by_key(|answer| (answer.time(), against(&answer.reading.says), answer.document));
     let newest = answers.pop()?;
-    let others = answers.into_iter().filter(|answer| answer.says != newest.says);
+    let others = answers
+        .into_iter()
+        .filter(|answer| answer.reading.says != newest.reading.says);
     // Of a party that contradicts itself, no answer is better than another.
     for answer in others.filter(|_| equivocates.is_none()) {
         tally.set_aside_times(
             Reason::Superseded,
             answer.times,
-            example(&answer, &answer.says.sentence()),
+            example(&answer, &answer.reading.says.sentence()),
         );
     }
     Some(Stand {
@@ -148,7 +152,7 @@ fn withdrawn(
     if let Some(why) = &party.revoked_because {
         return Some((Reason::Revoked, format!("{}: {why}", party.name)));
     }
-    let digests: Vec<Sha256> = [Some(answer.document), answer.statement]
+    let digests: Vec<Sha256> = [Some(answer.document), answer.reading.statement]
         .into_iter()
         .flatten()
         .collect();
@@ -179,8 +183,8 @@ fn withdrawn(
             why,
         ));
     }
-    if answer.builder.is_some() && !party.may_name(answer.builder.as_deref()) {
-        let named = answer.builder.clone().unwrap_or_default();
+    if answer.reading.builder.is_some() && !party.may_name(answer.reading.builder.as_deref()) {
+        let named = answer.reading.builder.clone().unwrap_or_default();
         return Some((
             Reason::WrongBuilder,
             format!("{} is none of {}", named, party.name),
@@ -204,12 +208,12 @@ fn too_old(answer: &Answer, quorum: &Quorum, now: Timestamp) -> Option<String> {
 /// Two answers of one party that cannot both be true: other bytes from the same inputs.
 fn equivocation(answers: &[Answer]) -> Option<String> {
     let one_input = |a: &Answer, b: &Answer| {
-        let one_run = a.invocation.is_some() && a.invocation == b.invocation;
+        let one_run = a.reading.invocation.is_some() && a.reading.invocation == b.reading.invocation;
         one_run
-            || a.inputs.fingerprint() == b.inputs.fingerprint()
-                && (a.kind == b.kind || a.inputs.plan.is_some())
+            || a.reading.inputs.fingerprint() == b.reading.inputs.fingerprint()
+                && (a.reading.kind == b.reading.kind || a.reading.inputs.plan.is_some())
     };
-    let contradict = |a: &Answer, b: &Answer| match (&a.says, &b.says) {
+    let contradict = |a: &Answer, b: &Answer| match (&a.reading.says, &b.reading.says) {
         (Says::Same, Says::Differs { .. }) | (Says::Differs { .. }, Says::Same) => true,
         (Says::Differs { rebuilt: Some(a) }, Says::Differs { rebuilt: Some(b) }) => a != b,
         // An equivalence is about another file than the rebuild that it goes with.
@@ -224,8 +228,8 @@ fn equivocation(answers: &[Answer]) -> Option<String> {
                 "{} and {} are of the same inputs: {}; {}",
                 a.origin,
                 b.origin,
-                a.says.sentence(),
-                b.says.sentence()
+                a.reading.says.sentence(),
+                b.reading.says.sentence()
             ));
         }
     }
@@ -235,29 +239,31 @@ fn equivocation(answers: &[Answer]) -> Option<String> {
 /// A rebuild that gave other bytes, and the statement that these are equivalent, are one answer.
 fn absorb(answers: Vec<Answer>) -> Vec<Answer> {
     let (mut equivalents, mut others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| {
-        matches!(answer.says, Says::Equivalent { .. }) || answer.kind == Kind::Equivalence
+        matches!(answer.reading.says, Says::Equivalent { .. }) || answer.reading.kind == Kind::Equivalence
     });
     for equivalent in &mut equivalents {
         let Says::Equivalent {
             rebuilt: Some(came_out),
             ..
-        } = &equivalent.says
+        } = &equivalent.reading.says
         else {
             continue;
         };
-        let is_its = |other: &Answer| matches!(&other.says, Says::Differs { rebuilt: Some(digest) } if digest == came_out);
+        let is_its = |other: &Answer| matches!(&other.reading.says, Says::Differs { rebuilt: Some(digest) } if digest == came_out);
         if let Some(at) = others.iter().position(is_its) {
             let rebuild = others.remove(at);
-            equivalent.stated = equivalent.stated.or(rebuild.stated);
+            equivalent.reading.stated = equivalent.reading.stated.or(rebuild.reading.stated);
             equivalent.seen = equivalent.seen.or(rebuild.seen);
-            equivalent.inputs = rebuild.inputs;
-            equivalent.builder = equivalent.builder.take().or(rebuild.builder);
+            equivalent.reading.inputs = rebuild.reading.inputs;
+            equivalent.reading.builder = equivalent.reading.builder.take().or(rebuild.reading.builder);
         }
     }
     // OSS Rebuild states an equivalence also where the very bytes came out; the rebuild says more.
     equivalents.retain(|same| {
-        let said = |other: &Answer| other.says == Says::Same && other.invocation == same.invocation;
-        same.says != Says::Same || same.invocation.is_none() || !others.iter().any(said)
+        let said = |other: &Answer| {
+            other.reading.says == Says::Same && other.reading.invocation == same.reading.invocation
+        };
+        same.reading.says != Says::Same || same.reading.invocation.is_none() || !others.iter().any(said)
     });
     others.extend(equivalents);
     others
@@ -271,17 +277,17 @@ impl Stand<'_> {
             role: party.role.clone(),
             organisation: party.organisation.clone(),
             time: answer.time(),
-            says: answer.says,
+            says: answer.reading.says,
             weight: party.weight,
             counted,
             why,
             signer: answer.signer.name,
-            builder: answer.builder,
-            kind: answer.kind,
+            builder: answer.reading.builder,
+            kind: answer.reading.kind,
             attestation: answer.document,
             origin: answer.origin,
             times: answer.times,
-            inputs: answer.inputs,
+            inputs: answer.reading.inputs,
         }
     }
 }

@@ -27,7 +27,7 @@ impl Tally {
     /// Takes a verified answer.
     pub fn add(&mut self, answer: Answer) {
         let signer = signer(&answer);
-        let (order, text) = match &answer.says {
+        let (order, text) = match &answer.reading.says {
             Says::Same => (0, String::new()),
             Says::Equivalent {
                 rebuilt,
@@ -42,12 +42,12 @@ impl Tally {
             ),
             Says::Differs { rebuilt } => (2, rebuilt.clone().unwrap_or_default()),
         };
-        let builder = answer.builder.clone().unwrap_or_default();
+        let builder = answer.reading.builder.clone().unwrap_or_default();
         let key = (
             order,
             text,
-            answer.inputs.fingerprint(),
-            format!("{:?} {builder}", answer.kind),
+            answer.reading.inputs.fingerprint(),
+            format!("{:?} {builder}", answer.reading.kind),
         );
         self.keep(signer, key, answer);
     }

@@ -17,7 +17,7 @@ use super::runs;
 use crate::artifact::Sha256;
 use crate::attempts::AttemptError;
 use crate::ledger::Spent;
-use crate::rebuild::{PendingRun, Record, RunFolder, Verdict};
+use crate::rebuild::{Cost, PendingRun, Record, RunFolder, Verdict};
 use crate::store::{StoreError, write_atomically};
 
 /// How one subject ended.
@@ -98,6 +98,9 @@ pub struct Line {
     pub finished: Timestamp,
     /// What the time went into.
     pub spent: Spent,
+    /// What it costs to have it verified; none where no run came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 impl Line {
@@ -148,6 +151,7 @@ impl Line {
                 total: record.timings.total,
                 ..Spent::default()
             },
+            cost: None,
         }
     }
 
@@ -176,6 +180,7 @@ impl Line {
             started,
             finished: Timestamp::now(),
             spent: Spent::default(),
+            cost: None,
         }
     }
 }
@@ -368,6 +373,7 @@ mod tests {
             started: Timestamp::UNIX_EPOCH,
             finished: Timestamp::UNIX_EPOCH,
             spent: Spent::default(),
+            cost: None,
         }
     }
 

@@ -25,7 +25,7 @@ use crate::ecosystem::hints::Hints;
 use crate::ledger::Ledger;
 use crate::policy::Case;
 use crate::progress::Progress;
-use crate::rebuild::{Evidence, Rebuilder, Record, RunFolder};
+use crate::rebuild::{Cost, Evidence, Rebuilder, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};
 
@@ -144,10 +144,12 @@ impl Auditor {
         };
         let done = attempts::pursue(&mut planner, subject, &rebuilder, self.attempts, pending.path()).await;
         let mut line = match done {
-            Ok((_, record)) => {
-                let signed = (self.finish)(&RunFolder::new(pending.path()), &record);
+            Ok((plan, record)) => {
+                let run = RunFolder::new(pending.path());
+                let signed = (self.finish)(&run, &record);
                 let mut line = Line::of_record(text, &record);
                 line.not_signed = signed.err();
+                line.cost = Some(Cost::of(&run, &plan, &record));
                 line
             }
             Err(AttemptError::Store(error)) => return Err(error.into()),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Line, Outcome};
 use crate::ledger::Spent;
+use crate::rebuild::Cost;
 
 /// What came of a list.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +28,8 @@ pub struct Summary {
     pub share: f64,
     /// What the time of the jobs went into, summed.
     pub jobs_spent: Spent,
+    /// What it costs to have all of them verified.
+    pub cost: Cost,
     /// Every result, in the list's order.
     pub results: Vec<Line>,
 }
@@ -43,6 +46,10 @@ impl Summary {
                     .or_default() += 1;
             }
         }
+        let mut cost = Cost::default();
+        for line in &results {
+            line.cost.iter().for_each(|of_one| cost.add(of_one));
+        }
         let mut spent = Spent::default();
         for line in now {
             spent.add(&line.spent);
@@ -56,6 +63,7 @@ impl Summary {
             jobs,
             share: wall.share(),
             jobs_spent: spent,
+            cost,
             results,
         }
     }

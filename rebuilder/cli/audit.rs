@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::compare::NormaliseArgs;
 use super::evidence::EvidenceArgs;
 use super::failure::{Code, Failure};
-use super::rebuild::{AttemptArgs, Signer, SigningArgs};
+use super::rebuild::{AttemptArgs, Signature, Signer, SigningArgs};
 use super::{Context, colour};
 use crate::artifact::Subject;
 use crate::audit::{Auditor, Finish, read_list};
@@ -116,7 +116,11 @@ fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeM
 /// Signs what can be signed.
 fn finish(signer: Signer) -> Finish {
     Box::new(move |run: &RunFolder, record: &Record| {
-        let signed = signer.sign(run, record);
-        signed.map(drop).map_err(|failure| failure.message())
+        match signer.sign(run, record) {
+            // What waits can be handed in again once others have the same.
+            Ok(Signature::Waits(why)) => Err(why),
+            Ok(Signature::Bundle(_) | Signature::No(_)) => Ok(()),
+            Err(failure) => Err(failure.message()),
+        }
     })
 }

@@ -12,9 +12,8 @@ use super::failure::{Code, Failure};
 use super::key::KeyArgs;
 use super::{Common, colour};
 use crate::agreement;
-use crate::artifact::{Digests, Sha256};
+use crate::artifact::Sha256;
 use crate::dossier::{self, Assessor, DossierError, Material, Outcome};
-use crate::evidence::assess::Artifact;
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::rebuild::{Record, RunFolder};
@@ -85,16 +84,7 @@ fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
     let mut agreements = Vec::new();
     if let Policy::File(_) = policy {
         let plan = Plan::read(&run.plan())?;
-        let artifacts: Vec<Artifact> = plan
-            .expected
-            .iter()
-            .map(|expected| Artifact {
-                name: expected.file.name.clone(),
-                purl: Some(expected.purl.clone()),
-                digests: Digests::known(expected.file.sha256),
-                path: None,
-            })
-            .collect();
+        let artifacts = plan.released();
         let own = [run.bundle(), run.equivalence()];
         let places: Vec<_> = own
             .into_iter()

@@ -136,13 +136,28 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// Signs what is not inconclusive; gives the bundle, where there is one.
-    pub(super) fn sign(&self, run: &RunFolder, record: &Record) -> Result<Option<PathBuf>, Failure> {
+    /// Signs what is not inconclusive.
+    pub(super) fn sign(&self, run: &RunFolder, record: &Record) -> Result<Signature, Failure> {
         match (&record.verdict, &self.by) {
-            (Verdict::Inconclusive { .. }, _) | (_, None) => Ok(None),
+            (Verdict::Inconclusive { .. }, _) => {
+                Ok(Signature::No("an inconclusive run proves nothing".into()))
+            }
+            (_, None) => Ok(Signature::No(
+                "there is no key; \"rebuilder key generate\" makes one".into(),
+            )),
             (_, Some(by)) => sign(run, by, self.builder_id.as_deref()),
         }
     }
+}
+
+/// What came of signing.
+pub(super) enum Signature {
+    /// The bundle.
+    Bundle(PathBuf),
+    /// The signer holds the run, and waits for other workers.
+    Waits(String),
+    /// Nothing is signed, and why.
+    No(String),
 }
 
 /// Most plans for one subject.
@@ -263,7 +278,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     args.target.evidence.keep(&RunFolder::new(folder.path()))?;
     let run = folder.keep(&plan)?;
     let signed = signer.sign(&run, &record)?;
-    show(context, &plan, &record, &run, signed.as_deref())?;
+    show(context, &plan, &record, &run, &signed)?;
     Ok(exit_code(&record.verdict, args.normalise.allow_equivalent))
 }
 
@@ -388,13 +403,12 @@ fn signing_key(named: Option<String>) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Signs in a process of its own, which reads the run again and checks it; this one never holds the key. None where a
-/// signer waits for other workers.
+/// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
 fn sign(
     run: &RunFolder,
     by: &[std::ffi::OsString; 2],
     builder_id: Option<&str>,
-) -> Result<Option<PathBuf>, Failure> {
+) -> Result<Signature, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
     let mut command = std::process::Command::new(program);
     command.arg("attest").arg(run.path()).args(by).arg("--quiet");
@@ -405,13 +419,12 @@ fn sign(
         .output()
         .map_err(|error| Failure::internal(format!("the signer does not start: {error}")))?;
     if output.status.success() {
-        return Ok(Some(run.bundle()));
+        return Ok(Signature::Bundle(run.bundle()));
     }
     let text = String::from_utf8_lossy(&output.stderr);
     let text = text.trim().replace("error: ", "");
     if output.status.code() == Some(i32::from(Code::Inconclusive as u8)) {
-        eprintln!("{text}");
-        return Ok(None);
+        return Ok(Signature::Waits(text));
     }
     Err(Failure::usage(format!(
         "the run ended, and signing it failed: {text}"
@@ -423,25 +436,25 @@ fn show(
     plan: &Plan,
     record: &Record,
     run: &RunFolder,
-    signed: Option<&Path>,
+    signed: &Signature,
 ) -> Result<(), Failure> {
     let cost = Cost::of(run, plan, record);
     if context.json {
         let mut document = serde_json::to_value(record).unwrap_or_default();
         document["run"] = json!(run.path());
         document["cost"] = json!(cost);
-        document["attestation"] = json!(signed);
+        document["attestation"] = match signed {
+            Signature::Bundle(path) => json!(path),
+            Signature::Waits(_) | Signature::No(_) => serde_json::Value::Null,
+        };
         document["claims"] = json!(plan.claims);
         return super::print(format!("{document}\n").as_bytes());
     }
     let mut text = report::terminal(plan, record, colour(&std::io::stdout()));
     text.push_str(&format!("run: {}\n", run.path().display()));
-    match (signed, &record.verdict) {
-        (Some(path), _) => text.push_str(&format!("signed: {}\n", path.display())),
-        (None, Verdict::Inconclusive { .. }) => {
-            text.push_str("not signed: an inconclusive run proves nothing\n");
-        }
-        (None, _) => text.push_str("not signed: there is no key; \"rebuilder key generate\" makes one\n"),
+    match signed {
+        Signature::Bundle(path) => text.push_str(&format!("signed: {}\n", path.display())),
+        Signature::Waits(why) | Signature::No(why) => text.push_str(&format!("not signed: {why}\n")),
     }
     text.push_str(&format!("cost: {}\n", cost.sentence()));
     super::print(text.as_bytes())

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::contents::{payload, without_cost};
 use super::{DossierError, MANIFEST, Manifest, sbom};
 use crate::agreement;
-use crate::artifact::{Digests, Sha256};
+use crate::artifact::Sha256;
 use crate::evidence::Standing;
-use crate::evidence::assess::{self, Artifact};
+use crate::evidence::assess;
 use crate::evidence::document;
 use crate::evidence::trust::Trust;
 use crate::plan::Plan;
@@ -314,16 +314,7 @@ fn parties(
         Policy::File(file) => trust.clone().with(file.keys()),
         _ => trust.clone(),
     };
-    let artifacts: Vec<Artifact> = plan
-        .expected
-        .iter()
-        .map(|expected| Artifact {
-            name: expected.file.name.clone(),
-            purl: Some(expected.purl.clone()),
-            digests: Digests::known(expected.file.sha256),
-            path: None,
-        })
-        .collect();
+    let artifacts = plan.released();
     let (tallies, cost) = agreement::gather(&[folder.path().join("attestations")], &artifacts, &trust)?;
     for ((artifact, tally), stored) in artifacts
         .iter()

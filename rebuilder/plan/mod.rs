@@ -10,8 +10,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::Sha256;
+use crate::artifact::{Digests, Sha256};
 use crate::evidence::Claim;
+use crate::evidence::assess::Artifact;
 use crate::evidence::git_source::GitSource;
 use crate::policy::Decision;
 use crate::sandbox::Limits;
@@ -258,6 +259,19 @@ impl Plan {
             }
         }
         Ok(plan)
+    }
+
+    /// The released files, as far as the plan knows them: by name and digest.
+    pub fn released(&self) -> Vec<Artifact> {
+        let expected = self.expected.iter();
+        expected
+            .map(|expected| Artifact {
+                name: expected.file.name.clone(),
+                purl: Some(expected.purl.clone()),
+                digests: Digests::known(expected.file.sha256),
+                path: None,
+            })
+            .collect()
     }
 
     /// Every single file with a URL that following the plan reads, the container's packages included.

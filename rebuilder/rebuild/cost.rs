@@ -1,12 +1,12 @@
 //! What it costs to have a release verified: seconds before anyone can know, and bytes that someone has to keep.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Record, RunFolder};
 use crate::plan::Plan;
 
 /// The cost of one run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Seconds from the plan to the verdict; what a release that waits for it takes longer.
     pub seconds: f64,
@@ -33,6 +33,15 @@ impl Cost {
             run_bytes: files.map(|entry| size(entry.path())).sum(),
             input_bytes: plan.materials().iter().map(|material| material.size).sum(),
         }
+    }
+
+    /// Adds another one; inputs are shared, so the larger counts.
+    pub fn add(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        self.build_seconds += other.build_seconds;
+        self.attestation_bytes += other.attestation_bytes;
+        self.run_bytes += other.run_bytes;
+        self.input_bytes = self.input_bytes.max(other.input_bytes);
     }
 
     /// For people.

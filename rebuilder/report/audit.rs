@@ -90,6 +90,9 @@ pub fn terminal(summary: &Summary, colour: bool) -> String {
             );
         }
     }
+    if summary.cost.run_bytes > 0 {
+        let _ = writeln!(out, "cost of them all: {}", summary.cost.sentence());
+    }
     out
 }
 

@@ -1,7 +1,7 @@
 //! What a signer asks of a run beyond its own digests: was that really released, may it be signed, and does the plan do
 //! nothing but build?
 
-use crate::artifact::{Digests, Subject};
+use crate::artifact::Subject;
 use crate::attest::Examined;
 use crate::container::Catalog;
 use crate::ecosystem::{self, provenance};
@@ -77,16 +77,7 @@ impl Questioner {
 
     /// Finds out without the worker what was released, and judges the evidence for it.
     async fn released(&self, plan: &Plan, run: &RunFolder) -> Result<Judgement, SignerError> {
-        let expected: Vec<Artifact> = plan
-            .expected
-            .iter()
-            .map(|expected| Artifact {
-                name: expected.file.name.clone(),
-                purl: Some(expected.purl.clone()),
-                digests: Digests::known(expected.file.sha256),
-                path: None,
-            })
-            .collect();
+        let expected = plan.released();
         let Ok(subject) = plan.subject.parse::<Subject>() else {
             return self.by_documents(plan, &expected, run).await;
         };

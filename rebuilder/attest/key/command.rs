@@ -35,10 +35,6 @@ impl CommandKey {
 }
 
 impl Signer for CommandKey {
-    fn name(&self) -> String {
-        self.public.fingerprint().to_hex()
-    }
-
     fn public(&self) -> Option<&Public> {
         Some(&self.public)
     }

@@ -164,10 +164,6 @@ impl FileKey {
 }
 
 impl Signer for FileKey {
-    fn name(&self) -> String {
-        self.public.fingerprint().to_hex()
-    }
-
     fn public(&self) -> Option<&Public> {
         Some(&self.public)
     }

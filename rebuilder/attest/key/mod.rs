@@ -35,10 +35,13 @@ pub enum Algorithm {
 
 /// Something that signs.
 pub trait Signer: Send + Sync {
-    /// What names it: the fingerprint of its public key, or an identity.
-    fn name(&self) -> String;
     /// Its public key; none where each signature has a key of its own.
     fn public(&self) -> Option<&Public>;
+    /// What names it: the fingerprint of its public key, or an identity.
+    fn name(&self) -> String {
+        self.public()
+            .map_or_else(String::new, |public| public.fingerprint().to_hex())
+    }
     /// Signs an in-toto statement; gives a Sigstore bundle (v0.3) with a DSSE envelope.
     fn bundle(&self, statement: &[u8]) -> Result<Value, KeyError>;
 }

@@ -211,10 +211,6 @@ impl TokenKey {
 }
 
 impl Signer for TokenKey {
-    fn name(&self) -> String {
-        self.public.fingerprint().to_hex()
-    }
-
     fn public(&self) -> Option<&Public> {
         Some(&self.public)
     }
