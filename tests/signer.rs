@@ -340,6 +340,16 @@ const ATTACKS: &[Attack] = &[
         "is in no recipe of this signer",
     ),
     (
+        "lets the shell run something before each step",
+        |run| {
+            forge(run, |_, plan| {
+                plan["build"]["env"]["BASH_ENV"] = json!("/inputs/x");
+                plan["build"]["env"]["ENV"] = json!("/inputs/x");
+            });
+        },
+        "by which something runs that no step names",
+    ),
+    (
         "calls other bytes equivalent",
         |run| {
             fs::write(output(run), "evil").unwrap();

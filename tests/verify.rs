@@ -371,12 +371,12 @@ fn table() -> Vec<Row> {
         ok("said again is said once", TWO, vec![by("alice", same("alice")), by("alice", finished(same("alice"), &days_ago(2))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
         ok("other inputs, the same bytes", TWO, vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "a weight of 2", &["alice", "bob"], &[]),
         // Equivalence.
-        only("equivalent only", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", equivalent("bob", b"near", &set(DATE)))], "only equivalent", &["alice", "bob"], &[]),
-        only("one of two is only equivalent", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        only("a rebuild and its equivalence are one answer", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("alice", other("alice", b"near")), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        only("by a normalisation that is not accepted", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set("[{\"name\": \"tar-time\"}, {\"name\": \"code\"}]"))), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        only("by normalisations that nobody names", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set("[]"))), by("bob", same("bob"))], "only equivalent", &["alice", "bob"], &[]),
-        ok("equivalent by what the policy accepts", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        only("equivalent only", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", equivalent("bob", b"near", &set(DATE)))], "only but for ", &["alice", "bob"], &[]),
+        only("one of two is only equivalent", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        only("a rebuild and its equivalence are one answer", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("alice", other("alice", b"near")), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        only("by a normalisation that is not accepted", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set("[{\"name\": \"tar-time\"}, {\"name\": \"code\"}]"))), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        only("by normalisations that nobody names", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set("[]"))), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        ok("equivalent by what the policy accepts", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "alice only but for tar-time", &["alice", "bob"], &[]),
         ok("equivalent to itself is the same", TWO, vec![by("alice", equivalent("alice", RELEASED, &set("[]"))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
         no("equivalent to other bytes, which someone says came out whole", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", other("bob", b"far"))], "bob says otherwise", &[], &[]),
     ]

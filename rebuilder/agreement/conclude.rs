@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::independence::{Candidate, choose};
+use super::independence::{Candidate, Chosen, choose};
 use super::stand::{Stand, example, members, stand};
 use super::{About, Agreement, Asked, Conclusion, Cost, Reason, Says, Tally, inputs};
 use crate::evidence::assess::Artifact;
@@ -170,10 +170,16 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
         .fold(0, u32::saturating_add);
     let counted = if strict.enough { &strict } else { &loose };
     let broken = broken_agreement(parties, &counted.members, quorum);
-    let enough = |weight: u32| {
+    let enough = |chosen: &Chosen| {
+        let (who, what) = set_aside_by(parties, &chosen.members);
+        let aside = if who.is_empty() {
+            String::new()
+        } else {
+            format!("; {} only but for {}", who.join(", "), what.join(", "))
+        };
         format!(
-            "a weight of {weight} says so, and {} is asked for",
-            quorum.threshold
+            "a weight of {} says so, and {} is asked for{aside}",
+            chosen.weight, quorum.threshold
         )
     };
     let spoken = dissenters.first().map(|stand| match &stand.equivocates {
@@ -190,16 +196,10 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
         (_, Some(broken)) => (Conclusion::Disagreed, broken),
         (Some(spoken), None) => (
             Conclusion::Agreed,
-            format!("{}; outvoted: {spoken}", enough(strict.weight)),
+            format!("{}; outvoted: {spoken}", enough(&strict)),
         ),
-        (None, None) if strict.enough => (Conclusion::Agreed, enough(strict.weight)),
-        (None, None) if loose.enough => (
-            Conclusion::Equivalent,
-            format!(
-                "{}, counting those for whom they are only equivalent",
-                enough(loose.weight)
-            ),
-        ),
+        (None, None) if strict.enough => (Conclusion::Agreed, enough(&strict)),
+        (None, None) if loose.enough => (Conclusion::Equivalent, enough(&loose)),
         (None, None) => (
             Conclusion::NotEnough,
             too_few(parties, &strict.members, strict.weight, quorum),
@@ -222,6 +222,20 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
         },
         why,
     }
+}
+
+/// Members for whom the bytes are only equivalent, and by what.
+fn set_aside_by(parties: &[Stand], members: &[usize]) -> (Vec<String>, Vec<String>) {
+    let (mut who, mut what) = (Vec::new(), Vec::new());
+    for stand in members.iter().map(|at| &parties[*at]) {
+        if let Says::Equivalent { normalisations, .. } = &stand.answer.reading.says {
+            who.push(stand.party.name.clone());
+            what.extend(normalisations.iter().cloned());
+        }
+    }
+    what.sort();
+    what.dedup();
+    (who, what)
 }
 
 /// What a party would have to state to be counted, and does not.

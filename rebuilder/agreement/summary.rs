@@ -2,14 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::{Agreement, Conclusion};
+use super::{Agreement, Conclusion, Says};
 
 /// The statement for an agreement or a disagreement; none where there is too little to say either.
 ///
-/// Levels are words of our own, as the specification allows: `REBUILD_QUORUM_2` for a weight of two.
+/// Levels are words of our own, as the specification allows: `REBUILD_QUORUM_2` for a weight of two, and
+/// `REBUILD_EQUIVALENT_QUORUM_2` where the policy let named normalisations pass.
 pub fn summary(agreement: &Agreement, verifier: &str) -> Option<Value> {
     let (result, level) = match agreement.verdict {
-        Conclusion::Agreed => ("PASSED", format!("REBUILD_QUORUM_{}", agreement.weight)),
+        Conclusion::Agreed => {
+            let counted = agreement.parties.iter().filter(|party| party.counted);
+            let mut loosely = counted.filter(|party| party.says != Says::Same);
+            let kind = if loosely.next().is_some() {
+                "REBUILD_EQUIVALENT_QUORUM"
+            } else {
+                "REBUILD_QUORUM"
+            };
+            ("PASSED", format!("{kind}_{}", agreement.weight))
+        }
         Conclusion::Disagreed => ("FAILED", "FAILED".to_owned()),
         Conclusion::Equivalent | Conclusion::NotEnough => return None,
     };

@@ -19,6 +19,21 @@ use super::SignerError;
 const BACKENDS: [&str; 2] = ["embedded", "docker"];
 /// What a machine may be unable to bound without the build being any less isolated.
 const BOUNDS: [&str; 3] = ["memory", "pids", "disk"];
+/// Variables by which shells, loaders and interpreters run code that no step names.
+const LOADERS: [&str; 12] = [
+    "BASH_ENV",
+    "ENV",
+    "LD_AUDIT",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "NODE_OPTIONS",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PROMPT_COMMAND",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "RUBYOPT",
+];
 /// How far a worker's clock may be ahead.
 const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
@@ -161,6 +176,14 @@ impl Questioner {
                 return Err(SignerError::Plan(format!(
                     "has a step {:?} that is in no recipe of this signer",
                     step.name
+                )));
+            }
+        }
+        let variables = plan.setup.env.keys().chain(plan.build.env.keys());
+        for name in variables {
+            if LOADERS.contains(&name.as_str()) {
+                return Err(SignerError::Plan(format!(
+                    "sets the variable {name}, by which something runs that no step names"
                 )));
             }
         }

@@ -171,6 +171,8 @@ impl Running {
     /// Refuses someone who is no worker; written down once a minute, so that nobody can fill the log.
     async fn turn_away(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
         const AGAIN: Duration = Duration::from_secs(60);
+        // What was sent and not read would make the kernel take the answer back.
+        question(&mut stream).await?;
         let mut strangers = self.strangers.lock().await;
         let silent = strangers.get(&uid).is_some_and(|last| last.elapsed() < AGAIN);
         let error = SignerError::Stranger { uid };
@@ -205,14 +207,12 @@ impl Running {
 
     async fn answer(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
         let worker = format!("uid {uid}");
-        let mut line = Vec::new();
-        let mut reader = BufReader::new((&mut stream).take(REQUEST));
-        let asked = tokio::time::timeout(ASKING, reader.read_until(b'\n', &mut line)).await;
+        let asked = tokio::time::timeout(ASKING, question(&mut stream)).await;
         let mut run = String::new();
         let outcome = match asked {
             Err(_) => Err(SignerError::Request("it did not come in time".into())),
             Ok(Err(error)) => Err(SignerError::Request(error.to_string())),
-            Ok(Ok(_)) => match serde_json::from_slice::<Request>(&line) {
+            Ok(Ok(line)) => match serde_json::from_slice::<Request>(&line) {
                 Err(error) => Err(SignerError::Request(error.to_string())),
                 Ok(request) if request.version != 1 => Err(SignerError::Request(format!(
                     "its version is {}",
@@ -296,6 +296,15 @@ impl Running {
         let signed = tokio::task::block_in_place(|| office.sign(examined, workers))?;
         Ok(signed)
     }
+}
+
+/// One line, of bounded length.
+async fn question(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    BufReader::new(stream.take(REQUEST))
+        .read_until(b'\n', &mut line)
+        .await?;
+    Ok(line)
 }
 
 async fn send(stream: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
