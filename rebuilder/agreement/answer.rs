@@ -132,11 +132,9 @@ pub struct Reading {
     pub statement: Option<Sha256>,
 }
 
-/// Reads what is stated about one artifact.
-pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, String)> {
-    let files = |kind, subjects: &[Descriptor], inputs| {
-        let says = came_out(subjects, artifact).ok_or_else(|| elsewhere(subjects))?;
-        Ok(Reading {
+impl Reading {
+    fn new(kind: Kind, says: Says, inputs: Inputs) -> Self {
+        Self {
             kind,
             says,
             inputs,
@@ -144,7 +142,15 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, St
             invocation: None,
             stated: None,
             statement: None,
-        })
+        }
+    }
+}
+
+/// Reads what is stated about one artifact.
+pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, String)> {
+    let files = |kind, subjects: &[Descriptor], inputs| {
+        let says = came_out(subjects, artifact).ok_or_else(|| elsewhere(subjects))?;
+        Ok(Reading::new(kind, says, inputs))
     };
     match stated {
         Stated::Statement(statement) => of_statement(statement, artifact),
@@ -163,13 +169,8 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
     let predicate = &statement.predicate;
     let says = came_out(&statement.subject, artifact);
     let reading = |kind, says, inputs| Reading {
-        kind,
-        says,
-        inputs,
-        builder: None,
-        invocation: None,
-        stated: None,
         statement: Some(statement.digest),
+        ..Reading::new(kind, says, inputs)
     };
     let about = || says.clone().ok_or_else(|| elsewhere(&statement.subject));
     let text = |value: &Value| value.as_str().map(str::to_owned);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::contents::{payload, without_cost};
-use super::{DossierError, MANIFEST, Manifest, sbom};
+use super::{Contents, DossierError, MANIFEST, Manifest, sbom};
 use crate::agreement;
 use crate::artifact::Sha256;
 use crate::evidence::Standing;
@@ -61,9 +61,10 @@ impl Checks {
 /// Checks everything in an archive that was read; `trust` is what its reader believes beforehand.
 pub fn check(
     path: &Path,
-    files: &BTreeMap<String, Vec<u8>>,
+    contents: &Contents,
     trust: &Trust,
 ) -> Result<(Manifest, Vec<Check>), DossierError> {
+    let files = &contents.documents;
     let invalid = |reason: String| DossierError::NotOne {
         path: path.to_owned(),
         reason,
@@ -76,7 +77,7 @@ pub fn check(
     let manifest: Manifest =
         serde_json::from_slice(get(MANIFEST)?).map_err(|error| invalid(format!("{MANIFEST}: {error}")))?;
     let mut checks = Checks(Vec::new());
-    whole(&manifest, files, &mut checks);
+    whole(&manifest, &contents.digests, &mut checks);
 
     let plan: Plan =
         serde_json::from_slice(get("plan.json")?).map_err(|error| invalid(format!("plan.json: {error}")))?;
@@ -101,7 +102,11 @@ pub fn check(
         concluded == record.verdict && record.verdict.to_string() == manifest.verdict,
         concluded.to_string(),
     );
-    for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with("rebuilt/")) {
+    for (name, digest) in contents
+        .digests
+        .iter()
+        .filter(|(name, _)| name.starts_with("rebuilt/"))
+    {
         let output = name.trim_start_matches("rebuilt/");
         let wanted = record
             .outputs
@@ -110,7 +115,7 @@ pub fn check(
             .and_then(|it| it.rebuilt);
         checks.add(
             "rebuilt files are what the record says",
-            wanted == Some(Sha256::of(bytes)),
+            wanted == Some(*digest),
             output,
         );
     }
@@ -118,26 +123,22 @@ pub fn check(
     attestation(&record, &plan, files, trust, &mut checks);
     signature(MANIFEST, "manifest.sigstore.json", files, trust, &mut checks);
     parties(&plan, files, trust, &mut checks)?;
-    pointers(files, &mut checks);
+    pointers(contents, &mut checks);
     Ok((manifest, checks.0))
 }
 
 /// Every file that is listed is there as listed, and no other.
-fn whole(manifest: &Manifest, files: &BTreeMap<String, Vec<u8>>, checks: &mut Checks) {
+fn whole(manifest: &Manifest, digests: &BTreeMap<String, Sha256>, checks: &mut Checks) {
     let own = [MANIFEST, "SHA256SUMS", "manifest.sigstore.json"];
     let listed: BTreeSet<_> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-    let extra: Vec<_> = files
+    let extra: Vec<_> = digests
         .keys()
         .filter(|name| !listed.contains(name.as_str()) && !own.contains(&name.as_str()))
         .collect();
     let wrong: Vec<_> = manifest
         .files
         .iter()
-        .filter(|file| {
-            files
-                .get(&file.path)
-                .is_none_or(|bytes| Sha256::of(bytes) != file.sha256)
-        })
+        .filter(|file| digests.get(&file.path) != Some(&file.sha256))
         .map(|file| &file.path)
         .collect();
     let finding = if extra.is_empty() && wrong.is_empty() {
@@ -350,7 +351,8 @@ fn text(value: &Value) -> String {
 }
 
 /// Every control points at something that is there.
-fn pointers(files: &BTreeMap<String, Vec<u8>>, checks: &mut Checks) {
+fn pointers(contents: &Contents, checks: &mut Checks) {
+    let files = &contents.documents;
     let map: Value = files
         .get("controls.json")
         .and_then(|bytes| serde_json::from_slice(bytes).ok())
@@ -361,7 +363,7 @@ fn pointers(files: &BTreeMap<String, Vec<u8>>, checks: &mut Checks) {
         .flat_map(|control| control["evidence"].as_array().cloned().unwrap_or_default());
     let dangling: Vec<_> = evidence
         .filter_map(|pointer| pointer["file"].as_str().map(str::to_owned))
-        .filter(|file| !files.contains_key(file))
+        .filter(|file| !contents.digests.contains_key(file))
         .collect();
     let without = controls
         .iter()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::declarations::{Assessor, declarations};
-use super::{DossierError, File, Manifest, controls, sbom};
+use super::{Content, DossierError, File, Manifest, controls, sbom};
 use crate::agreement::Agreement;
 use crate::artifact::Sha256;
 use crate::attest::{Examined, examine};
@@ -43,7 +43,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         files.push(File {
             path: path.to_owned(),
             what,
-            bytes,
+            content: Content::Document(bytes),
         });
     };
     for (name, what) in [
@@ -137,21 +137,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
     let cost = Cost::of(run, plan, record);
     add("cost.json", "what it cost to know", pretty(&json!(cost)));
     if material.with_outputs {
-        for (folder, what) in [
-            (run.rebuilt(), "what came out"),
-            (run.released(), "what was released"),
-        ] {
-            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-            for entry in entries.filter(|entry| entry.path().is_file()) {
-                let path = entry.path();
-                let below = path
-                    .strip_prefix(run.path())
-                    .unwrap_or(&path)
-                    .display()
-                    .to_string();
-                add(&below, what, read(&path)?);
-            }
-        }
+        files.extend(outputs(run));
     }
     let facts = controls::Facts {
         files: files.iter().map(|file| file.path.clone()).collect(),
@@ -168,14 +154,40 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
     files.push(File {
         path: "controls.json".into(),
         what: "which control finds its evidence where",
-        bytes: pretty(&json!(map)),
+        content: Content::Document(pretty(&json!(map))),
     });
     files.push(File {
         path: "controls.md".into(),
         what: "the same, for people",
-        bytes: controls::markdown(&map).into_bytes(),
+        content: Content::Document(controls::markdown(&map).into_bytes()),
     });
     Ok((files, manifest))
+}
+
+/// What came out, and the released files that differ.
+fn outputs(run: &RunFolder) -> Vec<File> {
+    let folders = [
+        (run.rebuilt(), "what came out"),
+        (run.released(), "what was released"),
+    ];
+    let files = folders.iter().flat_map(|(folder, what)| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file())
+            .map(|path| (path, *what))
+    });
+    files
+        .map(|(path, what)| File {
+            path: path
+                .strip_prefix(run.path())
+                .unwrap_or(&path)
+                .display()
+                .to_string(),
+            what,
+            content: Content::Output(path),
+        })
+        .collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DossierError> {

@@ -15,6 +15,7 @@ mod controls;
 mod declarations;
 mod sbom;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -30,9 +31,12 @@ use crate::artifact::Sha256;
 const FOLDER: &str = "evidence";
 /// The list of everything else.
 const MANIFEST: &str = "manifest.json";
-/// Most bytes of one file that is read into memory, and of all of them.
-const FILE_LIMIT: u64 = 256 << 20;
-const WHOLE_LIMIT: u64 = 1 << 30;
+/// Folders with outputs, which are hashed and never kept in memory.
+const OUTPUTS: [&str; 2] = ["rebuilt/", "released/"];
+/// Most bytes of one document, of all documents, and of a whole archive.
+const DOCUMENT_LIMIT: u64 = 256 << 20;
+const DOCUMENTS_LIMIT: u64 = 1 << 30;
+const WHOLE_LIMIT: u64 = 64 << 30;
 
 /// What is in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,8 +76,26 @@ pub struct File {
     pub path: String,
     /// What it is.
     pub what: &'static str,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Where its bytes are.
+    pub content: Content,
+}
+
+/// Bytes of a file: documents are small, outputs are not.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In memory.
+    Document(Vec<u8>),
+    /// In a file on disk.
+    Output(PathBuf),
+}
+
+/// An archive that was read: its documents, and the digest of everything.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Documents by their paths below the archive's folder.
+    pub documents: BTreeMap<String, Vec<u8>>,
+    /// Digests of all files, outputs included.
+    pub digests: BTreeMap<String, Sha256>,
 }
 
 /// An evidence bundle that cannot be made or read.
@@ -90,6 +112,9 @@ pub enum DossierError {
     NoRun { runs: PathBuf, artifact: String },
     #[error("cannot read the evidence bundle {path}")]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot write the evidence bundle {path}")]
+    #[diagnostic(help("check space and permissions there, or name another file with --out"))]
+    Write { path: PathBuf, source: std::io::Error },
     #[error("{path} is no evidence bundle: {reason}")]
     NotOne { path: PathBuf, reason: String },
     #[error(transparent)]
