@@ -104,7 +104,13 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
 
 fn artifact(text: &str, args: &VerifyArgs) -> Result<Artifact, Failure> {
     let Some(digits) = text.strip_prefix("sha256:") else {
-        return evidence::local(Path::new(text), args.purl.as_deref(), &[]);
+        let path = Path::new(text);
+        if !path.is_file() {
+            return Err(Failure::usage(format!(
+                "{text} is no file; one that is not at hand is named by sha256:HEX"
+            )));
+        }
+        return evidence::local(path, args.purl.as_deref(), &[]);
     };
     let sha256: Sha256 = digits
         .to_owned()
