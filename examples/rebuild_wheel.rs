@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             progress: &progress,
             evidence: Evidence::Verified,
             compare: Options::default(),
+            searched: rebuilder::credentials::Searched::default(),
         };
         let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
         println!("{}: {}", plan.subject, record.verdict);

@@ -20,6 +20,7 @@ use crate::artifact::Subject;
 use crate::attempts::{self, AttemptError};
 use crate::compare;
 use crate::container::Catalog;
+use crate::credentials::Searched;
 use crate::ecosystem::Planner;
 use crate::ecosystem::hints::Hints;
 use crate::ledger::Ledger;
@@ -141,6 +142,7 @@ impl Auditor {
             progress: &progress,
             evidence: Evidence::Verified,
             compare: self.compare.clone(),
+            searched: Searched::default(),
         };
         let done = attempts::pursue(&mut planner, subject, &rebuilder, self.attempts, pending.path()).await;
         let mut line = match done {

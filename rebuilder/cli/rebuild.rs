@@ -15,7 +15,7 @@ use crate::artifact::Subject;
 use crate::attempts;
 use crate::attest::{KeyError, Reference};
 use crate::compare;
-use crate::credentials;
+use crate::credentials::{self, Searched};
 use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild, provenance};
 use crate::evidence::assess::Artifact;
@@ -214,6 +214,7 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
             progress: &context.progress,
             evidence: Evidence::Verified,
             compare: compare::Options::default(),
+            searched: Searched::default(),
         };
         plan = rebuilder.pinned(&plan).await?;
     }
@@ -256,6 +257,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
             normalise: args.normalise.normalise,
             ..compare::Options::default()
         },
+        searched: Searched::default(),
     };
     let case = args.target.evidence.open()?;
     let (plan, record) = match (args.plan, args.target.registry_subject()?) {

@@ -5,18 +5,21 @@
 
 mod rules;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use rules::Depth;
 
+use crate::artifact::Sha256;
 use crate::compare;
 use crate::plan::Plan;
-use crate::store::StoreError;
+use crate::store::{Blob, StoreError};
 
 /// Most bytes that are looked at together; a secret longer than the overlap of two such pieces can be missed.
 const PIECE: usize = 1 << 20;
@@ -55,6 +58,26 @@ pub struct InPlan {
 /// Findings of a run, in order and without repetition.
 #[derive(Debug, Default)]
 pub struct Findings(Vec<Credential>);
+
+/// Sources that were searched before, by name and digest: several plans for one subject have the same ones.
+#[derive(Debug, Default)]
+pub struct Searched(Mutex<BTreeMap<(String, Sha256), Vec<Credential>>>);
+
+impl Searched {
+    /// Looks through a file of the store, or remembers what was found in it.
+    pub fn look_through(&self, findings: &mut Findings, name: &str, blob: &Blob) {
+        let key = (name.to_owned(), blob.sha256);
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known().get(&key).cloned();
+        let found = found.unwrap_or_else(|| {
+            let mut own = Findings::default();
+            own.look_through(name, &blob.path);
+            known().insert(key, own.0.clone());
+            own.0
+        });
+        findings.0.extend(found);
+    }
+}
 
 impl Findings {
     fn add(&mut self, place: &str, text: &[u8], first_line: u64, hits: Vec<rules::Hit>) {
@@ -155,6 +178,7 @@ impl Findings {
     /// Everything that was found.
     pub fn into_list(mut self) -> Vec<Credential> {
         self.0.sort();
+        self.0.truncate(MOST);
         self.0
     }
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::artifact::Sha256;
 use crate::compare::{self, CompareError};
 use crate::container::{ContainerError, ImageConfig, Root};
-use crate::credentials::{self, Credential, Findings, InPlan};
+use crate::credentials::{self, Credential, Findings, InPlan, Searched};
 use crate::ledger::Work;
 use crate::plan::{Phase, PinnedGit, Plan, Role};
 use crate::progress::Progress;
@@ -79,6 +79,8 @@ pub struct Rebuilder<'a> {
     pub evidence: Evidence,
     /// How what differs is compared.
     pub compare: compare::Options,
+    /// Sources that were searched for credentials before.
+    pub searched: Searched,
 }
 
 impl Rebuilder<'_> {
@@ -128,7 +130,7 @@ impl Rebuilder<'_> {
             Ok((outputs, not_enforced)) => {
                 let bar = self.progress.stage("comparing");
                 let (compared, found) = std::thread::scope(|scope| {
-                    let search = scope.spawn(|| search(plan, &blobs, &outputs, run));
+                    let search = scope.spawn(|| search(&self.searched, plan, &blobs, &outputs, run));
                     let compared = compare_outputs(plan, &outputs, &blobs.released, run, &self.compare);
                     (compared, search.join().unwrap_or_default())
                 });
@@ -361,14 +363,20 @@ impl Rebuilder<'_> {
 type Built = Result<(Vec<Output>, Vec<String>), Verdict>;
 
 /// Looks for credentials in the sources and in what came out.
-fn search(plan: &Plan, blobs: &Blobs, outputs: &[Output], run: &RunFolder) -> Vec<Credential> {
+fn search(
+    searched: &Searched,
+    plan: &Plan,
+    blobs: &Blobs,
+    outputs: &[Output],
+    run: &RunFolder,
+) -> Vec<Credential> {
     let mut findings = Findings::default();
     let inputs = plan.inputs.iter().zip(&blobs.inputs);
     for (input, blob) in inputs.filter(|(input, _)| input.role == Role::Source) {
-        findings.look_through(&format!("source {}", input.place), &blob.path);
+        searched.look_through(&mut findings, &format!("source {}", input.place), blob);
     }
     for (git, blob) in plan.git.iter().zip(&blobs.git) {
-        findings.look_through(&format!("source {}", git.place), &blob.path);
+        searched.look_through(&mut findings, &format!("source {}", git.place), blob);
     }
     for output in outputs {
         findings.look_through(

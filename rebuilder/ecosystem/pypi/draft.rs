@@ -11,6 +11,7 @@ use super::source::{Place, Source};
 use super::wheel::{self, WheelFacts};
 use crate::compare;
 use crate::container::{Lock, Root};
+use crate::credentials::Searched;
 use crate::ecosystem::provenance::assume;
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::Claim;
@@ -259,6 +260,7 @@ impl Draft<'_> {
             progress: planner.progress,
             evidence: Evidence::Verified,
             compare: compare::Options::default(),
+            searched: Searched::default(),
         };
         let mut asking = plan.clone();
         asking.files = self.files("get_requires_for_build_wheel");
