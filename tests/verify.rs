@@ -933,6 +933,54 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     assert_eq!(scene.aside(), ["unsigned 1"]);
     fs::remove_file(&list).unwrap();
 
+    // A list with an OpenPGP signature around it.
+    let home = scene.path("gnupg");
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let gpg = |arguments: &[&str]| {
+        let mut command = Command::new("gpg");
+        command.env("GNUPGHOME", &home).args([
+            "--batch",
+            "--yes",
+            "--passphrase",
+            "",
+            "--pinentry-mode",
+            "loopback",
+        ]);
+        command.args(arguments).output()
+    };
+    if !gpg(&["--quick-generate-key", "guix", "ed25519", "sign", "never"])
+        .is_ok_and(|output| output.status.success())
+    {
+        common::skip("gpg");
+        return;
+    }
+    let public = String::from_utf8(gpg(&["--armor", "--export"]).unwrap().stdout).unwrap();
+    trust(&scene, "guix-builder", &public, TWO);
+    let clear = |bytes: &[u8]| {
+        let plain = scene.path("SHA256SUMS");
+        fs::write(&plain, format!("{}  {NAME}\n", digest(bytes))).unwrap();
+        let signed = scene.said().join("SHA256SUMS.asc");
+        let output = gpg(&["--clearsign", "--output", signed.to_str().unwrap(), &plain]).unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        signed
+    };
+    clear(RELEASED);
+    let found = verdict();
+    assert_eq!(found["verdict"], "agreed", "{found}");
+    let signed = clear(b"other bytes");
+    assert_eq!(verdict()["verdict"], "disagreed");
+    let forged = fs::read_to_string(&signed)
+        .unwrap()
+        .replace(&digest(b"other bytes"), &released());
+    fs::write(&signed, forged).unwrap();
+    assert_eq!(scene.aside(), ["bad-signature 1"]);
+    fs::remove_file(&signed).unwrap();
+    let _ = Command::new("gpgconf")
+        .env("GNUPGHOME", &home)
+        .args(["--kill", "all"])
+        .output();
+
     // A Nix cache: the digest in its own base 32, the signature over path, digest, size and references.
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
     let pair = Ed25519KeyPair::generate().unwrap();

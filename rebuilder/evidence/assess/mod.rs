@@ -20,7 +20,7 @@ use super::sigstore::{Content, Identity, Unverified};
 use super::slsa::Provenance;
 use super::statement::{Descriptor, DigestMatch, Statement, predicate};
 use super::trust::Trust;
-use super::{Claim, Question, Standing, custody};
+use super::{Claim, Question, Standing, custody, openpgp};
 use crate::artifact::Digests;
 pub use signature::Signed;
 
@@ -146,12 +146,23 @@ pub fn stated(document: &Document) -> Stated {
         Kind::Statement(statement) => Stated::Statement(Box::new(statement.clone())),
         Kind::Link(link) => Stated::Link(link.clone()),
         Kind::HashList(list) => Stated::HashList(list.clone()),
-        Kind::OpenPgpDetached(_) | Kind::OpenPgpInline(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
+        Kind::OpenPgpInline(text) => signed_list(text),
+        Kind::OpenPgpDetached(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
             Stated::Nothing("it signs a file, and says nothing of a build".into())
         }
         Kind::BuildInfo(_) => {
             Stated::Nothing("a .buildinfo says what a build had, not that it was repeated".into())
         }
+    }
+}
+
+/// A text with an OpenPGP signature around it, where that is a list of digests.
+fn signed_list(text: &[u8]) -> Stated {
+    let content = openpgp::read_unverified("the signed text", text).ok();
+    let list = content.and_then(|(content, _)| HashList::parse(&String::from_utf8(content).ok()?).ok());
+    match list {
+        Some(list) if !list.entries.is_empty() => Stated::HashList(Box::new(list)),
+        _ => Stated::Nothing("it signs a text, and says nothing of a build".into()),
     }
 }
 
@@ -167,6 +178,7 @@ pub fn who(document: &Document, trust: &Trust) -> Signed {
             Some((message, signatures)) => signature::verify_message(message, signatures, trust),
             None => unsigned(),
         },
+        Kind::OpenPgpInline(text) => signature::verify_inline(text, trust, "the signed text").0,
         Kind::Statement(_) => unsigned(),
         _ => Signed::not(Standing::Unchecked, "it is a signature over a file's bytes"),
     }
