@@ -7,7 +7,7 @@
 //!                               (leaf)      (explain)
 //! ```
 //!
-//! Nothing is unpacked: archives are streams of members, paired as they come ([`walk`]); what is equal ends at
+//! Nothing is unpacked: archives are streams of members, paired as they come (`walk`); what is equal ends at
 //! once. Every byte is some reader's, and a difference that no reader explains is a change of content. So a
 //! normalisation, which only names findings, cannot set aside what nobody saw.
 

@@ -1,6 +1,6 @@
 //! Long-lived credentials where none should be: in sources, recipes, build logs and outputs.
 //!
-//! [`rules`] finds them, by a rule set that others keep; this module says where to look, and takes what was found out of
+//! `rules` finds them, by a rule set that others keep; this module says where to look, and takes what was found out of
 //! everything that is printed or kept. A finding says which rule, where, and how long the secret is, and holds nothing of it.
 
 mod rules;

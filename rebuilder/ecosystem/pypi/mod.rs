@@ -2,7 +2,7 @@
 //!
 //! The registry keeps no record of a build, so much is concluded from the released wheel itself: the backend and
 //! its version from `Generator`, the other requirements from what was uploaded before, clock, modes and host system
-//! from the archive's entries. Each is an assumption in the plan. Where the plan's bytes differ, [`next`] reads off
+//! from the archive's entries. Each is an assumption in the plan. Where the plan's bytes differ, `next` reads off
 //! the comparison which assumption to change.
 
 mod draft;
