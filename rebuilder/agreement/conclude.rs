@@ -7,7 +7,7 @@ use super::stand::{Stand, example, members, stand};
 use super::{About, Agreement, Asked, Conclusion, Cost, Reason, Says, Tally, inputs};
 use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
-use crate::policy::{Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
+use crate::policy::{self, Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
 
 /// Holds what was gathered about an artifact against the policy.
 ///
@@ -22,7 +22,7 @@ pub fn conclude(
     now: Timestamp,
     cost: Cost,
 ) -> Result<Agreement, Refusal> {
-    let names: Vec<String> = artifact.purl.iter().chain([&artifact.name]).cloned().collect();
+    let names = policy::names(std::slice::from_ref(artifact));
     let (file, quorum) = quorum(policy, &names)?;
     let mut tally = tally.clone();
     let members = members(&mut tally, file, trust);

@@ -1,7 +1,6 @@
 //! Reading attestations from files and folders, on all processors, one at a time each: verified, answered, dropped.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
@@ -12,7 +11,7 @@ use super::answer::{self, Answer};
 use super::{Reason, Tally};
 use crate::artifact::Digests;
 use crate::evidence::Standing;
-use crate::evidence::assess::{self, Artifact, Signed, Stated};
+use crate::evidence::assess::{self, Artifact, Signed};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
 
@@ -131,7 +130,7 @@ fn answer_for(
 ) {
     let stated = assess::stated(document);
     // Reading is cheap and verifying is not, so a signature is only looked at where it matters.
-    let mut signed: Option<Arc<Signed>> = None;
+    let mut signed: Option<Signed> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
         let reading = match answer::read(&stated, artifact) {
             Ok(reading) => reading,
@@ -140,7 +139,7 @@ fn answer_for(
                 continue;
             }
         };
-        let signed = signed.get_or_insert_with(|| Arc::new(who(path, document, &stated, trust)));
+        let signed = signed.get_or_insert_with(|| who(path, document, trust));
         let reason = match signed.standing {
             Standing::Verified => None,
             Standing::Unsigned => Some(Reason::Unsigned),
@@ -166,10 +165,9 @@ fn answer_for(
 }
 
 /// Whose word it is; for a list, by the signature that lies beside it.
-fn who(path: &Path, document: &Document, stated: &Stated, trust: &Trust) -> Signed {
+fn who(path: &Path, document: &Document, trust: &Trust) -> Signed {
     let own = assess::who(document, trust);
-    let detached = matches!(stated, Stated::HashList(list) if list.own.is_none());
-    if !detached || !matches!(document.kind, Kind::HashList(_)) {
+    if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
         return own;
     }
     let beside = SIGNATURES

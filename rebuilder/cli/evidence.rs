@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::failure::Failure;
 use crate::artifact::{Digests, Sha256};
-use crate::evidence::assess::Artifact;
-use crate::evidence::document::{self, Document, Kind};
-use crate::evidence::sigstore::{Content, Sigstore};
+use crate::evidence::assess::{self, Artifact, Stated};
+use crate::evidence::document::{self, Document};
+use crate::evidence::sigstore::Sigstore;
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
 use crate::policy::{Case, Policy};
@@ -182,15 +182,8 @@ pub(crate) fn local(path: &Path, purl: Option<&str>, documents: &[Document]) -> 
 
 /// The statement inside a document, whoever signed it.
 pub(crate) fn statement(document: &Document) -> Option<Statement> {
-    match &document.kind {
-        Kind::Bundle(bundle) => match bundle.content().ok()? {
-            Content::Envelope(envelope) => Statement::from_envelope(&envelope).ok(),
-            Content::Message(..) => None,
-        },
-        Kind::Envelope(envelope) | Kind::KeyBundle { envelope, .. } => {
-            Statement::from_envelope(envelope).ok()
-        }
-        Kind::Statement(statement) => Some(statement.clone()),
+    match assess::stated(document) {
+        Stated::Statement(statement) => Some(*statement),
         _ => None,
     }
 }

@@ -127,9 +127,7 @@ impl KeyArgs {
     /// Opens the key, unless the inventory says that it must not sign any more.
     pub(crate) fn open(&self) -> Result<Box<dyn Signer>, Failure> {
         let signer = self.open_any()?;
-        if let Some(public) = signer.public() {
-            Inventory::read(&inventory()?)?.check(public.fingerprint(), Timestamp::now())?;
-        }
+        Inventory::check_signer(&inventory()?, signer.as_ref(), Timestamp::now())?;
         Ok(signer)
     }
 
@@ -153,6 +151,11 @@ impl KeyArgs {
 /// Where the inventory lies.
 pub(super) fn inventory() -> Result<PathBuf, Failure> {
     Ok(config_folder()?.join("keys.json"))
+}
+
+/// Where the service writes down what it is asked and answers.
+pub(super) fn signer_log() -> Result<PathBuf, Failure> {
+    Ok(config_folder()?.join("signer.jsonl"))
 }
 
 /// Where signatures are written down that no service makes.
@@ -255,8 +258,7 @@ fn show_key(json: bool, reference: &str, public: &Public) {
 
 fn list(common: &Common, logs: &[PathBuf]) -> Result<(), Failure> {
     let logs = if logs.is_empty() {
-        let folder = config_folder()?;
-        vec![folder.join("signatures.jsonl"), folder.join("signer.jsonl")]
+        vec![own_log()?, signer_log()?]
     } else {
         logs.to_vec()
     };

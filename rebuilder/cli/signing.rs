@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::evidence::{TrustArgs, statement};
 use super::failure::{Code, Failure};
-use super::key::{KeyArgs, inventory, own_log};
-use super::{Common, Context, config_folder};
+use super::key::{KeyArgs, inventory, own_log, signer_log};
+use super::{Common, Context};
 use crate::attest::log::{Anchor, Log};
 use crate::attest::{self, Office};
 use crate::evidence::document;
@@ -150,9 +150,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     let service = Service {
         builder_id: args.key.named_builder(),
         host: args.host,
-        log: args
-            .log
-            .map_or_else(|| Ok(config_folder()?.join("signer.jsonl")), Ok::<_, Failure>)?,
+        log: args.log.map_or_else(signer_log, Ok)?,
         inventory: inventory()?,
         workers,
         runs: args.runs,
@@ -195,9 +193,7 @@ fn user(name: &str) -> Result<u32, Failure> {
 
 pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure> {
     let LogCommand::Verify { log, attestation } = command;
-    let path = log
-        .clone()
-        .map_or_else(|| Ok(config_folder()?.join("signer.jsonl")), Ok::<_, Failure>)?;
+    let path = log.clone().map_or_else(signer_log, Ok)?;
     let mut wanted = Vec::new();
     for file in attestation {
         let documents = document::read_file(file)?;

@@ -45,14 +45,14 @@ pub struct Credential {
 
 /// A plan that would carry a credential into everything that is made from it.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{place} holds a credential ({rule}{})", line.map_or_else(String::new, |line| format!(", line {line}")))]
+#[error("{place} holds a credential ({rule}, line {line})")]
 #[diagnostic(help(
     "nothing was built; a recipe is published with each attestation, so take the credential out, and revoke it"
 ))]
 pub struct InPlan {
     place: String,
     rule: String,
-    line: Option<u64>,
+    line: u64,
 }
 
 /// Findings of a run, in order and without repetition.
@@ -241,7 +241,7 @@ pub fn check_plan(plan: &Plan) -> Result<(), InPlan> {
             return Err(InPlan {
                 place,
                 rule: hit.rule.id.clone(),
-                line: Some(1 + lines(before)),
+                line: 1 + lines(before),
             });
         }
     }

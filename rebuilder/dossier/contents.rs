@@ -90,7 +90,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
     for (name, bytes) in documents(&examined, material) {
         add(&name, "a document that a claim was read from", bytes);
     }
-    if let Policy::File(policy) = material.policy {
+    if let Some(policy) = material.policy.file() {
         for (path, bytes) in policy_files(policy) {
             add(&path, "what was asked of the evidence", bytes);
         }
@@ -145,10 +145,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         record,
         statement: statement.as_ref(),
         agreements: &material.agreements,
-        policy: match material.policy {
-            Policy::File(policy) => Some(policy),
-            _ => None,
-        },
+        policy: material.policy.file(),
     };
     let map = controls::map(&facts);
     files.push(File {

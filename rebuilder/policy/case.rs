@@ -114,7 +114,7 @@ impl Case {
 }
 
 /// The names under which a policy knows some artifacts: package URLs before file names.
-fn names(artifacts: &[Artifact]) -> Vec<String> {
+pub fn names(artifacts: &[Artifact]) -> Vec<String> {
     let purls = artifacts.iter().filter_map(|artifact| artifact.purl.clone());
     purls
         .chain(artifacts.iter().map(|artifact| artifact.name.clone()))

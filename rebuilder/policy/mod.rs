@@ -9,7 +9,7 @@ mod quorum;
 
 use std::path::{Path, PathBuf};
 
-pub use case::{Case, Judgement};
+pub use case::{Case, Judgement, names};
 use jiff::Timestamp;
 pub use quorum::{Dissent, Independence, Party, Quorum, Revocation};
 use serde::{Deserialize, Serialize};
@@ -302,6 +302,14 @@ impl Policy {
             quorums: document.quorums,
             revoked: document.revoked,
         })))
+    }
+
+    /// The user's file, where that is what decides.
+    pub fn file(&self) -> Option<&PolicyFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::None | Self::BuiltIn => None,
+        }
     }
 
     /// Keys that count for a subject with one of these names.

@@ -15,7 +15,8 @@ use super::snapshot::Snapshot;
 use super::{Questioner, REQUEST, Reply, Request, SignerError};
 use crate::artifact::Sha256;
 use crate::attest::log::{Event, Log};
-use crate::attest::{Examined, Inventory, Office, Signer, examine};
+use crate::attest::{AttestError, Examined, Inventory, Office, Signer, examine};
+use crate::policy::PolicyFile;
 
 /// Requests of one worker that are looked at side by side.
 const AT_ONCE: usize = 2;
@@ -112,10 +113,7 @@ impl Service {
             source,
         };
         let outcomes = Outcomes::read(&self.log)?;
-        let policy = match &self.questioner.case.policy {
-            crate::policy::Policy::File(file) => Some(file.digest()),
-            _ => None,
-        };
+        let policy = self.questioner.case.policy.file().map(PolicyFile::digest);
         let key = self.signer.name();
         Log::open(&self.log)?.append(Event::Started { key, policy }, Timestamp::now())?;
         // A socket may be left behind by a killed service; a living one holds its lock.
@@ -279,22 +277,16 @@ impl Running {
 
     fn sign(&self, examined: &Examined, workers: &[String]) -> Result<crate::attest::Signed, SignerError> {
         let service = &self.service;
-        let attest = |error| SignerError::Attest(crate::attest::AttestError::Key(error));
-        if let Some(public) = service.signer.public() {
-            // Read each time, so that a revocation holds from the next request on.
-            let inventory = Inventory::read(&service.inventory).map_err(attest)?;
-            inventory
-                .check(public.fingerprint(), Timestamp::now())
-                .map_err(attest)?;
-        }
+        // Asked each time, so that a revocation holds from the next request on.
+        Inventory::check_signer(&service.inventory, service.signer.as_ref(), Timestamp::now())
+            .map_err(AttestError::from)?;
         let office = Office {
             signer: service.signer.as_ref(),
             builder_id: service.builder_id.clone(),
             host: service.host.clone(),
             log: &service.log,
         };
-        let signed = tokio::task::block_in_place(|| office.sign(examined, workers))?;
-        Ok(signed)
+        Ok(tokio::task::block_in_place(|| office.sign(examined, workers))?)
     }
 }
 

@@ -175,33 +175,24 @@ impl Signer for FileKey {
 
 /// PKCS#8 by PKCS#5: scrypt, then AES-256-CBC.
 fn encrypt(pkcs8: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
-    let failed = |_| KeyError::Crypto {
-        what: "encrypt the key",
-    };
+    fn failed<E>(_: E) -> KeyError {
+        KeyError::Crypto {
+            what: "encrypt the key",
+        }
+    }
     let (mut salt, mut vector) = ([0_u8; 16], [0_u8; 16]);
     let random = SystemRandom::new();
-    random
-        .fill(&mut salt)
-        .and_then(|()| random.fill(&mut vector))
-        .map_err(failed)?;
-    let failed = |_| KeyError::Crypto {
-        what: "encrypt the key",
-    };
+    random.fill(&mut salt).map_err(failed)?;
+    random.fill(&mut vector).map_err(failed)?;
     // N = 2^14, r = 8, p = 1: 16 MiB for each guess, and the most that OpenSSL opens without further options.
-    let cost = scrypt::Params::new(14, 8, 1, 32).map_err(|_| KeyError::Crypto {
-        what: "encrypt the key",
-    })?;
+    let cost = scrypt::Params::new(14, 8, 1, 32).map_err(failed)?;
     let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &vector).map_err(failed)?;
-    let sealed = scheme.encrypt(passphrase, pkcs8).map_err(|_| KeyError::Crypto {
-        what: "encrypt the key",
-    })?;
+    let sealed = scheme.encrypt(passphrase, pkcs8).map_err(failed)?;
     let info = EncryptedPrivateKeyInfo {
         encryption_algorithm: scheme.into(),
         encrypted_data: &sealed,
     };
-    info.to_der().map_err(|_| KeyError::Crypto {
-        what: "encrypt the key",
-    })
+    info.to_der().map_err(failed)
 }
 
 /// Where the public half of the key at `path` is kept.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{FileKey, KeyError, Reference};
+use super::{FileKey, KeyError, Reference, Signer};
 use crate::artifact::Sha256;
 use crate::attest::log::Uses;
 use crate::store::{StoreError, write_atomically};
@@ -96,6 +96,11 @@ impl Entry {
             (None, Some(_)) => State::Overlapping,
             (None, None) => State::Active,
         }
+    }
+
+    /// Days since it was made.
+    fn age(&self, now: Timestamp) -> i64 {
+        now.as_second().saturating_sub(self.created.as_second()) / 86_400
     }
 }
 
@@ -193,8 +198,15 @@ impl Inventory {
         Ok(entry)
     }
 
-    /// Refuses a key that must not sign any more.
-    pub fn check(&self, fingerprint: Sha256, now: Timestamp) -> Result<(), KeyError> {
+    /// Refuses a signer whose key the inventory at `path` says must not sign any more.
+    pub fn check_signer(path: &Path, signer: &dyn Signer, now: Timestamp) -> Result<(), KeyError> {
+        match signer.public() {
+            Some(public) => Self::read(path)?.check(public.fingerprint(), now),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&self, fingerprint: Sha256, now: Timestamp) -> Result<(), KeyError> {
         let Some(entry) = self.keys.iter().find(|entry| entry.fingerprint == fingerprint) else {
             return Ok(());
         };
@@ -218,7 +230,7 @@ impl Inventory {
                 let uses = uses(entry.fingerprint);
                 Listed {
                     state: entry.state(now),
-                    age: now.as_second().saturating_sub(entry.created.as_second()) / 86_400,
+                    age: entry.age(now),
                     findings: findings(entry, &uses, builds_here, now),
                     uses,
                     entry: entry.clone(),
@@ -274,7 +286,7 @@ fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Ve
             );
         }
     }
-    let age = now.as_second().saturating_sub(entry.created.as_second()) / 86_400;
+    let age = entry.age(now);
     if alive && state != State::Overlapping && age > OLD {
         add(
             "old",
