@@ -14,6 +14,7 @@ use crate::evidence::Standing;
 use crate::evidence::assess::{self, Artifact, Signed};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
+use crate::report::with_causes;
 
 /// What verifying cost.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -110,8 +111,7 @@ fn file(path: &Path, artifacts: &[Artifact], trust: &Trust, tallies: &mut [Tally
     let documents = match document::read_file(path) {
         Ok(documents) => documents,
         Err(error) => {
-            let why = std::error::Error::source(&error).map_or(String::new(), |source| format!(": {source}"));
-            unreadable(tallies, &format!("{error}{why}"));
+            unreadable(tallies, &with_causes(&error));
             return 1;
         }
     };

@@ -1,6 +1,5 @@
 //! How a failed command ends: one message with its causes, a line of help, and a documented exit code.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use miette::Diagnostic;
@@ -118,15 +117,7 @@ impl Failure {
 
     /// The message with all causes, as one line; what evidence or a mirror said in it must not steer a terminal.
     pub fn message(&self) -> String {
-        let mut text = self.error.to_string();
-        let mut cause = self.error.source();
-        while let Some(inner) = cause {
-            let inner_text = inner.to_string();
-            if !text.contains(&inner_text) {
-                let _ = write!(text, ": {inner_text}");
-            }
-            cause = inner.source();
-        }
+        let text = crate::report::with_causes(self.error.as_ref());
         text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
     }
 

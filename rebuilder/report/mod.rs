@@ -268,6 +268,20 @@ fn row(output: &OutputResult) -> OutputRow {
     }
 }
 
+/// An error with its causes on one line; a cause that is in the text already is left out.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            let _ = write!(text, ": {more}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
 /// Names come out of archives that anyone may have made; control characters would steer a terminal.
 fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")

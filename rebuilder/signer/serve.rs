@@ -17,6 +17,7 @@ use crate::artifact::Sha256;
 use crate::attest::log::{Event, Log};
 use crate::attest::{AttestError, Examined, Inventory, Office, Signer, examine};
 use crate::policy::PolicyFile;
+use crate::report::with_causes;
 
 /// Requests of one worker that are looked at side by side.
 const AT_ONCE: usize = 2;
@@ -188,7 +189,7 @@ impl Running {
 
     /// Writes a refusal down.
     fn refuse(&self, run: String, error: &SignerError, worker: String) -> Reply {
-        let reason = sentence(error);
+        let reason = with_causes(error);
         let event = Event::Refused {
             run,
             reason: reason.clone(),
@@ -198,7 +199,7 @@ impl Running {
         match noted {
             Ok(()) => Reply::Refused { reason },
             Err(error) => Reply::Refused {
-                reason: sentence(&SignerError::Log(error)),
+                reason: with_causes(&SignerError::Log(error)),
             },
         }
     }
@@ -317,20 +318,6 @@ fn outcome(examined: &Examined) -> Sha256 {
     outputs.sort();
     let all = (&record.subject, record.verdict.to_string(), outputs);
     Sha256::of(serde_jcs::to_vec(&all).unwrap_or_default())
-}
-
-/// The error with its causes, on one line.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 /// Asks a signer about a run.
