@@ -534,6 +534,12 @@ fn what_is_forged_or_broken_does_not_count() {
     fs::write(&path, br#"{"_type":"a","_type":"b"}"#).unwrap();
     assert_eq!(scene.aside(), ["unreadable 1"]);
 
+    // A pipe that nobody writes to must not be waited for.
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(scene.aside(), ["unreadable 1"]);
+    fs::remove_file(&path).unwrap();
+
     // One attestation is withdrawn by its digest.
     fs::write(&path, whole.to_string()).unwrap();
     let revoked = digest(whole.to_string().as_bytes());

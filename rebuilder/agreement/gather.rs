@@ -70,6 +70,14 @@ pub fn gather(
                 Ok(entry) if entry.file_type().is_dir() || is_signature(entry.path()) => {
                     return (tallies, cost);
                 }
+                // A pipe that the user names is read; one that lies in a folder would be waited for.
+                Ok(entry) if entry.depth() > 0 && !entry.file_type().is_file() => {
+                    unreadable(
+                        &mut tallies,
+                        &format!("{}: no regular file", entry.path().display()),
+                    );
+                    return (tallies, cost);
+                }
                 Ok(entry) => entry,
                 Err(error) => {
                     unreadable(&mut tallies, &error.to_string());
