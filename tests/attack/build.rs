@@ -1,0 +1,5 @@
+//! Cases of the attack suite; see `main.rs`.
+
+use super::Case;
+
+pub const CASES: &[Case] = &[];
