@@ -116,7 +116,7 @@ async fn execute(
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into(),
-        hostname: "rebuilder".into(),
+        hostname: "localhost".into(),
         umask: 0o022,
         limits: Limits {
             seconds: timeout,

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::image::{self, ImageConfig, LayerPlan};
 use super::lock::check_tree;
-use super::{Catalog, ContainerError, Contents, Lock, PackageFile, UnpackPlan};
+use super::{Catalog, ContainerError, Contents, Lock, PackageFile, Times, UnpackPlan};
 use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::Progress;
-use crate::sandbox::embedded::{Embedded, short_job_limits};
+use crate::sandbox::embedded::{Embedded, Intact, short_job_limits};
 use crate::sandbox::{Input, Job, Keep, RootLayers, stage};
 use crate::store::{Blob, Fetcher, Scratch, write_atomically};
 
@@ -37,12 +37,63 @@ impl Root {
     }
 }
 
-/// Written beside a root when it is complete; a root without it is a torso.
+/// Written beside a kept tree when it is complete; a tree without it is a torso.
 #[derive(Serialize, Deserialize)]
-struct Receipt {
-    contents: Contents,
+pub(super) struct Receipt {
+    pub(super) contents: Contents,
+    /// What [`super::seal`] gave once the tree was in its place.
+    pub(super) seal: Sha256,
     #[serde(default)]
-    config: ImageConfig,
+    pub(super) config: ImageConfig,
+}
+
+impl Receipt {
+    const NAME: &str = "receipt.json";
+
+    pub(super) fn read(home: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(home.join(Self::NAME)).ok()?).ok()
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> Result<(), ContainerError> {
+        let bytes = serde_json::to_vec(self).map_err(|error| ContainerError::Io {
+            what: "write the receipt of a kept tree".into(),
+            source: error.into(),
+        })?;
+        Ok(write_atomically(&folder.join(Self::NAME), &bytes)?)
+    }
+
+    /// The receipt of the tree at `home/name`, if both are there and the tree is as it was made.
+    ///
+    /// A tree that was changed is taken away, so that it is made again, and the person who asked is told.
+    pub(super) async fn of_intact(
+        home: &Path,
+        name: &str,
+        sandbox: &Embedded,
+        progress: &Progress,
+    ) -> Result<Option<Self>, ContainerError> {
+        let Some(mut receipt) = Self::read(home) else {
+            // Without a receipt, or with one of an earlier version, nobody knows what the tree should be.
+            sandbox.remove_now(home)?;
+            return Ok(None);
+        };
+        let (contents, seal) = (receipt.contents.digest, Some(receipt.seal));
+        match sandbox.intact(&home.join(name), contents, seal).await? {
+            Intact::Yes => {}
+            Intact::SealedAnew(seal) => {
+                receipt.seal = seal;
+                receipt.write(home)?;
+            }
+            Intact::No => {
+                progress.note(&format!(
+                    "warning: {} was changed since it was made; it is made again",
+                    home.display()
+                ));
+                sandbox.remove_now(home)?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(receipt))
+    }
 }
 
 /// Packages whose scripts the others' scripts need, in an order that works with nothing configured yet.
@@ -84,7 +135,7 @@ pub(super) async fn make(
 ) -> Result<Root, ContainerError> {
     let digest = lock.digest();
     let home = fetcher.store().root(digest);
-    if let Some(root) = find(&home, digest) {
+    if let Some(root) = find(&home, digest, fetcher, sandbox, progress).await? {
         return Ok(root);
     }
     let blobs = fetcher
@@ -96,7 +147,7 @@ pub(super) async fn make(
         })?;
 
     let _exclusive = exclusive(fetcher, digest).await?;
-    if let Some(root) = find(&home, digest) {
+    if let Some(root) = find_alone(&home, digest, sandbox, progress).await? {
         return Ok(root);
     }
     let bar = progress.stage(format!("making the root {name}"));
@@ -125,12 +176,8 @@ pub(super) async fn make(
     sandbox.unpack(&plan, &root).await?;
     configure(name, lock, &root, scratch.path(), sandbox, &bar).await?;
     bar.set_message("reading it back");
-    let contents = sandbox.normalise(&root, Some(lock.epoch)).await?;
-    let receipt = Receipt {
-        contents,
-        config: ImageConfig::default(),
-    };
-    let root = finish(&scratch, &receipt, &home, digest, sandbox);
+    let contents = sandbox.normalise(&root, Times::Epoch(lock.epoch)).await?;
+    let root = finish(&scratch, contents, ImageConfig::default(), &home, digest, sandbox).await;
     bar.finish_and_clear();
     root
 }
@@ -144,12 +191,12 @@ pub async fn from_image(
 ) -> Result<Root, ContainerError> {
     let digest = image.digest;
     let home = fetcher.store().root(digest);
-    if let Some(root) = find(&home, digest) {
+    if let Some(root) = find(&home, digest, fetcher, sandbox, progress).await? {
         return Ok(root);
     }
     let files = fetcher.image(image).await?;
     let _exclusive = exclusive(fetcher, digest).await?;
-    if let Some(root) = find(&home, digest) {
+    if let Some(root) = find_alone(&home, digest, sandbox, progress).await? {
         return Ok(root);
     }
     let unusable = |reason: String| ContainerError::Image {
@@ -176,8 +223,8 @@ pub async fn from_image(
     let root = scratch.path().join("root");
     sandbox.unpack_layers(&plan, &root).await?;
     bar.set_message("reading it back");
-    let contents = sandbox.normalise(&root, None).await?;
-    let root = finish(&scratch, &Receipt { contents, config }, &home, digest, sandbox);
+    let contents = sandbox.normalise(&root, Times::Layers).await?;
+    let root = finish(&scratch, contents, config, &home, digest, sandbox).await;
     bar.finish_and_clear();
     root
 }
@@ -205,46 +252,70 @@ async fn exclusive(fetcher: &Fetcher, digest: Sha256) -> Result<nix::fcntl::Floc
 }
 
 /// Moves a made root to its place, together with its receipt, so that it is there whole or not at all.
-fn finish(
+async fn finish(
     scratch: &Scratch,
-    receipt: &Receipt,
+    contents: Contents,
+    config: ImageConfig,
     home: &Path,
     digest: Sha256,
     sandbox: &Embedded,
 ) -> Result<Root, ContainerError> {
-    let io = |what: &'static str| {
-        move |source| ContainerError::Io {
-            what: what.to_owned(),
-            source,
-        }
-    };
-    let receipt = serde_json::to_vec(receipt).unwrap_or_default();
-    write_atomically(&scratch.path().join("receipt.json"), &receipt)?;
     let finished = scratch.path().join("finished");
-    fs::create_dir(&finished).map_err(io("finish the root"))?;
-    for part in ["root", "receipt.json"] {
-        fs::rename(scratch.path().join(part), finished.join(part)).map_err(io("finish the root"))?;
-    }
-    let moved = fs::rename(&finished, home);
+    let moved = fs::create_dir(&finished)
+        .and_then(|()| fs::rename(scratch.path().join("root"), finished.join("root")));
+    moved.map_err(|source| ContainerError::Io {
+        what: "finish the root".into(),
+        source,
+    })?;
+    let receipt = Receipt {
+        contents,
+        seal: sandbox.seal(&finished.join("root")).await?,
+        config,
+    };
+    receipt.write(&finished)?;
+    fs::rename(&finished, home).map_err(|source| ContainerError::Io {
+        what: "finish the root".into(),
+        source,
+    })?;
     sandbox.remove_now(scratch.path())?;
-    match (moved, find(home, digest)) {
-        // Another process may have been first; its root is as good.
-        (_, Some(root)) => Ok(root),
-        (Err(source), None) => Err(io("finish the root")(source)),
-        (Ok(()), None) => Err(io("finish the root")(std::io::Error::other(
-            "its receipt is unreadable",
-        ))),
+    Ok(receipt.into_root(home, digest))
+}
+
+impl Receipt {
+    fn into_root(self, home: &Path, lock: Sha256) -> Root {
+        Root {
+            lock,
+            contents: self.contents,
+            config: self.config,
+            path: home.join("root"),
+        }
     }
 }
 
-fn find(home: &Path, lock: Sha256) -> Option<Root> {
-    let receipt: Receipt = serde_json::from_slice(&fs::read(home.join("receipt.json")).ok()?).ok()?;
-    Some(Root {
-        lock,
-        contents: receipt.contents,
-        config: receipt.config,
-        path: home.join("root"),
-    })
+/// The root, if it is made and as it was made.
+async fn find(
+    home: &Path,
+    lock: Sha256,
+    fetcher: &Fetcher,
+    sandbox: &Embedded,
+    progress: &Progress,
+) -> Result<Option<Root>, ContainerError> {
+    if !home.exists() {
+        return Ok(None);
+    }
+    let _exclusive = exclusive(fetcher, lock).await?;
+    find_alone(home, lock, sandbox, progress).await
+}
+
+/// The same, by one who keeps others from making it.
+async fn find_alone(
+    home: &Path,
+    lock: Sha256,
+    sandbox: &Embedded,
+    progress: &Progress,
+) -> Result<Option<Root>, ContainerError> {
+    let receipt = Receipt::of_intact(home, "root", sandbox, progress).await?;
+    Ok(receipt.map(|receipt| receipt.into_root(home, lock)))
 }
 
 /// Runs the packages' own scripts, in the sandbox, in place.

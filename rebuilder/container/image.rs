@@ -4,11 +4,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ContainerError;
+use crate::sandbox::embedded::removal;
 
 /// Layers to unpack, lowest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,8 +30,9 @@ pub struct ImageConfig {
     pub entrypoint: Vec<String>,
 }
 
-/// Most bytes that one layer may unpack to; beyond, it is a bomb, and the archive ends early.
+/// Most bytes, and most entries, that all layers of an image may unpack to; beyond, it is a bomb.
 const UNPACKED_LIMIT: u64 = 64 << 30;
+const ENTRY_LIMIT: u64 = 4 << 20;
 
 /// Mount points that every job needs.
 const MOUNT_POINTS: [&str; 7] = ["/dev", "/proc", "/sys", "/etc", "/tmp", "/inputs", "/out"];
@@ -75,16 +78,44 @@ pub fn unpack_layers(plan: &LayerPlan, root: &Path) -> Result<(), ContainerError
     nix::unistd::chroot(root)
         .and_then(|()| nix::unistd::chdir("/"))
         .map_err(|error| io("enter the new root")(error.into()))?;
+    let mut room = Room {
+        bytes: UNPACKED_LIMIT,
+        entries: ENTRY_LIMIT,
+    };
     for (name, file) in plan.files.iter().zip(files) {
-        unpack_layer(name, file).map_err(io(&format!("unpack the layer {name}")))?;
+        unpack_layer(name, file, &mut room).map_err(io(&format!("unpack the layer {name}")))?;
     }
     for folder in MOUNT_POINTS {
-        fs::create_dir_all(folder).map_err(io("make the mount points"))?;
+        make_folder(Path::new(folder)).map_err(io("make the mount points"))?;
     }
     Ok(())
 }
 
-fn unpack_layer(name: &str, file: File) -> io::Result<()> {
+/// What may still be unpacked.
+struct Room {
+    bytes: u64,
+    entries: u64,
+}
+
+impl Room {
+    /// Takes the room of one entry; a sparse one says how large it will be, not how much it stores.
+    fn take(&mut self, size: u64) -> io::Result<()> {
+        let left = self.bytes.checked_sub(size).zip(self.entries.checked_sub(1));
+        let (bytes, entries) = left.ok_or_else(|| {
+            invalid(format!(
+                "it holds more than {UNPACKED_LIMIT} bytes or {ENTRY_LIMIT} entries"
+            ))
+        })?;
+        *self = Self { bytes, entries };
+        Ok(())
+    }
+}
+
+fn invalid(reason: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+fn unpack_layer(name: &str, file: File, room: &mut Room) -> io::Result<()> {
     let unpacked = super::decompress(name, io::BufReader::new(file))?.take(UNPACKED_LIMIT);
     let mut archive = tar::Archive::new(unpacked);
     archive.set_preserve_permissions(true);
@@ -92,6 +123,7 @@ fn unpack_layer(name: &str, file: File) -> io::Result<()> {
     archive.set_preserve_mtime(true);
     for entry in archive.entries()? {
         let mut entry = entry?;
+        room.take(entry.size())?;
         let path = inside(&entry.path()?);
         let Some(file_name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
             continue;
@@ -102,6 +134,9 @@ fn unpack_layer(name: &str, file: File) -> io::Result<()> {
             continue;
         }
         if let Some(gone) = file_name.strip_prefix(".wh.") {
+            if ["", ".", ".."].contains(&gone) {
+                return Err(invalid(format!("the whiteout {file_name:?} names no file")));
+            }
             remove(&parent.join(gone))?;
             continue;
         }
@@ -114,7 +149,7 @@ fn unpack_layer(name: &str, file: File) -> io::Result<()> {
             // A folder over a folder takes its mode and owner, and keeps what is in it.
             Ok(there) if there.is_dir() && kind.is_dir() => {}
             Ok(_) => remove(&path)?,
-            Err(_) => fs::create_dir_all(&parent)?,
+            Err(_) => make_folder(&parent)?,
         }
         if kind.is_hard_link() {
             let target = entry
@@ -139,7 +174,7 @@ fn inside(path: &Path) -> PathBuf {
 
 fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(there) if there.is_dir() => fs::remove_dir_all(path),
+        Ok(there) if there.is_dir() => empty(path).and_then(|()| fs::remove_dir(path)),
         Ok(_) => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
@@ -147,11 +182,17 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn empty(folder: &Path) -> io::Result<()> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) => entries.try_for_each(|entry| remove(&entry?.path())),
+    match fs::symlink_metadata(folder) {
+        Ok(there) if there.is_dir() => removal::empty(folder),
+        Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// A folder that a layer does not name itself, with those above it.
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
 #[cfg(test)]

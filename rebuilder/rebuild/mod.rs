@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::artifact::Sha256;
 use crate::compare::{self, CompareError};
-use crate::container::{ContainerError, ImageConfig, Root};
+use crate::container::{ContainerError, ImageConfig, Root, keep_layer, kept_layer};
 use crate::credentials::{self, Credential, Findings, InPlan, Searched};
 use crate::ledger::Work;
 use crate::plan::{Phase, PinnedGit, Plan, Role};
@@ -288,9 +288,8 @@ impl Rebuilder<'_> {
         if plan.setup.steps.is_empty() {
             return Ok(Setup::None);
         }
-        let home = self.fetcher.store().layer(plan.setup_digest());
-        let layer = home.join("upper");
-        if layer.exists() {
+        let (store, key) = (self.fetcher.store(), plan.setup_digest());
+        if let Some(layer) = kept_layer(store, key, self.embedded, self.progress).await? {
             return Ok(Setup::Layer(layer));
         }
         let bar = self.progress.stage("installing the build dependencies");
@@ -308,12 +307,8 @@ impl Rebuilder<'_> {
         let Some(made) = outcome.layer.filter(|_| outcome.ended.well()) else {
             return Ok(Setup::Failed(outcome.ended));
         };
-        let parent = made.parent().unwrap_or(&made).to_owned();
-        if fs::rename(&parent, &home).is_err() {
-            // Another process was first; its layer is as good.
-            self.embedded.remove_now(&parent)?;
-        }
-        Ok(Setup::Layer(layer))
+        let folder = made.parent().unwrap_or(&made);
+        Ok(Setup::Layer(keep_layer(store, key, folder, self.embedded).await?))
     }
 
     async fn build(

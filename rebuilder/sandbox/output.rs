@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -112,25 +112,91 @@ pub(super) fn receive(
     })
 }
 
-/// A folder of staged inputs: hard links into the store where that works, copies elsewhere.
+/// A folder of staged inputs: copies, which share their blocks with the store where the file system can do that.
+///
+/// Never links: the store's files would get another name, through which something may write, lock or change them.
 pub(crate) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
     for input in inputs {
+        let invalid = |reason: &str| {
+            let text = format!("the input name {:?} {reason}", input.name);
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        };
+        let mut parts = Path::new(&input.name).components();
+        if input.name.is_empty() || !parts.all(|part| matches!(part, std::path::Component::Normal(_))) {
+            return Err(invalid("is not a relative path below the folder"));
+        }
         let place: PathBuf = folder.join(&input.name);
-        if Path::new(&input.name)
-            .components()
-            .any(|part| !matches!(part, std::path::Component::Normal(_)))
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("bad input name {:?}", input.name),
-            ));
+        // Whoever runs inside reads them, whatever the worker's own mask is.
+        let mut above: Vec<_> = place
+            .ancestors()
+            .skip(1)
+            .take_while(|path| *path != folder)
+            .collect();
+        while let Some(path) = above.pop() {
+            match fs::create_dir(path) {
+                Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755))?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
         }
-        if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        if fs::hard_link(&input.path, &place).is_err() {
-            fs::copy(&input.path, &place)?;
-        }
+        let mut from = File::open(&input.path)?;
+        let mut to = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o444)
+            .open(&place)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => invalid("is used twice"),
+                _ => error,
+            })?;
+        // Copies within the kernel, by reference where it can.
+        io::copy(&mut from, &mut to)?;
+        to.set_permissions(fs::Permissions::from_mode(0o444))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+    use crate::sandbox::Input;
+
+    #[test]
+    fn staged_files_are_copies_and_no_place_is_taken_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, other) = (folder.path().join("kept"), folder.path().join("other"));
+        fs::write(&kept, "kept").unwrap();
+        fs::write(&other, "other").unwrap();
+        let input = |name: &str, path: &Path| Input {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        };
+        for (number, (names, fits)) in [
+            (&["a", "b/c"][..], true),
+            (&["a", "a"], false),
+            (&["a", "a/b"], false),
+            (&["a/b", "a"], false),
+            (&["a/b", "a/./b"], false),
+            (&["../a"], false),
+            (&["/etc/a"], false),
+            (&[""], false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let place = folder.path().join(number.to_string());
+            fs::create_dir(&place).unwrap();
+            let paths = [&kept, &other];
+            let inputs: Vec<_> = names
+                .iter()
+                .zip(paths)
+                .map(|(name, path)| input(name, path))
+                .collect();
+            assert_eq!(stage(&inputs, &place).is_ok(), fits, "{names:?}");
+        }
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
+        assert_eq!(fs::metadata(&kept).unwrap().nlink(), 1);
+    }
 }

@@ -10,6 +10,7 @@ mod registry;
 mod scratch;
 
 use std::fs::File;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
@@ -40,6 +41,9 @@ pub enum StoreError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot use the data folder {path}: it belongs to user id {owner}, not to this user ({user})")]
+    #[diagnostic(help("name a folder of your own with --store or XDG_DATA_HOME"))]
+    Foreign { path: PathBuf, owner: u32, user: u32 },
     #[error("no home folder is known, so there is no place for the store")]
     #[diagnostic(help("set XDG_DATA_HOME, or give --store DIR"))]
     NoHome,
@@ -75,12 +79,17 @@ impl Store {
             "git",
         ] {
             let path = store.data.join(folder);
-            std::fs::create_dir_all(&path).map_err(StoreError::io("make the folder", &path))?;
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(StoreError::io("make the folder", &path))?;
         }
         let data = store
             .data
             .canonicalize()
             .map_err(StoreError::io("open", &store.data))?;
+        close(&data)?;
         Ok(Self { data })
     }
 
@@ -97,6 +106,11 @@ impl Store {
     /// Where the layer that the steps with this digest made lies.
     pub fn layer(&self, key: crate::artifact::Sha256) -> PathBuf {
         self.data.join("layers").join(key.to_hex())
+    }
+
+    /// Where the scratch folder of the run called `id` lies, if that run is going on.
+    pub fn scratch_folder(&self, id: &str) -> PathBuf {
+        self.data.join("scratch").join(id)
     }
 
     /// Where the commits of the git repository with this address lie.
@@ -121,6 +135,25 @@ impl Store {
     fn tmp(&self) -> PathBuf {
         self.data.join("tmp")
     }
+}
+
+/// Keeps everyone else out of the data folder: what lies below has the owners and modes that builds gave it.
+fn close(data: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let meta = std::fs::metadata(data).map_err(StoreError::io("open", data))?;
+    let user = nix::unistd::Uid::effective().as_raw();
+    if meta.uid() != user {
+        return Err(StoreError::Foreign {
+            path: data.to_owned(),
+            owner: meta.uid(),
+            user,
+        });
+    }
+    if meta.permissions().mode() & 0o077 != 0 {
+        let closed = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(data, closed).map_err(StoreError::io("close to other users", data))?;
+    }
+    Ok(())
 }
 
 /// Writes a small file so that readers see the old bytes or the new ones, never a part. A device or a pipe is written

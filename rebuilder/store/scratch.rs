@@ -87,7 +87,8 @@ impl Store {
                 if !name.starts_with(prefix) || age_in_seconds(&path) < 24 * 3600 {
                     continue;
                 }
-                let removed = if path.is_dir() {
+                let is_folder = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
+                let removed = if is_folder {
                     fs::remove_dir_all(&path)
                 } else {
                     fs::remove_file(&path)

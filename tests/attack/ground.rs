@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use serde_json::Value;
+use rebuilder::artifact::Sha256;
+use serde_json::{Value, json};
 
 use super::common::{self, BIN};
 
@@ -79,17 +80,7 @@ impl Ground {
                 let store = home.join("store");
                 if !store.exists() {
                     common::store_without(&store, "");
-                    let user = self.user().unwrap();
-                    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
-                    // Files are the user's own copies: hard links into root's store would be root's.
-                    for entry in walkdir::WalkDir::new(&store).into_iter().flatten() {
-                        if entry.file_type().is_file() {
-                            let copy = entry.path().with_extension("copy");
-                            fs::copy(entry.path(), &copy).unwrap();
-                            fs::rename(&copy, entry.path()).unwrap();
-                        }
-                        chown(entry.path(), Some(uid), Some(gid)).unwrap();
-                    }
+                    self.own(&store);
                 }
                 store
             }
@@ -153,6 +144,107 @@ impl Ground {
             .unwrap()
     }
 
+    /// A real plan, made once, to be changed by cases.
+    pub fn plan(&self) -> Value {
+        static PLAN: OnceLock<Value> = OnceLock::new();
+        PLAN.get_or_init(|| common::plan("pypi:idna==3.10")).clone()
+    }
+
+    /// Follows a plan whose only step is `script`, on a root made of these layers: what an image would bring.
+    pub fn on_image(&self, layers: &[Vec<u8>], script: &str) -> Output {
+        let image = self.image(layers);
+        let mut plan = self.plan();
+        plan["container"] = json!({ "image": image });
+        plan["setup"]["steps"] = json!([]);
+        plan["inputs"] = json!([]);
+        self.rebuild(&plan, script)
+    }
+
+    /// The log of the last build in this case.
+    pub fn log(&self) -> String {
+        let log = fs::read(self.folder().join("run/build.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Puts an image into the store, as a pull would have; gives what pins it.
+    fn image(&self, layers: &[Vec<u8>]) -> Value {
+        let mut listed = Vec::new();
+        let mut diffs = Vec::new();
+        for layer in layers {
+            diffs.push(format!("sha256:{}", Sha256::of(layer)));
+            let digest = self.blob(layer);
+            listed.push(json!({"mediaType": "application/vnd.oci.image.layer.v1.tar",
+                               "digest": format!("sha256:{digest}"), "size": layer.len()}));
+        }
+        let config = json!({"architecture": "amd64", "os": "linux", "config": {},
+                            "rootfs": {"type": "layers", "diff_ids": diffs}})
+        .to_string();
+        let digest = self.blob(config.as_bytes());
+        let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
+                       "digest": format!("sha256:{digest}"), "size": config.len()},
+            "layers": listed})
+        .to_string();
+        json!({"repository": "docker.io/library/evil", "digest": self.blob(manifest.as_bytes()).to_hex()})
+    }
+
+    /// Puts bytes into the store, under their digest.
+    pub fn blob(&self, bytes: &[u8]) -> Sha256 {
+        let digest = Sha256::of(bytes);
+        let hex = digest.to_hex();
+        let folder = self.store().join("store/sha256").join(&hex[..2]);
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(&hex);
+        if !path.exists() {
+            let new = folder.join(format!(".{hex}.{:?}", std::thread::current().id()));
+            fs::write(&new, bytes).unwrap();
+            if let Some(user) = self.user() {
+                for path in [&folder, &new] {
+                    chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+                }
+            }
+            fs::rename(&new, &path).unwrap();
+        }
+        digest
+    }
+
+    /// A program of the user's, which an attacker would like to change, and what it must still say afterwards.
+    pub fn victim(&self) -> PathBuf {
+        let path = self.write("victim", "#!/bin/sh\necho untouched\n");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// The program under attack, at a place that every user reaches.
+    pub fn program(&self) -> &'static Path {
+        program()
+    }
+
+    /// Hands a tree to this case's user; its files become copies, since hard links would change their owner elsewhere.
+    pub fn own(&self, tree: &Path) {
+        let Some(user) = self.user() else { return };
+        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+        for entry in walkdir::WalkDir::new(tree).into_iter().flatten() {
+            if entry.file_type().is_file() {
+                let copy = entry.path().with_extension("copy");
+                fs::copy(entry.path(), &copy).unwrap();
+                fs::rename(&copy, entry.path()).unwrap();
+            }
+            chown(entry.path(), Some(uid), Some(gid)).unwrap();
+        }
+    }
+
+    /// Whether the victim and the program under attack are what they were.
+    pub fn untouched(&self) -> Result<(), String> {
+        let victim = fs::read_to_string(self.folder().join("victim")).unwrap_or_default();
+        must(
+            victim == "#!/bin/sh\necho untouched\n",
+            format!("the victim was changed: {victim:?}"),
+        )?;
+        let same = fs::read(program()).unwrap() == fs::read(BIN).unwrap();
+        must(same, "the program itself was changed")
+    }
+
     /// A file of this case, readable by everyone.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder().join(name);
@@ -200,4 +292,51 @@ fn program() -> &'static Path {
 /// Nothing gained, or what was.
 pub fn must(holds: bool, gained: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(gained.into()) }
+}
+
+/// Entries of a tar archive, with names and targets as an attacker writes them.
+#[derive(Default)]
+pub struct Layer(Vec<u8>);
+
+impl Layer {
+    fn add(mut self, kind: tar::EntryType, name: &str, mode: u32, target: &str, content: &[u8]) -> Self {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        header.set_mtime(1_600_000_000);
+        // Straight into the fields: the library refuses what an attacker would write.
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.as_mut_bytes()[157..157 + target.len()].copy_from_slice(target.as_bytes());
+        header.set_cksum();
+        self.0.extend(header.as_bytes());
+        self.0.extend(content);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    pub fn folder(self, name: &str, mode: u32) -> Self {
+        self.add(tar::EntryType::Directory, name, mode, "", b"")
+    }
+
+    pub fn file(self, name: &str, mode: u32, content: &[u8]) -> Self {
+        self.add(tar::EntryType::Regular, name, mode, "", content)
+    }
+
+    pub fn link(self, name: &str, target: &str) -> Self {
+        self.add(tar::EntryType::Symlink, name, 0o777, target, b"")
+    }
+
+    pub fn hard(self, name: &str, target: &str) -> Self {
+        self.add(tar::EntryType::Link, name, 0o644, target, b"")
+    }
+
+    pub fn special(self, kind: tar::EntryType, name: &str) -> Self {
+        self.add(kind, name, 0o666, "", b"")
+    }
+
+    pub fn end(mut self) -> Vec<u8> {
+        self.0.extend([0; 1024]);
+        self.0
+    }
 }

@@ -1,5 +1,236 @@
-//! Cases of the attack suite; see `main.rs`.
+//! What is kept between runs, and who else can reach it: another run, another user of the machine.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rebuilder::artifact::Sha256;
+use serde_json::json;
 
 use super::Case;
+use super::common;
+use super::ground::{Ground, must};
 
-pub const CASES: &[Case] = &[];
+const fn case(name: &'static str, run: fn(&Ground) -> Result<(), String>) -> Case {
+    Case {
+        name,
+        builds: false,
+        run,
+    }
+}
+
+pub const CASES: &[Case] = &[
+    case("list what another user keeps", listed),
+    case("open the data folder by what it was before", reopened),
+    case("use a data folder of another user", foreign),
+    case("overwrite a kept file through a second input of one place", twice),
+    case(
+        "overwrite a kept file through an input within an input",
+        |ground| refuse_places(ground, "a", "a/b"),
+    ),
+    case(
+        "overwrite a kept file through a place that names another",
+        |ground| refuse_places(ground, "a", "./a"),
+    ),
+    case("name a kept file from inside", inode),
+    case("lock a kept file from inside", locked),
+    case("change a kept root between two runs", changed_root),
+    case("add a file to a kept root between two runs", added),
+    case("change a kept root and set its times back", |ground| {
+        change(ground, |root| {
+            let file = root.join("usr/bin/env");
+            let time = fs::metadata(&file).unwrap().modified().unwrap();
+            let bytes = fs::read(&file).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::write(&file, vec![b'#'; bytes.len()]).unwrap();
+            fs::File::options()
+                .write(true)
+                .open(&file)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        })
+    }),
+    case("own what another run's processes write", other_ids),
+];
+
+/// As somebody else on this machine.
+fn stranger(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", program])
+        .args(arguments)
+        .output()
+        .unwrap();
+    common::text(&output)
+}
+
+fn listed(ground: &Ground) -> Result<(), String> {
+    if !common::is_root() {
+        return Ok(());
+    }
+    let store = ground.store();
+    for folder in ["", "roots", "layers", "scratch", "store", "tmp"] {
+        let said = stranger("ls", &["-d", store.join(folder).join(".").to_str().unwrap()]);
+        must(said.contains("ermission denied"), format!("{folder}: {said}"))?;
+    }
+    Ok(())
+}
+
+fn reopened(ground: &Ground) -> Result<(), String> {
+    let data = ground.folder().join("data");
+    let doctor = || {
+        let mut command = ground.command(ground.program());
+        command.arg("--store").arg(&data).arg("doctor").output().unwrap()
+    };
+    doctor();
+    Command::new("chmod")
+        .args(["-R", "777"])
+        .arg(&data)
+        .status()
+        .unwrap();
+    doctor();
+    let mode = fs::metadata(&data).unwrap().permissions().mode();
+    must(mode & 0o077 == 0, format!("the data folder has mode {mode:o}"))
+}
+
+fn foreign(ground: &Ground) -> Result<(), String> {
+    if !common::is_root() {
+        return Ok(());
+    }
+    let data = ground.folder().join("theirs");
+    fs::create_dir(&data).unwrap();
+    std::os::unix::fs::chown(&data, Some(65_534), Some(65_534)).unwrap();
+    let mut command = ground.command(ground.program());
+    let output = command.arg("--store").arg(&data).arg("doctor").output().unwrap();
+    must(!output.status.success(), common::text(&output))
+}
+
+/// A plan with two inputs at these places, the second of which is the attacker's.
+fn two_inputs(ground: &Ground, first: &str, second: &str) -> (PathBuf, std::process::Output) {
+    let (kept, evil) = (
+        ground.blob(b"kept for everyone\n"),
+        ground.blob(b"the attacker's\n"),
+    );
+    let mut plan = ground.plan();
+    let input = |place: &str, digest: Sha256, size: usize| {
+        json!({"role": "source", "place": place,
+               "file": {"name": "x", "urls": [], "sha256": digest.to_hex(), "size": size}})
+    };
+    plan["setup"]["steps"] = json!([]);
+    plan["inputs"] = json!([input(first, kept, 18), input(second, evil, 15)]);
+    let output = ground.rebuild(&plan, "cat /inputs/a; true");
+    let hex = kept.to_hex();
+    (
+        ground.store().join("store/sha256").join(&hex[..2]).join(&hex),
+        output,
+    )
+}
+
+fn refuse_places(ground: &Ground, first: &str, second: &str) -> Result<(), String> {
+    let (kept, output) = two_inputs(ground, first, second);
+    must(
+        fs::read(&kept).unwrap() == b"kept for everyone\n",
+        "the kept file was changed",
+    )?;
+    let code = common::code(&output);
+    must(
+        [2, 3, 4].contains(&code),
+        format!("exit {code}: {}", common::text(&output)),
+    )
+}
+
+fn twice(ground: &Ground) -> Result<(), String> {
+    refuse_places(ground, "a", "a")
+}
+
+fn inode(ground: &Ground) -> Result<(), String> {
+    let file = ground.write("input", "an input");
+    let said = common::text(&ground.container(&[&file], "stat -c 'links %h' /inputs/input"));
+    must(said.contains("links 1"), said)
+}
+
+fn locked(ground: &Ground) -> Result<(), String> {
+    let file = ground.write("input", "an input");
+    let said = ground.container(
+        &[&file],
+        "stat -c %i /inputs/input; flock -x /inputs/input echo locked",
+    );
+    let own = fs::metadata(&file).unwrap().ino().to_string();
+    must(
+        !common::text(&said).lines().any(|line| line == own),
+        "it is the very file",
+    )
+}
+
+/// A root of this case's own store, so that no other case runs on it meanwhile.
+fn change(ground: &Ground, change: fn(&Path)) -> Result<(), String> {
+    let data = ground.folder().join("data");
+    let image = |script: &str| {
+        let mut command = ground.command(ground.program());
+        command.arg("--store").arg(&data);
+        command.args([
+            "--quiet",
+            "container",
+            "run",
+            "bookworm-build",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ]);
+        command.output().unwrap()
+    };
+    if !common::is_root() {
+        return Ok(());
+    }
+    // Files of packages come from the shared store.
+    common::store_without(&data, "");
+    ground.own(&data);
+    let first = image("/usr/bin/env echo honest");
+    must(common::text(&first).contains("honest"), common::text(&first))?;
+    for entry in fs::read_dir(data.join("roots")).unwrap().flatten() {
+        change(&entry.path().join("root"));
+    }
+    let second = image("/usr/bin/env echo honest; cat /etc/ld.so.preload 2>/dev/null");
+    let said = common::text(&second);
+    must(
+        said.contains("honest") && !said.contains("evil"),
+        format!("the next run used it: {said}"),
+    )
+}
+
+fn changed_root(ground: &Ground) -> Result<(), String> {
+    change(ground, |root| {
+        fs::write(root.join("usr/bin/env"), "#!/bin/sh\necho evil\n").unwrap();
+    })
+}
+
+fn added(ground: &Ground) -> Result<(), String> {
+    change(ground, |root| {
+        fs::write(root.join("etc/ld.so.preload"), "evil\n").unwrap()
+    })
+}
+
+fn other_ids(ground: &Ground) -> Result<(), String> {
+    if ground.who != super::Who::Root {
+        return Ok(());
+    }
+    let said = common::text(&ground.container(&[], "cat /proc/self/uid_map"));
+    let outer: u64 = said
+        .split_whitespace()
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(0);
+    let owner = fs::read_dir(ground.store().join("roots"))
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| fs::metadata(entry.path().join("root/usr")).ok())
+        .map(|meta| u64::from(meta.uid()))
+        .next()
+        .unwrap_or(0);
+    must(
+        outer != 0 && (outer + 65_536 <= owner || owner + 65_536 <= outer),
+        format!("a run has ids from {outer} on; kept trees belong to {owner}"),
+    )
+}

@@ -1,18 +1,28 @@
 //! Memory and process limits through control groups, of either version, where the worker may make them.
 //!
-//! The limits are set from outside before the job starts, on groups that the job cannot see. Where that is not
-//! possible (an ordinary user without delegation), the outcome says so instead of pretending.
+//! The limits are set from outside before the job starts, on groups that the job cannot see. Root makes groups at
+//! the top; an ordinary user makes them where systemd or the administrator has delegated a subtree to it
+//! (`systemd-run --user --scope -p Delegate=yes`). Where neither is possible, the outcome says so instead of
+//! pretending. Groups are also the last way to a run's processes: whatever is left in one is killed with it.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::artifact::Sha256;
 use crate::sandbox::Limits;
+use crate::store::Store;
 
 const TOP: &str = "/sys/fs/cgroup";
 const PREFIX: &str = "rebuilder-";
+/// The group that a delegated worker moves into: a group with members cannot limit groups below it.
+const WORKER: &str = "rebuilder-worker";
 
-/// The control groups of one run.
+/// The control groups of one run, removed with everything in them when this is dropped.
 #[derive(Debug)]
 pub(super) struct Cgroup {
     groups: Vec<PathBuf>,
@@ -21,39 +31,41 @@ pub(super) struct Cgroup {
 
 impl Cgroup {
     /// Makes the groups and sets their limits, as far as this machine lets us.
-    pub(super) fn make(id: &str, limits: &Limits) -> Self {
+    pub(super) fn make(store: &Store, id: &str, limits: &Limits) -> Self {
         let mut this = Self {
             groups: Vec::new(),
             not_enforced: Vec::new(),
         };
+        let name = name(store, id);
         let (memory, pids) = (limits.memory.to_string(), limits.pids.to_string());
-        if Path::new(TOP).join("cgroup.controllers").exists() {
-            let settings = [("memory", "memory.max", &memory), ("pids", "pids.max", &pids)];
-            this.add(&Path::new(TOP).join(format!("{PREFIX}{id}")), &settings);
-        } else {
-            for setting in [
-                ("memory", "memory.limit_in_bytes", &memory),
-                ("pids", "pids.max", &pids),
-            ] {
-                this.add(
-                    &Path::new(TOP).join(setting.0).join(format!("{PREFIX}{id}")),
-                    &[setting],
-                );
+        let mut missing = vec![
+            (
+                "memory",
+                vec![("memory.max", &memory)],
+                vec![("memory.limit_in_bytes", &memory)],
+            ),
+            ("pids", vec![("pids.max", &pids)], vec![("pids.max", &pids)]),
+        ];
+        if let Some(parent) = unified_parent() {
+            let group = parent.join(&name);
+            if fs::create_dir(&group).is_ok() {
+                // Memory that is swapped out would go beyond the limit; without swap there is no such file.
+                let _ = fs::write(group.join("memory.swap.max"), "0");
+                missing.retain(|(_, settings, _)| !set(&group, settings));
+                this.groups.push(group);
+            }
+        }
+        for (controller, _, settings) in missing {
+            let group = Path::new(TOP).join(controller).join(&name);
+            let made = fs::create_dir(&group).is_ok();
+            if !made || !set(&group, &settings) {
+                this.not_enforced.push(controller.to_owned());
+            }
+            if made {
+                this.groups.push(group);
             }
         }
         this
-    }
-
-    fn add(&mut self, group: &Path, settings: &[(&str, &str, &String)]) {
-        let made = fs::create_dir(group).is_ok();
-        for (what, file, value) in settings {
-            if !made || fs::write(group.join(file), value.as_str()).is_err() {
-                self.not_enforced.push((*what).to_owned());
-            }
-        }
-        if made {
-            self.groups.push(group.to_owned());
-        }
     }
 
     /// Limits that this machine does not enforce.
@@ -69,22 +81,153 @@ impl Cgroup {
         }
     }
 
-    /// Removes the groups of a run that has ended, however it ended.
-    pub(super) fn remove(id: &str) {
-        let name = format!("{PREFIX}{id}");
-        for folder in [
-            Path::new(TOP).to_owned(),
-            Path::new(TOP).join("memory"),
-            Path::new(TOP).join("pids"),
-        ] {
-            let group = folder.join(&name);
-            for _ in 0..40 {
-                // Busy until the kernel has buried the last process.
-                if !group.exists() || fs::remove_dir(&group).is_ok() {
-                    break;
+    /// Kills whatever is left in the groups.
+    pub(super) fn kill(&self) {
+        self.groups.iter().for_each(|group| end(group));
+    }
+
+    /// Removes the groups of a run whose worker is gone.
+    pub(super) fn remove(store: &Store, id: &str) {
+        let name = name(store, id);
+        parents()
+            .map(|parent| parent.join(&name))
+            .for_each(|group| remove(&group));
+    }
+
+    /// Removes groups of this store whose run has no scratch folder any more.
+    pub(super) fn sweep(store: &Store) {
+        let ours = name(store, "");
+        for parent in parents() {
+            for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let Some(id) = name.strip_prefix(&ours) else {
+                    continue;
+                };
+                if !store.scratch_folder(id).exists() {
+                    remove(&entry.path());
                 }
-                std::thread::sleep(Duration::from_millis(5));
             }
         }
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        self.groups.iter().for_each(|group| remove(group));
+    }
+}
+
+/// Groups are named for their store too: another one's are none of our business.
+fn name(store: &Store, id: &str) -> String {
+    let store = Sha256::of(store.path().as_os_str().as_encoded_bytes());
+    format!("{PREFIX}{}-{id}", store.short())
+}
+
+fn set(group: &Path, settings: &[(&str, &String)]) -> bool {
+    settings
+        .iter()
+        .all(|(file, value)| fs::write(group.join(file), value.as_str()).is_ok())
+}
+
+/// Every folder that may hold groups of ours.
+fn parents() -> impl Iterator<Item = PathBuf> {
+    let fixed = [
+        TOP,
+        "/sys/fs/cgroup/unified",
+        "/sys/fs/cgroup/memory",
+        "/sys/fs/cgroup/pids",
+    ];
+    fixed.map(PathBuf::from).into_iter().chain(own_group())
+}
+
+/// The mount of version 2: alone, or beside version 1.
+fn unified() -> Option<PathBuf> {
+    [TOP, "/sys/fs/cgroup/unified"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|top| top.join("cgroup.controllers").exists())
+}
+
+/// The group of version 2 that this process is in, or was in before it moved into [`WORKER`].
+fn own_group() -> Option<PathBuf> {
+    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let group = unified()?.join(path);
+    Some(if group.ends_with(WORKER) {
+        group.parent()?.to_owned()
+    } else {
+        group
+    })
+}
+
+/// The group of version 2 in which runs get theirs.
+fn unified_parent() -> Option<PathBuf> {
+    let top = unified()?;
+    if nix::unistd::Uid::effective().is_root() {
+        enable(&top);
+        return Some(top);
+    }
+    let group = own_group()?;
+    delegate(&group).ok()?;
+    Some(group)
+}
+
+/// Makes a delegated group one that can limit groups below it: its only member, this process, moves down.
+fn delegate(group: &Path) -> io::Result<()> {
+    // Writable only where it was delegated.
+    nix::unistd::access(
+        &group.join("cgroup.subtree_control"),
+        nix::unistd::AccessFlags::W_OK,
+    )?;
+    let worker = group.join(WORKER);
+    match fs::create_dir(&worker) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    for pid in members(group) {
+        fs::write(worker.join("cgroup.procs"), pid.to_string())?;
+    }
+    enable(group);
+    Ok(())
+}
+
+fn enable(group: &Path) {
+    for controller in ["+memory", "+pids"] {
+        // A controller that is not there is reported when its limit cannot be set.
+        let _ = fs::write(group.join("cgroup.subtree_control"), controller);
+    }
+}
+
+fn members(group: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// Kills everything in a group and its groups.
+fn end(group: &Path) {
+    // Version 2, from Linux 5.14 on, does it at once.
+    if fs::write(group.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    for _ in 0..100 {
+        let members = members(group);
+        if members.is_empty() {
+            return;
+        }
+        for pid in members {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn remove(group: &Path) {
+    for _ in 0..200 {
+        // Busy until the kernel has buried the last process.
+        if !group.exists() || fs::remove_dir(group).is_ok() {
+            return;
+        }
+        end(group);
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,21 +1,30 @@
 //! The helper process: enters a user namespace, then does one task there.
 //!
-//! It is single-threaded until the task begins, owns no secrets, and is killed by the kernel when its worker
-//! ends, however that ends.
+//! It is two processes of one sealed program. The first enters the namespaces while it still is the worker's user,
+//! has the worker write its id maps, and forks. The second is process 1 of a process namespace of its own and does
+//! the task. The kernel kills the second with the first, the first with the worker, and everything that the task
+//! started with the second: no signal that a build could block or clear takes part in that.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, Read as _, Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sched::CloneFlags;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Gid, Uid};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Gid, Pid, Uid};
 use serde::{Deserialize, Serialize};
 
+use super::folders::Folders;
 use super::runtime::{self, RunTask};
-use super::{HELPER_ARGUMENT, IdMap};
-use crate::container::{self, LayerPlan, UnpackPlan};
+use super::{HELPER_ARGUMENT, IdMap, removal};
+use crate::container::{self, LayerPlan, Times, UnpackPlan};
 use crate::sandbox::{Ended, SandboxError};
 
 /// What a helper is asked to do.
@@ -28,10 +37,14 @@ pub(super) enum Task {
     /// Unpack image layers into a folder.
     UnpackLayers { target: PathBuf, plan: LayerPlan },
     /// Normalise a root and give its digest.
-    Normalise { root: PathBuf, epoch: Option<i64> },
+    Normalise { root: PathBuf, times: Times },
+    /// Digest a kept tree as it is, and its seal.
+    Digest { root: PathBuf },
+    /// Give the seal of a kept tree, which changes with any change of the tree.
+    Seal { root: PathBuf },
     /// Write layers, lowest first, as a tar file.
     Export { layers: Vec<PathBuf>, file: PathBuf },
-    /// Remove a tree.
+    /// Remove what is in a folder.
     Remove { path: PathBuf },
 }
 
@@ -40,7 +53,12 @@ pub(super) enum Task {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Event {
     /// It is in its user namespace and waits for the id maps.
-    WantsMap { pid: i32 },
+    WantsMap {
+        /// The helper, as the worker sees it.
+        pid: i32,
+        /// Whether the run cannot have ids of its own, and takes those that all kept trees have.
+        shared_ids: bool,
+    },
     /// The job's first command begins.
     Started,
     /// The job is over.
@@ -59,14 +77,60 @@ impl Event {
             let _ = io::stderr().write_all(&line);
         }
     }
+
+    fn done(value: &impl Serialize) -> Result<(), String> {
+        let value = serde_json::to_value(value).map_err(|error| error.to_string())?;
+        Self::Done { value }.send();
+        Ok(())
+    }
 }
 
-/// The command that starts a helper: this very binary, nothing of our environment.
-pub(super) fn command() -> io::Result<Command> {
+/// This program in memory, where nothing can change it any more.
+///
+/// What runs in a container may reach the program that started it (`/proc/self/exe` while the container's first
+/// program is being loaded); from the file on disk that would lead to the user's own programs.
+fn sealed_program() -> io::Result<&'static File> {
+    static PROGRAM: OnceLock<Result<File, (io::ErrorKind, String)>> = OnceLock::new();
+    let sealed = PROGRAM.get_or_init(|| seal_program().map_err(|error| (error.kind(), error.to_string())));
+    sealed
+        .as_ref()
+        .map_err(|(kind, reason)| io::Error::new(*kind, reason.clone()))
+}
+
+fn seal_program() -> io::Result<File> {
+    let mut program = File::open("/proc/self/exe")?;
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let executable = MFdFlags::from_bits_retain(nix::libc::MFD_EXEC);
+    // Kernels before 6.3 do not know the flag, and make such files executable without it.
+    let copy =
+        memfd_create(c"rebuilder", flags | executable).or_else(|_| memfd_create(c"rebuilder", flags))?;
+    let mut copy = File::from(copy);
+    io::copy(&mut program, &mut copy)?;
+    copy.rewind()?;
+    let seals =
+        SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(copy)
+}
+
+/// Makes the sealed copy while the worker still does other things: it takes as long as the start of a sandbox.
+pub(super) fn prepare() {
+    // Whoever needs the copy waits for it, and gets the error if there is one.
+    std::thread::spawn(|| drop(sealed_program()));
+}
+
+/// The command that starts a helper for a task: this very program, nothing of our environment.
+pub(super) fn command(task: &Task) -> io::Result<Command> {
     use std::os::unix::process::CommandExt as _;
-    let mut command = Command::new(std::env::current_exe()?);
+    // Only a run starts what a stranger wrote; the other tasks read and write files.
+    let program = match task {
+        Task::Run(_) => format!("/proc/self/fd/{}", sealed_program()?.as_raw_fd()),
+        _ => "/proc/self/exe".to_owned(),
+    };
+    let mut command = Command::new(program);
     // Its own process group: Ctrl-C on the terminal is for the worker, which then ends its helpers.
     command
+        .arg0("rebuilder")
         .arg(HELPER_ARGUMENT)
         .env_clear()
         .current_dir("/")
@@ -74,13 +138,16 @@ pub(super) fn command() -> io::Result<Command> {
     Ok(command)
 }
 
+/// Most bytes of one line that a helper says.
+pub(super) const LINE_LIMIT: u64 = 1 << 20;
+
 /// Runs a small task to its end without an async runtime; used when cleaning up.
 pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError> {
     let broken = |reason: String| SandboxError::Broken {
         during: "cleaning up",
         reason,
     };
-    let mut child = command()
+    let mut child = command(task)
         .and_then(|mut command| {
             command
                 .stdin(Stdio::piped())
@@ -94,27 +161,32 @@ pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError>
     };
     let line = serde_json::to_string(task).map_err(|error| broken(error.to_string()))?;
     writeln!(stdin, "{line}").map_err(SandboxError::io("talk to the sandbox helper"))?;
-    for line in io::BufReader::new(stderr).lines() {
+    let mut failed = None;
+    for line in io::BufReader::new(stderr.take(LINE_LIMIT)).lines() {
         let line = line.map_err(SandboxError::io("talk to the sandbox helper"))?;
         match serde_json::from_str(&line).map_err(|error| broken(error.to_string()))? {
-            Event::WantsMap { pid } => {
-                ids.write(pid)?;
+            Event::WantsMap { pid, .. } => {
+                ids.write(pid, None)?;
                 writeln!(stdin, "go").map_err(SandboxError::io("talk to the sandbox helper"))?;
             }
-            Event::Failed { reason } => return Err(broken(reason)),
+            Event::Failed { reason } => failed = Some(reason),
             _ => {}
         }
     }
-    child
+    let status = child
         .wait()
         .map_err(SandboxError::io("wait for the sandbox helper"))?;
-    Ok(())
+    match failed {
+        Some(reason) => Err(broken(reason)),
+        None if status.success() => Ok(()),
+        None => Err(broken(format!("the helper process ended early ({status})"))),
+    }
 }
 
 /// Entry point of the helper process; returns its exit status.
 pub fn serve() -> i32 {
-    match work() {
-        Ok(()) => 0,
+    match enter() {
+        Ok(status) => status,
         Err(reason) => {
             Event::Failed { reason }.send();
             1
@@ -122,90 +194,137 @@ pub fn serve() -> i32 {
     }
 }
 
-fn work() -> Result<(), String> {
+/// The first process: into the namespaces, then fork and wait.
+fn enter() -> Result<i32, String> {
     die_with_parent()?;
     let mut lines = io::stdin().lines();
     let mut read = || lines.next().and_then(Result::ok).ok_or("the worker said nothing");
     let task: Task = serde_json::from_str(&read()?).map_err(|error| error.to_string())?;
 
-    let mut namespaces = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+    // Opened while we still are who owns the data folder, which others may not enter.
+    let mut folders = Folders::open(&task).map_err(|error| format!("cannot open the folders: {error}"))?;
+    let shared_ids = match &task {
+        Task::Run(run) => !folders.give_own_ids(run),
+        _ => false,
+    };
+    let mut namespaces = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
     if matches!(task, Task::Run(_)) {
         namespaces |= CloneFlags::CLONE_NEWNET;
     }
     nix::sched::unshare(namespaces).map_err(|error| {
         format!("the kernel gives no user namespace: {error} (look at /proc/sys/user/max_user_namespaces)")
     })?;
-    // Opened while we still are who owns the data folder, which others may not enter.
-    let folders = runtime::Folders::open(&task).map_err(|error| error.to_string())?;
     Event::WantsMap {
         pid: nix::unistd::getpid().as_raw(),
+        shared_ids,
     }
     .send();
     if read()? != "go" {
         return Err("the worker gave up".into());
     }
+    drop(lines);
     become_root().map_err(|error| format!("cannot become the sandbox's root: {error}"))?;
     die_with_parent()?;
+    // Nobody may look into this process, or into the ones that it becomes, before they are the build's own program.
+    prctl::set_dumpable(false).map_err(|error| error.to_string())?;
 
-    match task {
-        Task::Run(run) => {
-            let ended = runtime::run(&run, &folders)?;
-            Event::Ended { ended }.send();
+    // The second process tells once its end is tied to ours, and begins only if we lived to hear that.
+    let (tied, untied) = (pipe()?, pipe()?);
+    match fork::fork().map_err(|error| format!("cannot start a process: {error}"))? {
+        fork::Fork::Child => {
+            drop((tied.0, untied.1));
+            Ok(match first_of_namespace(&task, &folders, tied.1, untied.0) {
+                Ok(()) => 0,
+                Err(reason) => {
+                    Event::Failed { reason }.send();
+                    1
+                }
+            })
         }
-        Task::Unpack { mut plan, .. } => {
-            let target = folders.first().ok_or("no folder")?;
-            plan.folder = folders.path(1).ok_or("no folder")?;
-            container::unpack(&plan, &target).map_err(|error| chain(&error))?;
-            Event::Done {
-                value: serde_json::Value::Null,
+        fork::Fork::Parent(child) => {
+            drop((tied.1, untied.0, folders));
+            let mut byte = [0];
+            let alive = File::from(tied.0).read(&mut byte).is_ok_and(|count| count == 1);
+            if alive {
+                let _ = File::from(untied.1).write_all(&byte);
             }
-            .send();
-        }
-        Task::UnpackLayers { mut plan, .. } => {
-            let target = folders.first().ok_or("no folder")?;
-            plan.folder = folders.path(1).ok_or("no folder")?;
-            container::unpack_layers(&plan, &target).map_err(|error| chain(&error))?;
-            Event::Done {
-                value: serde_json::Value::Null,
-            }
-            .send();
-        }
-        Task::Normalise { epoch, .. } => {
-            let root = folders.first().ok_or("no folder")?;
-            let contents = container::normalise(&root, epoch).map_err(|error| chain(&error))?;
-            let value = serde_json::to_value(contents).map_err(|error| error.to_string())?;
-            Event::Done { value }.send();
-        }
-        Task::Export { .. } => {
-            runtime::export(&folders)?;
-            Event::Done {
-                value: serde_json::Value::Null,
-            }
-            .send();
-        }
-        Task::Remove { .. } => {
-            let path = folders.first().ok_or("no folder")?;
-            empty_folder(&path).map_err(|error| error.to_string())?;
-            Event::Done {
-                value: serde_json::Value::Null,
-            }
-            .send();
+            Ok(wait_for(Pid::from_raw(child)))
         }
     }
-    Ok(())
 }
 
-/// Removes what is in a folder; the folder itself may belong to who asks.
-fn empty_folder(path: &std::path::Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            std::fs::remove_dir_all(entry.path())?;
-        } else {
-            std::fs::remove_file(entry.path())?;
+/// Process 1 of the namespace that the task's processes live in.
+fn first_of_namespace(
+    task: &Task,
+    folders: &Folders,
+    tied: std::os::fd::OwnedFd,
+    go: std::os::fd::OwnedFd,
+) -> Result<(), String> {
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| error.to_string())?;
+    let mut byte = [1];
+    File::from(tied)
+        .write_all(&byte)
+        .map_err(|error| error.to_string())?;
+    // The end of the pipe, without the byte, means that the first process is gone.
+    File::from(go)
+        .read_exact(&mut byte)
+        .map_err(|_| "the worker is gone".to_owned())?;
+    work(task, folders)
+}
+
+fn wait_for(child: Pid) -> i32 {
+    loop {
+        match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, status)) => return status,
+            Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as i32,
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(_) => return 1,
         }
     }
-    Ok(())
+}
+
+fn work(task: &Task, folders: &Folders) -> Result<(), String> {
+    let first = || folders.first().ok_or("no folder");
+    match task {
+        Task::Run(run) => {
+            let ended = runtime::run(run, folders)?;
+            Event::Ended { ended }.send();
+            Ok(())
+        }
+        Task::Unpack { plan, .. } => {
+            let plan = UnpackPlan {
+                folder: folders.path(1).ok_or("no folder")?,
+                packages: plan.packages.clone(),
+            };
+            container::unpack(&plan, &first()?).map_err(|error| chain(&error))?;
+            Event::done(&())
+        }
+        Task::UnpackLayers { plan, .. } => {
+            let plan = LayerPlan {
+                folder: folders.path(1).ok_or("no folder")?,
+                files: plan.files.clone(),
+            };
+            container::unpack_layers(&plan, &first()?).map_err(|error| chain(&error))?;
+            Event::done(&())
+        }
+        Task::Normalise { times, .. } => {
+            Event::done(&container::normalise(&first()?, *times).map_err(|error| chain(&error))?)
+        }
+        Task::Digest { .. } => Event::done(&container::digest(&first()?).map_err(|error| chain(&error))?),
+        Task::Seal { .. } => Event::done(&container::seal(&first()?).map_err(|error| chain(&error))?),
+        Task::Export { .. } => {
+            runtime::export(folders)?;
+            Event::done(&())
+        }
+        Task::Remove { .. } => {
+            removal::empty(&first()?).map_err(|error| error.to_string())?;
+            Event::done(&())
+        }
+    }
+}
+
+fn pipe() -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), String> {
+    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|error| error.to_string())
 }
 
 fn die_with_parent() -> Result<(), String> {

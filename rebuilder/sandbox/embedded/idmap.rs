@@ -1,20 +1,58 @@
 //! Which ids of this machine stand for the ids 0…65535 inside the sandbox.
 //!
-//! Root gives the sandbox ids that nobody else uses, so a process that escaped would own nothing. An ordinary
-//! user is root inside, and the other ids come from `/etc/subuid` and `/etc/subgid` through `newuidmap`.
+//! Root gives each run ids that nothing on disk and no other run has, so a process that escaped would own nothing:
+//! kept trees belong to ids of their own, which no process ever has where the kernel can show them to a run as its
+//! own (`folders`). An ordinary user is root inside, and the other ids come from `/etc/subuid` and `/etc/subgid`
+//! through `newuidmap`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Gid, Uid};
 
 use crate::sandbox::SandboxError;
 
-/// First host id that root hands to sandboxes.
-const ROOT_BASE: u32 = 0x6000_0000;
-const COUNT: u32 = 65_536;
+/// First of the ids that own what root keeps: roots, layers, and what running builds have written.
+pub(super) const ROOT_BASE: u32 = 0x6000_0000;
+/// How many ids a sandbox has.
+pub(super) const COUNT: u32 = 65_536;
+/// First of the ids that root hands to single runs, and how many ranges of [`COUNT`] follow.
+const RUN_BASE: u32 = 0x6100_0000;
+const RUNS: u32 = 3840;
+/// Where ranges are marked as taken, for all stores of the machine.
+const TAKEN: &str = "/run/rebuilder/ids";
+
+/// A range of ids that one run has as long as this lives.
+#[derive(Debug)]
+pub(super) struct OwnIds {
+    /// First of the host's ids.
+    pub(super) first: u32,
+    _lock: Flock<File>,
+}
+
+impl OwnIds {
+    /// A free range.
+    fn take() -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(TAKEN)?;
+        for number in 0..RUNS {
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(Path::new(TAKEN).join(number.to_string()))?;
+            if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                let first = RUN_BASE + number * COUNT;
+                return Ok(Self { first, _lock: lock });
+            }
+        }
+        Err(io::Error::other("too many runs at once"))
+    }
+}
 
 /// Id ranges for one user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +74,7 @@ impl IdMap {
         check_kernel()?;
         if Uid::effective().is_root() {
             let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-            if covers(&map, ROOT_BASE, COUNT) {
+            if covers(&map, ROOT_BASE, RUN_BASE - ROOT_BASE + RUNS * COUNT) {
                 return Ok(Self::Root);
             }
             return Err(SandboxError::Unusable {
@@ -69,13 +107,23 @@ impl IdMap {
         })
     }
 
+    /// Ids for one run alone, if this user can hand out any.
+    pub(super) fn own(&self) -> Option<OwnIds> {
+        match self {
+            // Without them the run takes the ids of the kept trees, and the outcome says so.
+            Self::Root => OwnIds::take().ok(),
+            Self::User { .. } => None,
+        }
+    }
+
     /// Writes the maps of the process `pid`, which has just entered its own user namespace.
-    pub(super) fn write(&self, pid: i32) -> Result<(), SandboxError> {
+    pub(super) fn write(&self, pid: i32, own: Option<&OwnIds>) -> Result<(), SandboxError> {
         match self {
             Self::Root => {
+                let first = own.map_or(ROOT_BASE, |own| own.first);
                 for file in ["uid_map", "gid_map"] {
                     let path = format!("/proc/{pid}/{file}");
-                    fs::write(&path, format!("0 {ROOT_BASE} {COUNT}\n"))
+                    fs::write(&path, format!("0 {first} {COUNT}\n"))
                         .map_err(SandboxError::io(format!("write {path}")))?;
                 }
                 Ok(())

@@ -1,20 +1,27 @@
 //! The sandbox without a daemon: Linux namespaces through an OCI runtime library.
 //!
 //! Namespaces must be entered by a single-threaded process, so each task runs in a helper, a re-execution of
-//! this binary. It talks over three pipes: one line of JSON on stdin says what to do, stderr carries events,
-//! stdout the log. The worker, outside, does what needs its identity: id maps and control groups. The helper
-//! dies with the worker, and everything inside dies with the helper.
+//! a sealed copy of this binary. It talks over three pipes: one line of JSON on stdin says what to do, stderr
+//! carries events, stdout the log. The worker, outside, does what needs its identity: id maps and control groups.
+//! The helper dies with the worker, and everything inside dies with the helper.
 
 mod cgroup;
+mod folders;
 mod helper;
 mod idmap;
+mod payload;
 mod question;
+pub(crate) mod removal;
 mod runtime;
 mod seccomp;
+mod usage;
 
+use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -25,12 +32,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, Command};
 
 use super::{Ended, Job, Keep, Limits, Outcome, Sandbox, SandboxError, output};
-use crate::container::{Contents, LayerPlan, UnpackPlan};
+use crate::artifact::Sha256;
+use crate::container::{Contents, LayerPlan, Times, UnpackPlan};
 use crate::store::{Scratch, Store};
 use cgroup::Cgroup;
 pub use helper::serve;
 use helper::{Event, Task};
 pub use idmap::IdMap;
+use idmap::OwnIds;
 pub use question::Reply;
 pub use runtime::CAPABILITIES;
 
@@ -42,6 +51,8 @@ pub const HELPER_ARGUMENT: &str = "__sandbox";
 pub struct Embedded {
     store: Store,
     ids: IdMap,
+    /// Kept trees that this process has found to be as they were made.
+    intact: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 /// How much of a runaway log is kept.
@@ -53,7 +64,9 @@ impl Embedded {
         let backend = Self {
             store: store.clone(),
             ids: IdMap::of_this_user()?,
+            intact: Arc::default(),
         };
+        helper::prepare();
         backend.sweep()?;
         Ok(backend)
     }
@@ -89,9 +102,10 @@ impl Embedded {
     pub fn sweep(&self) -> Result<(), SandboxError> {
         self.store.sweep_temporaries()?;
         for scratch in self.store.stale_scratch()? {
-            Cgroup::remove(&scratch.id());
+            Cgroup::remove(&self.store, &scratch.id());
             self.remove_now(scratch.path())?;
         }
+        Cgroup::sweep(&self.store);
         Ok(())
     }
 
@@ -121,16 +135,49 @@ impl Embedded {
         .await
     }
 
-    /// Sets aside what differs from run to run in a made root, and gives the digest of the rest.
-    pub async fn normalise(&self, root: &Path, epoch: Option<i64>) -> Result<Contents, SandboxError> {
-        self.task(
-            Task::Normalise {
-                root: root.to_owned(),
-                epoch,
-            },
-            "reading the root",
-        )
-        .await
+    /// Sets aside what differs from run to run in a made tree, and gives the digest of the rest.
+    pub async fn normalise(&self, root: &Path, times: Times) -> Result<Contents, SandboxError> {
+        let root = root.to_owned();
+        self.task(Task::Normalise { root, times }, "reading the root")
+            .await
+    }
+
+    /// The digest of a kept tree, as it is.
+    pub async fn digest(&self, root: &Path) -> Result<Contents, SandboxError> {
+        let root = root.to_owned();
+        self.task(Task::Digest { root }, "reading the root").await
+    }
+
+    /// The seal of a kept tree: it differs after any change of the tree, and takes no reading of files.
+    pub async fn seal(&self, root: &Path) -> Result<Sha256, SandboxError> {
+        let root = root.to_owned();
+        self.task(Task::Seal { root }, "looking at the root").await
+    }
+
+    /// Whether a kept tree still is what was made; once found so, it is not looked at again by this process.
+    ///
+    /// Where the seal differs (a restored backup, say), the whole tree is read again; gives the new seal.
+    pub async fn intact(
+        &self,
+        root: &Path,
+        contents: Sha256,
+        seal: Option<Sha256>,
+    ) -> Result<Intact, SandboxError> {
+        let known = || self.intact.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().contains(root) {
+            return Ok(Intact::Yes);
+        }
+        let found = self.seal(root).await?;
+        let answer = if seal == Some(found) {
+            Intact::Yes
+        } else {
+            if self.digest(root).await?.digest != contents {
+                return Ok(Intact::No);
+            }
+            Intact::SealedAnew(found)
+        };
+        known().insert(root.to_owned());
+        Ok(answer)
     }
 
     /// Writes the merged layers as one tar file, owners and modes as they are inside.
@@ -159,24 +206,31 @@ impl Embedded {
             )))
     }
 
-    /// Removes a tree whatever ids own it.
+    /// Removes a tree whatever ids own it, and whatever its shape.
     pub fn remove_now(&self, path: &Path) -> Result<(), SandboxError> {
-        let error = || SandboxError::io(format!("remove {}", path.display()));
+        let error = |source| SandboxError::Io {
+            what: format!("remove {}", path.display()),
+            source,
+        };
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return fs::remove_file(path).map_err(error),
+            Err(absent) if absent.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(other) => return Err(error(other)),
+        }
         for _ in 0..20 {
-            match fs::remove_dir_all(path) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            let emptied = removal::empty(path).and_then(|()| fs::remove_dir(path));
+            match emptied.map_err(|error| (error.kind(), error)) {
+                Ok(()) | Err((std::io::ErrorKind::NotFound, _)) => return Ok(()),
                 // Processes of a killed run may still be ending.
-                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                Err((std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::ResourceBusy, _)) => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                    self.remove_as_sandbox(path)?;
-                }
-                Err(other) => return Err(error()(other)),
+                Err((std::io::ErrorKind::PermissionDenied, _)) => self.remove_as_sandbox(path)?,
+                Err((_, other)) => return Err(error(other)),
             }
         }
-        fs::remove_dir_all(path).map_err(error())
+        fs::remove_dir(path).map_err(error)
     }
 
     /// An ordinary user may not remove what the sandbox's other users own; the sandbox's root may.
@@ -186,7 +240,22 @@ impl Embedded {
     }
 
     async fn task<T: DeserializeOwned>(&self, task: Task, during: &'static str) -> Result<T, SandboxError> {
-        let mut helper = Helper::start(&self.ids, &task, Stdio::null(), None).await?;
+        let done = self.task_to_its_end(task, during);
+        let limit = Duration::from_secs(short_job_limits().seconds);
+        tokio::time::timeout(limit, done)
+            .await
+            .map_err(|_| SandboxError::Broken {
+                during,
+                reason: format!("it took longer than {} s", limit.as_secs()),
+            })?
+    }
+
+    async fn task_to_its_end<T: DeserializeOwned>(
+        &self,
+        task: Task,
+        during: &'static str,
+    ) -> Result<T, SandboxError> {
+        let mut helper = Helper::start(&self.ids, &task, Stdio::null(), None, None).await?;
         loop {
             match helper.event().await? {
                 Some(Event::Done { value }) => {
@@ -224,11 +293,15 @@ impl Embedded {
         bar: &ProgressBar,
     ) -> Result<Outcome, SandboxError> {
         let scratch = self.store.scratch()?;
-        let outcome = self.run_in(job, in_place, bar, &scratch).await;
+        let cgroup = Cgroup::make(&self.store, &scratch.id(), &job.limits);
+        let outcome = self.run_in(job, in_place, bar, &scratch, &cgroup).await;
         let path = scratch.path().to_owned();
         let this = self.clone();
-        let cleaned = tokio::task::spawn_blocking(move || this.remove_now(&path)).await;
-        Cgroup::remove(&scratch.id());
+        let cleaned = tokio::task::spawn_blocking(move || {
+            drop(cgroup);
+            this.remove_now(&path)
+        })
+        .await;
         let outcome = outcome?;
         cleaned.map_err(|error| SandboxError::Broken {
             during: "cleaning up",
@@ -243,23 +316,29 @@ impl Embedded {
         in_place: Option<&Path>,
         bar: &ProgressBar,
         scratch: &Scratch,
+        cgroup: &Cgroup,
     ) -> Result<Outcome, SandboxError> {
         let inside = |name: &str| scratch.path().join(name);
-        for folder in ["upper", "work", "out"] {
-            self.make_folder(&inside(folder))?;
+        let writable = inside("writable");
+        self.make_folder(&writable)?;
+        for folder in runtime::WRITABLE {
+            self.make_folder(&writable.join(folder))?;
         }
-        fs::create_dir(inside("in")).map_err(SandboxError::io("make the input folder"))?;
+        let opened = fs::Permissions::from_mode(0o755);
+        fs::create_dir(inside("in"))
+            .and_then(|()| fs::set_permissions(inside("in"), opened))
+            .map_err(SandboxError::io("make the input folder"))?;
         output::stage(&job.inputs, &inside("in")).map_err(SandboxError::io("stage the inputs"))?;
 
-        let cgroup = Cgroup::make(&scratch.id(), &job.limits);
+        let own_ids = self.ids.own();
         let task = Task::Run(Box::new(runtime::RunTask {
             id: scratch.id(),
             lowers: job.root.folders.iter().rev().cloned().collect(),
-            upper: in_place.map_or_else(|| inside("upper"), Path::to_owned),
-            in_place: in_place.is_some(),
-            work: inside("work"),
+            writable: writable.clone(),
+            in_place: in_place.map(Path::to_owned),
             inputs: inside("in"),
-            out: inside("out"),
+            own_ids: own_ids.as_ref().map(|ids| ids.first),
+            limit_by_user: cgroup.not_enforced().iter().any(|limit| limit == "pids"),
             script: job.script.clone(),
             env: job
                 .env
@@ -270,13 +349,14 @@ impl Embedded {
             umask: job.umask,
             limits: job.limits,
         }));
-        let mut helper = Helper::start(&self.ids, &task, Stdio::piped(), Some(&cgroup)).await?;
         let log = tokio::fs::File::options()
             .create(true)
             .append(true)
             .open(job.log)
             .await;
         let mut log = log.map_err(SandboxError::io(format!("write {}", job.log.display())))?;
+        let mut helper =
+            Helper::start(&self.ids, &task, Stdio::piped(), Some(cgroup), own_ids.as_ref()).await?;
         let mut stdout = helper.child.stdout.take();
         let copy_log = async {
             if let Some(stdout) = stdout.as_mut() {
@@ -290,30 +370,37 @@ impl Embedded {
             ended
         })
         .await;
-        let (ended, took) = if let Ok(ended) = ended {
-            ended?
-        } else {
-            helper.kill().await;
-            (Ended::TimedOut, Duration::from_secs(job.limits.seconds))
+        let shared_ids = helper.shared_ids && matches!(self.ids, IdMap::Root);
+        // What the job has written is read only once nothing of it runs any more.
+        helper.kill().await;
+        cgroup.kill();
+        let (ended, took) = match ended {
+            Ok(ended) => ended?,
+            Err(_) => (Ended::TimedOut, Duration::from_secs(job.limits.seconds)),
         };
+        let mut not_enforced = cgroup.not_enforced().to_vec();
+        if shared_ids {
+            not_enforced.push("ids".to_owned());
+        }
         let mut outcome = Outcome {
             ended,
             took,
             outputs: Vec::new(),
             layer: None,
-            not_enforced: cgroup.not_enforced().to_vec(),
+            not_enforced,
         };
         if ended.well() {
-            outcome.outputs = output::collect(&inside("out"), job.outputs, job.limits.disk)?;
+            outcome.outputs = output::collect(&writable.join("out"), job.outputs, job.limits.disk)?;
             if job.keep == Keep::Layer {
-                outcome.layer = Some(self.take_layer(&inside("upper"))?);
+                outcome.layer = Some(self.take_layer(&writable.join("upper")).await?);
             }
         }
         Ok(outcome)
     }
 
     /// Moves the writable layer out of the scratch folder, so that the clean-up leaves it.
-    fn take_layer(&self, upper: &Path) -> Result<PathBuf, SandboxError> {
+    async fn take_layer(&self, upper: &Path) -> Result<PathBuf, SandboxError> {
+        self.normalise(upper, Times::AsTheyAre).await?;
         let error = |source| SandboxError::Io {
             what: "keep the layer".into(),
             source,
@@ -378,10 +465,22 @@ pub(crate) fn last_line(chunk: &[u8]) -> Option<String> {
     Some(line.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
+/// What was found of a kept tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intact {
+    /// It is as it was made.
+    Yes,
+    /// The same, but its seal has changed to this one.
+    SealedAnew(Sha256),
+    /// It was changed.
+    No,
+}
+
 /// A running helper process; killed when dropped.
 struct Helper {
     child: Child,
     events: BufReader<tokio::process::ChildStderr>,
+    shared_ids: bool,
 }
 
 impl Helper {
@@ -390,9 +489,10 @@ impl Helper {
         task: &Task,
         stdout: Stdio,
         cgroup: Option<&Cgroup>,
+        own_ids: Option<&OwnIds>,
     ) -> Result<Self, SandboxError> {
         let starting = SandboxError::io("start the sandbox helper");
-        let mut child = helper::command()
+        let mut child = helper::command(task)
             .map(Command::from)
             .and_then(|mut command| {
                 command
@@ -412,6 +512,7 @@ impl Helper {
         let mut this = Self {
             child,
             events: BufReader::new(stderr),
+            shared_ids: false,
         };
         let mut line = Vec::new();
         task.serialize(&mut serde_json::Serializer::new(&mut line))
@@ -423,8 +524,9 @@ impl Helper {
         let talk = SandboxError::io("talk to the sandbox helper");
         stdin.write_all(&line).await.map_err(talk)?;
         match this.event().await? {
-            Some(Event::WantsMap { pid }) => {
-                ids.write(pid)?;
+            Some(Event::WantsMap { pid, shared_ids }) => {
+                this.shared_ids = shared_ids;
+                ids.write(pid, own_ids.filter(|_| !shared_ids))?;
                 if let Some(cgroup) = cgroup {
                     cgroup.admit(pid);
                 }
@@ -441,8 +543,8 @@ impl Helper {
 
     async fn event(&mut self) -> Result<Option<Event>, SandboxError> {
         let mut line = String::new();
-        let count = self
-            .events
+        let count = (&mut self.events)
+            .take(helper::LINE_LIMIT)
             .read_line(&mut line)
             .await
             .map_err(SandboxError::io("talk to the sandbox helper"))?;

@@ -1,31 +1,29 @@
 //! One container: overlay of root and throw-away layer, OCI spec, start, wait.
 //!
-//! Runs inside the helper, which is root of its own user, mount and network namespaces. Every mount made here
-//! is private to them and vanishes with the last process.
+//! Runs inside the helper, which is root of its own user, mount, process and network namespaces. Every mount made
+//! here is private to them and vanishes with the last process.
 
 use std::fs::{self, File};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::network::link::LinkClient;
 use libcontainer::network::wrapper::create_network_client;
 use libcontainer::syscall::syscall::SyscallType;
-use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
-use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, CpuSet};
-use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::helper::{Event, Task, chain};
+use super::folders::Folders;
+use super::helper::{Event, chain};
+use super::payload::Payload;
 use super::seccomp;
+use super::usage::Watch;
 use crate::sandbox::{Ended, INPUTS, Limits, OPEN_FILES, OUT};
 
 /// Everything the helper needs to know to run a job.
@@ -34,12 +32,15 @@ pub(super) struct RunTask {
     pub id: String,
     /// Read-only folders, topmost first, as overlayfs wants them.
     pub lowers: Vec<PathBuf>,
-    pub upper: PathBuf,
-    /// Whether `upper` is the whole root, to be changed for good, rather than a layer above `lowers`.
-    pub in_place: bool,
-    pub work: PathBuf,
+    /// The folder that holds [`WRITABLE`].
+    pub writable: PathBuf,
+    /// A root that is changed for good, instead of a layer above `lowers`.
+    pub in_place: Option<PathBuf>,
     pub inputs: PathBuf,
-    pub out: PathBuf,
+    /// First of the host's ids that this run alone has; none if it takes those of the kept trees.
+    pub own_ids: Option<u32>,
+    /// Whether the number of processes must be limited by the kernel's count for each user.
+    pub limit_by_user: bool,
     pub script: String,
     pub env: Vec<String>,
     pub hostname: String,
@@ -47,53 +48,8 @@ pub(super) struct RunTask {
     pub limits: Limits,
 }
 
-/// Open handles of the folders that a task works on, in the task's order.
-///
-/// The helper opens them while it still has the worker's identity; later it reaches them only through these.
-pub(super) struct Folders(Vec<OwnedFd>);
-
-impl Folders {
-    pub(super) fn open(task: &Task) -> nix::Result<Self> {
-        let (paths, file): (Vec<&PathBuf>, Option<&PathBuf>) = match task {
-            Task::Run(run) => (
-                run.lowers
-                    .iter()
-                    .chain([&run.upper, &run.work, &run.inputs, &run.out])
-                    .collect(),
-                None,
-            ),
-            Task::Unpack { target, plan } => (vec![target, &plan.folder], None),
-            Task::UnpackLayers { target, plan } => (vec![target, &plan.folder], None),
-            Task::Normalise { root: path, .. } | Task::Remove { path } => (vec![path], None),
-            Task::Export { layers, file } => (layers.iter().collect(), Some(file)),
-        };
-        let mut handles = Vec::new();
-        for path in paths {
-            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            handles.push(nix::fcntl::open(path, flags, Mode::empty())?);
-        }
-        if let Some(file) = file {
-            handles.push(nix::fcntl::open(
-                file,
-                OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-                Mode::empty(),
-            )?);
-        }
-        Ok(Self(handles))
-    }
-
-    /// A path to the folder, good in this process only.
-    pub(super) fn path(&self, index: usize) -> Option<PathBuf> {
-        self.0
-            .get(index)
-            .map(|handle| PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd())))
-    }
-
-    /// The only folder of tasks that have one.
-    pub(super) fn first(&self) -> Option<PathBuf> {
-        self.path(0)
-    }
-}
+/// What a run writes into: the layer above the root, what overlayfs keeps beside it, and the same for `/out`.
+pub(super) const WRITABLE: [&str; 4] = ["upper", "work", "out", "out-work"];
 
 /// Private working place of the helper; nothing outside sees it.
 const PLACE: &str = "/tmp";
@@ -114,7 +70,8 @@ pub const CAPABILITIES: [&str; 9] = [
 /// Runs the job to its end.
 pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
     let place = Path::new(PLACE);
-    prepare(task, folders, place).map_err(|(what, error)| format!("cannot {what}: {error}"))?;
+    prepare(task, folders, place)?;
+    bound_kernel_objects()?;
     bring_loopback_up()?;
     limit_processors(task.limits.cpus).map_err(|error| format!("cannot choose processors: {error}"))?;
 
@@ -144,73 +101,127 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
     let init = container.pid().ok_or("the container has no first process")?;
     container.start().map_err(|error| chain(&error))?;
     Event::Started.send();
+    let watched = if task.in_place.is_some() {
+        "root"
+    } else {
+        "writable"
+    };
     Ok(wait(
         Pid::from_raw(init.as_raw()),
-        &place.join("writable"),
+        place.join(watched),
+        place.join("processes"),
         task.limits.disk,
     ))
 }
 
-type Step = (&'static str, nix::Error);
+/// Says what was being mounted.
+fn what(doing: &str) -> impl FnOnce(nix::Error) -> String {
+    move |error| format!("cannot {doing}: {error}")
+}
 
-fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), Step> {
+fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String> {
     let none: Option<&str> = None;
-    let handle = |index| folders.path(index).ok_or(("find a folder", nix::Error::EINVAL));
     nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .map_err(|error| ("make the mounts private", error))?;
-    let tmpfs = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        .map_err(what("make the mounts private"))?;
+    let closed = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     nix::mount::mount(
         Some("tmpfs"),
         place,
         Some("tmpfs"),
-        tmpfs,
+        closed,
         Some("mode=0755,size=64m"),
     )
-    .map_err(|error| ("mount a private folder", error))?;
-    for folder in ["bundle", "state", "root", "in", "out", "writable"] {
-        fs::create_dir(place.join(folder)).map_err(|error| {
-            (
-                "make a folder",
-                nix::Error::from_raw(error.raw_os_error().unwrap_or(0)),
-            )
-        })?;
+    .map_err(what("mount a private folder"))?;
+    let made = |name: String| -> Result<PathBuf, String> {
+        let folder = place.join(name);
+        fs::create_dir(&folder).map_err(|error| format!("cannot make a folder: {error}"))?;
+        Ok(folder)
+    };
+    for name in ["bundle", "state", "empty"] {
+        made(name.to_owned())?;
     }
     let count = task.lowers.len();
-    let root = place.join("root");
-    if task.in_place {
-        nix::mount::mount(Some(&handle(count)?), &root, none, MsFlags::MS_BIND, none)
-            .map_err(|error| ("bind the root", error))?;
+    let mut lowers = Vec::new();
+    for index in 0..count {
+        let lower = made(format!("lower-{index}"))?;
+        folders.attach(index, &lower)?;
+        lowers.push(lower);
+    }
+    let (writable, inputs) = (made("writable".into())?, made("given".into())?);
+    folders.attach(count, &writable)?;
+    folders.attach(count + 1, &inputs)?;
+    let root = made("root".into())?;
+    if task.in_place.is_some() {
+        folders.attach(count + 2, &root)?;
     } else {
-        let lowers = (0..count).map(|index| handle(index).map(|path| path.display().to_string()));
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={},userxattr",
-            lowers.collect::<Result<Vec<_>, _>>()?.join(":"),
-            handle(count)?.display(),
-            handle(count + 1)?.display()
-        );
-        nix::mount::mount(
-            Some("overlay"),
-            &root,
-            Some("overlay"),
-            MsFlags::empty(),
-            Some(options.as_str()),
-        )
-        .map_err(|error| ("mount the overlay of root and writable layer", error))?;
+        overlay(&lowers, Some((&writable, "upper", "work")), &root)
+            .map_err(what("mount the overlay of root and writable layer"))?;
     }
-    for (index, name) in [(count, "writable"), (count + 2, "in"), (count + 3, "out")] {
-        nix::mount::mount(
-            Some(&handle(index)?),
-            &place.join(name),
-            none,
-            MsFlags::MS_BIND,
-            none,
-        )
-        .map_err(|error| ("bind a folder", error))?;
-    }
+    // Overlays of one folder: the build sees no path of this machine in its list of mounts.
+    let empty = place.join("empty");
+    overlay(&[inputs, empty.clone()], None, &made("in".into())?).map_err(what("mount the inputs"))?;
+    overlay(
+        &[empty],
+        Some((&writable, "out", "out-work")),
+        &made("out".into())?,
+    )
+    .map_err(what("mount the output folder"))?;
+    nix::mount::mount(
+        Some("proc"),
+        &made("processes".into())?,
+        Some("proc"),
+        closed | MsFlags::MS_NOEXEC,
+        none,
+    )
+    .map_err(what("mount a view of the processes"))?;
     // The runtime wants to see control groups; what it sees is the private view of our own, where it may change nothing.
-    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|error| ("enter a cgroup namespace", error))?;
-    nix::mount::mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), tmpfs, none)
-        .map_err(|error| ("mount the control group view", error))
+    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(what("enter a cgroup namespace"))?;
+    nix::mount::mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), closed, none)
+        .map_err(what("mount the control group view"))
+}
+
+/// Mounts folders one above the other, topmost first, below a writable layer if there is one.
+fn overlay(lowers: &[PathBuf], layer: Option<(&Path, &str, &str)>, target: &Path) -> nix::Result<()> {
+    let lowers: Vec<_> = lowers.iter().map(|lower| lower.display().to_string()).collect();
+    let mut options = format!("lowerdir={},userxattr", lowers.join(":"));
+    let mut flags = MsFlags::MS_NODEV;
+    if let Some((folder, upper, work)) = layer {
+        let (upper, work) = (folder.join(upper), folder.join(work));
+        options.push_str(&format!(
+            ",upperdir={},workdir={}",
+            upper.display(),
+            work.display()
+        ));
+    } else {
+        flags |= MsFlags::MS_RDONLY;
+    }
+    nix::mount::mount(
+        Some("overlay"),
+        target,
+        Some("overlay"),
+        flags,
+        Some(options.as_str()),
+    )
+}
+
+/// What a build may take of objects that the kernel counts for each user of the machine, not for each container.
+const KERNEL_OBJECTS: [(&str, u64); 4] = [
+    ("max_inotify_instances", 32),
+    ("max_inotify_watches", 65_536),
+    ("max_fanotify_groups", 0),
+    ("max_user_namespaces", 0),
+];
+
+fn bound_kernel_objects() -> Result<(), String> {
+    for (name, most) in KERNEL_OBJECTS {
+        let path = Path::new("/proc/sys/user").join(name);
+        // A kernel without the object has no limit for it either.
+        if path.exists() {
+            fs::write(&path, most.to_string())
+                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn bring_loopback_up() -> Result<(), String> {
@@ -242,6 +253,17 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
         all.extend(options);
         mount(to, "bind", &place.join(from).display().to_string(), &all)
     };
+    let mut rlimits = vec![
+        limit("RLIMIT_CORE", 0, 0),
+        limit("RLIMIT_NOFILE", OPEN_FILES.0, OPEN_FILES.1),
+        limit("RLIMIT_FSIZE", task.limits.disk, task.limits.disk),
+        limit("RLIMIT_SIGPENDING", 4096, 4096),
+        limit("RLIMIT_MSGQUEUE", 256 << 10, 256 << 10),
+        limit("RLIMIT_MEMLOCK", 64 << 10, 64 << 10),
+    ];
+    if task.limit_by_user {
+        rlimits.push(limit("RLIMIT_NPROC", task.limits.pids, task.limits.pids));
+    }
     json!({
         "ociVersion": "1.2.0",
         "hostname": task.hostname,
@@ -257,17 +279,13 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
                 "bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES,
                 "inheritable": [], "ambient": []
             },
-            "rlimits": [
-                limit("RLIMIT_CORE", 0, 0),
-                limit("RLIMIT_NOFILE", OPEN_FILES.0, OPEN_FILES.1),
-                limit("RLIMIT_FSIZE", task.limits.disk, task.limits.disk)
-            ]
+            "rlimits": rlimits
         },
         "mounts": [
             mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
             mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
             mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777"]),
+            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={}", task.limits.memory)]),
             bind(INPUTS, "in", &["ro", "noexec"]),
             bind(OUT, "out", &[])
         ],
@@ -281,59 +299,20 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
     })
 }
 
-/// What becomes of the container's first process once everything around it stands.
-#[derive(Clone)]
-struct Payload {
-    seccomp: Vec<seccompiler::BpfProgram>,
-}
-
-impl Executor for Payload {
-    /// Called before the start signal; from here on the process ends with its helper.
-    fn validate(&self, _: &oci_spec::runtime::Spec) -> Result<(), ExecutorValidationError> {
-        prctl::set_pdeathsig(Signal::SIGKILL)
-            .map_err(|error| ExecutorValidationError::ArgValidationError(error.to_string()))
-    }
-
-    fn exec(&self, spec: &oci_spec::runtime::Spec) -> Result<(), ExecutorError> {
-        use std::os::unix::process::CommandExt as _;
-        let process = spec.process().as_ref().ok_or(ExecutorError::InvalidArg)?;
-        let args = process.args().clone().unwrap_or_default();
-        // The runtime adds variables of its own, such as HOME; the job's environment is the whole.
-        let env: Vec<_> = process
-            .env()
-            .iter()
-            .flatten()
-            .filter_map(|pair| pair.split_once('='))
-            .collect();
-        let (program, rest) = args.split_first().ok_or(ExecutorError::InvalidArg)?;
-        for filter in &self.seccomp {
-            seccompiler::apply_filter(filter).map_err(|error| ExecutorError::Other(error.to_string()))?;
-        }
-        let error = std::process::Command::new(program)
-            .args(rest)
-            .env_clear()
-            .envs(env)
-            .exec();
-        Err(ExecutorError::Other(format!("{program}: {error}")))
-    }
-}
-
-/// Waits for the container's first process, and ends it when the writable layer grows too large.
-fn wait(init: Pid, writable: &Path, disk: u64) -> Ended {
+/// Waits for the container's first process, and ends it when it has written too much.
+fn wait(init: Pid, writable: PathBuf, processes: PathBuf, limit: u64) -> Ended {
     let full = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let writable = writable.to_owned();
     let flag = full.clone();
     std::thread::spawn(move || {
-        loop {
-            let begun = Instant::now();
-            if used(&writable) > disk {
-                flag.store(true, std::sync::atomic::Ordering::SeqCst);
-                let _ = kill(init, Signal::SIGKILL);
-                return;
-            }
-            // Measuring stays below a twentieth of the time.
-            std::thread::sleep((begun.elapsed() * 20).max(Duration::from_secs(1)));
-        }
+        let watch = Watch {
+            writable: &writable,
+            processes: &processes,
+            limit,
+        };
+        watch.until_full();
+        flag.store(true, std::sync::atomic::Ordering::SeqCst);
+        // The process is not waited for before this ends, or this ends with the helper: the number is still its own.
+        let _ = kill(init, Signal::SIGKILL);
     });
     let ended = loop {
         match waitpid(init, None) {
@@ -350,55 +329,22 @@ fn wait(init: Pid, writable: &Path, disk: u64) -> Ended {
     }
 }
 
-/// Bytes that a tree takes on disk.
-fn used(folder: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(entries) = fs::read_dir(folder) else {
-        return 0;
-    };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => used(&entry.path()),
-            Ok(meta) => meta.blocks() * 512,
-            Err(_) => 0,
-        })
-        .sum()
-}
-
 /// Writes the layers, merged, as a tar stream to the file that was opened last.
 pub(super) fn export(folders: &Folders) -> Result<(), String> {
     let none: Option<&str> = None;
-    let count = folders.0.len() - 1;
+    let count = folders.len() - 1;
     let mount = |error: nix::Error| format!("cannot mount the layers: {error}");
     nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(mount)?;
     let tree = if count == 1 {
         folders.path(0).ok_or("no folder")?
     } else {
-        let lowers: Vec<_> = (0..count)
-            .rev()
-            .filter_map(|index| folders.path(index))
-            .map(|path| path.display().to_string())
-            .collect();
-        let options = format!("lowerdir={},userxattr", lowers.join(":"));
-        nix::mount::mount(
-            Some("overlay"),
-            PLACE,
-            Some("overlay"),
-            MsFlags::MS_RDONLY,
-            Some(options.as_str()),
-        )
-        .map_err(mount)?;
+        let lowers: Vec<_> = (0..count).rev().filter_map(|index| folders.path(index)).collect();
+        overlay(&lowers, None, Path::new(PLACE)).map_err(mount)?;
         PathBuf::from(PLACE)
     };
     let write = |error: std::io::Error| format!("cannot write the image: {error}");
-    let handle = folders
-        .0
-        .get(count)
-        .ok_or("no file")?
-        .try_clone()
-        .map_err(write)?;
-    let mut archive = tar::Builder::new(std::io::BufWriter::with_capacity(1 << 20, File::from(handle)));
+    let file = folders.file(count).ok_or("no file")?.map_err(write)?;
+    let mut archive = tar::Builder::new(std::io::BufWriter::with_capacity(1 << 20, file));
     archive.follow_symlinks(false);
     // Engines do not read the sparse form that files with holes would get.
     archive.sparse(false);

@@ -1,0 +1,51 @@
+//! Kept layers: what a plan's setup steps changed in a root, so that a replay starts at the build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::build::Receipt;
+use super::{ContainerError, ImageConfig};
+use crate::artifact::Sha256;
+use crate::progress::Progress;
+use crate::sandbox::embedded::Embedded;
+use crate::store::Store;
+
+/// The folder in a kept layer's place that holds what was changed.
+const UPPER: &str = "upper";
+
+/// The layer that the setup with this digest made, if there is one and it is as it was made.
+pub async fn kept_layer(
+    store: &Store,
+    setup: Sha256,
+    sandbox: &Embedded,
+    progress: &Progress,
+) -> Result<Option<PathBuf>, ContainerError> {
+    let home = store.layer(setup);
+    if !home.exists() {
+        return Ok(None);
+    }
+    let receipt = Receipt::of_intact(&home, UPPER, sandbox, progress).await?;
+    Ok(receipt.map(|_| home.join(UPPER)))
+}
+
+/// Puts a new layer, `made/upper`, into its place.
+pub async fn keep_layer(
+    store: &Store,
+    setup: Sha256,
+    made: &Path,
+    sandbox: &Embedded,
+) -> Result<PathBuf, ContainerError> {
+    let home = store.layer(setup);
+    let upper = made.join(UPPER);
+    let receipt = Receipt {
+        contents: sandbox.digest(&upper).await?,
+        seal: sandbox.seal(&upper).await?,
+        config: ImageConfig::default(),
+    };
+    receipt.write(made)?;
+    if fs::rename(made, &home).is_err() {
+        // Another process was first; its layer is as good.
+        sandbox.remove_now(made)?;
+    }
+    Ok(home.join(UPPER))
+}

@@ -1,0 +1,272 @@
+//! How much a running build has written, wherever it hides it.
+//!
+//! Trees are walked by handles, so that no path is too long and no depth too great; every entry counts as at least
+//! one block, so that empty files and folders have a bound too; files that are open or mapped but have no name any
+//! more are found through their processes. A walk costs time, so it is made when the file system has lost so much
+//! free space that the limit may have been reached, and once in a while in any case.
+
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::sys::statvfs::statvfs;
+
+/// What an entry takes at least: a block.
+const BLOCK: u64 = 4096;
+/// How often the free space is looked at.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Walks beyond the needed ones take at most this part of the time.
+const SHARE: u32 = 20;
+
+/// A build's places, watched.
+pub(super) struct Watch<'a> {
+    /// The folder that everything it writes is in.
+    pub(super) writable: &'a Path,
+    /// `/proc` of the namespace that its processes are in.
+    pub(super) processes: &'a Path,
+    /// Bytes.
+    pub(super) limit: u64,
+}
+
+impl Watch<'_> {
+    /// Returns when more than the limit has been written.
+    pub(super) fn until_full(&self) {
+        let mut measured = 0;
+        let mut free_then = self.free();
+        let (mut walked, mut cost) = (Instant::now(), Duration::ZERO);
+        loop {
+            std::thread::sleep(PAUSE.max(cost));
+            let lost = free_then.saturating_sub(self.free());
+            let room = self.limit.saturating_sub(measured);
+            if lost < room / 2 && walked.elapsed() < (cost * SHARE).max(Duration::from_secs(1)) {
+                continue;
+            }
+            let begun = Instant::now();
+            free_then = self.free();
+            let Some(used) = self.used() else {
+                // Folders moved while they were counted; what the file system says must do until they rest.
+                if lost > room && lost > self.limit {
+                    return;
+                }
+                continue;
+            };
+            if used > self.limit {
+                return;
+            }
+            measured = used;
+            (walked, cost) = (Instant::now(), begun.elapsed());
+        }
+    }
+
+    /// Free bytes of the file system; a free inode counts as a block, so that running out of either shows.
+    fn free(&self) -> u64 {
+        let Ok(of) = statvfs(self.writable) else { return 0 };
+        let bytes = of.blocks_available().saturating_mul(of.fragment_size());
+        let inodes = of.files_available().saturating_mul(BLOCK);
+        bytes.saturating_add(inodes)
+    }
+
+    fn used(&self) -> Option<u64> {
+        let tree = (0..3).find_map(|_| tree(self.writable))?;
+        Some(tree.saturating_add(nameless(self.processes)))
+    }
+}
+
+fn takes(stat: &FileStat) -> u64 {
+    u64::try_from(stat.st_blocks)
+        .unwrap_or(0)
+        .saturating_mul(512)
+        .max(BLOCK)
+}
+
+/// A folder on the way down: who it is, and which of its folders are still to be counted.
+struct Level {
+    id: (u64, u64),
+    folders: Vec<CString>,
+}
+
+/// Bytes that a tree takes on disk; none if folders were moved while it was read.
+fn tree(top: &Path) -> Option<u64> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut here = nix::fcntl::open(top, flags & !OFlag::O_NOFOLLOW, Mode::empty()).ok()?;
+    let mut several_names = HashSet::new();
+    let mut used = 0;
+    let mut levels = vec![count(&here, &mut used, &mut several_names)?];
+    while let Some(level) = levels.last_mut() {
+        if let Some(name) = level.folders.pop() {
+            let Ok(below) = openat(&here, name.as_c_str(), flags, Mode::empty()) else {
+                continue;
+            };
+            let level = count(&below, &mut used, &mut several_names)?;
+            levels.push(level);
+            here = below;
+            continue;
+        }
+        levels.pop();
+        if let Some(above) = levels.last() {
+            here = openat(&here, "..", flags, Mode::empty()).ok()?;
+            if identity(&here)? != above.id {
+                return None;
+            }
+        }
+    }
+    Some(used)
+}
+
+fn identity(folder: &OwnedFd) -> Option<(u64, u64)> {
+    let stat = fstat(folder).ok()?;
+    Some((stat.st_dev, stat.st_ino))
+}
+
+/// Adds what lies in one folder; gives the folders in it.
+fn count(folder: &OwnedFd, used: &mut u64, several_names: &mut HashSet<u64>) -> Option<Level> {
+    let id = identity(folder)?;
+    let mut level = Level {
+        id,
+        folders: Vec::new(),
+    };
+    let mut dir = Dir::openat(
+        folder.as_fd(),
+        ".",
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()?;
+    for entry in dir.iter() {
+        let Ok(entry) = entry else { break };
+        let name = entry.file_name();
+        if name.to_bytes() == b"." || name.to_bytes() == b".." {
+            continue;
+        }
+        let Ok(stat) = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        let is_folder = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
+        if is_folder || stat.st_nlink < 2 || several_names.insert(stat.st_ino) {
+            *used = used.saturating_add(takes(&stat));
+        }
+        if is_folder && stat.st_dev == id.0 {
+            level.folders.push(name.to_owned());
+        }
+    }
+    Some(level)
+}
+
+/// Bytes in files that processes hold although they have no name any more.
+fn nameless(processes: &Path) -> u64 {
+    let mut known = HashSet::new();
+    let mut used = 0_u64;
+    for process in fs::read_dir(processes).into_iter().flatten().flatten() {
+        let is_process = process
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && name != "1");
+        if !is_process {
+            continue;
+        }
+        for handle in fs::read_dir(process.path().join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            // The link of a handle leads to the open file itself.
+            let Ok(file) = fs::metadata(handle.path()) else {
+                continue;
+            };
+            if file.is_file() && file.nlink() == 0 && known.insert((file.dev(), file.ino())) {
+                used = used.saturating_add(file.blocks().saturating_mul(512));
+            }
+        }
+        for mapping in mapped(&process.path().join("maps")) {
+            if known.insert(mapping.file) {
+                used = used.saturating_add(mapping.bytes);
+            }
+        }
+    }
+    used
+}
+
+struct Mapping {
+    file: (u64, u64),
+    bytes: u64,
+}
+
+/// The mappings of files without a name; of those in memory, memory is the limit.
+fn mapped(maps: &Path) -> Vec<Mapping> {
+    let Ok(file) = fs::File::open(maps) else {
+        return Vec::new();
+    };
+    let mut text = String::new();
+    if std::io::Read::read_to_string(&mut std::io::Read::take(file, 16 << 20), &mut text).is_err() {
+        return Vec::new();
+    }
+    text.lines()
+        .filter(|line| line.ends_with(" (deleted)"))
+        .filter_map(mapping)
+        .collect()
+}
+
+/// A line of proc_pid_maps(5): range, rights, offset, device, inode, path.
+fn mapping(line: &str) -> Option<Mapping> {
+    let mut words = line.split_ascii_whitespace();
+    let (from, to) = words.next()?.split_once('-')?;
+    let (_, offset, device, inode, path) = (
+        words.next()?,
+        words.next()?,
+        words.next()?,
+        words.next()?,
+        words.next()?,
+    );
+    if ["/dev/", "/memfd:", "/SYSV"]
+        .iter()
+        .any(|memory| path.starts_with(memory))
+    {
+        return None;
+    }
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (major, minor) = device.split_once(':')?;
+    let device = nix::sys::stat::makedev(number(major)?, number(minor)?);
+    Some(Mapping {
+        file: (device, inode.parse().ok()?),
+        bytes: number(to)?
+            .checked_sub(number(from)?)?
+            .checked_add(number(offset)?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_every_entry_and_each_file_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        fs::create_dir_all(top.join("a/b")).unwrap();
+        fs::write(top.join("a/b/file"), vec![1; 1 << 20]).unwrap();
+        fs::hard_link(top.join("a/b/file"), top.join("again")).unwrap();
+        for index in 0..100 {
+            fs::write(top.join(format!("a/{index}")), "").unwrap();
+        }
+        let used = tree(top).unwrap();
+        let expected = (1 << 20) + 102 * BLOCK;
+        assert!((expected..expected + 8 * BLOCK).contains(&used), "{used}");
+    }
+
+    #[test]
+    fn reads_mappings_of_files_without_a_name() {
+        let line = "7f00a0000000-7f00a0002000 rw-s 00001000 08:10 1234 /tmp/gone (deleted)";
+        let found = mapping(line).unwrap();
+        assert_eq!(found.bytes, 0x3000);
+        assert_eq!(found.file.1, 1234);
+        assert!(mapping("7f00a0000000-7f00a0002000 rw-s 00000000 00:01 7 /memfd:x (deleted)").is_none());
+        assert!(mapping("nonsense (deleted)").is_none());
+    }
+}
