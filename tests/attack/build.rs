@@ -148,13 +148,13 @@ time.sleep(6)\"",
     case("fill the disk with empty files", |ground| {
         fills(
             ground,
-            "perl -e 'chdir q(/tmp); for(1..60000){open F, qq(>f$_); close F} sleep 6'",
+            "perl -e 'chdir q(/tmp); for(1..24000){open F, qq(>f$_); close F} sleep 6'",
         )
     }),
     case("fill the disk with folders", |ground| {
         fills(
             ground,
-            "perl -e 'chdir q(/tmp); for(1..60000){mkdir qq(d$_)} sleep 6'",
+            "perl -e 'chdir q(/tmp); for(1..24000){mkdir qq(d$_)} sleep 6'",
         )
     }),
     case("leave folders that cannot be removed", deep),

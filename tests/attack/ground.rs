@@ -25,6 +25,8 @@ pub struct Ground {
     pub who: Who,
     pub backend: &'static str,
     folder: tempfile::TempDir,
+    /// Whether the store is this case's alone.
+    apart: bool,
 }
 
 /// The ordinary user that the tests make for themselves; the tests must be root's for that.
@@ -52,7 +54,13 @@ impl Ground {
             .tempdir_in("/var/tmp")
             .unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let ground = Self { who, backend, folder };
+        honest();
+        let ground = Self {
+            who,
+            backend,
+            folder,
+            apart: false,
+        };
         if let Some(user) = ground.user() {
             chown(ground.folder(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
@@ -71,8 +79,17 @@ impl Ground {
         self.folder.path()
     }
 
+    /// The same with a store of its own, for cases that spoil theirs.
+    pub fn apart(&self) -> Self {
+        let apart = Self::new(self.who, self.backend);
+        Self { apart: true, ..apart }
+    }
+
     /// The store: shared by the cases of one user, so that roots are made once.
     pub fn store(&self) -> PathBuf {
+        if self.apart {
+            return self.folder().join("data");
+        }
         match self.who {
             Who::Root => common::store(),
             Who::User => {
@@ -114,7 +131,7 @@ impl Ground {
 
     /// The program under attack, with this case's store.
     pub fn rebuilder(&self) -> Command {
-        let mut command = self.command(program());
+        let mut command = self.command(self.program());
         command.arg("--store").arg(self.store()).arg("--quiet");
         command
     }
@@ -199,8 +216,12 @@ impl Ground {
             let new = folder.join(format!(".{hex}.{:?}", std::thread::current().id()));
             fs::write(&new, bytes).unwrap();
             if let Some(user) = self.user() {
-                for path in [&folder, &new] {
-                    chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+                let above = folder.ancestors().take_while(|path| *path != self.folder());
+                for path in above.take(4).chain([new.as_path()]) {
+                    let mine = path.starts_with(self.store()).then_some(());
+                    if mine.is_some() {
+                        chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+                    }
                 }
             }
             fs::rename(&new, &path).unwrap();
@@ -216,8 +237,8 @@ impl Ground {
     }
 
     /// The program under attack, at a place that every user reaches.
-    pub fn program(&self) -> &'static Path {
-        program()
+    pub fn program(&self) -> PathBuf {
+        program(self.user())
     }
 
     /// Hands a tree to this case's user; its files become copies, since hard links would change their owner elsewhere.
@@ -241,7 +262,8 @@ impl Ground {
             victim == "#!/bin/sh\necho untouched\n",
             format!("the victim was changed: {victim:?}"),
         )?;
-        let same = fs::read(program()).unwrap() == fs::read(BIN).unwrap();
+        let program = fs::File::open(self.program()).unwrap();
+        let same = Sha256::of_reader(program).unwrap().0 == honest();
         must(same, "the program itself was changed")
     }
 
@@ -273,20 +295,25 @@ impl Ground {
     }
 }
 
-/// The binary at a place that every user reaches.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = PROGRAM.get_or_init(|| {
-        let folder = tempfile::Builder::new()
-            .prefix("attacked-")
-            .tempdir_in("/var/tmp")
-            .unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let path = folder.path().join("rebuilder");
-        fs::copy(BIN, &path).unwrap();
-        (folder, path)
-    });
-    path
+/// The binary, at a place that the user reaches; the user's own copy, which an attacker would like to change.
+fn program(user: Option<nix::unistd::User>) -> PathBuf {
+    let Some(user) = user else { return BIN.into() };
+    static COPIED: OnceLock<PathBuf> = OnceLock::new();
+    COPIED
+        .get_or_init(|| {
+            let (new, path) = (user.dir.join("rebuilder.new"), user.dir.join("rebuilder"));
+            fs::copy(BIN, &new).unwrap();
+            chown(&new, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+            fs::rename(&new, &path).unwrap();
+            path
+        })
+        .clone()
+}
+
+/// What the binary was when the tests began.
+fn honest() -> Sha256 {
+    static HONEST: OnceLock<Sha256> = OnceLock::new();
+    *HONEST.get_or_init(|| Sha256::of_reader(fs::File::open(BIN).unwrap()).unwrap().0)
 }
 
 /// Nothing gained, or what was.
@@ -305,6 +332,8 @@ impl Layer {
         header.set_mode(mode);
         header.set_size(content.len() as u64);
         header.set_mtime(1_600_000_000);
+        header.set_uid(0);
+        header.set_gid(0);
         // Straight into the fields: the library refuses what an attacker would write.
         header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
         header.as_mut_bytes()[157..157 + target.len()].copy_from_slice(target.as_bytes());

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Case;
 use super::common;
 use super::ground::{Ground, must};
+use super::root::working;
 
 const fn case(name: &'static str, run: fn(&Ground) -> Result<(), String>) -> Case {
     Case {
@@ -39,17 +40,21 @@ pub const CASES: &[Case] = &[
     case("add a file to a kept root between two runs", added),
     case("change a kept root and set its times back", |ground| {
         change(ground, |root| {
-            let file = root.join("usr/bin/env");
+            let file = root.join("honest");
             let time = fs::metadata(&file).unwrap().modified().unwrap();
-            let bytes = fs::read(&file).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-            fs::write(&file, vec![b'#'; bytes.len()]).unwrap();
+            fs::write(&file, "evil!!\n").unwrap();
             fs::File::options()
                 .write(true)
                 .open(&file)
                 .unwrap()
                 .set_modified(time)
                 .unwrap();
+        })
+    }),
+    case("put another file in the place of one in a kept root", |ground| {
+        change(ground, |root| {
+            fs::write(root.join("new"), "evil!!\n").unwrap();
+            fs::rename(root.join("new"), root.join("honest")).unwrap();
         })
     }),
     case("own what another run's processes write", other_ids),
@@ -163,53 +168,34 @@ fn locked(ground: &Ground) -> Result<(), String> {
     )
 }
 
-/// A root of this case's own store, so that no other case runs on it meanwhile.
+/// Two runs on one small image in a store of its own, and a change of the kept root between them.
 fn change(ground: &Ground, change: fn(&Path)) -> Result<(), String> {
-    let data = ground.folder().join("data");
-    let image = |script: &str| {
-        let mut command = ground.command(ground.program());
-        command.arg("--store").arg(&data);
-        command.args([
-            "--quiet",
-            "container",
-            "run",
-            "bookworm-build",
-            "--",
-            "sh",
-            "-c",
-            script,
-        ]);
-        command.output().unwrap()
-    };
-    if !common::is_root() {
-        return Ok(());
-    }
-    // Files of packages come from the shared store.
-    common::store_without(&data, "");
-    ground.own(&data);
-    let first = image("/usr/bin/env echo honest");
-    must(common::text(&first).contains("honest"), common::text(&first))?;
-    for entry in fs::read_dir(data.join("roots")).unwrap().flatten() {
+    let ground = ground.apart();
+    let script = "/bin/busybox cat /honest; /bin/busybox cat /added 2>/dev/null";
+    let image = [working().file("honest", 0o644, b"honest\n").end()];
+    ground.on_image(&image, script);
+    must(ground.log().contains("honest"), ground.log())?;
+    for entry in fs::read_dir(ground.store().join("roots")).unwrap().flatten() {
         change(&entry.path().join("root"));
     }
-    let second = image("/usr/bin/env echo honest; cat /etc/ld.so.preload 2>/dev/null");
-    let said = common::text(&second);
+    fs::remove_dir_all(ground.folder().join("run")).unwrap();
+    let said = common::text(&ground.on_image(&image, script));
+    let log = ground.log();
+    common::remove_store(&ground.store());
     must(
-        said.contains("honest") && !said.contains("evil"),
-        format!("the next run used it: {said}"),
+        log.contains("honest") && !log.contains("evil!"),
+        format!("the next run used it: {log} {said}"),
     )
 }
 
 fn changed_root(ground: &Ground) -> Result<(), String> {
     change(ground, |root| {
-        fs::write(root.join("usr/bin/env"), "#!/bin/sh\necho evil\n").unwrap();
+        fs::write(root.join("honest"), "evil!!!!\n").unwrap()
     })
 }
 
 fn added(ground: &Ground) -> Result<(), String> {
-    change(ground, |root| {
-        fs::write(root.join("etc/ld.so.preload"), "evil\n").unwrap()
-    })
+    change(ground, |root| fs::write(root.join("added"), "evil!\n").unwrap())
 }
 
 fn other_ids(ground: &Ground) -> Result<(), String> {

@@ -113,21 +113,17 @@ impl Folders {
             .map_err(|error| failed(&error))
     }
 
-    /// Makes each folder show the ids that only this run has, in place of those that own kept trees on disk: what
-    /// runs there then owns nothing that any other run can see. Says whether this machine can do that.
-    pub(super) fn give_own_ids(&mut self, run: &RunTask) -> bool {
-        let Some(first) = run.own_ids else { return false };
-        let Ok(map) = map_of(first) else { return false };
-        let mapped: Result<Vec<_>, _> = self.handles.iter().map(|handle| mapped(handle, &map)).collect();
-        match mapped {
-            Ok(handles) => {
-                self.handles = handles;
-                self.detached = true;
-                true
-            }
-            // Kernels before 5.19, and some file systems, cannot.
-            Err(_) => false,
-        }
+    /// The same, where each folder shows the ids that only this run has, in place of those that own kept trees on disk:
+    /// what runs there then owns nothing that any other run can see. None if this machine cannot do that.
+    pub(super) fn with_own_ids(task: &Task, run: &RunTask) -> Option<Self> {
+        let map = map_of(run.own_ids?).ok()?;
+        let handles = Self::open(task).ok()?.handles;
+        // Kernels before 5.19, and some file systems, cannot.
+        let mapped: Result<_, _> = handles.iter().map(|handle| mapped(handle, &map)).collect();
+        Some(Self {
+            handles: mapped.ok()?,
+            detached: true,
+        })
     }
 }
 

@@ -201,11 +201,10 @@ fn enter() -> Result<i32, String> {
     let mut read = || lines.next().and_then(Result::ok).ok_or("the worker said nothing");
     let task: Task = serde_json::from_str(&read()?).map_err(|error| error.to_string())?;
 
-    // Opened while we still are who owns the data folder, which others may not enter.
-    let mut folders = Folders::open(&task).map_err(|error| format!("cannot open the folders: {error}"))?;
-    let shared_ids = match &task {
-        Task::Run(run) => !folders.give_own_ids(run),
-        _ => false,
+    // Mounts that show other ids can only be made out here; all others must be made of what is seen in there.
+    let mapped = match &task {
+        Task::Run(run) => Folders::with_own_ids(&task, run),
+        _ => None,
     };
     let mut namespaces = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
     if matches!(task, Task::Run(_)) {
@@ -214,6 +213,12 @@ fn enter() -> Result<i32, String> {
     nix::sched::unshare(namespaces).map_err(|error| {
         format!("the kernel gives no user namespace: {error} (look at /proc/sys/user/max_user_namespaces)")
     })?;
+    let shared_ids = mapped.is_none();
+    // Opened while we still are who owns the data folder, which others may not enter.
+    let folders = match mapped {
+        Some(folders) => folders,
+        None => Folders::open(&task).map_err(|error| format!("cannot open the folders: {error}"))?,
+    };
     Event::WantsMap {
         pid: nix::unistd::getpid().as_raw(),
         shared_ids,

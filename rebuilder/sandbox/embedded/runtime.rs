@@ -101,14 +101,15 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
     let init = container.pid().ok_or("the container has no first process")?;
     container.start().map_err(|error| chain(&error))?;
     Event::Started.send();
-    let watched = if task.in_place.is_some() {
-        "root"
+    // Not what overlayfs keeps beside them: the build cannot reach it, and what is made there moves at once.
+    let watched: &[&str] = if task.in_place.is_some() {
+        &["root", "writable/out"]
     } else {
-        "writable"
+        &["writable/upper", "writable/out"]
     };
     Ok(wait(
         Pid::from_raw(init.as_raw()),
-        place.join(watched),
+        watched.iter().map(|tree| place.join(tree)).collect(),
         place.join("processes"),
         task.limits.disk,
     ))
@@ -300,12 +301,12 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, writable: PathBuf, processes: PathBuf, limit: u64) -> Ended {
+fn wait(init: Pid, trees: Vec<PathBuf>, processes: PathBuf, limit: u64) -> Ended {
     let full = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let flag = full.clone();
     std::thread::spawn(move || {
         let watch = Watch {
-            writable: &writable,
+            trees: &trees,
             processes: &processes,
             limit,
         };

@@ -10,7 +10,7 @@ use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::dir::Dir;
@@ -27,8 +27,8 @@ const SHARE: u32 = 20;
 
 /// A build's places, watched.
 pub(super) struct Watch<'a> {
-    /// The folder that everything it writes is in.
-    pub(super) writable: &'a Path,
+    /// The folders that everything it writes is in.
+    pub(super) trees: &'a [PathBuf],
     /// `/proc` of the namespace that its processes are in.
     pub(super) processes: &'a Path,
     /// Bytes.
@@ -50,14 +50,9 @@ impl Watch<'_> {
             }
             let begun = Instant::now();
             free_then = self.free();
-            let Some(used) = self.used() else {
-                // Folders moved while they were counted; what the file system says must do until they rest.
-                if lost > room && lost > self.limit {
-                    return;
-                }
-                continue;
-            };
-            if used > self.limit {
+            let (used, complete) = self.used();
+            // Where folders moved while they were counted, what the file system says must do until they rest.
+            if used > self.limit || !complete && lost > room && lost > self.limit {
                 return;
             }
             measured = used;
@@ -67,15 +62,21 @@ impl Watch<'_> {
 
     /// Free bytes of the file system; a free inode counts as a block, so that running out of either shows.
     fn free(&self) -> u64 {
-        let Ok(of) = statvfs(self.writable) else { return 0 };
+        let Some(of) = self.trees.first().and_then(|tree| statvfs(tree).ok()) else {
+            return 0;
+        };
         let bytes = of.blocks_available().saturating_mul(of.fragment_size());
         let inodes = of.files_available().saturating_mul(BLOCK);
         bytes.saturating_add(inodes)
     }
 
-    fn used(&self) -> Option<u64> {
-        let tree = (0..3).find_map(|_| tree(self.writable))?;
-        Some(tree.saturating_add(nameless(self.processes)))
+    /// Bytes, and whether nothing moved while they were counted.
+    fn used(&self) -> (u64, bool) {
+        let trees = self.trees.iter().map(|tree| count_tree(tree, self.limit));
+        let (bytes, complete) = trees.fold((0_u64, true), |(bytes, complete), tree| {
+            (bytes.saturating_add(tree.0), complete && tree.1)
+        });
+        (bytes.saturating_add(nameless(self.processes)), complete)
     }
 }
 
@@ -86,38 +87,71 @@ fn takes(stat: &FileStat) -> u64 {
         .max(BLOCK)
 }
 
-/// A folder on the way down: who it is, and which of its folders are still to be counted.
+/// A folder on the way down: how it was entered, who it is, and which of its folders are still to be counted.
 struct Level {
+    name: CString,
     id: (u64, u64),
     folders: Vec<CString>,
 }
 
-/// Bytes that a tree takes on disk; none if folders were moved while it was read.
-fn tree(top: &Path) -> Option<u64> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut here = nix::fcntl::open(top, flags & !OFlag::O_NOFOLLOW, Mode::empty()).ok()?;
-    let mut several_names = HashSet::new();
+const FOLDER: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC);
+
+/// Bytes that a tree takes on disk, as far as it matters whether they are more than `enough`, and whether nothing
+/// moved while they were counted.
+fn count_tree(top: &Path, enough: u64) -> (u64, bool) {
     let mut used = 0;
-    let mut levels = vec![count(&here, &mut used, &mut several_names)?];
-    while let Some(level) = levels.last_mut() {
+    let complete = walk(top, &mut used, enough).unwrap_or(false);
+    (used, complete)
+}
+
+fn walk(top: &Path, used: &mut u64, enough: u64) -> Option<bool> {
+    let open_top = || nix::fcntl::open(top, FOLDER, Mode::empty()).ok();
+    let mut here = open_top()?;
+    let mut several_names = HashSet::new();
+    let mut complete = true;
+    let mut levels = vec![count(CString::default(), &here, used, &mut several_names)?];
+    while let Some(level) = levels.last_mut().filter(|_| *used <= enough) {
         if let Some(name) = level.folders.pop() {
-            let Ok(below) = openat(&here, name.as_c_str(), flags, Mode::empty()) else {
-                continue;
-            };
-            let level = count(&below, &mut used, &mut several_names)?;
-            levels.push(level);
-            here = below;
+            let below = openat(&here, name.as_c_str(), FOLDER, Mode::empty()).ok();
+            match below.and_then(|below| Some((count(name, &below, used, &mut several_names)?, below))) {
+                Some((level, below)) => {
+                    levels.push(level);
+                    here = below;
+                }
+                None => complete = false,
+            }
             continue;
         }
         levels.pop();
-        if let Some(above) = levels.last() {
-            here = openat(&here, "..", flags, Mode::empty()).ok()?;
-            if identity(&here)? != above.id {
-                return None;
-            }
+        let Some(above) = levels.last() else { break };
+        let up = openat(&here, "..", FOLDER, Mode::empty()).ok();
+        let up = up.filter(|up| identity(up) == Some(above.id));
+        here = if let Some(up) = up {
+            up
+        } else {
+            // It was moved meanwhile: down again from the top, as far as the way is still the same.
+            complete = false;
+            down_again(open_top()?, &mut levels)
+        };
+    }
+    Some(complete)
+}
+
+/// The folder at the end of the way that `levels` tell; cuts off those that are no longer where they were.
+fn down_again(top: OwnedFd, levels: &mut Vec<Level>) -> OwnedFd {
+    let mut here = top;
+    for index in 1..levels.len() {
+        let Some(level) = levels.get(index) else { break };
+        let below = openat(&here, level.name.as_c_str(), FOLDER, Mode::empty()).ok();
+        match below.filter(|below| identity(below) == Some(level.id)) {
+            Some(below) => here = below,
+            None => levels.truncate(index),
         }
     }
-    Some(used)
+    here
 }
 
 fn identity(folder: &OwnedFd) -> Option<(u64, u64)> {
@@ -126,9 +160,10 @@ fn identity(folder: &OwnedFd) -> Option<(u64, u64)> {
 }
 
 /// Adds what lies in one folder; gives the folders in it.
-fn count(folder: &OwnedFd, used: &mut u64, several_names: &mut HashSet<u64>) -> Option<Level> {
+fn count(name: CString, folder: &OwnedFd, used: &mut u64, several_names: &mut HashSet<u64>) -> Option<Level> {
     let id = identity(folder)?;
     let mut level = Level {
+        name,
         id,
         folders: Vec::new(),
     };
@@ -255,7 +290,8 @@ mod tests {
         for index in 0..100 {
             fs::write(top.join(format!("a/{index}")), "").unwrap();
         }
-        let used = tree(top).unwrap();
+        let (used, complete) = count_tree(top, u64::MAX);
+        assert!(complete);
         let expected = (1 << 20) + 102 * BLOCK;
         assert!((expected..expected + 8 * BLOCK).contains(&used), "{used}");
     }
