@@ -21,7 +21,8 @@
 //! 12. [`audit`]: the same for many subjects, one after the other and side by side.
 //!
 //! Below them, [`store`] is the only way to the disk and the network, [`progress`] the only way to the
-//! screen, and [`ledger`] knows what the time went into. `docs/architecture.md` has the invariants.
+//! screen while something runs, and [`ledger`] knows what the time went into. Whatever a person is shown goes through
+//! [`text`]. `docs/architecture.md` has the invariants.
 
 pub mod agreement;
 pub mod artifact;
@@ -44,3 +45,4 @@ pub mod report;
 pub mod sandbox;
 pub mod signer;
 pub mod store;
+pub mod text;

@@ -1,11 +1,53 @@
 //! What a person sees while long work runs: bars and live lines on a terminal, one line per stage elsewhere.
 //!
-//! Everything goes to stderr; stdout belongs to results.
+//! Everything goes to stderr; stdout belongs to results. What is shown may come from outside, such as the last line of a
+//! build, and is made visible here.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressDrawTarget, ProgressStyle};
+
+use crate::text::visible;
+
+/// Longest name of a stage; a longer one would take more than a line from everything else.
+const NAME_LIMIT: usize = 160;
+
+/// A stage that is going on.
+#[derive(Debug, Clone)]
+pub struct ProgressBar(indicatif::ProgressBar);
+
+impl ProgressBar {
+    /// One that nobody sees.
+    pub fn hidden() -> Self {
+        Self(indicatif::ProgressBar::hidden())
+    }
+
+    /// Says what is being worked on.
+    pub fn set_message(&self, text: impl AsRef<str>) {
+        self.0.set_message(visible(text.as_ref()).into_owned());
+    }
+
+    /// Sets how much there is to do.
+    pub fn set_length(&self, length: u64) {
+        self.0.set_length(length);
+    }
+
+    /// Sets how much is done.
+    pub fn set_position(&self, position: u64) {
+        self.0.set_position(position);
+    }
+
+    /// Says that so much more is done.
+    pub fn inc(&self, more: u64) {
+        self.0.inc(more);
+    }
+
+    /// Ends the stage.
+    pub fn finish_and_clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
 
 /// Where progress goes. Cheap to clone; clones draw to the same place.
 #[derive(Clone)]
@@ -45,11 +87,15 @@ impl Progress {
         Self::new(true)
     }
 
+    /// Whether somebody watches a terminal.
+    pub fn is_live(&self) -> bool {
+        self.mode == Mode::Live
+    }
+
     /// Starts a stage of unknown length, such as "solving build dependencies".
-    pub fn stage(&self, name: impl Into<String>) -> ProgressBar {
-        let name = name.into();
-        self.line(&name);
-        let bar = self.bars.add(ProgressBar::new_spinner());
+    pub fn stage(&self, name: impl AsRef<str>) -> ProgressBar {
+        let name = self.announce(name.as_ref());
+        let bar = self.bars.add(indicatif::ProgressBar::new_spinner());
         bar.set_style(style(
             "{spinner:.cyan} {prefix} {elapsed:.dim}\n  {wide_msg:.dim}",
         ));
@@ -57,26 +103,24 @@ impl Progress {
         if self.mode == Mode::Live {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        bar
+        ProgressBar(bar)
     }
 
     /// Starts a stage that moves `total` bytes.
-    pub fn bytes(&self, name: impl Into<String>, total: u64) -> ProgressBar {
-        let name = name.into();
-        self.line(&name);
-        let bar = self.bars.add(ProgressBar::new(total));
+    pub fn bytes(&self, name: impl AsRef<str>, total: u64) -> ProgressBar {
+        let name = self.announce(name.as_ref());
+        let bar = self.bars.add(indicatif::ProgressBar::new(total));
         bar.set_style(style(
             "{spinner:.cyan} {prefix} [{bar:24.cyan/dim}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec:.dim} {wide_msg:.dim}",
         ));
         bar.set_prefix(name);
-        bar
+        ProgressBar(bar)
     }
 
     /// Starts a stage of `total` pieces of work.
-    pub fn count(&self, name: impl Into<String>, total: u64) -> ProgressBar {
-        let name = name.into();
-        self.line(&name);
-        let bar = self.bars.add(ProgressBar::new(total));
+    pub fn count(&self, name: impl AsRef<str>, total: u64) -> ProgressBar {
+        let name = self.announce(name.as_ref());
+        let bar = self.bars.add(indicatif::ProgressBar::new(total));
         bar.set_style(style(
             "{spinner:.cyan} {prefix} [{bar:24.cyan/dim}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}",
         ));
@@ -84,25 +128,36 @@ impl Progress {
         if self.mode == Mode::Live {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        bar
+        ProgressBar(bar)
     }
 
     /// Says one thing that stays on the screen.
     pub fn note(&self, text: &str) {
         match self.mode {
             Mode::Live => {
-                let _ = self.bars.println(text);
+                let _ = self.bars.println(visible(text));
             }
-            Mode::Lines => eprintln!("{text}"),
+            Mode::Lines => write_line(text),
             Mode::Silent => {}
         }
     }
 
-    fn line(&self, name: &str) {
+    /// Says that a stage begins, where it has no bar; returns its name as it is shown.
+    fn announce(&self, name: &str) -> String {
         if self.mode == Mode::Lines {
-            eprintln!("{name}");
+            write_line(name);
+        }
+        let shown = visible(name);
+        match shown.char_indices().nth(NAME_LIMIT) {
+            Some((end, _)) => format!("{}…", &shown[..end]),
+            None => shown.into_owned(),
         }
     }
+}
+
+fn write_line(text: &str) {
+    // Nobody who could be told is left when stderr is closed.
+    let _ = writeln!(std::io::stderr(), "{}", visible(text));
 }
 
 fn style(template: &str) -> ProgressStyle {

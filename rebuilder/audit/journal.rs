@@ -223,7 +223,12 @@ impl Journal {
         let runs = runs(folder);
         fs::create_dir_all(&runs).map_err(StoreError::io("make the folder", &runs))?;
         let path = folder.join("lock");
-        let file = File::create(&path).map_err(StoreError::io("open", &path))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(StoreError::io("open", &path))?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|_| JournalError::Busy(folder.to_owned()))?;
         let path = folder.join(RESULTS);

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
-use indicatif::ProgressBar;
 
 use crate::artifact::Subject;
 use crate::attempts::{self, AttemptError};
@@ -25,7 +24,7 @@ use crate::ecosystem::Planner;
 use crate::ecosystem::hints::Hints;
 use crate::ledger::Ledger;
 use crate::policy::Case;
-use crate::progress::Progress;
+use crate::progress::{Progress, ProgressBar};
 use crate::rebuild::{Cost, Evidence, Rebuilder, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};

@@ -11,7 +11,7 @@ use super::compare::NormaliseArgs;
 use super::evidence::EvidenceArgs;
 use super::failure::{Code, Failure};
 use super::rebuild::{AttemptArgs, Signature, Signer, SigningArgs};
-use super::{Context, colour};
+use super::{Context, output};
 use crate::artifact::Subject;
 use crate::audit::{Auditor, Finish, read_list};
 use crate::compare;
@@ -22,6 +22,7 @@ use crate::rebuild::{Record, RunFolder};
 use crate::report::audit as report;
 use crate::sandbox::embedded::Embedded;
 use crate::store::write_atomically;
+use crate::text;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -77,15 +78,15 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     let summary = Arc::new(auditor).run(&subjects, &folder, &bar).await?;
     bar.finish_and_clear();
     write_atomically(&folder.join("index.html"), report::html(&summary)?.as_bytes())?;
-    let mut document = serde_json::to_vec_pretty(&summary).unwrap_or_default();
-    document.push(b'\n');
-    write_atomically(&folder.join("summary.json"), &document)?;
+    let document = text::json_pretty(&summary) + "\n";
+    write_atomically(&folder.join("summary.json"), document.as_bytes())?;
     if context.json {
-        super::print(&document)?;
+        output::print_json_pretty(&summary)?;
     } else {
-        let mut text = report::terminal(&summary, colour(&std::io::stdout()));
-        text.push_str(&format!("\n{}\n", folder.join("index.html").display()));
-        super::print(text.as_bytes())?;
+        let mut screen = report::terminal(&summary, output::colour());
+        screen.gap();
+        screen.say(folder.join("index.html").display());
+        output::print(&screen)?;
     }
     let equivalent = args.normalise.allow_equivalent;
     Ok(if summary.all_good(equivalent) {

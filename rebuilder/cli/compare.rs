@@ -1,6 +1,5 @@
 //! `rebuilder compare`.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,10 +7,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::failure::Failure;
+use super::output;
 use crate::compare::{self, Chosen, Comparison, Limits, NORMALISATIONS, Options, Outcome};
 use crate::progress::Progress;
 use crate::report::comparison;
 use crate::store::write_atomically;
+use crate::text;
 
 const COMPARE_HELP: &str = "\
 Examples:
@@ -91,9 +92,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
         digests: args.digests,
     };
     // In a pipe, a line for one short stage would only be noise.
-    let bar = std::io::stderr()
-        .is_terminal()
-        .then(|| progress.stage("comparing"));
+    let bar = progress.is_live().then(|| progress.stage("comparing"));
     let found = compare::compare(released, rebuilt, &options)?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
@@ -102,9 +101,9 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
         write_atomically(path, &render(&found)?)?;
     }
     if json {
-        super::print(format!("{}\n", serde_json::to_string(&found).unwrap_or_default()).as_bytes())?;
+        output::print_json(&found)?;
     } else {
-        super::print(comparison::terminal(&found, super::colour(&std::io::stdout())).as_bytes())?;
+        output::print(&comparison::terminal(&found, output::colour()))?;
     }
     Ok(match found.outcome {
         Outcome::Identical => ExitCode::SUCCESS,
@@ -123,8 +122,8 @@ fn renderer(path: &Path) -> Result<Render, Failure> {
     Ok(match ending {
         "html" => |found| Ok(comparison::html(found)?.into_bytes()),
         "md" => |found| Ok(comparison::markdown(found).into_bytes()),
-        "json" => |found| Ok(serde_json::to_vec_pretty(found).unwrap_or_default()),
-        "sarif" => |found| Ok(serde_json::to_vec_pretty(&comparison::sarif(found)).unwrap_or_default()),
+        "json" => |found| Ok(text::json_pretty(found).into_bytes()),
+        "sarif" => |found| Ok(text::json_pretty(&comparison::sarif(found)).into_bytes()),
         _ => {
             return Err(Failure::usage(format!(
                 "{}: the ending does not say what to write; use .html, .md, .json or .sarif",
@@ -135,7 +134,6 @@ fn renderer(path: &Path) -> Result<Render, Failure> {
 }
 
 fn list(json: bool) -> Result<ExitCode, Failure> {
-    let mut text = String::new();
     if json {
         let list: Vec<_> = NORMALISATIONS
             .iter()
@@ -146,16 +144,19 @@ fn list(json: bool) -> Result<ExitCode, Failure> {
                 })
             })
             .collect();
-        text = format!("{}\n", serde_json::Value::from(list));
+        output::print_json(&list)?;
     } else {
+        let mut screen = output::screen();
         for known in NORMALISATIONS {
             let default = if known.default { "" } else { ", not by default" };
-            text.push_str(&format!(
-                "{} v{} ({}{default})\n    sets aside: {}\n    safe because: {}\n",
-                known.name, known.version, known.formats, known.sets_aside, known.safe
+            screen.say(format_args!(
+                "{} v{} ({}{default})",
+                known.name, known.version, known.formats
             ));
+            screen.say(format_args!("    sets aside: {}", known.sets_aside));
+            screen.say(format_args!("    safe because: {}", known.safe));
         }
+        output::print(&screen)?;
     }
-    super::print(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,16 @@
 //! `rebuilder container …`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand as Sub;
 use serde_json::json;
 
 use super::failure::Failure;
+use super::output;
 use super::{BackendChoice, Context};
 use crate::container;
+use crate::progress::ProgressBar;
 use crate::sandbox::embedded::Embedded;
 use crate::sandbox::{Ended, Input, Job, Keep, Limits, quote};
 use crate::store::{StoreError, write_atomically};
@@ -32,62 +34,53 @@ pub(crate) enum Command {
         again: bool,
     },
     /// Run a command in a container as a build would: no network, throw-away layer, nothing of this machine
-    Run {
-        /// Name of the definition, such as bookworm-build
-        name: String,
-        /// What runs it
-        #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
-        backend: BackendChoice,
-        /// Folder for what the command leaves in /out; must be empty
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Files to show at /inputs
-        #[arg(long, value_name = "FILE")]
-        input: Vec<PathBuf>,
-        /// Stop it after this many seconds
-        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-        timeout: u64,
-        /// The command and its arguments
-        #[arg(last = true, required = true)]
-        command: Vec<String>,
-    },
+    Run(RunArgs),
     /// List known containers
     List,
+}
+
+/// What to run, and in what.
+#[derive(clap::Args)]
+pub(crate) struct RunArgs {
+    /// Name of the definition, such as bookworm-build
+    name: String,
+    /// What runs it
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    backend: BackendChoice,
+    /// Folder for what the command leaves in /out; must be empty
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Files to show at /inputs
+    #[arg(long, value_name = "FILE")]
+    input: Vec<PathBuf>,
+    /// Stop it after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    timeout: u64,
+    /// Print what the command wrote byte by byte; else what would steer a terminal or hide in it is written out, as
+    /// <U+001B>
+    #[arg(long)]
+    raw_log: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
 }
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Lock { name, to } => lock(context, &name, to).await?,
         Command::Build { name, again } => build(context, &name, again).await?,
-        Command::Run {
-            name,
-            backend,
-            out,
-            input,
-            timeout,
-            command,
-        } => {
-            return execute(context, &name, backend, out, &input, timeout, &command).await;
-        }
-        Command::List => list(context),
+        Command::Run(args) => return execute(context, &args).await,
+        Command::List => list(context)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one command; its exit status becomes ours.
-async fn execute(
-    context: &Context,
-    name: &str,
-    backend: BackendChoice,
-    out: Option<PathBuf>,
-    inputs: &[PathBuf],
-    timeout: u64,
-    command: &[String],
-) -> Result<ExitCode, Failure> {
+async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
-    let backend = backend.open(context, &embedded).await?;
+    let backend = args.backend.open(context, &embedded).await?;
     let (_, root) = container::build(
-        name,
+        &args.name,
         &context.catalog,
         &context.fetcher,
         &embedded,
@@ -96,12 +89,14 @@ async fn execute(
     .await?;
     let scratch = context.store.scratch()?;
     let (log, layers) = (scratch.path().join("log"), root.layers());
-    let outputs = out.unwrap_or_else(|| scratch.path().join("out"));
+    let wanted = args.out.as_deref();
+    let outputs = wanted.map_or_else(|| scratch.path().join("out"), Path::to_owned);
     std::fs::create_dir_all(&outputs).map_err(StoreError::io("make the folder", &outputs))?;
-    let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
+    let words: Vec<_> = args.command.iter().map(|word| quote(word)).collect();
     let job = Job {
         root: &layers,
-        inputs: inputs
+        inputs: args
+            .input
             .iter()
             .map(|path| Input {
                 name: file_name(path),
@@ -119,17 +114,16 @@ async fn execute(
         hostname: "localhost".into(),
         umask: 0o022,
         limits: Limits {
-            seconds: timeout,
+            seconds: args.timeout,
             ..Limits::default()
         },
         keep: Keep::Outputs,
         outputs: &outputs,
         log: &log,
     };
-    let outcome = backend.run(&job, &indicatif::ProgressBar::hidden()).await;
-    if let Ok(mut text) = std::fs::File::open(&log) {
-        // A reader that went away early is no error.
-        let _ = std::io::copy(&mut text, &mut std::io::stdout());
+    let outcome = backend.run(&job, &ProgressBar::hidden()).await;
+    if let Ok(text) = std::fs::File::open(&log) {
+        output::print_log(text, args.raw_log)?;
     }
     embedded.remove_now(scratch.path())?;
     match outcome?.ended {
@@ -138,7 +132,7 @@ async fn execute(
     }
 }
 
-fn file_name(path: &std::path::Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()
         .to_string_lossy()
@@ -161,19 +155,19 @@ async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), 
     let path = folder.join(format!("{name}.lock"));
     write_atomically(&path, lock.to_toml(name)?.as_bytes())?;
     if context.json {
-        println!(
-            "{}",
-            json!({"path": path, "packages": lock.packages.len(), "tree": lock.tree, "digest": lock.digest()})
-        );
+        output::print_json(
+            &json!({"path": path, "packages": lock.packages.len(), "tree": lock.tree, "digest": lock.digest()}),
+        )
     } else {
-        println!(
+        let mut screen = output::screen();
+        screen.say(format_args!(
             "{}: {} packages, tree sha256:{}",
             path.display(),
             lock.packages.len(),
             lock.tree
-        );
+        ));
+        output::print(&screen)
     }
-    Ok(())
 }
 
 async fn build(context: &Context, name: &str, again: bool) -> Result<(), Failure> {
@@ -191,25 +185,25 @@ async fn build(context: &Context, name: &str, again: bool) -> Result<(), Failure
     )
     .await?;
     if context.json {
-        println!(
-            "{}",
-            json!({"name": name, "lock": root.lock, "tree": root.contents.digest, "packages": lock.packages.len(),
-                   "entries": root.contents.entries, "bytes": root.contents.bytes, "path": root.path})
-        );
+        output::print_json(
+            &json!({"name": name, "lock": root.lock, "tree": root.contents.digest, "packages": lock.packages.len(),
+                   "entries": root.contents.entries, "bytes": root.contents.bytes, "path": root.path}),
+        )
     } else {
-        println!("{name}: tree sha256:{}", root.contents.digest);
-        println!(
+        let mut screen = output::screen();
+        screen.say(format_args!("{name}: tree sha256:{}", root.contents.digest));
+        screen.say(format_args!(
             "  {} packages, {} entries, {} MB",
             lock.packages.len(),
             root.contents.entries,
             root.contents.bytes / 1_000_000
-        );
-        println!("  {}", root.path.display());
+        ));
+        screen.say(format_args!("  {}", root.path.display()));
+        output::print(&screen)
     }
-    Ok(())
 }
 
-fn list(context: &Context) {
+fn list(context: &Context) -> Result<(), Failure> {
     let describe = |name: &String| {
         let definition = context.catalog.definition(name).ok()?;
         let lock = context.catalog.lock(name).ok();
@@ -229,15 +223,16 @@ fn list(context: &Context) {
             .iter()
             .map(|(name, description, packages, made)| json!({"name": name, "description": description, "packages": packages, "made": made}))
             .collect();
-        println!("{}", json!(rows));
-        return;
+        return output::print_json(&rows);
     }
+    let mut screen = output::screen();
     for (name, description, packages, made) in known {
         let state = match (packages, made) {
             (None, _) => "not locked".to_owned(),
             (Some(count), false) => format!("{count} packages, not made yet"),
             (Some(count), true) => format!("{count} packages, made"),
         };
-        println!("{name}  {description}  ({state})");
+        screen.say(format_args!("{name}  {description}  ({state})"));
     }
+    output::print(&screen)
 }

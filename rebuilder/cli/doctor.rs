@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use serde_json::json;
-
-use super::Context;
 use super::failure::{Code, Failure};
+use super::{Context, output};
 use crate::sandbox::docker::Docker;
 use crate::sandbox::embedded::Embedded;
 
@@ -29,18 +27,20 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
     report.insert("embedded", describe(embedded.map(|(_, notes)| notes)));
     report.insert("docker", describe(docker));
     if context.json {
-        println!("{}", json!(report));
+        output::print_json(&report)?;
     } else {
+        let mut screen = output::screen();
         for (name, (works, text, help)) in &report {
-            println!(
+            screen.say(format_args!(
                 "{name}: {} ({text})",
                 if *works { "works" } else { "does not work" }
-            );
+            ));
             if let Some(help) = help {
-                println!("  help: {help}");
+                screen.say(format_args!("  help: {help}"));
             }
         }
-        println!("store: {}", context.store.path().display());
+        screen.say(format_args!("store: {}", context.store.path().display()));
+        output::print(&screen)?;
     }
     Ok(if works {
         ExitCode::SUCCESS

@@ -10,15 +10,15 @@ use serde_json::json;
 use super::evidence::TrustArgs;
 use super::failure::{Code, Failure};
 use super::key::KeyArgs;
-use super::{Common, colour};
+use super::{Common, output};
 use crate::agreement;
 use crate::artifact::Sha256;
 use crate::dossier::{self, Assessor, DossierError, Material, Outcome};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::rebuild::{Record, RunFolder};
-use crate::report::painter;
 use crate::store::Store;
+use crate::text::{Style, plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -119,18 +119,17 @@ fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
     let manifest = dossier::write(&args.out, files, manifest, signer.as_deref())?;
     let size = std::fs::metadata(&args.out).map_or(0, |meta| meta.len());
     if json {
-        println!(
-            "{}",
-            json!({"archive": args.out, "size": size, "manifest": manifest})
-        );
+        output::print_json(&json!({"archive": args.out, "size": size, "manifest": manifest}))?;
     } else {
-        println!(
+        let mut screen = output::screen();
+        screen.say(format_args!(
             "{}  {} files, {size} bytes: {}, {}",
             args.out.display(),
             manifest.files.len(),
             manifest.subject,
             manifest.verdict
-        );
+        ));
+        output::print(&screen)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -168,26 +167,19 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let (trust, _) = args.trust.open_with_keys()?;
     let (manifest, checks) = dossier::check(&args.archive, &files, &trust)?;
     if common.json {
-        println!(
-            "{}",
-            json!({"version": 1, "manifest": manifest, "checks": checks})
-        );
+        output::print_json(&json!({"version": 1, "manifest": manifest, "checks": checks}))?;
     } else {
-        let paint = painter(colour(&std::io::stdout()));
-        let mut text = format!("{}: {}\n", manifest.subject, manifest.verdict);
+        let mut screen = output::screen();
+        screen.say(format_args!("{}: {}", manifest.subject, manifest.verdict));
         for check in &checks {
             let mark = match check.outcome {
-                Outcome::Holds => paint("1;32", "+"),
-                Outcome::Open => paint("1;33", "?"),
-                Outcome::Fails => paint("1;31", "!"),
+                Outcome::Holds => Style::Good.of("+"),
+                Outcome::Open => Style::Open.of("?"),
+                Outcome::Fails => Style::Bad.of("!"),
             };
-            text.push_str(&format!(
-                "{mark} {}: {}\n",
-                check.check,
-                check.finding.replace(char::is_control, "\u{fffd}")
-            ));
+            screen.line([mark, plain(format_args!(" {}: {}", check.check, check.finding))]);
         }
-        super::print(text.as_bytes())?;
+        output::print(&screen)?;
     }
     let any = |outcome| checks.iter().any(|check| check.outcome == outcome);
     Ok(ExitCode::from(if any(Outcome::Fails) {

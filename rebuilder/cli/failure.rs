@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use miette::Diagnostic;
 use serde_json::json;
 
+use super::output;
 use crate::agreement::GatherError;
 use crate::artifact::SubjectError;
 use crate::attempts::AttemptError;
@@ -115,10 +116,9 @@ impl Failure {
         self.code == Code::Interrupted
     }
 
-    /// The message with all causes, as one line; what evidence or a mirror said in it must not steer a terminal.
+    /// The message with all causes, as it is: it may repeat what evidence or a mirror said.
     pub fn message(&self) -> String {
-        let text = crate::report::with_causes(self.error.as_ref());
-        text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+        crate::report::with_causes(self.error.as_ref())
     }
 
     /// Prints the error and gives the exit code.
@@ -126,20 +126,12 @@ impl Failure {
         let message = self.message();
         let help = self.error.help().map(|help| help.to_string());
         if json {
-            println!(
-                "{}",
-                json!({"error": {"message": message, "help": help, "exit_code": self.code as u8}})
+            // The exit code says it too, if nobody reads this.
+            let _ = output::print_json(
+                &json!({"error": {"message": message, "help": help, "exit_code": self.code as u8}}),
             );
         }
-        let (error, note, reset) = if super::colour(&std::io::stderr()) {
-            ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
-        } else {
-            ("", "", "")
-        };
-        eprintln!("{error}error:{reset} {message}");
-        if let Some(help) = help {
-            eprintln!("{note}help:{reset} {help}");
-        }
+        output::error(&message, help.as_deref());
         ExitCode::from(self.code as u8)
     }
 }

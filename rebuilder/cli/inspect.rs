@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::evidence::{self, EvidenceArgs};
 use super::failure::{Code, Failure};
-use super::{Context, colour};
+use super::{Context, output};
 use crate::artifact::Subject;
 use crate::evidence::Standing;
 use crate::report::inspection as report;
@@ -60,11 +60,9 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
         write_atomically(path, report::html(&judgement)?.as_bytes())?;
     }
     if context.json {
-        let text = serde_json::to_string(&judgement).unwrap_or_default();
-        super::print(format!("{text}\n").as_bytes())?;
+        output::print_json(&judgement)?;
     } else {
-        let text = report::terminal(&judgement, colour(&std::io::stdout()));
-        super::print(text.as_bytes())?;
+        output::print(&report::terminal(&judgement, output::colour()))?;
     }
     let inspection = &judgement.inspection;
     let verified = |standing| standing == Standing::Verified;

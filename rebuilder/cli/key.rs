@@ -9,12 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::{Common, config_folder};
+use super::{Common, config_folder, output};
 use crate::artifact::Sha256;
 use crate::attest::key::{KeyState, ListedKey};
 use crate::attest::log::{Log, Uses};
 use crate::attest::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 use crate::store::StoreError;
+use crate::text::{self, Screen};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -184,25 +185,24 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
                 &real.display().to_string(),
                 Timestamp::now(),
             )?;
-            show_key(json, &real.display().to_string(), key.public_key());
+            show_key(json, &real.display().to_string(), key.public_key())?;
         }
         Command::Public { key } => {
             let signer = key.open_any()?;
             let public = public(signer.as_ref())?;
             if json {
-                println!(
-                    "{}",
-                    json!({"fingerprint": public.fingerprint(), "public": public.pem()})
-                );
+                output::print_json(&json!({"fingerprint": public.fingerprint(), "public": public.pem()}))?;
             } else {
-                print!("{}", public.pem());
+                let mut screen = output::screen();
+                pem(&mut screen, public);
+                output::print(&screen)?;
             }
         }
         Command::Add { key } => {
             let signer = key.open_any()?;
             let (public, reference) = (public(signer.as_ref())?, key.reference()?);
             Inventory::read(&inventory()?)?.add(public.fingerprint(), &reference, Timestamp::now())?;
-            show_key(json, &reference, public);
+            show_key(json, &reference, public)?;
         }
         Command::List { log } => list(common, log)?,
         Command::Rotate {
@@ -216,13 +216,18 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
             let entry = Inventory::read(&inventory()?)?.revoke(fingerprint, because, Timestamp::now())?;
             let (at, _) = entry.revoked.clone().unwrap_or_default();
             if json {
-                println!("{}", json!(entry));
+                output::print_json(&entry)?;
             } else {
-                println!(
-                    "revoked sha256:{}; policies that name it add:\n\n    revoked = \"{at}\"",
+                let mut screen = output::screen();
+                screen.say(format_args!(
+                    "revoked sha256:{}; policies that name it add:",
                     entry.fingerprint
-                );
-                println!("    revoked-because = {}", json!(because));
+                ));
+                screen.gap();
+                screen.say(format_args!("    revoked = \"{at}\""));
+                // As a string of TOML, which has the escapes of JSON.
+                screen.say(format_args!("    revoked-because = {}", text::json(because)));
+                output::print(&screen)?;
             }
         }
     }
@@ -245,14 +250,21 @@ fn public(signer: &dyn Signer) -> Result<&Public, Failure> {
     signer.public().ok_or_else(none)
 }
 
-fn show_key(json: bool, reference: &str, public: &Public) {
+fn show_key(json: bool, reference: &str, public: &Public) -> Result<(), Failure> {
     if json {
-        println!(
-            "{}",
-            json!({"key": reference, "fingerprint": public.fingerprint(), "public": public.pem()})
-        );
+        output::print_json(
+            &json!({"key": reference, "fingerprint": public.fingerprint(), "public": public.pem()}),
+        )
     } else {
-        println!("{reference}  sha256:{}", public.fingerprint());
+        let mut screen = output::screen();
+        screen.say(format_args!("{reference}  sha256:{}", public.fingerprint()));
+        output::print(&screen)
+    }
+}
+
+fn pem(screen: &mut Screen, public: &Public) {
+    for line in public.pem().lines() {
+        screen.say(line);
     }
 }
 
@@ -283,21 +295,21 @@ fn list(common: &Common, logs: &[PathBuf]) -> Result<(), Failure> {
     });
     let keys = Inventory::read(&inventory()?)?.list(of, builds_here, Timestamp::now());
     if common.json {
-        println!("{}", json!({"version": 1, "keys": keys}));
-        return Ok(());
+        return output::print_json(&json!({"version": 1, "keys": keys}));
     }
+    let mut screen = output::screen();
     if keys.is_empty() {
-        println!(
-            "no key is in the inventory; \"rebuilder key generate\" makes one, \"rebuilder key add\" takes one in"
+        screen.say(
+            "no key is in the inventory; \"rebuilder key generate\" makes one, \"rebuilder key add\" takes one in",
         );
     }
     for key in &keys {
-        print!("{}", describe(key));
+        describe(&mut screen, key);
     }
-    Ok(())
+    output::print(&screen)
 }
 
-fn describe(key: &ListedKey) -> String {
+fn describe(screen: &mut Screen, key: &ListedKey) {
     let state = match key.state {
         KeyState::Active => "active",
         KeyState::Overlapping => "overlapping",
@@ -308,18 +320,17 @@ fn describe(key: &ListedKey) -> String {
         .uses
         .last
         .map_or_else(|| "never".to_owned(), |last| last.to_string());
-    let mut text = format!(
-        "sha256:{}  {state}\n    {}\n    {} days old, {} signatures, last {last}, {} projects\n",
-        key.entry.fingerprint,
-        key.entry.reference,
+    screen.say(format_args!("sha256:{}  {state}", key.entry.fingerprint));
+    screen.say(format_args!("    {}", key.entry.reference));
+    screen.say(format_args!(
+        "    {} days old, {} signatures, last {last}, {} projects",
         key.age,
         key.uses.count,
         key.uses.projects.len()
-    );
+    ));
     for finding in &key.findings {
-        text.push_str(&format!("    ! {}: {}\n", finding.finding, finding.meaning));
+        screen.say(format_args!("    ! {}: {}", finding.finding, finding.meaning));
     }
-    text
 }
 
 fn rotate(
@@ -372,23 +383,29 @@ fn rotate(
         now,
     )?;
     if json {
-        println!(
-            "{}",
-            json!({"old": old_public.fingerprint(), "oldKey": old_reference, "until": until, "new": new_public.fingerprint(), "key": to, "public": new_public.pem()})
-        );
+        output::print_json(
+            &json!({"old": old_public.fingerprint(), "oldKey": old_reference, "until": until, "new": new_public.fingerprint(), "key": to, "public": new_public.pem()}),
+        )
     } else {
-        println!(
-            "{to}  sha256:{}  takes the place of\n{old_reference}  sha256:{}",
-            new_public.fingerprint(),
+        let mut screen = output::screen();
+        screen.say(format_args!(
+            "{to}  sha256:{}  takes the place of",
+            new_public.fingerprint()
+        ));
+        screen.say(format_args!(
+            "{old_reference}  sha256:{}",
             old_public.fingerprint()
-        );
-        println!(
-            "policies that name the old one let it end, and add the new one:\n\n    valid-until = \"{until}\"\n"
-        );
-        println!(
-            "    [[keys]]\n    name = \"…\"\n    valid-from = \"{now}\"\n    text = \"\"\"\n{}\"\"\"",
-            new_public.pem()
-        );
+        ));
+        screen.say("policies that name the old one let it end, and add the new one:");
+        screen.gap();
+        screen.say(format_args!("    valid-until = \"{until}\""));
+        screen.gap();
+        screen.say("    [[keys]]");
+        screen.say("    name = \"…\"");
+        screen.say(format_args!("    valid-from = \"{now}\""));
+        screen.say("    text = \"\"\"");
+        pem(&mut screen, new_public);
+        screen.say("\"\"\"");
+        output::print(&screen)
     }
-    Ok(())
 }

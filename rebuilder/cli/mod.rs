@@ -9,6 +9,7 @@ mod evidence;
 mod failure;
 mod inspect;
 mod key;
+mod output;
 mod rebuild;
 mod signing;
 mod store;
@@ -191,7 +192,11 @@ impl Context {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    std::panic::set_hook(Box::new(|panic| output::note(&format!("a bug: {panic}"))));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     let json = cli.common.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -225,6 +230,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Help goes out as clap makes it; an error repeats arguments, which may be names of files that others chose.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
+    let text = error.render().to_string();
+    output::error(text.strip_prefix("error: ").unwrap_or(&text), None);
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8))
+}
+
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
@@ -248,13 +263,17 @@ fn sweep(store: Option<PathBuf>) {
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "rebuilder", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "rebuilder", &mut script);
+            output::print_own(&script)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Man => {
-            let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout())
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
                 .map_err(|error| Failure::internal(error.to_string()))?;
+            output::print_own(&page)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Key(command) => key::run(&cli.common, &command),
@@ -280,11 +299,6 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Whether error and report texts on a terminal may carry colour (no-color.org).
-pub(crate) fn colour(stream: &impl std::io::IsTerminal) -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal()
-}
-
 /// `$XDG_CONFIG_HOME/rebuilder`.
 pub(crate) fn config_folder() -> Result<PathBuf, Failure> {
     use etcetera::BaseStrategy as _;
@@ -301,19 +315,5 @@ pub(crate) fn exit_code(verdict: &crate::rebuild::Verdict, allow_equivalent: boo
         Verdict::Equivalent if allow_equivalent => ExitCode::SUCCESS,
         Verdict::Equivalent | Verdict::Mismatch => ExitCode::from(1),
         Verdict::Inconclusive { .. } => ExitCode::from(Code::Inconclusive as u8),
-    }
-}
-
-/// Writes a result to stdout; a reader that closed the pipe early is no error.
-pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
-    use std::io::Write as _;
-    match std::io::stdout()
-        .write_all(bytes)
-        .and_then(|()| std::io::stdout().flush())
-    {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::internal(format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(()),
     }
 }

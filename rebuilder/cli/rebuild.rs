@@ -10,7 +10,7 @@ use serde_json::json;
 use super::compare::NormaliseArgs;
 use super::evidence::{self, EvidenceArgs};
 use super::failure::{Code, Failure};
-use super::{BackendChoice, Context, colour, config_folder, exit_code};
+use super::{BackendChoice, Context, config_folder, exit_code, output};
 use crate::artifact::Subject;
 use crate::attempts;
 use crate::attest::{KeyError, Reference};
@@ -26,6 +26,7 @@ use crate::rebuild::{Cost, Evidence, PendingRun, Rebuilder, Record, RunFolder, V
 use crate::report;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{StoreError, write_atomically};
+use crate::text::{self, plain};
 
 /// What to rebuild.
 #[derive(Args)]
@@ -218,21 +219,24 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
         };
         plan = rebuilder.pinned(&plan).await?;
     }
-    let mut text = serde_json::to_vec_pretty(&plan).unwrap_or_default();
-    text.push(b'\n');
     match args.out {
         Some(path) => {
-            write_atomically(&path, &text)?;
+            let text = text::json_pretty(&plan) + "\n";
+            write_atomically(&path, text.as_bytes())?;
             if context.json {
-                println!(
-                    "{}",
-                    json!({"plan": path, "digest": plan.digest(), "subject": plan.subject})
-                );
+                output::print_json(&json!({"plan": path, "digest": plan.digest(), "subject": plan.subject}))?;
             } else {
-                println!("{}  sha256:{}  {}", path.display(), plan.digest(), plan.subject);
+                let mut screen = output::screen();
+                screen.say(format_args!(
+                    "{}  sha256:{}  {}",
+                    path.display(),
+                    plan.digest(),
+                    plan.subject
+                ));
+                output::print(&screen)?;
             }
         }
-        None => super::print(&text)?,
+        None => output::print_json_pretty(&plan)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -450,16 +454,16 @@ fn show(
             Signature::Waits(_) | Signature::No(_) => serde_json::Value::Null,
         };
         document["claims"] = json!(plan.claims);
-        return super::print(format!("{document}\n").as_bytes());
+        return output::print_json(&document);
     }
-    let mut text = report::terminal(plan, record, colour(&std::io::stdout()));
-    text.push_str(&format!("run: {}\n", run.path().display()));
+    let mut screen = report::terminal(plan, record, output::colour());
+    screen.say(format_args!("run: {}", run.path().display()));
     match signed {
-        Signature::Bundle(path) => text.push_str(&format!("signed: {}\n", path.display())),
-        Signature::Waits(why) | Signature::No(why) => text.push_str(&format!("not signed: {why}\n")),
+        Signature::Bundle(path) => screen.say(format_args!("signed: {}", path.display())),
+        Signature::Waits(why) | Signature::No(why) => screen.paragraph(&plain("not signed:"), why),
     }
-    text.push_str(&format!("cost: {}\n", cost.sentence()));
-    super::print(text.as_bytes())
+    screen.say(format_args!("cost: {}", cost.sentence()));
+    output::print(&screen)
 }
 
 /// The folder of a run, before it has its name: the one that the user wants, or one below the store's.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::evidence::{TrustArgs, statement};
 use super::failure::{Code, Failure};
 use super::key::{KeyArgs, inventory, own_log, signer_log};
-use super::{Common, Context};
+use super::{Common, Context, output};
 use crate::attest::log::{Anchor, Log};
 use crate::attest::{self, Office};
 use crate::evidence::document;
@@ -90,12 +90,11 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
         tokio::task::block_in_place(|| attest::attest(&args.run, &office))?
     };
     if json {
-        println!(
-            "{}",
-            json!({"attestation": run.bundle(), "statement": signed.statement})
-        );
+        output::print_json(&json!({"attestation": run.bundle(), "statement": signed.statement}))?;
     } else {
-        println!("{}", run.bundle().display());
+        let mut screen = output::screen();
+        screen.say(run.bundle().display());
+        output::print(&screen)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -171,9 +170,10 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     let (socket, name) = (args.socket, service.signer.name());
     let ready = || {
         if json {
-            println!("{}", json!({"listening": socket, "key": name}));
+            // Whoever started the service waits for the socket, if not for this line.
+            let _ = output::print_json(&json!({"listening": socket, "key": name}));
         } else {
-            eprintln!("listening on {} with the key {name}", socket.display());
+            output::note(&format!("listening on {} with the key {name}", socket.display()));
         }
     };
     service.serve(&socket, ready).await?;
@@ -207,22 +207,27 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
     }
     let checked = Log::verify(&path, &wanted)?;
     if json {
-        println!("{}", json!(checked));
+        output::print_json(&checked)?;
     } else {
+        let mut screen = output::screen();
         let events: Vec<_> = checked
             .events
             .iter()
             .map(|(event, count)| format!("{count} {event}"))
             .collect();
-        println!(
+        screen.say(format_args!(
             "{} lines hold ({}); the last is sha256:{}",
             checked.lines,
             events.join(", "),
             checked.head
-        );
+        ));
         if !wanted.is_empty() {
-            println!("{} attestations are where they say", checked.attestations);
+            screen.say(format_args!(
+                "{} attestations are where they say",
+                checked.attestations
+            ));
         }
+        output::print(&screen)?;
     }
     Ok(ExitCode::from(if checked.lines == 0 {
         Code::Inconclusive as u8

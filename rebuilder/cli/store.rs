@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::Context;
 use super::failure::Failure;
+use super::output;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -16,22 +17,29 @@ pub(crate) enum Command {
 }
 
 pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
+    let mut screen = output::screen();
     match command {
-        Command::Path => println!("{}", context.store.path().display()),
+        Command::Path => screen.say(context.store.path().display()),
         Command::Verify => {
             let check = context.store.verify()?;
             if context.json {
-                println!("{}", serde_json::to_string(&check).unwrap_or_default());
+                output::print_json(&check)?;
             } else {
-                println!("{} files, {} MB, sound", check.sound, check.bytes / 1_000_000);
+                screen.say(format_args!(
+                    "{} files, {} MB, sound",
+                    check.sound,
+                    check.bytes / 1_000_000
+                ));
                 for name in &check.corrupt {
-                    println!("set aside: {name}");
+                    screen.say(format_args!("set aside: {name}"));
                 }
             }
             if !check.corrupt.is_empty() {
+                output::print(&screen)?;
                 return Ok(ExitCode::from(1));
             }
         }
     }
+    output::print(&screen)?;
     Ok(ExitCode::SUCCESS)
 }

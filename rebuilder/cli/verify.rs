@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::evidence::{self, TrustArgs};
 use super::failure::{Code, Failure};
 use super::key::KeyArgs;
-use super::{Common, Context, colour};
+use super::{Common, Context, output};
 use crate::agreement::{self, Agreement, Conclusion};
 use crate::artifact::{Digests, Sha256};
 use crate::attest;
@@ -72,20 +72,23 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
         match agreement::summary(only, &args.key.builder_id(signer.as_ref())) {
             Some(statement) => attest::write_signed(path, &statement, signer.as_ref())?,
-            None => eprintln!("no summary is written: it is neither agreed nor disagreed"),
+            None => output::note("no summary is written: it is neither agreed nor disagreed"),
         }
     }
     if json {
-        let text = match agreements.as_slice() {
-            [only] => serde_json::to_string(only),
-            all => serde_json::to_string(all),
-        };
-        super::print(format!("{}\n", text.unwrap_or_default()).as_bytes())?;
+        match agreements.as_slice() {
+            [only] => output::print_json(only)?,
+            all => output::print_json(all)?,
+        }
     } else {
-        let texts = agreements
-            .iter()
-            .map(|it| report::terminal(it, colour(&std::io::stdout())));
-        super::print(texts.collect::<Vec<_>>().join("\n").as_bytes())?;
+        let mut screen = output::screen();
+        for (number, agreement) in agreements.iter().enumerate() {
+            if number > 0 {
+                screen.gap();
+            }
+            screen.append(&report::terminal(agreement, output::colour()));
+        }
+        output::print(&screen)?;
     }
     let code = |agreement: &Agreement| match agreement.verdict {
         Conclusion::Agreed => 0,

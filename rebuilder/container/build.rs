@@ -12,7 +12,7 @@ use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::Progress;
 use crate::sandbox::embedded::{Embedded, Intact, short_job_limits};
 use crate::sandbox::{Input, Job, Keep, RootLayers, stage};
-use crate::store::{Blob, Fetcher, Scratch, write_atomically};
+use crate::store::{Blob, Fetcher, Scratch, Store, write_atomically};
 
 /// A made root.
 #[derive(Debug, Clone)]
@@ -174,7 +174,15 @@ pub(super) async fn make(
     let root = scratch.path().join("root");
     bar.set_message(format!("unpacking {} packages", plan.packages.len()));
     sandbox.unpack(&plan, &root).await?;
-    configure(name, lock, &root, scratch.path(), sandbox, &bar).await?;
+    configure(
+        name,
+        lock,
+        &root,
+        (scratch.path(), fetcher.store()),
+        sandbox,
+        &bar,
+    )
+    .await?;
     bar.set_message("reading it back");
     let contents = sandbox.normalise(&root, Times::Epoch(lock.epoch)).await?;
     let root = finish(&scratch, contents, ImageConfig::default(), &home, digest, sandbox).await;
@@ -323,9 +331,9 @@ async fn configure(
     name: &str,
     lock: &Lock,
     root: &Path,
-    scratch: &Path,
+    (scratch, store): (&Path, &Store),
     sandbox: &Embedded,
-    bar: &indicatif::ProgressBar,
+    bar: &crate::progress::ProgressBar,
 ) -> Result<(), ContainerError> {
     let logs = scratch.join("configure.log");
     let outputs = scratch.join("no-outputs");
@@ -372,13 +380,8 @@ async fn configure(
     if outcome.ended.well() {
         return Ok(());
     }
-    // The scratch folder is swept at the next start; the log must outlive it.
-    let kept = std::env::temp_dir().join(format!("rebuilder-configure-{}.log", lock.digest().short()));
-    let log = if fs::copy(&logs, &kept).is_ok() {
-        kept
-    } else {
-        logs
-    };
+    // The scratch folder is swept at the next start; the log must outlive it, for a day.
+    let log = keep_log(&logs, store).unwrap_or(logs);
     let (name, ended) = (name.to_owned(), outcome.ended.to_string());
     Err(ContainerError::Configure {
         name,
@@ -386,4 +389,14 @@ async fn configure(
         ended,
         log,
     })
+}
+
+/// Copies a log to a file below the store that only the user reads, under a name that nobody can know before.
+fn keep_log(log: &Path, store: &Store) -> std::io::Result<PathBuf> {
+    let mut kept = tempfile::Builder::new()
+        .prefix("configure-")
+        .suffix(".log")
+        .tempfile_in(store.path().join("tmp"))?;
+    std::io::copy(&mut fs::File::open(log)?, &mut kept)?;
+    Ok(kept.keep()?.1)
 }

@@ -1,37 +1,29 @@
 //! What several parties say of one artifact, for a terminal.
 
-use std::fmt::Write as _;
-
-use super::plain;
 use crate::agreement::{Agreement, Conclusion};
+use crate::text::{Screen, Style, plain};
 
 /// The conclusion as lines; `colour` adds ANSI codes.
-pub fn terminal(agreement: &Agreement, colour: bool) -> String {
-    let paint = super::painter(colour);
-    let mut out = String::new();
+pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
+    let mut out = Screen::new(colour);
     let about = &agreement.artifact;
     let purl = about
         .purl
         .as_deref()
         .map_or_else(String::new, |purl| format!("  {purl}"));
-    let _ = writeln!(out, "{}{purl}  sha256:{}", plain(&about.name), about.sha256);
+    out.say(format_args!("{}{purl}  sha256:{}", about.name, about.sha256));
     for party in &agreement.parties {
         let mark = if party.counted {
-            paint("1;32", "+")
+            Style::Good.of("+")
         } else {
-            paint("1;33", "-")
+            Style::Open.of("-")
         };
         let organisation = party
             .organisation
             .as_deref()
             .map_or_else(String::new, |name| format!(", {name}"));
-        let _ = writeln!(
-            out,
-            "{mark} {} ({}{organisation}): {}",
-            plain(&party.party),
-            plain(&party.role),
-            plain(&party.why)
-        );
+        let what = format!(" {} ({}{organisation}): {}", party.party, party.role, party.why);
+        out.line([mark, plain(what)]);
         let when = party
             .time
             .map_or_else(|| "no time is told".to_owned(), |time| time.to_string());
@@ -40,17 +32,12 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> String {
         } else {
             String::new()
         };
-        let _ = writeln!(out, "    {when}{times}  {}", plain(&party.origin));
+        out.say(format_args!("    {when}{times}  {}", party.origin));
     }
     for divergence in &agreement.divergences {
-        let _ = writeln!(out, "they differ in the {}:", divergence.aspect);
+        out.say(format_args!("they differ in the {}:", divergence.aspect));
         for group in &divergence.groups {
-            let _ = writeln!(
-                out,
-                "    {}: {}",
-                plain(&group.parties.join(", ")),
-                plain(&group.value)
-            );
+            out.say(format_args!("    {}: {}", group.parties.join(", "), group.value));
         }
         for difference in &divergence.differences {
             let values: Vec<_> = difference
@@ -58,36 +45,28 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> String {
                 .iter()
                 .map(|value| value.as_deref().unwrap_or("(none)"))
                 .collect();
-            let _ = writeln!(
-                out,
-                "      {}: {}",
-                plain(&difference.name),
-                plain(&values.join(" / "))
-            );
+            out.say(format_args!("      {}: {}", difference.name, values.join(" / ")));
         }
     }
     for aside in &agreement.set_aside {
-        let _ = writeln!(out, "set aside, {}: {}", aside.meaning, aside.count);
+        out.say(format_args!("set aside, {}: {}", aside.meaning, aside.count));
         for example in &aside.examples {
-            let _ = writeln!(out, "    {}", plain(example));
+            out.say(format_args!("    {example}"));
         }
     }
-    let code = match agreement.verdict {
-        Conclusion::Agreed => "1;32",
-        Conclusion::Disagreed => "1;31",
-        Conclusion::Equivalent | Conclusion::NotEnough => "1;33",
+    let style = match agreement.verdict {
+        Conclusion::Agreed => Style::Good,
+        Conclusion::Disagreed => Style::Bad,
+        Conclusion::Equivalent | Conclusion::NotEnough => Style::Open,
     };
-    let _ = writeln!(
-        out,
-        "{}  {}",
-        paint(code, agreement.verdict.word()),
-        plain(&agreement.reason)
-    );
+    out.line([
+        style.of(agreement.verdict.word()),
+        plain(format_args!("  {}", agreement.reason)),
+    ]);
     let cost = &agreement.cost;
-    let _ = writeln!(
-        out,
+    out.say(format_args!(
         "cost: {} attestations, {} bytes, {:.3} s; policy: {}",
         cost.attestations, cost.bytes, cost.seconds, agreement.quorum.policy
-    );
+    ));
     out
 }

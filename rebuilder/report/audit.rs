@@ -1,12 +1,11 @@
 //! A batch for people: a table for the terminal, and a page of HTML that links every run.
 
-use std::fmt::Write as _;
-
 use askama::Template;
 
-use super::{ReportError, page, plain};
+use super::ReportError;
 use crate::audit::{Line, Outcome, Summary};
 use crate::ledger::Spent;
+use crate::text::{Screen, Style, column, plain};
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -24,74 +23,73 @@ struct Row<'a> {
 /// The batch as one page; links are relative to the batch's folder.
 pub fn html(summary: &Summary) -> Result<String, ReportError> {
     let rows = summary.results.iter().map(|line| Row { line, why: why(line) });
-    let text = Page {
+    let page = Page {
         summary,
         rows: rows.collect(),
         shares: shares(&summary.wall),
     };
-    Ok(page(&text.render()?))
+    Ok(page.render()?)
 }
 
 /// The batch as lines for a terminal; `colour` adds ANSI codes.
-pub fn terminal(summary: &Summary, colour: bool) -> String {
-    let paint = super::painter(colour);
-    let mut out = String::new();
+pub fn terminal(summary: &Summary, colour: bool) -> Screen {
+    let mut out = Screen::new(colour);
     for line in summary
         .results
         .iter()
         .filter(|line| line.outcome != Outcome::Reproduced)
     {
-        let code = match line.outcome {
-            Outcome::Mismatch { .. } | Outcome::Refused { .. } => "31",
-            _ => "33",
+        let style = match line.outcome {
+            Outcome::Mismatch { .. } | Outcome::Refused { .. } => Style::Red,
+            _ => Style::Yellow,
         };
-        let word = paint(code, &format!("{:<12}", line.outcome.word()));
-        let _ = writeln!(
-            out,
-            "{word} {}\n             {}",
-            plain(&line.subject),
-            paint("2", &plain(&why(line)))
-        );
+        let word = style.of(format_args!("{:<12}", line.outcome.word()));
+        out.line([word, plain(format_args!(" {}", line.subject))]);
+        out.line([plain("             "), Style::Dim.of(why(line))]);
     }
     let percent = |count: usize| 100.0 * ratio(count, summary.total);
-    let _ = writeln!(out, "\n{:<28} {:>6} {:>7}", "verdict", "count", "share");
+    out.gap();
+    out.say(format_args!("{:<28} {:>6} {:>7}", "verdict", "count", "share"));
     for (verdict, count) in &summary.verdicts {
-        let _ = writeln!(out, "{verdict:<28} {count:>6} {:>6.1}%", percent(*count));
+        out.say(format_args!(
+            "{} {count:>6} {:>6.1}%",
+            column(verdict, 28),
+            percent(*count)
+        ));
     }
-    let _ = writeln!(out, "{:<28} {:>6}", "total", summary.total);
+    out.say(format_args!("{:<28} {:>6}", "total", summary.total));
     if !summary.causes.is_empty() {
         let mut causes: Vec<_> = summary.causes.iter().collect();
         causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let _ = writeln!(out, "\n{:<58} {:>6}", "first cause", "count");
+        out.gap();
+        out.say(format_args!("{:<58} {:>6}", "first cause", "count"));
         for (cause, count) in causes {
-            let _ = writeln!(out, "{cause:<58} {count:>6}");
+            out.say(format_args!("{} {count:>6}", column(cause, 58)));
         }
     }
     if summary.rebuilt_now > 0 {
-        let _ = writeln!(
-            out,
-            "\n{} rebuilt in {:.1} s by {} jobs: for {:.1} % of it, builds or downloads were going on",
+        out.gap();
+        out.say(format_args!(
+            "{} rebuilt in {:.1} s by {} jobs: for {:.1} % of it, builds or downloads were going on",
             summary.rebuilt_now,
             summary.wall.total,
             summary.jobs,
             100.0 * summary.share
-        );
-        let _ = writeln!(
-            out,
+        ));
+        out.say(format_args!(
             "{:<28} {:>8} {:>7} {:>12} {:>7}",
             "seconds of", "wall", "", "jobs, summed", ""
-        );
+        ));
         for ((name, wall, part), (_, jobs, of_jobs)) in
             shares(&summary.wall).into_iter().zip(shares(&summary.jobs_spent))
         {
-            let _ = writeln!(
-                out,
+            out.say(format_args!(
                 "{name:<28} {wall:>8.1} {part:>6.1}% {jobs:>12.1} {of_jobs:>6.1}%"
-            );
+            ));
         }
     }
     if summary.cost.run_bytes > 0 {
-        let _ = writeln!(out, "cost of them all: {}", summary.cost.sentence());
+        out.say(format_args!("cost of them all: {}", summary.cost.sentence()));
     }
     out
 }

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use askama::Template;
 use serde_json::{Value, json};
 
-use super::{ReportError, plain};
+use super::ReportError;
 use crate::compare::{
     Applied, Cause, Comparison, Excerpt, Finding, NORMALISATIONS, Node, Outcome, Presence, RootCause, Side,
 };
+use crate::text::{Screen, Style, code, code_block, code_cell, plain, sarif_message, visible};
 
 /// Most nodes that the terminal shows, and findings of each.
 const NODES_ON_TERMINAL: usize = 24;
@@ -21,96 +22,88 @@ const CAUSES_SHOWN: usize = 12;
 const NODES_IN_MARKDOWN: usize = 40;
 
 /// The comparison as lines for a terminal; `colour` adds ANSI codes.
-pub fn terminal(comparison: &Comparison, colour: bool) -> String {
-    let paint = super::painter(colour);
-    let mut out = String::new();
-    let code = match comparison.outcome {
-        Outcome::Identical => "1;32",
-        Outcome::Equivalent => "1;33",
-        Outcome::Different => "1;31",
+pub fn terminal(comparison: &Comparison, colour: bool) -> Screen {
+    let mut out = Screen::new(colour);
+    let style = match comparison.outcome {
+        Outcome::Identical => Style::Good,
+        Outcome::Equivalent => Style::Open,
+        Outcome::Different => Style::Bad,
     };
-    let _ = writeln!(out, "{}", paint(code, comparison.outcome.word()));
+    out.line([style.of(comparison.outcome.word())]);
     for (word, side) in [
         ("released", &comparison.released),
         ("rebuilt ", &comparison.rebuilt),
     ] {
-        let _ = writeln!(
-            out,
-            "  {word} {}  {}",
-            plain(&side.name),
-            paint("2", &digest(side))
-        );
+        out.line([
+            plain(format_args!("  {word} {}  ", side.name)),
+            Style::Dim.of(digest(side)),
+        ]);
     }
     for (number, cause) in comparison.causes.iter().take(CAUSES_SHOWN).enumerate() {
-        let title = paint(
-            if cause.cause == Cause::Content {
-                "1;31"
-            } else {
-                "1"
-            },
-            cause.cause.title(),
-        );
-        let _ = writeln!(out, "{}. {title}{}", number + 1, summary(cause));
+        let style = if cause.cause == Cause::Content {
+            Style::Bad
+        } else {
+            Style::Bold
+        };
+        out.line([
+            plain(format_args!("{}. ", number + 1)),
+            style.of(cause.cause.title()),
+            plain(summary(cause)),
+        ]);
         let example = &cause.example;
-        let _ = writeln!(
-            out,
-            "   {}  {}",
-            plain(&example.path),
-            paint("2", &plain(&example.place))
-        );
+        out.line([
+            plain(format_args!("   {}  ", example.path)),
+            Style::Dim.of(&example.place),
+        ]);
         if !(example.released.is_empty() && example.rebuilt.is_empty()) {
-            let _ = writeln!(out, "   {} {}", paint("31", "-"), plain(&example.released));
-            let _ = writeln!(out, "   {} {}", paint("32", "+"), plain(&example.rebuilt));
+            for (style, mark, value) in [
+                (Style::Red, "-", &example.released),
+                (Style::Green, "+", &example.rebuilt),
+            ] {
+                out.line([plain("   "), style.of(mark), plain(format_args!(" {value}"))]);
+            }
         }
-        let _ = writeln!(out, "   {} {}", paint("36", "fix:"), cause.fix);
+        out.line([
+            plain("   "),
+            Style::Cyan.of("fix:"),
+            plain(format_args!(" {}", cause.fix)),
+        ]);
     }
     if comparison.causes.len() > CAUSES_SHOWN {
-        let _ = writeln!(out, "and {} more causes", comparison.causes.len() - CAUSES_SHOWN);
+        let more = comparison.causes.len() - CAUSES_SHOWN;
+        out.say(format_args!("and {more} more causes"));
     }
     for hit in &comparison.limits {
-        let _ = writeln!(
-            out,
-            "{} {}: {}",
-            paint("33", "limit"),
-            hit.limit.name(),
-            plain(&hit.what)
-        );
+        out.line([
+            Style::Yellow.of("limit"),
+            plain(format_args!(" {}: {}", hit.limit.name(), hit.what)),
+        ]);
     }
     if !comparison.normalisations.is_empty() {
-        let _ = writeln!(
-            out,
-            "{} {}",
-            paint("2", "set aside:"),
-            set_aside(&comparison.normalisations)
-        );
+        let names = set_aside(&comparison.normalisations);
+        out.line([Style::Dim.of("set aside:"), plain(format_args!(" {names}"))]);
     }
     let Some(tree) = &comparison.tree else { return out };
     let mut left = NODES_ON_TERMINAL;
     let mut hidden = 0;
-    branch(tree, 0, &mut left, &mut hidden, &paint, &mut out);
+    branch(tree, 0, &mut left, &mut hidden, &mut out);
     if hidden > 0 {
-        let _ = writeln!(
-            out,
+        out.say(format_args!(
             "  and {hidden} more; --json and --write report.html have them all"
-        );
+        ));
     }
     if let Some((path, excerpt)) = worst(comparison) {
-        let _ = writeln!(
-            out,
-            "{} {}",
-            paint("1", &plain(&path)),
-            paint("2", &plain(&excerpt.of))
-        );
+        out.line([Style::Bold.of(path), plain(" "), Style::Dim.of(&excerpt.of)]);
         for line in excerpt_lines(excerpt).into_iter().take(LINES_ON_TERMINAL) {
-            let code = if line.starts_with('-') {
-                "31"
+            let style = if line.starts_with('-') {
+                Style::Red
             } else if line.starts_with('+') {
-                "32"
+                Style::Green
             } else {
-                "2"
+                Style::Dim
             };
-            let cut: String = plain(&line).chars().take(160).collect();
-            let _ = writeln!(out, "  {}", paint(code, &cut));
+            let cut: String = line.chars().take(160).collect();
+            out.excerpt("  ", &style.of(cut));
         }
     }
     out
@@ -128,10 +121,15 @@ fn digest(side: &Side) -> String {
 pub(super) fn summary(cause: &RootCause) -> String {
     let mut text = String::new();
     if !cause.key.is_empty() {
-        let _ = write!(text, ": {}", plain(&cause.key));
+        let _ = write!(text, ": {}", cause.key);
     }
+    text + &counts(cause)
+}
+
+/// How often it was found, how sure it is, and what follows from it.
+fn counts(cause: &RootCause) -> String {
     let places = if cause.places == 1 { "place" } else { "places" };
-    let _ = write!(text, ", {} {places} ({})", cause.places, cause.confidence.word());
+    let mut text = format!(", {} {places} ({})", cause.places, cause.confidence.word());
     match cause.follow {
         0 => {}
         1 => text.push_str("; 1 difference follows"),
@@ -150,30 +148,26 @@ pub(super) fn set_aside(applied: &[Applied]) -> String {
     texts.join(", ")
 }
 
-fn branch(
-    node: &Node,
-    depth: usize,
-    left: &mut usize,
-    hidden: &mut usize,
-    paint: &dyn Fn(&str, &str) -> String,
-    out: &mut String,
-) {
+fn branch(node: &Node, depth: usize, left: &mut usize, hidden: &mut usize, out: &mut Screen) {
     if *left == 0 {
         *hidden += 1;
     } else {
         *left -= 1;
         let indent = "  ".repeat(depth.min(8) + 1);
-        let _ = writeln!(out, "{indent}{}  {}", plain(&node.name), paint("2", &about(node)));
+        out.line([
+            plain(format_args!("{indent}{}  ", node.name)),
+            Style::Dim.of(about(node)),
+        ]);
         for finding in node.findings.iter().take(FINDINGS_ON_TERMINAL) {
-            let _ = writeln!(out, "{indent}  {}", plain(&one_line(finding)));
+            out.say(format_args!("{indent}  {}", one_line(finding)));
         }
         if node.findings.len() > FINDINGS_ON_TERMINAL {
             let more = node.findings.len() - FINDINGS_ON_TERMINAL;
-            let _ = writeln!(out, "{indent}  and {more} more");
+            out.say(format_args!("{indent}  and {more} more"));
         }
     }
     for child in &node.children {
-        branch(child, depth + 1, left, hidden, paint, out);
+        branch(child, depth + 1, left, hidden, out);
     }
 }
 
@@ -197,7 +191,7 @@ fn about(node: &Node) -> String {
     let renamed = node
         .rebuilt_name
         .as_ref()
-        .map(|name| format!("rebuilt as {}", plain(name)))
+        .map(|name| format!("rebuilt as {name}"))
         .unwrap_or_default();
     let parts = [node.format.clone(), size, place, same, renamed];
     parts
@@ -287,9 +281,8 @@ fn hexdump(digits: &str) -> String {
     format!("{}  {text}", pairs.join(" "))
 }
 
-/// The comparison in markdown, short enough for an issue.
+/// The comparison in markdown, short enough for an issue. Whatever comes out of the two files is code there.
 pub fn markdown(comparison: &Comparison) -> String {
-    let code = |text: &str| format!("`{}`", plain(text).replace('`', "ʼ"));
     let mut out = String::new();
     let name = comparison.released.name.rsplit('/').next().unwrap_or_default();
     let _ = writeln!(out, "## {}: {}\n", comparison.outcome.word(), code(name));
@@ -298,15 +291,26 @@ pub fn markdown(comparison: &Comparison) -> String {
         ("released", &comparison.released),
         ("rebuilt", &comparison.rebuilt),
     ] {
-        let _ = writeln!(out, "| {word} | {} | {} |", code(&side.name), digest(side));
+        let _ = writeln!(out, "| {word} | {} | {} |", code_cell(&side.name), digest(side));
     }
     if !comparison.causes.is_empty() {
         let _ = writeln!(out, "\n### Why\n");
     }
     for cause in comparison.causes.iter().take(CAUSES_SHOWN) {
-        let _ = writeln!(out, "1. **{}**{}", cause.cause.title(), escaped(&summary(cause)));
+        let key = if cause.key.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", code(&cause.key))
+        };
+        let _ = writeln!(out, "1. **{}**{key}{}", cause.cause.title(), counts(cause));
         let example = &cause.example;
-        let _ = writeln!(out, "   - {} {}", code(&example.path), escaped(&example.place));
+        let places = [&example.path, &example.place];
+        let places: Vec<_> = places
+            .into_iter()
+            .filter(|place| !place.is_empty())
+            .map(|place| code(place))
+            .collect();
+        let _ = writeln!(out, "   - {}", places.join(" "));
         if !(example.released.is_empty() && example.rebuilt.is_empty()) {
             let _ = writeln!(
                 out,
@@ -318,12 +322,7 @@ pub fn markdown(comparison: &Comparison) -> String {
         let _ = writeln!(out, "   - fix: {}", cause.fix);
     }
     for hit in &comparison.limits {
-        let _ = writeln!(
-            out,
-            "\nLimit {} was hit: {}.",
-            hit.limit.name(),
-            escaped(&hit.what)
-        );
+        let _ = writeln!(out, "\nLimit {} was hit: {}.", hit.limit.name(), code(&hit.what));
     }
     if !comparison.normalisations.is_empty() {
         let _ = writeln!(
@@ -348,9 +347,9 @@ pub fn markdown(comparison: &Comparison) -> String {
         }
         shown += 1;
         let path = if path.is_empty() { &node.name } else { path };
-        let _ = writeln!(out, "- {} {}", code(path), escaped(&about(node)));
+        let _ = writeln!(out, "- {} {}", code(path), code(&about(node)));
         for finding in node.findings.iter().take(FINDINGS_ON_TERMINAL) {
-            let _ = writeln!(out, "  - {}", escaped(&one_line(finding)));
+            let _ = writeln!(out, "  - {}", code(&one_line(finding)));
         }
     });
     if hidden > 0 {
@@ -358,26 +357,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     }
     let _ = writeln!(out, "\n</details>");
     if let Some((path, excerpt)) = worst(comparison) {
-        let _ = writeln!(out, "\n{} ({})\n\n```diff", code(&path), escaped(&excerpt.of));
-        for line in excerpt_lines(excerpt).into_iter().take(40) {
-            let _ = writeln!(out, "{}", plain(&line).replace("```", "ʼʼʼ"));
-        }
-        let _ = writeln!(out, "```");
-    }
-    out
-}
-
-/// Text that markdown must not read as its own.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in plain(text).chars() {
-        if matches!(
-            c,
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '@'
-        ) {
-            out.push('\\');
-        }
-        out.push(c);
+        let lines = excerpt_lines(excerpt);
+        let block = code_block("diff", lines.iter().take(40).map(String::as_str));
+        let _ = write!(out, "\n{} ({})\n\n{block}", code(&path), code(&excerpt.of));
     }
     out
 }
@@ -408,14 +390,14 @@ pub fn sarif(comparison: &Comparison) -> Value {
                 "ruleId": cause.cause.name(),
                 "ruleIndex": Cause::ALL.iter().position(|known| *known == cause.cause),
                 "level": level(cause.cause, comparison.outcome),
-                "message": {"text": format!(
+                "message": {"text": sarif_message(&format!(
                     "{}{}. First at {} {}: {} → {}. {}",
                     cause.cause.title(), summary(cause), example.path, example.place, example.released, example.rebuilt, cause.fix
-                )},
+                ))},
                 "occurrenceCount": cause.places.max(1),
                 "locations": [{
                     "physicalLocation": {"artifactLocation": {"uri": uri(&comparison.released.name)}},
-                    "logicalLocations": [{"fullyQualifiedName": example.path, "kind": "member"}]
+                    "logicalLocations": [{"fullyQualifiedName": visible(&example.path), "kind": "member"}]
                 }],
                 "properties": {"confidence": cause.confidence, "key": cause.key, "follow": cause.follow}
             })
@@ -517,7 +499,7 @@ pub fn html(comparison: &Comparison) -> Result<String, ReportError> {
         comparison,
         part: part(comparison),
     };
-    Ok(super::page(&page.render()?))
+    Ok(page.render()?)
 }
 
 /// What a page shows of one comparison.
@@ -570,9 +552,9 @@ fn unfold(
     let leads =
         worst.is_some_and(|worst| worst == path || worst.starts_with(&format!("{path}/")) || path.is_empty());
     let row = |finding: &Finding| Row {
-        place: plain(&finding.place),
-        released: plain(&finding.released),
-        rebuilt: plain(&finding.rebuilt),
+        place: finding.place.clone(),
+        released: finding.released.clone(),
+        rebuilt: finding.rebuilt.clone(),
         cause: finding.cause.title(),
         note: {
             let times = if finding.places > 1 {
@@ -594,7 +576,7 @@ fn unfold(
         },
     };
     steps.push(Step::Open {
-        name: plain(&node.name),
+        name: node.name.clone(),
         about: about(node),
         worry: node
             .findings
@@ -619,7 +601,7 @@ fn diff(excerpt: &Excerpt) -> Diff {
     let mut rows = Vec::new();
     for hunk in &excerpt.hunks {
         for line in 0..hunk.released.len().max(hunk.rebuilt.len()) {
-            let text = |lines: &[String]| lines.get(line).map(|line| plain(line)).unwrap_or_default();
+            let text = |lines: &[String]| lines.get(line).cloned().unwrap_or_default();
             let number = format!(
                 "{} | {}",
                 hunk.released_from + line as u64,
@@ -636,7 +618,7 @@ fn diff(excerpt: &Excerpt) -> Diff {
         ));
     }
     Diff {
-        of: plain(&excerpt.of),
+        of: excerpt.of.clone(),
         rows,
         more: excerpt.more,
     }

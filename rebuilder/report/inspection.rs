@@ -1,16 +1,15 @@
 //! What an inspection found, for people: lines for a terminal, and a page of HTML, from the same value.
 
-use std::fmt::Write as _;
-
 use askama::Template;
 
-use super::{ReportError, plain};
+use super::ReportError;
 use crate::evidence::Standing;
 use crate::evidence::custody::Custody;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 use crate::evidence::statement::Descriptor;
 use crate::policy::Judgement;
+use crate::text::{Screen, Style, plain};
 
 #[derive(Template)]
 #[template(path = "inspection.html")]
@@ -76,7 +75,7 @@ fn chain(custody: &Custody) -> Vec<(&'static str, String)> {
     ];
     links
         .into_iter()
-        .filter_map(|(name, value)| Some((name, plain(&value?))))
+        .filter_map(|(name, value)| Some((name, value?)))
         .collect()
 }
 
@@ -92,47 +91,55 @@ fn dependencies(custody: &Custody) -> String {
 }
 
 /// The findings as lines for a terminal; `colour` adds ANSI codes.
-pub fn terminal(judgement: &Judgement, colour: bool) -> String {
-    let paint = super::painter(colour);
+pub fn terminal(judgement: &Judgement, colour: bool) -> Screen {
     let inspection = &judgement.inspection;
-    let mut out = String::new();
+    let mut out = Screen::new(colour);
     for artifact in &inspection.artifacts {
         let purl = artifact
             .purl
             .as_deref()
             .map_or_else(String::new, |purl| format!("  {purl}"));
-        let _ = writeln!(out, "{}{purl}  sha256:{}", plain(&artifact.name), artifact.sha256);
+        out.say(format_args!(
+            "{}{purl}  sha256:{}",
+            artifact.name, artifact.sha256
+        ));
     }
     for (title, finding) in shown(["signature", "provenance", "other"], inspection) {
-        let code = match finding.standing {
-            Standing::Verified => "1;32",
-            standing if standing.is_against() => "1;31",
-            _ => "1;33",
+        let style = match finding.standing {
+            Standing::Verified => Style::Good,
+            standing if standing.is_against() => Style::Bad,
+            _ => Style::Open,
         };
-        let _ = writeln!(out, "\n{:<11}{}", title, paint(code, finding.standing.word()));
+        out.gap();
+        out.line([
+            plain(format_args!("{title:<11}")),
+            style.of(finding.standing.word()),
+        ]);
         for it in &finding.claims {
             let claim = &it.claim;
-            let _ = writeln!(out, "  {:<10} {}", claim.standing.word(), plain(&claim.claim));
+            out.say(format_args!("  {:<10} {}", claim.standing.word(), claim.claim));
             if let Some(by) = &claim.by {
-                let _ = writeln!(out, "             by {}", plain(by));
+                out.say(format_args!("             by {by}"));
             }
             if let Some(when) = it.signed_at {
-                let _ = writeln!(out, "             signed {when}");
+                out.say(format_args!("             signed {when}"));
             }
-            let _ = writeln!(out, "             {}", paint("2", &plain(&claim.meaning)));
+            out.line([plain("             "), Style::Dim.of(&claim.meaning)]);
         }
     }
     if let Some(custody) = &inspection.custody {
-        let _ = writeln!(out, "\nchain of custody");
+        out.gap();
+        out.say("chain of custody");
         for (name, value) in chain(custody) {
-            let _ = writeln!(out, "  {name:<17} {value}");
+            out.say(format_args!("  {name:<17} {value}"));
         }
     }
     let mut section = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
-            let _ = writeln!(out, "\n{title}");
+            out.gap();
+            out.say(title);
             for line in lines {
-                let _ = writeln!(out, "  {}", plain(&line));
+                out.say(format_args!("  {line}"));
             }
         }
     };
@@ -157,14 +164,12 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> String {
     );
     section("no evidence of", inspection.missing.clone());
     let decision = &judgement.policy;
-    let line = match decision.refusal() {
-        Some(check) => paint(
-            "1;31",
-            &format!("refused: {}: {}", check.rule, plain(&check.finding)),
-        ),
-        None if decision.policy == "none" => "not asked".to_owned(),
-        None => paint("32", "satisfied"),
+    let answer = match decision.refusal() {
+        Some(check) => Style::Bad.of(format_args!("refused: {}: {}", check.rule, check.finding)),
+        None if decision.policy == "none" => plain("not asked"),
+        None => Style::Green.of("satisfied"),
     };
-    let _ = writeln!(out, "\npolicy {}  {line}", decision.policy);
+    out.gap();
+    out.line([plain(format_args!("policy {}  ", decision.policy)), answer]);
     out
 }

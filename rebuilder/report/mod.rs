@@ -1,4 +1,5 @@
-//! A run for people: a summary for the terminal and a page of HTML, both from the same record.
+//! A run for people: a summary for the terminal and a page of HTML, both from the same record. Values are put in as they
+//! are: [`crate::text`] makes them visible, in the lines of a screen and in what templates write.
 
 pub mod agreement;
 pub mod audit;
@@ -13,6 +14,7 @@ use crate::compare::Outcome;
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{Origin, Plan, Role};
 use crate::rebuild::{Evidence, OutputResult, Record, Verdict};
+use crate::text::{Screen, Style, plain};
 
 /// A page that cannot be rendered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -100,126 +102,94 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
             .filter(|input| input.role == Role::Dependency)
             .count(),
     };
-    Ok(self::page(&page.render()?))
-}
-
-/// A rendered page without the control characters that names and values may carry.
-fn page(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
-}
-
-/// Wraps text in the ANSI codes of a style, where `colour` says so.
-pub(crate) fn painter(colour: bool) -> impl Fn(&str, &str) -> String {
-    move |code, text| {
-        if colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
+    Ok(page.render()?)
 }
 
 /// The run as lines for a terminal; `colour` adds ANSI codes.
-pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> String {
-    let paint = painter(colour);
-    let mut out = String::new();
+pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
+    let mut out = Screen::new(colour);
     for claim in &plan.claims {
         let question = match claim.question {
             Question::Signature => "signature ",
             Question::Provenance => "provenance",
             Question::Other => "other     ",
         };
-        let _ = writeln!(
-            out,
-            "{} {} {}",
-            paint("2", question),
-            standing(claim.standing),
-            plain(&claim.claim)
-        );
+        out.line([
+            Style::Dim.of(question),
+            plain(format_args!(" {} {}", standing(claim.standing), claim.claim)),
+        ]);
         if let Some(by) = &claim.by {
-            let _ = writeln!(out, "           by {}", plain(by));
+            out.say(format_args!("           by {by}"));
         }
-        let _ = writeln!(out, "           {}", paint("2", &plain(&claim.meaning)));
+        out.line([plain("           "), Style::Dim.of(&claim.meaning)]);
     }
     if record.evidence == Evidence::TakenFromPlan {
         let warning = "the claims above are the plan's; this run did not verify them again";
-        let _ = writeln!(out, "{}", paint("33", warning));
+        out.line([Style::Yellow.of(warning)]);
     }
     for output in &record.outputs {
         let row = row(output);
         let mark = if output.reproduced() {
-            paint("32", "=")
+            Style::Green.of("=")
         } else if output.equivalent() {
-            paint("33", "~")
+            Style::Yellow.of("~")
         } else {
-            paint("31", "!")
+            Style::Red.of("!")
         };
-        let _ = writeln!(out, "{mark} {}  {}", row.name, row.state);
+        out.line([mark, plain(format_args!(" {}  {}", row.name, row.state))]);
         if !output.reproduced() {
-            let _ = writeln!(out, "    released sha256:{}", row.released);
-            let _ = writeln!(out, "    rebuilt  sha256:{}", row.rebuilt);
+            out.say(format_args!("    released sha256:{}", row.released));
+            out.say(format_args!("    rebuilt  sha256:{}", row.rebuilt));
         }
         for note in row.notes.iter().take(NOTES_ON_TERMINAL) {
-            let _ = writeln!(out, "    {note}");
+            out.say(format_args!("    {note}"));
         }
         if row.notes.len() > NOTES_ON_TERMINAL {
-            let _ = writeln!(
-                out,
-                "    and {} more; report.html has them all",
-                row.notes.len() - NOTES_ON_TERMINAL
-            );
+            let more = row.notes.len() - NOTES_ON_TERMINAL;
+            out.say(format_args!("    and {more} more; report.html has them all"));
         }
     }
     if !record.not_compared.is_empty() {
-        let _ = writeln!(
-            out,
-            "{} {}",
-            paint("2", "not compared (released nowhere, or not asked for):"),
-            record.not_compared.join(", ")
-        );
+        let title = "not compared (released nowhere, or not asked for):";
+        out.line([
+            Style::Dim.of(title),
+            plain(format_args!(" {}", record.not_compared.join(", "))),
+        ]);
     }
     if !record.not_enforced.is_empty() {
-        let _ = writeln!(
-            out,
-            "{} {}",
-            paint("33", "limits not enforced on this machine:"),
-            record.not_enforced.join(", ")
-        );
+        out.line([
+            Style::Yellow.of("limits not enforced on this machine:"),
+            plain(format_args!(" {}", record.not_enforced.join(", "))),
+        ]);
     }
     for found in record.credentials.iter().take(NOTES_ON_TERMINAL) {
         let line = found
             .line
             .map_or_else(String::new, |line| format!(", line {line}"));
-        let _ = writeln!(
-            out,
-            "{} {}{line} ({})",
-            paint("33", "a credential:"),
-            plain(&found.place),
-            found.rule
-        );
+        out.line([
+            Style::Yellow.of("a credential:"),
+            plain(format_args!(" {}{line} ({})", found.place, found.rule)),
+        ]);
     }
     if record.credentials.len() > NOTES_ON_TERMINAL {
         let more = record.credentials.len() - NOTES_ON_TERMINAL;
-        let _ = writeln!(out, "    and {more} more; report.html has them all");
+        out.say(format_args!("    and {more} more; report.html has them all"));
     }
     for attempt in &record.attempts {
         let mark = if attempt.chosen { "this run" } else { "" };
         let because = attempt.because.as_deref().unwrap_or("the first plan");
-        let ended = plain(&attempt.ended);
-        let line = format!("attempt {}  {}: {ended}  {mark}", attempt.number, plain(because));
-        let _ = writeln!(out, "{}", paint("2", line.trim_end()));
+        let line = format!("attempt {}  {because}: {}  {mark}", attempt.number, attempt.ended);
+        out.line([Style::Dim.of(line.trim_end())]);
     }
-    let code = match record.verdict {
-        Verdict::Reproduced => "1;32",
-        Verdict::Mismatch => "1;31",
-        Verdict::Equivalent | Verdict::Inconclusive { .. } => "1;33",
+    let style = match record.verdict {
+        Verdict::Reproduced => Style::Good,
+        Verdict::Mismatch => Style::Bad,
+        Verdict::Equivalent | Verdict::Inconclusive { .. } => Style::Open,
     };
-    let _ = writeln!(
-        out,
-        "{}  {}",
-        paint(code, &record.verdict.to_string()),
-        plan.subject
-    );
+    out.line([
+        style.of(&record.verdict),
+        plain(format_args!("  {}", plan.subject)),
+    ]);
     out
 }
 
@@ -253,7 +223,7 @@ fn row(output: &OutputResult) -> OutputRow {
         digest.map_or_else(|| "-".to_owned(), crate::artifact::Sha256::to_hex)
     };
     OutputRow {
-        name: plain(&output.name),
+        name: output.name.clone(),
         state: match (output.released, output.rebuilt) {
             _ if output.reproduced() => "bit for bit",
             _ if output.equivalent() => "equivalent",
@@ -282,11 +252,6 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Names come out of archives that anyone may have made; control characters would steer a terminal.
-fn plain(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
-}
-
 /// Why an output differs, for a terminal: causes first, then how to see more.
 fn notes(output: &OutputResult) -> Vec<String> {
     let Some(differs) = &output.differs else {
@@ -312,7 +277,6 @@ fn notes(output: &OutputResult) -> Vec<String> {
                 format!("  {place}{}{values}", example.place),
             ]
         })
-        .map(|note| plain(&note))
         .collect();
     if differs.outcome == Outcome::Equivalent {
         notes.push(format!(

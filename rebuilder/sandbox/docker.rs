@@ -17,7 +17,6 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use indicatif::ProgressBar;
 use tokio::io::AsyncWriteExt as _;
 
 use super::embedded::{CAPABILITIES, Embedded, last_line};
@@ -25,6 +24,7 @@ use super::{
     Ended, INPUTS, Job, OPEN_FILES, OUT, Outcome, Output, OutputError, RootLayers, Sandbox, SandboxError,
     output, shell_command,
 };
+use crate::progress::ProgressBar;
 use crate::store::Store;
 
 /// Marks our containers, with the process that owns them.

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use output::stage;
 pub use output::{Output, OutputError};
 
+use crate::progress::ProgressBar;
 use crate::store::StoreError;
 
 /// Where a job finds its inputs and leaves its outputs.

@@ -8,14 +8,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use super::blobs::{Blob, Incoming, Sealed};
 use super::{GitMirror, Store, StoreError};
 use crate::artifact::Sha256;
 use crate::ledger::{Ledger, Work};
-use crate::progress::Progress;
+use crate::progress::{Progress, ProgressBar};
 
 /// A file that is pinned: what it is called, where it can be had, and which bytes it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -176,7 +176,7 @@ impl<'a> Registry<'a> {
     async fn blob(
         &self,
         descriptor: &OciDescriptor,
-        bar: &indicatif::ProgressBar,
+        bar: &crate::progress::ProgressBar,
     ) -> Result<Blob, FetchError> {
         let digest = self.digest(&descriptor.digest)?;
         if !(0..=LAYER_LIMIT).contains(&descriptor.size) {

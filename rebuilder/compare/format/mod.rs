@@ -199,7 +199,7 @@ fn tail(mut rest: impl Read, hidden: &'static FieldKind, zeros: &'static FieldKi
     let mut fields = vec![(zeros, Value::Number(padding))];
     if length > 0 {
         let digest = digest.finish().1.short();
-        let shown = path_text(&first).replace(char::is_control, ".");
+        let shown = path_text(&first);
         let text = format!("{length} bytes, sha256 {digest}…, {shown}");
         fields.push((hidden, Value::Text(text)));
     }

@@ -58,7 +58,8 @@ fn is_text(name: &str) -> bool {
 }
 
 fn text(data: &[u8]) -> String {
-    String::from_utf8_lossy(data).replace(char::is_control, ": ")
+    // A NUL parts the keyword from its text.
+    String::from_utf8_lossy(data).replace('\0', ": ")
 }
 
 fn chunk(leaf: &mut Leaf, name: &str, a: &[u8], b: &[u8]) {

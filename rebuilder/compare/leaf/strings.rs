@@ -125,6 +125,5 @@ fn printable(bytes: &[u8]) -> Option<&str> {
 }
 
 fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(400)]);
-    text.replace(char::is_control, "·")
+    String::from_utf8_lossy(&bytes[..bytes.len().min(400)]).into_owned()
 }

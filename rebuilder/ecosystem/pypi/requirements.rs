@@ -239,7 +239,7 @@ impl Index<'_> {
         &self,
         root: &Root,
         requirements: &[String],
-        bar: &indicatif::ProgressBar,
+        bar: &crate::progress::ProgressBar,
     ) -> Result<Answer, PlanError> {
         let words: Vec<_> = requirements
             .iter()

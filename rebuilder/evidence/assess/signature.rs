@@ -363,11 +363,7 @@ pub(super) fn minisign(signature: &minisign_verify::Signature, artifact: &Artifa
     for (key, public) in keys {
         match minisign_with(public, signature, artifact) {
             Ok(()) => {
-                let comment: String = signature
-                    .trusted_comment()
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .collect();
+                let comment = signature.trusted_comment();
                 return good_key(
                     key,
                     format!("the signature is good; its signed comment: {comment}"),

@@ -25,7 +25,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use indicatif::ProgressBar;
 use serde::Serialize as _;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -34,6 +33,7 @@ use tokio::process::{Child, Command};
 use super::{Ended, Job, Keep, Limits, Outcome, Sandbox, SandboxError, output};
 use crate::artifact::Sha256;
 use crate::container::{Contents, LayerPlan, Times, UnpackPlan};
+use crate::progress::ProgressBar;
 use crate::store::{Scratch, Store};
 use cgroup::Cgroup;
 pub use helper::serve;
@@ -458,11 +458,11 @@ async fn copy_log(
     }
 }
 
-/// The last whole line of some output, made safe for a terminal.
+/// The last whole line of some output, as it is.
 pub(crate) fn last_line(chunk: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(chunk);
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    Some(line.chars().filter(|c| !c.is_control()).take(200).collect())
+    Some(line.chars().take(200).collect())
 }
 
 /// What was found of a kept tree.

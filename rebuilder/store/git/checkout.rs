@@ -318,7 +318,7 @@ impl Checkout {
     }
 }
 
-/// What git said last, without what could steer a terminal.
+/// What git said last, as it is: a server may have put it there.
 pub(super) fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let filled = || text.lines().rev().filter(|line| !line.trim().is_empty());
@@ -327,5 +327,5 @@ pub(super) fn last_line(stderr: &[u8]) -> String {
         .find(|line| line.starts_with("fatal:"))
         .or_else(|| filled().next());
     let line = line.unwrap_or("git gave no reason");
-    line.chars().filter(|c| !c.is_control()).take(300).collect()
+    line.chars().take(300).collect()
 }

@@ -1,0 +1,91 @@
+//! The only place that writes to stdout and, but for progress, to stderr. What is written must be a [`Screen`] or a
+//! value for JSON, so that text from outside cannot get here as it is; `tests/cli.rs` finds whoever prints otherwise.
+
+use std::io::{self, Read, Write as _};
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::text::{self, Screen, Style};
+
+/// An empty screen for stdout.
+pub(crate) fn screen() -> Screen {
+    Screen::new(colour())
+}
+
+/// Whether what goes to stdout may carry colour.
+pub(crate) fn colour() -> bool {
+    may_colour(&io::stdout())
+}
+
+/// Writes a result for people to stdout.
+pub(crate) fn print(screen: &Screen) -> Result<(), Failure> {
+    written(write(screen.as_str().as_bytes()))
+}
+
+/// Writes one JSON document to stdout, on one line.
+pub(crate) fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+    written(write((text::json(value) + "\n").as_bytes()))
+}
+
+/// The same over many lines.
+pub(crate) fn print_json_pretty(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+    written(write((text::json_pretty(value) + "\n").as_bytes()))
+}
+
+/// Writes to stdout what this program itself is: completions, the manual page.
+pub(crate) fn print_own(bytes: &[u8]) -> Result<(), Failure> {
+    written(write(bytes))
+}
+
+/// Writes the log of a build to stdout; `raw` as the build left it, for programs.
+pub(crate) fn print_log(log: impl Read, raw: bool) -> Result<(), Failure> {
+    let mut log = io::BufReader::new(log);
+    let mut to = io::stdout().lock();
+    written(if raw {
+        io::copy(&mut log, &mut to).and_then(|_| to.flush())
+    } else {
+        text::copy_visible(log, to)
+    })
+}
+
+/// Tells a person something beside the result.
+pub(crate) fn note(text: &str) {
+    let mut screen = Screen::new(may_colour(&io::stderr()));
+    screen.say(text);
+    tell(&screen);
+}
+
+/// Tells of an error and what to do about it.
+pub(crate) fn error(message: &str, help: Option<&str>) {
+    let mut screen = Screen::new(may_colour(&io::stderr()));
+    screen.paragraph(&Style::Bad.of("error:"), message);
+    if let Some(help) = help {
+        screen.paragraph(&Style::Help.of("help:"), help);
+    }
+    tell(&screen);
+}
+
+/// Whether somebody sees it, and has not asked for none (no-color.org).
+fn may_colour(stream: &impl io::IsTerminal) -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal()
+}
+
+fn tell(screen: &Screen) {
+    // Nobody who could be told is left when stderr is closed.
+    let _ = io::stderr().write_all(screen.as_str().as_bytes());
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    io::stdout().write_all(bytes).and_then(|()| io::stdout().flush())
+}
+
+/// A reader that closed the pipe early is not an error.
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::internal(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
