@@ -68,3 +68,120 @@ fn no_colour_in_pipes_or_where_it_is_unwanted() {
         assert!(!text(&output).contains('\x1b'), "{}", text(&output));
     }
 }
+
+/// Everything that people see goes through `rebuilder/text.rs`. So only two modules may write to a terminal, and no
+/// template, table or report may make control characters visible, or not, in a way of its own.
+#[test]
+fn only_two_modules_write_to_a_terminal() {
+    const WRITES: &[&str] = &[
+        "println!",
+        "eprintln!",
+        "print!(",
+        "dbg!",
+        "stdout()",
+        "stderr()",
+        "prompt_password(",
+        "\\x1b[",
+        "|safe",
+    ];
+    // Who may, and what for.
+    const ALLOWED: &[(&str, &str)] = &[
+        ("rebuilder/cli/output.rs", "stdout()"),
+        ("rebuilder/cli/output.rs", "stderr()"),
+        ("rebuilder/progress.rs", "stderr()"),
+        ("rebuilder/text.rs", "\\x1b["),
+        // A question of ours, and whether there is a person to ask.
+        ("rebuilder/cli/key.rs", "stderr()"),
+        ("rebuilder/cli/key.rs", "prompt_password("),
+        // The sandbox's helper talks with its parent there, and a build's output is its stdout.
+        ("rebuilder/sandbox/embedded/helper.rs", "stderr()"),
+        ("rebuilder/sandbox/embedded/runtime.rs", "stdout()"),
+        ("rebuilder/sandbox/embedded/runtime.rs", "stderr()"),
+        // One template's page within another's.
+        ("rebuilder/report/templates/comparison.html", "|safe"),
+        ("rebuilder/report/templates/report.html", "|safe"),
+    ];
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new("rebuilder").into_iter().flatten() {
+        let name = entry.path().display().to_string();
+        let ending = entry.path().extension().unwrap_or_default();
+        if ending != "rs" && ending != "html" {
+            continue;
+        }
+        let source = std::fs::read_to_string(entry.path()).unwrap();
+        // Tests stand at the end, and may print what they like.
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        for (number, line) in code.lines().enumerate() {
+            for word in WRITES {
+                let fine = line.trim_start().starts_with("//") || ALLOWED.contains(&(name.as_str(), word));
+                if line.contains(word) && !fine {
+                    found.push(format!("{name}:{}: {}", number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "use cli::output, progress or text instead:\n{}",
+        found.join("\n")
+    );
+}
+
+/// Names in a folder that others may write can be known before, or be links; temporary files have names of chance.
+#[test]
+fn no_temporary_file_has_a_name_that_others_know() {
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new("rebuilder").into_iter().flatten() {
+        if entry.path().extension().unwrap_or_default() != "rs" {
+            continue;
+        }
+        let source = std::fs::read_to_string(entry.path()).unwrap();
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        for (number, line) in code.lines().enumerate() {
+            let named = line.contains("temp_dir()") && !line.contains("StoreError::io");
+            let shared = ["\"/tmp/", "\"/var/tmp", "\"/dev/shm"]
+                .iter()
+                .any(|place| line.contains(place));
+            let comment = line.trim_start().starts_with("//");
+            // A mount inside the sandbox is nobody else's.
+            if (named || shared) && !comment && !line.contains("mount(") {
+                found.push(format!(
+                    "{}:{}: {}",
+                    entry.path().display(),
+                    number + 1,
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn errors_keep_to_their_lines() {
+    let name = "x\u{1b}[31m\u{202e}\u{9b}\nerror: forged\nhelp: run this";
+    let output = rebuilder().args(["inspect", name]).output().unwrap();
+    assert_eq!(code(&output), 2);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        said.lines().filter(|line| line.starts_with("error:")).count(),
+        1,
+        "{said}"
+    );
+    assert!(said.contains("x<U+001B>[31m<U+202E><U+009B>"), "{said}");
+    assert!(
+        !said.lines().any(|line| line.starts_with("help: run this")),
+        "{said}"
+    );
+
+    // The document has the name as it is, in escapes.
+    let output = rebuilder().args(["--json", "inspect", name]).output().unwrap();
+    let message = common::json(&output)["error"]["message"].to_string();
+    assert!(message.contains("\u{202e}"), "{message}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("\\u202e") && printed.contains("\\u009b"),
+        "{printed}"
+    );
+    assert!(!printed.contains(['\u{202e}', '\u{9b}', '\u{1b}']), "{printed}");
+}

@@ -358,7 +358,7 @@ fn run_name(subject: &str) -> String {
 }
 
 fn as_text(line: &Line) -> String {
-    let mut text = serde_json::to_string(line).unwrap_or_default();
+    let mut text = crate::text::json(line);
     text.push('\n');
     text
 }
