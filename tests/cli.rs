@@ -78,25 +78,25 @@ fn only_two_modules_write_to_a_terminal() {
         "eprintln!",
         "print!(",
         "dbg!",
-        "stdout()",
-        "stderr()",
+        "::stdout()",
+        "::stderr()",
         "prompt_password(",
         "\\x1b[",
         "|safe",
     ];
     // Who may, and what for.
     const ALLOWED: &[(&str, &str)] = &[
-        ("rebuilder/cli/output.rs", "stdout()"),
-        ("rebuilder/cli/output.rs", "stderr()"),
-        ("rebuilder/progress.rs", "stderr()"),
+        ("rebuilder/cli/output.rs", "::stdout()"),
+        ("rebuilder/cli/output.rs", "::stderr()"),
+        ("rebuilder/progress.rs", "::stderr()"),
         ("rebuilder/text.rs", "\\x1b["),
         // A question of ours, and whether there is a person to ask.
-        ("rebuilder/cli/key.rs", "stderr()"),
+        ("rebuilder/cli/key.rs", "::stderr()"),
         ("rebuilder/cli/key.rs", "prompt_password("),
         // The sandbox's helper talks with its parent there, and a build's output is its stdout.
-        ("rebuilder/sandbox/embedded/helper.rs", "stderr()"),
-        ("rebuilder/sandbox/embedded/runtime.rs", "stdout()"),
-        ("rebuilder/sandbox/embedded/runtime.rs", "stderr()"),
+        ("rebuilder/sandbox/embedded/helper.rs", "::stderr()"),
+        ("rebuilder/sandbox/embedded/runtime.rs", "::stdout()"),
+        ("rebuilder/sandbox/embedded/runtime.rs", "::stderr()"),
         // One template's page within another's.
         ("rebuilder/report/templates/comparison.html", "|safe"),
         ("rebuilder/report/templates/report.html", "|safe"),
@@ -160,7 +160,7 @@ fn no_temporary_file_has_a_name_that_others_know() {
 #[test]
 fn errors_keep_to_their_lines() {
     let name = "x\u{1b}[31m\u{202e}\u{9b}\nerror: forged\nhelp: run this";
-    let output = rebuilder().args(["inspect", name]).output().unwrap();
+    let output = rebuilder().args(["compare", name, name]).output().unwrap();
     assert_eq!(code(&output), 2);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
@@ -175,7 +175,10 @@ fn errors_keep_to_their_lines() {
     );
 
     // The document has the name as it is, in escapes.
-    let output = rebuilder().args(["--json", "inspect", name]).output().unwrap();
+    let output = rebuilder()
+        .args(["--json", "compare", name, name])
+        .output()
+        .unwrap();
     let message = common::json(&output)["error"]["message"].to_string();
     assert!(message.contains("\u{202e}"), "{message}");
     let printed = String::from_utf8(output.stdout).unwrap();

@@ -95,9 +95,12 @@ fn shown(sink: &str, bytes: &[u8]) -> Result<(), String> {
     if let Some(c) = raw(text) {
         return Err(format!("{sink}: U+{:04X} raw in {text:?}", u32::from(c)));
     }
-    let forged = text.lines().find(|line| {
-        line.starts_with("FORGED") || line.contains("error: FORGED") && line.starts_with("error")
-    });
+    let begins = |line: &&str| {
+        ["FORGED", "error: FORGED"]
+            .iter()
+            .any(|word| line.starts_with(word))
+    };
+    let forged = text.lines().find(begins);
     must(forged.is_none(), format!("{sink}: a line of its own: {forged:?}"))?;
     let piled = text.contains("\u{301}\u{301}\u{301}\u{301}\u{301}");
     must(!piled, format!("{sink}: marks that cover other lines"))
@@ -193,8 +196,10 @@ fn members(ground: &Ground) -> Result<(), String> {
 }
 
 fn excerpts(ground: &Ground) -> Result<(), String> {
-    let a = ground.write("a.txt", format!("1\n2 {EVIL}\n3\n"));
-    let b = ground.write("b.txt", format!("1\n2 {EVIL}!\n3\n"));
+    // Lines of a file end where its line breaks are.
+    let evil = EVIL.replace('\n', " ");
+    let a = ground.write("a.txt", format!("1\n2 {evil}\n3\n"));
+    let b = ground.write("b.txt", format!("1\n2 {evil}!\n3\n"));
     let output = ground.rebuilder().arg("compare").args([a, b]).output().unwrap();
     both("compare", &output)
 }
@@ -295,7 +300,7 @@ fn arguments(ground: &Ground) -> Result<(), String> {
         &["verify", EVIL],
         &["rebuild", EVIL],
         &["plan", EVIL],
-        &["attest", EVIL],
+        &["attest", EVIL, "--key", EVIL],
         &["evidence", "verify", EVIL],
         &["evidence", "export", EVIL],
         &["audit", "run", EVIL],
@@ -479,15 +484,15 @@ fn batch(ground: &Ground) -> Result<(), String> {
             "pypi:b==1",
             json!({"verdict": "inconclusive", "stage": "plan", "reason": EVIL}),
         );
-    ground.write("batch/results.jsonl", lines);
-    let folder = ground.folder().join("batch");
+    ground.write("results.jsonl", lines);
+    let folder = ground.folder();
     let mut command = ground.rebuilder();
     let output = command
         .arg("audit")
         .arg("run")
         .arg(list)
         .arg("--out")
-        .arg(&folder)
+        .arg(folder)
         .output()
         .unwrap();
     both("audit", &output)?;
