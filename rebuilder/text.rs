@@ -79,7 +79,17 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 
 /// Text of several lines below a line of ours: indented, so that none of them looks like ours.
 pub fn paragraph(text: &str) -> String {
-    visible_lines(text.trim_end()).replace('\n', "\n    ")
+    let shown = visible_lines(text.trim_end());
+    let indent = |line: &str| {
+        if line.is_empty() {
+            String::new()
+        } else {
+            format!("    {line}")
+        }
+    };
+    let mut lines = shown.split('\n');
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + "\n" + &indent(line))
 }
 
 /// Copies text of a build, which may be of any size and hold any bytes; what is not UTF-8 is written out as `<FF>`.
@@ -199,6 +209,22 @@ impl Style {
     }
 }
 
+/// Most characters of a part of a line, and of a paragraph: what is longer pushes everything else off the screen. The
+/// rest is counted; it stands in full in reports and JSON.
+const PART_LIMIT: usize = 4_000;
+const PARAGRAPH_LIMIT: usize = 16_000;
+
+/// The beginning of a text that is too long, and how much more there is.
+fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(limit) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => {
+            let more = text[end..].chars().count();
+            Cow::Owned(format!("{}… and {more} more characters", &text[..end]))
+        }
+    }
+}
+
 /// A part of a line.
 #[derive(Debug, Clone)]
 pub struct Span {
@@ -231,7 +257,7 @@ impl Screen {
     /// One line of parts.
     pub fn line<const N: usize>(&mut self, spans: [Span; N]) {
         for span in spans {
-            self.put(span.style, &visible(&span.text));
+            self.put(span.style, &visible(&cut(&span.text, PART_LIMIT)));
         }
         self.text.push('\n');
     }
@@ -244,7 +270,7 @@ impl Screen {
     /// A line of a file, with its tabs.
     pub fn excerpt(&mut self, indent: &'static str, span: &Span) {
         self.text.push_str(indent);
-        self.put(span.style, &visible_line(&span.text));
+        self.put(span.style, &visible_line(&cut(&span.text, PART_LIMIT)));
         self.text.push('\n');
     }
 
@@ -257,7 +283,7 @@ impl Screen {
     pub fn paragraph(&mut self, word: &Span, text: &str) {
         self.put(word.style, &visible(&word.text));
         self.text.push(' ');
-        self.text.push_str(&paragraph(text));
+        self.text.push_str(&paragraph(&cut(text, PARAGRAPH_LIMIT)));
         self.text.push('\n');
     }
 
@@ -322,9 +348,20 @@ pub fn code(text: &str) -> String {
     }
 }
 
-/// The same as a cell of a table, whose ends are pipes in code too.
+/// The same as a cell of a table, whose ends are pipes in code too. Parsers disagree about a pipe behind backslashes, so
+/// it is written out like what is hidden.
 pub fn code_cell(text: &str) -> String {
-    code(text).replace('|', "\\|")
+    code(text).replace('|', "<U+007C>")
+}
+
+/// Text as a cell of a table that is mostly ours: as it is where it has words only, else as code.
+pub fn prose_cell(text: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | ',' | ';' | ':' | '(' | ')');
+    if !text.trim().is_empty() && text.chars().all(word) {
+        text.to_owned()
+    } else {
+        code_cell(text)
+    }
 }
 
 /// Lines as a block of code in markdown, in a fence that none of them can end.
@@ -554,6 +591,16 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_does_not_push_the_rest_away() {
+        let mut screen = Screen::new(false);
+        screen.say("é".repeat(PART_LIMIT));
+        screen.say("é".repeat(PART_LIMIT + 7));
+        let lines: Vec<_> = screen.as_str().lines().collect();
+        assert_eq!(lines[0], "é".repeat(PART_LIMIT));
+        assert_eq!(lines[1], lines[0].to_owned() + "… and 7 more characters");
+    }
+
+    #[test]
     fn columns_are_as_wide_as_they_say() {
         assert_eq!(column("ab", 4), "ab  ");
         assert_eq!(column("日本", 5), "日本 ");
@@ -576,7 +623,23 @@ mod tests {
         ] {
             assert_eq!(code(text), wanted);
         }
-        assert_eq!(code_cell("a|b"), "`a\\|b`");
+        assert_eq!(code_cell("a|b\\|"), "`a<U+007C>b\\<U+007C>`");
+        assert_eq!(
+            prose_cell("3 inputs, each with a digest"),
+            "3 inputs, each with a digest"
+        );
+        for text in [
+            "@all",
+            "see www.e.com",
+            "<b>x</b>",
+            "a|b",
+            "#1",
+            "GH-1",
+            "x\ny",
+            "*x*",
+        ] {
+            assert!(prose_cell(text).starts_with('`'), "{text}");
+        }
         assert_eq!(
             code_block("diff", ["-\tx", "+```"]),
             "````diff\n-\tx\n+```\n````\n"

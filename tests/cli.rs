@@ -188,3 +188,21 @@ fn errors_keep_to_their_lines() {
     );
     assert!(!printed.contains(['\u{202e}', '\u{9b}', '\u{1b}']), "{printed}");
 }
+
+#[test]
+fn no_command_shows_the_help_and_a_wrong_one_says_so() {
+    let nothing = std::process::Command::new(common::BIN).output().unwrap();
+    assert_eq!(code(&nothing), 2);
+    let said = String::from_utf8(nothing.stderr).unwrap();
+    assert!(
+        said.contains("Usage: rebuilder") && !said.contains("error:"),
+        "{said}"
+    );
+
+    let wrong = rebuilder().arg("x\nerror: forged\u{1b}[2J").output().unwrap();
+    assert_eq!(code(&wrong), 2);
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.starts_with("error: unrecognized subcommand"), "{said}");
+    assert!(said.contains("'x<U+000A>error: forged<U+001B>[2J'"), "{said}");
+    assert!(said.contains("Usage: rebuilder"), "{said}");
+}

@@ -26,6 +26,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::docker::Docker;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, GitMirror, MirrorMap, Store};
+use crate::text;
 use failure::{Code, Failure};
 
 const EXAMPLES: &str = "\
@@ -232,12 +233,19 @@ pub fn main() -> ExitCode {
 
 /// Help goes out as clap makes it; an error repeats arguments, which may be names of files that others chose.
 fn usage(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8));
+    let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if help || !error.use_stderr() {
+        // A reader that went away early is not an error.
+        let _ = error.print();
+        return code;
     }
-    let text = error.render().to_string();
+    // Clap drops codes from arguments when it writes without its own. What it says of visible ones has them all.
+    let visible = std::env::args_os().map(|word| text::visible(&word.to_string_lossy()).into_owned());
+    let again = Cli::try_parse_from(visible).err();
+    let text = again.as_ref().unwrap_or(error).render().to_string();
     output::error(text.strip_prefix("error: ").unwrap_or(&text), None);
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8))
+    code
 }
 
 async fn interrupted() {

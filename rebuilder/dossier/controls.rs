@@ -11,6 +11,7 @@ use crate::evidence::{Question, Standing};
 use crate::plan::Plan;
 use crate::policy::PolicyFile;
 use crate::rebuild::Record;
+use crate::text::{code_cell, prose_cell};
 
 /// The table that the binary carries.
 const TABLE: &str = include_str!("controls.toml");
@@ -312,7 +313,7 @@ pub(super) fn markdown(map: &[Mapped]) -> String {
         let evidence: Vec<_> = control
             .evidence
             .iter()
-            .map(|it| format!("`{}`: {}", it.file, it.shows.replace('|', "/")))
+            .map(|it| format!("{}: {}", code_cell(&it.file), prose_cell(&it.shows)))
             .collect();
         let evidence = if evidence.is_empty() {
             format!("**no evidence**; missing: {}", control.missing)

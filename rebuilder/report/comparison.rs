@@ -234,7 +234,9 @@ fn worst(comparison: &Comparison) -> Option<(String, &Excerpt)> {
     let (mut best, mut first) = (None, None);
     tree.each("", &mut |path, node| {
         if let Some(excerpt) = node.excerpts.first() {
-            let found = (path.to_owned(), excerpt);
+            // The two files themselves have no path.
+            let name = if path.is_empty() { &tree.name } else { path };
+            let found = (name.to_owned(), excerpt);
             if Some(path) == wanted {
                 best.get_or_insert(found);
             } else {

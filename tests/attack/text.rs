@@ -329,7 +329,12 @@ fn arguments(ground: &Ground) -> Result<(), String> {
     let name = std::ffi::OsStr::from_bytes(b"SEEN\xff\x1b[2J\xc2\x9b");
     both(
         "bytes",
-        &ground.rebuilder().arg("inspect").arg(name).output().unwrap(),
+        &ground
+            .rebuilder()
+            .arg("compare")
+            .args([name, name])
+            .output()
+            .unwrap(),
     )
 }
 
