@@ -235,6 +235,7 @@ fn markdown(ground: &Ground) -> Result<(), String> {
 /// A document of markdown without its blocks and spans of code, as CommonMark finds them.
 fn outside_of_code(text: &str) -> String {
     let (mut out, mut fence) = (String::new(), None::<String>);
+    let runs = regex::Regex::new("`+").unwrap();
     for line in text.lines() {
         let ticks: String = line.chars().take_while(|c| *c == '`').collect();
         match &fence {
@@ -247,7 +248,6 @@ fn outside_of_code(text: &str) -> String {
                     out.push_str(&rest[..at]);
                     let ticks = rest[at..].chars().take_while(|c| *c == '`').count();
                     let body = &rest[at + ticks..];
-                    let runs = regex::Regex::new("`+").unwrap();
                     let end = runs.find_iter(body).find(|run| run.len() == ticks);
                     rest = end.map_or(body, |run| &body[run.end()..]);
                 }
@@ -430,8 +430,8 @@ fn attestations(ground: &Ground) -> Result<(), String> {
 }
 
 fn toml_string(text: &str) -> String {
-    let escaped: String = text.chars().map(|c| format!("\\U{:08X}", u32::from(c))).collect();
-    format!("\"{escaped}\"")
+    let escaped: Vec<_> = text.chars().map(|c| format!("\\U{:08X}", u32::from(c))).collect();
+    format!("\"{}\"", escaped.concat())
 }
 
 fn definition(ground: &Ground) -> Result<(), String> {
@@ -690,10 +690,15 @@ fn signer_log(ground: &Ground) -> Result<(), String> {
     Ok(())
 }
 
-/// A script that prints the text, every byte of it.
+/// Text as a shell's printf takes it, every byte of it.
+fn octal(text: &str) -> String {
+    let bytes: Vec<_> = text.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+    bytes.concat()
+}
+
+/// A script that prints the text.
 fn print_evil() -> String {
-    let octal: String = EVIL.bytes().map(|byte| format!("\\{byte:03o}")).collect();
-    format!("printf '{octal}\\n'")
+    format!("printf '{}\\n'", octal(EVIL))
 }
 
 fn log(ground: &Ground) -> Result<(), String> {
@@ -736,11 +741,6 @@ fn changed(ground: &Ground, plan: &Value, script: &str) -> PathBuf {
 }
 
 fn rebuilt(ground: &Ground, options: &[&str]) -> Output {
-    let octal = |name: &str| {
-        name.bytes()
-            .map(|byte| format!("\\{byte:03o}"))
-            .collect::<String>()
-    };
     // No slash is in it, and no line break at its end, which the shell would take off.
     let name = octal(&evil_name());
     let script = format!(
@@ -801,7 +801,7 @@ fn bundle(ground: &Ground) -> Result<(), String> {
         )?;
     }
     let broken = with_manifest(&archive, |manifest| {
-        *manifest = json!({"version": EVIL, EVIL: EVIL})
+        *manifest = json!({"version": EVIL, EVIL: EVIL});
     });
     let path = ground.write("SEEN.tar.gz", broken);
     both(

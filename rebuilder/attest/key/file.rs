@@ -78,12 +78,7 @@ impl FileKey {
             .and_then(|()| file.sync_all())
             .map_err(io)?;
         let public = public_path(path);
-        // A link that lies there already is replaced, not followed.
-        let written = crate::store::write_atomically(&public, key.public.pem().as_bytes());
-        written.map_err(|error| KeyError::Io {
-            path: public,
-            source: std::io::Error::other(error),
-        })?;
+        fs::write(&public, key.public.pem()).map_err(|source| KeyError::Io { path: public, source })?;
         Ok(key)
     }
 
