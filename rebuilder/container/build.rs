@@ -400,3 +400,26 @@ fn keep_log(log: &Path, store: &Store) -> std::io::Result<PathBuf> {
     std::io::copy(&mut fs::File::open(log)?, &mut kept)?;
     Ok(kept.keep()?.1)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_kept_log_has_a_name_of_chance_and_one_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path().join("store"))).unwrap();
+        let log = folder.path().join("log");
+        fs::write(&log, "dpkg: error\n").unwrap();
+        let (one, other) = (keep_log(&log, &store).unwrap(), keep_log(&log, &store).unwrap());
+        assert_ne!(one, other);
+        for kept in [one, other] {
+            assert!(kept.starts_with(store.path()), "{}", kept.display());
+            assert_eq!(fs::read_to_string(&kept).unwrap(), "dpkg: error\n");
+            assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}
