@@ -159,11 +159,11 @@ mod tests {
     use super::*;
 
     /// A chain of folders that no path could name.
-    fn dig(top: &Path, levels: usize) {
+    fn dig(top: &Path, name: &str, levels: usize) {
         let mut folder = nix::fcntl::open(top, FOLDER, Mode::empty()).unwrap();
         for _ in 0..levels {
-            nix::sys::stat::mkdirat(&folder, "d", Mode::S_IRWXU).unwrap();
-            folder = openat(&folder, "d", FOLDER, Mode::empty()).unwrap();
+            nix::sys::stat::mkdirat(&folder, name, Mode::S_IRWXU).unwrap();
+            folder = openat(&folder, name, FOLDER, Mode::empty()).unwrap();
         }
     }
 
@@ -172,8 +172,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().join("top");
         fs::create_dir(&top).unwrap();
-        dig(&top, 5_000);
-        dig(&folder.path().join("top/d/d"), 300);
+        dig(&top, "d", 5_000);
+        dig(&folder.path().join("top/d/d"), "e", 300);
         empty(&top).unwrap();
         assert_eq!(fs::read_dir(&top).unwrap().count(), 0);
     }
