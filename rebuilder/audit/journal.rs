@@ -317,13 +317,14 @@ fn adopt(runs: &Path, known: &mut BTreeMap<String, Line>) -> std::io::Result<()>
             fs::remove_dir_all(entry.path())?;
             continue;
         }
-        let Ok(subject) = fs::read_to_string(entry.path().join(SUBJECT)) else {
+        let Ok(subject) = crate::bounded::read_text(&entry.path().join(SUBJECT), crate::bounded::SHORT)
+        else {
             continue;
         };
         if known.contains_key(&subject) {
             continue;
         }
-        let record = fs::read(RunFolder::new(&entry.path()).record())?;
+        let record = crate::bounded::read(&RunFolder::new(&entry.path()).record(), crate::bounded::PLAN)?;
         match serde_json::from_slice::<Record>(&record) {
             Ok(record) => {
                 let mut line = Line::of_record(&subject, &record);

@@ -26,10 +26,11 @@ pub enum ListError {
 /// The subjects of a list, each once, with the text that names it.
 pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| ListError::Read {
-        path: name.clone(),
-        source,
-    })?;
+    let text =
+        crate::bounded::read_text(path, crate::bounded::DOCUMENT).map_err(|source| ListError::Read {
+            path: name.clone(),
+            source,
+        })?;
     let mut subjects: Vec<(String, Subject)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

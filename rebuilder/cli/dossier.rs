@@ -143,7 +143,8 @@ fn newest_run(artifact: &Path, store: &Store) -> Result<RunFolder, Failure> {
     let runs = store.path().join("runs");
     let entries = std::fs::read_dir(&runs).into_iter().flatten().flatten();
     let about = |run: RunFolder| {
-        let record: Record = serde_json::from_slice(&std::fs::read(run.record()).ok()?).ok()?;
+        let record: Record =
+            serde_json::from_slice(&crate::bounded::read(&run.record(), crate::bounded::PLAN).ok()?).ok()?;
         let fits = record
             .outputs
             .iter()

@@ -111,7 +111,8 @@ impl EvidenceArgs {
     /// Copies the named files into a run, each by its digest.
     pub fn keep(&self, run: &RunFolder) -> Result<(), Failure> {
         for path in self.provenance.iter().chain(&self.signature) {
-            let bytes = std::fs::read(path).map_err(StoreError::io("read", path))?;
+            let bytes =
+                crate::bounded::read(path, crate::bounded::PLAN).map_err(StoreError::io("read", path))?;
             let folder = run.documents();
             std::fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
             write_atomically(&folder.join(Sha256::of(&bytes).to_hex()), &bytes)?;

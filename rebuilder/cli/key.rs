@@ -106,7 +106,7 @@ impl PassphraseArgs {
             .clone()
             .or(credential.filter(|path| path.is_file()));
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).ok()?;
+            let text = crate::bounded::read_text(&path, crate::bounded::SHORT).ok()?;
             return Some(text.trim_end_matches(['\n', '\r']).to_owned());
         }
         let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();

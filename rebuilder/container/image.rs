@@ -41,7 +41,9 @@ impl ImageConfig {
     /// Reads the configuration file of an image.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let config =
-            oci_spec::image::ImageConfiguration::from_file(path).map_err(|error| error.to_string())?;
+            crate::bounded::read(path, crate::bounded::DOCUMENT).map_err(|error| error.to_string())?;
+        let config = oci_spec::image::ImageConfiguration::from_reader(&config[..])
+            .map_err(|error| error.to_string())?;
         let config = config.config().clone().unwrap_or_default();
         Ok(Self {
             env: config.env().clone().unwrap_or_default(),

@@ -61,10 +61,11 @@ const KINDS: [&str; 7] = [
 /// Reads a definition.
 pub fn read(path: &Path) -> Result<Hints, DefinitionError> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| DefinitionError::Read {
-        path: name.clone(),
-        source,
-    })?;
+    let text =
+        crate::bounded::read_text(path, crate::bounded::SHORT).map_err(|source| DefinitionError::Read {
+            path: name.clone(),
+            source,
+        })?;
     parse(&name, &text)
 }
 

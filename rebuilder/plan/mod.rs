@@ -210,10 +210,11 @@ impl Plan {
     /// Reads a saved plan; nothing in it is trusted further than its own checks reach.
     pub fn read(path: &Path) -> Result<Self, PlanFileError> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| PlanFileError::Read {
-            path: name.clone(),
-            source,
-        })?;
+        let bytes =
+            crate::bounded::read(path, crate::bounded::PLAN).map_err(|source| PlanFileError::Read {
+                path: name.clone(),
+                source,
+            })?;
         let invalid = |reason: String| PlanFileError::Invalid {
             path: name.clone(),
             reason,

@@ -211,9 +211,11 @@ impl Recipe {
         {
             return Self::parse(&name, text);
         }
-        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read {
-            path: name.clone(),
-            source,
+        let text = crate::bounded::read_text(path, crate::bounded::DOCUMENT).map_err(|source| {
+            RecipeError::Read {
+                path: name.clone(),
+                source,
+            }
         })?;
         Self::parse(&name, &text)
     }

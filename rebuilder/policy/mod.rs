@@ -218,9 +218,11 @@ impl Policy {
             path: path.to_owned(),
             reason,
         };
-        let text = std::fs::read_to_string(path).map_err(|source| PolicyError::Read {
-            path: path.to_owned(),
-            source,
+        let text = crate::bounded::read_text(path, crate::bounded::DOCUMENT).map_err(|source| {
+            PolicyError::Read {
+                path: path.to_owned(),
+                source,
+            }
         })?;
         let document: Document = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if document.version != 1 {
@@ -239,9 +241,11 @@ impl Policy {
             let mut key = match (&entry.file, &entry.text) {
                 (Some(file), None) => {
                     let place = folder.join(file);
-                    let bytes = std::fs::read(&place).map_err(|source| TrustError::Read {
-                        path: place.clone(),
-                        source,
+                    let bytes = crate::bounded::read(&place, crate::bounded::DOCUMENT).map_err(|source| {
+                        TrustError::Read {
+                            path: place.clone(),
+                            source,
+                        }
                     })?;
                     let key = TrustedKey::parse(&place.display().to_string(), &bytes)?;
                     files.push((file.clone(), bytes));

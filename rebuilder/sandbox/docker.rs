@@ -282,7 +282,7 @@ impl Docker {
             .map_err(SandboxError::io("receive the outputs"))?;
         let options = DownloadFromContainerOptionsBuilder::default().path(OUT).build();
         let mut stream = self.engine.download_from_container(id, Some(options));
-        let mut room = job.limits.disk;
+        let mut room = job.most_output();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|source| SandboxError::Engine {
                 what: "hand out the outputs",

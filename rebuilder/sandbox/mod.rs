@@ -80,6 +80,8 @@ pub struct RootLayers {
 pub enum Keep {
     /// The files in `/out`.
     Outputs,
+    /// The files in `/out`, which answer a question and are small.
+    Answer,
     /// Those, and everything it changed in its root.
     Layer,
 }
@@ -107,6 +109,19 @@ pub struct Job<'a> {
     pub outputs: &'a Path,
     /// File on this machine that the log is appended to.
     pub log: &'a Path,
+}
+
+/// Most bytes of files in `/out` where no outputs are asked for.
+pub(crate) const ANSWERS: u64 = 64 << 20;
+
+impl Job<'_> {
+    /// Most bytes that come back of `/out`.
+    pub(crate) fn most_output(&self) -> u64 {
+        match self.keep {
+            Keep::Outputs => self.limits.disk,
+            Keep::Answer | Keep::Layer => self.limits.disk.min(ANSWERS),
+        }
+    }
 }
 
 /// How a run ended.

@@ -5,11 +5,13 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{HashingWriter, Sha256};
+use crate::deadline::Deadline;
 
 /// One file that a build made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,8 @@ pub enum OutputError {
 }
 
 const MOST_FILES: usize = 4096;
+/// Longest time that taking the outputs of one job may need: enough for the default disk limit on a slow disk.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// Copies the regular files of `from` to `to`, hashing on the way; at most `limit` bytes.
 pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>, OutputError> {
@@ -45,6 +49,7 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
     };
     let mut outputs = Vec::new();
     let mut room = limit;
+    let deadline = Deadline::within(LONGEST);
     for entry in fs::read_dir(from).map_err(error("the output folder"))? {
         let entry = entry.map_err(error("the output folder"))?;
         let name = entry
@@ -77,7 +82,7 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
         if !file.metadata().map_err(error(&name))?.is_file() {
             return Err(OutputError::NotAFile { name });
         }
-        let output = receive(file, &to.join(&name), &name, room)?;
+        let output = receive(deadline.reader(file), &to.join(&name), &name, room)?;
         room -= output.size;
         outputs.push(output);
     }
@@ -101,7 +106,7 @@ pub(super) fn receive(
     if copied > room {
         return Err(OutputError::TooMuch {
             found: format!("{name} and other files"),
-            limit: "the disk limit".into(),
+            limit: "the bytes that are taken".into(),
         });
     }
     let (_, sha256, size) = writer.finish();

@@ -99,7 +99,7 @@ pub(super) async fn choose(
             FetchError::NotFound { .. } => cannot(format!("there is no Rust {release}")),
             other => other.into(),
         })?;
-    let text = std::fs::read_to_string(&received.blob.path);
+    let text = crate::bounded::read_text(&received.blob.path, crate::bounded::DOCUMENT);
     let text = text.map_err(|error| cannot(error.to_string()))?;
     let manifest: Manifest =
         toml::from_str(&text).map_err(|error| cannot(format!("the manifest of Rust {release}: {error}")))?;

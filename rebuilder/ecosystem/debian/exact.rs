@@ -41,7 +41,7 @@ pub(super) async fn find(
         .await;
     let bytes = received
         .ok()
-        .and_then(|received| std::fs::read(received.blob.path).ok());
+        .and_then(|received| crate::bounded::read(&received.blob.path, crate::bounded::DOCUMENT).ok());
     let documents = bytes
         .and_then(|bytes| document::read(&url, &bytes).ok())
         .unwrap_or_default();

@@ -331,7 +331,8 @@ fn source_gone(subject: &DebSubject, chosen: &Chosen, source: &Source, error: Fe
 /// The .dsc must list the very files that the signed index lists; its own signature is reported.
 fn check_dsc(subject: &DebSubject, source: &Source, dsc: &Blob) -> Result<Claim, PlanError> {
     let name = &source.files[0].name;
-    let bytes = std::fs::read(&dsc.path).map_err(|error| unreadable(subject, name, &error.to_string()))?;
+    let bytes = crate::bounded::read(&dsc.path, crate::bounded::DOCUMENT)
+        .map_err(|error| unreadable(subject, name, &error.to_string()))?;
     let (text, issuers) =
         openpgp::read_unverified(name, &bytes).unwrap_or_else(|_| (bytes.clone(), Vec::new()));
     let paragraph = apt::one_paragraph(name, &text)?;

@@ -150,7 +150,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
     received: &Received,
 ) -> Result<T, PlanError> {
     let path = &received.blob.path;
-    let bytes = std::fs::read(path).map_err(StoreError::io("read", path))?;
+    let bytes = crate::bounded::read(path, METADATA_LIMIT).map_err(StoreError::io("read", path))?;
     serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
         subject: subject.to_owned(),
         document: url.to_owned(),
@@ -227,6 +227,7 @@ async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Doc
             FetchError::NotFound { .. } => "the registry keeps none for this version".to_owned(),
             other => other.to_string(),
         })?;
-    let bytes = std::fs::read(&received.blob.path).map_err(|error| error.to_string())?;
+    let bytes =
+        crate::bounded::read(&received.blob.path, METADATA_LIMIT).map_err(|error| error.to_string())?;
     document::read(&url, &bytes).map_err(|error| error.to_string())
 }

@@ -53,7 +53,7 @@ async fn node_releases(draft: &Draft<'_>) -> Vec<NodeRelease> {
         .await;
     let bytes = received
         .ok()
-        .and_then(|received| std::fs::read(&received.blob.path).ok());
+        .and_then(|received| crate::bounded::read(&received.blob.path, METADATA_LIMIT).ok());
     bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default()

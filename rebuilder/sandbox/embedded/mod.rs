@@ -390,7 +390,7 @@ impl Embedded {
             not_enforced,
         };
         if ended.well() {
-            outcome.outputs = output::collect(&writable.join("out"), job.outputs, job.limits.disk)?;
+            outcome.outputs = output::collect(&writable.join("out"), job.outputs, job.most_output())?;
             if job.keep == Keep::Layer {
                 outcome.layer = Some(self.take_layer(&writable.join("upper")).await?);
             }

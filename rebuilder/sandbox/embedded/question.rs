@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Embedded, short_job_limits};
 use crate::progress::ProgressBar;
+use crate::bounded;
 use crate::sandbox::{Ended, Input, Job, Keep, RootLayers, Sandbox as _, SandboxError};
 
 /// What came of a question; its files are gone when this is dropped.
@@ -25,9 +26,9 @@ impl Reply {
         self.folder.path().join("out")
     }
 
-    /// A file that the job left in `/out`.
+    /// A file that the job left in `/out`, unless it is too large for an answer.
     pub fn file(&self, name: &str) -> Option<Vec<u8>> {
-        fs::read(self.outputs().join(name)).ok()
+        bounded::read(&self.outputs().join(name), bounded::ANSWER).ok()
     }
 
     /// The same as text; empty where there is none.
@@ -35,9 +36,9 @@ impl Reply {
         String::from_utf8_lossy(&self.file(name).unwrap_or_default()).into_owned()
     }
 
-    /// What the job printed.
+    /// What the job printed last.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        bounded::tail(&self.folder.path().join("log"), bounded::SHORT).unwrap_or_default()
     }
 }
 
@@ -67,7 +68,7 @@ impl Embedded {
             hostname: "localhost".into(),
             umask: 0o022,
             limits: short_job_limits(),
-            keep: Keep::Outputs,
+            keep: Keep::Answer,
             outputs: &outputs,
             log: &log,
         };

@@ -1,0 +1,70 @@
+//! Files that a build, a registry or a stranger wrote, read whole: never more than the caller says such a file may have.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
+use std::path::Path;
+
+/// What a backend or a resolver answers when it is asked something.
+pub const ANSWER: u64 = 8 << 20;
+/// A document that a person writes: a policy, a recipe, a list of packages.
+pub const DOCUMENT: u64 = 16 << 20;
+/// A plan or a record, which this tool writes and others hand in.
+pub const PLAN: u64 = 64 << 20;
+/// A key, or a text of a few lines.
+pub const SHORT: u64 = 1 << 20;
+
+/// Everything that a reader gives, if that is at most `limit` bytes.
+pub fn read_from(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let what = format!("it is larger than {limit} bytes, the most that is read of such a file");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    Ok(bytes)
+}
+
+/// A whole file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_from(File::open(path)?, limit)
+}
+
+/// The same as text.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    String::from_utf8(read(path, limit)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// The last `limit` bytes of a file, as text.
+pub fn tail(path: &Path, limit: u64) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(limit)))?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn nothing_beyond_the_bound_is_read() {
+        for (size, limit, whole) in [(0, 0, true), (1, 0, false), (10, 10, true), (11, 10, false)] {
+            let read = read_from(&vec![b'x'; size][..], limit);
+            assert_eq!(read.is_ok(), whole, "{size} {limit}");
+        }
+        // What never ends is left after the bound too.
+        let error = read_from(io::repeat(0), 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("larger than 1048576 bytes"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "first\nlast\n").unwrap();
+        assert_eq!(tail(&path, 5).unwrap(), "last\n");
+        assert_eq!(tail(&path, 500).unwrap(), "first\nlast\n");
+        assert_eq!(read_text(&path, 11).unwrap(), "first\nlast\n");
+        assert!(read(&path, 10).is_err());
+    }
+}
