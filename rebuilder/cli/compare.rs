@@ -9,6 +9,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::output;
 use crate::compare::{self, Chosen, Comparison, Limits, NORMALISATIONS, Options, Outcome};
+use crate::deadline::Deadline;
 use crate::progress::Progress;
 use crate::report::comparison;
 use crate::store::write_atomically;
@@ -90,6 +91,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
         },
         source_date_epoch: args.source_date_epoch,
         digests: args.digests,
+        deadline: Deadline::default(),
     };
     // In a pipe, a line for one short stage would only be noise.
     let bar = progress.is_live().then(|| progress.stage("comparing"));

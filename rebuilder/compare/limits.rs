@@ -3,9 +3,11 @@
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::deadline::{Deadline, Over};
 
 /// Names of the limits, as reports show them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +71,20 @@ impl Default for Limits {
     }
 }
 
+/// Least time for two files that come from outside, and how much more there is for each of their bytes: a twentieth of
+/// the speed at which a slow machine compares what is packed well.
+const LEAST_TIME: Duration = Duration::from_secs(60);
+const BYTES_IN_A_SECOND: u64 = 1 << 20;
+const MOST_TIME: Duration = Duration::from_secs(3600);
+
+impl Limits {
+    /// How long it may take to look at files of so many bytes, where nobody said how long.
+    pub fn time_for(bytes: u64) -> Duration {
+        let more = Duration::from_secs(bytes / BYTES_IN_A_SECOND);
+        LEAST_TIME.saturating_add(more).min(MOST_TIME)
+    }
+}
+
 /// Small files may expand to this much whatever the factor.
 const ALWAYS_ALLOWED: u64 = 4 << 30;
 /// Longest member name, in bytes.
@@ -96,6 +112,15 @@ impl Hit {
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref().and_then(|inner| inner.downcast_ref())
     }
+
+    /// An error as the limit that it is, if it says that time is over.
+    pub fn named(error: io::Error) -> io::Error {
+        Over::of(&error).map_or(error, Self::over)
+    }
+
+    fn over(over: Over) -> io::Error {
+        Self::error(Limit::Time, over.to_string())
+    }
 }
 
 /// Counts for one comparison; shared by its threads.
@@ -106,12 +131,12 @@ pub(super) struct Meter {
     members: AtomicU64,
     most_members: u64,
     pub depth: u32,
-    end: Option<Instant>,
+    pub deadline: Deadline,
 }
 
 impl Meter {
     /// For two files of `size` bytes together.
-    pub fn new(limits: &Limits, size: u64) -> Self {
+    pub fn new(limits: &Limits, deadline: &Deadline, size: u64) -> Self {
         let by_size = size.saturating_mul(limits.expansion).max(ALWAYS_ALLOWED);
         Self {
             unpacked: AtomicU64::new(0),
@@ -119,7 +144,9 @@ impl Meter {
             members: AtomicU64::new(0),
             most_members: limits.members,
             depth: limits.depth,
-            end: limits.time.map(|time| Instant::now() + time),
+            deadline: limits
+                .time
+                .map_or_else(|| deadline.clone(), |time| deadline.at_most(time)),
         }
     }
 
@@ -131,10 +158,7 @@ impl Meter {
                 format!("it unpacks to more than {} bytes", self.most),
             ));
         }
-        if self.end.is_some_and(|end| Instant::now() > end) {
-            return Err(Hit::error(Limit::Time, "the time allowed is over"));
-        }
-        Ok(())
+        self.deadline.check().map_err(Hit::over)
     }
 
     pub fn member(&self, name: usize) -> io::Result<()> {

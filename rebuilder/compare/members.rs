@@ -4,9 +4,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::format::{self, HEAD};
-use super::limits::{Limits, Meter};
+use super::limits::{Hit, Limits, Meter, Metered};
 use super::source::{Codec, Source};
 use crate::artifact::Sha256;
+use crate::deadline::{Deadline, Over};
 
 /// One member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,13 @@ pub struct Member {
 pub struct MemberError {
     path: String,
     source: io::Error,
+}
+
+impl MemberError {
+    /// Why it was not read to its end.
+    pub(crate) fn reason(&self) -> String {
+        self.source.to_string()
+    }
 }
 
 /// Most bytes that [`read_member`] takes into memory.
@@ -79,14 +87,24 @@ pub fn read_member(path: &Path, fits: impl Fn(&str) -> bool) -> Result<Option<Ve
 /// How deep archives are looked for in archives, and how large one may be that can be read only once.
 const DEPTH: usize = 4;
 const IN_MEMORY: u64 = 64 << 20;
+/// How many bytes are looked through for each byte of a file: sources unpack to less, bombs to more.
+const SEARCHED_EXPANSION: u64 = 100;
 
 /// Calls `take` with the path and the bytes of every file in an archive, archives in it opened too; with an empty path
 /// and its own bytes, where a file is none. Paths of nested archives end with `!`.
 pub fn each_file(
     path: &Path,
+    deadline: &Deadline,
     take: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> Result<(), MemberError> {
-    let walked = Source::file(path).and_then(|source| visit(&source, "", &meter(&source), DEPTH, take));
+    let walked = Source::file(path).and_then(|source| {
+        let limits = Limits {
+            expansion: SEARCHED_EXPANSION,
+            ..Limits::default()
+        };
+        let meter = Meter::new(&limits, deadline, source.size().unwrap_or(0));
+        visit(&source, "", &meter, DEPTH, take)
+    });
     walked.map_err(|source| error(path, source))
 }
 
@@ -105,7 +123,13 @@ fn visit(
         format::detect(&plain.head(HEAD)?)
     };
     let Some(format) = format else {
-        return take(path, &mut plain.open()?);
+        return take(
+            path,
+            &mut Metered {
+                inner: plain.open()?,
+                meter,
+            },
+        );
     };
     format.walk(&plain, meter, &mut |member| {
         let below = if path.is_empty() {
@@ -114,7 +138,7 @@ fn visit(
             format!("{path}!/{}", member.path)
         };
         if let Some(inner) = &member.source {
-            visit(inner, &below, meter, depth - 1, take)?;
+            unless_damaged(visit(inner, &below, meter, depth - 1, take))?;
             return Ok(true);
         }
         // What can be read only once is kept in memory where it is an archive of bearable size.
@@ -123,13 +147,27 @@ fn visit(
         content.take(HEAD as u64).read_to_end(&mut head)?;
         if Codec::detect(&head).is_some() || format::detect(&head).is_some() {
             content.take(IN_MEMORY).read_to_end(&mut head)?;
-            visit(&Source::memory(head), &below, meter, depth - 1, take)?;
+            unless_damaged(visit(&Source::memory(head), &below, meter, depth - 1, take))?;
         } else {
             take(&below, &mut io::Cursor::new(head).chain(content))?;
         }
         Ok(true)
     })?;
     Ok(())
+}
+
+/// An archive in an archive that is damaged ends nothing but the search in itself.
+fn unless_damaged(walked: io::Result<()>) -> io::Result<()> {
+    let damaged = |error: &io::Error| {
+        error.kind() != io::ErrorKind::Other
+            || error
+                .get_ref()
+                .is_some_and(|inner| inner.is::<zip::result::ZipError>())
+    };
+    match walked {
+        Err(error) if Hit::of(&error).is_none() && Over::of(&error).is_none() && damaged(&error) => Ok(()),
+        other => other,
+    }
 }
 
 fn error(path: &Path, source: io::Error) -> MemberError {
@@ -140,7 +178,12 @@ fn error(path: &Path, source: io::Error) -> MemberError {
 }
 
 fn meter(source: &Source) -> Meter {
-    Meter::new(&Limits::default(), source.size().unwrap_or(0))
+    let size = source.size().unwrap_or(0);
+    let limits = Limits {
+        time: Some(Limits::time_for(size)),
+        ..Limits::default()
+    };
+    Meter::new(&limits, &Deadline::default(), size)
 }
 
 type Opened = (&'static dyn format::FormatReader, Source);

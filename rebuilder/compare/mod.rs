@@ -42,7 +42,8 @@ pub use members::{Member, MemberError, each_file, list, read_member};
 pub use normalise::{Chosen, NORMALISATIONS, Normalisation, UnknownNormalisation};
 
 use crate::artifact::Sha256;
-use limits::Meter;
+use crate::deadline::Deadline;
+use limits::{Hit, Meter};
 use pair::{Comparer, Within};
 use source::Source;
 
@@ -57,6 +58,8 @@ pub struct Options {
     pub source_date_epoch: Option<i64>,
     /// Whether files that differ are hashed too; costs as much as decompressing some of them.
     pub digests: bool,
+    /// When it must end, whatever the limits say.
+    pub deadline: Deadline,
 }
 
 /// A file that cannot be compared at all.
@@ -82,9 +85,13 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
         return Err(error(rebuilt)(source));
     }
     let hash = options.digests || maybe_same(&old, &new).map_err(error(released))?;
+    let limits = &options.limits;
+    let deadline = limits
+        .time
+        .map_or_else(|| options.deadline.clone(), |time| options.deadline.at_most(time));
     let (a, b) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| side(released, &old, hash));
-        let own = side(rebuilt, &new, hash);
+        let other = scope.spawn(|| side(released, &old, hash, &deadline));
+        let own = side(rebuilt, &new, hash, &deadline);
         (
             other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
             own,
@@ -99,7 +106,11 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
         .file_name()
         .unwrap_or(released.as_os_str())
         .to_string_lossy();
-    judge(&name, &old, &new, options, &mut comparison);
+    let options = Options {
+        deadline,
+        ..options.clone()
+    };
+    judge(&name, &old, &new, &options, &mut comparison);
     Ok(comparison)
 }
 
@@ -125,6 +136,7 @@ pub fn compare_bytes(name: &str, released: &[u8], rebuilt: &[u8], options: &Opti
 fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: &mut Comparison) {
     let meter = Meter::new(
         &options.limits,
+        &options.deadline,
         comparison.released.size + comparison.rebuilt.size,
     );
     let comparer = Comparer::new(&meter);
@@ -172,14 +184,18 @@ fn maybe_same(old: &Source, new: &Source) -> io::Result<bool> {
     Ok(a == b && old.head(LOOKED_AT)? == new.head(LOOKED_AT)?)
 }
 
-fn side(path: &Path, source: &Source, hash: bool) -> io::Result<Side> {
+/// Without a digest, where there was no time to hash the file; comparing says so.
+fn side(path: &Path, source: &Source, hash: bool, deadline: &Deadline) -> io::Result<Side> {
     let name = path.display().to_string();
     let (sha256, size) = match source {
         Source::Folder(_) => (None, 0),
-        source if hash => {
-            let (sha256, size) = Sha256::of_reader(source.open()?)?;
-            (Some(sha256), size)
-        }
+        source if hash => match Sha256::of_reader(deadline.reader(source.open()?)).map_err(Hit::named) {
+            Ok((sha256, size)) => (Some(sha256), size),
+            Err(error) if Hit::of(&error).is_some_and(|hit| hit.limit == Limit::Time) => {
+                (None, source.size().unwrap_or(0))
+            }
+            Err(error) => return Err(error),
+        },
         source => (None, source.size().unwrap_or(0)),
     };
     Ok(Side { name, size, sha256 })

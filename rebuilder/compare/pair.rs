@@ -195,7 +195,7 @@ impl<'a> Comparer<'a> {
             node.findings.extend(found);
             skip = [headers[0].length, headers[1].length];
         }
-        if same && !equal_after(released, rebuilt, skip)? {
+        if same && !equal_after(self.meter, [released, rebuilt], skip)? {
             node.findings
                 .push(within.set_aside(gzip::compression(codec, released, rebuilt)?));
         }
@@ -491,14 +491,15 @@ fn inside(path: &str, format: &dyn FormatReader, source: &Source, within: Within
 const PIECE: usize = 1 << 16;
 
 /// Whether two sources are equal behind the headers that were compared already.
-fn equal_after(released: &Source, rebuilt: &Source, skip: [u64; 2]) -> io::Result<bool> {
+fn equal_after(meter: &Meter, [released, rebuilt]: [&Source; 2], skip: [u64; 2]) -> io::Result<bool> {
     if let (Some(a), Some(b)) = (released.size(), rebuilt.size())
         && a - skip[0].min(a) != b - skip[1].min(b)
     {
         return Ok(false);
     }
-    let open = |source: &Source, skip: u64| -> io::Result<Box<dyn io::Read + Send>> {
-        let mut reader = source.open()?;
+    let open = |source: &Source, skip: u64| -> io::Result<Metered<Box<dyn io::Read + Send>>> {
+        let inner = source.open()?;
+        let mut reader = Metered { inner, meter };
         io::copy(&mut io::Read::take(&mut reader, skip), &mut io::sink())?;
         Ok(reader)
     };

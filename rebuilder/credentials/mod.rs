@@ -7,9 +7,9 @@ mod rules;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _};
+use std::io::{self, BufWriter, Read, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,14 +18,18 @@ pub use rules::Depth;
 
 use crate::artifact::Sha256;
 use crate::compare;
+use crate::deadline::{Deadline, Over};
 use crate::plan::Plan;
 use crate::store::{Blob, StoreError};
 
 /// Most bytes that are looked at together; a secret longer than the overlap of two such pieces can be missed.
 const PIECE: usize = 1 << 20;
 const OVERLAP: usize = 16 << 10;
-/// Most findings that are kept of one run.
+/// How much of what was written already is shown to the rules again, for the words before a secret.
+const BEFORE: usize = 1 << 10;
+/// Most findings that are kept of one run, and most of one rule in one place; the rest are counted.
 const MOST: usize = 200;
+const MOST_OF_A_RULE: usize = 5;
 
 /// A credential that was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,6 +45,14 @@ pub struct Credential {
     pub meaning: String,
     /// Length of the secret in bytes.
     pub length: usize,
+    /// How many more the rule found in the same place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A plan that would carry a credential into everything that is made from it.
@@ -55,109 +67,176 @@ pub struct InPlan {
     line: u64,
 }
 
-/// Findings of a run, in order and without repetition.
-#[derive(Debug, Default)]
-pub struct Findings(Vec<Credential>);
+/// Findings of a run, without repetition, and where the search ended early.
+#[derive(Debug, Default, Clone)]
+pub struct Findings {
+    found: Vec<Credential>,
+    unsearched: Vec<String>,
+}
 
 /// Sources that were searched before, by name and digest: several plans for one subject have the same ones.
-#[derive(Debug, Default)]
-pub struct Searched(Mutex<BTreeMap<(String, Sha256), Vec<Credential>>>);
+#[derive(Debug, Default, Clone)]
+pub struct Searched(Arc<Mutex<BTreeMap<(String, Sha256), Findings>>>);
 
 impl Searched {
     /// Looks through a file of the store, or remembers what was found in it.
-    pub fn look_through(&self, findings: &mut Findings, name: &str, blob: &Blob) {
+    pub fn look_through(&self, findings: &mut Findings, name: &str, blob: &Blob, deadline: &Deadline) {
         let key = (name.to_owned(), blob.sha256);
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known().get(&key).cloned();
         let found = found.unwrap_or_else(|| {
             let mut own = Findings::default();
-            own.look_through(name, &blob.path);
-            known().insert(key, own.0.clone());
-            own.0
+            own.look_through(name, &blob.path, deadline);
+            // Where time was short, the next attempt may have more of it.
+            if own.unsearched.is_empty() {
+                known().insert(key, own.clone());
+            }
+            own
         });
-        findings.0.extend(found);
+        findings.extend(found);
     }
 }
 
 impl Findings {
-    fn add(&mut self, place: &str, text: &[u8], first_line: u64, hits: Vec<rules::Hit>) {
-        let binary = text.contains(&0);
-        for hit in hits {
-            let before = &text[..hit.secret.start];
-            let line = first_line + lines(before);
-            let found = Credential {
+    /// Notes hits of one piece of text; those whose secret ends before `from` were noted with the piece before it.
+    fn add(&mut self, place: &str, text: &[u8], from: usize, first_line: u64, hits: &[rules::Hit]) {
+        let binary = memchr::memchr(0, text).is_some();
+        let (mut line, mut counted) = (first_line, 0);
+        for hit in hits.iter().filter(|hit| hit.secret.end > from) {
+            // Hits come in order, so each line is counted once.
+            line += lines(&text[counted..hit.secret.start]);
+            counted = hit.secret.start;
+            self.note(Credential {
                 place: place.to_owned(),
                 line: (!binary).then_some(line),
                 rule: hit.rule.id.clone(),
                 meaning: hit.rule.description.clone(),
                 length: hit.secret.len(),
-            };
-            if self.0.len() < MOST && !self.0.contains(&found) {
-                self.0.push(found);
-            }
+                more: 0,
+            });
         }
     }
 
+    fn note(&mut self, credential: Credential) {
+        let (mut count, mut first) = (0, None);
+        for (at, known) in self.found.iter().enumerate() {
+            if known.rule != credential.rule || known.place != credential.place {
+                continue;
+            }
+            if known.line.is_some() && known.line == credential.line && known.length == credential.length {
+                return;
+            }
+            count += 1;
+            first.get_or_insert(at);
+        }
+        if count < MOST_OF_A_RULE && !self.is_full() {
+            self.found.push(credential);
+        } else if let Some(first) = first.and_then(|at| self.found.get_mut(at)) {
+            first.more += 1;
+        }
+    }
+
+    fn extend(&mut self, other: Self) {
+        let room = MOST.saturating_sub(self.found.len());
+        self.found.extend(other.found.into_iter().take(room));
+        self.unsearched.extend(other.unsearched);
+    }
+
+    fn is_full(&self) -> bool {
+        self.found.len() >= MOST
+    }
+
     /// Looks through a file, which is called `name`, and everything in it where it is an archive; what cannot be read is
-    /// left.
-    pub fn look_through(&mut self, name: &str, path: &Path) {
-        // A damaged or hostile archive ends the search in it; comparing says what is wrong with it.
-        let _ = compare::each_file(path, &mut |member, content| {
+    /// left. What there was no time for is noted.
+    pub fn look_through(&mut self, name: &str, path: &Path, deadline: &Deadline) {
+        if let Err(over) = deadline.check() {
+            self.unsearched.push(format!("{name}: {over}"));
+            return;
+        }
+        let searched = compare::each_file(path, deadline, &mut |member, content| {
             let inside = if member.is_empty() {
                 String::new()
             } else {
                 format!("!/{member}")
             };
             let place = format!("{name}{inside}");
-            self.stream(&place, member, content)
+            self.stream(&place, member, content, deadline)
         });
+        // A damaged or hostile archive ends the search in it; comparing says what is wrong with it.
+        if let Err(error) = searched {
+            self.unsearched.push(format!("{name}: {}", error.reason()));
+        }
     }
 
-    fn stream(&mut self, place: &str, path: &str, content: &mut dyn Read) -> io::Result<()> {
+    fn stream(
+        &mut self,
+        place: &str,
+        path: &str,
+        content: &mut dyn Read,
+        deadline: &Deadline,
+    ) -> io::Result<()> {
         let mut piece = Vec::new();
-        let mut line = 1;
+        let (mut line, mut known) = (1, 0);
         loop {
             let kept = piece.len();
             let read = content.take((PIECE - kept) as u64).read_to_end(&mut piece)?;
             if read == 0 {
                 return Ok(());
             }
-            let hits = rules::scan(&piece, path, Depth::Precise);
-            self.add(place, &piece, line, hits);
+            if self.is_full() {
+                return Err(io::Error::other(format!("more than {MOST} credentials")));
+            }
+            let hits = rules::scan(&piece, path, Depth::Precise, deadline)?;
+            self.add(place, &piece, known, line, &hits);
             let done = piece.len().saturating_sub(OVERLAP);
+            known = piece.len() - done;
             line += lines(&piece[..done]);
             piece.drain(..done);
         }
     }
 
-    /// Takes credentials out of a log, line by line; a secret over several lines goes whole.
-    pub fn redact_file(&mut self, kind: &str, path: &Path) -> Result<(), StoreError> {
+    /// Takes credentials out of a log. What there is no time to look at is cut off: a log is kept without credentials,
+    /// or not at all.
+    pub fn redact_file(&mut self, kind: &str, path: &Path, deadline: &Deadline) -> Result<(), StoreError> {
         let error = |what| StoreError::io(what, path);
-        let mut reader = BufReader::new(File::open(path).map_err(error("read"))?);
+        let mut reader = File::open(path).map_err(error("read"))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let file = tempfile::NamedTempFile::new_in(folder).map_err(StoreError::io("write into", folder))?;
         let mut writer = BufWriter::new(file);
-        let (mut piece, mut line, mut changed) = (Vec::new(), 1_u64, false);
-        loop {
-            // Whole lines, so that none is cut in two.
+        // Of a piece, the first bytes are written already: words before a secret that comes later.
+        let (mut piece, mut written, mut line, mut changed) = (Vec::new(), 0, 1_u64, false);
+        let mut last = false;
+        while !last {
             let begun = piece.len();
-            while piece.len() - begun < PIECE
-                && reader.read_until(b'\n', &mut piece).map_err(error("read"))? > 0
-            {}
-            let last = piece.len() == begun;
-            let hits = rules::scan(&piece, "", Depth::All);
-            let count = hits.len();
-            let clean = replace(&piece, &hits);
-            self.add(kind, &piece, line, hits);
-            changed |= count > 0;
-            let keep = if last { 0 } else { clean.len().min(OVERLAP) };
-            let (out, rest) = clean.split_at(clean.len() - keep);
-            writer.write_all(out).map_err(error("write"))?;
-            line += lines(out);
-            piece = rest.to_vec();
-            if last {
-                break;
-            }
+            (&mut reader)
+                .take(PIECE as u64)
+                .read_to_end(&mut piece)
+                .map_err(error("read"))?;
+            last = piece.len() - begun < PIECE;
+            let hits = match rules::scan(&piece, "", Depth::All, deadline) {
+                Ok(hits) => hits,
+                Err(over) => {
+                    self.unsearched.push(format!("{kind}: {over}"));
+                    let notice = format!(
+                        "\n[rebuilder: the rest of this log is cut off, as it could not be searched for credentials: {over}]\n"
+                    );
+                    writer.write_all(notice.as_bytes()).map_err(error("write"))?;
+                    changed = true;
+                    break;
+                }
+            };
+            let end = if last {
+                piece.len()
+            } else {
+                cut(&piece, written, &hits)
+            };
+            let hits: Vec<_> = hits.into_iter().filter(|hit| hit.secret.start < end).collect();
+            self.add(kind, &piece, written, line, &hits);
+            changed |= replace(&piece[..end], written, &hits, &mut writer).map_err(error("write"))?;
+            let done = end.saturating_sub(BEFORE);
+            line += lines(&piece[..done]);
+            piece.drain(..done);
+            written = end - done;
         }
         if !changed {
             return Ok(());
@@ -175,12 +254,32 @@ impl Findings {
         persisted.set_permissions(readable).map_err(error("write"))
     }
 
-    /// Everything that was found.
-    pub fn into_list(mut self) -> Vec<Credential> {
-        self.0.sort();
-        self.0.truncate(MOST);
-        self.0
+    /// Everything that was found, and where the search ended early.
+    pub fn into_lists(mut self) -> (Vec<Credential>, Vec<String>) {
+        self.found.sort();
+        self.found.truncate(MOST);
+        self.unsearched.sort();
+        self.unsearched.truncate(MOST);
+        (self.found, self.unsearched)
     }
+}
+
+/// Up to where a piece can be written although more follows: what ends later may be the beginning of a secret.
+fn cut(piece: &[u8], written: usize, hits: &[rules::Hit]) -> usize {
+    let end = piece.len().saturating_sub(OVERLAP);
+    let line = memchr::memrchr(b'\n', &piece[..end]).map_or(end, |at| at + 1);
+    let mut end = if line > end / 2 { line } else { end };
+    for hit in hits.iter().rev() {
+        if hit.secret.start < end && end < hit.secret.end {
+            // The rest of it may not have come yet, unless it is longer than everything that is looked at together.
+            end = if hit.secret.start > written {
+                hit.secret.start
+            } else {
+                hit.secret.end
+            };
+        }
+    }
+    end.max(written)
 }
 
 /// How many lines end in a text.
@@ -188,25 +287,36 @@ fn lines(text: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', text).count() as u64
 }
 
-fn replace(text: &[u8], hits: &[rules::Hit]) -> Vec<u8> {
-    let mut clean = Vec::with_capacity(text.len());
-    let mut at = 0;
+/// Writes a text from `from` on without the secrets in it; says whether there were any.
+fn replace(text: &[u8], from: usize, hits: &[rules::Hit], to: &mut impl io::Write) -> io::Result<bool> {
+    let (mut at, mut changed) = (from, false);
     for hit in hits {
-        if hit.secret.start < at {
+        if hit.secret.end <= at || hit.secret.start >= text.len() {
             continue;
         }
-        clean.extend_from_slice(&text[at..hit.secret.start]);
-        clean.extend_from_slice(format!("[redacted: {}]", hit.rule.id).as_bytes());
-        at = hit.secret.end;
+        to.write_all(&text[at..hit.secret.start.max(at)])?;
+        write!(to, "[redacted: {}]", hit.rule.id)?;
+        at = hit.secret.end.min(text.len());
+        changed = true;
     }
-    clean.extend_from_slice(&text[at..]);
-    clean
+    to.write_all(&text[at..])?;
+    Ok(changed)
 }
 
 /// A text without the credentials in it; none where there are none.
 pub fn redacted(text: &str) -> Option<String> {
-    let hits = rules::scan(text.as_bytes(), "", Depth::All);
-    (!hits.is_empty()).then(|| String::from_utf8_lossy(&replace(text.as_bytes(), &hits)).into_owned())
+    let Ok(hits) = scan(text, Depth::All) else {
+        return Some("[redacted: interrupted]".into());
+    };
+    let mut clean = Vec::new();
+    // Writing to memory does not fail.
+    let changed = replace(text.as_bytes(), 0, &hits, &mut clean).unwrap_or(true);
+    changed.then(|| String::from_utf8_lossy(&clean).into_owned())
+}
+
+/// A text that is short, or this tool's own: it is looked at to its end.
+fn scan(text: &str, depth: Depth) -> Result<Vec<rules::Hit>, Over> {
+    rules::scan(text.as_bytes(), "", depth, &Deadline::default())
 }
 
 /// Takes credentials out of every text of a document.
@@ -235,7 +345,7 @@ pub fn check_plan(plan: &Plan) -> Result<(), InPlan> {
         .iter()
         .map(|file| (format!("the inline file {}", file.place), file.text.clone()));
     for (place, text) in steps.chain(values).chain(files) {
-        let hits = rules::scan(text.as_bytes(), "", Depth::Precise);
+        let hits = scan(&text, Depth::Precise).unwrap_or_default();
         if let Some(hit) = hits.first() {
             let before = &text.as_bytes()[..hit.secret.start];
             return Err(InPlan {
@@ -264,16 +374,119 @@ mod tests {
         let filler = "compiling a file\n".repeat(200_000);
         std::fs::write(&path, format!("{filler}export TOKEN={}\n{filler}done\n", token())).unwrap();
         let mut findings = Findings::default();
-        findings.redact_file("log build.log", &path).unwrap();
+        findings
+            .redact_file("log build.log", &path, &Deadline::default())
+            .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&token()[..12]));
         assert!(
             text == format!("{filler}export TOKEN=[redacted: github-pat]\n{filler}done\n"),
             "the rest changed too"
         );
-        let list = findings.into_list();
+        let (list, unsearched) = findings.into_lists();
+        assert!(unsearched.is_empty());
         assert_eq!((list.len(), list[0].line), (1, Some(200_001)));
         assert!(!serde_json::to_string(&list).unwrap().contains(&token()[4..10]));
+    }
+
+    /// Whatever a log is made of, it is read in one pass, and no part of a secret gets through where two pieces meet.
+    #[test]
+    fn logs_of_any_form_lose_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = token();
+        let filler = |byte: u8, length: usize| vec![byte; length];
+        for (name, byte, end) in [
+            ("one line", b'.', " "),
+            ("one word around", b'x', "-"),
+            ("binary", 0, "\0"),
+            ("lines", b'\n', "\n"),
+        ] {
+            for back in [0, 1, 20, 40, BEFORE, OVERLAP, OVERLAP + 20] {
+                let path = folder.path().join("build.log");
+                let mut log = filler(byte, PIECE - back);
+                log.extend(format!(" {secret}{end}").as_bytes());
+                log.extend(filler(byte, PIECE));
+                std::fs::write(&path, &log).unwrap();
+                let mut findings = Findings::default();
+                findings.redact_file("log", &path, &Deadline::default()).unwrap();
+                let clean = std::fs::read(&path).unwrap();
+                for part in [&secret.as_bytes()[4..20], &secret.as_bytes()[24..]] {
+                    assert!(
+                        memchr::memmem::find(&clean, part).is_none(),
+                        "{name}, {back} before the end of a piece"
+                    );
+                }
+                assert!(
+                    clean.len() > 2 * PIECE - back - 100,
+                    "{name}: {} bytes are left",
+                    clean.len()
+                );
+                assert_eq!(findings.into_lists().0.len(), 1, "{name} {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_time_for_is_cut_off_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("build.log");
+        std::fs::write(&path, format!("{}\n", token()).repeat(1000)).unwrap();
+        let late = Deadline::within(std::time::Duration::ZERO);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let mut findings = Findings::default();
+        findings.redact_file("log", &path, &late).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            !text.contains("ghp_") && text.contains("could not be searched for credentials"),
+            "{text}"
+        );
+        findings.look_through("output", &path, &late);
+        let (found, unsearched) = findings.into_lists();
+        assert!(found.is_empty());
+        assert_eq!(unsearched.len(), 2, "{unsearched:?}");
+    }
+
+    #[test]
+    fn archives_that_unpack_to_much_more_are_left_when_time_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bomb.tar");
+        let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        for _ in 0..512 {
+            zip.write_all(&vec![0; 1 << 20]).unwrap();
+        }
+        let zip = zip.finish().unwrap();
+        let mut tar = tar::Builder::new(File::create(&path).unwrap());
+        for number in 0..12 {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(zip.len() as u64);
+            tar.append_data(&mut header, format!("{number}.gz"), &zip[..])
+                .unwrap();
+        }
+        tar.finish().unwrap();
+        let begun = std::time::Instant::now();
+        let mut findings = Findings::default();
+        let deadline = Deadline::within(std::time::Duration::from_millis(100));
+        findings.look_through("output", &path, &deadline);
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(3),
+            "{:?}",
+            begun.elapsed()
+        );
+        let (_, unsearched) = findings.into_lists();
+        assert!(unsearched[0].contains("time"), "{unsearched:?}");
+    }
+
+    #[test]
+    fn many_of_one_kind_are_counted() {
+        let mut findings = Findings::default();
+        for number in 0..2000 {
+            let text = format!("{}{number:04}\n", &token()[..36]);
+            let hits = scan(&text, Depth::All).unwrap();
+            findings.add("log", text.as_bytes(), 0, number, &hits);
+        }
+        let (found, _) = findings.into_lists();
+        assert_eq!(found.len(), MOST_OF_A_RULE);
+        assert_eq!(found.iter().map(|it| 1 + it.more).sum::<u64>(), 2000);
     }
 
     #[test]

@@ -6,17 +6,31 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
+use crate::deadline::{Deadline, Over};
+
 /// The rule that takes anything which is called a key for one; too much of that in sources is none.
 const GENERIC: &str = "generic-api-key";
-/// How far before and after a keyword a rule is tried.
+/// How far before and after a keyword a rule is tried, where its matches have no greatest length.
 const BEFORE: usize = 512;
 const AFTER: usize = 4 << 10;
 /// The same for private keys, which are long.
 const LONG: usize = 16 << 10;
+/// Longest stretch that is searched at once, so that no match makes the search begin again over much text.
+const STRETCH: usize = 64 << 10;
+/// How the rules for assignments begin: up to fifty characters of the name's beginning, which say nothing of the value.
+/// Without them a rule begins with its keyword, which is found many times faster.
+const NAME: &str = r"[\w.-]{0,50}?";
+const LONGEST_NAME: usize = 50;
+/// How much of a line is shown to exceptions about lines, before and after the secret.
+const LINE: usize = 512;
+/// Most matches of one rule in a text that exceptions are asked about, and most after which it found secrets: the rest
+/// are taken for what they look like, so that a text full of them costs no more than another.
+const MOST_ASKED: usize = 4096;
+const MOST_FOUND: usize = 64;
 
 /// Which rules are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +70,8 @@ pub struct Rule {
 #[derive(Debug)]
 struct Compiled {
     regex: Regex,
+    /// Whether [`NAME`] was taken off its beginning.
+    named: bool,
     path: Option<Regex>,
 }
 
@@ -72,7 +88,14 @@ struct Allow {
     #[serde(default)]
     stopwords: Vec<String>,
     #[serde(skip)]
-    compiled: OnceLock<[Vec<Regex>; 2]>,
+    compiled: OnceLock<Exceptions>,
+}
+
+#[derive(Debug)]
+struct Exceptions {
+    paths: Vec<Regex>,
+    regexes: Vec<Regex>,
+    stopwords: Option<AhoCorasick>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,8 +108,14 @@ struct Document {
 struct Rules {
     document: Document,
     search: AhoCorasick,
-    /// Rules by the position of their keyword in the search.
-    by_keyword: Vec<Vec<usize>>,
+    /// Rules by the position of their keyword in the search, each with how far around it the rule is tried.
+    by_keyword: Vec<Vec<Near>>,
+}
+
+struct Near {
+    rule: usize,
+    before: usize,
+    after: usize,
 }
 
 /// A credential in a text.
@@ -101,19 +130,20 @@ fn rules() -> Option<&'static Rules> {
     static READ: OnceLock<Option<Rules>> = OnceLock::new();
     READ.get_or_init(|| {
         let document: Document = toml::from_str(include_str!("rules.toml")).ok()?;
-        let mut by_keyword: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut by_keyword: BTreeMap<String, Vec<Near>> = BTreeMap::new();
         for (position, rule) in document.rules.iter().enumerate() {
+            let longest = rule.longest();
             for keyword in &rule.keywords {
-                by_keyword
-                    .entry(keyword.to_ascii_lowercase())
-                    .or_default()
-                    .push(position);
+                let keyword = keyword.to_ascii_lowercase();
+                let (before, after) = rule.reach(&keyword, longest);
+                by_keyword.entry(keyword).or_default().push(Near {
+                    rule: position,
+                    before,
+                    after,
+                });
             }
         }
-        let search = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(by_keyword.keys())
-            .ok()?;
+        let search = keywords(by_keyword.keys())?;
         Some(Rules {
             document,
             search,
@@ -123,11 +153,20 @@ fn rules() -> Option<&'static Rules> {
     .as_ref()
 }
 
+fn keywords(all: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(all)
+        .ok()
+}
+
 fn compile(pattern: &str) -> Option<Regex> {
     // Patterns come from Go's regular expressions, whose \z and character classes are the same here.
     RegexBuilder::new(pattern)
         .unicode(false)
         .size_limit(64 << 20)
+        .dfa_size_limit(8 << 20)
         .build()
         .ok()
 }
@@ -140,74 +179,122 @@ impl Rule {
                     Some(path) => Some(compile(path)?),
                     None => None,
                 };
-                let regex = compile(self.regex.as_deref()?)?;
-                Some(Compiled { regex, path })
+                let (pattern, named) = self.pattern()?;
+                let regex = compile(&pattern)?;
+                Some(Compiled { regex, named, path })
             })
             .as_ref()
     }
-}
 
-impl Allow {
-    /// Whether it says that a match is no secret.
-    fn allows(&self, path: &str, secret: &[u8], whole: &[u8], line: &[u8]) -> bool {
-        let [paths, regexes] = self.compiled.get_or_init(|| {
-            let all = |patterns: &[String]| patterns.iter().filter_map(|pattern| compile(pattern)).collect();
-            [all(&self.paths), all(&self.regexes)]
-        });
-        let target = match self.target.as_str() {
-            "match" => whole,
-            "line" => line,
-            _ => secret,
-        };
-        let lower = secret.to_ascii_lowercase();
-        let holds = |word: &String| {
-            lower
-                .windows(word.len().max(1))
-                .any(|part| part == word.to_ascii_lowercase().as_bytes())
-        };
-        let checks = [
-            (
-                !paths.is_empty(),
-                !path.is_empty() && paths.iter().any(|regex| regex.is_match(path.as_bytes())),
-            ),
-            (
-                !regexes.is_empty(),
-                regexes.iter().any(|regex| regex.is_match(target)),
-            ),
-            (!self.stopwords.is_empty(), self.stopwords.iter().any(holds)),
-        ];
-        let mut asked = checks.iter().filter(|(there, _)| *there).map(|(_, holds)| *holds);
-        if self.condition.eq_ignore_ascii_case("and") {
-            let all: Vec<bool> = asked.collect();
-            !all.is_empty() && all.iter().all(|holds| *holds)
-        } else {
-            asked.any(|holds| holds)
+    /// Its expression without the beginning of a name, and whether there was one.
+    fn pattern(&self) -> Option<(String, bool)> {
+        let whole = self.regex.as_deref()?;
+        let inner = whole.strip_prefix(NAME).unwrap_or(whole);
+        for flags in ["(?i)", "(?i:"] {
+            if let Some(rest) = inner.strip_prefix(flags).and_then(|rest| rest.strip_prefix(NAME)) {
+                return Some((format!("{flags}{rest}"), true));
+            }
+        }
+        Some((whole.to_owned(), false))
+    }
+
+    /// The greatest length of a match, where it has one.
+    fn longest(&self) -> Option<usize> {
+        let (pattern, _) = self.pattern()?;
+        let parsed = regex_syntax::ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .build()
+            .parse(&pattern);
+        parsed.ok()?.properties().maximum_len()
+    }
+
+    /// How far before and after a keyword it is tried. A keyword that no match need hold may stand anywhere near it.
+    fn reach(&self, keyword: &str, longest: Option<usize>) -> (usize, usize) {
+        let holds = |pattern: &String| pattern.to_ascii_lowercase().replace('\\', "").contains(keyword);
+        match longest {
+            Some(longest) if longest < AFTER && self.regex.as_ref().is_some_and(holds) => (longest, longest),
+            _ if self.id.contains("private-key") => (BEFORE, LONG),
+            _ => (BEFORE, AFTER),
         }
     }
 }
 
-/// Every credential in a text, by its place; `path` is the file's, where that is known.
-pub fn scan(text: &[u8], path: &str, depth: Depth) -> Vec<Hit> {
-    let Some(rules) = rules() else { return Vec::new() };
-    let mut windows: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
-    for found in rules.search.find_overlapping_iter(text) {
-        for rule in &rules.by_keyword[found.pattern().as_usize()] {
-            let id = rules.document.rules[*rule].id.as_str();
-            if id == GENERIC && depth == Depth::Precise {
-                continue;
+/// What exceptions look at.
+struct Match<'a> {
+    path: &'a str,
+    secret: &'a [u8],
+    whole: &'a [u8],
+    line: &'a [u8],
+}
+
+impl Allow {
+    /// Whether it says that a match is no secret.
+    fn allows(&self, found: &Match) -> bool {
+        let Exceptions {
+            paths,
+            regexes,
+            stopwords,
+        } = self.compiled.get_or_init(|| {
+            let all = |patterns: &[String]| patterns.iter().filter_map(|pattern| compile(pattern)).collect();
+            Exceptions {
+                paths: all(&self.paths),
+                regexes: all(&self.regexes),
+                stopwords: (!self.stopwords.is_empty())
+                    .then(|| keywords(&self.stopwords))
+                    .flatten(),
             }
-            let after = if id.contains("private-key") { LONG } else { AFTER };
-            let window = found.start().saturating_sub(BEFORE)..(found.end() + after).min(text.len());
-            let known = windows.entry(*rule).or_default();
+        });
+        let target = match self.target.as_str() {
+            "match" => found.whole,
+            "line" => found.line,
+            _ => found.secret,
+        };
+        let by_path =
+            || !found.path.is_empty() && paths.iter().any(|regex| regex.is_match(found.path.as_bytes()));
+        let by_text = || regexes.iter().any(|regex| regex.is_match(target));
+        let by_word = || {
+            stopwords
+                .as_ref()
+                .is_some_and(|words| words.is_match(found.secret))
+        };
+        let asked = [!paths.is_empty(), !regexes.is_empty(), stopwords.is_some()];
+        if self.condition.eq_ignore_ascii_case("and") {
+            asked.contains(&true)
+                && (!asked[0] || by_path())
+                && (!asked[2] || by_word())
+                && (!asked[1] || by_text())
+        } else {
+            by_path() || by_word() || by_text()
+        }
+    }
+}
+
+/// Every credential in a text, by its place; `path` is the file's, where that is known. A byte is looked at once for
+/// the keywords, and once for each rule with a keyword near it.
+pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Result<Vec<Hit>, Over> {
+    let Some(rules) = rules() else {
+        return Ok(Vec::new());
+    };
+    let mut windows: Vec<Vec<Range<usize>>> = vec![Vec::new(); rules.document.rules.len()];
+    for found in rules.search.find_overlapping_iter(text) {
+        for near in &rules.by_keyword[found.pattern().as_usize()] {
+            let window =
+                found.start().saturating_sub(near.before)..(found.end() + near.after).min(text.len());
+            let known = &mut windows[near.rule];
             match known.last_mut() {
-                Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
+                Some(last) if window.start <= last.end && window.end - last.start <= STRETCH => {
+                    last.end = last.end.max(window.end);
+                }
                 _ => known.push(window),
             }
         }
     }
     let mut hits: Vec<Hit> = Vec::new();
-    for (position, windows) in windows {
-        let rule = &rules.document.rules[position];
+    for (rule, windows) in rules.document.rules.iter().zip(windows) {
+        if windows.is_empty() || rule.id == GENERIC && depth == Depth::Precise {
+            continue;
+        }
         let Some(compiled) = rule.compiled() else { continue };
         if compiled
             .path
@@ -216,29 +303,17 @@ pub fn scan(text: &[u8], path: &str, depth: Depth) -> Vec<Hit> {
         {
             continue;
         }
+        let mut trial = Trial {
+            rule,
+            compiled,
+            general: &rules.document.allowlist,
+            path,
+            asked: 0,
+            found: 0,
+        };
         for window in windows {
-            for found in compiled.regex.captures_iter(&text[window.clone()]) {
-                let Some(whole) = found.get(0) else { continue };
-                let group = if rule.group > 0 {
-                    found.get(rule.group)
-                } else {
-                    (1..found.len()).find_map(|at| found.get(at))
-                };
-                let secret = group.filter(|group| !group.is_empty()).unwrap_or(whole);
-                let range = window.start + secret.start()..window.start + secret.end();
-                let line = line_of(text, &range);
-                let none = entropy(secret.as_bytes()) < rule.entropy
-                    || rule
-                        .allowlists
-                        .iter()
-                        .chain([&rules.document.allowlist])
-                        .any(|allow| {
-                            allow.allows(path, secret.as_bytes(), whole.as_bytes(), &text[line.clone()])
-                        });
-                if !none {
-                    hits.push(Hit { rule, secret: range });
-                }
-            }
+            deadline.check()?;
+            trial.search(text, &window, &mut hits);
         }
     }
     // A rule of a known form says more than the one for everything, and the longer match more than a part of it.
@@ -258,21 +333,85 @@ pub fn scan(text: &[u8], path: &str, depth: Depth) -> Vec<Hit> {
             _ => kept.push(hit),
         }
     }
-    kept
+    Ok(kept)
+}
+
+/// One rule and one text.
+struct Trial<'a> {
+    rule: &'static Rule,
+    compiled: &'static Compiled,
+    general: &'static Allow,
+    path: &'a str,
+    asked: usize,
+    found: usize,
+}
+
+impl Trial<'_> {
+    fn search(&mut self, text: &[u8], window: &Range<usize>, hits: &mut Vec<Hit>) {
+        let stretch = &text[window.clone()];
+        let mut before = 0;
+        for found in self.compiled.regex.captures_iter(stretch) {
+            let Some(whole) = found.get(0) else { continue };
+            let group = if self.rule.group > 0 {
+                found.get(self.rule.group)
+            } else {
+                (1..found.len()).find_map(|at| found.get(at))
+            };
+            let secret = group.filter(|group| !group.is_empty()).unwrap_or(whole);
+            let mut range = window.start + secret.start()..window.start + secret.end();
+            let begin = if self.compiled.named {
+                name_before(stretch, before, whole.start())
+            } else {
+                whole.start()
+            };
+            before = whole.end();
+            if entropy(secret.as_bytes()) < self.rule.entropy
+                || self.is_none(text, &range, &stretch[begin..whole.end()])
+            {
+                continue;
+            }
+            if range.end == window.end {
+                // The end of the window is not the end of the secret.
+                let rest = text[range.end..].iter().take(LONG);
+                range.end += rest.take_while(|byte| byte.is_ascii_graphic()).count();
+            }
+            self.found += 1;
+            hits.push(Hit {
+                rule: self.rule,
+                secret: range,
+            });
+        }
+    }
+
+    /// Whether an exception says that a match is no secret.
+    fn is_none(&mut self, text: &[u8], secret: &Range<usize>, whole: &[u8]) -> bool {
+        if self.asked >= MOST_ASKED || self.found >= MOST_FOUND {
+            return false;
+        }
+        self.asked += 1;
+        let found = Match {
+            path: self.path,
+            secret: &text[secret.clone()],
+            whole,
+            line: &text[line_of(text, secret)],
+        };
+        let mut lists = self.rule.allowlists.iter().chain([self.general]);
+        lists.any(|allow| allow.allows(&found))
+    }
+}
+
+/// Where the name begins whose end was matched at `start`.
+fn name_before(text: &[u8], least: usize, start: usize) -> usize {
+    let least = least.max(start.saturating_sub(LONGEST_NAME));
+    let name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+    start - text[least..start].iter().rev().take_while(name).count()
 }
 
 fn line_of(text: &[u8], range: &Range<usize>) -> Range<usize> {
-    const LONGEST: usize = 4096;
-    let least = range.start.saturating_sub(LONGEST);
-    let start = text[least..range.start]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(least, |at| least + at + 1);
-    let most = (range.end + LONGEST).min(text.len());
-    let end = text[range.end..most]
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(most, |at| range.end + at);
+    let least = range.start.saturating_sub(LINE);
+    let start = memchr::memrchr(b'\n', &text[least..range.start]).map_or(least, |at| least + at + 1);
+    let most = (range.end + LINE).min(text.len());
+    let end = memchr::memchr(b'\n', &text[range.end..most]).map_or(most, |at| range.end + at);
     start..end
 }
 
@@ -349,7 +488,7 @@ mod tests {
             ("password = ${{ secrets.PASSWORD }}".into(), None),
         ];
         for (text, expected) in table {
-            let hits = scan(text.as_bytes(), "", Depth::All);
+            let hits = scan(text.as_bytes(), "", Depth::All, &Deadline::default()).unwrap();
             let found = hits.first().map(|hit| hit.rule.id.as_str());
             assert_eq!(found, expected, "{text}");
         }
