@@ -39,6 +39,7 @@ impl AttemptError {
         match self {
             Self::Plan(error) => error.is_refusal(),
             Self::Rebuild(RebuildError::Container(error)) => error.is_refusal(),
+            Self::Rebuild(RebuildError::Answer { .. }) => true,
             _ => false,
         }
     }
@@ -125,6 +126,7 @@ pub async fn pursue(
                     best = Some(done);
                 }
             }
+            Err(error @ AttemptError::Rebuild(RebuildError::Interrupted)) => return Err(error),
             // What the evidence or the policy refuses, no other plan mends.
             Err(error) if attempts.is_empty() && !can_be_planned_otherwise(&error) => return Err(error),
             Err(error) => {

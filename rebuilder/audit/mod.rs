@@ -26,6 +26,8 @@ use crate::ledger::Ledger;
 use crate::policy::Case;
 use crate::progress::{Progress, ProgressBar};
 use crate::rebuild::{Cost, Evidence, Rebuilder, Record, RunFolder};
+use crate::progress::Progress;
+use crate::rebuild::{Cost, Evidence, RebuildError, Rebuilder, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};
 
@@ -68,6 +70,8 @@ pub enum AuditError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
+    #[error("the batch was interrupted; it goes on where it stopped when it is run again")]
+    Interrupted,
     #[error("a bug ended the job for {subject}: {reason}")]
     Bug { subject: String, reason: String },
 }
@@ -154,6 +158,8 @@ impl Auditor {
                 line
             }
             Err(AttemptError::Store(error)) => return Err(error.into()),
+            // It is not finished, and is done again when the batch goes on.
+            Err(AttemptError::Rebuild(RebuildError::Interrupted)) => return Err(AuditError::Interrupted),
             Err(error) => Line::of_error(text, &error, started),
         };
         line.spent = ledger.spent(begun.elapsed());

@@ -38,6 +38,7 @@ pub(crate) enum Code {
     Inconclusive = 4,
     Internal = 70,
     Interrupted = 130,
+    Terminated = 143,
 }
 
 /// An error together with its exit code.
@@ -102,18 +103,14 @@ impl Failure {
         )
     }
 
-    pub fn interrupted() -> Self {
+    pub fn interrupted(code: Code) -> Self {
         Self::new(
-            Code::Interrupted,
+            code,
             Plain {
                 message: "interrupted; nothing was kept".into(),
                 help: None,
             },
         )
-    }
-
-    pub fn is_interruption(&self) -> bool {
-        self.code == Code::Interrupted
     }
 
     /// The message with all causes, as it is: it may repeat what evidence or a mirror said.
@@ -221,6 +218,7 @@ impl From<AuditError> for Failure {
             }
             AuditError::Journal(_) => Code::Usage,
             AuditError::Bug { .. } => Code::Internal,
+            AuditError::Interrupted => Code::Interrupted,
         };
         Self::new(code, error)
     }
@@ -249,6 +247,9 @@ impl From<RebuildError> for Failure {
             RebuildError::Credential(error) => Self::new(Code::Refused, error),
             RebuildError::Compare(error) => Self::new(Code::Inconclusive, error),
             RebuildError::Asking { .. } => Self::new(Code::Inconclusive, error),
+            RebuildError::Answer { .. } => Self::new(Code::Refused, error),
+            RebuildError::Interrupted => Self::new(Code::Interrupted, error),
+            RebuildError::Bug { .. } => Self::new(Code::Internal, error),
         }
     }
 }

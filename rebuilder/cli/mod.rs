@@ -8,6 +8,7 @@ mod dossier;
 mod evidence;
 mod failure;
 mod inspect;
+mod interrupt;
 mod key;
 mod output;
 mod rebuild;
@@ -47,7 +48,8 @@ Examples:
 
 Exit codes:
   0 reproduced   1 not reproduced   2 usage or configuration   3 refused before building
-  4 inconclusive (inputs unavailable, build failed, timed out)   70 internal error   130 interrupted";
+  4 inconclusive (inputs unavailable, build failed, timed out)   70 internal error
+  130 interrupted   143 terminated";
 
 /// Rebuild released packages from pinned inputs, compare the bytes, and sign what came out.
 #[derive(Parser)]
@@ -206,27 +208,30 @@ pub fn main() -> ExitCode {
         }
     };
     let store = cli.common.store.clone();
+    let signal = interrupt::listen(json);
     // On a worker thread: a helper process dies with the thread that started it, and this one lives to the end.
     let outcome = runtime.block_on(async {
         let work = tokio::spawn(run(cli));
         let abort = work.abort_handle();
         tokio::select! {
-            done = work => done.unwrap_or_else(|error| Err(Failure::internal(format!("a bug ended the work: {error}")))),
-            () = interrupted() => {
+            done = work => Ok(done.unwrap_or_else(|error| Err(Failure::internal(format!("a bug ended the work: {error}"))))),
+            () = signal => {
                 abort.abort();
-                Err(Failure::interrupted())
+                Err(())
             }
         }
     });
-    // Dropping the runtime ends what still runs; only then is there nothing left to sweep but files.
-    drop(runtime);
     match outcome {
-        Ok(code) => code,
-        Err(failure) => {
-            if failure.is_interruption() {
-                sweep(store);
-            }
-            failure.report(json)
+        // What came to an end because of a signal is told as that.
+        Ok(done) if interrupt::code().is_none() => {
+            drop(runtime);
+            done.unwrap_or_else(|failure| failure.report(json))
+        }
+        _ => {
+            // Ends what still runs; only then is there nothing left to sweep but files. What computes is not waited for.
+            runtime.shutdown_timeout(interrupt::PATIENCE / 3);
+            interrupt::clean(store);
+            interrupt::end(json)
         }
     }
 }
@@ -246,26 +251,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     let text = again.as_ref().unwrap_or(error).render().to_string();
     output::error(text.strip_prefix("error: ").unwrap_or(&text), None);
     code
-}
-
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
-/// Removes what the interrupted run left; what cannot be removed now is swept at the next start.
-fn sweep(store: Option<PathBuf>) {
-    if let Ok(store) = Store::open(store) {
-        let _ = Embedded::new(&store);
-    }
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {

@@ -493,7 +493,7 @@ impl PendingFolder {
         };
         fs::create_dir_all(&parent).map_err(StoreError::io("make the folder", &parent))?;
         Ok(Self {
-            pending: PendingRun::below(&parent)?,
+            pending: PendingRun::remembered(&parent, &runs)?,
             wanted,
             runs,
         })

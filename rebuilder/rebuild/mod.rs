@@ -2,19 +2,22 @@
 
 mod cost;
 mod outputs;
+mod pending;
 mod record;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::artifact::Sha256;
+use crate::bounded;
 use crate::compare::{self, CompareError};
 use crate::container::{ContainerError, ImageConfig, Root, keep_layer, kept_layer};
-use crate::credentials::{self, Credential, Findings, InPlan, Searched};
+use crate::credentials::{self, Findings, InPlan, Searched};
+use crate::deadline::{Deadline, Over};
 use crate::ledger::Work;
 use crate::plan::{Phase, PinnedGit, Plan, Role};
 use crate::progress::Progress;
@@ -26,7 +29,8 @@ use crate::sandbox::{
 use crate::store::{Blob, FetchError, Fetcher, GitError, Store, StoreError, write_atomically};
 
 pub use cost::Cost;
-pub use record::{Attempt, Evidence, OutputResult, PendingRun, Record, RunFolder, Timings, Verdict};
+pub use pending::{PendingRun, sweep};
+pub use record::{Attempt, Evidence, OutputResult, Record, RunFolder, Timings, Verdict};
 
 use outputs::compare_outputs;
 
@@ -63,6 +67,15 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Credential(#[from] InPlan),
+    #[error("the input {place} is the released {name} itself, so building it again would show nothing")]
+    #[diagnostic(help(
+        "nothing was built; where the source needs itself to be built, a plan must bring another version of it"
+    ))]
+    Answer { place: String, name: String },
+    #[error("the rebuild was interrupted; nothing of it was kept")]
+    Interrupted,
+    #[error("a bug ended the comparison: {reason}")]
+    Bug { reason: String },
 }
 
 /// What a rebuild works with.
@@ -88,6 +101,7 @@ impl Rebuilder<'_> {
     pub async fn rebuild(&self, plan: &Plan, run: &RunFolder) -> Result<Record, RebuildError> {
         let (started, clock) = (Timestamp::now(), Instant::now());
         credentials::check_plan(plan)?;
+        without_the_answer(plan)?;
         let mut timings = Timings::default();
         let rebuilt = run.rebuilt();
         fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
@@ -102,7 +116,9 @@ impl Rebuilder<'_> {
             .await?;
         timings.prepare = clock.elapsed().as_secs_f64();
 
-        let built = self.run_phases(plan, &root, &blobs, run, &mut timings).await?;
+        let built = self
+            .run_phases(plan, &root, &blobs, run, Keep::Outputs, &mut timings)
+            .await?;
 
         let before = clock.elapsed();
         let digest = plan.digest();
@@ -117,6 +133,7 @@ impl Rebuilder<'_> {
             not_compared: Vec::new(),
             backend: self.backend.name().to_owned(),
             credentials: Vec::new(),
+            not_searched: Vec::new(),
             not_enforced: Vec::new(),
             attempts: Vec::new(),
             log: Sha256::of(""),
@@ -126,39 +143,37 @@ impl Rebuilder<'_> {
             finished: started,
             timings,
         };
-        match built {
-            Ok((outputs, not_enforced)) => {
-                let bar = self.progress.stage("comparing");
-                let (compared, found) = std::thread::scope(|scope| {
-                    let search = scope.spawn(|| search(&self.searched, plan, &blobs, &outputs, run));
-                    let compared = compare_outputs(plan, &outputs, &blobs.released, run, &self.compare);
-                    (compared, search.join().unwrap_or_default())
-                });
-                (record.outputs, record.not_compared) = compared?;
-                record.outputs = without_credentials(record.outputs);
-                record.credentials = found;
-                record.not_enforced = not_enforced;
-                record.verdict = record.concluded(plan);
-                bar.finish_and_clear();
-            }
-            Err(verdict) => record.verdict = verdict,
-        }
-        let mut in_log = Findings::default();
-        in_log.redact_file("log build.log", &run.log())?;
-        record.credentials.extend(in_log.into_list());
-        record.timings.compare = clock.elapsed().saturating_sub(before).as_secs_f64();
-        record.timings.total = clock.elapsed().as_secs_f64();
-        record.finished = Timestamp::now();
-        let log = fs::File::open(run.log()).and_then(Sha256::of_reader);
-        record.log = log.map_err(StoreError::io("read", &run.log()))?.0;
-        record.write(plan, run)?;
-        Ok(record)
+        let bar = self.progress.stage("comparing");
+        let aftermath = Aftermath {
+            plan: plan.clone(),
+            blobs,
+            run: run.clone(),
+            searched: self.searched.clone(),
+            compare: self.compare.clone(),
+            deadline: Deadline::default(),
+        };
+        // It waits for nothing, so it has a thread of its own; if nobody waits for it any more, it ends.
+        let _guard = aftermath.deadline.guard();
+        let worked = tokio::task::spawn_blocking(move || {
+            aftermath.follow(built, &mut record)?;
+            record.timings.compare = clock.elapsed().saturating_sub(before).as_secs_f64();
+            record.timings.total = clock.elapsed().as_secs_f64();
+            record.finished = Timestamp::now();
+            record.write(&aftermath.plan, &aftermath.run)?;
+            Ok(record)
+        });
+        let record = worked.await.unwrap_or_else(|error| {
+            Err(RebuildError::Bug {
+                reason: error.to_string(),
+            })
+        });
+        bar.finish_and_clear();
+        record
     }
 
     /// Runs a plan's build phase for one small file, such as what a backend answers when asked; for planners.
     pub async fn output_of(&self, plan: &Plan, name: &str, root: &Root) -> Result<Vec<u8>, RebuildError> {
-        let folder = self.fetcher.store().path().join("tmp");
-        let folder = tempfile::tempdir_in(&folder).map_err(StoreError::io("write into", &folder))?;
+        let folder = PendingRun::below(&self.fetcher.store().path().join("runs"))?;
         let run = RunFolder::new(folder.path());
         fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
         let mut git = Vec::new();
@@ -171,10 +186,10 @@ impl Rebuilder<'_> {
             git,
         };
         let built = self
-            .run_phases(plan, root, &blobs, &run, &mut Timings::default())
+            .run_phases(plan, root, &blobs, &run, Keep::Answer, &mut Timings::default())
             .await?;
         if let Err(verdict) = built {
-            let log = fs::read_to_string(run.log()).unwrap_or_default();
+            let log = bounded::tail(&run.log(), LAST_WORDS).unwrap_or_default();
             let lines: Vec<_> = log.lines().rev().take(3).collect();
             let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
             let last = credentials::redacted(&last).unwrap_or(last);
@@ -184,7 +199,7 @@ impl Rebuilder<'_> {
             });
         }
         let path = run.rebuilt().join(name);
-        Ok(fs::read(&path).map_err(StoreError::io("read", &path))?)
+        Ok(bounded::read(&path, bounded::ANSWER).map_err(StoreError::io("read", &path))?)
     }
 
     /// The plan with the digest of every archive that it takes from git.
@@ -261,6 +276,7 @@ impl Rebuilder<'_> {
         root: &Root,
         blobs: &Blobs,
         run: &RunFolder,
+        keep: Keep,
         timings: &mut Timings,
     ) -> Result<Built, RebuildError> {
         let begun = Instant::now();
@@ -272,8 +288,11 @@ impl Rebuilder<'_> {
         timings.setup = begun.elapsed().as_secs_f64();
         match setup {
             Setup::Failed(ended) => Ok(Err(inconclusive("setup", ended))),
-            Setup::Layer(layer) => self.build(plan, root, Some(layer), blobs, run, timings).await,
-            Setup::None => self.build(plan, root, None, blobs, run, timings).await,
+            Setup::Layer(layer) => {
+                self.build(plan, root, Some(layer), blobs, run, keep, timings)
+                    .await
+            }
+            Setup::None => self.build(plan, root, None, blobs, run, keep, timings).await,
         }
     }
 
@@ -311,6 +330,7 @@ impl Rebuilder<'_> {
         Ok(Setup::Layer(keep_layer(store, key, folder, self.embedded).await?))
     }
 
+    #[allow(clippy::too_many_arguments)]
     async fn build(
         &self,
         plan: &Plan,
@@ -318,6 +338,7 @@ impl Rebuilder<'_> {
         layer: Option<PathBuf>,
         blobs: &Blobs,
         run: &RunFolder,
+        keep: Keep,
         timings: &mut Timings,
     ) -> Result<Built, RebuildError> {
         let bar = self.progress.stage(format!("building {}", plan.title()));
@@ -326,6 +347,7 @@ impl Rebuilder<'_> {
         layers.folders.extend(layer);
         let (rebuilt, log) = (run.rebuilt(), run.log());
         let mut job = job(plan, &layers, &rebuilt, &log);
+        job.keep = keep;
         job.inputs = staged(plan, blobs, Role::Source);
         job.inputs.extend(inline(plan, self.fetcher.store())?);
         job.inputs
@@ -357,30 +379,122 @@ impl Rebuilder<'_> {
 /// Outputs and limits that were not enforced, or the verdict that there is nothing to compare.
 type Built = Result<(Vec<Output>, Vec<String>), Verdict>;
 
-/// Looks for credentials in the sources and in what came out.
-fn search(
-    searched: &Searched,
-    plan: &Plan,
-    blobs: &Blobs,
-    outputs: &[Output],
-    run: &RunFolder,
-) -> Vec<Credential> {
-    let mut findings = Findings::default();
-    let inputs = plan.inputs.iter().zip(&blobs.inputs);
-    for (input, blob) in inputs.filter(|(input, _)| input.role == Role::Source) {
-        searched.look_through(&mut findings, &format!("source {}", input.place), blob);
+/// How much of a log is told where a question was not answered.
+const LAST_WORDS: u64 = 64 << 10;
+
+/// Refuses a plan that hands the released bytes to the build: it could copy them.
+///
+/// Debian's own archive is the exception. Its compilers and its tools for packages are built with themselves, so their
+/// build dependencies hold what was released, as they did when the archive built it; the plan lists each one.
+fn without_the_answer(plan: &Plan) -> Result<(), RebuildError> {
+    let bootstraps = plan.ecosystem == "debian";
+    let inputs = plan.inputs.iter();
+    let inputs = inputs
+        .filter(|input| !(bootstraps && input.role == Role::Dependency))
+        .map(|input| (&input.place, input.file.sha256));
+    let files = plan
+        .files
+        .iter()
+        .map(|file| (&file.place, Sha256::of(&file.text)));
+    let git = plan.git.iter().filter_map(|git| Some((&git.place, git.archive?)));
+    for (place, sha256) in inputs.chain(files).chain(git) {
+        if let Some(expected) = plan
+            .expected
+            .iter()
+            .find(|expected| expected.file.sha256 == sha256)
+        {
+            return Err(RebuildError::Answer {
+                place: place.clone(),
+                name: expected.file.name.clone(),
+            });
+        }
     }
-    for (git, blob) in plan.git.iter().zip(&blobs.git) {
-        searched.look_through(&mut findings, &format!("source {}", git.place), blob);
-    }
-    for output in outputs {
-        findings.look_through(
-            &format!("output {}", output.name),
-            &run.rebuilt().join(&output.name),
-        );
-    }
-    findings.into_list()
+    Ok(())
 }
+
+/// What follows a build: everything that came out is a stranger's, so all of it has one time limit and can be ended.
+struct Aftermath {
+    plan: Plan,
+    blobs: Blobs,
+    run: RunFolder,
+    searched: Searched,
+    compare: compare::Options,
+    deadline: Deadline,
+}
+
+impl Aftermath {
+    /// Compares and searches the outputs, takes credentials out of the log, and concludes.
+    fn follow(&self, built: Built, record: &mut Record) -> Result<(), RebuildError> {
+        match built {
+            Ok((outputs, not_enforced)) => {
+                let deadline = self.deadline.at_most(self.time(&outputs));
+                let options = compare::Options {
+                    deadline: deadline.clone(),
+                    ..self.compare.clone()
+                };
+                let (compared, found) = std::thread::scope(|scope| {
+                    let search = scope.spawn(|| self.search(&outputs, &deadline));
+                    let compared =
+                        compare_outputs(&self.plan, &outputs, &self.blobs.released, &self.run, &options);
+                    (compared, search.join().unwrap_or_default())
+                });
+                (record.outputs, record.not_compared) = compared?;
+                record.outputs = without_credentials(std::mem::take(&mut record.outputs));
+                (record.credentials, record.not_searched) = found.into_lists();
+                record.not_enforced = not_enforced;
+                record.verdict = record.concluded(&self.plan);
+            }
+            Err(verdict) => record.verdict = verdict,
+        }
+        let (log, mut in_log) = (self.run.log(), Findings::default());
+        in_log.redact_file("log build.log", &log, &self.deadline.at_most(LOG_TIME))?;
+        let (found, not_searched) = in_log.into_lists();
+        record.credentials.extend(found);
+        record.not_searched.extend(not_searched);
+        let read = fs::File::open(&log).and_then(Sha256::of_reader);
+        record.log = read.map_err(StoreError::io("read", &log))?.0;
+        // A run that was interrupted says nothing; time that ran out is in the record.
+        match self.deadline.check() {
+            Err(Over::Interrupted) => Err(RebuildError::Interrupted),
+            Err(Over::Time) | Ok(()) => Ok(()),
+        }
+    }
+
+    /// How long comparing and searching may take: in proportion to the files.
+    fn time(&self, outputs: &[Output]) -> Duration {
+        let released = self.blobs.released.iter().flatten().map(|blob| blob.size);
+        let sources = self.plan.inputs.iter().zip(&self.blobs.inputs);
+        let sources = sources
+            .filter(|(input, _)| input.role == Role::Source)
+            .map(|(_, blob)| blob.size);
+        let git = self.blobs.git.iter().map(|blob| blob.size);
+        let outputs = outputs.iter().map(|output| output.size);
+        let all = released.chain(sources).chain(git).chain(outputs);
+        compare::Limits::time_for(all.fold(0, u64::saturating_add))
+    }
+
+    /// Looks for credentials in the sources and in what came out.
+    fn search(&self, outputs: &[Output], deadline: &Deadline) -> Findings {
+        let mut findings = Findings::default();
+        let inputs = self.plan.inputs.iter().zip(&self.blobs.inputs);
+        for (input, blob) in inputs.filter(|(input, _)| input.role == Role::Source) {
+            let name = format!("source {}", input.place);
+            self.searched.look_through(&mut findings, &name, blob, deadline);
+        }
+        for (git, blob) in self.plan.git.iter().zip(&self.blobs.git) {
+            let name = format!("source {}", git.place);
+            self.searched.look_through(&mut findings, &name, blob, deadline);
+        }
+        for output in outputs {
+            let name = format!("output {}", output.name);
+            findings.look_through(&name, &self.run.rebuilt().join(&output.name), deadline);
+        }
+        findings
+    }
+}
+
+/// Most time that taking credentials out of a log may need. The largest log that is kept needs a quarter of it.
+const LOG_TIME: Duration = Duration::from_secs(120);
 
 /// Comparisons quote what differs; a credential in such a quotation is taken out.
 fn without_credentials(outputs: Vec<OutputResult>) -> Vec<OutputResult> {
@@ -411,6 +525,7 @@ enum Setup {
     Failed(Ended),
 }
 
+#[derive(Clone)]
 struct Blobs {
     inputs: Vec<Blob>,
     /// None where only the digest is known.

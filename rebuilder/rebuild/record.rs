@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::RebuildError;
 use crate::artifact::Sha256;
-use crate::compare::{Comparison, Outcome};
+use crate::compare::{Comparison, Limit, Outcome};
 use crate::credentials::Credential;
 use crate::plan::Plan;
 use crate::report;
-use crate::store::{StoreError, write_atomically};
+use crate::store::write_atomically;
 
 /// What a rebuild concludes; an absence of evidence is an answer of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub enum Verdict {
     Equivalent,
     /// Some output differs, is missing, or is not declared.
     Mismatch,
-    /// The build gave no outputs to compare.
+    /// The build gave no outputs to compare, or there was no time to compare them.
     Inconclusive {
         /// Stage that ended it.
         stage: String,
@@ -82,6 +82,15 @@ impl OutputResult {
                 && differs.released.sha256 == self.released
                 && differs.rebuilt.sha256 == self.rebuilt
         })
+    }
+}
+
+impl OutputResult {
+    /// Whether its bytes differ, and there was no time to find out where.
+    pub fn stopped(&self) -> bool {
+        let compared = self.differs.as_ref();
+        !self.reproduced()
+            && compared.is_some_and(|differs| differs.limits.iter().any(|hit| hit.limit == Limit::Time))
     }
 }
 
@@ -146,6 +155,9 @@ pub struct Record {
     /// Long-lived credentials in sources, outputs and log; nothing of them is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
+    /// What was not searched for credentials to its end, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_searched: Vec<String>,
     /// Limits that this machine could not enforce.
     pub not_enforced: Vec<String>,
     /// Every plan that was tried, this run's included; empty where the first one was the only one.
@@ -222,6 +234,14 @@ impl Record {
             Verdict::Reproduced
         } else if all(|output| output.reproduced() || output.equivalent()) {
             Verdict::Equivalent
+        } else if all(|output| output.reproduced() || output.equivalent() || output.stopped()) {
+            // The bytes differ; whether that matters, nobody knows.
+            let stopped = self.outputs.iter().filter(|output| output.stopped());
+            let names: Vec<_> = stopped.map(|output| output.name.as_str()).collect();
+            Verdict::Inconclusive {
+                stage: "comparison".to_owned(),
+                reason: format!("it was stopped, as its time was over: {}", names.join(", ")),
+            }
         } else {
             Verdict::Mismatch
         }
@@ -272,32 +292,90 @@ impl RunFolder {
     }
 }
 
-/// The folder of a run while it is being filled; it gets its name when it is whole, and is removed when it is dropped.
-pub struct PendingRun(tempfile::TempDir);
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
 
-impl PendingRun {
-    /// Begins the names of such folders.
-    pub const PREFIX: &'static str = ".rebuilding-";
+    use serde_json::json;
 
-    /// Makes one below `parent`.
-    pub fn below(parent: &Path) -> Result<Self, StoreError> {
-        let made = tempfile::Builder::new()
-            .prefix(Self::PREFIX)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(parent);
-        made.map(Self).map_err(StoreError::io("write into", parent))
+    use super::*;
+    use crate::compare::{self, LimitHit, Options};
+
+    fn output(name: &str, same: bool, stopped: bool) -> OutputResult {
+        let (old, new) = (
+            b"released".to_vec(),
+            if same {
+                b"released".to_vec()
+            } else {
+                b"rebuilt".to_vec()
+            },
+        );
+        let mut differs = compare::compare_bytes(name, &old, &new, &Options::default());
+        if stopped {
+            differs.limits.push(LimitHit {
+                limit: Limit::Time,
+                what: "the time allowed is over".into(),
+            });
+        }
+        OutputResult {
+            name: name.to_owned(),
+            released: Some(Sha256::of(&old)),
+            rebuilt: Some(Sha256::of(&new)),
+            sizes: (None, None),
+            differs: (!same).then_some(differs),
+        }
     }
 
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Moves it to `place`, which must be on the same file system.
-    pub fn keep(self, place: &Path) -> Result<RunFolder, StoreError> {
-        std::fs::rename(self.0.path(), place).map_err(StoreError::io("move the run to", place))?;
-        // Its name is gone, so nothing is left to remove.
-        let _ = self.0.keep();
-        Ok(RunFolder::new(place))
+    /// A comparison that had no time to end proves nothing but that the bytes differ.
+    #[test]
+    fn a_comparison_that_was_stopped_is_no_verdict() {
+        let same = |name| output(name, true, false);
+        for (second, expected) in [
+            (same("b"), "reproduced"),
+            (output("b", true, true), "reproduced"),
+            (output("b", false, false), "mismatch"),
+            (
+                output("b", false, true),
+                "inconclusive (comparison: it was stopped, as its time was over: b)",
+            ),
+        ] {
+            let outputs = vec![same("a"), second];
+            let expected_files: Vec<_> = outputs
+                .iter()
+                .map(|output| json!({"purl": "pkg:generic/x@1", "file": {"name": output.name, "urls": [], "sha256": output.released, "size": 8}}))
+                .collect();
+            let plan: Plan = serde_json::from_value(json!({
+                "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
+                "expected": expected_files, "not_compared": [],
+                "container": {"image": "docker.io/library/debian@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+                "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
+                "hostname": "localhost", "umask": 18,
+                "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": []
+            }))
+            .unwrap();
+            let digest = Sha256::of("");
+            let record = Record {
+                version: 1,
+                id: String::new(),
+                subject: String::new(),
+                verdict: Verdict::Mismatch,
+                plan: digest,
+                evidence: Evidence::TakenFromPlan,
+                outputs,
+                not_compared: Vec::new(),
+                backend: String::new(),
+                credentials: Vec::new(),
+                not_searched: Vec::new(),
+                not_enforced: Vec::new(),
+                attempts: Vec::new(),
+                log: digest,
+                report: digest,
+                rebuilder: String::new(),
+                started: Timestamp::UNIX_EPOCH,
+                finished: Timestamp::UNIX_EPOCH,
+                timings: Timings::default(),
+            };
+            assert_eq!(record.concluded(&plan).to_string(), expected);
+        }
     }
 }

@@ -168,12 +168,23 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
             .map_or_else(String::new, |line| format!(", line {line}"));
         out.line([
             Style::Yellow.of("a credential:"),
-            plain(format_args!(" {}{line} ({})", found.place, found.rule)),
+            plain(format_args!(
+                " {}{line} ({}){}",
+                found.place,
+                found.rule,
+                and_more(found.more)
+            )),
         ]);
     }
     if record.credentials.len() > NOTES_ON_TERMINAL {
         let more = record.credentials.len() - NOTES_ON_TERMINAL;
         out.say(format_args!("    and {more} more; report.html has them all"));
+    }
+    for what in record.not_searched.iter().take(NOTES_ON_TERMINAL) {
+        out.line([
+            Style::Yellow.of("not searched for credentials to its end:"),
+            plain(format_args!(" {what}")),
+        ]);
     }
     for attempt in &record.attempts {
         let mark = if attempt.chosen { "this run" } else { "" };
@@ -201,6 +212,15 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Equivalent => "equivalent",
         Verdict::Mismatch => "mismatch",
         Verdict::Inconclusive { .. } => "inconclusive",
+    }
+}
+
+/// How many findings are counted and not told.
+fn and_more(count: u64) -> String {
+    if count == 0 {
+        String::new()
+    } else {
+        format!(", and {count} more")
     }
 }
 

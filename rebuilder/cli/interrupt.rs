@@ -1,0 +1,93 @@
+//! Ctrl-C and SIGTERM: the program ends within a second, whatever it is doing.
+//!
+//! Signals arrive on a thread of their own, as the others may all be computing. That thread tells all work to end, and
+//! ends the process itself if that takes too long.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::failure::{Code, Failure};
+use crate::deadline;
+use crate::sandbox::embedded::Embedded;
+use crate::store::Store;
+
+/// How long ending may take.
+pub(super) const PATIENCE: Duration = Duration::from_millis(800);
+
+/// The exit code of the signal that came; 0 before.
+static CODE: AtomicU8 = AtomicU8::new(0);
+/// Whether the end was told already.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+/// What the first signal means, where one came.
+pub(super) fn code() -> Option<Code> {
+    match CODE.load(Ordering::Relaxed) {
+        0 => None,
+        code if code == Code::Terminated as u8 => Some(Code::Terminated),
+        _ => Some(Code::Interrupted),
+    }
+}
+
+/// Waits for a signal from now on, on a thread of its own.
+pub(super) fn listen(json: bool) -> impl Future<Output = ()> {
+    let (tell, told) = oneshot::channel();
+    // Without such a thread, signals end the program in their usual way.
+    let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            let code = tokio::select! {
+                _ = interrupt.recv() => Code::Interrupted,
+                _ = terminate.recv() => Code::Terminated,
+            };
+            CODE.store(code as u8, Ordering::Relaxed);
+            deadline::interrupt();
+            let _ = tell.send(());
+            // Nobody has to wait longer: neither for work that does not end, nor after asking twice.
+            tokio::select! {
+                () = tokio::time::sleep(PATIENCE) => {}
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            report(json);
+            std::process::exit(i32::from(code as u8));
+        });
+    });
+    async {
+        if told.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Removes what the interrupted run left; what cannot be removed now is swept at the next start.
+pub(super) fn clean(store: Option<PathBuf>) {
+    if let Ok(store) = Store::open(store) {
+        let _ = Embedded::new(&store);
+        crate::rebuild::sweep(&store.path().join("runs"));
+    }
+}
+
+/// Ends the process without waiting for threads that still compute.
+pub(super) fn end(json: bool) -> ExitCode {
+    report(json);
+    std::process::exit(i32::from(code().unwrap_or(Code::Interrupted) as u8));
+}
+
+fn report(json: bool) {
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        Failure::interrupted(code().unwrap_or(Code::Interrupted)).report(json);
+    }
+}
