@@ -8,13 +8,13 @@ Reads /inputs/recipe/build.json:
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
   options   options of setuptools' bdist_wheel, as in setup.cfg
   uniform   the one time of all files in the released wheel, or null
-  entries   path in the released wheel -> {time, mode, sha256, position}
+  entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
   python    version of Python that setuptools puts into file names, or null
   platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
-Source files that the released wheel holds get the time and mode that it stores for them, and folders list their
-files in its order. Files that the build itself writes show the stored mode as well and, where times differ from
+Nothing here says what the released files hold: neither digest nor size. Source files that bear the names of released
+ones get the time and mode that the wheel stores for them, and folders list their files in its order. Files that the build itself writes show the stored mode as well and, where times differ from
 file to file, the stored time: the clock that the first build saw. Nothing here writes the archive or changes a
 file's content; that is the backend's alone.
 """
@@ -23,7 +23,6 @@ import builtins
 import collections
 import collections.abc
 import fractions
-import hashlib
 import html
 import html.parser
 import importlib
@@ -61,24 +60,25 @@ def unpack(path, top):
     return os.path.join(SOURCE, tops[0])
 
 
-def date_sources(top, entries):
-    """Gives source files the time and mode that the released wheel stores for the same content."""
-    by_content = {}
+def date_sources(top, entries, uniform):
+    """Gives source files the time and mode that the released wheel stores for the file of the same name."""
+    by_name = {}
     for path, entry in entries.items():
-        by_content.setdefault(entry["sha256"], []).append((path, entry))
+        by_name.setdefault(path.rpartition("/")[2], []).append((path, entry))
     for folder, _, names in os.walk(top):
         for name in names:
             path = os.path.join(folder, name)
             if os.path.islink(path) or not os.path.isfile(path):
                 continue
-            with open(path, "rb") as file:
-                found = by_content.get(hashlib.sha256(file.read()).hexdigest())
+            found = by_name.get(name)
             if not found:
                 continue
-            # Several files may have the same content: the one with the longest common end of path is meant.
-            _, entry = max(found, key=lambda item: common_end(path, item[0]))
+            # Several may have the same name: the one with the longest common end of path is meant, and of these the
+            # one that is nearest to the top, where a package's folder has another name in the source.
+            _, entry = max(found, key=lambda item: (common_end(path, item[0]), -item[0].count("/")))
+            moment = uniform if entry["time"] is None else entry["time"]
             os.chmod(path, entry["mode"] | 0o400)
-            os.utime(path, (entry["time"], entry["time"]))
+            os.utime(path, (moment, moment))
 
 
 def common_end(path, other):
@@ -101,8 +101,9 @@ class Shown:
         self.entries = entries
         self.times = not uniform
         self.real = {name: getattr(os, name) for name in ("stat", "fstat", "lstat")}
-        records = [entry["time"] for path, entry in entries.items() if path.endswith(".dist-info/RECORD")]
-        self.now = records[0] if records else max(entry["time"] for entry in entries.values())
+        if self.times:
+            records = [entry["time"] for path, entry in entries.items() if path.endswith(".dist-info/RECORD")]
+            self.now = records[0] if records else max(entry["time"] for entry in entries.values())
 
     def entry(self, path):
         parts = path.split("/")
@@ -350,13 +351,17 @@ def main():
         with open("/out/requires.json", "w", encoding="utf-8") as file:
             json.dump(required, file)
         return
-    date_sources(top, build["entries"])
-    order_listings(build["entries"])
+    entries = {
+        path: {"mode": mode, "time": time[0] if time else None, "position": position}
+        for position, (path, mode, *time) in enumerate(build["entries"])
+    }
+    date_sources(top, entries, build["uniform"])
+    order_listings(entries)
     if build["options"]:
         set_options(build["options"])
     if build["uniform"] is not None:
         os.environ["SOURCE_DATE_EPOCH"] = str(build["uniform"])
-    Shown(build["entries"], build["uniform"] is not None).install()
+    Shown(entries, build["uniform"] is not None).install()
     if build["python"]:
         appear_as_python(build["python"])
     if build["windows"]:

@@ -93,9 +93,20 @@ impl Job<'_> {
             .ok()
             .and_then(|time| jiff::Timestamp::from_second(time).ok());
         let before = before.ok_or_else(|| unusable("the commit's time is out of range".into()))?;
-        let solution =
-            crate::ecosystem::pypi::requirements::solve(planner, &root, &self.title, &required, before)
-                .await?;
+        let released: Vec<_> = self
+            .expected
+            .iter()
+            .map(|expected| expected.file.sha256)
+            .collect();
+        let solution = crate::ecosystem::pypi::requirements::solve(
+            planner,
+            &root,
+            &self.title,
+            &required,
+            before,
+            &released,
+        )
+        .await?;
         Ok(solution.files)
     }
 }

@@ -137,6 +137,7 @@ impl Draft<'_> {
             &self.purl,
             required,
             self.released.uploaded,
+            &[self.released.file.sha256],
         )
         .await?;
         let mut inputs = Vec::new();
@@ -233,7 +234,7 @@ impl Draft<'_> {
             "hook": hook,
             "options": self.options(),
             "uniform": self.facts.clock.uniform,
-            "entries": self.facts.clock.entries,
+            "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
             "python": self.facts.python,
             "platform": platform
@@ -360,7 +361,7 @@ impl Draft<'_> {
             assume("clock", time, clock_origin),
             assume(
                 "file modes",
-                "as stored in the released wheel: of the source's files where the content is the same, and of what the build writes",
+                "as stored in the released wheel: of the source's files of the same names, and of what the build writes",
                 Origin::Inferred(format!("entries {wheel}")),
             ),
             assume(

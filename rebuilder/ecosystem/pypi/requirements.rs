@@ -11,6 +11,7 @@ use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
 
 use super::super::{PlanError, Planner};
+use crate::artifact::Sha256;
 use crate::compare;
 use crate::container::Root;
 use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
@@ -31,6 +32,8 @@ pub(in crate::ecosystem) struct Solution {
 struct Index<'a> {
     planner: &'a Planner<'a>,
     before: Timestamp,
+    /// What is being rebuilt: no build may have it to copy from.
+    released: &'a [Sha256],
     python: Version,
     markers: MarkerEnvironment,
     projects: BTreeMap<String, Option<Project>>,
@@ -44,6 +47,7 @@ pub(in crate::ecosystem) async fn solve(
     subject: &str,
     requirements: &[String],
     before: Timestamp,
+    released: &[Sha256],
 ) -> Result<Solution, PlanError> {
     let bar = planner
         .progress
@@ -58,6 +62,7 @@ pub(in crate::ecosystem) async fn solve(
     let mut index = Index {
         planner,
         before,
+        released,
         python,
         markers,
         projects: BTreeMap::new(),
@@ -172,6 +177,7 @@ impl Index<'_> {
             .unwrap_or_default();
         files.iter().filter(|file| {
             file.uploaded <= self.before
+                && !self.released.contains(&file.file.sha256)
                 && (!file.wheel || file.fitness().is_some())
                 && file.runs_on(&self.python)
         })

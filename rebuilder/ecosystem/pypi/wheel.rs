@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::compare::{self, MemberError};
 
@@ -47,7 +47,7 @@ const DIALECTS: [(&str, &str); 3] = [
 const FIRST_WITH_LICENSE_FILE: &str = "57";
 
 /// The times that the archive stores, as the build's clock and file system must have shown them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Clock {
     /// The one time of all entries, Unix seconds; none where they differ.
     pub uniform: Option<i64>,
@@ -55,8 +55,22 @@ pub(super) struct Clock {
     pub entries: BTreeMap<String, Entry>,
 }
 
+impl Clock {
+    /// What the build is told, in stored order: names, modes, and times where they differ. Nothing of it follows from
+    /// what the files hold, so that no build can answer with it.
+    pub fn shown(&self) -> Vec<Value> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.position);
+        let shown = entries.into_iter().map(|(path, entry)| match self.uniform {
+            Some(_) => json!([path, entry.mode]),
+            None => json!([path, entry.mode, entry.time]),
+        });
+        shown.collect()
+    }
+}
+
 /// What the archive stores about one file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// Unix seconds, the stored time read as UTC.
     pub time: i64,
@@ -64,8 +78,6 @@ pub(super) struct Entry {
     pub mode: u32,
     /// Position in the archive.
     pub position: usize,
-    /// Digest of its content.
-    pub sha256: String,
 }
 
 /// Reads a wheel.
@@ -95,7 +107,6 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
                 position,
                 time: member.time.unwrap_or(0),
                 mode: member.mode.unwrap_or(0o644),
-                sha256: member.sha256.to_hex(),
             },
         );
     }
