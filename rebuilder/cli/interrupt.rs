@@ -18,7 +18,7 @@ use crate::sandbox::embedded::Embedded;
 use crate::store::Store;
 
 /// How long ending may take.
-pub(super) const PATIENCE: Duration = Duration::from_millis(800);
+pub(super) const PATIENCE: Duration = Duration::from_millis(900);
 
 /// The exit code of the signal that came; 0 before.
 static CODE: AtomicU8 = AtomicU8::new(0);

@@ -211,25 +211,28 @@ pub fn main() -> ExitCode {
     let signal = interrupt::listen(json);
     // On a worker thread: a helper process dies with the thread that started it, and this one lives to the end.
     let outcome = runtime.block_on(async {
-        let work = tokio::spawn(run(cli));
-        let abort = work.abort_handle();
+        let mut work = tokio::spawn(run(cli));
         tokio::select! {
-            done = work => Ok(done.unwrap_or_else(|error| Err(Failure::internal(format!("a bug ended the work: {error}"))))),
+            done = &mut work => {
+                Some(done.unwrap_or_else(|error| Err(Failure::internal(format!("a bug ended the work: {error}")))))
+            }
             () = signal => {
-                abort.abort();
-                Err(())
+                // What waits is dropped, and takes its build with it. What computes has some time to see the signal.
+                work.abort();
+                let _ = tokio::time::timeout(interrupt::PATIENCE / 2, work).await;
+                None
             }
         }
     });
     match outcome {
         // What came to an end because of a signal is told as that.
-        Ok(done) if interrupt::code().is_none() => {
+        Some(done) if interrupt::code().is_none() => {
             drop(runtime);
             done.unwrap_or_else(|failure| failure.report(json))
         }
         _ => {
             // Ends what still runs; only then is there nothing left to sweep but files. What computes is not waited for.
-            runtime.shutdown_timeout(interrupt::PATIENCE / 3);
+            runtime.shutdown_timeout(interrupt::PATIENCE / 8);
             interrupt::clean(store);
             interrupt::end(json)
         }

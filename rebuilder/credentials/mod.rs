@@ -401,11 +401,11 @@ mod tests {
             ("binary", 0, "\0"),
             ("lines", b'\n', "\n"),
         ] {
-            for back in [0, 1, 20, 40, BEFORE, OVERLAP, OVERLAP + 20] {
+            for back in [0, 20, 40, OVERLAP + 20] {
                 let path = folder.path().join("build.log");
                 let mut log = filler(byte, PIECE - back);
                 log.extend(format!(" {secret}{end}").as_bytes());
-                log.extend(filler(byte, PIECE));
+                log.extend(filler(byte, 2 * OVERLAP));
                 std::fs::write(&path, &log).unwrap();
                 let mut findings = Findings::default();
                 findings.redact_file("log", &path, &Deadline::default()).unwrap();
@@ -417,7 +417,7 @@ mod tests {
                     );
                 }
                 assert!(
-                    clean.len() > 2 * PIECE - back - 100,
+                    clean.len() > PIECE + 2 * OVERLAP - back - 100,
                     "{name}: {} bytes are left",
                     clean.len()
                 );

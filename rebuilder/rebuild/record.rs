@@ -347,7 +347,7 @@ mod tests {
             let plan: Plan = serde_json::from_value(json!({
                 "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
                 "expected": expected_files, "not_compared": [],
-                "container": {"image": "docker.io/library/debian@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+                "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
                 "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
                 "hostname": "localhost", "umask": 18,
                 "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": []
