@@ -225,6 +225,7 @@ pub fn main() -> ExitCode {
         }
     });
     match outcome {
+        Some(Ok(code)) => code,
         // What came to an end because of a signal is told as that.
         Some(done) if interrupt::code().is_none() => {
             drop(runtime);

@@ -16,13 +16,14 @@ use crate::attempts;
 use crate::attest::{KeyError, Reference};
 use crate::compare;
 use crate::credentials::{self, Searched};
+use crate::deadline::Deadline;
 use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild, provenance};
 use crate::evidence::assess::Artifact;
 use crate::evidence::git_source::{self, GitSource};
 use crate::plan::{Origin, PinnedContainer, Plan, Recipe};
 use crate::policy::Case;
-use crate::rebuild::{Cost, Evidence, PendingRun, Rebuilder, Record, RunFolder, Verdict};
+use crate::rebuild::{Cost, Evidence, PendingRun, Rebuilder, Record, RunFolder, Verdict, without_the_answer};
 use crate::report;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{StoreError, write_atomically};
@@ -200,6 +201,7 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
     let embedded = Embedded::new(&context.store)?;
     let mut plan = make_plan(context, &embedded, &args.target, &args.target.evidence.open()?).await?;
     credentials::check_plan(&plan).map_err(|error| Failure::new(Code::Refused, error))?;
+    without_the_answer(&plan)?;
     if args.fetch {
         context
             .fetcher
@@ -421,9 +423,8 @@ fn sign(
     if let Some(id) = builder_id {
         command.args(["--builder-id", id]);
     }
-    let output = command
-        .output()
-        .map_err(|error| Failure::internal(format!("the signer does not start: {error}")))?;
+    let output = to_its_end(&mut command)
+        .map_err(|error| Failure::internal(format!("the signer does not start, or was ended: {error}")))?;
     if output.status.success() {
         return Ok(Signature::Bundle(run.bundle()));
     }
@@ -435,6 +436,26 @@ fn sign(
     Err(Failure::usage(format!(
         "the run ended, and signing it failed: {text}"
     )))
+}
+
+/// Runs a program, which says little, and ends it if this one is to end.
+fn to_its_end(command: &mut std::process::Command) -> std::io::Result<std::process::Output> {
+    use std::process::Stdio;
+    let deadline = Deadline::default();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    while child.try_wait()?.is_none() {
+        if let Err(over) = deadline.check() {
+            child.kill()?;
+            child.wait()?;
+            return Err(over.into());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.wait_with_output()
 }
 
 fn show(

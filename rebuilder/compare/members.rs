@@ -162,7 +162,7 @@ fn unless_damaged(walked: io::Result<()>) -> io::Result<()> {
         error.kind() != io::ErrorKind::Other
             || error
                 .get_ref()
-                .is_some_and(|inner| inner.is::<zip::result::ZipError>())
+                .is_some_and(|inner| inner.downcast_ref::<zip::result::ZipError>().is_some())
     };
     match walked {
         Err(error) if Hit::of(&error).is_none() && Over::of(&error).is_none() && damaged(&error) => Ok(()),
