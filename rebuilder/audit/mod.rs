@@ -25,8 +25,6 @@ use crate::ecosystem::hints::Hints;
 use crate::ledger::Ledger;
 use crate::policy::Case;
 use crate::progress::{Progress, ProgressBar};
-use crate::rebuild::{Cost, Evidence, Rebuilder, Record, RunFolder};
-use crate::progress::Progress;
 use crate::rebuild::{Cost, Evidence, RebuildError, Rebuilder, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};

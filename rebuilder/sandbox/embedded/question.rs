@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Embedded, short_job_limits};
-use crate::progress::ProgressBar;
 use crate::bounded;
+use crate::progress::ProgressBar;
 use crate::sandbox::{Ended, Input, Job, Keep, RootLayers, Sandbox as _, SandboxError};
 
 /// What came of a question; its files are gone when this is dropped.
