@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Inputs, Reason};
 use crate::artifact::Sha256;
 use crate::attest::{BUILD_TYPE, EQUIVALENCE_TYPE};
-use crate::evidence::assess::{Artifact, Signer, Stated};
+use crate::evidence::assess::{Artifact, Signer, Stated, called};
 use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
 
 /// OSS Rebuild's build types.
@@ -130,6 +130,10 @@ pub struct Reading {
     pub stated: Option<Timestamp>,
     /// Digest of the statement, where it is one.
     pub statement: Option<Sha256>,
+    /// What it calls these bytes.
+    pub subject: Option<String>,
+    /// In one sentence, where that is not what they were asked for.
+    pub other_name: Option<String>,
 }
 
 impl Reading {
@@ -142,6 +146,8 @@ impl Reading {
             invocation: None,
             stated: None,
             statement: None,
+            subject: None,
+            other_name: None,
         }
     }
 }
@@ -152,12 +158,32 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, St
         let says = came_out(subjects, artifact).ok_or_else(|| elsewhere(subjects))?;
         Ok(Reading::new(kind, says, inputs))
     };
-    match stated {
-        Stated::Statement(statement) => of_statement(statement, artifact),
-        Stated::Link(link) => files(Kind::Link, &link.subjects(), Inputs::of_files(&link.inputs())),
-        Stated::HashList(list) => files(Kind::HashList, &list.entries, Inputs::default()),
-        Stated::Nothing(why) => Err((Reason::NoBuild, why.clone())),
+    let (reading, subjects) = match stated {
+        Stated::Statement(statement) => (of_statement(statement, artifact)?, statement.subject.clone()),
+        Stated::Link(link) => (
+            files(Kind::Link, &link.subjects(), Inputs::of_files(&link.inputs()))?,
+            link.subjects(),
+        ),
+        Stated::HashList(list) => (
+            files(Kind::HashList, &list.entries, Inputs::default())?,
+            list.entries.clone(),
+        ),
+        Stated::Nothing(why) => return Err((Reason::NoBuild, why.clone())),
+    };
+    let (labels, other_name) = called(&subjects, artifact);
+    // In a list a digest is about the file that its line names. A `.narinfo` names a store path instead.
+    let by_name = matches!(stated, Stated::HashList(list) if list.own.is_none());
+    if let Some(other) = other_name
+        .as_ref()
+        .filter(|_| by_name && reading.says == Says::Same)
+    {
+        return Err((Reason::WrongSubject, other.clone()));
     }
+    Ok(Reading {
+        subject: labels.into_iter().next(),
+        other_name: other_name.filter(|_| !matches!(stated, Stated::HashList(_))),
+        ..reading
+    })
 }
 
 fn elsewhere(subjects: &[Descriptor]) -> (Reason, String) {
@@ -280,6 +306,8 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Rea
             .as_str()
             .and_then(|text| text.parse().ok()),
         statement: Some(statement.digest),
+        subject: None,
+        other_name: None,
     })
 }
 

@@ -39,6 +39,11 @@ pub fn conclude(
     }
     parties.sort_by(|a, b| a.party.name.cmp(&b.party.name));
     let judged = judge(&parties, &quorum);
+    let other_names = parties.iter().filter_map(|stand| {
+        let other = stand.answer.reading.other_name.as_ref()?;
+        Some(format!("{}: {other} ({})", stand.party.name, stand.answer.origin))
+    });
+    let other_names = other_names.collect();
     Ok(Agreement {
         version: 1,
         artifact: About {
@@ -46,6 +51,7 @@ pub fn conclude(
             purl: artifact.purl.clone(),
             sha256: artifact.digests.sha256,
         },
+        names: other_names,
         time: now,
         verdict: judged.verdict,
         reason: judged.reason,

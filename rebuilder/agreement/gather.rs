@@ -10,10 +10,10 @@ use walkdir::WalkDir;
 use super::answer::{self, Answer};
 use super::{Reason, Tally};
 use crate::artifact::Digests;
-use crate::evidence::Standing;
-use crate::evidence::assess::{self, Artifact, Signed};
+use crate::evidence::assess::{self, Artifact, Heard, Signed, Stated};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
+use crate::evidence::{Standing, Verified};
 use crate::report::with_causes;
 
 /// What verifying cost.
@@ -136,18 +136,26 @@ fn answer_for(
     trust: &Trust,
     tallies: &mut [Tally],
 ) {
-    let stated = assess::stated(document);
+    let heard = assess::hear(document);
     // Reading is cheap and verifying is not, so a signature is only looked at where it matters.
-    let mut signed: Option<Signed> = None;
+    let mut vouched: Option<(Signed, Option<Verified<&Stated>>)> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
-        let reading = match answer::read(&stated, artifact) {
-            Ok(reading) => reading,
-            Err((reason, why)) => {
-                tally.set_aside(reason, format!("{}: {why}", document.origin));
-                continue;
+        let aside = match answer::read(heard.unverified(), artifact) {
+            Err(aside) => Some(aside),
+            Ok(reading) if heard.names_the_file() => {
+                reading.other_name.map(|other| (Reason::WrongSubject, other))
             }
+            Ok(_) => None,
         };
-        let signed = signed.get_or_insert_with(|| who(path, document, trust));
+        if let Some((reason, why)) = aside {
+            tally.set_aside(reason, format!("{}: {why}", document.origin));
+            continue;
+        }
+        let (signed, stated) = vouched.get_or_insert_with(|| vouch(path, document, &heard, trust));
+        let reading = match stated {
+            Some(stated) => answer::read(stated, artifact).ok(),
+            None => None,
+        };
         let reason = match signed.standing {
             Standing::Verified => None,
             Standing::Unsigned => Some(Reason::Unsigned),
@@ -155,8 +163,8 @@ fn answer_for(
             Standing::Refuted if !assess::names_trusted_key(document, trust) => Some(Reason::UnknownSigner),
             _ => Some(Reason::BadSignature),
         };
-        match (reason, &signed.signer) {
-            (None, Some(signer)) => tally.add(Answer {
+        match (reason, &signed.signer, reading) {
+            (None, Some(signer), Some(reading)) => tally.add(Answer {
                 reading,
                 signer: signer.clone(),
                 seen: signed.when,
@@ -164,7 +172,7 @@ fn answer_for(
                 origin: document.origin.clone(),
                 times: 1,
             }),
-            (reason, _) => tally.set_aside(
+            (reason, ..) => tally.set_aside(
                 reason.unwrap_or(Reason::BadSignature),
                 format!("{}: {}", document.origin, signed.note),
             ),
@@ -173,25 +181,25 @@ fn answer_for(
 }
 
 /// Whose word it is; for a list, by the signature that lies beside it.
-fn who(path: &Path, document: &Document, trust: &Trust) -> Signed {
-    let own = assess::who(document, trust);
+fn vouch<'a>(
+    path: &Path,
+    document: &Document,
+    heard: &'a Heard<'_>,
+    trust: &Trust,
+) -> (Signed, Option<Verified<&'a Stated>>) {
     if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
-        return own;
+        return heard.vouch(trust);
     }
     let beside = SIGNATURES
         .iter()
         .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));
     let Some(beside) = beside.into_iter().find(|path| path.is_file()) else {
-        return own;
+        return heard.vouch(trust);
     };
     let signatures = document::read_file(&beside).unwrap_or_default();
     let Some(digests) = std::fs::File::open(path).and_then(Digests::of_reader).ok() else {
-        return own;
+        return heard.vouch(trust);
     };
-    // What was read must be what the signature is over.
-    if digests.sha256 != document.digest {
-        return own;
-    }
     let list = Artifact {
         name: path
             .file_name()
@@ -202,7 +210,8 @@ fn who(path: &Path, document: &Document, trust: &Trust) -> Signed {
         digests,
         path: Some(path.to_owned()),
     };
-    signatures
-        .first()
-        .map_or(own, |signature| assess::over_file(signature, &list, trust))
+    match signatures.as_slice() {
+        [signature] => heard.vouch_beside(signature, &list, trust),
+        _ => heard.vouch(trust),
+    }
 }

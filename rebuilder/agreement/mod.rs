@@ -38,6 +38,8 @@ pub struct Agreement {
     pub version: u32,
     /// What it is about.
     pub artifact: About,
+    /// Where attestations call these bytes otherwise than they were asked for; the first thing to read.
+    pub names: Vec<String>,
     /// When it was concluded: age and keys are held against this.
     pub time: jiff::Timestamp,
     /// The conclusion.
@@ -142,6 +144,9 @@ pub struct Position {
     /// When: as a log saw it, or else as its author says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<jiff::Timestamp>,
+    /// What it calls these bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Digest of the attestation, and where it came from.
     pub attestation: Sha256,
     /// File.

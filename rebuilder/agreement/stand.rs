@@ -284,6 +284,7 @@ impl Stand<'_> {
             signer: answer.signer.name,
             builder: answer.reading.builder,
             kind: answer.reading.kind,
+            subject: answer.reading.subject,
             attestation: answer.document,
             origin: answer.origin,
             times: answer.times,

@@ -166,13 +166,31 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let files = dossier::read(&args.archive)?;
     // What the reader brings counts; keys that are only in the archive vouch for nothing.
     let (trust, _) = args.trust.open_with_keys()?;
-    let (manifest, checks) = dossier::check(&args.archive, &files, &trust)?;
+    let checked = dossier::check(&args.archive, &files, &trust)?;
     if common.json {
-        output::print_json(&json!({"version": 1, "manifest": manifest, "checks": checks}))?;
+        let mut document = json!(checked);
+        document["version"] = json!(1);
+        output::print_json(&document)?;
     } else {
         let mut screen = output::screen();
-        screen.say(format_args!("{}: {}", manifest.subject, manifest.verdict));
-        for check in &checks {
+        let manifest = &checked.manifest;
+        // What is refused must not begin with the verdict that someone wrote into it.
+        if checked.any(Outcome::Fails) {
+            let says = checked.attested.as_ref().map_or_else(String::new, |attested| {
+                format!(", and the attestation in it {:?}", attested.verdict)
+            });
+            screen.line([
+                plain(format_args!("{}: ", manifest.subject)),
+                Style::Bad.of("refused"),
+                plain(format_args!("; the bundle says {:?}{says}", manifest.verdict)),
+            ]);
+        } else {
+            screen.say(format_args!("{}: {}", manifest.subject, manifest.verdict));
+        }
+        if let Some(attested) = &checked.attested {
+            screen.say(format_args!("about {}", attested.subjects.join(", ")));
+        }
+        for check in &checked.checks {
             let mark = match check.outcome {
                 Outcome::Holds => Style::Good.of("+"),
                 Outcome::Open => Style::Open.of("?"),
@@ -182,10 +200,9 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
         }
         output::print(&screen)?;
     }
-    let any = |outcome| checks.iter().any(|check| check.outcome == outcome);
-    Ok(ExitCode::from(if any(Outcome::Fails) {
+    Ok(ExitCode::from(if checked.any(Outcome::Fails) {
         Code::Refused as u8
-    } else if any(Outcome::Open) {
+    } else if checked.any(Outcome::Open) {
         Code::Inconclusive as u8
     } else {
         0

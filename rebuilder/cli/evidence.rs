@@ -154,12 +154,22 @@ pub(crate) fn beside(path: &Path) -> Vec<Document> {
 }
 
 /// A released file on this machine.
-pub(crate) fn local(path: &Path, purl: Option<&str>, documents: &[Document]) -> Result<Artifact, Failure> {
+///
+/// Without a package URL it takes the one that a statement names, if a signature over that is good: rules of a policy
+/// are found by it, so it must not be anyone's word.
+pub(crate) fn local(
+    path: &Path,
+    purl: Option<&str>,
+    documents: &[Document],
+    trust: &Trust,
+) -> Result<Artifact, Failure> {
     let digests = std::fs::File::open(path)
         .and_then(Digests::of_reader)
         .map_err(StoreError::io("read", path))?;
     let purl = purl.map(str::to_owned).or_else(|| {
-        let statements = documents.iter().filter_map(statement);
+        let statements = documents
+            .iter()
+            .filter_map(|document| assess::statement(document, trust));
         let mut names = statements.flat_map(|statement| {
             let names: Vec<_> = statement
                 .subjects_with(&digests)
@@ -183,8 +193,8 @@ pub(crate) fn local(path: &Path, purl: Option<&str>, documents: &[Document]) -> 
 
 /// The statement inside a document, whoever signed it.
 pub(crate) fn statement(document: &Document) -> Option<Statement> {
-    match assess::stated(document) {
-        Stated::Statement(statement) => Some(*statement),
+    match assess::hear(document).unverified() {
+        Stated::Statement(statement) => Some((**statement).clone()),
         _ => None,
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
         }
         let artifacts: Result<Vec<_>, _> = files
             .iter()
-            .map(|path| evidence::local(path, args.purl.as_deref(), &case.documents))
+            .map(|path| evidence::local(path, args.purl.as_deref(), &case.documents, &case.everyone()))
             .collect();
         (artifacts?, Vec::new(), Vec::new())
     } else if let [subject] = args.subject.as_slice() {

@@ -351,7 +351,7 @@ async fn make_plan(
         return Ok(planner.plan_from_provenance().await?);
     };
     let path = Path::new(text);
-    let artifact = evidence::local(path, target.purl.as_deref(), &case.documents)?;
+    let artifact = evidence::local(path, target.purl.as_deref(), &case.documents, &case.everyone())?;
     let subject = artifact.purl.as_deref().map(str::parse::<Subject>).transpose();
     let subject = match subject {
         // What the user names must be understood; what a statement names may be of any kind.

@@ -15,6 +15,7 @@ use crate::artifact::{Digests, Sha256};
 use crate::attest;
 use crate::evidence::assess::Artifact;
 use crate::evidence::json::SIZE_LIMIT;
+use crate::evidence::trust::Trust;
 use crate::report::agreement as report;
 
 #[derive(Args)]
@@ -50,13 +51,13 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
             "--summary is about one artifact; verify them one by one".into(),
         ));
     }
+    let (trust, policy) = args.trust.open_with_keys()?;
     let artifacts: Vec<Artifact> = args
         .artifact
         .iter()
-        .map(|text| artifact(text, &args))
+        .map(|text| artifact(text, &args, &trust))
         .collect::<Result<_, _>>()?;
     let places = places(common, &args, &artifacts).await?;
-    let (trust, policy) = args.trust.open_with_keys()?;
     // Whoever signs is told before anything is read.
     let signer = match &args.summary {
         Some(_) => Some(args.key.open()?),
@@ -105,7 +106,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     }))
 }
 
-fn artifact(text: &str, args: &VerifyArgs) -> Result<Artifact, Failure> {
+fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Failure> {
     let Some(digits) = text.strip_prefix("sha256:") else {
         let path = Path::new(text);
         if !path.is_file() {
@@ -113,7 +114,7 @@ fn artifact(text: &str, args: &VerifyArgs) -> Result<Artifact, Failure> {
                 "{text} is no file; one that is not at hand is named by sha256:HEX"
             )));
         }
-        return evidence::local(path, args.purl.as_deref(), &[]);
+        return evidence::local(path, args.purl.as_deref(), &[], trust);
     };
     let sha256: Sha256 = digits
         .to_owned()

@@ -1,14 +1,16 @@
 //! The archive itself: a tar in a gzip, in one order, with one time and one owner. Written and read as a stream.
 
+use std::collections::BTreeMap;
 use std::fs::File as DiskFile;
 use std::io::{self, BufReader, BufWriter, Read};
 use std::path::Path;
 
 use flate2::{Compression, GzBuilder};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     Content, Contents, DOCUMENT_LIMIT, DOCUMENTS_LIMIT, DossierError, FOLDER, File, Listed, MANIFEST,
-    Manifest, OUTPUTS, WHOLE_LIMIT,
+    Manifest, OUTPUTS, PREDICATE, SIGNATURE, SUMS, WHOLE_LIMIT,
 };
 use crate::artifact::{HashingReader, Sha256};
 use crate::attest::Signer;
@@ -26,6 +28,12 @@ pub fn write(
     };
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for file in &files {
+        if !is_plain(&file.path) {
+            return Err(DossierError::Invalid {
+                path: path.to_owned(),
+                reason: format!("{:?} cannot be the name of a file in it", file.path),
+            });
+        }
         let (sha256, size) = file.content.digest().map_err(failed)?;
         manifest.files.push(Listed {
             path: file.path.clone(),
@@ -36,22 +44,19 @@ pub fn write(
     }
     let mut text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
     text.push(b'\n');
-    let mut sums = format!("{}  {MANIFEST}\n", Sha256::of(&text));
-    for file in &manifest.files {
-        sums.push_str(&format!("{}  {}\n", file.sha256, file.path));
-    }
-    let mut head = vec![(MANIFEST, text.clone()), ("SHA256SUMS", sums.into_bytes())];
+    let sums = sums(&manifest, Sha256::of(&text));
+    let mut head = vec![(MANIFEST, text.clone()), (SUMS, sums.into_bytes())];
     if let Some(signer) = signer {
         let statement = serde_json::json!({
             "_type": "https://in-toto.io/Statement/v1",
             "subject": [{"name": MANIFEST, "digest": {"sha256": Sha256::of(&text)}}],
-            "predicateType": "urn:rebuilder:predicate:evidence-bundle:v1",
-            "predicate": {"subject": manifest.subject, "run": manifest.run, "verdict": manifest.verdict}
+            "predicateType": PREDICATE,
+            "predicate": manifest.signed()
         });
         let bundle = signer.bundle(&serde_json::to_vec(&statement).unwrap_or_default())?;
         let mut bundle = serde_json::to_vec_pretty(&bundle).unwrap_or_default();
         bundle.push(b'\n');
-        head.push(("manifest.sigstore.json", bundle));
+        head.push((SIGNATURE, bundle));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let pending = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
@@ -99,6 +104,15 @@ pub fn write(
     Ok(manifest)
 }
 
+/// The manifest once more, for `sha256sum --check`.
+pub(super) fn sums(manifest: &Manifest, own: Sha256) -> String {
+    let mut sums = format!("{own}  {MANIFEST}\n");
+    for file in &manifest.files {
+        sums.push_str(&format!("{}  {}\n", file.sha256, file.path));
+    }
+    sums
+}
+
 impl Content {
     fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
@@ -112,7 +126,10 @@ impl Content {
     }
 }
 
-/// Reads an archive that someone else may have made.
+/// Reads an archive that someone else may have made, in the one form that [`write`] gives it.
+///
+/// Readers of tar and gzip differ in what they do with links, extended headers, a second archive behind the first,
+/// or two names for one place. An archive that has any of it shows different people different evidence.
 pub fn read(path: &Path) -> Result<Contents, DossierError> {
     let failed = |source| DossierError::Read {
         path: path.to_owned(),
@@ -123,19 +140,38 @@ pub fn read(path: &Path) -> Result<Contents, DossierError> {
         reason,
     };
     let broken = |error: io::Error| invalid(error.to_string());
-    let gzip = flate2::bufread::MultiGzDecoder::new(BufReader::new(DiskFile::open(path).map_err(failed)?));
+    let gzip = flate2::bufread::GzDecoder::new(BufReader::new(DiskFile::open(path).map_err(failed)?));
     let mut tar = tar::Archive::new(gzip.take(WHOLE_LIMIT));
     let (mut contents, mut held) = (Contents::default(), 0);
-    for entry in tar.entries().map_err(failed)? {
+    let mut long_name: Option<String> = None;
+    for entry in tar.entries().map_err(failed)?.raw(true) {
         let mut entry = entry.map_err(broken)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let plain = entry.header().entry_type().is_file();
-        let below = name.strip_prefix(&format!("{FOLDER}/")).filter(|_| plain);
-        let below = below
+        if entry.header().entry_type() == tar::EntryType::GNULongName && long_name.is_none() {
+            let mut bytes = Vec::new();
+            entry
+                .by_ref()
+                .take(NAME_LIMIT + 1)
+                .read_to_end(&mut bytes)
+                .map_err(broken)?;
+            let name = bytes
+                .strip_suffix(b"\0")
+                .and_then(|name| std::str::from_utf8(name).ok());
+            let name = name.filter(|name| name.len() as u64 <= NAME_LIMIT);
+            long_name = Some(
+                name.ok_or_else(|| invalid("a long name in it cannot be read".into()))?
+                    .to_owned(),
+            );
+            continue;
+        }
+        let short_name = exact_header(entry.header(), long_name.is_some()).map_err(invalid)?;
+        let name = long_name.take().unwrap_or(short_name);
+        let below = name
+            .strip_prefix(&format!("{FOLDER}/"))
+            .filter(|below| is_plain(below))
             .ok_or_else(|| invalid(format!("{name:?} has no place in one")))?
             .to_owned();
-        let digest = if OUTPUTS.iter().any(|folder| below.starts_with(folder)) {
-            Sha256::of_reader(&mut entry).map_err(broken)?.0
+        let (digest, size) = if OUTPUTS.iter().any(|folder| below.starts_with(folder)) {
+            Sha256::of_reader(&mut entry).map_err(broken)?
         } else {
             let mut bytes = Vec::new();
             entry
@@ -148,12 +184,103 @@ pub fn read(path: &Path) -> Result<Contents, DossierError> {
                 return Err(invalid(format!("{name} has more than a document may have")));
             }
             let digest = Sha256::of(&bytes);
+            let size = bytes.len() as u64;
             contents.documents.insert(below.clone(), bytes);
-            digest
+            (digest, size)
         };
+        contents.sizes.insert(below.clone(), size);
         if contents.digests.insert(below, digest).is_some() {
             return Err(invalid(format!("{name} stands in it twice")));
         }
+        if contents.digests.len() > MOST_FILES {
+            return Err(invalid(format!("it has more than {MOST_FILES} files")));
+        }
     }
+    ends_here(tar).map_err(invalid)?;
+    one_place_each(&contents).map_err(invalid)?;
     Ok(contents)
+}
+
+/// Most bytes of a member's name, and most members.
+const NAME_LIMIT: u64 = 4096;
+const MOST_FILES: usize = 100_000;
+
+/// The name in a header that every reader of tar takes for that of the same plain file; behind a long name it is a part
+/// of that, cut anywhere.
+fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
+    let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
+    let bytes = header.as_bytes();
+    let field = &bytes[..100];
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    // Python joins what follows to the name where there is text, whatever the magic says.
+    let rest = if header.as_ustar().is_some() { 500 } else { 345 };
+    let known = header.as_ustar().is_some() || header.as_gnu().is_some();
+    let fine = header.entry_type() == tar::EntryType::Regular
+        && known
+        && (is_cut || std::str::from_utf8(&header.path_bytes()).is_ok())
+        && field[end..].iter().all(|byte| *byte == 0)
+        && bytes[rest..].iter().all(|byte| *byte == 0)
+        && header.mode().is_ok_and(|mode| mode & 0o7000 == 0)
+        && header.link_name_bytes().is_none_or(|link| link.is_empty());
+    if fine {
+        Ok(name)
+    } else {
+        Err(format!("{name:?} has no place in one: it is not a plain file"))
+    }
+}
+
+/// Whether a path means one place to everyone: no folder is left, nothing is empty, and nothing is spelt otherwise.
+fn is_plain(path: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part != "." && part != ".." && part.trim() == part && !part.ends_with('.')
+    };
+    !path.contains('\\') && !path.chars().any(char::is_control) && path.split('/').all(part)
+}
+
+/// Behind the last member there is nothing but zeros, and behind the compressed stream there is nothing.
+fn ends_here<R: io::BufRead>(
+    tar: tar::Archive<io::Take<flate2::bufread::GzDecoder<R>>>,
+) -> Result<(), String> {
+    let mut rest = tar.into_inner();
+    let mut buffer = [0; 8192];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) if buffer[..count].iter().all(|byte| *byte == 0) => {}
+            Ok(_) => return Err("something follows the end of the archive in it".into()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    if rest.limit() == 0 {
+        return Err("it has more than a bundle may have".into());
+    }
+    let mut file = rest.into_inner().into_inner();
+    match file.fill_buf() {
+        Ok([]) => Ok(()),
+        Ok(_) => Err("something follows the end of the compressed archive".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// No two members would lie in one place, on any file system, and none is the folder of another.
+fn one_place_each(contents: &Contents) -> Result<(), String> {
+    let mut places: BTreeMap<String, &str> = BTreeMap::new();
+    for name in contents.digests.keys() {
+        let place: String = name.nfkc().flat_map(char::to_lowercase).collect();
+        if let Some(other) = places.insert(place, name) {
+            return Err(format!(
+                "{other:?} and {name:?} are one place to some file systems"
+            ));
+        }
+    }
+    for (place, name) in &places {
+        let mut folder = place.as_str();
+        while let Some((above, _)) = folder.rsplit_once('/') {
+            folder = above;
+            if let Some(other) = places.get(folder) {
+                return Err(format!("{other:?} is a file in it, and the folder of {name:?}"));
+            }
+        }
+    }
+    Ok(())
 }

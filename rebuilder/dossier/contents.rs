@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::declarations::{Assessor, declarations};
-use super::{Content, DossierError, File, Manifest, controls, sbom};
+use super::{ATTESTATION, Content, DossierError, EQUIVALENCE, File, Manifest, controls, sbom};
 use crate::agreement::Agreement;
 use crate::artifact::Sha256;
 use crate::attest::{Examined, examine};
-use crate::evidence::dsse;
+use crate::evidence::assess::{self, Stated};
+use crate::evidence::document;
+use crate::evidence::statement::Statement;
+use crate::plan::Plan;
 use crate::policy::{Policy, PolicyFile};
 use crate::rebuild::{Cost, RunFolder};
 use crate::store::Store;
@@ -60,27 +63,27 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         run: record.id.clone(),
         verdict: record.verdict.to_string(),
         created: record.finished,
+        rebuilder: env!("CARGO_PKG_VERSION").into(),
         files: Vec::new(),
     };
-    let claims = json!({"claims": plan.claims, "policy": plan.policy});
     add(
         "claims.json",
         "what was claimed of the release, and how far it was verified",
-        pretty(&claims),
+        pretty(&claims(plan)),
     );
-    let mut statement = None;
-    for (path, name) in [
-        (run.bundle(), "attestations/rebuild.sigstore.json"),
-        (run.equivalence(), "attestations/equivalence.sigstore.json"),
-    ] {
+    let mut found = None;
+    for (path, name) in [(run.bundle(), ATTESTATION), (run.equivalence(), EQUIVALENCE)] {
         if path.exists() {
             let bytes = read(&path)?;
-            statement = statement.or_else(|| payload(&bytes));
+            found = found.or_else(|| statement(name, &bytes));
             add(name, "what this rebuild attests", bytes);
         }
     }
     for (number, path) in others(&material.attestations).iter().enumerate() {
+        // What others call their files must not mean anything in the archive.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.replace(|c: char| c.is_control() || c == '\\', "_");
+        let name = name.trim().trim_end_matches('.');
         add(
             &format!("attestations/others/{number:03}-{name}"),
             "what someone else attests",
@@ -114,7 +117,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         pretty(&sbom::spdx(plan, &manifest)),
     );
     let signer = || {
-        let builder = statement.as_ref()?["predicate"]["runDetails"]["builder"]["id"]
+        let builder = found.as_ref()?.predicate["runDetails"]["builder"]["id"]
             .as_str()?
             .to_owned();
         Some(Assessor {
@@ -143,7 +146,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         files: files.iter().map(|file| file.path.clone()).collect(),
         plan,
         record,
-        statement: statement.as_ref(),
+        statement: found.as_ref(),
         agreements: &material.agreements,
         policy: material.policy.file(),
     };
@@ -159,6 +162,11 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         content: Content::Document(controls::markdown(&map).into_bytes()),
     });
     Ok((files, manifest))
+}
+
+/// What was claimed of the release, as the plan has it.
+pub(super) fn claims(plan: &Plan) -> Value {
+    json!({"claims": plan.claims, "policy": plan.policy})
 }
 
 /// What came out, and the released files that differ.
@@ -254,9 +262,11 @@ fn policy_files(policy: &PolicyFile) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The statement in a bundle.
-pub(super) fn payload(bundle: &[u8]) -> Option<Value> {
-    let bundle: Value = serde_json::from_slice(bundle).ok()?;
-    let envelope = dsse::Envelope::from_value(&bundle["dsseEnvelope"]).ok()?;
-    serde_json::from_slice(&envelope.payload).ok()
+/// The statement in a bundle of this rebuild, for the map of controls; whose word it is, is not asked here.
+pub(super) fn statement(name: &str, bundle: &[u8]) -> Option<Statement> {
+    let document = document::read_bundle(name, bundle).ok()?;
+    match assess::hear(&document).unverified() {
+        Stated::Statement(statement) => Some((**statement).clone()),
+        _ => None,
+    }
 }

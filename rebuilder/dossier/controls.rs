@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::agreement::{Agreement, Conclusion};
+use crate::evidence::statement::Statement;
 use crate::evidence::{Question, Standing};
 use crate::plan::Plan;
 use crate::policy::PolicyFile;
@@ -72,7 +72,7 @@ pub(super) struct Facts<'a> {
     pub plan: &'a Plan,
     pub record: &'a Record,
     /// What this rebuild attests.
-    pub statement: Option<&'a Value>,
+    pub statement: Option<&'a Statement>,
     pub agreements: &'a [Agreement],
     pub policy: Option<&'a PolicyFile>,
 }
@@ -131,7 +131,7 @@ fn find(kind: &str, facts: &Facts) -> Vec<Pointer> {
     };
     let attestation = "attestations/rebuild.sigstore.json";
     let internal = |key: &str| {
-        let predicate = &facts.statement?["predicate"];
+        let predicate = &facts.statement?.predicate;
         let value = &predicate["buildDefinition"]["internalParameters"][key];
         let negative = &predicate["configuration"][0]["annotations"][key];
         [value, negative]

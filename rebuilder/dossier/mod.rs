@@ -9,6 +9,7 @@
 //! `docs/evidence.md` shows how to check one by hand.
 
 mod archive;
+mod attested;
 mod check;
 mod contents;
 mod controls;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use archive::{read, write};
-pub use check::{Check, Outcome, check};
+pub use check::{Attested, Check, Checked, Outcome, check};
 pub use contents::{Material, collect};
 pub use declarations::Assessor;
 
@@ -31,6 +32,14 @@ use crate::artifact::Sha256;
 const FOLDER: &str = "evidence";
 /// The list of everything else.
 const MANIFEST: &str = "manifest.json";
+/// The same for `sha256sum --check`, and the signature over the list.
+const SUMS: &str = "SHA256SUMS";
+const SIGNATURE: &str = "manifest.sigstore.json";
+/// What a signature over the list says it is.
+const PREDICATE: &str = "urn:rebuilder:predicate:evidence-bundle:v1";
+/// What this rebuild attests.
+const ATTESTATION: &str = "attestations/rebuild.sigstore.json";
+const EQUIVALENCE: &str = "attestations/equivalence.sigstore.json";
 /// Folders with outputs, which are hashed and never kept in memory.
 const OUTPUTS: [&str; 2] = ["rebuilt/", "released/"];
 /// Most bytes of one document, of all documents, and of a whole archive.
@@ -40,7 +49,7 @@ const WHOLE_LIMIT: u64 = 64 << 30;
 
 /// What is in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Manifest {
     /// Form of this document; 1.
     pub version: u32,
@@ -52,8 +61,18 @@ pub struct Manifest {
     pub verdict: String,
     /// When the run ended; the time of every file.
     pub created: jiff::Timestamp,
+    /// Version of this tool that derived the bills of materials, the declarations and the controls.
+    #[serde(default)]
+    pub rebuilder: String,
     /// Every file but this one and its signature.
     pub files: Vec<Listed>,
+}
+
+impl Manifest {
+    /// What is said of it where it is signed.
+    fn signed(&self) -> serde_json::Value {
+        serde_json::json!({"subject": self.subject, "run": self.run, "verdict": self.verdict})
+    }
 }
 
 /// A file in an archive.
@@ -96,6 +115,8 @@ pub struct Contents {
     pub documents: BTreeMap<String, Vec<u8>>,
     /// Digests of all files, outputs included.
     pub digests: BTreeMap<String, Sha256>,
+    /// Their lengths in bytes.
+    pub sizes: BTreeMap<String, u64>,
 }
 
 /// An evidence bundle that cannot be made or read.

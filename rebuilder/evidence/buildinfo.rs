@@ -33,7 +33,8 @@ impl BuildInfo {
     /// Takes the record out of an inline-signed text, whoever signed that; none where it is another text.
     pub fn signed(bytes: &[u8]) -> Option<Result<Self, AptError>> {
         let (text, _) = openpgp::read_unverified("the .buildinfo", bytes).ok()?;
-        if !text.trim_ascii_start().starts_with(b"Format:") {
+        // A .dsc or a .changes begins with the same field, and says nothing of a build.
+        if !text.trim_ascii_start().starts_with(b"Format: 1.0\n") || !is_record(&text) {
             return None;
         }
         let info = Self::unsigned(&text);
@@ -43,10 +44,35 @@ impl BuildInfo {
         }))
     }
 
+    /// Whether a signed text is the one that this was read from.
+    pub(super) fn is_of(&self, text: &[u8]) -> bool {
+        let own = Self::unsigned(text).map(|info| Self {
+            inline: self.inline.clone(),
+            ..info
+        });
+        own.is_ok_and(|own| own == *self)
+    }
+
     /// Reads the record itself.
     pub fn unsigned(text: &[u8]) -> Result<Self, AptError> {
         let document = ".buildinfo";
-        let paragraph = apt::one_paragraph(document, text.trim_ascii_start())?;
+        let text = text.trim_ascii();
+        let paragraph = apt::one_paragraph(document, text)?;
+        // Readers differ in which of several paragraphs counts, and in which of two fields of one name.
+        let mut names: Vec<String> = Vec::new();
+        for line in String::from_utf8_lossy(text).lines() {
+            let name = line.split(':').next().unwrap_or_default().to_lowercase();
+            if line.starts_with([' ', '\t']) {
+                continue;
+            }
+            if line.trim().is_empty() || names.contains(&name) {
+                return Err(AptError::Deb822 {
+                    document: document.to_owned(),
+                    reason: "it has more than one paragraph, or one field twice".to_owned(),
+                });
+            }
+            names.push(name);
+        }
         let field = |name: &'static str| {
             paragraph.get(name).ok_or(AptError::Field {
                 document: document.to_owned(),
@@ -73,6 +99,12 @@ impl BuildInfo {
                 .collect(),
         })
     }
+}
+
+/// Whether a control file is a record of a build: only such a file lists what was installed.
+fn is_record(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(b"Installed-Build-Depends:"))
 }
 
 /// `NAME (= VERSION)`.

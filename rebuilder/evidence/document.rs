@@ -150,9 +150,12 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         return json_pieces(bytes, text);
     }
     let other = |error: &dyn std::fmt::Display| PieceError::Other(error.to_string());
+    if start.starts_with(CLEAR_SIGNED) {
+        one_signed_text(start)?;
+    }
     Ok(vec![if start.starts_with("-----BEGIN PGP SIGNATURE-----") {
         Kind::OpenPgpDetached(bytes.to_vec())
-    } else if start.starts_with("-----BEGIN PGP SIGNED MESSAGE-----") {
+    } else if start.starts_with(CLEAR_SIGNED) {
         if let Some(info) = BuildInfo::signed(bytes) {
             Kind::BuildInfo(Box::new(info.map_err(|error| other(&error))?))
         } else {
@@ -162,6 +165,10 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         let signature = ssh_key::SshSig::from_pem(start.trim_end());
         Kind::Ssh(Box::new(signature.map_err(|error| other(&error))?))
     } else if start.starts_with("untrusted comment:") {
+        // The reader takes the first four lines, and people read the others too.
+        if start.trim_end().lines().count() != 4 {
+            return Err(PieceError::Other("a minisign signature has four lines".into()));
+        }
         let signature = minisign_verify::Signature::decode(text);
         Kind::Minisign(Box::new(signature.map_err(|error| other(&error))?))
     } else if start.starts_with("Format: 1.0") {
@@ -177,66 +184,211 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
     }])
 }
 
+const CLEAR_SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+
+/// Refuses a clear-signed file with text that its signature is not over: people and other programs would read that too.
+fn one_signed_text(text: &str) -> Result<(), PieceError> {
+    let other = |reason: &str| Err(PieceError::Other(reason.to_owned()));
+    let mut lines = text.trim_end().lines().map(str::trim_end);
+    // Between the first line and the empty one the signature's hash is named, and nothing of this is signed.
+    let mut head = lines.by_ref().skip(1).take_while(|line| !line.is_empty());
+    if !head.all(|line| line.starts_with("Hash: ")) {
+        return other("it has unsigned text before the signed one");
+    }
+    let marks: Vec<&str> = lines.filter(|line| line.starts_with("-----")).collect();
+    let last = text.trim_end().lines().last().map(str::trim_end);
+    if marks != ["-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----"]
+        || marks.last().copied() != last
+    {
+        return other("it is not one signed text with its signature and nothing after it");
+    }
+    Ok(())
+}
+
 fn json_pieces(bytes: &[u8], text: &str) -> Result<Vec<Kind>, PieceError> {
-    match json::parse(bytes) {
+    match json::parse_evidence(bytes) {
+        Ok(Value::Array(items)) => {
+            let kinds: Result<Vec<_>, _> = items.iter().map(unwrap).collect();
+            Ok(kinds?.into_iter().flatten().collect())
+        }
         Ok(value) => unwrap(&value),
         // One document a line, as the SLSA generators write several.
         Err(error) => {
             let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            let first = lines.next().map(|line| json::parse(line.as_bytes()));
+            let first = lines.next().map(|line| json::parse_evidence(line.as_bytes()));
             let (Some(Ok(first)), Some(second)) = (first, lines.next()) else {
                 return Err(error.into());
             };
             let mut kinds = unwrap(&first)?;
             for line in std::iter::once(second).chain(lines) {
-                kinds.extend(unwrap(&json::parse(line.as_bytes())?)?);
+                kinds.extend(unwrap(&json::parse_evidence(line.as_bytes())?)?);
             }
             Ok(kinds)
         }
     }
 }
 
+/// What a document can carry its content in; it must do so in one of them.
+const CARRIERS: [&str; 8] = [
+    "_type",
+    "attestation_bundles",
+    "attestations",
+    "dsseEnvelope",
+    "envelope",
+    "messageSignature",
+    "payload",
+    "signed",
+];
+
+/// The one member of an object that carries its content; none where it has none.
+fn carrier(value: &Value) -> Result<Option<&'static str>, PieceError> {
+    let members = value.as_object().ok_or_else(unknown)?;
+    // Readers differ in what they make of another spelling, so it is none.
+    let spelt = |name: &&&str| members.keys().any(|key| json::folded(key) == json::folded(name));
+    let found: Vec<&'static str> = CARRIERS.iter().filter(spelt).copied().collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [only] if members.contains_key(*only) => Ok(Some(only)),
+        [only] => Err(PieceError::Other(format!("{only:?} is written otherwise in it"))),
+        several => Err(PieceError::Other(format!(
+            "it carries its content in several places ({}), so that two readers may see two documents",
+            several.join(", ")
+        ))),
+    }
+}
+
+fn unknown() -> PieceError {
+    PieceError::Other("its JSON is of no known kind of evidence".into())
+}
+
+/// Refuses members that a form does not have: they would be someone else's content.
+fn only(value: &Value, known: &[&str]) -> Result<(), PieceError> {
+    let mut members = value.as_object().into_iter().flatten();
+    match members.find(|(name, _)| !known.contains(&name.as_str())) {
+        Some((name, _)) => Err(PieceError::Other(format!(
+            "{name:?} has no place in it; known there are {}",
+            known.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Takes the pieces out of what registries wrap round them.
 fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
-    let each = |list: &Value, take: &dyn Fn(&Value) -> Result<Vec<Kind>, PieceError>| {
-        let list = list.as_array().into_iter().flatten();
-        let kinds: Result<Vec<_>, _> = list.map(take).collect();
-        kinds.map(|kinds| kinds.into_iter().flatten().collect())
-    };
-    if let Value::Array(_) = value {
-        return each(value, &unwrap);
-    }
-    if value["attestations"].is_array() {
-        // npm's `/-/npm/v1/attestations/NAME@VERSION`, and each of PyPI's bundles.
-        return each(&value["attestations"], &|item| {
-            unwrap(if item["bundle"].is_object() {
-                &item["bundle"]
-            } else {
-                item
+    match carrier(value)? {
+        Some("attestations") => {
+            // npm's `/-/npm/v1/attestations/NAME@VERSION`, and GitHub's answer for a digest.
+            only(value, &["attestations"])?;
+            list(&value["attestations"], published)
+        }
+        Some("attestation_bundles") => {
+            // PyPI's `/integrity/PROJECT/VERSION/FILE/provenance`.
+            only(value, &["version", "attestation_bundles"])?;
+            list(&value["attestation_bundles"], |bundle| {
+                only(bundle, &["publisher", "attestations"])?;
+                list(&bundle["attestations"], |item| Ok(vec![piece(item)?]))
             })
-        });
+        }
+        _ => Ok(vec![piece(value)?]),
     }
-    if value["attestation_bundles"].is_array() {
-        return each(&value["attestation_bundles"], &unwrap);
+}
+
+fn list(
+    items: &Value,
+    take: impl Fn(&Value) -> Result<Vec<Kind>, PieceError>,
+) -> Result<Vec<Kind>, PieceError> {
+    let items = items.as_array().ok_or_else(unknown)?;
+    let kinds: Result<Vec<_>, _> = items.iter().map(take).collect();
+    Ok(kinds?.into_iter().flatten().collect())
+}
+
+/// One entry of a registry's list: a bundle, and what is said of it beside.
+fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
+    if item.get("bundle").is_none() {
+        return Ok(vec![piece(item)?]);
     }
-    if let Some(bundle) = key_bundle(value) {
-        return Ok(vec![bundle?]);
+    only(
+        item,
+        &[
+            "bundle",
+            "predicateType",
+            "bundle_url",
+            "repository_id",
+            "initiator",
+        ],
+    )?;
+    let kind = piece(&item["bundle"])?;
+    // Readers choose by what stands beside, so it must be what was signed.
+    let beside = item["predicateType"].as_str();
+    let envelope = match &kind {
+        Kind::KeyBundle { envelope, .. } => Some(envelope.clone()),
+        Kind::Bundle(bundle) => match bundle.content() {
+            Ok(super::sigstore::Content::Envelope(envelope)) => Some(envelope),
+            _ => None,
+        },
+        _ => return Err(PieceError::Other("what it calls a bundle is none".into())),
+    };
+    let inside = envelope.and_then(|envelope| Statement::from_envelope(&envelope).ok());
+    match (beside, inside) {
+        (Some(beside), Some(inside)) if beside != inside.predicate_type => Err(PieceError::Other(format!(
+            "it is listed as {beside:?}, and what was signed is {:?}",
+            inside.predicate_type
+        ))),
+        _ => Ok(vec![kind]),
     }
-    Ok(vec![if value["verificationMaterial"].is_object() {
-        Kind::Bundle(Box::new(Unverified::from_value(value)?))
-    } else if value["verification_material"].is_object() && value["envelope"].is_object() {
-        Kind::Bundle(Box::new(Unverified::from_value(&bundle_of_pep740(value)?)?))
-    } else if Link::is_one(value) {
-        Kind::Link(Box::new(Link::from_value(value)?))
-    } else if value["payloadType"].is_string() {
-        Kind::Envelope(Envelope::from_value(value)?)
-    } else if value["_type"].is_string() {
-        Kind::Statement(Statement::parse(value.to_string().as_bytes())?)
-    } else {
-        return Err(PieceError::Other(
-            "its JSON is of no known kind of evidence".into(),
-        ));
-    }])
+}
+
+/// One document that carries its content itself.
+fn piece(value: &Value) -> Result<Kind, PieceError> {
+    let found = carrier(value)?;
+    if matches!(found, Some("dsseEnvelope" | "messageSignature"))
+        || value.get("verificationMaterial").is_some()
+    {
+        return match key_bundle(value) {
+            Some(bundle) => bundle,
+            None => Ok(Kind::Bundle(Box::new(Unverified::from_value(value)?))),
+        };
+    }
+    match found {
+        Some("envelope") => {
+            only(value, &["version", "verification_material", "envelope"])?;
+            only(&value["envelope"], &["statement", "signature"])?;
+            only(
+                &value["verification_material"],
+                &["certificate", "transparency_entries"],
+            )?;
+            Ok(Kind::Bundle(Box::new(Unverified::of_pep740(&bundle_of_pep740(
+                value,
+            )?)?)))
+        }
+        Some("signed") if Link::is_one(value) => {
+            only(value, &["signed", "signatures"])?;
+            Ok(Kind::Link(Box::new(Link::from_value(value)?)))
+        }
+        Some("payload") => Ok(Kind::Envelope(Envelope::from_value(value)?)),
+        Some("_type") => Ok(Kind::Statement(Statement::parse(value.to_string().as_bytes())?)),
+        _ => Err(unknown()),
+    }
+}
+
+/// Reads a file that must be one Sigstore bundle, and nothing around it.
+pub fn read_bundle(origin: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
+    let read = || {
+        let kind = piece(&json::parse_evidence(bytes)?)?;
+        match kind {
+            Kind::Bundle(_) | Kind::KeyBundle { .. } => Ok(kind),
+            _ => Err(PieceError::Other("it is no Sigstore bundle".into())),
+        }
+    };
+    let kind = read().map_err(|error: PieceError| DocumentError::Unusable {
+        origin: origin.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Document {
+        origin: origin.to_owned(),
+        digest: Sha256::of(bytes),
+        kind,
+    })
 }
 
 /// A bundle (v0.3) that names its key and nothing else; none where it is of another form.
@@ -256,6 +408,9 @@ fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
             .keys()
             .all(|key| ["publicKey", "tlogEntries", "timestampVerificationData"].contains(&key.as_str()));
     let hint = material.get("publicKey")?["hint"].as_str().filter(|_| fits)?;
+    if let Err(error) = super::sigstore::exact(value) {
+        return Some(Err(error.into()));
+    }
     let envelope = Envelope::from_value(&value["dsseEnvelope"]);
     Some(
         envelope
@@ -320,6 +475,53 @@ mod tests {
         for (bytes, expected) in table {
             let error = read("x", bytes).err().unwrap().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn takes_one_content_in_one_place() {
+        let envelope = r#"{"payloadType":"x","payload":"","signatures":[]}"#;
+        let bundle = format!(
+            r#"{{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{{"publicKey":{{"hint":"k"}}}},"dsseEnvelope":{{"payloadType":"x","payload":"","signatures":[{{"sig":""}}]}}}}"#
+        );
+        let with = |member: &str| bundle.replacen('{', &format!("{{{member},"), 1);
+        let good = [
+            envelope.to_owned(),
+            bundle.clone(),
+            format!(r#"{{"attestations":[{{"bundle":{bundle},"repository_id":1,"bundle_url":"u"}}]}}"#),
+            format!("{envelope}\n{envelope}\n"),
+            format!("[{envelope}]"),
+        ];
+        for text in good {
+            assert!(read("x", text.as_bytes()).is_ok(), "{text}");
+        }
+        let bad = [
+            with(r#""messageSignature":{}"#),
+            with(r#""messageSignature":null"#),
+            with(r#""dsse_envelope":{}"#),
+            with(r#""attestations":[]"#),
+            with(r#""payload":"""#),
+            with(r#""more":{}"#),
+            bundle.replacen(r#""publicKey""#, r#""certificate":{},"publicKey""#, 1),
+            bundle.replacen("dsseEnvelope", "DsseEnvelope", 1),
+            envelope.replacen("payload\":", "payload\":\"\",\"content\":", 1),
+            envelope.replacen("payload\"", "Payload\"", 1),
+            format!(r#"{{"attestations":[{{"bundle":{bundle},"envelope":{envelope}}}]}}"#),
+            format!(r#"{{"attestations":[{{"bundle":{{"attestations":[{bundle}]}}}}]}}"#),
+            format!(r#"{{"attestations":[],"attestation_bundles":[]}}"#),
+            format!(r#"[[{envelope}]]"#),
+            format!("{envelope}{envelope}"),
+        ];
+        for text in bad {
+            assert!(read("x", text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(read_bundle("x", bundle.as_bytes()).is_ok());
+        for text in [
+            envelope.to_owned(),
+            format!("[{bundle}]"),
+            format!("{bundle}\n{bundle}"),
+        ] {
+            assert!(read_bundle("x", text.as_bytes()).is_err(), "{text}");
         }
     }
 

@@ -13,6 +13,9 @@ use super::{Verified, trust::PublicKey};
 /// Type of a payload that is an in-toto statement.
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 
+/// What an envelope may hold.
+const MEMBERS: [&str; 3] = ["payload", "payloadType", "signatures"];
+
 /// An envelope whose signatures nobody has looked at yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -32,6 +35,8 @@ pub enum DsseError {
     Json(#[from] JsonError),
     #[error("it is no DSSE envelope: {0}")]
     Malformed(&'static str),
+    #[error("it is no DSSE envelope: {0:?} has no place in one")]
+    Member(String),
     #[error("{good} of the {wanted} wanted keys signed it{}", if tried.is_empty() { String::new() } else { format!(" (tried: {})", tried.join(", ")) })]
     Threshold {
         good: usize,
@@ -43,11 +48,16 @@ pub enum DsseError {
 impl Envelope {
     /// Reads an envelope.
     pub fn parse(bytes: &[u8]) -> Result<Self, DsseError> {
-        Self::from_value(&json::parse(bytes)?)
+        Self::from_value(&json::parse_evidence(bytes)?)
     }
 
-    /// Takes an envelope out of a larger document.
+    /// Takes an envelope out of a larger document. Members that the specification does not name are refused: another
+    /// reader might take one of them for the payload.
     pub fn from_value(value: &Value) -> Result<Self, DsseError> {
+        let members = value.as_object().ok_or(DsseError::Malformed("envelope"))?;
+        if let Some(name) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+            return Err(DsseError::Member(name.clone()));
+        }
         let text = |key: &'static str| value[key].as_str().ok_or(DsseError::Malformed(key));
         let signatures = value["signatures"].as_array();
         let signatures = signatures.ok_or(DsseError::Malformed("signatures"))?;

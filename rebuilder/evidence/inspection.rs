@@ -27,6 +27,8 @@ pub struct Inspection {
     pub version: u32,
     /// What was inspected.
     pub artifacts: Vec<Inspected>,
+    /// Where evidence calls these bytes otherwise than they were asked for; the first thing to read.
+    pub names: Vec<String>,
     /// Who released it?
     pub signature: Finding,
     /// Where did it come from?
@@ -73,6 +75,8 @@ pub fn judge<'a>(
         statement: None,
         provenance: None,
         predicate_type: None,
+        subjects: Vec::new(),
+        other_name: None,
         origin: "the registry".into(),
     }));
     all
@@ -109,6 +113,7 @@ pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &Sourc
                 sha256: artifact.digests.sha256,
             })
             .collect(),
+        names: other_names(assessments),
         signature: finding(Question::Signature, assessments),
         provenance: finding(Question::Provenance, assessments),
         other: finding(Question::Other, assessments),
@@ -117,6 +122,20 @@ pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &Sourc
         shared,
         missing,
     }
+}
+
+/// What calls the artifacts otherwise, each sentence once.
+fn other_names(assessments: &[Assessment]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for it in assessments {
+        if let Some(other) = &it.other_name {
+            let sentence = format!("{}: {other} ({})", it.claim.claim, it.origin);
+            if !names.contains(&sentence) {
+                names.push(sentence);
+            }
+        }
+    }
+    names
 }
 
 fn finding(question: Question, assessments: &[Assessment]) -> Finding {

@@ -1,7 +1,8 @@
 //! JSON that anyone may have written: bounded in size and depth, UTF-8, and with each key once per object.
 //!
 //! Two readers of a document with a repeated key may see different values, so that a signed document could say
-//! one thing to the verifier and another to whoever acts on it. Such documents are refused.
+//! one thing to the verifier and another to whoever acts on it. Such documents are refused. For evidence the same
+//! holds of two spellings of one name, because many readers take either of them.
 
 use std::fmt;
 
@@ -20,6 +21,8 @@ pub enum JsonError {
     TooLarge,
     #[error("it is not UTF-8 (at byte {0})")]
     NotUtf8(usize),
+    #[error("{0:?} and {1:?} stand in one object, and readers take the one for the other")]
+    Spellings(String, String),
     #[error("{0}")]
     Malformed(#[from] serde_json::Error),
 }
@@ -29,11 +32,120 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     if bytes.len() as u64 > SIZE_LIMIT {
         return Err(JsonError::TooLarge);
     }
+    parse_own(bytes)
+}
+
+/// The same for a document of this tool, whose size the caller has bounded.
+pub(crate) fn parse_own(bytes: &[u8]) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Strict::deserialize(&mut deserializer)?.0;
     deserializer.end()?;
     Ok(value)
+}
+
+/// Reads one document of evidence: as [`parse`] does, and no object has a name that evidence uses in two spellings.
+///
+/// Go's readers ignore case, and those of protocol buffers take `dsse_envelope` for `dsseEnvelope`.
+pub fn parse_evidence(bytes: &[u8]) -> Result<Value, JsonError> {
+    let value = parse(bytes)?;
+    spelled_once(&value)?;
+    Ok(value)
+}
+
+/// What the readers of evidence look for, as [`folded`] spells it.
+const NAMES: [&str; 62] = [
+    "annotations",
+    "attestationbundles",
+    "attestations",
+    "body",
+    "builddefinition",
+    "builder",
+    "buildtype",
+    "bundle",
+    "byproducts",
+    "canonicalizedbody",
+    "certificate",
+    "configsource",
+    "configuration",
+    "digest",
+    "dsseenvelope",
+    "entrypoint",
+    "envelope",
+    "environment",
+    "externalparameters",
+    "gitcommit",
+    "hint",
+    "id",
+    "internalparameters",
+    "invocation",
+    "invocationid",
+    "keyid",
+    "materials",
+    "mediatype",
+    "messagedigest",
+    "messagesignature",
+    "metadata",
+    "name",
+    "outputs",
+    "parameters",
+    "payload",
+    "payloadtype",
+    "plan",
+    "predicate",
+    "predicatetype",
+    "products",
+    "publickey",
+    "purl",
+    "rawbytes",
+    "resolveddependencies",
+    "result",
+    "rundetails",
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sig",
+    "signature",
+    "signatures",
+    "signed",
+    "statement",
+    "subject",
+    "timestampverificationdata",
+    "tlogentries",
+    "transparencyentries",
+    "uri",
+    "verificationmaterial",
+    "x509certificatechain",
+];
+
+/// A name without what readers ignore: case, and what stands between words.
+pub(super) fn folded(name: &str) -> String {
+    let kept = name.chars().filter(|c| !matches!(c, '_' | '-'));
+    kept.flat_map(char::to_lowercase).collect()
+}
+
+/// Refuses an object in which one known name has two spellings.
+fn spelled_once(value: &Value) -> Result<(), JsonError> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(spelled_once),
+        Value::Object(members) => {
+            let mut seen: Vec<(String, &str)> = Vec::new();
+            for (name, value) in members {
+                spelled_once(value)?;
+                let folded = folded(name);
+                if NAMES.binary_search(&folded.as_str()).is_err() {
+                    continue;
+                }
+                if let Some((_, other)) = seen.iter().find(|(known, _)| *known == folded) {
+                    return Err(JsonError::Spellings((*other).to_owned(), name.clone()));
+                }
+                seen.push((folded, name));
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A value in which no object repeats a key.
@@ -121,6 +233,23 @@ mod tests {
         }
         let large = vec![b' '; usize::try_from(SIZE_LIMIT).unwrap() + 1];
         assert!(matches!(parse(&large), Err(JsonError::TooLarge)));
+    }
+
+    #[test]
+    fn refuses_two_spellings_of_one_name() {
+        assert!(NAMES.is_sorted(), "they are searched by halves");
+        for (text, expected) in [
+            (r#"{"payload":1,"Payload":2}"#, false),
+            (r#"{"dsseEnvelope":1,"dsse_envelope":2}"#, false),
+            (r#"[{"a":{"subject":1,"SUBJECT":2}}]"#, false),
+            (r#"{"digest":{"sha256":"a","SHA-256":"b"}}"#, false),
+            (r#"{"predicateType":1,"predicate_\u0074ype":2}"#, false),
+            // What only its author names may differ in case.
+            (r#"{"path":1,"PATH":2}"#, true),
+            (r#"{"payload":1,"payloadType":2}"#, true),
+        ] {
+            assert_eq!(parse_evidence(text.as_bytes()).is_ok(), expected, "{text}");
+        }
     }
 
     proptest::proptest! {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sigstore_verify::trust_root::{
     SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
 };
@@ -113,20 +114,38 @@ pub enum SigstoreError {
 /// A bundle that has been read, and not verified.
 pub struct Unverified {
     bundle: Bundle,
+    pep740: bool,
 }
 
 impl Unverified {
     /// Reads a bundle; a document that two readers could read differently is refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, SigstoreError> {
-        let value = json::parse(bytes)?;
+        let value = json::parse_evidence(bytes)?;
         Self::from_value(&value)
     }
 
     /// Takes a bundle out of a larger document.
-    pub fn from_value(value: &serde_json::Value) -> Result<Self, SigstoreError> {
+    pub fn from_value(value: &Value) -> Result<Self, SigstoreError> {
+        exact(value)?;
         let bundle = Bundle::from_json(&value.to_string())
             .map_err(|error| SigstoreError::Malformed(error.to_string()))?;
-        Ok(Self { bundle })
+        Ok(Self {
+            bundle,
+            pep740: false,
+        })
+    }
+
+    /// The same, where the index wrapped it in its own form: the subject's name is then that of the file, by PEP 740.
+    pub(super) fn of_pep740(value: &Value) -> Result<Self, SigstoreError> {
+        Ok(Self {
+            pep740: true,
+            ..Self::from_value(value)?
+        })
+    }
+
+    /// Whether it came in the form of PEP 740.
+    pub fn is_pep740(&self) -> bool {
+        self.pep740
     }
 
     /// What the bundle calls the key, where it carries no certificate.
@@ -169,6 +188,55 @@ impl Unverified {
             _ => Err(SigstoreError::Content("it is of an unknown kind".into())),
         }
     }
+}
+
+/// Refuses a bundle that holds more than one thing that could be what was signed, or who signed it.
+///
+/// The Sigstore crates take the first that they find, and other readers another one.
+pub(super) fn exact(bundle: &Value) -> Result<(), SigstoreError> {
+    let members = |value: &Value, known: &[&str], one_of: &[&str]| {
+        let members = value
+            .as_object()
+            .ok_or_else(|| SigstoreError::Malformed("a part of it is no object".into()))?;
+        if let Some(name) = members.keys().find(|name| !known.contains(&name.as_str())) {
+            return Err(SigstoreError::Malformed(format!("{name:?} has no place in one")));
+        }
+        let found: Vec<_> = one_of
+            .iter()
+            .filter(|name| members.contains_key(**name))
+            .collect();
+        match found.as_slice() {
+            [_] => Ok(()),
+            [] => Err(SigstoreError::Malformed(format!(
+                "it has no {}",
+                one_of.join(" or ")
+            ))),
+            several => Err(SigstoreError::Malformed(format!(
+                "it has {several:?}, and readers take one or the other"
+            ))),
+        }
+    };
+    let content = ["dsseEnvelope", "messageSignature"];
+    let signer = ["certificate", "publicKey", "x509CertificateChain"];
+    members(
+        bundle,
+        &["mediaType", "verificationMaterial", content[0], content[1]],
+        &content,
+    )?;
+    let material = [&signer[..], &["tlogEntries", "timestampVerificationData"]].concat();
+    members(&bundle["verificationMaterial"], &material, &signer)?;
+    if bundle["messageSignature"].is_object() {
+        members(
+            &bundle["messageSignature"],
+            &["messageDigest", "signature"],
+            &["signature"],
+        )?;
+    }
+    if bundle["dsseEnvelope"].is_object() {
+        dsse::Envelope::from_value(&bundle["dsseEnvelope"])
+            .map_err(|error| SigstoreError::Malformed(error.to_string()))?;
+    }
+    Ok(())
 }
 
 impl Sigstore {
@@ -250,7 +318,7 @@ fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreError> {
     let (algorithm, digits) = match content {
         Content::Message(algorithm, digits) => (*algorithm, digits.clone()),
         Content::Envelope(envelope) => {
-            let statement = json::parse(&envelope.payload)?;
+            let statement = json::parse_evidence(&envelope.payload)?;
             let known = ["sha256", "sha512"];
             let digests = statement["subject"].as_array().into_iter().flatten();
             let found = digests

@@ -95,7 +95,11 @@ impl Statement {
 
     /// Reads a statement.
     pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
-        let value = json::parse(bytes)?;
+        let value = json::parse_evidence(bytes)?;
+        // Readers of protocol buffers take `type` for `_type`.
+        if value["_type"].is_string() && value.get("type").is_some() {
+            return Err(JsonError::Spellings("_type".into(), "type".into()).into());
+        }
         let kind = value["_type"].as_str().unwrap_or_default();
         if ![
             "https://in-toto.io/Statement/v0.1",

@@ -62,6 +62,14 @@ impl Case {
         })
     }
 
+    /// Everyone whose word may count, for whatever artifact: the user's keys and all of the policy's.
+    pub fn everyone(&self) -> Trust {
+        match &self.policy {
+            Policy::File(file) => self.trust.clone().with(file.keys()),
+            _ => self.trust.clone(),
+        }
+    }
+
     /// Judges all evidence about some artifacts, looks at the source that it names, and asks the policy.
     ///
     /// `others` are claims that an ecosystem has checked by itself, `more` is evidence that a registry offers. A source

@@ -12,6 +12,9 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
         .as_deref()
         .map_or_else(String::new, |purl| format!("  {purl}"));
     out.say(format_args!("{}{purl}  sha256:{}", about.name, about.sha256));
+    for other in &agreement.names {
+        out.line([Style::Bad.of(format_args!("another name: {other}"))]);
+    }
     for party in &agreement.parties {
         let mark = if party.counted {
             Style::Good.of("+")
@@ -32,7 +35,11 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
         } else {
             String::new()
         };
-        out.say(format_args!("    {when}{times}  {}", party.origin));
+        let subject = party
+            .subject
+            .as_deref()
+            .map_or_else(String::new, |name| format!(", about {name}"));
+        out.say(format_args!("    {when}{times}{subject}  {}", party.origin));
     }
     for divergence in &agreement.divergences {
         out.say(format_args!("they differ in the {}:", divergence.aspect));

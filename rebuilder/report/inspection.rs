@@ -104,6 +104,9 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> Screen {
             artifact.name, artifact.sha256
         ));
     }
+    for other in &inspection.names {
+        out.line([Style::Bad.of(format_args!("another name: {other}"))]);
+    }
     for (title, finding) in shown(["signature", "provenance", "other"], inspection) {
         let style = match finding.standing {
             Standing::Verified => Style::Good,
@@ -123,6 +126,9 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> Screen {
             }
             if let Some(when) = it.signed_at {
                 out.say(format_args!("             signed {when}"));
+            }
+            if !it.subjects.is_empty() {
+                out.say(format_args!("             about {}", it.subjects.join(", ")));
             }
             out.line([plain("             "), Style::Dim.of(&claim.meaning)]);
         }

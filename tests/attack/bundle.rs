@@ -1,5 +1,1083 @@
-//! Cases of the attack suite; see `main.rs`.
+//! Cases of the attack suite: bundles, attestations and signatures that say one thing to one reader and another thing
+//! to the next, or that are signed and mean something else; see `main.rs`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rebuilder::artifact::Sha256;
+use rebuilder::plan::Plan;
+use rebuilder::rebuild::{Record, RunFolder};
+use serde_json::{Value, json};
 
 use super::Case;
+use super::common::text;
+use super::ground::{Ground, must};
 
-pub const CASES: &[Case] = &[];
+pub const CASES: &[Case] = &[
+    Case {
+        name: "turn a signed failure into \"reproduced\" with a file of two faces",
+        builds: false,
+        run: two_faces,
+    },
+    Case {
+        name: "put a second payload beside the one that is signed",
+        builds: false,
+        run: second_payload,
+    },
+    Case {
+        name: "change the record beside the attestation",
+        builds: false,
+        run: changed_record,
+    },
+    Case {
+        name: "change one fact of the record that was attested",
+        builds: false,
+        run: changed_facts,
+    },
+    Case {
+        name: "sign the list of contents with another statement of the same key",
+        builds: false,
+        run: borrowed_signature,
+    },
+    Case {
+        name: "put in a file that only some readers see",
+        builds: false,
+        run: hidden_members,
+    },
+    Case {
+        name: "change what follows from the run",
+        builds: false,
+        run: changed_conclusions,
+    },
+    Case {
+        name: "leave out the attestation that says otherwise",
+        builds: false,
+        run: no_attestation,
+    },
+    Case {
+        name: "repeat a key, or spell it in two ways",
+        builds: false,
+        run: spelt_twice,
+    },
+    Case {
+        name: "have a signed warning taken for a release",
+        builds: false,
+        run: signed_prose,
+    },
+    Case {
+        name: "have a signed list taken for another file's",
+        builds: false,
+        run: list_of_another,
+    },
+    Case {
+        name: "put text around a signed list",
+        builds: false,
+        run: text_around,
+    },
+    Case {
+        name: "have a source package's signature taken for provenance",
+        builds: false,
+        run: source_package,
+    },
+    Case {
+        name: "release a file under the name of another with its bytes",
+        builds: false,
+        run: another_name,
+    },
+    Case {
+        name: "take an upload's attestation for a file of another name",
+        builds: false,
+        run: another_upload,
+    },
+    Case {
+        name: "choose the rule of the policy by a statement that nobody signed",
+        builds: false,
+        run: chosen_rule,
+    },
+    Case {
+        name: "make a quorum of lists that name another file, or that say more than digests",
+        builds: false,
+        run: quorum_of_lists,
+    },
+    Case {
+        name: "have a minisign signature for another file taken for this one's",
+        builds: false,
+        run: minisign_of_another,
+    },
+];
+
+/// A key of the attacker's victim, which signs what the case says it signed.
+struct Key(Ed25519KeyPair);
+
+impl Key {
+    fn new(ground: &Ground, name: &str) -> Self {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let mut der = vec![
+            0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+        ];
+        der.extend(pair.public_key().as_ref());
+        let pem = format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            STANDARD.encode(der)
+        );
+        ground.write(name, pem);
+        Self(pair)
+    }
+
+    fn sign(&self, statement: &Value) -> Value {
+        let (kind, payload) = ("application/vnd.in-toto+json", statement.to_string());
+        let message = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
+        let signature = self.0.sign(message.as_bytes());
+        json!({
+            "payloadType": kind,
+            "payload": STANDARD.encode(payload),
+            "signatures": [{"keyid": "", "sig": STANDARD.encode(signature)}]
+        })
+    }
+}
+
+fn statement(kind: &str, name: &str, bytes: &[u8], predicate: &Value) -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": name, "digest": {"sha256": Sha256::of(bytes)}}],
+        "predicateType": kind,
+        "predicate": predicate
+    })
+}
+
+fn provenance(name: &str, bytes: &[u8]) -> Value {
+    let predicate = json!({
+        "buildDefinition": {
+            "buildType": "https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1",
+            "externalParameters": {"workflow": {"ref": "refs/tags/v1", "repository": "https://github.com/example/tool", "path": ".github/workflows/r.yml"}},
+            "resolvedDependencies": [{"uri": "git+https://github.com/example/tool@refs/tags/v1", "digest": {"gitCommit": "5995008213440709027a5666064bfdaba715df00"}}]
+        },
+        "runDetails": {"builder": {"id": "https://github.com/actions/runner/github-hosted"}}
+    });
+    statement("https://slsa.dev/provenance/v1", name, bytes, &predicate)
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+/// Whether evidence about the file `tool` counts; the answer is that of `inspect`.
+fn inspect(ground: &Ground, option: &str, evidence: &Path, keys: &[&str], more: &[&str]) -> Output {
+    let mut command = ground.rebuilder();
+    command
+        .args(["--offline", "inspect"])
+        .arg(ground.folder().join("tool"));
+    command.arg(option).arg(evidence).args(more);
+    for key in keys {
+        command.arg("--trusted-key").arg(ground.folder().join(key));
+    }
+    command.output().unwrap()
+}
+
+/// A run that ended, and the evidence bundle about it.
+struct Scene<'a> {
+    ground: &'a Ground,
+    plan: Plan,
+}
+
+const NAME: &str = "tool-1.0.tar.gz";
+
+impl<'a> Scene<'a> {
+    /// A run whose output is what was released, or something else; attested by the key `own.pem`.
+    fn new(ground: &'a Ground, reproduced: bool) -> Self {
+        let output = ground
+            .rebuilder()
+            .args(["key", "generate", "--to"])
+            .arg(ground.folder().join("own.pem"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let material = json!({"name": NAME, "urls": [], "sha256": Sha256::of("released"), "size": 8});
+        let plan = json!({
+            "version": 1, "subject": "pkg:generic/tool@1.0", "ecosystem": "provenance", "claims": [],
+            "policy": {"policy": "built-in", "checks": []},
+            "expected": [{"purl": "pkg:generic/tool@1.0", "file": material}],
+            "not_compared": [],
+            "container": {"image": format!("docker.io/library/debian@sha256:{}", "0".repeat(64))},
+            "inputs": [{"role": "source", "place": "a", "file": {"name": "a", "urls": ["https://example.org/a"], "sha256": Sha256::of("a"), "size": 1}}],
+            "files": [], "setup": {"env": {}, "steps": []}, "build": {"env": {}, "steps": []},
+            "hostname": "h", "umask": 18,
+            "limits": {"seconds": 1, "memory": 1, "disk": 1, "pids": 1, "cpus": 1},
+            "assumptions": []
+        });
+        let plan: Plan = serde_json::from_value(plan).unwrap();
+        let scene = Self { ground, plan };
+        ground.write("run/plan.json", scene.plan.canonical());
+        ground.write("run/build.log", "built\n");
+        let rebuilt = if reproduced { "released" } else { "something else" };
+        ground.write(&format!("run/rebuilt/{NAME}"), rebuilt);
+        let mut record = scene.record(reproduced);
+        record
+            .write(&scene.plan, &RunFolder::new(&ground.folder().join("run")))
+            .unwrap();
+        for name in ["record.json", "report.html"] {
+            let bytes = fs::read(ground.folder().join("run").join(name)).unwrap();
+            fs::remove_file(ground.folder().join("run").join(name)).unwrap();
+            ground.write(&format!("run/{name}"), bytes);
+        }
+        scene.own();
+        let output = ground
+            .rebuilder()
+            .arg("attest")
+            .arg(ground.folder().join("run"))
+            .arg("--key")
+            .arg(ground.folder().join("own.pem"))
+            .arg("--log")
+            .arg(ground.folder().join("log.jsonl"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        scene
+    }
+
+    /// Gives everything to the user of the case.
+    fn own(&self) {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        let owner = fs::metadata(self.ground.folder()).unwrap();
+        for entry in walkdir::WalkDir::new(self.ground.folder()).into_iter().flatten() {
+            chown(entry.path(), Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+    }
+
+    fn record(&self, reproduced: bool) -> Record {
+        let rebuilt = Sha256::of(if reproduced { "released" } else { "something else" });
+        let zero = json!({"prepare": 0.5, "setup": 0.0, "build": 0.25, "compare": 0.0, "total": 1.0});
+        serde_json::from_value(json!({
+            "version": 1, "id": "run-1", "subject": self.plan.subject,
+            "verdict": if reproduced { "reproduced" } else { "mismatch" },
+            "plan": self.plan.digest(), "evidence": "verified",
+            "outputs": [{"name": NAME, "released": Sha256::of("released"), "rebuilt": rebuilt, "sizes": [8, 8], "differs": null}],
+            "not_compared": [], "backend": "embedded", "not_enforced": [],
+            "log": Sha256::of("built\n"), "report": Sha256::of(""),
+            "rebuilder": env!("CARGO_PKG_VERSION"),
+            "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:01Z", "timings": zero
+        }))
+        .unwrap()
+    }
+
+    /// The bundle, file by file; its list signed by the same key, or by nobody.
+    fn export(&self, signed: bool) -> BTreeMap<String, Vec<u8>> {
+        let to = self.ground.folder().join("good.tar.gz");
+        let mut command = self.ground.rebuilder();
+        command
+            .args(["evidence", "export"])
+            .arg(self.ground.folder().join("run"))
+            .arg("--out")
+            .arg(&to);
+        if signed {
+            command
+                .arg("--sign")
+                .arg("--key")
+                .arg(self.ground.folder().join("own.pem"));
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let archive = flate2::read::GzDecoder::new(fs::File::open(&to).unwrap());
+        let mut files = BTreeMap::new();
+        for entry in tar::Archive::new(archive).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().to_str().unwrap().to_owned();
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+            files.insert(name.strip_prefix("evidence/").unwrap().to_owned(), bytes);
+        }
+        files
+    }
+
+    fn verify(&self, archive: &[u8]) -> Output {
+        let file = self.ground.write("attacked.tar.gz", archive);
+        self.ground
+            .rebuilder()
+            .args(["--offline", "evidence", "verify"])
+            .arg(file)
+            .arg("--trusted-key")
+            .arg(self.ground.folder().join("own.pem.pub"))
+            .output()
+            .unwrap()
+    }
+}
+
+/// Lists everything anew, as someone would who has no key.
+fn relist(files: &mut BTreeMap<String, Vec<u8>>, change: impl Fn(&mut Value)) {
+    let mut manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    change(&mut manifest);
+    let mut sums = String::new();
+    for file in manifest["files"].as_array_mut().unwrap() {
+        if let Some(bytes) = files.get(file["path"].as_str().unwrap()) {
+            file["sha256"] = json!(Sha256::of(bytes));
+            file["size"] = json!(bytes.len());
+            sums.push_str(&format!(
+                "{}  {}\n",
+                Sha256::of(bytes),
+                file["path"].as_str().unwrap()
+            ));
+        }
+    }
+    let text = manifest.to_string().into_bytes();
+    let sums = format!("{}  manifest.json\n{sums}", Sha256::of(&text));
+    files.insert("manifest.json".into(), text);
+    files.insert("SHA256SUMS".into(), sums.into_bytes());
+}
+
+fn header(name: &str, size: u64, kind: tar::EntryType) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_cksum();
+    header
+}
+
+fn pack(files: &BTreeMap<String, Vec<u8>>, more: &[(tar::Header, Vec<u8>)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let name = format!("evidence/{name}");
+        let header = header(&name, bytes.len() as u64, tar::EntryType::Regular);
+        tar.append(&header, bytes.as_slice()).unwrap();
+    }
+    for (header, bytes) in more {
+        tar.append(header, bytes.as_slice()).unwrap();
+    }
+    zip(&tar.into_inner().unwrap())
+}
+
+fn zip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// Makes everything in a bundle but its attestation say that the run reproduced.
+fn claim_success(scene: &Scene, files: &mut BTreeMap<String, Vec<u8>>) {
+    let mut record = scene.record(true);
+    let place = scene.ground.folder().join("forged");
+    fs::create_dir_all(&place).unwrap();
+    record.write(&scene.plan, &RunFolder::new(&place)).unwrap();
+    for name in ["record.json", "report.html"] {
+        files.insert(name.into(), fs::read(place.join(name)).unwrap());
+    }
+    relist(files, |manifest| manifest["verdict"] = json!("reproduced"));
+}
+
+fn two_faces(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, false);
+    let mut files = scene.export(true);
+    let genuine: Value = serde_json::from_slice(&files["attestations/rebuild.sigstore.json"]).unwrap();
+    claim_success(&scene, &mut files);
+    let two_faced = |statement: &Value| {
+        let envelope = json!({"payloadType": "application/vnd.in-toto+json", "payload": STANDARD.encode(statement.to_string()), "signatures": []});
+        json!({"attestations": [{"bundle": genuine}], "dsseEnvelope": envelope})
+            .to_string()
+            .into_bytes()
+    };
+    let said = statement(
+        "https://slsa.dev/provenance/v1",
+        NAME,
+        b"released",
+        &json!({"buildDefinition": {"internalParameters": {"plan": {"sha256": scene.plan.digest()}}}}),
+    );
+    files.insert("attestations/rebuild.sigstore.json".into(), two_faced(&said));
+    relist(&mut files, |_| ());
+    let list = statement("x", "manifest.json", &files["manifest.json"], &Value::Null);
+    files.insert("manifest.sigstore.json".into(), two_faced(&list));
+    let output = scene.verify(&pack(&files, &[]));
+    must(
+        code(&output) == 3,
+        format!("exit {}: {}", code(&output), text(&output)),
+    )?;
+    must(
+        !text(&output).starts_with("pkg:generic/tool@1.0: reproduced"),
+        "the first line says that it reproduced",
+    )
+}
+
+fn second_payload(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, false);
+    let files = scene.export(true);
+    let genuine: Value = serde_json::from_slice(&files["attestations/rebuild.sigstore.json"]).unwrap();
+    let envelope = genuine["dsseEnvelope"].clone();
+    let with = |name: &str, value: &Value| {
+        let mut changed = genuine.clone();
+        changed[name] = value.clone();
+        changed.to_string()
+    };
+    let inside = |name: &str, value: Value| {
+        let mut changed = genuine.clone();
+        changed["dsseEnvelope"][name] = value;
+        changed.to_string()
+    };
+    let message = json!({"messageDigest": {"algorithm": "SHA2_256", "digest": ""}, "signature": ""});
+    let faces = [
+        with("messageSignature", &message),
+        with("messageSignature", &Value::Null),
+        with("dsse_envelope", &envelope),
+        with("DSSEEnvelope", &envelope),
+        with("envelope", &envelope),
+        with("content", &envelope),
+        with("attestations", &json!([{"bundle": genuine}])),
+        with("attestation_bundles", &json!([])),
+        with("payload", &envelope["payload"]),
+        with("_type", &json!("https://in-toto.io/Statement/v1")),
+        with("signed", &json!({"_type": "link"})),
+        inside("Payload", envelope["payload"].clone()),
+        inside("payload_type", json!("x")),
+        inside("statement", envelope["payload"].clone()),
+        json!([genuine]).to_string(),
+        json!({"attestations": [{"bundle": genuine}]}).to_string(),
+        format!("{genuine}\n{genuine}"),
+        format!("{genuine} {genuine}"),
+    ];
+    for face in faces {
+        let mut files = files.clone();
+        files.insert(
+            "attestations/rebuild.sigstore.json".into(),
+            face.clone().into_bytes(),
+        );
+        relist(&mut files, |_| ());
+        let output = scene.verify(&pack(&files, &[]));
+        let found = text(&output);
+        must(
+            code(&output) == 3 && found.contains("rebuild.sigstore.json cannot be used as evidence"),
+            format!("exit {} for {face}: {found}", code(&output)),
+        )?;
+    }
+    Ok(())
+}
+
+fn changed_record(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, false);
+    // The list is signed by nobody, so that nothing but the attestation speaks against it.
+    let mut files = scene.export(false);
+    claim_success(&scene, &mut files);
+    let output = scene.verify(&pack(&files, &[]));
+    let found = text(&output);
+    must(code(&output) == 3, format!("exit {}: {found}", code(&output)))?;
+    must(
+        found.contains("refused") && found.contains("mismatch"),
+        format!("it is not said what was attested: {found}"),
+    )?;
+    // The same without any key: what the attestation says is compared all the same.
+    let output = ground
+        .rebuilder()
+        .args(["--offline", "evidence", "verify"])
+        .arg(ground.folder().join("attacked.tar.gz"))
+        .output()
+        .unwrap();
+    must(
+        code(&output) == 3,
+        format!("without a key, exit {}", code(&output)),
+    )
+}
+
+fn changed_facts(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, true);
+    let files = scene.export(false);
+    type Change = (&'static str, fn(&mut Record));
+    let changes: [Change; 8] = [
+        ("backend", |record| record.backend = "docker".into()),
+        ("run", |record| record.id = "run-2".into()),
+        ("beginning", |record| {
+            record.started = "2020-01-01T00:00:00Z".parse().unwrap()
+        }),
+        ("end", |record| {
+            record.finished = "2027-01-01T00:00:00Z".parse().unwrap()
+        }),
+        ("limits", |record| record.not_enforced = vec!["memory".into()]),
+        ("evidence", |record| {
+            record.evidence = rebuilder::rebuild::Evidence::TakenFromPlan
+        }),
+        ("log", |record| record.log = Sha256::of("nothing\n")),
+        ("report", |record| record.not_compared = vec!["*".into()]),
+    ];
+    for (what, change) in changes {
+        let mut files = files.clone();
+        let mut record = scene.record(true);
+        change(&mut record);
+        let place = ground.folder().join(format!("changed-{what}"));
+        fs::create_dir_all(&place).unwrap();
+        record.write(&scene.plan, &RunFolder::new(&place)).unwrap();
+        for name in ["record.json", "report.html"] {
+            files.insert(name.into(), fs::read(place.join(name)).unwrap());
+        }
+        if what == "log" {
+            files.insert("build.log".into(), b"nothing\n".to_vec());
+        }
+        relist(&mut files, |manifest| {
+            manifest["run"] = json!(record.id);
+            manifest["created"] = json!(record.finished);
+        });
+        let output = scene.verify(&pack(&files, &[]));
+        let said = text(&output);
+        must(
+            code(&output) == 3 && said.contains("! the attestation is about this run"),
+            format!("the {what} could be changed, exit {}: {said}", code(&output)),
+        )?;
+    }
+    Ok(())
+}
+
+fn borrowed_signature(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, true);
+    let mut files = scene.export(false);
+    // The attestation of the rebuild is a good signature of the same key; its subject is another file.
+    let attestation = files["attestations/rebuild.sigstore.json"].clone();
+    files.insert("manifest.sigstore.json".into(), attestation);
+    let output = scene.verify(&pack(&files, &[]));
+    must(
+        code(&output) == 3,
+        format!("exit {}: {}", code(&output), text(&output)),
+    )
+}
+
+fn hidden_members(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, true);
+    let files = scene.export(true);
+    let regular = tar::EntryType::Regular;
+    let good = pack(&files, &[]);
+    let output = scene.verify(&good);
+    must(
+        code(&output) == 0,
+        format!("the unchanged one is not taken: {}", text(&output)),
+    )?;
+    let member = |name: &str, kind| vec![(header(name, 4, kind), b"evil".to_vec())];
+    let mut link = header("evidence/policy/x", 0, tar::EntryType::Symlink);
+    link.set_link_name("/etc/passwd").unwrap();
+    link.set_cksum();
+    let mut hard = header("evidence/policy/x", 0, tar::EntryType::Link);
+    hard.set_link_name("evidence/record.json").unwrap();
+    hard.set_cksum();
+    let pax = b"28 path=evidence/record.json".to_vec();
+    let mut prefixed = header("record.json", 4, regular);
+    prefixed.as_mut_bytes()[345..353].copy_from_slice(b"evidence");
+    prefixed.set_cksum();
+    let mut setuid = header("evidence/policy/x", 4, regular);
+    setuid.set_mode(0o4755);
+    setuid.set_cksum();
+    let members: Vec<(&str, Vec<(tar::Header, Vec<u8>)>)> = vec![
+        ("undeclared", member("evidence/extra", regular)),
+        ("twice", member("evidence/record.json", regular)),
+        ("other case", member("evidence/Record.json", regular)),
+        ("a dot", member("evidence/./record.json", regular)),
+        ("empty part", member("evidence//record.json", regular)),
+        ("up and down", member("evidence/sbom/../record.json", regular)),
+        ("above", member("../record.json", regular)),
+        ("below a file", member("evidence/record.json/x", regular)),
+        ("trailing blank", member("evidence/record.json ", regular)),
+        (
+            "folder",
+            vec![(header("evidence/sbom/", 0, tar::EntryType::Directory), Vec::new())],
+        ),
+        ("symbolic link", vec![(link, Vec::new())]),
+        ("hard link", vec![(hard, Vec::new())]),
+        (
+            "contiguous",
+            member("evidence/policy/x", tar::EntryType::Continuous),
+        ),
+        (
+            "extended header",
+            vec![
+                (header("pax", pax.len() as u64, tar::EntryType::XHeader), pax),
+                (header("evidence/policy/x", 4, regular), b"evil".to_vec()),
+            ],
+        ),
+        ("prefix", vec![(prefixed, b"evil".to_vec())]),
+        ("set-user-ID", vec![(setuid, b"evil".to_vec())]),
+    ];
+    for (what, members) in members {
+        let output = scene.verify(&pack(&files, &members));
+        must(
+            code(&output) == 3,
+            format!("{what}: exit {}: {}", code(&output), text(&output)),
+        )?;
+    }
+    let second = [
+        good.clone(),
+        pack(&BTreeMap::new(), &member("evidence/record.json", regular)),
+    ]
+    .concat();
+    let trailing = [good.clone(), b"more".to_vec()].concat();
+    let mut inside = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(good.as_slice()), &mut inside).unwrap();
+    let mut behind = inside;
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append(&header("evidence/record.json", 4, regular), &b"evil"[..])
+        .unwrap();
+    behind.extend(tar.into_inner().unwrap());
+    for (what, archive) in [
+        ("a second stream", second),
+        ("bytes behind the stream", trailing),
+        ("an archive behind the archive", zip(&behind)),
+    ] {
+        let output = scene.verify(&archive);
+        must(
+            code(&output) == 3,
+            format!("{what}: exit {}: {}", code(&output), text(&output)),
+        )?;
+    }
+    Ok(())
+}
+
+fn changed_conclusions(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, true);
+    let files = scene.export(false);
+    let edit = |name: &str, from: &str, to: &str| {
+        let mut files = files.clone();
+        let found = String::from_utf8(files[name].clone()).unwrap();
+        assert!(found.contains(from), "{name} has no {from}: {found}");
+        files.insert(name.into(), found.replacen(from, to, 1).into_bytes());
+        relist(&mut files, |_| ());
+        (name.to_owned(), files)
+    };
+    let mut sums = files.clone();
+    sums.insert("SHA256SUMS".into(), b"nothing\n".to_vec());
+    let mut twice = files.clone();
+    relist(&mut twice, |manifest| {
+        let first = manifest["files"][0].clone();
+        manifest["files"].as_array_mut().unwrap().push(first);
+    });
+    for (what, files) in [
+        edit(
+            "cdxa.json",
+            "VERIFIED_REPRODUCIBLE_BUILD",
+            "VERIFIED_SECURE_BUILD",
+        ),
+        edit(
+            "sbom/build.cdx.json",
+            "https://example.org/a",
+            "https://example.org/b",
+        ),
+        edit(
+            "sbom/build.spdx.json",
+            "https://example.org/a",
+            "https://example.org/b",
+        ),
+        edit("claims.json", "[]", "[{\"claim\": \"signed by the author\"}]"),
+        edit("controls.json", "\"no evidence\"", "\"evidence\""),
+        edit("controls.md", "**no evidence**", "good"),
+        edit("cost.json", "0.25", "0.125"),
+        edit(
+            "record.json",
+            "\"embedded\"",
+            "\"embedded\", \"Verdict\": \"reproduced\"",
+        ),
+        edit("plan.json", "\"hostname\"", "\"umask\":18,\"hostname\""),
+        ("SHA256SUMS".to_owned(), sums),
+        ("a file listed twice".to_owned(), twice),
+    ] {
+        let output = scene.verify(&pack(&files, &[]));
+        must(
+            code(&output) == 3,
+            format!("{what}: exit {}: {}", code(&output), text(&output)),
+        )?;
+    }
+    Ok(())
+}
+
+fn no_attestation(ground: &Ground) -> Result<(), String> {
+    let scene = Scene::new(ground, false);
+    let mut files = scene.export(true);
+    claim_success(&scene, &mut files);
+    files.remove("attestations/rebuild.sigstore.json");
+    files.remove("manifest.sigstore.json");
+    relist(&mut files, |manifest| {
+        manifest["files"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|file| file["path"] != "attestations/rebuild.sigstore.json");
+    });
+    let output = scene.verify(&pack(&files, &[]));
+    must(code(&output) != 0, format!("exit 0: {}", text(&output)))
+}
+
+fn spelt_twice(ground: &Ground) -> Result<(), String> {
+    let (good, evil) = (b"released".as_slice(), b"evil".as_slice());
+    ground.write("tool", good);
+    let key = Key::new(ground, "key.pem");
+    let said = provenance("tool", good).to_string();
+    let other = provenance("tool", evil)["subject"].to_string();
+    let texts = [
+        said.replacen("\"subject\":", &format!("\"Subject\":{other},\"subject\":"), 1),
+        said.replacen(
+            "\"subject\":",
+            &format!("\"sub\\u006aect\":{other},\"subject\":"),
+            1,
+        ),
+        said.replacen(
+            "\"predicateType\":",
+            "\"predicate_type\":\"x\",\"predicateType\":",
+            1,
+        ),
+        said.replacen("\"_type\":", "\"type\":\"x\",\"_type\":", 1),
+        said.replacen(
+            "\"sha256\":",
+            &format!("\"SHA256\":\"{}\",\"sha256\":", Sha256::of(evil)),
+            1,
+        ),
+        said.replacen("\"builder\":", "\"Builder\":{\"id\":\"x\"},\"builder\":", 1),
+        format!("{said}{said}"),
+    ];
+    for text_of in texts {
+        let payload = STANDARD.encode(&text_of);
+        let kind = "application/vnd.in-toto+json";
+        let message = format!("DSSEv1 {} {kind} {} {text_of}", kind.len(), text_of.len());
+        let signature = STANDARD.encode(key.0.sign(message.as_bytes()));
+        let envelope = json!({"payloadType": kind, "payload": payload, "signatures": [{"sig": signature}]});
+        let file = ground.write("said.json", envelope.to_string());
+        let output = inspect(ground, "--provenance", &file, &["key.pem"], &[]);
+        must(code(&output) == 3, format!("{text_of}: exit {}", code(&output)))?;
+    }
+    Ok(())
+}
+
+/// OpenPGP, as far as this machine has it.
+struct Gpg<'a>(&'a Ground);
+
+impl<'a> Gpg<'a> {
+    fn new(ground: &'a Ground) -> Option<Self> {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+        let home = ground.folder().join("gnupg");
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+        let owner = fs::metadata(ground.folder()).unwrap();
+        chown(&home, Some(owner.uid()), Some(owner.gid())).unwrap();
+        let gpg = Self(ground);
+        let made = gpg.run(&["--quick-generate-key", "release", "ed25519", "sign", "never"]);
+        if !made.is_some_and(|output| output.status.success()) {
+            super::common::skip("gpg");
+            return None;
+        }
+        ground.write("pgp.asc", gpg.run(&["--armor", "--export"]).unwrap().stdout);
+        Some(gpg)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Option<Output> {
+        let mut command = self.0.command("gpg");
+        command.env("GNUPGHOME", self.0.folder().join("gnupg"));
+        command.args([
+            "--batch",
+            "--yes",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]);
+        command.args(arguments).output().ok()
+    }
+
+    /// The text, clear-signed.
+    fn sign(&self, content: &str) -> PathBuf {
+        let plain = self.0.write("plain.txt", content);
+        let output = self
+            .run(&["--output", "-", "--clearsign", plain.to_str().unwrap()])
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        self.0.write("signed.asc", output.stdout)
+    }
+}
+
+impl Drop for Gpg<'_> {
+    fn drop(&mut self) {
+        let mut command = self.0.command("gpgconf");
+        command.env("GNUPGHOME", self.0.folder().join("gnupg"));
+        let _ = command.args(["--kill", "all"]).output();
+    }
+}
+
+/// None of these signed texts may be a signature of `tool`; the last is one.
+fn none_counts(ground: &Ground, gpg: &Gpg, texts: &[String], good: &str) -> Result<(), String> {
+    for content in texts {
+        let file = gpg.sign(content);
+        let output = inspect(ground, "--signature", &file, &["pgp.asc"], &[]);
+        must(
+            [3, 4].contains(&code(&output)) && !text(&output).contains("signature  verified"),
+            format!("{content:?}: exit {}: {}", code(&output), text(&output)),
+        )?;
+    }
+    let output = inspect(ground, "--signature", &gpg.sign(good), &["pgp.asc"], &[]);
+    must(
+        code(&output) == 0,
+        format!("{good:?} is refused: {}", text(&output)),
+    )
+}
+
+fn signed_prose(ground: &Ground) -> Result<(), String> {
+    let digest = Sha256::of("released");
+    ground.write("tool", "released");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    let texts = [
+        format!("ADVISORY: the file with SHA-256 {digest} is MALWARE. Do not use it.\n"),
+        format!("Revoked:\n{digest}  tool\n"),
+        format!("{digest}  tool\nThe file above is not ours.\n"),
+        format!("# revoked, do not use\n{digest}  tool\n"),
+        format!("# {digest}  tool\n"),
+        format!("{}  other\n# {digest}  tool\n", Sha256::of("other")),
+        format!("MALWARE (tool) = {digest}\n"),
+        format!("{digest}\n"),
+        format!("{digest}  tool is malware\n"),
+        format!("Warning: bad\nChecksums-Sha256:\n {digest} 8 tool\n"),
+        format!("Source: tool\nChecksums-Sha256:\n {digest} 8 tool\n\nDo not use it.\n"),
+        format!("{{\"malware\": [{{\"name\": \"tool\", \"sha256\": \"{digest}\"}}]}}\n"),
+        format!("tree 1\ntag v1\n\nbuilt as {digest}\n"),
+        format!("- {digest}  tool\n"),
+    ];
+    none_counts(ground, &gpg, &texts, &format!("{digest}  tool\n"))
+}
+
+fn list_of_another(ground: &Ground) -> Result<(), String> {
+    let digest = Sha256::of("released");
+    ground.write("tool", "released");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    let other = Sha256::of("other");
+    let texts = [
+        format!("{digest}  tool-vulnerable\n"),
+        format!("{digest}  Tool\n{other}  tool\n"),
+        format!("SHA256 (other) = {digest}\n"),
+        format!("{digest} *other\n{other} *tool\n"),
+        format!("{digest}  tool\n{other}  tool\n"),
+        format!("Format: 3.0 (quilt)\nSource: tool\nChecksums-Sha256:\n {digest} 8 other\n"),
+        format!("Origin: x\nSuite: y\nSHA256:\n {digest} 8 main/other\n"),
+        format!("SHA512 (tool) = {digest}\n"),
+    ];
+    none_counts(ground, &gpg, &texts, &format!("SHA256 (tool) = {digest}\n"))
+}
+
+fn text_around(ground: &Ground) -> Result<(), String> {
+    let digest = Sha256::of("released");
+    ground.write("tool", "released");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    let signed = fs::read_to_string(gpg.sign(&format!("{digest}  tool\n"))).unwrap();
+    let evil = fs::read_to_string(gpg.sign(&format!("{}  tool\n", Sha256::of("evil")))).unwrap();
+    for (what, content) in [
+        ("behind", format!("{signed}\nand this is not signed\n")),
+        ("two", format!("{signed}{evil}")),
+        (
+            "a header",
+            signed.replacen("\n\n", "\nComment: do not use\n\n", 1),
+        ),
+        ("before", format!("do not use\n{signed}")),
+    ] {
+        let file = ground.write("around.asc", &content);
+        let output = inspect(ground, "--signature", &file, &["pgp.asc"], &[]);
+        must(code(&output) != 0, format!("text {what}: {}", text(&output)))?;
+    }
+    Ok(())
+}
+
+fn source_package(ground: &Ground) -> Result<(), String> {
+    let digest = Sha256::of("released");
+    ground.write("tool", "released");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    let file = gpg.sign(&format!(
+        "Format: 1.0\nSource: tool\nVersion: 1.0\nChecksums-Sha256:\n {digest} 8 tool\n"
+    ));
+    let output = inspect(ground, "--provenance", &file, &["pgp.asc"], &["--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    must(
+        found["provenance"]["standing"] != "verified",
+        "a .dsc counts as a record of a build",
+    )?;
+    // A record of a build of another file of the same bytes.
+    let file = gpg.sign(&format!(
+        "Format: 1.0\nSource: tool\nVersion: 1.0\nChecksums-Sha256:\n {digest} 8 other\nInstalled-Build-Depends:\n gcc (= 1)\n"
+    ));
+    let output = inspect(ground, "--provenance", &file, &["pgp.asc"], &[]);
+    must(
+        code(&output) == 3,
+        format!("another file's record counts: {}", text(&output)),
+    )
+}
+
+fn another_name(ground: &Ground) -> Result<(), String> {
+    ground.write("tool", "released");
+    let key = Key::new(ground, "key.pem");
+    for name in ["tool-1.0-vulnerable.tar.gz", "pkg:npm/other@1.0", "dist/other"] {
+        let file = ground.write("said.json", key.sign(&provenance(name, b"released")).to_string());
+        let output = inspect(ground, "--provenance", &file, &["key.pem"], &[]);
+        let found = text(&output);
+        let second = found.lines().nth(1).unwrap_or_default();
+        must(
+            second.contains("another name") && second.contains(name),
+            format!("{name} is not shown first: {found}"),
+        )?;
+        let output = inspect(ground, "--provenance", &file, &["key.pem"], &["--json"]);
+        let found: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+        must(
+            found["names"].as_array().is_some_and(|names| names.len() == 1)
+                && found["provenance"]["claims"][0]["subjects"][0] == name,
+            format!("{name} is not in the JSON"),
+        )?;
+        let output = ground
+            .rebuilder()
+            .args(["--offline", "--json", "verify"])
+            .arg(ground.folder().join("tool"))
+            .arg("--attestation")
+            .arg(&file)
+            .arg("--trusted-key")
+            .arg(ground.folder().join("key.pem"))
+            .output()
+            .unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+        must(
+            found["names"].as_array().is_some_and(|names| names.len() == 1)
+                && found["parties"][0]["subject"] == name,
+            format!("verify does not tell {name}: {found}"),
+        )?;
+    }
+    // A package that was asked for by its URL is another one.
+    let file = ground.write(
+        "said.json",
+        key.sign(&provenance("pkg:npm/other@1.0", b"released"))
+            .to_string(),
+    );
+    let asked = ["--purl", "pkg:npm/tool@1.0"];
+    let output = inspect(ground, "--provenance", &file, &["key.pem"], &asked);
+    must(
+        code(&output) == 3,
+        format!("another package counts: {}", text(&output)),
+    )
+}
+
+fn another_upload(ground: &Ground) -> Result<(), String> {
+    ground.write("tool", "released");
+    let key = Key::new(ground, "key.pem");
+    let publish = "https://docs.pypi.org/attestations/publish/v1";
+    for (name, expected) in [("tool", 0), ("other-1.0.tar.gz", 3), ("Tool-1.0.tar.gz", 3)] {
+        let said = statement(publish, name, b"released", &Value::Null);
+        let file = ground.write("said.json", key.sign(&said).to_string());
+        let output = inspect(ground, "--provenance", &file, &["key.pem"], &[]);
+        must(
+            code(&output) == expected,
+            format!("{name}: exit {}: {}", code(&output), text(&output)),
+        )?;
+    }
+    Ok(())
+}
+
+fn chosen_rule(ground: &Ground) -> Result<(), String> {
+    ground.write("tool", "released");
+    let key = Key::new(ground, "key.pem");
+    Key::new(ground, "strict.pem");
+    let policy = "version = 1\n[[keys]]\nname = \"strict\"\nfile = \"strict.pem\"\n\
+                  [[rules]]\nsubject = \"pkg:npm/lenient*\"\n\
+                  [[rules]]\nsubject = \"*\"\nrequire = [\"provenance\"]\nkeys = [\"strict\"]\n";
+    let policy = ground.write("policy.toml", policy);
+    // Signed by a key that the user names, for another purpose, and a statement of nobody's that names a package.
+    let signed = ground.write(
+        "signed.json",
+        key.sign(&provenance("tool", b"released")).to_string(),
+    );
+    let naming = ground.write(
+        "naming.json",
+        provenance("pkg:npm/lenient@1.0", b"released").to_string(),
+    );
+    let more = [
+        "--provenance",
+        naming.to_str().unwrap(),
+        "--policy",
+        policy.to_str().unwrap(),
+    ];
+    let output = inspect(ground, "--provenance", &signed, &["key.pem"], &more);
+    must(
+        code(&output) == 3,
+        format!("exit {}: {}", code(&output), text(&output)),
+    )
+}
+
+fn quorum_of_lists(ground: &Ground) -> Result<(), String> {
+    let digest = Sha256::of("released");
+    ground.write("tool", "released");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    let verdict = |content: &str| {
+        let signed = fs::read(gpg.sign(content)).unwrap();
+        let file = ground.write("said/SHA256SUMS.asc", signed);
+        let output = ground
+            .rebuilder()
+            .args(["--offline", "--json", "verify"])
+            .arg(ground.folder().join("tool"))
+            .arg("--attestation")
+            .arg(&file)
+            .arg("--trusted-key")
+            .arg(ground.folder().join("pgp.asc"))
+            .output()
+            .unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        found["verdict"].as_str().unwrap_or("none").to_owned()
+    };
+    for content in [
+        format!("{digest}  other\n"),
+        format!("# these did not come out\n{digest}  tool\n"),
+        format!("{digest}  tool\n{}  tool\n", Sha256::of("x")),
+        format!("FAILED (tool) = {digest}\n"),
+        format!("Format: 3.0 (quilt)\nSource: tool\nChecksums-Sha256:\n {digest} 8 tool\n"),
+    ] {
+        let found = verdict(&content);
+        must(found == "not-enough", format!("{content:?} makes it {found}"))?;
+    }
+    let found = verdict(&format!("{digest}  tool\n"));
+    must(found == "agreed", format!("a good list makes it {found}"))
+}
+
+fn minisign_of_another(ground: &Ground) -> Result<(), String> {
+    let tool = ground.write("tool", "released");
+    let path = |name: &str| ground.folder().join(name);
+    let made = ground
+        .command("minisign")
+        .args(["-G", "-W", "-f", "-p"])
+        .arg(path("mini.pub"))
+        .arg("-s")
+        .arg(path("mini.key"))
+        .output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        super::common::skip("minisign");
+        return Ok(());
+    }
+    for (comment, expected) in [
+        (None, 0),
+        (Some("timestamp:1\tfile:tool-vulnerable\thashed"), 3),
+        (Some("file: other"), 3),
+        (Some("filename:\"dist/other\""), 3),
+        (Some("timestamp:1\tfile:tool\thashed"), 0),
+    ] {
+        let mut command = ground.command("minisign");
+        command
+            .args(["-S", "-m"])
+            .arg(&tool)
+            .arg("-s")
+            .arg(path("mini.key"));
+        command.arg("-x").arg(path("tool.minisig"));
+        if let Some(comment) = comment {
+            command.args(["-t", comment]);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let output = inspect(ground, "--signature", &path("tool.minisig"), &["mini.pub"], &[]);
+        must(
+            code(&output) == expected,
+            format!("{comment:?}: exit {}: {}", code(&output), text(&output)),
+        )?;
+    }
+    Ok(())
+}

@@ -3,24 +3,23 @@
 //! The three answers are kept apart. A good signature on other bytes, on another name, or on some of the outputs
 //! only is a standing of its own, and what cannot be checked is never taken for good.
 
+mod names;
 mod signature;
 
 use std::path::PathBuf;
-use std::str::FromStr as _;
 
 use jiff::Timestamp;
-use packageurl::PackageUrl;
 use serde::Serialize;
 
 use super::document::{Document, Kind};
 use super::dsse::Envelope;
-use super::hash_list::HashList;
+use super::hash_list::{HashList, HashListError};
 use super::link::Link;
 use super::sigstore::{Content, Identity, Unverified};
 use super::slsa::Provenance;
 use super::statement::{Descriptor, DigestMatch, Statement, predicate};
 use super::trust::Trust;
-use super::{Claim, Question, Standing, custody, openpgp};
+use super::{Claim, Question, Standing, Verified, custody, openpgp};
 use crate::artifact::Digests;
 pub use signature::Signed;
 
@@ -71,6 +70,11 @@ pub struct Assessment {
     /// Type of the predicate, where there is one.
     #[serde(rename = "predicateType", skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,
+    /// What the evidence itself calls the files that it is about, where their digests are those of the artifacts.
+    pub subjects: Vec<String>,
+    /// In one sentence, where it calls them otherwise than they were asked for.
+    #[serde(rename = "otherName", skip_serializing_if = "Option::is_none")]
+    pub other_name: Option<String>,
     /// File that it came from.
     pub origin: String,
 }
@@ -81,15 +85,15 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
         Kind::Bundle(bundle) => assess_bundle(bundle, artifacts, trust),
         Kind::KeyBundle { hint, envelope } => {
             let signed = signature::verify_key_bundle(hint, envelope, trust);
-            assess_envelope(envelope, signed, artifacts)
+            assess_envelope(envelope, signed, artifacts, false)
         }
         Kind::Envelope(envelope) => {
             let signed = signature::verify_envelope(envelope, trust);
-            assess_envelope(envelope, signed, artifacts)
+            assess_envelope(envelope, signed, artifacts, false)
         }
         Kind::Statement(statement) => {
             let signed = Signed::not(Standing::Unsigned, "nobody signed it");
-            assess_statement(statement.clone(), signed, artifacts)
+            assess_statement(statement.clone(), signed, artifacts, false)
         }
         Kind::OpenPgpDetached(signature) => over_bytes("OpenPGP", artifacts, |artifact| {
             signature::openpgp_detached(signature, artifact, trust)
@@ -104,12 +108,17 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
         Kind::BuildInfo(info) => assess_buildinfo(info, artifacts, trust),
         Kind::Link(link) => {
             let claim = format!("an in-toto link of the step {:?}", link.name);
-            about_files(&claim, &link.subjects(), who(document, trust), artifacts)
+            let question = Question::Other;
+            about_files(
+                question,
+                claim,
+                &link.subjects(),
+                who(document, trust),
+                artifacts,
+                false,
+            )
         }
-        Kind::HashList(list) => {
-            let claim = format!("a list of {} digests", list.entries.len());
-            about_files(&claim, &list.entries, who(document, trust), artifacts)
-        }
+        Kind::HashList(list) => assess_list(list, who(document, trust), artifacts, Question::Other),
     };
     assessment.claim.document = Some(document.digest);
     assessment.origin.clone_from(&document.origin);
@@ -128,8 +137,91 @@ pub enum Stated {
     Nothing(String),
 }
 
+/// What a piece of evidence states, tied to the document that it was read from: whoever is asked whose word it is can
+/// only be asked about this reading.
+pub struct Heard<'a> {
+    document: &'a Document,
+    stated: Stated,
+}
+
 /// Reads what a piece of evidence states; believes nothing.
-pub fn stated(document: &Document) -> Stated {
+pub fn hear(document: &Document) -> Heard<'_> {
+    Heard {
+        document,
+        stated: stated(document),
+    }
+}
+
+impl Heard<'_> {
+    /// What is stated, whoever's word it is: to look at, not to act on.
+    pub fn unverified(&self) -> &Stated {
+        &self.stated
+    }
+
+    /// Whether its form says that the subject's name is the file's (PEP 740).
+    pub fn names_the_file(&self) -> bool {
+        matches!(&self.document.kind, Kind::Bundle(bundle) if bundle.is_pep740())
+    }
+
+    /// Whose word it is; second, what is stated, where a signature over exactly that is good.
+    pub fn vouch(&self, trust: &Trust) -> (Signed, Option<Verified<&Stated>>) {
+        let signed = match &self.document.kind {
+            Kind::OpenPgpInline(text) => {
+                let (signed, content) = signature::verify_inline(text, trust, "the signed text");
+                match read_list(&content) {
+                    Ok(list) if !matches!(&self.stated, Stated::HashList(own) if **own == list) => {
+                        Signed::not(Standing::Refuted, "what was read is not what was signed")
+                    }
+                    _ => signed,
+                }
+            }
+            _ => who(self.document, trust),
+        };
+        self.verified_by(signed)
+    }
+
+    /// The same for a list with a detached signature; `file` is the list itself, as it lies on the disk.
+    pub fn vouch_beside(
+        &self,
+        signature: &Document,
+        file: &Artifact,
+        trust: &Trust,
+    ) -> (Signed, Option<Verified<&Stated>>) {
+        // What was read must be what the signature is over.
+        let signed = if file.digests.sha256 == self.document.digest {
+            over_file(signature, file, trust)
+        } else {
+            Signed::not(Standing::Refuted, "what was read is not what was signed")
+        };
+        self.verified_by(signed)
+    }
+
+    fn verified_by(&self, signed: Signed) -> (Signed, Option<Verified<&Stated>>) {
+        let verified = (signed.standing == Standing::Verified).then_some(Verified(&self.stated));
+        (signed, verified)
+    }
+}
+
+/// What subjects with an artifact's digests are called; second, in one sentence, where that is not what it was asked for.
+pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Option<String>) {
+    let same = |subject: &&Descriptor| subject.matches(&artifact.digests) == DigestMatch::Same;
+    let same: Vec<_> = subjects.iter().filter(same).collect();
+    (
+        names::labels(same.iter().copied()),
+        names::differs(&same, artifact),
+    )
+}
+
+/// The statement in a document, if a signature over it is good; what it is about is not asked.
+pub fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
+    match hear(document).vouch(trust).1?.into_inner() {
+        Stated::Statement(statement) => Some(Verified((**statement).clone())),
+        _ => None,
+    }
+}
+
+/// Reads what a piece of evidence states; believes nothing.
+fn stated(document: &Document) -> Stated {
     let envelope = |envelope: &Envelope| match Statement::from_envelope(envelope) {
         Ok(statement) => Stated::Statement(Box::new(statement)),
         Err(error) => Stated::Nothing(format!("what was signed cannot be used: {error}")),
@@ -145,7 +237,10 @@ pub fn stated(document: &Document) -> Stated {
         Kind::Envelope(inside) | Kind::KeyBundle { envelope: inside, .. } => envelope(inside),
         Kind::Statement(statement) => Stated::Statement(Box::new(statement.clone())),
         Kind::Link(link) => Stated::Link(link.clone()),
-        Kind::HashList(list) => Stated::HashList(list.clone()),
+        Kind::HashList(list) => match list.understood() {
+            Ok(()) => Stated::HashList(list.clone()),
+            Err(error) => Stated::Nothing(error.to_string()),
+        },
         Kind::OpenPgpInline(text) => signed_list(text),
         Kind::OpenPgpDetached(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
             Stated::Nothing("it signs a file, and says nothing of a build".into())
@@ -158,16 +253,28 @@ pub fn stated(document: &Document) -> Stated {
 
 /// A text with an OpenPGP signature around it, where that is a list of digests.
 fn signed_list(text: &[u8]) -> Stated {
-    let content = openpgp::read_unverified("the signed text", text).ok();
-    let list = content.and_then(|(content, _)| HashList::parse(&String::from_utf8(content).ok()?).ok());
-    match list {
-        Some(list) if !list.entries.is_empty() => Stated::HashList(Box::new(list)),
-        _ => Stated::Nothing("it signs a text, and says nothing of a build".into()),
+    let content = match openpgp::read_unverified("the signed text", text) {
+        Ok((content, _)) => content,
+        Err(error) => return Stated::Nothing(error.to_string()),
+    };
+    match read_list(&content) {
+        Ok(list) => Stated::HashList(Box::new(list)),
+        Err(error) => Stated::Nothing(format!("it signs a text that is no list of digests: {error}")),
     }
 }
 
+/// A list as rebuilders sign them; Debian's control files say who released a file, not that it was built again.
+fn read_list(content: &[u8]) -> Result<HashList, HashListError> {
+    let list = HashList::parse(std::str::from_utf8(content).map_err(|_| HashListError::NoList)?)?;
+    list.understood()?;
+    if list.entries.is_empty() {
+        return Err(HashListError::NoList);
+    }
+    Ok(list)
+}
+
 /// Whose word a piece of evidence is; what it is about is not asked.
-pub fn who(document: &Document, trust: &Trust) -> Signed {
+fn who(document: &Document, trust: &Trust) -> Signed {
     let unsigned = || Signed::not(Standing::Unsigned, "nobody signed it");
     match &document.kind {
         Kind::Bundle(bundle) => signature::verify_bundle(bundle, trust).0,
@@ -207,7 +314,7 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
 }
 
 /// Whose word a detached signature over a file is.
-pub fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Signed {
+fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Signed {
     match &document.kind {
         Kind::OpenPgpDetached(bytes) => signature::openpgp_detached(bytes, file, trust),
         Kind::Minisign(signed) => signature::minisign(signed, file, trust),
@@ -219,20 +326,70 @@ pub fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Signed 
     }
 }
 
-/// A claim that files with these digests came out of something.
-fn about_files(claim: &str, files: &[Descriptor], signed: Signed, artifacts: &[Artifact]) -> Assessment {
-    let listed = |artifact: &&Artifact| {
-        files
-            .iter()
-            .any(|file| file.matches(&artifact.digests) == DigestMatch::Same)
+/// A claim about files with these digests; in a list, a digest is about the file that its line names.
+fn about_files(
+    question: Question,
+    claim: String,
+    files: &[Descriptor],
+    mut signed: Signed,
+    artifacts: &[Artifact],
+    by_name: bool,
+) -> Assessment {
+    let same = |artifact: &Artifact| -> Vec<&Descriptor> {
+        let same = |file: &&Descriptor| file.matches(&artifact.digests) == DigestMatch::Same;
+        files.iter().filter(same).collect()
     };
-    let covered = artifacts.iter().filter(listed).count();
-    bound(
-        Question::Other,
-        claim.to_owned(),
+    let listed: Vec<_> = artifacts
+        .iter()
+        .map(|artifact| (artifact, same(artifact)))
+        .filter(|(_, files)| !files.is_empty())
+        .collect();
+    let other_name = listed
+        .iter()
+        .find_map(|(artifact, files)| names::differs(files, artifact));
+    let covered = if by_name {
+        let fits = |(artifact, files): &&(&Artifact, Vec<&Descriptor>)| {
+            names::differs(files.as_slice(), artifact).is_none()
+        };
+        listed.iter().filter(fits).count()
+    } else {
+        listed.len()
+    };
+    if covered == 0
+        && signed.standing == Standing::Verified
+        && let Some(other) = &other_name
+    {
+        signed.standing = Standing::Elsewhere;
+        signed.note = format!("{other}; {}", signed.note);
+    }
+    let subjects = names::labels(listed.iter().flat_map(|(_, files)| files.iter().copied()));
+    Assessment {
+        subjects,
+        other_name,
+        ..bound(question, claim, signed, covered, artifacts.len())
+    }
+}
+
+/// A list of digests, whose lines must name the files.
+fn assess_list(
+    list: &HashList,
+    mut signed: Signed,
+    artifacts: &[Artifact],
+    question: Question,
+) -> Assessment {
+    if let (Err(error), Standing::Verified) = (list.understood(), signed.standing) {
+        signed.standing = Standing::Unchecked;
+        signed.note = format!("{}, but nothing relies on it: {error}", signed.note);
+    }
+    let claim = format!("a list of {} digests", list.entries.len());
+    // A `.narinfo` names a store path, and its file has no name of its own.
+    about_files(
+        question,
+        claim,
+        &list.entries,
         signed,
-        covered,
-        artifacts.len(),
+        artifacts,
+        list.own.is_none(),
     )
 }
 
@@ -251,6 +408,8 @@ fn assessment(question: Question, claim: String, signed: Signed) -> Assessment {
         statement: None,
         provenance: None,
         predicate_type: None,
+        subjects: Vec::new(),
+        other_name: None,
         origin: String::new(),
     }
 }
@@ -258,7 +417,9 @@ fn assessment(question: Question, claim: String, signed: Signed) -> Assessment {
 fn assess_bundle(bundle: &Unverified, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     let (signed, content) = signature::verify_bundle(bundle, trust);
     match content {
-        Some(Content::Envelope(envelope)) => assess_envelope(&envelope, signed, artifacts),
+        Some(Content::Envelope(envelope)) => {
+            assess_envelope(&envelope, signed, artifacts, bundle.is_pep740())
+        }
         Some(Content::Message(algorithm, digest)) => {
             let fits =
                 |artifact: &&Artifact| artifact.digests.get(algorithm).is_some_and(|own| own == digest);
@@ -292,23 +453,34 @@ fn over_bytes(kind: &str, artifacts: &[Artifact], verify: impl Fn(&Artifact) -> 
     assessment(Question::Signature, claim, telling)
 }
 
-/// A signed list of digests, such as `SHA256SUMS`: it is about the artifacts that it lists.
+/// A text with a signature around it: a list of digests, such as `SHA256SUMS`, is about the files that it names. Any
+/// other text may hold a digest for any reason, so it is no signature of the file.
 fn openpgp_inline(text: &[u8], artifacts: &[Artifact], trust: &Trust) -> Assessment {
-    let (signed, content) = signature::verify_inline(text, trust, "the signed text");
-    let listed = |artifact: &&Artifact| {
-        let digests = ["sha256", "sha384", "sha512"].map(|name| artifact.digests.get(name));
-        String::from_utf8_lossy(&content)
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .any(|word| digests.iter().flatten().any(|own| own.eq_ignore_ascii_case(word)))
-    };
-    let covered = artifacts.iter().filter(listed).count();
-    let claim = "OpenPGP-signed text that lists digests".to_owned();
-    bound(Question::Signature, claim, signed, covered, artifacts.len())
+    let (mut signed, content) = signature::verify_inline(text, trust, "the signed text");
+    match HashList::of_signed(&content) {
+        Ok(list) => assess_list(&list, signed, artifacts, Question::Signature),
+        Err(error) => {
+            if signed.standing == Standing::Verified {
+                signed.standing = Standing::Unchecked;
+                signed.note = format!(
+                    "{}, but the text is no list of digests: {error}; so it does not say that its signer released the file",
+                    signed.note
+                );
+            }
+            let claim = "an OpenPGP-signed text, which is not a signature of the file".to_owned();
+            assessment(Question::Signature, claim, signed)
+        }
+    }
 }
 
-fn assess_envelope(envelope: &Envelope, signed: Signed, artifacts: &[Artifact]) -> Assessment {
+fn assess_envelope(
+    envelope: &Envelope,
+    signed: Signed,
+    artifacts: &[Artifact],
+    is_pep740: bool,
+) -> Assessment {
     match Statement::from_envelope(envelope) {
-        Ok(statement) => assess_statement(statement, signed, artifacts),
+        Ok(statement) => assess_statement(statement, signed, artifacts, is_pep740),
         Err(error) => {
             let note = format!("what was signed cannot be used: {error}");
             assessment(
@@ -320,7 +492,12 @@ fn assess_envelope(envelope: &Envelope, signed: Signed, artifacts: &[Artifact]) 
     }
 }
 
-fn assess_statement(statement: Statement, mut signed: Signed, artifacts: &[Artifact]) -> Assessment {
+fn assess_statement(
+    statement: Statement,
+    mut signed: Signed,
+    artifacts: &[Artifact],
+    is_pep740: bool,
+) -> Assessment {
     let kind = statement.predicate_type.clone();
     let (mut question, mut claim) = describe(&statement);
     let mut provenance = None;
@@ -349,7 +526,7 @@ fn assess_statement(statement: Statement, mut signed: Signed, artifacts: &[Artif
         signed.standing = Standing::Unchecked;
         signed.note = "the signature is good; what a predicate of this type means is not known here, so nothing relies on it".into();
     }
-    let mut assessment = bind_statement(question, claim, signed, &statement, artifacts);
+    let mut assessment = bind_statement(question, claim, signed, &statement, artifacts, is_pep740);
     assessment.predicate_type = Some(kind);
     assessment.statement = Some(statement);
     assessment.provenance = provenance;
@@ -417,10 +594,12 @@ fn bind_statement(
     signed: Signed,
     statement: &Statement,
     artifacts: &[Artifact],
+    is_pep740: bool,
 ) -> Assessment {
-    let covered: Vec<_> = artifacts
+    let covered: Vec<(&Artifact, Vec<&Descriptor>)> = artifacts
         .iter()
-        .filter(|artifact| statement.subjects_with(&artifact.digests).next().is_some())
+        .map(|artifact| (artifact, statement.subjects_with(&artifact.digests).collect()))
+        .filter(|(_, subjects): &(_, Vec<_>)| !subjects.is_empty())
         .collect();
     if covered.is_empty() && !artifacts.is_empty() && !signed.standing.is_against() {
         let named: Vec<_> = statement.subject.iter().take(3).map(Descriptor::label).collect();
@@ -449,40 +628,34 @@ fn bind_statement(
             },
         );
     }
-    for artifact in &covered {
-        let subjects: Vec<_> = statement.subjects_with(&artifact.digests).collect();
-        let Some(wanted) = artifact
-            .purl
-            .as_deref()
-            .and_then(|text| PackageUrl::from_str(text).ok())
-        else {
-            continue;
+    let subjects = names::labels(covered.iter().flat_map(|(_, subjects)| subjects.iter().copied()));
+    let is_file_name = is_pep740 || statement.predicate_type == predicate::PYPI_PUBLISH;
+    let refused = covered.iter().find_map(|(artifact, subjects)| {
+        names::other_package(subjects, artifact).or_else(|| {
+            let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
+            other.map(|other| format!("{other}, and by PEP 740 that name is part of what was signed"))
+        })
+    });
+    if let Some(note) = refused.as_ref().filter(|_| !signed.standing.is_against()) {
+        let signed = Signed {
+            standing: Standing::Elsewhere,
+            note: note.clone(),
+            ..signed
         };
-        let named = subjects
-            .iter()
-            .filter_map(|subject| PackageUrl::from_str(subject.name.as_deref()?).ok());
-        let named: Vec<_> = named.collect();
-        let same = |purl: &PackageUrl| {
-            (purl.ty(), purl.namespace(), purl.name(), purl.version())
-                == (wanted.ty(), wanted.namespace(), wanted.name(), wanted.version())
+        return Assessment {
+            subjects,
+            other_name: refused.clone(),
+            ..assessment(question, claim, signed)
         };
-        if !named.is_empty() && !named.iter().any(same) && !signed.standing.is_against() {
-            let note = format!(
-                "it is about these bytes under another name ({}, not {wanted})",
-                named[0]
-            );
-            return assessment(
-                question,
-                claim,
-                Signed {
-                    standing: Standing::Elsewhere,
-                    note,
-                    ..signed
-                },
-            );
-        }
     }
-    bound(question, claim, signed, covered.len(), artifacts.len())
+    let other_name = covered
+        .iter()
+        .find_map(|(artifact, subjects)| names::differs(subjects, artifact));
+    Assessment {
+        subjects,
+        other_name,
+        ..bound(question, claim, signed, covered.len(), artifacts.len())
+    }
 }
 
 /// The finding for a claim that covers some of the artifacts.
@@ -501,9 +674,26 @@ fn bound(question: Question, claim: String, mut signed: Signed, covered: usize, 
 
 fn assess_buildinfo(info: &super::buildinfo::BuildInfo, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     let signed = match &info.inline {
-        Some(text) => signature::verify_inline(text, trust, "the .buildinfo").0,
+        Some(text) => {
+            let (signed, content) = signature::verify_inline(text, trust, "the .buildinfo");
+            // What was read before is what counts only if it is what was signed.
+            if info.is_of(&content) {
+                signed
+            } else {
+                Signed::not(Standing::Refuted, "what was read is not what was signed")
+            }
+        }
         None => Signed::not(Standing::Unsigned, "nobody signed it"),
     };
+    let files: Vec<Descriptor> = info
+        .files
+        .iter()
+        .map(|(name, sha256, _)| Descriptor {
+            name: Some(name.clone()),
+            uri: None,
+            digest: [("sha256".to_owned(), sha256.to_hex())].into(),
+        })
+        .collect();
     let listed = |artifact: &&Artifact| {
         info.files
             .iter()
@@ -521,5 +711,5 @@ fn assess_buildinfo(info: &super::buildinfo::BuildInfo, artifacts: &[Artifact], 
     } else {
         signed
     };
-    bound(Question::Provenance, claim, signed, covered, artifacts.len())
+    about_files(Question::Provenance, claim, &files, signed, artifacts, true)
 }

@@ -364,6 +364,15 @@ pub(super) fn minisign(signature: &minisign_verify::Signature, artifact: &Artifa
         match minisign_with(public, signature, artifact) {
             Ok(()) => {
                 let comment = signature.trusted_comment();
+                // The comment is signed too, and says which file was meant.
+                let named = named_in(comment);
+                if let Some(other) = named.filter(|name| *name != artifact.name) {
+                    let note = format!(
+                        "the signature is good, but its signed comment says that it is for {other:?}, not {:?}",
+                        artifact.name
+                    );
+                    return Signed::not(Standing::Elsewhere, note);
+                }
                 return good_key(
                     key,
                     format!("the signature is good; its signed comment: {comment}"),
@@ -373,6 +382,24 @@ pub(super) fn minisign(signature: &minisign_verify::Signature, artifact: &Artifa
         }
     }
     result
+}
+
+/// The file that a trusted comment names, as minisign writes it: `timestamp:…<tab>file:NAME<tab>hashed`.
+fn named_in(comment: &str) -> Option<&str> {
+    let tabbed = comment.contains('\t');
+    let (_, rest) = comment.match_indices("file").find_map(|(at, _)| {
+        comment[at..]
+            .split_once(':')
+            .filter(|(word, _)| matches!(word.trim_end(), "file" | "filename" | "file name"))
+    })?;
+    let name = rest.trim_start();
+    let name = if tabbed {
+        name.split('\t').next()
+    } else {
+        name.split(' ').next()
+    };
+    let name = name?.trim().trim_matches(['"', '\'']);
+    name.rsplit('/').next()
 }
 
 fn minisign_with(

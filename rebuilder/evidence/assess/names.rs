@@ -1,0 +1,216 @@
+//! What evidence calls the files that it is about, held against what they are called here.
+//!
+//! Bytes are one thing and their name another: a signer who says "tool-1.0-vulnerable" of these bytes has not released
+//! them as "tool". Where a specification makes the name part of what is signed, another one refuses; where names are
+//! free, as in SLSA provenance, the reader is told.
+
+use std::str::FromStr as _;
+
+use packageurl::PackageUrl;
+
+use super::Artifact;
+use crate::evidence::statement::Descriptor;
+
+/// What some subjects are called, each once.
+pub(super) fn labels<'a>(subjects: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for subject in subjects {
+        let label = subject.label().to_owned();
+        if !labels.contains(&label) && labels.len() < 20 {
+            labels.push(label);
+        }
+    }
+    labels
+}
+
+/// In one sentence, where no subject is called as the artifact is; none where one is, or where none has a name.
+pub(super) fn differs(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
+    let asked = |name: &String| !name.starts_with("sha256:");
+    if artifact.purl.is_none() && !asked(&artifact.name) {
+        return None;
+    }
+    let answers: Vec<(&Descriptor, bool)> = subjects
+        .iter()
+        .filter_map(|subject| Some((*subject, is_called(subject, artifact)?)))
+        .collect();
+    if answers.iter().any(|(_, same)| *same) {
+        return None;
+    }
+    let (first, _) = answers.first()?;
+    let own = Some(&artifact.name)
+        .filter(|name| asked(name))
+        .or(artifact.purl.as_ref())?;
+    Some(format!("it calls these bytes {:?}, not {own:?}", first.label()))
+}
+
+/// Whether a subject is called as the artifact is; none where it has no name.
+fn is_called(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
+    let names: Vec<&str> = [&subject.name, &subject.uri]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    Some(names.iter().any(|name| match PackageUrl::from_str(name) {
+        Ok(purl) => match asked_for(artifact) {
+            Some(wanted) => same_package(&purl, &wanted),
+            None => may_be_of(&purl, &artifact.name),
+        },
+        Err(_) => {
+            let file = name.rsplit('/').next().unwrap_or_default();
+            // A package that was asked for by its URL alone has no file name to compare.
+            file == artifact.name || (artifact.name.starts_with("sha256:") && artifact.purl.is_some())
+        }
+    }))
+}
+
+fn asked_for(artifact: &Artifact) -> Option<PackageUrl<'_>> {
+    PackageUrl::from_str(artifact.purl.as_deref()?).ok()
+}
+
+fn same_package(a: &PackageUrl<'_>, b: &PackageUrl<'_>) -> bool {
+    (a.ty(), a.namespace(), a.name(), a.version()) == (b.ty(), b.namespace(), b.name(), b.version())
+}
+
+/// Whether a file name looks like one of a package: its name, with or without the namespace, and the version.
+fn may_be_of(purl: &PackageUrl<'_>, file: &str) -> bool {
+    let plain = |text: &str| -> String {
+        text.to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric())
+            .collect()
+    };
+    let (file, name) = (plain(file), plain(purl.name()));
+    let scoped = format!("{}{name}", purl.namespace().map(plain).unwrap_or_default());
+    // Debian leaves the epoch out of file names.
+    let version = purl
+        .version()
+        .map(|version| plain(version.split_once(':').map_or(version, |(_, rest)| rest)));
+    let rest = file.strip_prefix(&scoped).or_else(|| file.strip_prefix(&name));
+    rest.is_some_and(|rest| rest.is_empty() || version.is_none_or(|version| rest.starts_with(&version)))
+}
+
+/// In one sentence, where the subjects name packages and none of them is the one that was asked for.
+pub(super) fn other_package(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
+    let wanted = asked_for(artifact)?;
+    let named: Vec<_> = subjects
+        .iter()
+        .filter_map(|subject| PackageUrl::from_str(subject.name.as_deref()?).ok())
+        .collect();
+    let other = named
+        .first()
+        .filter(|_| !named.iter().any(|purl| same_package(purl, &wanted)))?;
+    Some(format!(
+        "it is about these bytes under another name ({other}, not {wanted})"
+    ))
+}
+
+/// In one sentence, where no subject is called as the distribution file is (PEP 740), projects' names normalised.
+pub(super) fn other_distribution(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
+    if artifact.name.starts_with("sha256:") {
+        return None;
+    }
+    let own = distribution(&artifact.name);
+    let named = |subject: &&&Descriptor| {
+        subject
+            .name
+            .as_deref()
+            .is_some_and(|name| distribution(name) == own)
+    };
+    if subjects.iter().any(|subject| named(&subject)) {
+        return None;
+    }
+    let other = subjects.first()?.label();
+    Some(format!(
+        "it is about these bytes under another name ({other:?}, not {:?})",
+        artifact.name
+    ))
+}
+
+/// A distribution's file name with its project's name normalised (PEP 503), as the index compares them.
+fn distribution(file: &str) -> String {
+    let split = if file.ends_with(".whl") {
+        file.split_once('-')
+    } else {
+        file.rsplit_once('-')
+    };
+    let Some((project, rest)) = split else {
+        return file.to_owned();
+    };
+    let mut name = String::new();
+    for c in project.to_lowercase().chars() {
+        match c {
+            '-' | '_' | '.' if name.ends_with('-') => {}
+            '-' | '_' | '.' => name.push('-'),
+            c => name.push(c),
+        }
+    }
+    format!("{name}-{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Digests;
+
+    #[test]
+    fn tells_another_name_from_the_same() {
+        for (file, purl, subject, differs) in [
+            ("tool", None, "tool", false),
+            ("tool", None, "dist/tool", false),
+            ("tool", None, "tool-1.0-vulnerable.tar.gz", true),
+            ("tool", None, "Tool", true),
+            ("tool", None, "pkg:npm/other@1.0", true),
+            ("tool", None, "pkg:npm/tool@1.0", false),
+            ("tool-1.0.tgz", None, "pkg:npm/tool@1.0", false),
+            ("tool-1.0.tgz", None, "pkg:npm/tool@1.1", true),
+            ("tool-1.0.tgz", None, "pkg:npm/%40scope/tool@1.0", false),
+            ("scope-tool-1.0.tgz", None, "pkg:npm/%40scope/tool@1.0", false),
+            (
+                "jq_1.6-2.1_amd64.deb",
+                None,
+                "pkg:deb/debian/jq@1:1.6-2.1?arch=amd64",
+                false,
+            ),
+            ("x", Some("pkg:npm/tool@1.0"), "pkg:npm/tool@1.0", false),
+            ("tool-1.0.tgz", Some("pkg:npm/tool@1.0"), "pkg:npm/tool@1.1", true),
+            ("sha256:00", None, "anything", false),
+            ("sha256:00", Some("pkg:npm/tool@1.0"), "pkg:npm/other@1.0", true),
+        ] {
+            let artifact = Artifact {
+                name: file.into(),
+                purl: purl.map(str::to_owned),
+                digests: Digests::of(b"x"),
+                path: None,
+            };
+            let subject = Descriptor {
+                name: Some(subject.into()),
+                ..Descriptor::default()
+            };
+            assert_eq!(
+                super::differs(&[&subject], &artifact).is_some(),
+                differs,
+                "{file} {purl:?} {subject:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn compares_distributions_as_the_index_does() {
+        for (a, b, same) in [
+            ("Foo.Bar-1.0.tar.gz", "foo_bar-1.0.tar.gz", true),
+            (
+                "foo_bar-1.0-py3-none-any.whl",
+                "Foo_Bar-1.0-py3-none-any.whl",
+                true,
+            ),
+            ("foo-1.0.tar.gz", "foo-1.1.tar.gz", false),
+            ("foo-1.0.tar.gz", "foo-1.0.zip", false),
+            ("foo", "foo-1.0.tar.gz", false),
+        ] {
+            assert_eq!(distribution(a) == distribution(b), same, "{a} {b}");
+        }
+    }
+}
