@@ -155,8 +155,8 @@ pub(crate) fn beside(path: &Path) -> Vec<Document> {
 
 /// A released file on this machine.
 ///
-/// Without a package URL it takes the one that a statement names, if a signature over that is good: rules of a policy
-/// are found by it, so it must not be anyone's word.
+/// Without a package URL it takes the one that a statement names, if a signature over that is good and the file is called
+/// like one of that package: rules of a policy are found by it, so it must not be anyone's word.
 pub(crate) fn local(
     path: &Path,
     purl: Option<&str>,
@@ -166,25 +166,17 @@ pub(crate) fn local(
     let digests = std::fs::File::open(path)
         .and_then(Digests::of_reader)
         .map_err(StoreError::io("read", path))?;
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let purl = purl.map(str::to_owned).or_else(|| {
-        let statements = documents
-            .iter()
-            .filter_map(|document| assess::statement(document, trust));
-        let mut names = statements.flat_map(|statement| {
-            let names: Vec<_> = statement
-                .subjects_with(&digests)
-                .filter_map(|subject| subject.name.clone())
-                .collect();
-            names
-        });
-        names.find(|name| name.starts_with("pkg:"))
+        let mut documents = documents.iter();
+        documents.find_map(|document| assess::named_package(document, &name, &digests, trust))
     });
     Ok(Artifact {
-        name: path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        name,
         purl,
         digests,
         path: Some(path.to_owned()),

@@ -220,7 +220,7 @@ fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
         && (is_cut || std::str::from_utf8(&header.path_bytes()).is_ok())
         && field[end..].iter().all(|byte| *byte == 0)
         && bytes[rest..].iter().all(|byte| *byte == 0)
-        && header.mode().is_ok_and(|mode| mode & 0o7000 == 0)
+        && (bytes[100..108] == [0; 8] || header.mode().is_ok_and(|mode| mode & 0o7000 == 0))
         && header.link_name_bytes().is_none_or(|link| link.is_empty());
     if fine {
         Ok(name)

@@ -44,7 +44,7 @@ pub(super) fn differences(statement: &Statement, plan: &Plan, record: &Record) -
         Ok(attested) => attested,
         Err(reason) => return vec![reason],
     };
-    found.same("verdict", &json!(attested), json!(word(&record.verdict)));
+    found.same("verdict", &json!(attested), &json!(word(&record.verdict)));
     match attested {
         "mismatch" => negative(statement, plan, record, &mut found),
         _ => positive(statement, plan, record, &mut found),
@@ -65,19 +65,19 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
 struct Differences(Vec<String>);
 
 impl Differences {
-    fn same(&mut self, what: &str, attested: &Value, own: Value) {
-        if *attested != own {
+    fn same(&mut self, what: &str, attested: &Value, own: &Value) {
+        if attested != own {
             let short = |value: &Value| value.to_string().chars().take(160).collect::<String>();
             self.0.push(format!(
                 "the attestation says of the {what} {}, and the bundle {}",
                 short(attested),
-                short(&own)
+                short(own)
             ));
         }
     }
 
     /// The same for what not every version of the signer states.
-    fn same_if_stated(&mut self, what: &str, attested: &Value, own: Value) {
+    fn same_if_stated(&mut self, what: &str, attested: &Value, own: &Value) {
         if !attested.is_null() {
             self.same(what, attested, own);
         }
@@ -91,7 +91,7 @@ impl Differences {
         let mut attested: Vec<Value> = subjects.map(|it| json!([it.name, it.digest])).collect();
         own.sort_by_key(Value::to_string);
         attested.sort_by_key(Value::to_string);
-        self.same("subjects", &json!(attested), json!(own));
+        self.same("subjects", &json!(attested), &json!(own));
     }
 }
 
@@ -114,22 +114,22 @@ fn positive(statement: &Statement, plan: &Plan, record: &Record, found: &mut Dif
         &definition["internalParameters"],
     );
     let names: Vec<_> = plan.expected.iter().map(|expected| &expected.file.name).collect();
-    found.same("package", &external["subject"], json!(plan.subject));
-    found.same("released files", &external["outputs"], json!(names));
-    found.same("plan", &internal["plan"]["sha256"], json!(record.plan));
-    found.same_if_stated("evidence", &internal["evidence"], json!(record.evidence));
-    found.same_if_stated("backend", &internal["backend"], json!(record.backend));
-    found.same_if_stated("limits", &internal["notEnforced"], json!(record.not_enforced));
-    found.same_if_stated("attempts", &internal["attempts"], attempts(record));
+    found.same("package", &external["subject"], &json!(plan.subject));
+    found.same("released files", &external["outputs"], &json!(names));
+    found.same("plan", &internal["plan"]["sha256"], &json!(record.plan));
+    found.same_if_stated("evidence", &internal["evidence"], &json!(record.evidence));
+    found.same_if_stated("backend", &internal["backend"], &json!(record.backend));
+    found.same_if_stated("limits", &internal["notEnforced"], &json!(record.not_enforced));
+    found.same_if_stated("attempts", &internal["attempts"], &attempts(record));
     let metadata = &run["metadata"];
-    found.same("run", &metadata["invocationId"], json!(record.id));
-    found.same("beginning", &metadata["startedOn"], json!(record.started));
-    found.same("end", &metadata["finishedOn"], json!(record.finished));
+    found.same("run", &metadata["invocationId"], &json!(record.id));
+    found.same("beginning", &metadata["startedOn"], &json!(record.started));
+    found.same("end", &metadata["finishedOn"], &json!(record.finished));
     let version = &run["builder"]["version"]["rebuilder"];
-    found.same_if_stated("version", version, json!(record.rebuilder));
+    found.same_if_stated("version", version, &json!(record.rebuilder));
     let byproducts = named(&run["byproducts"]);
-    found.same("log", byproducts("build.log"), json!(record.log));
-    found.same("report", byproducts("report.html"), json!(record.report));
+    found.same("log", byproducts("build.log"), &json!(record.log));
+    found.same("report", byproducts("report.html"), &json!(record.report));
 }
 
 fn negative(statement: &Statement, plan: &Plan, record: &Record, found: &mut Differences) {
@@ -150,12 +150,12 @@ fn negative(statement: &Statement, plan: &Plan, record: &Record, found: &mut Dif
         .into_iter()
         .chain(extra.map(|output| output.name.clone()))
         .collect();
-    found.same("files that came out", &predicate["passedTests"], json!(passed));
-    found.same("files that did not", &predicate["failedTests"], json!(lost));
+    found.same("files that came out", &predicate["passedTests"], &json!(passed));
+    found.same("files that did not", &predicate["failedTests"], &json!(lost));
     let entries = named(&predicate["configuration"]);
-    found.same("plan", entries("plan.json"), json!(record.plan));
-    found.same("log", entries("build.log"), json!(record.log));
-    found.same("report", entries("report.html"), json!(record.report));
+    found.same("plan", entries("plan.json"), &json!(record.plan));
+    found.same("log", entries("build.log"), &json!(record.log));
+    found.same("report", entries("report.html"), &json!(record.report));
     let mut plans = predicate["configuration"].as_array().into_iter().flatten();
     let plan = plans.find(|entry| entry["name"] == "plan.json");
     let said = plan.map_or(&Value::Null, |entry| &entry["annotations"]);
@@ -164,9 +164,9 @@ fn negative(statement: &Statement, plan: &Plan, record: &Record, found: &mut Dif
         .iter()
         .map(|output| json!({"name": output.name, "released": output.released, "rebuilt": output.rebuilt}))
         .collect();
-    found.same("outputs", &said["outputs"], json!(outputs));
-    found.same("end", &said["finishedOn"], json!(record.finished));
-    found.same_if_stated("evidence", &said["evidence"], json!(record.evidence));
+    found.same("outputs", &said["outputs"], &json!(outputs));
+    found.same("end", &said["finishedOn"], &json!(record.finished));
+    found.same_if_stated("evidence", &said["evidence"], &json!(record.evidence));
 }
 
 /// What the statement of equivalence says otherwise than the record does.
@@ -176,9 +176,9 @@ pub(super) fn differences_of_equivalence(statement: &Statement, record: &Record)
     found.same(
         "type",
         &json!([statement.predicate_type, definition["buildType"]]),
-        json!([predicate::SLSA_V1, EQUIVALENCE_TYPE]),
+        &json!([predicate::SLSA_V1, EQUIVALENCE_TYPE]),
     );
-    found.same("verdict", &json!("equivalent"), json!(word(&record.verdict)));
+    found.same("verdict", &json!("equivalent"), &json!(word(&record.verdict)));
     let equivalent = || record.outputs.iter().filter(|output| output.equivalent());
     found.subjects(
         statement,
@@ -193,7 +193,7 @@ pub(super) fn differences_of_equivalence(statement: &Statement, record: &Record)
     let own: Vec<Value> = equivalent()
         .flat_map(|output| [json!(output.rebuilt), json!(output.released)])
         .collect();
-    found.same("files that were compared", &json!(digests), json!(own));
+    found.same("files that were compared", &json!(digests), &json!(own));
     let external = &definition["externalParameters"];
     let pairs = external["outputs"]
         .as_array()
@@ -202,13 +202,13 @@ pub(super) fn differences_of_equivalence(statement: &Statement, record: &Record)
     let own: Vec<Value> = equivalent()
         .map(|output| json!(output.differs.as_ref().map(|differs| &differs.normalisations)))
         .collect();
-    found.same("normalisations", &json!(set_aside), json!(own));
+    found.same("normalisations", &json!(set_aside), &json!(own));
     let run = &statement.predicate["runDetails"];
-    found.same("run", &run["metadata"]["invocationId"], json!(record.id));
+    found.same("run", &run["metadata"]["invocationId"], &json!(record.id));
     found.same(
         "report",
         named(&run["byproducts"])("report.html"),
-        json!(record.report),
+        &json!(record.report),
     );
     found.0
 }

@@ -18,7 +18,7 @@ use super::{
     ATTESTATION, Contents, DossierError, EQUIVALENCE, MANIFEST, Manifest, OUTPUTS, PREDICATE, SIGNATURE,
     SUMS, controls, sbom,
 };
-use crate::agreement::{self, Agreement};
+use crate::agreement::{self, Agreement, Says};
 use crate::artifact::Sha256;
 use crate::evidence::assess::{self, Stated};
 use crate::evidence::statement::Statement;
@@ -26,7 +26,7 @@ use crate::evidence::trust::Trust;
 use crate::evidence::{Standing, document, json};
 use crate::plan::{Plan, PlanFileError};
 use crate::policy::Policy;
-use crate::rebuild::Record;
+use crate::rebuild::{Record, Verdict};
 use crate::report;
 
 /// One thing that was checked.
@@ -151,7 +151,9 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust) -> Result<Checked,
     let mut heard = attestation(&record, &plan, files, trust, &mut checks);
     equivalence(&record, files, trust, &mut checks);
     manifest_signature(&manifest, files, trust, &mut checks);
-    let agreements = parties(&plan, &manifest, files, trust, &mut checks)?;
+    let place = attestations(files)?;
+    dissent(&plan, &record, place.path(), trust, &mut checks)?;
+    let agreements = parties(&plan, &manifest, files, place.path(), trust, &mut checks)?;
     derived(
         &Run {
             manifest: &manifest,
@@ -534,11 +536,73 @@ fn manifest_signature(
     said(CHECK, &differences, by.as_ref(), MANIFEST.to_owned(), checks);
 }
 
+/// Attestations and policy of a bundle as files, for those who read files.
+fn attestations(files: &BTreeMap<String, Vec<u8>>) -> Result<tempfile::TempDir, DossierError> {
+    let folder =
+        tempfile::tempdir().map_err(crate::store::StoreError::io("write into", &std::env::temp_dir()))?;
+    let io = || crate::store::StoreError::io("write into", folder.path());
+    std::fs::create_dir(folder.path().join("attestations")).map_err(io())?;
+    for (name, bytes) in files {
+        let wanted = ["attestations/", "policy/"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        if wanted {
+            let path = folder.path().join(name);
+            let parent = path.parent().unwrap_or(folder.path());
+            std::fs::create_dir_all(parent)
+                .and_then(|()| std::fs::write(&path, bytes))
+                .map_err(io())?;
+        }
+    }
+    Ok(folder)
+}
+
+/// Nobody whom the reader trusts says of these files that something else came out, where the record says that they did.
+fn dissent(
+    plan: &Plan,
+    record: &Record,
+    folder: &Path,
+    trust: &Trust,
+    checks: &mut Checks,
+) -> Result<(), DossierError> {
+    if !matches!(record.verdict, Verdict::Reproduced | Verdict::Equivalent) {
+        return Ok(());
+    }
+    let artifacts = plan.released();
+    let (tallies, _) = agreement::gather(&[folder.join("attestations")], &artifacts, trust)?;
+    for (artifact, tally) in artifacts.iter().zip(&tallies) {
+        // An equivalent run attests what came out, which is not what was released.
+        let own = |answer: &agreement::Answer| {
+            answer.reading.kind == agreement::Kind::Rebuild
+                && answer.reading.invocation.as_ref() == Some(&record.id)
+        };
+        let other = tally
+            .voices()
+            .flatten()
+            .find(|answer| matches!(answer.reading.says, Says::Differs { .. }) && !own(answer));
+        if let Some(other) = other {
+            let origin = other.origin.rsplit('/').next().unwrap_or_default();
+            checks.push(
+                "nobody whom you trust says otherwise",
+                Outcome::Fails,
+                format!(
+                    "{}: {} says that {} ({origin})",
+                    artifact.name,
+                    other.signer.name,
+                    other.reading.says.sentence()
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The same conclusion follows from the attestations and the policy in the bundle; gives what was concluded again.
 fn parties(
     plan: &Plan,
     manifest: &Manifest,
     files: &BTreeMap<String, Vec<u8>>,
+    folder: &Path,
     trust: &Trust,
     checks: &mut Checks,
 ) -> Result<Again, DossierError> {
@@ -559,23 +623,8 @@ fn parties(
         }
         return Ok(nothing(Policy::BuiltIn));
     };
-    let folder =
-        tempfile::tempdir().map_err(crate::store::StoreError::io("write into", &std::env::temp_dir()))?;
-    for (name, bytes) in files {
-        let wanted = ["attestations/", "policy/"]
-            .iter()
-            .any(|start| name.starts_with(start));
-        if wanted {
-            let path = folder.path().join(name);
-            let parent = path.parent().unwrap_or(folder.path());
-            let io = crate::store::StoreError::io("write into", folder.path());
-            std::fs::create_dir_all(parent)
-                .and_then(|()| std::fs::write(&path, bytes))
-                .map_err(io)?;
-        }
-    }
     let policy = if with_policy {
-        Policy::read(&folder.path().join("policy/policy.toml"))
+        Policy::read(&folder.join("policy/policy.toml"))
     } else {
         Ok(Policy::BuiltIn)
     };
@@ -599,7 +648,7 @@ fn parties(
         _ => trust.clone(),
     };
     let artifacts = plan.released();
-    let (tallies, cost) = agreement::gather(&[folder.path().join("attestations")], &artifacts, &trust)?;
+    let (tallies, cost) = agreement::gather(&[folder.join("attestations")], &artifacts, &trust)?;
     if stored.len() != artifacts.len() {
         let finding = format!("{} conclusions for {} files", stored.len(), artifacts.len());
         checks.push(CHECK, Outcome::Fails, finding);

@@ -481,9 +481,7 @@ mod tests {
     #[test]
     fn takes_one_content_in_one_place() {
         let envelope = r#"{"payloadType":"x","payload":"","signatures":[]}"#;
-        let bundle = format!(
-            r#"{{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{{"publicKey":{{"hint":"k"}}}},"dsseEnvelope":{{"payloadType":"x","payload":"","signatures":[{{"sig":""}}]}}}}"#
-        );
+        let bundle = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"k"}},"dsseEnvelope":{"payloadType":"x","payload":"","signatures":[{"sig":""}]}}"#.to_owned();
         let with = |member: &str| bundle.replacen('{', &format!("{{{member},"), 1);
         let good = [
             envelope.to_owned(),
@@ -508,8 +506,8 @@ mod tests {
             envelope.replacen("payload\"", "Payload\"", 1),
             format!(r#"{{"attestations":[{{"bundle":{bundle},"envelope":{envelope}}}]}}"#),
             format!(r#"{{"attestations":[{{"bundle":{{"attestations":[{bundle}]}}}}]}}"#),
-            format!(r#"{{"attestations":[],"attestation_bundles":[]}}"#),
-            format!(r#"[[{envelope}]]"#),
+            r#"{"attestations":[],"attestation_bundles":[]}"#.to_owned(),
+            format!("[[{envelope}]]"),
             format!("{envelope}{envelope}"),
         ];
         for text in bad {

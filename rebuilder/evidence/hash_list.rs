@@ -431,8 +431,10 @@ const FIELDS: [&str; 62] = [
 ];
 
 fn is_field(name: &str) -> bool {
-    let named = |known: &&str| known.eq_ignore_ascii_case(name);
-    DIGESTS.iter().chain(&FIELDS).any(|known| named(&known))
+    DIGESTS
+        .iter()
+        .chain(&FIELDS)
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Reads one of Debian's control files: one paragraph whose fields are all known, each once.
@@ -445,7 +447,7 @@ fn control_file(text: &str) -> Result<HashList, HashListError> {
         if line.starts_with([' ', '\t']) {
             continue;
         }
-        let name = line.split_once(':').map(|(name, _)| name).unwrap_or(line);
+        let name = line.split_once(':').map_or(line, |(name, _)| name);
         let folded = name.to_lowercase();
         if !is_field(name) || seen.contains(&folded) {
             return Err(HashListError::Unknown(name.chars().take(60).collect()));

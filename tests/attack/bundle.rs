@@ -204,7 +204,7 @@ impl<'a> Scene<'a> {
             "policy": {"policy": "built-in", "checks": []},
             "expected": [{"purl": "pkg:generic/tool@1.0", "file": material}],
             "not_compared": [],
-            "container": {"image": format!("docker.io/library/debian@sha256:{}", "0".repeat(64))},
+            "container": {"image": {"repository": "docker.io/library/debian", "digest": "0".repeat(64)}},
             "inputs": [{"role": "source", "place": "a", "file": {"name": "a", "urls": ["https://example.org/a"], "sha256": Sha256::of("a"), "size": 1}}],
             "files": [], "setup": {"env": {}, "steps": []}, "build": {"env": {}, "steps": []},
             "hostname": "h", "umask": 18,
@@ -330,6 +330,9 @@ fn relist(files: &mut BTreeMap<String, Vec<u8>>, change: impl Fn(&mut Value)) {
     files.insert("SHA256SUMS".into(), sums.into_bytes());
 }
 
+/// A member of an archive.
+type Member = (tar::Header, Vec<u8>);
+
 fn header(name: &str, size: u64, kind: tar::EntryType) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
@@ -340,7 +343,7 @@ fn header(name: &str, size: u64, kind: tar::EntryType) -> tar::Header {
     header
 }
 
-fn pack(files: &BTreeMap<String, Vec<u8>>, more: &[(tar::Header, Vec<u8>)]) -> Vec<u8> {
+fn pack(files: &BTreeMap<String, Vec<u8>>, more: &[Member]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
         let name = format!("evidence/{name}");
@@ -481,22 +484,24 @@ fn changed_record(ground: &Ground) -> Result<(), String> {
     )
 }
 
+/// What is changed in a record, and how.
+type Change = (&'static str, fn(&mut Record));
+
 fn changed_facts(ground: &Ground) -> Result<(), String> {
     let scene = Scene::new(ground, true);
     let files = scene.export(false);
-    type Change = (&'static str, fn(&mut Record));
     let changes: [Change; 8] = [
         ("backend", |record| record.backend = "docker".into()),
         ("run", |record| record.id = "run-2".into()),
         ("beginning", |record| {
-            record.started = "2020-01-01T00:00:00Z".parse().unwrap()
+            record.started = "2020-01-01T00:00:00Z".parse().unwrap();
         }),
         ("end", |record| {
-            record.finished = "2027-01-01T00:00:00Z".parse().unwrap()
+            record.finished = "2027-01-01T00:00:00Z".parse().unwrap();
         }),
         ("limits", |record| record.not_enforced = vec!["memory".into()]),
         ("evidence", |record| {
-            record.evidence = rebuilder::rebuild::Evidence::TakenFromPlan
+            record.evidence = rebuilder::rebuild::Evidence::TakenFromPlan;
         }),
         ("log", |record| record.log = Sha256::of("nothing\n")),
         ("report", |record| record.not_compared = vec!["*".into()]),
@@ -565,7 +570,7 @@ fn hidden_members(ground: &Ground) -> Result<(), String> {
     let mut setuid = header("evidence/policy/x", 4, regular);
     setuid.set_mode(0o4755);
     setuid.set_cksum();
-    let members: Vec<(&str, Vec<(tar::Header, Vec<u8>)>)> = vec![
+    let members: Vec<(&str, Vec<Member>)> = vec![
         ("undeclared", member("evidence/extra", regular)),
         ("twice", member("evidence/record.json", regular)),
         ("other case", member("evidence/Record.json", regular)),
@@ -689,8 +694,9 @@ fn no_attestation(ground: &Ground) -> Result<(), String> {
     let scene = Scene::new(ground, false);
     let mut files = scene.export(true);
     claim_success(&scene, &mut files);
-    files.remove("attestations/rebuild.sigstore.json");
+    let failed = files.remove("attestations/rebuild.sigstore.json").unwrap();
     files.remove("manifest.sigstore.json");
+    let mut elsewhere = files.clone();
     relist(&mut files, |manifest| {
         manifest["files"]
             .as_array_mut()
@@ -698,7 +704,21 @@ fn no_attestation(ground: &Ground) -> Result<(), String> {
             .retain(|file| file["path"] != "attestations/rebuild.sigstore.json");
     });
     let output = scene.verify(&pack(&files, &[]));
-    must(code(&output) != 0, format!("exit 0: {}", text(&output)))
+    must(code(&output) != 0, format!("exit 0: {}", text(&output)))?;
+    // The same, put where others' attestations are.
+    elsewhere.insert("attestations/others/000-a.json".into(), failed);
+    relist(&mut elsewhere, |manifest| {
+        for file in manifest["files"].as_array_mut().unwrap() {
+            if file["path"] == "attestations/rebuild.sigstore.json" {
+                file["path"] = json!("attestations/others/000-a.json");
+            }
+        }
+    });
+    let output = scene.verify(&pack(&elsewhere, &[]));
+    must(
+        code(&output) == 3 && text(&output).contains("nobody whom you trust says otherwise"),
+        format!("as another's, exit {}: {}", code(&output), text(&output)),
+    )
 }
 
 fn spelt_twice(ground: &Ground) -> Result<(), String> {

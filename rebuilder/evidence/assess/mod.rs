@@ -7,6 +7,7 @@ mod names;
 mod signature;
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -212,8 +213,21 @@ pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Opt
     )
 }
 
+/// The package that a statement says a file is of, where a signature over that is good and the file's name is like one of
+/// that package's.
+pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: &Trust) -> Option<String> {
+    let statement = statement(document, trust)?;
+    let mut names = statement
+        .subjects_with(digests)
+        .filter_map(|subject| subject.name.clone());
+    names.find(|name| {
+        let purl = packageurl::PackageUrl::from_str(name);
+        purl.is_ok_and(|purl| names::may_be_of(&purl, file))
+    })
+}
+
 /// The statement in a document, if a signature over it is good; what it is about is not asked.
-pub fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
+fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
     match hear(document).vouch(trust).1?.into_inner() {
         Stated::Statement(statement) => Some(Verified((**statement).clone())),
         _ => None,
@@ -363,10 +377,24 @@ fn about_files(
         signed.note = format!("{other}; {}", signed.note);
     }
     let subjects = names::labels(listed.iter().flat_map(|(_, files)| files.iter().copied()));
+    named(
+        bound(question, claim, signed, covered, artifacts.len()),
+        subjects,
+        other_name,
+    )
+}
+
+/// The finding with what it calls the artifacts; another name stands in its meaning too, which plans and reports keep.
+fn named(mut found: Assessment, subjects: Vec<String>, other_name: Option<String>) -> Assessment {
+    if let Some(other) = &other_name
+        && !found.claim.meaning.contains(other.as_str())
+    {
+        found.claim.meaning = format!("{other}; {}", found.claim.meaning);
+    }
     Assessment {
         subjects,
         other_name,
-        ..bound(question, claim, signed, covered, artifacts.len())
+        ..found
     }
 }
 
@@ -642,20 +670,13 @@ fn bind_statement(
             note: note.clone(),
             ..signed
         };
-        return Assessment {
-            subjects,
-            other_name: refused.clone(),
-            ..assessment(question, claim, signed)
-        };
+        return named(assessment(question, claim, signed), subjects, refused);
     }
     let other_name = covered
         .iter()
         .find_map(|(artifact, subjects)| names::differs(subjects, artifact));
-    Assessment {
-        subjects,
-        other_name,
-        ..bound(question, claim, signed, covered.len(), artifacts.len())
-    }
+    let found = bound(question, claim, signed, covered.len(), artifacts.len());
+    named(found, subjects, other_name)
 }
 
 /// The finding for a claim that covers some of the artifacts.

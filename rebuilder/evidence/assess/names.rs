@@ -53,16 +53,18 @@ fn is_called(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
     if names.is_empty() {
         return None;
     }
-    Some(names.iter().any(|name| match PackageUrl::from_str(name) {
-        Ok(purl) => match asked_for(artifact) {
-            Some(wanted) => same_package(&purl, &wanted),
-            None => may_be_of(&purl, &artifact.name),
-        },
-        Err(_) => {
-            let file = name.rsplit('/').next().unwrap_or_default();
-            // A package that was asked for by its URL alone has no file name to compare.
-            file == artifact.name || (artifact.name.starts_with("sha256:") && artifact.purl.is_some())
+    Some(names.iter().any(|name| {
+        if let Ok(purl) = PackageUrl::from_str(name) {
+            return match asked_for(artifact) {
+                Some(wanted) => {
+                    same_package(&purl, &wanted) && of_version(&purl, &artifact.name) != Some(false)
+                }
+                None => of_version(&purl, &artifact.name) == Some(true),
+            };
         }
+        let file = name.rsplit('/').next().unwrap_or_default();
+        // A package that was asked for by its URL alone has no file name to compare.
+        file == artifact.name || (artifact.name.starts_with("sha256:") && artifact.purl.is_some())
     }))
 }
 
@@ -74,8 +76,14 @@ fn same_package(a: &PackageUrl<'_>, b: &PackageUrl<'_>) -> bool {
     (a.ty(), a.namespace(), a.name(), a.version()) == (b.ty(), b.namespace(), b.name(), b.version())
 }
 
-/// Whether a file name looks like one of a package: its name, with or without the namespace, and the version.
-fn may_be_of(purl: &PackageUrl<'_>, file: &str) -> bool {
+/// Whether a file is called like one of a package.
+pub(super) fn may_be_of(purl: &PackageUrl<'_>, file: &str) -> bool {
+    of_version(purl, file).is_some()
+}
+
+/// Whether a file that is called like one of a package, with or without its namespace, has the package's version in its
+/// name, or none; none where it is called otherwise.
+fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
     let plain = |text: &str| -> String {
         text.to_lowercase()
             .chars()
@@ -84,12 +92,13 @@ fn may_be_of(purl: &PackageUrl<'_>, file: &str) -> bool {
     };
     let (file, name) = (plain(file), plain(purl.name()));
     let scoped = format!("{}{name}", purl.namespace().map(plain).unwrap_or_default());
+    let rest = file.strip_prefix(&scoped).or_else(|| file.strip_prefix(&name))?;
     // Debian leaves the epoch out of file names.
     let version = purl
         .version()
         .map(|version| plain(version.split_once(':').map_or(version, |(_, rest)| rest)));
-    let rest = file.strip_prefix(&scoped).or_else(|| file.strip_prefix(&name));
-    rest.is_some_and(|rest| rest.is_empty() || version.is_none_or(|version| rest.starts_with(&version)))
+    let has_version = rest.contains(|c: char| c.is_ascii_digit());
+    Some(!has_version || version.is_none_or(|version| rest.starts_with(&version)))
 }
 
 /// In one sentence, where the subjects name packages and none of them is the one that was asked for.
