@@ -15,7 +15,7 @@ use crate::evidence::document;
 use crate::evidence::statement::Statement;
 use crate::plan::Plan;
 use crate::policy::{Policy, PolicyFile};
-use crate::rebuild::{Cost, RunFolder};
+use crate::rebuild::{Cost, Record, RunFolder};
 use crate::store::Store;
 
 /// What an evidence bundle is made from.
@@ -140,7 +140,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
     let cost = Cost::of(run, plan, record);
     add("cost.json", "what it cost to know", pretty(&json!(cost)));
     if material.with_outputs {
-        files.extend(outputs(run));
+        files.extend(outputs(run, record));
     }
     let facts = controls::Facts {
         files: files.iter().map(|file| file.path.clone()).collect(),
@@ -170,16 +170,22 @@ pub(super) fn claims(plan: &Plan) -> Value {
 }
 
 /// What came out, and the released files that differ.
-fn outputs(run: &RunFolder) -> Vec<File> {
+///
+/// Files that were not compared stay out: nothing in the record says which bytes they had.
+fn outputs(run: &RunFolder, record: &Record) -> Vec<File> {
     let folders = [
         (run.rebuilt(), "what came out"),
         (run.released(), "what was released"),
     ];
+    let is_compared = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        record.outputs.iter().any(|output| output.name == name)
+    };
     let files = folders.iter().flat_map(|(folder, what)| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries
             .map(|entry| entry.path())
-            .filter(|path| path.is_file())
+            .filter(|path| path.is_file() && is_compared(path))
             .map(|path| (path, *what))
     });
     files
