@@ -115,7 +115,7 @@ impl Failure {
 
     /// The message with all causes, as it is: it may repeat what evidence or a mirror said.
     pub fn message(&self) -> String {
-        crate::report::with_causes(self.error.as_ref())
+        crate::store::redacted(&crate::report::with_causes(self.error.as_ref()))
     }
 
     /// Prints the error and gives the exit code.
@@ -146,7 +146,6 @@ macro_rules! failures {
 
 failures! {
     StoreError => Inconclusive,
-    FetchError => Inconclusive,
     SandboxError => Inconclusive,
     SubjectError => Usage,
     RecipeError => Usage,
@@ -158,11 +157,33 @@ failures! {
     KeyError => Usage,
     SignerError => Usage,
     ReportError => Internal,
-    GitError => Inconclusive,
     DocumentError => Usage,
     TrustError => Usage,
     PolicyError => Usage,
     Refusal => Refused,
+}
+
+/// An address that is not followed is a refusal; whatever else keeps a file away is not.
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        let code = if error.is_refusal() {
+            Code::Refused
+        } else {
+            Code::Inconclusive
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        let code = if error.is_refusal() {
+            Code::Refused
+        } else {
+            Code::Inconclusive
+        };
+        Self::new(code, error)
+    }
 }
 
 impl From<ContainerError> for Failure {

@@ -26,7 +26,7 @@ use crate::progress::Progress;
 use crate::sandbox::Sandbox;
 use crate::sandbox::docker::Docker;
 use crate::sandbox::embedded::Embedded;
-use crate::store::{Fetcher, GitMirror, MirrorMap, Store};
+use crate::store::{AllowedHost, Fetcher, GitMirror, MirrorMap, Store};
 use crate::text;
 use failure::{Code, Failure};
 
@@ -88,6 +88,15 @@ pub(crate) struct Common {
         value_delimiter = ' '
     )]
     git_mirror: Vec<GitMirror>,
+    /// Let addresses in indexes, lock files and provenance lead to HOST, although it is not public; may be repeated
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST[:PORT]",
+        env = "REBUILDER_ALLOW_HOST",
+        value_delimiter = ' '
+    )]
+    allow_host: Vec<AllowedHost>,
     /// Use only what the store has; never the network
     #[arg(long, global = true)]
     offline: bool,
@@ -182,7 +191,8 @@ impl Context {
         let progress = Progress::new(common.quiet);
         let store = Store::open(common.store)?;
         let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())
-            .with_git_mirrors(common.git_mirror);
+            .with_git_mirrors(common.git_mirror)
+            .with_allowed_hosts(common.allow_host);
         Ok(Self {
             store,
             fetcher,

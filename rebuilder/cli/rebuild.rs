@@ -309,6 +309,9 @@ impl Target {
             Some(path) => oss_rebuild::read(path)?,
             None => Hints::default(),
         };
+        if let Some(git) = self.source.as_ref().and_then(|source| source.git.as_ref()) {
+            context.fetcher.choose(&git.repository);
+        }
         // What the user says counts more than what a definition does.
         hints.source = self.source.clone().or(hints.source);
         for (name, version) in &self.tool {

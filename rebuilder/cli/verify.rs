@@ -14,9 +14,11 @@ use crate::agreement::{self, Agreement, Conclusion};
 use crate::artifact::{Digests, Sha256};
 use crate::attest;
 use crate::evidence::assess::Artifact;
+use crate::evidence::document;
 use crate::evidence::json::SIZE_LIMIT;
 use crate::evidence::trust::Trust;
 use crate::report::agreement as report;
+use crate::store::Blob;
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
@@ -141,9 +143,11 @@ async fn places(common: Common, args: &VerifyArgs, artifacts: &[Artifact]) -> Re
         // The store is opened only here: an install hook with local files must not wait for it.
         let context = Context::open(common)?;
         for url in urls {
-            let received = context
+            context.fetcher.choose(&url);
+            let read = |blob: &Blob| document::read_blob(&url, blob);
+            let (_, received) = context
                 .fetcher
-                .get_unpinned(&url, std::slice::from_ref(&url), SIZE_LIMIT)
+                .get_unpinned(&url, std::slice::from_ref(&url), SIZE_LIMIT, read)
                 .await?;
             places.push(received.blob.path);
         }

@@ -108,6 +108,9 @@ pub async fn build(
     progress: &Progress,
 ) -> Result<(Lock, Root), ContainerError> {
     let lock = catalog.lock(name)?;
+    for base in lock.archives.iter().flat_map(|archive| &archive.bases) {
+        fetcher.choose(base);
+    }
     let root = from_lock(name, &lock, fetcher, sandbox, progress).await?;
     Ok((lock, root))
 }
@@ -137,6 +140,10 @@ pub(super) async fn make(
     let home = fetcher.store().root(digest);
     if let Some(root) = find(&home, digest, fetcher, sandbox, progress).await? {
         return Ok(root);
+    }
+    // A signed index pinned these files, so that plain HTTP does no harm; where a plan comes from, nobody knows.
+    for base in lock.archives.iter().flat_map(|archive| &archive.bases) {
+        fetcher.allow_plain(base);
     }
     let blobs = fetcher
         .get_all(&format!("fetching the packages of {name}"), &lock.materials())

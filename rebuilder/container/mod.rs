@@ -106,6 +106,8 @@ impl ContainerError {
         match self {
             Self::Keyring(_) | Self::TreeDiffers { .. } => true,
             Self::Apt(error) => error.is_refusal(),
+            Self::Gone { source, .. } => source.is_refusal(),
+            Self::Fetch(error) => error.is_refusal(),
             _ => false,
         }
     }

@@ -127,6 +127,10 @@ impl PlanError {
             Self::Refused(_) | Self::Contradiction { .. } => true,
             Self::Container(error) => error.is_refusal(),
             Self::Apt(error) => error.is_refusal(),
+            Self::Git(error) => error.is_refusal(),
+            Self::Pypi(PypiError::Fetch(error))
+            | Self::Crates(CratesError::Fetch(error))
+            | Self::Fetch(error) => error.is_refusal(),
             _ => false,
         }
     }

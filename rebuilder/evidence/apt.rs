@@ -78,7 +78,11 @@ pub enum AptError {
 impl AptError {
     /// Whether it speaks against the archive, rather than something being out of reach.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Signature(_) | Self::WrongSuite { .. })
+        match self {
+            Self::Signature(_) | Self::WrongSuite { .. } => true,
+            Self::Fetch(error) => error.is_refusal(),
+            _ => false,
+        }
     }
 }
 
@@ -90,6 +94,10 @@ pub async fn releases(
     archive: &Archive,
     keyring: &Keyring,
 ) -> Result<Vec<Verified<Release>>, AptError> {
+    // Archives come from definitions of containers, which the user or this program wrote.
+    for base in archive.mirrors.iter().chain(&archive.snapshot) {
+        fetcher.choose(base.split('{').next().unwrap_or(base));
+    }
     let mut releases = Vec::new();
     for suite in &archive.suites {
         let urls: Vec<_> = archive
@@ -98,12 +106,15 @@ pub async fn releases(
             .map(|mirror| format!("{mirror}/dists/{suite}/InRelease"))
             .collect();
         let name = format!("InRelease of {suite}");
-        let received = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT).await?;
-        let bytes = std::fs::read(&received.blob.path).map_err(|source| AptError::Read {
-            document: name.clone(),
-            source,
-        })?;
-        releases.push(release(&bytes, received.blob.sha256, suite, archive, keyring)?);
+        let read = |blob: &Blob| {
+            let bytes = std::fs::read(&blob.path).map_err(|source| AptError::Read {
+                document: name.clone(),
+                source,
+            })?;
+            release(&bytes, blob.sha256, suite, archive, keyring)
+        };
+        let (release, _) = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT, read).await?;
+        releases.push(release);
     }
     Ok(releases)
 }

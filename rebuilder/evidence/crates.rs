@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use super::{Claim, Question, Standing};
 use crate::artifact::Sha256;
-use crate::store::{FetchError, Fetcher};
+use crate::store::{Blob, FetchError, Fetcher};
 
 /// Where the index is; see "Index Format" in the Cargo book.
 pub const INDEX: &str = "https://index.crates.io";
 /// Where the crates are.
 const DOWNLOADS: &str = "https://static.crates.io/crates";
-const INDEX_LIMIT: u64 = 64 << 20;
+const INDEX_LIMIT: u64 = 16 << 20;
 
 /// One version, as the index describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -63,22 +63,24 @@ pub enum CratesError {
 /// Fetches and reads the page of a crate.
 pub async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, CratesError> {
     let url = format!("{INDEX}/{}", path(name));
-    let received = fetcher
-        .get_unpinned(&format!("the index page of {name}"), &[url], INDEX_LIMIT)
-        .await?;
     let bad = |line: usize, reason: String| CratesError::Page {
         name: name.to_owned(),
         line,
         reason,
     };
-    let text = std::fs::read_to_string(&received.blob.path).map_err(|error| bad(0, error.to_string()))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
-    let versions =
-        lines.map(|(at, line)| serde_json::from_str(line).map_err(|error| bad(at + 1, error.to_string())));
-    Ok(Page {
-        versions: versions.collect::<Result<_, _>>()?,
-        sha256: received.blob.sha256,
-    })
+    let read = |blob: &Blob| {
+        let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(0, error.to_string()))?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+        let versions = lines
+            .map(|(at, line)| serde_json::from_str(line).map_err(|error| bad(at + 1, error.to_string())));
+        Ok::<_, CratesError>(Page {
+            versions: versions.collect::<Result<_, CratesError>>()?,
+            sha256: blob.sha256,
+        })
+    };
+    let what = format!("the index page of {name}");
+    let (page, _) = fetcher.get_unpinned(&what, &[url], INDEX_LIMIT, read).await?;
+    Ok(page)
 }
 
 /// Where a crate stands in the index: by the length of its name and its first letters.

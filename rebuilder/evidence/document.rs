@@ -17,6 +17,7 @@ use super::link::{Link, LinkError};
 use super::sigstore::{SigstoreError, Unverified};
 use super::statement::{Statement, StatementError};
 use crate::artifact::Sha256;
+use crate::store::{Blob, FetchError, StoreError, redacted};
 
 /// A piece of evidence, unverified.
 pub struct Document {
@@ -102,6 +103,16 @@ pub fn read_file(path: &Path) -> Result<Vec<Document>, DocumentError> {
             source,
         })?;
     read(&path.display().to_string(), &bytes)
+}
+
+/// Reads evidence that was fetched, before it is kept.
+pub fn read_blob(url: &str, blob: &Blob) -> Result<Vec<Document>, FetchError> {
+    let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+    read(url, &bytes).map_err(|error| FetchError::Unreadable {
+        name: "the evidence".to_owned(),
+        url: redacted(url),
+        reason: error.to_string(),
+    })
 }
 
 /// Reads the bytes of a file of evidence.

@@ -88,7 +88,7 @@ impl GitSource {
 
 /// The repository's address in one spelling, so that two mentions of it compare equal.
 pub fn address(text: &str) -> Result<String, SourceError> {
-    let bad = || SourceError::Address(text.to_owned());
+    let bad = || SourceError::Address(crate::store::redacted(text));
     let text = text.strip_prefix("git+").unwrap_or(text);
     // npm's packages write `git://`; hosts answer under https.
     let text = text

@@ -3,6 +3,7 @@
 //! The index is not signed. Its digests prove that the bytes are those that the registry hands out today, and
 //! nothing about who made them.
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use jiff::Timestamp;
@@ -16,7 +17,9 @@ use crate::store::{Blob, FetchError, Fetcher, Material};
 
 /// Where the index is.
 pub const INDEX: &str = "https://pypi.org/simple";
-const PAGE_LIMIT: u64 = 128 << 20;
+/// The largest page of a real project has about 10 MiB.
+const PAGE_LIMIT: u64 = 32 << 20;
+const ATTESTATIONS_LIMIT: u64 = 4 << 20;
 
 /// A project's page.
 #[derive(Debug, Clone)]
@@ -95,15 +98,24 @@ struct PageFile {
 /// Fetches and reads the page of a project.
 pub async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, PypiError> {
     let url = format!("{INDEX}/{name}/");
-    let received = fetcher
-        .get_unpinned(&format!("the index page of {name}"), &[url], PAGE_LIMIT)
-        .await?;
     let bad = |reason: String| PypiError::Page {
         name: name.to_owned(),
         reason,
     };
-    let bytes = std::fs::read(&received.blob.path).map_err(|error| bad(error.to_string()))?;
-    let page: Page = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    let read = |blob: &Blob| {
+        let bytes = std::fs::read(&blob.path).map_err(|error| bad(error.to_string()))?;
+        serde_json::from_slice::<Page>(&bytes).map_err(|error| bad(error.to_string()))
+    };
+    let what = format!("the index page of {name}");
+    let (page, received) = fetcher.get_unpinned(&what, &[url], PAGE_LIMIT, read).await?;
+    let mut names = BTreeSet::new();
+    let twice = page
+        .files
+        .iter()
+        .find(|file| !names.insert(file.filename.as_str()));
+    if let Some(twice) = twice {
+        return Err(bad(format!("it names {} twice", twice.filename)));
+    }
     let files = page
         .files
         .into_iter()
@@ -208,17 +220,12 @@ pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Docume
         return (Vec::new(), Some(absent));
     };
     let name = format!("the attestations of {}", file.file.name);
-    let read = match fetcher
-        .get_unpinned(&name, std::slice::from_ref(url), PAGE_LIMIT)
-        .await
-    {
-        Ok(received) => std::fs::read(&received.blob.path)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| document::read(url, &bytes).map_err(|error| error.to_string())),
-        Err(error) => Err(error.to_string()),
-    };
+    let read = |blob: &Blob| document::read_blob(url, blob);
+    let read = fetcher
+        .get_unpinned(&name, std::slice::from_ref(url), ATTESTATIONS_LIMIT, read)
+        .await;
     match read {
-        Ok(documents) => (documents, None),
+        Ok((documents, _)) => (documents, None),
         Err(reason) => {
             let offered = format!("the index offers attestations (PEP 740) for {}", file.file.name);
             let unread = claim(

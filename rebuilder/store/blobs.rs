@@ -56,6 +56,17 @@ pub(super) struct Sealed {
     pub(super) size: u64,
 }
 
+impl Sealed {
+    /// The file as it lies among the temporary ones, for whoever decides whether it is kept.
+    pub(super) fn unkept(&self) -> Blob {
+        Blob {
+            path: self.file.path().to_owned(),
+            sha256: self.sha256,
+            size: self.size,
+        }
+    }
+}
+
 impl Write for Incoming {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)

@@ -1,15 +1,25 @@
 //! The only way in from the network: files by URL and digest, from mirrors tried in order.
+//!
+//! Every address goes through [`Word::route`] before anything is opened, and every redirect through
+//! [`Word::redirect`]: others wrote them. What has no known digest is kept only if its reader takes it.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use reqwest::header;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
+use super::address::{AllowedHost, Barred, MirrorMap, NotPublic, PublicOnly, Route, Trust, Word, redacted};
 use super::blobs::{Blob, Incoming, Sealed};
 use super::{GitMirror, Store, StoreError};
 use crate::artifact::Sha256;
@@ -69,6 +79,23 @@ pub enum FetchError {
     },
     #[error("{name} at {url} is larger than {limit} bytes")]
     TooLarge { name: String, url: String, limit: u64 },
+    #[error("cannot fetch {name}: the address {address} is not followed: {reason}")]
+    #[diagnostic(help(
+        "addresses in indexes, lock files, provenance and redirects may lead to public https hosts only; if you trust \
+         this one, give --allow-host HOST[:PORT], or map it to a place of yours: --mirror URL-PREFIX=URL"
+    ))]
+    Barred {
+        name: String,
+        address: String,
+        reason: String,
+    },
+    #[error("cannot read {name}, as {url} gives it: {reason}")]
+    #[diagnostic(help("it was not kept; ask the registry, or try another mirror"))]
+    Unreadable {
+        name: String,
+        url: String,
+        reason: String,
+    },
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
@@ -88,38 +115,15 @@ impl fmt::Display for Attempts<'_> {
     }
 }
 
-/// `PREFIX=REPLACEMENT`: URLs that begin with the prefix are fetched from the replacement instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MirrorMap {
-    prefix: String,
-    replacement: String,
-}
-
-impl std::str::FromStr for MirrorMap {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((prefix, replacement)) if prefix.contains("://") && replacement.contains("://") => {
-                Ok(Self {
-                    prefix: prefix.to_owned(),
-                    replacement: replacement.to_owned(),
-                })
-            }
-            _ => Err(
-                "write it as https://host/path=URL, with http, https, file or (for images) docker".to_owned(),
-            ),
-        }
-    }
-}
-
 /// Fetches into a [`Store`].
 #[derive(Clone)]
 pub struct Fetcher {
     store: Store,
     /// Made on first use: it reads the machine's certificates, which takes longer than verifying a bundle.
-    client: Arc<OnceLock<Result<reqwest::Client, String>>>,
-    mirrors: Arc<Vec<MirrorMap>>,
+    chosen: Arc<OnceLock<Result<reqwest::Client, String>>>,
+    /// The same for hosts that nobody chose: it connects to public addresses only.
+    outside: Arc<OnceLock<Result<reqwest::Client, String>>>,
+    word: Arc<Word>,
     git_mirrors: Arc<Vec<GitMirror>>,
     offline: bool,
     progress: Progress,
@@ -130,12 +134,33 @@ pub struct Fetcher {
 
 const PARALLEL: usize = 8;
 const ATTEMPTS: u32 = 3;
+/// Redirects from one address to the next.
+const REDIRECTS: usize = 5;
+/// A host that sends less than this in a second, after the first minute, is not waited for.
+const SLOWEST: u64 = 1 << 10;
+const PATIENCE: Duration = Duration::from_secs(60);
 
-enum Refusal {
+/// Longest that a download may take: a quarter of an hour, and a second for each quarter of a megabyte.
+pub(super) fn deadline(limit: u64) -> Duration {
+    Duration::from_secs(900 + (limit >> 18))
+}
+
+/// Why one address gave nothing.
+#[derive(Debug)]
+pub(super) enum Refusal {
     Status(u16),
     Trouble(String),
     Store(StoreError),
     TooLarge,
+    Barred(Barred),
+}
+
+/// What goes into a request besides its address.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ask<'a> {
+    pub accept: Option<&'a str>,
+    /// A token, for the host of the address alone.
+    pub bearer: Option<&'a str>,
 }
 
 impl Fetcher {
@@ -143,8 +168,9 @@ impl Fetcher {
     pub fn new(store: &Store, mirrors: Vec<MirrorMap>, offline: bool, progress: Progress) -> Self {
         Self {
             store: store.clone(),
-            client: Arc::default(),
-            mirrors: Arc::new(mirrors),
+            chosen: Arc::default(),
+            outside: Arc::default(),
+            word: Arc::new(Word::new(mirrors)),
             git_mirrors: Arc::default(),
             offline,
             progress,
@@ -153,16 +179,48 @@ impl Fetcher {
         }
     }
 
-    fn client(&self) -> Result<&reqwest::Client, Refusal> {
-        let made = self.client.get_or_init(|| {
-            reqwest::Client::builder()
+    fn client(&self, trust: Trust) -> Result<&reqwest::Client, Refusal> {
+        let place = match trust {
+            Trust::Chosen => &self.chosen,
+            Trust::Outside => &self.outside,
+        };
+        let made = place.get_or_init(|| {
+            let builder = reqwest::Client::builder()
                 .user_agent(concat!("rebuilder/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(Duration::from_secs(20))
                 .read_timeout(Duration::from_secs(60))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false);
+            let builder = match trust {
+                Trust::Chosen => builder,
+                Trust::Outside => builder.dns_resolver(PublicOnly),
+            };
+            builder
                 .build()
                 .map_err(|error| format!("the HTTP client does not start: {}", innermost(&error)))
         });
         made.as_ref().map_err(|reason| Refusal::Trouble(reason.clone()))
+    }
+
+    /// The same, with hosts that addresses from documents may lead to although they are not public.
+    #[must_use]
+    pub fn with_allowed_hosts(mut self, hosts: Vec<AllowedHost>) -> Self {
+        self.word = Arc::new(self.word.with_hosts(hosts));
+        self
+    }
+
+    /// Takes an address, and all below it, as the user's own: it was typed, or a definition of a container names it.
+    pub fn choose(&self, prefix: &str) {
+        self.word.choose(prefix);
+    }
+
+    /// Lets what lies below an address come over plain HTTP, since a signed index pins it.
+    pub fn allow_plain(&self, prefix: &str) {
+        self.word.allow_plain(prefix);
+    }
+
+    pub(super) fn word(&self) -> &Word {
+        &self.word
     }
 
     /// The same, with mirrors of git repositories.
@@ -239,8 +297,10 @@ impl Fetcher {
         }
         bar.set_message(material.name.clone());
         let mut differs = None;
+        let mut barred = None;
         let mut attempts = Vec::new();
         for url in &material.urls {
+            let shown = redacted(url);
             match self.download(url, material.size, bar).await {
                 Ok(sealed) if sealed.sha256 == material.sha256 => return Ok(self.store.admit(sealed)?),
                 Ok(sealed) => {
@@ -249,13 +309,12 @@ impl Fetcher {
                     } else {
                         ("size", material.size.to_string(), sealed.size.to_string())
                     };
-                    let (name, url) = (material.name.clone(), url.clone());
                     differs = Some(FetchError::Differs {
-                        name,
+                        name: material.name.clone(),
                         what,
                         expected,
                         found,
-                        url,
+                        url: shown,
                     });
                 }
                 Err(Refusal::Store(error)) => return Err(error.into()),
@@ -265,138 +324,208 @@ impl Fetcher {
                         what: "size",
                         expected: material.size.to_string(),
                         found: format!("more than {}", material.size),
-                        url: url.clone(),
+                        url: shown,
                     });
                 }
-                Err(Refusal::Status(status)) => attempts.push((url.clone(), format!("HTTP status {status}"))),
-                Err(Refusal::Trouble(reason)) => attempts.push((url.clone(), reason)),
+                Err(Refusal::Barred(reason)) => barred = Some(FetchError::barred(&material.name, reason)),
+                Err(Refusal::Status(status)) => attempts.push((shown, format!("HTTP status {status}"))),
+                Err(Refusal::Trouble(reason)) => attempts.push((shown, reason)),
             }
         }
-        // Wrong bytes matter more than a mirror that is down.
-        Err(differs.unwrap_or(FetchError::Unavailable {
+        // Wrong bytes matter more than an address that is not followed, and that more than a mirror that is down.
+        Err(differs.or(barred).unwrap_or(FetchError::Unavailable {
             name: material.name.clone(),
             attempts,
         }))
     }
 
-    /// A file whose digest is not known before, of at most `limit` bytes, from the first URL that answers.
+    /// A file whose digest is not known before, of at most `limit` bytes, from the first URL that answers; `read`
+    /// gets it before it is kept, and what `read` refuses is not.
     ///
-    /// Only indexes are fetched this way: their own signature, or the user's choice of registry, stands for them.
-    pub async fn get_unpinned(
+    /// Only indexes are fetched this way, and what they pin by other means than a SHA-256: their own signature, or the
+    /// user's choice of registry, stands for them.
+    pub async fn get_unpinned<T, E: From<FetchError>>(
         &self,
         name: &str,
         urls: &[String],
         limit: u64,
-    ) -> Result<Received, FetchError> {
+        read: impl Fn(&Blob) -> Result<T, E>,
+    ) -> Result<(T, Received), E> {
         if self.offline {
-            return Err(FetchError::Offline {
-                name: name.to_owned(),
-            });
+            let name = name.to_owned();
+            return Err(FetchError::Offline { name }.into());
         }
         let known = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         let found = urls.iter().find_map(|url| known().get(url).cloned());
         if let Some(received) = found {
-            return Ok(received);
+            return Ok((read(&received.blob)?, received));
         }
         let mut attempts = Vec::new();
         let mut missing = None;
+        let mut barred = None;
         for url in urls {
+            let shown = redacted(url);
             match self.download(url, limit, &ProgressBar::hidden()).await {
                 Ok(sealed) => {
+                    let value = read(&sealed.unkept())?;
                     let received = Received {
-                        blob: self.store.admit(sealed)?,
+                        blob: self.store.admit(sealed).map_err(FetchError::from)?,
                         url: url.clone(),
                     };
                     known().insert(url.clone(), received.clone());
-                    return Ok(received);
+                    return Ok((value, received));
                 }
-                Err(Refusal::Store(error)) => return Err(error.into()),
+                Err(Refusal::Store(error)) => return Err(FetchError::from(error).into()),
                 Err(Refusal::TooLarge) => {
-                    return Err(FetchError::TooLarge {
-                        name: name.to_owned(),
-                        url: url.clone(),
-                        limit,
-                    });
+                    let (name, url) = (name.to_owned(), shown);
+                    return Err(FetchError::TooLarge { name, url, limit }.into());
                 }
+                Err(Refusal::Barred(reason)) => barred = Some(FetchError::barred(name, reason)),
                 Err(Refusal::Status(status)) => {
-                    attempts.push((url.clone(), format!("HTTP status {status}")));
-                    missing = (status == 404 || status == 410).then(|| (url.clone(), status));
+                    missing = (status == 404 || status == 410).then(|| (shown.clone(), status));
+                    attempts.push((shown, format!("HTTP status {status}")));
                 }
-                Err(Refusal::Trouble(reason)) => attempts.push((url.clone(), reason)),
+                Err(Refusal::Trouble(reason)) => attempts.push((shown, reason)),
             }
         }
-        Err(match missing {
-            Some((url, status)) if attempts.len() == 1 => FetchError::NotFound {
-                name: name.to_owned(),
-                url,
-                status,
-            },
-            _ => FetchError::Unavailable {
-                name: name.to_owned(),
-                attempts,
-            },
-        })
-    }
-
-    pub(super) fn rewrite(&self, url: &str) -> String {
-        for map in self.mirrors.iter() {
-            if let Some(rest) = url.strip_prefix(&map.prefix) {
-                return format!("{}{rest}", map.replacement);
-            }
+        if let Some(barred) = barred {
+            return Err(barred.into());
         }
-        url.to_owned()
+        let name = name.to_owned();
+        let error = match missing {
+            Some((url, status)) if attempts.len() == 1 => FetchError::NotFound { name, url, status },
+            _ => FetchError::Unavailable { name, attempts },
+        };
+        Err(error.into())
     }
 
     /// Streams one URL into a temporary file; retries what may pass.
-    async fn download(&self, url: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
-        let url = self.rewrite(url);
+    async fn download(&self, address: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
+        let route = self.word.route(address).map_err(Refusal::Barred)?;
         let _entry = self.ledger.begin(Work::Download);
-        if url.starts_with("file://") {
-            let path = url::Url::parse(&url).ok().and_then(|url| url.to_file_path().ok());
-            let path = path.ok_or_else(|| Refusal::Trouble("the file address is not valid".into()))?;
-            return self.copy(&path, limit, bar);
-        }
-        let mut last = Refusal::Trouble("not tried".to_owned());
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(Duration::from_millis(400 << attempt)).await;
+        let (url, trust) = match route {
+            Route::File { root, parts } => {
+                let (this, bar) = (self.clone(), bar.clone());
+                // A disk may be slow, and a thread of the runtime must not wait for it.
+                let copied = tokio::task::spawn_blocking(move || this.copy(&root, &parts, limit, &bar)).await;
+                return copied.unwrap_or_else(|error| Err(Refusal::Trouble(error.to_string())));
             }
-            match self.download_once(&url, limit, bar).await {
-                Err(Refusal::Status(status)) if status >= 500 || status == 429 => {
-                    last = Refusal::Status(status);
+            Route::Http { url, trust } => (url, trust),
+        };
+        let tries = async {
+            let mut last = Refusal::Trouble("not tried".to_owned());
+            for attempt in 0..ATTEMPTS {
+                if attempt > 0 {
+                    tokio::time::sleep(Duration::from_millis(400 << attempt)).await;
                 }
-                Err(Refusal::Trouble(reason)) => last = Refusal::Trouble(reason),
-                done => return done,
+                match self.download_once(&url, trust, limit, bar).await {
+                    Err(Refusal::Status(status)) if status >= 500 || status == 429 => {
+                        last = Refusal::Status(status);
+                    }
+                    Err(Refusal::Trouble(reason)) => last = Refusal::Trouble(reason),
+                    done => return done,
+                }
             }
-        }
-        Err(last)
+            Err(last)
+        };
+        let done = tokio::time::timeout(deadline(limit), tries).await;
+        done.unwrap_or_else(|_| Err(Refusal::Trouble("it took too long".to_owned())))
     }
 
-    async fn download_once(&self, url: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
-        let trouble = |error: reqwest::Error| Refusal::Trouble(innermost(&error.without_url()));
-        let mut request = self.client()?.get(url);
-        if url.contains("/simple/") {
-            request = request.header("accept", "application/vnd.pypi.simple.v1+json");
-        }
-        let response = request.send().await.map_err(trouble)?;
+    async fn download_once(
+        &self,
+        url: &Url,
+        trust: Trust,
+        limit: u64,
+        bar: &ProgressBar,
+    ) -> Result<Sealed, Refusal> {
+        let accept = url
+            .path()
+            .contains("/simple/")
+            .then_some("application/vnd.pypi.simple.v1+json");
+        let ask = Ask {
+            accept,
+            ..Ask::default()
+        };
+        let response = self.request(url, trust, ask).await?;
         if !response.status().is_success() {
             return Err(Refusal::Status(response.status().as_u16()));
         }
+        self.receive(response, limit, bar).await
+    }
+
+    /// One answer, after redirects; each of them is judged before it is followed.
+    pub(super) async fn request(
+        &self,
+        url: &Url,
+        trust: Trust,
+        ask: Ask<'_>,
+    ) -> Result<reqwest::Response, Refusal> {
+        let (mut at, mut trust) = (url.clone(), trust);
+        for _ in 0..=REDIRECTS {
+            let mut request = self.client(trust)?.get(at.clone());
+            if let Some(accept) = ask.accept {
+                request = request.header(header::ACCEPT, accept);
+            }
+            if let Some(token) = ask.bearer.filter(|_| at.origin() == url.origin()) {
+                request = request.bearer_auth(token);
+            }
+            let response = request.send().await.map_err(|error| refusal(&at, error))?;
+            let location = response.headers().get(header::LOCATION);
+            let (Some(location), 301 | 302 | 303 | 307 | 308) = (location, response.status().as_u16()) else {
+                return Ok(response);
+            };
+            let target = location.to_str().ok().and_then(|text| at.join(text).ok());
+            let target = target.ok_or_else(|| Refusal::Trouble("it redirects to no address".to_owned()))?;
+            trust = self.word.redirect(&at, trust, &target).map_err(Refusal::Barred)?;
+            at = target;
+        }
+        let reason = format!("it redirects more than {REDIRECTS} times");
+        Err(Refusal::Barred(Barred::new(url.as_str(), reason)))
+    }
+
+    /// The content of an answer, of at most `limit` bytes.
+    pub(super) async fn receive(
+        &self,
+        response: reqwest::Response,
+        limit: u64,
+        bar: &ProgressBar,
+    ) -> Result<Sealed, Refusal> {
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(Refusal::TooLarge);
+        }
+        let url = response.url().clone();
+        let begun = Instant::now();
         let mut incoming = self.store.incoming().map_err(Refusal::Store)?;
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(trouble)?;
+            let chunk = chunk.map_err(|error| refusal(&url, error))?;
             self.append(&mut incoming, &chunk, limit, bar)?;
+            let waited = begun.elapsed();
+            if waited > PATIENCE && incoming.size() / waited.as_secs().max(1) < SLOWEST {
+                return Err(Refusal::Trouble("it answers too slowly".to_owned()));
+            }
         }
         Ok(incoming.seal())
     }
 
-    fn copy(&self, path: &std::path::Path, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
-        let trouble = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => Refusal::Status(404),
+    /// A file of a mirror that is a folder.
+    fn copy(&self, root: &Path, parts: &[String], limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
+        let trouble = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refusal::Status(404),
             _ => Refusal::Trouble(error.to_string()),
         };
-        let mut file = File::open(path).map_err(trouble)?;
+        let mut file = open(root, parts).map_err(|error| match Errno::try_from(error) {
+            Ok(Errno::EXDEV | Errno::ELOOP) => Refusal::Barred(Barred::new(
+                &format!("file://{}/{}", root.display(), parts.join("/")),
+                "a link leads out of the mirror's folder",
+            )),
+            Ok(errno) => trouble(errno.into()),
+            Err(error) => trouble(error),
+        })?;
+        if !file.metadata().map_err(trouble)?.is_file() {
+            return Err(Refusal::Trouble("it is not a regular file".to_owned()));
+        }
         let mut incoming = self.store.incoming().map_err(Refusal::Store)?;
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -424,6 +553,56 @@ impl Fetcher {
             .write_all(bytes)
             .map_err(|error| Refusal::Store(StoreError::io("write into", &tmp)(error)))
     }
+}
+
+/// Opens a file below a folder without waiting for it (it may be a pipe), and without leaving the folder. The folder is
+/// the user's, who may well have reached it through a link; if there are no parts, the user named the file itself.
+fn open(root: &Path, parts: &[String]) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    if parts.is_empty() {
+        return Ok(nix::fcntl::open(root, flags, nix::sys::stat::Mode::empty())?.into());
+    }
+    let folder = nix::fcntl::open(
+        root,
+        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        nix::sys::stat::Mode::empty(),
+    )?;
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let path: PathBuf = parts.iter().collect();
+    Ok(openat2(folder.as_fd(), &path, how)?.into())
+}
+
+impl FetchError {
+    pub(super) fn barred(name: &str, Barred { address, reason }: Barred) -> Self {
+        Self::Barred {
+            name: name.to_owned(),
+            address,
+            reason,
+        }
+    }
+
+    /// Whether an address was not followed, rather than something being out of reach.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Barred { .. })
+    }
+}
+
+/// What a failed request says; a name that leads to no public address is told apart.
+fn refusal(url: &Url, error: reqwest::Error) -> Refusal {
+    let error = error.without_url();
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(inner) = cause {
+        let not_public = inner
+            .downcast_ref::<io::Error>()
+            .and_then(|error| error.get_ref()?.downcast_ref::<NotPublic>());
+        if let Some(not_public) = not_public {
+            return Refusal::Barred(Barred::new(&super::address::place(url), not_public.to_string()));
+        }
+        cause = inner.source();
+    }
+    Refusal::Trouble(innermost(&error))
 }
 
 /// The innermost cause says what happened ("connection refused"); the outer ones only that something did.

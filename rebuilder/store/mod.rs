@@ -3,6 +3,7 @@
 //! Only this module decides where things lie below the data folder. Bytes enter through a temporary file
 //! that is hashed, synced and renamed, so an entry is whole or absent; they are hashed again on each read.
 
+mod address;
 mod blobs;
 mod fetch;
 mod git;
@@ -16,8 +17,10 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy as _;
 use nix::fcntl::{Flock, FlockArg};
 
+pub(crate) use address::redacted;
+pub use address::{AllowedHost, MirrorMap};
 pub use blobs::{Blob, StoreCheck};
-pub use fetch::{FetchError, Fetcher, Material, MirrorMap, Received};
+pub use fetch::{FetchError, Fetcher, Material, Received};
 pub use git::{Checkout, GitError, GitMirror, Tag};
 pub use registry::ImageFiles;
 pub use scratch::Scratch;

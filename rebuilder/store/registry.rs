@@ -1,27 +1,36 @@
 //! Images by digest, from their registry into the store: the manifest names configuration and layers by digest,
 //! so the one digest that a plan pins covers them all.
+//!
+//! The registry, the place of its tokens, and the hosts that it redirects to are named by others, so each of them goes
+//! through [`Word`](super::address::Word) as all addresses do.
 
-use futures_util::StreamExt as _;
-use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::Reference;
 use oci_client::manifest::{OciDescriptor, OciManifest};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
-use std::io::Write as _;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use serde::Deserialize;
+use url::Url;
 
-use super::fetch::FetchError;
+use super::address::{Barred, Trust};
+use super::blobs::Sealed;
+use super::fetch::{Ask, FetchError, Refusal, deadline};
 use super::{Blob, Fetcher, StoreError};
 use crate::artifact::{PinnedImage, Sha256};
 
-/// Most bytes of a manifest or a configuration.
-const MANIFEST_LIMIT: usize = 4 << 20;
-/// Most bytes that one layer may have.
-const LAYER_LIMIT: i64 = 32 << 30;
-const ACCEPTED: [&str; 4] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
+/// Most bytes of a manifest.
+const MANIFEST_LIMIT: u64 = 4 << 20;
+/// Most bytes of a configuration.
+const CONFIG_LIMIT: u64 = 8 << 20;
+/// Most bytes of an answer that holds a token.
+const TOKEN_LIMIT: u64 = 1 << 20;
+/// Most bytes that one layer, and all of them together, may have.
+const LAYER_LIMIT: u64 = 32 << 30;
+const IMAGE_LIMIT: u64 = 64 << 30;
+/// Most layers; engines take 127.
+const MOST_LAYERS: usize = 256;
+const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+                        application/vnd.docker.distribution.manifest.v2+json, \
+                        application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// The files that make up an image for this platform, checked.
 #[derive(Debug, Clone)]
@@ -50,17 +59,20 @@ impl Fetcher {
         let OciManifest::Image(manifest) = manifest else {
             return Err(registry.broken("its index lists another index"));
         };
-        let total = manifest
-            .layers
-            .iter()
-            .map(|layer| u64::try_from(layer.size).unwrap_or(0))
-            .sum();
+        let sizes = manifest.layers.iter().map(|layer| u64::try_from(layer.size).ok());
+        let total = sizes.sum::<Option<u64>>().filter(|total| *total <= IMAGE_LIMIT);
+        let total = total.filter(|_| manifest.layers.len() <= MOST_LAYERS);
+        let total = total
+            .ok_or_else(|| registry.broken("its layers are larger or more than those of any real one"))?;
         let bar = self.progress().bytes(format!("fetching {image}"), total);
         let mut layers = Vec::new();
         for layer in &manifest.layers {
-            layers.push((registry.blob(layer, &bar).await?, layer.media_type.clone()));
+            layers.push((
+                registry.blob(layer, LAYER_LIMIT, &bar).await?,
+                layer.media_type.clone(),
+            ));
         }
-        let config = registry.blob(&manifest.config, &bar).await?;
+        let config = registry.blob(&manifest.config, CONFIG_LIMIT, &bar).await?;
         bar.finish_and_clear();
         Ok(ImageFiles { config, layers })
     }
@@ -71,38 +83,56 @@ struct Registry<'a> {
     fetcher: &'a Fetcher,
     image: &'a PinnedImage,
     reference: Reference,
-    client: Client,
+    base: Url,
+    trust: Trust,
+    token: tokio::sync::Mutex<Option<String>>,
+}
+
+/// What the place of tokens answers (distribution spec, "token authentication").
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
 }
 
 impl<'a> Registry<'a> {
     fn new(fetcher: &'a Fetcher, image: &'a PinnedImage) -> Result<Self, FetchError> {
-        let address = fetcher.rewrite(&format!("docker://{}", image.repository));
-        let name = address.strip_prefix("docker://").unwrap_or(&address);
-        let reference = format!("{name}@sha256:{}", image.digest);
+        let barred = |barred: Barred| FetchError::barred(&image.to_string(), barred);
+        let (name, mapped) = fetcher.word().image(&image.repository).map_err(barred)?;
         let unusable = |reason: String| FetchError::Unavailable {
             name: image.to_string(),
-            attempts: vec![(address.clone(), reason)],
+            attempts: vec![(format!("docker://{name}"), reason)],
         };
+        let reference = format!("{name}@sha256:{}", image.digest);
         let reference: Reference = reference.parse().map_err(|error| unusable(format!("{error}")))?;
         // Like every client, plain HTTP for registries on this very machine only.
-        let host = reference.resolve_registry().to_owned();
-        let is_loopback = ["127.", "localhost", "[::1]"]
-            .iter()
-            .any(|start| host.starts_with(start));
-        let protocol = if is_loopback {
-            ClientProtocol::Http
-        } else {
-            ClientProtocol::Https
+        let host = reference.resolve_registry();
+        let parse = |scheme: &str| Url::parse(&format!("{scheme}://{host}/"));
+        let base = parse("https").map_err(|error| unusable(error.to_string()))?;
+        let is_loopback = match base.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
         };
-        let client = Client::new(ClientConfig {
-            protocol,
-            ..ClientConfig::default()
-        });
+        let base = if is_loopback {
+            parse("http").map_err(|error| unusable(error.to_string()))?
+        } else {
+            base
+        };
+        let trust = if mapped {
+            Trust::Chosen
+        } else {
+            // A registry of this machine is admitted or barred for what it is, not for being plain HTTP.
+            fetcher.word().admit(&base).map_err(barred)?
+        };
         Ok(Self {
             fetcher,
             image,
             reference,
-            client,
+            base,
+            trust,
+            token: tokio::sync::Mutex::default(),
         })
     }
 
@@ -110,6 +140,18 @@ impl<'a> Registry<'a> {
         FetchError::Unavailable {
             name: self.image.to_string(),
             attempts: vec![(self.reference.whole(), reason.to_owned())],
+        }
+    }
+
+    fn failed(&self, refusal: Refusal) -> FetchError {
+        match refusal {
+            Refusal::Barred(barred) => FetchError::barred(&self.image.to_string(), barred),
+            Refusal::Store(error) => error.into(),
+            Refusal::Status(status) => self.broken(&format!("HTTP status {status}")),
+            Refusal::Trouble(reason) => self.broken(&reason),
+            Refusal::TooLarge => {
+                self.broken("one of its files is larger than was said, or than any real one")
+            }
         }
     }
 
@@ -130,82 +172,131 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn held(&self, digest: Sha256) -> Result<Option<Blob>, FetchError> {
+    fn held(&self, digest: Sha256, limit: u64) -> Result<Option<Blob>, FetchError> {
         let held = self.fetcher.store().get(digest)?;
         if held.is_none() && self.fetcher.is_offline() {
             return Err(FetchError::Offline {
                 name: self.image.to_string(),
             });
         }
-        Ok(held)
-    }
-
-    /// Nobody logs in: what is rebuilt is public.
-    async fn authenticate(&self) {
-        let registry = self.reference.resolve_registry();
-        self.client
-            .store_auth_if_needed(registry, &RegistryAuth::Anonymous)
-            .await;
+        // The store has files of other kinds too, and a manifest may name any of them.
+        match held {
+            Some(blob) if blob.size > limit => Err(self.failed(Refusal::TooLarge)),
+            held => Ok(held),
+        }
     }
 
     async fn manifest(&self, digest: Sha256) -> Result<OciManifest, FetchError> {
-        let blob = if let Some(blob) = self.held(digest)? {
-            blob
-        } else {
-            self.authenticate().await;
-            let reference = self.reference.clone_with_digest(format!("sha256:{digest}"));
-            let pulled = self
-                .client
-                .pull_manifest_raw(&reference, &RegistryAuth::Anonymous, &ACCEPTED)
-                .await;
-            let (bytes, _) = pulled.map_err(|error| self.broken(&error.to_string()))?;
-            let found = Sha256::of(&bytes);
-            if found != digest {
-                return Err(self.differs(digest, found));
-            }
-            if bytes.len() > MANIFEST_LIMIT {
-                return Err(self.broken("its manifest is larger than any real one"));
-            }
-            self.fetcher.store().keep(&bytes[..])?
+        let read = |blob: &Blob| {
+            let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+            serde_json::from_slice(&bytes)
+                .map_err(|error| self.broken(&format!("its manifest cannot be read: {error}")))
         };
-        let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| self.broken(&format!("its manifest cannot be read: {error}")))
+        if let Some(blob) = self.held(digest, MANIFEST_LIMIT)? {
+            return read(&blob);
+        }
+        let path = format!("manifests/sha256:{digest}");
+        let sealed = self.get(&path, MANIFEST_LIMIT, &ProgressBar::hidden()).await?;
+        if sealed.sha256 != digest {
+            return Err(self.differs(digest, sealed.sha256));
+        }
+        let manifest = read(&sealed.unkept())?;
+        self.fetcher.store().admit(sealed)?;
+        Ok(manifest)
     }
 
     async fn blob(
         &self,
         descriptor: &OciDescriptor,
-        bar: &crate::progress::ProgressBar,
+        limit: u64,
+        bar: &ProgressBar,
     ) -> Result<Blob, FetchError> {
         let digest = self.digest(&descriptor.digest)?;
-        if !(0..=LAYER_LIMIT).contains(&descriptor.size) {
-            return Err(self.broken("one of its layers is larger than any real one"));
-        }
-        if let Some(blob) = self.held(digest)? {
+        let size = u64::try_from(descriptor.size).ok().filter(|size| *size <= limit);
+        let size = size.ok_or_else(|| self.broken("one of its files is larger than any real one"))?;
+        if let Some(blob) = self.held(digest, size)? {
             bar.inc(blob.size);
             return Ok(blob);
         }
-        self.authenticate().await;
-        let stream = self.client.pull_blob_stream(&self.reference, descriptor).await;
-        let mut stream = stream.map_err(|error| self.broken(&error.to_string()))?.stream;
-        let mut incoming = self.fetcher.store().incoming()?;
-        let mut room = u64::try_from(descriptor.size).unwrap_or(0);
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| self.broken(&error.to_string()))?;
-            room = room
-                .checked_sub(chunk.len() as u64)
-                .ok_or_else(|| self.broken("one of its layers is larger than its manifest says"))?;
-            bar.inc(chunk.len() as u64);
-            let path = self.fetcher.store().path();
-            incoming
-                .write_all(&chunk)
-                .map_err(StoreError::io("write into", path))?;
-        }
-        let sealed = incoming.seal();
+        let sealed = self.get(&format!("blobs/sha256:{digest}"), size, bar).await?;
         if sealed.sha256 != digest {
             return Err(self.differs(digest, sealed.sha256));
         }
         Ok(self.fetcher.store().admit(sealed)?)
+    }
+
+    /// One file of the repository, of at most `limit` bytes.
+    async fn get(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, FetchError> {
+        let got = tokio::time::timeout(deadline(limit), self.get_once(path, limit, bar)).await;
+        got.unwrap_or_else(|_| Err(Refusal::Trouble("it took too long".to_owned())))
+            .map_err(|refusal| self.failed(refusal))
+    }
+
+    async fn get_once(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
+        let whole = format!("v2/{}/{path}", self.reference.repository());
+        let url = self
+            .base
+            .join(&whole)
+            .map_err(|error| Refusal::Trouble(error.to_string()))?;
+        let mut token = self.token.lock().await.clone();
+        let mut asked = false;
+        loop {
+            let ask = Ask {
+                accept: path.starts_with("manifests/").then_some(ACCEPTED),
+                bearer: token.as_deref(),
+            };
+            let response = self.fetcher.request(&url, self.trust, ask).await?;
+            if response.status() == StatusCode::UNAUTHORIZED && !asked {
+                asked = true;
+                token = Some(self.anonymous_token(response.headers()).await?);
+                self.token.lock().await.clone_from(&token);
+                continue;
+            }
+            if !response.status().is_success() {
+                return Err(Refusal::Status(response.status().as_u16()));
+            }
+            return self.fetcher.receive(response, limit, bar).await;
+        }
+    }
+
+    /// Nobody logs in, as what is rebuilt is public; but most registries give everyone a token, from a place that they
+    /// name.
+    async fn anonymous_token(&self, headers: &HeaderMap) -> Result<String, Refusal> {
+        let texts = headers.get_all(WWW_AUTHENTICATE).iter();
+        let challenges = texts.filter_map(|text| http_auth::parse_challenges(text.to_str().ok()?).ok());
+        let bearer = challenges
+            .flatten()
+            .find(|challenge| challenge.scheme.eq_ignore_ascii_case("bearer"));
+        let closed = || Refusal::Status(StatusCode::UNAUTHORIZED.as_u16());
+        let bearer = bearer.ok_or_else(closed)?;
+        let param = |wanted: &str| {
+            let found = bearer
+                .params
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.map(|(_, value)| value.to_unescaped())
+        };
+        let realm = param("realm").and_then(|realm| Url::parse(&realm).ok());
+        let mut realm = realm.ok_or_else(|| Refusal::Trouble("it names no place for tokens".to_owned()))?;
+        let trust = self.fetcher.word().redirect(&self.base, self.trust, &realm);
+        let trust = trust.map_err(Refusal::Barred)?;
+        let scope = format!("repository:{}:pull", self.reference.repository());
+        let service = param("service");
+        realm
+            .query_pairs_mut()
+            .extend_pairs(service.map(|service| ("service", service)))
+            .append_pair("scope", &scope);
+        let response = self.fetcher.request(&realm, trust, Ask::default()).await?;
+        if !response.status().is_success() {
+            return Err(Refusal::Status(response.status().as_u16()));
+        }
+        let bar = ProgressBar::hidden();
+        let sealed = self.fetcher.receive(response, TOKEN_LIMIT, &bar).await?;
+        let path = sealed.unkept().path;
+        let answer =
+            std::fs::read(&path).map_err(|error| Refusal::Store(StoreError::io("read", &path)(error)))?;
+        let token: Token = serde_json::from_slice(&answer)
+            .map_err(|_| Refusal::Trouble("its answer with a token cannot be read".to_owned()))?;
+        token.token.or(token.access_token).ok_or_else(closed)
     }
 }

@@ -1,12 +1,14 @@
 //! The crates that a `Cargo.lock` names, pinned by the checksums that it gives.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 
 use crate::artifact::Sha256;
 use crate::ecosystem::PlanError;
 use crate::evidence::crates;
-use crate::store::{Fetcher, Material};
+use crate::store::{Blob, Fetcher, Material};
 
 /// Most bytes of one file.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -39,6 +41,7 @@ pub(in crate::ecosystem) async fn crates(
     let lock: CargoLock =
         toml::from_str(lock).map_err(|error| unusable(format!("Cargo.lock cannot be read: {error}")))?;
     let mut wanted = Vec::new();
+    let mut named = BTreeSet::new();
     // Packages without a source are the workspace's own.
     for package in lock
         .package
@@ -53,6 +56,13 @@ pub(in crate::ecosystem) async fn crates(
                 package.name
             )));
         };
+        // Cargo refuses such a lock file too, and two files would lie at one place.
+        if !named.insert((package.name.clone(), package.version.clone())) {
+            return Err(unusable(format!(
+                "Cargo.lock names {} {} twice",
+                package.name, package.version
+            )));
+        }
         wanted.push((package.name, package.version, checksum));
     }
     let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
@@ -70,28 +80,68 @@ pub(super) async fn pin(
     url: String,
     sha256: Sha256,
 ) -> Result<Material, PlanError> {
-    let blob = match fetcher.store().get(sha256)? {
-        Some(blob) => blob,
-        None => {
-            fetcher
-                .get_unpinned(&name, std::slice::from_ref(&url), FILE_LIMIT)
-                .await?
-                .blob
-        }
+    let blob = if let Some(blob) = fetcher.store().get(sha256)? {
+        blob
+    } else {
+        let read = |blob: &Blob| {
+            if blob.sha256 == sha256 {
+                return Ok(());
+            }
+            Err(PlanError::Contradiction {
+                subject: name.clone(),
+                reason: format!(
+                    "{says} says sha256:{sha256}, and {url} gives sha256:{}",
+                    blob.sha256
+                ),
+            })
+        };
+        let urls = std::slice::from_ref(&url);
+        fetcher.get_unpinned(&name, urls, FILE_LIMIT, read).await?.1.blob
     };
-    if blob.sha256 != sha256 {
-        return Err(PlanError::Contradiction {
-            subject: name,
-            reason: format!(
-                "{says} says sha256:{sha256}, and {url} gives sha256:{}",
-                blob.sha256
-            ),
-        });
-    }
     Ok(Material {
         name,
         urls: vec![url],
         sha256,
         size: blob.size,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Progress;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_lock_file_names_a_crate_once_and_from_the_registry() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path().to_owned())).unwrap();
+        let fetcher = Fetcher::new(&store, Vec::new(), true, Progress::new(true));
+        let entry = |name: &str, version: &str, source: &str| {
+            format!(
+                "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\nchecksum = \"{}\"\n",
+                "0".repeat(64)
+            )
+        };
+        let public = "registry+https://github.com/rust-lang/crates.io-index";
+        for (lock, expected) in [
+            (
+                entry("a", "1.0.0", public).repeat(2),
+                "Cargo.lock names a 1.0.0 twice",
+            ),
+            (
+                entry("a", "1.0.0", "registry+file:///srv/index"),
+                "from elsewhere",
+            ),
+            (entry("a", "1.0.0", "git+https://h/r#0"), "from elsewhere"),
+            // Two versions are two crates; the run is offline.
+            (
+                entry("a", "1.0.0", public) + &entry("a", "2.0.0", public),
+                "offline",
+            ),
+        ] {
+            let error = crates(&fetcher, "it", &lock).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

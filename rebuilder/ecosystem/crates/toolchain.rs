@@ -11,7 +11,7 @@ use super::lockfile;
 use crate::artifact::Sha256;
 use crate::ecosystem::{PlanError, Planner};
 use crate::plan::{Assumption, Origin};
-use crate::store::{FetchError, Material};
+use crate::store::{Blob, FetchError, Material};
 
 /// Where the manifests and tarballs are.
 const DIST: &str = "https://static.rust-lang.org/dist";
@@ -91,18 +91,19 @@ pub(super) async fn choose(
         Some((channel, day)) => format!("{DIST}/{day}/channel-rust-{channel}.toml"),
         None => format!("{DIST}/channel-rust-{release}.toml"),
     };
-    let received = planner
+    let what = format!("the manifest of Rust {release}");
+    let read = |blob: &Blob| {
+        let text = std::fs::read_to_string(&blob.path).map_err(|error| cannot(error.to_string()))?;
+        toml::from_str::<Manifest>(&text).map_err(|error| cannot(format!("{what}: {error}")))
+    };
+    let asked = planner
         .fetcher
-        .get_unpinned(&format!("the manifest of Rust {release}"), &[url], MANIFEST_LIMIT)
-        .await
-        .map_err(|error| match error {
-            FetchError::NotFound { .. } => cannot(format!("there is no Rust {release}")),
-            other => other.into(),
-        })?;
-    let text = crate::bounded::read_text(&received.blob.path, crate::bounded::DOCUMENT);
-    let text = text.map_err(|error| cannot(error.to_string()))?;
-    let manifest: Manifest =
-        toml::from_str(&text).map_err(|error| cannot(format!("the manifest of Rust {release}: {error}")))?;
+        .get_unpinned(&what, &[url], MANIFEST_LIMIT, read)
+        .await;
+    let (manifest, _) = asked.map_err(|error| match error {
+        PlanError::Fetch(FetchError::NotFound { .. }) => cannot(format!("there is no Rust {release}")),
+        other => other,
+    })?;
     let cargo = manifest.pkg.cargo;
     let target = cargo.target.get("x86_64-unknown-linux-gnu");
     let Some((Some(url), Some(hash))) = target.map(|target| (target.xz_url.clone(), target.xz_hash)) else {

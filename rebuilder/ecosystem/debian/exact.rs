@@ -9,7 +9,7 @@ use crate::evidence::apt::Archive;
 use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::buildinfo::BuildInfo;
 use crate::evidence::document::{self, Document, Kind};
-use crate::store::Material;
+use crate::store::{Blob, Material};
 
 use super::choose::Chosen;
 
@@ -35,16 +35,12 @@ pub(super) async fn find(
         return (Some(info), Vec::new());
     }
     let url = address(source, &chosen.named.version, arch);
+    let read = |blob: &Blob| document::read_blob(&url, blob);
     let received = planner
         .fetcher
-        .get_unpinned("the .buildinfo", std::slice::from_ref(&url), LIMIT)
+        .get_unpinned("the .buildinfo", std::slice::from_ref(&url), LIMIT, read)
         .await;
-    let bytes = received
-        .ok()
-        .and_then(|received| crate::bounded::read(&received.blob.path, crate::bounded::DOCUMENT).ok());
-    let documents = bytes
-        .and_then(|bytes| document::read(&url, &bytes).ok())
-        .unwrap_or_default();
+    let documents = received.map(|(documents, _)| documents).unwrap_or_default();
     (documents.iter().find_map(of_this_build), documents)
 }
 

@@ -131,6 +131,17 @@ async fn packages_of(
     bar.finish_and_clear();
     let mut inputs: Vec<PinnedInput> = found.into_iter().flatten().collect();
     inputs.sort_by(|a, b| a.place.cmp(&b.place));
-    inputs.dedup_by(|a, b| a.place == b.place);
+    // Equal files are one file; two that would lie at one place are a trap.
+    inputs.dedup_by(|a, b| a.place == b.place && a.file.sha256 == b.file.sha256);
+    let twice = inputs.windows(2).find(|pair| pair[0].place == pair[1].place);
+    if let Some([twice, _]) = twice {
+        return Err(draft.cannot(
+            format!(
+                "its lock file names {} twice, and not as the same file",
+                twice.file.name
+            ),
+            "nothing was built",
+        ));
+    }
     Ok(inputs)
 }

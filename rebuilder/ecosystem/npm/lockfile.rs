@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::artifact::Digests;
 use crate::evidence::json;
+use crate::store::redacted;
 
 /// One tarball that `npm ci` will want.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +28,28 @@ pub(super) fn read(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
     } else if let Some(dependencies) = lock["dependencies"].as_object() {
         nested(dependencies, &mut found, 64)?;
     }
+    unique(found)
+}
+
+/// One entry for each address. A lock file may name one tarball in many places, but not two tarballs by one address.
+fn unique(mut found: Vec<LockedPackage>) -> Result<Vec<LockedPackage>, String> {
     found.sort();
-    found.dedup();
-    Ok(found)
+    let mut unique: Vec<LockedPackage> = Vec::new();
+    for package in found {
+        match unique.last_mut() {
+            Some(last) if last.url == package.url && last.integrity == package.integrity => {
+                last.optional &= package.optional;
+            }
+            Some(last) if last.url == package.url => {
+                return Err(format!(
+                    "it names {} twice, and not as the same file",
+                    redacted(&last.url)
+                ));
+            }
+            _ => unique.push(package),
+        }
+    }
+    Ok(unique)
 }
 
 /// The tarballs that a `yarn.lock` of form 1 names.
@@ -44,8 +64,9 @@ pub(super) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
         let url = entry.resolved.split('#').next().unwrap_or_default();
         if !url.starts_with("https://") || entry.integrity.is_empty() {
             return Err(format!(
-                "{} comes from {url:?}, which no integrity pins",
-                entry.name
+                "{} comes from {:?}, which no integrity pins",
+                entry.name,
+                redacted(url)
             ));
         }
         found.push(LockedPackage {
@@ -54,9 +75,7 @@ pub(super) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
             optional: false,
         });
     }
-    found.sort();
-    found.dedup();
-    Ok(found)
+    unique(found)
 }
 
 /// What yarn calls a tarball in its offline mirror: with the scope before the name.
@@ -135,9 +154,7 @@ pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
             optional: package.optional,
         });
     }
-    found.sort();
-    found.dedup();
-    Ok(found)
+    unique(found)
 }
 
 /// Form 1 nests dependencies in dependencies.
@@ -176,7 +193,10 @@ fn take(name: &str, entry: &Value, found: &mut Vec<LockedPackage>) -> Result<(),
     };
     let integrity = entry["integrity"].as_str().unwrap_or_default();
     if !url.starts_with("https://") || integrity.is_empty() {
-        return Err(format!("{name} comes from {url}, which no integrity pins"));
+        return Err(format!(
+            "{name} comes from {}, which no integrity pins",
+            redacted(url)
+        ));
     }
     found.push(LockedPackage {
         url: url.to_owned(),
@@ -243,6 +263,28 @@ mod tests {
         }
         let foreign = "packages:\n  a@1.0.0:\n    resolution: {integrity: sha512-AAAA}\n    os: [darwin]\n";
         assert_eq!(pnpm(foreign.as_bytes()).unwrap(), []);
+    }
+
+    #[test]
+    fn one_address_is_one_tarball() {
+        let entry = |path: &str, integrity: &str, optional: bool| {
+            format!(
+                r#""{path}":{{"version":"1.0.0","resolved":"https://registry.npmjs.org/a/-/a-1.0.0.tgz","integrity":"{integrity}","optional":{optional}}}"#
+            )
+        };
+        let lock = |entries: &[String]| format!(r#"{{"packages":{{{}}}}}"#, entries.join(","));
+        let (one, two) = ("node_modules/a", "node_modules/b/node_modules/a");
+        let same = lock(&[entry(one, "sha512-AA==", true), entry(two, "sha512-AA==", false)]);
+        let found = read(same.as_bytes()).unwrap();
+        assert_eq!((found.len(), found[0].optional), (1, false));
+        let other = lock(&[entry(one, "sha512-AA==", false), entry(two, "sha512-BB==", false)]);
+        let error = read(other.as_bytes()).unwrap_err();
+        assert!(error.contains("a-1.0.0.tgz twice"), "{error}");
+        let again = lock(&[entry(one, "sha512-AA==", false), entry(one, "sha512-AA==", false)]);
+        assert!(read(again.as_bytes()).is_err());
+        let yaml = "packages:\n  a@1.0.0:\n    resolution: {integrity: sha512-AA==}\n  /a/1.0.0:\n    resolution: {integrity: sha512-BB==}\n";
+        let error = pnpm(yaml.as_bytes()).unwrap_err();
+        assert!(error.contains("twice"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::evidence::assess::Artifact;
 use crate::evidence::document::{self, Document};
 use crate::evidence::npm::{self, REGISTRY, Version};
 use crate::evidence::{Claim, Question, Standing};
-use crate::store::{FetchError, Fetcher, Material, Received, StoreError};
+use crate::store::{Blob, FetchError, Fetcher, Material, StoreError, redacted};
 
 /// What is known of one version before anything is planned.
 pub(super) struct LookUp {
@@ -32,13 +32,13 @@ pub(super) async fn find(
     let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
     let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
     let name = format!("the metadata of {}@{wanted}", subject.name);
+    let read = |blob: &Blob| read_json::<Version>(&subject.name, &url, blob);
     let metadata = fetcher
-        .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT)
+        .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT, read)
         .await;
     let mut claims = Vec::new();
     let (version, mut artifact, file) = match (metadata, local) {
-        (Ok(received), local) => {
-            let version: Version = read_json(&subject.name, &url, &received)?;
+        (Ok((version, received)), local) => {
             let (artifact, file) = match local {
                 Some(artifact) => kept(fetcher, artifact)?,
                 None => tarball(fetcher, &version).await?,
@@ -50,6 +50,8 @@ pub(super) async fn find(
             ));
             (Some(version), artifact, file)
         }
+        // What is not metadata is a registry that lies, not one that is out of reach.
+        (Err(error @ PlanError::Document { .. }), Some(_)) => return Err(error),
         (Err(error), Some(artifact)) => {
             claims.push(claim(
                 "the registry's own signature".into(),
@@ -59,7 +61,7 @@ pub(super) async fn find(
             let (artifact, file) = kept(fetcher, artifact)?;
             (None, artifact, file)
         }
-        (Err(FetchError::NotFound { .. }), None) => {
+        (Err(PlanError::Fetch(FetchError::NotFound { .. })), None) => {
             return Err(PlanError::Unknown {
                 subject: format!("{}@{wanted}", subject.name),
                 place: REGISTRY.into(),
@@ -67,7 +69,7 @@ pub(super) async fn find(
                     .into(),
             });
         }
-        (Err(error), None) => return Err(error.into()),
+        (Err(error), None) => return Err(error),
     };
     let subject = NpmSubject {
         name: subject.name.clone(),
@@ -101,10 +103,11 @@ pub(super) async fn find(
 pub(super) async fn version(fetcher: &Fetcher, name: &str, version: &str) -> Result<Version, PlanError> {
     let url = format!("{REGISTRY}/{}/{version}", name.replace('/', "%2f"));
     let what = format!("the metadata of {name}@{version}");
-    let received = fetcher
-        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT)
+    let read = |blob: &Blob| read_json(name, &url, blob);
+    let (version, _) = fetcher
+        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT, read)
         .await?;
-    read_json(name, &url, &received)
+    Ok(version)
 }
 
 /// When a version was published, RFC 3339; none where the registry does not say.
@@ -112,11 +115,11 @@ pub(super) async fn published(fetcher: &Fetcher, version: Option<&Version>) -> O
     let version = version?;
     let url = format!("{REGISTRY}/{}", version.name.replace('/', "%2f"));
     let what = format!("the versions of {}", version.name);
-    let received = fetcher
-        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT)
+    let read = |blob: &Blob| read_json::<serde_json::Value>(&version.name, &url, blob);
+    let (packument, _) = fetcher
+        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT, read)
         .await
         .ok()?;
-    let packument: serde_json::Value = read_json(&version.name, &url, &received).ok()?;
     packument["time"][&version.version].as_str().map(str::to_owned)
 }
 
@@ -144,13 +147,9 @@ fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, Material), P
 }
 
 /// What the registry answered, as the form that is expected of it.
-pub(super) fn read_json<T: DeserializeOwned>(
-    subject: &str,
-    url: &str,
-    received: &Received,
-) -> Result<T, PlanError> {
-    let path = &received.blob.path;
-    let bytes = crate::bounded::read(path, METADATA_LIMIT).map_err(StoreError::io("read", path))?;
+pub(super) fn read_json<T: DeserializeOwned>(subject: &str, url: &str, blob: &Blob) -> Result<T, PlanError> {
+    let bytes =
+        crate::bounded::read(&blob.path, METADATA_LIMIT).map_err(StoreError::io("read", &blob.path))?;
     serde_json::from_slice(&bytes).map_err(|error| PlanError::Document {
         subject: subject.to_owned(),
         document: url.to_owned(),
@@ -166,18 +165,23 @@ pub(super) async fn by_integrity(
     says: &str,
     integrity: &str,
 ) -> Result<(Material, Digests), PlanError> {
-    let received = fetcher
-        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT)
+    let read = |blob: &Blob| {
+        let digests = std::fs::File::open(&blob.path).and_then(Digests::of_reader);
+        let digests = digests.map_err(StoreError::io("read", &blob.path))?;
+        if npm::fits_integrity(integrity, &digests) {
+            return Ok(digests);
+        }
+        Err(PlanError::Contradiction {
+            subject: name.clone(),
+            reason: format!(
+                "{says} says {integrity}, and {} gives other bytes",
+                redacted(&url)
+            ),
+        })
+    };
+    let (digests, _) = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT, read)
         .await?;
-    let path = &received.blob.path;
-    let digests = std::fs::File::open(path).and_then(Digests::of_reader);
-    let digests = digests.map_err(StoreError::io("read", path))?;
-    if !npm::fits_integrity(integrity, &digests) {
-        return Err(PlanError::Contradiction {
-            subject: name,
-            reason: format!("{says} says {integrity}, and {url} gives other bytes"),
-        });
-    }
     let file = Material {
         name,
         urls: vec![url],
@@ -198,11 +202,35 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Mate
         return Err(PlanError::Document {
             subject: version.name.clone(),
             document: "the registry's metadata".into(),
-            reason: format!("{url:?} is no address of a tarball"),
+            reason: format!("{:?} is no address of a tarball", redacted(&url)),
         });
     }
-    let received = fetcher
-        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT)
+    let integrity = version.dist.integrity.as_deref();
+    let read = |blob: &Blob| {
+        let digests = std::fs::File::open(&blob.path).and_then(Digests::of_reader);
+        let digests = digests.map_err(StoreError::io("read", &blob.path))?;
+        let contradiction = |reason: &str| PlanError::Contradiction {
+            subject: name.clone(),
+            reason: reason.to_owned(),
+        };
+        match integrity {
+            Some(integrity) if npm::fits_integrity(integrity, &digests) => Ok(()),
+            Some(_) => Err(contradiction(
+                "the registry gives other bytes than its metadata says",
+            )),
+            // Old releases have no integrity; a tarball they are at least.
+            None => {
+                let file = std::fs::File::open(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+                let header = flate2::read::GzDecoder::new(file);
+                header
+                    .header()
+                    .map(|_| ())
+                    .ok_or_else(|| contradiction("what the registry gives is not a tarball"))
+            }
+        }
+    };
+    let (_, received) = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT, read)
         .await?;
     let file = Material {
         name,
@@ -220,14 +248,18 @@ async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Doc
         "{REGISTRY}/-/npm/v1/attestations/{}@{version}",
         subject.name.replace('/', "%2f")
     );
-    let received = fetcher
-        .get_unpinned("the attestations", std::slice::from_ref(&url), METADATA_LIMIT)
-        .await
-        .map_err(|error| match error {
-            FetchError::NotFound { .. } => "the registry keeps none for this version".to_owned(),
-            other => other.to_string(),
-        })?;
-    let bytes =
-        crate::bounded::read(&received.blob.path, METADATA_LIMIT).map_err(|error| error.to_string())?;
-    document::read(&url, &bytes).map_err(|error| error.to_string())
+    let read = |blob: &Blob| document::read_blob(&url, blob);
+    let asked = fetcher
+        .get_unpinned(
+            "the attestations",
+            std::slice::from_ref(&url),
+            METADATA_LIMIT,
+            read,
+        )
+        .await;
+    match asked {
+        Ok((documents, _)) => Ok(documents),
+        Err(FetchError::NotFound { .. }) => Err("the registry keeps none for this version".to_owned()),
+        Err(other) => Err(other.to_string()),
+    }
 }

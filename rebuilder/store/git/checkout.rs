@@ -3,12 +3,19 @@
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::GitError;
+use super::{GitError, Place};
 use crate::evidence::git_source::{self, GitSource};
 
 /// Most bytes of a single file that is read into memory.
 const FILE_LIMIT: u64 = 64 << 20;
+/// Most bytes that git may print about one commit: two million files, each with a long path.
+const OUTPUT_LIMIT: u64 = 256 << 20;
+/// Most bytes of all files of an archive; a few objects that name each other many times make any number of files.
+const ARCHIVE_LIMIT: u64 = 16 << 30;
+/// Longest target of a symbolic link (`PATH_MAX`).
+const LINK_LIMIT: u64 = 4096;
 
 /// A commit that lies in the store, checked.
 #[derive(Debug, Clone)]
@@ -29,7 +36,15 @@ struct Entry {
 }
 
 /// Writes the files of several commits, each below its prefix, in git's order.
-pub(super) fn write_archive(parts: &[(Vec<u8>, Checkout)], out: impl io::Write) -> Result<(), GitError> {
+///
+/// It ends early, with an error, once `unwanted` is set.
+pub(super) fn write_archive(
+    parts: &[(Vec<u8>, Checkout)],
+    out: impl io::Write,
+    unwanted: &AtomicBool,
+) -> Result<(), GitError> {
+    let out = Until { out, unwanted };
+    let mut left = ARCHIVE_LIMIT;
     let mut tar = tar::Builder::new(io::BufWriter::with_capacity(1 << 18, out));
     let Some((_, first)) = parts.first() else {
         return Ok(());
@@ -37,12 +52,31 @@ pub(super) fn write_archive(parts: &[(Vec<u8>, Checkout)], out: impl io::Write) 
     let time = first.time()?;
     for (prefix, checkout) in parts {
         checkout
-            .append_to(&mut tar, prefix, time)
+            .append_to(&mut tar, prefix, time, &mut left)
             .map_err(|error| checkout.content(&error))?;
     }
     tar.into_inner()
         .and_then(|mut out| out.flush())
         .map_err(|error| first.content(&error))
+}
+
+/// Writes until nobody wants it any more.
+struct Until<'a, W> {
+    out: W,
+    unwanted: &'a AtomicBool,
+}
+
+impl<W: io::Write> io::Write for Until<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.unwanted.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the archive is no longer wanted"));
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 impl Checkout {
@@ -89,16 +123,57 @@ impl Checkout {
         command
     }
 
+    /// The same for a command that goes to another place: by the scheme of that place, and to its addresses only.
+    pub(super) fn git_to(&self, place: &Place, arguments: &[&str]) -> Command {
+        let mut words = Vec::new();
+        let pinned;
+        let scheme = match place {
+            Place::Local(_) => "file",
+            Place::Http { url, pinned: pin } => {
+                if let Some(pin) = pin {
+                    pinned = format!("http.curloptResolve={pin}");
+                    words.extend(["-c", pinned.as_str()]);
+                }
+                url.split(':').next().unwrap_or_default()
+            }
+        };
+        words.extend(arguments);
+        let mut command = self.git(&words);
+        command.env("GIT_ALLOW_PROTOCOL", scheme);
+        command
+    }
+
     fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
-        let output = self
+        let child = self
             .git(arguments)
             .stdin(Stdio::null())
-            .output()
-            .map_err(GitError::Missing)?;
-        if output.status.success() {
-            return Ok(output.stdout);
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.map_err(GitError::Missing)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let read = |pipe: Option<&mut dyn Read>, most: u64| {
+            let mut bytes = Vec::new();
+            pipe.map_or(Ok(0), |pipe| pipe.take(most).read_to_end(&mut bytes))?;
+            Ok::<_, io::Error>(bytes)
+        };
+        let (stdout, stderr) = std::thread::scope(|scope| {
+            let mut stderr = stderr;
+            let said = scope.spawn(move || read(stderr.as_mut().map(|pipe| pipe as _), FILE_LIMIT));
+            let mut stdout = stdout;
+            let printed = read(stdout.as_mut().map(|pipe| pipe as _), OUTPUT_LIMIT + 1);
+            drop(stdout);
+            (printed, said.join().unwrap_or_else(|_| Ok(Vec::new())))
+        });
+        let status = child.wait().map_err(GitError::Missing)?;
+        let (stdout, stderr) = (stdout.map_err(GitError::Missing)?, stderr.unwrap_or_default());
+        if stdout.len() as u64 > OUTPUT_LIMIT {
+            return Err(self.content(&format!("git prints more than {OUTPUT_LIMIT} bytes about it")));
         }
-        Err(self.content(&last_line(&output.stderr)))
+        if status.success() {
+            return Ok(stdout);
+        }
+        Err(self.content(&last_line(&stderr)))
     }
 
     pub(super) fn content(&self, reason: &dyn std::fmt::Display) -> GitError {
@@ -122,16 +197,14 @@ impl Checkout {
         self.output(&["cat-file", "-e", &object]).is_ok()
     }
 
-    /// Reads every object again, and makes sure that the name is a commit's own and no tag's or abbreviation's.
-    pub(super) fn check(&self) -> Result<(), GitError> {
+    /// The command that reads every object of the commit again.
+    pub(super) fn fsck(&self) -> Command {
         let kept = format!("refs/kept/{}", self.commit);
-        let output = self
-            .git(&["fsck", "--no-dangling", "--no-progress", "--no-reflogs", &kept])
-            .output();
-        let output = output.map_err(GitError::Missing)?;
-        if !output.status.success() {
-            return Err(self.damaged(&last_line(&output.stderr)));
-        }
+        self.git(&["fsck", "--no-dangling", "--no-progress", "--no-reflogs", &kept])
+    }
+
+    /// Makes sure that the name is a commit's own and no tag's or abbreviation's.
+    pub(super) fn check(&self) -> Result<(), GitError> {
         let object = format!("{}^{{commit}}", self.commit);
         let named = self.output(&["rev-parse", "--verify", "--end-of-options", &object])?;
         if named.trim_ascii() != self.commit.as_bytes() {
@@ -267,6 +340,7 @@ impl Checkout {
         tar: &mut tar::Builder<impl io::Write>,
         prefix: &[u8],
         time: u64,
+        left: &mut u64,
     ) -> Result<(), io::Error> {
         use std::os::unix::ffi::OsStrExt as _;
         let entries = self.entries().map_err(io::Error::other)?;
@@ -291,6 +365,10 @@ impl Checkout {
                 .next()
                 .and_then(|text| text.parse::<u64>().ok());
             let size = size.ok_or_else(|| io::Error::other(format!("git answered {line:?}")))?;
+            // A header takes a block, whatever the size.
+            *left = left
+                .checked_sub(size.saturating_add(512))
+                .ok_or_else(|| io::Error::other(format!("its files have more than {ARCHIVE_LIMIT} bytes")))?;
             let path = [prefix, &entry.path].concat();
             let path = Path::new(std::ffi::OsStr::from_bytes(&path));
             let mut header = tar::Header::new_gnu();
@@ -299,6 +377,9 @@ impl Checkout {
             header.set_gid(0);
             let mut content = (&mut answer).take(size);
             if entry.mode == "120000" {
+                if size > LINK_LIMIT {
+                    return Err(io::Error::other("one of its links is longer than any path"));
+                }
                 let mut target = Vec::new();
                 content.read_to_end(&mut target)?;
                 header.set_entry_type(tar::EntryType::Symlink);

@@ -1,0 +1,746 @@
+//! Which addresses are followed, and where to.
+//!
+//! Most addresses are written by others: indexes, lock files, provenance, registries and redirects name them. They may
+//! lead to public `https` hosts, and nowhere else. What the user typed, or the catalogue of containers names, is the
+//! user's word: a mirror may be a folder, plain HTTP or a private host, but only for what lies below it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use url::{Host, Url};
+
+/// Hosts that this program asks by itself. They may resolve to anything, as in networks with mirrors of their own.
+const OURS: [&str; 15] = [
+    "auth.docker.io",
+    "buildinfos.debian.net",
+    "crates.io",
+    "deb.debian.org",
+    "files.pythonhosted.org",
+    "index.crates.io",
+    "index.docker.io",
+    "nodejs.org",
+    "pypi.org",
+    "registry-1.docker.io",
+    "registry.npmjs.org",
+    "security.debian.org",
+    "snapshot.debian.org",
+    "static.crates.io",
+    "static.rust-lang.org",
+];
+
+/// Endings of names that mean something inside of one network only (RFC 6761, 6762, 8375, 9476, and common use).
+const INNER: [&str; 14] = [
+    "arpa",
+    "corp",
+    "home",
+    "internal",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "onion",
+    "private",
+    "test",
+    "alt",
+];
+
+/// IPv4 blocks of IANA's special-purpose registry, with multicast and the reserved rest.
+const SPECIAL_V4: [([u8; 4], u8); 17] = [
+    ([0, 0, 0, 0], 8),
+    ([10, 0, 0, 0], 8),
+    ([100, 64, 0, 0], 10),
+    ([127, 0, 0, 0], 8),
+    ([169, 254, 0, 0], 16),
+    ([172, 16, 0, 0], 12),
+    ([192, 0, 0, 0], 24),
+    ([192, 0, 2, 0], 24),
+    ([192, 31, 196, 0], 24),
+    ([192, 52, 193, 0], 24),
+    ([192, 88, 99, 0], 24),
+    ([192, 168, 0, 0], 16),
+    ([192, 175, 48, 0], 24),
+    ([198, 18, 0, 0], 15),
+    ([198, 51, 100, 0], 24),
+    ([203, 0, 113, 0], 24),
+    ([224, 0, 0, 0], 3),
+];
+
+/// The same for IPv6, within the only block of public addresses.
+const PUBLIC_V6: &str = "2000::/3";
+const SPECIAL_V6: [&str; 5] = [
+    // Protocol assignments, Teredo among them, which carries an IPv4 address.
+    "2001::/23",
+    "2001:db8::/32",
+    // 6to4, which carries one too.
+    "2002::/16",
+    "2620:4f:8000::/48",
+    "3fff::/20",
+];
+/// NAT64 (RFC 6052): networks without IPv4 write every IPv4 address so.
+const NAT64: &str = "64:ff9b::/96";
+
+/// Whether an address belongs to a machine of the public internet.
+pub(super) fn is_public(address: IpAddr) -> bool {
+    let net = |text: &str| text.parse::<Ipv6Net>();
+    match address {
+        IpAddr::V4(address) => !SPECIAL_V4.iter().any(|(block, length)| {
+            Ipv4Net::new(Ipv4Addr::from(*block), *length).is_ok_and(|net| net.contains(&address))
+        }),
+        IpAddr::V6(address) => {
+            if let Some(inner) = address.to_ipv4_mapped() {
+                return is_public(inner.into());
+            }
+            if net(NAT64).is_ok_and(|net| net.contains(&address)) {
+                let [.., a, b, c, d] = address.octets();
+                return is_public(Ipv4Addr::new(a, b, c, d).into());
+            }
+            net(PUBLIC_V6).is_ok_and(|net| net.contains(&address))
+                && !SPECIAL_V6
+                    .iter()
+                    .any(|block| net(block).is_ok_and(|net| net.contains(&address)))
+        }
+    }
+}
+
+/// An address that is not followed; the text of the address has no credentials any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the address {address} is not followed: {reason}")]
+pub(super) struct Barred {
+    pub address: String,
+    pub reason: String,
+}
+
+impl Barred {
+    pub(super) fn new(address: &str, reason: impl Into<String>) -> Self {
+        Self {
+            address: redacted(address),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Text without the user names and passwords of the addresses in it.
+pub(crate) fn redacted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (head, tail) = rest.split_at(at + 3);
+        out.push_str(head);
+        let ends = |c: char| c.is_whitespace() || "/?#\\\"'<>`".contains(c);
+        let end = tail.find(ends).unwrap_or(tail.len());
+        let authority = &tail[..end];
+        rest = match authority.rfind('@') {
+            Some(at) => {
+                out.push_str("***");
+                &tail[at..]
+            }
+            None => tail,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `PREFIX=REPLACEMENT`: addresses below the prefix are fetched from the replacement instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorMap {
+    prefix: String,
+    replacement: Url,
+}
+
+impl std::str::FromStr for MirrorMap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form =
+            || "write it as https://host/path=URL, with http, https, file or (for images) docker".to_owned();
+        let (prefix, replacement) = text.split_once('=').ok_or_else(form)?;
+        let known = |scheme: &str| ["http", "https", "file", "docker"].contains(&scheme);
+        let parsed = Url::parse(prefix).map_err(|_| form())?;
+        let replacement = Url::parse(replacement).map_err(|_| form())?;
+        let is_folder = replacement.scheme() != "file" || replacement.to_file_path().is_ok();
+        if !prefix.contains("://") || !known(replacement.scheme()) || !is_folder {
+            return Err(form());
+        }
+        // A parsed address ends in a slash where nothing follows the host, whether the user wrote it or not.
+        let mut canonical = parsed.to_string();
+        if !prefix.ends_with('/') && canonical.ends_with('/') {
+            canonical.pop();
+        }
+        Ok(Self {
+            prefix: canonical,
+            replacement,
+        })
+    }
+}
+
+/// What follows a prefix, if the prefix ends where a part of the path ends: `https://h/a` is no prefix of
+/// `https://h/ab`, nor `https://h` of `https://h.evil.example` or `https://h@evil.example`.
+pub(super) fn below<'a>(address: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = address.strip_prefix(prefix)?;
+    let whole = rest.is_empty() || prefix.ends_with('/') || rest.starts_with(['/', '?', '#']);
+    whole.then_some(rest)
+}
+
+/// Two parts of an address with one slash between them.
+pub(super) fn joined(front: &str, rest: &str) -> String {
+    if rest.is_empty() || rest.starts_with(['?', '#']) {
+        return format!("{front}{rest}");
+    }
+    format!("{}/{}", front.trim_end_matches('/'), rest.trim_start_matches('/'))
+}
+
+/// `HOST[:PORT]` that addresses from documents may lead to, although it is not public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedHost {
+    host: Host<String>,
+    port: Option<u16>,
+}
+
+impl std::str::FromStr for AllowedHost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || "write it as HOST or HOST:PORT; IPv6 addresses stand in brackets".to_owned();
+        // The scheme has no port of its own, so that any port that was written is seen.
+        let parsed = Url::parse(&format!("https://{text}/")).map_err(|_| form())?;
+        let bare = parsed.username().is_empty()
+            && parsed.password().is_none()
+            && parsed.path() == "/"
+            && parsed.query().is_none()
+            && parsed.fragment().is_none();
+        let host = parsed.host().filter(|_| bare).ok_or_else(form)?.to_owned();
+        let port = match text.rsplit_once(':') {
+            Some((_, digits)) if !digits.ends_with(']') => Some(digits.parse().map_err(|_| form())?),
+            _ => None,
+        };
+        Ok(Self { host, port })
+    }
+}
+
+/// Where an address leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// To a file below a folder that the user named; to the named file itself if there are no parts.
+    File { root: PathBuf, parts: Vec<String> },
+    /// To a host.
+    Http { url: Url, trust: Trust },
+}
+
+/// Who stands for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The user, or this program: it may be anywhere.
+    Chosen,
+    /// Nobody: it must be a public machine.
+    Outside,
+}
+
+/// What the user and the catalogue of containers said about addresses.
+#[derive(Debug, Default)]
+pub(super) struct Word {
+    mirrors: Vec<MirrorMap>,
+    hosts: Vec<AllowedHost>,
+    /// Prefixes that were typed, or that the catalogue names.
+    chosen: Mutex<Vec<Url>>,
+    /// Prefixes for which plain HTTP is good enough, since signatures and digests stand for what is there.
+    plain: Mutex<Vec<Url>>,
+}
+
+impl Word {
+    pub(super) fn new(mirrors: Vec<MirrorMap>) -> Self {
+        Self {
+            mirrors,
+            ..Self::default()
+        }
+    }
+
+    /// The same, with hosts that the user allows.
+    pub(super) fn with_hosts(&self, hosts: Vec<AllowedHost>) -> Self {
+        Self {
+            hosts,
+            ..Self::new(self.mirrors.clone())
+        }
+    }
+
+    /// Takes an address, and all below it, as the user's own choice.
+    pub(super) fn choose(&self, prefix: &str) {
+        add(&self.chosen, prefix);
+    }
+
+    /// Lets addresses below this one be plain HTTP.
+    pub(super) fn allow_plain(&self, prefix: &str) {
+        add(&self.plain, prefix);
+    }
+
+    /// Where an address leads, mirrors considered; every address takes this way before anything is opened.
+    pub(super) fn route(&self, address: &str) -> Result<Route, Barred> {
+        let url = parsed(address)?;
+        for map in &self.mirrors {
+            if let Some(rest) = below(url.as_str(), &map.prefix) {
+                return map.lead(rest, address);
+            }
+        }
+        let trust = self.admit(&url)?;
+        Ok(Route::Http { url, trust })
+    }
+
+    /// Whether an address that no mirror stands for may be followed.
+    pub(super) fn admit(&self, url: &Url) -> Result<Trust, Barred> {
+        let barred = |reason: String| Err(Barred::new(url.as_str(), reason));
+        let is_plain = match url.scheme() {
+            "https" => false,
+            "http" => true,
+            "file" => return barred("files are read only where --mirror names their folder".into()),
+            other => return barred(format!("{other:?} is not https")),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return barred("it carries credentials".into());
+        }
+        let Some(host) = url.host() else {
+            return barred("it names no host".into());
+        };
+        let host = host.to_owned();
+        let port = url.port_or_known_default();
+        let allows =
+            |allowed: &AllowedHost| allowed.host == host && (allowed.port.is_none() || allowed.port == port);
+        if self.hosts.iter().any(allows) || any_above(&self.chosen, url) {
+            return Ok(Trust::Chosen);
+        }
+        if is_plain && !any_above(&self.plain, url) {
+            return barred("it is plain HTTP, which anyone on the way can change".into());
+        }
+        match &host {
+            Host::Domain(name) if OURS.contains(&name.as_str()) && port == Some(443) => Ok(Trust::Chosen),
+            Host::Domain(name) if !is_public_name(name) => {
+                barred(format!("{name} is a name of an inner network"))
+            }
+            // A proxy is the user's choice as a way, not as a place to go to.
+            Host::Domain(name) if proxies().iter().any(|proxy| proxy == name) => {
+                barred(format!("{name} is this machine's proxy"))
+            }
+            Host::Domain(_) => Ok(Trust::Outside),
+            Host::Ipv4(address) => barred(format!("it names a machine by number ({address})")),
+            Host::Ipv6(address) => barred(format!("it names a machine by number ({address})")),
+        }
+    }
+
+    /// Whether a redirect may be followed, and who stands for its target.
+    pub(super) fn redirect(&self, from: &Url, trust: Trust, to: &Url) -> Result<Trust, Barred> {
+        if from.scheme() == "https" && to.scheme() != "https" {
+            return Err(Barred::new(
+                &place(to),
+                format!("{} redirects to it, and it is not https", place(from)),
+            ));
+        }
+        let without = to.username().is_empty() && to.password().is_none();
+        // A host that was chosen may send on within itself, as for a missing slash.
+        if trust == Trust::Chosen && from.origin() == to.origin() && without {
+            return Ok(trust);
+        }
+        self.admit(to).map_err(|barred| {
+            Barred::new(
+                &place(to),
+                format!("{} redirects to it, and {}", place(from), barred.reason),
+            )
+        })
+    }
+
+    /// Where an image's repository is: the name for its registry, and whether the user stands for that.
+    pub(super) fn image(&self, repository: &str) -> Result<(String, bool), Barred> {
+        let address = format!("docker://{repository}");
+        for map in &self.mirrors {
+            let Some(rest) = below(&address, &map.prefix) else {
+                continue;
+            };
+            if map.replacement.scheme() != "docker" {
+                return Err(Barred::new(
+                    &address,
+                    "its mirror is no registry (docker://HOST/PATH)",
+                ));
+            }
+            let name = joined(map.replacement.as_str(), rest);
+            return Ok((name.trim_start_matches("docker://").to_owned(), true));
+        }
+        Ok((repository.to_owned(), false))
+    }
+}
+
+impl MirrorMap {
+    fn lead(&self, rest: &str, address: &str) -> Result<Route, Barred> {
+        match self.replacement.scheme() {
+            "file" => {
+                let root = self.replacement.to_file_path();
+                let root = root.map_err(|()| Barred::new(address, "its mirror is no folder"))?;
+                let path = rest.split(['?', '#']).next().unwrap_or_default();
+                let parts = path.split('/').filter(|part| !part.is_empty()).map(|part| {
+                    let part = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;
+                    let is_name = part != "." && part != ".." && !part.contains(['/', '\0']);
+                    is_name.then(|| part.into_owned())
+                });
+                let parts = parts.collect::<Option<Vec<_>>>();
+                let parts =
+                    parts.ok_or_else(|| Barred::new(address, "its path leads out of the mirror's folder"))?;
+                Ok(Route::File { root, parts })
+            }
+            "docker" => Err(Barred::new(address, "its mirror is a registry of images")),
+            _ => {
+                let url = parsed(&joined(self.replacement.as_str(), rest))?;
+                let trust = Trust::Chosen;
+                // What was joined must still be on the mirror's own host.
+                if url.origin() == self.replacement.origin() {
+                    Ok(Route::Http { url, trust })
+                } else {
+                    Err(Barred::new(address, "it leads out of its mirror"))
+                }
+            }
+        }
+    }
+}
+
+/// An address in its one spelling: dots in paths are resolved, numbers of hosts are in the usual form.
+fn parsed(address: &str) -> Result<Url, Barred> {
+    Url::parse(address).map_err(|error| Barred::new(address, format!("it is not an address: {error}")))
+}
+
+/// Scheme, host and port: what an error may tell of an address that a redirect names.
+pub(super) fn place(url: &Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{}://{host}:{port}", url.scheme()),
+        (Some(host), None) => format!("{}://{host}", url.scheme()),
+        (None, _) => format!("{}:", url.scheme()),
+    }
+}
+
+fn add(list: &Mutex<Vec<Url>>, prefix: &str) {
+    if let Ok(url) = Url::parse(prefix) {
+        let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+        if !list.contains(&url) {
+            list.push(url);
+        }
+    }
+}
+
+/// Whether one of the prefixes is above the address.
+fn any_above(list: &Mutex<Vec<Url>>, url: &Url) -> bool {
+    let list = list.lock().unwrap_or_else(PoisonError::into_inner);
+    list.iter().any(|prefix| {
+        prefix.origin() == url.origin() && below(url.path(), prefix.path().trim_end_matches('/')).is_some()
+    })
+}
+
+/// Whether a name may belong to a host of the public internet.
+fn is_public_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    match name.rsplit_once('.') {
+        Some((_, last)) => !last.is_empty() && !INNER.contains(&last.to_ascii_lowercase().as_str()),
+        // One label is looked up in the search domains of this machine.
+        None => false,
+    }
+}
+
+/// The hosts of the proxies that the environment names.
+pub(super) fn proxies() -> Vec<String> {
+    let names = [
+        "https_proxy",
+        "HTTPS_PROXY",
+        "http_proxy",
+        "all_proxy",
+        "ALL_PROXY",
+    ];
+    let texts = names.iter().filter_map(|name| std::env::var(name).ok());
+    let host = |text: String| {
+        let whole = if text.contains("://") {
+            text
+        } else {
+            format!("http://{text}")
+        };
+        Url::parse(&whole).ok()?.host_str().map(str::to_ascii_lowercase)
+    };
+    texts.filter_map(host).collect()
+}
+
+/// A name that leads to no public address.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} leads to {address}, which is not a public address")]
+pub(super) struct NotPublic {
+    pub host: String,
+    pub address: IpAddr,
+}
+
+/// The public addresses of a host.
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, std::io::Error> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+    let (public, other): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_public(found.ip()));
+    match other.first() {
+        Some(first) if public.is_empty() => Err(std::io::Error::other(NotPublic {
+            host: host.to_owned(),
+            address: first.ip(),
+        })),
+        _ => Ok(public),
+    }
+}
+
+/// Looks names up for connections to outside hosts, at the very moment of the connection.
+pub(super) struct PublicOnly;
+
+impl reqwest::dns::Resolve for PublicOnly {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let host = name.as_str().to_ascii_lowercase();
+        Box::pin(async move {
+            let addresses = if proxies().contains(&host) {
+                tokio::net::lookup_host((host.as_str(), 0)).await?.collect()
+            } else {
+                resolve(&host, 0).await?
+            };
+            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(mirrors: &[&str], hosts: &[&str]) -> Word {
+        Word {
+            mirrors: mirrors.iter().map(|text| text.parse().unwrap()).collect(),
+            hosts: hosts.iter().map(|text| text.parse().unwrap()).collect(),
+            ..Word::default()
+        }
+    }
+
+    #[test]
+    fn knows_addresses_that_are_not_public() {
+        for (address, expected) in [
+            ("93.184.215.14", true),
+            ("0.0.0.0", false),
+            ("10.1.2.3", false),
+            ("100.64.0.1", false),
+            ("127.8.8.8", false),
+            ("169.254.169.254", false),
+            ("172.31.255.255", false),
+            ("172.32.0.1", true),
+            ("192.0.0.8", false),
+            ("192.0.2.1", false),
+            ("192.168.1.1", false),
+            ("198.18.0.1", false),
+            ("203.0.113.80", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+            ("2606:4700::6810:85e5", true),
+            ("::", false),
+            ("::1", false),
+            ("::127.0.0.1", false),
+            ("::ffff:127.0.0.1", false),
+            ("::ffff:93.184.215.14", true),
+            ("64:ff9b::a00:1", false),
+            ("64:ff9b::5db8:d70e", true),
+            ("64:ff9b:1::1", false),
+            ("2002:7f00:1::", false),
+            ("2001::1", false),
+            ("2001:db8::1", false),
+            ("3fff::1", false),
+            ("fc00::1", false),
+            ("fd00:ec2::254", false),
+            ("fe80::1", false),
+            ("fec0::1", false),
+            ("ff02::1", false),
+            ("5f00::1", false),
+            ("100::1", false),
+        ] {
+            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn follows_addresses_of_documents_to_public_https_hosts_only() {
+        let word = word(
+            &["https://pypi.org/simple=http://127.0.0.1:8080/simple"],
+            &["registry.corp:8443", "[fd00::5]"],
+        );
+        for address in [
+            "https://github.com/o/r",
+            "https://files.pythonhosted.org/packages/a",
+            "https://sub.host.example:8443/a",
+            "https://registry.corp:8443/a",
+            "http://[fd00::5]/a",
+            "https://pypi.org/simple/idna/",
+        ] {
+            assert!(
+                word.route(address).is_ok(),
+                "{address}: {:?}",
+                word.route(address)
+            );
+        }
+        for (address, reason) in [
+            ("file:///etc/passwd", "--mirror"),
+            ("FILE:/etc/passwd", "--mirror"),
+            ("ftp://host.example/a", "not https"),
+            ("data:text/plain,a", "not https"),
+            ("../a", "not an address"),
+            ("http://host.example/a", "plain HTTP"),
+            ("https://me:secret@host.example/a", "credentials"),
+            ("https://token@host.example/a", "credentials"),
+            ("https://pypi.org@host.example/a", "credentials"),
+            ("https://127.0.0.1/a", "by number"),
+            ("https://2130706433/a", "by number (127.0.0.1)"),
+            ("https://0x7f.1/a", "by number (127.0.0.1)"),
+            ("https://0177.0.0.1/a", "by number (127.0.0.1)"),
+            ("https://127.1/a", "by number (127.0.0.1)"),
+            ("https://0/a", "by number (0.0.0.0)"),
+            ("https://１２７.0.0.1/a", "by number (127.0.0.1)"),
+            ("https://[::1]/a", "by number"),
+            ("https://[::ffff:10.0.0.1]/a", "by number"),
+            ("https://[64:ff9b::7f00:1]/a", "by number"),
+            ("https://localhost/a", "inner network"),
+            ("https://LOCALHOST./a", "inner network"),
+            ("https://a.localhost/a", "inner network"),
+            ("https://metadata/a", "inner network"),
+            ("https://metadata.google.internal/a", "inner network"),
+            ("https://printer.local/a", "inner network"),
+            ("https://registry.corp/a", "inner network"),
+            ("https://registry.corp:9999/a", "inner network"),
+            ("http://127.0.0.1:8080/admin", "plain HTTP"),
+            ("https://pypi.org:80/x y", ""),
+        ] {
+            match word.route(address) {
+                Err(barred) => {
+                    assert!(
+                        barred.reason.contains(reason) && !reason.is_empty(),
+                        "{address}: {barred}"
+                    );
+                    assert!(!barred.to_string().contains("secret"), "{barred}");
+                }
+                Ok(route) => assert!(reason.is_empty(), "{address}: {route:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_path_leads_out_of_a_mirror() {
+        let word = word(
+            &[
+                "https://a.example/pool=file:///srv/pool",
+                "https://b.example/=file:///srv/b",
+                "https://c.example=http://127.0.0.1:80",
+            ],
+            &[],
+        );
+        let file = |root: &str, parts: &[&str]| Route::File {
+            root: root.into(),
+            parts: parts.iter().map(|part| (*part).to_owned()).collect(),
+        };
+        for (address, expected) in [
+            (
+                "https://a.example/pool/x/y%2Bz.deb",
+                Some(file("/srv/pool", &["x", "y+z.deb"])),
+            ),
+            ("https://a.example/pool", Some(file("/srv/pool", &[]))),
+            ("https://b.example/private", Some(file("/srv/b", &["private"]))),
+            ("https://a.example/pool/..%2f..%2fetc/passwd", None),
+            ("https://a.example/pool/a%00b", None),
+            ("https://a.example/pool/%ff", None),
+        ] {
+            assert_eq!(word.route(address).ok(), expected, "{address}");
+        }
+        // Dots are resolved before a mirror is looked for, and a mirror stands for whole parts of a path.
+        for address in [
+            "https://a.example/pool/../../etc/passwd",
+            "https://a.example/pool/%2e%2e/secret",
+            "https://a.example/pool-private/x",
+            "https://c.example.evil.example/x",
+            "https://c.example:81/x",
+        ] {
+            let route = word.route(address);
+            assert!(
+                matches!(
+                    &route,
+                    Ok(Route::Http {
+                        trust: Trust::Outside,
+                        ..
+                    })
+                ),
+                "{address}: {route:?}"
+            );
+        }
+        assert!(word.route("https://c.example@evil.example/x").is_err());
+        let Ok(Route::Http { url, trust }) = word.route("https://c.example/0/x") else {
+            panic!()
+        };
+        assert_eq!((url.as_str(), trust), ("http://127.0.0.1/0/x", Trust::Chosen));
+    }
+
+    #[test]
+    fn judges_redirects_like_addresses() {
+        let word = word(&[], &["127.0.0.1:9"]);
+        let url = |text: &str| Url::parse(text).unwrap();
+        let go = |from: &str, trust, to: &str| word.redirect(&url(from), trust, &url(to));
+        let good = "https://host.example/a";
+        assert_eq!(
+            go(good, Trust::Outside, "https://cdn.example/b"),
+            Ok(Trust::Outside)
+        );
+        assert_eq!(
+            go("http://10.0.0.1/a", Trust::Chosen, "http://10.0.0.1/a/"),
+            Ok(Trust::Chosen)
+        );
+        for to in [
+            "http://host.example/a",
+            "http://127.0.0.1:9/a",
+            "https://127.0.0.1/a",
+            "https://localhost/a",
+            "https://a:b@cdn.example/",
+            "file:///etc/passwd",
+        ] {
+            assert!(go(good, Trust::Outside, to).is_err(), "{to}");
+        }
+        for to in [
+            "http://10.0.0.1:81/",
+            "http://10.0.0.2/",
+            "http://a:b@10.0.0.1/",
+            "file:///etc/passwd",
+        ] {
+            assert!(go("http://10.0.0.1/a", Trust::Chosen, to).is_err(), "{to}");
+        }
+        let barred = go(good, Trust::Outside, "https://10.0.0.1/path?token=secret").unwrap_err();
+        assert!(!barred.to_string().contains("secret"), "{barred}");
+    }
+
+    #[test]
+    fn takes_credentials_out_of_any_text() {
+        for (text, expected) in [
+            ("a https://me:pw@h/x b", "a https://***@h/x b"),
+            ("git+ssh://git@h/x", "git+ssh://***@h/x"),
+            ("https://a:p@ss@h/x, http://u@h", "https://***@h/x, http://***@h"),
+            ("https://h/@scope/x", "https://h/@scope/x"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(redacted(text), expected);
+        }
+    }
+
+    #[test]
+    fn chosen_prefixes_stand_for_what_is_below_them() {
+        let word = Word::default();
+        word.choose("http://mirror.corp/debian/");
+        word.allow_plain("http://deb.example/debian");
+        let trust = |text: &str| word.admit(&Url::parse(text).unwrap()).ok();
+        assert_eq!(trust("http://mirror.corp/debian/dists/x"), Some(Trust::Chosen));
+        assert_eq!(trust("http://mirror.corp/debian-secret/x"), None);
+        assert_eq!(trust("http://deb.example/debian/x"), Some(Trust::Outside));
+        assert_eq!(trust("http://deb.example/other"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_address_makes_the_reader_panic(text in ".{0,60}") {
+            let _ = word(&["https://a.example/pool=file:///srv/pool"], &[]).route(&text);
+            let _ = redacted(&text);
+        }
+    }
+}
