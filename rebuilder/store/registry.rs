@@ -16,6 +16,7 @@ use super::blobs::Sealed;
 use super::fetch::{Ask, FetchError, Refusal, deadline};
 use super::{Blob, Fetcher, StoreError};
 use crate::artifact::{PinnedImage, Sha256};
+use crate::progress::ProgressBar;
 
 /// Most bytes of a manifest.
 const MANIFEST_LIMIT: u64 = 4 << 20;

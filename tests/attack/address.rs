@@ -129,7 +129,8 @@ fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>, answer: &Answer) {
     // A header that promises more than was given: rubbish without end.
     if bytes.ends_with(b"endless") {
         let begun = Instant::now();
-        while begun.elapsed() < ENDLESS && stream.write_all(&[b' '; 1 << 16]).is_ok() {}
+        let more = vec![b' '; 1 << 16];
+        while begun.elapsed() < ENDLESS && stream.write_all(&more).is_ok() {}
     }
 }
 
@@ -224,7 +225,7 @@ fn stored(ground: &Ground, digest: &Sha256) -> bool {
 
 /// A file that the program's user may read, and nobody else is told of.
 fn private_file(ground: &Ground, name: &str) -> (String, Vec<u8>, Sha256) {
-    let content = format!("private {name} {:?}\n", ground.folder()).into_bytes();
+    let content = format!("private {name} {}\n", ground.folder().display()).into_bytes();
     let path = ground.write(name, &content);
     let digest = Sha256::of(&content);
     (path.display().to_string(), content, digest)
@@ -535,7 +536,7 @@ fn credentials(ground: &Ground) -> Result<(), String> {
 }
 
 fn rubbish_is_kept(ground: &Ground) -> Result<(), String> {
-    let rubbish = format!("rubbish of {:?}", ground.folder());
+    let rubbish = format!("rubbish of {}", ground.folder().display());
     let digest = Sha256::of(&rubbish);
     let body = rubbish.clone();
     let server = Server::new(move |_| ok(body.as_bytes()));

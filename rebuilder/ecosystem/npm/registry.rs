@@ -229,7 +229,7 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Mate
             }
         }
     };
-    let (_, received) = fetcher
+    let ((), received) = fetcher
         .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT, read)
         .await?;
     let file = Material {

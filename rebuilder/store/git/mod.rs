@@ -115,7 +115,7 @@ fn local(folder: &Path, rest: &str, repository: &str) -> Result<Place, Barred> {
         && found != top
         && !real.starts_with(&real_top)
         // The folder itself may lack the ending that the repository has.
-        && real != PathBuf::from(format!("{}.git", real_top.display()))
+        && real.as_os_str() != format!("{}.git", real_top.display()).as_str()
     {
         return Err(out());
     }
@@ -292,8 +292,10 @@ impl Fetcher {
 
     /// Where a repository is to be had: its own address, or the mirror that has it; none where the run is offline.
     async fn git_place(&self, repository: &str) -> Result<Option<Place>, Refusal> {
-        let mirrors = self.git_mirrors().iter();
-        let mirrored = mirrors.filter_map(|mirror| mirror.place(repository)).next();
+        let mirrored = self
+            .git_mirrors()
+            .iter()
+            .find_map(|mirror| mirror.place(repository));
         match mirrored.transpose().map_err(Refusal::Barred)? {
             // A mirror on this machine is no network.
             Some(place @ Place::Local(_)) => Ok(Some(place)),
