@@ -305,10 +305,13 @@ fn pipes(ground: &Ground) -> Result<(), String> {
     fs::create_dir_all(ground.folder().join("pool")).unwrap();
     let pipe = ground.folder().join("pool/pipe");
     mkfifo(&pipe);
-    let map = format!("https://a.example/pool=file://{}/pool", ground.folder().display());
+    let map = format!(
+        "https://a.internal/pool=file://{}/pool",
+        ground.folder().display()
+    );
     for (url, mirror) in [
         (format!("file://{}", pipe.display()), None),
-        ("https://a.example/pool/pipe".to_owned(), Some(&map)),
+        ("https://a.internal/pool/pipe".to_owned(), Some(&map)),
     ] {
         let server = index(vec![file(&url, &Sha256::of("x"), 1)]);
         let more: Vec<&str> = mirror.iter().flat_map(|map| ["--mirror", map.as_str()]).collect();
@@ -329,17 +332,17 @@ fn paths_out_of_a_mirror(ground: &Ground) -> Result<(), String> {
     std::os::unix::fs::symlink(ground.folder(), ground.folder().join("pool/deep/up")).unwrap();
     let map = |prefix: &str| format!("{prefix}=file://{}/pool", ground.folder().display());
     for (prefix, rest) in [
-        ("https://a.example/pool", "/../private"),
-        ("https://a.example/pool", "/%2e%2e/private"),
-        ("https://a.example/pool", "/..%2fprivate"),
-        ("https://a.example/pool", "/..%2Fprivate"),
-        ("https://a.example/pool", "/deep/..%2f..%2fprivate"),
-        ("https://a.example/pool", "/..\\private"),
-        ("https://a.example/pool", "-private/x"),
-        ("https://a.example/pool", "/link"),
-        ("https://a.example/pool", "/deep/up/private"),
-        ("https://a.example/", "-private/x"),
-        ("https://a.example/", "%2e%2e%2fprivate"),
+        ("https://a.internal/pool", "/../private"),
+        ("https://a.internal/pool", "/%2e%2e/private"),
+        ("https://a.internal/pool", "/..%2fprivate"),
+        ("https://a.internal/pool", "/..%2Fprivate"),
+        ("https://a.internal/pool", "/deep/..%2f..%2fprivate"),
+        ("https://a.internal/pool", "/..\\private"),
+        ("https://a.internal/pool", "-private/x"),
+        ("https://a.internal/pool", "/link"),
+        ("https://a.internal/pool", "/deep/up/private"),
+        ("https://a.internal/", "-private/x"),
+        ("https://a.internal/", "%2e%2e%2fprivate"),
     ] {
         let url = format!("{prefix}{rest}");
         let server = index(vec![file(&url, &digest, content.len())]);
@@ -444,7 +447,7 @@ fn beside_the_mirror(ground: &Ground) -> Result<(), String> {
     ] {
         let url = format!("http://{}{place}", server.host());
         let index = index(vec![file(&url, &Sha256::of("internal"), 8)]);
-        let map = format!("https://a.example/simple=http://{}/simple", server.host());
+        let map = format!("https://a.internal/simple=http://{}/simple", server.host());
         let output = inspect(ground, &index, &["--mirror", &map]);
         server.untouched(&url)?;
         refused(&output)?;
@@ -677,18 +680,22 @@ fn git_redirects(ground: &Ground) -> Result<(), String> {
         let rest = path.strip_prefix("/o/r").unwrap_or_default();
         redirect(302, &format!("{to}{rest}"))
     });
-    let mut by_mirror = provenance(ground, "https://github.com/o/r");
-    by_mirror
-        .arg("--git-mirror")
-        .arg(format!("https://github.com/=http://{}/", server.host()));
-    let mut by_permission = provenance(ground, &format!("http://{}/o/r", server.host()));
-    by_permission.arg("--allow-host").arg(server.host());
-    for command in [by_mirror, by_permission] {
+    let by_mirror = format!("https://github.com/=http://{}/", server.host());
+    let by_permission = format!("http://{}/o/r", server.host());
+    for (repository, option, value) in [
+        ("https://github.com/o/r", "--git-mirror", by_mirror),
+        (by_permission.as_str(), "--allow-host", server.host()),
+    ] {
         let before = server.connections.load(Ordering::SeqCst);
-        within(command, Duration::from_secs(30));
+        let mut command = provenance(ground, repository);
+        command.arg(option).arg(value);
+        let output = within(command, Duration::from_secs(30));
         service.untouched("a redirect")?;
         let after = server.connections.load(Ordering::SeqCst);
-        must(after > before, "the attack was not tried")?;
+        must(
+            after > before,
+            format!("the attack was not tried: {}", common::text(&output)),
+        )?;
     }
     Ok(())
 }
@@ -717,7 +724,7 @@ fn silent_git(ground: &Ground) -> Result<(), String> {
 
 /// Follows a plan whose container is an image that the attacker names.
 fn image(ground: &Ground, repository: &str, digest: &Sha256, more: &[&str]) -> Output {
-    let mut plan = plan().clone();
+    let mut plan = plan();
     plan["container"] = json!({"image": {"repository": repository, "digest": digest.to_hex()}});
     let file = ground.write("plan.json", plan.to_string());
     let out = ground.folder().join("run");
@@ -732,9 +739,21 @@ fn image(ground: &Ground, repository: &str, digest: &Sha256, more: &[&str]) -> O
     within(command, Duration::from_secs(60))
 }
 
-fn plan() -> &'static Value {
-    static PLAN: std::sync::OnceLock<Value> = std::sync::OnceLock::new();
-    PLAN.get_or_init(|| common::plan("pypi:idna==3.10"))
+/// A plan that needs nothing of the network by itself.
+fn plan() -> Value {
+    let step = json!({"env": {}, "steps": [{"name": "build", "run": "true"}]});
+    json!({
+        "version": 1, "subject": "pkg:pypi/tool@1.0", "ecosystem": "pypi", "claims": [],
+        "policy": {"policy": "built-in", "checks": []},
+        "expected": [{"purl": "pkg:pypi/tool@1.0", "file": {
+            "name": "tool-1.0-py3-none-any.whl", "urls": [], "sha256": Sha256::of("released").to_hex(), "size": 8
+        }}],
+        "not_compared": [],
+        "container": {"image": {"repository": "builder.example.com/o/i", "digest": Sha256::of("m").to_hex()}},
+        "inputs": [], "files": [], "setup": step, "build": step, "hostname": "rebuilder", "umask": 18,
+        "limits": {"seconds": 60, "memory": 1 << 30, "disk": 1 << 30, "pids": 64, "cpus": 1},
+        "assumptions": []
+    })
 }
 
 fn image_registry(ground: &Ground) -> Result<(), String> {
@@ -826,11 +845,10 @@ fn plan_inputs(ground: &Ground) -> Result<(), String> {
         ),
         (format!("file://{path}"), digest, content.len()),
     ] {
-        let mut plan = plan().clone();
-        let file = &mut plan["inputs"][0]["file"];
-        file["urls"] = json!([url]);
-        file["sha256"] = json!(digest.to_hex());
-        file["size"] = json!(size);
+        let mut plan = plan();
+        plan["inputs"] = json!([{"role": "source", "place": "source/x", "file": {
+            "name": "x", "urls": [url], "sha256": digest.to_hex(), "size": size
+        }}]);
         let written = ground.write("plan.json", plan.to_string());
         let mut command = ground.rebuilder();
         command.args(["rebuild", "--plan"]).arg(written);

@@ -22,7 +22,7 @@ use super::address::{self, Barred, NotPublic, Trust};
 use super::fetch::{Ask, Refusal};
 use super::{Blob, Fetcher, Store, StoreError};
 use crate::artifact::Sha256;
-use crate::evidence::git_source::GitSource;
+use crate::evidence::git_source::{self, GitSource};
 use crate::ledger::Work;
 pub use checkout::Checkout;
 use checkout::{last_line, write_archive};
@@ -292,6 +292,10 @@ impl Fetcher {
 
     /// Where a repository is to be had: its own address, or the mirror that has it; none where the run is offline.
     async fn git_place(&self, repository: &str) -> Result<Option<Place>, Refusal> {
+        // A saved plan may spell it in any way; mirrors are looked for by the one spelling.
+        let usual = git_source::address(repository);
+        let usual = usual.map_err(|error| Refusal::Barred(Barred::new(repository, error.to_string())))?;
+        let repository = usual.as_str();
         let mirrored = self
             .git_mirrors()
             .iter()
