@@ -158,6 +158,11 @@ fn endless() -> Vec<u8> {
     b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nendless".to_vec()
 }
 
+/// The digest of a file that no store has, so that it must be fetched.
+fn unheld(ground: &Ground) -> Sha256 {
+    Sha256::of(ground.folder().display().to_string())
+}
+
 /// One file of an index of Python packages.
 fn file(url: &str, digest: &Sha256, size: usize) -> Value {
     json!({
@@ -241,7 +246,7 @@ fn index_names_files(ground: &Ground) -> Result<(), String> {
         (path.clone(), true),
         (format!("/proc/self/root{path}"), true),
     ] {
-        let named = if known { digest } else { Sha256::of("unknown") };
+        let named = if known { digest } else { unheld(ground) };
         let index = index(vec![file(&url, &named, content.len())]);
         let output = inspect(ground, &index, &[]);
         refused(&output)?;
@@ -313,7 +318,7 @@ fn pipes(ground: &Ground) -> Result<(), String> {
         (format!("file://{}", pipe.display()), None),
         ("https://a.internal/pool/pipe".to_owned(), Some(&map)),
     ] {
-        let server = index(vec![file(&url, &Sha256::of("x"), 1)]);
+        let server = index(vec![file(&url, &unheld(ground), 1)]);
         let more: Vec<&str> = mirror.iter().flat_map(|map| ["--mirror", map.as_str()]).collect();
         let begun = Instant::now();
         let output = inspect(ground, &server, &more);
@@ -382,7 +387,7 @@ fn own_addresses(port: u16) -> Vec<String> {
 fn services_by_file(ground: &Ground) -> Result<(), String> {
     let service = Server::private();
     for url in own_addresses(service.port) {
-        let index = index(vec![file(&url, &Sha256::of("internal"), 8)]);
+        let index = index(vec![file(&url, &unheld(ground), 8)]);
         let output = inspect(ground, &index, &[]);
         service.untouched(&url)?;
         refused(&output).map_err(|gained| format!("{url}: {gained}"))?;
@@ -422,7 +427,7 @@ fn where_names_lie(ground: &Ground, mut command: Command) -> Option<Output> {
 fn public_name(ground: &Ground) -> Result<(), String> {
     let service = Server::private();
     let url = format!("https://public.example.com:{}/x", service.port);
-    let index = index(vec![file(&url, &Sha256::of("internal"), 8)]);
+    let index = index(vec![file(&url, &unheld(ground), 8)]);
     let mut command = ground.rebuilder();
     command
         .arg("--mirror")
@@ -446,7 +451,7 @@ fn beside_the_mirror(ground: &Ground) -> Result<(), String> {
         "/simple/%2e%2e/admin",
     ] {
         let url = format!("http://{}{place}", server.host());
-        let index = index(vec![file(&url, &Sha256::of("internal"), 8)]);
+        let index = index(vec![file(&url, &unheld(ground), 8)]);
         let map = format!("https://a.internal/simple=http://{}/simple", server.host());
         let output = inspect(ground, &index, &["--mirror", &map]);
         server.untouched(&url)?;
@@ -517,7 +522,7 @@ fn credentials(ground: &Ground) -> Result<(), String> {
         "ftp://me:hunter2@host.example/x".to_owned(),
         "https://me:hunter2@[bad/x".to_owned(),
     ] {
-        let index = index(vec![file(&url, &Sha256::of("internal"), 8)]);
+        let index = index(vec![file(&url, &unheld(ground), 8)]);
         let output = inspect(ground, &index, &["--allow-host", &allow]);
         server.untouched(&url)?;
         refused(&output)?;
@@ -749,7 +754,7 @@ fn plan() -> Value {
             "name": "tool-1.0-py3-none-any.whl", "urls": [], "sha256": Sha256::of("released").to_hex(), "size": 8
         }}],
         "not_compared": [],
-        "container": {"image": {"repository": "builder.example.com/o/i", "digest": Sha256::of("m").to_hex()}},
+        "container": {"image": {"repository": "builder.example.com/o/i", "digest": Sha256::of("manifest").to_hex()}},
         "inputs": [], "files": [], "setup": step, "build": step, "hostname": "rebuilder", "umask": 18,
         "limits": {"seconds": 60, "memory": 1 << 30, "disk": 1 << 30, "pids": 64, "cpus": 1},
         "assumptions": []
@@ -760,7 +765,7 @@ fn image_registry(ground: &Ground) -> Result<(), String> {
     let service = Server::private();
     for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1"] {
         let repository = format!("{host}:{}/o/i", service.port);
-        let output = image(ground, &repository, &Sha256::of("m"), &[]);
+        let output = image(ground, &repository, &unheld(ground), &[]);
         service.untouched(&repository)?;
         refused(&output)?;
     }
@@ -789,7 +794,7 @@ fn token_place(ground: &Ground) -> Result<(), String> {
     ] {
         let header = format!("www-authenticate: Bearer realm=\"{realm}\",service=\"s\"\r\n");
         let server = Server::new(move |_| answer("401 Unauthorized", &header, b""));
-        let output = registry(ground, &Sha256::of("m"), &server)?;
+        let output = registry(ground, &unheld(ground), &server)?;
         service.untouched(&realm)?;
         refused(&output)?;
     }
@@ -800,7 +805,7 @@ fn image_redirects(ground: &Ground) -> Result<(), String> {
     let service = Server::private();
     let layer = json!({
         "mediaType": "application/vnd.oci.image.layer.v1.tar",
-        "digest": format!("sha256:{}", Sha256::of("internal")), "size": 8
+        "digest": format!("sha256:{}", unheld(ground)), "size": 8
     });
     let config = json!({
         "mediaType": "application/vnd.oci.image.config.v1+json",
@@ -828,7 +833,7 @@ fn image_redirects(ground: &Ground) -> Result<(), String> {
 fn endless_manifest(ground: &Ground) -> Result<(), String> {
     let server = Server::new(|_| endless());
     let begun = Instant::now();
-    let output = registry(ground, &Sha256::of("m"), &server)?;
+    let output = registry(ground, &unheld(ground), &server)?;
     refused(&output)?;
     must(begun.elapsed() < Duration::from_secs(15), "it was read on and on")
 }
@@ -837,12 +842,8 @@ fn plan_inputs(ground: &Ground) -> Result<(), String> {
     let service = Server::private();
     let (path, content, digest) = private_file(ground, "secret");
     for (url, digest, size) in [
-        (format!("http://{}/x", service.host()), Sha256::of("internal"), 8),
-        (
-            format!("https://localhost:{}/x", service.port),
-            Sha256::of("internal"),
-            8,
-        ),
+        (format!("http://{}/x", service.host()), unheld(ground), 8),
+        (format!("https://localhost:{}/x", service.port), unheld(ground), 8),
         (format!("file://{path}"), digest, content.len()),
     ] {
         let mut plan = plan();
