@@ -80,7 +80,7 @@ pub(crate) enum Command {
 #[derive(Args, Clone)]
 pub(crate) struct KeyArgs {
     /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
-    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY")]
+    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Our builder.id [default: urn:rebuilder:KEY-FINGERPRINT]
     #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]

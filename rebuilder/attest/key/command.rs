@@ -3,13 +3,21 @@
 //! `PROGRAM public` prints the public key in PEM. `PROGRAM sign` reads the message from stdin, to its end, and writes
 //! the signature to stdout, raw: 64 bytes for Ed25519, ASN.1 for ECDSA.
 
-use std::io::Write as _;
+use std::io::{Read, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::{KeyError, Public, Signer};
 use crate::evidence::trust::PublicKey;
+
+/// How long it may take, and how much it may print.
+const LONGEST: Duration = Duration::from_secs(60);
+const OUTPUT: u64 = 64 << 10;
 
 /// Such a key.
 pub struct CommandKey {
@@ -45,8 +53,12 @@ impl Signer for CommandKey {
     }
 }
 
-/// Runs the program, words apart by blanks, without a shell.
+/// Runs the program, words apart by blanks, without a shell; for so long and with so much output as is bearable.
 fn run(program: &str, verb: &str, input: &[u8]) -> Result<Vec<u8>, KeyError> {
+    run_for(program, verb, input, LONGEST)
+}
+
+fn run_for(program: &str, verb: &str, input: &[u8], longest: Duration) -> Result<Vec<u8>, KeyError> {
     let failed = |reason: String| KeyError::Command {
         program: program.to_owned(),
         reason,
@@ -58,22 +70,140 @@ fn run(program: &str, verb: &str, input: &[u8]) -> Result<Vec<u8>, KeyError> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // What it starts can be ended with it.
+        .process_group(0)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
-    // A program that reads nothing closes the pipe; what it prints still says whether it worked.
-    let written = child
-        .stdin
-        .take()
-        .map_or(Ok(()), |mut stdin| stdin.write_all(input));
-    let output = child
-        .wait_with_output()
-        .map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!("{}: {}", output.status, text.trim())));
+    let group = i32::try_from(child.id()).ok().map(Pid::from_raw);
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    // Each pipe has a thread of its own, which nobody waits for beyond the deadline: a program that reads nothing, or
+    // writes before it reads, or leaves a pipe to a child, holds up no one.
+    let (done, ended) = mpsc::channel();
+    let send = done.clone();
+    let input = input.to_vec();
+    std::thread::spawn(move || {
+        let result = stdin.map_or(Ok(()), |mut stdin| stdin.write_all(&input));
+        let _ = send.send(Part::Written(result));
+    });
+    read(stdout, done.clone(), Part::Output);
+    read(stderr, done, Part::Errors);
+    let deadline = Instant::now() + longest;
+    let (mut written, mut output, mut errors) = (None, None, None);
+    let mut outcome = Ok(());
+    while written.is_none() || output.is_none() || errors.is_none() {
+        match ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Part::Written(result)) => written = Some(result),
+            Ok(Part::Output(Ok(bytes))) if bytes.len() as u64 > OUTPUT => {
+                outcome = Err(failed(format!("it writes more than {} KiB", OUTPUT >> 10)));
+            }
+            Ok(Part::Output(result)) => output = Some(result),
+            Ok(Part::Errors(result)) => errors = Some(result.unwrap_or_default()),
+            Err(_) => outcome = Err(late(program, longest)),
+        }
+        if outcome.is_err() {
+            break;
+        }
     }
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error.to_string())),
-        _ => Ok(output.stdout),
+    // It may have closed its pipes and stay.
+    while outcome.is_ok() {
+        match child.try_wait() {
+            Ok(Some(_)) => break,
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) => outcome = Err(late(program, longest)),
+            Err(error) => outcome = Err(failed(error.to_string())),
+        }
+    }
+    if outcome.is_err() {
+        if let Some(group) = group {
+            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        }
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    outcome?;
+    if !status.success() {
+        let text = errors.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let text: String = text.trim().chars().take(1000).collect();
+        return Err(failed(format!("{status}: {text}")));
+    }
+    match (written, output) {
+        // A program that reads nothing closes the pipe; what it prints still says whether it worked.
+        (Some(Err(error)), _) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(failed(error.to_string()))
+        }
+        (_, Some(Ok(output))) => Ok(output),
+        (_, Some(Err(error))) => Err(failed(error.to_string())),
+        (_, None) => Err(failed("it printed nothing".into())),
+    }
+}
+
+/// What a thread brings back.
+enum Part {
+    Written(std::io::Result<()>),
+    Output(std::io::Result<Vec<u8>>),
+    Errors(std::io::Result<Vec<u8>>),
+}
+
+/// Reads a pipe to its end, or to one byte more than is allowed.
+fn read(
+    pipe: Option<impl Read + Send + 'static>,
+    send: mpsc::Sender<Part>,
+    part: impl FnOnce(std::io::Result<Vec<u8>>) -> Part + Send + 'static,
+) {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let result = pipe.map_or(Ok(0), |pipe| pipe.take(OUTPUT + 1).read_to_end(&mut bytes));
+        let _ = send.send(part(result.map(|_| bytes)));
+    });
+}
+
+fn late(program: &str, longest: Duration) -> KeyError {
+    KeyError::Command {
+        program: program.to_owned(),
+        reason: format!("it did not end within {} seconds, and was ended", longest.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_program_is_waited_for_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = |name: &str, text: &str| {
+            use std::os::unix::fs::PermissionsExt as _;
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path.display().to_string()
+        };
+        let message = vec![b'm'; 1 << 20];
+        let longest = Duration::from_secs(1);
+        for (name, text, expected) in [
+            ("hangs", "sleep 60", "did not end within 1 seconds"),
+            ("leaves-a-child", "sleep 60 & exit 0", "did not end within 1 seconds"),
+            (
+                "closes-and-stays",
+                "exec <&- >&- 2>&-; sleep 60",
+                "did not end within 1 seconds",
+            ),
+            ("writes-without-end", "yes", "writes more than 64 KiB"),
+            ("fails", "echo no key >&2; exit 3", "no key"),
+        ] {
+            let program = script(name, text);
+            let begun = Instant::now();
+            let told = crate::report::with_causes(&run_for(&program, "sign", &message, longest).unwrap_err());
+            assert!(told.contains(expected), "{name}: {told}");
+            assert!(begun.elapsed() < Duration::from_secs(10), "{name}");
+        }
+        // More than a pipe holds, written before anything is read.
+        let program = script("writes-first", "head -c 60000 /dev/zero; cat > /dev/null");
+        let printed = run_for(&program, "sign", &message, Duration::from_secs(20)).unwrap();
+        assert_eq!(printed.len(), 60_000);
+        let program = script("reads-nothing", "echo signature");
+        let printed = run_for(&program, "sign", &message, Duration::from_secs(20)).unwrap();
+        assert_eq!(printed, b"signature\n");
     }
 }

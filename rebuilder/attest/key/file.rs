@@ -2,8 +2,8 @@
 //! the encryption RustCrypto's.
 
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::encoding::AsDer as _;
@@ -16,9 +16,13 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{Algorithm, KeyError, Public, Signer};
+use crate::store::write_atomically;
 
 /// PEM label of an encrypted key.
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
+/// Most bytes of a key file.
+const LARGEST: u64 = 64 << 10;
 
 /// A private key, ready to sign.
 pub struct FileKey {
@@ -35,6 +39,7 @@ impl FileKey {
     /// Makes a key and writes it to `path`, readable by its owner only; the public half goes to `PATH.pub`. With a
     /// passphrase it is encrypted by a key that scrypt derives from it.
     pub fn generate(algorithm: Algorithm, path: &Path, passphrase: Option<&str>) -> Result<Self, KeyError> {
+        super::close_process()?;
         let failed = |_| KeyError::Crypto {
             what: "generate a key",
         };
@@ -56,9 +61,9 @@ impl FileKey {
             path: path.to_owned(),
             source,
         };
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).map_err(io)?;
-        }
+        let folder = folder(path);
+        make_private(folder).map_err(io)?;
+        check_folder(folder)?;
         let file = File::options()
             .write(true)
             .create_new(true)
@@ -74,17 +79,25 @@ impl FileKey {
             None => super::pem("PRIVATE KEY", pkcs8),
             Some(passphrase) => super::pem(ENCRYPTED, encrypt(&pkcs8, passphrase)?),
         };
-        file.write_all(text.as_bytes())
+        let text = Zeroizing::new(text);
+        // The umask may have taken more away than it should, never less.
+        file.set_permissions(fs::Permissions::from_mode(0o600))
+            .and_then(|()| file.write_all(text.as_bytes()))
             .and_then(|()| file.sync_all())
             .map_err(io)?;
         let public = public_path(path);
-        fs::write(&public, key.public.pem()).map_err(|source| KeyError::Io { path: public, source })?;
+        // In its place at once, whatever was there before: a link is replaced and not followed.
+        write_atomically(&public, key.public.pem().as_bytes()).map_err(|error| KeyError::Io {
+            path: public,
+            source: std::io::Error::other(error.to_string()),
+        })?;
         Ok(key)
     }
 
     /// Reads a key that only its owner can read; `passphrase` is asked where it is encrypted.
     pub fn read(path: &Path, passphrase: &dyn Fn() -> Option<String>) -> Result<Self, KeyError> {
-        let meta = fs::metadata(path).map_err(|source| match source.kind() {
+        super::close_process()?;
+        let io = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::NotFound => KeyError::Missing {
                 path: path.to_owned(),
             },
@@ -92,16 +105,30 @@ impl FileKey {
                 path: path.to_owned(),
                 source,
             },
-        })?;
+        };
+        // What is checked is what is read: one handle, and a pipe does not keep anyone waiting.
+        let file = File::options()
+            .read(true)
+            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+            .open(path)
+            .map_err(io)?;
+        let meta = file.metadata().map_err(io)?;
+        if !meta.is_file() {
+            return Err(io(std::io::Error::other("it is not a regular file")));
+        }
+        check_owner(path, meta.uid())?;
         if meta.permissions().mode() & 0o077 != 0 {
             return Err(KeyError::Exposed {
                 path: path.to_owned(),
             });
         }
-        let bytes = fs::read(path).map_err(|source| KeyError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        check_folder(folder(path))?;
+        // Where a link leads to another folder, that one counts too.
+        if let Ok(real) = path.canonicalize() {
+            check_folder(folder(&real))?;
+        }
+        let mut bytes = Vec::new();
+        file.take(LARGEST).read_to_end(&mut bytes).map_err(io)?;
         let invalid = || KeyError::Invalid {
             path: path.to_owned(),
         };
@@ -171,6 +198,46 @@ impl Signer for FileKey {
     fn bundle(&self, statement: &[u8]) -> Result<Value, KeyError> {
         self.public.bundle(statement, |message| self.sign(message))
     }
+}
+
+/// The folder that a file lies in.
+fn folder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Makes a folder, and those above it that are missing, for its owner only; the umask cannot widen that.
+pub(super) fn make_private(folder: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A key of another user is one that this user can change or take away at any time.
+fn check_owner(path: &Path, owner: u32) -> Result<(), KeyError> {
+    let own = nix::unistd::geteuid().as_raw();
+    if owner == own || owner == 0 {
+        return Ok(());
+    }
+    Err(KeyError::Foreign {
+        path: path.to_owned(),
+        owner,
+        own,
+    })
+}
+
+/// Whoever may write into a folder can put another key into the place of one.
+fn check_folder(folder: &Path) -> Result<(), KeyError> {
+    let meta = fs::metadata(folder).map_err(|source| KeyError::Io {
+        path: folder.to_owned(),
+        source,
+    })?;
+    check_owner(folder, meta.uid())?;
+    if meta.permissions().mode() & 0o002 != 0 {
+        return Err(KeyError::OpenFolder {
+            folder: folder.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// PKCS#8 by PKCS#5: scrypt, then AES-256-CBC.

@@ -137,7 +137,7 @@ impl Inventory {
         let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
         text.push(b'\n');
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let made = std::fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder));
+        let made = super::file::make_private(folder).map_err(StoreError::io("make the folder", folder));
         let written = made.and_then(|()| write_atomically(&self.path, &text));
         written.map_err(|error| KeyError::Inventory {
             path: self.path.clone(),

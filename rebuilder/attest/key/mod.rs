@@ -104,6 +104,16 @@ pub enum KeyError {
     #[error("others than its owner may read {path}")]
     #[diagnostic(help("chmod 600 it; if others could read it, make a new key"))]
     Exposed { path: PathBuf },
+    #[error("cannot use {path}: it belongs to the user {owner}, and this is the user {own}")]
+    #[diagnostic(help(
+        "a key and its folder must belong to the user who signs, or to root; chown them, or sign as their owner"
+    ))]
+    Foreign { path: PathBuf, owner: u32, own: u32 },
+    #[error("cannot keep a key in {folder}: everyone may write into it")]
+    #[diagnostic(help("chmod o-w it, or keep the key in a folder of its own"))]
+    OpenFolder { folder: PathBuf },
+    #[error("cannot shut this process to debuggers and core files before a key is loaded")]
+    Process(#[source] std::io::Error),
     #[error("cannot use the key file {path}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path} holds no PKCS#8 key in PEM form of a kind that is known here")]
@@ -159,6 +169,15 @@ pub enum KeyError {
     NotMade { reference: String },
 }
 
+/// Shuts this process to debuggers, to other processes of the same user that look into its memory, and to core files.
+/// Everything that loads a key goes through here first.
+pub fn close_process() -> Result<(), KeyError> {
+    use nix::sys::resource::{Resource, setrlimit};
+    let failed = |error: nix::errno::Errno| KeyError::Process(error.into());
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed)?;
+    nix::sys::prctl::set_dumpable(false).map_err(failed)
+}
+
 /// PEM with the line ends of this system.
 fn pem(label: &str, der: Vec<u8>) -> String {
     let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
@@ -185,7 +204,9 @@ impl FromStr for Reference {
         if text == "sigstore" {
             return Ok(Self::Sigstore);
         }
-        if text.starts_with("pkcs11:") {
+        // Schemes are the same in upper case. Whatever looks like one must not end up in a message as a file name, for a
+        // PIN may be in it.
+        if pkcs11::is_one(text) {
             return pkcs11::Uri::parse(text).map(Self::Pkcs11);
         }
         Ok(match text.strip_prefix("command:") {
@@ -198,6 +219,7 @@ impl FromStr for Reference {
 impl Reference {
     /// Opens the key; a passphrase comes from `passphrase` where it is needed.
     pub fn open(&self, passphrase: &dyn Fn() -> Option<String>) -> Result<Box<dyn Signer>, KeyError> {
+        close_process()?;
         Ok(match self {
             Self::File(path) => Box::new(FileKey::read(path, passphrase)?),
             Self::Pkcs11(uri) => Box::new(pkcs11::TokenKey::open(uri)?),

@@ -27,16 +27,64 @@ pub struct Uri {
     pin_source: Option<String>,
 }
 
+const SCHEME: &str = "pkcs11:";
+
+/// Whether a reference is meant to be such a URI.
+pub(super) fn is_one(text: &str) -> bool {
+    let start = text.trim_start().as_bytes().get(..SCHEME.len());
+    let named = start.is_some_and(|start| start.eq_ignore_ascii_case(SCHEME.as_bytes()));
+    // A file may have any name; one in which an attribute for a PIN is set is not worth the risk of being repeated.
+    let decoded = percent_decode_str(text).decode_utf8_lossy().to_ascii_lowercase();
+    named || decoded.contains("pin-value") || decoded.contains("pin-source")
+}
+
+/// Whether the name of an attribute is, or is meant to be, that of a PIN.
+fn says_pin(name: &str) -> bool {
+    percent_decode_str(name)
+        .decode_utf8_lossy()
+        .to_ascii_lowercase()
+        .contains("pin")
+}
+
+/// The name of an attribute, where it is a word; anything else may be a slip that holds more.
+fn shown_name(name: &str) -> &str {
+    let word = |c: char| c.is_ascii_lowercase() || c == '-' || c == '_';
+    if !name.is_empty() && name.len() <= 20 && name.chars().all(word) {
+        name
+    } else {
+        "…"
+    }
+}
+
+/// A reference for messages: the values that say which key it is, and of the others at most the names.
+fn shown(text: &str) -> String {
+    let body = text.get(SCHEME.len()..).unwrap_or_default();
+    let mut parts = Vec::new();
+    for pair in body.split([';', '?', '&']).filter(|pair| !pair.is_empty()) {
+        parts.push(match pair.split_once('=') {
+            Some((name @ ("token" | "object" | "id" | "module-path"), value)) if !says_pin(value) => {
+                format!("{name}={value}")
+            }
+            Some((name, _)) => format!("{}=…", shown_name(name)),
+            None => "…".to_owned(),
+        });
+    }
+    format!("{SCHEME}{}", parts.join(";"))
+}
+
 impl Uri {
-    /// Reads one. A PIN in the URI itself is refused: it would be seen in process lists and logs.
+    /// Reads one. A PIN in the URI itself is refused: it would be seen in process lists and logs. Errors repeat only what
+    /// cannot be a PIN.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim();
         let invalid = |reason: &str| KeyError::Reference {
-            reference: text.to_owned(),
+            reference: shown(text),
             reason: reason.to_owned(),
         };
-        let body = text
-            .strip_prefix("pkcs11:")
-            .ok_or_else(|| invalid("it is no pkcs11: URI"))?;
+        let body = match text.split_at_checked(SCHEME.len()) {
+            Some((scheme, body)) if scheme.eq_ignore_ascii_case(SCHEME) => body,
+            _ => return Err(invalid("it is not a pkcs11: URI")),
+        };
         let (path, query) = body.split_once('?').unwrap_or((body, ""));
         let mut uri = Self {
             token: None,
@@ -60,10 +108,19 @@ impl Uri {
                 "object" => uri.object = Some(words()?),
                 "id" => uri.id = Some(bytes),
                 "module-path" => uri.module = words()?,
-                "pin-source" => uri.pin_source = Some(words()?),
-                "pin-value" => return Err(invalid("a PIN does not belong in it; use pin-source=file:PATH")),
+                "pin-source" => {
+                    let source = words()?;
+                    // Anything but a path may be the PIN itself, by mistake.
+                    if !source.strip_prefix("file:").unwrap_or(&source).starts_with('/') {
+                        return Err(invalid("a pin-source is file:/PATH, the absolute path of a file"));
+                    }
+                    uri.pin_source = Some(source);
+                }
+                name if says_pin(name) => {
+                    return Err(invalid("a PIN does not belong in it; use pin-source=file:PATH"));
+                }
                 "type" | "module-name" | "manufacturer" | "model" | "serial" | "slot-id" => {}
-                other => return Err(invalid(&format!("{other:?} is not known"))),
+                _ => return Err(invalid(&format!("its attribute {} is not known", shown_name(name)))),
             }
         }
         if uri.module.is_empty() {
@@ -84,6 +141,7 @@ impl Uri {
             path: path.into(),
             source,
         })?;
+        let text = zeroize::Zeroizing::new(text);
         Ok(Some(AuthPin::new(text.trim_end_matches(['\n', '\r']).into())))
     }
 }
@@ -265,6 +323,32 @@ mod tests {
         ] {
             let error = Uri::parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_a_pin() {
+        for text in [
+            "pkcs11:object=a?module-path=/m.so&pin-value=8642",
+            "PKCS11:object=a?module-path=/m.so&pin-value=8642",
+            " pkcs11:object=a?pin-value=8642",
+            "pkcs11:object=a;pin-value=8642?module-path=/m.so",
+            "pkcs11:object=a?module-path=/m.so&PIN-VALUE=8642",
+            "pkcs11:object=a?module-path=/m.so&pin%2Dvalue=8642",
+            "pkcs11:object=a?module-path=/m.so&pin=8642",
+            "pkcs11:object=a?module-path=/m.so&pin-value:8642",
+            "pkcs11:object=a?module-path=/m.so&pin-source=8642",
+            "pkcs11:object=a?module-path=/m.so&pin-source=file:8642",
+            "pkcs11:object=a?module-path=/m.so&pin-source=|echo 8642",
+            "pkcs11:object=a?pin-value=8642&module-path",
+            "pkcs11:8642?module-path=/m.so",
+            "pkcs11:token=a;pin-value=8642",
+            "object=a?module-path=/m.so&pin-value=8642",
+        ] {
+            let error = text.parse::<super::super::Reference>().unwrap_err();
+            let told = crate::report::with_causes(&error);
+            assert!(!told.contains("8642"), "{text}: {told}");
+            assert!(!format!("{error:?}").contains("8642"), "{text}: {error:?}");
         }
     }
 }
