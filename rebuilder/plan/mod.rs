@@ -3,9 +3,11 @@
 //! Written in the canonical form of RFC 8785, so that its digest names it. It says for each value that the
 //! subject's own documents did not declare what it was inferred from.
 
+mod check;
 mod recipe;
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -215,50 +217,16 @@ impl Plan {
                 path: name.clone(),
                 source,
             })?;
-        let invalid = |reason: String| PlanFileError::Invalid {
-            path: name.clone(),
-            reason,
-        };
-        let plan: Self = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
-        if plan.version != VERSION {
-            return Err(invalid(format!(
-                "it has version {}, and this tool reads version {VERSION}",
-                plan.version
-            )));
+        Self::parse(&bytes).map_err(|reason| PlanFileError::Invalid { path: name, reason })
+    }
+
+    /// Reads a plan, and refuses one whose form nothing can follow; the error is the reason.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() as u64 > check::SIZE {
+            return Err(format!("it has more than {} MiB", check::SIZE >> 20));
         }
-        let places = plan
-            .inputs
-            .iter()
-            .map(|input| &input.place)
-            .chain(plan.files.iter().map(|file| &file.place))
-            .chain(plan.git.iter().map(|git| &git.place));
-        for place in places.chain(plan.expected.iter().map(|expected| &expected.file.name)) {
-            let normal = |part| matches!(part, std::path::Component::Normal(_));
-            if place.is_empty() || !Path::new(place).components().all(normal) {
-                return Err(invalid(format!("{place:?} is no path below the input folder")));
-            }
-        }
-        if plan.expected.is_empty() {
-            return Err(invalid("it expects no output".into()));
-        }
-        for git in &plan.git {
-            // What a plan names is handed to git, so it must have the form that evidence must have.
-            let GitSource {
-                repository,
-                reference,
-                commit,
-            } = &git.source;
-            let checked = GitSource::new(repository, reference.as_deref(), commit.as_deref());
-            match checked.map_err(|error| invalid(error.to_string()))? {
-                source if source.commit.is_none() => {
-                    return Err(invalid(format!("{repository} has no commit")));
-                }
-                source if source != git.source => {
-                    return Err(invalid(format!("{repository} is not written as it must be")));
-                }
-                _ => {}
-            }
-        }
+        let plan: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        check::check(&plan)?;
         Ok(plan)
     }
 

@@ -161,7 +161,10 @@ fn read(
 fn late(program: &str, longest: Duration) -> KeyError {
     KeyError::Command {
         program: program.to_owned(),
-        reason: format!("it did not end within {} seconds, and was ended", longest.as_secs()),
+        reason: format!(
+            "it did not end within {} seconds, and was ended",
+            longest.as_secs()
+        ),
     }
 }
 
@@ -183,7 +186,11 @@ mod tests {
         let longest = Duration::from_secs(1);
         for (name, text, expected) in [
             ("hangs", "sleep 60", "did not end within 1 seconds"),
-            ("leaves-a-child", "sleep 60 & exit 0", "did not end within 1 seconds"),
+            (
+                "leaves-a-child",
+                "sleep 60 & exit 0",
+                "did not end within 1 seconds",
+            ),
             (
                 "closes-and-stays",
                 "exec <&- >&- 2>&-; sleep 60",

@@ -120,7 +120,12 @@ impl Uri {
                     return Err(invalid("a PIN does not belong in it; use pin-source=file:PATH"));
                 }
                 "type" | "module-name" | "manufacturer" | "model" | "serial" | "slot-id" => {}
-                _ => return Err(invalid(&format!("its attribute {} is not known", shown_name(name)))),
+                _ => {
+                    return Err(invalid(&format!(
+                        "its attribute {} is not known",
+                        shown_name(name)
+                    )));
+                }
             }
         }
         if uri.module.is_empty() {
