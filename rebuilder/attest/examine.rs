@@ -1,5 +1,6 @@
 //! Whether a finished run is what its record says: every digest, every comparison and the verdict once more.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::AttestError;
@@ -19,6 +20,17 @@ pub struct Examined {
     pub digest: Sha256,
 }
 
+/// A run that someone has read and hashed already, file by file.
+#[derive(Debug, Default)]
+pub struct Digested {
+    /// `record.json`.
+    pub record: Vec<u8>,
+    /// `plan.json`.
+    pub plan: Vec<u8>,
+    /// Digests of `build.log`, `report.html` and of each output that came out, by the path in the run.
+    pub digests: BTreeMap<String, Sha256>,
+}
+
 /// Reads record and plan, recomputes the digest of every file that the record names, and concludes again.
 pub fn examine(run: &RunFolder) -> Result<Examined, AttestError> {
     let read = |path: &Path| {
@@ -27,68 +39,100 @@ pub fn examine(run: &RunFolder) -> Result<Examined, AttestError> {
             source,
         })
     };
-    let parse_error = |path: &Path, error: serde_json::Error| AttestError::Read {
-        path: path.display().to_string(),
-        source: error.into(),
+    let mut digested = Digested {
+        record: read(&run.record())?,
+        plan: read(&run.plan())?,
+        digests: BTreeMap::new(),
     };
-    let record_bytes = read(&run.record())?;
-    let record: Record =
-        serde_json::from_slice(&record_bytes).map_err(|error| parse_error(&run.record(), error))?;
-    let plan_bytes = read(&run.plan())?;
-    let plan: Plan = serde_json::from_slice(&plan_bytes).map_err(|error| parse_error(&run.plan(), error))?;
-    let same = |path: &Path, expected: Sha256, found: Sha256| {
-        if expected == found {
-            return Ok(());
-        }
-        let (expected, found) = (expected.to_hex(), found.to_hex());
-        Err(AttestError::Changed {
+    let (record, _) = parsed(&digested)?;
+    let outputs = record.outputs.iter().filter(|output| output.rebuilt.is_some());
+    let outputs = outputs.map(|output| format!("rebuilt/{}", output.name));
+    for name in ["build.log".to_owned(), "report.html".to_owned()]
+        .into_iter()
+        .chain(outputs)
+    {
+        let path = run.path().join(&name);
+        let found = std::fs::File::open(&path).and_then(Sha256::of_reader);
+        let (sha256, _) = found.map_err(|source| AttestError::Read {
             path: path.display().to_string(),
-            expected,
-            found,
-        })
+            source,
+        })?;
+        digested.digests.insert(name, sha256);
+    }
+    examine_digested(&digested, run)
+}
+
+fn parsed(digested: &Digested) -> Result<(Record, Plan), AttestError> {
+    let invalid = |path: &str, source: std::io::Error| AttestError::Read {
+        path: path.to_owned(),
+        source,
     };
-    same(&run.plan(), record.plan, plan.digest())?;
-    for (path, expected) in [(run.log(), record.log), (run.report(), record.report)] {
-        let file = std::fs::File::open(&path);
-        let (found, _) = file
-            .and_then(Sha256::of_reader)
-            .map_err(|source| AttestError::Read {
-                path: path.display().to_string(),
-                source,
-            })?;
-        same(&path, expected, found)?;
+    let record: Record =
+        serde_json::from_slice(&digested.record).map_err(|error| invalid("record.json", error.into()))?;
+    let plan =
+        Plan::parse(&digested.plan).map_err(|reason| invalid("plan.json", std::io::Error::other(reason)))?;
+    Ok((record, plan))
+}
+
+/// The same for a run that was read already; `run` has both files of each pair that is called equivalent.
+pub fn examine_digested(digested: &Digested, run: &RunFolder) -> Result<Examined, AttestError> {
+    let (record, plan) = parsed(digested)?;
+    let changed = |path: &str, expected: String, found: String| AttestError::Changed {
+        path: path.to_owned(),
+        expected,
+        found,
+    };
+    let same = |path: &str, expected: Sha256, found: Option<&Sha256>| match found {
+        Some(found) if *found == expected => Ok(()),
+        found => Err(changed(
+            path,
+            expected.to_hex(),
+            found.map_or_else(|| "nothing".into(), |found| found.to_hex()),
+        )),
+    };
+    same("plan.json", record.plan, Some(&plan.digest()))?;
+    for (name, expected) in [("build.log", record.log), ("report.html", record.report)] {
+        same(name, expected, digested.digests.get(name))?;
     }
     for output in &record.outputs {
         let Some(rebuilt) = output.rebuilt else { continue };
-        let path = run.rebuilt().join(&output.name);
-        let (found, _) = std::fs::File::open(&path)
-            .and_then(Sha256::of_reader)
-            .map_err(|source| AttestError::Read {
-                path: path.display().to_string(),
-                source,
-            })?;
-        same(&path, rebuilt, found)?;
+        let path = format!("rebuilt/{}", output.name);
+        same(&path, rebuilt, digested.digests.get(&path))?;
         compare_again(run, output)?;
     }
     let concluded = record.concluded(&plan);
     if concluded != record.verdict {
-        return Err(AttestError::Changed {
-            path: run.record().display().to_string(),
-            expected: concluded.to_string(),
-            found: record.verdict.to_string(),
-        });
+        return Err(changed(
+            "record.json",
+            concluded.to_string(),
+            record.verdict.to_string(),
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for output in &record.outputs {
+        // Whoever may call any file released could call an extra one reproduced.
+        let expected = plan
+            .expected
+            .iter()
+            .find(|expected| expected.file.name == output.name)
+            .map(|expected| expected.file.sha256);
+        if output.released != expected || !names.insert(&output.name) {
+            let told =
+                |digest: Option<Sha256>| digest.map_or_else(|| "nothing".into(), |digest| digest.to_hex());
+            return Err(changed(
+                "record.json",
+                format!("{} released as {}, once", output.name, told(expected)),
+                told(output.released),
+            ));
+        }
     }
     if plan.subject != record.subject {
-        return Err(AttestError::Changed {
-            path: run.record().display().to_string(),
-            expected: plan.subject,
-            found: record.subject,
-        });
+        return Err(changed("record.json", plan.subject, record.subject));
     }
     Ok(Examined {
         record,
         plan,
-        digest: Sha256::of(&record_bytes),
+        digest: Sha256::of(&digested.record),
     })
 }
 

@@ -16,8 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::Sha256;
 
-/// Longest line.
+/// Longest line that is read.
 const LINE: u64 = 1 << 20;
+/// Longest line that is written: well below what is read, so that no writer can bar a reader.
+const LONGEST: usize = 256 << 10;
+/// Longest text in a line, in bytes; reasons are cut to this length, anything else that is longer is refused.
+pub(crate) const TEXT: usize = 4 << 10;
+/// Most workers that a line names.
+const WORKERS: usize = 64;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +47,9 @@ pub enum Event {
         key: String,
         /// Users whose runs agree.
         workers: Vec<String>,
+        /// The place that the statement names, where that is an earlier line: the one by which the run was handed in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Anchor>,
     },
     /// A run was handed in, and waits for others that agree.
     Submitted {
@@ -56,6 +65,9 @@ pub enum Event {
         outcome: Sha256,
         /// User who handed it in.
         worker: String,
+        /// What the worker states beyond what the signer found out itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stated: Option<Stated>,
     },
     /// A request was refused.
     Refused {
@@ -73,6 +85,95 @@ pub enum Event {
         /// Digest of the policy, where there is one.
         policy: Option<Sha256>,
     },
+    /// The last line was not whole, after a crash; it was cut off, and this line follows the last whole one.
+    Recovered {
+        /// Length of what was cut off.
+        bytes: u64,
+        /// Digest of it.
+        torn: Sha256,
+    },
+}
+
+/// What one worker states of its run, in short: enough to tell later in what another worker's run was otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stated {
+    /// Digest of everything below, whether it is listed or not.
+    pub all: Option<Sha256>,
+    /// Each value by its name, or the digest of a long one; nothing where the list would be too long for a line.
+    pub values: BTreeMap<String, String>,
+}
+
+impl Stated {
+    /// Most bytes of all names and values that are listed.
+    const LISTED: usize = 96 << 10;
+    /// Longest value that is kept as it is.
+    const VALUE: usize = 128;
+
+    /// From names and values.
+    pub fn of(values: BTreeMap<String, String>) -> Self {
+        let all = Some(Sha256::of(serde_jcs::to_vec(&values).unwrap_or_default()));
+        let short = |text: String| {
+            let fits = text.len() <= Self::VALUE && is_plain(&text);
+            if fits {
+                text
+            } else {
+                format!("sha256:{}", Sha256::of(text))
+            }
+        };
+        let mut listed = BTreeMap::new();
+        let mut size = 0;
+        for (name, value) in values {
+            let (name, value) = (short(name), short(value));
+            // What JSON adds to each, at the most.
+            size += name.len() + value.len() + 8;
+            listed.insert(name, value);
+        }
+        if size > Self::LISTED {
+            listed = BTreeMap::new();
+        }
+        Self { all, values: listed }
+    }
+
+    /// Names of what differs between two; none where one of them has no list.
+    pub fn differing(&self, other: &Self) -> Option<Vec<String>> {
+        if self.all.is_some() && self.all == other.all {
+            return Some(Vec::new());
+        }
+        if self.values.is_empty() || other.values.is_empty() {
+            return None;
+        }
+        let names: BTreeSet<_> = self.values.keys().chain(other.values.keys()).collect();
+        let differs = |name: &&&String| self.values.get(**name) != other.values.get(**name);
+        Some(names.iter().filter(differs).map(|name| (*name).clone()).collect())
+    }
+}
+
+/// Whether a text can stand in a log or a message as it is: no control characters, nothing that turns the reading
+/// direction.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    !text.chars().any(odd)
+}
+
+/// The text, made plain and at most [`TEXT`] bytes long.
+pub(crate) fn shortened(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len().min(TEXT));
+    for c in text.chars() {
+        let c = if is_plain(c.encode_utf8(&mut [0; 4])) {
+            c
+        } else {
+            ' '
+        };
+        if plain.len() + c.len_utf8() > TEXT - '\u{2026}'.len_utf8() {
+            plain.push('\u{2026}');
+            break;
+        }
+        plain.push(c);
+    }
+    plain
 }
 
 /// One line.
@@ -104,6 +205,11 @@ pub struct Anchor {
 pub enum LogError {
     #[error("cannot use the log {path}")]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("cannot write a line into the log: {reason}")]
+    #[diagnostic(help(
+        "nothing was written; what a run says of itself must be short enough for the log's reader"
+    ))]
+    Line { reason: String },
     #[error("{path} does not hold: line {line}: {reason}")]
     #[diagnostic(help("someone changed the log, or a disk did; keep it, and compare it with a copy"))]
     Broken {
@@ -169,12 +275,16 @@ impl Log {
             .open(path)
             .map_err(io)?;
         let mut file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| io(error.into()))?;
-        let next = next(path, &mut file)?;
-        Ok(Self {
+        let (next, torn) = next(path, &mut file)?;
+        let mut log = Self {
             path: path.to_owned(),
             file,
             next,
-        })
+        };
+        if let Some((bytes, torn)) = torn {
+            log.append(Event::Recovered { bytes, torn }, Timestamp::now())?;
+        }
+        Ok(log)
     }
 
     /// Where the next line goes.
@@ -182,19 +292,20 @@ impl Log {
         self.next
     }
 
-    /// Adds a line, and waits until the disk has it.
+    /// Adds a line, and waits until the disk has it. Reasons of refusals are shortened; any other text that is too long
+    /// or not plain is an error, and then nothing is written.
     pub fn append(&mut self, event: Event, now: Timestamp) -> Result<(), LogError> {
         let line = Line {
             sequence: self.next.sequence,
             previous: self.next.previous,
             time: now,
-            event,
+            event: event.shortened(),
         };
         let io = |source| LogError::Io {
             path: self.path.clone(),
             source,
         };
-        let mut bytes = serde_jcs::to_vec(&line).map_err(|error| io(std::io::Error::other(error)))?;
+        let mut bytes = encode(&line)?;
         let digest = Sha256::of(&bytes);
         bytes.push(b'\n');
         self.file
@@ -221,17 +332,29 @@ impl Log {
             attestations: 0,
         };
         let mut open: Vec<_> = attestations.iter().collect();
+        // Lines that attestations name as their place, as they really are.
+        let named: BTreeSet<u64> = attestations
+            .iter()
+            .filter_map(|(_, anchor, _)| anchor.map(|anchor| anchor.sequence))
+            .collect();
+        let mut places: BTreeMap<u64, Sha256> = BTreeMap::new();
         each(path, |line, digest| {
+            if named.contains(&line.sequence) {
+                places.insert(line.sequence, line.previous);
+            }
             checked.lines += 1;
             checked.head = digest;
             *checked.events.entry(line.event.word().to_owned()).or_default() += 1;
-            if let Event::Signed { statement, .. } = &line.event {
+            if let Event::Signed { statement, place, .. } = &line.event {
+                let own = Anchor {
+                    sequence: line.sequence,
+                    previous: line.previous,
+                };
+                let holds = |anchor: &Anchor| {
+                    *anchor == place.unwrap_or(own) && places.get(&anchor.sequence) == Some(&anchor.previous)
+                };
                 open.retain(|(wanted, anchor, _)| {
-                    let own = Anchor {
-                        sequence: line.sequence,
-                        previous: line.previous,
-                    };
-                    *wanted != *statement || anchor.is_some_and(|anchor| anchor != own)
+                    *wanted != *statement || anchor.as_ref().is_some_and(|anchor| !holds(anchor))
                 });
             }
         })?;
@@ -277,7 +400,90 @@ impl Event {
             Self::Submitted { .. } => "submitted",
             Self::Refused { .. } => "refused",
             Self::Started { .. } => "started",
+            Self::Recovered { .. } => "recovered",
         }
+    }
+
+    /// The event with its reason cut to a length that fits; a refusal can always be written down.
+    fn shortened(self) -> Self {
+        match self {
+            Self::Refused { run, reason, worker } => Self::Refused {
+                run: shortened(&run),
+                reason: shortened(&reason),
+                worker: shortened(&worker),
+            },
+            other => other,
+        }
+    }
+
+    /// The texts that come from elsewhere.
+    fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Signed {
+                run,
+                subject,
+                verdict,
+                key,
+                workers,
+                ..
+            } => [run, subject, verdict, key]
+                .into_iter()
+                .chain(workers)
+                .map(String::as_str)
+                .collect(),
+            Self::Submitted {
+                run,
+                subject,
+                worker,
+                stated,
+                ..
+            } => {
+                let stated = stated.iter().flat_map(|stated| &stated.values);
+                let stated = stated.flat_map(|(name, value)| [name, value]);
+                [run, subject, worker]
+                    .into_iter()
+                    .chain(stated)
+                    .map(String::as_str)
+                    .collect()
+            }
+            Self::Refused { run, reason, worker } => vec![run, reason, worker],
+            Self::Started { key, .. } => vec![key],
+            Self::Recovered { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The only way to make a line: bounded, plain, and read back by the log's own reader before anyone writes it.
+fn encode(line: &Line) -> Result<Vec<u8>, LogError> {
+    let refuse = |reason: String| LogError::Line { reason };
+    if let Event::Signed { workers, .. } = &line.event
+        && workers.len() > WORKERS
+    {
+        return Err(refuse(format!("it names {} workers", workers.len())));
+    }
+    for text in line.event.texts() {
+        if text.len() > TEXT {
+            return Err(refuse(format!(
+                "a text has {} bytes, and the most is {TEXT}: {}",
+                text.len(),
+                shortened(text).chars().take(40).collect::<String>()
+            )));
+        }
+        if !is_plain(text) {
+            return Err(refuse(format!("{text:?} has control characters")));
+        }
+    }
+    let bytes = serde_jcs::to_vec(line).map_err(|error| refuse(error.to_string()))?;
+    if bytes.len() > LONGEST {
+        return Err(refuse(format!(
+            "it has {} bytes, and the most is {LONGEST}",
+            bytes.len()
+        )));
+    }
+    match serde_json::from_slice::<Line>(&bytes) {
+        Ok(again) if again == *line => Ok(bytes),
+        Ok(_) => Err(refuse("it would be read as another one".into())),
+        Err(error) => Err(refuse(error.to_string())),
     }
 }
 
@@ -287,30 +493,33 @@ fn project(subject: &str) -> String {
     name.rsplit_once('@').map_or(name, |(name, _)| name).to_owned()
 }
 
-/// Where a line would be added: the last line must be whole.
-fn next(path: &Path, file: &mut File) -> Result<Anchor, LogError> {
+/// Where a line would be added, and what of a last line that is not whole was cut off.
+fn next(path: &Path, file: &mut File) -> Result<(Anchor, Option<(u64, Sha256)>), LogError> {
     let io = |source| LogError::Io {
         path: path.to_owned(),
         source,
     };
     let length = file.seek(SeekFrom::End(0)).map_err(io)?;
+    let first = Anchor {
+        sequence: 0,
+        previous: Sha256::of(""),
+    };
     if length == 0 {
-        return Ok(Anchor {
-            sequence: 0,
-            previous: Sha256::of(""),
-        });
+        return Ok((first, None));
     }
-    let from = length.saturating_sub(LINE);
+    // Half a line, and the whole one before it.
+    let from = length.saturating_sub(2 * LINE);
     file.seek(SeekFrom::Start(from)).map_err(io)?;
     let mut tail = Vec::new();
-    (&mut *file).take(LINE).read_to_end(&mut tail).map_err(io)?;
+    (&mut *file).take(2 * LINE).read_to_end(&mut tail).map_err(io)?;
     let broken = |reason: &str| LogError::Broken {
         path: path.to_owned(),
         line: 0,
         reason: format!("the last one {reason}"),
     };
+    let mut torn = None;
     if tail.last() != Some(&b'\n') {
-        // A power cut left half a line. Nothing was signed for it, because signing waits for the disk.
+        // A crash left half a line. Nothing was signed for it, because signing waits for the disk.
         let whole = tail
             .iter()
             .rposition(|byte| *byte == b'\n')
@@ -318,15 +527,13 @@ fn next(path: &Path, file: &mut File) -> Result<Anchor, LogError> {
         if whole == 0 && from > 0 {
             return Err(broken("is too long"));
         }
-        tail.truncate(whole);
+        let rest = tail.split_off(whole);
+        torn = Some((rest.len() as u64, Sha256::of(&rest)));
         file.set_len(from + whole as u64)
-            .and_then(|()| file.sync_all())
+            .and_then(|()| file.sync_data())
             .map_err(io)?;
-        if whole == 0 {
-            return Ok(Anchor {
-                sequence: 0,
-                previous: Sha256::of(""),
-            });
+        if tail.is_empty() {
+            return Ok((first, torn));
         }
     }
     let body = tail.strip_suffix(b"\n").unwrap_or(&tail);
@@ -334,11 +541,19 @@ fn next(path: &Path, file: &mut File) -> Result<Anchor, LogError> {
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
-    let last: Line = serde_json::from_slice(&body[start..]).map_err(|error| broken(&error.to_string()))?;
-    Ok(Anchor {
-        sequence: last.sequence + 1,
-        previous: Sha256::of(&body[start..]),
-    })
+    let last = body.get(start..).unwrap_or_default();
+    let line: Line = serde_json::from_slice(last).map_err(|error| broken(&error.to_string()))?;
+    let sequence = line
+        .sequence
+        .checked_add(1)
+        .ok_or_else(|| broken("has the highest number"))?;
+    Ok((
+        Anchor {
+            sequence,
+            previous: Sha256::of(last),
+        },
+        torn,
+    ))
 }
 
 fn each(path: &Path, mut take: impl FnMut(Line, Sha256)) -> Result<(), LogError> {

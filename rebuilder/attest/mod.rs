@@ -8,20 +8,22 @@ mod examine;
 pub mod key;
 pub mod log;
 mod statement;
+mod vouched;
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use examine::{Examined, examine};
+pub use examine::{Digested, Examined, examine, examine_digested};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 pub use statement::{BUILD_TYPE, EQUIVALENCE_TYPE, Terms, equivalence, statement};
+pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
 use crate::rebuild::RunFolder;
 use crate::store::{StoreError, write_atomically};
-use log::{Event, Log, LogError};
+use log::{Anchor, Event, Log, LogError};
 
 /// A run that cannot be attested.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -74,31 +76,68 @@ pub struct Office<'a> {
     pub log: &'a Path,
 }
 
+/// Another user's run, as far as a signer got with it.
+pub struct Handed {
+    /// What the signer found out itself.
+    pub vouched: Vouched,
+    /// Workers whose runs agree, this one included.
+    pub workers: Vec<String>,
+    /// The line of the log by which it was handed in; the statement names it as its place.
+    pub place: Anchor,
+}
+
 impl Office<'_> {
-    /// Signs what follows from a run that was examined; `workers` are those whose runs agree.
-    pub fn sign(&self, examined: &Examined, workers: &[String]) -> Result<Signed, AttestError> {
-        let Examined { record, plan, digest } = examined;
+    /// Signs what follows from a run of one's own.
+    pub fn sign(&self, examined: &Examined) -> Result<Signed, AttestError> {
         let mut log = Log::open(self.log)?;
-        let name = self.signer.name();
-        let terms = Terms {
-            builder_id: self
-                .builder_id
-                .clone()
-                .unwrap_or_else(|| format!("urn:rebuilder:{name}")),
+        let terms = self.terms(log.anchor(), 0, None);
+        let (signed, event) = self.bundles(examined, &terms, Vec::new(), None)?;
+        // The line is on the disk before anyone has the signature.
+        log.append(event, Timestamp::now())?;
+        Ok(signed)
+    }
+
+    /// Signs what follows from a run of another user. The log is open to others while the key is at work.
+    pub fn sign_handed(&self, examined: &Examined, handed: Handed) -> Result<Signed, AttestError> {
+        let Handed {
+            vouched,
+            workers,
+            place,
+        } = handed;
+        let terms = self.terms(place, workers.len(), Some(vouched));
+        let (signed, event) = self.bundles(examined, &terms, workers, Some(place))?;
+        Log::open(self.log)?.append(event, Timestamp::now())?;
+        Ok(signed)
+    }
+
+    fn terms(&self, log: Anchor, workers: usize, vouched: Option<Vouched>) -> Terms {
+        let own = || format!("urn:rebuilder:{}", self.signer.name());
+        Terms {
+            builder_id: self.builder_id.clone().unwrap_or_else(own),
             host: self.host.clone(),
-            log: log.anchor(),
-            workers: workers.len(),
-        };
-        let statement = statement(plan, record, &terms).ok_or_else(|| AttestError::Inconclusive {
+            log,
+            workers,
+            vouched,
+        }
+    }
+
+    fn bundles(
+        &self,
+        examined: &Examined,
+        terms: &Terms,
+        workers: Vec<String>,
+        place: Option<Anchor>,
+    ) -> Result<(Signed, Event), AttestError> {
+        let Examined { record, plan, digest } = examined;
+        let statement = statement(plan, record, terms).ok_or_else(|| AttestError::Inconclusive {
             reason: record.verdict.to_string(),
         })?;
-        let equivalence = equivalence(plan, record, &terms);
+        let equivalence = equivalence(plan, record, terms);
         let bytes = serde_json::to_vec(&statement).unwrap_or_default();
         let bundle = self.signer.bundle(&bytes)?;
         let equivalence =
             equivalence.map(|it| self.signer.bundle(&serde_json::to_vec(&it).unwrap_or_default()));
         let equivalence = equivalence.transpose()?;
-        // The line is on the disk before anyone has the signature.
         let event = Event::Signed {
             run: record.id.clone(),
             subject: record.subject.clone(),
@@ -106,15 +145,16 @@ impl Office<'_> {
             record: *digest,
             verdict: record.verdict.to_string(),
             statement: Sha256::of(&bytes),
-            key: name,
-            workers: workers.to_vec(),
+            key: self.signer.name(),
+            workers,
+            place,
         };
-        log.append(event, Timestamp::now())?;
-        Ok(Signed {
+        let signed = Signed {
             statement,
             bundle,
             equivalence,
-        })
+        };
+        Ok((signed, event))
     }
 }
 
@@ -131,7 +171,7 @@ impl Signed {
 /// Checks a saved run against its own record, signs what follows from it, and writes the bundle beside it.
 pub fn attest(folder: &Path, office: &Office<'_>) -> Result<Signed, AttestError> {
     let run = RunFolder::new(folder);
-    let signed = office.sign(&examine(&run)?, &[])?;
+    let signed = office.sign(&examine(&run)?)?;
     signed.write(&run)?;
     Ok(signed)
 }

@@ -6,7 +6,8 @@
 
 use serde_json::{Value, json};
 
-use super::log::Anchor;
+use super::log::{Anchor, shortened};
+use super::vouched::{Named, Vouched};
 use crate::plan::{Expected, PinnedContainer, Plan, Role};
 use crate::rebuild::{Attempt, OutputResult, Record, Verdict};
 use crate::store::Material;
@@ -25,7 +26,12 @@ pub struct Terms {
     pub log: Anchor,
     /// How many workers' runs agree, as far as the signer knows; none where it was given one run by hand.
     pub workers: usize,
+    /// What the signer found out itself about another user's run; none where the run and the key are one party's.
+    pub vouched: Option<Vouched>,
 }
+
+/// The version that signs, and that made every comparison again.
+const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// The statement that follows from a run; none where it is inconclusive.
 pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
@@ -85,14 +91,7 @@ pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
                 "predicate": {
                     "result": "FAILED",
                     "configuration": [
-                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": {
-                            "evidence": record.evidence,
-                            "policy": plan.policy,
-                            "finishedOn": record.finished,
-                            "agreeingWorkers": terms.workers,
-                            "signingLog": terms.log,
-                            "outputs": record.outputs.iter().map(digests).collect::<Vec<_>>()
-                        }},
+                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": annotations(plan, record, terms)},
                         {"name": "report.html", "digest": {"sha256": record.report}},
                         {"name": "build.log", "digest": {"sha256": record.log}},
                         {"name": "builder", "uri": terms.builder_id}
@@ -104,6 +103,31 @@ pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
         }
         Verdict::Inconclusive { .. } => None,
     }
+}
+
+/// What a negative says of its plan.
+fn annotations(plan: &Plan, record: &Record, terms: &Terms) -> Value {
+    let mut said = json!({
+        "evidence": record.evidence,
+        "policy": plan.policy,
+        "finishedOn": record.finished,
+        "agreeingWorkers": terms.workers,
+        "signingLog": terms.log,
+        "outputs": record.outputs.iter().map(digests).collect::<Vec<_>>()
+    });
+    if let Some(vouched) = &terms.vouched {
+        said["policy"] = json!(vouched.policy);
+        said["recipe"] = recipe(vouched);
+        said["signedOn"] = json!(vouched.signed_on);
+        said["agreement"] = vouched.agreement();
+        said["workerStated"] = vouched.worker_stated(plan, record);
+    }
+    said
+}
+
+fn recipe(vouched: &Vouched) -> Value {
+    let (name, sha256) = &vouched.recipe;
+    json!({"name": name, "sha256": sha256})
 }
 
 fn digests(output: &OutputResult) -> Value {
@@ -126,7 +150,9 @@ pub fn equivalence(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value>
         .collect();
     let released = |name: &str| {
         let expected = plan.expected.iter().find(|expected| expected.file.name == name);
+        // Where others planned, the address is theirs, and the name is enough.
         expected
+            .filter(|_| terms.vouched.is_none())
             .and_then(|expected| expected.file.urls.first().map(ToString::to_string))
             .unwrap_or_else(|| name.to_owned())
     };
@@ -161,11 +187,11 @@ pub fn equivalence(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value>
             "buildDefinition": {
                 "buildType": EQUIVALENCE_TYPE,
                 "externalParameters": if let [only] = &compared[..] { only.clone() } else { json!({"outputs": compared}) },
-                "internalParameters": {"comparison": {"name": "rebuilder", "version": record.rebuilder}},
+                "internalParameters": {"comparison": {"name": "rebuilder", "version": OWN}},
                 "resolvedDependencies": resolved
             },
             "runDetails": {
-                "builder": {"id": terms.builder_id, "version": {"rebuilder": record.rebuilder}},
+                "builder": {"id": terms.builder_id, "version": {"rebuilder": version(record, terms)}},
                 "metadata": {"invocationId": record.id, "startedOn": record.started, "finishedOn": record.finished},
                 "byproducts": [{"name": "report.html", "digest": {"sha256": record.report}}]
             }
@@ -181,29 +207,26 @@ fn container(plan: &Plan) -> Value {
     }
 }
 
+/// The version of the builder: what the signer is, where it can only repeat what a worker says of itself.
+fn version<'a>(record: &'a Record, terms: &Terms) -> &'a str {
+    if terms.vouched.is_some() {
+        OWN
+    } else {
+        &record.rebuilder
+    }
+}
+
 fn provenance(plan: &Plan, record: &Record, terms: &Terms) -> Value {
     let byproduct = |name: &str, digest| json!({"name": name, "digest": {"sha256": digest}});
     json!({
         "buildDefinition": {
             "buildType": BUILD_TYPE,
             "externalParameters": {"subject": plan.subject, "outputs": plan.expected.iter().map(|e| &e.file.name).collect::<Vec<_>>()},
-            "internalParameters": {
-                "plan": {"sha256": record.plan},
-                "evidence": record.evidence,
-                "backend": record.backend,
-                "policy": plan.policy,
-                "container": container(plan),
-                "assumptions": plan.assumptions,
-                "attempts": record.attempts.iter().map(attempt).collect::<Vec<_>>(),
-                "notEnforced": record.not_enforced,
-                "host": terms.host,
-                "agreeingWorkers": terms.workers,
-                "signingLog": terms.log
-            },
-            "resolvedDependencies": dependencies(plan)
+            "internalParameters": internal(plan, record, terms),
+            "resolvedDependencies": dependencies(plan, terms.vouched.as_ref())
         },
         "runDetails": {
-            "builder": {"id": terms.builder_id, "version": {"rebuilder": record.rebuilder}},
+            "builder": {"id": terms.builder_id, "version": {"rebuilder": version(record, terms)}},
             "metadata": {
                 "invocationId": record.id,
                 "startedOn": record.started,
@@ -218,13 +241,50 @@ fn provenance(plan: &Plan, record: &Record, terms: &Terms) -> Value {
     })
 }
 
-/// One of the plans that were tried before this one was found, or this one.
-fn attempt(attempt: &Attempt) -> Value {
-    json!({"plan": attempt.plan, "because": attempt.because, "ended": attempt.ended, "chosen": attempt.chosen})
+/// What followed from the request. Where another user ran the build, what only that user states stands apart.
+fn internal(plan: &Plan, record: &Record, terms: &Terms) -> Value {
+    let Some(vouched) = &terms.vouched else {
+        return json!({
+            "plan": {"sha256": record.plan},
+            "evidence": record.evidence,
+            "backend": record.backend,
+            "policy": plan.policy,
+            "container": container(plan),
+            "assumptions": plan.assumptions,
+            "attempts": record.attempts.iter().map(attempt).collect::<Vec<_>>(),
+            "notEnforced": record.not_enforced,
+            "host": terms.host,
+            "agreeingWorkers": terms.workers,
+            "signingLog": terms.log
+        });
+    };
+    let mut container = container(plan);
+    container["namedBy"] = json!(vouched.container);
+    json!({
+        "plan": {"sha256": record.plan},
+        "evidence": record.evidence,
+        "policy": vouched.policy,
+        "recipe": recipe(vouched),
+        "container": container,
+        "host": terms.host,
+        "signedOn": vouched.signed_on,
+        "agreeingWorkers": terms.workers,
+        "agreement": vouched.agreement(),
+        "signingLog": terms.log,
+        "workerStated": vouched.worker_stated(plan, record)
+    })
 }
 
-/// Every pinned input, each with its role: sources, dependencies, inline texts, and what is in the container.
-fn dependencies(plan: &Plan) -> Vec<Value> {
+/// One of the plans that were tried before this one was found, or this one.
+pub(super) fn attempt(attempt: &Attempt) -> Value {
+    // What a build printed may be among it.
+    let because = attempt.because.as_deref().map(shortened);
+    json!({"plan": attempt.plan, "because": because, "ended": shortened(&attempt.ended), "chosen": attempt.chosen})
+}
+
+/// Every pinned input, each with its role: sources, dependencies, inline texts, and what is in the container. Where another
+/// user planned, each also has who names it.
+fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Value> {
     let file = |file: &Material, purl: Option<&String>, role: &str| {
         let mut descriptor =
             json!({"name": file.name, "digest": {"sha256": file.sha256}, "annotations": {"role": role}});
@@ -238,14 +298,16 @@ fn dependencies(plan: &Plan) -> Vec<Value> {
             Role::Source => "source",
             Role::Dependency => "dependency",
         };
-        file(&input.file, input.purl.as_ref(), role)
+        let descriptor = file(&input.file, input.purl.as_ref(), role);
+        marked(descriptor, vouched, &input.place)
     });
     let inline = plan.files.iter().map(|inline| {
-        json!({
+        let descriptor = json!({
             "name": inline.place,
             "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)},
             "annotations": {"role": "text"}
-        })
+        });
+        marked(descriptor, vouched, &inline.place)
     });
     let git = plan.git.iter().map(|git| {
         let reference = git
@@ -253,12 +315,13 @@ fn dependencies(plan: &Plan) -> Vec<Value> {
             .reference
             .as_deref()
             .map_or_else(String::new, |name| format!("@{name}"));
-        json!({
+        let descriptor = json!({
             "name": git.place,
             "uri": format!("git+{}{reference}", git.source.repository),
             "digest": {"gitCommit": git.source.commit, "sha256": git.archive},
             "annotations": {"role": "source", "sha256": "tar archive of the commit's files", "submodules": git.submodules}
-        })
+        });
+        marked(descriptor, vouched, &git.place)
     });
     let container = plan.container.materials();
     let image = match &plan.container {
@@ -269,10 +332,39 @@ fn dependencies(plan: &Plan) -> Vec<Value> {
         })),
         PinnedContainer::Packages { .. } => None,
     };
+    let of_container = |mut descriptor: Value| {
+        if let Some(vouched) = vouched {
+            descriptor["annotations"]["namedBy"] = json!(vouched.container);
+        }
+        descriptor
+    };
+    let packages = container
+        .iter()
+        .map(|material| of_container(file(material, None, "container")));
     inputs
         .chain(inline)
         .chain(git)
-        .chain(image)
-        .chain(container.iter().map(|material| file(material, None, "container")))
+        .chain(image.map(of_container))
+        .chain(packages)
         .collect()
+}
+
+/// Says who names an input: something that the signer verified, whose name and address it then has, or the worker alone.
+fn marked(mut descriptor: Value, vouched: Option<&Vouched>, place: &str) -> Value {
+    let Some(vouched) = vouched else {
+        return descriptor;
+    };
+    match vouched.inputs.get(place) {
+        Some(Named { by, name, uri }) => {
+            descriptor["annotations"]["namedBy"] = json!(by);
+            if let Some(name) = name {
+                descriptor["name"] = json!(name);
+            }
+            if let Some(uri) = uri {
+                descriptor["uri"] = json!(uri);
+            }
+        }
+        None => descriptor["annotations"]["statedBy"] = json!("worker"),
+    }
+    descriptor
 }

@@ -292,7 +292,7 @@ impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
         let code = match error {
             LogError::Io { .. } => Code::Usage,
-            LogError::Broken { .. } | LogError::NotIn { .. } => Code::Refused,
+            LogError::Broken { .. } | LogError::NotIn { .. } | LogError::Line { .. } => Code::Refused,
         };
         Self::new(code, error)
     }

@@ -11,13 +11,14 @@ use super::evidence::{TrustArgs, statement};
 use super::failure::{Code, Failure};
 use super::key::{KeyArgs, inventory, own_log, signer_log};
 use super::{Common, Context, output};
+use crate::artifact::PinnedImage;
 use crate::attest::log::{Anchor, Log};
 use crate::attest::{self, Office};
 use crate::evidence::document;
 use crate::plan::Recipe;
 use crate::policy::Case;
 use crate::rebuild::RunFolder;
-use crate::signer::{self, Questioner, Reply, Service};
+use crate::signer::{self, Door, Questioner, Reply, Service};
 
 #[derive(Args)]
 pub(crate) struct AttestArgs {
@@ -38,6 +39,9 @@ pub(crate) struct SignerArgs {
     /// Socket to listen on
     #[arg(long, value_name = "SOCKET", default_value = "/run/rebuilder-signer/socket")]
     socket: PathBuf,
+    /// Group that may open the socket, by name or number [default: the workers alone, by an access list]
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
     /// User whose runs are signed, by name or number; may be repeated [default: the user that this runs as]
     #[arg(long, value_name = "USER")]
     worker: Vec<String>,
@@ -50,6 +54,12 @@ pub(crate) struct SignerArgs {
     /// Recipe beyond the built-in ones whose steps a plan may have; may be repeated
     #[arg(long, value_name = "FILE")]
     recipe: Vec<PathBuf>,
+    /// Image that a plan may start from although no provenance names it, as NAME@sha256:DIGEST; may be repeated
+    #[arg(long, value_name = "IMAGE")]
+    image: Vec<String>,
+    /// Most MiB on the disk that copies of one worker's runs may take
+    #[arg(long, value_name = "MIB", default_value_t = 8192)]
+    worker_disk: u32,
     /// Machine that builds, to be named in attestations
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
@@ -121,6 +131,8 @@ async fn by_service(socket: &Path, run: &RunFolder) -> Result<attest::Signed, Fa
 }
 
 pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, Failure> {
+    // Everything that the service makes is its own: the log, its copies, its lock.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let signer = args.key.open()?;
     let own = nix::unistd::getuid().as_raw();
     let workers: BTreeSet<u32> = if args.worker.is_empty() {
@@ -146,7 +158,18 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     for path in &args.recipe {
         recipes.push(Recipe::read(path)?);
     }
+    let mut images = Vec::new();
+    for text in &args.image {
+        let image = PinnedImage::parse(text, None).map_err(|error| Failure::usage(error.to_string()))?;
+        images.push(image);
+    }
+    let door = match &args.socket_group {
+        Some(name) => Door::Group(group(name)?),
+        None => Door::Workers,
+    };
     let service = Service {
+        door,
+        disk: u64::from(args.worker_disk) << 20,
         builder_id: args.key.named_builder(),
         host: args.host,
         log: args.log.map_or_else(signer_log, Ok)?,
@@ -164,6 +187,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
                 policy,
             },
             recipes,
+            images,
         },
         signer,
     };
@@ -189,6 +213,17 @@ fn user(name: &str) -> Result<u32, Failure> {
     found
         .map(|user| user.uid.as_raw())
         .ok_or_else(|| Failure::usage(format!("there is no user {name:?}")))
+}
+
+/// A group by name or number.
+fn group(name: &str) -> Result<u32, Failure> {
+    if let Ok(gid) = name.parse() {
+        return Ok(gid);
+    }
+    let found = nix::unistd::Group::from_name(name).ok().flatten();
+    found
+        .map(|group| group.gid.as_raw())
+        .ok_or_else(|| Failure::usage(format!("there is no group {name:?}")))
 }
 
 pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure> {

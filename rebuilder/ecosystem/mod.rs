@@ -56,6 +56,10 @@ pub struct Found {
     pub claims: Vec<Claim>,
     /// Evidence that still has to be judged.
     pub documents: Vec<Document>,
+    /// Source files that the registry lists beside them.
+    pub sources: Vec<Material>,
+    /// When it was released, where the registry says so.
+    pub published: Option<jiff::Timestamp>,
 }
 
 /// A subject for which no plan can be made.

@@ -7,7 +7,6 @@ mod check;
 mod recipe;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};

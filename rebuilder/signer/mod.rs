@@ -1,25 +1,28 @@
 //! The signer as a service: a process of its own, under a user of its own, that alone can reach the key.
 //!
 //! ```text
-//!  worker ──▶ socket ──▶ snapshot ──▶ examine ──▶ question ──▶ agreement ──▶ log ──▶ key ──▶ bundle
-//!  any user   who asks   own copy     digests,    registry,    of workers
-//!                                     verdict     policy, plan
+//!  worker ──▶ socket ──▶ snapshot ──▶ question ──▶ examine ──▶ vouch ──▶ agreement ──▶ log ──▶ key ──▶ bundle
+//!  any user   who asks   read once    registry,    digests,    recipe,   of workers
+//!                        bounded      policy       verdict     inputs
 //! ```
 //!
-//! A worker may be under an attacker's control, so nothing that it says is believed. The signer copies the run, so that
-//! it cannot change under its hands; examines it as `rebuilder attest` does; asks the registry itself what was
-//! released, and its own policy whether that is worth signing; and looks for what a plan must not do. Whether a build
-//! really took place it cannot see: that is what a second worker, under another user or on another machine, is for.
-//! `docs/signing.md` has the protocol, and the attacks that tests try.
+//! A worker may be under an attacker's control, so nothing that it says is believed. The signer reads the run once, so that
+//! it cannot change under its hands; asks the registry itself what was released, and its own policy whether that is worth
+//! signing; examines the run as `rebuilder attest` does; and finds out which of its own recipes gives that plan. What is
+//! left stands in the statement as what the worker states. Whether a build really took place it cannot see: that is what a
+//! second worker, under another user or on another machine, is for. `docs/signing.md` has the protocol,
+//! `docs/attestations.md` the origin of every field.
 
+mod bounds;
 mod question;
+mod recipe;
 mod serve;
 mod snapshot;
 
 use serde::{Deserialize, Serialize};
 
 pub use question::Questioner;
-pub use serve::{Service, ask};
+pub use serve::{Door, Service, ask};
 
 use crate::attest::log::LogError;
 use crate::attest::{AttestError, Signed};

@@ -1,31 +1,51 @@
 //! The socket: who asks, what is answered, and which workers agree.
+//!
+//! Anything that many could use up is counted: connections in all and of each worker, strangers that are answered, bytes on
+//! the disk, and time. Nothing that one worker does is waited for while another's turn is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Budget, Opened, Scratch};
 use super::{Questioner, REQUEST, Reply, Request, SignerError};
 use crate::artifact::Sha256;
-use crate::attest::log::{Event, Log};
-use crate::attest::{AttestError, Examined, Inventory, Office, Signer, examine};
+use crate::attest::log::{Anchor, Event, Log, Stated};
+use crate::attest::{
+    Agreeing, AttestError, Examined, Handed, Inventory, Office, Signed, Signer, Vouched, examine_digested,
+};
 use crate::policy::PolicyFile;
 use crate::report::with_causes;
 
-/// Requests of one worker that are looked at side by side.
+/// Requests of one worker that are looked at side by side, and those that wait for their turn.
 const AT_ONCE: usize = 2;
+const IN_LINE: usize = 16;
+/// Strangers that are answered side by side; any others are dropped unheard.
+const STRANGERS: usize = 8;
 /// Strangers that are remembered.
 const MOST_STRANGERS: usize = 1000;
-/// How long one may take, and how long a client may take to ask.
+/// How long one may take, how long a client may take to ask, and how long to take its answer.
 const LONGEST: Duration = Duration::from_secs(1800);
 const ASKING: Duration = Duration::from_secs(10);
+const ANSWERING: Duration = Duration::from_secs(10);
+/// How long nobody is let in after the machine had no handle, or no memory, for another connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Who may open the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The workers, each by an entry of its own in the socket's access list; nobody where the signer is its only worker.
+    Workers,
+    /// A group: mode 0660.
+    Group(u32),
+}
 
 /// A signer that waits for workers.
 pub struct Service {
@@ -45,6 +65,10 @@ pub struct Service {
     pub runs: Vec<PathBuf>,
     /// Where copies are made.
     pub scratch: PathBuf,
+    /// Who may open the socket.
+    pub door: Door,
+    /// Most bytes that the copies of one worker's runs may take.
+    pub disk: u64,
     /// How many workers must have had the same outcome.
     pub needed: usize,
     /// What is asked of each run.
@@ -54,16 +78,25 @@ pub struct Service {
 /// A service that runs, and what it knows of earlier requests.
 struct Running {
     service: Service,
+    scratch: Scratch,
+    budgets: BTreeMap<u32, Budget>,
     outcomes: Mutex<Outcomes>,
     /// When each stranger was last written down.
     strangers: Mutex<BTreeMap<u32, Instant>>,
+}
+
+/// One worker's run with an outcome, in short.
+#[derive(Debug, Clone)]
+struct Handing {
+    plan: Sha256,
+    stated: Option<Stated>,
 }
 
 /// For each subject, the outcomes and the workers that had them; and the record of each
 /// worker's runs.
 #[derive(Default)]
 struct Outcomes {
-    by_subject: BTreeMap<String, BTreeMap<Sha256, BTreeSet<String>>>,
+    by_subject: BTreeMap<String, BTreeMap<Sha256, BTreeMap<String, Handing>>>,
     records: BTreeMap<(String, String), Sha256>,
 }
 
@@ -72,98 +105,194 @@ impl Outcomes {
     fn read(log: &Path) -> Result<Self, SignerError> {
         let mut outcomes = Self::default();
         if log.exists() {
-            Log::each(log, |line| match line.event {
-                Event::Submitted {
+            Log::each(log, |line| {
+                if let Event::Submitted {
                     run,
                     subject,
                     record,
                     outcome,
                     worker,
-                    ..
-                } => {
-                    outcomes.add(&subject, outcome, &worker);
+                    plan,
+                    stated,
+                } = line.event
+                {
+                    outcomes.add(&subject, outcome, &worker, Handing { plan, stated });
                     outcomes.records.insert((worker, run), record);
                 }
-                Event::Signed { .. } | Event::Refused { .. } | Event::Started { .. } => {}
             })?;
         }
         Ok(outcomes)
     }
 
-    fn add(&mut self, subject: &str, outcome: Sha256, worker: &str) {
+    fn add(&mut self, subject: &str, outcome: Sha256, worker: &str, handing: Handing) {
         let outcomes = self.by_subject.entry(subject.to_owned()).or_default();
-        outcomes.entry(outcome).or_default().insert(worker.to_owned());
+        outcomes
+            .entry(outcome)
+            .or_default()
+            .insert(worker.to_owned(), handing);
     }
 
-    /// Workers with this outcome, and how many had another one.
-    fn of(&self, subject: &str, outcome: Sha256) -> (Vec<String>, usize) {
+    /// Workers with this outcome and what each handed in, and how many had another one.
+    fn of(&self, subject: &str, outcome: Sha256) -> (BTreeMap<String, Handing>, usize) {
         let Some(outcomes) = self.by_subject.get(subject) else {
-            return (Vec::new(), 0);
+            return (BTreeMap::new(), 0);
         };
-        let same = outcomes.get(&outcome).into_iter().flatten().cloned().collect();
+        let same = outcomes.get(&outcome).cloned().unwrap_or_default();
         let others = outcomes.iter().filter(|(other, _)| **other != outcome);
         (same, others.map(|(_, workers)| workers.len()).sum())
     }
 }
 
+/// What a thread panicked over is not lost: the values behind these locks are whole between any two statements.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Service {
     /// Waits for workers on `socket` until it is dropped; calls `ready` once it listens.
     pub async fn serve(self, socket: &Path, ready: impl FnOnce()) -> Result<(), SignerError> {
+        // A log that a crash left with half a line is made whole before anyone reads it.
+        let policy = self.questioner.case.policy.file().map(PolicyFile::digest);
+        let key = self.signer.name();
+        Log::open(&self.log)?.append(Event::Started { key, policy }, Timestamp::now())?;
+        let outcomes = Outcomes::read(&self.log)?;
+        let scratch = Scratch::below(&self.scratch)?;
+        let (listener, _held) = self.listen(socket)?;
+        ready();
+        // Places are each worker's own, so that none can keep the others waiting.
+        let places = self.workers.iter().map(|uid| {
+            let (turns, line) = (Semaphore::new(AT_ONCE), Semaphore::new(IN_LINE));
+            (*uid, (Arc::new(turns), Arc::new(line)))
+        });
+        let places: BTreeMap<u32, (Arc<Semaphore>, Arc<Semaphore>)> = places.collect();
+        let unheard = Arc::new(Semaphore::new(STRANGERS));
+        let budgets = self.workers.iter().map(|uid| (*uid, Budget::new(self.disk)));
+        let running = Arc::new(Running {
+            budgets: budgets.collect(),
+            service: self,
+            scratch,
+            outcomes: Mutex::new(outcomes),
+            strangers: Mutex::new(BTreeMap::new()),
+        });
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                // Out of handles or memory, or a client that has gone: neither ends the service.
+                Err(_) => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(uid) = stream.peer_cred().map(|who| who.uid()) else {
+                continue;
+            };
+            let running = running.clone();
+            let Some((turns, line)) = places.get(&uid) else {
+                // Who gets no answer because too many ask at once is told nothing that it does not know.
+                if let Ok(place) = unheard.clone().try_acquire_owned() {
+                    tokio::spawn(async move {
+                        let _ = tokio::time::timeout(ASKING, running.turn_away(stream, uid)).await;
+                        drop(place);
+                    });
+                }
+                continue;
+            };
+            // Who hangs up, or finds the line full, can ask again.
+            if let Ok(place) = line.clone().try_acquire_owned() {
+                let turns = turns.clone();
+                tokio::spawn(async move {
+                    running.answer(stream, uid, turns).await;
+                    drop(place);
+                });
+            }
+        }
+    }
+
+    /// The socket, open to those who may ask and to nobody else; and the lock that says that it is in use.
+    fn listen(&self, socket: &Path) -> Result<(UnixListener, nix::fcntl::Flock<std::fs::File>), SignerError> {
         let at = |source| SignerError::Socket {
             path: socket.to_owned(),
             source,
         };
-        let outcomes = Outcomes::read(&self.log)?;
-        let policy = self.questioner.case.policy.file().map(PolicyFile::digest);
-        let key = self.signer.name();
-        Log::open(&self.log)?.append(Event::Started { key, policy }, Timestamp::now())?;
-        // A socket may be left behind by a killed service; a living one holds its lock.
+        // A socket may be left behind by a killed service; a living one holds its lock. Whoever could open the lock could
+        // hold it, and keep the service from starting again.
         let lock = std::fs::File::options()
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
+            .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
             .open(socket.with_extension("lock"))
             .map_err(at)?;
-        let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock)
+        lock.set_permissions(std::fs::Permissions::from_mode(0o600))
+            .map_err(at)?;
+        let held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock)
             .map_err(|(_, error)| at(error.into()))?;
         match std::fs::remove_file(socket) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
             _ => {}
         }
-        let listener = UnixListener::bind(socket).map_err(at)?;
-        // Anyone may knock: who it is decides, and that the kernel tells.
-        std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666)).map_err(at)?;
-        ready();
-        // Places are each worker's own, so that none can keep the others waiting.
-        let places = self
-            .workers
-            .iter()
-            .map(|uid| (*uid, Arc::new(Semaphore::new(AT_ONCE))));
-        let places: BTreeMap<u32, Arc<Semaphore>> = places.collect();
-        let running = Arc::new(Running {
-            service: self,
-            outcomes: Mutex::new(outcomes),
-            strangers: Mutex::new(BTreeMap::new()),
-        });
-        loop {
-            let (stream, _) = listener.accept().await.map_err(at)?;
-            let Ok(uid) = stream.peer_cred().map(|who| who.uid()) else {
-                continue;
-            };
-            let running = running.clone();
-            match places.get(&uid).map(|places| places.clone().try_acquire_owned()) {
-                // Who gets no answer, because all places are taken or the client hangs up, can ask again.
-                Some(Err(_)) => {}
-                Some(Ok(place)) => drop(tokio::spawn(async move {
-                    let _ = tokio::time::timeout(LONGEST, running.answer(stream, uid)).await;
-                    drop(place);
-                })),
-                None => drop(tokio::spawn(async move {
-                    let _ = tokio::time::timeout(ASKING, running.turn_away(stream, uid)).await;
-                })),
+        // It appears in its place when its mode is right: nobody gets in before.
+        let folder = socket.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).join(format!(
+            ".{}-{}",
+            socket.file_name().unwrap_or_default().to_string_lossy(),
+            std::process::id()
+        ));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(at)?;
+        let hidden = folder.join("s");
+        let listener = UnixListener::bind(&hidden)
+            .and_then(|listener| self.open_door(&hidden).map(|()| listener))
+            .and_then(|listener| std::fs::rename(&hidden, socket).map(|()| listener));
+        let _ = std::fs::remove_dir_all(&folder);
+        Ok((listener.map_err(at)?, held))
+    }
+
+    /// Lets the workers in, or a group.
+    fn open_door(&self, socket: &Path) -> std::io::Result<()> {
+        let mode = |mode| std::fs::set_permissions(socket, std::fs::Permissions::from_mode(mode));
+        mode(0o600)?;
+        match self.door {
+            Door::Group(group) => {
+                let group = nix::unistd::Gid::from_raw(group);
+                nix::unistd::chown(socket, None, Some(group))?;
+                mode(0o660)
+            }
+            Door::Workers => {
+                let own = nix::unistd::geteuid().as_raw();
+                let others: Vec<u32> = self.workers.iter().copied().filter(|uid| *uid != own).collect();
+                if others.is_empty() {
+                    return Ok(());
+                }
+                let listed = xattr::set(socket, "system.posix_acl_access", &access_list(&others));
+                listed.map_err(|error| {
+                    std::io::Error::other(format!(
+                        "this file system keeps no access lists ({error}); name a group of the workers with --socket-group"
+                    ))
+                })
             }
         }
     }
+}
+
+/// The owner and these users may read and write; POSIX.1e draft 17 in the form of Linux's extended attribute, version 2.
+fn access_list(users: &[u32]) -> Vec<u8> {
+    const NOBODY: u32 = u32::MAX;
+    let mut entries = vec![(0x01_u16, 6_u16, NOBODY)];
+    // In the order of their numbers, as the kernel wants them.
+    entries.extend(users.iter().map(|uid| (0x02, 6, *uid)));
+    entries.extend([(0x04, 0, NOBODY), (0x10, 6, NOBODY), (0x20, 0, NOBODY)]);
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(permissions.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
 }
 
 impl Running {
@@ -172,39 +301,57 @@ impl Running {
         const AGAIN: Duration = Duration::from_secs(60);
         // What was sent and not read would make the kernel take the answer back.
         question(&mut stream).await?;
-        let mut strangers = self.strangers.lock().await;
-        let silent = strangers.get(&uid).is_some_and(|last| last.elapsed() < AGAIN);
         let error = SignerError::Stranger { uid };
-        let reply = if silent || strangers.len() > MOST_STRANGERS {
+        let silent = {
+            let mut strangers = held(&self.strangers);
+            let silent = strangers.get(&uid).is_some_and(|last| last.elapsed() < AGAIN)
+                || strangers.len() > MOST_STRANGERS;
+            if !silent {
+                strangers.insert(uid, Instant::now());
+            }
+            silent
+        };
+        let reply = if silent {
             Reply::Refused {
                 reason: error.to_string(),
             }
         } else {
-            strangers.insert(uid, Instant::now());
-            self.refuse(String::new(), &error, format!("uid {uid}"))
+            self.refuse(String::new(), &error, format!("uid {uid}")).await
         };
-        drop(strangers);
         send(&mut stream, &reply).await
     }
 
+    /// Writes something down; the log may be in use, and the disk slow.
+    async fn note(&self, event: Event) -> Result<Anchor, SignerError> {
+        let log = self.service.log.clone();
+        let noted = tokio::task::spawn_blocking(move || {
+            let mut log = Log::open(&log)?;
+            let place = log.anchor();
+            log.append(event, Timestamp::now())?;
+            Ok::<_, SignerError>(place)
+        });
+        noted
+            .await
+            .map_err(|error| SignerError::Request(error.to_string()))?
+    }
+
     /// Writes a refusal down.
-    fn refuse(&self, run: String, error: &SignerError, worker: String) -> Reply {
+    async fn refuse(&self, run: String, error: &SignerError, worker: String) -> Reply {
         let reason = with_causes(error);
         let event = Event::Refused {
             run,
             reason: reason.clone(),
             worker,
         };
-        let noted = Log::open(&self.service.log).and_then(|mut log| log.append(event, Timestamp::now()));
-        match noted {
-            Ok(()) => Reply::Refused { reason },
+        match self.note(event).await {
+            Ok(_) => Reply::Refused { reason },
             Err(error) => Reply::Refused {
-                reason: with_causes(&SignerError::Log(error)),
+                reason: with_causes(&error),
             },
         }
     }
 
-    async fn answer(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
+    async fn answer(self: Arc<Self>, mut stream: UnixStream, uid: u32, turns: Arc<Semaphore>) {
         let worker = format!("uid {uid}");
         let asked = tokio::time::timeout(ASKING, question(&mut stream)).await;
         let mut run = String::new();
@@ -219,40 +366,70 @@ impl Running {
                 ))),
                 Ok(request) => {
                     run = request.run.display().to_string();
-                    self.decide(&request.run, uid, &worker).await
+                    self.in_turn(request.run, uid, &worker, turns).await
                 }
             },
         };
         let reply = match outcome {
             Ok(reply) => reply,
-            Err(error) => self.refuse(run.chars().take(512).collect(), &error, worker),
+            Err(error) => self.refuse(run.chars().take(512).collect(), &error, worker).await,
         };
-        send(&mut stream, &reply).await
+        // A client that does not take its answer can ask again.
+        let _ = tokio::time::timeout(ANSWERING, send(&mut stream, &reply)).await;
+    }
+
+    /// Looks at a run when it is the worker's turn. The turn ends with the work and not with the patience: what goes on
+    /// in a thread still counts.
+    async fn in_turn(
+        self: &Arc<Self>,
+        run: PathBuf,
+        uid: u32,
+        worker: &str,
+        turns: Arc<Semaphore>,
+    ) -> Result<Reply, SignerError> {
+        let late = || SignerError::Request(format!("it took longer than {} seconds", LONGEST.as_secs()));
+        let closed = |error: tokio::sync::AcquireError| SignerError::Request(error.to_string());
+        let until = Instant::now() + LONGEST;
+        let turn = tokio::time::timeout(LONGEST, turns.acquire_owned()).await;
+        let turn = Arc::new(turn.map_err(|_| late())?.map_err(closed)?);
+        let decided =
+            tokio::time::timeout_at(until.into(), self.decide(run, uid, worker, &turn, until)).await;
+        decided.map_err(|_| late())?
     }
 
     /// Everything between the question and the key.
-    async fn decide(&self, run: &Path, uid: u32, worker: &str) -> Result<Reply, SignerError> {
+    async fn decide(
+        self: &Arc<Self>,
+        run: PathBuf,
+        uid: u32,
+        worker: &str,
+        turn: &Arc<OwnedSemaphorePermit>,
+        until: Instant,
+    ) -> Result<Reply, SignerError> {
         let service = &self.service;
-        let (path, allowed, scratch) = (run.to_owned(), service.runs.clone(), service.scratch.clone());
-        let examined = tokio::task::spawn_blocking(move || {
-            let copy = Snapshot::take(&path, uid, &allowed, &scratch)?;
-            let examined = examine(&copy.run())?;
-            Ok::<_, SignerError>((copy, examined))
-        });
-        let (copy, examined) = examined
-            .await
-            .map_err(|error| SignerError::Request(error.to_string()))??;
-        service.questioner.ask(&examined, &copy.run()).await?;
-        drop(copy);
+        let allowed = service.runs.clone();
+        let opened = apart(turn, move || Opened::open(&run, uid, &allowed, until)).await?;
+        service.questioner.record(&opened.record)?;
+        let released = service
+            .questioner
+            .released(&opened.plan, &opened.documents)
+            .await?;
+        let released = Arc::new(released);
+        let (this, known) = (self.clone(), released.clone());
+        let (snapshot, examined) = apart(turn, move || {
+            let budget = this.budgets.get(&uid).ok_or(SignerError::Stranger { uid })?;
+            let size = |sha256| known.size(sha256);
+            let snapshot = opened.outputs(size, this.scratch.path(), budget)?;
+            let examined = examine_digested(&snapshot.digested, &snapshot.run())?;
+            Ok((snapshot, examined))
+        })
+        .await?;
+        drop(snapshot);
+        let mut vouched = service.questioner.vouch(&examined, &released).await?;
         let record = &examined.record;
-        let outcome = outcome(&examined);
-        // From here on one after the other: two requests must not both be the last that was missing.
-        let mut outcomes = self.outcomes.lock().await;
+        let (outcome, stated) = (outcome(&examined), vouched.words(&examined.plan, record));
         let name = (worker.to_owned(), record.id.clone());
-        match outcomes.records.get(&name) {
-            Some(known) if *known != examined.digest => return Err(SignerError::Replayed { id: name.1 }),
-            _ => {}
-        }
+        self.not_replayed(&name, examined.digest)?;
         let event = Event::Submitted {
             run: record.id.clone(),
             subject: record.subject.clone(),
@@ -260,11 +437,20 @@ impl Running {
             record: examined.digest,
             outcome,
             worker: worker.to_owned(),
+            stated: Some(stated.clone()),
         };
-        Log::open(&service.log)?.append(event, Timestamp::now())?;
-        outcomes.records.insert(name, examined.digest);
-        outcomes.add(&record.subject, outcome, worker);
-        let (workers, otherwise) = outcomes.of(&record.subject, outcome);
+        let place = self.note(event).await?;
+        // Counted after it is written down: a run that waits is not forgotten when the signer is ended.
+        let (workers, otherwise) = {
+            let mut outcomes = held(&self.outcomes);
+            outcomes.records.insert(name, examined.digest);
+            let handing = Handing {
+                plan: record.plan,
+                stated: Some(stated.clone()),
+            };
+            outcomes.add(&record.subject, outcome, worker, handing);
+            outcomes.of(&record.subject, outcome)
+        };
         if workers.len() < service.needed {
             return Ok(Reply::Waiting {
                 agree: workers.len(),
@@ -272,11 +458,34 @@ impl Running {
                 otherwise,
             });
         }
-        self.sign(&examined, &workers)
-            .map(|signed| Reply::Signed(Box::new(signed)))
+        let others = workers.iter().filter(|(name, _)| *name != worker);
+        vouched.agreement = others
+            .map(|(_, other)| Agreeing {
+                plan: other.plan,
+                differing: other.stated.as_ref().and_then(|other| stated.differing(other)),
+            })
+            .collect();
+        let workers = workers.into_keys().collect();
+        let this = self.clone();
+        let signed = apart(turn, move || this.sign(&examined, vouched, workers, place)).await?;
+        Ok(Reply::Signed(Box::new(signed)))
     }
 
-    fn sign(&self, examined: &Examined, workers: &[String]) -> Result<crate::attest::Signed, SignerError> {
+    /// A run has one record: who hands in another one under its name tries something.
+    fn not_replayed(&self, name: &(String, String), record: Sha256) -> Result<(), SignerError> {
+        match held(&self.outcomes).records.get(name) {
+            Some(known) if *known != record => Err(SignerError::Replayed { id: name.1.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn sign(
+        &self,
+        examined: &Examined,
+        vouched: Vouched,
+        workers: Vec<String>,
+        place: Anchor,
+    ) -> Result<Signed, SignerError> {
         let service = &self.service;
         // Asked each time, so that a revocation holds from the next request on.
         Inventory::check_signer(&service.inventory, service.signer.as_ref(), Timestamp::now())
@@ -287,8 +496,28 @@ impl Running {
             host: service.host.clone(),
             log: &service.log,
         };
-        Ok(tokio::task::block_in_place(|| office.sign(examined, workers))?)
+        let handed = Handed {
+            vouched,
+            workers,
+            place,
+        };
+        Ok(office.sign_handed(examined, handed)?)
     }
+}
+
+/// Does work that waits or computes in a thread of its own, which holds the worker's turn until it is done.
+async fn apart<T: Send + 'static>(
+    turn: &Arc<OwnedSemaphorePermit>,
+    work: impl FnOnce() -> Result<T, SignerError> + Send + 'static,
+) -> Result<T, SignerError> {
+    let turn = turn.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(turn);
+        done
+    });
+    work.await
+        .map_err(|error| SignerError::Request(error.to_string()))?
 }
 
 /// One line, of bounded length.
@@ -327,7 +556,15 @@ pub async fn ask(socket: &Path, run: &Path) -> Result<Reply, SignerError> {
         source,
     };
     let run = run.canonicalize().map_err(at)?;
-    let mut stream = UnixStream::connect(socket).await.map_err(at)?;
+    let mut stream = UnixStream::connect(socket)
+        .await
+        .map_err(|error| match error.kind() {
+            // The socket is open to workers alone.
+            std::io::ErrorKind::PermissionDenied => SignerError::Stranger {
+                uid: nix::unistd::geteuid().as_raw(),
+            },
+            _ => at(error),
+        })?;
     let mut text = serde_json::to_vec(&Request { version: 1, run }).unwrap_or_default();
     text.push(b'\n');
     stream.write_all(&text).await.map_err(at)?;

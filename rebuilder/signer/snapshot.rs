@@ -1,53 +1,174 @@
-//! A copy of a run that its worker can no longer change.
+//! What a run holds, read once: after that its worker can no longer change anything.
 //!
-//! Everything is opened below the run's folder without following any link, only regular files are taken, and only
-//! up to a size.
+//! Everything is opened below the run's folder without following any link or leaving the file system; only regular files
+//! are taken, and only up to a size that is known before. Most files are hashed and not copied. Only the two sides of a
+//! comparison that has to be made again are copied, into a scratch folder that is swept after a crash, and within a
+//! budget that each worker has for itself.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, OpenHow, ResolveFlag, openat2};
 
-use super::SignerError;
-use crate::artifact::Sha256;
+use super::{SignerError, bounds};
+use crate::artifact::{HashingWriter, Sha256};
+use crate::attest::{AttestError, Digested};
+use crate::evidence::document::{self, Document};
 use crate::plan::Plan;
 use crate::rebuild::{Record, RunFolder};
 
-/// Most bytes of each document, and of all outputs together.
-const DOCUMENT: u64 = 256 << 20;
-const OUTPUTS: u64 = 64 << 30;
-/// Most documents of evidence.
-const DOCUMENTS: usize = 64;
-
-/// The copy; it goes when this is dropped.
-pub struct Snapshot {
+/// Where copies are made: a folder for each process that signs, with a lock that shows whether it still lives.
+pub(super) struct Scratch {
     folder: tempfile::TempDir,
+    _lock: Flock<File>,
 }
 
-impl Snapshot {
-    /// Copies the run at `path`, which must lie below one of `allowed` and belong to `uid`, below `scratch`.
-    pub fn take(path: &Path, uid: u32, allowed: &[PathBuf], scratch: &Path) -> Result<Self, SignerError> {
-        let failed = |what: &Path, reason: &dyn std::fmt::Display| SignerError::Snapshot {
-            what: what.display().to_string(),
-            reason: reason.to_string(),
+const PREFIX: &str = "signing-";
+const LOCK: &str = "lock";
+
+impl Scratch {
+    /// Makes one below `parent`, and removes those that a crash left behind.
+    pub(super) fn below(parent: &Path) -> Result<Self, SignerError> {
+        let failed = |error: std::io::Error| SignerError::Snapshot {
+            what: parent.display().to_string(),
+            reason: error.to_string(),
         };
-        // The path that is checked and the folder that is read are one: it is opened from `/` by its real name.
-        let real = path.canonicalize().map_err(|error| failed(path, &error))?;
-        let inside = allowed.iter().filter_map(|folder| folder.canonicalize().ok());
-        if !inside.into_iter().any(|folder| real.starts_with(folder)) {
-            return Err(SignerError::Outside {
-                run: path.display().to_string(),
-            });
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(failed)?;
+        sweep(parent);
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent);
+        let folder = folder.map_err(failed)?;
+        let lock = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.path().join(LOCK))
+            .map_err(failed)?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock);
+        let lock = lock.map_err(|(_, error)| failed(error.into()))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Removes the copies of processes that are gone. Their locks went with them.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with(PREFIX) {
+            continue;
         }
-        let root = File::open("/").map_err(|error| failed(path, &error))?;
-        let below = real.strip_prefix("/").unwrap_or(&real);
-        let run: File = open(root.as_fd(), below, OFlag::O_DIRECTORY)
-            .map_err(|error| failed(path, &error))?
-            .into();
-        let owner = run.metadata().map_err(|error| failed(path, &error))?.uid();
+        let lock = File::options()
+            .write(true)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(entry.path().join(LOCK));
+        let lives = match lock {
+            Ok(lock) => Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_err(),
+            // Without a lock it is one that was just begun, or a copy of an earlier version.
+            Err(_) => entry
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() < 3600)),
+        };
+        if !lives {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// What one worker's copies may take on the disk, all together.
+#[derive(Clone)]
+pub(super) struct Budget {
+    used: Arc<AtomicU64>,
+    most: u64,
+}
+
+impl Budget {
+    pub(super) fn new(most: u64) -> Self {
+        Self {
+            used: Arc::default(),
+            most,
+        }
+    }
+
+    /// Takes `bytes`, or none.
+    fn take(&self, bytes: u64) -> Option<Share> {
+        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.most);
+        self.used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
+            .ok()?;
+        Some(Share {
+            used: self.used.clone(),
+            bytes,
+        })
+    }
+}
+
+/// A part of a budget, given back when it is dropped.
+struct Share {
+    used: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.bytes, Ordering::SeqCst);
+    }
+}
+
+/// A run whose documents are read, and whose outputs are not yet.
+pub(super) struct Opened {
+    run: File,
+    /// `record.json`.
+    pub record: Record,
+    /// `plan.json`.
+    pub plan: Plan,
+    /// Evidence that came with it.
+    pub documents: Vec<Document>,
+    digested: Digested,
+    until: Instant,
+}
+
+/// Everything that was read of a run; copies go when this is dropped.
+pub(super) struct Snapshot {
+    /// Documents and digests.
+    pub digested: Digested,
+    folder: Option<tempfile::TempDir>,
+    _shares: Vec<Share>,
+}
+
+fn failed(what: &Path, reason: &dyn std::fmt::Display) -> SignerError {
+    SignerError::Snapshot {
+        what: what.display().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+impl Opened {
+    /// Opens the run at `path`, which must lie below one of `allowed` and belong to `uid`, and reads its documents.
+    pub(super) fn open(
+        path: &Path,
+        uid: u32,
+        allowed: &[PathBuf],
+        until: Instant,
+    ) -> Result<Self, SignerError> {
+        let run = folder(path, allowed)?;
+        let meta = run.metadata().map_err(|error| failed(path, &error))?;
+        let owner = meta.uid();
         if owner != uid {
             return Err(SignerError::NotOwner {
                 run: path.display().to_string(),
@@ -55,112 +176,303 @@ impl Snapshot {
                 uid,
             });
         }
-        let folder = tempfile::Builder::new().prefix("signing-").tempdir_in(scratch);
-        let folder = folder.map_err(|error| failed(scratch, &error))?;
-        let copy = RunFolder::new(folder.path());
-        for name in ["record.json", "plan.json", "build.log", "report.html"] {
-            take(&run, Path::new(name), &folder.path().join(name), DOCUMENT)?;
-        }
-        let read = |path: PathBuf| std::fs::read(&path).map_err(|error| failed(&path, &error));
-        let record: Record = serde_json::from_slice(&read(copy.record())?)
+        let mut digested = Digested {
+            record: read(&run, Path::new("record.json"), bounds::RECORD, until)?,
+            plan: read(&run, Path::new("plan.json"), bounds::PLAN, until)?,
+            digests: BTreeMap::new(),
+        };
+        let record: Record = serde_json::from_slice(&digested.record)
             .map_err(|error| failed(Path::new("record.json"), &error))?;
-        // The plan's own reader refuses names that lead elsewhere.
-        Plan::read(&copy.plan()).map_err(|error| failed(Path::new("plan.json"), &error))?;
-        documents(&run, folder.path())?;
-        let mut left = OUTPUTS;
-        for place in [copy.rebuilt(), copy.released()] {
-            std::fs::create_dir(&place).map_err(|error| failed(&place, &error))?;
-        }
+        bounds::record(&record)?;
         for output in &record.outputs {
-            let plain = Path::new(&output.name).components().count() == 1
-                && matches!(
-                    Path::new(&output.name).components().next(),
-                    Some(std::path::Component::Normal(_))
-                );
-            if !plain {
-                return Err(failed(Path::new(&output.name), &"it is no plain file name"));
-            }
-            if output.rebuilt.is_some() {
-                let name = Path::new("rebuilt").join(&output.name);
-                left -= take(&run, &name, &folder.path().join(&name), left)?;
-            }
-            // Only an equivalence is compared again.
-            if output.equivalent() {
-                let name = Path::new("released").join(&output.name);
-                left -= take(&run, &name, &folder.path().join(&name), left)?;
+            let name = Path::new(&output.name);
+            let mut parts = name.components();
+            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+                return Err(failed(name, &"it is no plain file name"));
             }
         }
-        Ok(Self { folder })
+        for (name, most) in [("build.log", bounds::LOG), ("report.html", bounds::REPORT)] {
+            let digest = hash(&run, Path::new(name), None, most, until)?;
+            digested.digests.insert(name.to_owned(), digest.0);
+        }
+        // The plan's own reader refuses names that lead elsewhere.
+        let plan = Plan::parse(&digested.plan).map_err(|reason| failed(Path::new("plan.json"), &reason))?;
+        let documents = documents(&run, until)?;
+        Ok(Self {
+            run,
+            record,
+            plan,
+            documents,
+            digested,
+            until,
+        })
     }
 
-    /// The copy.
-    pub fn run(&self) -> RunFolder {
-        RunFolder::new(self.folder.path())
+    /// Hashes the outputs; `size` gives the length of what was released by its digest, where anyone but the worker says so.
+    pub(super) fn outputs(
+        self,
+        size: impl Fn(Sha256) -> Option<u64>,
+        scratch: &Path,
+        budget: &Budget,
+    ) -> Result<Snapshot, SignerError> {
+        let Self {
+            run,
+            record,
+            mut digested,
+            until,
+            ..
+        } = self;
+        let mut left = bounds::ALL;
+        let mut copies: Option<tempfile::TempDir> = None;
+        let mut shares = Vec::new();
+        for output in &record.outputs {
+            let Some(rebuilt) = output.rebuilt else { continue };
+            let name = Path::new("rebuilt").join(&output.name);
+            let known = output.released.and_then(&size);
+            let expected = known.filter(|_| output.released == Some(rebuilt));
+            // What differs from a release is about as long as it; what nobody knows is bounded all the same.
+            let most = known.map_or(bounds::OTHER, |size| bounds::OTHER.max(size.saturating_mul(4)));
+            if output.equivalent() {
+                let copies = match &copies {
+                    Some(folder) => folder.path().to_owned(),
+                    None => copies.insert(copy_folder(scratch)?).path().to_owned(),
+                };
+                // Where nobody knows the length, the budget bounds both.
+                let most = if known.is_some() { most } else { budget.most };
+                for (place, most) in [("rebuilt", most), ("released", known.unwrap_or(budget.most))] {
+                    let name = Path::new(place).join(&output.name);
+                    let copied = copy(&run, &name, &copies.join(&name), most.min(left), budget, until)?;
+                    let (digest, size, share) = copied;
+                    left = left.saturating_sub(size);
+                    shares.push(share);
+                    if place == "rebuilt" {
+                        digested.digests.insert(name.display().to_string(), digest);
+                    }
+                }
+            } else {
+                // A file of a known length has that length, whatever the digest will be.
+                let most = if known.is_none() && output.released == Some(rebuilt) {
+                    left
+                } else {
+                    most.min(left)
+                };
+                let (digest, size) = hash(&run, &name, expected, most, until)?;
+                left = left.saturating_sub(size);
+                digested.digests.insert(name.display().to_string(), digest);
+            }
+        }
+        Ok(Snapshot {
+            digested,
+            folder: copies,
+            _shares: shares,
+        })
     }
+}
+
+impl Snapshot {
+    /// The copies; only of those files that a comparison needs.
+    pub(super) fn run(&self) -> RunFolder {
+        RunFolder::new(
+            self.folder
+                .as_ref()
+                .map_or(Path::new("/nonexistent"), |it| it.path()),
+        )
+    }
+}
+
+fn copy_folder(scratch: &Path) -> Result<tempfile::TempDir, SignerError> {
+    let folder = tempfile::Builder::new().prefix("run-").tempdir_in(scratch);
+    let folder = folder.map_err(|error| failed(scratch, &error))?;
+    for name in ["rebuilt", "released"] {
+        fs::create_dir(folder.path().join(name)).map_err(|error| failed(scratch, &error))?;
+    }
+    Ok(folder)
+}
+
+/// Opens a run's folder below one of those that are allowed. The worker's path is not looked at before it is known to lie
+/// there: it could lead to a file system that never answers.
+fn folder(path: &Path, allowed: &[PathBuf]) -> Result<File, SignerError> {
+    let outside = || SignerError::Outside {
+        run: path.display().to_string(),
+    };
+    let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
+    if !path.is_absolute() || !path.components().all(plain) {
+        return Err(outside());
+    }
+    for named in allowed {
+        let real = named.canonicalize().unwrap_or_else(|_| named.clone());
+        let below = path.strip_prefix(&real).or_else(|_| path.strip_prefix(named));
+        let Ok(below) = below else { continue };
+        if below.as_os_str().is_empty() {
+            continue;
+        }
+        let parent = File::open(&real).map_err(|error| failed(&real, &error))?;
+        return match open(parent.as_fd(), below, OFlag::O_DIRECTORY) {
+            Ok(run) => Ok(run.into()),
+            Err(Errno::ELOOP | Errno::EXDEV) => Err(outside()),
+            Err(error) => Err(failed(path, &error)),
+        };
+    }
+    Err(outside())
 }
 
 fn open(folder: impl AsFd, name: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let how = OpenHow::new()
-        .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+        .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
         .resolve(
             ResolveFlag::RESOLVE_BENEATH
                 | ResolveFlag::RESOLVE_NO_SYMLINKS
-                | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+                | ResolveFlag::RESOLVE_NO_MAGICLINKS
+                | ResolveFlag::RESOLVE_NO_XDEV,
         );
     openat2(folder, name, how)
 }
 
-/// Copies the documents that a run relies on; their names are their digests, and nothing else is taken.
-fn documents(run: &File, to: &Path) -> Result<(), SignerError> {
-    let name = Path::new("documents");
-    let failed = |reason: &dyn std::fmt::Display| SignerError::Snapshot {
-        what: name.display().to_string(),
-        reason: reason.to_string(),
-    };
-    let folder = match open(run.as_fd(), name, OFlag::O_DIRECTORY) {
-        Ok(folder) => folder,
-        Err(nix::errno::Errno::ENOENT) => return Ok(()),
-        Err(error) => return Err(failed(&error)),
-    };
-    std::fs::create_dir(to.join(name)).map_err(|error| failed(&error))?;
-    let mut entries = nix::dir::Dir::from_fd(folder).map_err(|error| failed(&error))?;
-    let names: Vec<String> = entries
-        .iter()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
-        .filter(|name| name.parse::<Sha256>().is_ok())
-        .take(DOCUMENTS)
-        .collect();
-    for digest in names {
-        let below = name.join(digest);
-        take(run, &below, &to.join(&below), crate::evidence::json::SIZE_LIMIT)?;
+/// Opens a regular file of the run; gives its length.
+fn file(run: &File, name: &Path, most: u64) -> Result<(File, u64), SignerError> {
+    let file: File = open(run.as_fd(), name, OFlag::empty())
+        .map_err(|error| failed(name, &error))?
+        .into();
+    let meta = file.metadata().map_err(|error| failed(name, &error))?;
+    if !meta.is_file() {
+        return Err(failed(name, &"it is no regular file"));
     }
-    Ok(())
+    if meta.len() > most {
+        return Err(failed(name, &format!("it has more than {most} bytes")));
+    }
+    Ok((file, meta.len()))
 }
 
-/// Copies one regular file of at most `most` bytes; gives its size.
-fn take(run: &File, name: &Path, to: &Path, most: u64) -> Result<u64, SignerError> {
-    let failed = |reason: &dyn std::fmt::Display| SignerError::Snapshot {
-        what: name.display().to_string(),
-        reason: reason.to_string(),
-    };
-    let file: File = open(run.as_fd(), name, OFlag::empty())
-        .map_err(|error| failed(&error))?
-        .into();
-    let meta = file.metadata().map_err(|error| failed(&error))?;
-    if !meta.is_file() {
-        return Err(failed(&"it is no regular file"));
+/// Reads a file to the length that it had when it was opened, piece by piece, and refuses one that changes meanwhile.
+fn pour(
+    mut file: File,
+    length: u64,
+    name: &Path,
+    until: Instant,
+    mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<(), SignerError> {
+    let mut piece = vec![0; 1 << 20];
+    let mut left = length;
+    loop {
+        if Instant::now() > until {
+            return Err(failed(name, &"reading it took too long"));
+        }
+        let count = file.read(&mut piece).map_err(|error| failed(name, &error))?;
+        if count as u64 > left || count == 0 && left > 0 {
+            return Err(failed(name, &"it changed while it was read"));
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        left -= count as u64;
+        take(piece.get(..count).unwrap_or_default()).map_err(|error| failed(name, &error))?;
     }
-    let mut copy = File::options()
+}
+
+fn read(run: &File, name: &Path, most: u64, until: Instant) -> Result<Vec<u8>, SignerError> {
+    let (file, length) = file(run, name, most)?;
+    let mut bytes = Vec::new();
+    pour(file, length, name, until, |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+/// Hashes a file; `expected` is the length that it must have.
+fn hash(
+    run: &File,
+    name: &Path,
+    expected: Option<u64>,
+    most: u64,
+    until: Instant,
+) -> Result<(Sha256, u64), SignerError> {
+    let (file, length) = file(run, name, expected.map_or(most, |_| u64::MAX))?;
+    if let Some(expected) = expected.filter(|expected| *expected != length) {
+        return Err(AttestError::Changed {
+            path: name.display().to_string(),
+            expected: format!("{expected} bytes"),
+            found: format!("{length} bytes"),
+        }
+        .into());
+    }
+    let mut writer = HashingWriter::new(std::io::sink());
+    pour(file, length, name, until, |piece| writer.write_all(piece))?;
+    let (_, digest, _) = writer.finish();
+    Ok((digest, length))
+}
+
+fn copy(
+    run: &File,
+    name: &Path,
+    to: &Path,
+    most: u64,
+    budget: &Budget,
+    until: Instant,
+) -> Result<(Sha256, u64, Share), SignerError> {
+    let (file, length) = file(run, name, most)?;
+    let share = budget.take(length).ok_or_else(|| {
+        failed(
+            name,
+            &format!(
+                "the copies of this worker's runs would take more than {} bytes",
+                budget.most
+            ),
+        )
+    })?;
+    let copy = File::options()
         .write(true)
         .create_new(true)
+        .mode(0o600)
         .open(to)
-        .map_err(|error| failed(&error))?;
-    let size =
-        std::io::copy(&mut file.take(most.saturating_add(1)), &mut copy).map_err(|error| failed(&error))?;
-    if size > most {
-        return Err(failed(&format!("it has more than {most} bytes")));
+        .map_err(|error| failed(name, &error))?;
+    let mut writer = HashingWriter::new(copy);
+    pour(file, length, name, until, |piece| writer.write_all(piece))?;
+    let (mut copy, digest, _) = writer.finish();
+    copy.flush().map_err(|error| failed(name, &error))?;
+    Ok((digest, length, share))
+}
+
+/// Reads the documents that a run relies on; their names are their digests, and nothing else is taken.
+fn documents(run: &File, until: Instant) -> Result<Vec<Document>, SignerError> {
+    let name = Path::new("documents");
+    let folder = match open(run.as_fd(), name, OFlag::O_DIRECTORY) {
+        Ok(folder) => folder,
+        Err(Errno::ENOENT) => return Ok(Vec::new()),
+        Err(error) => return Err(failed(name, &error)),
+    };
+    let mut entries = nix::dir::Dir::from_fd(folder).map_err(|error| failed(name, &error))?;
+    let mut names = Vec::new();
+    for (count, entry) in entries.iter().enumerate() {
+        if count > bounds::ENTRIES {
+            return Err(failed(
+                name,
+                &format!("it has more than {} entries", bounds::ENTRIES),
+            ));
+        }
+        let entry = entry.map_err(|error| failed(name, &error))?;
+        let digest = entry
+            .file_name()
+            .to_str()
+            .ok()
+            .filter(|it| it.parse::<Sha256>().is_ok());
+        names.extend(digest.map(str::to_owned));
     }
-    copy.flush().map_err(|error| failed(&error))?;
-    Ok(size)
+    if names.len() > bounds::DOCUMENTS {
+        return Err(failed(
+            name,
+            &format!("it has more than {} documents", bounds::DOCUMENTS),
+        ));
+    }
+    names.sort();
+    let mut left = bounds::EVIDENCE;
+    let mut all = Vec::new();
+    for digest in names {
+        let below = name.join(digest);
+        let bytes = read(run, &below, left.min(crate::evidence::json::SIZE_LIMIT), until)?;
+        left = left.saturating_sub(bytes.len() as u64);
+        // What is no evidence says nothing, as before a build.
+        all.extend(document::read(&below.display().to_string(), &bytes).unwrap_or_default());
+    }
+    Ok(all)
 }

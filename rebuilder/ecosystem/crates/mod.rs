@@ -119,6 +119,8 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &CrateSubject) -> Result
         artifacts: vec![super::artifact(Some(purl(&version)), &file, &blob)?],
         claims,
         documents: Vec::new(),
+        sources: Vec::new(),
+        published: version.published,
     })
 }
 

@@ -116,6 +116,8 @@ pub(super) async fn look_up(
         artifacts: found.chosen.outputs.iter().map(artifact).collect(),
         claims: found.claims,
         documents: Vec::new(),
+        sources: found.source.files,
+        published: None,
     })
 }
 

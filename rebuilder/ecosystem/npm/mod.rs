@@ -50,6 +50,8 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &NpmSubject) -> Result<F
         artifacts: vec![found.artifact],
         claims: found.claims,
         documents: found.documents,
+        sources: Vec::new(),
+        published: None,
     })
 }
 

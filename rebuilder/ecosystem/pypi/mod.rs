@@ -35,6 +35,8 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &PypiSubject) -> Result<
         artifacts: vec![super::artifact(Some(purl), &released.file, &blob)?],
         claims: pypi::claims(&project, released, source, attestation),
         documents,
+        sources: source.map(|source| source.file.clone()).into_iter().collect(),
+        published: Some(released.uploaded),
     })
 }
 

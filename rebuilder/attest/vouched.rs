@@ -1,0 +1,123 @@
+//! What a signer knows of a run that another user made, and what stays that user's word.
+//!
+//! Each field of a statement has one of two origins: the signer found it out itself, or the worker states it. What the
+//! worker states stands apart in the statement (`workerStated`, or `statedBy` at an input), and whether the other
+//! workers' runs were the same in it is said beside it (`agreement`).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::log::Stated;
+use crate::artifact::Sha256;
+use crate::plan::Plan;
+use crate::policy::Decision;
+use crate::rebuild::Record;
+
+/// Most differing values that are listed for each other worker.
+const LISTED: usize = 100;
+
+/// What the signer found out itself.
+#[derive(Debug, Clone)]
+pub struct Vouched {
+    /// Its own decision, by its own policy.
+    pub policy: Decision,
+    /// Name and digest of the recipe of its own that gives this plan.
+    pub recipe: (String, Sha256),
+    /// What names the container: `catalogue`, `provenance`, `recipe` or `configuration`.
+    pub container: &'static str,
+    /// Inputs that something other than the worker names, by their place.
+    pub inputs: BTreeMap<String, Named>,
+    /// Values of the plan that only the worker states.
+    pub stated: BTreeMap<String, String>,
+    /// When it signs, by its own clock.
+    pub signed_on: Timestamp,
+    /// The other workers with this outcome.
+    pub agreement: Vec<Agreeing>,
+}
+
+/// An input, and who names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// `provenance`, `registry`, `archive index` or `lock file of the source`.
+    pub by: &'static str,
+    /// Its name and address there, where they are known.
+    pub name: Option<String>,
+    /// Likewise.
+    pub uri: Option<String>,
+}
+
+/// Another worker whose run had the same outcome.
+#[derive(Debug, Clone)]
+pub struct Agreeing {
+    /// Its plan.
+    pub plan: Sha256,
+    /// In what it states otherwise; none where that is not known.
+    pub differing: Option<Vec<String>>,
+}
+
+impl Vouched {
+    /// Everything that the worker states, by name; for the comparison with others.
+    pub fn words(&self, plan: &Plan, record: &Record) -> Stated {
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut all = self.stated.clone();
+        all.insert("backend".into(), record.backend.clone());
+        all.insert("limits not enforced".into(), record.not_enforced.join(", "));
+        all.insert("version of rebuilder".into(), record.rebuilder.clone());
+        for assumption in &plan.assumptions {
+            all.insert(
+                format!("assumption: {}", assumption.what),
+                text(json!([assumption.value, assumption.origin])),
+            );
+        }
+        let open = |place: &String| !self.inputs.contains_key(place);
+        for input in plan.inputs.iter().filter(|input| open(&input.place)) {
+            all.insert(format!("input: {}", input.place), input.file.sha256.to_hex());
+        }
+        for git in plan.git.iter().filter(|git| open(&git.place)) {
+            all.insert(
+                format!("source: {}", git.place),
+                text(json!([git.source, git.archive])),
+            );
+        }
+        Stated::of(all)
+    }
+
+    /// The part of a statement that is the worker's word.
+    pub(super) fn worker_stated(&self, plan: &Plan, record: &Record) -> Value {
+        let open = |place: &&String| !self.inputs.contains_key(*place);
+        let inputs = plan.inputs.iter().map(|input| &input.place);
+        let inputs: Vec<_> = inputs
+            .chain(plan.git.iter().map(|git| &git.place))
+            .filter(open)
+            .collect();
+        json!({
+            "backend": record.backend,
+            "notEnforced": record.not_enforced,
+            "rebuilder": record.rebuilder,
+            "startedOn": record.started,
+            "finishedOn": record.finished,
+            "assumptions": plan.assumptions,
+            "attempts": record.attempts.iter().map(super::statement::attempt).collect::<Vec<_>>(),
+            "values": self.stated,
+            "inputs": inputs
+        })
+    }
+
+    /// The other workers' plans, and in what they state otherwise.
+    pub(super) fn agreement(&self) -> Value {
+        let others = self.agreement.iter().map(|other| {
+            let differing = other.differing.as_ref().map(|names| {
+                let mut names: Vec<_> = names.iter().take(LISTED + 1).cloned().collect();
+                if names.len() > LISTED {
+                    names.truncate(LISTED);
+                    names.push("…".into());
+                }
+                names
+            });
+            json!({"plan": other.plan, "differing": differing})
+        });
+        others.collect()
+    }
+}
