@@ -101,7 +101,9 @@ impl Inputs {
         }
         let mut parameters = BTreeMap::new();
         flatten("", external, &mut parameters, 0);
-        for assumption in internal["assumptions"].as_array().into_iter().flatten() {
+        // A signer of other users' runs sets apart what only they state.
+        let stated = [&internal["assumptions"], &internal["workerStated"]["assumptions"]];
+        for assumption in stated.into_iter().filter_map(Value::as_array).flatten() {
             if let (Some(what), Some(value)) = (assumption["what"].as_str(), assumption["value"].as_str()) {
                 parameters.insert(what.to_owned(), value.to_owned());
             }

@@ -105,7 +105,7 @@ pub struct Stated {
 
 impl Stated {
     /// Most bytes of all names and values that are listed.
-    const LISTED: usize = 96 << 10;
+    const LISTED: usize = 64 << 10;
     /// Longest value that is kept as it is.
     const VALUE: usize = 128;
 

@@ -93,6 +93,9 @@ pub enum SignerError {
     Run(String),
     #[error("the run {id} was handed in before, with another record")]
     Replayed { id: String },
+    #[error("cannot take another run of this worker now: it handed in too much of late")]
+    #[diagnostic(help("hand it in again in a while"))]
+    Busy,
     #[error("the request is none: {0}")]
     Request(String),
     #[error("cannot use the socket {path}")]

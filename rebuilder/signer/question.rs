@@ -11,7 +11,7 @@ use crate::attest::{Examined, Named, Vouched};
 use crate::container::{Catalog, PinnedContainer};
 use crate::ecosystem;
 use crate::evidence::Standing;
-use crate::evidence::assess::Artifact;
+use crate::evidence::assess::{Artifact, assess};
 use crate::evidence::document::Document;
 use crate::evidence::git_source::GitSource;
 use crate::evidence::inspection::Finding;
@@ -139,7 +139,7 @@ impl Questioner {
     }
 
     /// Finds out without the worker what was released, and judges the evidence for it.
-    pub async fn released(&self, plan: &Plan, documents: &[Document]) -> Result<Released, SignerError> {
+    pub async fn released(&self, plan: &Plan, documents: Vec<Document>) -> Result<Released, SignerError> {
         let Ok(subject) = plan.subject.parse::<Subject>() else {
             return self.by_documents(plan, documents).await;
         };
@@ -186,7 +186,7 @@ impl Questioner {
 
     /// For what no registry lists: the signed documents that came with the run. Who carried them does not matter, for
     /// they are verified here, by what this signer trusts.
-    async fn by_documents(&self, plan: &Plan, documents: &[Document]) -> Result<Released, SignerError> {
+    async fn by_documents(&self, plan: &Plan, documents: Vec<Document>) -> Result<Released, SignerError> {
         // A package URL chooses the rule of a policy, so it must be the one that the file's own digest gives, or one that
         // a signed statement gives to that digest.
         let generic = |wanted: &Artifact| {
@@ -194,9 +194,19 @@ impl Questioner {
             format!("pkg:generic/{name}?checksum=sha256:{sha256}")
         };
         let artifacts = plan.released();
+        // What nobody signed whom this signer trusts does not choose a repository to be fetched.
+        let mut trust = self.case.trust.clone();
+        trust
+            .keys
+            .extend(self.case.policy.keys(&crate::policy::names(&artifacts)));
+        let counts = |document: &Document| {
+            let standing = assess(document, &artifacts, &trust).claim.standing;
+            standing == Standing::Verified || standing == Standing::Partial || standing.is_against()
+        };
+        let documents: Vec<Document> = documents.into_iter().filter(counts).collect();
         let judgement = self
             .case
-            .judge(&artifacts, Vec::new(), documents, &self.fetcher)
+            .judge(&artifacts, Vec::new(), &documents, &self.fetcher)
             .await;
         let verified = |finding: &Finding| finding.standing == Standing::Verified;
         if !verified(&judgement.inspection.signature) && !verified(&judgement.inspection.provenance) {

@@ -83,6 +83,41 @@ struct Running {
     outcomes: Mutex<Outcomes>,
     /// When each stranger was last written down.
     strangers: Mutex<BTreeMap<u32, Instant>>,
+    /// How much each worker has put into the log of late.
+    paces: Mutex<BTreeMap<String, Pace>>,
+}
+
+/// What one worker has put into the log of late. Beyond a measure, what it is refused is told to it and not written down,
+/// and what it hands in has to wait: nobody fills the disk with lines.
+struct Pace {
+    minute: (Instant, u32),
+    hour: (Instant, usize),
+}
+
+impl Pace {
+    /// Lines in a minute, and bytes in an hour.
+    const LINES: u32 = 200;
+    const BYTES: usize = 16 << 20;
+
+    fn new() -> Self {
+        Self {
+            minute: (Instant::now(), 0),
+            hour: (Instant::now(), 0),
+        }
+    }
+
+    /// Whether a line of about so many bytes may be written now.
+    fn allows(&mut self, bytes: usize) -> bool {
+        if self.minute.0.elapsed() > Duration::from_secs(60) {
+            self.minute = (Instant::now(), 0);
+        }
+        if self.hour.0.elapsed() > Duration::from_secs(3600) {
+            self.hour = (Instant::now(), 0);
+        }
+        self.minute.1 = self.minute.1.saturating_add(1);
+        self.hour.1 = self.hour.1.saturating_add(bytes);
+        self.minute.1 <= Self::LINES && self.hour.1 <= Self::BYTES
+    }
 }
 
 /// One worker's run with an outcome, in short.
@@ -173,6 +208,7 @@ impl Service {
             scratch,
             outcomes: Mutex::new(outcomes),
             strangers: Mutex::new(BTreeMap::new()),
+            paces: Mutex::new(BTreeMap::new()),
         });
         loop {
             let stream = match listener.accept().await {
@@ -234,11 +270,9 @@ impl Service {
         }
         // It appears in its place when its mode is right: nobody gets in before.
         let folder = socket.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new(".")).join(format!(
-            ".{}-{}",
-            socket.file_name().unwrap_or_default().to_string_lossy(),
-            std::process::id()
-        ));
+        let folder = folder
+            .unwrap_or(Path::new("."))
+            .join(format!(".s{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::DirBuilder::new()
             .mode(0o700)
@@ -335,9 +369,19 @@ impl Running {
             .map_err(|error| SignerError::Request(error.to_string()))?
     }
 
+    /// Whether a worker may put another line of about so many bytes into the log.
+    fn allows(&self, worker: &str, bytes: usize) -> bool {
+        let mut paces = held(&self.paces);
+        let pace = paces.entry(worker.to_owned()).or_insert_with(Pace::new);
+        pace.allows(bytes)
+    }
+
     /// Writes a refusal down.
     async fn refuse(&self, run: String, error: &SignerError, worker: String) -> Reply {
         let reason = with_causes(error);
+        if !self.allows(&worker, run.len() + reason.len().min(4096) + 300) {
+            return Reply::Refused { reason };
+        }
         let event = Event::Refused {
             run,
             reason: reason.clone(),
@@ -408,11 +452,11 @@ impl Running {
     ) -> Result<Reply, SignerError> {
         let service = &self.service;
         let allowed = service.runs.clone();
-        let opened = apart(turn, move || Opened::open(&run, uid, &allowed, until)).await?;
+        let mut opened = apart(turn, move || Opened::open(&run, uid, &allowed, until)).await?;
         service.questioner.record(&opened.record)?;
         let released = service
             .questioner
-            .released(&opened.plan, &opened.documents)
+            .released(&opened.plan, std::mem::take(&mut opened.documents))
             .await?;
         let released = Arc::new(released);
         let (this, known) = (self.clone(), released.clone());
@@ -428,8 +472,11 @@ impl Running {
         let mut vouched = service.questioner.vouch(&examined, &released).await?;
         let record = &examined.record;
         let (outcome, stated) = (outcome(&examined), vouched.words(&examined.plan, record));
-        let name = (worker.to_owned(), record.id.clone());
-        self.not_replayed(&name, examined.digest)?;
+        self.not_replayed((worker.to_owned(), record.id.clone()), examined.digest)?;
+        let listed = stated.values.iter().map(|(name, value)| name.len() + value.len() + 8);
+        if !self.allows(worker, listed.sum::<usize>() + record.subject.len() + 800) {
+            return Err(SignerError::Busy);
+        }
         let event = Event::Submitted {
             run: record.id.clone(),
             subject: record.subject.clone(),
@@ -443,7 +490,6 @@ impl Running {
         // Counted after it is written down: a run that waits is not forgotten when the signer is ended.
         let (workers, otherwise) = {
             let mut outcomes = held(&self.outcomes);
-            outcomes.records.insert(name, examined.digest);
             let handing = Handing {
                 plan: record.plan,
                 stated: Some(stated.clone()),
@@ -471,11 +517,15 @@ impl Running {
         Ok(Reply::Signed(Box::new(signed)))
     }
 
-    /// A run has one record: who hands in another one under its name tries something.
-    fn not_replayed(&self, name: &(String, String), record: Sha256) -> Result<(), SignerError> {
-        match held(&self.outcomes).records.get(name) {
-            Some(known) if *known != record => Err(SignerError::Replayed { id: name.1.clone() }),
-            _ => Ok(()),
+    /// A run has one record: who hands in another one under its name tries something. The first one that comes takes the
+    /// name.
+    fn not_replayed(&self, name: (String, String), record: Sha256) -> Result<(), SignerError> {
+        let id = name.1.clone();
+        let known = *held(&self.outcomes).records.entry(name).or_insert(record);
+        if known == record {
+            Ok(())
+        } else {
+            Err(SignerError::Replayed { id })
         }
     }
 

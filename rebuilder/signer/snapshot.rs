@@ -229,7 +229,8 @@ impl Opened {
             let Some(rebuilt) = output.rebuilt else { continue };
             let name = Path::new("rebuilt").join(&output.name);
             let known = output.released.and_then(&size);
-            let expected = known.filter(|_| output.released == Some(rebuilt));
+            // The length that it has if its digest is to be that of the release; else the one that the record says.
+            let expected = known.filter(|_| output.released == Some(rebuilt)).or(output.sizes.1);
             // What differs from a release is about as long as it; what nobody knows is bounded all the same.
             let most = known.map_or(bounds::OTHER, |size| bounds::OTHER.max(size.saturating_mul(4)));
             if output.equivalent() {
@@ -250,13 +251,12 @@ impl Opened {
                     }
                 }
             } else {
-                // A file of a known length has that length, whatever the digest will be.
-                let most = if known.is_none() && output.released == Some(rebuilt) {
-                    left
+                let most = if output.released == Some(rebuilt) {
+                    known.unwrap_or(bounds::UNKNOWN)
                 } else {
-                    most.min(left)
+                    most
                 };
-                let (digest, size) = hash(&run, &name, expected, most, until)?;
+                let (digest, size) = hash(&run, &name, expected, most.min(left), until)?;
                 left = left.saturating_sub(size);
                 digested.digests.insert(name.display().to_string(), digest);
             }
@@ -387,7 +387,7 @@ fn hash(
     most: u64,
     until: Instant,
 ) -> Result<(Sha256, u64), SignerError> {
-    let (file, length) = file(run, name, expected.map_or(most, |_| u64::MAX))?;
+    let (file, length) = file(run, name, u64::MAX)?;
     if let Some(expected) = expected.filter(|expected| *expected != length) {
         return Err(AttestError::Changed {
             path: name.display().to_string(),
@@ -395,6 +395,9 @@ fn hash(
             found: format!("{length} bytes"),
         }
         .into());
+    }
+    if length > most {
+        return Err(failed(name, &format!("it has more than {most} bytes")));
     }
     let mut writer = HashingWriter::new(std::io::sink());
     pour(file, length, name, until, |piece| writer.write_all(piece))?;

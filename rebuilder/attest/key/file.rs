@@ -87,10 +87,11 @@ impl FileKey {
             .map_err(io)?;
         let public = public_path(path);
         // In its place at once, whatever was there before: a link is replaced and not followed.
-        write_atomically(&public, key.public.pem().as_bytes()).map_err(|error| KeyError::Io {
-            path: public,
-            source: std::io::Error::other(error.to_string()),
-        })?;
+        let written = write_atomically(&public, key.public.pem().as_bytes()).map_err(std::io::Error::other);
+        // Verifiers are other users, whatever the umask is.
+        written
+            .and_then(|()| fs::set_permissions(&public, fs::Permissions::from_mode(0o644)))
+            .map_err(|source| KeyError::Io { path: public, source })?;
         Ok(key)
     }
 
