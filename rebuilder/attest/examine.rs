@@ -117,8 +117,7 @@ pub fn examine_digested(digested: &Digested, run: &RunFolder) -> Result<Examined
             .find(|expected| expected.file.name == output.name)
             .map(|expected| expected.file.sha256);
         if output.released != expected || !names.insert(&output.name) {
-            let told =
-                |digest: Option<Sha256>| digest.map_or_else(|| "nothing".into(), |digest| digest.to_hex());
+            let told = |digest: Option<Sha256>| digest.map_or_else(|| "nothing".into(), Sha256::to_hex);
             return Err(changed(
                 "record.json",
                 format!("{} released as {}, once", output.name, told(expected)),

@@ -447,7 +447,10 @@ fn of_subject(
             };
             is(value, version)
         }
-        (Ecosystem::Npm, "SOURCE") => is(value, format!("/home/runner/work/{0}/{0}", repository_name)),
+        (Ecosystem::Npm, "SOURCE") => is(
+            value,
+            format!("/home/runner/work/{repository_name}/{repository_name}"),
+        ),
         (Ecosystem::Npm, "DIRECTORY") => match known.provenance.map(|it| &it.build) {
             Some(Build::SlsaNode { directory, .. }) => {
                 is(value, directory.trim_start_matches("./").trim_matches(['/', '.']))
@@ -713,16 +716,18 @@ fn places(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
         }
     }
     let git = plan.git.iter().map(|git| git.place.as_str()).collect::<Vec<_>>();
+    let files = plan.inputs.iter().filter(|input| input.role == Role::Source).count();
     let one = match ecosystem {
-        Ecosystem::Debian => git.is_empty(),
-        Ecosystem::Pypi => git.is_empty() || git == ["source.tar"],
-        _ => git == ["source.tar"],
+        Ecosystem::Debian => git.is_empty() && files > 0,
+        // Either the source distribution or a commit.
+        Ecosystem::Pypi => git.is_empty() && files == 1 || git == ["source.tar"] && files == 0,
+        _ => git == ["source.tar"] && files == 0,
     };
     if one {
         Ok(())
     } else {
         Err(SignerError::Plan(format!(
-            "takes {} sources from git, which no plan of its kind does",
+            "takes {files} files for its source and {} sources from git, which no plan of its kind does",
             git.len()
         )))
     }

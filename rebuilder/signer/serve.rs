@@ -211,13 +211,10 @@ impl Service {
             paces: Mutex::new(BTreeMap::new()),
         });
         loop {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                // Out of handles or memory, or a client that has gone: neither ends the service.
-                Err(_) => {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
+            // Out of handles or memory, or a client that has gone: neither ends the service.
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
             };
             let Ok(uid) = stream.peer_cred().map(|who| who.uid()) else {
                 continue;
@@ -473,7 +470,10 @@ impl Running {
         let record = &examined.record;
         let (outcome, stated) = (outcome(&examined), vouched.words(&examined.plan, record));
         self.not_replayed((worker.to_owned(), record.id.clone()), examined.digest)?;
-        let listed = stated.values.iter().map(|(name, value)| name.len() + value.len() + 8);
+        let listed = stated
+            .values
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 8);
         if !self.allows(worker, listed.sum::<usize>() + record.subject.len() + 800) {
             return Err(SignerError::Busy);
         }

