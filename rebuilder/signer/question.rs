@@ -312,7 +312,21 @@ impl Questioner {
             container,
             stated,
         } = followed(plan, &known)?;
-        let inputs = self.inputs(plan, ecosystem, released).await?;
+        let mut inputs = self.inputs(plan, ecosystem, released).await?;
+        // Texts that are the signer's own; all others are among what is stated.
+        for file in &plan.files {
+            if !stated.contains_key(&format!("text: {}", file.place)) {
+                let by = "recipe";
+                inputs.insert(
+                    file.place.clone(),
+                    Named {
+                        by,
+                        name: None,
+                        uri: None,
+                    },
+                );
+            }
+        }
         Ok(Vouched {
             policy: released.judgement.policy.clone(),
             recipe: (name, digest),

@@ -716,7 +716,11 @@ fn places(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
         }
     }
     let git = plan.git.iter().map(|git| git.place.as_str()).collect::<Vec<_>>();
-    let files = plan.inputs.iter().filter(|input| input.role == Role::Source).count();
+    let files = plan
+        .inputs
+        .iter()
+        .filter(|input| input.role == Role::Source)
+        .count();
     let one = match ecosystem {
         Ecosystem::Debian => git.is_empty() && files > 0,
         // Either the source distribution or a commit.
