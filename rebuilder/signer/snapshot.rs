@@ -229,10 +229,8 @@ impl Opened {
             let Some(rebuilt) = output.rebuilt else { continue };
             let name = Path::new("rebuilt").join(&output.name);
             let known = output.released.and_then(&size);
-            // The length that it has if its digest is to be that of the release; else the one that the record says.
-            let expected = known
-                .filter(|_| output.released == Some(rebuilt))
-                .or(output.sizes.1);
+            // The length that it has if its digest is to be that of the release.
+            let expected = known.filter(|_| output.released == Some(rebuilt));
             // What differs from a release is about as long as it; what nobody knows is bounded all the same.
             let most = known.map_or(bounds::OTHER, |size| bounds::OTHER.max(size.saturating_mul(4)));
             if output.equivalent() {
@@ -258,6 +256,8 @@ impl Opened {
                 } else {
                     most
                 };
+                // Nothing is longer than the worker itself says.
+                let most = output.sizes.1.map_or(most, |stated| most.min(stated));
                 let (digest, size) = hash(&run, &name, expected, most.min(left), until)?;
                 left = left.saturating_sub(size);
                 digested.digests.insert(name.display().to_string(), digest);
