@@ -562,6 +562,8 @@ const VARIABLES: &[&str] = &[
     "SETUPTOOLS_SCM_PRETEND_VERSION",
 ];
 
+type Change<'a> = &'a dyn Fn(&mut Value, &mut Value);
+
 /// What a worker says of a run beside its digests: it gets none of that signed as the signer's word.
 #[test]
 fn what_a_worker_states_is_refused_or_stands_apart() {
@@ -593,7 +595,6 @@ fn what_a_worker_states_is_refused_or_stands_apart() {
             "name": "SPOOFED.whl", "urls": ["https://example.org/SPOOFED"], "sha256": "e".repeat(64), "size": 1
         }})
     };
-    type Change<'a> = &'a dyn Fn(&mut Value, &mut Value);
     let refusals: &[(&str, &str, Change<'_>)] = &[
         ("another-path", "to another value than its recipe", &|_, plan| {
             plan["build"]["env"]["PATH"] = json!("/inputs/dependencies:/usr/bin");
