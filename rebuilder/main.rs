@@ -11,5 +11,11 @@ fn main() -> ExitCode {
         let status = rebuilder::sandbox::embedded::serve();
         return ExitCode::from(u8::try_from(status).unwrap_or(70));
     }
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == rebuilder::sandbox::docker::GUARD_ARGUMENT)
+    {
+        return ExitCode::from(rebuilder::sandbox::docker::guard());
+    }
     rebuilder::cli::main()
 }

@@ -282,13 +282,50 @@ fn limits_hold() {
     let mut plan = plan.clone();
     plan["limits"]["disk"] = serde_json::json!(64 << 20);
     let script = "for i in $(seq 100); do dd if=/dev/zero of=/tmp/$i bs=1M count=16 2>/dev/null; sleep 0.2; done; sleep 20";
-    let output = common::run_script(&plan, script, "embedded", &folder.path().join("disk"));
-    assert_eq!(code(&output), 4, "{}", text(&output));
-    assert!(
-        text(&output).contains("wrote more than its disk limit"),
-        "{}",
-        text(&output)
-    );
+    for backend in backends() {
+        let run = folder.path().join(format!("disk-{backend}"));
+        let output = common::run_script(&plan, script, backend, &run);
+        assert_eq!(code(&output), 4, "{backend}: {}", text(&output));
+        assert!(
+            text(&output).contains("wrote more than its disk limit"),
+            "{backend}: {}",
+            text(&output)
+        );
+    }
+}
+
+/// The tests of this file once more, with another engine behind the docker backend.
+fn once_more_on(engine: &str, besides: &[&str]) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .env("DOCKER_HOST", engine)
+        .env("REBUILDER_TEST_BACKENDS", "docker");
+    for test in besides.iter().chain(&["on_podman"]) {
+        command.args(["--skip", test]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
+fn the_contract_holds_on_podman() {
+    if no_network() || no_sandbox() || !common::is_root() {
+        return;
+    }
+    if let Some(engine) = common::podman("REBUILDER_TEST_PODMAN_HOST") {
+        once_more_on(&engine, &[]);
+    }
+}
+
+#[test]
+fn the_contract_holds_on_podman_of_an_ordinary_user() {
+    if no_network() || no_sandbox() || !common::is_root() {
+        return;
+    }
+    if let Some(engine) = common::podman("REBUILDER_TEST_USERS_PODMAN_HOST") {
+        // Without control groups there are no limits on memory and processes, and the record says so.
+        once_more_on(&engine, &["limits_hold"]);
+    }
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -308,6 +345,14 @@ fn sleepers(marker: &str) -> usize {
         .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
         .filter(|line| line.starts_with(format!("sleep\0{marker}").as_bytes()))
         .count()
+}
+
+/// How long a build sleeps that no other process of these tests starts.
+fn marker(number: u32) -> String {
+    format!(
+        "{}",
+        1_000_000 + u64::from(std::process::id()) * 10 + u64::from(number)
+    )
 }
 
 /// Starts a run that sleeps, and waits until it does.
@@ -364,22 +409,24 @@ fn a_killed_worker_leaves_nothing_behind() {
     let store = folder.path().to_owned();
     own_store(&store);
 
-    let mut child = start_sleeping(&store, "embedded", "98761");
+    let mut child = start_sleeping(&store, "embedded", &marker(1));
     child.kill().unwrap();
     child.wait().unwrap();
-    wait_until("the killed worker's build has ended", || sleepers("98761") == 0);
+    wait_until("the killed worker's build has ended", || {
+        sleepers(&marker(1)) == 0
+    });
     assert!(scratch_folders(&store) > 0, "the killed run had a scratch folder");
     let next = common::rebuilder_in(&store).arg("doctor").output().unwrap();
     assert!(next.status.success(), "{}", text(&next));
     assert_eq!((scratch_folders(&store), mounts_of(&store)), (0, 0));
 
     if !no_docker() {
-        let mut child = start_sleeping(&store, "docker", "98762");
+        let mut child = start_sleeping(&store, "docker", &marker(2));
         child.kill().unwrap();
         child.wait().unwrap();
         let next = common::rebuilder_in(&store).arg("doctor").output().unwrap();
         assert!(next.status.success(), "{}", text(&next));
-        wait_until("the container is gone", || sleepers("98762") == 0);
+        wait_until("the container is gone", || sleepers(&marker(2)) == 0);
         assert_eq!(scratch_folders(&store), 0);
     }
     common::remove_store(&store);
@@ -393,15 +440,15 @@ fn an_interrupted_run_cleans_up_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().to_owned();
     own_store(&store);
-    for (backend, marker) in backends().into_iter().zip(["98763", "98764"]) {
-        let mut child = start_sleeping(&store, backend, marker);
+    for (backend, marker) in backends().into_iter().zip([marker(3), marker(4)]) {
+        let mut child = start_sleeping(&store, backend, &marker);
         Command::new("kill")
             .args(["-INT", &child.id().to_string()])
             .status()
             .unwrap();
         let status = child.wait().unwrap();
         assert_eq!(status.code(), Some(130), "{backend}");
-        wait_until("the interrupted build has ended", || sleepers(marker) == 0);
+        wait_until("the interrupted build has ended", || sleepers(&marker) == 0);
         assert_eq!(scratch_folders(&store), 0, "{backend}");
     }
     common::remove_store(&store);

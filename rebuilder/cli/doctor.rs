@@ -16,7 +16,7 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
     let docker = match &embedded {
         Ok((backend, _)) => Docker::connect(&context.store, backend)
             .await
-            .map(|engine| engine.version().to_owned()),
+            .map(|engine| engine.description()),
         // Roots are unpacked in a user namespace, whatever runs the build.
         Err(_) => Docker::reach()
             .await

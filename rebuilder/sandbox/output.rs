@@ -37,7 +37,7 @@ pub enum OutputError {
     Io { name: String, source: io::Error },
 }
 
-const MOST_FILES: usize = 4096;
+pub(super) const MOST_FILES: usize = 4096;
 /// Longest time that taking the outputs of one job may need: enough for the default disk limit on a slow disk.
 const LONGEST: Duration = Duration::from_secs(900);
 

@@ -24,6 +24,8 @@ const USER: &str = "rebuilder-attacked";
 pub struct Ground {
     pub who: Who,
     pub backend: &'static str,
+    /// The engine's address, where the backend uses one.
+    engine: Option<String>,
     folder: tempfile::TempDir,
     /// Whether the store is this case's alone.
     apart: bool,
@@ -58,6 +60,7 @@ impl Ground {
         let ground = Self {
             who,
             backend,
+            engine: None,
             folder,
             apart: false,
         };
@@ -65,6 +68,22 @@ impl Ground {
             chown(ground.folder(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
         ground
+    }
+
+    /// The same place, with another engine than `DOCKER_HOST` names.
+    pub fn on(mut self, engine: Option<&str>) -> Self {
+        self.engine = engine.map(str::to_owned);
+        self
+    }
+
+    /// The address of the engine.
+    pub fn engine(&self) -> String {
+        let named = self.engine.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
+        named.unwrap_or_else(|| "unix:///var/run/docker.sock".into())
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.who == Who::Root
     }
 
     fn user(&self) -> Option<nix::unistd::User> {
@@ -82,7 +101,11 @@ impl Ground {
     /// The same with a store of its own, for cases that spoil theirs.
     pub fn apart(&self) -> Self {
         let apart = Self::new(self.who, self.backend);
-        Self { apart: true, ..apart }
+        Self {
+            apart: true,
+            engine: self.engine.clone(),
+            ..apart
+        }
     }
 
     /// The store: shared by the cases of one user, so that roots are made once.
@@ -125,6 +148,9 @@ impl Ground {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
+        }
+        if let Some(engine) = &self.engine {
+            command.env("DOCKER_HOST", engine);
         }
         command
     }

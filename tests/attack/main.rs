@@ -50,7 +50,7 @@ const GROUPS: &[(&str, &[Case])] = &[
 ];
 
 /// Runs every case for one user and backend; `REBUILDER_ATTACK` names the only ones to run, by a part of their name.
-fn suite(who: Who, backend: &'static str) {
+fn suite(who: Who, backend: &'static str, engine: Option<&str>) {
     let only = std::env::var("REBUILDER_ATTACK").unwrap_or_default();
     // What no backend takes part in runs once for each user.
     let all = backend == "embedded";
@@ -60,7 +60,7 @@ fn suite(who: Who, backend: &'static str) {
             .iter()
             .filter(|case| (all || case.builds) && case.name.contains(&only))
         {
-            let ground = Ground::new(who, backend);
+            let ground = Ground::new(who, backend).on(engine);
             count += 1;
             let begun = std::time::Instant::now();
             let result = (case.run)(&ground);
@@ -75,7 +75,8 @@ fn suite(who: Who, backend: &'static str) {
         }
     }
     println!(
-        "attack suite, {who:?}, {backend}: {count} cases, {} broken",
+        "attack suite, {who:?}, {backend} {}: {count} cases, {} broken",
+        engine.unwrap_or_default(),
         broken.len()
     );
     assert!(broken.is_empty(), "{}", broken.join("\n"));
@@ -86,7 +87,7 @@ fn as_root_on_namespaces() {
     if common::no_network() || common::no_sandbox() || !common::is_root() {
         return;
     }
-    suite(Who::Root, "embedded");
+    suite(Who::Root, "embedded", None);
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn as_an_ordinary_user_on_namespaces() {
     if common::no_network() || common::no_sandbox() || ground::no_ordinary_user() {
         return;
     }
-    suite(Who::User, "embedded");
+    suite(Who::User, "embedded", None);
 }
 
 #[test]
@@ -102,5 +103,25 @@ fn as_root_on_docker() {
     if common::no_network() || common::no_sandbox() || !common::is_root() || common::no_docker() {
         return;
     }
-    suite(Who::Root, "docker");
+    suite(Who::Root, "docker", None);
+}
+
+#[test]
+fn as_root_on_podman() {
+    if common::no_network() || common::no_sandbox() || !common::is_root() {
+        return;
+    }
+    if let Some(engine) = common::podman("REBUILDER_TEST_PODMAN_HOST") {
+        suite(Who::Root, "docker", Some(&engine));
+    }
+}
+
+#[test]
+fn as_an_ordinary_user_on_podman() {
+    if common::no_network() || common::no_sandbox() || ground::no_ordinary_user() {
+        return;
+    }
+    if let Some(engine) = common::podman("REBUILDER_TEST_USERS_PODMAN_HOST") {
+        suite(Who::User, "docker", Some(&engine));
+    }
 }

@@ -189,13 +189,32 @@ pub fn no_docker() -> bool {
     }) && skip("a Docker engine (DOCKER_HOST)")
 }
 
+/// The address of Podman's socket that this variable names, if one answers there.
+pub fn podman(variable: &str) -> Option<String> {
+    let host = std::env::var(variable).ok().filter(|host| {
+        let mut command = rebuilder();
+        let output = command
+            .env("DOCKER_HOST", host)
+            .args(["--json", "doctor"])
+            .output()
+            .unwrap();
+        json(&output)["docker"][0] == true
+    });
+    if host.is_none() {
+        skip(&format!("Podman's socket ({variable})"));
+    }
+    host
+}
+
 /// The backends that work here; the embedded one always, or the test has been skipped before.
 pub fn backends() -> Vec<&'static str> {
-    if no_docker() {
-        vec!["embedded"]
-    } else {
-        vec!["embedded", "docker"]
+    let only = std::env::var("REBUILDER_TEST_BACKENDS").ok();
+    let mut backends = vec!["embedded"];
+    if !no_docker() {
+        backends.push("docker");
     }
+    backends.retain(|backend| only.as_deref().is_none_or(|only| only == *backend));
+    backends
 }
 
 pub fn is_root() -> bool {

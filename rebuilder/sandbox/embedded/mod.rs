@@ -56,7 +56,7 @@ pub struct Embedded {
 }
 
 /// How much of a runaway log is kept.
-const LOG_LIMIT: u64 = 256 << 20;
+pub(crate) const LOG_LIMIT: u64 = 256 << 20;
 
 impl Embedded {
     /// Checks that the identity part works here, and sweeps what killed runs left.

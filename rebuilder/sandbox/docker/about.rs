@@ -1,0 +1,90 @@
+//! Which engine answers, and what it can do.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use bollard::Docker as Engine;
+use bollard::models::SystemInfo;
+
+use super::engine_error;
+use crate::sandbox::SandboxError;
+
+/// Whose engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Docker,
+    Podman,
+}
+
+/// What an engine says about itself.
+#[derive(Debug, Clone)]
+pub(super) struct About {
+    pub(super) kind: Kind,
+    version: String,
+    /// Its socket, if it is on this machine.
+    socket: Option<PathBuf>,
+    /// Whether root of a container is another user on the engine's machine.
+    pub(super) remapped: bool,
+    /// Processors that the engine has.
+    pub(super) processors: usize,
+}
+
+impl About {
+    pub(super) async fn of(engine: &Engine) -> Result<Self, SandboxError> {
+        let version = engine.version().await.map_err(super::unusable)?;
+        let info = engine.info().await.map_err(engine_error("describe itself"))?;
+        let podman = version
+            .components
+            .iter()
+            .flatten()
+            .any(|component| component.name.starts_with("Podman"));
+        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
+        let socket = host.strip_prefix("unix://").map(PathBuf::from);
+        Ok(Self {
+            kind: if podman { Kind::Podman } else { Kind::Docker },
+            version: version.version.unwrap_or_default(),
+            remapped: is_remapped(&info, podman.then_some(socket.as_deref()).flatten()),
+            socket,
+            processors: info
+                .ncpu
+                .and_then(|count| usize::try_from(count).ok())
+                .filter(|count| *count > 0)
+                .unwrap_or(1),
+        })
+    }
+
+    /// Its name and version.
+    pub(super) fn name(&self) -> String {
+        let kind = match self.kind {
+            Kind::Docker => "Docker",
+            Kind::Podman => "Podman",
+        };
+        format!("{kind} {}", self.version)
+    }
+
+    /// Whether the engine's folders are on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Whether the engine reads files that this process writes.
+    pub(super) fn reads_our_files(&self) -> bool {
+        self.socket
+            .as_deref()
+            .and_then(owner_of)
+            .is_some_and(|owner| owner == 0 || owner == nix::unistd::Uid::effective().as_raw())
+    }
+}
+
+/// Docker says so itself. Podman does not tell by this interface, but whose its socket is.
+fn is_remapped(info: &SystemInfo, podman_socket: Option<&Path>) -> bool {
+    let told = info.security_options.iter().flatten().any(|option| {
+        let mut words = option.split(',');
+        words.any(|word| matches!(word, "name=userns" | "name=rootless"))
+    });
+    told || podman_socket.and_then(owner_of).is_some_and(|owner| owner != 0)
+}
+
+fn owner_of(socket: &Path) -> Option<u32> {
+    std::fs::metadata(socket).ok().map(|about| about.uid())
+}

@@ -1,0 +1,139 @@
+//! The guard: a process beside the worker that outlives it, and then removes its container.
+//!
+//! An engine lets a container run on when the client that started it is gone. Nothing inside the container can be
+//! trusted to end it, for that is the build's own world. So each run has a guard: this binary once more, in a process
+//! group of its own, so that an interrupt of the terminal does not reach it. It holds a pipe to the worker. If that
+//! closes, by `kill -9` too, or if the time is up by far, the guard removes the container. If the guard is killed as
+//! well, or its machine ends, the next sweep of the same store does it.
+
+use std::io::BufRead as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, ChildStdin, Command};
+
+use super::remove;
+use crate::sandbox::SandboxError;
+
+/// First argument that makes this binary a guard.
+pub const GUARD_ARGUMENT: &str = "__guard";
+
+/// How much longer than its time limit the worker gets to remove the container itself.
+const GRACE: u64 = 120;
+
+/// How often the guard asks an engine that does not answer.
+const ATTEMPTS: u32 = 120;
+
+const DONE: &[u8] = b"done\n";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Watch {
+    container: String,
+    seconds: u64,
+}
+
+/// A running guard; it ends by itself.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pipe: Option<ChildStdin>,
+    _process: Child,
+}
+
+impl Guard {
+    /// Starts a guard for the container that will have this name.
+    pub(super) async fn start(container: &str, seconds: u64) -> Result<Self, SandboxError> {
+        let mut command = std::process::Command::new("/proc/self/exe");
+        command.arg0("rebuilder").arg(GUARD_ARGUMENT).current_dir("/");
+        command.env_clear();
+        for (name, value) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("DOCKER_") {
+                command.env(name, value);
+            }
+        }
+        command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let starting = "start the guard of the container";
+        let mut process = Command::from(command)
+            .spawn()
+            .map_err(SandboxError::io(starting))?;
+        let watch = Watch {
+            container: container.to_owned(),
+            seconds,
+        };
+        let mut line = serde_json::to_vec(&watch).map_err(|error| SandboxError::Broken {
+            during: starting,
+            reason: error.to_string(),
+        })?;
+        line.push(b'\n');
+        let mut pipe = process.stdin.take();
+        if let Some(pipe) = pipe.as_mut() {
+            pipe.write_all(&line).await.map_err(SandboxError::io(starting))?;
+        }
+        Ok(Self {
+            pipe,
+            _process: process,
+        })
+    }
+
+    /// Tells the guard that the container is gone.
+    pub(super) async fn dismiss(mut self) {
+        if let Some(mut pipe) = self.pipe.take() {
+            // A guard that does not hear it asks the engine once more, and finds nothing.
+            let _ = pipe.write_all(DONE).await;
+        }
+    }
+}
+
+/// Runs the guard of one container, which the worker names on standard input.
+pub fn guard() -> u8 {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return 70;
+    };
+    runtime.block_on(async {
+        // The worker decides when it is over: whoever ends both ends the worker, and that is heard.
+        for kind in [
+            tokio::signal::unix::SignalKind::terminate(),
+            tokio::signal::unix::SignalKind::interrupt(),
+            tokio::signal::unix::SignalKind::hangup(),
+        ] {
+            if let Ok(mut signal) = tokio::signal::unix::signal(kind) {
+                tokio::spawn(async move { while signal.recv().await.is_some() {} });
+            }
+        }
+        let (send_watch, watch) = tokio::sync::oneshot::channel();
+        let (send_end, end) = tokio::sync::oneshot::channel();
+        // Reading blocks, and is not waited for when the time is up.
+        std::thread::spawn(move || {
+            let mut lines = std::io::stdin().lock();
+            let mut line = String::new();
+            let read = lines.read_line(&mut line);
+            let Some(watch) = read.ok().and_then(|_| serde_json::from_str::<Watch>(&line).ok()) else {
+                return;
+            };
+            let _ = send_watch.send(watch);
+            line.clear();
+            let _ = lines.read_line(&mut line);
+            let _ = send_end.send(line.as_bytes() == DONE);
+        });
+        let Ok(watch) = watch.await else { return 64 };
+        let time = Duration::from_secs(watch.seconds.saturating_add(GRACE));
+        if let Ok(Ok(true)) = tokio::time::timeout(time, end).await {
+            return 0;
+        }
+        for _ in 0..ATTEMPTS {
+            if let Ok(engine) = bollard::Docker::connect_with_defaults()
+                && remove(&engine, &watch.container).await
+            {
+                return 0;
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        1
+    })
+}
