@@ -103,8 +103,10 @@ fn ask(ground: &Ground, method: &str, path: &str, body: &[u8], kind: &str) -> (u
         "{method} /v1.41{path} HTTP/1.0\r\nHost: engine\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    socket.write_all(head.as_bytes()).unwrap();
-    socket.write_all(body).unwrap();
+    // An engine that refuses may answer before it has read everything.
+    let _ = socket
+        .write_all(head.as_bytes())
+        .and_then(|()| socket.write_all(body));
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();
     let split = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
@@ -114,13 +116,12 @@ fn ask(ground: &Ground, method: &str, path: &str, body: &[u8], kind: &str) -> (u
 }
 
 fn ask_json(ground: &Ground, method: &str, path: &str, body: &Value) -> Value {
-    let (_, answer) = ask(
-        ground,
-        method,
-        path,
-        body.to_string().as_bytes(),
-        "application/json",
-    );
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let (_, answer) = ask(ground, method, path, body.as_bytes(), "application/json");
     serde_json::from_slice(&answer).unwrap_or_default()
 }
 
@@ -248,10 +249,12 @@ fn sleeping(ground: &Ground, seconds: u32) -> (Child, String) {
         .unwrap();
     let begun = Instant::now();
     loop {
-        let found = running(ground);
-        // Other cases leave nothing behind, and run one after another for one store.
-        if let Some(container) = found.first() {
-            return (child, container["Id"].as_str().unwrap().to_owned());
+        for container in running(ground) {
+            let id = container["Id"].as_str().unwrap();
+            let about = ask_json(ground, "GET", &format!("/containers/{id}/json"), &Value::Null);
+            if about["Args"].to_string().contains(&marker) {
+                return (child, id.to_owned());
+            }
         }
         assert!(
             begun.elapsed() < Duration::from_secs(120),
@@ -464,19 +467,23 @@ fn too_many_bytes(ground: &Ground) -> Result<(), String> {
     if no_engine(ground) {
         return Ok(());
     }
-    // The default limit is 20 GiB, of which nothing is really written.
+    let plan = small_plan(ground, "disk", 64 << 20);
     for script in [
-        "truncate -s 6G /out/a && ln /out/a /out/b && ln /out/a /out/c && ln /out/a /out/d",
-        "for i in 1 2 3 4; do truncate -s 6G /out/$i; done",
+        "truncate -s 30M /out/a && ln /out/a /out/b && ln /out/a /out/c",
+        "for i in 1 2 3; do truncate -s 30M /out/$i; done",
     ] {
-        let begun = Instant::now();
-        let (code, said, _) = outputs(ground, script);
+        let output = rebuild(ground, &plan, script);
         must(
-            code == 4,
-            format!("{script}: status {code} after {:?}: {said}", begun.elapsed()),
+            text(&output).contains("disk limit"),
+            format!("{script}: {}", text(&output)),
         )?;
     }
     Ok(())
+}
+
+fn rebuild(ground: &Ground, plan: &Value, script: &str) -> std::process::Output {
+    let _ = fs::remove_dir_all(ground.folder().join("run"));
+    ground.rebuild(plan, script)
 }
 
 fn strange_outputs(ground: &Ground) -> Result<(), String> {
@@ -485,12 +492,12 @@ fn strange_outputs(ground: &Ground) -> Result<(), String> {
         "mkfifo /out/x",
         "mkdir /out/x",
         "touch $'/out/\\xff'",
-        "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/out/x\")' || mkfifo /out/x",
-        "perl -e 'use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un(\"/out/x\"))' || mkfifo /out/x",
+        "perl -e 'use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un(\"/out/x\"))'",
     ] {
         let (code, said, files) = outputs(ground, script);
+        // Engines leave sockets out of what they hand back, so there is nothing to refuse.
         must(
-            code == 4 && files.is_empty(),
+            files.is_empty() && (code == 4 || script.contains("Socket") && ground.backend == "docker"),
             format!("{script}: status {code}, {files:?}: {said}"),
         )?;
     }
@@ -529,9 +536,7 @@ fn disk(ground: &Ground) -> Result<(), String> {
             "cd /var/tmp; for i in $(seq 300); do mkdir xxxxxxxxxxxxxxxxxxxx && cd xxxxxxxxxxxxxxxxxxxx; done; for i in 1 2 3; do head -c 60M /dev/zero > $i; done",
         ),
     ] {
-        let run = ground.folder().join("run");
-        let _ = fs::remove_dir_all(&run);
-        let output = ground.rebuild(&plan, script);
+        let output = rebuild(ground, &plan, script);
         // Empty files are counted where the engine's folders can be read, and only there.
         if what == "empty files" && !ground.is_root() {
             continue;
@@ -554,6 +559,7 @@ fn small_plan(ground: &Ground, limit: &str, value: u64) -> Value {
     let mut plan: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
     plan["limits"][limit] = json!(value);
+    plan["setup"]["steps"] = json!([{"name": "nothing", "run": "true"}]);
     plan
 }
 
@@ -582,6 +588,7 @@ fn closed_log(ground: &Ground) -> Result<(), String> {
 }
 
 const CALLS: &str = r#"
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <errno.h>
 #include <unistd.h>

@@ -41,6 +41,12 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
         let place = to.join(&name);
         let output = if kind.is_file() {
             let size = entry.size();
+            if size > room {
+                return Err(OutputError::TooMuch {
+                    found: format!("{name} and other files"),
+                    limit: "the disk limit".into(),
+                });
+            }
             let output = output::receive(entry.by_ref().take(size), &place, &name, room)?;
             if output.size != size {
                 return Err(OutputError::Io {
