@@ -645,7 +645,10 @@ fn places(ground: &Ground) -> Result<(), String> {
     }
     let script = "
         ls /sys | wc -l | sed 's/^/sys /'
-        (echo x > /etc/hostname) 2>/dev/null && echo WROTE hostname
+        for file in /etc/hostname /etc/hosts /run/.containerenv; do
+            mount | grep -q \" $file \" || continue
+            (echo written > $file) 2>/dev/null && grep -q written $file && echo WROTE $file
+        done
         (echo x > /proc/sys/kernel/hostname) 2>/dev/null && echo WROTE sysctl
         (echo c > /proc/sysrq-trigger) 2>/dev/null && echo WROTE sysrq
         (echo x > /sbin/docker-init) 2>/dev/null && test -s /sbin/docker-init && mount | grep -q docker-init && echo WROTE init

@@ -41,6 +41,15 @@ const READ_ONLY: [&str; 6] = [
     "/etc/hostname",
 ];
 
+/// What Podman puts into a container beside its root: files in its own, often small, folder for running containers, and
+/// the machine's credentials on some distributions.
+const MASKED_IN_PODMAN: [&str; 4] = [
+    "/etc/hostname",
+    "/etc/hosts",
+    "/run/.containerenv",
+    "/run/secrets",
+];
+
 /// Bytes of shared memory, as in the embedded backend.
 const SHARED_MEMORY: i64 = 64 << 20;
 
@@ -68,7 +77,11 @@ pub(super) fn container(
     security.extend(seccomp.map(|profile| format!("seccomp={profile}")));
     let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     if about.kind == Kind::Podman {
-        security.push(format!("mask={}", MASKED.join(":")));
+        security.push(format!(
+            "mask={}:{}",
+            MASKED.join(":"),
+            MASKED_IN_PODMAN.join(":")
+        ));
         // Otherwise it asks for more than root may have on some machines, and the container does not start.
         ulimits.push(ulimit("nproc", limits.pids, limits.pids));
     }

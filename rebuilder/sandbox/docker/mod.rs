@@ -380,12 +380,12 @@ impl Docker {
         let most = (job.limits.disk / BYTES_PER_FILE).max(FEWEST_FILES);
         let counted = match upper {
             Some(folder) => blocking("counting files", move || Ok(count(&folder, most))).await,
-            None => Ok(0),
+            None => Ok(Some(0)),
         };
         match counted {
-            Ok(count) if count <= most => Disk::Within,
-            Ok(_) => Disk::Beyond,
-            Err(_) => Disk::Unknown,
+            Ok(Some(count)) if count <= most => Disk::Within,
+            Ok(Some(_)) => Disk::Beyond,
+            Ok(None) | Err(_) => Disk::Unknown,
         }
     }
 
@@ -430,11 +430,23 @@ enum Disk {
     Unknown,
 }
 
-/// The entries below a folder, up to one more than `most`. What cannot be read counts as one.
-fn count(folder: &Path, most: u64) -> u64 {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let entries = walkdir::WalkDir::new(folder).into_iter();
-    entries.take(most.saturating_add(1)).count() as u64
+/// The entries below a folder, up to one more than `most`; nothing if some lie deeper than a path can say, for what is
+/// there the engine does not see either. What cannot be read counts as one: it may be gone by now.
+fn count(folder: &Path, most: u64) -> Option<u64> {
+    let mut count = 0_u64;
+    for entry in walkdir::WalkDir::new(folder) {
+        let too_deep = |error: &walkdir::Error| {
+            error.io_error().and_then(std::io::Error::raw_os_error) == Some(nix::libc::ENAMETOOLONG)
+        };
+        if entry.as_ref().err().is_some_and(too_deep) {
+            return None;
+        }
+        count = count.saturating_add(1);
+        if count > most {
+            break;
+        }
+    }
+    Some(count)
 }
 
 /// Writes staged inputs as a tar file.
