@@ -31,7 +31,7 @@ pub(super) struct About {
 
 impl About {
     pub(super) async fn of(engine: &Engine) -> Result<Self, SandboxError> {
-        let version = engine.version().await.map_err(super::unusable)?;
+        let version = engine.version().await.map_err(|error| super::unusable(&error))?;
         let info = engine.info().await.map_err(engine_error("describe itself"))?;
         let podman = version
             .components
@@ -67,12 +67,22 @@ impl About {
         self.socket.is_some()
     }
 
-    /// Whether the engine reads files that this process writes.
-    pub(super) fn reads_our_files(&self) -> bool {
-        self.socket
+    /// Docker takes a filter of system calls with the request, Podman from a file of this process's. Podman's own one
+    /// allows namespaces, so an engine that cannot read ours is not used.
+    pub(super) fn takes_our_filter(&self) -> Result<(), SandboxError> {
+        let reads_our_files = self
+            .socket
             .as_deref()
             .and_then(owner_of)
-            .is_some_and(|owner| owner == 0 || owner == nix::unistd::Uid::effective().as_raw())
+            .is_some_and(|owner| owner == 0 || owner == nix::unistd::Uid::effective().as_raw());
+        if self.kind == Kind::Docker || reads_our_files {
+            return Ok(());
+        }
+        Err(super::refused(
+            "this Podman is another user's or another machine's, and cannot read the filter of system calls that its \
+             containers need",
+            "run rebuilder as the user whose Podman it is, on the same machine, or name another engine in DOCKER_HOST",
+        ))
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn container(
     job: &Job<'_>,
     image: &str,
     about: &About,
-    seccomp: Option<&str>,
+    seccomp: &str,
     labels: HashMap<String, String>,
     disk_quota: bool,
 ) -> ContainerCreateBody {
@@ -73,8 +73,7 @@ pub(super) fn container(
         ulimit("nofile", OPEN_FILES.0, OPEN_FILES.1),
         ulimit("fsize", limits.disk, limits.disk),
     ];
-    let mut security = vec!["no-new-privileges".to_owned()];
-    security.extend(seccomp.map(|profile| format!("seccomp={profile}")));
+    let mut security = vec!["no-new-privileges".to_owned(), format!("seccomp={seccomp}")];
     let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     if about.kind == Kind::Podman {
         security.push(format!(
@@ -192,7 +191,7 @@ pub(super) fn kept(
             "namespaces of its own",
             [&host.pid_mode, &host.ipc_mode, &host.uts_mode]
                 .iter()
-                .all(|mode| is_own(mode)),
+                .all(|mode| is_own(mode.as_deref())),
         ),
         (
             "no folders of the machine",
@@ -301,8 +300,8 @@ fn capabilities() -> Vec<String> {
         .collect()
 }
 
-fn is_own(mode: &Option<String>) -> bool {
-    matches!(mode.as_deref(), None | Some("" | "private" | "shareable"))
+fn is_own(mode: Option<&str>) -> bool {
+    matches!(mode, None | Some("" | "private" | "shareable"))
 }
 
 fn nothing<T>(list: Option<&[T]>) -> bool {

@@ -4,6 +4,7 @@
 //! is used by its id, and only if its one layer has the digest of the tar file that this store exports for the root,
 //! and its configuration says nothing. Everything else under our tag is left to lie, and the tag moved.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,7 @@ fn is_plain(config: &ImageConfig) -> bool {
         && matches!(config.working_dir.as_deref(), None | Some("" | "/"))
         && nothing(&config.stop_signal)
         && config.healthcheck.is_none()
-        && config.labels.as_ref().is_none_or(|labels| labels.is_empty())
+        && config.labels.as_ref().is_none_or(HashMap::is_empty)
 }
 
 fn is_image_id(id: &str) -> bool {
@@ -164,11 +165,11 @@ async fn digest_of(file: PathBuf) -> Result<Sha256, SandboxError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use bollard::models::{HealthConfig, ImageInspectRootFs};
 
     use super::*;
+
+    type Change = fn(&mut ImageConfig, Option<Vec<String>>);
 
     fn image(layers: &[String]) -> ImageInspect {
         ImageInspect {
@@ -197,7 +198,7 @@ mod tests {
             assert!(!holds_only(&image(&layers), tar), "{layers:?}");
         }
         let list = || Some(vec!["/out".to_owned()]);
-        let changes: [fn(&mut ImageConfig, Option<Vec<String>>); 9] = [
+        let changes: [Change; 9] = [
             |config, list| config.env = list,
             |config, list| config.cmd = list,
             |config, list| config.entrypoint = list,

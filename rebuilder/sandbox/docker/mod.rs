@@ -73,9 +73,11 @@ impl Docker {
     /// Connects to the engine that `DOCKER_HOST` names, or to the usual socket, and removes containers of this
     /// store's runs whose worker is gone.
     pub async fn connect(store: &Store, embedded: &Embedded) -> Result<Self, SandboxError> {
-        let engine = Engine::connect_with_defaults().map_err(unusable)?;
+        let engine = Engine::connect_with_defaults().map_err(|error| unusable(&error))?;
+        let about = About::of(&engine).await?;
+        about.takes_our_filter()?;
         let this = Self {
-            about: About::of(&engine).await?,
+            about,
             engine,
             embedded: embedded.clone(),
             store: store.clone(),
@@ -92,7 +94,7 @@ impl Docker {
 
     /// The engine that answers, if one does.
     pub async fn reach() -> Result<String, SandboxError> {
-        let engine = Engine::connect_with_defaults().map_err(unusable)?;
+        let engine = Engine::connect_with_defaults().map_err(|error| unusable(&error))?;
         Ok(About::of(&engine).await?.name())
     }
 
@@ -182,8 +184,7 @@ impl Docker {
     ) -> Result<(String, Vec<String>), SandboxError> {
         let seccomp = self.seccomp()?;
         let labels = self.owner.labels(&running.claim, job.limits.seconds);
-        let body =
-            |quota| contract::container(job, image, &self.about, seccomp.as_deref(), labels.clone(), quota);
+        let body = |quota| contract::container(job, image, &self.about, &seccomp, labels.clone(), quota);
         let name = running.name.clone().unwrap_or_default();
         // Only some file systems know quotas; an engine on another one refuses the whole container.
         let mut asked = body(true);
@@ -207,21 +208,18 @@ impl Docker {
         Ok(self.engine.create_container(Some(options), body).await?.id)
     }
 
-    /// The filter of system calls in the form that this engine takes; none where it can only use its own.
-    fn seccomp(&self) -> Result<Option<String>, SandboxError> {
+    /// The filter of system calls in the form that this engine takes.
+    fn seccomp(&self) -> Result<String, SandboxError> {
         let profile = seccomp::profile();
-        match self.about.kind {
-            Kind::Docker => Ok(Some(profile)),
-            // Podman reads it from a file on its own machine.
-            Kind::Podman if self.about.reads_our_files() => {
-                let path = self.store.path().join("locks/seccomp.json");
-                if std::fs::read_to_string(&path).ok().as_deref() != Some(&profile) {
-                    crate::store::write_atomically(&path, profile.as_bytes())?;
-                }
-                Ok(Some(path.display().to_string()))
-            }
-            Kind::Podman => Ok(None),
+        if self.about.kind == Kind::Docker {
+            return Ok(profile);
         }
+        // Podman reads it from a file.
+        let path = self.store.path().join("locks/seccomp.json");
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(&profile) {
+            crate::store::write_atomically(&path, profile.as_bytes())?;
+        }
+        Ok(path.display().to_string())
     }
 
     async fn inspect(&self, id: &str, size: bool) -> Result<ContainerInspectResponse, SandboxError> {
@@ -512,7 +510,7 @@ impl Sandbox for Docker {
     }
 }
 
-fn unusable(error: EngineError) -> SandboxError {
+fn unusable(error: &EngineError) -> SandboxError {
     refused(
         &error.to_string(),
         "start a Docker engine or Podman's socket, and name it in DOCKER_HOST (unix:///path/to/docker.sock)",

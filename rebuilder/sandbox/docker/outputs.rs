@@ -100,7 +100,9 @@ mod tests {
 
     use super::*;
 
-    fn stream(entries: &[(EntryType, &[u8], &[u8])]) -> File {
+    type Entry<'a> = (EntryType, &'a [u8], &'a [u8]);
+
+    fn stream(entries: &[Entry]) -> File {
         let mut builder = Builder::new(tempfile::tempfile().unwrap());
         for (kind, name, content) in entries {
             let mut header = Header::new_ustar();
@@ -122,7 +124,7 @@ mod tests {
         file
     }
 
-    fn names(entries: &[(EntryType, &[u8], &[u8])]) -> Result<Vec<String>, String> {
+    fn names(entries: &[Entry]) -> Result<Vec<String>, String> {
         let folder = tempfile::tempdir().unwrap();
         let outputs = unpack(stream(entries), folder.path(), 10).map_err(|error| error.to_string())?;
         assert_eq!(
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn plain_files_and_second_names_of_them_come_back() {
-        let entries: &[(EntryType, &[u8], &[u8])] = &[
+        let entries: &[Entry] = &[
             (DIR, b"out/", b""),
             (FILE, b"out/b", b"12345"),
             (EntryType::Link, b"out/a", b"out/b"),
@@ -149,7 +151,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        let cases: &[(&str, &[(EntryType, &[u8], &[u8])])] = &[
+        let cases: &[(&str, &[Entry])] = &[
             ("a folder", &[(DIR, b"out/x/", b"")]),
             ("a file in a folder", &[(FILE, b"out/x/y", b"1")]),
             ("a file above", &[(FILE, b"out/../x", b"1")]),
