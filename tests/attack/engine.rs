@@ -199,6 +199,7 @@ fn foreign_container(ground: &Ground, labels: &Value) -> String {
 }
 
 fn exists(ground: &Ground, id: &str) -> bool {
+    assert!(!id.is_empty(), "the run did not start");
     ask(
         ground,
         "GET",
@@ -242,27 +243,20 @@ fn sleeping(ground: &Ground, seconds: u32) -> (Child, String) {
         "--",
     ]);
     command.args(["sh", "-c", &format!("{marker} & wait")]);
-    let mut child = command
+    let child = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    loop {
-        for container in running(ground) {
-            let id = container["Id"].as_str().unwrap();
+    let found = (0..1200).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        running(ground).iter().find_map(|container| {
+            let id = container["Id"].as_str()?;
             let about = ask_json(ground, "GET", &format!("/containers/{id}/json"), &Value::Null);
-            if about["Args"].to_string().contains(&marker) {
-                return (child, id.to_owned());
-            }
-        }
-        if begun.elapsed() > Duration::from_secs(120) {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the run does not start");
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+            about["Args"].to_string().contains(&marker).then(|| id.to_owned())
+        })
+    });
+    (child, found.unwrap_or_default())
 }
 
 fn is_gone(ground: &Ground, id: &str, seconds: u64) -> bool {
