@@ -405,9 +405,9 @@ fn leftovers(ground: &Ground) -> Result<(), String> {
             std::thread::sleep(Duration::from_millis(20));
         }
         let left = pending(place);
-        must(left.len() > before, "no folder was begun")?;
         child.kill().unwrap();
         child.wait().unwrap();
+        must(left.len() > before, "no folder was begun")?;
         // The next run, which fails at once and is about another folder.
         let other = ground.folder().join("elsewhere/run");
         let next = ground

@@ -371,7 +371,7 @@ fn leaves(ground: &Ground, script: &str) -> Result<(), String> {
         for entry in entries.flatten() {
             must(
                 entry.file_type().unwrap().is_file(),
-                format!("{:?} came out: {said}", entry.path()),
+                format!("{} came out: {said}", entry.path().display()),
             )?;
         }
     }

@@ -323,8 +323,8 @@ impl Ground {
 
 /// The binary, at a place that the user reaches; the user's own copy, which an attacker would like to change.
 fn program(user: Option<nix::unistd::User>) -> PathBuf {
-    let Some(user) = user else { return BIN.into() };
     static COPIED: OnceLock<PathBuf> = OnceLock::new();
+    let Some(user) = user else { return BIN.into() };
     COPIED
         .get_or_init(|| {
             let (new, path) = (user.dir.join("rebuilder.new"), user.dir.join("rebuilder"));

@@ -8,6 +8,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::unused_self,
+    clippy::verbose_bit_mask,
     missing_docs
 )]
 

@@ -190,7 +190,7 @@ fn change(ground: &Ground, change: fn(&Path)) -> Result<(), String> {
 
 fn changed_root(ground: &Ground) -> Result<(), String> {
     change(ground, |root| {
-        fs::write(root.join("honest"), "evil!!!!\n").unwrap()
+        fs::write(root.join("honest"), "evil!!!!\n").unwrap();
     })
 }
 

@@ -192,7 +192,7 @@ mod tests {
             fs::write(top.join(format!("a/b/{index}/.gone-{index}")), "x").unwrap();
         }
         for name in ["a/b/1", "a/b", "a"] {
-            fs::set_permissions(top.join(name), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(top.join(name), fs::Permissions::from_mode(0o0)).unwrap();
         }
         empty(&top).unwrap();
         assert_eq!(fs::read_dir(&top).unwrap().count(), 0);
