@@ -6,6 +6,7 @@
 //! executed by the handle that was checked.
 
 use std::ffi::CString;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
@@ -37,11 +38,9 @@ impl Executor for Payload {
         let env = process.env().clone().unwrap_or_default();
         close_handles();
         let Err(reason) = self.become_program(&args, &env);
-        // The only readers are the people who read the log.
-        eprintln!(
-            "cannot start {}: {reason}",
-            args.first().map_or("", String::as_str)
-        );
+        let program = args.first().map_or("", String::as_str);
+        // This is the build's own log from here on.
+        let _ = writeln!(std::io::stderr(), "cannot start {program}: {reason}");
         std::process::exit(NOT_STARTED)
     }
 }
