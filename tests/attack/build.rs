@@ -77,7 +77,7 @@ pub const CASES: &[Case] = &[
     refused!("name a family of sockets with other high bits", "vsock-high-bits"),
     refused_by_us!("list mounts with a new call", "statmount"),
     refused_by_us!("hide its memory", "secret-memory"),
-    refused!("use a call that nobody knows yet", "unknown-call"),
+    refused_by_us!("use a call that nobody knows yet", "unknown-call"),
     refused_by_us!("call the kernel as i386", "i386"),
     refused!("call the kernel as x32", "x32"),
     refused_by_us!("type on a terminal", "terminal-input"),

@@ -459,7 +459,7 @@ fn too_many_bytes(ground: &Ground) -> Result<(), String> {
     ] {
         let output = rebuild(ground, &plan, script);
         must(
-            text(&output).contains("disk limit"),
+            text(&output).contains("more than the"),
             format!("{script}: {}", text(&output)),
         )?;
     }

@@ -65,7 +65,10 @@ fn suite(who: Who, backend: &'static str, engine: Option<&str>) {
             let ground = Ground::new(who, backend).on(engine);
             count += 1;
             let begun = std::time::Instant::now();
-            let result = (case.run)(&ground);
+            // One case that breaks in an unforeseen way hides no other.
+            let run = std::panic::AssertUnwindSafe(|| (case.run)(&ground));
+            let result =
+                std::panic::catch_unwind(run).unwrap_or_else(|_| Err("the case itself panicked".into()));
             println!(
                 "{:6.1}s {attacker} can {}: {result:?}",
                 begun.elapsed().as_secs_f32(),

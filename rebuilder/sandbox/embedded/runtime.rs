@@ -6,6 +6,8 @@
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::network::link::LinkClient;
@@ -107,12 +109,12 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
     } else {
         &["writable/upper", "writable/out"]
     };
-    Ok(wait(
-        Pid::from_raw(init.as_raw()),
-        watched.iter().map(|tree| place.join(tree)).collect(),
-        place.join("processes"),
-        task.limits.disk,
-    ))
+    let watch = Watch {
+        trees: watched.iter().map(|tree| place.join(tree)).collect(),
+        processes: place.join("processes"),
+        limit: task.limits.disk,
+    };
+    Ok(wait(Pid::from_raw(init.as_raw()), watch))
 }
 
 /// Says what was being mounted.
@@ -301,18 +303,14 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, trees: Vec<PathBuf>, processes: PathBuf, limit: u64) -> Ended {
-    let full = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let flag = full.clone();
+fn wait(init: Pid, watch: Watch) -> Ended {
+    let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
+    let free = watch.free();
+    let (watching, told) = (watch.clone(), full.clone());
+    // It ends with this process; nobody waits for it.
     std::thread::spawn(move || {
-        let watch = Watch {
-            trees: &trees,
-            processes: &processes,
-            limit,
-        };
-        watch.until_full();
-        flag.store(true, std::sync::atomic::Ordering::SeqCst);
-        // The process is not waited for before this ends, or this ends with the helper: the number is still its own.
+        watching.until_full();
+        told.store(true, Ordering::SeqCst);
         let _ = kill(init, Signal::SIGKILL);
     });
     let ended = loop {
@@ -323,7 +321,7 @@ fn wait(init: Pid, trees: Vec<PathBuf>, processes: PathBuf, limit: u64) -> Ended
             Err(_) => break Ended::Signalled(Signal::SIGKILL as i32),
         }
     };
-    if full.load(std::sync::atomic::Ordering::SeqCst) {
+    if full.load(Ordering::SeqCst) || watch.is_full(free) {
         Ended::DiskFull
     } else {
         ended

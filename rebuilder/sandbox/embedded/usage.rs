@@ -26,23 +26,24 @@ const PAUSE: Duration = Duration::from_millis(200);
 const SHARE: u32 = 20;
 
 /// A build's places, watched.
-pub(super) struct Watch<'a> {
+pub(super) struct Watch {
     /// The folders that everything it writes is in.
-    pub(super) trees: &'a [PathBuf],
+    pub(super) trees: Vec<PathBuf>,
     /// `/proc` of the namespace that its processes are in.
-    pub(super) processes: &'a Path,
+    pub(super) processes: PathBuf,
     /// Bytes.
     pub(super) limit: u64,
 }
 
-impl Watch<'_> {
+impl Watch {
     /// Returns when more than the limit has been written.
     pub(super) fn until_full(&self) {
         let mut measured = 0;
         let mut free_then = self.free();
         let (mut walked, mut cost) = (Instant::now(), Duration::ZERO);
         loop {
-            std::thread::sleep(PAUSE.max(cost));
+            // A walk that took long is no reason to look away for as long.
+            std::thread::sleep(cost.clamp(PAUSE, Duration::from_secs(1)));
             let lost = free_then.saturating_sub(self.free());
             let room = self.limit.saturating_sub(measured);
             if lost < room / 2 && walked.elapsed() < (cost * SHARE).max(Duration::from_secs(1)) {
@@ -60,8 +61,13 @@ impl Watch<'_> {
         }
     }
 
+    /// Whether more than the limit lies there at the end, if the file system has lost as much since it had this free.
+    pub(super) fn is_full(&self, free_then: u64) -> bool {
+        free_then.saturating_sub(self.free()) > self.limit && self.used().0 > self.limit
+    }
+
     /// Free bytes of the file system; a free inode counts as a block, so that running out of either shows.
-    fn free(&self) -> u64 {
+    pub(super) fn free(&self) -> u64 {
         let Some(of) = self.trees.first().and_then(|tree| statvfs(tree).ok()) else {
             return 0;
         };
@@ -76,7 +82,7 @@ impl Watch<'_> {
         let (bytes, complete) = trees.fold((0_u64, true), |(bytes, complete), tree| {
             (bytes.saturating_add(tree.0), complete && tree.1)
         });
-        (bytes.saturating_add(nameless(self.processes)), complete)
+        (bytes.saturating_add(nameless(&self.processes)), complete)
     }
 }
 
