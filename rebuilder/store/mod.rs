@@ -11,7 +11,7 @@ mod registry;
 mod scratch;
 
 use std::fs::File;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
@@ -44,7 +44,9 @@ pub enum StoreError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("cannot use the data folder {path}: it belongs to user id {owner}, not to this user ({user})")]
+    #[error(
+        "cannot use the folder {path} for data: it belongs to user id {owner}, not to this user ({user})"
+    )]
     #[diagnostic(help("name a folder of your own with --store or XDG_DATA_HOME"))]
     Foreign { path: PathBuf, owner: u32, user: u32 },
     #[error("no home folder is known, so there is no place for the store")]
@@ -70,29 +72,19 @@ impl Store {
                 .data_dir()
                 .join("rebuilder"),
         };
-        let store = Self { data };
-        for folder in [
-            "store/sha256",
-            "quarantine",
-            "tmp",
-            "roots",
-            "layers",
-            "scratch",
-            "locks",
-            "git",
-        ] {
-            let path = store.data.join(folder);
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .map_err(StoreError::io("make the folder", &path))?;
+        make_closed(&data)?;
+        let data = data.canonicalize().map_err(StoreError::io("open", &data))?;
+        for folder in FOLDERS {
+            let path = data.join(folder);
+            make_closed(&path)?;
+            close(&path)?;
         }
-        let data = store
-            .data
-            .canonicalize()
-            .map_err(StoreError::io("open", &store.data))?;
-        close(&data)?;
+        // A folder that holds other things as well was made for them too.
+        let ours = |name: &std::ffi::OsStr| FOLDERS.iter().chain(LATER).any(|ours| name == *ours);
+        let mut entries = std::fs::read_dir(&data).map_err(StoreError::io("list", &data))?;
+        if entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name()))) {
+            close(&data)?;
+        }
         Ok(Self { data })
     }
 
@@ -140,21 +132,44 @@ impl Store {
     }
 }
 
-/// Keeps everyone else out of the data folder: what lies below has the owners and modes that builds gave it.
-fn close(data: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    let meta = std::fs::metadata(data).map_err(StoreError::io("open", data))?;
+/// Folders below the data folder.
+const FOLDERS: [&str; 9] = [
+    "store",
+    "store/sha256",
+    "quarantine",
+    "tmp",
+    "roots",
+    "layers",
+    "scratch",
+    "locks",
+    "git",
+];
+
+/// Those that are made when they are needed.
+const LATER: &[&str] = &["runs", "audits"];
+
+fn make_closed(path: &Path) -> Result<(), StoreError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(StoreError::io("make the folder", path))
+}
+
+/// Keeps everyone else out of a folder of ours: what lies below has the owners and modes that builds gave it.
+fn close(folder: &Path) -> Result<(), StoreError> {
+    let meta = std::fs::metadata(folder).map_err(StoreError::io("open", folder))?;
     let user = nix::unistd::Uid::effective().as_raw();
     if meta.uid() != user {
         return Err(StoreError::Foreign {
-            path: data.to_owned(),
+            path: folder.to_owned(),
             owner: meta.uid(),
             user,
         });
     }
     if meta.permissions().mode() & 0o077 != 0 {
         let closed = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(data, closed).map_err(StoreError::io("close to other users", data))?;
+        std::fs::set_permissions(folder, closed).map_err(StoreError::io("close to other users", folder))?;
     }
     Ok(())
 }
@@ -182,4 +197,34 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     file.persist(path)
         .map_err(|error| StoreError::io("write", path)(error.error))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_closed_and_what_else_lies_there_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let open = |path: &Path| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let own = folder.path().join("own");
+        let store = Store::open(Some(own.clone())).unwrap();
+        for path in [own.clone(), own.join("roots")] {
+            assert_eq!(mode(&path), 0o700);
+            open(&path);
+        }
+        Store::open(Some(own.clone())).unwrap();
+        assert_eq!((mode(&own), mode(&own.join("roots"))), (0o700, 0o700));
+        assert_eq!(store.path(), own.canonicalize().unwrap());
+
+        let shared = folder.path().join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        std::fs::write(shared.join("something else"), "").unwrap();
+        open(&shared);
+        Store::open(Some(shared.clone())).unwrap();
+        assert_eq!((mode(&shared), mode(&shared.join("scratch"))), (0o755, 0o700));
+    }
 }
