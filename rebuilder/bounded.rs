@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// What a backend or a resolver answers when it is asked something.
@@ -24,9 +25,13 @@ pub fn read_from(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A whole file of at most `limit` bytes.
+/// A whole file of at most `limit` bytes. Nobody is waited for at the other end of a pipe.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    read_from(File::open(path)?, limit)
+    let file = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)?;
+    read_from(file, limit)
 }
 
 /// The same as text.

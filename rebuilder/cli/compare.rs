@@ -40,7 +40,12 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     normalise: NormaliseArgs,
     /// The time that the rebuild was told to take, in seconds since 1970
-    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOURCE_DATE_EPOCH",
+        hide_env_values = true
+    )]
     source_date_epoch: Option<i64>,
     /// Hash both files even where they are large and certain to differ
     #[arg(long)]

@@ -50,7 +50,12 @@ pub(crate) struct TrustArgs {
     #[arg(long, value_name = "PATTERN", requires = "identity")]
     issuer: Option<String>,
     /// What the evidence must show: a policy file, or "none"
-    #[arg(long, value_name = "FILE|none", env = "REBUILDER_POLICY")]
+    #[arg(
+        long,
+        value_name = "FILE|none",
+        env = "REBUILDER_POLICY",
+        hide_env_values = true
+    )]
     policy: Option<String>,
 }
 

@@ -83,7 +83,12 @@ pub(crate) struct KeyArgs {
     #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Our builder.id [default: urn:rebuilder:KEY-FINGERPRINT]
-    #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "REBUILDER_BUILDER_ID",
+        hide_env_values = true
+    )]
     builder_id: Option<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
@@ -92,7 +97,12 @@ pub(crate) struct KeyArgs {
 #[derive(Args, Clone)]
 pub(crate) struct PassphraseArgs {
     /// File with the passphrase of an encrypted key [default: systemd's credential "passphrase", or asked for]
-    #[arg(long, value_name = "FILE", env = "REBUILDER_PASSPHRASE_FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "REBUILDER_PASSPHRASE_FILE",
+        hide_env_values = true
+    )]
     passphrase_file: Option<PathBuf>,
 }
 

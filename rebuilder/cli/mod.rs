@@ -65,10 +65,22 @@ struct Cli {
 #[derive(Args)]
 pub(crate) struct Common {
     /// Folder for fetched files, roots and scratch space [default: $XDG_DATA_HOME/rebuilder]
-    #[arg(long, global = true, value_name = "DIR", env = "REBUILDER_STORE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REBUILDER_STORE",
+        hide_env_values = true
+    )]
     store: Option<PathBuf>,
     /// Folder with container definitions and locks, looked at before the built-in ones
-    #[arg(long, global = true, value_name = "DIR", env = "REBUILDER_CONTAINERS")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REBUILDER_CONTAINERS",
+        hide_env_values = true
+    )]
     containers: Option<PathBuf>,
     /// Fetch URLs that begin with PREFIX from URL instead (http, https, file; docker for images); may be repeated
     #[arg(
@@ -76,6 +88,7 @@ pub(crate) struct Common {
         global = true,
         value_name = "PREFIX=URL",
         env = "REBUILDER_MIRROR",
+        hide_env_values = true,
         value_delimiter = ' '
     )]
     mirror: Vec<MirrorMap>,
@@ -85,6 +98,7 @@ pub(crate) struct Common {
         global = true,
         value_name = "PREFIX=PLACE",
         env = "REBUILDER_GIT_MIRROR",
+        hide_env_values = true,
         value_delimiter = ' '
     )]
     git_mirror: Vec<GitMirror>,
@@ -94,6 +108,7 @@ pub(crate) struct Common {
         global = true,
         value_name = "HOST[:PORT]",
         env = "REBUILDER_ALLOW_HOST",
+        hide_env_values = true,
         value_delimiter = ' '
     )]
     allow_host: Vec<AllowedHost>,

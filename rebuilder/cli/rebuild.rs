@@ -102,13 +102,24 @@ pub(crate) struct PlanArgs {
 #[derive(Args)]
 pub(super) struct SigningArgs {
     /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
-    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY")]
+    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Let the service that listens on SOCKET check and sign the run
-    #[arg(long, value_name = "SOCKET", env = "REBUILDER_SIGNER", conflicts_with = "key")]
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        env = "REBUILDER_SIGNER",
+        hide_env_values = true,
+        conflicts_with = "key"
+    )]
     signer: Option<PathBuf>,
     /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
-    #[arg(long, value_name = "URI", env = "REBUILDER_BUILDER_ID")]
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "REBUILDER_BUILDER_ID",
+        hide_env_values = true
+    )]
     builder_id: Option<String>,
 }
 

@@ -27,7 +27,13 @@ pub(crate) struct AttestArgs {
     #[command(flatten)]
     key: KeyArgs,
     /// Let the service that listens on SOCKET check and sign it
-    #[arg(long, value_name = "SOCKET", env = "REBUILDER_SIGNER", conflicts_with = "key")]
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        env = "REBUILDER_SIGNER",
+        hide_env_values = true,
+        conflicts_with = "key"
+    )]
     signer: Option<PathBuf>,
     /// Log that the signature is written down in [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
     #[arg(long, value_name = "FILE")]

@@ -58,10 +58,10 @@ table! {
     "tar-device-number" true "tar" "device numbers of members that are no devices" "unused by anything that unpacks files";
     "tar-file-mode" true "tar, outside packages that install modes" "permission bits of group and others" "the owner's execute bit and set-id bits are never set aside";
     "tar-file-order" true "tar without repeated names or hard links" "order of members" "each path is written once, in any order";
-    "tar-headers" true "tar" "which tar dialect holds the same values" "every reader understands ustar, GNU and pax headers alike";
+    "tar-headers" true "tar" "which tar dialect holds the same values" "every reader understands ustar, GNU and pax headers alike; numbers that are neither octal nor small in base 256 are never set aside";
     "tar-owners" true "tar, outside packages that install owners" "user and group, by number and name" "cargo, npm, pip and gem unpack as the calling user";
     "tar-time" true "tar" "times of members" "no package manager's behaviour depends on them";
-    "tar-xattrs" true "tar" "vendor records in pax headers other than security attributes" "unpackers ignore them; capabilities and labels are never set aside";
+    "tar-xattrs" true "tar" "remarks, attributes of the user's and owners in pax headers" "no unpacker takes a name, a size or content from them; other records, capabilities and labels are never set aside";
     "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "the core metadata specification gives their order no meaning; which fields there are is compared";
     "wheel-record" true "wheel" "lines of RECORD that follow from other differences" "checked file by file: a line counts only where the file it names was compared";
     "xz-compression" true "xz" "how the bytes are compressed" "both decompress to the same bytes";

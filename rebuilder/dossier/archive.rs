@@ -221,12 +221,27 @@ fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
         && field[end..].iter().all(|byte| *byte == 0)
         && bytes[rest..].iter().all(|byte| *byte == 0)
         && (bytes[100..108] == [0; 8] || header.mode().is_ok_and(|mode| mode & 0o7000 == 0))
+        && NUMBERS
+            .iter()
+            .all(|(at, length)| is_octal(&bytes[*at..at + length]))
         && header.link_name_bytes().is_none_or(|link| link.is_empty());
     if fine {
         Ok(name)
     } else {
         Err(format!("{name:?} has no place in one: it is not a plain file"))
     }
+}
+
+/// Start and length of a header's numbers: mode, owner, group, size, time, checksum.
+const NUMBERS: [(usize, usize); 6] = [(100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (148, 8)];
+
+/// Whether a number is written so that every reader takes it for the same one: octal digits, and then blanks and zeros.
+fn is_octal(field: &[u8]) -> bool {
+    let digits = field
+        .iter()
+        .take_while(|byte| (b'0'..=b'7').contains(byte))
+        .count();
+    field[digits..].iter().all(|byte| matches!(byte, b' ' | 0))
 }
 
 /// Whether a path means one place to everyone: no folder is left, nothing is empty, and nothing is spelt otherwise.

@@ -389,6 +389,14 @@ impl MirrorMap {
             }
             "docker" => Err(Barred::new(address, "its mirror is a registry of images")),
             _ => {
+                let path = rest.split(['?', '#']).next().unwrap_or_default();
+                let climbs = |part: &str| {
+                    let part = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
+                    part.split(['/', '\\']).any(|part| part == "..")
+                };
+                if path.split('/').any(climbs) {
+                    return Err(Barred::new(address, "its path leads out of the mirror's folder"));
+                }
                 let url = parsed(&joined(self.replacement.as_str(), rest))?;
                 let trust = Trust::Chosen;
                 // What was joined must still be on the mirror's own host.

@@ -24,6 +24,9 @@ const EXTENDED: FieldKind = FieldKind::by("extended headers", Cause::ArchiveDial
 const SPELLING: FieldKind = FieldKind::by("path as written", Cause::ArchiveDialect, "tar-headers");
 const ATTRIBUTES: FieldKind = FieldKind::by("pax records", Cause::ArchiveDialect, "tar-xattrs");
 const SECURITY: FieldKind = FieldKind::new("security attributes", Cause::Content);
+const MEANING: FieldKind = FieldKind::new("pax records that change what is unpacked", Cause::Content);
+const NUMBERS_AS_WRITTEN: FieldKind =
+    FieldKind::new("numbers that readers take for different ones", Cause::Content);
 const FINE_TIME: FieldKind = FieldKind::by("pax times", Cause::Timestamp, "tar-time");
 const HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
 const AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
@@ -209,6 +212,13 @@ fn header_fields<R: Read>(entry: &tar::Entry<R>, fields: &mut Fields) {
     }
     let block = header.as_bytes();
     fields.push((&DIALECT, Value::Text(dialect(block))));
+    let odd: Vec<_> = NUMBERS
+        .iter()
+        .filter_map(|place| odd_number(block, *place))
+        .collect();
+    if !odd.is_empty() {
+        fields.push((&NUMBERS_AS_WRITTEN, Value::Text(odd.join(" "))));
+    }
     let slack = slack(block);
     if slack.iter().any(|byte| *byte != 0) {
         fields.push((&HIDDEN, Value::Text(described(&slack))));
@@ -217,7 +227,7 @@ fn header_fields<R: Read>(entry: &tar::Entry<R>, fields: &mut Fields) {
 
 /// Records of a pax header that say more than the fields above.
 fn pax_fields<R: Read>(entry: &mut tar::Entry<R>, fields: &mut Fields) -> io::Result<()> {
-    let (mut times, mut security, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut times, mut security, mut others, mut meaning) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for record in entry.pax_extensions()?.into_iter().flatten() {
         let record = record?;
         let key = path_text(record.key_bytes());
@@ -228,16 +238,58 @@ fn pax_fields<R: Read>(entry: &mut tar::Entry<R>, fields: &mut Fields) -> io::Re
             key if key.contains("security.") || key.contains("acl") || key.contains("selinux") => {
                 security.push(text);
             }
-            _ => others.push(text),
+            key if is_remark(key) => others.push(text),
+            // Sparse maps, volumes, character sets, and whatever some unpacker may know of.
+            _ => meaning.push(text),
         }
     }
-    for (kind, mut records) in [(&FINE_TIME, times), (&SECURITY, security), (&ATTRIBUTES, others)] {
+    for (kind, mut records) in [
+        (&FINE_TIME, times),
+        (&SECURITY, security),
+        (&ATTRIBUTES, others),
+        (&MEANING, meaning),
+    ] {
         if !records.is_empty() {
             records.sort();
             fields.push((kind, Value::Text(records.join(" "))));
         }
     }
     Ok(())
+}
+
+/// Whether a pax record is one that no unpacker takes a name, a size or content from: remarks, where the file lay
+/// before, and attributes of the user's.
+fn is_remark(key: &str) -> bool {
+    const REMARKS: [&str; 10] = [
+        "comment",
+        "uid",
+        "gid",
+        "uname",
+        "gname",
+        "SCHILY.dev",
+        "SCHILY.ino",
+        "SCHILY.nlink",
+        "SCHILY.devmajor",
+        "SCHILY.devminor",
+    ];
+    const ATTRIBUTES: [&str; 2] = ["SCHILY.xattr.user.", "LIBARCHIVE.xattr.user."];
+    REMARKS.contains(&key) || ATTRIBUTES.iter().any(|start| key.starts_with(start))
+}
+
+/// A number of the header that is neither plain octal digits nor a small number in base 256 (GNU): readers take signs,
+/// letters and high bytes for different numbers.
+fn odd_number(block: &[u8; BLOCK], (at, length): (usize, usize)) -> Option<String> {
+    let field = block.get(at..at.checked_add(length)?)?;
+    let digits = field.trim_ascii_start();
+    let end = digits
+        .iter()
+        .position(|byte| !(b'0'..=b'7').contains(byte))
+        .unwrap_or(digits.len());
+    let octal = digits.get(end..)?.iter().all(|byte| matches!(byte, b' ' | 0));
+    let high = field.len().saturating_sub(8).max(1);
+    let base_256 = field.first() == Some(&0x80) && field.get(1..high)?.iter().all(|byte| *byte == 0);
+    let text = || format!("{at}: {}", String::from_utf8_lossy(field));
+    (!octal && !base_256).then(text)
 }
 
 fn type_name(kind: tar::EntryType) -> &'static str {
