@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ContainerError;
-use crate::sandbox::embedded::removal;
+use crate::store::removal;
 
 /// Layers to unpack, lowest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]

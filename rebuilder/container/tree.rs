@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ContainerError;
 use crate::artifact::{HashingReader, HashingWriter, Sha256};
-use crate::sandbox::embedded::removal;
+use crate::store::removal;
 
 /// What a tree holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,10 @@ pub fn digest(root: &Path) -> Result<Contents, ContainerError> {
 }
 
 fn walk(root: &Path, change: Option<Times>) -> Result<Contents, ContainerError> {
+    if change.is_some() {
+        // The top is in no digest, so it is the same for every tree.
+        fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(self::io("close"))?;
+    }
     let mut walk = Walk {
         change,
         out: HashingWriter::new(io::sink()),
@@ -190,7 +194,7 @@ impl Walk {
             self.folder(path, relative)?;
             String::new()
         } else if kind.is_symlink() {
-            fs::read_link(path)?.display().to_string()
+            exact(fs::read_link(path)?.as_os_str())
         } else if kind.is_file() {
             let mut hashing = HashingReader::new(fs::File::open(path)?);
             self.bytes += io::copy(&mut hashing, &mut io::sink())?;
@@ -207,17 +211,24 @@ impl Walk {
         writeln!(
             self.out,
             "{:?} {mode:o} {} {} {time} {content:?}",
-            relative.display().to_string(),
+            exact(relative.as_os_str()),
             meta.uid(),
             meta.gid()
         )
     }
 }
 
+/// A name as text, so that no two names are the same text.
+fn exact(name: &std::ffi::OsStr) -> String {
+    let bytes = || format!("not text: {}", hex::encode(name.as_encoded_bytes()));
+    name.to_str().map_or_else(bytes, str::to_owned)
+}
+
 /// Takes the rights that others would have through a file or folder; gives the mode that it has then.
 fn change_mode(path: &Path, meta: &fs::Metadata) -> io::Result<u32> {
     let mode = meta.permissions().mode();
-    let taken = if meta.is_file() {
+    let kind = meta.file_type();
+    let taken = if meta.is_file() || kind.is_fifo() || kind.is_socket() {
         libc::S_ISUID | libc::S_ISGID | libc::S_IWOTH
     } else if meta.is_dir() && mode & libc::S_ISVTX == 0 {
         libc::S_IWOTH

@@ -8,6 +8,7 @@ mod blobs;
 mod fetch;
 mod git;
 mod registry;
+pub(crate) mod removal;
 mod scratch;
 
 use std::fs::File;
@@ -49,6 +50,11 @@ pub enum StoreError {
     )]
     #[diagnostic(help("name a folder of your own with --store or XDG_DATA_HOME"))]
     Foreign { path: PathBuf, owner: u32, user: u32 },
+    #[error("cannot use the folder {path} for data: others may write into it")]
+    #[diagnostic(help(
+        "take that right from them (chmod go-w), or name a folder of your own with --store or XDG_DATA_HOME"
+    ))]
+    Open { path: PathBuf },
     #[error("no home folder is known, so there is no place for the store")]
     #[diagnostic(help("set XDG_DATA_HOME, or give --store DIR"))]
     NoHome,
@@ -74,16 +80,20 @@ impl Store {
         };
         make_closed(&data)?;
         let data = data.canonicalize().map_err(StoreError::io("open", &data))?;
+        let mode = owned(&data)?;
+        // A folder that holds other things as well was made for them too, and so was one that everyone may write.
+        let ours = |name: &std::ffi::OsStr| FOLDERS.iter().chain(LATER).any(|ours| name == *ours);
+        let mut entries = std::fs::read_dir(&data).map_err(StoreError::io("list", &data))?;
+        if mode & 0o1000 == 0 && entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name()))) {
+            close(&data, mode)?;
+        } else if mode & 0o1000 == 0 && mode & 0o022 != 0 {
+            return Err(StoreError::Open { path: data });
+        }
         for folder in FOLDERS {
             let path = data.join(folder);
             make_closed(&path)?;
-            close(&path)?;
-        }
-        // A folder that holds other things as well was made for them too.
-        let ours = |name: &std::ffi::OsStr| FOLDERS.iter().chain(LATER).any(|ours| name == *ours);
-        let mut entries = std::fs::read_dir(&data).map_err(StoreError::io("list", &data))?;
-        if entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name()))) {
-            close(&data)?;
+            let mode = owned(&path)?;
+            close(&path, mode)?;
         }
         Ok(Self { data })
     }
@@ -156,18 +166,23 @@ fn make_closed(path: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("make the folder", path))
 }
 
-/// Keeps everyone else out of a folder of ours: what lies below has the owners and modes that builds gave it.
-fn close(folder: &Path) -> Result<(), StoreError> {
+/// The mode of a folder, which must be this user's.
+fn owned(folder: &Path) -> Result<u32, StoreError> {
     let meta = std::fs::metadata(folder).map_err(StoreError::io("open", folder))?;
     let user = nix::unistd::Uid::effective().as_raw();
-    if meta.uid() != user {
-        return Err(StoreError::Foreign {
-            path: folder.to_owned(),
-            owner: meta.uid(),
-            user,
-        });
+    if meta.uid() == user {
+        return Ok(meta.permissions().mode());
     }
-    if meta.permissions().mode() & 0o077 != 0 {
+    Err(StoreError::Foreign {
+        path: folder.to_owned(),
+        owner: meta.uid(),
+        user,
+    })
+}
+
+/// Keeps everyone else out of a folder of ours: what lies below has the owners and modes that builds gave it.
+fn close(folder: &Path, mode: u32) -> Result<(), StoreError> {
+    if mode & 0o077 != 0 {
         let closed = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(folder, closed).map_err(StoreError::io("close to other users", folder))?;
     }
@@ -226,5 +241,18 @@ mod tests {
         open(&shared);
         Store::open(Some(shared.clone())).unwrap();
         assert_eq!((mode(&shared), mode(&shared.join("scratch"))), (0o755, 0o700));
+
+        // As `/tmp` is: only what is made below is closed.
+        let everyones = folder.path().join("everyones");
+        std::fs::create_dir(&everyones).unwrap();
+        std::fs::set_permissions(&everyones, std::fs::Permissions::from_mode(0o1777)).unwrap();
+        Store::open(Some(everyones.clone())).unwrap();
+        assert_eq!(
+            (mode(&everyones), mode(&everyones.join("scratch"))),
+            (0o777, 0o700)
+        );
+
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Store::open(Some(shared)), Err(StoreError::Open { .. })));
     }
 }

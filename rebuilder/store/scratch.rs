@@ -71,42 +71,26 @@ impl Store {
 }
 
 impl Store {
-    /// Removes temporary files that a killed process left; a running one's are younger than a day.
-    pub fn sweep_temporaries(&self) -> Result<(), StoreError> {
-        for (folder, prefix) in [("tmp", ""), ("runs", ".rebuilding-"), ("layers", ".new-")] {
-            let folder = self.path().join(folder);
-            let Ok(entries) = fs::read_dir(&folder) else {
-                continue;
-            };
-            for path in entries.flatten().map(|entry| entry.path()) {
-                let name = path
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                if !name.starts_with(prefix) || age_in_seconds(&path) < 24 * 3600 {
-                    continue;
-                }
-                let is_folder = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
-                let removed = if is_folder {
-                    fs::remove_dir_all(&path)
-                } else {
-                    fs::remove_file(&path)
-                };
-                match removed {
-                    // What the sandbox's ids own is in the way of nothing.
-                    Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    other => other.map_err(StoreError::io("remove", &path))?,
-                }
-            }
-        }
-        Ok(())
+    /// Temporary files and folders that a killed process left; a running one's are younger than a day. What builds made
+    /// lies in some of them, so taking them away is the sandbox's job too.
+    pub fn stale_temporaries(&self) -> Vec<PathBuf> {
+        let places =
+            [("tmp", ""), ("layers", ".new-")].map(|(folder, prefix)| (self.path().join(folder), prefix));
+        places
+            .iter()
+            .flat_map(|(folder, prefix)| {
+                let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+                let named =
+                    entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(prefix));
+                named.map(|entry| entry.path())
+            })
+            .filter(|path| age_in_seconds(path) >= 24 * 3600)
+            .collect()
     }
 }
 
 fn age_in_seconds(path: &Path) -> u64 {
-    fs::metadata(path)
+    fs::symlink_metadata(path)
         .and_then(|meta| meta.modified())
         .ok()
         .and_then(|time| time.elapsed().ok())

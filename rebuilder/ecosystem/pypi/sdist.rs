@@ -46,6 +46,7 @@ impl Default for BuildSystem {
     }
 }
 
+const UNPACKED_LIMIT: u64 = 512 << 20;
 const PYPROJECT_LIMIT: u64 = 4 << 20;
 
 /// Reads the build system of a source distribution; the second value says whether the project declares one.
@@ -91,7 +92,9 @@ fn pyproject(name: &str, path: &Path) -> io::Result<Option<String>> {
         }
         return Ok(None);
     }
-    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(file));
+    // The reader of tar holds names whole, however long they are said to be.
+    let unpacked = flate2::read::MultiGzDecoder::new(file).take(UNPACKED_LIMIT);
+    let mut archive = tar::Archive::new(unpacked);
     for entry in archive.entries()? {
         let entry = entry?;
         if is_it(&entry.path()?.to_string_lossy()) {

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ impl Cgroup {
         ];
         if let Some(parent) = unified_parent() {
             let group = parent.join(&name);
-            if fs::create_dir(&group).is_ok() {
+            if make(&group) {
                 // Memory that is swapped out would go beyond the limit; without swap there is no such file.
                 let _ = fs::write(group.join("memory.swap.max"), "0");
                 missing.retain(|(_, settings, _)| !set(&group, settings));
@@ -57,7 +58,7 @@ impl Cgroup {
         }
         for (controller, _, settings) in missing {
             let group = Path::new(TOP).join(controller).join(&name);
-            let made = fs::create_dir(&group).is_ok();
+            let made = make(&group);
             if !made || !set(&group, &settings) {
                 this.not_enforced.push(controller.to_owned());
             }
@@ -121,6 +122,14 @@ impl Drop for Cgroup {
 fn name(store: &Store, id: &str) -> String {
     let store = Sha256::of(store.path().as_os_str().as_encoded_bytes());
     format!("{PREFIX}{}-{id}", store.short())
+}
+
+/// Makes a group that only this user may change, whatever its mask is.
+fn make(group: &Path) -> bool {
+    let closed = fs::Permissions::from_mode(0o755);
+    fs::create_dir(group)
+        .and_then(|()| fs::set_permissions(group, closed))
+        .is_ok()
 }
 
 fn set(group: &Path, settings: &[(&str, &String)]) -> bool {
@@ -221,8 +230,13 @@ fn end(group: &Path) {
     }
 }
 
+/// Removes a group and those below it. What cannot be removed now is the next start's.
 fn remove(group: &Path) {
-    for _ in 0..200 {
+    for _ in 0..40 {
+        let below = fs::read_dir(group).into_iter().flatten().flatten();
+        below
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .for_each(|entry| remove(&entry.path()));
         // Busy until the kernel has buried the last process.
         if !group.exists() || fs::remove_dir(group).is_ok() {
             return;

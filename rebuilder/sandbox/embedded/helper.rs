@@ -16,6 +16,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sched::CloneFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
@@ -23,9 +24,10 @@ use serde::{Deserialize, Serialize};
 
 use super::folders::Folders;
 use super::runtime::{self, RunTask};
-use super::{HELPER_ARGUMENT, IdMap, removal};
+use super::{HELPER_ARGUMENT, IdMap};
 use crate::container::{self, LayerPlan, Times, UnpackPlan};
 use crate::sandbox::{Ended, SandboxError};
+use crate::store::removal;
 
 /// What a helper is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -196,7 +198,8 @@ pub fn serve() -> i32 {
 
 /// The first process: into the namespaces, then fork and wait.
 fn enter() -> Result<i32, String> {
-    die_with_parent()?;
+    let worker = nix::unistd::getppid();
+    die_with(worker)?;
     let mut lines = io::stdin().lines();
     let mut read = || lines.next().and_then(Result::ok).ok_or("the worker said nothing");
     let task: Task = serde_json::from_str(&read()?).map_err(|error| error.to_string())?;
@@ -229,7 +232,8 @@ fn enter() -> Result<i32, String> {
     }
     drop(lines);
     become_root().map_err(|error| format!("cannot become the sandbox's root: {error}"))?;
-    die_with_parent()?;
+    // Becoming another user has cleared it.
+    die_with(worker)?;
     // Nobody may look into this process, or into the ones that it becomes, before they are the build's own program.
     prctl::set_dumpable(false).map_err(|error| error.to_string())?;
 
@@ -274,8 +278,15 @@ fn first_of_namespace(
     File::from(go)
         .read_exact(&mut byte)
         .map_err(|_| "the worker is gone".to_owned())?;
+    if !matches!(task, Task::Run(_)) {
+        // What a stranger's archive makes a reader hold must not be what the machine has.
+        setrlimit(Resource::RLIMIT_DATA, TASK_MEMORY, TASK_MEMORY).map_err(|error| error.to_string())?;
+    }
     work(task, folders)
 }
+
+/// Most bytes of memory that a task other than a run may take: decompressors at their largest, several at a time.
+const TASK_MEMORY: u64 = 2 << 30;
 
 fn wait_for(child: Pid) -> i32 {
     loop {
@@ -332,11 +343,10 @@ fn pipe() -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), String> {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|error| error.to_string())
 }
 
-fn die_with_parent() -> Result<(), String> {
-    let before = nix::unistd::getppid();
+/// Has the kernel kill this process when its parent ends, who must be `worker` still.
+fn die_with(worker: Pid) -> Result<(), String> {
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| error.to_string())?;
-    // The worker may have ended between the two calls.
-    if nix::unistd::getppid() != before {
+    if nix::unistd::getppid() != worker {
         return Err("the worker is gone".into());
     }
     Ok(())

@@ -11,7 +11,6 @@ mod helper;
 mod idmap;
 mod payload;
 mod question;
-pub(crate) mod removal;
 mod runtime;
 mod seccomp;
 mod usage;
@@ -34,7 +33,7 @@ use super::{Ended, Job, Keep, Limits, Outcome, Sandbox, SandboxError, output};
 use crate::artifact::Sha256;
 use crate::container::{Contents, LayerPlan, Times, UnpackPlan};
 use crate::progress::ProgressBar;
-use crate::store::{Scratch, Store};
+use crate::store::{Scratch, Store, removal};
 use cgroup::Cgroup;
 pub use helper::serve;
 use helper::{Event, Task};
@@ -100,7 +99,10 @@ impl Embedded {
 
     /// Removes scratch folders and control groups of runs whose process is gone.
     pub fn sweep(&self) -> Result<(), SandboxError> {
-        self.store.sweep_temporaries()?;
+        for path in self.store.stale_temporaries() {
+            // What is in the way of nothing stops nobody; the next start tries again.
+            let _ = self.remove_now(&path);
+        }
         for scratch in self.store.stale_scratch()? {
             Cgroup::remove(&self.store, &scratch.id());
             self.remove_now(scratch.path())?;
@@ -197,7 +199,10 @@ impl Embedded {
 
     /// A folder that the sandbox's root user owns.
     pub fn make_folder(&self, path: &Path) -> Result<(), SandboxError> {
-        fs::create_dir_all(path).map_err(SandboxError::io(format!("make {}", path.display())))?;
+        // Whatever the worker's own mask is: the mode of some of these is what a build sees of its root.
+        fs::create_dir_all(path)
+            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+            .map_err(SandboxError::io(format!("make {}", path.display())))?;
         self.ids
             .give_to_sandbox_root(path)
             .map_err(SandboxError::io(format!(

@@ -111,6 +111,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
     };
     let watch = Watch {
         trees: watched.iter().map(|tree| place.join(tree)).collect(),
+        mounts: ["root", "out"].map(|mount| place.join(mount)).to_vec(),
         processes: place.join("processes"),
         limit: task.limits.disk,
     };
@@ -287,7 +288,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
         "mounts": [
             mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
             mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-            mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+            mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", "max=256"]),
             mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={}", task.limits.memory)]),
             bind(INPUTS, "in", &["ro", "noexec"]),
             bind(OUT, "out", &[])

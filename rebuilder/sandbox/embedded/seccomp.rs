@@ -3,7 +3,7 @@
 //! The list is what builds need, with the default profile of container engines as the control: ordinary builds,
 //! tracing (`ptrace`) and debuggers included, work under it. The namespaces and dropped capabilities already forbid
 //! most of the rest; the filter takes the code behind it out of reach as well, and that of calls which the kernel
-//! will only get. Calls of other ABIs (i386, x32) end the process or do not exist.
+//! will only get. Asynchronous I/O is not on it, as all of the machine shares one number of its contexts. Calls of other ABIs (i386, x32) end the process or do not exist.
 
 use std::collections::BTreeMap;
 
@@ -95,11 +95,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_inotify_add_watch,
     libc::SYS_inotify_init1,
     libc::SYS_inotify_rm_watch,
-    libc::SYS_io_cancel,
-    libc::SYS_io_destroy,
-    libc::SYS_io_getevents,
-    libc::SYS_io_setup,
-    libc::SYS_io_submit,
     libc::SYS_ioprio_get,
     libc::SYS_ioprio_set,
     libc::SYS_kill,

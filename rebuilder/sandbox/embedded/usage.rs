@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs;
+use std::io::BufRead as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ const SHARE: u32 = 20;
 pub(super) struct Watch {
     /// The folders that everything it writes is in.
     pub(super) trees: Vec<PathBuf>,
+    /// Where the build sees them.
+    pub(super) mounts: Vec<PathBuf>,
     /// `/proc` of the namespace that its processes are in.
     pub(super) processes: PathBuf,
     /// Bytes.
@@ -76,13 +79,25 @@ impl Watch {
         bytes.saturating_add(inodes)
     }
 
+    /// The file systems that files of the build are on, as the build names them and as they are kept.
+    fn devices(&self) -> HashSet<u64> {
+        let places = self.trees.iter().chain(&self.mounts);
+        places
+            .filter_map(|place| fs::metadata(place).ok())
+            .map(|meta| meta.dev())
+            .collect()
+    }
+
     /// Bytes, and whether nothing moved while they were counted.
     fn used(&self) -> (u64, bool) {
         let trees = self.trees.iter().map(|tree| count_tree(tree, self.limit));
         let (bytes, complete) = trees.fold((0_u64, true), |(bytes, complete), tree| {
             (bytes.saturating_add(tree.0), complete && tree.1)
         });
-        (bytes.saturating_add(nameless(&self.processes)), complete)
+        (
+            bytes.saturating_add(nameless(&self.processes, &self.devices())),
+            complete,
+        )
     }
 }
 
@@ -100,7 +115,9 @@ struct Level {
     folders: Vec<CString>,
 }
 
+/// No time of access is set: a build could read off it where the walk is, and move files to where it has been.
 const FOLDER: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NOATIME)
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
@@ -120,7 +137,10 @@ fn walk(top: &Path, used: &mut u64, enough: u64) -> Option<bool> {
     let mut complete = true;
     let mut levels = vec![count(CString::default(), &here, used, &mut several_names)?];
     while let Some(level) = levels.last_mut().filter(|_| *used <= enough) {
-        if let Some(name) = level.folders.pop() {
+        // In an order that nobody knows, each time another.
+        if !level.folders.is_empty() {
+            let index = random_below(level.folders.len());
+            let name = level.folders.swap_remove(index);
             let below = openat(&here, name.as_c_str(), FOLDER, Mode::empty()).ok();
             match below.and_then(|below| Some((count(name, &below, used, &mut several_names)?, below))) {
                 Some((level, below)) => {
@@ -144,6 +164,12 @@ fn walk(top: &Path, used: &mut u64, enough: u64) -> Option<bool> {
         };
     }
     Some(complete)
+}
+
+fn random_below(count: usize) -> usize {
+    use std::hash::{BuildHasher as _, RandomState};
+    let hash = RandomState::new().hash_one(0_u8);
+    usize::try_from(hash % (count.max(1) as u64)).unwrap_or(0)
 }
 
 /// The folder at the end of the way that `levels` tell; cuts off those that are no longer where they were.
@@ -200,34 +226,34 @@ fn count(name: CString, folder: &OwnedFd, used: &mut u64, several_names: &mut Ha
     Some(level)
 }
 
-/// Bytes in files that processes hold although they have no name any more.
-fn nameless(processes: &Path) -> u64 {
+/// Bytes in files of these file systems that processes hold although they have no name any more.
+///
+/// Each thread is asked: it may have handles that its process has not. The names of files say nothing, as the build
+/// chooses them; what is in memory is on another device, and memory is the limit there.
+fn nameless(processes: &Path, devices: &HashSet<u64>) -> u64 {
     let mut known = HashSet::new();
     let mut used = 0_u64;
-    for process in fs::read_dir(processes).into_iter().flatten().flatten() {
-        let is_process = process
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && name != "1");
-        if !is_process {
-            continue;
-        }
-        for handle in fs::read_dir(process.path().join("fd"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            // The link of a handle leads to the open file itself.
-            let Ok(file) = fs::metadata(handle.path()) else {
-                continue;
-            };
-            if file.is_file() && file.nlink() == 0 && known.insert((file.dev(), file.ino())) {
-                used = used.saturating_add(file.blocks().saturating_mul(512));
+    let listed = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let numbered = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().iter().all(u8::is_ascii_digit) && name != "1"
+    };
+    for process in listed(processes).filter(numbered) {
+        for thread in listed(&process.path().join("task")) {
+            for handle in listed(&thread.path().join("fd")) {
+                // The link of a handle leads to the open file itself.
+                let Ok(file) = fs::metadata(handle.path()) else {
+                    continue;
+                };
+                let counts = file.is_file() && file.nlink() == 0 && devices.contains(&file.dev());
+                if counts && known.insert((file.dev(), file.ino())) {
+                    used = used.saturating_add(file.blocks().saturating_mul(512));
+                }
             }
-        }
-        for mapping in mapped(&process.path().join("maps")) {
-            if known.insert(mapping.file) {
-                used = used.saturating_add(mapping.bytes);
+            for mapping in mapped(&thread.path().join("maps")) {
+                if devices.contains(&mapping.file.0) && known.insert(mapping.file) {
+                    used = used.saturating_add(mapping.bytes);
+                }
             }
         }
     }
@@ -239,18 +265,15 @@ struct Mapping {
     bytes: u64,
 }
 
-/// The mappings of files without a name; of those in memory, memory is the limit.
+/// The mappings of files without a name.
 fn mapped(maps: &Path) -> Vec<Mapping> {
     let Ok(file) = fs::File::open(maps) else {
         return Vec::new();
     };
-    let mut text = String::new();
-    if std::io::Read::read_to_string(&mut std::io::Read::take(file, 16 << 20), &mut text).is_err() {
-        return Vec::new();
-    }
-    text.lines()
-        .filter(|line| line.ends_with(" (deleted)"))
-        .filter_map(mapping)
+    let lines = std::io::BufReader::new(file).split(b'\n').map_while(Result::ok);
+    lines
+        .filter(|line| line.ends_with(b" (deleted)"))
+        .filter_map(|line| mapping(&String::from_utf8_lossy(&line)))
         .collect()
 }
 
@@ -258,19 +281,7 @@ fn mapped(maps: &Path) -> Vec<Mapping> {
 fn mapping(line: &str) -> Option<Mapping> {
     let mut words = line.split_ascii_whitespace();
     let (from, to) = words.next()?.split_once('-')?;
-    let (_, offset, device, inode, path) = (
-        words.next()?,
-        words.next()?,
-        words.next()?,
-        words.next()?,
-        words.next()?,
-    );
-    if ["/dev/", "/memfd:", "/SYSV"]
-        .iter()
-        .any(|memory| path.starts_with(memory))
-    {
-        return None;
-    }
+    let (_, offset, device, inode) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let number = |text: &str| u64::from_str_radix(text, 16).ok();
     let (major, minor) = device.split_once(':')?;
     let device = nix::sys::stat::makedev(number(major)?, number(minor)?);
@@ -308,7 +319,8 @@ mod tests {
         let found = mapping(line).unwrap();
         assert_eq!(found.bytes, 0x3000);
         assert_eq!(found.file.1, 1234);
-        assert!(mapping("7f00a0000000-7f00a0002000 rw-s 00000000 00:01 7 /memfd:x (deleted)").is_none());
+        let in_memory = mapping("7f00a0000000-7f00a0002000 rw-s 00000000 00:01 7 /memfd:x (deleted)");
+        assert_eq!(in_memory.unwrap().file.0, nix::sys::stat::makedev(0, 1));
         assert!(mapping("nonsense (deleted)").is_none());
     }
 }
