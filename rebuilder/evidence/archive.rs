@@ -190,9 +190,19 @@ impl Indexes {
         Ok(sources)
     }
 
+    /// The release of an index or a package.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "positions of releases are made by `load` alone, each with the release that stands there"
+    )]
+    pub fn release(&self, position: usize) -> &Verified<Release> {
+        &self.releases[position]
+    }
+
     /// The pinned file of a binary package.
     pub fn material(&self, binary: &Binary) -> Material {
-        self.releases[binary.release].pool_file(&binary.path, binary.sha256, binary.size)
+        self.release(binary.release)
+            .pool_file(&binary.path, binary.sha256, binary.size)
     }
 
     fn source(&self, paragraph: &Paragraph, index: &IndexFile) -> Result<Source, AptError> {
@@ -200,7 +210,7 @@ impl Indexes {
         let directory = field("Directory")?;
         let mut files = apt::checksums(&index.path, field("Checksums-Sha256")?)?;
         files.sort_by_key(|(name, ..)| !name.ends_with(".dsc"));
-        let release = &self.releases[index.release];
+        let release = self.release(index.release);
         Ok(Source {
             package: field("Package")?.to_owned(),
             version: version(field("Version")?, &index.path)?,

@@ -71,8 +71,9 @@ pub async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, CratesError> {
     let read = |blob: &Blob| {
         let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(0, error.to_string()))?;
         let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
-        let versions = lines
-            .map(|(at, line)| serde_json::from_str(line).map_err(|error| bad(at + 1, error.to_string())));
+        let versions = lines.map(|(at, line)| {
+            serde_json::from_str(line).map_err(|error| bad(at.saturating_add(1), error.to_string()))
+        });
         Ok::<_, CratesError>(Page {
             versions: versions.collect::<Result<_, CratesError>>()?,
             sha256: blob.sha256,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::buildinfo::BuildInfo;
 use super::dsse::{self, DsseError, Envelope};
 use super::hash_list::{HashList, HashListError};
+use super::json::member;
 use super::json::{self, JsonError};
 use super::link::{Link, LinkError};
 use super::sigstore::{SigstoreError, Unverified};
@@ -410,7 +411,7 @@ fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
         list.is_none_or(|list| list.is_null() || list.as_array().is_some_and(Vec::is_empty))
     };
     let fits = value["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
-        && value["dsseEnvelope"]["signatures"]
+        && member(value, ["dsseEnvelope", "signatures"])
             .as_array()
             .is_some_and(|list| list.len() == 1)
         && none("tlogEntries")

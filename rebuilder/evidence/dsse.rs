@@ -125,17 +125,17 @@ pub(super) fn signers(
             .iter()
             .any(|(_, signature)| key.verify(message, signature))
     };
-    let mut order: Vec<usize> = (0..keys.len()).collect();
+    let mut order: Vec<(usize, &PublicKey)> = keys.iter().copied().enumerate().collect();
     if threshold <= 1 && keys.len() > 1 {
-        order.sort_by_key(|at| !hinted(keys[*at]));
+        order.sort_by_key(|(_, key)| !hinted(key));
     }
-    let mut found: Vec<usize> = Vec::new();
-    for at in order {
+    let mut found: Vec<(usize, &PublicKey)> = Vec::new();
+    for (at, key) in order {
         let known = found
             .iter()
-            .any(|other| keys[*other].fingerprint() == keys[at].fingerprint());
-        if !known && signed(keys[at]) {
-            found.push(at);
+            .any(|(_, other)| other.fingerprint() == key.fingerprint());
+        if !known && signed(key) {
+            found.push((at, key));
             if threshold <= 1 && found.len() >= signatures.len() {
                 break;
             }
@@ -148,8 +148,9 @@ pub(super) fn signers(
             tried: keys.iter().map(|key| key.name.clone()).collect(),
         });
     }
-    found.sort_unstable();
-    Ok(found)
+    let mut positions: Vec<_> = found.into_iter().map(|(at, _)| at).collect();
+    positions.sort_unstable();
+    Ok(positions)
 }
 
 /// DSSE's pre-authentication encoding.

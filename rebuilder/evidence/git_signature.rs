@@ -60,8 +60,12 @@ pub fn of_tag(object: &[u8], trust: &Trust) -> ObjectSignature {
         .filter_map(|start| text.rfind(&format!("\n{start}")))
         .max()
         .filter(|_| matches!(text, std::borrow::Cow::Borrowed(_)));
-    match at {
-        Some(at) => judge(&object[..=at], Some(&text[at + 1..]), trust),
+    let split = at.and_then(|at| {
+        let at = at.checked_add(1)?;
+        Some((object.get(..at)?, text.get(at..)?))
+    });
+    match split {
+        Some((payload, signature)) => judge(payload, Some(signature), trust),
         None => judge(object, None, trust),
     }
 }
@@ -72,16 +76,19 @@ fn split_commit(object: &[u8]) -> (Vec<u8>, Option<String>) {
     let mut signature: Option<Vec<u8>> = None;
     let (mut in_header, mut in_signature) = (true, false);
     for line in object.split_inclusive(|byte| *byte == b'\n') {
-        if in_header && in_signature && line.starts_with(b" ") {
+        if in_header
+            && in_signature
+            && let Some(more) = line.strip_prefix(b" ")
+        {
             if let Some(signature) = &mut signature {
-                signature.extend_from_slice(&line[1..]);
+                signature.extend_from_slice(more);
             }
             continue;
         }
         in_signature = false;
-        if in_header && line.starts_with(b"gpgsig ") {
+        if in_header && let Some(begun) = line.strip_prefix(b"gpgsig ") {
             in_signature = true;
-            signature = Some(line[b"gpgsig ".len()..].to_vec());
+            signature = Some(begun.to_vec());
             continue;
         }
         if line == b"\n" {

@@ -40,13 +40,15 @@ impl GitSource {
         let uri = descriptor.uri.as_deref().unwrap_or_default();
         let address = uri.strip_prefix("git+").unwrap_or(uri);
         // The ref follows the last `@` of the path; an earlier one would belong to credentials. BuildKit uses `#`.
-        let path_from = address.find("://").map_or(0, |at| at + 3);
+        let path_from = address.find("://").map_or(0, |at| at.saturating_add(3));
         let path_from = address[path_from..]
             .find('/')
-            .map_or(address.len(), |at| path_from + at);
-        let split = address[path_from..].find(['@', '#']).map(|at| path_from + at);
-        let (repository, reference) = match split {
-            Some(at) => (&address[..at], Some(&address[at + 1..])),
+            .map_or(address.len(), |at| path_from.saturating_add(at));
+        let split = address[path_from..]
+            .find(['@', '#'])
+            .map(|at| path_from.saturating_add(at));
+        let (repository, reference) = match split.and_then(|at| address.split_at_checked(at)) {
+            Some((repository, reference)) => (repository, reference.get(1..)),
             None => (address, None),
         };
         Self::new(repository, reference, descriptor.commit())

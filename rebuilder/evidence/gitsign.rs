@@ -19,6 +19,7 @@ use sigstore_verify::types::{DerCertificate, SignatureBytes};
 
 use super::Standing;
 use super::git_signature::ObjectSignature;
+use super::json::put;
 use super::sigstore::{Sigstore, Unverified};
 use crate::artifact::Sha256;
 
@@ -148,8 +149,8 @@ fn bundle(signed: &Signed, entry: &LogEntry) -> Value {
         "canonicalizedBody": STANDARD.encode(body)
     });
     if let Some(promise) = &entry.inclusion_promise {
-        logged["inclusionPromise"] =
-            json!({"signedEntryTimestamp": STANDARD.encode(&promise.signed_entry_timestamp)});
+        let promise = json!({"signedEntryTimestamp": STANDARD.encode(&promise.signed_entry_timestamp)});
+        put(&mut logged, "inclusionPromise", promise);
     }
     // Only bundles of the first version may do without a proof.
     let version = if entry.inclusion_proof.is_some() {
@@ -158,13 +159,14 @@ fn bundle(signed: &Signed, entry: &LogEntry) -> Value {
         "0.1"
     };
     if let Some(proof) = &entry.inclusion_proof {
-        logged["inclusionProof"] = json!({
+        let proof = json!({
             "logIndex": proof.log_index.to_string(),
             "rootHash": STANDARD.encode(&proof.root_hash),
             "treeSize": proof.tree_size.to_string(),
             "hashes": proof.hashes.iter().map(|hash| STANDARD.encode(hash)).collect::<Vec<_>>(),
             "checkpoint": {"envelope": proof.checkpoint.clone().unwrap_or_default().envelope}
         });
+        put(&mut logged, "inclusionProof", proof);
     }
     json!({
         "mediaType": format!("application/vnd.dev.sigstore.bundle+json;version={version}"),

@@ -67,24 +67,22 @@ impl HashList {
             if number >= LINES {
                 return Err(HashListError::TooLong);
             }
+            let number = number.saturating_add(1);
             if is_comment(line) {
                 let comment = line.trim().trim_start_matches('#').trim();
                 algorithm = heading(comment).or(algorithm);
                 if !comment.is_empty() {
-                    remarks.push((number + 1, comment.to_owned()));
+                    remarks.push((number, comment.to_owned()));
                 }
                 continue;
             }
-            let entry = entry(line, algorithm).ok_or(HashListError::Line(number + 1))?;
+            let entry = entry(line, algorithm).ok_or(HashListError::Line(number))?;
             let name = entry.name.clone().unwrap_or_default();
             for (algorithm, digits) in &entry.digest {
                 // Two readers could take the one digest or the other.
                 let known = seen.insert((name.clone(), algorithm.clone()), digits.clone());
                 if known.is_some_and(|known| known != *digits) {
-                    return Err(HashListError::Contradiction {
-                        line: number + 1,
-                        name,
-                    });
+                    return Err(HashListError::Contradiction { line: number, name });
                 }
             }
             entries.push(entry);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::assess::{Artifact, Assessment, assess};
 use super::custody::{self, Custody, Mutable, SharedBoundary, SourceFacts};
 use super::document::Document;
+use super::json::member;
 use super::slsa::Provenance;
 use super::statement::{Statement, predicate};
 use super::trust::Trust;
@@ -162,17 +163,17 @@ fn reviews(assessments: &[Assessment]) -> Vec<String> {
     statements
         .filter(|statement: &&Statement| statement.predicate_type == predicate::SOURCE_PROVENANCE)
         .flat_map(|statement| {
-            let reviews = statement.predicate["reviews"]
+            let reviews = member(&statement.predicate, ["reviews"])
                 .as_array()
                 .cloned()
                 .unwrap_or_default();
             reviews.into_iter().filter_map(|review| {
-                let by = review["reviewer"]
+                let by = member(&review, ["reviewer"])
                     .as_str()
-                    .or_else(|| review["author"].as_str())?;
+                    .or_else(|| member(&review, ["author"]).as_str())?;
                 Some(format!(
                     "{by}: {}",
-                    review["state"].as_str().unwrap_or("reviewed")
+                    member(&review, ["state"]).as_str().unwrap_or("reviewed")
                 ))
             })
         })

@@ -53,6 +53,19 @@ pub fn parse_evidence(bytes: &[u8]) -> Result<Value, JsonError> {
     Ok(value)
 }
 
+/// The value below others, by their names; null where there is none, whatever form the document has.
+pub(crate) fn member<'a, const DEPTH: usize>(value: &'a Value, path: [&str; DEPTH]) -> &'a Value {
+    path.into_iter()
+        .fold(value, |value, name| value.get(name).unwrap_or(&Value::Null))
+}
+
+/// Adds a member to an object of this tool's own.
+pub(crate) fn put(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = object {
+        members.insert(name.to_owned(), value);
+    }
+}
+
 /// What the readers of evidence look for, as [`folded`] spells it.
 const NAMES: [&str; 62] = [
     "annotations",

@@ -9,6 +9,7 @@ use olpc_cjson::CanonicalFormatter;
 use serde::{Deserialize, Serialize as _};
 use serde_json::Value;
 
+use super::json::member;
 use super::statement::{Descriptor, is_harmless};
 
 /// Files by name, each with hexadecimal digests by algorithm.
@@ -51,7 +52,7 @@ struct Signed {
 impl Link {
     /// Whether a document has the shape of a link.
     pub fn is_one(value: &Value) -> bool {
-        value["signed"]["_type"] == "link"
+        member(value, ["signed", "_type"]) == "link"
     }
 
     /// Takes a link out of a document.

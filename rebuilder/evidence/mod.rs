@@ -5,6 +5,8 @@
 //! came from") are always two findings. `document` reads a file of evidence, `assess` judges it against an
 //! artifact, `inspection` puts all judgements about one artifact together.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod apt;
 pub mod archive;
 pub mod assess;

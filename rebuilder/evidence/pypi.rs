@@ -165,8 +165,9 @@ fn version_of(project: &str, file_name: &str) -> Option<(Version, bool)> {
     // The name may itself hold dashes: the version is what follows the project's name, however it is spelt.
     let wanted = normalised(project);
     stem.match_indices('-')
-        .filter(|(at, _)| normalised(&stem[..*at]) == wanted)
-        .find_map(|(at, _)| Version::from_str(&stem[at + 1..]).ok())
+        .filter_map(|(at, dash)| Some((stem.get(..at)?, stem.get(at..)?.strip_prefix(dash)?)))
+        .filter(|(name, _)| normalised(name) == wanted)
+        .find_map(|(_, version)| Version::from_str(version).ok())
         .map(|version| (version, false))
 }
 

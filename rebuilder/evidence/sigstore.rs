@@ -17,6 +17,7 @@ use sigstore_verify::types::{
 };
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
 
+use super::json::member;
 use super::json::{self, JsonError};
 use super::trust::{PublicKey, TrustError};
 use super::{Verified, dsse};
@@ -320,9 +321,9 @@ fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreError> {
         Content::Envelope(envelope) => {
             let statement = json::parse_evidence(&envelope.payload)?;
             let known = ["sha256", "sha512"];
-            let digests = statement["subject"].as_array().into_iter().flatten();
+            let digests = member(&statement, ["subject"]).as_array().into_iter().flatten();
             let found = digests
-                .flat_map(|subject| known.map(|name| (name, subject["digest"][name].as_str())))
+                .flat_map(|subject| known.map(|name| (name, member(subject, ["digest", name]).as_str())))
                 .find_map(|(name, digits)| Some((name, digits?.to_owned())));
             found
                 .ok_or_else(|| SigstoreError::Content("no subject has a SHA-256 or SHA-512 digest".into()))?

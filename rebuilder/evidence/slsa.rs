@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::git_source::{GitSource, SourceError};
+use super::json::member;
 use super::statement::{Descriptor, Statement, predicate};
 use crate::artifact::{ImageError, PinnedImage};
 
@@ -121,15 +122,15 @@ fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     let external = &definition["externalParameters"];
     let materials = descriptors(&definition["resolvedDependencies"]);
     let workflow = &external["workflow"];
-    let github = &definition["internalParameters"]["github"];
+    let github = member(definition, ["internalParameters", "github"]);
 
-    let source = if external["source"]["uri"].is_string() {
+    let source = if member(external, ["source", "uri"]).is_string() {
         let declared: Descriptor = serde_json::from_value(external["source"].clone()).unwrap_or_default();
         Some(GitSource::of(&declared)?)
     } else if let Some(repository) = workflow["repository"].as_str() {
         let source = GitSource::new(repository, workflow["ref"].as_str(), None)?;
         Some(with_commit(source, &materials)?)
-    } else if external["configSource"]["uri"].is_string() {
+    } else if member(external, ["configSource", "uri"]).is_string() {
         // BuildKit's request.
         let declared: Descriptor =
             serde_json::from_value(external["configSource"].clone()).unwrap_or_default();
@@ -139,22 +140,23 @@ fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     };
     Ok(Provenance {
         version: "1",
-        builder: text(&run["builder"]["id"], "builder.id")?.to_owned(),
+        builder: text(member(run, ["builder", "id"]), "builder.id")?.to_owned(),
         build: build(build_type, "", external, external)?,
         build_type: build_type.to_owned(),
         source,
         workflow: some(&workflow["path"]).or_else(|| some(&external["configPath"])),
         trigger: some(&github["event_name"])
-            .or_else(|| some(&definition["internalParameters"]["GITHUB_EVENT_NAME"])),
-        invocation: some(&run["metadata"]["invocationId"]),
+            .or_else(|| some(member(definition, ["internalParameters", "GITHUB_EVENT_NAME"]))),
+        invocation: some(member(run, ["metadata", "invocationId"])),
         materials,
-        time: some(&run["metadata"]["finishedOn"]).or_else(|| some(&run["metadata"]["startedOn"])),
+        time: some(member(run, ["metadata", "finishedOn"]))
+            .or_else(|| some(member(run, ["metadata", "startedOn"]))),
     })
 }
 
 fn v02(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     let build_type = text(&predicate["buildType"], "buildType")?;
-    let builder = text(&predicate["builder"]["id"], "builder.id")?;
+    let builder = text(member(predicate, ["builder", "id"]), "builder.id")?;
     let invocation = &predicate["invocation"];
     let materials = descriptors(&predicate["materials"]);
     let config: Descriptor = serde_json::from_value(invocation["configSource"].clone()).unwrap_or_default();
@@ -169,19 +171,19 @@ fn v02(predicate: &Value) -> Result<Provenance, ProvenanceError> {
         build: build(
             build_type,
             builder,
-            &invocation["parameters"]["inputs"],
+            member(invocation, ["parameters", "inputs"]),
             &Value::Null,
         )?,
         builder: builder.to_owned(),
         build_type: build_type.to_owned(),
         source,
-        workflow: some(&invocation["configSource"]["entryPoint"]),
+        workflow: some(member(invocation, ["configSource", "entryPoint"])),
         trigger: some(&environment["GITHUB_EVENT_NAME"]).or_else(|| some(&environment["github_event_name"])),
-        invocation: some(&predicate["metadata"]["buildInvocationId"])
-            .or_else(|| some(&predicate["metadata"]["buildInvocationID"])),
+        invocation: some(member(predicate, ["metadata", "buildInvocationId"]))
+            .or_else(|| some(member(predicate, ["metadata", "buildInvocationID"]))),
         materials,
-        time: some(&predicate["metadata"]["buildFinishedOn"])
-            .or_else(|| some(&predicate["metadata"]["buildStartedOn"])),
+        time: some(member(predicate, ["metadata", "buildFinishedOn"]))
+            .or_else(|| some(member(predicate, ["metadata", "buildStartedOn"]))),
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::json::member;
 use super::json::{self, JsonError};
 use crate::artifact::{Digests, Sha256};
 
@@ -97,10 +98,10 @@ impl Statement {
     pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
         let value = json::parse_evidence(bytes)?;
         // Readers of protocol buffers take `type` for `_type`.
-        if value["_type"].is_string() && value.get("type").is_some() {
+        if member(&value, ["_type"]).is_string() && value.get("type").is_some() {
             return Err(JsonError::Spellings("_type".into(), "type".into()).into());
         }
-        let kind = value["_type"].as_str().unwrap_or_default();
+        let kind = member(&value, ["_type"]).as_str().unwrap_or_default();
         if ![
             "https://in-toto.io/Statement/v0.1",
             "https://in-toto.io/Statement/v1",
@@ -109,8 +110,8 @@ impl Statement {
         {
             return Err(StatementError::Type(kind.to_owned()));
         }
-        let subject: Vec<Descriptor> =
-            serde_json::from_value(value["subject"].clone()).map_err(|_| StatementError::Field("subject"))?;
+        let subject: Vec<Descriptor> = serde_json::from_value(member(&value, ["subject"]).clone())
+            .map_err(|_| StatementError::Field("subject"))?;
         if subject.is_empty() || subject.iter().any(|subject| subject.digest.is_empty()) {
             return Err(StatementError::Field("subject"));
         }
@@ -119,13 +120,13 @@ impl Statement {
                 return Err(StatementError::Name(name.to_owned()));
             }
         }
-        let predicate_type = value["predicateType"].as_str();
+        let predicate_type = member(&value, ["predicateType"]).as_str();
         Ok(Self {
             subject,
             predicate_type: predicate_type
                 .ok_or(StatementError::Field("predicateType"))?
                 .to_owned(),
-            predicate: value["predicate"].clone(),
+            predicate: member(&value, ["predicate"]).clone(),
             digest: Sha256::of(bytes),
         })
     }

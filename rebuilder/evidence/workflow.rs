@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use super::json::member;
+
 /// A workflow, as far as it matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workflow {
@@ -23,7 +25,7 @@ impl Workflow {
     pub fn parse(text: &str) -> Option<Self> {
         let value: Value = serde_saphyr::from_str(text).ok()?;
         let mut this = Self::default();
-        for job in value["jobs"].as_object()?.values() {
+        for job in member(&value, ["jobs"]).as_object()?.values() {
             this.read(job, DEPTH);
         }
         Some(this)
@@ -49,10 +51,12 @@ impl Workflow {
                     self.node_version = Some(text).filter(|text| !text.is_empty() && !text.contains("${{"));
                 }
                 for (_, inner) in map {
-                    self.read(inner, depth - 1);
+                    self.read(inner, depth.saturating_sub(1));
                 }
             }
-            Value::Array(list) => list.iter().for_each(|inner| self.read(inner, depth - 1)),
+            Value::Array(list) => list
+                .iter()
+                .for_each(|inner| self.read(inner, depth.saturating_sub(1))),
             _ => {}
         }
     }

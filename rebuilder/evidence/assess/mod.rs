@@ -22,6 +22,7 @@ use super::statement::{Descriptor, DigestMatch, Statement, predicate};
 use super::trust::Trust;
 use super::{Claim, Question, Standing, Verified, custody, openpgp};
 use crate::artifact::Digests;
+use crate::evidence::json::member;
 pub use signature::Signed;
 
 /// Something released, whose bytes are known.
@@ -577,7 +578,12 @@ fn is_known(kind: &str) -> bool {
 
 /// What a statement says, by its predicate's type.
 fn describe(statement: &Statement) -> (Question, String) {
-    let text = |key: &str| statement.predicate[key].as_str().unwrap_or("?").to_owned();
+    let text = |key: &str| {
+        member(&statement.predicate, [key])
+            .as_str()
+            .unwrap_or("?")
+            .to_owned()
+    };
     match statement.predicate_type.as_str() {
         predicate::NPM_PUBLISH => (
             Question::Signature,
@@ -594,8 +600,10 @@ fn describe(statement: &Statement) -> (Question, String) {
         ),
         predicate::GITHUB_RELEASE => (Question::Signature, "it is part of a release on GitHub".into()),
         predicate::VSA => {
-            let verifier = statement.predicate["verifier"]["id"].as_str().unwrap_or("?");
-            let levels = statement.predicate["verifiedLevels"]
+            let verifier = member(&statement.predicate, ["verifier", "id"])
+                .as_str()
+                .unwrap_or("?");
+            let levels = member(&statement.predicate, ["verifiedLevels"])
                 .as_array()
                 .into_iter()
                 .flatten();

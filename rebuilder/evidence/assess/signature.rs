@@ -238,14 +238,14 @@ fn over_message(
     let plain: Vec<_> = alive.iter().map(|(_, plain)| *plain).collect();
     match dsse::signers(message, signatures, &plain, threshold) {
         Ok(signers) => {
-            let names: Vec<_> = signers.iter().map(|at| alive[*at].0.name.clone()).collect();
+            let signers = || signers.iter().filter_map(|at| alive.get(*at));
+            let names: Vec<_> = signers().map(|(key, _)| key.name.clone()).collect();
             let signer = Signer {
                 name: names.join(", "),
                 keys: names,
                 identity: None,
-                fingerprints: signers
-                    .iter()
-                    .map(|at| format!("sha256:{}", plain[*at].fingerprint()))
+                fingerprints: signers()
+                    .map(|(_, plain)| format!("sha256:{}", plain.fingerprint()))
                     .collect(),
             };
             Signed::by(
@@ -414,7 +414,7 @@ fn minisign_with(
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => return verifier.finalize().map_err(bad),
-                Ok(count) => verifier.update(&buffer[..count]),
+                Ok(count) => verifier.update(buffer.get(..count).unwrap_or_default()),
                 Err(error) => {
                     return Err(Signed::not(
                         Standing::Unchecked,
