@@ -1,5 +1,7 @@
 //! Files that a build, a registry or a stranger wrote, read whole: never more than the caller says such a file may have.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;

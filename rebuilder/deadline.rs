@@ -3,6 +3,8 @@
 //! Whatever reads what a stranger wrote asks [`Deadline::check`] for each piece that it reads. The answer costs some
 //! nanoseconds, and an end travels inside an [`io::Error`] where only such errors can.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

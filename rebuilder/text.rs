@@ -8,6 +8,8 @@
 //!
 //! The written form says what is there; it is not meant to be read back. Programs read the JSON.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Read, Write};
@@ -98,17 +100,17 @@ pub fn copy_visible(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     // The beginning of a character whose end was not read yet.
     let mut kept = 0;
     loop {
-        let count = match from.read(&mut buffer[kept..]) {
+        let count = match from.read(buffer.get_mut(kept..).unwrap_or_default()) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
         };
-        let filled = &buffer[..kept + count];
-        let whole = if count == 0 {
-            filled.len()
+        let filled = buffer.get(..kept.saturating_add(count)).unwrap_or_default();
+        let (whole, begun) = if count == 0 {
+            (filled, &[][..])
         } else {
             whole_characters(filled)
         };
-        for chunk in filled[..whole].utf8_chunks() {
+        for chunk in whole.utf8_chunks() {
             to.write_all(visible_lines(chunk.valid()).as_bytes())?;
             for byte in chunk.invalid() {
                 write!(to, "<{byte:02X}>")?;
@@ -117,22 +119,23 @@ pub fn copy_visible(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
         if count == 0 {
             return to.flush();
         }
-        let end = filled.len();
+        let (whole, end) = (whole.len(), filled.len());
+        kept = begun.len();
         buffer.copy_within(whole..end, 0);
-        kept = end - whole;
     }
 }
 
-/// How many of the bytes stand before a character that is cut off.
-fn whole_characters(bytes: &[u8]) -> usize {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => bytes.len(),
-        // Only a cut-off character has no length of its error; earlier errors are found in the chunks.
-        Err(_) => (1..=3.min(bytes.len()))
-            .map(|back| bytes.len() - back)
-            .find(|at| std::str::from_utf8(&bytes[*at..]).is_err_and(|error| error.error_len().is_none()))
-            .unwrap_or(bytes.len()),
+/// The bytes before a character that is cut off, and those of that character.
+fn whole_characters(bytes: &[u8]) -> (&[u8], &[u8]) {
+    if std::str::from_utf8(bytes).is_ok() {
+        return (bytes, &[]);
     }
+    // Only a cut-off character has no length of its error; earlier errors are found in the chunks.
+    let is_cut_off = |end: &[u8]| std::str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
+    (1..=3)
+        .filter_map(|back| bytes.split_at_checked(bytes.len().checked_sub(back)?))
+        .find(|(_, end)| is_cut_off(end))
+        .unwrap_or((bytes, &[]))
 }
 
 /// A value as one line of JSON. Its strings are exact; what a terminal must not see stands in escapes.
@@ -338,7 +341,7 @@ pub fn code(text: &str) -> String {
     if text.trim().is_empty() {
         return format!("(blank, {} characters)", text.chars().count());
     }
-    let fence = "`".repeat(longest_run(&text) + 1);
+    let fence = "`".repeat(longest_run(&text).saturating_add(1));
     // A blank on both sides is taken off again, and parts the text from the fence.
     let bare = |c: char| c != '`' && c != ' ';
     if text.starts_with(bare) && text.ends_with(bare) {
@@ -368,7 +371,7 @@ pub fn prose_cell(text: &str) -> String {
 pub fn code_block<'a>(language: &str, lines: impl IntoIterator<Item = &'a str>) -> String {
     let lines: Vec<_> = lines.into_iter().map(visible_line).collect();
     let longest = lines.iter().map(|line| longest_run(line)).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
+    let fence = "`".repeat(longest.max(2).saturating_add(1));
     let mut out = format!("{fence}{language}\n");
     for line in lines {
         out.push_str(&line);

@@ -110,7 +110,7 @@ impl Digests {
     pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
         let (mut sha256, mut sha384, mut sha512) =
             (sha2::Sha256::new(), sha2::Sha384::new(), sha2::Sha512::new());
-        let (mut size, mut buffer) = (0, vec![0; 1 << 16]);
+        let (mut size, mut buffer) = (0_u64, vec![0; 1 << 16]);
         loop {
             let count = match reader.read(&mut buffer) {
                 Ok(0) => break,
@@ -118,10 +118,11 @@ impl Digests {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            sha256.update(&buffer[..count]);
-            sha384.update(&buffer[..count]);
-            sha512.update(&buffer[..count]);
-            size += count as u64;
+            let bytes = buffer.get(..count).unwrap_or_default();
+            sha256.update(bytes);
+            sha384.update(bytes);
+            sha512.update(bytes);
+            size = size.saturating_add(bytes.len() as u64);
         }
         Ok(Self {
             sha256: Sha256(sha256.finalize().into()),
@@ -176,7 +177,7 @@ impl<R: Read> HashingReader<R> {
 impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.state.update(&buffer[..count]);
+        self.state.update(buffer.get(..count).unwrap_or_default());
         Ok(count)
     }
 }
@@ -212,8 +213,8 @@ impl<W: Write> HashingWriter<W> {
 impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(buffer)?;
-        self.state.update(&buffer[..count]);
-        self.size += count as u64;
+        self.state.update(buffer.get(..count).unwrap_or_default());
+        self.size = self.size.saturating_add(count as u64);
         Ok(count)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here touches the network or the disk; `store` fetches, `evidence` verifies.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod digest;
 mod image;
 pub mod pattern;

@@ -170,8 +170,8 @@ impl FromStr for Subject {
         }
         if let Some(rest) = text.strip_prefix("npm:") {
             // A scope begins with the sign that else comes before the version.
-            let (name, version) = match rest.rfind('@').filter(|at| *at > 0) {
-                Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            let (name, version) = match rest.rsplit_once('@').filter(|(name, _)| !name.is_empty()) {
+                Some((name, version)) => (name, Some(version)),
                 None => (rest, None),
             };
             return npm(text, name, version);

@@ -3,6 +3,8 @@
 //! `rules` finds them, by a rule set that others keep; this module says where to look, and takes what was found out of
 //! everything that is printed or kept. A finding says which rule, where, and how long the secret is, and holds nothing of it.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod rules;
 
 use std::collections::BTreeMap;
@@ -104,7 +106,7 @@ impl Findings {
         let (mut line, mut counted) = (first_line, 0);
         for hit in hits.iter().filter(|hit| hit.secret.end > from) {
             // Hits come in order, so each line is counted once.
-            line += lines(&text[counted..hit.secret.start]);
+            line = line.saturating_add(lines(text.get(counted..hit.secret.start).unwrap_or_default()));
             counted = hit.secret.start;
             self.note(Credential {
                 place: place.to_owned(),
@@ -118,7 +120,7 @@ impl Findings {
     }
 
     fn note(&mut self, credential: Credential) {
-        let (mut count, mut first) = (0, None);
+        let (mut count, mut first) = (0_usize, None);
         for (at, known) in self.found.iter().enumerate() {
             if known.rule != credential.rule || known.place != credential.place {
                 continue;
@@ -126,13 +128,13 @@ impl Findings {
             if known.line.is_some() && known.line == credential.line && known.length == credential.length {
                 return;
             }
-            count += 1;
+            count = count.saturating_add(1);
             first.get_or_insert(at);
         }
         if count < MOST_OF_A_RULE && !self.is_full() {
             self.found.push(credential);
         } else if let Some(first) = first.and_then(|at| self.found.get_mut(at)) {
-            first.more += 1;
+            first.more = first.more.saturating_add(1);
         }
     }
 
@@ -176,10 +178,12 @@ impl Findings {
         deadline: &Deadline,
     ) -> io::Result<()> {
         let mut piece = Vec::new();
-        let (mut line, mut known) = (1, 0);
+        let (mut line, mut known) = (1_u64, 0);
         loop {
             let kept = piece.len();
-            let read = content.take((PIECE - kept) as u64).read_to_end(&mut piece)?;
+            let read = content
+                .take(PIECE.saturating_sub(kept) as u64)
+                .read_to_end(&mut piece)?;
             if read == 0 {
                 return Ok(());
             }
@@ -189,9 +193,9 @@ impl Findings {
             let hits = rules::scan(&piece, path, Depth::Precise, deadline)?;
             self.add(place, &piece, known, line, &hits);
             let done = piece.len().saturating_sub(OVERLAP);
-            known = piece.len() - done;
-            line += lines(&piece[..done]);
+            line = line.saturating_add(piece.get(..done).map_or(0, lines));
             piece.drain(..done);
+            known = piece.len();
         }
     }
 
@@ -207,12 +211,11 @@ impl Findings {
         let (mut piece, mut written, mut line, mut changed) = (Vec::new(), 0, 1_u64, false);
         let mut last = false;
         while !last {
-            let begun = piece.len();
-            (&mut reader)
+            let read = (&mut reader)
                 .take(PIECE as u64)
                 .read_to_end(&mut piece)
                 .map_err(error("read"))?;
-            last = piece.len() - begun < PIECE;
+            last = read < PIECE;
             let hits = match rules::scan(&piece, "", Depth::All, deadline) {
                 Ok(hits) => hits,
                 Err(over) => {
@@ -232,11 +235,12 @@ impl Findings {
             };
             let hits: Vec<_> = hits.into_iter().filter(|hit| hit.secret.start < end).collect();
             self.add(kind, &piece, written, line, &hits);
-            changed |= replace(&piece[..end], written, &hits, &mut writer).map_err(error("write"))?;
-            let done = end.saturating_sub(BEFORE);
-            line += lines(&piece[..done]);
+            let ready = piece.get(..end).unwrap_or(&piece);
+            changed |= replace(ready, written, &hits, &mut writer).map_err(error("write"))?;
+            let done = ready.len().saturating_sub(BEFORE);
+            written = ready.len().min(BEFORE);
+            line = line.saturating_add(piece.get(..done).map_or(0, lines));
             piece.drain(..done);
-            written = end - done;
         }
         if !changed {
             return Ok(());
@@ -267,7 +271,8 @@ impl Findings {
 /// Up to where a piece can be written although more follows: what ends later may be the beginning of a secret.
 fn cut(piece: &[u8], written: usize, hits: &[rules::Hit]) -> usize {
     let end = piece.len().saturating_sub(OVERLAP);
-    let line = memchr::memrchr(b'\n', &piece[..end]).map_or(end, |at| at + 1);
+    let line = memchr::memrchr(b'\n', piece.get(..end).unwrap_or_default());
+    let line = line.map_or(end, |at| at.saturating_add(1));
     let mut end = if line > end / 2 { line } else { end };
     for hit in hits.iter().rev() {
         if hit.secret.start < end && end < hit.secret.end {
@@ -294,12 +299,12 @@ fn replace(text: &[u8], from: usize, hits: &[rules::Hit], to: &mut impl io::Writ
         if hit.secret.end <= at || hit.secret.start >= text.len() {
             continue;
         }
-        to.write_all(&text[at..hit.secret.start.max(at)])?;
+        to.write_all(text.get(at..hit.secret.start).unwrap_or_default())?;
         write!(to, "[redacted: {}]", hit.rule.id)?;
         at = hit.secret.end.min(text.len());
         changed = true;
     }
-    to.write_all(&text[at..])?;
+    to.write_all(text.get(at..).unwrap_or_default())?;
     Ok(changed)
 }
 
@@ -347,11 +352,11 @@ pub fn check_plan(plan: &Plan) -> Result<(), InPlan> {
     for (place, text) in steps.chain(values).chain(files) {
         let hits = scan(&text, Depth::Precise).unwrap_or_default();
         if let Some(hit) = hits.first() {
-            let before = &text.as_bytes()[..hit.secret.start];
+            let before = text.as_bytes().get(..hit.secret.start).unwrap_or_default();
             return Err(InPlan {
                 place,
                 rule: hit.rule.id.clone(),
-                line: 1 + lines(before),
+                line: lines(before).saturating_add(1),
             });
         }
     }

@@ -278,12 +278,17 @@ pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Resul
     };
     let mut windows: Vec<Vec<Range<usize>>> = vec![Vec::new(); rules.document.rules.len()];
     for found in rules.search.find_overlapping_iter(text) {
-        for near in &rules.by_keyword[found.pattern().as_usize()] {
-            let window =
-                found.start().saturating_sub(near.before)..(found.end() + near.after).min(text.len());
-            let known = &mut windows[near.rule];
+        let near = rules.by_keyword.get(found.pattern().as_usize());
+        for near in near.into_iter().flatten() {
+            let end = found.end().saturating_add(near.after).min(text.len());
+            let window = found.start().saturating_sub(near.before)..end;
+            let Some(known) = windows.get_mut(near.rule) else {
+                continue;
+            };
             match known.last_mut() {
-                Some(last) if window.start <= last.end && window.end - last.start <= STRETCH => {
+                Some(last)
+                    if window.start <= last.end && window.end.saturating_sub(last.start) <= STRETCH =>
+                {
                     last.end = last.end.max(window.end);
                 }
                 _ => known.push(window),
@@ -348,7 +353,7 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn search(&mut self, text: &[u8], window: &Range<usize>, hits: &mut Vec<Hit>) {
-        let stretch = &text[window.clone()];
+        let stretch = text.get(window.clone()).unwrap_or_default();
         let mut at = 0;
         while at < stretch.len() {
             let before = at;
@@ -371,26 +376,29 @@ impl Trial<'_> {
                 let secret = group.filter(|group| !group.is_empty()).unwrap_or(whole);
                 (whole.range(), secret.range())
             };
-            at = whole.end.max(before + 1);
-            let mut range = window.start + secret.start..window.start + secret.end;
+            at = whole.end.max(before.saturating_add(1));
+            let in_text = |at: usize| window.start.saturating_add(at);
+            let mut range = in_text(secret.start)..in_text(secret.end);
             if self.found < MOST_FOUND {
                 let begin = if self.compiled.named {
                     name_before(stretch, before, whole.start)
                 } else {
                     whole.start
                 };
-                if entropy(&stretch[secret]) < self.rule.entropy
-                    || self.is_none(text, &range, &stretch[begin..whole.end])
+                let part = |range: Range<usize>| stretch.get(range).unwrap_or_default();
+                if entropy(part(secret)) < self.rule.entropy
+                    || self.is_none(text, &range, part(begin..whole.end))
                 {
                     continue;
                 }
             }
             if range.end == window.end {
                 // The end of the window is not the end of the secret.
-                let rest = text[range.end..].iter().take(LONG);
-                range.end += rest.take_while(|byte| byte.is_ascii_graphic()).count();
+                let rest = text.iter().skip(range.end).take(LONG);
+                let more = rest.take_while(|byte| byte.is_ascii_graphic()).count();
+                range.end = range.end.saturating_add(more);
             }
-            self.found += 1;
+            self.found = self.found.saturating_add(1);
             hits.push(Hit {
                 rule: self.rule,
                 secret: range,
@@ -403,12 +411,12 @@ impl Trial<'_> {
         if self.asked >= MOST_ASKED {
             return false;
         }
-        self.asked += 1;
+        self.asked = self.asked.saturating_add(1);
         let found = Match {
             path: self.path,
-            secret: &text[secret.clone()],
+            secret: text.get(secret.clone()).unwrap_or_default(),
             whole,
-            line: &text[line_of(text, secret)],
+            line: text.get(line_of(text, secret)).unwrap_or_default(),
         };
         let mut lists = self.rule.allowlists.iter().chain([self.general]);
         lists.any(|allow| allow.allows(&found))
@@ -419,14 +427,17 @@ impl Trial<'_> {
 fn name_before(text: &[u8], least: usize, start: usize) -> usize {
     let least = least.max(start.saturating_sub(LONGEST_NAME));
     let name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
-    start - text[least..start].iter().rev().take_while(name).count()
+    let before = text.get(least..start).unwrap_or_default();
+    start.saturating_sub(before.iter().rev().take_while(name).count())
 }
 
 fn line_of(text: &[u8], range: &Range<usize>) -> Range<usize> {
     let least = range.start.saturating_sub(LINE);
-    let start = memchr::memrchr(b'\n', &text[least..range.start]).map_or(least, |at| least + at + 1);
-    let most = (range.end + LINE).min(text.len());
-    let end = memchr::memchr(b'\n', &text[range.end..most]).map_or(most, |at| range.end + at);
+    let before = text.get(least..range.start).unwrap_or_default();
+    let start = memchr::memrchr(b'\n', before).map_or(least, |at| least.saturating_add(at).saturating_add(1));
+    let most = range.end.saturating_add(LINE).min(text.len());
+    let after = text.get(range.end..most).unwrap_or_default();
+    let end = memchr::memchr(b'\n', after).map_or(most, |at| range.end.saturating_add(at));
     start..end
 }
 
@@ -435,7 +446,9 @@ fn line_of(text: &[u8], range: &Range<usize>) -> Range<usize> {
 fn entropy(text: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];
     for byte in text {
-        counts[usize::from(*byte)] += 1;
+        if let Some(count) = counts.get_mut(usize::from(*byte)) {
+            *count = u32::saturating_add(*count, 1);
+        }
     }
     let length = text.len() as f64;
     let share = |count: &u32| f64::from(*count) / length;
