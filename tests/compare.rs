@@ -412,6 +412,33 @@ fn odd_tar(name: &[u8], kind: tar::EntryType, link: &[u8], claimed: u64) -> Vec<
     bytes
 }
 
+/// A tar archive whose first member has one byte, as its extended header says, and a header of its own that says
+/// otherwise.
+fn pax_tar(claimed: u64, padding: &[u8]) -> Vec<u8> {
+    let header = |kind, size| {
+        let mut header = tar::Header::new_ustar();
+        header.as_mut_bytes()[..1].copy_from_slice(b"x");
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    };
+    let block = |content: &[u8]| {
+        let mut block = content.to_vec();
+        block.resize(512, 0);
+        block
+    };
+    [
+        header(tar::EntryType::XHeader, 9),
+        block(b"9 size=1\n"),
+        header(tar::EntryType::Regular, claimed),
+        block(&[b"a", padding].concat()),
+        odd_tar(b"y", tar::EntryType::Regular, b"", 0),
+    ]
+    .concat()
+}
+
 /// An RPM package whose signature header has one value, at `offset` of 16 bytes.
 fn odd_rpm(offset: u32) -> Vec<u8> {
     let mut bytes = vec![0xed, 0xab, 0xee, 0xdb, 3, 0];
@@ -579,6 +606,20 @@ fn hostile_files_are_findings() {
                 header.set_cksum();
                 [header.as_bytes().to_vec(), vec![0; 1024]].concat()
             },
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "padding.tar",
+            pax_tar(512, b""),
+            pax_tar(512, b"evil"),
+            None,
+            Some(Cause::Content),
+        ),
+        (
+            "sizes.tar",
+            pax_tar(u64::MAX, b""),
+            pax_tar(u64::MAX, b"evil"),
             None,
             Some(Cause::Content),
         ),

@@ -68,7 +68,7 @@ impl FormatReader for Ar {
                 .ok()
                 .and_then(|name| name.strip_prefix("#1/")?.trim_end().parse::<u64>().ok())
                 .unwrap_or(0);
-            let begin = at.saturating_sub(HEADER + inline);
+            let begin = at.saturating_sub(inline.saturating_add(HEADER));
             between(&mut *source.seekable()?, end, begin, &mut fields)?;
             end = at.saturating_add(size);
             let part = source.part(at, size);
@@ -116,16 +116,18 @@ fn between(
         .take(to.saturating_sub(from).min(MOST_INDEX))
         .read_to_end(&mut bytes)?;
     let mut rest: &[u8] = bytes.strip_prefix(b"\n").unwrap_or(&bytes);
-    while rest.first() == Some(&b'/') && rest.len() >= 60 && &rest[58..60] == b"`\n" {
-        let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&rest[range]).trim().to_owned();
-        if let Ok(time) = text(16..28).parse::<i64>() {
+    while let Some((header, body)) = rest.split_first_chunk::<60>()
+        && header.starts_with(b"/")
+        && header.ends_with(b"`\n")
+    {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if let Ok(time) = text(&header[16..28]).parse::<i64>() {
             fields.push((&INDEX_TIME, Value::Time(time)));
         }
-        let size: usize = text(48..58).parse().map_err(invalid)?;
-        let end = size.saturating_add(60).min(rest.len());
-        fields.push((&INDEX, Value::Text(described(&rest[60..end]))));
-        rest = &rest[end..];
-        rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        let size: usize = text(&header[48..58]).parse().map_err(invalid)?;
+        let (index, after) = body.split_at_checked(size).unwrap_or((body, &[]));
+        fields.push((&INDEX, Value::Text(described(index))));
+        rest = after.strip_prefix(b"\n").unwrap_or(after);
     }
     if rest.iter().any(|byte| !matches!(byte, 0 | b'\n')) {
         fields.push((&HIDDEN, Value::Text(described(rest))));

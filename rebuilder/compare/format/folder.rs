@@ -42,7 +42,7 @@ fn walk(folder: &Path, prefix: &str, meter: &Meter, visit: Visit) -> io::Result<
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let name = path_text(entry.file_name().as_encoded_bytes());
-        meter.member(prefix.len() + name.len())?;
+        meter.member(prefix.len().saturating_add(name.len()))?;
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
         let metadata = std::fs::symlink_metadata(entry.path())?;

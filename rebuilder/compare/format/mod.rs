@@ -3,6 +3,8 @@
 //! A reader tells every byte of its format apart: contents of members, fields with a meaning, and bytes that
 //! have none. What it left out, a comparison could not see.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod ar;
 mod cpio;
 mod folder;
@@ -183,17 +185,17 @@ fn tail(mut rest: impl Read, hidden: &'static FieldKind, zeros: &'static FieldKi
     let (mut first, mut digest) = (Vec::new(), HashingWriter::new(io::sink()));
     loop {
         let read = rest.read(&mut buffer)?;
-        let mut bytes = &buffer[..read];
+        let mut bytes = buffer.get(..read).unwrap_or_default();
         if read == 0 {
             break;
         }
         if length == 0 {
             let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-            padding += zeros as u64;
-            bytes = &bytes[zeros..];
-            first = bytes[..bytes.len().min(SHOWN)].to_vec();
+            padding = padding.saturating_add(zeros as u64);
+            bytes = bytes.get(zeros..).unwrap_or_default();
+            first = bytes.iter().copied().take(SHOWN).collect();
         }
-        length += bytes.len() as u64;
+        length = length.saturating_add(bytes.len() as u64);
         digest.write_all(bytes)?;
     }
     let mut fields = vec![(zeros, Value::Number(padding))];

@@ -82,14 +82,17 @@ impl FormatReader for Rpm {
             }
         }
         meter.member(7)?;
+        let length = size
+            .checked_sub(payload)
+            .ok_or_else(|| invalid("its payload begins beyond the file"))?;
         let mut content = source.seekable()?;
         content.seek(SeekFrom::Start(payload))?;
         visit(Member {
             path: "payload".to_owned(),
             fields: Fields::new(),
-            size: size - payload,
+            size: length,
             content: &mut content,
-            source: source.part(payload, size - payload),
+            source: source.part(payload, length),
         })?;
         Ok(Fields::new())
     }
@@ -111,36 +114,41 @@ fn whole(reader: &mut (impl Read + Seek)) -> io::Result<()> {
         let mut intro = [0; 16];
         reader.seek(SeekFrom::Start(at))?;
         reader.read_exact(&mut intro)?;
-        let number = |from: usize| u32::from_be_bytes(intro[from..from + 4].try_into().unwrap_or_default());
-        let (count, length) = (u64::from(number(8)), u64::from(number(12)));
-        let end = at + 16 + count * 16 + length;
-        if intro[..3] != [0x8e, 0xad, 0xe8] || end > size || end - at > LARGEST {
+        let [_, _, count, length] = numbers(&intro);
+        let taken = count.saturating_add(1).saturating_mul(16).saturating_add(length);
+        let end = at.saturating_add(taken);
+        if intro[..3] != [0x8e, 0xad, 0xe8] || end > size || taken > LARGEST {
             return Err(invalid("a header that is none, or ends beyond the file"));
         }
         for _ in 0..count {
             let mut entry = [0; 16];
             reader.read_exact(&mut entry)?;
-            let number = |from: usize| {
-                u64::from(u32::from_be_bytes(
-                    entry[from..from + 4].try_into().unwrap_or_default(),
-                ))
-            };
+            let [_, kind, offset, values] = numbers(&entry);
             // Each value of a number takes its width, each string at least its end.
-            let width = match number(4) {
+            let width = match kind {
                 0 => 0,
                 3 => 2,
                 4 => 4,
                 5 => 8,
                 _ => 1,
             };
-            let (offset, values) = (number(8), number(12));
-            if offset >= length.max(1) || offset + values * width > length {
+            let end = values
+                .checked_mul(width)
+                .and_then(|size| offset.checked_add(size));
+            if offset >= length.max(1) || end.is_none_or(|end| end > length) {
                 return Err(invalid("a value beyond its header"));
             }
         }
         at = end.next_multiple_of(8);
     }
     Ok(())
+}
+
+/// The four numbers of a header's beginning, and of each of its entries.
+fn numbers(bytes: &[u8; 16]) -> [u64; 4] {
+    let (words, _) = bytes.as_chunks::<4>();
+    let mut numbers = words.iter().map(|word| u64::from(u32::from_be_bytes(*word)));
+    std::array::from_fn(|_| numbers.next().unwrap_or_default())
 }
 
 /// Names of the signature header's tags, whose numbers mean other things in the main header.

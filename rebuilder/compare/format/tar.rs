@@ -48,7 +48,7 @@ impl<R: Read> Read for Recorder<R> {
         let read = self.inner.read(buffer)?;
         if self.on.get() {
             let mut tape = self.tape.borrow_mut();
-            tape.extend_from_slice(&buffer[..read]);
+            tape.extend_from_slice(buffer.get(..read).unwrap_or_default());
             if tape.len() > MOST_EXTENDED {
                 return Err(Hit::error(
                     Limit::NameLength,
@@ -123,7 +123,7 @@ impl FormatReader for Tar {
             }
             {
                 let tape = tape.take();
-                let between = &tape[..padding.min(tape.len())];
+                let between = tape.get(..padding).unwrap_or(&tape);
                 if between.iter().any(|byte| *byte != 0) {
                     fields.push((&HIDDEN, Value::Text(described(between))));
                 }
@@ -136,10 +136,14 @@ impl FormatReader for Tar {
             }
             header_fields(&entry, &mut fields);
             pax_fields(&mut entry, &mut fields)?;
-            let stored = entry.header().entry_size().unwrap_or(0);
-            padding = usize::try_from(stored.next_multiple_of(BLOCK as u64) - stored).unwrap_or(0);
             let place = (entry.raw_file_position(), entry.size());
             let sparse = entry.header().entry_type().is_gnu_sparse();
+            // An extended header may say another size than the header does; of a sparse file that is not what is stored.
+            padding = padding_after(if sparse {
+                entry.header().entry_size().unwrap_or(0)
+            } else {
+                entry.size()
+            });
             let part = if sparse {
                 None
             } else {
@@ -309,6 +313,13 @@ fn type_name(kind: tar::EntryType) -> &'static str {
 /// Start and length of the numeric fields.
 const NUMBERS: [(usize, usize); 6] = [(100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (148, 8)];
 
+/// Bytes between the end of a member and the next block.
+fn padding_after(size: u64) -> usize {
+    let over = size.checked_rem(BLOCK as u64).filter(|over| *over > 0);
+    over.and_then(|over| BLOCK.checked_sub(usize::try_from(over).ok()?))
+        .unwrap_or(0)
+}
+
 /// How the header is written, whatever its values: magic, version, type letter, and the form of its numbers.
 fn dialect(block: &[u8; BLOCK]) -> String {
     let name = match &block[257..265] {
@@ -318,7 +329,7 @@ fn dialect(block: &[u8; BLOCK]) -> String {
         _ => "other magic",
     };
     let form = |(at, length): (usize, usize)| -> String {
-        let digits = block[at..at + length].iter().map(|byte| match byte {
+        let digits = block.iter().skip(at).take(length).map(|byte| match byte {
             b'0'..=b'7' => 'd',
             b' ' => '_',
             0 => '0',
@@ -360,18 +371,17 @@ fn slack(block: &[u8; BLOCK]) -> Vec<u8> {
         }
     }
     for (at, length) in strings {
-        let field = &block[at..at + length];
-        let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
-        slack.extend_from_slice(&field[end..]);
+        let field = block.iter().skip(at).take(length);
+        slack.extend(field.skip_while(|byte| **byte != 0));
     }
-    slack.extend_from_slice(&block[if posix { 500 } else { 257 }..]);
+    slack.extend(block.iter().skip(if posix { 500 } else { 257 }));
     slack
 }
 
 /// The headers that stand before a member's own, without the values they carry: those are fields themselves.
 fn extended_headers(mut bytes: &[u8]) -> String {
     let mut texts = Vec::new();
-    while let Some(block) = bytes.get(..BLOCK) {
+    while let Some(block) = bytes.first_chunk::<BLOCK>() {
         let header = tar::Header::from_byte_slice(block);
         let size = usize::try_from(header.entry_size().unwrap_or(0)).unwrap_or(usize::MAX);
         let name: Vec<u8> = block[..100]

@@ -126,7 +126,7 @@ impl FormatReader for Zip {
             let data = local.end;
             spans.push(Span {
                 start: local.start,
-                end: data + packed,
+                end: data.saturating_add(packed),
                 descriptor: (central.flags & LATE_SIZES != 0).then_some((crc, packed, size)),
             });
             let stored = entry.compression() == zip::CompressionMethod::Stored;
@@ -168,7 +168,7 @@ impl FormatReader for Zip {
             }
         }
         if repeated {
-            let size = central_end - archive.central_directory_start();
+            let size = central_end.saturating_sub(archive.central_directory_start());
             raw.seek(SeekFrom::Start(archive.central_directory_start()))?;
             let (digest, _) = crate::artifact::Sha256::of_reader((&mut raw).take(size))?;
             fields.push((
@@ -192,8 +192,10 @@ fn invalid(error: zip::result::ZipError) -> io::Error {
     }
 }
 
+/// A number in a record; zero where the record is cut off, which its callers look at before.
 fn number(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes))
 }
 
 /// What a local header says (APPNOTE 4.3.7); the zip reader itself goes by the central directory.
@@ -221,7 +223,9 @@ impl LocalHeader {
             needs: number(&fixed, 4),
             flags: number(&fixed, 6),
             time: (number(&fixed, 12), number(&fixed, 10)),
-            end: start + 30 + (name.len() + extra.len()) as u64,
+            end: [30, name.len(), extra.len()]
+                .into_iter()
+                .fold(start, |end, length| end.saturating_add(length as u64)),
             name,
             extra,
         })
@@ -246,18 +250,24 @@ impl CentralHeader {
         let mut extra = vec![0; usize::from(number(&fixed, 30))];
         reader.seek(SeekFrom::Current(name))?;
         reader.read_exact(&mut extra)?;
-        let comment = u64::from(number(&fixed, 32));
+        let lengths = [28, 30, 32].map(|at| u64::from(number(&fixed, at)));
         Ok(Self {
             flags: number(&fixed, 8),
             time: (number(&fixed, 14), number(&fixed, 12)),
             internal: number(&fixed, 36),
-            end: start + 46 + u64::from(number(&fixed, 28)) + extra.len() as u64 + comment,
+            end: lengths
+                .into_iter()
+                .fold(start.saturating_add(46), u64::saturating_add),
             extra,
         })
     }
 }
 
 /// Seconds since 1970 of an MS-DOS date and time, read as UTC.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "no field has more than seven bits, a year is at most 2107, and time has no more than 24 hours"
+)]
 fn dos_time((date, time): (u16, u16)) -> i64 {
     let field =
         |value: u16, shift: u16, bits: u16| i8::try_from((value >> shift) & ((1 << bits) - 1)).unwrap_or(0);
@@ -281,11 +291,11 @@ fn dos_time((date, time): (u16, u16)) -> i64 {
 
 /// One field for each record of an extra field (APPNOTE 4.5).
 fn extra_fields(mut extra: &[u8], place: &str, fields: &mut Fields) {
-    while extra.len() >= 4 {
-        let (id, size) = (number(extra, 0), usize::from(number(extra, 2)));
-        let end = (4 + size).min(extra.len());
-        let data = &extra[4..end];
-        extra = &extra[end..];
+    while let Some(([id, id_high, size, size_high], rest)) = extra.split_first_chunk::<4>() {
+        let id = u16::from_le_bytes([*id, *id_high]);
+        let size = usize::from(u16::from_le_bytes([*size, *size_high]));
+        let data;
+        (data, extra) = rest.split_at_checked(size).unwrap_or((rest, &[]));
         let kind = match id {
             // Times of Info-ZIP and of NTFS.
             0x5455 | 0x000a | 0x000d => &EXTRA_TIME,
@@ -341,9 +351,10 @@ fn gaps(
             Value::Text(format!("{first} bytes: {}", described(&read(0, first)?))),
         ));
     }
-    for (index, span) in spans.iter().enumerate() {
-        let next = spans.get(index + 1).map_or(directory, |span| span.start);
-        if next <= span.end {
+    let nexts = spans.iter().skip(1).map(|span| span.start).chain([directory]);
+    for (span, next) in spans.iter().zip(nexts) {
+        let length = next.saturating_sub(span.end);
+        if length == 0 {
             continue;
         }
         let gap = read(span.end, next)?;
@@ -351,7 +362,7 @@ fn gaps(
             .descriptor
             .map_or(&gap[..], |descriptor| without_descriptor(&gap, descriptor));
         if !rest.is_empty() {
-            let text = format!("{} bytes: {}", next - span.end, described(rest));
+            let text = format!("{length} bytes: {}", described(rest));
             fields.push((&HIDDEN, Value::Text(text)));
         }
     }
@@ -387,23 +398,23 @@ fn after(reader: &mut io::BufReader<Box<dyn ReadSeek>>, from: u64, fields: &mut 
     reader.seek(SeekFrom::Start(from))?;
     reader.by_ref().take(MOST_GAP).read_to_end(&mut bytes)?;
     let mut rest = &bytes[..];
-    if rest.starts_with(b"PK\x06\x06") && rest.len() >= 12 {
-        let record = u64::from_le_bytes(rest[4..12].try_into().unwrap_or_default());
-        let end = usize::try_from(record)
-            .unwrap_or(usize::MAX)
-            .saturating_add(12)
-            .min(rest.len());
-        rest = &rest[end..];
+    if let Some((record, behind)) = rest
+        .strip_prefix(b"PK\x06\x06")
+        .and_then(<[u8]>::split_first_chunk)
+    {
+        let record = usize::try_from(u64::from_le_bytes(*record)).unwrap_or(usize::MAX);
+        rest = behind.get(record..).unwrap_or_default();
     }
     if rest.starts_with(b"PK\x06\x07") {
         rest = rest.get(20..).unwrap_or_default();
     }
     if rest.starts_with(b"PK\x05\x06") && rest.len() >= 22 {
-        let end = (22 + usize::from(number(rest, 20))).min(rest.len());
-        rest = &rest[end..];
+        let end = usize::from(number(rest, 20)).saturating_add(22);
+        rest = rest.get(end..).unwrap_or_default();
     }
-    if !rest.is_empty() || size - from > MOST_GAP {
-        let text = format!("{} bytes: {}", size - from, described(rest));
+    let length = size.saturating_sub(from);
+    if !rest.is_empty() || length > MOST_GAP {
+        let text = format!("{length} bytes: {}", described(rest));
         fields.push((&AFTER, Value::Text(text)));
     }
     Ok(())
