@@ -77,7 +77,7 @@ impl AptResolver<'_> {
         let bar = progress.stage(format!("solving the dependencies of {what}"));
         let mut sources = String::new();
         for file in indexes.package_files() {
-            let release = &indexes.releases[file.release];
+            let release = indexes.release(file.release);
             let base = release.bases.first().map_or("http://localhost", String::as_str);
             let base = base.split_once("://").map_or(base, |(_, rest)| rest);
             let (component, _) = file.path.split_once('/').unwrap_or((&file.path, ""));

@@ -191,15 +191,15 @@ fn pin(name: &str, indexes: &Indexes, chosen: &BTreeMap<String, Version>) -> Res
     let mut packages = Vec::new();
     for binary in found.into_values() {
         let archive = LockedArchive {
-            bases: indexes.releases[binary.release].bases.clone(),
+            bases: indexes.release(binary.release).bases.clone(),
         };
         let position = archives
             .iter()
             .position(|known| *known == archive)
-            .unwrap_or_else(|| {
-                archives.push(archive);
-                archives.len() - 1
-            });
+            .unwrap_or(archives.len());
+        if position == archives.len() {
+            archives.push(archive);
+        }
         packages.push(LockedPackage {
             name: binary.package,
             version: binary.version.to_string(),

@@ -4,6 +4,8 @@
 //! digest, and the root is made from the lock alone: unpacked in process, configured in the sandbox, read
 //! back, and compared with the tree digest that the lock promises.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod apt_resolver;
 mod build;
 mod closure;

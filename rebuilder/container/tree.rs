@@ -197,7 +197,9 @@ impl Walk {
             exact(fs::read_link(path)?.as_os_str())
         } else if kind.is_file() {
             let mut hashing = HashingReader::new(fs::File::open(path)?);
-            self.bytes += io::copy(&mut hashing, &mut io::sink())?;
+            self.bytes = self
+                .bytes
+                .saturating_add(io::copy(&mut hashing, &mut io::sink())?);
             hashing.finish().to_hex()
         } else {
             format!("device {}", meta.rdev())
@@ -207,7 +209,7 @@ impl Walk {
             mode = change_mode(path, &meta)?;
             time = change_time(path, &meta, times)?;
         }
-        self.entries += 1;
+        self.entries = self.entries.saturating_add(1);
         writeln!(
             self.out,
             "{:?} {mode:o} {} {} {time} {content:?}",

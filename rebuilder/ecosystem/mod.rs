@@ -1,5 +1,7 @@
 //! From a subject and what is claimed of it to a plan; one module per ecosystem.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod crates;
 pub mod debian;
 pub mod hints;

@@ -203,13 +203,16 @@ impl Record {
                             .findings
                             .iter()
                             .filter(|it| !it.follows && it.normalisation.is_none());
-                        places += open.map(|finding| finding.places).sum::<u64>();
+                        // The counts may be those of a record that others wrote.
+                        places = open
+                            .map(|finding| finding.places)
+                            .fold(places, u64::saturating_add);
                     });
                 }
                 places
             }
         };
-        self.outputs.iter().map(of_output).sum()
+        self.outputs.iter().map(of_output).fold(0, u64::saturating_add)
     }
 
     /// The verdict that follows from the plan, the digests and the comparisons alone; the signer recomputes it, and

@@ -127,8 +127,8 @@ impl Barred {
 pub(crate) fn redacted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (head, tail) = rest.split_at(at + 3);
+    let scheme = |text: &str| text.find("://").map(|at| at.saturating_add(3));
+    while let Some((head, tail)) = scheme(rest).and_then(|at| rest.split_at_checked(at)) {
         out.push_str(head);
         let ends = |c: char| c.is_whitespace() || "/?#\\\"'<>`".contains(c);
         let end = tail.find(ends).unwrap_or(tail.len());

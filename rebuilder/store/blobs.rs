@@ -162,8 +162,8 @@ impl Store {
                 .flatten()
             {
                 Some(blob) => {
-                    check.sound += 1;
-                    check.bytes += blob.size;
+                    check.sound = check.sound.saturating_add(1);
+                    check.bytes = check.bytes.saturating_add(blob.size);
                 }
                 None => check.corrupt.push(name),
             }

@@ -142,7 +142,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Longest that a download may take: a quarter of an hour, and a second for each quarter of a megabyte.
 pub(super) fn deadline(limit: u64) -> Duration {
-    Duration::from_secs(900 + (limit >> 18))
+    Duration::from_secs((limit >> 18).saturating_add(900))
 }
 
 /// Why one address gave nothing.
@@ -270,9 +270,9 @@ impl Fetcher {
 
     /// Many pinned files, several at a time, in the order they were asked for.
     pub async fn get_all(&self, what: &str, materials: &[Material]) -> Result<Vec<Blob>, FetchError> {
-        let bar = self
-            .progress
-            .bytes(what, materials.iter().map(|material| material.size).sum());
+        let sizes = materials.iter().map(|material| material.size);
+        // The sizes are what others say.
+        let bar = self.progress.bytes(what, sizes.fold(0, u64::saturating_add));
         let pending: Vec<_> = materials
             .iter()
             .map(|material| self.get_with(material, &bar))
@@ -502,7 +502,8 @@ impl Fetcher {
             let chunk = chunk.map_err(|error| refusal(&url, error))?;
             self.append(&mut incoming, &chunk, limit, bar)?;
             let waited = begun.elapsed();
-            if waited > PATIENCE && incoming.size() / waited.as_secs().max(1) < SLOWEST {
+            let expected = waited.as_secs().saturating_mul(SLOWEST);
+            if waited > PATIENCE && incoming.size() < expected {
                 return Err(Refusal::Trouble("it answers too slowly".to_owned()));
             }
         }
@@ -533,7 +534,7 @@ impl Fetcher {
             if count == 0 {
                 return Ok(incoming.seal());
             }
-            self.append(&mut incoming, &buffer[..count], limit, bar)?;
+            self.append(&mut incoming, buffer.get(..count).unwrap_or_default(), limit, bar)?;
         }
     }
 
@@ -544,7 +545,7 @@ impl Fetcher {
         limit: u64,
         bar: &ProgressBar,
     ) -> Result<(), Refusal> {
-        if incoming.size() + bytes.len() as u64 > limit {
+        if incoming.size().saturating_add(bytes.len() as u64) > limit {
             return Err(Refusal::TooLarge);
         }
         bar.inc(bytes.len() as u64);

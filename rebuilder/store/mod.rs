@@ -3,6 +3,8 @@
 //! Only this module decides where things lie below the data folder. Bytes enter through a temporary file
 //! that is hashed, synced and renamed, so an entry is whole or absent; they are hashed again on each read.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod address;
 mod blobs;
 mod fetch;

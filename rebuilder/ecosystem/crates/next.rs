@@ -19,7 +19,10 @@ pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
         return Vec::new();
     };
     let nightly = day(plan).map(|day| format!("nightly-{day}"));
-    let steps = STEPS.iter().map(|step| minor + step).filter(|minor| *minor > 0);
+    let steps = STEPS
+        .iter()
+        .map(|step| minor.saturating_add(*step))
+        .filter(|minor| *minor > 0);
     let releases = nightly
         .into_iter()
         .chain(steps.map(|minor| format!("1.{minor}.0")));

@@ -57,7 +57,8 @@ struct Target {
 
 /// Minor number of the stable release of a day.
 pub(super) fn stable(time: Timestamp) -> i64 {
-    (ANCHOR.0 + (time.as_second() - ANCHOR.1).div_euclid(CYCLE)).max(OLDEST)
+    let cycles = time.as_second().saturating_sub(ANCHOR.1).div_euclid(CYCLE);
+    ANCHOR.0.saturating_add(cycles).max(OLDEST)
 }
 
 /// The release that a hint names (`1.77.0` or `nightly-2024-06-01`), or the stable one of the day of publication.

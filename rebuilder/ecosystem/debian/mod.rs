@@ -29,7 +29,7 @@ use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
 use crate::sandbox::Limits;
-use crate::store::{Blob, FetchError, Fetcher};
+use crate::store::{Blob, FetchError, Fetcher, Material};
 use choose::{Chosen, build_kind, choose, suffix};
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
@@ -63,10 +63,15 @@ async fn look_up_in(
                 .into(),
     };
     let definition = catalog.definition(container)?.debian;
-    if definition.arch != subject.arch || !definition.archives[0].suites.contains(&subject.distro) {
+    let suites = definition
+        .archives
+        .first()
+        .map_or(&[][..], |archive| &archive.suites);
+    if definition.arch != subject.arch || !suites.contains(&subject.distro) {
         return Err(unsuitable(format!(
             "the container {container} is {} on {}",
-            definition.archives[0].suites[0], definition.arch
+            suites.first().map_or("of no suite", String::as_str),
+            definition.arch
         )));
     }
     let indexes = catalog.indexes(fetcher, container, &definition).await?;
@@ -217,7 +222,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
 
     let upstream = &source.version.upstream_version;
     let folder = format!("{}-{upstream}", source.package);
-    let dsc_name = source.files[0].name.clone();
+    let dsc_name = dsc_of(subject, &source)?.0.name.clone();
     let path = buildinfo.as_ref().and_then(|info| info.build_path.as_deref());
     let (build_path, folder) = match path.and_then(|path| path.trim_end_matches('/').rsplit_once('/')) {
         Some((above, folder)) if !above.is_empty() && !folder.is_empty() => {
@@ -330,16 +335,22 @@ fn source_gone(subject: &DebSubject, chosen: &Chosen, source: &Source, error: Fe
     }
 }
 
+/// The .dsc of a source, and its other files.
+fn dsc_of<'a>(subject: &DebSubject, source: &'a Source) -> Result<(&'a Material, &'a [Material]), PlanError> {
+    let split = source.files.split_first();
+    split.ok_or_else(|| unreadable(subject, "the source package", "it has no .dsc"))
+}
+
 /// The .dsc must list the very files that the signed index lists; its own signature is reported.
 fn check_dsc(subject: &DebSubject, source: &Source, dsc: &Blob) -> Result<Claim, PlanError> {
-    let name = &source.files[0].name;
+    let (Material { name, .. }, others) = dsc_of(subject, source)?;
     let bytes = crate::bounded::read(&dsc.path, crate::bounded::DOCUMENT)
         .map_err(|error| unreadable(subject, name, &error.to_string()))?;
     let (text, issuers) =
         openpgp::read_unverified(name, &bytes).unwrap_or_else(|_| (bytes.clone(), Vec::new()));
     let paragraph = apt::one_paragraph(name, &text)?;
     let listed = apt::checksums(name, paragraph.get("Checksums-Sha256").unwrap_or_default())?;
-    for file in &source.files[1..] {
+    for file in others {
         if !listed
             .iter()
             .any(|(other, sha256, size)| *other == file.name && *sha256 == file.sha256 && *size == file.size)
@@ -383,7 +394,7 @@ fn check_dsc(subject: &DebSubject, source: &Source, dsc: &Blob) -> Result<Claim,
 }
 
 fn claims(indexes: &Indexes, chosen: &Chosen, dsc: Claim) -> Vec<Claim> {
-    let release = &indexes.releases[chosen.named.release];
+    let release = indexes.release(chosen.named.release);
     let stale = release
         .valid_until
         .filter(|until| *until < jiff::Timestamp::now());
@@ -438,10 +449,11 @@ fn binnmu_entry(
                 unreadable(subject, "the changelog of the binary rebuild", &error.to_string())
             })?;
         // Only the first entry is the rebuild's own.
-        let end = text
-            .find("\n -- ")
-            .and_then(|at| text[at + 1..].find('\n').map(|line| at + 1 + line + 1));
-        return Ok(Some(format!("{}\n", &text[..end.unwrap_or(text.len())])));
+        let first = text.split_once("\n -- ").and_then(|(entry, rest)| {
+            let (trailer, _) = rest.split_once('\n')?;
+            Some(format!("{entry}\n -- {trailer}\n\n"))
+        });
+        return Ok(Some(first.unwrap_or_else(|| format!("{text}\n"))));
     }
     Err(PlanError::NotRebuildable {
         subject: Subject::Deb(subject.clone()).purl(),

@@ -133,8 +133,8 @@ async fn packages_of(
     inputs.sort_by(|a, b| a.place.cmp(&b.place));
     // Equal files are one file; two that would lie at one place are a trap.
     inputs.dedup_by(|a, b| a.place == b.place && a.file.sha256 == b.file.sha256);
-    let twice = inputs.windows(2).find(|pair| pair[0].place == pair[1].place);
-    if let Some([twice, _]) = twice {
+    let mut pairs = inputs.iter().zip(inputs.iter().skip(1));
+    if let Some((twice, _)) = pairs.find(|(one, other)| one.place == other.place) {
         return Err(draft.cannot(
             format!(
                 "its lock file names {} twice, and not as the same file",

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::artifact::Digests;
 use crate::evidence::json;
+use crate::evidence::json::member;
 use crate::store::redacted;
 
 /// One tarball that `npm ci` will want.
@@ -21,11 +22,11 @@ pub(super) struct LockedPackage {
 pub(super) fn read(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
     let lock = json::parse(text).map_err(|error| error.to_string())?;
     let mut found = Vec::new();
-    if let Some(packages) = lock["packages"].as_object() {
+    if let Some(packages) = member(&lock, ["packages"]).as_object() {
         for (path, entry) in packages.iter().filter(|(path, _)| !path.is_empty()) {
             take(path, entry, &mut found)?;
         }
-    } else if let Some(dependencies) = lock["dependencies"].as_object() {
+    } else if let Some(dependencies) = member(&lock, ["dependencies"]).as_object() {
         nested(dependencies, &mut found, 64)?;
     }
     unique(found)
@@ -125,7 +126,7 @@ pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
     let mut found = Vec::new();
     for (key, package) in lock.packages {
         let lists = serde_json::json!({"os": package.os, "cpu": package.cpu});
-        let anywhere = |key: &str| lists[key].as_array().is_none_or(Vec::is_empty);
+        let anywhere = |key: &str| member(&lists, [key]).as_array().is_none_or(Vec::is_empty);
         if !(anywhere("os") || fits(&lists, "os", "linux"))
             || !(anywhere("cpu") || fits(&lists, "cpu", "x64"))
         {
@@ -139,10 +140,9 @@ pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
             .filter(|_| key.starts_with('/'))
             .unwrap_or(plain);
         let (name, version) = plain
-            .rfind('@')
-            .filter(|at| *at > 0)
-            .or_else(|| plain.rfind('/'))
-            .map(|at| (&plain[..at], &plain[at + 1..]))
+            .rsplit_once('@')
+            .filter(|(name, _)| !name.is_empty())
+            .or_else(|| plain.rsplit_once('/'))
             .ok_or_else(|| format!("{key:?} is no package"))?;
         let (Some(integrity), None) = (package.resolution.integrity, package.resolution.tarball) else {
             return Err(format!("{key} comes from elsewhere than the registry"));
@@ -166,7 +166,7 @@ fn nested(
     for (name, entry) in dependencies {
         take(name, entry, found)?;
         if let Some(inner) = entry["dependencies"].as_object().filter(|_| depth > 0) {
-            nested(inner, found, depth - 1)?;
+            nested(inner, found, depth.saturating_sub(1))?;
         }
     }
     Ok(())

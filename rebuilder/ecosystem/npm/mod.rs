@@ -18,6 +18,7 @@ use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner};
 use crate::artifact::{NpmSubject, Subject};
 use crate::evidence::git_source;
+use crate::evidence::json::member;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::workflow::Workflow;
@@ -318,7 +319,7 @@ impl Draft<'_> {
         }
         let directory = self
             .version
-            .and_then(|version| version.repository["directory"].as_str());
+            .and_then(|version| member(&version.repository, ["directory"]).as_str());
         let inside = git_source::folder(directory.unwrap_or_default());
         inside.unwrap_or_default().to_owned()
     }

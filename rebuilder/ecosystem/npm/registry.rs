@@ -7,6 +7,7 @@ use crate::artifact::{Digests, NpmSubject, Subject};
 use crate::ecosystem::{self, PlanError};
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::{self, Document};
+use crate::evidence::json::member;
 use crate::evidence::npm::{self, REGISTRY, Version};
 use crate::evidence::{Claim, Question, Standing};
 use crate::store::{Blob, FetchError, Fetcher, Material, StoreError, redacted};
@@ -120,7 +121,9 @@ pub(super) async fn published(fetcher: &Fetcher, version: Option<&Version>) -> O
         .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT, read)
         .await
         .ok()?;
-    packument["time"][&version.version].as_str().map(str::to_owned)
+    member(&packument, ["time", &version.version])
+        .as_str()
+        .map(str::to_owned)
 }
 
 fn claim(claim: String, standing: Standing, meaning: String) -> Claim {

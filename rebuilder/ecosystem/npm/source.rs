@@ -4,6 +4,7 @@ use super::super::provenance::assume;
 use super::registry;
 use crate::ecosystem::{PlanError, Planner, repository};
 use crate::evidence::git_source::GitSource;
+use crate::evidence::json::member;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::plan::{Assumption, Origin};
@@ -105,7 +106,7 @@ async fn unattested(
 
 /// The repository of `package.json`, in any of the forms that npm takes.
 fn address(version: &Version) -> Option<String> {
-    let text = version.repository["url"]
+    let text = member(&version.repository, ["url"])
         .as_str()
         .or(version.repository.as_str())?;
     let text = text.trim().trim_start_matches("git+");

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{Draft, METADATA_LIMIT, Tools, assume, registry};
 use crate::ecosystem::PlanError;
+use crate::evidence::json::member;
 use crate::evidence::npm::{Dist, REGISTRY};
 use crate::evidence::slsa::Build;
 use crate::plan::{Origin, PinnedInput, Role};
@@ -100,7 +101,7 @@ struct Release {
 impl Release {
     /// Whether it says that it runs on this version of node.
     fn runs_on(&self, node: Option<&SemVer>) -> bool {
-        let range = self.engines["node"]
+        let range = member(&self.engines, ["node"])
             .as_str()
             .and_then(|text| Range::parse(text).ok());
         match (range, node) {
@@ -224,7 +225,7 @@ fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (S
                 .rev()
                 .find(|(line, _)| *line <= node.major())
                 .map_or(10, |(_, npm)| *npm);
-            let range = format!("<{}.0.0", line + 1);
+            let range = format!("<{}.0.0", line.saturating_add(1));
             (
                 range,
                 Origin::Inferred(format!(
@@ -285,21 +286,22 @@ async fn add(
         released_at.is_none_or(|released| uploaded.is_some_and(|uploaded| uploaded <= released))
     };
     let oldest_known = fitting.iter().rev().find(in_time);
+    let none = || {
+        draft.cannot(
+            format!("the registry has no {tool} {range}"),
+            "the version may have been removed",
+        )
+    };
     let (chosen, note) = match oldest_known {
         Some(chosen) => (chosen, "the newest at the time of the release"),
         // A mirror's upload times may be its own; the range is all that is known then.
         None => (
-            fitting.last().ok_or_else(|| {
-                draft.cannot(
-                    format!("the registry has no {tool} {range}"),
-                    "the version may have been removed",
-                )
-            })?,
+            fitting.last().ok_or_else(none)?,
             "the newest of the range; the registry knows none as old as the release",
         ),
     };
     let (version, text) = (chosen.0.clone(), chosen.1.to_owned());
-    let dist = &packument.versions[&text].dist;
+    let dist = &packument.versions.get(&text).ok_or_else(none)?.dist;
     let (file, _) = registry::by_integrity(
         fetcher,
         format!("{tool}-{text}.tgz"),

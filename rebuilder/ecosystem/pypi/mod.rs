@@ -57,10 +57,13 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
         .await?;
     let (documents, attestation) = pypi::attestations(fetcher, released).await;
     let claims = pypi::claims(&project, released, sdist, attestation);
-    let artifact = super::artifact(Some(purl.clone()), &released.file, &blobs[0])?;
+    let wheel = blobs
+        .first()
+        .ok_or_else(|| document(&purl, &released.file.name, &"it was not fetched"))?;
+    let artifact = super::artifact(Some(purl.clone()), &released.file, wheel)?;
     let mut judgement = planner.case.judge(&[artifact], claims, &documents, fetcher).await;
     let policy = judgement.gate(&purl)?;
-    let facts = wheel::read(&blobs[0].path)
+    let facts = wheel::read(&wheel.path)
         .map_err(|error| document(&purl, &released.file.name, &error))?
         .ok_or_else(|| document(&purl, &released.file.name, "it has no WHEEL file"))?;
 

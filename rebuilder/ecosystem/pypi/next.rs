@@ -150,7 +150,7 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
                 seen.metadata.push(name.to_owned());
             }
         }
-        Presence::OnlyReleased => seen.missing += 1,
-        Presence::OnlyRebuilt | Presence::Both => seen.other += 1,
+        Presence::OnlyReleased => seen.missing = seen.missing.saturating_add(1),
+        Presence::OnlyRebuilt | Presence::Both => seen.other = seen.other.saturating_add(1),
     }
 }

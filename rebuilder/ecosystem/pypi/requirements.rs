@@ -14,6 +14,7 @@ use super::super::{PlanError, Planner};
 use crate::artifact::Sha256;
 use crate::compare;
 use crate::container::Root;
+use crate::evidence::json::member;
 use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
 use crate::ledger::Work;
 use crate::sandbox::{INPUTS, Input, OUT, quote};
@@ -144,7 +145,9 @@ impl Index<'_> {
             };
             fitting.retain(|file| file.version == newest);
             plain &= fitting.len() == 1;
-            let file = fitting[0].clone();
+            let Some(file) = fitting.first().map(|file| (*file).clone()) else {
+                return Ok(None);
+            };
             match chosen.insert(name, file.file.name.clone()) {
                 Some(before) if before != file.file.name => return Ok(None),
                 Some(_) => {}
@@ -275,8 +278,7 @@ impl Index<'_> {
     }
 
     fn read_errors(&self, errors: &str) -> Answer {
-        if let Some(at) = errors.find(&format!("{INPUTS}/files/")) {
-            let rest = &errors[at + INPUTS.len() + "/files/".len()..];
+        if let Some((_, rest)) = errors.split_once(&format!("{INPUTS}/files/")) {
             let name: String = rest.chars().take_while(|c| !"'\"\n #".contains(*c)).collect();
             if !self.files.contains_key(&name) {
                 return Answer::WantsFile(name);
@@ -315,8 +317,11 @@ fn read_report(report: &[u8]) -> Answer {
     let Ok(report) = serde_json::from_slice::<serde_json::Value>(report) else {
         return Answer::Unsolved("its report is no JSON".into());
     };
-    let items = report["install"].as_array().cloned().unwrap_or_default();
-    let url = |item: &serde_json::Value| item["download_info"]["url"].as_str().map(str::to_owned);
+    let items = member(&report, ["install"])
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let url = |item: &serde_json::Value| member(item, ["download_info", "url"]).as_str().map(str::to_owned);
     let name = |url: String| {
         url.rsplit('/')
             .next()

@@ -266,13 +266,14 @@ impl Checkout {
         let list = self.output(&["ls-tree", "-r", "-z", "--full-tree", &self.commit])?;
         let entry = |line: &[u8]| {
             let tab = line.iter().position(|byte| *byte == b'\t')?;
-            let head = std::str::from_utf8(&line[..tab]).ok()?;
+            let (head, path) = line.split_at_checked(tab)?;
+            let head = std::str::from_utf8(head).ok()?;
             let mut words = head.split(' ');
             let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
             Some(Entry {
                 mode: mode.to_owned(),
                 id: id.to_owned(),
-                path: line[tab + 1..].to_vec(),
+                path: path.strip_prefix(b"\t")?.to_vec(),
             })
         };
         let lines = list.split(|byte| *byte == 0).filter(|line| !line.is_empty());

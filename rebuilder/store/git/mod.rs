@@ -407,12 +407,12 @@ impl Fetcher {
             let (mut from, mut depth) = (0, 0);
             while from < parts.len() {
                 let mut found = Vec::new();
-                for (prefix, parent) in &parts[from..] {
+                for (prefix, parent) in parts.iter().skip(from) {
                     for (path, source) in parent.submodules()? {
                         if depth == DEPTH {
                             return Err(parent.content(&"its submodules are nested too deep"));
                         }
-                        if parts.len() + found.len() > MOST_SUBMODULES {
+                        if parts.len().saturating_add(found.len()) > MOST_SUBMODULES {
                             return Err(parent.content(&"it has more submodules than any real source"));
                         }
                         let place = [prefix.as_slice(), &path, b"/"].concat();
@@ -420,7 +420,7 @@ impl Fetcher {
                     }
                 }
                 from = parts.len();
-                depth += 1;
+                depth = usize::saturating_add(depth, 1);
                 parts.extend(found);
             }
         }
