@@ -91,8 +91,8 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
 }
 
 fn counts(plan: &Plan) -> Result<(), String> {
-    let variables = plan.setup.env.len() + plan.build.env.len();
-    let steps = plan.setup.steps.len() + plan.build.steps.len();
+    let variables = plan.setup.env.len().saturating_add(plan.build.env.len());
+    let steps = plan.setup.steps.len().saturating_add(plan.build.steps.len());
     for (what, count, most) in [
         ("inputs", plan.inputs.len(), INPUTS),
         ("expected outputs", plan.expected.len(), EXPECTED),

@@ -3,6 +3,8 @@
 //! Written in the canonical form of RFC 8785, so that its digest names it. It says for each value that the
 //! subject's own documents did not declare what it was inferred from.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod check;
 mod recipe;
 

@@ -3,6 +3,8 @@
 //! A policy is a TOML file (`docs/policy.md`). Evidence that speaks against the artifact is refused by every
 //! policy, also by the built-in one; only `none` lets it pass, and the plan and the attestation then say so.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod case;
 mod gate;
 mod quorum;

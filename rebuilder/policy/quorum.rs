@@ -152,7 +152,11 @@ pub const ASPECTS: [&str; 5] = ["source", "dependencies", "container", "toolchai
 /// Why parties and quorums of a policy cannot be used, if they cannot.
 pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> Result<(), String> {
     for (position, party) in parties.iter().enumerate() {
-        if parties[..position].iter().any(|other| other.name == party.name) {
+        if parties
+            .iter()
+            .take(position)
+            .any(|other| other.name == party.name)
+        {
             return Err(format!("two parties are called {:?}", party.name));
         }
         if let Some(unknown) = party.keys.iter().find(|name| !keys.contains(name)) {

@@ -4,6 +4,8 @@
 //! `/out`, and nothing else: no network but loopback, no host environment, no host files, no capabilities that
 //! reach outside its user namespace. Only regular files in `/out` come back, and they are read as hostile.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod docker;
 pub mod embedded;
 mod output;
@@ -141,10 +143,9 @@ pub enum Ended {
 impl Ended {
     /// From a process's exit status; shells say `128 + SIGNAL` when a signal ended what they ran.
     pub(crate) fn from_status(code: i32) -> Self {
-        if code > 128 {
-            Self::Signalled(code - 128)
-        } else {
-            Self::Exited(code)
+        match code.checked_sub(128) {
+            Some(signal) if signal > 0 => Self::Signalled(signal),
+            _ => Self::Exited(code),
         }
     }
 

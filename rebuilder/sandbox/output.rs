@@ -83,7 +83,7 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
             return Err(OutputError::NotAFile { name });
         }
         let output = receive(deadline.reader(file), &to.join(&name), &name, room)?;
-        room -= output.size;
+        room = room.saturating_sub(output.size);
         outputs.push(output);
     }
     outputs.sort_by(|a, b| a.name.cmp(&b.name));

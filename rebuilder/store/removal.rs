@@ -71,7 +71,7 @@ fn flatten(top: &OwnedFd, name: &CString, lifted: &mut u64) -> io::Result<()> {
             Err(_) => {}
         }
         loop {
-            *lifted += 1;
+            *lifted = lifted.saturating_add(1);
             let target = format!(".gone-{lifted}");
             match renameat(&folder, inner.as_c_str(), top, target.as_str()) {
                 Ok(()) | Err(Errno::ENOENT) => break,

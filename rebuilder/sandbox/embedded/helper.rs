@@ -292,7 +292,7 @@ fn wait_for(child: Pid) -> i32 {
     loop {
         match waitpid(child, None) {
             Ok(WaitStatus::Exited(_, status)) => return status,
-            Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as i32,
+            Ok(WaitStatus::Signaled(_, signal, _)) => return (signal as i32).saturating_add(128),
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(_) => return 1,
         }

@@ -46,7 +46,7 @@ impl OwnIds {
                 .mode(0o600)
                 .open(Path::new(TAKEN).join(number.to_string()))?;
             if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                let first = RUN_BASE + number * COUNT;
+                let first = number.saturating_mul(COUNT).saturating_add(RUN_BASE);
                 return Ok(Self { first, _lock: lock });
             }
         }
@@ -178,7 +178,8 @@ fn covers(map: &str, first: u32, count: u32) -> bool {
         let [inner, _, length] = numbers[..] else {
             return false;
         };
-        inner <= u64::from(first) && u64::from(first) + u64::from(count) <= inner + length
+        let (first, count) = (u64::from(first), u64::from(count));
+        inner <= first && first.saturating_add(count) <= inner.saturating_add(length)
     })
 }
 

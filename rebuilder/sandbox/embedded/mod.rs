@@ -452,10 +452,10 @@ async fn copy_log(
         if count == 0 {
             return to.flush().await;
         }
-        let chunk = &buffer[..count];
+        let chunk = buffer.get(..count).unwrap_or_default();
         if written < LOG_LIMIT {
             to.write_all(chunk).await?;
-            written += count as u64;
+            written = written.saturating_add(count as u64);
         }
         if let Some(line) = last_line(chunk) {
             bar.set_message(line);

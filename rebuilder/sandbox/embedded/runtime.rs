@@ -153,10 +153,10 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String
     }
     let (writable, inputs) = (made("writable".into())?, made("given".into())?);
     folders.attach(count, &writable)?;
-    folders.attach(count + 1, &inputs)?;
+    folders.attach(count.saturating_add(1), &inputs)?;
     let root = made("root".into())?;
     if task.in_place.is_some() {
-        folders.attach(count + 2, &root)?;
+        folders.attach(count.saturating_add(2), &root)?;
     } else {
         overlay(&lowers, Some((&writable, "upper", "work")), &root)
             .map_err(what("mount the overlay of root and writable layer"))?;
@@ -332,7 +332,7 @@ fn wait(init: Pid, watch: Watch) -> Ended {
 /// Writes the layers, merged, as a tar stream to the file that was opened last.
 pub(super) fn export(folders: &Folders) -> Result<(), String> {
     let none: Option<&str> = None;
-    let count = folders.len() - 1;
+    let count = folders.len().checked_sub(1).ok_or("no folder")?;
     let mount = |error: nix::Error| format!("cannot mount the layers: {error}");
     nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(mount)?;
     let tree = if count == 1 {

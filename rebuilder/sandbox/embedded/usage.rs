@@ -49,7 +49,7 @@ impl Watch {
             std::thread::sleep(cost.clamp(PAUSE, Duration::from_secs(1)));
             let lost = free_then.saturating_sub(self.free());
             let room = self.limit.saturating_sub(measured);
-            if lost < room / 2 && walked.elapsed() < (cost * SHARE).max(Duration::from_secs(1)) {
+            if lost < room / 2 && walked.elapsed() < cost.saturating_mul(SHARE).max(Duration::from_secs(1)) {
                 continue;
             }
             let begun = Instant::now();
