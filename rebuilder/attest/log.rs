@@ -121,11 +121,13 @@ impl Stated {
             }
         };
         let mut listed = BTreeMap::new();
-        let mut size = 0;
+        let mut size = 0_usize;
         for (name, value) in values {
             let (name, value) = (short(name), short(value));
             // What JSON adds to each, at the most.
-            size += name.len() + value.len() + 8;
+            size = [name.len(), value.len(), 8]
+                .into_iter()
+                .fold(size, usize::saturating_add);
             listed.insert(name, value);
         }
         if size > Self::LISTED {
@@ -167,7 +169,7 @@ pub(crate) fn shortened(text: &str) -> String {
         } else {
             ' '
         };
-        if plain.len() + c.len_utf8() > TEXT - '\u{2026}'.len_utf8() {
+        if plain.len().saturating_add(c.len_utf8()) > TEXT.saturating_sub('\u{2026}'.len_utf8()) {
             plain.push('\u{2026}');
             break;
         }
@@ -313,7 +315,7 @@ impl Log {
             .and_then(|()| self.file.sync_data())
             .map_err(io)?;
         self.next = Anchor {
-            sequence: line.sequence + 1,
+            sequence: line.sequence.saturating_add(1),
             previous: digest,
         };
         Ok(())
@@ -342,9 +344,10 @@ impl Log {
             if named.contains(&line.sequence) {
                 places.insert(line.sequence, line.previous);
             }
-            checked.lines += 1;
+            checked.lines = checked.lines.saturating_add(1);
             checked.head = digest;
-            *checked.events.entry(line.event.word().to_owned()).or_default() += 1;
+            let events = checked.events.entry(line.event.word().to_owned()).or_default();
+            *events = events.saturating_add(1);
             if let Event::Signed { statement, place, .. } = &line.event {
                 let own = Anchor {
                     sequence: line.sequence,
@@ -358,7 +361,7 @@ impl Log {
                 });
             }
         })?;
-        checked.attestations = (attestations.len() - open.len()) as u64;
+        checked.attestations = attestations.len().saturating_sub(open.len()) as u64;
         match open.first() {
             None => Ok(checked),
             Some((_, anchor, name)) => Err(LogError::NotIn {
@@ -366,7 +369,12 @@ impl Log {
                 attestation: name.clone(),
                 reason: anchor.map_or_else(
                     || "no line is about it".into(),
-                    |anchor| format!("line {} is not as it was when it was signed", anchor.sequence + 1),
+                    |anchor| {
+                        format!(
+                            "line {} is not as it was when it was signed",
+                            anchor.sequence.saturating_add(1)
+                        )
+                    },
                 ),
             }),
         }
@@ -378,7 +386,7 @@ impl Log {
         each(path, |line, _| {
             if let Event::Signed { key, subject, .. } = line.event {
                 let uses = all.entry(key).or_default();
-                uses.count += 1;
+                uses.count = uses.count.saturating_add(1);
                 uses.last = uses.last.max(Some(line.time));
                 uses.projects.insert(project(&subject));
             }
@@ -523,13 +531,13 @@ fn next(path: &Path, file: &mut File) -> Result<(Anchor, Option<(u64, Sha256)>),
         let whole = tail
             .iter()
             .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
+            .map_or(0, |at| at.saturating_add(1));
         if whole == 0 && from > 0 {
             return Err(broken("is too long"));
         }
         let rest = tail.split_off(whole);
         torn = Some((rest.len() as u64, Sha256::of(&rest)));
-        file.set_len(from + whole as u64)
+        file.set_len(from.saturating_add(whole as u64))
             .and_then(|()| file.sync_data())
             .map_err(io)?;
         if tail.is_empty() {
@@ -540,7 +548,7 @@ fn next(path: &Path, file: &mut File) -> Result<(Anchor, Option<(u64, Sha256)>),
     let start = body
         .iter()
         .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
+        .map_or(0, |at| at.saturating_add(1));
     let last = body.get(start..).unwrap_or_default();
     let line: Line = serde_json::from_slice(last).map_err(|error| broken(&error.to_string()))?;
     let sequence = line
@@ -562,7 +570,7 @@ fn each(path: &Path, mut take: impl FnMut(Line, Sha256)) -> Result<(), LogError>
         source,
     };
     let mut reader = BufReader::new(File::open(path).map_err(io)?);
-    let (mut previous, mut sequence, mut bytes) = (Sha256::of(""), 0, Vec::new());
+    let (mut previous, mut sequence, mut bytes) = (Sha256::of(""), 0_u64, Vec::new());
     loop {
         bytes.clear();
         let read = reader
@@ -575,7 +583,7 @@ fn each(path: &Path, mut take: impl FnMut(Line, Sha256)) -> Result<(), LogError>
         }
         let broken = |reason: String| LogError::Broken {
             path: path.to_owned(),
-            line: sequence + 1,
+            line: sequence.saturating_add(1),
             reason,
         };
         let body = bytes
@@ -595,7 +603,7 @@ fn each(path: &Path, mut take: impl FnMut(Line, Sha256)) -> Result<(), LogError>
             )));
         }
         previous = Sha256::of(body);
-        sequence += 1;
+        sequence = sequence.saturating_add(1);
         take(line, previous);
     }
 }

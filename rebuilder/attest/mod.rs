@@ -4,6 +4,8 @@
 //! reads the saved run again ([`examine`]), recomputes every digest, and only then touches the key. Each signature is a
 //! line in a [`log`]. Nothing that runs builds ever holds the key.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod examine;
 pub mod key;
 pub mod log;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::log::{Anchor, shortened};
 use super::vouched::{Named, Vouched};
+use crate::evidence::json::put;
 use crate::plan::{Expected, PinnedContainer, Plan, Role};
 use crate::rebuild::{Attempt, OutputResult, Record, Verdict};
 use crate::store::Material;
@@ -116,11 +117,11 @@ fn annotations(plan: &Plan, record: &Record, terms: &Terms) -> Value {
         "outputs": record.outputs.iter().map(digests).collect::<Vec<_>>()
     });
     if let Some(vouched) = &terms.vouched {
-        said["policy"] = json!(vouched.policy);
-        said["recipe"] = recipe(vouched);
-        said["signedOn"] = json!(vouched.signed_on);
-        said["agreement"] = vouched.agreement();
-        said["workerStated"] = vouched.worker_stated(plan, record);
+        put(&mut said, "policy", json!(vouched.policy));
+        put(&mut said, "recipe", recipe(vouched));
+        put(&mut said, "signedOn", json!(vouched.signed_on));
+        put(&mut said, "agreement", vouched.agreement());
+        put(&mut said, "workerStated", vouched.worker_stated(plan, record));
     }
     said
 }
@@ -259,7 +260,7 @@ fn internal(plan: &Plan, record: &Record, terms: &Terms) -> Value {
         });
     };
     let mut container = container(plan);
-    container["namedBy"] = json!(vouched.container);
+    put(&mut container, "namedBy", json!(vouched.container));
     json!({
         "plan": {"sha256": record.plan},
         "evidence": record.evidence,
@@ -289,7 +290,7 @@ fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Value> {
         let mut descriptor =
             json!({"name": file.name, "digest": {"sha256": file.sha256}, "annotations": {"role": role}});
         if let Some(uri) = purl.or(file.urls.first()) {
-            descriptor["uri"] = json!(uri);
+            put(&mut descriptor, "uri", json!(uri));
         }
         descriptor
     };
@@ -334,7 +335,7 @@ fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Value> {
     };
     let of_container = |mut descriptor: Value| {
         if let Some(vouched) = vouched {
-            descriptor["annotations"]["namedBy"] = json!(vouched.container);
+            annotate(&mut descriptor, "namedBy", json!(vouched.container));
         }
         descriptor
     };
@@ -356,15 +357,22 @@ fn marked(mut descriptor: Value, vouched: Option<&Vouched>, place: &str) -> Valu
     };
     match vouched.inputs.get(place) {
         Some(Named { by, name, uri }) => {
-            descriptor["annotations"]["namedBy"] = json!(by);
+            annotate(&mut descriptor, "namedBy", json!(by));
             if let Some(name) = name {
-                descriptor["name"] = json!(name);
+                put(&mut descriptor, "name", json!(name));
             }
             if let Some(uri) = uri {
-                descriptor["uri"] = json!(uri);
+                put(&mut descriptor, "uri", json!(uri));
             }
         }
-        None => descriptor["annotations"]["statedBy"] = json!("worker"),
+        None => annotate(&mut descriptor, "statedBy", json!("worker")),
     }
     descriptor
+}
+
+/// Adds to the annotations that every descriptor here has.
+fn annotate(descriptor: &mut Value, name: &str, value: Value) {
+    if let Some(annotations) = descriptor.get_mut("annotations") {
+        put(annotations, name, value);
+    }
 }

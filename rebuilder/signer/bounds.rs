@@ -75,7 +75,7 @@ pub(super) fn record(record: &Record) -> Result<(), SignerError> {
         }
     }
     if let Verdict::Inconclusive { stage, reason } = &record.verdict
-        && stage.len() + reason.len() > TEXT
+        && stage.len().saturating_add(reason.len()) > TEXT
     {
         return refuse("gives a reason that is too long".into());
     }

@@ -13,6 +13,8 @@
 //! second worker, under another user or on another machine, is for. `docs/signing.md` has the protocol,
 //! `docs/attestations.md` the origin of every field.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod bounds;
 mod question;
 mod recipe;

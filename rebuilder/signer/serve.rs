@@ -376,7 +376,11 @@ impl Running {
     /// Writes a refusal down.
     async fn refuse(&self, run: String, error: &SignerError, worker: String) -> Reply {
         let reason = with_causes(error);
-        if !self.allows(&worker, run.len() + reason.len().min(4096) + 300) {
+        let length = run
+            .len()
+            .saturating_add(reason.len().min(4096))
+            .saturating_add(300);
+        if !self.allows(&worker, length) {
             return Reply::Refused { reason };
         }
         let event = Event::Refused {
@@ -430,7 +434,7 @@ impl Running {
     ) -> Result<Reply, SignerError> {
         let late = || SignerError::Request(format!("it took longer than {} seconds", LONGEST.as_secs()));
         let closed = |error: tokio::sync::AcquireError| SignerError::Request(error.to_string());
-        let until = Instant::now() + LONGEST;
+        let until = Instant::now().checked_add(LONGEST).ok_or_else(late)?;
         let turn = tokio::time::timeout(LONGEST, turns.acquire_owned()).await;
         let turn = Arc::new(turn.map_err(|_| late())?.map_err(closed)?);
         let decided =
@@ -473,8 +477,11 @@ impl Running {
         let listed = stated
             .values
             .iter()
-            .map(|(name, value)| name.len() + value.len() + 8);
-        if !self.allows(worker, listed.sum::<usize>() + record.subject.len() + 800) {
+            .flat_map(|(name, value)| [name.len(), value.len(), 8]);
+        let length = listed
+            .chain([record.subject.len(), 800])
+            .fold(0, usize::saturating_add);
+        if !self.allows(worker, length) {
             return Err(SignerError::Busy);
         }
         let event = Event::Submitted {

@@ -366,7 +366,7 @@ fn pour(
         if count == 0 {
             return Ok(());
         }
-        left -= count as u64;
+        left = left.saturating_sub(count as u64);
         take(piece.get(..count).unwrap_or_default()).map_err(|error| failed(name, &error))?;
     }
 }

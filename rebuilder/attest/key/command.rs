@@ -87,11 +87,11 @@ fn run_for(program: &str, verb: &str, input: &[u8], longest: Duration) -> Result
     });
     read(stdout, done.clone(), Part::Output);
     read(stderr, done, Part::Errors);
-    let deadline = Instant::now() + longest;
+    let begun = Instant::now();
     let (mut written, mut output, mut errors) = (None, None, None);
     let mut outcome = Ok(());
     while written.is_none() || output.is_none() || errors.is_none() {
-        match ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match ended.recv_timeout(longest.saturating_sub(begun.elapsed())) {
             Ok(Part::Written(result)) => written = Some(result),
             Ok(Part::Output(Ok(bytes))) if bytes.len() as u64 > OUTPUT => {
                 outcome = Err(failed(format!("it writes more than {} KiB", OUTPUT >> 10)));
@@ -108,7 +108,7 @@ fn run_for(program: &str, verb: &str, input: &[u8], longest: Duration) -> Result
     while outcome.is_ok() {
         match child.try_wait() {
             Ok(Some(_)) => break,
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) if begun.elapsed() < longest => std::thread::sleep(Duration::from_millis(5)),
             Ok(None) => outcome = Err(late(program, longest)),
             Err(error) => outcome = Err(failed(error.to_string())),
         }
