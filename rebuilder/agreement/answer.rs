@@ -11,6 +11,7 @@ use super::{Inputs, Reason};
 use crate::artifact::Sha256;
 use crate::attest::{BUILD_TYPE, EQUIVALENCE_TYPE};
 use crate::evidence::assess::{Artifact, Signer, Stated, called};
+use crate::evidence::json::member;
 use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
 
 /// OSS Rebuild's build types.
@@ -225,15 +226,15 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
             };
             let metadata = &run["metadata"];
             Ok(Reading {
-                builder: text(&run["builder"]["id"]),
+                builder: text(member(run, ["builder", "id"])),
                 invocation: text(&metadata["invocationId"]).or_else(|| text(&metadata["invocationID"])),
                 stated: time(&metadata["finishedOn"]).or_else(|| time(&metadata["startedOn"])),
                 ..reading(kind, says, inputs)
             })
         }
         predicate::SLSA_V02 => Ok(Reading {
-            builder: text(&predicate["builder"]["id"]),
-            stated: time(&predicate["metadata"]["buildFinishedOn"]),
+            builder: text(member(predicate, ["builder", "id"])),
+            stated: time(member(predicate, ["metadata", "buildFinishedOn"])),
             ..reading(Kind::Provenance, about()?, Inputs::of_v02(predicate))
         }),
         predicate::VSA => {
@@ -246,7 +247,7 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
                 _ => return Err((Reason::Unreadable, "the summary has no result".into())),
             };
             Ok(Reading {
-                builder: text(&predicate["verifier"]["id"]),
+                builder: text(member(predicate, ["verifier", "id"])),
                 stated: time(&predicate["timeVerified"]),
                 ..reading(Kind::Summary, says, Inputs::of_summary(predicate))
             })
@@ -286,7 +287,10 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Rea
             "only negatives of rebuilds have this form".into(),
         ));
     }
-    let outputs = plan["annotations"]["outputs"].as_array().into_iter().flatten();
+    let outputs = member(plan, ["annotations", "outputs"])
+        .as_array()
+        .into_iter()
+        .flatten();
     let released = artifact.digests.sha256.to_hex();
     let rebuilt = outputs
         .filter(|output| output["released"] == released.as_str())
@@ -295,14 +299,14 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Rea
         kind: Kind::FailedRebuild,
         says: Says::Differs { rebuilt },
         inputs: Inputs {
-            plan: plan["digest"]["sha256"].as_str().map(str::to_owned),
+            plan: member(plan, ["digest", "sha256"]).as_str().map(str::to_owned),
             ..Inputs::default()
         },
         builder: entry("builder")
             .and_then(|it| it["uri"].as_str())
             .map(str::to_owned),
         invocation: None,
-        stated: plan["annotations"]["finishedOn"]
+        stated: member(plan, ["annotations", "finishedOn"])
             .as_str()
             .and_then(|text| text.parse().ok()),
         statement: Some(statement.digest),
@@ -322,7 +326,7 @@ fn equivalence(definition: &Value, artifact: &Artifact) -> Result<Says, (Reason,
         let found = resolved
             .iter()
             .find(|item| item["name"] == *name && name.is_string());
-        found.and_then(|item| item["digest"]["sha256"].as_str())
+        found.and_then(|item| member(item, ["digest", "sha256"]).as_str())
     };
     let several = external["outputs"].as_array();
     let mut compared = several
@@ -345,7 +349,9 @@ fn equivalence(definition: &Value, artifact: &Artifact) -> Result<Says, (Reason,
             let name = |it: &Value| it["name"].as_str().unwrap_or(UNNAMED).to_owned();
             list.iter().map(name).collect()
         }
-        _ if definition["internalParameters"]["serviceSource"].is_object() => vec![STABILIZERS.to_owned()],
+        _ if member(definition, ["internalParameters", "serviceSource"]).is_object() => {
+            vec![STABILIZERS.to_owned()]
+        }
         _ => vec![UNNAMED.to_owned()],
     };
     Ok(Says::Equivalent {

@@ -155,12 +155,13 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
     };
     let candidates: Vec<_> = parties.iter().map(|stand| candidate(stand, quorum)).collect();
     let pick = |loosely: bool| {
-        let open: Vec<_> = (0..parties.len())
-            .filter(|at| supports(&parties[*at], loosely))
-            .collect();
-        let some: Vec<_> = open.iter().map(|at| candidates[*at].clone()).collect();
+        let (open, some): (Vec<_>, Vec<_>) = (0..)
+            .zip(parties.iter().zip(&candidates))
+            .filter(|(_, (stand, _))| supports(stand, loosely))
+            .map(|(at, (_, candidate))| (at, candidate.clone()))
+            .unzip();
         let mut chosen = choose(&some, quorum.threshold, &quorum.roles);
-        chosen.members = chosen.members.iter().map(|at| open[*at]).collect();
+        chosen.members = at_positions(&open, &chosen.members).copied().collect();
         chosen
     };
     let (strict, loose) = (pick(false), pick(true));
@@ -215,8 +216,12 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
         Conclusion::Equivalent => &loose.members,
         _ => &strict.members,
     };
-    let why = (0..parties.len())
-        .map(|at| why(at, parties, &candidates, members, quorum))
+    let counted: Vec<_> = at_positions(parties, members)
+        .zip(at_positions(&candidates, members))
+        .collect();
+    let why = (0..)
+        .zip(parties.iter().zip(&candidates))
+        .map(|(at, it)| why(it, members.contains(&at), &counted, quorum))
         .collect();
     Judged {
         verdict,
@@ -230,10 +235,15 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
     }
 }
 
+/// What stands at some positions of a list.
+fn at_positions<'a, T>(list: &'a [T], positions: &'a [usize]) -> impl Iterator<Item = &'a T> {
+    positions.iter().filter_map(|at| list.get(*at))
+}
+
 /// Members for whom the bytes are only equivalent, and by what.
 fn set_aside_by(parties: &[Stand], members: &[usize]) -> (Vec<String>, Vec<String>) {
     let (mut who, mut what) = (Vec::new(), Vec::new());
-    for stand in members.iter().map(|at| &parties[*at]) {
+    for stand in at_positions(parties, members) {
         if let Says::Equivalent { normalisations, .. } = &stand.answer.reading.says {
             who.push(stand.party.name.clone());
             what.extend(normalisations.iter().cloned());
@@ -263,9 +273,7 @@ fn unstated<'a>(stand: &Stand, quorum: &'a Quorum) -> Option<&'a str> {
 
 /// An aspect in which counted parties must agree and do not.
 fn broken_agreement(parties: &[Stand], members: &[usize], quorum: &Quorum) -> Option<String> {
-    let counted: Vec<_> = members.iter().map(|at| &parties[*at]).collect();
-    let said: Vec<_> = counted
-        .iter()
+    let said: Vec<_> = at_positions(parties, members)
         .map(|stand| (stand.party.name.as_str(), &stand.answer.reading.inputs))
         .collect();
     let found = inputs::divergences(&said);
@@ -292,9 +300,8 @@ fn too_few(parties: &[Stand], members: &[usize], weight: u32, quorum: &Quorum) -
         );
     }
     let of_role = |role: &String| {
-        members
-            .iter()
-            .filter(|at| parties[**at].party.role == *role)
+        at_positions(parties, members)
+            .filter(|stand| stand.party.role == *role)
             .count()
     };
     let missing = quorum
@@ -314,34 +321,32 @@ fn too_few(parties: &[Stand], members: &[usize], weight: u32, quorum: &Quorum) -
 
 /// Whether a party counts, and why not.
 fn why(
-    at: usize,
-    parties: &[Stand],
-    candidates: &[Candidate],
-    members: &[usize],
+    (stand, candidate): (&Stand, &Candidate),
+    is_counted: bool,
+    counted: &[(&Stand, &Candidate)],
     quorum: &Quorum,
 ) -> (bool, String) {
-    let stand = &parties[at];
     if let Some(both) = &stand.equivocates {
         return (false, format!("it contradicts itself: {both}"));
     }
     if let Some(aspect) = unstated(stand, quorum) {
         return (false, format!("it does not state its {aspect}"));
     }
-    if members.contains(&at) {
+    if is_counted {
         return (true, stand.answer.reading.says.sentence());
     }
     if let Says::Differs { .. } = stand.answer.reading.says {
         return (false, stand.answer.reading.says.sentence());
     }
-    let shared = members
+    let shared = counted
         .iter()
-        .find_map(|other| Some((candidates[at].shares(&candidates[*other])?, *other)));
+        .find_map(|(other, theirs)| Some((candidate.shares(theirs)?, other)));
     match (shared, &stand.answer.reading.says) {
         (Some((kind, other)), _) => (
             false,
             format!(
                 "it is not independent of {}: the {} is the same or not told",
-                parties[other].party.name,
+                other.party.name,
                 kind.word()
             ),
         ),

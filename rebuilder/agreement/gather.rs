@@ -84,17 +84,19 @@ pub fn gather(
                     return (tallies, cost);
                 }
             };
-            cost.files += 1;
-            cost.bytes += entry.metadata().map_or(0, |meta| meta.len());
-            cost.attestations += file(entry.path(), artifacts, &trust, &mut tallies);
+            cost.files = cost.files.saturating_add(1);
+            let length = entry.metadata().map_or(0, |meta| meta.len());
+            cost.bytes = cost.bytes.saturating_add(length);
+            let read = file(entry.path(), artifacts, &trust, &mut tallies);
+            cost.attestations = cost.attestations.saturating_add(read);
             (tallies, cost)
         })
         .reduce(empty, |(a, m), (b, n)| {
             let tallies = a.into_iter().zip(b).map(|(a, b)| a.merge(b));
             let cost = Cost {
-                files: m.files + n.files,
-                attestations: m.attestations + n.attestations,
-                bytes: m.bytes + n.bytes,
+                files: m.files.saturating_add(n.files),
+                attestations: m.attestations.saturating_add(n.attestations),
+                bytes: m.bytes.saturating_add(n.bytes),
                 seconds: 0.0,
             };
             (tallies.collect(), cost)

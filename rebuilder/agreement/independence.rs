@@ -36,17 +36,15 @@ impl Candidate {
 
 /// The candidates to count: a set that shares nothing and has what is wanted, else the heaviest.
 pub fn choose(candidates: &[Candidate], threshold: u32, roles: &BTreeMap<String, u32>) -> Chosen {
-    let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(candidates[*at].weight));
+    let mut order: Vec<Placed> = candidates.iter().enumerate().collect();
+    order.sort_by_key(|(_, candidate)| std::cmp::Reverse(candidate.weight));
     let mut search = Search {
-        candidates,
-        order: &order,
         threshold,
         roles,
         best: Chosen::default(),
         steps: 0,
     };
-    search.from(0, &mut Vec::new());
+    search.from(&order, &mut Vec::new());
     search.best
 }
 
@@ -61,9 +59,10 @@ pub struct Chosen {
     pub enough: bool,
 }
 
+/// A candidate and its position.
+type Placed<'a> = (usize, &'a Candidate);
+
 struct Search<'a> {
-    candidates: &'a [Candidate],
-    order: &'a [usize],
     threshold: u32,
     roles: &'a BTreeMap<String, u32>,
     best: Chosen,
@@ -71,44 +70,30 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries every set that takes or leaves the candidates from `at` on; taking comes first.
-    fn from(&mut self, at: usize, taken: &mut Vec<usize>) {
-        self.steps += 1;
-        let Some(&next) = self.order.get(at) else {
+    /// Tries every set that takes or leaves each of the open candidates; taking comes first.
+    fn from<'a>(&mut self, open: &[Placed<'a>], taken: &mut Vec<Placed<'a>>) {
+        self.steps = self.steps.saturating_add(1);
+        let Some((next, later)) = open.split_first() else {
             return self.judge(taken);
         };
-        let rest: u32 = self.order[at..]
-            .iter()
-            .map(|it| self.candidates[*it].weight)
-            .sum();
-        let whole = self.weight(taken).saturating_add(rest);
+        let whole = weight(taken).saturating_add(weight(open));
         // Once enough are found, only a heavier set is worth looking for.
         let hopeless = self.best.enough && whole <= self.best.weight;
         if self.steps > STEPS || hopeless {
             return self.judge(taken);
         }
-        let free = |other: &usize| self.candidates[next].shares(&self.candidates[*other]).is_none();
-        if taken.iter().all(free) {
-            taken.push(next);
-            self.from(at + 1, taken);
+        let (_, candidate) = next;
+        if taken.iter().all(|(_, other)| candidate.shares(other).is_none()) {
+            taken.push(*next);
+            self.from(later, taken);
             taken.pop();
         }
-        self.from(at + 1, taken);
+        self.from(later, taken);
     }
 
-    fn weight(&self, taken: &[usize]) -> u32 {
-        let weights = taken.iter().map(|at| self.candidates[*at].weight);
-        weights.fold(0, u32::saturating_add)
-    }
-
-    fn judge(&mut self, taken: &[usize]) {
-        let weight = self.weight(taken);
-        let of_role = |role: &String| {
-            taken
-                .iter()
-                .filter(|at| self.candidates[**at].role == *role)
-                .count()
-        };
+    fn judge(&mut self, taken: &[Placed]) {
+        let weight = weight(taken);
+        let of_role = |role: &String| taken.iter().filter(|(_, it)| it.role == *role).count();
         let roles = self
             .roles
             .iter()
@@ -116,12 +101,17 @@ impl Search<'_> {
         let enough = roles && weight >= self.threshold;
         if (enough, weight, taken.len()) > (self.best.enough, self.best.weight, self.best.members.len()) {
             self.best = Chosen {
-                members: taken.to_vec(),
+                members: taken.iter().map(|(at, _)| *at).collect(),
                 weight,
                 enough,
             };
         }
     }
+}
+
+fn weight(candidates: &[Placed]) -> u32 {
+    let weights = candidates.iter().map(|(_, candidate)| candidate.weight);
+    weights.fold(0, u32::saturating_add)
 }
 
 #[cfg(test)]

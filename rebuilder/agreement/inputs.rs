@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Difference, Divergence, Group};
 use crate::artifact::Sha256;
+use crate::evidence::json::member;
 use crate::evidence::statement::Descriptor;
 
 /// Most single values that are kept for a comparison, and that are shown of one.
@@ -93,23 +94,30 @@ impl Inputs {
         inputs.sort(&definition["resolvedDependencies"]);
         let digest = |value: &Value| value.as_str().map(|digest| format!("sha256:{digest}"));
         // Our own, and the container-based builder's.
-        if let Some(root) = digest(&internal["container"]["tree"]["sha256"])
-            .or_else(|| internal["container"]["image"].as_str().map(str::to_owned))
-            .or_else(|| digest(&external["builderImage"]["digest"]["sha256"]))
+        if let Some(root) = digest(member(internal, ["container", "tree", "sha256"]))
+            .or_else(|| {
+                member(internal, ["container", "image"])
+                    .as_str()
+                    .map(str::to_owned)
+            })
+            .or_else(|| digest(member(external, ["builderImage", "digest", "sha256"])))
         {
             inputs.container = Some(root);
         }
         let mut parameters = BTreeMap::new();
         flatten("", external, &mut parameters, 0);
         // A signer of other users' runs sets apart what only they state.
-        let stated = [&internal["assumptions"], &internal["workerStated"]["assumptions"]];
+        let stated = [
+            member(internal, ["assumptions"]),
+            member(internal, ["workerStated", "assumptions"]),
+        ];
         for assumption in stated.into_iter().filter_map(Value::as_array).flatten() {
             if let (Some(what), Some(value)) = (assumption["what"].as_str(), assumption["value"].as_str()) {
                 parameters.insert(what.to_owned(), value.to_owned());
             }
         }
         inputs.parameters = Values::of(kind, parameters);
-        inputs.plan = internal["plan"]["sha256"].as_str().map(str::to_owned);
+        inputs.plan = member(internal, ["plan", "sha256"]).as_str().map(str::to_owned);
         inputs.host = internal["host"].as_str().map(str::to_owned);
         if let Some(toolchain) = internal["toolchain"].as_str() {
             inputs.toolchain = Some(toolchain.to_owned());
@@ -123,11 +131,16 @@ impl Inputs {
         inputs.sort(&predicate["materials"]);
         if inputs.source.is_none() {
             inputs.sort(&Value::Array(vec![
-                predicate["invocation"]["configSource"].clone(),
+                member(predicate, ["invocation", "configSource"]).clone(),
             ]));
         }
         let mut parameters = BTreeMap::new();
-        flatten("", &predicate["invocation"]["parameters"], &mut parameters, 0);
+        flatten(
+            "",
+            member(predicate, ["invocation", "parameters"]),
+            &mut parameters,
+            0,
+        );
         inputs.parameters = Values::of(predicate["buildType"].as_str().unwrap_or_default(), parameters);
         inputs
     }
@@ -160,10 +173,10 @@ impl Inputs {
         let mut others = BTreeMap::new();
         for item in list.as_array().into_iter().flatten() {
             // Lists have hundreds of entries, so they are read in place.
-            let role = item["annotations"]["role"].as_str().unwrap_or_default();
+            let role = member(item, ["annotations", "role"]).as_str().unwrap_or_default();
             let (name, uri) = (item["name"].as_str(), item["uri"].as_str());
             let place = uri.or(name).unwrap_or_default();
-            let digest = |algorithm: &str| item["digest"][algorithm].as_str();
+            let digest = |algorithm: &str| member(item, ["digest", algorithm]).as_str();
             let sha256 = digest("sha256").map(|digest| digest.trim_start_matches("sha256:"));
             if place.starts_with("git+") {
                 commits.extend(digest("gitCommit").or(digest("sha1")).map(str::to_owned));
@@ -272,7 +285,7 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>, depth
     match value {
         Value::Object(map) if depth < 8 => {
             for (key, value) in map {
-                flatten(&below(key), value, into, depth + 1);
+                flatten(&below(key), value, into, depth.saturating_add(1));
             }
         }
         Value::Null => {}
@@ -364,7 +377,11 @@ fn differences(lists: &[&Arc<BTreeMap<String, String>>]) -> Vec<Difference> {
         values: lists.iter().map(|list| list.get(name).cloned()).collect(),
     };
     let rows = names.into_iter().map(row);
-    rows.filter(|row| row.values.iter().any(|value| *value != row.values[0]))
-        .take(SHOWN)
-        .collect()
+    let differ = |row: &Difference| {
+        row.values
+            .iter()
+            .zip(row.values.iter().skip(1))
+            .any(|(a, b)| a != b)
+    };
+    rows.filter(differ).take(SHOWN).collect()
 }

@@ -10,6 +10,8 @@
 //! not grow with their number. [`conclude`] holds the answers against the policy's quorum. Nothing here builds or
 //! fetches, and what cannot be verified never counts for the artifact.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod answer;
 mod conclude;
 mod gather;

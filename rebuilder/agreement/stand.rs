@@ -220,8 +220,9 @@ fn equivocation(answers: &[Answer]) -> Option<String> {
         _ => false,
     };
     for (position, a) in answers.iter().enumerate() {
-        if let Some(b) = answers[position + 1..]
+        if let Some(b) = answers
             .iter()
+            .skip(position.saturating_add(1))
             .find(|b| one_input(a, b) && contradict(a, b))
         {
             return Some(format!(

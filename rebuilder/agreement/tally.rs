@@ -56,7 +56,7 @@ impl Tally {
         let voice = self.voices.entry(signer).or_default();
         match voice.get_mut(&key) {
             Some(known) => {
-                let times = known.times + answer.times;
+                let times = known.times.saturating_add(answer.times);
                 // The newest stands for all; among equals the smallest digest, so that order does not matter.
                 let newer = (answer.time(), std::cmp::Reverse(answer.document))
                     > (known.time(), std::cmp::Reverse(known.document));
@@ -94,7 +94,7 @@ impl Tally {
 
     fn note(&mut self, reason: Reason, count: u64, examples: Vec<String>) {
         let (known, kept) = self.aside.entry(reason).or_default();
-        *known += count;
+        *known = known.saturating_add(count);
         kept.extend(examples);
         kept.sort();
         kept.dedup();

@@ -142,7 +142,7 @@ pub fn read(path: &Path) -> Result<Contents, DossierError> {
     let broken = |error: io::Error| invalid(error.to_string());
     let gzip = flate2::bufread::GzDecoder::new(BufReader::new(DiskFile::open(path).map_err(failed)?));
     let mut tar = tar::Archive::new(gzip.take(WHOLE_LIMIT));
-    let (mut contents, mut held) = (Contents::default(), 0);
+    let (mut contents, mut held) = (Contents::default(), 0_u64);
     let mut long_name: Option<String> = None;
     for entry in tar.entries().map_err(failed)?.raw(true) {
         let mut entry = entry.map_err(broken)?;
@@ -179,7 +179,7 @@ pub fn read(path: &Path) -> Result<Contents, DossierError> {
                 .take(DOCUMENT_LIMIT + 1)
                 .read_to_end(&mut bytes)
                 .map_err(broken)?;
-            held += bytes.len() as u64;
+            held = held.saturating_add(bytes.len() as u64);
             if bytes.len() as u64 > DOCUMENT_LIMIT || held > DOCUMENTS_LIMIT {
                 return Err(invalid(format!("{name} has more than a document may have")));
             }
@@ -210,16 +210,15 @@ const MOST_FILES: usize = 100_000;
 fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
     let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
     let bytes = header.as_bytes();
-    let field = &bytes[..100];
-    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    let mut after_name = bytes[..100].iter().skip_while(|byte| **byte != 0);
     // Python joins what follows to the name where there is text, whatever the magic says.
     let rest = if header.as_ustar().is_some() { 500 } else { 345 };
     let known = header.as_ustar().is_some() || header.as_gnu().is_some();
     let fine = header.entry_type() == tar::EntryType::Regular
         && known
         && (is_cut || std::str::from_utf8(&header.path_bytes()).is_ok())
-        && field[end..].iter().all(|byte| *byte == 0)
-        && bytes[rest..].iter().all(|byte| *byte == 0)
+        && after_name.all(|byte| *byte == 0)
+        && bytes.iter().skip(rest).all(|byte| *byte == 0)
         && (bytes[100..108] == [0; 8] || header.mode().is_ok_and(|mode| mode & 0o7000 == 0))
         && NUMBERS
             .iter()
@@ -261,7 +260,7 @@ fn ends_here<R: io::BufRead>(
     loop {
         match rest.read(&mut buffer) {
             Ok(0) => break,
-            Ok(count) if buffer[..count].iter().all(|byte| *byte == 0) => {}
+            Ok(count) if buffer.iter().take(count).all(|byte| *byte == 0) => {}
             Ok(_) => return Err("something follows the end of the archive in it".into()),
             Err(error) => return Err(error.to_string()),
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::artifact::Sha256;
 use crate::attest::{BUILD_TYPE, EQUIVALENCE_TYPE};
+use crate::evidence::json::member;
 use crate::evidence::statement::{Descriptor, Statement, predicate};
 use crate::plan::Plan;
 use crate::rebuild::{Record, Verdict};
@@ -15,7 +16,7 @@ use crate::rebuild::{Record, Verdict};
 pub(super) fn verdict(statement: &Statement, record: &Record) -> Result<&'static str, String> {
     let predicate = &statement.predicate;
     match statement.predicate_type.as_str() {
-        predicate::SLSA_V1 if predicate["buildDefinition"]["buildType"] == BUILD_TYPE => {
+        predicate::SLSA_V1 if member(predicate, ["buildDefinition", "buildType"]) == BUILD_TYPE => {
             // An equivalent run attests what came out, a reproduced one what was released.
             let released = |subject: &Descriptor| {
                 let mut outputs = record.outputs.iter();
@@ -106,8 +107,8 @@ fn positive(statement: &Statement, plan: &Plan, record: &Record, found: &mut Dif
         found.subjects(statement, released(plan));
     }
     let (definition, run) = (
-        &statement.predicate["buildDefinition"],
-        &statement.predicate["runDetails"],
+        member(&statement.predicate, ["buildDefinition"]),
+        member(&statement.predicate, ["runDetails"]),
     );
     let (external, internal) = (
         &definition["externalParameters"],
@@ -116,7 +117,7 @@ fn positive(statement: &Statement, plan: &Plan, record: &Record, found: &mut Dif
     let names: Vec<_> = plan.expected.iter().map(|expected| &expected.file.name).collect();
     found.same("package", &external["subject"], &json!(plan.subject));
     found.same("released files", &external["outputs"], &json!(names));
-    found.same("plan", &internal["plan"]["sha256"], &json!(record.plan));
+    found.same("plan", member(internal, ["plan", "sha256"]), &json!(record.plan));
     found.same_if_stated("evidence", &internal["evidence"], &json!(record.evidence));
     found.same_if_stated("backend", &internal["backend"], &json!(record.backend));
     found.same_if_stated("limits", &internal["notEnforced"], &json!(record.not_enforced));
@@ -125,7 +126,7 @@ fn positive(statement: &Statement, plan: &Plan, record: &Record, found: &mut Dif
     found.same("run", &metadata["invocationId"], &json!(record.id));
     found.same("beginning", &metadata["startedOn"], &json!(record.started));
     found.same("end", &metadata["finishedOn"], &json!(record.finished));
-    let version = &run["builder"]["version"]["rebuilder"];
+    let version = member(run, ["builder", "version", "rebuilder"]);
     found.same_if_stated("version", version, &json!(record.rebuilder));
     let byproducts = named(&run["byproducts"]);
     found.same("log", byproducts("build.log"), &json!(record.log));
@@ -172,7 +173,7 @@ fn negative(statement: &Statement, plan: &Plan, record: &Record, found: &mut Dif
 /// What the statement of equivalence says otherwise than the record does.
 pub(super) fn differences_of_equivalence(statement: &Statement, record: &Record) -> Vec<String> {
     let mut found = Differences(Vec::new());
-    let definition = &statement.predicate["buildDefinition"];
+    let definition = member(&statement.predicate, ["buildDefinition"]);
     found.same(
         "type",
         &json!([statement.predicate_type, definition["buildType"]]),
@@ -188,7 +189,7 @@ pub(super) fn differences_of_equivalence(statement: &Statement, record: &Record)
         .as_array()
         .into_iter()
         .flatten()
-        .map(|it| it["digest"]["sha256"].clone())
+        .map(|it| member(it, ["digest", "sha256"]).clone())
         .collect();
     let own: Vec<Value> = equivalent()
         .flat_map(|output| [json!(output.rebuilt), json!(output.released)])
@@ -203,8 +204,12 @@ pub(super) fn differences_of_equivalence(statement: &Statement, record: &Record)
         .map(|output| json!(output.differs.as_ref().map(|differs| &differs.normalisations)))
         .collect();
     found.same("normalisations", &json!(set_aside), &json!(own));
-    let run = &statement.predicate["runDetails"];
-    found.same("run", &run["metadata"]["invocationId"], &json!(record.id));
+    let run = member(&statement.predicate, ["runDetails"]);
+    found.same(
+        "run",
+        member(run, ["metadata", "invocationId"]),
+        &json!(record.id),
+    );
     found.same(
         "report",
         named(&run["byproducts"])("report.html"),
@@ -232,7 +237,7 @@ fn named<'a>(list: &'a Value) -> impl Fn(&str) -> &'a Value {
         let entries = list.as_array().into_iter().flatten();
         let mut entries = entries.filter(|entry| entry["name"] == name);
         match (entries.next(), entries.next()) {
-            (Some(only), None) => &only["digest"]["sha256"],
+            (Some(only), None) => member(only, ["digest", "sha256"]),
             _ => &Value::Null,
         }
     }

@@ -21,6 +21,7 @@ use super::{
 use crate::agreement::{self, Agreement, Says};
 use crate::artifact::Sha256;
 use crate::evidence::assess::{self, Stated};
+use crate::evidence::json::member;
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::Trust;
 use crate::evidence::{Standing, document, json};
@@ -668,10 +669,11 @@ fn parties(
         };
         match agreement::conclude(artifact, tally, &trust, &policy, then, cost) {
             Ok(again) => {
-                let found = without_cost(&serde_json::json!([again]))[0].clone();
+                let found = without_cost(&serde_json::json!([again]));
+                let found = found.get(0).unwrap_or(&Value::Null);
                 checks.add(
                     CHECK,
-                    essence(&found) == essence(stored),
+                    essence(found) == essence(stored),
                     format!("{}: {} ({})", artifact.name, again.verdict.word(), again.reason),
                 );
                 agreements.push(again);
@@ -768,11 +770,15 @@ fn derived(run: &Run, contents: &Contents, checks: &mut Checks) {
     let cdxa = read("cdxa.json");
     let organisation = cdxa
         .as_ref()
-        .map(|it| it["declarations"]["assessors"][0]["organization"].clone())
+        .and_then(|it| member(it, ["declarations", "assessors"]).get(0))
+        .map(|assessor| assessor["organization"].clone())
         .unwrap_or_default();
     let assessor = Assessor {
-        name: organisation["name"].as_str().unwrap_or_default().to_owned(),
-        url: organisation["url"][0].as_str().map(str::to_owned),
+        name: member(&organisation, ["name"])
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        url: member(&organisation, ["url"])[0].as_str().map(str::to_owned),
     };
     let digest = contents.digests.get("record.json").copied();
     let again = digest.and_then(|digest| declarations(plan, record, manifest, &assessor, digest));
@@ -820,11 +826,11 @@ fn cost(run: &Run, contents: &Contents, compare: &mut impl FnMut(&str, &str, boo
         .materials()
         .iter()
         .map(|material| material.size)
-        .sum::<u64>();
+        .fold(0, u64::saturating_add);
     let same = stored.is_some_and(|cost| {
         cost.seconds.to_bits() == run.record.timings.total.to_bits()
             && cost.build_seconds.to_bits() == run.record.timings.build.to_bits()
-            && cost.attestation_bytes == size(ATTESTATION) + size(EQUIVALENCE)
+            && cost.attestation_bytes == size(ATTESTATION).saturating_add(size(EQUIVALENCE))
             && cost.input_bytes == inputs
     });
     compare("cost.json", &run.manifest.rebuilder, same);
@@ -842,7 +848,7 @@ fn pointers(contents: &Contents, checks: &mut Checks) {
         .iter()
         .flat_map(|control| control["evidence"].as_array().cloned().unwrap_or_default());
     let dangling: Vec<_> = evidence
-        .filter_map(|pointer| pointer["file"].as_str().map(str::to_owned))
+        .filter_map(|pointer| member(&pointer, ["file"]).as_str().map(str::to_owned))
         .filter(|file| !contents.digests.contains_key(file))
         .collect();
     let without = controls

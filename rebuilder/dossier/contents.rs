@@ -12,6 +12,7 @@ use crate::artifact::Sha256;
 use crate::attest::{Examined, examine};
 use crate::evidence::assess::{self, Stated};
 use crate::evidence::document;
+use crate::evidence::json::{member, put};
 use crate::evidence::statement::Statement;
 use crate::plan::Plan;
 use crate::policy::{Policy, PolicyFile};
@@ -117,7 +118,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         pretty(&sbom::spdx(plan, &manifest)),
     );
     let signer = || {
-        let builder = found.as_ref()?.predicate["runDetails"]["builder"]["id"]
+        let builder = member(&found.as_ref()?.predicate, ["runDetails", "builder", "id"])
             .as_str()?
             .to_owned();
         Some(Assessor {
@@ -221,9 +222,11 @@ pub(super) fn without_cost(agreements: &Value) -> Value {
         if let Some(fields) = agreement.as_object_mut() {
             fields.remove("cost");
         }
-        for party in agreement["parties"].as_array_mut().into_iter().flatten() {
+        let parties = agreement.get_mut("parties").and_then(Value::as_array_mut);
+        for party in parties.into_iter().flatten() {
             let origin = party["origin"].as_str().unwrap_or_default();
-            party["origin"] = json!(origin.rsplit('/').next());
+            let last = json!(origin.rsplit('/').next());
+            put(party, "origin", last);
         }
     }
     agreements

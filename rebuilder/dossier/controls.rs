@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::{Agreement, Conclusion};
+use crate::evidence::json::member;
 use crate::evidence::statement::Statement;
 use crate::evidence::{Question, Standing};
 use crate::plan::Plan;
@@ -132,12 +133,11 @@ fn find(kind: &str, facts: &Facts) -> Vec<Pointer> {
     let attestation = "attestations/rebuild.sigstore.json";
     let internal = |key: &str| {
         let predicate = &facts.statement?.predicate;
-        let value = &predicate["buildDefinition"]["internalParameters"][key];
-        let negative = &predicate["configuration"][0]["annotations"][key];
-        [value, negative]
-            .into_iter()
-            .find(|value| !value.is_null())
-            .cloned()
+        let value = member(predicate, ["buildDefinition", "internalParameters", key]);
+        let negative = predicate["configuration"].get(0);
+        let negative = negative.map(|first| member(first, ["annotations", key]));
+        let mut either = [Some(value), negative].into_iter().flatten();
+        either.find(|value| !value.is_null()).cloned()
     };
     let verified = |question| {
         let claims = plan.claims.iter().filter(move |claim| claim.question == question);
@@ -273,9 +273,10 @@ fn find(kind: &str, facts: &Facts) -> Vec<Pointer> {
             }
         }
         "signing-log" => {
-            let place = internal("signingLog").and_then(|log| log["sequence"].as_u64());
+            let place = internal("signingLog").and_then(|log| member(&log, ["sequence"]).as_u64());
             place.map_or_else(Vec::new, |place| {
-                at(attestation, format!("line {} of the signer's log", place + 1))
+                let line = place.saturating_add(1);
+                at(attestation, format!("line {line} of the signer's log"))
             })
         }
         "signer-isolation" => {

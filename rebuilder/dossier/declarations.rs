@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Manifest, sbom};
 use crate::artifact::Sha256;
+use crate::evidence::json::put;
 use crate::plan::Plan;
 use crate::rebuild::{Record, Verdict};
 
@@ -70,7 +71,7 @@ pub(super) fn declarations(
     };
     let mut organisation = json!({"name": assessor.name});
     if let Some(url) = &assessor.url {
-        organisation["url"] = json!([url]);
+        put(&mut organisation, "url", json!([url]));
     }
     let website = assessor
         .url
@@ -78,10 +79,11 @@ pub(super) fn declarations(
         .unwrap_or_else(|| "https://example.org/".into());
     let mut affirmation = json!({"statement": format!("{} rebuilt {} independently of its publisher", assessor.name, plan.title())});
     if assessor.url.is_some() {
-        affirmation["signatories"] = json!([{
+        let signatories = json!([{
             "organization": organisation,
             "externalReference": {"type": "website", "url": website}
         }]);
+        put(&mut affirmation, "signatories", signatories);
     }
     Some(json!({
         "bomFormat": "CycloneDX",

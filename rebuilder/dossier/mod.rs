@@ -8,6 +8,8 @@
 //! The same inputs give the same archive, byte for byte, but for the time at which parties were held against each other.
 //! `docs/evidence.md` shows how to check one by hand.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod archive;
 mod attested;
 mod check;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Manifest;
 use crate::artifact::Sha256;
+use crate::evidence::json::put;
 use crate::plan::{PinnedContainer, Plan, Role};
 
 /// Something that went in.
@@ -91,13 +92,17 @@ pub(super) fn cyclonedx(plan: &Plan, manifest: &Manifest) -> Value {
             "properties": [{"name": "rebuilder:role", "value": part.role}]
         });
         if let Some(sha256) = part.sha256 {
-            component["hashes"] = json!([{"alg": "SHA-256", "content": sha256}]);
+            put(
+                &mut component,
+                "hashes",
+                json!([{"alg": "SHA-256", "content": sha256}]),
+            );
         }
         if let Some(purl) = &part.purl {
-            component["purl"] = json!(purl);
+            put(&mut component, "purl", json!(purl));
         }
         if let Some(commit) = &part.commit {
-            component["version"] = json!(commit);
+            put(&mut component, "version", json!(commit));
         }
         if let Some(url) = &part.url {
             let kind = if part.commit.is_some() {
@@ -105,7 +110,11 @@ pub(super) fn cyclonedx(plan: &Plan, manifest: &Manifest) -> Value {
             } else {
                 "distribution"
             };
-            component["externalReferences"] = json!([{"type": kind, "url": url}]);
+            put(
+                &mut component,
+                "externalReferences",
+                json!([{"type": kind, "url": url}]),
+            );
         }
         component
     };
@@ -167,7 +176,8 @@ pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Value {
             "checksums": checksums(sha256)
         });
         if let Some(purl) = purl {
-            package["externalRefs"] = json!([{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]);
+            let reference = json!([{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]);
+            put(&mut package, "externalRefs", reference);
         }
         package
     };
