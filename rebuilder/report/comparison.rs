@@ -606,8 +606,8 @@ fn diff(excerpt: &Excerpt) -> Diff {
             let text = |lines: &[String]| lines.get(line).cloned().unwrap_or_default();
             let number = format!(
                 "{} | {}",
-                hunk.released_from + line as u64,
-                hunk.rebuilt_from + line as u64
+                hunk.released_from.saturating_add(line as u64),
+                hunk.rebuilt_from.saturating_add(line as u64)
             );
             rows.push((number, text(&hunk.released), text(&hunk.rebuilt)));
         }
