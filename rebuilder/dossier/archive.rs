@@ -222,7 +222,7 @@ fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
         && (bytes[100..108] == [0; 8] || header.mode().is_ok_and(|mode| mode & 0o7000 == 0))
         && NUMBERS
             .iter()
-            .all(|(at, length)| is_octal(&bytes[*at..at + length]))
+            .all(|(at, length)| is_octal(bytes.iter().skip(*at).take(*length)))
         && header.link_name_bytes().is_none_or(|link| link.is_empty());
     if fine {
         Ok(name)
@@ -235,12 +235,9 @@ fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
 const NUMBERS: [(usize, usize); 6] = [(100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (148, 8)];
 
 /// Whether a number is written so that every reader takes it for the same one: octal digits, and then blanks and zeros.
-fn is_octal(field: &[u8]) -> bool {
-    let digits = field
-        .iter()
-        .take_while(|byte| (b'0'..=b'7').contains(byte))
-        .count();
-    field[digits..].iter().all(|byte| matches!(byte, b' ' | 0))
+fn is_octal<'a>(field: impl Iterator<Item = &'a u8>) -> bool {
+    let mut behind = field.skip_while(|byte| (b'0'..=b'7').contains(*byte));
+    behind.all(|byte| matches!(byte, b' ' | 0))
 }
 
 /// Whether a path means one place to everyone: no folder is left, nothing is empty, and nothing is spelt otherwise.

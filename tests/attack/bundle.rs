@@ -208,7 +208,7 @@ impl<'a> Scene<'a> {
             "inputs": [{"role": "source", "place": "a", "file": {"name": "a", "urls": ["https://example.org/a"], "sha256": Sha256::of("a"), "size": 1}}],
             "files": [], "setup": {"env": {}, "steps": []}, "build": {"env": {}, "steps": []},
             "hostname": "h", "umask": 18,
-            "limits": {"seconds": 1, "memory": 1, "disk": 1, "pids": 1, "cpus": 1},
+            "limits": {"seconds": 60, "memory": 1_u64 << 30, "disk": 1_u64 << 30, "pids": 100, "cpus": 1},
             "assumptions": []
         });
         let plan: Plan = serde_json::from_value(plan).unwrap();

@@ -129,7 +129,7 @@ impl Ground {
 
     /// A program, run as this case's user with an environment of its own.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let path = std::env::var_os("PATH").unwrap();
+        let mut path = std::env::var_os("PATH").unwrap();
         let mut command;
         if let Some(user) = self.user() {
             command = Command::new("setpriv");
@@ -139,6 +139,8 @@ impl Ground {
                 .args(["--init-groups", "--"])
                 .arg(program);
             command.env_clear().env("HOME", &user.dir);
+            // What root has installed for itself is not there for others.
+            path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into();
         } else {
             command = Command::new(program);
             command.env_clear().env("HOME", common::home());

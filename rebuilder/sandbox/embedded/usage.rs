@@ -169,7 +169,10 @@ fn walk(top: &Path, used: &mut u64, enough: u64) -> Option<bool> {
 fn random_below(count: usize) -> usize {
     use std::hash::{BuildHasher as _, RandomState};
     let hash = RandomState::new().hash_one(0_u8);
-    usize::try_from(hash % (count.max(1) as u64)).unwrap_or(0)
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    hash.checked_rem(count)
+        .and_then(|below| usize::try_from(below).ok())
+        .unwrap_or(0)
 }
 
 /// The folder at the end of the way that `levels` tell; cuts off those that are no longer where they were.
