@@ -190,17 +190,17 @@ fn vouch<'a>(
     trust: &Trust,
 ) -> (Signed, Option<Verified<&'a Stated>>) {
     if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
-        return heard.vouch(trust);
+        return heard.vouch_whoever(trust);
     }
     let beside = SIGNATURES
         .iter()
         .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));
     let Some(beside) = beside.into_iter().find(|path| path.is_file()) else {
-        return heard.vouch(trust);
+        return heard.vouch_whoever(trust);
     };
     let signatures = document::read_file(&beside).unwrap_or_default();
     let Some(digests) = std::fs::File::open(path).and_then(Digests::of_reader).ok() else {
-        return heard.vouch(trust);
+        return heard.vouch_whoever(trust);
     };
     let list = Artifact {
         name: path
@@ -214,6 +214,6 @@ fn vouch<'a>(
     };
     match signatures.as_slice() {
         [signature] => heard.vouch_beside(signature, &list, trust),
-        _ => heard.vouch(trust),
+        _ => heard.vouch_whoever(trust),
     }
 }

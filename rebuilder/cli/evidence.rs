@@ -82,6 +82,7 @@ impl TrustArgs {
                     issuer: issuer.clone(),
                 })
                 .collect(),
+            policy_identities: Vec::new(),
         };
         Ok((trust, Policy::named(self.policy.as_deref())?))
     }
@@ -92,7 +93,7 @@ impl TrustArgs {
     pub fn open_with_keys(&self) -> Result<(Trust, Policy), Failure> {
         let (trust, policy) = self.open()?;
         Ok(match &policy {
-            Policy::File(file) => (trust.with(file.keys()), policy),
+            Policy::File(file) => (file.everyone(trust), policy),
             _ => (trust, policy),
         })
     }

@@ -577,10 +577,10 @@ fn dissent(
             answer.reading.kind == agreement::Kind::Rebuild
                 && answer.reading.invocation.as_ref() == Some(&record.id)
         };
-        let other = tally
-            .voices()
-            .flatten()
-            .find(|answer| matches!(answer.reading.says, Says::Differs { .. }) && !own(answer));
+        let other = tally.voices().flatten().find(|answer| {
+            // Anyone can sign without a key, and the bundle's author can put in whatever they sign.
+            answer.signer.named && matches!(answer.reading.says, Says::Differs { .. }) && !own(answer)
+        });
         if let Some(other) = other {
             let origin = other.origin.rsplit('/').next().unwrap_or_default();
             checks.push(

@@ -109,7 +109,7 @@ pub fn read_file(path: &Path) -> Result<Vec<Document>, DocumentError> {
 /// Reads evidence that was fetched, before it is kept.
 pub fn read_blob(url: &str, blob: &Blob) -> Result<Vec<Document>, FetchError> {
     let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
-    read(url, &bytes).map_err(|error| FetchError::Unreadable {
+    take(url, &bytes).map_err(|error| FetchError::Unreadable {
         name: "the evidence".to_owned(),
         url: redacted(url),
         reason: error.to_string(),
@@ -118,6 +118,17 @@ pub fn read_blob(url: &str, blob: &Blob) -> Result<Vec<Document>, FetchError> {
 
 /// Reads the bytes of a file of evidence.
 pub fn read(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> {
+    let mut documents = take(origin, bytes)?;
+    for document in &mut documents {
+        // Nobody signs who the publisher is, so it is worth something only from the index itself.
+        if let Kind::Bundle(bundle) = &mut document.kind {
+            bundle.set_publisher(None);
+        }
+    }
+    Ok(documents)
+}
+
+fn take(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> {
     let kinds = pieces(bytes).map_err(|error| DocumentError::Unusable {
         origin: origin.to_owned(),
         reason: error.to_string(),
@@ -298,7 +309,13 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
             only(value, &["version", "attestation_bundles"])?;
             list(&value["attestation_bundles"], |bundle| {
                 only(bundle, &["publisher", "attestations"])?;
-                list(&bundle["attestations"], |item| Ok(vec![piece(item)?]))
+                list(&bundle["attestations"], |item| {
+                    let mut kind = piece(item)?;
+                    if let Kind::Bundle(inside) = &mut kind {
+                        inside.set_publisher(Some(bundle["publisher"].clone()));
+                    }
+                    Ok(vec![kind])
+                })
             })
         }
         _ => Ok(vec![piece(value)?]),

@@ -116,6 +116,7 @@ pub enum SigstoreError {
 pub struct Unverified {
     bundle: Bundle,
     pep740: bool,
+    publisher: Option<Value>,
 }
 
 impl Unverified {
@@ -133,6 +134,7 @@ impl Unverified {
         Ok(Self {
             bundle,
             pep740: false,
+            publisher: None,
         })
     }
 
@@ -142,6 +144,15 @@ impl Unverified {
             pep740: true,
             ..Self::from_value(value)?
         })
+    }
+
+    /// Who may upload by the index's word, where the index handed this out; none where anyone may have written it.
+    pub fn publisher(&self) -> Option<&Value> {
+        self.publisher.as_ref()
+    }
+
+    pub(super) fn set_publisher(&mut self, publisher: Option<Value>) {
+        self.publisher = publisher;
     }
 
     /// Whether it came in the form of PEP 740.

@@ -25,8 +25,10 @@ pub struct Trust {
     pub keys: Vec<TrustedKey>,
     /// How many different plain keys must have signed an envelope.
     pub threshold: usize,
-    /// Who may sign without a key; where it is empty, anyone, and the finding says who did.
+    /// Who must have signed without a key, by the user's word; where it is empty, anyone may, but nobody counts.
     pub identities: Vec<ExpectedIdentity>,
+    /// Who counts without a key by the policy's word; the signatures of others are shown, and are not wrong.
+    pub policy_identities: Vec<ExpectedIdentity>,
 }
 
 /// Who is expected to sign: each part exact, or a pattern with `*`.
@@ -288,6 +290,7 @@ impl Trust {
             keys: Vec::new(),
             threshold: 1,
             identities: Vec::new(),
+            policy_identities: Vec::new(),
         })
     }
 
@@ -296,6 +299,12 @@ impl Trust {
     pub fn with(mut self, keys: &[TrustedKey]) -> Self {
         self.keys.splice(0..0, keys.iter().cloned());
         self
+    }
+
+    /// Whether user or policy named this identity before anything was signed.
+    pub(super) fn names(&self, identity: &Identity) -> bool {
+        let mut named = self.identities.iter().chain(&self.policy_identities);
+        named.any(|wanted| wanted.fits(identity))
     }
 
     /// The plain keys.

@@ -65,7 +65,7 @@ impl Case {
     /// Everyone whose word may count, for whatever artifact: the user's keys and all of the policy's.
     pub fn everyone(&self) -> Trust {
         match &self.policy {
-            Policy::File(file) => self.trust.clone().with(file.keys()),
+            Policy::File(file) => file.everyone(self.trust.clone()),
             _ => self.trust.clone(),
         }
     }
@@ -82,8 +82,7 @@ impl Case {
         fetcher: &Fetcher,
     ) -> Judgement {
         let names = names(artifacts);
-        let mut trust = self.trust.clone();
-        trust.keys.extend(self.policy.keys(&names));
+        let trust = self.policy.trusting(self.trust.clone(), &names);
         let assessments = inspection::judge(self.documents.iter().chain(more), artifacts, &trust, others);
         let best = inspection::best_provenance(&assessments);
         let provenance = best.map(|(_, provenance)| provenance.clone());

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::{Sha256, pattern};
 use crate::evidence::custody::{MutableKind, SharedBoundary};
-use crate::evidence::trust::{ExpectedIdentity, TrustError, TrustedKey};
+use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
 
 /// Which policy decides.
 #[derive(Debug, Clone)]
@@ -333,6 +333,20 @@ impl Policy {
         }
     }
 
+    /// Identities that count for a subject with one of these names.
+    fn identities(&self, names: &[String]) -> Vec<ExpectedIdentity> {
+        let rule = self.file().and_then(|file| file.rule(names));
+        rule.map_or_else(Vec::new, |rule| rule.identities.clone())
+    }
+
+    /// The same trust, with everyone whose word counts for a subject with one of these names.
+    #[must_use]
+    pub fn trusting(&self, mut trust: Trust, names: &[String]) -> Trust {
+        trust.keys.extend(self.keys(names));
+        trust.policy_identities.extend(self.identities(names));
+        trust
+    }
+
     /// Keys that count for several projects: whoever holds one can release them all.
     pub fn shared_keys(&self) -> Vec<SharedBoundary> {
         let Self::File(file) = self else {
@@ -379,6 +393,25 @@ impl PolicyFile {
     /// Every key that it names.
     pub fn keys(&self) -> &[TrustedKey] {
         &self.keys
+    }
+
+    /// Every identity that a rule or a party names.
+    pub fn identities(&self) -> Vec<ExpectedIdentity> {
+        let rules = self.rules.iter().flat_map(|rule| &rule.identities);
+        let parties = self
+            .parties
+            .iter()
+            .filter(|party| party.revoked_because.is_none());
+        let parties = parties.flat_map(|party| &party.identities);
+        rules.chain(parties).cloned().collect()
+    }
+
+    /// The same trust, with every key and identity that it names.
+    #[must_use]
+    pub fn everyone(&self, trust: Trust) -> Trust {
+        let mut trust = trust.with(&self.keys);
+        trust.policy_identities.extend(self.identities());
+        trust
     }
 
     /// How many keys count for several projects.

@@ -195,10 +195,8 @@ impl Questioner {
         };
         let artifacts = plan.released();
         // What nobody signed whom this signer trusts does not choose a repository to be fetched.
-        let mut trust = self.case.trust.clone();
-        trust
-            .keys
-            .extend(self.case.policy.keys(&crate::policy::names(&artifacts)));
+        let names = crate::policy::names(&artifacts);
+        let trust = self.case.policy.trusting(self.case.trust.clone(), &names);
         let counts = |document: &Document| {
             let standing = assess(document, &artifacts, &trust).claim.standing;
             standing == Standing::Verified || standing == Standing::Partial || standing.is_against()

@@ -51,6 +51,10 @@ pub const CASES: &[Case] = &[
     case("look into the process that holds the key", process),
     case("bring in a key of its own, or read one", keys),
     case("read a PIN in a message", pins),
+    case(
+        "bring in provenance that it signed itself, under a name that nobody trusts",
+        own_provenance,
+    ),
 ];
 
 const fn case(name: &'static str, run: fn(&Ground) -> Result<(), String>) -> Case {
@@ -70,6 +74,7 @@ struct Office<'a> {
     ground: &'a Ground,
     plan: Value,
     bundle: String,
+    authority: Authority,
     workers: Vec<u32>,
     child: Option<Child>,
 }
@@ -112,6 +117,7 @@ impl<'a> Office<'a> {
             ground,
             plan: Value::Null,
             bundle,
+            authority,
             workers: match ground.who {
                 Who::Root => WORKERS.to_vec(),
                 Who::User => Vec::new(),
@@ -1330,6 +1336,72 @@ fn pins(ground: &Ground) -> Result<(), String> {
         must(
             !text(&help.output().unwrap()).contains("86420"),
             "a PIN is printed with the help",
+        )?;
+    }
+    Ok(())
+}
+
+fn own_provenance(ground: &Ground) -> Result<(), String> {
+    let mut office = Office::open(ground, &[]);
+    office.works("honest")?;
+    let genuine: Value = serde_json::from_str(&office.bundle).unwrap();
+    let payload = genuine["dsseEnvelope"]["payload"].as_str().unwrap();
+    let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
+    let genuine: Value = serde_json::from_slice(&payload).unwrap();
+    let person = |issuer: &str| Signer {
+        identity: "mailto:mallory@evil.example".into(),
+        issuer: issuer.into(),
+        repository: String::new(),
+        commit: String::new(),
+        reference: String::new(),
+        expired: false,
+    };
+    let with = |builder: &str| {
+        let mut statement = genuine.clone();
+        statement["predicate"]["runDetails"]["builder"]["id"] = json!(builder);
+        statement
+    };
+    let publish = |kind: &str, predicate: Value| {
+        let mut statement = genuine.clone();
+        statement["predicateType"] = json!(kind);
+        statement["predicate"] = predicate;
+        statement
+    };
+    let workflow = Signer::workflow("https://github.com/mallory/hello", &"a".repeat(40));
+    let npm = json!({"registry": "https://registry.npmjs.org", "name": "hello", "version": "1"});
+    let tries = [
+        (
+            with("https://ci.mallory.example/"),
+            person("https://accounts.google.com"),
+        ),
+        (
+            with("https://ci.mallory.example/"),
+            person("https://github.com/login/oauth"),
+        ),
+        // In the name of a project that is not the signer's.
+        (genuine.clone(), workflow.clone()),
+        (
+            publish("https://docs.pypi.org/attestations/publish/v1", Value::Null),
+            person("https://accounts.google.com"),
+        ),
+        (
+            publish("https://in-toto.io/attestation/release/v0.1", json!({})),
+            workflow.clone(),
+        ),
+        (
+            publish(
+                "https://github.com/npm/attestation/tree/main/specs/publish/v0.1",
+                npm,
+            ),
+            workflow,
+        ),
+    ];
+    for (number, (statement, signer)) in tries.into_iter().enumerate() {
+        office.bundle = office.authority.sign(&statement, &signer).to_string();
+        let run = office.run(&format!("own-{number}"), 0, |_, _| {});
+        must(
+            office.ask(&run, 0).is_err(),
+            format!("{} of {} was taken", statement["predicateType"], signer.identity),
         )?;
     }
     Ok(())

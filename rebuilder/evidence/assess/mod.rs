@@ -5,6 +5,7 @@
 
 mod names;
 mod signature;
+mod standing;
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -51,6 +52,10 @@ pub struct Signer {
     /// What whoever trusts these keys calls them; never taken from the evidence.
     #[serde(skip)]
     pub keys: Vec<String>,
+    /// Whether the user or the policy named that key or identity beforehand; anyone else's signature says who signed, and
+    /// not that it is who should have.
+    #[serde(skip)]
+    pub named: bool,
 }
 
 /// One piece of evidence, judged.
@@ -122,6 +127,11 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
         }
         Kind::HashList(list) => assess_list(list, who(document, trust), artifacts, Question::Other),
     };
+    let publisher = match &document.kind {
+        Kind::Bundle(bundle) => bundle.publisher(),
+        _ => None,
+    };
+    standing::settle(&mut assessment, publisher);
     assessment.claim.document = Some(document.digest);
     assessment.origin.clone_from(&document.origin);
     assessment
@@ -165,8 +175,18 @@ impl Heard<'_> {
         matches!(&self.document.kind, Kind::Bundle(bundle) if bundle.is_pep740())
     }
 
-    /// Whose word it is; second, what is stated, where a signature over exactly that is good.
+    /// Whose word it is; second, what is stated, where a signature over exactly that is good and of someone who was named
+    /// beforehand.
     pub fn vouch(&self, trust: &Trust) -> (Signed, Option<Verified<&Stated>>) {
+        let (signed, verified) = self.vouch_whoever(trust);
+        match signed.signer.as_ref().map(|signer| signer.named) {
+            Some(false) if signed.standing == Standing::Verified => (standing::unnamed(signed), None),
+            _ => (signed, verified),
+        }
+    }
+
+    /// The same, whoever signed: for callers that look the signer up among the parties that they know.
+    pub fn vouch_whoever(&self, trust: &Trust) -> (Signed, Option<Verified<&Stated>>) {
         let signed = match &self.document.kind {
             Kind::OpenPgpInline(text) => {
                 let (signed, content) = signature::verify_inline(text, trust, "the signed text");

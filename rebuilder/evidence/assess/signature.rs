@@ -152,16 +152,18 @@ fn keyless(identity: Identity, when: Option<Timestamp>, trust: &Trust) -> Signed
             ),
         );
     }
-    let note = if trust.identities.is_empty() {
-        "certificate, log and time are good; nothing said beforehand who should have signed"
-    } else {
+    let named = trust.names(&identity);
+    let note = if named {
         "certificate, log and time are good, and it is who was expected"
+    } else {
+        "certificate, log and time are good; nothing said beforehand who should have signed"
     };
     let signer = Signer {
         name,
         identity: Some(identity),
         fingerprints: Vec::new(),
         keys: Vec::new(),
+        named,
     };
     Signed::by(signer, when, note)
 }
@@ -181,6 +183,7 @@ fn within_window(key: &TrustedKey, fingerprint: &str, when: Option<Timestamp>, n
         identity: None,
         fingerprints: vec![format!("sha256:{fingerprint}")],
         keys: vec![key.name.clone()],
+        named: key.name != npm::SIGNER,
     };
     Signed::by(signer, when, note)
 }
@@ -242,6 +245,7 @@ fn over_message(
             let names: Vec<_> = signers().map(|(key, _)| key.name.clone()).collect();
             let signer = Signer {
                 name: names.join(", "),
+                named: names.iter().all(|name| name != npm::SIGNER),
                 keys: names,
                 identity: None,
                 fingerprints: signers()
@@ -299,6 +303,7 @@ fn good_key(key: &TrustedKey, note: String) -> Signed {
         identity: None,
         fingerprints: key.fingerprints(),
         keys: vec![key.name.clone()],
+        named: key.name != npm::SIGNER,
     };
     Signed::by(signer, None, note)
 }
