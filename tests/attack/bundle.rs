@@ -279,7 +279,7 @@ fn stranger_at_a_policy(ground: &Ground) -> Result<(), String> {
     ] {
         let policy = format!("version = 1\n[[rules]]\nsubject = \"*\"\n{rule}\n");
         let policy = ground.write("policy.toml", policy);
-        for stranger in strangers() {
+        for stranger in strangers().into_iter().step_by(2) {
             for said in borrowed_words() {
                 let file = ground.write("said.json", authority.sign(&said, &stranger).to_string());
                 let more = [
