@@ -180,9 +180,17 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, St
     {
         return Err((Reason::WrongSubject, other.clone()));
     }
+    let other_name = other_name.filter(|_| !matches!(stated, Stated::HashList(_)));
+    // A folder in a list says something of the file too: that is told.
+    let own = |label: &String| *label == artifact.name || artifact.name.starts_with("sha256:");
+    let in_folder = labels
+        .iter()
+        .find(|label| label.contains('/'))
+        .filter(|_| by_name && reading.says == Says::Same && !labels.iter().any(own))
+        .map(|path| format!("it calls these bytes {path:?}, not {:?}", artifact.name));
     Ok(Reading {
         subject: labels.into_iter().next(),
-        other_name: other_name.filter(|_| !matches!(stated, Stated::HashList(_))),
+        other_name: other_name.or(in_folder),
         ..reading
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::apt::{self, AptError};
-use super::openpgp;
+use super::{hash_list, openpgp};
 use crate::artifact::Sha256;
 
 /// One record of a build.
@@ -36,6 +36,13 @@ impl BuildInfo {
         // A .dsc or a .changes begins with the same field, and says nothing of a build.
         if !text.trim_ascii_start().starts_with(b"Format: 1.0\n") || !is_record(&text) {
             return None;
+        }
+        // Whoever signs a field that no record has means something by it.
+        if let Err(error) = hash_list::is_buildinfo(&text) {
+            return Some(Err(AptError::Deb822 {
+                document: ".buildinfo".to_owned(),
+                reason: error.to_string(),
+            }));
         }
         let info = Self::unsigned(&text);
         Some(info.map(|info| Self {

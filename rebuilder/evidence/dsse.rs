@@ -16,6 +16,9 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// What an envelope may hold.
 const MEMBERS: [&str; 3] = ["payload", "payloadType", "signatures"];
 
+/// What a signature in an envelope may have; the SLSA generators put the certificate beside it.
+const OF_SIGNATURE: [&str; 3] = ["cert", "keyid", "sig"];
+
 /// An envelope whose signatures nobody has looked at yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -67,6 +70,14 @@ impl Envelope {
             signatures: signatures
                 .iter()
                 .map(|signature| {
+                    let members = signature.as_object().ok_or(DsseError::Malformed("signatures"))?;
+                    if let Some(name) = members.keys().find(|name| !OF_SIGNATURE.contains(&name.as_str())) {
+                        return Err(DsseError::Member(name.clone()));
+                    }
+                    let text = |name: &str| members.get(name).is_none_or(|it| it.is_null() || it.is_string());
+                    if !text("keyid") || !text("cert") {
+                        return Err(DsseError::Malformed("signatures"));
+                    }
                     let keyid = signature["keyid"].as_str().unwrap_or_default().to_owned();
                     let bytes = signature["sig"].as_str().and_then(decode);
                     Ok((keyid, bytes.ok_or(DsseError::Malformed("sig"))?))
@@ -173,5 +184,28 @@ mod tests {
     fn encodes_as_the_specification_shows() {
         let bytes = pre_authentication("http://example.com/HelloWorld", b"hello world");
         assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+    }
+
+    #[test]
+    fn refuses_what_has_no_place_in_an_envelope() {
+        for (signature, expected) in [
+            (r#"{"sig":""}"#, true),
+            (r#"{"sig":"","keyid":"a"}"#, true),
+            (r#"{"sig":"","keyid":null}"#, true),
+            (
+                r#"{"sig":"","keyid":"","cert":"-----BEGIN CERTIFICATE-----"}"#,
+                true,
+            ),
+            (r#"{"sig":"","payload":"e30="}"#, false),
+            (r#"{"sig":"","payloadType":"x"}"#, false),
+            (r#"{"sig":"","keyid":{"payload":"e30="}}"#, false),
+            (r#"{"sig":"","cert":[]}"#, false),
+            (r#"{"sig":"","extension":{}}"#, false),
+            (r#"{"keyid":""}"#, false),
+            (r#""""#, false),
+        ] {
+            let text = format!(r#"{{"payloadType":"x","payload":"","signatures":[{signature}]}}"#);
+            assert_eq!(Envelope::parse(text.as_bytes()).is_ok(), expected, "{text}");
+        }
     }
 }

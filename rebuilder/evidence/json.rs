@@ -4,6 +4,7 @@
 //! one thing to the verifier and another to whoever acts on it. Such documents are refused. For evidence the same
 //! holds of two spellings of one name, because many readers take either of them.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize as _;
@@ -21,7 +22,9 @@ pub enum JsonError {
     TooLarge,
     #[error("it is not UTF-8 (at byte {0})")]
     NotUtf8(usize),
-    #[error("{0:?} and {1:?} stand in one object, and readers take the one for the other")]
+    #[error(
+        "readers take {1:?} for {0:?}, so that an object must not have both, nor the one in the letters of the other"
+    )]
     Spellings(String, String),
     #[error("{0}")]
     Malformed(#[from] serde_json::Error),
@@ -44,9 +47,9 @@ pub(crate) fn parse_own(bytes: &[u8]) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-/// Reads one document of evidence: as [`parse`] does, and no object has a name that evidence uses in two spellings.
+/// Reads one document of evidence: as [`parse`] does, and no object has a name in two spellings.
 ///
-/// Go's readers ignore case, and those of protocol buffers take `dsse_envelope` for `dsseEnvelope`.
+/// Go's readers ignore the case of any name, and those of protocol buffers take `dsse_envelope` for `dsseEnvelope`.
 pub fn parse_evidence(bytes: &[u8]) -> Result<Value, JsonError> {
     let value = parse(bytes)?;
     spelled_once(&value)?;
@@ -134,26 +137,44 @@ const NAMES: [&str; 62] = [
 
 /// A name without what readers ignore: case, and what stands between words.
 pub(super) fn folded(name: &str) -> String {
-    let kept = name.chars().filter(|c| !matches!(c, '_' | '-'));
-    kept.flat_map(char::to_lowercase).collect()
+    let mut folded = case_folded(name);
+    folded.retain(|c| !matches!(c, '_' | '-'));
+    folded
 }
 
-/// Refuses an object in which one known name has two spellings.
+/// A text without case, as Go's `encoding/json` compares names: "s" is also "\u{17f}", and "k" is "\u{212a}".
+///
+/// Small, large and small again puts everything together that Unicode's simple folding does, and a little more ("ss" and
+/// "\u{df}"), which only refuses what nobody writes.
+pub(super) fn case_folded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Refuses an object in which two names are one to other readers: by their case, or, where evidence uses the name, by
+/// what stands between its words. A known name in letters that only look like its own to some readers is none alone.
 fn spelled_once(value: &Value) -> Result<(), JsonError> {
     match value {
         Value::Array(items) => items.iter().try_for_each(spelled_once),
         Value::Object(members) => {
-            let mut seen: Vec<(String, &str)> = Vec::new();
+            let mut seen: HashMap<String, &str> = HashMap::with_capacity(members.len());
             for (name, value) in members {
                 spelled_once(value)?;
-                let folded = folded(name);
-                if NAMES.binary_search(&folded.as_str()).is_err() {
-                    continue;
+                let plain = folded(name);
+                let is_known = NAMES.binary_search(&plain.as_str()).is_ok();
+                if is_known && !name.is_ascii() {
+                    return Err(JsonError::Spellings(plain, name.clone()));
                 }
-                if let Some((_, other)) = seen.iter().find(|(known, _)| *known == folded) {
-                    return Err(JsonError::Spellings((*other).to_owned(), name.clone()));
+                let folded = if is_known { plain } else { case_folded(name) };
+                if let Some(other) = seen.insert(folded, name) {
+                    return Err(JsonError::Spellings(other.to_owned(), name.clone()));
                 }
-                seen.push((folded, name));
             }
             Ok(())
         }
@@ -257,8 +278,19 @@ mod tests {
             (r#"[{"a":{"subject":1,"SUBJECT":2}}]"#, false),
             (r#"{"digest":{"sha256":"a","SHA-256":"b"}}"#, false),
             (r#"{"predicateType":1,"predicate_\u0074ype":2}"#, false),
-            // What only its author names may differ in case.
-            (r#"{"path":1,"PATH":2}"#, true),
+            // Go folds these, of which only one looks like the other.
+            (r#"{"subject":1,"\u017fubject":2}"#, false),
+            ("{\"\u{17f}ubject\":1}", false),
+            ("{\"digest\":{\"sha256\":1,\"\u{17f}ha256\":2}}", false),
+            ("{\"digest\":1,\"dige\u{17f}t\":2}", false),
+            ("{\"key\":1,\"\u{212a}ey\":2}", false),
+            // Names of the author's own are names too.
+            (r#"{"workflow":{"repository":1,"Repository":2}}"#, false),
+            (r#"{"path":1,"PATH":2}"#, false),
+            ("{\"\u{3c3}\":1,\"\u{3c2}\":2}", false),
+            ("{\"\u{df}\":1,\"\u{1e9e}\":2}", false),
+            (r#"{"a_b":1,"ab":2}"#, true),
+            ("{\"stra\u{df}e\":1,\"strand\":2}", true),
             (r#"{"payload":1,"payloadType":2}"#, true),
         ] {
             assert_eq!(parse_evidence(text.as_bytes()).is_ok(), expected, "{text}");

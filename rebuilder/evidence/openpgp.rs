@@ -12,6 +12,7 @@ use openpgp::parse::stream::{
     VerificationHelper, VerifierBuilder,
 };
 use openpgp::policy::StandardPolicy;
+use openpgp::types::SignatureType;
 use openpgp::{Cert, KeyHandle};
 use sequoia_openpgp as openpgp;
 
@@ -33,6 +34,12 @@ pub enum OpenPgpError {
     Keyring { path: PathBuf, source: anyhow::Error },
     #[error("{document} is not an OpenPGP signature")]
     Malformed { document: String, source: anyhow::Error },
+    #[error(
+        "{document} is signed as a text, whose line ends may be others, and not as these bytes (by {})",
+        signers.join(", ")
+    )]
+    #[diagnostic(help("ask for a signature in binary mode, as gpg makes it without --textmode"))]
+    OverText { document: String, signers: Vec<String> },
     #[error("no signature of {document} verifies with {keyring}: {}", reasons.join("; "))]
     #[diagnostic(help(
         "the file was signed by someone else, the key expired, or the keyring is out of date"
@@ -106,6 +113,12 @@ impl Keyring {
         signed: impl std::io::Read + Send + Sync,
     ) -> Result<Verified<Vec<String>>, OpenPgpError> {
         let seen = detached(document, signature, signed, &self.certs)?;
+        if seen.good.is_empty() && !seen.over_text.is_empty() {
+            return Err(OpenPgpError::OverText {
+                document: document.to_owned(),
+                signers: seen.over_text,
+            });
+        }
         if seen.good.is_empty() {
             return Err(self.refused(document, seen.bad));
         }
@@ -204,8 +217,14 @@ fn read(document: &str, signed: &[u8], certs: &[Cert]) -> Result<Read, OpenPgpEr
     let mut text = Vec::new();
     std::io::Read::read_to_end(&mut verifier, &mut text).map_err(|error| malformed(error.into()))?;
     let Collector {
-        good, bad, issuers, ..
+        mut good,
+        bad,
+        issuers,
+        over_text,
+        ..
     } = verifier.into_helper();
+    // Around a text this is the usual type, and the text that it is over is what is read on.
+    good.extend(over_text);
     Ok(Read {
         text,
         good,
@@ -225,6 +244,8 @@ fn valid_today(cert: &Cert, key: &openpgp::Fingerprint) -> bool {
 struct Collector<'a> {
     certs: &'a [Cert],
     good: Vec<String>,
+    /// Good signatures over the text, whatever its line ends are.
+    over_text: Vec<String>,
     bad: Vec<String>,
     issuers: Vec<String>,
 }
@@ -234,6 +255,7 @@ impl<'a> Collector<'a> {
         Self {
             certs,
             good: Vec::new(),
+            over_text: Vec::new(),
             bad: Vec::new(),
             issuers: Vec::new(),
         }
@@ -258,7 +280,7 @@ impl VerificationHelper for Collector<'_> {
             };
             for result in results {
                 match result {
-                    Ok(GoodChecksum { ka, .. }) => {
+                    Ok(GoodChecksum { sig, ka, .. }) => {
                         let cert = ka.cert();
                         // The library asks whether the key was valid when it signed. An expired key may be in
                         // the wrong hands since, and could sign with any date, so it must be valid today too.
@@ -268,10 +290,17 @@ impl VerificationHelper for Collector<'_> {
                             continue;
                         }
                         let user = cert.userids().next().map(|user| user.userid().to_string());
-                        self.good.push(match user {
+                        let signer = match user {
                             Some(user) => format!("{:X} ({user})", cert.fingerprint()),
                             None => format!("{:X}", cert.fingerprint()),
-                        });
+                        };
+                        match sig.typ() {
+                            SignatureType::Binary => self.good.push(signer),
+                            SignatureType::Text => self.over_text.push(signer),
+                            other => self
+                                .bad
+                                .push(format!("{signer} made a signature of the type {other}")),
+                        }
                     }
                     Err(VerificationError::MissingKey { sig }) => {
                         let issuers: Vec<_> = sig.get_issuers().iter().map(|id| format!("{id:X}")).collect();
@@ -370,6 +399,41 @@ mod tests {
                 .is_err(),
             "half a file was taken"
         );
+    }
+
+    #[test]
+    fn a_signature_over_a_text_is_none_over_bytes() {
+        let good = cert(DAY * 9, None);
+        let detached = |kind, bytes: &[u8]| {
+            let when = SystemTime::now() - DAY * 9 + Duration::from_secs(60);
+            let policy = StandardPolicy::at(when);
+            let keys = good.keys().secret().with_policy(&policy, when).for_signing();
+            let key = keys.into_iter().next().unwrap().key().clone();
+            let mut signature = Vec::new();
+            let builder = openpgp::packet::signature::SignatureBuilder::new(kind);
+            let message = Message::new(&mut signature);
+            let signer = Signer::with_template(message, key.into_keypair().unwrap(), builder).unwrap();
+            let mut writer = signer.detached().creation_time(when).build().unwrap();
+            writer.write_all(bytes).unwrap();
+            writer.finalize().unwrap();
+            signature
+        };
+        for (kind, signed, bytes, expected) in [
+            (SignatureType::Binary, "a\nb\n", "a\nb\n", "good"),
+            (SignatureType::Binary, "a\nb\n", "a\r\nb\r\n", "refused"),
+            (SignatureType::Text, "a\nb\n", "a\r\nb\r\n", "text"),
+            (SignatureType::Text, "a\r\nb\r\n", "a\nb\n", "text"),
+            (SignatureType::Text, "a\nb\n", "a\nb\n", "text"),
+            (SignatureType::Text, "a\nb\n", "a\nc\n", "refused"),
+        ] {
+            let signature = detached(kind, signed.as_bytes());
+            let found = match keyring(&good).verify_detached("a", &signature, bytes.as_bytes()) {
+                Ok(_) => "good",
+                Err(OpenPgpError::OverText { .. }) => "text",
+                Err(_) => "refused",
+            };
+            assert_eq!(found, expected, "{kind:?} {signed:?} {bytes:?}");
+        }
     }
 
     #[test]

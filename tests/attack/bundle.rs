@@ -126,6 +126,26 @@ pub const CASES: &[Case] = &[
         builds: false,
         run: stranger_at_a_policy,
     },
+    Case {
+        name: "say \"do not use\" in a signed list where nobody looks",
+        builds: false,
+        run: messages_in_lists,
+    },
+    Case {
+        name: "say \"do not use\" in a field of a signed Debian file",
+        builds: false,
+        run: messages_in_fields,
+    },
+    Case {
+        name: "have a signature over a text taken for one over other bytes",
+        builds: false,
+        run: over_text,
+    },
+    Case {
+        name: "put a member into an envelope or a bundle that its form does not have",
+        builds: false,
+        run: foreign_members,
+    },
 ];
 
 /// Those who can sign without a key and whom nobody named: two people, and a project of the attacker's own.
@@ -938,6 +958,36 @@ fn spelt_twice(ground: &Ground) -> Result<(), String> {
             1,
         ),
         said.replacen("\"builder\":", "\"Builder\":{\"id\":\"x\"},\"builder\":", 1),
+        // Go takes these letters for "s" and "k".
+        said.replacen(
+            "\"subject\":",
+            &format!("\"\u{17f}ubject\":{other},\"subject\":"),
+            1,
+        ),
+        said.replacen(
+            "\"subject\":",
+            &format!(
+                "\"subject\":{},\"\\u017fubject\":",
+                provenance("tool", good)["subject"]
+            ),
+            1,
+        ),
+        said.replacen(
+            "\"digest\":",
+            "\"dige\u{17f}t\":{\"sha256\":\"00\"},\"digest\":",
+            1,
+        ),
+        said.replacen(
+            "\"sha256\":",
+            &format!("\"\u{17f}ha256\":\"{}\",\"sha256\":", Sha256::of(evil)),
+            1,
+        ),
+        said.replacen(
+            "\"repository\":",
+            "\"Repository\":\"https://github.com/evil/tool\",\"repository\":",
+            1,
+        ),
+        said.replacen("\"path\":", "\"PATH\":\"x\",\"path\":", 1),
         format!("{said}{said}"),
     ];
     for text_of in texts {
@@ -1063,8 +1113,10 @@ fn list_of_another(ground: &Ground) -> Result<(), String> {
         format!("SHA256 (other) = {digest}\n"),
         format!("{digest} *other\n{other} *tool\n"),
         format!("{digest}  tool\n{other}  tool\n"),
-        format!("Format: 3.0 (quilt)\nSource: tool\nChecksums-Sha256:\n {digest} 8 other\n"),
-        format!("Origin: x\nSuite: y\nSHA256:\n {digest} 8 main/other\n"),
+        format!(
+            "Format: 3.0 (quilt)\nSource: tool\nBinary: tool\nVersion: 1\nChecksums-Sha256:\n {digest} 8 other\n"
+        ),
+        format!("Suite: y\nDate: Sat, 11 Jul 2026 09:58:59 UTC\nSHA256:\n {digest} 8 main/other\n"),
         format!("SHA512 (tool) = {digest}\n"),
     ];
     none_counts(ground, &gpg, &texts, &format!("SHA256 (tool) = {digest}\n"))
@@ -1273,6 +1325,9 @@ fn minisign_of_another(ground: &Ground) -> Result<(), String> {
         (Some("file: other"), 3),
         (Some("filename:\"dist/other\""), 3),
         (Some("timestamp:1\tfile:tool\thashed"), 0),
+        (Some("THIS IS MALWARE, DO NOT USE"), 4),
+        (Some("timestamp:1\tfile:tool\thashed\trevoked"), 4),
+        (Some("timestamp:1\tfile:known-malware/tool\thashed"), 4),
     ] {
         let mut command = ground.command("minisign");
         command
@@ -1291,6 +1346,172 @@ fn minisign_of_another(ground: &Ground) -> Result<(), String> {
             code(&output) == expected,
             format!("{comment:?}: exit {}: {}", code(&output), text(&output)),
         )?;
+    }
+    Ok(())
+}
+
+fn messages_in_lists(ground: &Ground) -> Result<(), String> {
+    let digest = Sha256::of("released");
+    ground.write("tool", "released");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    let zeros = "0".repeat(64);
+    let texts = [
+        format!("{digest}  REVOKED DO NOT USE/tool\n"),
+        format!("{digest}  known-malware/tool\n"),
+        format!("SHA256 (compromised/tool) = {digest}\n"),
+        format!("{digest}  do/not/use/tool\n"),
+        format!("{digest}  tool\n{zeros}  tool-is-vulnerable\n"),
+        format!(
+            "{}  do\n{}  not\n{}  use\n{digest}  tool\n# do not use\n",
+            zeros,
+            "1".repeat(64),
+            "2".repeat(64)
+        ),
+        format!("{zeros}  not\n{digest}  ours\n{digest}  tool\n# not ours\n"),
+        format!("; do not use\n{digest}  tool\n"),
+    ];
+    none_counts(ground, &gpg, &texts, &format!("{digest}  ./tool\n"))?;
+    // A folder of an innocent name is told, as any other name is.
+    let file = gpg.sign(&format!("{digest}  staging/tool\n"));
+    let output = inspect(ground, "--signature", &file, &["pgp.asc"], &[]);
+    let found = text(&output);
+    let second = found.lines().nth(1).unwrap_or_default();
+    must(
+        second.contains("another name") && second.contains("staging/tool"),
+        format!("the folder is not told: {found}"),
+    )?;
+    let verify = |file: &Path| {
+        let output = ground
+            .rebuilder()
+            .args(["--offline", "--json", "verify"])
+            .arg(ground.folder().join("tool"))
+            .arg("--attestation")
+            .arg(file)
+            .arg("--trusted-key")
+            .arg(ground.folder().join("pgp.asc"))
+            .output()
+            .unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()
+    };
+    let found = verify(&file);
+    must(
+        found["names"].as_array().is_some_and(|names| names.len() == 1)
+            && found["parties"][0]["subject"] == "staging/tool",
+        format!("verify does not tell the folder: {found}"),
+    )?;
+    for content in &texts {
+        let found = verify(&gpg.sign(content));
+        must(
+            found["verdict"] == "not-enough",
+            format!("{content:?} makes it {}", found["verdict"]),
+        )?;
+    }
+    Ok(())
+}
+
+fn messages_in_fields(ground: &Ground) -> Result<(), String> {
+    let digest = Sha256::of("released");
+    ground.write("tool", "released");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    let dsc = format!(
+        "Format: 3.0 (quilt)\nSource: tool\nBinary: tool\nVersion: 1.0\nChecksums-Sha256:\n {digest} 8 tool\n"
+    );
+    let release = format!(
+        "Origin: Debian\nSuite: stable\nDate: Sat, 11 Jul 2026 09:58:59 UTC\nSHA256:\n {digest} 8 tool\n"
+    );
+    let texts = [
+        format!("Source: tool\nDescription: MALWARE do not use\nChecksums-Sha256:\n {digest} 8 tool\n"),
+        format!("Origin: known malware feed\nSHA256:\n {digest} 8 tool\n"),
+        release.replace("Debian", "known malware feed"),
+        format!("Label: revoked\n{release}"),
+        format!("{dsc}Description: MALWARE\n"),
+        format!("{dsc}Uploaders: Do Not Use\n"),
+        dsc.replace("Source: tool", "Source: DO NOT USE"),
+        dsc.replace(" 8 tool", " 8 malware/tool"),
+        format!("Comment: not ours\n{dsc}"),
+    ];
+    none_counts(ground, &gpg, &texts, &dsc)?;
+    let record = format!(
+        "Format: 1.0\nSource: tool\nBinary: tool\nVersion: 1.0\nChecksums-Sha256:\n {digest} 8 tool\nInstalled-Build-Depends:\n gcc (= 1)\n"
+    );
+    for more in ["Description: MALWARE\n", "Build-Origin: do not use\n"] {
+        let file = gpg.sign(&format!("{record}{more}"));
+        let output = inspect(ground, "--provenance", &file, &["pgp.asc"], &[]);
+        must(
+            code(&output) != 0,
+            format!("a record with {more:?} counts: {}", text(&output)),
+        )?;
+    }
+    Ok(())
+}
+
+fn over_text(ground: &Ground) -> Result<(), String> {
+    let tool = ground.write("tool", "one\ntwo\n");
+    let Some(gpg) = Gpg::new(ground) else {
+        return Ok(());
+    };
+    for (mode, bytes, expected) in [
+        ("--no-textmode", "one\ntwo\n", 0),
+        ("--no-textmode", "one\r\ntwo\r\n", 3),
+        ("--textmode", "one\ntwo\n", 4),
+        ("--textmode", "one\r\ntwo\r\n", 4),
+        ("--textmode", "one\nthree\n", 3),
+    ] {
+        ground.write("tool", "one\ntwo\n");
+        let output = gpg
+            .run(&[
+                mode,
+                "--armor",
+                "--output",
+                "-",
+                "--detach-sign",
+                tool.to_str().unwrap(),
+            ])
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let file = ground.write("tool.asc", output.stdout);
+        ground.write("tool", bytes);
+        let output = inspect(ground, "--signature", &file, &["pgp.asc"], &[]);
+        must(
+            code(&output) == expected,
+            format!("{mode} {bytes:?}: exit {}: {}", code(&output), text(&output)),
+        )?;
+    }
+    Ok(())
+}
+
+fn foreign_members(ground: &Ground) -> Result<(), String> {
+    ground.write("tool", "released");
+    let key = Key::new(ground, "key.pem");
+    let good = key.sign(&provenance("tool", b"released"));
+    let evil = STANDARD.encode(provenance("tool", b"evil").to_string());
+    let bundle = json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": "key"}},
+        "dsseEnvelope": good
+    });
+    let verdict = |value: &Value| {
+        let file = ground.write("said.json", value.to_string());
+        code(&inspect(ground, "--provenance", &file, &["key.pem"], &[]))
+    };
+    for value in [&good, &bundle] {
+        must(verdict(value) == 0, "a good document is refused")?;
+    }
+    for (document, place) in [
+        (&good, "/signatures/0"),
+        (&bundle, "/dsseEnvelope/signatures/0"),
+        (&bundle, "/verificationMaterial/publicKey"),
+        (&bundle, "/verificationMaterial"),
+    ] {
+        for name in ["payload", "raw_bytes", "rawBytes", "extension"] {
+            let mut changed = document.clone();
+            changed.pointer_mut(place).unwrap()[name] = json!(evil);
+            must(verdict(&changed) == 3, format!("{name} in {place} passes"))?;
+        }
     }
     Ok(())
 }

@@ -379,9 +379,10 @@ fn about_files(
         .map(|artifact| (artifact, same(artifact)))
         .filter(|(_, files)| !files.is_empty())
         .collect();
-    let other_name = listed
-        .iter()
-        .find_map(|(artifact, files)| names::differs(files, artifact));
+    let other_name = listed.iter().find_map(|(artifact, files)| {
+        let in_folder = || by_name.then(|| names::in_folder(files, artifact)).flatten();
+        names::differs(files, artifact).or_else(in_folder)
+    });
     let covered = if by_name {
         let fits = |(artifact, files): &&(&Artifact, Vec<&Descriptor>)| {
             names::differs(files.as_slice(), artifact).is_none()

@@ -43,6 +43,20 @@ pub(super) fn differs(subjects: &[&Descriptor], artifact: &Artifact) -> Option<S
     Some(format!("it calls these bytes {:?}, not {own:?}", first.label()))
 }
 
+/// In one sentence, where lines of a list put the artifact into a folder, and none names it alone: folders have names
+/// too, and "known-malware/tool" is not what was asked for.
+pub(super) fn in_folder(files: &[&Descriptor], artifact: &Artifact) -> Option<String> {
+    let named = |file: &&&Descriptor| file.label() == artifact.name;
+    if artifact.name.starts_with("sha256:") || files.iter().any(|file| named(&file)) {
+        return None;
+    }
+    let path = files
+        .iter()
+        .map(|file| file.label())
+        .find(|name| name.contains('/'))?;
+    Some(format!("it calls these bytes {path:?}, not {:?}", artifact.name))
+}
+
 /// Whether a subject is called as the artifact is; none where it has no name.
 fn is_called(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
     let names: Vec<&str> = [&subject.name, &subject.uri]
@@ -202,6 +216,36 @@ mod tests {
                 super::differs(&[&subject], &artifact).is_some(),
                 differs,
                 "{file} {purl:?} {subject:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_in_a_list_is_told() {
+        for (paths, told) in [
+            (&["tool"][..], None),
+            (&["dist/tool"], Some("dist/tool")),
+            (&["x", "known-good/tool"], Some("known-good/tool")),
+            (&["staging/tool", "tool"], None),
+        ] {
+            let artifact = Artifact {
+                name: "tool".into(),
+                purl: None,
+                digests: Digests::of(b"x"),
+                path: None,
+            };
+            let files: Vec<_> = paths
+                .iter()
+                .map(|path| Descriptor {
+                    name: Some((*path).into()),
+                    ..Descriptor::default()
+                })
+                .collect();
+            let found = in_folder(&files.iter().collect::<Vec<_>>(), &artifact);
+            assert_eq!(found.is_some(), told.is_some(), "{paths:?}");
+            assert!(
+                found.unwrap_or_default().contains(told.unwrap_or_default()),
+                "{paths:?}"
             );
         }
     }

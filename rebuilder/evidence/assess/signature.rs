@@ -7,6 +7,8 @@ use jiff::Timestamp;
 
 use super::{Artifact, Signer};
 use crate::evidence::dsse::{self, Envelope};
+use crate::evidence::hash_list::{is_plain_path, warning};
+use crate::evidence::openpgp::OpenPgpError;
 use crate::evidence::sigstore::{Content, Identity, SigstoreSignature, Unverified};
 use crate::evidence::trust::{KeyMaterial, PublicKey, Trust, TrustedKey};
 use crate::evidence::{Standing, npm, openpgp};
@@ -309,7 +311,7 @@ fn good_key(key: &TrustedKey, note: String) -> Signed {
 }
 
 pub(super) fn openpgp_detached(signature: &[u8], artifact: &Artifact, trust: &Trust) -> Signed {
-    let mut reasons = Vec::new();
+    let (mut reasons, mut over_text) = (Vec::new(), None);
     for key in &trust.keys {
         let KeyMaterial::OpenPgp(keyring) = &key.material else {
             continue;
@@ -320,8 +322,12 @@ pub(super) fn openpgp_detached(signature: &[u8], artifact: &Artifact, trust: &Tr
         };
         match keyring.verify_detached(&artifact.name, signature, file) {
             Ok(signers) => return good_key(key, format!("the signature is good, by {}", signers.join(", "))),
+            Err(error @ OpenPgpError::OverText { .. }) => over_text = Some(error.to_string()),
             Err(error) => reasons.push(error.to_string()),
         }
+    }
+    if let Some(note) = over_text {
+        return Signed::not(Standing::Unchecked, note);
     }
     if reasons.is_empty() {
         return match openpgp::issuers(&artifact.name, signature) {
@@ -369,19 +375,26 @@ pub(super) fn minisign(signature: &minisign_verify::Signature, artifact: &Artifa
         match minisign_with(public, signature, artifact) {
             Ok(()) => {
                 let comment = signature.trusted_comment();
-                // The comment is signed too, and says which file was meant.
-                let named = named_in(comment);
-                if let Some(other) = named.filter(|name| *name != artifact.name) {
-                    let note = format!(
-                        "the signature is good, but its signed comment says that it is for {other:?}, not {:?}",
-                        artifact.name
-                    );
-                    return Signed::not(Standing::Elsewhere, note);
-                }
-                return good_key(
-                    key,
-                    format!("the signature is good; its signed comment: {comment}"),
-                );
+                // The comment is signed too, and says which file was meant; or anything else.
+                return match comment_on(comment, &artifact.name) {
+                    Comment::Usual => good_key(
+                        key,
+                        format!("the signature is good; its signed comment: {comment}"),
+                    ),
+                    Comment::Another(other) => Signed::not(
+                        Standing::Elsewhere,
+                        format!(
+                            "the signature is good, but its signed comment says that it is for {other:?}, not {:?}",
+                            artifact.name
+                        ),
+                    ),
+                    Comment::Free => Signed::not(
+                        Standing::Unchecked,
+                        format!(
+                            "the signature is good, but its signed comment says what only people understand: {comment:?}"
+                        ),
+                    ),
+                };
             }
             Err(signed) => result = signed,
         }
@@ -389,22 +402,61 @@ pub(super) fn minisign(signature: &minisign_verify::Signature, artifact: &Artifa
     result
 }
 
-/// The file that a trusted comment names, as minisign writes it: `timestamp:…<tab>file:NAME<tab>hashed`.
-fn named_in(comment: &str) -> Option<&str> {
-    let tabbed = comment.contains('\t');
-    let (_, rest) = comment.match_indices("file").find_map(|(at, _)| {
-        comment[at..]
-            .split_once(':')
-            .filter(|(word, _)| matches!(word.trim_end(), "file" | "filename" | "file name"))
-    })?;
-    let name = rest.trim_start();
-    let name = if tabbed {
-        name.split('\t').next()
-    } else {
-        name.split(' ').next()
+/// What the trusted comment of a minisign signature says of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Comment<'a> {
+    /// Nothing, or that it was meant.
+    Usual,
+    /// That another file was meant.
+    Another(&'a str),
+    /// Something else.
+    Free,
+}
+
+/// Reads a trusted comment in the forms that programs write, and no other: `timestamp:SECONDS<tab>file:NAME<tab>hashed`,
+/// "signature from minisign secret key", the file's name, or nothing.
+fn comment_on<'a>(comment: &'a str, file: &str) -> Comment<'a> {
+    let tools = ["minisign", "rsign", "rsign2", "signify", "zig"];
+    let from_key = |text: &str| {
+        let tool = text
+            .strip_prefix("signature from ")
+            .and_then(|rest| rest.strip_suffix(" secret key"));
+        tool.is_some_and(|tool| tools.contains(&tool))
     };
-    let name = name?.trim().trim_matches(['"', '\'']);
-    name.rsplit('/').next()
+    if comment.is_empty() || comment == file || from_key(comment) {
+        return Comment::Usual;
+    }
+    let (mut when, mut name, mut how) = (None, None, None);
+    for part in comment.split('\t') {
+        let (label, value) = part.split_once(':').unwrap_or((part, ""));
+        // Each once, and in this order.
+        let (slot, good) = match label {
+            "timestamp" => {
+                let good =
+                    !value.is_empty() && value.len() <= 20 && value.bytes().all(|c| c.is_ascii_digit());
+                (&mut when, good && name.is_none() && how.is_none())
+            }
+            "file" | "filename" | "file name" => (&mut name, !value.trim().is_empty() && how.is_none()),
+            "hashed" | "prehashed" => (&mut how, label == part && name.is_some()),
+            _ => return Comment::Free,
+        };
+        if !good || slot.replace(value).is_some() {
+            return Comment::Free;
+        }
+    }
+    let Some(name) = name else {
+        return Comment::Usual;
+    };
+    let name = name.trim().trim_matches(['"', '\'']);
+    let path = name.strip_prefix("./").unwrap_or(name);
+    let (folder, own) = path.rsplit_once('/').unwrap_or(("", path));
+    if own != file {
+        Comment::Another(name)
+    } else if is_plain_path(path) && warning(folder).is_none() {
+        Comment::Usual
+    } else {
+        Comment::Free
+    }
 }
 
 fn minisign_with(
@@ -470,4 +522,66 @@ pub(super) fn ssh(signature: &ssh_key::SshSig, artifact: &Artifact, trust: &Trus
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trusted_comment_says_which_file_was_meant_or_nothing() {
+        for comment in [
+            "",
+            "tool",
+            "signature from minisign secret key",
+            "signature from rsign secret key",
+            "timestamp:1732540000",
+            "timestamp:1732540000\tfile:tool",
+            "timestamp:1732540000\tfile:tool\thashed",
+            "timestamp:1732540000\tfile:tool\tprehashed",
+            "timestamp:1732540000\tfile:dist/tool\thashed",
+            "timestamp:1\tfile:./tool",
+            "file: tool",
+            "filename:\"tool\"",
+        ] {
+            assert_eq!(comment_on(comment, "tool"), Comment::Usual, "{comment:?}");
+        }
+        for (comment, other) in [
+            ("timestamp:1\tfile:tool-vulnerable\thashed", "tool-vulnerable"),
+            ("file: other", "other"),
+            ("file:tool is malware", "tool is malware"),
+            ("filename:\"dist/other\"", "dist/other"),
+            ("file:tool/", "tool/"),
+        ] {
+            assert_eq!(
+                comment_on(comment, "tool"),
+                Comment::Another(other),
+                "{comment:?}"
+            );
+        }
+        for comment in [
+            "THIS IS MALWARE, DO NOT USE",
+            "malware",
+            "tool is malware",
+            "tool tool",
+            "Tool",
+            "signature from a stolen secret key",
+            "signature from minisign secret key, which was stolen",
+            "timestamp:now",
+            "timestamp:",
+            "timestamp:1 revoked\tfile:tool",
+            "timestamp:1\tfile:tool\thashed\trevoked",
+            "timestamp:1\tfile:tool\thashed:no",
+            "timestamp:1\tfile:tool\tfile:tool",
+            "timestamp:1\tfile:tool\tfile:other",
+            "timestamp:1\tstatus:revoked\tfile:tool",
+            "file:tool\ttimestamp:1",
+            "timestamp:1\tfile:known-malware/tool\thashed",
+            "timestamp:1\tfile:DO NOT USE/tool",
+            "file:",
+            "hashed",
+        ] {
+            assert_eq!(comment_on(comment, "tool"), Comment::Free, "{comment:?}");
+        }
+    }
 }
