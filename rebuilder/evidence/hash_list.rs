@@ -1101,9 +1101,12 @@ mod tests {
             "Format: 1.0\nSource: tool (1.0-1)\nBinary: tool\nVersion: 1.0-1+b1\nChecksums-Sha256:\n {digits} 8 tool\n\
              Build-Origin: Debian\nInstalled-Build-Depends:\n gcc (= 12.2)\nEnvironment:\n LANG=\"C\"\n"
         );
-        let counts = |text: &str| match text.contains("Installed-") {
-            true => is_buildinfo(text.as_bytes()).is_ok(),
-            false => HashList::of_signed(text.as_bytes()).is_ok(),
+        let counts = |text: &str| {
+            if text.contains("Installed-") {
+                is_buildinfo(text.as_bytes()).is_ok()
+            } else {
+                HashList::of_signed(text.as_bytes()).is_ok()
+            }
         };
         let mut bad: Vec<String> = vec![
             format!("Source: tool\nDescription: MALWARE do not use\nChecksums-Sha256:\n {digits} 8 tool\n"),
