@@ -804,9 +804,12 @@ fn of_form(form: &Form, fields: &[(String, String)]) -> Result<(), HashListError
         .iter()
         .filter(|(name, _)| DIGESTS.contains(&name.as_str()))
         .flat_map(|(_, value)| value.lines())
-        .filter_map(|line| line.split_whitespace().last())
-        .map(file_name);
-    let of_all = common_words(listed);
+        .filter_map(|line| line.split_whitespace().last());
+    let listed: Vec<&str> = listed.collect();
+    if listed.iter().any(|path| !is_plain_path(path)) {
+        return Err(HashListError::Field("checksum field"));
+    }
+    let of_all = common_words(listed.iter().map(|path| file_name(path)));
     let mut said = Words::new(&of_all);
     for (_, value) in fields {
         // Words of one field do not go on in the next.
