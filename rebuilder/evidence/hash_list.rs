@@ -220,7 +220,7 @@ pub(super) fn is_plain_path(path: &str) -> bool {
             && part.len() <= 64
             && part.chars().all(conservative)
     };
-    parts.len() <= PARTS && folders.iter().all(|part| plain(part))
+    parts.len() <= PARTS && folders.iter().all(plain)
 }
 
 /// Words with which a signer takes a file back or warns of it. No list of them is whole, which is why comments, folders
@@ -763,6 +763,9 @@ fn fields(text: &str) -> Result<Vec<(String, String)>, HashListError> {
     Ok(fields)
 }
 
+/// Whether a field's value looks as such values do.
+type Shape = fn(&str) -> bool;
+
 /// Refuses a text that has not the fields of its form, or whose fields say more than they are for.
 fn of_form(form: &Form, fields: &[(String, String)]) -> Result<(), HashListError> {
     let field = |name: &str| {
@@ -786,7 +789,7 @@ fn of_form(form: &Form, fields: &[(String, String)]) -> Result<(), HashListError
     if field("Format").is_some_and(|format| !form.formats.contains(&format)) {
         return Err(wrong("Format"));
     }
-    let shapes: [(&'static str, fn(&str) -> bool); 7] = [
+    let shapes: [(&'static str, Shape); 7] = [
         ("Source", is_source),
         ("Binary", is_packages),
         ("Version", is_version),
