@@ -783,7 +783,7 @@ fn of_form(form: &Form, fields: &[(String, String)]) -> Result<(), HashListError
     };
     for names in form.required {
         if !names.iter().any(|name| field(name).is_some()) {
-            return Err(wrong(names[0]));
+            return Err(wrong(names.first().copied().unwrap_or_default()));
         }
     }
     if field("Format").is_some_and(|format| !form.formats.contains(&format)) {

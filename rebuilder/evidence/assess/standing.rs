@@ -67,9 +67,9 @@ fn counts(signer: &Signer, assessment: &Assessment, publisher: Option<&Value>) -
     match kind {
         predicate::NPM_PUBLISH => {
             let statement = assessment.statement.as_ref();
-            let registry = statement.and_then(|it| it.predicate["registry"].as_str());
+            let registry = statement.and_then(|it| it.predicate.get("registry")?.as_str());
             if is_npm(registry.unwrap_or_default()) {
-                let own = signer.keys.len() == 1 && signer.keys[0] == npm::SIGNER;
+                let own = matches!(signer.keys.as_slice(), [key] if *key == npm::SIGNER);
                 return own
                     .then_some(())
                     .ok_or_else(|| "only the registry's own key can say what the registry took".into());
@@ -172,9 +172,11 @@ fn is_github(identity: &Identity, named: bool) -> bool {
 
 /// Whether an identity is the publisher that the index names (the `publisher` of PEP 740).
 fn is_publisher(identity: &Identity, publisher: &Value) -> bool {
-    let text = |name: &str| publisher[name].as_str().unwrap_or_default();
+    let text = |name: &str| publisher.get(name).and_then(Value::as_str).unwrap_or_default();
     let of_workflow = |kind: usize, file: &str, separator: &str| {
-        let (_, forge) = WORKFLOWS[kind];
+        let Some((issuer, forge)) = WORKFLOWS.get(kind).copied() else {
+            return false;
+        };
         let repository = format!("{forge}{}", text("repository"));
         let own = identity.repository.as_deref().unwrap_or_default();
         let place = format!("{repository}{separator}{file}@").to_lowercase();
@@ -183,7 +185,7 @@ fn is_publisher(identity: &Identity, publisher: &Value) -> bool {
             .as_ref()
             .unwrap_or(&identity.subject)
             .to_lowercase();
-        workflow(identity) == Some(WORKFLOWS[kind])
+        workflow(identity) == Some((issuer, forge))
             && !text("repository").is_empty()
             && !file.is_empty()
             && own.eq_ignore_ascii_case(&repository)
