@@ -57,6 +57,10 @@ pub const CASES: &[Case] = &[
     refused!("count what the machine does", "perf"),
     refused!("handle page faults", "userfaultfd"),
     refused!("queue calls in a ring", "io-uring"),
+    refused!(
+        "take the contexts of asynchronous I/O that all of the machine shares",
+        "aio"
+    ),
     refused!("make a keyring", "keyring"),
     refused!("add a key", "add-key"),
     refused!("load a module", "module"),
@@ -138,6 +142,28 @@ for i in range(5):
 time.sleep(6)\"",
             )
         },
+    ),
+    case("fill the disk with a file that only a thread has", |ground| {
+        fills(
+            ground,
+            "python3 -c \"
+import threading, os, ctypes, time
+def hold():
+    files = []
+    for i in range(6):
+        f = open('/tmp/t', 'wb'); os.unlink('/tmp/t'); f.write(b'x' * (50 << 20)); f.flush(); files.append(f)
+    time.sleep(6)
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).syscall(60, 0)\"",
+        )
+    }),
+    case(
+        "fill the disk with a mapping of a file that is called like memory",
+        |ground| fills(ground, &mapping_of("/memfd:0")),
+    ),
+    case(
+        "fill the disk with a mapping of a file whose name is not text",
+        |ground| fills(ground, &mapping_of("/tmp/\\xff")),
     ),
     case("fill the disk deeper than any path", |ground| {
         fills(
@@ -345,6 +371,21 @@ fn fills(ground: &Ground, script: &str) -> Result<(), String> {
     let script = format!("exec 2>/dev/null\n{script}\necho x > /out/hello");
     let said = run(ground, &[("disk", 64 << 20)], &script, 60);
     must(said.contains("disk limit"), format!("it was not stopped: {said}"))
+}
+
+/// A script that maps files of this name, which have it no more.
+fn mapping_of(name: &str) -> String {
+    format!(
+        "python3 -c \"
+import mmap, os, time
+name = b'{name}'
+kept = []
+for i in range(6):
+    f = open(name, 'w+b'); f.truncate(50 << 20); m = mmap.mmap(f.fileno(), 50 << 20)
+    for at in range(0, 50 << 20, 4096): m[at] = 1
+    os.unlink(name); f.close(); kept.append(m)
+time.sleep(6)\""
+    )
 }
 
 fn deep(ground: &Ground) -> Result<(), String> {

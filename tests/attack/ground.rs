@@ -218,8 +218,15 @@ impl Ground {
         for layer in layers {
             diffs.push(format!("sha256:{}", Sha256::of(layer)));
             let digest = self.blob(layer);
-            listed.push(json!({"mediaType": "application/vnd.oci.image.layer.v1.tar",
-                               "digest": format!("sha256:{digest}"), "size": layer.len()}));
+            let kind = if layer.starts_with(&[0x1f, 0x8b]) {
+                "tar+gzip"
+            } else {
+                "tar"
+            };
+            listed.push(
+                json!({"mediaType": format!("application/vnd.oci.image.layer.v1.{kind}"),
+                               "digest": format!("sha256:{digest}"), "size": layer.len()}),
+            );
         }
         let config = json!({"architecture": "amd64", "os": "linux", "config": {},
                             "rootfs": {"type": "layers", "diff_ids": diffs}})

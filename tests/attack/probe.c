@@ -109,6 +109,8 @@ int main(void) {
   TRY("perf", SYS_perf_event_open, 0, 0, -1, -1, 0);
   TRY("userfaultfd", SYS_userfaultfd, 0, 0, 0, 0, 0);
   TRY("io-uring", 425, 1, 0, 0, 0, 0);
+  unsigned long context = 0;
+  TRY("aio", SYS_io_setup, 64, &context, 0, 0, 0);
   TRY("keyring", SYS_keyctl, 0, -3, 1, 0, 0);
   TRY("add-key", SYS_add_key, "user", "name", "x", 1, -3);
   TRY("module", SYS_init_module, "", 0, "", 0, 0);

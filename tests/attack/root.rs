@@ -69,6 +69,7 @@ pub const CASES: &[Case] = &[
     case("keep a program that runs as its owner", setuid),
     case("keep folders that everyone may write", open_folders),
     case("fill the disk with a sparse entry", sparse),
+    case("fill the memory with one name", one_name),
 ];
 
 /// The programs that the attackers bring, linked statically.
@@ -372,6 +373,36 @@ fn open_folders(ground: &Ground) -> Result<(), String> {
     )?;
     let mode = fs::metadata(ground.store()).unwrap().permissions().mode();
     must(mode & 0o077 == 0, format!("the data folder has mode {mode:o}"))
+}
+
+fn one_name(ground: &Ground) -> Result<(), String> {
+    use std::io::Write as _;
+    if ground.backend != "embedded" {
+        return Ok(());
+    }
+    // GNU long name: its reader holds it whole.
+    const SIZE: u64 = 1300 << 20;
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(SIZE);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut layer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    layer.write_all(header.as_bytes()).unwrap();
+    let piece = vec![b'a'; 1 << 20];
+    for _ in 0..SIZE >> 20 {
+        layer.write_all(&piece).unwrap();
+    }
+    let output = ground.on_image(&[working().end(), layer.finish().unwrap()], "true");
+    let text = common::text(&output);
+    must(
+        common::code(&output) == 4,
+        format!("exit {}: {text}", common::code(&output)),
+    )?;
+    must(text.contains("unpacking layers"), text)
 }
 
 fn sparse(ground: &Ground) -> Result<(), String> {

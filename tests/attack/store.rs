@@ -58,6 +58,12 @@ pub const CASES: &[Case] = &[
         })
     }),
     case("own what another run's processes write", other_ids),
+    case("have a folder of everyone's closed as a store", everyones),
+    case("have builds see other modes by the mask of the caller", masks),
+    case(
+        "stop every command by an old layer that was never kept",
+        old_layer,
+    ),
 ];
 
 /// As somebody else on this machine.
@@ -221,4 +227,69 @@ fn other_ids(ground: &Ground) -> Result<(), String> {
         outer != 0 && (outer + 65_536 <= owner || owner + 65_536 <= outer),
         format!("a run has ids from {outer} on; kept trees belong to {owner}"),
     )
+}
+
+fn everyones(ground: &Ground) -> Result<(), String> {
+    let shared = ground.folder().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    ground.own(&shared);
+    let mut command = ground.command(ground.program());
+    command
+        .arg("--store")
+        .arg(&shared)
+        .args(["store", "path"])
+        .output()
+        .unwrap();
+    let mode = fs::metadata(&shared).unwrap().permissions().mode() & 0o7777;
+    must(mode == 0o1777, format!("its mode is {mode:o} now"))
+}
+
+fn masks(ground: &Ground) -> Result<(), String> {
+    for mask in ["077", "027", "000"] {
+        let mut command = ground.command("sh");
+        command
+            .arg("-c")
+            .arg(format!("umask {mask}; exec \"$@\""))
+            .arg("sh")
+            .arg(ground.program())
+            .arg("--store")
+            .arg(ground.store())
+            .args([
+                "--quiet",
+                "container",
+                "run",
+                "bookworm-build",
+                "--",
+                "stat",
+                "-c",
+                "%a",
+                "/",
+                "/out",
+                "/inputs",
+            ]);
+        let said = common::text(&command.output().unwrap());
+        must(said == "755\n755\n755\n", format!("{mask}: {said}"))?;
+    }
+    Ok(())
+}
+
+fn old_layer(ground: &Ground) -> Result<(), String> {
+    let data = ground.folder().join("data");
+    let script = format!(
+        "mkdir -p {0}/layers/.new-dead/upper && perl -e 'chdir shift; for(1..1800){{mkdir \"d\"; chdir \"d\"}}' {0}/layers/.new-dead/upper && touch -d '2 days ago' {0}/layers/.new-dead",
+        data.display()
+    );
+    let made = ground.command("sh").args(["-c", &script]).output().unwrap();
+    must(made.status.success(), common::text(&made))?;
+    let mut command = ground.command("sh");
+    command
+        .args(["-c", "ulimit -n 1024; exec \"$@\"", "sh"])
+        .arg(ground.program())
+        .arg("--store")
+        .arg(&data)
+        .arg("doctor");
+    let said = common::text(&command.output().unwrap());
+    must(said.contains("embedded: works"), said)?;
+    must(!data.join("layers/.new-dead").exists(), "it is still there")
 }
