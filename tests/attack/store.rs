@@ -284,7 +284,7 @@ fn old_layer(ground: &Ground) -> Result<(), String> {
     must(made.status.success(), common::text(&made))?;
     let mut command = ground.command("sh");
     command
-        .args(["-c", "ulimit -n 1024; exec \"$@\"", "sh"])
+        .args(["-c", "ulimit -Sn 1024; exec \"$@\"", "sh"])
         .arg(ground.program())
         .arg("--store")
         .arg(&data)
