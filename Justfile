@@ -28,3 +28,11 @@ fuzz seconds="60":
     for target in $(cargo +nightly fuzz list); do \
         cargo +nightly fuzz run $target -- -max_total_time={{seconds}} -max_len=8192 -rss_limit_mb=2048; \
     done
+
+# Everything that an outsider may try, or the cases whose name has this part.
+attack part="":
+    REBUILDER_ATTACK="{{part}}" cargo test --test attack -- --nocapture
+
+# Kill workers, helpers, builds and signers at random moments, so many rounds.
+chaos rounds="200":
+    REBUILDER_CHAOS_ROUNDS={{rounds}} cargo test --test chaos -- --nocapture
