@@ -237,7 +237,7 @@ pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Opt
 /// The package that a statement says a file is of, where a signature over that is good and the file's name is like one of
 /// that package's.
 pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: &Trust) -> Option<String> {
-    let statement = statement(document, trust)?;
+    let statement = statement(document, trust).or_else(|| of_own_repository(document, trust))?;
     let mut names = statement
         .subjects_with(digests)
         .filter_map(|subject| subject.name.clone());
@@ -245,6 +245,17 @@ pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: 
         let purl = packageurl::PackageUrl::from_str(name);
         purl.is_ok_and(|purl| names::may_be_of(&purl, file))
     })
+}
+
+/// The provenance in a document, if the workflow that signed it says it of its own repository.
+fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
+    let heard = hear(document);
+    let (signed, stated) = heard.vouch_whoever(trust);
+    let Stated::Statement(statement) = stated?.into_inner() else {
+        return None;
+    };
+    let identity = signed.signer?.identity?;
+    standing::is_of_own_repository(&identity, statement).then(|| Verified((**statement).clone()))
 }
 
 /// The statement in a document, if a signature over it is good; what it is about is not asked.

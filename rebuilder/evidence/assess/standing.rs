@@ -11,7 +11,7 @@ use super::{Assessment, Signed, Signer};
 use crate::evidence::Standing;
 use crate::evidence::sigstore::Identity;
 use crate::evidence::slsa::Provenance;
-use crate::evidence::statement::predicate;
+use crate::evidence::statement::{Statement, predicate};
 use crate::evidence::{custody, npm};
 
 /// A service that gives its workflows identities: its issuer, and how addresses of its repositories begin.
@@ -100,6 +100,12 @@ fn counts(signer: &Signer, assessment: &Assessment, publisher: Option<&Value>) -
         (Some(identity), Some(provenance)) => speaks_for_itself(identity, provenance),
         _ => Err(UNNAMED.into()),
     }
+}
+
+/// Whether a statement is provenance that a workflow signed about its own repository.
+pub(super) fn is_of_own_repository(identity: &Identity, statement: &Statement) -> bool {
+    let provenance = Provenance::of(statement).and_then(Result::ok);
+    provenance.is_some_and(|provenance| speaks_for_itself(identity, &provenance).is_ok())
 }
 
 /// Whether a workflow signed what it says of its own repository and builder.
