@@ -1,6 +1,6 @@
 //! The helper process: enters a user namespace, then does one task there.
 //!
-//! It is two processes of one sealed program. The first enters the namespaces while it still is the worker's user,
+//! It is two processes of this program; for a run, of a sealed copy. The first enters the namespaces while it still is the worker's user,
 //! has the worker write its id maps, and forks. The second is process 1 of a process namespace of its own and does
 //! the task. The kernel kills the second with the first, the first with the worker, and everything that the task
 //! started with the second: no signal that a build could block or clear takes part in that.
