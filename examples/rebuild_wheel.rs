@@ -5,12 +5,14 @@ use std::error::Error;
 
 use rebuilder::artifact::Subject;
 use rebuilder::compare::Options;
-use rebuilder::container::Catalog;
+use rebuilder::container::{Catalog, Workshop};
 use rebuilder::ecosystem::Planner;
 use rebuilder::ecosystem::hints::Hints;
-use rebuilder::policy::Case;
+use rebuilder::execute::Executor;
+use rebuilder::inspect::Case;
 use rebuilder::progress::Progress;
-use rebuilder::rebuild::{Evidence, Rebuilder, RunFolder};
+use rebuilder::rebuild::Rebuilder;
+use rebuilder::run::{Evidence, RunFolder};
 use rebuilder::sandbox::embedded::{Embedded, HELPER_ARGUMENT, serve};
 use rebuilder::store::{Fetcher, Store};
 
@@ -30,11 +32,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let fetcher = Fetcher::new(&store, Vec::new(), false, progress.clone());
         let (catalog, sandbox) = (Catalog::new(None), Embedded::new(&store)?);
         let case = Case::usual()?;
-        let planner = Planner {
+        let workshop = Workshop {
             fetcher: &fetcher,
             catalog: &catalog,
             sandbox: &sandbox,
             progress: &progress,
+        };
+        let planner = Planner {
+            workshop,
             recipe: None,
             only: false,
             case: &case,
@@ -46,16 +51,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
         let folder = tempfile::tempdir()?;
         let rebuilder = Rebuilder {
-            fetcher: &fetcher,
-            embedded: &sandbox,
-            backend: &sandbox,
-            progress: &progress,
+            executor: Executor {
+                workshop,
+                backend: &sandbox,
+            },
             evidence: Evidence::Verified,
             compare: Options::default(),
             searched: rebuilder::credentials::Searched::default(),
         };
-        let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
-        println!("{}: {}", plan.subject, record.verdict);
+        let record = rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?;
+        println!("{}: {}", record.subject, record.verdict);
         Ok(())
     })
 }

@@ -1,50 +1,69 @@
-//! Rebuilds released packages from pinned inputs, compares the bytes, and signs what came out.
+//! Rebuilds released packages from pinned inputs, compares the bytes, and signs what followed.
 //!
 //! ```text
-//!  subject ──▶ evidence ──▶ plan ──▶ run ──▶ comparison ──▶ verdict ──▶ attestation
+//!  subject ──▶ evidence ──▶ plan ──▶ execution ──▶ comparison ──▶ verdict ──▶ attestation
 //! ```
 //!
-//! Each arrow is a plain value; data flows one way.
+//! Each arrow is a plain value that can be saved. The code that makes and reads these values is built in four storeys,
+//! below. A module may use those that are told of after it, in its own storey or a lower one, and none that is told of
+//! before it: the test `the_arrows_point_down` reads the `use` lines and fails on an arrow upwards.
 //!
-//! 1. [`artifact`]: a [`Subject`](artifact::Subject) names what was released.
-//! 2. [`evidence`]: what is claimed of it, verified; signature and provenance are two findings.
-//! 3. [`policy`]: what that evidence must show before anything is built.
-//! 4. [`ecosystem`]: makes a [`Plan`](plan::Plan) of subject and claims, every input pinned by digest.
-//! 5. [`container`] and [`sandbox`]: a root from a lock, and the isolation that a build runs in.
-//! 6. [`rebuild`]: the main job: follows a plan to a [`Record`](rebuild::Record).
-//! 7. [`attempts`]: the same again with another assumption, where the bytes speak against one.
-//! 8. [`compare`]: where released and rebuilt bytes differ.
-//! 9. [`attest`] and [`report`]: the signed statement, and the page for people; [`signer`] is the service that alone
-//!    has the key.
-//! 10. [`agreement`]: what several parties say about the same bytes, and whether that is enough.
-//! 11. [`dossier`]: all of it in one archive, for auditors.
-//! 12. [`audit`]: the same for many subjects, one after the other and side by side.
+//! **Faces** are what people and programs see.
+//! [`cli`] parses, calls and prints; [`report`] writes pages and terminal reports.
 //!
-//! Below them, [`store`] is the only way to the disk and the network, [`progress`] the only way to the
-//! screen while something runs, and [`ledger`] knows what the time went into. Whatever a person is shown goes through
-//! [`text`]. `docs/architecture.md` has the invariants.
+//! **Jobs** are what the tool does.
+//! [`audit`] rebuilds many subjects; [`bundle`] packs a run for auditors and checks such an archive; [`signer`] is the
+//! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`attest`] states
+//! and signs what follows from a run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans;
+//! [`execute`] runs a plan's jobs.
+//!
+//! **The machine** is what has effects.
+//! [`inspect`] gathers evidence and asks the policy; [`credentials`] searches files for secrets; [`container`] makes
+//! roots; [`sandbox`] isolates; [`apt`] reads Debian archives; [`store`] is the only way to the disk and the network.
+//!
+//! **Facts** have no effects.
+//! [`run`] and [`plan`] are the two documents of a rebuild; [`rootfs`] turns archives into trees; [`policy`] decides;
+//! [`evidence`] verifies what others claim; [`compare`] explains differences; [`artifact`] has names and digests.
+//! Below them are what everyone may use: [`progress`], [`ledger`], [`bounded`], [`deadline`], [`error`] and [`text`].
+//!
+//! `docs/architecture.md` follows a subject through these rooms, and has the invariants.
 
+// Faces.
+pub mod cli;
+pub mod report;
+
+// Jobs.
 pub mod agreement;
-pub mod artifact;
-pub mod attempts;
 pub mod attest;
 pub mod audit;
-pub mod bounded;
-pub mod cli;
-pub mod compare;
+pub mod bundle;
+pub mod ecosystem;
+pub mod execute;
+pub mod rebuild;
+pub mod signer;
+
+// The machine.
+pub mod apt;
 pub mod container;
 pub mod credentials;
+pub mod inspect;
+pub mod sandbox;
+pub mod store;
+
+// Facts.
+pub mod artifact;
+pub mod bounded;
+pub mod compare;
 pub mod deadline;
-pub mod dossier;
-pub mod ecosystem;
+pub mod error;
 pub mod evidence;
 pub mod ledger;
 pub mod plan;
 pub mod policy;
 pub mod progress;
-pub mod rebuild;
-pub mod report;
-pub mod sandbox;
-pub mod signer;
-pub mod store;
+pub mod rootfs;
+pub mod run;
 pub mod text;
+
+#[cfg(test)]
+mod storeys;

@@ -416,6 +416,28 @@ impl askama::filters::Escaper for HtmlExcerpt {
     }
 }
 
+/// Text without the user names and passwords of the addresses in it.
+pub(crate) fn redacted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let scheme = |text: &str| text.find("://").map(|at| at.saturating_add(3));
+    while let Some((head, tail)) = scheme(rest).and_then(|at| rest.split_at_checked(at)) {
+        out.push_str(head);
+        let ends = |c: char| c.is_whitespace() || "/?#\\\"'<>`".contains(c);
+        let end = tail.find(ends).unwrap_or(tail.len());
+        let authority = &tail[..end];
+        rest = match authority.rfind('@') {
+            Some(at) => {
+                out.push_str("***");
+                &tail[at..]
+            }
+            None => tail,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -728,6 +750,19 @@ mod tests {
             screen.line([Style::Dim.of(&text), plain(&text)]);
             prop_assert_eq!(screen.as_str().matches('\n').count(), 1);
             prop_assert_eq!(screen.as_str().matches('\u{1b}').count(), 2);
+        }
+    }
+
+    #[test]
+    fn takes_credentials_out_of_any_text() {
+        for (text, expected) in [
+            ("a https://me:pw@h/x b", "a https://***@h/x b"),
+            ("git+ssh://git@h/x", "git+ssh://***@h/x"),
+            ("https://a:p@ss@h/x, http://u@h", "https://***@h/x, http://***@h"),
+            ("https://h/@scope/x", "https://h/@scope/x"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(redacted(text), expected);
         }
     }
 }

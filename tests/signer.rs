@@ -16,6 +16,7 @@ use base64::Engine as _;
 use common::{BIN, backends, code, no_network, no_sandbox, rebuilder, text};
 use rebuilder::artifact::Sha256;
 use rebuilder::plan::Plan;
+use rebuilder::run::Record;
 use serde_json::{Value, json};
 
 /// Two users that run builds, and one that has no business here.
@@ -254,13 +255,17 @@ fn two_workers_that_agree_get_a_signature() {
     assert!(text(&refused).contains("was revoked"), "{}", text(&refused));
 }
 
-/// Changes record and plan of a run, so that they fit each other again.
+/// Changes record and plan of a run, so that they and the page fit each other again.
 fn forge(run: &Path, change: impl FnOnce(&mut Value, &mut Value)) {
     let read = |name: &str| serde_json::from_slice::<Value>(&fs::read(run.join(name)).unwrap()).unwrap();
     let (mut record, mut plan) = (read("record.json"), read("plan.json"));
     change(&mut record, &mut plan);
     if let Ok(parsed) = serde_json::from_value::<Plan>(plan.clone()) {
         record["plan"] = json!(parsed.digest());
+        if let Ok(record) = serde_json::from_value::<Record>(record.clone()) {
+            let page = rebuilder::report::html(&parsed, &record).unwrap();
+            fs::write(run.join("report.html"), page).unwrap();
+        }
     }
     fs::write(run.join("record.json"), record.to_string()).unwrap();
     fs::write(run.join("plan.json"), plan.to_string()).unwrap();

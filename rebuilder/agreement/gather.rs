@@ -10,11 +10,11 @@ use walkdir::WalkDir;
 use super::answer::{self, Answer};
 use super::{Reason, Tally};
 use crate::artifact::Digests;
+use crate::error::with_causes;
 use crate::evidence::assess::{self, Artifact, Heard, Signed, Stated};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
 use crate::evidence::{Standing, Verified};
-use crate::report::with_causes;
 
 /// What verifying cost.
 #[derive(Debug, Clone, Copy, Default, Serialize)]

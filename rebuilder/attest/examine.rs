@@ -7,7 +7,7 @@ use super::AttestError;
 use crate::artifact::Sha256;
 use crate::compare::{self, Chosen, Outcome};
 use crate::plan::Plan;
-use crate::rebuild::{OutputResult, Record, RunFolder};
+use crate::run::{OutputResult, Page, Record, RunFolder};
 
 /// A run whose files are what its record says, and whose verdict follows from them.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Examined {
     pub plan: Plan,
     /// Digest of `record.json`.
     pub digest: Sha256,
+    /// Digest of `report.html`.
+    pub report: Sha256,
 }
 
 /// A run that someone has read and hashed already, file by file.
@@ -32,7 +34,7 @@ pub struct Digested {
 }
 
 /// Reads record and plan, recomputes the digest of every file that the record names, and concludes again.
-pub fn examine(run: &RunFolder) -> Result<Examined, AttestError> {
+pub fn examine(run: &RunFolder, page: Page) -> Result<Examined, AttestError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|source| AttestError::Read {
             path: path.display().to_string(),
@@ -59,7 +61,7 @@ pub fn examine(run: &RunFolder) -> Result<Examined, AttestError> {
         })?;
         digested.digests.insert(name, sha256);
     }
-    examine_digested(&digested, run)
+    examine_digested(&digested, run, page)
 }
 
 fn parsed(digested: &Digested) -> Result<(Record, Plan), AttestError> {
@@ -75,7 +77,7 @@ fn parsed(digested: &Digested) -> Result<(Record, Plan), AttestError> {
 }
 
 /// The same for a run that was read already; `run` has both files of each pair that is called equivalent.
-pub fn examine_digested(digested: &Digested, run: &RunFolder) -> Result<Examined, AttestError> {
+pub fn examine_digested(digested: &Digested, run: &RunFolder, page: Page) -> Result<Examined, AttestError> {
     let (record, plan) = parsed(digested)?;
     let changed = |path: &str, expected: String, found: String| AttestError::Changed {
         path: path.to_owned(),
@@ -91,16 +93,14 @@ pub fn examine_digested(digested: &Digested, run: &RunFolder) -> Result<Examined
         )),
     };
     same("plan.json", record.plan, Some(&plan.digest()))?;
-    for (name, expected) in [("build.log", record.log), ("report.html", record.report)] {
-        same(name, expected, digested.digests.get(name))?;
-    }
+    same("build.log", record.log, digested.digests.get("build.log"))?;
     for output in &record.outputs {
         let Some(rebuilt) = output.rebuilt else { continue };
         let path = format!("rebuilt/{}", output.name);
         same(&path, rebuilt, digested.digests.get(&path))?;
         compare_again(run, output)?;
     }
-    let concluded = record.concluded(&plan);
+    let concluded = record.verdict_of(&plan);
     if concluded != record.verdict {
         return Err(changed(
             "record.json",
@@ -128,10 +128,21 @@ pub fn examine_digested(digested: &Digested, run: &RunFolder) -> Result<Examined
     if plan.subject != record.subject {
         return Err(changed("record.json", plan.subject, record.subject));
     }
+    let report = digested.digests.get("report.html");
+    let report = *report.ok_or_else(|| changed("report.html", "a page".into(), "nothing".into()))?;
+    let derived = || page(&plan, &record).map(Sha256::of);
+    let expected = match record.report {
+        Some(named) => Some(named),
+        None if record.rebuilder == env!("CARGO_PKG_VERSION") => derived(),
+        // The pages of other versions look otherwise, and nothing that is signed follows from one.
+        None => Some(report),
+    };
+    same("report.html", expected.unwrap_or(Sha256::of("")), Some(&report))?;
     Ok(Examined {
         record,
         plan,
         digest: Sha256::of(&digested.record),
+        report,
     })
 }
 

@@ -23,7 +23,7 @@ pub use statement::{BUILD_TYPE, EQUIVALENCE_TYPE, Terms, equivalence, statement}
 pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
-use crate::rebuild::RunFolder;
+use crate::run::{Page, RunFolder};
 use crate::store::{StoreError, write_atomically};
 use log::{Anchor, Event, Log, LogError};
 
@@ -130,11 +130,11 @@ impl Office<'_> {
         workers: Vec<String>,
         place: Option<Anchor>,
     ) -> Result<(Signed, Event), AttestError> {
-        let Examined { record, plan, digest } = examined;
-        let statement = statement(plan, record, terms).ok_or_else(|| AttestError::Inconclusive {
+        let Examined { record, digest, .. } = examined;
+        let statement = statement(examined, terms).ok_or_else(|| AttestError::Inconclusive {
             reason: record.verdict.to_string(),
         })?;
-        let equivalence = equivalence(plan, record, terms);
+        let equivalence = equivalence(examined, terms);
         let bytes = serde_json::to_vec(&statement).unwrap_or_default();
         let bundle = self.signer.bundle(&bytes)?;
         let equivalence =
@@ -171,9 +171,9 @@ impl Signed {
 }
 
 /// Checks a saved run against its own record, signs what follows from it, and writes the bundle beside it.
-pub fn attest(folder: &Path, office: &Office<'_>) -> Result<Signed, AttestError> {
+pub fn attest(folder: &Path, office: &Office<'_>, page: Page) -> Result<Signed, AttestError> {
     let run = RunFolder::new(folder);
-    let signed = office.sign(&examine(&run)?)?;
+    let signed = office.sign(&examine(&run, page)?)?;
     signed.write(&run)?;
     Ok(signed)
 }

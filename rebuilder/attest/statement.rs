@@ -6,12 +6,14 @@
 
 use serde_json::{Value, json};
 
+use super::Examined;
 use super::log::{Anchor, shortened};
 use super::vouched::{Named, Vouched};
+use crate::artifact::PinnedFile;
+use crate::artifact::Sha256;
 use crate::evidence::json::put;
 use crate::plan::{Expected, PinnedContainer, Plan, Role};
-use crate::rebuild::{Attempt, OutputResult, Record, Verdict};
-use crate::store::Material;
+use crate::run::{Attempt, OutputResult, Record, Verdict};
 
 /// What `buildType` our provenance has; described in `docs/attestations.md`.
 pub const BUILD_TYPE: &str = "urn:rebuilder:build-type:rebuild:v1";
@@ -35,7 +37,10 @@ pub struct Terms {
 const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// The statement that follows from a run; none where it is inconclusive.
-pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
+pub fn statement(examined: &Examined, terms: &Terms) -> Option<Value> {
+    let Examined {
+        plan, record, report, ..
+    } = examined;
     let descriptor = |expected: &Expected| json!({"name": expected.file.name, "uri": expected.purl, "digest": {"sha256": expected.file.sha256}});
     let came_out = |expected: &&Expected| {
         record
@@ -48,7 +53,7 @@ pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
             "_type": "https://in-toto.io/Statement/v1",
             "subject": plan.expected.iter().map(descriptor).collect::<Vec<_>>(),
             "predicateType": "https://slsa.dev/provenance/v1",
-            "predicate": provenance(plan, record, terms)
+            "predicate": provenance(examined, terms)
         })),
         Verdict::Equivalent => {
             let subjects: Vec<_> = record
@@ -60,7 +65,7 @@ pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
                 "_type": "https://in-toto.io/Statement/v1",
                 "subject": subjects,
                 "predicateType": "https://slsa.dev/provenance/v1",
-                "predicate": provenance(plan, record, terms)
+                "predicate": provenance(examined, terms)
             }))
         }
         Verdict::Mismatch => {
@@ -93,7 +98,7 @@ pub fn statement(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
                     "result": "FAILED",
                     "configuration": [
                         {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": annotations(plan, record, terms)},
-                        {"name": "report.html", "digest": {"sha256": record.report}},
+                        {"name": "report.html", "digest": {"sha256": report}},
                         {"name": "build.log", "digest": {"sha256": record.log}},
                         {"name": "builder", "uri": terms.builder_id}
                     ],
@@ -140,7 +145,10 @@ pub const EQUIVALENCE_TYPE: &str = "https://docs.oss-rebuild.dev/builds/Artifact
 
 /// That the released files are what came out, but for what each named normalisation sets aside; none where the
 /// verdict is another.
-pub fn equivalence(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value> {
+pub fn equivalence(examined: &Examined, terms: &Terms) -> Option<Value> {
+    let Examined {
+        plan, record, report, ..
+    } = examined;
     if record.verdict != Verdict::Equivalent {
         return None;
     }
@@ -194,7 +202,7 @@ pub fn equivalence(plan: &Plan, record: &Record, terms: &Terms) -> Option<Value>
             "runDetails": {
                 "builder": {"id": terms.builder_id, "version": {"rebuilder": version(record, terms)}},
                 "metadata": {"invocationId": record.id, "startedOn": record.started, "finishedOn": record.finished},
-                "byproducts": [{"name": "report.html", "digest": {"sha256": record.report}}]
+                "byproducts": [{"name": "report.html", "digest": {"sha256": report}}]
             }
         }
     }))
@@ -217,8 +225,11 @@ fn version<'a>(record: &'a Record, terms: &Terms) -> &'a str {
     }
 }
 
-fn provenance(plan: &Plan, record: &Record, terms: &Terms) -> Value {
-    let byproduct = |name: &str, digest| json!({"name": name, "digest": {"sha256": digest}});
+fn provenance(examined: &Examined, terms: &Terms) -> Value {
+    let Examined {
+        plan, record, report, ..
+    } = examined;
+    let byproduct = |name: &str, digest: &Sha256| json!({"name": name, "digest": {"sha256": digest}});
     json!({
         "buildDefinition": {
             "buildType": BUILD_TYPE,
@@ -234,9 +245,9 @@ fn provenance(plan: &Plan, record: &Record, terms: &Terms) -> Value {
                 "finishedOn": record.finished
             },
             "byproducts": [
-                byproduct("plan.json", record.plan),
-                byproduct("build.log", record.log),
-                byproduct("report.html", record.report)
+                byproduct("plan.json", &record.plan),
+                byproduct("build.log", &record.log),
+                byproduct("report.html", report)
             ]
         }
     })
@@ -286,7 +297,7 @@ pub(super) fn attempt(attempt: &Attempt) -> Value {
 /// Every pinned input, each with its role: sources, dependencies, inline texts, and what is in the container. Where another
 /// user planned, each also has who names it.
 fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Value> {
-    let file = |file: &Material, purl: Option<&String>, role: &str| {
+    let file = |file: &PinnedFile, purl: Option<&String>, role: &str| {
         let mut descriptor =
             json!({"name": file.name, "digest": {"sha256": file.sha256}, "annotations": {"role": role}});
         if let Some(uri) = purl.or(file.urls.first()) {

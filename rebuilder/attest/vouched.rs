@@ -13,7 +13,7 @@ use super::log::Stated;
 use crate::artifact::Sha256;
 use crate::plan::Plan;
 use crate::policy::Decision;
-use crate::rebuild::Record;
+use crate::run::Record;
 
 /// Most differing values that are listed for each other worker.
 const LISTED: usize = 100;

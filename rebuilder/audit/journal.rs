@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::runs;
 use crate::artifact::Sha256;
-use crate::attempts::AttemptError;
 use crate::ledger::Spent;
-use crate::rebuild::{Cost, PendingRun, Record, RunFolder, Verdict};
+use crate::rebuild::search::AttemptError;
+use crate::run::{Cost, Record, RunFolder, Verdict};
+use crate::store::PendingRun;
 use crate::store::{StoreError, write_atomically};
 
 /// How one subject ended.
@@ -131,7 +132,7 @@ impl Line {
                 Outcome::Mismatch { causes }
             }
             Verdict::Inconclusive { stage, reason } => Outcome::Inconclusive {
-                stage: stage.clone(),
+                stage: stage.to_string(),
                 reason: reason.clone(),
             },
         };
@@ -416,13 +417,18 @@ mod tests {
 
     #[test]
     fn what_speaks_against_an_archive_is_a_refusal() {
+        use crate::apt::AptError;
         use crate::ecosystem::PlanError;
-        use crate::evidence::apt::AptError;
-        let wrong = AptError::WrongSuite {
+        use crate::evidence::release::ReleaseError;
+        let wrong = ReleaseError::WrongSuite {
             suite: "bookworm".into(),
             found: "sid".into(),
         };
-        let line = Line::of_error("a", &PlanError::Apt(wrong).into(), Timestamp::UNIX_EPOCH);
+        let line = Line::of_error(
+            "a",
+            &PlanError::Apt(AptError::from(wrong)).into(),
+            Timestamp::UNIX_EPOCH,
+        );
         assert_eq!(line.outcome.word(), "refused");
         let away = PlanError::NotRebuildable {
             subject: "a".into(),

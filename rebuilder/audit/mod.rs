@@ -16,16 +16,21 @@ use std::time::Instant;
 use futures_util::{StreamExt as _, stream};
 
 use crate::artifact::Subject;
-use crate::attempts::{self, AttemptError};
 use crate::compare;
 use crate::container::Catalog;
+use crate::container::Workshop;
 use crate::credentials::Searched;
 use crate::ecosystem::Planner;
 use crate::ecosystem::hints::Hints;
+use crate::execute::Executor;
+use crate::inspect::Case;
 use crate::ledger::Ledger;
-use crate::policy::Case;
+use crate::plan::Plan;
 use crate::progress::{Progress, ProgressBar};
-use crate::rebuild::{Cost, Evidence, RebuildError, Rebuilder, Record, RunFolder};
+use crate::rebuild::search;
+use crate::rebuild::search::AttemptError;
+use crate::rebuild::{RebuildError, Rebuilder};
+use crate::run::{Cost, Evidence, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};
 
@@ -56,7 +61,7 @@ pub struct Auditor {
 }
 
 /// Called with a run folder that is whole and not yet in its place; an error is reported with the run and ends nothing.
-pub type Finish = Box<dyn Fn(&RunFolder, &Record) -> Result<(), String> + Send + Sync>;
+pub type Finish = Box<dyn Fn(&RunFolder, &Plan, &Record) -> Result<(), String> + Send + Sync>;
 
 /// A batch that cannot go on.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -125,11 +130,14 @@ impl Auditor {
         let fetcher = self.fetcher.for_job(Progress::silent(), ledger.clone());
         let progress = Progress::silent();
         let pending = journal.pending()?;
-        let mut planner = Planner {
+        let workshop = Workshop {
             fetcher: &fetcher,
             catalog: &self.catalog,
             sandbox: &self.embedded,
             progress: &progress,
+        };
+        let mut planner = Planner {
+            workshop,
             recipe: None,
             only: false,
             case: &self.case,
@@ -137,19 +145,19 @@ impl Auditor {
             hints: self.hints.get(text).cloned().unwrap_or_default(),
         };
         let rebuilder = Rebuilder {
-            fetcher: &fetcher,
-            embedded: &self.embedded,
-            backend: &self.embedded,
-            progress: &progress,
+            executor: Executor {
+                workshop,
+                backend: &self.embedded,
+            },
             evidence: Evidence::Verified,
             compare: self.compare.clone(),
             searched: Searched::default(),
         };
-        let done = attempts::pursue(&mut planner, subject, &rebuilder, self.attempts, pending.path()).await;
+        let done = search::search(&mut planner, subject, &rebuilder, self.attempts, pending.path()).await;
         let mut line = match done {
             Ok((plan, record)) => {
                 let run = RunFolder::new(pending.path());
-                let signed = (self.finish)(&run, &record);
+                let signed = (self.finish)(&run, &plan, &record);
                 let mut line = Line::of_record(text, &record);
                 line.not_signed = signed.err();
                 line.cost = Some(Cost::of(&run, &plan, &record));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Line, Outcome};
 use crate::ledger::Spent;
-use crate::rebuild::Cost;
+use crate::run::Cost;
 
 /// What came of a list.
 #[derive(Debug, Clone, Serialize)]

@@ -8,18 +8,19 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::compare::NormaliseArgs;
-use super::evidence::EvidenceArgs;
 use super::failure::{Code, Failure};
-use super::rebuild::{AttemptArgs, Signature, Signer, SigningArgs};
+use super::rebuild::{AttemptArgs, Signature, Signer, SigningArgs, write_page};
 use super::{Context, output};
 use crate::artifact::Subject;
 use crate::audit::{Auditor, Finish, read_list};
+use crate::cli::options::evidence::EvidenceArgs;
 use crate::compare;
 use crate::container::Catalog;
 use crate::ecosystem::hints::Hints;
 use crate::ecosystem::oss_rebuild;
-use crate::rebuild::{Record, RunFolder};
+use crate::plan::Plan;
 use crate::report::audit as report;
+use crate::run::{Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::write_atomically;
 use crate::text;
@@ -100,7 +101,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
 
 fn default_folder(context: &Context, list: &Path) -> PathBuf {
     let name = list.file_stem().unwrap_or_default();
-    context.store.path().join("audits").join(name)
+    context.store.audits().join(name)
 }
 
 /// What definitions of OSS Rebuild say of the subjects that they are for.
@@ -114,9 +115,10 @@ fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeM
     Ok(all)
 }
 
-/// Signs what can be signed.
+/// Writes the page of a run, and signs what can be signed.
 fn finish(signer: Signer) -> Finish {
-    Box::new(move |run: &RunFolder, record: &Record| {
+    Box::new(move |run: &RunFolder, plan: &Plan, record: &Record| {
+        write_page(run, plan, record).map_err(|failure| failure.message())?;
         match signer.sign(run, record) {
             // What waits can be handed in again once others have the same.
             Ok(Signature::Waits(why)) => Err(why),

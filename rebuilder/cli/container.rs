@@ -10,9 +10,10 @@ use super::failure::Failure;
 use super::output;
 use super::{BackendChoice, Context};
 use crate::container;
+use crate::plan::{Limits, quote};
 use crate::progress::ProgressBar;
 use crate::sandbox::embedded::Embedded;
-use crate::sandbox::{Ended, Input, Job, Keep, Limits, quote};
+use crate::sandbox::{Ended, Input, Job, Keep};
 use crate::store::{StoreError, write_atomically};
 
 #[derive(Sub)]
@@ -153,7 +154,12 @@ async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), 
         .or(context.catalog.folder().map(PathBuf::from))
         .unwrap_or_else(|| "containers".into());
     let path = folder.join(format!("{name}.lock"));
-    write_atomically(&path, lock.to_toml(name)?.as_bytes())?;
+    write_atomically(
+        &path,
+        lock.to_toml(name)
+            .map_err(|error| Failure::internal(format!("cannot write the lock of {name}: {error}")))?
+            .as_bytes(),
+    )?;
     if context.json {
         output::print_json(
             &json!({"path": path, "packages": lock.packages.len(), "tree": lock.tree, "digest": lock.digest()}),

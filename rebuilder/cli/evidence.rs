@@ -1,198 +1,198 @@
-//! Options about evidence, shared by the commands that judge it.
+//! `rebuilder evidence …`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
 
-use super::failure::Failure;
-use crate::artifact::{Digests, Sha256};
-use crate::evidence::assess::{self, Artifact, Stated};
-use crate::evidence::document::{self, Document};
-use crate::evidence::sigstore::Sigstore;
-use crate::evidence::statement::Statement;
-use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
-use crate::policy::{Case, Policy};
-use crate::rebuild::RunFolder;
-use crate::store::{StoreError, write_atomically};
+use super::{Common, output};
+use crate::agreement;
+use crate::artifact::Sha256;
+use crate::bundle;
+use crate::bundle::{Assessor, DossierError, Material, Outcome};
+use crate::cli::failure::{Code, Failure};
+use crate::cli::key::KeyArgs;
+use crate::cli::options::evidence::TrustArgs;
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::report;
+use crate::run::RunFolder;
+use crate::store::Store;
+use crate::text::{Style, plain};
 
-/// Evidence, and what it is held against.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Put everything about a rebuild into one archive: plan, log, verdict, attestations, policy, bills of materials, controls
+    Export(ExportArgs),
+    /// Check such an archive again, offline
+    Verify(VerifyArgs),
+}
+
 #[derive(Args)]
-#[command(next_help_heading = "Evidence")]
-pub(crate) struct EvidenceArgs {
-    /// File with provenance or other attestations of SUBJECT; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub provenance: Vec<PathBuf>,
-    /// File with a signature of SUBJECT (Sigstore, OpenPGP, minisign, SSH); may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub signature: Vec<PathBuf>,
+pub(crate) struct ExportArgs {
+    /// Folder of a run, or a released file whose newest run is in the store
+    subject: PathBuf,
+    /// Archive to write
+    #[arg(long, value_name = "FILE", default_value = "evidence.tar.gz")]
+    out: PathBuf,
+    /// File or folder with attestations of others about the same files; may be repeated
+    #[arg(long, value_name = "FILE|DIR")]
+    attestation: Vec<PathBuf>,
+    /// Put the rebuilt files in too, and the released ones that differ
+    #[arg(long)]
+    with_outputs: bool,
+    /// Name of whoever states the verdict in the CycloneDX attestation [default: its builder.id]
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Where to find them
+    #[arg(long, value_name = "URL", requires = "organisation")]
+    organisation_url: Option<String>,
+    /// Sign the list of contents
+    #[arg(long)]
+    sign: bool,
+    #[command(flatten)]
+    key: KeyArgs,
     #[command(flatten)]
     trust: TrustArgs,
 }
 
-/// Whose word counts, and what is asked of it.
 #[derive(Args)]
-#[command(next_help_heading = "Trust")]
-pub(crate) struct TrustArgs {
-    /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH, Nix); may be repeated
-    #[arg(long, value_name = "FILE")]
-    trusted_key: Vec<PathBuf>,
-    /// How many different trusted keys must have signed an envelope
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    threshold: usize,
-    /// Sigstore trusted_root.json to use instead of the public-good instance's
-    #[arg(long, value_name = "FILE")]
-    trusted_root: Option<PathBuf>,
-    /// Who must have signed without a key: e-mail address or workflow URI; * stands for any text
-    #[arg(long, value_name = "PATTERN", requires = "issuer")]
-    identity: Option<String>,
-    /// OpenID Connect issuer of --identity
-    #[arg(long, value_name = "PATTERN", requires = "identity")]
-    issuer: Option<String>,
-    /// What the evidence must show: a policy file, or "none"
-    #[arg(
-        long,
-        value_name = "FILE|none",
-        env = "REBUILDER_POLICY",
-        hide_env_values = true
-    )]
-    policy: Option<String>,
+pub(crate) struct VerifyArgs {
+    /// Archive
+    archive: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
-impl TrustArgs {
-    /// Reads everything that the options name.
-    pub fn open(&self) -> Result<(Trust, Policy), Failure> {
-        let sigstore = match &self.trusted_root {
-            Some(path) => Sigstore::read(path)?,
-            None => Sigstore::public_good()?,
-        };
-        let keys: Result<Vec<_>, TrustError> = self
-            .trusted_key
-            .iter()
-            .map(|path| TrustedKey::read(path))
+pub(crate) fn run(common: Common, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Export(args) => export(common, args),
+        Command::Verify(args) => verify(&common, &args),
+    }
+}
+
+fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
+    let json = common.json;
+    let store = Store::open(common.store)?;
+    let run = if args.subject.is_dir() {
+        RunFolder::new(&args.subject)
+    } else {
+        newest_run(&args.subject, &store)?
+    };
+    let signer = if args.sign { Some(args.key.open()?) } else { None };
+    let (trust, policy) = args.trust.open_with_keys()?;
+    let mut agreements = Vec::new();
+    if let Policy::File(_) = policy {
+        let plan = Plan::read(&run.plan())?;
+        let artifacts = plan.released();
+        let own = [run.bundle(), run.equivalence()];
+        let places: Vec<_> = own
+            .into_iter()
+            .filter(|path| path.exists())
+            .chain(args.attestation.clone())
             .collect();
-        let identity = self.identity.iter().zip(&self.issuer);
-        let trust = Trust {
-            sigstore: Arc::new(sigstore),
-            keys: keys?,
-            threshold: self.threshold,
-            identities: identity
-                .map(|(subject, issuer)| ExpectedIdentity {
-                    subject: subject.clone(),
-                    issuer: issuer.clone(),
-                })
-                .collect(),
-            policy_identities: Vec::new(),
-        };
-        Ok((trust, Policy::named(self.policy.as_deref())?))
-    }
-}
-
-impl TrustArgs {
-    /// The same, with every key that the policy names.
-    pub fn open_with_keys(&self) -> Result<(Trust, Policy), Failure> {
-        let (trust, policy) = self.open()?;
-        Ok(match &policy {
-            Policy::File(file) => (file.everyone(trust), policy),
-            _ => (trust, policy),
-        })
-    }
-}
-
-impl EvidenceArgs {
-    /// Reads everything that the options name.
-    pub fn open(&self) -> Result<Case, Failure> {
-        let mut documents = Vec::new();
-        for path in self.provenance.iter().chain(&self.signature) {
-            documents.extend(document::read_file(path)?);
+        let (tallies, cost) = agreement::gather(&places, &artifacts, &trust)?;
+        for (artifact, tally) in artifacts.iter().zip(&tallies) {
+            agreements.push(agreement::conclude(
+                artifact,
+                tally,
+                &trust,
+                &policy,
+                Timestamp::now(),
+                cost,
+            )?);
         }
-        let (trust, policy) = self.trust.open()?;
-        Ok(Case {
-            documents,
-            trust,
-            policy,
-        })
     }
+    let material = Material {
+        run,
+        attestations: args.attestation,
+        policy: &policy,
+        agreements,
+        store: Some(&store),
+        assessor: args.organisation.map(|name| Assessor {
+            name,
+            url: args.organisation_url,
+        }),
+        page: report::page,
+        with_outputs: args.with_outputs,
+    };
+    let (files, manifest) = bundle::collect(&material)?;
+    let manifest = bundle::write(&args.out, files, manifest, signer.as_deref())?;
+    let size = std::fs::metadata(&args.out).map_or(0, |meta| meta.len());
+    if json {
+        output::print_json(&json!({"archive": args.out, "size": size, "manifest": manifest}))?;
+    } else {
+        let mut screen = output::screen();
+        screen.say(format_args!(
+            "{}  {} files, {size} bytes: {}, {}",
+            args.out.display(),
+            manifest.files.len(),
+            manifest.subject,
+            manifest.verdict
+        ));
+        output::print(&screen)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
-    /// Copies the named files into a run, each by its digest.
-    pub fn keep(&self, run: &RunFolder) -> Result<(), Failure> {
-        for path in self.provenance.iter().chain(&self.signature) {
-            let bytes =
-                crate::bounded::read(path, crate::bounded::PLAN).map_err(StoreError::io("read", path))?;
-            let folder = run.documents();
-            std::fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
-            write_atomically(&folder.join(Sha256::of(&bytes).to_hex()), &bytes)?;
+/// The newest run in the store that is about a released file.
+fn newest_run(artifact: &Path, store: &Store) -> Result<RunFolder, Failure> {
+    let digest: Sha256 = std::fs::File::open(artifact)
+        .and_then(Sha256::of_reader)
+        .map_err(crate::store::StoreError::io("read", artifact))?
+        .0;
+    let none = || DossierError::NoRun {
+        runs: store.runs(),
+        artifact: artifact.display().to_string(),
+    };
+    Ok(store.newest_run(digest).ok_or_else(none)?)
+}
+
+fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
+    let files = bundle::read(&args.archive)?;
+    // What the reader brings counts; keys that are only in the archive vouch for nothing.
+    let (trust, _) = args.trust.open_with_keys()?;
+    let checked = bundle::check(&args.archive, &files, &trust, report::page)?;
+    if common.json {
+        let mut document = json!(checked);
+        document["version"] = json!(1);
+        output::print_json(&document)?;
+    } else {
+        let mut screen = output::screen();
+        let manifest = &checked.manifest;
+        // What is refused must not begin with the verdict that someone wrote into it.
+        if checked.any(Outcome::Fails) {
+            let says = checked.attested.as_ref().map_or_else(String::new, |attested| {
+                format!(", and the attestation in it {:?}", attested.verdict)
+            });
+            screen.line([
+                plain(format_args!("{}: ", manifest.subject)),
+                Style::Bad.of("refused"),
+                plain(format_args!("; the bundle says {:?}{says}", manifest.verdict)),
+            ]);
+        } else {
+            screen.say(format_args!("{}: {}", manifest.subject, manifest.verdict));
         }
-        Ok(())
+        if let Some(attested) = &checked.attested {
+            screen.say(format_args!("about {}", attested.subjects.join(", ")));
+        }
+        for check in &checked.checks {
+            let mark = match check.outcome {
+                Outcome::Holds => Style::Good.of("+"),
+                Outcome::Open => Style::Open.of("?"),
+                Outcome::Fails => Style::Bad.of("!"),
+            };
+            screen.line([mark, plain(format_args!(" {}: {}", check.check, check.finding))]);
+        }
+        output::print(&screen)?;
     }
-
-    /// Whether any file of evidence was named.
-    pub fn is_empty(&self) -> bool {
-        self.provenance.is_empty() && self.signature.is_empty()
-    }
-}
-
-/// Endings of files that usually lie beside a release and say something about it.
-const SIBLINGS: [&str; 7] = [
-    "sigstore.json",
-    "sigstore",
-    "intoto.jsonl",
-    "attestation.json",
-    "asc",
-    "sig",
-    "minisig",
-];
-
-/// Files that lie beside one and say something about it, by their usual names.
-pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
-    SIBLINGS
-        .iter()
-        .map(move |ending| PathBuf::from(format!("{}.{ending}", path.display())))
-        .filter(|path| path.is_file())
-}
-
-/// Evidence that lies beside a file; what cannot be read is left out.
-pub(crate) fn beside(path: &Path) -> Vec<Document> {
-    siblings(path)
-        .filter_map(|path| document::read_file(&path).ok())
-        .flatten()
-        .collect()
-}
-
-/// A released file on this machine.
-///
-/// Without a package URL it takes the one that a statement names, if a signature over that is good and the file is called
-/// like one of that package: rules of a policy are found by it, so it must not be anyone's word.
-pub(crate) fn local(
-    path: &Path,
-    purl: Option<&str>,
-    documents: &[Document],
-    trust: &Trust,
-) -> Result<Artifact, Failure> {
-    let digests = std::fs::File::open(path)
-        .and_then(Digests::of_reader)
-        .map_err(StoreError::io("read", path))?;
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let purl = purl.map(str::to_owned).or_else(|| {
-        let mut documents = documents.iter();
-        documents.find_map(|document| assess::named_package(document, &name, &digests, trust))
-    });
-    Ok(Artifact {
-        name,
-        purl,
-        digests,
-        path: Some(path.to_owned()),
-    })
-}
-
-/// The statement inside a document, whoever signed it.
-pub(crate) fn statement(document: &Document) -> Option<Statement> {
-    match assess::hear(document).unverified() {
-        Stated::Statement(statement) => Some((**statement).clone()),
-        _ => None,
-    }
+    Ok(ExitCode::from(if checked.any(Outcome::Fails) {
+        Code::Refused as u8
+    } else if checked.any(Outcome::Open) {
+        Code::Inconclusive as u8
+    } else {
+        0
+    }))
 }

@@ -7,24 +7,25 @@ use serde_json::json;
 
 use super::output;
 use crate::agreement::GatherError;
+use crate::apt::AptError;
 use crate::artifact::SubjectError;
-use crate::attempts::AttemptError;
 use crate::attest::log::LogError;
 use crate::attest::{AttestError, KeyError};
 use crate::audit::{AuditError, JournalError, ListError};
+use crate::bundle::DossierError;
 use crate::compare::CompareError;
 use crate::container::ContainerError;
-use crate::dossier::DossierError;
 use crate::ecosystem::PlanError;
+use crate::ecosystem::crates::registry::CratesError;
 use crate::ecosystem::oss_rebuild::DefinitionError;
-use crate::evidence::apt::AptError;
-use crate::evidence::crates::CratesError;
+use crate::ecosystem::pypi::registry::PypiError;
 use crate::evidence::document::DocumentError;
-use crate::evidence::pypi::PypiError;
 use crate::evidence::trust::TrustError;
+use crate::execute::{ExecuteError, PlanRefused};
 use crate::plan::{PlanFileError, RecipeError};
 use crate::policy::{PolicyError, Refusal};
 use crate::rebuild::RebuildError;
+use crate::rebuild::search::AttemptError;
 use crate::report::ReportError;
 use crate::sandbox::SandboxError;
 use crate::signer::SignerError;
@@ -115,7 +116,7 @@ impl Failure {
 
     /// The message with all causes, as it is: it may repeat what evidence or a mirror said.
     pub fn message(&self) -> String {
-        crate::store::redacted(&crate::report::with_causes(self.error.as_ref()))
+        crate::text::redacted(&crate::error::with_causes(self.error.as_ref()))
     }
 
     /// Prints the error and gives the exit code.
@@ -161,6 +162,7 @@ failures! {
     TrustError => Usage,
     PolicyError => Usage,
     Refusal => Refused,
+    PlanRefused => Refused,
 }
 
 /// An address that is not followed is a refusal; whatever else keeps a file away is not.
@@ -256,19 +258,26 @@ impl From<AttemptError> for Failure {
     }
 }
 
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
+        match error {
+            ExecuteError::Fetch(error) => error.into(),
+            ExecuteError::Git(error) => error.into(),
+            ExecuteError::Container(error) => error.into(),
+            ExecuteError::Sandbox(error) => error.into(),
+            ExecuteError::Store(error) => error.into(),
+            ExecuteError::Refused(error) => error.into(),
+            ExecuteError::Question { .. } => Self::new(Code::Inconclusive, error),
+        }
+    }
+}
+
 impl From<RebuildError> for Failure {
     fn from(error: RebuildError) -> Self {
         match error {
-            RebuildError::Fetch(error) => error.into(),
-            RebuildError::Git(error) => error.into(),
-            RebuildError::Container(error) => error.into(),
-            RebuildError::Sandbox(error) => error.into(),
+            RebuildError::Execute(error) => error.into(),
             RebuildError::Store(error) => error.into(),
-            RebuildError::Report(error) => error.into(),
-            RebuildError::Credential(error) => Self::new(Code::Refused, error),
             RebuildError::Compare(error) => Self::new(Code::Inconclusive, error),
-            RebuildError::Asking { .. } => Self::new(Code::Inconclusive, error),
-            RebuildError::Answer { .. } => Self::new(Code::Refused, error),
             RebuildError::Interrupted => Self::new(Code::Interrupted, error),
             RebuildError::Bug { .. } => Self::new(Code::Internal, error),
         }

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::evidence::{self, EvidenceArgs};
 use super::failure::{Code, Failure};
 use super::{Context, output};
 use crate::artifact::Subject;
+use crate::cli::options::evidence;
+use crate::cli::options::evidence::EvidenceArgs;
 use crate::evidence::Standing;
 use crate::report::inspection as report;
 use crate::store::write_atomically;

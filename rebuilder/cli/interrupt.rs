@@ -76,7 +76,7 @@ pub(super) fn listen(json: bool) -> impl Future<Output = ()> {
 pub(super) fn clean(store: Option<PathBuf>) {
     if let Ok(store) = Store::open(store) {
         let _ = Embedded::new(&store);
-        crate::rebuild::sweep(&store.path().join("runs"));
+        crate::store::sweep(&store.runs());
     }
 }
 

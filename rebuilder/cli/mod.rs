@@ -4,12 +4,12 @@ mod audit;
 mod compare;
 mod container;
 mod doctor;
-mod dossier;
 mod evidence;
 mod failure;
 mod inspect;
 mod interrupt;
 mod key;
+mod options;
 mod output;
 mod rebuild;
 mod signing;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::container::Catalog;
+use crate::container::{Catalog, Workshop};
 use crate::progress::Progress;
 use crate::sandbox::Sandbox;
 use crate::sandbox::docker::Docker;
@@ -140,7 +140,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Put the evidence for a rebuild into one archive, and check such an archive
     #[command(subcommand)]
-    Evidence(dossier::Command),
+    Evidence(evidence::Command),
     /// Check a saved run and sign what follows from it
     Attest(signing::AttestArgs),
     /// Sign the runs of workers, as a service that alone can reach the key
@@ -202,6 +202,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// What planning and running work with.
+    fn workshop<'a>(&'a self, sandbox: &'a Embedded) -> Workshop<'a> {
+        Workshop {
+            fetcher: &self.fetcher,
+            catalog: &self.catalog,
+            sandbox,
+            progress: &self.progress,
+        }
+    }
+
     fn open(common: Common) -> Result<Self, Failure> {
         let progress = Progress::new(common.quiet);
         let store = Store::open(common.store)?;
@@ -300,7 +310,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Key(command) => key::run(&cli.common, &command),
         Command::Verify(args) => verify::verify(cli.common, args).await,
-        Command::Evidence(command) => dossier::run(cli.common, command),
+        Command::Evidence(command) => evidence::run(cli.common, command),
         Command::Attest(args) => signing::attest(&args, cli.common.json).await,
         Command::Signer(args) => signing::sign(cli.common, args).await,
         Command::Log(command) => signing::log(&command, cli.common.json),
@@ -330,8 +340,8 @@ pub(crate) fn config_folder() -> Result<PathBuf, Failure> {
 }
 
 /// Exit status for a verdict.
-pub(crate) fn exit_code(verdict: &crate::rebuild::Verdict, allow_equivalent: bool) -> ExitCode {
-    use crate::rebuild::Verdict;
+pub(crate) fn exit_code(verdict: &crate::run::Verdict, allow_equivalent: bool) -> ExitCode {
+    use crate::run::Verdict;
     match verdict {
         Verdict::Reproduced => ExitCode::SUCCESS,
         Verdict::Equivalent if allow_equivalent => ExitCode::SUCCESS,

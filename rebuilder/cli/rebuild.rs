@@ -8,25 +8,29 @@ use clap::Args;
 use serde_json::json;
 
 use super::compare::NormaliseArgs;
-use super::evidence::{self, EvidenceArgs};
 use super::failure::{Code, Failure};
 use super::{BackendChoice, Context, config_folder, exit_code, output};
 use crate::artifact::Subject;
-use crate::attempts;
+use crate::artifact::git_source;
+use crate::artifact::git_source::GitSource;
 use crate::attest::{KeyError, Reference};
+use crate::cli::options::evidence;
+use crate::cli::options::evidence::EvidenceArgs;
 use crate::compare;
-use crate::credentials::{self, Searched};
+use crate::credentials::Searched;
 use crate::deadline::Deadline;
 use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild, provenance};
 use crate::evidence::assess::Artifact;
-use crate::evidence::git_source::{self, GitSource};
+use crate::execute::{CheckedPlan, Executor};
+use crate::inspect::Case;
 use crate::plan::{Origin, PinnedContainer, Plan, Recipe};
-use crate::policy::Case;
-use crate::rebuild::{Cost, Evidence, PendingRun, Rebuilder, Record, RunFolder, Verdict, without_the_answer};
+use crate::rebuild::Rebuilder;
+use crate::rebuild::search;
 use crate::report;
+use crate::run::{Cost, Evidence, Record, RunFolder, Verdict};
 use crate::sandbox::embedded::Embedded;
-use crate::store::{StoreError, write_atomically};
+use crate::store::{PendingRun, write_atomically};
 use crate::text::{self, plain};
 
 /// What to rebuild.
@@ -210,9 +214,8 @@ pub(crate) struct RebuildArgs {
 
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
-    let mut plan = make_plan(context, &embedded, &args.target, &args.target.evidence.open()?).await?;
-    credentials::check_plan(&plan).map_err(|error| Failure::new(Code::Refused, error))?;
-    without_the_answer(&plan)?;
+    let plan = make_plan(context, &embedded, &args.target, &args.target.evidence.open()?).await?;
+    let mut plan = CheckedPlan::check(plan)?;
     if args.fetch {
         context
             .fetcher
@@ -221,17 +224,13 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
         if let PinnedContainer::Image { image } = &plan.container {
             context.fetcher.image(image).await?;
         }
-        let rebuilder = Rebuilder {
-            fetcher: &context.fetcher,
-            embedded: &embedded,
+        let executor = Executor {
+            workshop: context.workshop(&embedded),
             backend: &embedded,
-            progress: &context.progress,
-            evidence: Evidence::Verified,
-            compare: compare::Options::default(),
-            searched: Searched::default(),
         };
-        plan = rebuilder.pinned(&plan).await?;
+        plan = executor.pinned(plan).await?;
     }
+    let plan = plan.into_inner();
     match args.out {
         Some(path) => {
             let text = text::json_pretty(&plan) + "\n";
@@ -256,7 +255,7 @@ pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, 
 
 pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
     let signer = args.signing.signer()?;
-    let folder = PendingFolder::new(context, args.out)?;
+    let folder = pending(context, args.out.as_deref())?;
     let embedded = Embedded::new(&context.store)?;
     let backend = args.backend.open(context, &embedded).await?;
     let evidence = if args.plan.is_some() {
@@ -265,10 +264,10 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         Evidence::Verified
     };
     let rebuilder = Rebuilder {
-        fetcher: &context.fetcher,
-        embedded: &embedded,
-        backend: backend.as_ref(),
-        progress: &context.progress,
+        executor: Executor {
+            workshop: context.workshop(&embedded),
+            backend: backend.as_ref(),
+        },
         evidence,
         compare: compare::Options {
             normalise: args.normalise.normalise,
@@ -280,22 +279,28 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let (plan, record) = match (args.plan, args.target.registry_subject()?) {
         (Some(path), _) => {
             let plan = Plan::read(&path)?;
-            let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
+            let record = rebuilder
+                .rebuild(plan.clone(), &RunFolder::new(folder.path()))
+                .await?;
             (plan, record)
         }
         (None, Some(subject)) => {
             let mut planner = args.target.planner(context, &embedded, &case)?;
             let limit = args.attempts.limit();
-            attempts::pursue(&mut planner, &subject, &rebuilder, limit, folder.path()).await?
+            search::search(&mut planner, &subject, &rebuilder, limit, folder.path()).await?
         }
         (None, None) => {
             let plan = make_plan(context, &embedded, &args.target, &case).await?;
-            let record = rebuilder.rebuild(&plan, &RunFolder::new(folder.path())).await?;
+            let record = rebuilder
+                .rebuild(plan.clone(), &RunFolder::new(folder.path()))
+                .await?;
             (plan, record)
         }
     };
     args.target.evidence.keep(&RunFolder::new(folder.path()))?;
-    let run = folder.keep(&plan)?;
+    let place = args.out.unwrap_or_else(|| context.store.run_of(&plan.title()));
+    write_page(&RunFolder::new(folder.path()), &plan, &record)?;
+    let run = folder.keep(&place)?;
     let signed = signer.sign(&run, &record)?;
     show(context, &plan, &record, &run, &signed)?;
     Ok(exit_code(&record.verdict, args.normalise.allow_equivalent))
@@ -329,10 +334,7 @@ impl Target {
             hints = hints.with_tool(name, version, named_by_the_user());
         }
         Ok(Planner {
-            fetcher: &context.fetcher,
-            catalog: &context.catalog,
-            sandbox: embedded,
-            progress: &context.progress,
+            workshop: context.workshop(embedded),
             recipe: self.recipe.as_deref().map(Recipe::read).transpose()?,
             only: self.only,
             case,
@@ -501,50 +503,24 @@ fn show(
     output::print(&screen)
 }
 
-/// The folder of a run, before it has its name: the one that the user wants, or one below the store's.
-struct PendingFolder {
-    pending: PendingRun,
-    wanted: Option<PathBuf>,
-    runs: PathBuf,
+/// Writes the page for people beside the record that it shows.
+pub(super) fn write_page(run: &RunFolder, plan: &Plan, record: &Record) -> Result<(), Failure> {
+    let page = report::html(plan, record)?;
+    Ok(write_atomically(&run.report(), page.as_bytes())?)
 }
 
-impl PendingFolder {
-    fn new(context: &Context, wanted: Option<PathBuf>) -> Result<Self, Failure> {
-        let runs = context.store.path().join("runs");
-        let parent = match &wanted {
-            Some(path) => {
-                if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
-                    return Err(Failure::usage(format!(
-                        "{} exists and is not empty",
-                        path.display()
-                    )));
-                }
-                path.parent()
-                    .filter(|parent| !parent.as_os_str().is_empty())
-                    .unwrap_or(Path::new("."))
-                    .to_owned()
-            }
-            None => runs.clone(),
-        };
-        fs::create_dir_all(&parent).map_err(StoreError::io("make the folder", &parent))?;
-        Ok(Self {
-            pending: PendingRun::remembered(&parent, &runs)?,
-            wanted,
-            runs,
-        })
+/// The folder of a run, before it has its name: beside the place that the user wants, or among the store's.
+fn pending(context: &Context, wanted: Option<&Path>) -> Result<PendingRun, Failure> {
+    let runs = context.store.runs();
+    let Some(path) = wanted else {
+        return Ok(PendingRun::new(&context.store)?);
+    };
+    if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Failure::usage(format!(
+            "{} exists and is not empty",
+            path.display()
+        )));
     }
-
-    fn path(&self) -> &Path {
-        self.pending.path()
-    }
-
-    fn keep(self, plan: &Plan) -> Result<RunFolder, Failure> {
-        let name = plan.title().replace([' ', ':', '%'], "_");
-        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
-        let place = self
-            .wanted
-            .clone()
-            .unwrap_or_else(|| self.runs.join(format!("{name}-{stamp}")));
-        Ok(self.pending.keep(&place)?)
-    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Ok(PendingRun::remembered(parent.unwrap_or(Path::new(".")), &runs)?)
 }

@@ -7,17 +7,18 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::evidence::{TrustArgs, statement};
 use super::failure::{Code, Failure};
 use super::key::{KeyArgs, inventory, own_log, signer_log};
 use super::{Common, Context, output};
 use crate::artifact::PinnedImage;
 use crate::attest::log::{Anchor, Log};
 use crate::attest::{self, Office};
+use crate::cli::options::evidence::{TrustArgs, statement};
 use crate::evidence::document;
+use crate::inspect::Case;
 use crate::plan::Recipe;
-use crate::policy::Case;
-use crate::rebuild::RunFolder;
+use crate::report;
+use crate::run::RunFolder;
 use crate::signer::{self, Door, Questioner, Reply, Service};
 
 #[derive(Args)]
@@ -103,7 +104,7 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
             host: None,
             log: &log,
         };
-        tokio::task::block_in_place(|| attest::attest(&args.run, &office))?
+        tokio::task::block_in_place(|| attest::attest(&args.run, &office, report::page))?
     };
     if json {
         output::print_json(&json!({"attestation": run.bundle(), "statement": signed.statement}))?;
@@ -180,6 +181,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         host: args.host,
         log: args.log.map_or_else(signer_log, Ok)?,
         inventory: inventory()?,
+        page: report::page,
         workers,
         runs: args.runs,
         scratch,

@@ -6,17 +6,18 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::evidence::{self, TrustArgs};
 use super::failure::{Code, Failure};
 use super::key::KeyArgs;
 use super::{Common, Context, output};
 use crate::agreement::{self, Agreement, Conclusion};
 use crate::artifact::{Digests, Sha256};
 use crate::attest;
+use crate::cli::options::evidence;
+use crate::cli::options::evidence::TrustArgs;
 use crate::evidence::assess::Artifact;
-use crate::evidence::document;
 use crate::evidence::json::SIZE_LIMIT;
 use crate::evidence::trust::Trust;
+use crate::inspect;
 use crate::report::agreement as report;
 use crate::store::Blob;
 
@@ -144,7 +145,7 @@ async fn places(common: Common, args: &VerifyArgs, artifacts: &[Artifact]) -> Re
         let context = Context::open(common)?;
         for url in urls {
             context.fetcher.choose(&url);
-            let read = |blob: &Blob| document::read_blob(&url, blob);
+            let read = |blob: &Blob| inspect::read_documents(&url, blob);
             let (_, received) = context
                 .fetcher
                 .get_unpinned(&url, std::slice::from_ref(&url), SIZE_LIMIT, read)

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::cause::Cause;
 use super::explain::{Context, explain};
+use super::file;
 use super::finding::{Confidence, Finding, Node};
 use super::format::{FieldKind, Fields, Value};
-use super::leaf;
 use super::pair::Within;
 use super::roles;
 use super::walk::{Row, Walked};
@@ -180,7 +180,7 @@ pub(super) fn order(format: &str, walked: &Walked, within: Within) -> Option<Fin
         .iter()
         .filter_map(|place| Some(name(*by_rebuilt.get(place)?)))
         .collect();
-    let locale = leaf::sorted_by_locale(&old, &new);
+    let locale = file::sorted_by_locale(&old, &new);
     let finding = Finding::new("order of members", a, b)
         .because(
             if locale.is_some() {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::format::Member;
-use super::leaf::fill;
 use super::source::Source;
 use super::walk::{Identity, Row};
+use crate::compare::file::fill;
 
 /// How much is read at once.
 const PIECE: usize = 1 << 18;

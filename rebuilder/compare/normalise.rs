@@ -153,11 +153,11 @@ mod tests {
             include_str!("gzip.rs"),
             include_str!("pair.rs"),
             include_str!("fields.rs"),
-            include_str!("leaf/mod.rs"),
-            include_str!("leaf/elf/mod.rs"),
-            include_str!("leaf/json.rs"),
-            include_str!("leaf/pyc.rs"),
-            include_str!("leaf/text.rs"),
+            include_str!("file/mod.rs"),
+            include_str!("file/elf/mod.rs"),
+            include_str!("file/json.rs"),
+            include_str!("file/pyc.rs"),
+            include_str!("file/text.rs"),
         ];
         for known in NORMALISATIONS {
             let default = if known.default { "yes" } else { "no" };

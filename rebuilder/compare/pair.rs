@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use super::cause::Cause;
 use super::fields::{field_findings, member, one_zone, order};
+use super::file::{self, Leaf};
 use super::finding::{Confidence, Finding, LimitHit, Node, Presence};
 use super::format::{self, FormatReader, HEAD};
 use super::gzip;
-use super::leaf::{self, Leaf};
 use super::limits::{Hit, Limit, Meter, Metered};
 use super::roles;
 use super::source::{Codec, Source};
@@ -367,14 +367,14 @@ impl<'a> Comparer<'a> {
     /// Two files that are no archives.
     fn leaf(&self, path: &str, released: &Source, rebuilt: &Source, node: &mut Node) -> io::Result<Leaf> {
         let load = |source: &Source| -> io::Result<Option<Vec<u8>>> {
-            if source.size().is_some_and(|size| size > leaf::LARGEST) {
+            if source.size().is_some_and(|size| size > file::LARGEST) {
                 return Ok(None);
             }
             let mut bytes = Vec::with_capacity(usize::try_from(source.size().unwrap_or(0)).unwrap_or(0));
             self.open(source)?
-                .take(leaf::LARGEST + 1)
+                .take(file::LARGEST + 1)
                 .read_to_end(&mut bytes)?;
-            Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= leaf::LARGEST))
+            Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= file::LARGEST))
         };
         let (old, new) = std::thread::scope(|scope| {
             let large = [released, rebuilt]
@@ -398,9 +398,9 @@ impl<'a> Comparer<'a> {
                     ..Leaf::default()
                 });
             }
-            return Ok(leaf::compare(path, &old, &new));
+            return Ok(file::compare(path, &old, &new));
         }
-        let (leaf, old, new) = leaf::stream(self.open(released)?, self.open(rebuilt)?)?;
+        let (leaf, old, new) = file::stream(self.open(released)?, self.open(rebuilt)?)?;
         node.sizes = (Some(old), Some(new));
         Ok(leaf)
     }
@@ -506,7 +506,7 @@ fn equal_after(meter: &Meter, [released, rebuilt]: [&Source; 2], skip: [u64; 2])
     let (mut a, mut b) = (open(released, skip[0])?, open(rebuilt, skip[1])?);
     let (mut old, mut new) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
-        let (x, y) = (leaf::fill(&mut a, &mut old)?, leaf::fill(&mut b, &mut new)?);
+        let (x, y) = (file::fill(&mut a, &mut old)?, file::fill(&mut b, &mut new)?);
         if old[..x] != new[..y] {
             return Ok(false);
         }

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Root;
-use crate::evidence::apt::AptError;
-use crate::evidence::archive::{Binary, Indexes};
+use crate::apt::AptError;
+use crate::apt::{Binary, Indexes};
 use crate::ledger::Work;
+use crate::plan::{INPUTS, OUT, quote};
 use crate::progress::Progress;
 use crate::sandbox::embedded::Embedded;
-use crate::sandbox::{INPUTS, Input, OUT, SandboxError, quote};
+use crate::sandbox::{Input, SandboxError};
 use crate::store::{Blob, Fetcher};
 
 /// Dependencies that cannot be resolved.

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::image::{self, ImageConfig, LayerPlan};
+use super::Workshop;
 use super::lock::check_tree;
-use super::{Catalog, ContainerError, Contents, Lock, PackageFile, Times, UnpackPlan};
+use super::{Catalog, ContainerError};
 use crate::artifact::{PinnedImage, Sha256};
+use crate::plan::{Lock, PinnedContainer};
 use crate::progress::Progress;
+use crate::rootfs;
+use crate::rootfs::{Contents, PackageFile, Times, UnpackPlan};
+use crate::rootfs::{ImageConfig, LayerPlan};
 use crate::sandbox::embedded::{Embedded, Intact, short_job_limits};
 use crate::sandbox::{Input, Job, Keep, RootLayers, stage};
 use crate::store::{Blob, Fetcher, Scratch, Store, write_atomically};
@@ -113,6 +117,20 @@ pub async fn build(
     }
     let root = from_lock(name, &lock, fetcher, sandbox, progress).await?;
     Ok((lock, root))
+}
+
+/// Makes the root of a plan, or finds it made.
+pub async fn root(container: &PinnedContainer, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
+    let Workshop {
+        fetcher,
+        sandbox,
+        progress,
+        ..
+    } = workshop;
+    match container {
+        PinnedContainer::Packages { name, lock } => from_lock(name, lock, fetcher, sandbox, progress).await,
+        PinnedContainer::Image { image } => from_image(image, fetcher, sandbox, progress).await,
+    }
 }
 
 /// Makes the root of a lock, or finds it made; it must be the one that the lock promises.
@@ -223,7 +241,7 @@ pub async fn from_image(
     let scratch = fetcher.store().scratch()?;
     let mut staged: Vec<Input> = Vec::new();
     for (index, (blob, media_type)) in files.layers.iter().enumerate() {
-        let ending = image::ending(media_type);
+        let ending = rootfs::ending(media_type);
         let ending =
             ending.ok_or_else(|| unusable(format!("a layer has the unknown type {media_type:?}")))?;
         staged.push(Input {

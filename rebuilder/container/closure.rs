@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use deb822_fast::Paragraph;
 use debversion::Version;
 
-use crate::evidence::apt::AptError;
-use crate::evidence::archive::Indexes;
+use crate::apt::AptError;
+use crate::apt::Indexes;
 
 struct Candidate {
     version: Version,

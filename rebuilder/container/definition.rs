@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{ContainerError, Lock};
-use crate::evidence::apt::Archive;
-use crate::evidence::archive::Indexes;
+use super::ContainerError;
+use crate::apt::Indexes;
 use crate::evidence::openpgp::Keyring;
+use crate::evidence::release::Archive;
+use crate::plan::Lock;
 use crate::store::Fetcher;
 
 /// One definition.

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::ContainerError;
 use super::build::Receipt;
-use super::{ContainerError, ImageConfig};
 use crate::artifact::Sha256;
 use crate::progress::Progress;
+use crate::rootfs::ImageConfig;
 use crate::sandbox::embedded::Embedded;
 use crate::store::Store;
 

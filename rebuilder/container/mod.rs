@@ -10,30 +10,37 @@ pub mod apt_resolver;
 mod build;
 mod closure;
 mod definition;
-mod image;
 mod layer;
 mod lock;
-mod pinned;
-mod tree;
-mod unpack;
 
 use std::path::PathBuf;
 
-pub use build::{Root, build, from_image, from_lock};
+pub use build::{Root, build, from_image, from_lock, root};
 pub use definition::{Catalog, Debian, Definition};
-pub use image::{ImageConfig, LayerPlan, unpack_layers};
 pub use layer::{keep_layer, kept_layer};
-pub use lock::{Lock, LockedArchive, LockedPackage, LockedRelease, lock};
-pub use pinned::PinnedContainer;
-pub use tree::{Contents, Times, digest, normalise, seal};
-pub(crate) use unpack::decompress;
-pub use unpack::{PackageFile, UnpackPlan, unpack};
+pub use lock::lock;
 
+use crate::apt::AptError;
 use crate::artifact::Sha256;
-use crate::evidence::apt::AptError;
 use crate::evidence::openpgp::OpenPgpError;
+use crate::progress::Progress;
+use crate::rootfs::RootfsError;
 use crate::sandbox::SandboxError;
-use crate::store::{FetchError, StoreError};
+use crate::sandbox::embedded::Embedded;
+use crate::store::{FetchError, Fetcher, StoreError};
+
+/// What planning and running work with.
+#[derive(Clone, Copy)]
+pub struct Workshop<'a> {
+    /// The store, and the only way to the network.
+    pub fetcher: &'a Fetcher,
+    /// Known containers.
+    pub catalog: &'a Catalog,
+    /// Makes roots and layers, and runs resolvers.
+    pub sandbox: &'a Embedded,
+    /// Where progress goes.
+    pub progress: &'a Progress,
+}
 
 /// A container that cannot be locked or made.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -74,14 +81,10 @@ pub enum ContainerError {
         ended: String,
         log: PathBuf,
     },
-    #[error("{document} of {package} is broken")]
+    #[error(transparent)]
     #[diagnostic(help("its digest was right, so the archive itself carries a broken package"))]
-    Package {
-        package: String,
-        document: &'static str,
-        source: std::io::Error,
-    },
-    #[error("the image {image} cannot be made a root: {reason}")]
+    Tree(#[from] RootfsError),
+    #[error("cannot create a root filesystem from the image {image}: {reason}")]
     Image { image: String, reason: String },
     #[error("cannot {what}")]
     Io { what: String, source: std::io::Error },

@@ -13,7 +13,6 @@ use std::io::{self, BufWriter, Read, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use rules::Depth;
@@ -22,6 +21,7 @@ use crate::artifact::Sha256;
 use crate::compare;
 use crate::deadline::{Deadline, Over};
 use crate::plan::Plan;
+use crate::run::Credential;
 use crate::store::{Blob, StoreError};
 
 /// Most bytes that are looked at together; a secret longer than the overlap of two such pieces can be missed.
@@ -32,30 +32,6 @@ const BEFORE: usize = 1 << 10;
 /// Most findings that are kept of one run, and most of one rule in one place; the rest are counted.
 const MOST: usize = 200;
 const MOST_OF_A_RULE: usize = 5;
-
-/// A credential that was found.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Credential {
-    /// Where: `source`, `output`, `log` or `recipe`, and the path there.
-    pub place: String,
-    /// Line, from 1; none in binary files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u64>,
-    /// Rule that found it.
-    pub rule: String,
-    /// What that is.
-    pub meaning: String,
-    /// Length of the secret in bytes.
-    pub length: usize,
-    /// How many more the rule found in the same place.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub more: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
 
 /// A plan that would carry a credential into everything that is made from it.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::git_source::GitSource;
+use crate::artifact::git_source::GitSource;
 use crate::plan::{Origin, Plan};
-use crate::rebuild::{Record, Verdict};
+use crate::run::{Record, Verdict};
 
 /// One value, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,33 +11,30 @@ pub mod provenance;
 pub mod pypi;
 mod repository;
 
+use crate::apt::AptError;
+use crate::artifact::PinnedFile;
 use crate::artifact::{Digests, Subject};
+use crate::container;
+use crate::container::Workshop;
 use crate::container::apt_resolver::ResolveError;
-use crate::container::{self, Catalog, ContainerError, Lock, Root};
+use crate::container::{Catalog, ContainerError, Root};
+use crate::ecosystem::crates::registry::CratesError;
+use crate::ecosystem::pypi::registry::PypiError;
 use crate::evidence::Claim;
-use crate::evidence::apt::AptError;
 use crate::evidence::assess::Artifact;
-use crate::evidence::crates::CratesError;
 use crate::evidence::document::Document;
-use crate::evidence::pypi::PypiError;
+use crate::inspect::Case;
+use crate::plan::Lock;
 use crate::plan::{Expected, Plan, Recipe, RecipeError};
-use crate::policy::{Case, Decision, Refusal};
-use crate::progress::Progress;
+use crate::policy::{Decision, Refusal};
 use crate::sandbox::SandboxError;
-use crate::sandbox::embedded::Embedded;
-use crate::store::{Blob, FetchError, Fetcher, GitError, Material, StoreError};
+use crate::store::{Blob, FetchError, Fetcher, GitError, StoreError};
 use hints::{Ended, Hints, Next};
 
 /// What planning works with.
 pub struct Planner<'a> {
-    /// The way to the network.
-    pub fetcher: &'a Fetcher,
-    /// Known containers.
-    pub catalog: &'a Catalog,
-    /// Where resolvers run.
-    pub sandbox: &'a Embedded,
-    /// Where progress goes.
-    pub progress: &'a Progress,
+    /// Store, network, containers, and where resolvers run.
+    pub workshop: Workshop<'a>,
     /// The user's own recipe instead of the built-in one.
     pub recipe: Option<Recipe>,
     /// Compare only the artifact that was named, not everything its source builds.
@@ -59,7 +56,7 @@ pub struct Found {
     /// Evidence that still has to be judged.
     pub documents: Vec<Document>,
     /// Source files that the registry lists beside them.
-    pub sources: Vec<Material>,
+    pub sources: Vec<PinnedFile>,
     /// When it was released, where the registry says so.
     pub published: Option<jiff::Timestamp>,
 }
@@ -166,14 +163,24 @@ impl Planner<'_> {
         claims: Vec<Claim>,
         documents: &[Document],
     ) -> Result<(Vec<Claim>, Decision), PlanError> {
-        let judgement = self.case.judge(artifacts, claims, documents, self.fetcher).await;
-        let decision = judgement.gate(subject)?;
+        let judgement = self
+            .case
+            .judge(artifacts, claims, documents, self.workshop.fetcher)
+            .await;
+        let decision = judgement.policy.gate(subject)?;
         Ok((judgement.inspection.claims(), decision))
     }
 
     /// The lock and the made root of a container.
     async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
-        container::build(name, self.catalog, self.fetcher, self.sandbox, self.progress).await
+        container::build(
+            name,
+            self.workshop.catalog,
+            self.workshop.fetcher,
+            self.workshop.sandbox,
+            self.workshop.progress,
+        )
+        .await
     }
 }
 
@@ -198,7 +205,7 @@ pub async fn look_up(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) ->
 }
 
 /// A released file that lies in the store.
-fn artifact(purl: Option<String>, file: &Material, blob: &Blob) -> Result<Artifact, PlanError> {
+fn artifact(purl: Option<String>, file: &PinnedFile, blob: &Blob) -> Result<Artifact, PlanError> {
     let digests = std::fs::File::open(&blob.path).and_then(Digests::of_reader);
     Ok(Artifact {
         name: file.name.clone(),

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use crate::artifact::Subject;
 
 use super::hints::{Hints, SourceHint};
-use crate::evidence::git_source::{self, GitSource, SourceError};
+use crate::artifact::git_source;
+use crate::artifact::git_source::{GitSource, SourceError};
 use crate::plan::Origin;
 
 /// A definition that cannot be used.

@@ -1,7 +1,8 @@
 //! Which repository a package's metadata leads to, and which of its tags is a version; for packages that name no commit.
 
 use super::PlanError;
-use crate::evidence::git_source::{self, GitSource};
+use crate::artifact::git_source;
+use crate::artifact::git_source::GitSource;
 use crate::store::{Fetcher, Tag};
 
 /// Hosts of public repositories, whose addresses have the form `HOST/OWNER/NAME`.

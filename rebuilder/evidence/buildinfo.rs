@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::apt::{self, AptError};
+use super::deb822::{self, Deb822Error};
 use super::{hash_list, openpgp};
 use crate::artifact::Sha256;
 
@@ -31,7 +31,7 @@ pub struct BuildInfo {
 
 impl BuildInfo {
     /// Takes the record out of an inline-signed text, whoever signed that; none where it is another text.
-    pub fn signed(bytes: &[u8]) -> Option<Result<Self, AptError>> {
+    pub fn signed(bytes: &[u8]) -> Option<Result<Self, Deb822Error>> {
         let (text, _) = openpgp::read_unverified("the .buildinfo", bytes).ok()?;
         // A .dsc or a .changes begins with the same field, and says nothing of a build.
         if !text.trim_ascii_start().starts_with(b"Format: 1.0\n") || !is_record(&text) {
@@ -39,7 +39,7 @@ impl BuildInfo {
         }
         // Whoever signs a field that no record has means something by it.
         if let Err(error) = hash_list::is_buildinfo(&text) {
-            return Some(Err(AptError::Deb822 {
+            return Some(Err(Deb822Error::Form {
                 document: ".buildinfo".to_owned(),
                 reason: error.to_string(),
             }));
@@ -61,10 +61,10 @@ impl BuildInfo {
     }
 
     /// Reads the record itself.
-    pub fn unsigned(text: &[u8]) -> Result<Self, AptError> {
+    pub fn unsigned(text: &[u8]) -> Result<Self, Deb822Error> {
         let document = ".buildinfo";
         let text = text.trim_ascii();
-        let paragraph = apt::one_paragraph(document, text)?;
+        let paragraph = deb822::one_paragraph(document, text)?;
         // Readers differ in which of several paragraphs counts, and in which of two fields of one name.
         let mut names: Vec<String> = Vec::new();
         for line in String::from_utf8_lossy(text).lines() {
@@ -73,7 +73,7 @@ impl BuildInfo {
                 continue;
             }
             if line.trim().is_empty() || names.contains(&name) {
-                return Err(AptError::Deb822 {
+                return Err(Deb822Error::Form {
                     document: document.to_owned(),
                     reason: "it has more than one paragraph, or one field twice".to_owned(),
                 });
@@ -81,7 +81,7 @@ impl BuildInfo {
             names.push(name);
         }
         let field = |name: &'static str| {
-            paragraph.get(name).ok_or(AptError::Field {
+            paragraph.get(name).ok_or(Deb822Error::Field {
                 document: document.to_owned(),
                 field: name,
             })
@@ -94,7 +94,7 @@ impl BuildInfo {
             inline: None,
             source,
             version: field("Version")?.to_owned(),
-            files: apt::checksums(document, field("Checksums-Sha256")?)?,
+            files: deb822::checksums(document, field("Checksums-Sha256")?)?,
             build_path: paragraph.get("Build-Path").map(str::to_owned),
             build_origin: paragraph.get("Build-Origin").map(str::to_owned),
             build_date: paragraph.get("Build-Date").map(str::to_owned),

@@ -4,15 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::assess::Assessment;
-use super::git_signature::{self, ObjectSignature};
+use super::git_signature::ObjectSignature;
 use super::sigstore::Identity;
 use super::slsa::{Build, Provenance};
 use super::statement::Descriptor;
-use super::trust::Trust;
 use super::workflow::Workflow;
 use super::{Question, Standing};
 use crate::artifact::pattern;
-use crate::store::Checkout;
 
 /// The links, as far as evidence names them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -97,30 +95,6 @@ pub struct SourceFacts {
     pub tag: Option<ObjectSignature>,
     /// The workflow file at the commit.
     pub workflow: Option<Workflow>,
-}
-
-impl SourceFacts {
-    /// What a commit that lies in the store tells of itself.
-    pub fn read(checkout: &Checkout, workflow: Option<&str>, trust: &Trust) -> Self {
-        let commit = checkout.commit_object().ok();
-        let tag = checkout.tag_object().map(|(object, here)| {
-            let signature = git_signature::of_tag(&object, trust);
-            if here {
-                return signature;
-            }
-            ObjectSignature {
-                standing: Standing::Elsewhere,
-                note: "the tag points to another commit now".into(),
-                ..signature
-            }
-        });
-        let file = workflow.and_then(|path| checkout.file(path).ok().flatten());
-        Self {
-            commit: commit.map(|object| git_signature::of_commit(&object, trust)),
-            tag,
-            workflow: file.and_then(|bytes| Workflow::parse(&String::from_utf8_lossy(&bytes))),
-        }
-    }
 }
 
 /// A provenance in one sentence.

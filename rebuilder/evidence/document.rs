@@ -18,7 +18,6 @@ use super::link::{Link, LinkError};
 use super::sigstore::{SigstoreError, Unverified};
 use super::statement::{Statement, StatementError};
 use crate::artifact::Sha256;
-use crate::store::{Blob, FetchError, StoreError, redacted};
 
 /// A piece of evidence, unverified.
 pub struct Document {
@@ -106,19 +105,9 @@ pub fn read_file(path: &Path) -> Result<Vec<Document>, DocumentError> {
     read(&path.display().to_string(), &bytes)
 }
 
-/// Reads evidence that was fetched, before it is kept.
-pub fn read_blob(url: &str, blob: &Blob) -> Result<Vec<Document>, FetchError> {
-    let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
-    take(url, &bytes).map_err(|error| FetchError::Unreadable {
-        name: "the evidence".to_owned(),
-        url: redacted(url),
-        reason: error.to_string(),
-    })
-}
-
 /// Reads the bytes of a file of evidence.
 pub fn read(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> {
-    let mut documents = take(origin, bytes)?;
+    let mut documents = read_from_registry(origin, bytes)?;
     for document in &mut documents {
         // Nobody signs who the publisher is, so it is worth something only from the index itself.
         if let Kind::Bundle(bundle) = &mut document.kind {
@@ -128,7 +117,8 @@ pub fn read(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> 
     Ok(documents)
 }
 
-fn take(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> {
+/// The same for what a registry answered: it may say who the publisher is.
+pub fn read_from_registry(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> {
     let kinds = pieces(bytes).map_err(|error| DocumentError::Unusable {
         origin: origin.to_owned(),
         reason: error.to_string(),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::apt;
+use super::deb822;
 use super::statement::{Descriptor, is_harmless};
 
 /// Most lines that a list may have.
@@ -903,7 +903,7 @@ fn control_file(text: &str) -> Result<HashList, HashListError> {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for (_, files) in fields.iter().filter(|(name, _)| DIGESTS.contains(&name.as_str())) {
         for (name, sha256, _) in
-            apt::checksums("the signed text", files).map_err(|_| HashListError::Field("checksum field"))?
+            deb822::checksums("the signed text", files).map_err(|_| HashListError::Field("checksum field"))?
         {
             if !is_harmless(&name) || !is_plain_path(&name) {
                 return Err(HashListError::Field("checksum field"));

@@ -7,16 +7,13 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-pub mod apt;
-pub mod archive;
 pub mod assess;
 pub mod buildinfo;
-pub mod crates;
 pub mod custody;
+pub mod deb822;
 pub mod document;
 pub mod dsse;
 pub mod git_signature;
-pub mod git_source;
 mod gitsign;
 pub mod hash_list;
 pub mod inspection;
@@ -24,7 +21,7 @@ pub mod json;
 pub mod link;
 pub mod npm;
 pub mod openpgp;
-pub mod pypi;
+pub mod release;
 pub mod sigstore;
 pub mod slsa;
 pub mod statement;

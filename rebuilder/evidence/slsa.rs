@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::git_source::{GitSource, SourceError};
 use super::json::member;
 use super::statement::{Descriptor, Statement, predicate};
+use crate::artifact::git_source::{GitSource, SourceError};
 use crate::artifact::{ImageError, PinnedImage};
 
 /// What a provenance says.
@@ -126,7 +126,7 @@ fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
 
     let source = if member(external, ["source", "uri"]).is_string() {
         let declared: Descriptor = serde_json::from_value(external["source"].clone()).unwrap_or_default();
-        Some(GitSource::of(&declared)?)
+        Some(git_source(&declared)?)
     } else if let Some(repository) = workflow["repository"].as_str() {
         let source = GitSource::new(repository, workflow["ref"].as_str(), None)?;
         Some(with_commit(source, &materials)?)
@@ -134,7 +134,7 @@ fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
         // BuildKit's request.
         let declared: Descriptor =
             serde_json::from_value(external["configSource"].clone()).unwrap_or_default();
-        GitSource::of(&declared).ok()
+        git_source(&declared).ok()
     } else {
         first_git(&materials)?
     };
@@ -161,7 +161,7 @@ fn v02(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     let materials = descriptors(&predicate["materials"]);
     let config: Descriptor = serde_json::from_value(invocation["configSource"].clone()).unwrap_or_default();
     let source = if config.uri.as_deref().is_some_and(|uri| !uri.is_empty()) {
-        Some(with_commit(GitSource::of(&config)?, &materials)?)
+        Some(with_commit(git_source(&config)?, &materials)?)
     } else {
         first_git(&materials)?
     };
@@ -238,13 +238,18 @@ fn image(value: &Value) -> Result<PinnedImage, ProvenanceError> {
     )?)
 }
 
+/// The place in a git repository that a descriptor names.
+fn git_source(descriptor: &Descriptor) -> Result<GitSource, SourceError> {
+    GitSource::from_uri(descriptor.uri.as_deref().unwrap_or_default(), descriptor.commit())
+}
+
 /// The source with the commit that the materials give for its repository, where it has none itself.
 fn with_commit(mut source: GitSource, materials: &[Descriptor]) -> Result<GitSource, ProvenanceError> {
     if source.commit.is_some() {
         return Ok(source);
     }
     for material in materials.iter().filter(|material| is_git(material)) {
-        let found = GitSource::of(material)?;
+        let found = git_source(material)?;
         if found.repository == source.repository {
             source.commit = found.commit;
             break;
@@ -255,7 +260,7 @@ fn with_commit(mut source: GitSource, materials: &[Descriptor]) -> Result<GitSou
 
 fn first_git(materials: &[Descriptor]) -> Result<Option<GitSource>, ProvenanceError> {
     let git = materials.iter().find(|material| is_git(material));
-    Ok(git.map(GitSource::of).transpose()?)
+    Ok(git.map(git_source).transpose()?)
 }
 
 fn is_git(material: &Descriptor) -> bool {

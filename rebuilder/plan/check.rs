@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
+use super::Limits;
 use super::{Plan, VERSION};
-use crate::evidence::git_source::GitSource;
-use crate::sandbox::Limits;
+use crate::artifact::git_source::GitSource;
 
 /// Most bytes of a plan.
 pub const SIZE: u64 = crate::bounded::PLAN;

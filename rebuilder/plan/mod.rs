@@ -6,23 +6,31 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod check;
+mod container;
+mod jobs;
+mod limits;
+mod lock;
 mod recipe;
+mod shell;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::PinnedFile;
+use crate::artifact::git_source::GitSource;
 use crate::artifact::{Digests, Sha256};
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
-use crate::evidence::git_source::GitSource;
 use crate::policy::Decision;
-use crate::sandbox::Limits;
-use crate::store::Material;
 
-pub use crate::container::PinnedContainer;
+pub use container::PinnedContainer;
+pub use jobs::{Jobs, SetupJob, Work};
+pub use limits::Limits;
+pub use lock::{Lock, LockedArchive, LockedPackage, LockedRelease};
 pub use recipe::{Dependencies, Recipe, RecipeError};
+pub use shell::{IMAGE_ENTRYPOINT, INPUTS, OUT, quote, shell_command};
 
 /// Form of the plan document.
 pub const VERSION: u32 = 1;
@@ -76,7 +84,7 @@ pub struct Expected {
     /// Package URL of this file.
     pub purl: String,
     /// The file. Without any URL it is in the store, or only its digest is known.
-    pub file: Material,
+    pub file: PinnedFile,
 }
 
 /// A commit of a git repository, at `/inputs/PLACE` as a tar archive; only the build phase sees it.
@@ -116,7 +124,7 @@ pub struct PinnedInput {
     /// Path below `/inputs`.
     pub place: String,
     /// The file.
-    pub file: Material,
+    pub file: PinnedFile,
 }
 
 /// A small text at `/inputs/PLACE`; only the build phase sees it.
@@ -231,6 +239,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether the plan has a form that can be followed; the error is the reason.
+    pub fn check_form(&self) -> Result<(), String> {
+        check::check(self)
+    }
+
     /// The released files, as far as the plan knows them: by name and digest.
     pub fn released(&self) -> Vec<Artifact> {
         let expected = self.expected.iter();
@@ -245,7 +258,7 @@ impl Plan {
     }
 
     /// Every single file with a URL that following the plan reads, the container's packages included.
-    pub fn materials(&self) -> Vec<Material> {
+    pub fn materials(&self) -> Vec<PinnedFile> {
         let inputs = self.inputs.iter().map(|input| input.file.clone());
         let released = self.expected.iter().map(|expected| expected.file.clone());
         inputs
@@ -276,7 +289,7 @@ impl Phase {
     pub fn script(&self) -> String {
         let mut script = String::new();
         for step in &self.steps {
-            let title = crate::sandbox::quote(&format!("== {} ==", step.name));
+            let title = quote(&format!("== {} ==", step.name));
             script.push_str(&format!("echo {title}\n(\n{}\n)\n", step.run.trim_end()));
         }
         script

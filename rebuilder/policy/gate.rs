@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Check, Decision, Judgement, Policy, Refusal, Requirement, Rule, Unmatched};
+use super::{Check, Decision, Policy, Refusal, Requirement, Rule, Unmatched};
 use crate::artifact::pattern;
 use crate::evidence::Standing;
 use crate::evidence::assess::{Assessment, Signer};
@@ -38,14 +38,14 @@ impl Policy {
     }
 }
 
-impl Judgement {
+impl Decision {
     /// The decision, or the refusal as an error.
     pub fn gate(&self, subject: &str) -> Result<Decision, Refusal> {
-        match self.policy.refusal() {
-            None => Ok(self.policy.clone()),
+        match self.refusal() {
+            None => Ok(self.clone()),
             Some(check) => Err(Refusal {
                 subject: subject.to_owned(),
-                policy: match self.policy.policy.as_str() {
+                policy: match self.policy.as_str() {
                     "built-in" => "the built-in policy".to_owned(),
                     name => name.to_owned(),
                 },

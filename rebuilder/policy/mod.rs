@@ -5,18 +5,17 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-mod case;
 mod gate;
 mod quorum;
 
 use std::path::{Path, PathBuf};
 
-pub use case::{Case, Judgement, names};
 use jiff::Timestamp;
 pub use quorum::{Dissent, Independence, Party, Quorum, Revocation};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{Sha256, pattern};
+use crate::evidence::assess::Artifact;
 use crate::evidence::custody::{MutableKind, SharedBoundary};
 use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
 
@@ -456,4 +455,11 @@ impl PolicyFile {
             .iter()
             .find(|rule| names.iter().any(|name| pattern::fits(&rule.subject, name)))
     }
+}
+/// The names under which a policy knows some artifacts: package URLs before file names.
+pub fn names(artifacts: &[Artifact]) -> Vec<String> {
+    let purls = artifacts.iter().filter_map(|artifact| artifact.purl.clone());
+    purls
+        .chain(artifacts.iter().map(|artifact| artifact.name.clone()))
+        .collect()
 }

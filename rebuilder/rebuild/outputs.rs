@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::{OutputResult, RebuildError, RunFolder};
+use super::RebuildError;
 use crate::artifact::pattern;
 use crate::compare::{self, Options};
 use crate::plan::Plan;
+use crate::run::{OutputResult, RunFolder};
 use crate::sandbox::Output;
 use crate::store::{Blob, StoreError};
 

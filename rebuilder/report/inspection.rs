@@ -8,7 +8,7 @@ use crate::evidence::custody::Custody;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 use crate::evidence::statement::Descriptor;
-use crate::policy::Judgement;
+use crate::inspect::Judgement;
 use crate::text::{Screen, Style, plain};
 
 #[derive(Template)]

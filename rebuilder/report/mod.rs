@@ -6,14 +6,12 @@ pub mod audit;
 pub mod comparison;
 pub mod inspection;
 
-use std::fmt::Write as _;
-
 use askama::Template;
 
 use crate::compare::Outcome;
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{Origin, Plan, Role};
-use crate::rebuild::{Evidence, OutputResult, Record, Verdict};
+use crate::run::{Evidence, OutputResult, Record, Verdict};
 use crate::text::{Screen, Style, plain};
 
 /// A page that cannot be rendered.
@@ -44,6 +42,11 @@ struct OutputRow {
     rebuilt: String,
     notes: Vec<String>,
     comparison: Option<String>,
+}
+
+/// The run as a page, for those that make it again; `None` if it cannot be made.
+pub fn page(plan: &Plan, record: &Record) -> Option<String> {
+    html(plan, record).ok()
 }
 
 /// The run as one self-contained HTML page.
@@ -256,20 +259,6 @@ fn row(output: &OutputResult) -> OutputRow {
         notes: notes(output),
         comparison: None,
     }
-}
-
-/// An error with its causes on one line; a cause that is in the text already is left out.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            let _ = write!(text, ": {more}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 /// Why an output differs, for a terminal: causes first, then how to see more.

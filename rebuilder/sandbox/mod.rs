@@ -20,44 +20,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) use output::stage;
 pub use output::{Output, OutputError};
 
+use crate::plan::Limits;
 use crate::progress::ProgressBar;
 use crate::store::StoreError;
 
-/// Where a job finds its inputs and leaves its outputs.
-pub const INPUTS: &str = "/inputs";
-/// The only folder whose files come back.
-pub const OUT: &str = "/out";
-
 /// Open files per process, soft and hard: what every machine and engine allows, so that all builds see the same.
 pub(crate) const OPEN_FILES: (u64, u64) = (1024, 4096);
-
-/// Bounds of one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Wall-clock seconds.
-    pub seconds: u64,
-    /// Bytes of memory, page cache included.
-    pub memory: u64,
-    /// Bytes written to the throw-away layer and to `/out`.
-    pub disk: u64,
-    /// Processes and threads.
-    pub pids: u64,
-    /// Processors that the job may use and sees.
-    pub cpus: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            seconds: 3600,
-            memory: 8 << 30,
-            disk: 20 << 30,
-            pids: 4096,
-            cpus: 2,
-        }
-    }
-}
 
 /// A file that the job finds at `/inputs/NAME`.
 #[derive(Debug, Clone)]
@@ -231,41 +199,4 @@ pub trait Sandbox: Send + Sync {
         job: &'a Job<'a>,
         bar: &'a ProgressBar,
     ) -> BoxFuture<'a, Result<Outcome, SandboxError>>;
-}
-
-/// A script as one shell command whose environment is exactly `env`.
-pub fn shell_command(env: &BTreeMap<String, String>, script: &str) -> String {
-    let pairs: Vec<_> = env
-        .iter()
-        .map(|(key, value)| quote(&format!("{key}={value}")))
-        .collect();
-    format!("env -i {} /bin/sh -eu -c {}", pairs.join(" "), quote(script))
-}
-
-/// Puts a shell word in quotes where it needs them.
-pub fn quote(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn a_quoted_word_stays_one_word(word in "[^\\x00]{0,40}") {
-            let script = format!("printf %s {}", quote(&word));
-            let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
-            prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
-        }
-    }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::SignerError;
 use crate::attest::log::is_plain;
 use crate::plan::Plan;
-use crate::rebuild::{Record, Verdict};
+use crate::run::{Record, Verdict};
 
 /// Most bytes of each document of a run.
 pub(super) const RECORD: u64 = 32 << 20;
@@ -74,8 +74,8 @@ pub(super) fn record(record: &Record) -> Result<(), SignerError> {
             return refuse("names an output that is too long or does not print".into());
         }
     }
-    if let Verdict::Inconclusive { stage, reason } = &record.verdict
-        && stage.len().saturating_add(reason.len()) > TEXT
+    if let Verdict::Inconclusive { reason, .. } = &record.verdict
+        && reason.len() > TEXT
     {
         return refuse("gives a reason that is too long".into());
     }

@@ -5,22 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::artifact::PinnedFile;
+use crate::artifact::git_source::GitSource;
 use crate::artifact::{Digests, PinnedImage, Sha256, Subject};
 use crate::attest::log::is_plain;
 use crate::attest::{Examined, Named, Vouched};
-use crate::container::{Catalog, PinnedContainer};
+use crate::container::Catalog;
 use crate::ecosystem;
 use crate::evidence::Standing;
 use crate::evidence::assess::{Artifact, assess};
 use crate::evidence::document::Document;
-use crate::evidence::git_source::GitSource;
 use crate::evidence::inspection::Finding;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Descriptor, DigestMatch};
+use crate::inspect::{Case, Judgement};
+use crate::plan::PinnedContainer;
 use crate::plan::{PinnedGit, Plan, Recipe, Role};
-use crate::policy::{Case, Judgement};
-use crate::rebuild::{Evidence, Record, Verdict};
-use crate::store::{Fetcher, Material};
+use crate::run::{Evidence, Record, Verdict};
+use crate::store::Fetcher;
 
 use super::recipe::{Ecosystem, Followed, Known, followed};
 use super::{SignerError, bounds};
@@ -54,7 +56,7 @@ pub struct Questioner {
 pub struct Released {
     subject: Option<Subject>,
     artifacts: Vec<Artifact>,
-    sources: Vec<Material>,
+    sources: Vec<PinnedFile>,
     published: Option<Timestamp>,
     judgement: Judgement,
 }
@@ -174,7 +176,7 @@ impl Questioner {
             .case
             .judge(&found.artifacts, found.claims, &found.documents, &self.fetcher)
             .await;
-        judgement.gate(&plan.subject)?;
+        judgement.policy.gate(&plan.subject)?;
         Ok(Released {
             subject: Some(subject),
             artifacts: found.artifacts,
@@ -252,7 +254,7 @@ impl Questioner {
                 plan.subject
             )));
         }
-        judgement.gate(&plan.subject)?;
+        judgement.policy.gate(&plan.subject)?;
         Ok(Released {
             subject: None,
             artifacts,

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use crate::artifact::{PinnedImage, Sha256, Subject};
-use crate::container::{Catalog, PinnedContainer};
+use crate::container::Catalog;
 use crate::ecosystem::provenance::declared_steps;
 use crate::evidence::slsa::{Build, Provenance};
+use crate::plan::PinnedContainer;
 use crate::plan::{Phase, Plan, Recipe, Role, Step};
 
 use super::SignerError;

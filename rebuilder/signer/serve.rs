@@ -21,8 +21,9 @@ use crate::attest::log::{Anchor, Event, Log, Stated};
 use crate::attest::{
     Agreeing, AttestError, Examined, Handed, Inventory, Office, Signed, Signer, Vouched, examine_digested,
 };
+use crate::error::with_causes;
 use crate::policy::PolicyFile;
-use crate::report::with_causes;
+use crate::run::Page;
 
 /// Requests of one worker that are looked at side by side, and those that wait for their turn.
 const AT_ONCE: usize = 2;
@@ -57,6 +58,8 @@ pub struct Service {
     pub host: Option<String>,
     /// Where everything is written down.
     pub log: PathBuf,
+    /// Makes the page of a run again.
+    pub page: Page,
     /// Which keys may sign.
     pub inventory: PathBuf,
     /// Users that may ask.
@@ -465,7 +468,7 @@ impl Running {
             let budget = this.budgets.get(&uid).ok_or(SignerError::Stranger { uid })?;
             let size = |sha256| known.size(sha256);
             let snapshot = opened.outputs(size, this.scratch.path(), budget)?;
-            let examined = examine_digested(&snapshot.digested, &snapshot.run())?;
+            let examined = examine_digested(&snapshot.digested, &snapshot.run(), this.service.page)?;
             Ok((snapshot, examined))
         })
         .await?;

@@ -23,7 +23,7 @@ use crate::artifact::{HashingWriter, Sha256};
 use crate::attest::{AttestError, Digested};
 use crate::evidence::document::{self, Document};
 use crate::plan::Plan;
-use crate::rebuild::{Record, RunFolder};
+use crate::run::{Record, RunFolder};
 
 /// Where copies are made: a folder for each process that signs, with a lock that shows whether it still lives.
 pub(super) struct Scratch {

@@ -16,28 +16,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use reqwest::header;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::address::{AllowedHost, Barred, MirrorMap, NotPublic, PublicOnly, Route, Trust, Word, redacted};
+use super::address::{AllowedHost, Barred, MirrorMap, NotPublic, PublicOnly, Route, Trust, Word};
 use super::blobs::{Blob, Incoming, Sealed};
 use super::{GitMirror, Store, StoreError};
-use crate::artifact::Sha256;
+use crate::artifact::PinnedFile;
 use crate::ledger::{Ledger, Work};
 use crate::progress::{Progress, ProgressBar};
-
-/// A file that is pinned: what it is called, where it can be had, and which bytes it must be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Material {
-    /// File name, without folders.
-    pub name: String,
-    /// Places to fetch it from, tried in order.
-    pub urls: Vec<String>,
-    /// Digest of its bytes.
-    pub sha256: Sha256,
-    /// Length in bytes.
-    pub size: u64,
-}
+use crate::text::redacted;
 
 /// A file that was fetched by name alone, such as the newest index, with what was found there.
 #[derive(Debug, Clone)]
@@ -264,12 +251,12 @@ impl Fetcher {
     }
 
     /// The pinned file, from the store or from the first of its URLs that gives the right bytes.
-    pub async fn get(&self, material: &Material) -> Result<Blob, FetchError> {
+    pub async fn get(&self, material: &PinnedFile) -> Result<Blob, FetchError> {
         self.get_with(material, &ProgressBar::hidden()).await
     }
 
     /// Many pinned files, several at a time, in the order they were asked for.
-    pub async fn get_all(&self, what: &str, materials: &[Material]) -> Result<Vec<Blob>, FetchError> {
+    pub async fn get_all(&self, what: &str, materials: &[PinnedFile]) -> Result<Vec<Blob>, FetchError> {
         let sizes = materials.iter().map(|material| material.size);
         // The sizes are what others say.
         let bar = self.progress.bytes(what, sizes.fold(0, u64::saturating_add));
@@ -282,7 +269,7 @@ impl Fetcher {
         blobs
     }
 
-    async fn get_with(&self, material: &Material, bar: &ProgressBar) -> Result<Blob, FetchError> {
+    async fn get_with(&self, material: &PinnedFile, bar: &ProgressBar) -> Result<Blob, FetchError> {
         let store = self.store.clone();
         let digest = material.sha256;
         let held = tokio::task::spawn_blocking(move || store.get(digest)).await;

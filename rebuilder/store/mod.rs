@@ -10,7 +10,7 @@ mod blobs;
 mod fetch;
 mod git;
 mod registry;
-pub(crate) mod removal;
+mod runs;
 mod scratch;
 
 use std::fs::File;
@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy as _;
 use nix::fcntl::{Flock, FlockArg};
 
-pub(crate) use address::redacted;
 pub use address::{AllowedHost, MirrorMap};
 pub use blobs::{Blob, StoreCheck};
-pub use fetch::{FetchError, Fetcher, Material, Received};
+pub use fetch::{FetchError, Fetcher, Received};
 pub use git::{Checkout, GitError, GitMirror, Tag};
 pub use registry::ImageFiles;
+pub use runs::{PendingRun, sweep};
 pub use scratch::Scratch;
 
 /// The data folder of one user, usually `$XDG_DATA_HOME/rebuilder`.
@@ -113,6 +113,23 @@ impl Store {
     /// Where the layer that the steps with this digest made lies.
     pub fn layer(&self, key: crate::artifact::Sha256) -> PathBuf {
         self.data.join("layers").join(key.to_hex())
+    }
+
+    /// Where the folders of runs lie, unless the user names another place.
+    pub fn runs(&self) -> PathBuf {
+        self.data.join("runs")
+    }
+
+    /// Where the run of this subject gets its folder, if it ends now.
+    pub fn run_of(&self, title: &str) -> PathBuf {
+        let name = title.replace([' ', ':', '%'], "_");
+        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
+        self.runs().join(format!("{name}-{stamp}"))
+    }
+
+    /// Where the folders of audits lie, unless the user names another place.
+    pub fn audits(&self) -> PathBuf {
+        self.data.join("audits")
     }
 
     /// Where the scratch folder of the run called `id` lies, if that run is going on.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rebuilder::artifact::Sha256;
 use rebuilder::plan::Plan;
-use rebuilder::rebuild::{Record, RunFolder};
+use rebuilder::run::{Record, RunFolder};
 use serde_json::{Value, json};
 
 use super::Case;
@@ -149,6 +149,12 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Those who can sign without a key and whom nobody named: two people, and a project of the attacker's own.
+/// Writes a record, and the page that follows from it.
+fn write_run(record: &Record, plan: &Plan, run: &RunFolder) {
+    std::fs::write(run.record(), serde_json::to_vec_pretty(record).unwrap()).unwrap();
+    std::fs::write(run.report(), rebuilder::report::html(plan, record).unwrap()).unwrap();
+}
+
 fn strangers() -> [Signer; 3] {
     let person = |identity: &str, issuer: &str| Signer {
         identity: identity.into(),
@@ -429,10 +435,12 @@ impl<'a> Scene<'a> {
         ground.write("run/build.log", "built\n");
         let rebuilt = if reproduced { "released" } else { "something else" };
         ground.write(&format!("run/rebuilt/{NAME}"), rebuilt);
-        let mut record = scene.record(reproduced);
-        record
-            .write(&scene.plan, &RunFolder::new(&ground.folder().join("run")))
-            .unwrap();
+        let record = scene.record(reproduced);
+        write_run(
+            &record,
+            &scene.plan,
+            &RunFolder::new(&ground.folder().join("run")),
+        );
         for name in ["record.json", "report.html"] {
             let bytes = fs::read(ground.folder().join("run").join(name)).unwrap();
             fs::remove_file(ground.folder().join("run").join(name)).unwrap();
@@ -576,10 +584,10 @@ fn zip(bytes: &[u8]) -> Vec<u8> {
 
 /// Makes everything in a bundle but its attestation say that the run reproduced.
 fn claim_success(scene: &Scene, files: &mut BTreeMap<String, Vec<u8>>) {
-    let mut record = scene.record(true);
+    let record = scene.record(true);
     let place = scene.ground.folder().join("forged");
     fs::create_dir_all(&place).unwrap();
-    record.write(&scene.plan, &RunFolder::new(&place)).unwrap();
+    write_run(&record, &scene.plan, &RunFolder::new(&place));
     for name in ["record.json", "report.html"] {
         files.insert(name.into(), fs::read(place.join(name)).unwrap());
     }
@@ -713,7 +721,7 @@ fn changed_facts(ground: &Ground) -> Result<(), String> {
         }),
         ("limits", |record| record.not_enforced = vec!["memory".into()]),
         ("evidence", |record| {
-            record.evidence = rebuilder::rebuild::Evidence::TakenFromPlan;
+            record.evidence = rebuilder::run::Evidence::TakenFromPlan;
         }),
         ("log", |record| record.log = Sha256::of("nothing\n")),
         ("report", |record| record.not_compared = vec!["*".into()]),
@@ -724,7 +732,7 @@ fn changed_facts(ground: &Ground) -> Result<(), String> {
         change(&mut record);
         let place = ground.folder().join(format!("changed-{what}"));
         fs::create_dir_all(&place).unwrap();
-        record.write(&scene.plan, &RunFolder::new(&place)).unwrap();
+        write_run(&record, &scene.plan, &RunFolder::new(&place));
         for name in ["record.json", "report.html"] {
             files.insert(name.into(), fs::read(place.join(name)).unwrap());
         }

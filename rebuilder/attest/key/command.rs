@@ -201,7 +201,7 @@ mod tests {
         ] {
             let program = script(name, text);
             let begun = Instant::now();
-            let told = crate::report::with_causes(&run_for(&program, "sign", &message, longest).unwrap_err());
+            let told = crate::error::with_causes(&run_for(&program, "sign", &message, longest).unwrap_err());
             assert!(told.contains(expected), "{name}: {told}");
             assert!(begun.elapsed() < Duration::from_secs(10), "{name}");
         }

@@ -351,7 +351,7 @@ mod tests {
             "object=a?module-path=/m.so&pin-value=8642",
         ] {
             let error = text.parse::<super::super::Reference>().unwrap_err();
-            let told = crate::report::with_causes(&error);
+            let told = crate::error::with_causes(&error);
             assert!(!told.contains("8642"), "{text}: {told}");
             assert!(!format!("{error:?}").contains("8642"), "{text}: {error:?}");
         }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 
+use super::registry;
+use crate::artifact::PinnedFile;
 use crate::artifact::Sha256;
 use crate::ecosystem::PlanError;
-use crate::evidence::crates;
-use crate::store::{Blob, Fetcher, Material};
+use crate::store::{Blob, Fetcher};
 
 /// Most bytes of one file.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -32,7 +33,7 @@ pub(in crate::ecosystem) async fn crates(
     fetcher: &Fetcher,
     title: &str,
     lock: &str,
-) -> Result<Vec<Material>, PlanError> {
+) -> Result<Vec<PinnedFile>, PlanError> {
     let unusable = |reason: String| PlanError::NotRebuildable {
         subject: title.to_owned(),
         reason,
@@ -66,7 +67,7 @@ pub(in crate::ecosystem) async fn crates(
         wanted.push((package.name, package.version, checksum));
     }
     let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
-        let (file, url) = crates::download(&name, &version);
+        let (file, url) = registry::download(&name, &version);
         pin(fetcher, "its lock file", file, url, checksum).await
     }));
     fetched.buffered(8).try_collect().await
@@ -79,7 +80,7 @@ pub(super) async fn pin(
     name: String,
     url: String,
     sha256: Sha256,
-) -> Result<Material, PlanError> {
+) -> Result<PinnedFile, PlanError> {
     let blob = if let Some(blob) = fetcher.store().get(sha256)? {
         blob
     } else {
@@ -98,7 +99,7 @@ pub(super) async fn pin(
         let urls = std::slice::from_ref(&url);
         fetcher.get_unpinned(&name, urls, FILE_LIMIT, read).await?.1.blob
     };
-    Ok(Material {
+    Ok(PinnedFile {
         name,
         urls: vec![url],
         sha256,

@@ -7,21 +7,23 @@
 pub(super) mod lockfile;
 pub(super) mod next;
 mod package;
+pub mod registry;
 mod toolchain;
 
 use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner, repository};
+use crate::artifact::PinnedFile;
+use crate::artifact::git_source::GitSource;
 use crate::artifact::{CrateSubject, Subject};
-use crate::evidence::crates::{self, CratesError, Page, Version};
-use crate::evidence::git_source::GitSource;
 use crate::evidence::{Claim, Question, Standing};
+use crate::plan::Limits;
 use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role,
     VERSION,
 };
-use crate::sandbox::Limits;
-use crate::store::{Blob, FetchError, Fetcher, Material};
+use crate::store::{Blob, FetchError, Fetcher};
 use package::Package;
+use registry::{CratesError, Page, Version};
 
 /// Where the crate's commit lies in the sandbox, below `/inputs`.
 const COMMIT_PLACE: &str = "commit";
@@ -30,10 +32,10 @@ const COMMIT_PLACE: &str = "commit";
 async fn find(fetcher: &Fetcher, subject: &CrateSubject) -> Result<(Page, Version), PlanError> {
     let unknown = |what: String, help: String| PlanError::Unknown {
         subject: what,
-        place: crates::INDEX.into(),
+        place: registry::INDEX.into(),
         help,
     };
-    let page = crates::page(fetcher, &subject.name)
+    let page = registry::page(fetcher, &subject.name)
         .await
         .map_err(|error| match error {
             CratesError::Fetch(FetchError::NotFound { .. }) => {
@@ -74,8 +76,8 @@ async fn released(
     fetcher: &Fetcher,
     page: &Page,
     version: &Version,
-) -> Result<(Material, Blob, Package, Vec<Claim>), PlanError> {
-    let (name, url) = crates::download(&version.name, &version.version);
+) -> Result<(PinnedFile, Blob, Package, Vec<Claim>), PlanError> {
+    let (name, url) = registry::download(&version.name, &version.version);
     let file = lockfile::pin(fetcher, "the index", name, url, version.checksum).await?;
     let blob = fetcher.get(&file).await?;
     let package = package::read(&blob.path).map_err(|error| PlanError::Document {
@@ -83,7 +85,7 @@ async fn released(
         document: "Cargo.toml".into(),
         reason: error,
     })?;
-    let mut claims = vec![crates::claim(page, version)];
+    let mut claims = vec![registry::claim(page, version)];
     let (claim, standing, meaning) = match &package.commit {
         Some(commit) => (
             format!(
@@ -134,7 +136,7 @@ fn purl(version: &Version) -> String {
 
 /// Plans the rebuild of one crate.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &CrateSubject) -> Result<Plan, PlanError> {
-    let fetcher = planner.fetcher;
+    let fetcher = planner.workshop.fetcher;
     let (page, version) = find(fetcher, subject).await?;
     let purl = purl(&version);
     let (file, blob, package, claims) = released(fetcher, &page, &version).await?;
@@ -177,7 +179,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &CrateSubject) -> Resul
     )];
     assumptions.extend(cargo.assumptions);
     assumptions.extend(crates_assumption(&locked));
-    let dependency = |file: &Material| PinnedInput {
+    let dependency = |file: &PinnedFile| PinnedInput {
         role: Role::Dependency,
         purl: None,
         place: format!("dependencies/{}", file.name),
@@ -200,7 +202,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &CrateSubject) -> Resul
         not_compared: recipe.unreleased.clone(),
         container: PinnedContainer::Packages {
             name: recipe.container.clone(),
-            lock: planner.catalog.lock(&recipe.container)?,
+            lock: planner.workshop.catalog.lock(&recipe.container)?,
         },
         inputs: std::iter::once(toolchain)
             .chain(locked.iter().map(dependency))
@@ -251,12 +253,13 @@ async fn choose_source(
     let about = (version.name.as_str(), version.version.as_str());
     let fits = |text: &str| text == version.version;
     let cannot = |reason: String| cannot(format!("it names no commit, and {reason}"));
-    let (source, tag) = repository::tagged(planner.fetcher, &repository, about, fits, cannot).await?;
+    let (source, tag) =
+        repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
     let from = format!("repository in Cargo.toml of the crate, and the tag {tag}");
     Ok((source, Origin::Inferred(from)))
 }
 
-fn crates_assumption(locked: &[Material]) -> Option<Assumption> {
+fn crates_assumption(locked: &[PinnedFile]) -> Option<Assumption> {
     (!locked.is_empty()).then(|| {
         assume(
             "crates that cargo may choose from for its lock file",

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::artifact::git_source;
 use crate::compare;
-use crate::evidence::git_source;
 
 /// What matters here.
 #[derive(Debug, Default)]

@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::super::provenance::assume;
 use super::lockfile;
+use crate::artifact::PinnedFile;
 use crate::artifact::Sha256;
 use crate::ecosystem::{PlanError, Planner};
 use crate::plan::{Assumption, Origin};
-use crate::store::{Blob, FetchError, Material};
+use crate::store::{Blob, FetchError};
 
 /// Where the manifests and tarballs are.
 const DIST: &str = "https://static.rust-lang.org/dist";
@@ -29,7 +30,7 @@ pub(super) const DAY: &str = "day of publication";
 
 /// cargo, pinned, and why this one.
 pub(super) struct Cargo {
-    pub file: Material,
+    pub file: PinnedFile,
     pub assumptions: Vec<Assumption>,
 }
 
@@ -98,6 +99,7 @@ pub(super) async fn choose(
         toml::from_str::<Manifest>(&text).map_err(|error| cannot(format!("{what}: {error}")))
     };
     let asked = planner
+        .workshop
         .fetcher
         .get_unpinned(&what, &[url], MANIFEST_LIMIT, read)
         .await;
@@ -113,7 +115,14 @@ pub(super) async fn choose(
     // Old manifests name plain http; the digest is what counts.
     let url = url.replacen("http://", "https://", 1);
     let name = format!("cargo-{release}.tar.xz");
-    let file = lockfile::pin(planner.fetcher, "the manifest of its release", name, url, hash).await?;
+    let file = lockfile::pin(
+        planner.workshop.fetcher,
+        "the manifest of its release",
+        name,
+        url,
+        hash,
+    )
+    .await?;
     let mut assumptions = vec![assume(
         "cargo",
         format!("{} of Rust {release}", cargo.version),

@@ -6,9 +6,9 @@ use deb822_fast::Paragraph;
 use debversion::Version;
 
 use super::unreadable;
+use crate::apt::{Binary, Indexes};
 use crate::artifact::DebSubject;
 use crate::ecosystem::PlanError;
-use crate::evidence::archive::{Binary, Indexes};
 
 /// The package that was asked for, and everything that comes from the same build.
 pub(super) struct Chosen {

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::container::Lock;
+use crate::apt::{Binary, Indexes, Source};
+use crate::artifact::PinnedFile;
 use crate::ecosystem::{PlanError, Planner};
-use crate::evidence::apt::Archive;
-use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::buildinfo::BuildInfo;
-use crate::evidence::document::{self, Document, Kind};
-use crate::store::{Blob, Material};
+use crate::evidence::document::{Document, Kind};
+use crate::evidence::release::Archive;
+use crate::inspect;
+use crate::plan::Lock;
+use crate::store::Blob;
 
 use super::choose::Chosen;
 
@@ -35,8 +37,9 @@ pub(super) async fn find(
         return (Some(info), Vec::new());
     }
     let url = address(source, &chosen.named.version, arch);
-    let read = |blob: &Blob| document::read_blob(&url, blob);
+    let read = |blob: &Blob| inspect::read_documents(&url, blob);
     let received = planner
+        .workshop
         .fetcher
         .get_unpinned("the .buildinfo", std::slice::from_ref(&url), LIMIT, read)
         .await;
@@ -68,7 +71,7 @@ pub(super) async fn packages(
     today: &Indexes,
     lock: &Lock,
     info: &BuildInfo,
-) -> Result<Vec<(Material, Binary)>, PlanError> {
+) -> Result<Vec<(PinnedFile, Binary)>, PlanError> {
     let there = |name: &str, version: &str| {
         lock.packages
             .iter()
@@ -109,7 +112,7 @@ pub(super) async fn packages(
 fn take(
     indexes: &Indexes,
     wanted: &mut BTreeMap<&str, &str>,
-    found: &mut Vec<(Material, Binary)>,
+    found: &mut Vec<(PinnedFile, Binary)>,
 ) -> Result<(), PlanError> {
     let is_wanted = |paragraph: &deb822_fast::Paragraph| {
         let version = paragraph.get("Package").and_then(|name| wanted.get(name));
@@ -132,10 +135,10 @@ async fn of_the_day(
     let date = info
         .build_date
         .as_deref()
-        .and_then(crate::evidence::apt::parse_date);
+        .and_then(crate::evidence::deb822::parse_date);
     let Some(date) = date else { return Ok(None) };
     let timestamp = date.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let definition = planner.catalog.definition(container)?.debian;
+    let definition = planner.workshop.catalog.definition(container)?.debian;
     let dated = |archive: &Archive| {
         let template = archive.snapshot.clone()?;
         Some(Archive {
@@ -147,9 +150,16 @@ async fn of_the_day(
     if archives.is_empty() {
         return Ok(None);
     }
-    let keyring = planner.catalog.keyring(&definition)?;
+    let keyring = planner.workshop.catalog.keyring(&definition)?;
     Ok(Some(
-        Indexes::load(planner.fetcher, &archives, &keyring, &definition.arch, false).await?,
+        Indexes::load(
+            planner.workshop.fetcher,
+            &archives,
+            &keyring,
+            &definition.arch,
+            false,
+        )
+        .await?,
     ))
 }
 

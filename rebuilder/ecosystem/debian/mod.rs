@@ -15,21 +15,23 @@ use std::sync::Arc;
 use debversion::Version;
 
 use super::{Found, PlanError, Planner};
+use crate::apt::AptError;
+use crate::apt::{Binary, Indexes, Source};
+use crate::artifact::PinnedFile;
 use crate::artifact::{DebSubject, Digests, Subject};
 use crate::compare;
 use crate::container::Catalog;
 use crate::container::apt_resolver::AptResolver;
 use crate::ecosystem::provenance::assume;
-use crate::evidence::apt;
-use crate::evidence::archive::{Binary, Indexes, Source};
 use crate::evidence::assess::Artifact;
+use crate::evidence::deb822;
 use crate::evidence::openpgp::{self, Keyring};
 use crate::evidence::{Claim, Question, Standing};
+use crate::plan::Limits;
 use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
-use crate::sandbox::Limits;
-use crate::store::{Blob, FetchError, Fetcher, Material};
+use crate::store::{Blob, FetchError, Fetcher};
 use choose::{Chosen, build_kind, choose, suffix};
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
@@ -132,8 +134,17 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
     if planner.recipe.is_none() {
         recipe.container = container(subject);
     }
-    let bar = planner.progress.stage(format!("looking up {}", subject.name));
-    let found = look_up_in(planner.fetcher, planner.catalog, &recipe.container, subject).await?;
+    let bar = planner
+        .workshop
+        .progress
+        .stage(format!("looking up {}", subject.name));
+    let found = look_up_in(
+        planner.workshop.fetcher,
+        planner.workshop.catalog,
+        &recipe.container,
+        subject,
+    )
+    .await?;
     bar.finish_and_clear();
     let LookUp {
         indexes,
@@ -161,13 +172,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
     }
     let released: Vec<_> = expected.iter().map(|expected| expected.file.clone()).collect();
     let released_blobs = planner
+        .workshop
         .fetcher
         .get_all("fetching the released packages", &released)
         .await?;
     let artifacts = super::artifacts(&expected, &released_blobs)?;
     if !planner.only {
         for binary in &chosen.installer {
-            expected.push(installer_package(planner.fetcher, &indexes, subject, binary).await);
+            expected.push(installer_package(planner.workshop.fetcher, &indexes, subject, binary).await);
         }
     }
     let (buildinfo, documents) = exact::find(planner, &source, &chosen, &subject.arch).await;
@@ -188,9 +200,9 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         let resolver = AptResolver {
             root: &root,
             indexes: &indexes,
-            sandbox: planner.sandbox,
-            fetcher: planner.fetcher,
-            progress: planner.progress,
+            sandbox: planner.workshop.sandbox,
+            fetcher: planner.workshop.fetcher,
+            progress: planner.workshop.progress,
         };
         let binaries = resolver.build_dependencies(&source_name, &dsc).await?;
         let pinned = |binary: Binary| (indexes.material(&binary), binary);
@@ -336,20 +348,24 @@ fn source_gone(subject: &DebSubject, chosen: &Chosen, source: &Source, error: Fe
 }
 
 /// The .dsc of a source, and its other files.
-fn dsc_of<'a>(subject: &DebSubject, source: &'a Source) -> Result<(&'a Material, &'a [Material]), PlanError> {
+fn dsc_of<'a>(
+    subject: &DebSubject,
+    source: &'a Source,
+) -> Result<(&'a PinnedFile, &'a [PinnedFile]), PlanError> {
     let split = source.files.split_first();
     split.ok_or_else(|| unreadable(subject, "the source package", "it has no .dsc"))
 }
 
 /// The .dsc must list the very files that the signed index lists; its own signature is reported.
 fn check_dsc(subject: &DebSubject, source: &Source, dsc: &Blob) -> Result<Claim, PlanError> {
-    let (Material { name, .. }, others) = dsc_of(subject, source)?;
+    let (PinnedFile { name, .. }, others) = dsc_of(subject, source)?;
     let bytes = crate::bounded::read(&dsc.path, crate::bounded::DOCUMENT)
         .map_err(|error| unreadable(subject, name, &error.to_string()))?;
     let (text, issuers) =
         openpgp::read_unverified(name, &bytes).unwrap_or_else(|_| (bytes.clone(), Vec::new()));
-    let paragraph = apt::one_paragraph(name, &text)?;
-    let listed = apt::checksums(name, paragraph.get("Checksums-Sha256").unwrap_or_default())?;
+    let paragraph = deb822::one_paragraph(name, &text).map_err(AptError::from)?;
+    let listed = deb822::checksums(name, paragraph.get("Checksums-Sha256").unwrap_or_default())
+        .map_err(AptError::from)?;
     for file in others {
         if !listed
             .iter()
@@ -467,7 +483,7 @@ fn binnmu_entry(
 fn expect(indexes: &Indexes, subject: &DebSubject, binary: &Binary) -> Expected {
     Expected {
         purl: purl(&binary.package, &binary.version, &binary.arch, &subject.distro),
-        file: crate::store::Material {
+        file: crate::artifact::PinnedFile {
             name: file_name(binary),
             ..indexes.material(binary)
         },

@@ -2,7 +2,7 @@
 
 use crate::ecosystem::hints::{Ended, Hints, Next};
 use crate::plan::Origin;
-use crate::rebuild::Verdict;
+use crate::run::{Stage, Verdict};
 
 /// Plans that are worth a try, the likeliest first.
 pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
@@ -12,7 +12,7 @@ pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
     let Verdict::Inconclusive { stage, .. } = &record.verdict else {
         return Vec::new();
     };
-    if stage != "build" {
+    if *stage != Stage::Build {
         return Vec::new();
     }
     let because = ended.reason();

@@ -71,11 +71,11 @@ pub(super) async fn pin(
 }
 
 async fn tool(draft: &Draft<'_>, name: &str, version: &str) -> Result<PinnedInput, PlanError> {
-    let found = registry::version(draft.planner.fetcher, name, version).await?;
+    let found = registry::version(draft.planner.workshop.fetcher, name, version).await?;
     let integrity = found.dist.integrity.clone().unwrap_or_default();
     let file = format!("{name}-{version}.tgz");
     let fetched = registry::by_integrity(
-        draft.planner.fetcher,
+        draft.planner.workshop.fetcher,
         file,
         found.dist.tarball,
         "the registry",
@@ -94,9 +94,10 @@ async fn packages_of(
     manager: &Manager,
     packages: Vec<LockedPackage>,
 ) -> Result<Vec<PinnedInput>, PlanError> {
-    let fetcher = draft.planner.fetcher;
+    let fetcher = draft.planner.workshop.fetcher;
     let bar = draft
         .planner
+        .workshop
         .progress
         .stage(format!("fetching {} packages", packages.len()));
     let pinned = stream::iter(packages.into_iter().map(|package| async move {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::artifact::Digests;
 use crate::evidence::json;
 use crate::evidence::json::member;
-use crate::store::redacted;
+use crate::text::redacted;
 
 /// One tarball that `npm ci` will want.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,16 +16,16 @@ use serde_json::Value;
 
 use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner};
+use crate::artifact::git_source;
 use crate::artifact::{NpmSubject, Subject};
-use crate::evidence::git_source;
 use crate::evidence::json::member;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::workflow::Workflow;
+use crate::plan::Limits;
 use crate::plan::{
     Assumption, Expected, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, VERSION,
 };
-use crate::sandbox::Limits;
 use crate::store::{Checkout, Fetcher};
 
 /// Most bytes of the registry's answer about one version, and about all of them.
@@ -59,14 +59,25 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &NpmSubject) -> Result<F
 /// Plans the rebuild of one tarball.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<Plan, PlanError> {
     let local = planner.released.first().cloned();
-    let found = registry::find(planner.fetcher, subject, local, planner.case.documents.is_empty()).await?;
+    let found = registry::find(
+        planner.workshop.fetcher,
+        subject,
+        local,
+        planner.case.documents.is_empty(),
+    )
+    .await?;
     let purl = Subject::Npm(found.subject.clone()).purl();
     let artifacts = std::slice::from_ref(&found.artifact);
     let mut judgement = planner
         .case
-        .judge(artifacts, found.claims, &found.documents, planner.fetcher)
+        .judge(
+            artifacts,
+            found.claims,
+            &found.documents,
+            planner.workshop.fetcher,
+        )
         .await;
-    let policy = judgement.gate(&purl)?;
+    let policy = judgement.policy.gate(&purl)?;
     let signed_at = judgement
         .inspection
         .provenance
@@ -96,6 +107,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         (Vec::new(), "")
     };
     let archive = planner
+        .workshop
         .fetcher
         .git_archive(checkout, recipe.source.submodules)
         .await?;
@@ -160,7 +172,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
         not_compared: recipe.unreleased.clone(),
         container: PinnedContainer::Packages {
             name: recipe.container.clone(),
-            lock: planner.catalog.lock(&recipe.container)?,
+            lock: planner.workshop.catalog.lock(&recipe.container)?,
         },
         inputs: tools.inputs.into_iter().chain(dependencies).collect(),
         git: vec![PinnedGit {

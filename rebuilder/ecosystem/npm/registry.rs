@@ -3,14 +3,17 @@
 use serde::de::DeserializeOwned;
 
 use super::{METADATA_LIMIT, TARBALL_LIMIT};
+use crate::artifact::PinnedFile;
 use crate::artifact::{Digests, NpmSubject, Subject};
 use crate::ecosystem::{self, PlanError};
 use crate::evidence::assess::Artifact;
-use crate::evidence::document::{self, Document};
+use crate::evidence::document::Document;
 use crate::evidence::json::member;
 use crate::evidence::npm::{self, REGISTRY, Version};
 use crate::evidence::{Claim, Question, Standing};
-use crate::store::{Blob, FetchError, Fetcher, Material, StoreError, redacted};
+use crate::inspect;
+use crate::store::{Blob, FetchError, Fetcher, StoreError};
+use crate::text::redacted;
 
 /// What is known of one version before anything is planned.
 pub(super) struct LookUp {
@@ -18,7 +21,7 @@ pub(super) struct LookUp {
     /// The registry's metadata; none where only a local file is known.
     pub version: Option<Version>,
     pub artifact: Artifact,
-    pub file: Material,
+    pub file: PinnedFile,
     pub claims: Vec<Claim>,
     pub documents: Vec<Document>,
 }
@@ -138,9 +141,9 @@ fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
 }
 
 /// A local file, kept in the store, so that a plan can be followed when the file has gone.
-fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, Material), PlanError> {
+fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, PinnedFile), PlanError> {
     ecosystem::keep(fetcher, &artifact)?;
-    let file = Material {
+    let file = PinnedFile {
         name: artifact.name.clone(),
         urls: Vec::new(),
         sha256: artifact.digests.sha256,
@@ -167,7 +170,7 @@ pub(super) async fn by_integrity(
     url: String,
     says: &str,
     integrity: &str,
-) -> Result<(Material, Digests), PlanError> {
+) -> Result<(PinnedFile, Digests), PlanError> {
     let read = |blob: &Blob| {
         let digests = std::fs::File::open(&blob.path).and_then(Digests::of_reader);
         let digests = digests.map_err(StoreError::io("read", &blob.path))?;
@@ -185,7 +188,7 @@ pub(super) async fn by_integrity(
     let (digests, _) = fetcher
         .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT, read)
         .await?;
-    let file = Material {
+    let file = PinnedFile {
         name,
         urls: vec![url],
         sha256: digests.sha256,
@@ -194,7 +197,7 @@ pub(super) async fn by_integrity(
     Ok((file, digests))
 }
 
-async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Material), PlanError> {
+async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, PinnedFile), PlanError> {
     let url = version.dist.tarball.clone();
     let name = url.rsplit('/').next().unwrap_or_default().to_owned();
     let is_plain = !name.starts_with('.')
@@ -235,7 +238,7 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Mate
     let ((), received) = fetcher
         .get_unpinned(&name, std::slice::from_ref(&url), TARBALL_LIMIT, read)
         .await?;
-    let file = Material {
+    let file = PinnedFile {
         name,
         urls: vec![url],
         sha256: received.blob.sha256,
@@ -251,7 +254,7 @@ async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Doc
         "{REGISTRY}/-/npm/v1/attestations/{}@{version}",
         subject.name.replace('/', "%2f")
     );
-    let read = |blob: &Blob| document::read_blob(&url, blob);
+    let read = |blob: &Blob| inspect::read_documents(&url, blob);
     let asked = fetcher
         .get_unpinned(
             "the attestations",

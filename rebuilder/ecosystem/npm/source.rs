@@ -2,13 +2,13 @@
 
 use super::super::provenance::assume;
 use super::registry;
+use crate::artifact::git_source::GitSource;
 use crate::ecosystem::{PlanError, Planner, repository};
-use crate::evidence::git_source::GitSource;
 use crate::evidence::json::member;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
+use crate::inspect::Judgement;
 use crate::plan::{Assumption, Origin};
-use crate::policy::Judgement;
 use crate::store::Checkout;
 
 /// A commit, and what is known of the build beside it.
@@ -44,8 +44,8 @@ pub(super) async fn choose(
         });
     }
     let (git, origin) = unattested(planner, purl, version).await?;
-    let checkout = planner.fetcher.git(&git).await?;
-    let time = registry::published(planner.fetcher, version).await;
+    let checkout = planner.workshop.fetcher.git(&git).await?;
+    let time = registry::published(planner.workshop.fetcher, version).await;
     Ok(Source {
         assumption: assume("source", at(&checkout), origin),
         provenance: Provenance {
@@ -99,7 +99,8 @@ async fn unattested(
         let reason = format!("the registry names no commit, and {reason}");
         cannot(purl, &reason, help)
     };
-    let (source, tag) = repository::tagged(planner.fetcher, &repository, about, fits, cannot).await?;
+    let (source, tag) =
+        repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
     let from = format!("repository in the registry's metadata, and the tag {tag}");
     Ok((source, Origin::Inferred(from)))
 }
@@ -121,7 +122,7 @@ fn address(version: &Version) -> Option<String> {
         Some(_) => text.to_owned(),
         None => short("github.com", text),
     };
-    crate::evidence::git_source::address(&whole).ok()
+    crate::artifact::git_source::address(&whole).ok()
 }
 
 fn cannot(purl: &str, reason: &str, help: &str) -> PlanError {

@@ -51,6 +51,7 @@ async fn node_releases(draft: &Draft<'_>) -> Vec<NodeRelease> {
     let read = |blob: &Blob| registry::read_json("node", &url, blob);
     let received = draft
         .planner
+        .workshop
         .fetcher
         .get_unpinned(
             "node's releases",
@@ -251,7 +252,7 @@ async fn add(
         node,
         origin,
     } = wanted;
-    let fetcher = draft.planner.fetcher;
+    let fetcher = draft.planner.workshop.fetcher;
     let url = format!("{REGISTRY}/{package}");
     let read = |blob: &Blob| registry::read_json::<Packument>(tool, &url, blob);
     let (packument, _) = fetcher

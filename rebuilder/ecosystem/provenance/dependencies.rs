@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Job, assume};
-use crate::container::PinnedContainer;
+use crate::artifact::PinnedFile;
+use crate::container;
 use crate::ecosystem::PlanError;
 use crate::ecosystem::crates::lockfile;
+use crate::plan::PinnedContainer;
 use crate::plan::{Assumption, Dependencies, Origin, PinnedInput, Recipe, Role};
-use crate::store::{Checkout, Material};
+use crate::store::Checkout;
 
 impl Job<'_> {
     pub(super) async fn dependencies(
@@ -36,7 +38,7 @@ impl Job<'_> {
             Dependencies::None => Vec::new(),
             Dependencies::Cargo => {
                 let planner = self.planner;
-                lockfile::crates(planner.fetcher, &self.title, &file("Cargo.lock")?).await?
+                lockfile::crates(planner.workshop.fetcher, &self.title, &file("Cargo.lock")?).await?
             }
             Dependencies::Python => self.python(&file("pyproject.toml")?, container, time).await?,
         };
@@ -72,7 +74,7 @@ impl Job<'_> {
         text: &str,
         container: &PinnedContainer,
         time: u64,
-    ) -> Result<Vec<Material>, PlanError> {
+    ) -> Result<Vec<PinnedFile>, PlanError> {
         let unusable = |reason: String| PlanError::Document {
             subject: self.title.clone(),
             document: "pyproject.toml".into(),
@@ -86,9 +88,7 @@ impl Job<'_> {
             required.push("wheel".into());
         }
         let planner = self.planner;
-        let root = container
-            .root(planner.fetcher, planner.sandbox, planner.progress)
-            .await?;
+        let root = container::root(container, planner.workshop).await?;
         let before = i64::try_from(time)
             .ok()
             .and_then(|time| jiff::Timestamp::from_second(time).ok());

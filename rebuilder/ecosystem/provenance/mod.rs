@@ -6,17 +6,18 @@
 mod dependencies;
 
 use super::{PlanError, Planner};
+use crate::artifact::PinnedFile;
+use crate::artifact::git_source::GitSource;
 use crate::artifact::{PinnedImage, Sha256};
-use crate::container::PinnedContainer;
 use crate::evidence::assess::Artifact;
-use crate::evidence::git_source::GitSource;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::statement::Descriptor;
+use crate::inspect::Judgement;
+use crate::plan::IMAGE_ENTRYPOINT;
+use crate::plan::PinnedContainer;
 use crate::plan::{Assumption, Expected, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Step, VERSION};
-use crate::policy::Judgement;
-use crate::rebuild::IMAGE_ENTRYPOINT;
-use crate::sandbox::{Limits, quote};
-use crate::store::{Checkout, GitError, Material};
+use crate::plan::{Limits, quote};
+use crate::store::{Checkout, GitError};
 
 /// Where the container-based builder puts the source.
 const WORKSPACE: &str = "/workspace";
@@ -32,9 +33,9 @@ pub(super) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
         .to_owned();
     let mut judgement = planner
         .case
-        .judge(artifacts, Vec::new(), &[], planner.fetcher)
+        .judge(artifacts, Vec::new(), &[], planner.workshop.fetcher)
         .await;
-    let policy = judgement.gate(&title)?;
+    let policy = judgement.policy.gate(&title)?;
     let (Some(provenance), Some(statement)) = (judgement.provenance.take(), judgement.statement.take())
     else {
         return Err(PlanError::NotRebuildable {
@@ -136,13 +137,13 @@ fn expected(
             });
         }
         if let Some(artifact) = at_hand {
-            super::keep(planner.fetcher, artifact)?;
+            super::keep(planner.workshop.fetcher, artifact)?;
         }
         expected.push(Expected {
             purl: at_hand
                 .and_then(|artifact| artifact.purl.clone())
                 .unwrap_or_else(|| format!("pkg:generic/{name}?checksum=sha256:{sha256}")),
-            file: Material {
+            file: PinnedFile {
                 name: name.to_owned(),
                 urls: Vec::new(),
                 sha256,
@@ -228,6 +229,7 @@ impl Job<'_> {
         if let Some(checkout) = &self.checkout {
             pinned.archive = Some(
                 self.planner
+                    .workshop
                     .fetcher
                     .git_archive(checkout, submodules)
                     .await?
@@ -316,7 +318,7 @@ impl Job<'_> {
             },
             None => PinnedContainer::Packages {
                 name: recipe.container.clone(),
-                lock: self.planner.catalog.lock(&recipe.container)?,
+                lock: self.planner.workshop.catalog.lock(&recipe.container)?,
             },
         };
         let (inputs, mut assumptions) = self.dependencies(recipe, checkout, &container, time).await?;

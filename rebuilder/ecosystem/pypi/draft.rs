@@ -9,20 +9,19 @@ use super::release;
 use super::requirements;
 use super::source::{Place, Source};
 use super::wheel::{self, WheelFacts};
-use crate::compare;
-use crate::container::{Lock, Root};
-use crate::credentials::Searched;
+use crate::artifact::PinnedFile;
+use crate::container::Root;
 use crate::ecosystem::provenance::assume;
+use crate::ecosystem::pypi::registry::{Project, ReleasedFile};
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::Claim;
-use crate::evidence::pypi::{Project, ReleasedFile};
+use crate::execute::Executor;
+use crate::plan::Limits;
+use crate::plan::Lock;
 use crate::plan::{
     Assumption, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, VERSION,
 };
 use crate::policy::Decision;
-use crate::rebuild::{Evidence, Rebuilder};
-use crate::sandbox::Limits;
-use crate::store::Material;
 
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
 
@@ -253,15 +252,10 @@ impl Draft<'_> {
 
     /// What the backend's own hook asks for, with the static requirements installed.
     async fn dynamic_requirements(&self, plan: &Plan) -> Result<Vec<String>, PlanError> {
-        let planner = self.planner;
-        let rebuilder = Rebuilder {
-            fetcher: planner.fetcher,
-            embedded: planner.sandbox,
-            backend: planner.sandbox,
-            progress: planner.progress,
-            evidence: Evidence::Verified,
-            compare: compare::Options::default(),
-            searched: Searched::default(),
+        let workshop = self.planner.workshop;
+        let executor = Executor {
+            workshop,
+            backend: workshop.sandbox,
         };
         let mut asking = plan.clone();
         asking.files = self.files("get_requires_for_build_wheel");
@@ -273,12 +267,12 @@ impl Draft<'_> {
             ),
             help: "its version may not fit the source; --tool NAME=VERSION names another one".into(),
         };
-        let found = rebuilder.output_of(&asking, "requires.json", &self.root).await;
+        let found = executor.output_of(asking, "requires.json", &self.root).await;
         let text = found.map_err(|error| unable(error.to_string()))?;
         serde_json::from_slice(&text).map_err(|error| unable(error.to_string()))
     }
 
-    fn assumptions(&self, required: &[String], chosen: &[Material]) -> Vec<Assumption> {
+    fn assumptions(&self, required: &[String], chosen: &[PinnedFile]) -> Vec<Assumption> {
         let system = &self.source.system;
         let wheel = "of the released wheel";
         let backend_origin = if self.source.declared {

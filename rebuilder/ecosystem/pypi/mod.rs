@@ -7,6 +7,7 @@
 
 mod draft;
 pub(super) mod next;
+pub mod registry;
 mod release;
 pub(super) mod requirements;
 mod sdist;
@@ -17,10 +18,10 @@ use std::path::Path;
 
 use super::{Found, PlanError, Planner};
 use crate::artifact::PypiSubject;
-use crate::evidence::pypi::{self, Fitness};
 use crate::plan::{Plan, Recipe};
 use crate::store::Fetcher;
 use draft::Draft;
+use registry::Fitness;
 use source::Source;
 
 /// What is claimed of a wheel, without planning anything.
@@ -28,12 +29,12 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &PypiSubject) -> Result<
     let project = release::project(fetcher, subject).await?;
     let released = release::wheel(&project, subject)?;
     let source = release::sdist(&project, released);
-    let (documents, attestation) = pypi::attestations(fetcher, released).await;
+    let (documents, attestation) = registry::attestations(fetcher, released).await;
     let blob = fetcher.get(&released.file).await?;
     let purl = release::purl(&project.name, released);
     Ok(Found {
         artifacts: vec![super::artifact(Some(purl), &released.file, &blob)?],
-        claims: pypi::claims(&project, released, source, attestation),
+        claims: registry::claims(&project, released, source, attestation),
         documents,
         sources: source.map(|source| source.file.clone()).into_iter().collect(),
         published: Some(released.uploaded),
@@ -42,7 +43,7 @@ pub(super) async fn look_up(fetcher: &Fetcher, subject: &PypiSubject) -> Result<
 
 /// Plans the rebuild of one wheel.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result<Plan, PlanError> {
-    let fetcher = planner.fetcher;
+    let fetcher = planner.workshop.fetcher;
     let project = release::project(fetcher, subject).await?;
     let released = release::wheel(&project, subject)?;
     let sdist = release::sdist(&project, released);
@@ -55,14 +56,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &PypiSubject) -> Result
     let blobs = fetcher
         .get_all("fetching wheel and source distribution", &fetched)
         .await?;
-    let (documents, attestation) = pypi::attestations(fetcher, released).await;
-    let claims = pypi::claims(&project, released, sdist, attestation);
+    let (documents, attestation) = registry::attestations(fetcher, released).await;
+    let claims = registry::claims(&project, released, sdist, attestation);
     let wheel = blobs
         .first()
         .ok_or_else(|| document(&purl, &released.file.name, &"it was not fetched"))?;
     let artifact = super::artifact(Some(purl.clone()), &released.file, wheel)?;
     let mut judgement = planner.case.judge(&[artifact], claims, &documents, fetcher).await;
-    let policy = judgement.gate(&purl)?;
+    let policy = judgement.policy.gate(&purl)?;
     let facts = wheel::read(&wheel.path)
         .map_err(|error| document(&purl, &released.file.name, &error))?
         .ok_or_else(|| document(&purl, &released.file.name, "it has no WHEEL file"))?;

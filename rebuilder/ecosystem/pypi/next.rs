@@ -6,7 +6,7 @@
 use crate::compare::{Node, Presence};
 use crate::ecosystem::hints::{Ended, Hints, Next};
 use crate::plan::{Origin, Plan};
-use crate::rebuild::Record;
+use crate::run::Record;
 
 /// First versions of setuptools that write other metadata or choose other files than the ones before; newest first.
 const LADDER: [&str; 16] = [
@@ -39,7 +39,7 @@ pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
             .into_iter()
             .collect();
     };
-    if let crate::rebuild::Verdict::Inconclusive { stage, .. } = &record.verdict {
+    if let crate::run::Verdict::Inconclusive { stage, .. } = &record.verdict {
         let older = setuptools(plan, hints, &format!("the {stage} failed"));
         return older
             .into_iter()

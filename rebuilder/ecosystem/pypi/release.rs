@@ -1,17 +1,18 @@
 //! Which of a project's files is rebuilt, and which is its source.
 
+use super::registry;
 use crate::artifact::{PypiSubject, Subject};
 use crate::ecosystem::PlanError;
-use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
+use crate::ecosystem::pypi::registry::{Project, PypiError, ReleasedFile};
 use crate::store::{FetchError, Fetcher};
 
 /// The project's page in the index.
 pub(super) async fn project(fetcher: &Fetcher, subject: &PypiSubject) -> Result<Project, PlanError> {
-    let project = pypi::project(fetcher, &subject.name).await;
+    let project = registry::project(fetcher, &subject.name).await;
     project.map_err(|error| match error {
         PypiError::Fetch(FetchError::NotFound { .. }) => PlanError::Unknown {
             subject: subject.name.clone(),
-            place: pypi::INDEX.into(),
+            place: registry::INDEX.into(),
             help: "check the project's name".into(),
         },
         other => other.into(),
@@ -58,7 +59,7 @@ fn unknown(project: &Project, subject: &PypiSubject) -> PlanError {
     });
     PlanError::Unknown {
         subject: what,
-        place: pypi::INDEX.into(),
+        place: registry::INDEX.into(),
         help: format!("its newest versions are {}", last.join(", ")),
     }
 }

@@ -11,14 +11,17 @@ use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
 
 use super::super::{PlanError, Planner};
+use super::registry;
+use crate::artifact::PinnedFile;
 use crate::artifact::Sha256;
 use crate::compare;
 use crate::container::Root;
+use crate::ecosystem::pypi::registry::{Project, PypiError, ReleasedFile};
 use crate::evidence::json::member;
-use crate::evidence::pypi::{self, Project, PypiError, ReleasedFile};
 use crate::ledger::Work;
-use crate::sandbox::{INPUTS, Input, OUT, quote};
-use crate::store::{FetchError, Material};
+use crate::plan::{INPUTS, OUT, quote};
+use crate::sandbox::Input;
+use crate::store::FetchError;
 
 /// Version of Python in the container.
 pub(super) const PYTHON: &str = "3.11.2";
@@ -26,7 +29,7 @@ const MOST_QUESTIONS: usize = 60;
 
 /// What pip chose, as pinned files.
 pub(in crate::ecosystem) struct Solution {
-    pub files: Vec<Material>,
+    pub files: Vec<PinnedFile>,
 }
 
 /// Everything that pip may look at.
@@ -51,6 +54,7 @@ pub(in crate::ecosystem) async fn solve(
     released: &[Sha256],
 ) -> Result<Solution, PlanError> {
     let bar = planner
+        .workshop
         .progress
         .stage(format!("solving the build requirements of {subject}"));
     let unsolved = |reason: String| PlanError::NotRebuildable {
@@ -161,7 +165,7 @@ impl Index<'_> {
         if self.projects.contains_key(name) {
             return Ok(());
         }
-        let project = match pypi::project(self.planner.fetcher, name).await {
+        let project = match registry::project(self.planner.workshop.fetcher, name).await {
             Ok(project) => Some(project),
             Err(PypiError::Fetch(FetchError::NotFound { .. })) => None,
             Err(error) => return Err(error.into()),
@@ -203,7 +207,7 @@ impl Index<'_> {
 
     /// Fetches a file; gives the requirements that its metadata names.
     async fn add(&mut self, file: &ReleasedFile) -> Result<Vec<String>, PlanError> {
-        let blob = self.planner.fetcher.get(&file.file).await?;
+        let blob = self.planner.workshop.fetcher.get(&file.file).await?;
         let name = &file.file.name;
         let path = blob.path.clone();
         self.files.insert(
@@ -235,7 +239,7 @@ impl Index<'_> {
                     "<a href=\"file://{INPUTS}/files/{name}#sha256={sha256}\"{yanked}>{name}</a>\n"
                 ));
             }
-            let blob = self.planner.fetcher.store().keep(page.as_bytes())?;
+            let blob = self.planner.workshop.fetcher.store().keep(page.as_bytes())?;
             inputs.push(Input {
                 name: format!("index/{name}/index.html"),
                 path: blob.path,
@@ -264,10 +268,15 @@ impl Index<'_> {
         inputs.extend(self.files.values().cloned());
         let reply = self
             .planner
+            .workshop
             .sandbox
             .question(&root.layers(), inputs, script, bar)
             .await?;
-        self.planner.fetcher.ledger().ended(Work::Resolve, reply.took);
+        self.planner
+            .workshop
+            .fetcher
+            .ledger()
+            .ended(Work::Resolve, reply.took);
         if !reply.ended.well() {
             return Ok(Answer::Unsolved(format!("it {}", reply.ended)));
         }

@@ -1,11 +1,11 @@
 //! Where a wheel's source is: the source distribution beside it, or a commit of its repository.
 
 use super::sdist::{self, BuildSystem};
+use crate::artifact::git_source::GitSource;
 use crate::ecosystem::hints::SourceHint;
 use crate::ecosystem::provenance::{SOURCE_PLACE, assume};
+use crate::ecosystem::pypi::registry::ReleasedFile;
 use crate::ecosystem::{PlanError, Planner, repository};
-use crate::evidence::git_source::GitSource;
-use crate::evidence::pypi::ReleasedFile;
 use crate::plan::{Assumption, Origin, PinnedGit};
 use crate::store::{Blob, Checkout};
 
@@ -72,12 +72,12 @@ impl Source {
                 let about = (package, version.as_str());
                 let cannot = |reason: String| cannot(purl, &reason);
                 let (git, tag) =
-                    repository::tagged(planner.fetcher, &repository, about, fits, cannot).await?;
+                    repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
                 let from = format!("METADATA of the wheel, and the tag {tag}");
                 (git, Origin::Inferred(from))
             }
         };
-        let checkout = planner.fetcher.git(&source).await?;
+        let checkout = planner.workshop.fetcher.git(&source).await?;
         let folder = match planner.hints.folder() {
             Some(folder) => folder.to_owned(),
             None => package_folder(&checkout, package)?.ok_or_else(|| {
@@ -94,7 +94,7 @@ impl Source {
                 .map_err(|error| super::document(purl, &path, &error))?,
             None => (BuildSystem::default(), false),
         };
-        let archive = planner.fetcher.git_archive(&checkout, false).await?;
+        let archive = planner.workshop.fetcher.git_archive(&checkout, false).await?;
         Ok(Self {
             system,
             declared,

@@ -11,10 +11,11 @@ use bollard::models::{
     HostConfigLogConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use super::super::{Job, OPEN_FILES, SandboxError};
 use super::about::{About, Kind};
 use super::refused;
+use crate::plan::shell_command;
 use crate::sandbox::embedded::CAPABILITIES;
-use crate::sandbox::{Job, OPEN_FILES, SandboxError, shell_command};
 
 /// Places of the kernel that are hidden: what engines hide by themselves, and all of `/sys`.
 const MASKED: [&str; 11] = [

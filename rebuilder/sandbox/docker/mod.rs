@@ -32,7 +32,8 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 
 use super::embedded::{Embedded, LOG_LIMIT, last_line};
-use super::{Ended, INPUTS, Job, OUT, Outcome, Output, OutputError, Sandbox, SandboxError, output};
+use super::{Ended, Job, Outcome, Output, OutputError, Sandbox, SandboxError, output};
+use crate::plan::{INPUTS, OUT};
 use crate::progress::ProgressBar;
 use crate::store::Store;
 use about::{About, Kind};

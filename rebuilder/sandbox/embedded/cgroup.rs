@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::artifact::Sha256;
-use crate::sandbox::Limits;
+use crate::plan::Limits;
 use crate::store::Store;
 
 const TOP: &str = "/sys/fs/cgroup";

@@ -25,9 +25,11 @@ use serde::{Deserialize, Serialize};
 use super::folders::Folders;
 use super::runtime::{self, RunTask};
 use super::{HELPER_ARGUMENT, IdMap};
-use crate::container::{self, LayerPlan, Times, UnpackPlan};
+use crate::error::with_causes;
+use crate::rootfs;
+use crate::rootfs::removal;
+use crate::rootfs::{LayerPlan, Times, UnpackPlan};
 use crate::sandbox::{Ended, SandboxError};
-use crate::store::removal;
 
 /// What a helper is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -312,7 +314,7 @@ fn work(task: &Task, folders: &Folders) -> Result<(), String> {
                 folder: folders.path(1).ok_or("no folder")?,
                 packages: plan.packages.clone(),
             };
-            container::unpack(&plan, &first()?).map_err(|error| chain(&error))?;
+            rootfs::unpack(&plan, &first()?).map_err(|error| with_causes(&error))?;
             Event::done(&())
         }
         Task::UnpackLayers { plan, .. } => {
@@ -320,14 +322,14 @@ fn work(task: &Task, folders: &Folders) -> Result<(), String> {
                 folder: folders.path(1).ok_or("no folder")?,
                 files: plan.files.clone(),
             };
-            container::unpack_layers(&plan, &first()?).map_err(|error| chain(&error))?;
+            rootfs::unpack_layers(&plan, &first()?).map_err(|error| with_causes(&error))?;
             Event::done(&())
         }
         Task::Normalise { times, .. } => {
-            Event::done(&container::normalise(&first()?, *times).map_err(|error| chain(&error))?)
+            Event::done(&rootfs::normalise(&first()?, *times).map_err(|error| with_causes(&error))?)
         }
-        Task::Digest { .. } => Event::done(&container::digest(&first()?).map_err(|error| chain(&error))?),
-        Task::Seal { .. } => Event::done(&container::seal(&first()?).map_err(|error| chain(&error))?),
+        Task::Digest { .. } => Event::done(&rootfs::digest(&first()?).map_err(|error| with_causes(&error))?),
+        Task::Seal { .. } => Event::done(&rootfs::seal(&first()?).map_err(|error| with_causes(&error))?),
         Task::Export { .. } => {
             runtime::export(folders)?;
             Event::done(&())
@@ -357,16 +359,4 @@ fn become_root() -> nix::Result<()> {
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setgroups(&[])?;
     nix::unistd::setresuid(uid, uid, uid)
-}
-
-/// An error with all its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

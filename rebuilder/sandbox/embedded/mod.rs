@@ -29,11 +29,13 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{Ended, Job, Keep, Limits, Outcome, Sandbox, SandboxError, output};
+use super::{Ended, Job, Keep, Outcome, Sandbox, SandboxError, output};
 use crate::artifact::Sha256;
-use crate::container::{Contents, LayerPlan, Times, UnpackPlan};
+use crate::plan::Limits;
 use crate::progress::ProgressBar;
-use crate::store::{Scratch, Store, removal};
+use crate::rootfs::removal;
+use crate::rootfs::{Contents, LayerPlan, Times, UnpackPlan};
+use crate::store::{Scratch, Store};
 use cgroup::Cgroup;
 pub use helper::serve;
 use helper::{Event, Task};

@@ -21,12 +21,14 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::super::{Ended, OPEN_FILES};
 use super::folders::Folders;
-use super::helper::{Event, chain};
+use super::helper::Event;
 use super::payload::Payload;
 use super::seccomp;
 use super::usage::Watch;
-use crate::sandbox::{Ended, INPUTS, Limits, OPEN_FILES, OUT};
+use crate::error::with_causes;
+use crate::plan::{INPUTS, Limits, OUT};
 
 /// Everything the helper needs to know to run a job.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,14 +96,14 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
         .with_stdout(log()?)
         .with_stderr(log()?)
         .with_root_path(place.join("state"))
-        .map_err(|error| chain(&error))?
+        .map_err(|error| with_causes(&error))?
         .as_init(place.join("bundle"))
         .with_systemd(false)
         .with_detach(true)
         .build()
-        .map_err(|error| chain(&error))?;
+        .map_err(|error| with_causes(&error))?;
     let init = container.pid().ok_or("the container has no first process")?;
-    container.start().map_err(|error| chain(&error))?;
+    container.start().map_err(|error| with_causes(&error))?;
     Event::Started.send();
     // Not what overlayfs keeps beside them: the build cannot reach it, and what is made there moves at once.
     let watched: &[&str] = if task.in_place.is_some() {
@@ -229,7 +231,7 @@ fn bound_kernel_objects() -> Result<(), String> {
 }
 
 fn bring_loopback_up() -> Result<(), String> {
-    let fail = |error: &dyn std::error::Error| format!("cannot bring loopback up: {}", chain(error));
+    let fail = |error: &dyn std::error::Error| format!("cannot bring loopback up: {}", with_causes(error));
     let mut links = LinkClient::new(create_network_client()).map_err(|error| fail(&error))?;
     let loopback = links.get_by_name("lo").map_err(|error| fail(&error))?;
     links.set_up(loopback.header.index).map_err(|error| fail(&error))

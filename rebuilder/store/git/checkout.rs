@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{GitError, Place};
-use crate::evidence::git_source::{self, GitSource};
+use crate::artifact::git_source;
+use crate::artifact::git_source::GitSource;
 
 /// Most bytes of a single file that is read into memory.
 const FILE_LIMIT: u64 = 64 << 20;

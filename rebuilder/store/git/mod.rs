@@ -22,7 +22,8 @@ use super::address::{self, Barred, NotPublic, Trust};
 use super::fetch::{Ask, Refusal};
 use super::{Blob, Fetcher, Store, StoreError};
 use crate::artifact::Sha256;
-use crate::evidence::git_source::{self, GitSource};
+use crate::artifact::git_source;
+use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
 pub use checkout::Checkout;
 use checkout::{last_line, write_archive};
@@ -464,7 +465,7 @@ impl GitError {
     fn refused(repository: &str, refusal: Refusal, failed: impl Fn(String) -> Self) -> Self {
         match refusal {
             Refusal::Barred(Barred { address, reason }) => Self::Barred {
-                repository: address::redacted(repository),
+                repository: crate::text::redacted(repository),
                 address,
                 reason,
             },

@@ -1,0 +1,116 @@
+//! Debian archives: their signed indexes, fetched and read.
+//!
+//! `evidence` verifies what an archive signed; here it is fetched, decompressed and searched.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+mod indexes;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use deb822_fast::{Deb822, Paragraph};
+
+use crate::evidence::Verified;
+use crate::evidence::deb822::Deb822Error;
+use crate::evidence::openpgp::Keyring;
+use crate::evidence::release::{self, Archive, Release, ReleaseError};
+use crate::store::{Blob, FetchError, Fetcher};
+
+pub use indexes::{Binary, Indexes, Source};
+
+/// What is wrong with an archive.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum AptError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Release(#[from] ReleaseError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("cannot read {document}")]
+    #[diagnostic(help("the archive serves a broken index; try another mirror"))]
+    Read {
+        document: String,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    #[diagnostic(help("the archive serves a broken index; try another mirror"))]
+    Index(#[from] Deb822Error),
+}
+
+impl AptError {
+    /// Whether it speaks against the archive, rather than something being out of reach.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Release(ReleaseError::Signature(_) | ReleaseError::WrongSuite { .. }) => true,
+            Self::Fetch(error) => error.is_refusal(),
+            _ => false,
+        }
+    }
+}
+
+const INRELEASE_LIMIT: u64 = 4 << 20;
+
+/// Fetches and verifies the `InRelease` of each suite of `archive`.
+pub async fn releases(
+    fetcher: &Fetcher,
+    archive: &Archive,
+    keyring: &Keyring,
+) -> Result<Vec<Verified<Release>>, AptError> {
+    // Archives come from definitions of containers, which the user or this program wrote.
+    for base in archive.mirrors.iter().chain(&archive.snapshot) {
+        fetcher.choose(base.split('{').next().unwrap_or(base));
+    }
+    let mut releases = Vec::new();
+    for suite in &archive.suites {
+        let urls: Vec<_> = archive
+            .mirrors
+            .iter()
+            .map(|mirror| format!("{mirror}/dists/{suite}/InRelease"))
+            .collect();
+        let name = format!("InRelease of {suite}");
+        let read = |blob: &Blob| {
+            let bytes = std::fs::read(&blob.path).map_err(|source| AptError::Read {
+                document: name.clone(),
+                source,
+            })?;
+            release::verify(&bytes, blob.sha256, suite, archive, keyring).map_err(AptError::from)
+        };
+        let (release, _) = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT, read).await?;
+        releases.push(release);
+    }
+    Ok(releases)
+}
+
+/// Calls `each` for every paragraph of an index that lies decompressed at `plain`.
+pub fn for_each_paragraph(
+    plain: &Path,
+    document: &str,
+    mut each: impl FnMut(&Paragraph) -> Result<(), AptError>,
+) -> Result<(), AptError> {
+    let file = File::open(plain).map_err(|source| AptError::Read {
+        document: document.to_owned(),
+        source,
+    })?;
+    let reader = BufReader::with_capacity(1 << 17, file);
+    for paragraph in Deb822::iter_paragraphs_from_reader(reader) {
+        let paragraph = paragraph.map_err(|error| Deb822Error::of(document, &error))?;
+        each(&paragraph)?;
+    }
+    Ok(())
+}
+
+/// Writes an index, decompressed, to a new file.
+pub fn decompress_to(index: &Blob, document: &str, to: &Path) -> Result<(), AptError> {
+    let error = |source| AptError::Read {
+        document: document.to_owned(),
+        source,
+    };
+    let from = File::open(&index.path).map_err(error)?;
+    let mut file = File::create_new(to).map_err(error)?;
+    std::io::copy(&mut liblzma::read::XzDecoder::new(from), &mut file).map_err(error)?;
+    Ok(())
+}

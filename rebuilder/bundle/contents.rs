@@ -1,0 +1,285 @@
+//! What goes into an evidence bundle, from a run and what others say of the same files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{ATTESTATION, Content, DossierError, EQUIVALENCE, File, Manifest, controls, sbom};
+use crate::agreement::Agreement;
+use crate::artifact::Sha256;
+use crate::attest::{Examined, examine};
+use crate::bundle::declarations::{Assessor, declarations};
+use crate::evidence::assess::{self, Stated};
+use crate::evidence::document;
+use crate::evidence::json::{member, put};
+use crate::evidence::statement::Statement;
+use crate::plan::Plan;
+use crate::policy::{Policy, PolicyFile};
+use crate::run::{Cost, Page, Record, RunFolder};
+use crate::store::Store;
+
+/// What an evidence bundle is made from.
+pub struct Material<'a> {
+    /// The run.
+    pub run: RunFolder,
+    /// Attestations of others about the same files.
+    pub attestations: Vec<PathBuf>,
+    /// The policy that they were held against.
+    pub policy: &'a Policy,
+    /// What was concluded of them, for each released file.
+    pub agreements: Vec<Agreement>,
+    /// Where the documents lie that the plan's claims were read from.
+    pub store: Option<&'a Store>,
+    /// Who states it; none: the key's name.
+    pub assessor: Option<Assessor>,
+    /// Makes the page of a run again.
+    pub page: Page,
+    /// Whether the rebuilt files, and the released ones that differ, go in too.
+    pub with_outputs: bool,
+}
+
+/// Collects the files; everything in the run is checked first.
+pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierError> {
+    let run = &material.run;
+    let examined = examine(run, material.page)?;
+    let Examined {
+        record, plan, digest, ..
+    } = &examined;
+    let mut files = Vec::new();
+    let mut add = |path: &str, what: &'static str, bytes: Vec<u8>| {
+        files.push(File {
+            path: path.to_owned(),
+            what,
+            content: Content::Document(bytes),
+        });
+    };
+    for (name, what) in [
+        ("plan.json", "every input and assumption of the build, pinned"),
+        ("record.json", "what came out, compared with what was released"),
+        ("report.html", "the same, for people"),
+        ("build.log", "what the build printed"),
+    ] {
+        add(name, what, read(&run.path().join(name))?);
+    }
+    let manifest = Manifest {
+        version: 1,
+        subject: plan.subject.clone(),
+        run: record.id.clone(),
+        verdict: record.verdict.to_string(),
+        created: record.finished,
+        rebuilder: env!("CARGO_PKG_VERSION").into(),
+        files: Vec::new(),
+    };
+    add(
+        "claims.json",
+        "what was claimed of the release, and how far it was verified",
+        pretty(&claims(plan)),
+    );
+    let mut found = None;
+    for (path, name) in [(run.bundle(), ATTESTATION), (run.equivalence(), EQUIVALENCE)] {
+        if path.exists() {
+            let bytes = read(&path)?;
+            found = found.or_else(|| statement(name, &bytes));
+            add(name, "what this rebuild attests", bytes);
+        }
+    }
+    for (number, path) in others(&material.attestations).iter().enumerate() {
+        // What others call their files must not mean anything in the archive.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.replace(|c: char| c.is_control() || c == '\\', "_");
+        let name = name.trim().trim_end_matches('.');
+        add(
+            &format!("attestations/others/{number:03}-{name}"),
+            "what someone else attests",
+            read(path)?,
+        );
+    }
+    for (name, bytes) in documents(&examined, material) {
+        add(&name, "a document that a claim was read from", bytes);
+    }
+    if let Some(policy) = material.policy.file() {
+        for (path, bytes) in policy_files(policy) {
+            add(&path, "what was asked of the evidence", bytes);
+        }
+    }
+    if !material.agreements.is_empty() {
+        let agreements = json!(material.agreements);
+        add(
+            "agreement.json",
+            "whether the parties agree",
+            pretty(&without_cost(&agreements)),
+        );
+    }
+    add(
+        "sbom/build.cdx.json",
+        "what went into the build, CycloneDX 1.6",
+        pretty(&sbom::cyclonedx(plan, &manifest)),
+    );
+    add(
+        "sbom/build.spdx.json",
+        "what went into the build, SPDX 2.3",
+        pretty(&sbom::spdx(plan, &manifest)),
+    );
+    let signer = || {
+        let builder = member(&found.as_ref()?.predicate, ["runDetails", "builder", "id"])
+            .as_str()?
+            .to_owned();
+        Some(Assessor {
+            name: builder,
+            url: None,
+        })
+    };
+    let nobody = || Assessor {
+        name: "an unnamed rebuilder".into(),
+        url: None,
+    };
+    let assessor = material.assessor.clone().or_else(signer).unwrap_or_else(nobody);
+    if let Some(declared) = declarations(plan, record, &manifest, &assessor, *digest) {
+        add(
+            "cdxa.json",
+            "the verdict as a CycloneDX attestation",
+            pretty(&declared),
+        );
+    }
+    let cost = Cost::of(run, plan, record);
+    add("cost.json", "what it cost to know", pretty(&json!(cost)));
+    if material.with_outputs {
+        files.extend(outputs(run, record));
+    }
+    let facts = controls::Facts {
+        files: files.iter().map(|file| file.path.clone()).collect(),
+        plan,
+        record,
+        statement: found.as_ref(),
+        agreements: &material.agreements,
+        policy: material.policy.file(),
+    };
+    let map = controls::map(&facts);
+    files.push(File {
+        path: "controls.json".into(),
+        what: "which control finds its evidence where",
+        content: Content::Document(pretty(&json!(map))),
+    });
+    files.push(File {
+        path: "controls.md".into(),
+        what: "the same, for people",
+        content: Content::Document(controls::markdown(&map).into_bytes()),
+    });
+    Ok((files, manifest))
+}
+
+/// What was claimed of the release, as the plan has it.
+pub(super) fn claims(plan: &Plan) -> Value {
+    json!({"claims": plan.claims, "policy": plan.policy})
+}
+
+/// What came out, and the released files that differ.
+///
+/// Files that were not compared stay out: nothing in the record says which bytes they had.
+fn outputs(run: &RunFolder, record: &Record) -> Vec<File> {
+    let folders = [
+        (run.rebuilt(), "what came out"),
+        (run.released(), "what was released"),
+    ];
+    let is_compared = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        record.outputs.iter().any(|output| output.name == name)
+    };
+    let files = folders.iter().flat_map(|(folder, what)| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file() && is_compared(path))
+            .map(|path| (path, *what))
+    });
+    files
+        .map(|(path, what)| File {
+            path: path
+                .strip_prefix(run.path())
+                .unwrap_or(&path)
+                .display()
+                .to_string(),
+            what,
+            content: Content::Output(path),
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DossierError> {
+    std::fs::read(path).map_err(|source| DossierError::Run {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+/// Seconds differ each time, and the same evidence must give the same archive.
+pub(super) fn without_cost(agreements: &Value) -> Value {
+    let mut agreements = agreements.clone();
+    for agreement in agreements.as_array_mut().into_iter().flatten() {
+        if let Some(fields) = agreement.as_object_mut() {
+            fields.remove("cost");
+        }
+        let parties = agreement.get_mut("parties").and_then(Value::as_array_mut);
+        for party in parties.into_iter().flatten() {
+            let origin = party["origin"].as_str().unwrap_or_default();
+            let last = json!(origin.rsplit('/').next());
+            put(party, "origin", last);
+        }
+    }
+    agreements
+}
+
+/// Every file at some places, in order.
+fn others(places: &[PathBuf]) -> Vec<PathBuf> {
+    let walk = places
+        .iter()
+        .flat_map(|place| walkdir::WalkDir::new(place).sort_by_file_name());
+    let files = walk.flatten().filter(|entry| entry.file_type().is_file());
+    files.map(walkdir::DirEntry::into_path).collect()
+}
+
+/// The documents that the plan's claims name by digest, as far as the run or the store has them.
+fn documents(examined: &Examined, material: &Material) -> BTreeMap<String, Vec<u8>> {
+    let digests = examined.plan.claims.iter().filter_map(|claim| claim.document);
+    let read = |digest: Sha256| {
+        let name = format!("documents/sha256-{digest}");
+        if let Ok(bytes) = std::fs::read(material.run.documents().join(digest.to_hex())) {
+            return (Sha256::of(&bytes) == digest).then_some((name, bytes));
+        }
+        let blob = material.store?.get(digest).ok()??;
+        // Indexes of whole distributions are public, and too large to hand round.
+        let small = blob.size <= crate::evidence::json::SIZE_LIMIT;
+        Some((name, std::fs::read(blob.path).ok().filter(|_| small)?))
+    };
+    digests.filter_map(read).collect()
+}
+
+/// A policy with the key files beside it, so that it can be read again.
+fn policy_files(policy: &PolicyFile) -> Vec<(String, Vec<u8>)> {
+    let mut files = vec![("policy/policy.toml".to_owned(), policy.text().as_bytes().to_vec())];
+    for (path, bytes) in policy.key_files() {
+        let plain = path
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
+        if plain {
+            files.push((format!("policy/{}", path.display()), bytes.clone()));
+        }
+    }
+    files
+}
+
+/// The statement in a bundle of this rebuild, for the map of controls; whose word it is, is not asked here.
+pub(super) fn statement(name: &str, bundle: &[u8]) -> Option<Statement> {
+    let document = document::read_bundle(name, bundle).ok()?;
+    match assess::hear(&document).unverified() {
+        Stated::Statement(statement) => Some((**statement).clone()),
+        _ => None,
+    }
+}

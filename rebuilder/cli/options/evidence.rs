@@ -1,0 +1,199 @@
+//! Options about evidence, shared by the commands that judge it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::artifact::{Digests, Sha256};
+use crate::cli::failure::Failure;
+use crate::evidence::assess::{self, Artifact, Stated};
+use crate::evidence::document::{self, Document};
+use crate::evidence::sigstore::Sigstore;
+use crate::evidence::statement::Statement;
+use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
+use crate::inspect::Case;
+use crate::policy::Policy;
+use crate::run::RunFolder;
+use crate::store::{StoreError, write_atomically};
+
+/// Evidence, and what it is held against.
+#[derive(Args)]
+#[command(next_help_heading = "Evidence")]
+pub(crate) struct EvidenceArgs {
+    /// File with provenance or other attestations of SUBJECT; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub provenance: Vec<PathBuf>,
+    /// File with a signature of SUBJECT (Sigstore, OpenPGP, minisign, SSH); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub signature: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// Whose word counts, and what is asked of it.
+#[derive(Args)]
+#[command(next_help_heading = "Trust")]
+pub(crate) struct TrustArgs {
+    /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH, Nix); may be repeated
+    #[arg(long, value_name = "FILE")]
+    trusted_key: Vec<PathBuf>,
+    /// How many different trusted keys must have signed an envelope
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threshold: usize,
+    /// Sigstore trusted_root.json to use instead of the public-good instance's
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+    /// Who must have signed without a key: e-mail address or workflow URI; * stands for any text
+    #[arg(long, value_name = "PATTERN", requires = "issuer")]
+    identity: Option<String>,
+    /// OpenID Connect issuer of --identity
+    #[arg(long, value_name = "PATTERN", requires = "identity")]
+    issuer: Option<String>,
+    /// What the evidence must show: a policy file, or "none"
+    #[arg(
+        long,
+        value_name = "FILE|none",
+        env = "REBUILDER_POLICY",
+        hide_env_values = true
+    )]
+    policy: Option<String>,
+}
+
+impl TrustArgs {
+    /// Reads everything that the options name.
+    pub fn open(&self) -> Result<(Trust, Policy), Failure> {
+        let sigstore = match &self.trusted_root {
+            Some(path) => Sigstore::read(path)?,
+            None => Sigstore::public_good()?,
+        };
+        let keys: Result<Vec<_>, TrustError> = self
+            .trusted_key
+            .iter()
+            .map(|path| TrustedKey::read(path))
+            .collect();
+        let identity = self.identity.iter().zip(&self.issuer);
+        let trust = Trust {
+            sigstore: Arc::new(sigstore),
+            keys: keys?,
+            threshold: self.threshold,
+            identities: identity
+                .map(|(subject, issuer)| ExpectedIdentity {
+                    subject: subject.clone(),
+                    issuer: issuer.clone(),
+                })
+                .collect(),
+            policy_identities: Vec::new(),
+        };
+        Ok((trust, Policy::named(self.policy.as_deref())?))
+    }
+}
+
+impl TrustArgs {
+    /// The same, with every key that the policy names.
+    pub fn open_with_keys(&self) -> Result<(Trust, Policy), Failure> {
+        let (trust, policy) = self.open()?;
+        Ok(match &policy {
+            Policy::File(file) => (file.everyone(trust), policy),
+            _ => (trust, policy),
+        })
+    }
+}
+
+impl EvidenceArgs {
+    /// Reads everything that the options name.
+    pub fn open(&self) -> Result<Case, Failure> {
+        let mut documents = Vec::new();
+        for path in self.provenance.iter().chain(&self.signature) {
+            documents.extend(document::read_file(path)?);
+        }
+        let (trust, policy) = self.trust.open()?;
+        Ok(Case {
+            documents,
+            trust,
+            policy,
+        })
+    }
+
+    /// Copies the named files into a run, each by its digest.
+    pub fn keep(&self, run: &RunFolder) -> Result<(), Failure> {
+        for path in self.provenance.iter().chain(&self.signature) {
+            let bytes =
+                crate::bounded::read(path, crate::bounded::PLAN).map_err(StoreError::io("read", path))?;
+            let folder = run.documents();
+            std::fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
+            write_atomically(&folder.join(Sha256::of(&bytes).to_hex()), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether any file of evidence was named.
+    pub fn is_empty(&self) -> bool {
+        self.provenance.is_empty() && self.signature.is_empty()
+    }
+}
+
+/// Endings of files that usually lie beside a release and say something about it.
+const SIBLINGS: [&str; 7] = [
+    "sigstore.json",
+    "sigstore",
+    "intoto.jsonl",
+    "attestation.json",
+    "asc",
+    "sig",
+    "minisig",
+];
+
+/// Files that lie beside one and say something about it, by their usual names.
+pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
+    SIBLINGS
+        .iter()
+        .map(move |ending| PathBuf::from(format!("{}.{ending}", path.display())))
+        .filter(|path| path.is_file())
+}
+
+/// Evidence that lies beside a file; what cannot be read is left out.
+pub(crate) fn beside(path: &Path) -> Vec<Document> {
+    siblings(path)
+        .filter_map(|path| document::read_file(&path).ok())
+        .flatten()
+        .collect()
+}
+
+/// A released file on this machine.
+///
+/// Without a package URL it takes the one that a statement names, if a signature over that is good and the file is called
+/// like one of that package: rules of a policy are found by it, so it must not be anyone's word.
+pub(crate) fn local(
+    path: &Path,
+    purl: Option<&str>,
+    documents: &[Document],
+    trust: &Trust,
+) -> Result<Artifact, Failure> {
+    let digests = std::fs::File::open(path)
+        .and_then(Digests::of_reader)
+        .map_err(StoreError::io("read", path))?;
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let purl = purl.map(str::to_owned).or_else(|| {
+        let mut documents = documents.iter();
+        documents.find_map(|document| assess::named_package(document, &name, &digests, trust))
+    });
+    Ok(Artifact {
+        name,
+        purl,
+        digests,
+        path: Some(path.to_owned()),
+    })
+}
+
+/// The statement inside a document, whoever signed it.
+pub(crate) fn statement(document: &Document) -> Option<Statement> {
+    match assess::hear(document).unverified() {
+        Stated::Statement(statement) => Some((**statement).clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,111 @@
+//! DWARF: which folder each unit was compiled in, and by what.
+
+use std::borrow::Cow;
+
+use gimli::{Dwarf, EndianSlice, RunTimeEndian, SectionId};
+
+use super::super::Leaf;
+use crate::compare::cause::Cause;
+use crate::compare::explain::{Context, Reason, explain, path};
+use crate::compare::file::elf::image::Image;
+use crate::compare::finding::Confidence;
+
+struct Unit {
+    folder: String,
+    name: String,
+    producer: String,
+}
+
+/// Most units that are read.
+const MOST_UNITS: usize = 50_000;
+
+fn units(image: &Image) -> Option<Vec<Unit>> {
+    let endian = if image.little_endian {
+        RunTimeEndian::Little
+    } else {
+        RunTimeEndian::Big
+    };
+    let load = |id: SectionId| -> Result<EndianSlice<RunTimeEndian>, gimli::Error> {
+        let section = image.sections.iter().find(|section| section.name == id.name());
+        let data: &[u8] = section.map_or(&[], |section| match &section.data {
+            Cow::Borrowed(bytes) => bytes,
+            Cow::Owned(bytes) => bytes,
+        });
+        Ok(EndianSlice::new(data, endian))
+    };
+    let dwarf = Dwarf::load(load).ok()?;
+    let mut units = Vec::new();
+    let mut headers = dwarf.units();
+    while let Ok(Some(header)) = headers.next() {
+        if units.len() == MOST_UNITS {
+            break;
+        }
+        let Ok(unit) = dwarf.unit(header) else { continue };
+        let text = |slice: Option<EndianSlice<RunTimeEndian>>| {
+            slice
+                .map(|slice| slice.to_string_lossy().into_owned())
+                .unwrap_or_default()
+        };
+        let mut entries = unit.entries();
+        let producer = match entries.next_dfs() {
+            Ok(Some(root)) => root
+                .attr_value(gimli::DW_AT_producer)
+                .and_then(|value| dwarf.attr_string(&unit, value).ok()),
+            _ => None,
+        };
+        units.push(Unit {
+            folder: text(unit.comp_dir),
+            name: text(unit.name),
+            producer: text(producer),
+        });
+    }
+    Some(units)
+}
+
+pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image) {
+    let (Some(old), Some(new)) = (units(old), units(new)) else {
+        return;
+    };
+    if old.len() != new.len() {
+        return;
+    }
+    for (a, b) in old.iter().zip(&new) {
+        if a.folder != b.folder {
+            let reason = path(&a.folder, &b.folder, true).map_or_else(
+                || Reason::new(Cause::BuildPath, "", Confidence::Likely),
+                |reason| Reason {
+                    confidence: Confidence::Proven,
+                    ..reason
+                },
+            );
+            leaf.add_reason("DW_AT_comp_dir", &a.folder, &b.folder, &reason);
+        }
+        if a.producer != b.producer {
+            let tool = Context {
+                tool: true,
+                build_folder: true,
+                ..Context::default()
+            };
+            let mut reasons = explain(&a.producer, &b.producer, tool);
+            if reasons.is_empty() {
+                reasons.push(Reason::new(
+                    Cause::ToolVersion,
+                    "options of the compiler",
+                    Confidence::Possible,
+                ));
+            }
+            for reason in &reasons {
+                leaf.add_reason("DW_AT_producer", &a.producer, &b.producer, reason);
+            }
+        }
+        if a.name != b.name {
+            let context = Context {
+                build_folder: true,
+                ..Context::default()
+            };
+            for reason in explain(&a.name, &b.name, context) {
+                leaf.add_reason("DW_AT_name", &a.name, &b.name, &reason);
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The Python Package Index: what the simple index (PEP 503, 691, 700) says of a project's files.
+//!
+//! The index is not signed. Its digests prove that the bytes are those that the registry hands out today, and
+//! nothing about who made them.
+
+use std::collections::BTreeSet;
+use std::str::FromStr as _;
+
+use jiff::Timestamp;
+use pep440_rs::{Version, VersionSpecifiers};
+use serde::Deserialize;
+
+use crate::artifact::PinnedFile;
+use crate::artifact::Sha256;
+use crate::evidence::document::Document;
+use crate::evidence::{Claim, Question, Standing};
+use crate::inspect;
+use crate::store::{Blob, FetchError, Fetcher};
+
+/// Where the index is.
+pub const INDEX: &str = "https://pypi.org/simple";
+/// The largest page of a real project has about 10 MiB.
+const PAGE_LIMIT: u64 = 32 << 20;
+const ATTESTATIONS_LIMIT: u64 = 4 << 20;
+
+/// A project's page.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Normalised name.
+    pub name: String,
+    /// Files, in the index's order.
+    pub files: Vec<ReleasedFile>,
+    /// The page itself.
+    pub page: Blob,
+}
+
+/// One file of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasedFile {
+    /// Version in the file's name.
+    pub version: Version,
+    /// Whether it is a wheel; else a source distribution.
+    pub wheel: bool,
+    /// Name, URL, digest, size.
+    pub file: PinnedFile,
+    /// When it was uploaded.
+    pub uploaded: Timestamp,
+    /// Whether its maintainers withdrew it (PEP 592).
+    pub yanked: bool,
+    /// Python versions that it says it runs on.
+    pub requires_python: Option<VersionSpecifiers>,
+    /// Where the index offers attestations for it (PEP 740).
+    pub provenance: Option<String>,
+}
+
+/// How well a wheel fits the machines that builds run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fitness {
+    /// For any platform, and Python 2 only by its tag.
+    PureOld,
+    /// With compiled code for our platform.
+    Native,
+    /// For any Python 3 on any platform.
+    Pure,
+}
+
+/// A page that cannot be read.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum PypiError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("the index page of {name} is not in the JSON form of PEP 691: {reason}")]
+    #[diagnostic(help(
+        "the index or the mirror in front of it does not offer application/vnd.pypi.simple.v1+json"
+    ))]
+    Page { name: String, reason: String },
+}
+
+#[derive(Deserialize)]
+struct Page {
+    files: Vec<PageFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct PageFile {
+    filename: String,
+    url: String,
+    hashes: std::collections::BTreeMap<String, String>,
+    size: Option<u64>,
+    upload_time: Option<Timestamp>,
+    #[serde(default)]
+    yanked: serde_json::Value,
+    requires_python: Option<String>,
+    provenance: Option<String>,
+}
+
+/// Fetches and reads the page of a project.
+pub async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, PypiError> {
+    let url = format!("{INDEX}/{name}/");
+    let bad = |reason: String| PypiError::Page {
+        name: name.to_owned(),
+        reason,
+    };
+    let read = |blob: &Blob| {
+        let bytes = std::fs::read(&blob.path).map_err(|error| bad(error.to_string()))?;
+        serde_json::from_slice::<Page>(&bytes).map_err(|error| bad(error.to_string()))
+    };
+    let what = format!("the index page of {name}");
+    let (page, received) = fetcher.get_unpinned(&what, &[url], PAGE_LIMIT, read).await?;
+    let mut names = BTreeSet::new();
+    let twice = page
+        .files
+        .iter()
+        .find(|file| !names.insert(file.filename.as_str()));
+    if let Some(twice) = twice {
+        return Err(bad(format!("it names {} twice", twice.filename)));
+    }
+    let files = page
+        .files
+        .into_iter()
+        .filter_map(|file| released(name, file))
+        .collect();
+    Ok(Project {
+        name: name.to_owned(),
+        files,
+        page: received.blob,
+    })
+}
+
+/// A file that has all we need; others (eggs, installers, files without digest or time) are left out.
+fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
+    let sha256: Sha256 = file.hashes.get("sha256")?.parse().ok()?;
+    let (version, wheel) = version_of(project, &file.filename)?;
+    Some(ReleasedFile {
+        version,
+        wheel,
+        uploaded: file.upload_time?,
+        yanked: !matches!(
+            file.yanked,
+            serde_json::Value::Bool(false) | serde_json::Value::Null
+        ),
+        requires_python: file
+            .requires_python
+            .and_then(|text| VersionSpecifiers::from_str(&text).ok()),
+        provenance: file.provenance,
+        file: PinnedFile {
+            name: file.filename,
+            urls: vec![file.url],
+            sha256,
+            size: file.size?,
+        },
+    })
+}
+
+/// The version in the name of a wheel (binary distribution format) or source distribution (PEP 625 and older).
+fn version_of(project: &str, file_name: &str) -> Option<(Version, bool)> {
+    if let Some(stem) = file_name.strip_suffix(".whl") {
+        let version = stem.split('-').nth(1)?;
+        return Some((Version::from_str(version).ok()?, true));
+    }
+    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"]
+        .iter()
+        .find_map(|ending| file_name.strip_suffix(ending))?;
+    // The name may itself hold dashes: the version is what follows the project's name, however it is spelt.
+    let wanted = normalised(project);
+    stem.match_indices('-')
+        .filter_map(|(at, dash)| Some((stem.get(..at)?, stem.get(at..)?.strip_prefix(dash)?)))
+        .filter(|(name, _)| normalised(name) == wanted)
+        .find_map(|(_, version)| Version::from_str(version).ok())
+        .map(|version| (version, false))
+}
+
+fn normalised(name: &str) -> String {
+    name.parse::<pep508_rs::PackageName>()
+        .map_or_else(|_| name.to_lowercase(), |name| name.to_string())
+}
+
+impl ReleasedFile {
+    /// Whether it says that it runs on this version of Python.
+    pub fn runs_on(&self, python: &Version) -> bool {
+        self.requires_python
+            .as_ref()
+            .is_none_or(|wanted| wanted.contains(python))
+    }
+
+    /// How well it fits a machine with CPython 3.11 on 64-bit Linux; none where it does not run there, or is no wheel.
+    pub fn fitness(&self) -> Option<Fitness> {
+        let (_, tags) = self.file.name.strip_suffix(".whl")?.split_once('-')?;
+        let mut tags = tags.rsplit('-');
+        let (platform, abi, python) = (tags.next()?, tags.next()?, tags.next()?);
+        if platform == "any" {
+            let modern = python.split('.').any(|tag| tag.starts_with("py3"));
+            return (abi == "none").then_some(if modern { Fitness::Pure } else { Fitness::PureOld });
+        }
+        let linux = platform
+            .split('.')
+            .any(|tag| tag.starts_with("manylinux") && tag.ends_with("_x86_64"));
+        let stable = abi == "abi3" && python.starts_with("cp3");
+        let fits = abi == "none" && python.contains("py3") || abi == "cp311" || stable;
+        (linux && fits).then_some(Fitness::Native)
+    }
+}
+
+/// The attestations (PEP 740) that the index offers for a file; second, what is to be said where there are none.
+pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Document>, Option<Claim>) {
+    let claim = |claim: String, standing, meaning: String| Claim {
+        question: Question::Provenance,
+        claim,
+        by: None,
+        standing,
+        meaning,
+        document: None,
+    };
+    let Some(url) = &file.provenance else {
+        let absent = claim(
+            format!("the index offers no attestation (PEP 740) for {}", file.file.name),
+            Standing::Absent,
+            "nothing signed says which source and build it came from".into(),
+        );
+        return (Vec::new(), Some(absent));
+    };
+    let name = format!("the attestations of {}", file.file.name);
+    let read = |blob: &Blob| inspect::read_documents(url, blob);
+    let read = fetcher
+        .get_unpinned(&name, std::slice::from_ref(url), ATTESTATIONS_LIMIT, read)
+        .await;
+    match read {
+        Ok((documents, _)) => (documents, None),
+        Err(reason) => {
+            let offered = format!("the index offers attestations (PEP 740) for {}", file.file.name);
+            let unread = claim(
+                offered,
+                Standing::Unchecked,
+                format!("they could not be looked at: {reason}"),
+            );
+            (Vec::new(), Some(unread))
+        }
+    }
+}
+
+/// What the index claims about a wheel and the source distribution beside it.
+pub fn claims(
+    project: &Project,
+    wheel: &ReleasedFile,
+    sdist: Option<&ReleasedFile>,
+    attestation: Option<Claim>,
+) -> Vec<Claim> {
+    let page = Some(project.page.sha256);
+    let mut claims = vec![Claim {
+        question: Question::Signature,
+        claim: format!(
+            "the registry hands out {} with this SHA-256, uploaded {}",
+            wheel.file.name, wheel.uploaded
+        ),
+        by: Some(INDEX.to_owned()),
+        standing: Standing::Unsigned,
+        meaning: format!(
+            "a registry's hash is not a signature: it shows that these are the registry's bytes, not who made them{}",
+            if wheel.yanked {
+                "; the maintainers withdrew (yanked) it"
+            } else {
+                ""
+            }
+        ),
+        document: page,
+    }];
+    claims.extend(sdist.map(|sdist| {
+        Claim {
+            question: Question::Provenance,
+            claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
+            by: Some(INDEX.to_owned()),
+            standing: Standing::Unsigned,
+            meaning:
+                "same project, same version: that the wheel was built from it is what the rebuild finds out"
+                    .into(),
+            document: page,
+        }
+    }));
+    claims.extend(attestation);
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_which_wheels_run_here() {
+        for (name, expected) in [
+            ("a-1-py3-none-any.whl", Some(Fitness::Pure)),
+            ("a-1-py2.py3-none-any.whl", Some(Fitness::Pure)),
+            ("a-1-py2-none-any.whl", Some(Fitness::PureOld)),
+            (
+                "a-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                Some(Fitness::Native),
+            ),
+            ("a-1-cp37-abi3-manylinux_2_28_x86_64.whl", Some(Fitness::Native)),
+            ("a-1-py3-none-manylinux_2_17_x86_64.whl", Some(Fitness::Native)),
+            ("a-1-cp312-cp312-manylinux_2_17_x86_64.whl", None),
+            ("a-1-cp311-cp311-musllinux_1_1_x86_64.whl", None),
+            ("a-1-cp311-cp311-macosx_11_0_arm64.whl", None),
+            ("a-1.tar.gz", None),
+        ] {
+            let text = format!(
+                r#"{{"filename": "{name}", "url": "u", "hashes": {{"sha256": "{}"}}, "size": 1, "upload-time": "2024-01-01T00:00:00Z"}}"#,
+                "0".repeat(64)
+            );
+            let file = released("a", serde_json::from_str(&text).unwrap()).unwrap();
+            assert_eq!(file.fitness(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn finds_the_version_in_file_names() {
+        for (project, file, expected) in [
+            ("idna", "idna-3.10-py3-none-any.whl", Some(("3.10", true))),
+            ("idna", "idna-3.10.tar.gz", Some(("3.10", false))),
+            (
+                "google-auth",
+                "google-auth-2.23.4.tar.gz",
+                Some(("2.23.4", false)),
+            ),
+            (
+                "jaraco-classes",
+                "jaraco.classes-3.3.0.tar.gz",
+                Some(("3.3.0", false)),
+            ),
+            (
+                "zope-interface",
+                "zope.interface-5.0-1.zip",
+                Some(("5.0.post1", false)),
+            ),
+            ("idna", "idna-3.10.win32.exe", None),
+            ("idna", "other-3.10.tar.gz", None),
+        ] {
+            let found = version_of(project, file).map(|(version, wheel)| (version.to_string(), wheel));
+            assert_eq!(
+                found,
+                expected.map(|(version, wheel)| (version.to_owned(), wheel)),
+                "{file}"
+            );
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Running a plan: its inputs from the store or the network, its root, its jobs in a sandbox, and what they leave.
+//!
+//! A plan goes in and bytes come out; whether they are the right bytes, [`crate::rebuild`] finds out.
+
+mod checked;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::artifact::PinnedFile;
+use crate::bounded;
+use crate::container::{self, ContainerError, Root, Workshop, keep_layer, kept_layer};
+use crate::credentials;
+use crate::ledger;
+use crate::plan::{PinnedGit, Plan, Role, SetupJob, Work};
+use crate::run::{RunFolder, Stage};
+use crate::sandbox::{Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError};
+use crate::store::{Blob, FetchError, GitError, PendingRun, StoreError};
+
+pub use checked::{CheckedPlan, PlanRefused};
+
+/// A plan that broke before its jobs could end.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum ExecuteError {
+    #[error("{stage}: {reason}; last output: {last}")]
+    Question {
+        stage: Stage,
+        reason: String,
+        last: String,
+    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refused(#[from] PlanRefused),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Container(#[from] ContainerError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Runs plans with one backend.
+#[derive(Clone, Copy)]
+pub struct Executor<'a> {
+    /// Store, network and helper.
+    pub workshop: Workshop<'a>,
+    /// Runs the build.
+    pub backend: &'a dyn Sandbox,
+}
+
+/// Every file that a plan names, on this machine.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The plan's inputs, in its order.
+    pub files: Vec<Blob>,
+    /// The released files, in the plan's order; `None` if only the digest is known.
+    pub released: Vec<Option<Blob>>,
+    /// Archives of the plan's sources from git, in its order.
+    pub git: Vec<Blob>,
+}
+
+/// What the jobs of a plan came to.
+#[derive(Debug)]
+pub struct Execution {
+    /// How they ended.
+    pub end: BuildEnd,
+    /// Seconds for the setup; almost none if its layer was kept from an earlier run.
+    pub setup_seconds: f64,
+    /// Seconds for the build.
+    pub build_seconds: f64,
+}
+
+/// How the jobs of a plan ended.
+#[derive(Debug)]
+pub enum BuildEnd {
+    /// They left outputs.
+    Built {
+        /// The outputs.
+        outputs: Vec<Output>,
+        /// Limits that this machine could not enforce.
+        not_enforced: Vec<String>,
+    },
+    /// One of them failed, so there is nothing to compare.
+    Failed {
+        /// The phase.
+        stage: Stage,
+        /// What happened there.
+        reason: String,
+    },
+}
+
+impl Executor<'_> {
+    /// The plan with the digest of every archive that it takes from git.
+    pub async fn pinned(&self, plan: CheckedPlan) -> Result<CheckedPlan, ExecuteError> {
+        let mut archives = Vec::new();
+        for git in &plan.git {
+            archives.push(self.git_archive(git).await?.sha256);
+        }
+        Ok(plan.with_archives(&archives)?)
+    }
+
+    /// Every file that the plan names, verified, from the store or its mirrors.
+    pub async fn fetch(&self, plan: &CheckedPlan) -> Result<Inputs, ExecuteError> {
+        let fetcher = self.workshop.fetcher;
+        // Without a URL a file is in the store, or only its digest is known and the digests are compared.
+        let expected = plan.expected.iter().map(|expected| &expected.file);
+        let public: Vec<PinnedFile> = expected
+            .clone()
+            .filter(|file| !file.urls.is_empty())
+            .cloned()
+            .collect();
+        let fetched = fetcher.get_all("fetching what was released", &public).await?;
+        let mut fetched = fetched.into_iter();
+        let mut released = Vec::new();
+        for file in expected {
+            released.push(if file.urls.is_empty() {
+                fetcher.store().get(file.sha256)?
+            } else {
+                fetched.next()
+            });
+        }
+        Ok(Inputs {
+            released,
+            ..self.fetch_inputs(plan).await?
+        })
+    }
+
+    /// The root of the plan, made or found made.
+    pub async fn root(&self, plan: &CheckedPlan) -> Result<Root, ExecuteError> {
+        Ok(container::root(&plan.container, self.workshop).await?)
+    }
+
+    /// Setup, then build; the outputs come into `run`, a folder that has its log already.
+    pub async fn run(
+        &self,
+        plan: &CheckedPlan,
+        root: &Root,
+        inputs: &Inputs,
+        run: &RunFolder,
+        keep: Keep,
+    ) -> Result<Execution, ExecuteError> {
+        let jobs = plan.jobs(&root.config);
+        let begun = Instant::now();
+        let mut execution = Execution {
+            end: BuildEnd::Built {
+                outputs: Vec::new(),
+                not_enforced: Vec::new(),
+            },
+            setup_seconds: 0.0,
+            build_seconds: 0.0,
+        };
+        let mut layers = root.layers();
+        let work = match &jobs.setup {
+            Some(setup) if self.backend.takes_layers() => {
+                match self.setup_layer(plan, setup, &layers, inputs, run).await? {
+                    Ok(layer) => layers.folders.push(layer),
+                    Err(ended) => {
+                        execution.end = failed(Stage::Setup, ended);
+                        return Ok(execution);
+                    }
+                }
+                &jobs.build
+            }
+            _ => &jobs.together,
+        };
+        execution.setup_seconds = begun.elapsed().as_secs_f64();
+
+        let bar = self.workshop.progress.stage(format!("building {}", jobs.title));
+        let (rebuilt, log) = (run.rebuilt(), run.log());
+        let job = Job {
+            keep,
+            outputs: &rebuilt,
+            ..self.job(plan, work, &layers, inputs, &rebuilt, &log)?
+        };
+        let outcome = self.backend.run(&job, &bar).await?;
+        bar.finish_and_clear();
+        execution.build_seconds = outcome.took.as_secs_f64();
+        self.workshop
+            .fetcher
+            .ledger()
+            .ended(ledger::Work::Build, outcome.took);
+        execution.end = if outcome.ended.well() {
+            BuildEnd::Built {
+                outputs: outcome.outputs,
+                not_enforced: outcome.not_enforced,
+            }
+        } else {
+            failed(Stage::Build, outcome.ended)
+        };
+        Ok(execution)
+    }
+
+    /// Runs a plan's build for one small file, such as what a build backend answers when asked; for planners.
+    pub async fn output_of(&self, plan: Plan, name: &str, root: &Root) -> Result<Vec<u8>, ExecuteError> {
+        let plan = CheckedPlan::check(plan)?;
+        let folder = PendingRun::new(self.workshop.fetcher.store())?;
+        let run = RunFolder::new(folder.path());
+        fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
+        let inputs = self.fetch_inputs(&plan).await?;
+        let execution = self.run(&plan, root, &inputs, &run, Keep::Answer).await?;
+        if let BuildEnd::Failed { stage, reason } = execution.end {
+            let log = bounded::tail(&run.log(), LAST_OUTPUT).unwrap_or_default();
+            let lines: Vec<_> = log.lines().rev().take(3).collect();
+            let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
+            let last = credentials::redacted(&last).unwrap_or(last);
+            return Err(ExecuteError::Question { stage, reason, last });
+        }
+        let path = run.rebuilt().join(name);
+        Ok(bounded::read(&path, bounded::ANSWER).map_err(StoreError::io("read", &path))?)
+    }
+
+    async fn fetch_inputs(&self, plan: &CheckedPlan) -> Result<Inputs, ExecuteError> {
+        let files: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
+        let files = self
+            .workshop
+            .fetcher
+            .get_all("fetching the inputs", &files)
+            .await?;
+        let mut git = Vec::new();
+        for pinned in &plan.git {
+            git.push(self.git_archive(pinned).await?);
+        }
+        Ok(Inputs {
+            files,
+            released: Vec::new(),
+            git,
+        })
+    }
+
+    /// The archive of a commit: the pinned one from the store, or made again and compared.
+    async fn git_archive(&self, git: &PinnedGit) -> Result<Blob, GitError> {
+        let fetcher = self.workshop.fetcher;
+        if let Some(pinned) = git.archive
+            && let Some(blob) = fetcher.store().get(pinned)?
+        {
+            return Ok(blob);
+        }
+        let checkout = fetcher.git(&git.source).await?;
+        let blob = fetcher.git_archive(&checkout, git.submodules).await?;
+        match git.archive {
+            Some(expected) if expected != blob.sha256 => Err(GitError::Differs {
+                repository: git.source.repository.clone(),
+                commit: checkout.commit,
+                expected,
+                found: blob.sha256,
+            }),
+            _ => Ok(blob),
+        }
+    }
+
+    /// Installs the build dependencies once; later runs with the same ones take the layer as it is.
+    async fn setup_layer(
+        &self,
+        plan: &CheckedPlan,
+        setup: &SetupJob,
+        root: &RootLayers,
+        inputs: &Inputs,
+        run: &RunFolder,
+    ) -> Result<Result<PathBuf, Ended>, ExecuteError> {
+        let Workshop {
+            fetcher,
+            sandbox,
+            progress,
+            ..
+        } = self.workshop;
+        let store = fetcher.store();
+        if let Some(layer) = kept_layer(store, setup.digest, sandbox, progress).await? {
+            return Ok(Ok(layer));
+        }
+        let bar = progress.stage("installing the build dependencies");
+        let outputs = tempfile::tempdir_in(run.path()).map_err(StoreError::io("write into", run.path()))?;
+        let log = run.log();
+        let mut job = self.job(plan, &setup.work, root, inputs, outputs.path(), &log)?;
+        job.keep = Keep::Layer;
+        let outcome = sandbox.run(&job, &bar).await?;
+        fetcher.ledger().ended(ledger::Work::Setup, outcome.took);
+        bar.finish_and_clear();
+        let Some(made) = outcome.layer.filter(|_| outcome.ended.well()) else {
+            return Ok(Err(outcome.ended));
+        };
+        let folder = made.parent().unwrap_or(&made);
+        Ok(Ok(keep_layer(store, setup.digest, folder, sandbox).await?))
+    }
+
+    /// The job for a piece of a plan's work, on some layers.
+    fn job<'a>(
+        &self,
+        plan: &CheckedPlan,
+        work: &Work,
+        root: &'a RootLayers,
+        inputs: &Inputs,
+        outputs: &'a std::path::Path,
+        log: &'a std::path::Path,
+    ) -> Result<Job<'a>, ExecuteError> {
+        let input = |name: &str, path: PathBuf| Input {
+            name: name.to_owned(),
+            path,
+        };
+        let files = plan.inputs.iter().zip(&inputs.files);
+        let mut staged: Vec<_> = files
+            .filter(|(pinned, _)| work.roles.contains(&pinned.role))
+            .map(|(pinned, blob)| input(&pinned.place, blob.path.clone()))
+            .collect();
+        if work.roles.contains(&Role::Source) {
+            for file in &plan.files {
+                let kept = self.workshop.fetcher.store().keep(file.text.as_bytes())?;
+                staged.push(input(&file.place, kept.path));
+            }
+            let archives = plan.git.iter().zip(&inputs.git);
+            staged.extend(archives.map(|(git, blob)| input(&git.place, blob.path.clone())));
+        }
+        Ok(Job {
+            root,
+            inputs: staged,
+            script: work.script.clone(),
+            env: work.env.clone(),
+            hostname: plan.hostname.clone(),
+            umask: plan.umask,
+            limits: plan.limits,
+            keep: Keep::Outputs,
+            outputs,
+            log,
+        })
+    }
+}
+
+/// How many bytes of a log are searched for its last lines.
+const LAST_OUTPUT: u64 = 64 << 10;
+
+fn failed(stage: Stage, ended: Ended) -> BuildEnd {
+    BuildEnd::Failed {
+        stage,
+        reason: format!("the command {ended}; see build.log"),
+    }
+}

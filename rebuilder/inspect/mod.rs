@@ -1,0 +1,155 @@
+//! One case before the gate: documents, keys and policy in, findings and decision out.
+
+use serde::Serialize;
+
+use crate::evidence::assess::Artifact;
+use crate::evidence::custody::SourceFacts;
+use crate::evidence::document::{self, Document};
+use crate::evidence::git_signature::{self, ObjectSignature};
+use crate::evidence::inspection::{self, Inspection};
+use crate::evidence::slsa::Provenance;
+use crate::evidence::statement::Statement;
+use crate::evidence::trust::{Trust, TrustError};
+use crate::evidence::workflow::Workflow;
+use crate::evidence::{Claim, Standing};
+use crate::policy::{self, Decision, Policy};
+use crate::store::{Blob, Checkout, FetchError, Fetcher, GitError, StoreError};
+use crate::text::redacted;
+
+/// What a judgement starts from.
+pub struct Case {
+    /// Evidence, unverified.
+    pub documents: Vec<Document>,
+    /// What the user believes beforehand, the policy's keys not included.
+    pub trust: Trust,
+    /// What the user asks of the evidence.
+    pub policy: Policy,
+}
+
+/// The findings, and what the policy says of them.
+#[derive(Debug, Serialize)]
+pub struct Judgement {
+    /// The findings.
+    #[serde(flatten)]
+    pub inspection: Inspection,
+    /// The decision.
+    pub policy: Decision,
+    /// The provenance that a plan may be made from, and how it stands.
+    #[serde(skip)]
+    pub provenance: Option<Provenance>,
+    /// Who declared it, and whether that was verified, for the plan.
+    #[serde(skip)]
+    pub declared_by: String,
+    /// The statement that it stands in.
+    #[serde(skip)]
+    pub statement: Option<Statement>,
+    /// The workflow file at the commit that it names.
+    #[serde(skip)]
+    pub workflow: Option<Workflow>,
+    /// The source that it names, where that could be had.
+    #[serde(skip)]
+    pub source: Option<Checkout>,
+    /// Why not, where it could not.
+    #[serde(skip)]
+    pub no_source: Option<GitError>,
+}
+
+impl Case {
+    /// No evidence of the user's own, the public-good Sigstore instance, the built-in policy.
+    pub fn usual() -> Result<Self, TrustError> {
+        Ok(Self {
+            documents: Vec::new(),
+            trust: Trust::public_good()?,
+            policy: Policy::BuiltIn,
+        })
+    }
+
+    /// Everyone whose word may count, for whatever artifact: the user's keys and all of the policy's.
+    pub fn everyone(&self) -> Trust {
+        match &self.policy {
+            Policy::File(file) => file.everyone(self.trust.clone()),
+            _ => self.trust.clone(),
+        }
+    }
+
+    /// Judges all evidence about some artifacts, looks at the source that it names, and asks the policy.
+    ///
+    /// `others` are claims that an ecosystem has checked by itself, `more` is evidence that a registry offers. A source
+    /// that cannot be had is a missing link, no error.
+    pub async fn judge(
+        &self,
+        artifacts: &[Artifact],
+        others: Vec<Claim>,
+        more: &[Document],
+        fetcher: &Fetcher,
+    ) -> Judgement {
+        let names = policy::names(artifacts);
+        let trust = self.policy.trusting(self.trust.clone(), &names);
+        let assessments = inspection::judge(self.documents.iter().chain(more), artifacts, &trust, others);
+        let best = inspection::best_provenance(&assessments);
+        let provenance = best.map(|(_, provenance)| provenance.clone());
+        let declared_by = best.map_or_else(String::new, |(assessment, provenance)| {
+            let standing = assessment.claim.standing.word();
+            format!("the provenance ({standing}), by {}", provenance.builder)
+        });
+        let statement = best.and_then(|(assessment, _)| assessment.statement.clone());
+        let (mut source, mut no_source) = (None, None);
+        let mut facts = SourceFacts::default();
+        if let Some(provenance) = &provenance
+            && let Some(named) = provenance.source.as_ref().filter(|named| named.commit.is_some())
+        {
+            match fetcher.git(named).await {
+                Ok(checkout) => {
+                    facts = source_facts(&checkout, provenance.workflow.as_deref(), &trust);
+                    source = Some(checkout);
+                }
+                Err(error) => no_source = Some(error),
+            }
+        }
+        let mut inspection = inspection::inspect(artifacts, &assessments, &facts);
+        inspection.shared.extend(self.policy.shared_keys());
+        let policy = self.policy.decide(&names, &inspection);
+        Judgement {
+            inspection,
+            policy,
+            provenance,
+            declared_by,
+            statement,
+            workflow: facts.workflow,
+            source,
+            no_source,
+        }
+    }
+}
+
+/// What a commit that lies in the store tells of itself.
+fn source_facts(checkout: &Checkout, workflow: Option<&str>, trust: &Trust) -> SourceFacts {
+    let commit = checkout.commit_object().ok();
+    let tag = checkout.tag_object().map(|(object, here)| {
+        let signature = git_signature::of_tag(&object, trust);
+        if here {
+            return signature;
+        }
+        ObjectSignature {
+            standing: Standing::Elsewhere,
+            note: "the tag points to another commit now".into(),
+            ..signature
+        }
+    });
+    let file = workflow.and_then(|path| checkout.file(path).ok().flatten());
+    SourceFacts {
+        commit: commit.map(|object| git_signature::of_commit(&object, trust)),
+        tag,
+        workflow: file.and_then(|bytes| Workflow::parse(&String::from_utf8_lossy(&bytes))),
+    }
+}
+
+/// Reads evidence that was fetched, before it is kept.
+pub fn read_documents(url: &str, blob: &Blob) -> Result<Vec<Document>, FetchError> {
+    let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+    document::read_from_registry(url, &bytes).map_err(|error| FetchError::Unreadable {
+        name: "the evidence".to_owned(),
+        url: redacted(url),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,211 @@
+//! The main job for a subject whose build nobody recorded: plan, run, compare; and where the bytes differ, read off
+//! the comparison which assumption to change, and do it again, a bounded number of times.
+//!
+//! Every attempt is kept with its plan and its log. The one that came closest is the run that is reported and signed,
+//! and its plan says which values were found by trying.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use super::{RebuildError, Rebuilder, write};
+use crate::artifact::Subject;
+use crate::ecosystem::hints::{Ended, Hints, Next};
+use crate::ecosystem::{self, PlanError, Planner};
+use crate::execute::{ExecuteError, PlanRefused};
+use crate::plan::Plan;
+use crate::run::{Attempt, Record, RunFolder, Verdict};
+use crate::store::StoreError;
+
+/// A job that gave no run at all.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum AttemptError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Rebuild(#[from] RebuildError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    #[error("no plan was tried for {0}")]
+    None(String),
+}
+
+impl AttemptError {
+    /// Whether the evidence or the policy speaks against building, rather than something being out of reach.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Plan(error) => error.is_refusal(),
+            Self::Rebuild(RebuildError::Execute(ExecuteError::Container(error))) => error.is_refusal(),
+            Self::Rebuild(RebuildError::Execute(ExecuteError::Refused(PlanRefused::Answer { .. }))) => true,
+            _ => false,
+        }
+    }
+}
+
+/// An attempt that gave a record.
+struct Done {
+    at: usize,
+    hints: Hints,
+    plan: Plan,
+    record: Record,
+}
+
+impl Done {
+    /// How far it is from the release; smaller is closer.
+    fn distance(&self) -> (u8, u64) {
+        let rank = match self.record.verdict {
+            Verdict::Reproduced => 0,
+            Verdict::Equivalent => 1,
+            Verdict::Mismatch => 2,
+            Verdict::Inconclusive { .. } => 3,
+        };
+        (rank, self.record.places())
+    }
+}
+
+/// Rebuilds `subject` with at most `limit` plans, and leaves the closest run in `folder`, which is there and empty.
+pub async fn search(
+    planner: &mut Planner<'_>,
+    subject: &Subject,
+    rebuilder: &Rebuilder<'_>,
+    limit: usize,
+    folder: &Path,
+) -> Result<(Plan, Record), AttemptError> {
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut best: Option<Done> = None;
+    let mut first_error = None;
+    let mut tried: Vec<Hints> = Vec::new();
+    let mut open = VecDeque::from([Next {
+        hints: planner.hints.clone(),
+        because: String::new(),
+    }]);
+    while let Some(next) = open.pop_front() {
+        if attempts.len() >= limit.max(1) {
+            break;
+        }
+        if tried.contains(&next.hints) {
+            continue;
+        }
+        tried.push(next.hints.clone());
+        let (begun, number) = (Instant::now(), attempts.len() + 1);
+        if !next.because.is_empty() {
+            planner
+                .workshop
+                .progress
+                .note(&format!("attempt {number}: {}", next.because));
+        }
+        planner.hints = next.hints.clone();
+        let place = folder.join("attempts").join(number.to_string());
+        fs::create_dir_all(&place).map_err(StoreError::io("make the folder", &place))?;
+        let mut attempt = Attempt {
+            number,
+            because: (!next.because.is_empty()).then_some(next.because),
+            plan: None,
+            ended: String::new(),
+            places: 0,
+            seconds: 0.0,
+            chosen: false,
+        };
+        match once(planner, subject, rebuilder, &place).await {
+            Ok((plan, record)) => {
+                attempt.plan = Some(record.plan);
+                attempt.ended = record.verdict.to_string();
+                attempt.places = record.places();
+                let done = Done {
+                    at: attempts.len(),
+                    hints: next.hints,
+                    plan,
+                    record,
+                };
+                if best.as_ref().is_none_or(|best| done.distance() < best.distance()) {
+                    // What was learnt from a plan that came less close is of no use any more.
+                    open =
+                        ecosystem::next(subject, &Ended::Built(&done.plan, &done.record), &done.hints).into();
+                    best = Some(done);
+                }
+            }
+            Err(error @ AttemptError::Rebuild(RebuildError::Interrupted)) => return Err(error),
+            // What the evidence or the policy refuses, no other plan mends.
+            Err(error) if attempts.is_empty() && !can_be_planned_otherwise(&error) => return Err(error),
+            Err(error) => {
+                attempt.ended = error.to_string();
+                if best.is_none() {
+                    open.extend(ecosystem::next(
+                        subject,
+                        &Ended::Unplanned(&attempt.ended),
+                        &next.hints,
+                    ));
+                }
+                first_error.get_or_insert(error);
+            }
+        }
+        attempt.seconds = begun.elapsed().as_secs_f64();
+        attempts.push(attempt);
+        if best
+            .as_ref()
+            .is_some_and(|best| best.record.verdict == Verdict::Reproduced)
+        {
+            break;
+        }
+    }
+    match (best, first_error) {
+        (Some(best), _) => keep(best, attempts, folder),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(AttemptError::None(subject.purl())),
+    }
+}
+
+async fn once(
+    planner: &Planner<'_>,
+    subject: &Subject,
+    rebuilder: &Rebuilder<'_>,
+    place: &Path,
+) -> Result<(Plan, Record), AttemptError> {
+    let plan = planner.plan(subject).await?;
+    let record = rebuilder.rebuild(plan.clone(), &RunFolder::new(place)).await?;
+    Ok((plan, record))
+}
+
+/// Whether another source or other tools could help.
+fn can_be_planned_otherwise(error: &AttemptError) -> bool {
+    matches!(
+        error,
+        AttemptError::Plan(PlanError::NotRebuildable { .. } | PlanError::Document { .. })
+    )
+}
+
+/// Moves the best attempt up to be the run itself, and leaves of the others what explains them.
+fn keep(best: Done, mut attempts: Vec<Attempt>, folder: &Path) -> Result<(Plan, Record), AttemptError> {
+    let Done {
+        at, plan, mut record, ..
+    } = best;
+    let all = folder.join("attempts");
+    let io = |what: &'static str| StoreError::io(what, &all);
+    let chosen = all.join((at + 1).to_string());
+    for entry in fs::read_dir(&chosen).map_err(io("read"))? {
+        let entry = entry.map_err(io("read"))?;
+        fs::rename(entry.path(), folder.join(entry.file_name())).map_err(io("move files out of"))?;
+    }
+    fs::remove_dir(&chosen).map_err(io("remove a folder of"))?;
+    if attempts.len() == 1 {
+        fs::remove_dir(&all).map_err(io("remove"))?;
+        return Ok((plan, record));
+    }
+    for number in 1..=attempts.len() {
+        for bytes in ["rebuilt", "released"] {
+            let bytes = all.join(number.to_string()).join(bytes);
+            if bytes.exists() {
+                fs::remove_dir_all(&bytes).map_err(io("remove a folder of"))?;
+            }
+        }
+    }
+    attempts[at].chosen = true;
+    record.attempts = attempts;
+    write(&RunFolder::new(folder), &record)?;
+    Ok((plan, record))
+}

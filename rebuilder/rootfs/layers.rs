@@ -1,0 +1,219 @@
+//! Roots from image layers (OCI image spec, "layer"): unpacked one over the other, whiteouts applied.
+//!
+//! Runs in the sandbox helper, changed into the new root, as the unpacking of packages does.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::RootfsError;
+use super::removal;
+
+/// Layers to unpack, lowest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LayerPlan {
+    /// Folder that holds the files.
+    pub folder: PathBuf,
+    /// File names; the ending tells the compression.
+    pub files: Vec<String>,
+}
+
+/// What an image says about running it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// Variables, as `NAME=VALUE`.
+    pub env: Vec<String>,
+    /// Words that come before the command.
+    pub entrypoint: Vec<String>,
+}
+
+/// Most bytes, and most entries, that all layers of an image may unpack to; beyond, it is a bomb.
+const UNPACKED_LIMIT: u64 = 64 << 30;
+const ENTRY_LIMIT: u64 = 4 << 20;
+
+/// Mount points that every job needs.
+const MOUNT_POINTS: [&str; 7] = ["/dev", "/proc", "/sys", "/etc", "/tmp", "/inputs", "/out"];
+
+impl ImageConfig {
+    /// Reads the configuration file of an image.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let config =
+            crate::bounded::read(path, crate::bounded::DOCUMENT).map_err(|error| error.to_string())?;
+        let config = oci_spec::image::ImageConfiguration::from_reader(&config[..])
+            .map_err(|error| error.to_string())?;
+        let config = config.config().clone().unwrap_or_default();
+        Ok(Self {
+            env: config.env().clone().unwrap_or_default(),
+            entrypoint: config.entrypoint().clone().unwrap_or_default(),
+        })
+    }
+}
+
+/// The ending of a file name that stands for a layer's media type; none where that is no layer.
+pub fn ending(media_type: &str) -> Option<&'static str> {
+    let kind = media_type.rsplit(['.', '+']).next().unwrap_or_default();
+    match kind {
+        "tar" => Some("tar"),
+        "gzip" => Some("tar.gz"),
+        "zstd" => Some("tar.zst"),
+        _ => None,
+    }
+}
+
+/// Unpacks all layers into `root`, which is empty.
+pub fn unpack_layers(plan: &LayerPlan, root: &Path) -> Result<(), RootfsError> {
+    let io = |what: &str| {
+        let what = what.to_owned();
+        move |source| RootfsError::Io { what, source }
+    };
+    // Opened before the change of root, which takes the folder out of sight.
+    let files = plan
+        .files
+        .iter()
+        .map(|name| File::open(plan.folder.join(name)))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(io("open the layers"))?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    nix::unistd::chroot(root)
+        .and_then(|()| nix::unistd::chdir("/"))
+        .map_err(|error| io("enter the new root")(error.into()))?;
+    let mut room = Room {
+        bytes: UNPACKED_LIMIT,
+        entries: ENTRY_LIMIT,
+    };
+    for (name, file) in plan.files.iter().zip(files) {
+        unpack_layer(name, file, &mut room).map_err(io(&format!("unpack the layer {name}")))?;
+    }
+    for folder in MOUNT_POINTS {
+        make_folder(Path::new(folder)).map_err(io("make the mount points"))?;
+    }
+    Ok(())
+}
+
+/// What may still be unpacked.
+struct Room {
+    bytes: u64,
+    entries: u64,
+}
+
+impl Room {
+    /// Takes the room of one entry; a sparse one says how large it will be, not how much it stores.
+    fn take(&mut self, size: u64) -> io::Result<()> {
+        let left = self.bytes.checked_sub(size).zip(self.entries.checked_sub(1));
+        let (bytes, entries) = left.ok_or_else(|| {
+            invalid(format!(
+                "it holds more than {UNPACKED_LIMIT} bytes or {ENTRY_LIMIT} entries"
+            ))
+        })?;
+        *self = Self { bytes, entries };
+        Ok(())
+    }
+}
+
+fn invalid(reason: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+fn unpack_layer(name: &str, file: File, room: &mut Room) -> io::Result<()> {
+    let unpacked = super::deb::decompress(name, io::BufReader::new(file))?.take(UNPACKED_LIMIT);
+    let mut archive = tar::Archive::new(unpacked);
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(true);
+    archive.set_preserve_mtime(true);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        room.take(entry.size())?;
+        let path = inside(&entry.path()?);
+        let Some(file_name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+            continue;
+        };
+        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        if file_name == ".wh..wh..opq" {
+            empty(&parent)?;
+            continue;
+        }
+        if let Some(gone) = file_name.strip_prefix(".wh.") {
+            if ["", ".", ".."].contains(&gone) {
+                return Err(invalid(format!("the whiteout {file_name:?} names no file")));
+            }
+            remove(&parent.join(gone))?;
+            continue;
+        }
+        let kind = entry.header().entry_type();
+        if kind.is_block_special() || kind.is_character_special() {
+            // The sandbox has its own devices, and a user namespace cannot make any.
+            continue;
+        }
+        match fs::symlink_metadata(&path) {
+            // A folder over a folder takes its mode and owner, and keeps what is in it.
+            Ok(there) if there.is_dir() && kind.is_dir() => {}
+            Ok(_) => remove(&path)?,
+            Err(_) => make_folder(&parent)?,
+        }
+        if kind.is_hard_link() {
+            let target = entry
+                .link_name()?
+                .map(|target| inside(&target))
+                .unwrap_or_default();
+            fs::hard_link(target, &path)?;
+        } else {
+            entry.unpack_in("/")?;
+        }
+    }
+    Ok(())
+}
+
+/// A stored path as one below the root.
+fn inside(path: &Path) -> PathBuf {
+    let parts = path
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)));
+    Path::new("/").join(parts.collect::<PathBuf>())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => empty(path).and_then(|()| fs::remove_dir(path)),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn empty(folder: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(folder) {
+        Ok(there) if there.is_dir() => removal::empty(folder),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A folder that a layer does not name itself, with those above it.
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_layers_by_their_media_types() {
+        for (media_type, expected) in [
+            ("application/vnd.oci.image.layer.v1.tar", Some("tar")),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", Some("tar.gz")),
+            ("application/vnd.oci.image.layer.v1.tar+zstd", Some("tar.zst")),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                Some("tar.gz"),
+            ),
+            ("application/json", None),
+        ] {
+            assert_eq!(ending(media_type), expected, "{media_type}");
+        }
+    }
+}

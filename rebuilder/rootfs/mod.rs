@@ -1,0 +1,30 @@
+//! Root filesystems as trees of files: bytes in, a folder out, and what names and removes such a folder.
+//!
+//! Nothing here fetches, and nothing runs what it unpacks. What reads archives of outsiders runs in the sandbox helper.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+mod deb;
+mod layers;
+pub(crate) mod removal;
+mod tree;
+
+pub use deb::{PackageFile, UnpackPlan, unpack};
+pub use layers::{ImageConfig, LayerPlan, ending, unpack_layers};
+pub use tree::{Contents, Times, digest, normalise, seal};
+
+/// A tree that cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum RootfsError {
+    #[error("{document} of {package} is broken")]
+    Package {
+        package: String,
+        document: &'static str,
+        source: std::io::Error,
+    },
+    #[error("cannot create a root filesystem from the image {image}: {reason}")]
+    Image { image: String, reason: String },
+    #[error("cannot {what}")]
+    Io { what: String, source: std::io::Error },
+}

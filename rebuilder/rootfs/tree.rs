@@ -1,0 +1,330 @@
+//! Trees that are kept: normalised once, named by their content, sealed against change.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
+use serde::{Deserialize, Serialize};
+
+use super::RootfsError;
+use super::removal;
+use crate::artifact::{HashingReader, HashingWriter, Sha256};
+
+/// What a tree holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Digest over path, kind, mode, owner, time and bytes of every entry, in order of path.
+    pub digest: Sha256,
+    /// Entries.
+    pub entries: u64,
+    /// Bytes in regular files.
+    pub bytes: u64,
+}
+
+/// Left by the making itself, different each time, and of no use to a build.
+const LEFT_BEHIND: &[&str] = &[
+    "etc/hostname",
+    "etc/resolv.conf",
+    "run",
+    "tmp",
+    "usr/sbin/policy-rc.d",
+    "var/cache/apt",
+    "var/cache/debconf/config.dat-old",
+    "var/cache/debconf/templates.dat-old",
+    "var/cache/ldconfig",
+    "var/lib/apt/lists",
+    "var/lib/dpkg/diversions-old",
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/statoverride-old",
+    "var/log",
+];
+
+/// What becomes of the times in a made tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Times {
+    /// A root of packages: a file that came out of a package keeps its own, one that was made here gets this one
+    /// (Unix seconds), and what the making left is removed.
+    Epoch(i64),
+    /// A root of layers: folders, which unpacking gives the time of the moment, get none.
+    Layers,
+    /// All stay.
+    AsTheyAre,
+}
+
+/// Takes from a made tree what differs from run to run, and what would matter outside a sandbox, and digests it.
+///
+/// Nothing in a kept tree runs under another user's id, and nobody else writes into it: no new privileges can be had
+/// inside anyway, and outside such modes would be a way to become whoever keeps the tree.
+pub fn normalise(root: &Path, times: Times) -> Result<Contents, RootfsError> {
+    if let Times::Epoch(_) = times {
+        // The tree's own links lead nowhere else from here.
+        enter(root)?;
+        for name in LEFT_BEHIND {
+            clear(&Path::new("/").join(name)).map_err(io("clean"))?;
+        }
+        return walk(Path::new("/"), Some(times));
+    }
+    walk(root, Some(times))
+}
+
+/// Digests a tree as [`normalise`] left it, and changes nothing.
+pub fn digest(root: &Path) -> Result<Contents, RootfsError> {
+    walk(root, None)
+}
+
+fn walk(root: &Path, change: Option<Times>) -> Result<Contents, RootfsError> {
+    if change.is_some() {
+        // The top is in no digest, so it is the same for every tree.
+        fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(self::io("close"))?;
+    }
+    let mut walk = Walk {
+        change,
+        out: HashingWriter::new(io::sink()),
+        entries: 0,
+        bytes: 0,
+    };
+    walk.folder(root, &mut PathBuf::new()).map_err(self::io("read"))?;
+    let (_, digest, _) = walk.out.finish();
+    Ok(Contents {
+        digest,
+        entries: walk.entries,
+        bytes: walk.bytes,
+    })
+}
+
+fn io(what: &'static str) -> impl FnOnce(io::Error) -> RootfsError {
+    move |source| RootfsError::Io {
+        what: format!("{what} the made root"),
+        source,
+    }
+}
+
+fn enter(root: &Path) -> Result<(), RootfsError> {
+    nix::unistd::chroot(root)
+        .and_then(|()| nix::unistd::chdir("/"))
+        .map_err(|error| io("enter")(error.into()))
+}
+
+/// The seal of a kept tree: a digest over what the kernel notes about every entry, its time of change included.
+///
+/// Whoever writes into a file, or changes its owner, mode, name or attributes, changes that time, and no call sets it
+/// to another one. So a tree whose seal is as before has the content that it had, at the cost of a look at each entry
+/// instead of reading them all.
+pub fn seal(root: &Path) -> Result<Sha256, RootfsError> {
+    let mut out = HashingWriter::new(io::sink());
+    seal_folder(root, &mut PathBuf::new(), &mut out).map_err(self::io("look at"))?;
+    let (_, digest, _) = out.finish();
+    Ok(digest)
+}
+
+fn seal_folder(folder: &Path, relative: &mut PathBuf, out: &mut HashingWriter<io::Sink>) -> io::Result<()> {
+    use std::io::Write as _;
+    for entry in sorted(folder)? {
+        let meta = fs::symlink_metadata(entry.path())?;
+        relative.push(entry.file_name());
+        out.write_all(relative.as_os_str().as_encoded_bytes())?;
+        let numbers = [
+            meta.ino(),
+            u64::from(meta.mode()),
+            u64::from(meta.uid()),
+            u64::from(meta.gid()),
+            meta.size(),
+            meta.rdev(),
+            meta.mtime().cast_unsigned(),
+            meta.mtime_nsec().cast_unsigned(),
+            meta.ctime().cast_unsigned(),
+            meta.ctime_nsec().cast_unsigned(),
+        ];
+        // A path holds no zero byte, so what follows cannot be taken for a part of it.
+        out.write_all(&[0])?;
+        for number in numbers {
+            out.write_all(&number.to_le_bytes())?;
+        }
+        if meta.is_dir() {
+            seal_folder(&entry.path(), relative, out)?;
+        }
+        relative.pop();
+    }
+    Ok(())
+}
+
+fn sorted(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    Ok(entries)
+}
+
+/// Empties a folder, or removes a file; absent is fine.
+fn clear(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => removal::empty(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+struct Walk {
+    /// What may be changed on the way; nothing, if the tree is only read.
+    change: Option<Times>,
+    out: HashingWriter<io::Sink>,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Walk {
+    fn folder(&mut self, folder: &Path, relative: &mut PathBuf) -> io::Result<()> {
+        for entry in sorted(folder)? {
+            relative.push(entry.file_name());
+            self.entry(&entry.path(), relative)?;
+            relative.pop();
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &Path, relative: &mut PathBuf) -> io::Result<()> {
+        use std::io::Write as _;
+        let meta = fs::symlink_metadata(path)?;
+        let kind = meta.file_type();
+        let content = if kind.is_dir() {
+            self.folder(path, relative)?;
+            String::new()
+        } else if kind.is_symlink() {
+            exact(fs::read_link(path)?.as_os_str())
+        } else if kind.is_file() {
+            let mut hashing = HashingReader::new(fs::File::open(path)?);
+            self.bytes = self
+                .bytes
+                .saturating_add(io::copy(&mut hashing, &mut io::sink())?);
+            hashing.finish().to_hex()
+        } else {
+            format!("device {}", meta.rdev())
+        };
+        let (mut mode, mut time) = (meta.permissions().mode(), meta.mtime());
+        if let Some(times) = self.change {
+            mode = change_mode(path, &meta)?;
+            time = change_time(path, &meta, times)?;
+        }
+        self.entries = self.entries.saturating_add(1);
+        writeln!(
+            self.out,
+            "{:?} {mode:o} {} {} {time} {content:?}",
+            exact(relative.as_os_str()),
+            meta.uid(),
+            meta.gid()
+        )
+    }
+}
+
+/// A name as text, so that no two names are the same text.
+fn exact(name: &std::ffi::OsStr) -> String {
+    let bytes = || format!("not text: {}", hex::encode(name.as_encoded_bytes()));
+    name.to_str().map_or_else(bytes, str::to_owned)
+}
+
+/// Takes the rights that others would have through a file or folder; gives the mode that it has then.
+fn change_mode(path: &Path, meta: &fs::Metadata) -> io::Result<u32> {
+    let mode = meta.permissions().mode();
+    let kind = meta.file_type();
+    let taken = if meta.is_file() || kind.is_fifo() || kind.is_socket() {
+        libc::S_ISUID | libc::S_ISGID | libc::S_IWOTH
+    } else if meta.is_dir() && mode & libc::S_ISVTX == 0 {
+        libc::S_IWOTH
+    } else {
+        0
+    };
+    let closed = mode & !taken;
+    if closed != mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(closed))?;
+    }
+    Ok(closed)
+}
+
+/// Sets the time of an entry; gives it in seconds.
+fn change_time(path: &Path, meta: &fs::Metadata, times: Times) -> io::Result<i64> {
+    let time = match times {
+        Times::Epoch(epoch) if meta.is_dir() || meta.mtime() > epoch => epoch,
+        Times::Layers if meta.is_dir() => 0,
+        Times::AsTheyAre => return Ok(meta.mtime()),
+        _ => meta.mtime(),
+    };
+    if time != meta.mtime() || meta.mtime_nsec() != 0 {
+        let spec = TimeSpec::new(time, 0);
+        let here = nix::fcntl::AT_FDCWD;
+        utimensat(here, path, &spec, &spec, UtimensatFlags::NoFollowSymlink)?;
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_changes_with_everything_but_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        fs::create_dir(top.join("etc")).unwrap();
+        let file = top.join("etc/passwd");
+        fs::write(&file, "root").unwrap();
+        let time = fs::metadata(&file).unwrap().modified().unwrap();
+        let first = seal(top).unwrap();
+        fs::read(&file).unwrap();
+        assert_eq!(seal(top).unwrap(), first);
+
+        // The same length, and the time set back: the kernel still notes that something happened.
+        let write = || {
+            let file = fs::File::options().write(true).open(&file).unwrap();
+            io::Write::write_all(&mut &file, b"evil").unwrap();
+            file.set_modified(time).unwrap();
+        };
+        let chmod = || fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let add = || fs::write(top.join("etc/ld.so.preload"), "").unwrap();
+        let rename = || fs::rename(top.join("etc"), top.join("usr")).unwrap();
+        let mut before = first;
+        for change in [&write as &dyn Fn(), &chmod, &add, &rename] {
+            change();
+            let after = seal(top).unwrap();
+            assert_ne!(after, before);
+            before = after;
+        }
+    }
+
+    #[test]
+    fn a_kept_tree_gives_nobody_else_any_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for (name, mode, expected) in [
+            ("su", 0o4755, 0o755),
+            ("wall", 0o2755, 0o755),
+            ("open", 0o666, 0o664),
+        ] {
+            fs::write(top.join(name), "").unwrap();
+            set(&top.join(name), mode);
+            normalise(top, Times::AsTheyAre).unwrap();
+            let found = fs::metadata(top.join(name)).unwrap().permissions().mode();
+            assert_eq!(found & 0o7777, expected, "{name}");
+        }
+        for (name, mode, expected) in [
+            ("etc", 0o777, 0o775),
+            ("tmp", 0o1777, 0o1777),
+            ("mail", 0o2775, 0o2775),
+        ] {
+            fs::create_dir(top.join(name)).unwrap();
+            set(&top.join(name), mode);
+            normalise(top, Times::AsTheyAre).unwrap();
+            let found = fs::metadata(top.join(name)).unwrap().permissions().mode();
+            assert_eq!(found & 0o7777, expected, "{name}");
+        }
+        assert_eq!(
+            normalise(top, Times::AsTheyAre).unwrap(),
+            digest(top).unwrap(),
+            "reading gives what changing gave"
+        );
+    }
+}
