@@ -109,49 +109,6 @@ fn enter(root: &Path) -> Result<(), RootfsError> {
         .map_err(|error| io("enter")(error.into()))
 }
 
-/// The seal of a kept tree: a digest over what the kernel notes about every entry, its time of change included.
-///
-/// Whoever writes into a file, or changes its owner, mode, name or attributes, changes that time, and no call sets it
-/// to another one. So a tree whose seal is as before has the content that it had, at the cost of a look at each entry
-/// instead of reading them all.
-pub fn seal(root: &Path) -> Result<Sha256, RootfsError> {
-    let mut out = HashingWriter::new(io::sink());
-    seal_folder(root, &mut PathBuf::new(), &mut out).map_err(self::io("look at"))?;
-    let (_, digest, _) = out.finish();
-    Ok(digest)
-}
-
-fn seal_folder(folder: &Path, relative: &mut PathBuf, out: &mut HashingWriter<io::Sink>) -> io::Result<()> {
-    use std::io::Write as _;
-    for entry in sorted(folder)? {
-        let meta = fs::symlink_metadata(entry.path())?;
-        relative.push(entry.file_name());
-        out.write_all(relative.as_os_str().as_encoded_bytes())?;
-        let numbers = [
-            meta.ino(),
-            u64::from(meta.mode()),
-            u64::from(meta.uid()),
-            u64::from(meta.gid()),
-            meta.size(),
-            meta.rdev(),
-            meta.mtime().cast_unsigned(),
-            meta.mtime_nsec().cast_unsigned(),
-            meta.ctime().cast_unsigned(),
-            meta.ctime_nsec().cast_unsigned(),
-        ];
-        // A path holds no zero byte, so what follows cannot be taken for a part of it.
-        out.write_all(&[0])?;
-        for number in numbers {
-            out.write_all(&number.to_le_bytes())?;
-        }
-        if meta.is_dir() {
-            seal_folder(&entry.path(), relative, out)?;
-        }
-        relative.pop();
-    }
-    Ok(())
-}
-
 fn sorted(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -263,6 +220,7 @@ fn change_time(path: &Path, meta: &fs::Metadata, times: Times) -> io::Result<i64
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rootfs::seal;
 
     #[test]
     fn a_seal_changes_with_everything_but_reading() {

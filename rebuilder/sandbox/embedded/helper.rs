@@ -6,15 +6,12 @@
 //! started with the second: no signal that a build could block or clear takes part in that.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, Read as _, Seek as _, Write as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sched::CloneFlags;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
@@ -24,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folders::Folders;
 use super::runtime::{self, RunTask};
+use super::sealed;
 use super::{HELPER_ARGUMENT, IdMap};
 use crate::error::with_causes;
 use crate::rootfs;
@@ -89,46 +87,12 @@ impl Event {
     }
 }
 
-/// This program in memory, where nothing can change it any more.
-///
-/// What runs in a container may reach the program that started it (`/proc/self/exe` while the container's first
-/// program is being loaded); from the file on disk that would lead to the user's own programs.
-fn sealed_program() -> io::Result<&'static File> {
-    static PROGRAM: OnceLock<Result<File, (io::ErrorKind, String)>> = OnceLock::new();
-    let sealed = PROGRAM.get_or_init(|| seal_program().map_err(|error| (error.kind(), error.to_string())));
-    sealed
-        .as_ref()
-        .map_err(|(kind, reason)| io::Error::new(*kind, reason.clone()))
-}
-
-fn seal_program() -> io::Result<File> {
-    let mut program = File::open("/proc/self/exe")?;
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let executable = MFdFlags::from_bits_retain(nix::libc::MFD_EXEC);
-    // Kernels before 6.3 do not know the flag, and make such files executable without it.
-    let copy =
-        memfd_create(c"rebuilder", flags | executable).or_else(|_| memfd_create(c"rebuilder", flags))?;
-    let mut copy = File::from(copy);
-    io::copy(&mut program, &mut copy)?;
-    copy.rewind()?;
-    let seals =
-        SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(copy)
-}
-
-/// Makes the sealed copy while the worker still does other things: it takes as long as the start of a sandbox.
-pub(super) fn prepare() {
-    // Whoever needs the copy waits for it, and gets the error if there is one.
-    std::thread::spawn(|| drop(sealed_program()));
-}
-
 /// The command that starts a helper for a task: this very program, nothing of our environment.
 pub(super) fn command(task: &Task) -> io::Result<Command> {
     use std::os::unix::process::CommandExt as _;
     // Only a run starts what a stranger wrote; the other tasks read and write files.
     let program = match task {
-        Task::Run(_) => format!("/proc/self/fd/{}", sealed_program()?.as_raw_fd()),
+        Task::Run(_) => format!("/proc/self/fd/{}", sealed::program()?.as_raw_fd()),
         _ => "/proc/self/exe".to_owned(),
     };
     let mut command = Command::new(program);

@@ -1,0 +1,119 @@
+//! This program where nothing can change it any more.
+//!
+//! What runs in a container may reach the program that started it (`/proc/self/exe` while the container's first program
+//! is being loaded). From the file on disk, that would lead to the user's own programs.
+
+use std::fs::{self, File};
+use std::io::{self, Seek as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+};
+
+/// The program, to be started by its handle.
+pub(super) fn program() -> io::Result<&'static File> {
+    static PROGRAM: OnceLock<Result<File, (io::ErrorKind, String)>> = OnceLock::new();
+    let sealed = PROGRAM.get_or_init(|| {
+        // A view costs nothing, but takes rights that an ordinary user lacks.
+        let program = view().or_else(|_| copy());
+        program.map_err(|error| (error.kind(), error.to_string()))
+    });
+    sealed
+        .as_ref()
+        .map_err(|(kind, reason)| io::Error::new(*kind, reason.clone()))
+}
+
+/// Makes it while the worker still does other things: a copy takes as long as the start of a sandbox.
+pub(super) fn prepare() {
+    // What needs the program waits for it, and gets the error if there is one.
+    std::thread::spawn(|| drop(program()));
+}
+
+/// The program through an overlay without an upper layer, which nobody can make writable.
+fn view() -> io::Result<File> {
+    let running = fs::metadata("/proc/self/exe")?;
+    let path = fs::read_link("/proc/self/exe")?;
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    let handle = |path: &Path| {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        File::options().read(true).custom_flags(flags.bits()).open(path)
+    };
+    // An overlay without an upper layer needs two lower ones.
+    let empty = tempfile::tempdir()?;
+    let (folder, nothing) = (handle(folder)?, handle(empty.path())?);
+    let below = |handle: &File| format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(handle));
+    let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // Handles instead of paths: a path may hold the separators of the option.
+    let layers = format!("{}:{}", below(&folder), below(&nothing));
+    fsconfig_set_string(overlay.as_fd(), "lowerdir", layers.as_str())?;
+    fsconfig_create(overlay.as_fd())?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let mounted: OwnedFd = fsmount(overlay.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let program = File::from(nix::fcntl::openat(
+        &mounted,
+        name,
+        flags,
+        nix::sys::stat::Mode::empty(),
+    )?);
+    // An upgrade may have put another program there since this one was started.
+    let found = program.metadata()?;
+    let same = |of: fn(&fs::Metadata) -> i64| of(&found) == of(&running);
+    let unchanged = found.ino() == running.ino()
+        && found.size() == running.size()
+        && same(fs::Metadata::mtime)
+        && same(fs::Metadata::mtime_nsec);
+    if !unchanged {
+        return Err(io::ErrorKind::StaleNetworkFileHandle.into());
+    }
+    Ok(program)
+}
+
+/// A sealed copy in memory.
+fn copy() -> io::Result<File> {
+    let mut program = File::open("/proc/self/exe")?;
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
+    // Kernels before 6.3 do not know the flag, and make such files executable without it.
+    let copy =
+        memfd_create(c"rebuilder", flags | executable).or_else(|_| memfd_create(c"rebuilder", flags))?;
+    let mut copy = File::from(copy);
+    io::copy(&mut program, &mut copy)?;
+    copy.rewind()?;
+    let seals =
+        SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_writes_into_the_view_or_the_copy() {
+        let mut programs = vec![copy().unwrap()];
+        if nix::unistd::geteuid().is_root() {
+            programs.push(view().unwrap());
+        }
+        let bytes = fs::read("/proc/self/exe").unwrap();
+        for program in programs {
+            let place = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&program));
+            assert!(fs::read(&place).unwrap() == bytes);
+            let opened = File::options().write(true).open(&place);
+            let written = opened.and_then(|mut file| io::Write::write_all(&mut file, b"x"));
+            assert!(written.is_err());
+        }
+    }
+}
