@@ -26,7 +26,8 @@ const FOLDER: OFlag = OFlag::O_RDONLY
 /// instead of reading them all.
 pub fn seal(root: &Path) -> Result<Sha256, RootfsError> {
     let sealed = || -> io::Result<Sha256> {
-        let top = open(root, FOLDER, Mode::empty())?;
+        // The helper names its root by a link to a handle.
+        let top = open(root, FOLDER.difference(OFlag::O_NOFOLLOW), Mode::empty())?;
         let mut out = HashingWriter::new(io::sink());
         // Level by level, so that nothing recurses and only one folder of each thread is open at a time.
         let mut level = vec![PathBuf::from(".")];

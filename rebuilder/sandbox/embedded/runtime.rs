@@ -180,10 +180,18 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String
         none,
     )
     .map_err(what("mount a view of the processes"))?;
-    // The runtime wants to see control groups; what it sees is the private view of our own, where it may change nothing.
+    // The runtime wants to see control groups. What it sees is a private view of our own group, and read-only: in a
+    // delegated group it would else enable controllers beside the processes there, which bars them from its own group.
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(what("enter a cgroup namespace"))?;
-    nix::mount::mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), closed, none)
-        .map_err(what("mount the control group view"))
+    // The kernel refuses to mount a file system on top of itself, which is what is there if there are no older groups.
+    for (kind, flags, options) in [
+        ("tmpfs", closed, Some("size=4k")),
+        ("cgroup2", closed | MsFlags::MS_RDONLY, none),
+    ] {
+        nix::mount::mount(Some(kind), "/sys/fs/cgroup", Some(kind), flags, options)
+            .map_err(what("mount the control group view"))?;
+    }
+    Ok(())
 }
 
 /// Mounts folders one above the other, topmost first, below a writable layer if there is one.
