@@ -3,9 +3,9 @@
 
 usage: beside_diffoscope.py REBUILDER A B [A B ...]
 
-Every file that diffoscope's tree shows as different, however deep, must have a node in rebuilder's tree, and every
-listing that differs (zipinfo, file list, ...) must have a finding. Prints one line a pair; exits with 1 where
-anything is missed. Needs diffoscope on the path.
+Every file that diffoscope shows as different, however deeply nested, must have a node in rebuilder's tree. Every
+listing that differs (zipinfo, file list, ...) must have a finding. Prints one line for each pair, and exits with 1 if
+anything is missed. Needs diffoscope on the PATH.
 """
 
 import json

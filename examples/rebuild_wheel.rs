@@ -17,7 +17,7 @@ use rebuilder::sandbox::embedded::{Embedded, HELPER_ARGUMENT, serve};
 use rebuilder::store::{Fetcher, Store};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The sandbox starts this very program again as its helper, before any thread is there.
+    // The sandbox starts this program again as its helper, which must have only one thread.
     if std::env::args().nth(1).as_deref() == Some(HELPER_ARGUMENT) {
         std::process::exit(serve());
     }

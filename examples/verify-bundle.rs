@@ -1,5 +1,5 @@
-//! Verifies a Sigstore bundle the way the conformance suite of the Sigstore clients asks for it
-//! (github.com/sigstore/sigstore-conformance, docs/cli_protocol.md), so that the suite can be pointed at it:
+//! Verifies a Sigstore bundle with the command line of the Sigstore clients' conformance suite
+//! (github.com/sigstore/sigstore-conformance, docs/cli_protocol.md). To run the suite against it:
 //!
 //! ```sh
 //! cargo build --release --example verify-bundle
@@ -37,13 +37,13 @@ struct Options {
     /// Use Sigstore's staging instance
     #[arg(long)]
     staging: bool,
-    /// The bundle
+    /// File with the bundle
     #[arg(long)]
     bundle: PathBuf,
-    /// Who must have signed
+    /// Identity that must have signed
     #[arg(long, required_unless_present = "key")]
     certificate_identity: Option<String>,
-    /// Who must vouch for that identity
+    /// OpenID Connect issuer that must have confirmed the identity
     #[arg(long, required_unless_present = "key")]
     certificate_oidc_issuer: Option<String>,
     /// Public key to verify with, instead of an identity
@@ -52,7 +52,7 @@ struct Options {
     /// Trusted root to use instead of the public-good instance's
     #[arg(long)]
     trusted_root: Option<PathBuf>,
-    /// The artifact, or its digest as sha256:HEX
+    /// Artifact, or its digest as sha256:HEX
     artifact: String,
 }
 
