@@ -11,7 +11,7 @@ check:
 
 # Accept changed snapshots of texts.
 snapshots:
-    INSTA_UPDATE=always cargo test --test cli
+    INSTA_UPDATE=always cargo test --test it
 
 # Speed beside peers.
 bench:
@@ -31,8 +31,8 @@ fuzz seconds="60":
 
 # Everything that an outsider may try, or the cases whose name has this part.
 attack part="":
-    REBUILDER_ATTACK="{{part}}" cargo test --test attack -- --nocapture
+    REBUILDER_ATTACK="{{part}}" cargo test --test it attack:: -- --nocapture
 
 # Kill workers, helpers, builds and signers at random moments, so many rounds.
 chaos rounds="200":
-    REBUILDER_CHAOS_ROUNDS={{rounds}} cargo test --test chaos -- --nocapture
+    REBUILDER_CHAOS_ROUNDS={{rounds}} cargo test --test it chaos:: -- --nocapture

@@ -1,5 +1,5 @@
 //! The only place that writes to stdout and, but for progress, to stderr. What is written must be a [`Screen`] or a
-//! value for JSON, so that text from outside cannot get here as it is; `tests/cli.rs` finds whoever prints otherwise.
+//! value for JSON, so that text from outside cannot get here as it is; `tests/it/cli.rs` finds whoever prints otherwise.
 
 use std::io::{self, Read, Write as _};
 

@@ -1,0 +1,253 @@
+//! Signed statements: what they say, that strangers' verifiers accept them, and that no changed run is signed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::common::{self, code, no_network, no_sandbox, rebuilder, text};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+fn generate(folder: &Path, algorithm: &str) -> PathBuf {
+    let key = folder.join(format!("{algorithm}.pem"));
+    let output = rebuilder()
+        .args(["key", "generate", "--algorithm", algorithm, "--to"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    key
+}
+
+fn run(subject: &str, key: &Path, place: &Path) -> Output {
+    rebuilder()
+        .args(["rebuild", subject, "--key"])
+        .arg(key)
+        .arg("--out")
+        .arg(place)
+        .output()
+        .unwrap()
+}
+
+fn bundle(run: &Path) -> Value {
+    serde_json::from_slice(&fs::read(run.join("attestation.sigstore.json")).unwrap()).unwrap()
+}
+
+fn statement(bundle: &Value) -> Value {
+    let payload = STANDARD
+        .decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap())
+        .unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+#[test]
+fn statements_say_what_happened_and_strangers_accept_them() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (algorithm, subject, expected, predicate) in [
+        ("ed25519", "pypi:idna==3.10", 0, "https://slsa.dev/provenance/v1"),
+        ("p256", "pypi:idna==3.10", 0, "https://slsa.dev/provenance/v1"),
+        (
+            "p256",
+            "deb:bioawk",
+            1,
+            "https://in-toto.io/attestation/test-result/v0.1",
+        ),
+    ] {
+        let place = folder.path().join(format!("{algorithm}-{expected}"));
+        let keys = folder.path().join(format!("keys-{algorithm}-{expected}"));
+        let key = generate(&keys, algorithm);
+        let output = run(subject, &key, &place);
+        assert_eq!(code(&output), expected, "{}", text(&output));
+        let bundle = bundle(&place);
+        let statement = statement(&bundle);
+        assert_eq!(statement["predicateType"], predicate);
+        assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+        let record: Value = serde_json::from_slice(&fs::read(place.join("record.json")).unwrap()).unwrap();
+        assert_eq!(
+            statement["subject"][0]["digest"]["sha256"],
+            record["outputs"][0]["released"]
+        );
+        if expected == 0 {
+            check_provenance(&statement, &place);
+        } else {
+            assert_eq!(statement["predicate"]["result"], "FAILED");
+            assert_eq!(
+                statement["predicate"]["failedTests"][0],
+                record["outputs"][0]["name"]
+            );
+        }
+
+        let public = PathBuf::from(format!("{}.pub", key.display()));
+        let mut changed = bundle.clone();
+        let mut payload = STANDARD
+            .decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap())
+            .unwrap();
+        payload[20] ^= 1;
+        changed["dsseEnvelope"]["payload"] = Value::String(STANDARD.encode(payload));
+        let changed_path = folder.path().join("changed.json");
+        fs::write(&changed_path, changed.to_string()).unwrap();
+        for mut verifier in common::verifiers().into_iter().flatten() {
+            let program = verifier.get_program().to_owned();
+            let again = verifier
+                .arg(place.join("attestation.sigstore.json"))
+                .arg(&public)
+                .output()
+                .unwrap();
+            assert!(again.status.success(), "{program:?}: {}", text(&again));
+            assert_eq!(
+                serde_json::from_slice::<Value>(&again.stdout).unwrap(),
+                statement,
+                "{program:?}"
+            );
+        }
+        for mut verifier in common::verifiers().into_iter().flatten() {
+            let program = verifier.get_program().to_owned();
+            let refused = verifier.arg(&changed_path).arg(&public).output().unwrap();
+            assert!(!refused.status.success(), "{program:?} took a changed payload");
+        }
+    }
+}
+
+/// Every input of the plan is in the provenance, by digest.
+fn check_provenance(statement: &Value, run: &Path) {
+    let plan: Value = serde_json::from_slice(&fs::read(run.join("plan.json")).unwrap()).unwrap();
+    let definition = &statement["predicate"]["buildDefinition"];
+    let resolved: Vec<_> = definition["resolvedDependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["digest"]["sha256"].clone())
+        .collect();
+    for input in plan["inputs"].as_array().unwrap() {
+        assert!(
+            resolved.contains(&input["file"]["sha256"]),
+            "{} is missing",
+            input["place"]
+        );
+    }
+    for package in plan["container"]["lock"]["packages"].as_array().unwrap() {
+        assert!(
+            resolved.contains(&package["sha256"]),
+            "{} is missing",
+            package["name"]
+        );
+    }
+    let assumptions = definition["internalParameters"]["assumptions"]
+        .as_array()
+        .unwrap();
+    assert!(
+        assumptions
+            .iter()
+            .any(|a| a["what"] == "clock" && a["origin"]["inferred"].is_string()),
+        "{assumptions:?}"
+    );
+    let id = statement["predicate"]["runDetails"]["builder"]["id"]
+        .as_str()
+        .unwrap();
+    assert!(id.starts_with("urn:rebuilder:"), "{id}");
+}
+
+#[test]
+fn the_signer_checks_the_run_itself() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let key = generate(folder.path(), "ed25519");
+    let sign = |place: &Path| {
+        rebuilder()
+            .arg("attest")
+            .arg(place)
+            .arg("--key")
+            .arg(&key)
+            .output()
+            .unwrap()
+    };
+    let fresh = |name: &str| {
+        let place = folder.path().join(name);
+        let output = run("pypi:idna==3.10", &key, &place);
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        fs::remove_file(place.join("attestation.sigstore.json")).unwrap();
+        place
+    };
+    let good = fresh("good");
+    assert_eq!(code(&sign(&good)), 0);
+
+    let flip = |path: PathBuf| {
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    };
+    for file in [
+        "rebuilt/idna-3.10-py3-none-any.whl",
+        "build.log",
+        "report.html",
+        "plan.json",
+    ] {
+        let place = fresh(&file.replace('/', "-"));
+        flip(place.join(file));
+        let refused = sign(&place);
+        assert!([2, 3].contains(&code(&refused)), "{file}: {}", text(&refused));
+        assert!(!place.join("attestation.sigstore.json").exists(), "{file}");
+    }
+
+    // A mismatch that calls itself reproduced.
+    let place = folder.path().join("mismatch");
+    assert_eq!(code(&run("deb:bioawk", &key, &place)), 1);
+    fs::remove_file(place.join("attestation.sigstore.json")).unwrap();
+    let path = place.join("record.json");
+    let record = fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"mismatch\"", "\"reproduced\"");
+    fs::write(&path, record).unwrap();
+    let refused = sign(&place);
+    assert_eq!(code(&refused), 3, "{}", text(&refused));
+    assert!(
+        text(&refused).contains("expected mismatch, found reproduced"),
+        "{}",
+        text(&refused)
+    );
+}
+
+#[test]
+fn keys_are_kept_with_care() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = generate(folder.path(), "ed25519");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let again = rebuilder()
+        .args(["key", "generate", "--to"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert_eq!(code(&again), 2);
+    assert!(text(&again).contains("never overwritten"), "{}", text(&again));
+
+    let public = rebuilder()
+        .args(["key", "public", "--key"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert_eq!(public.stdout, fs::read(format!("{}.pub", key.display())).unwrap());
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let exposed = rebuilder()
+        .args(["key", "public", "--key"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert_eq!(code(&exposed), 2);
+    assert!(text(&exposed).contains("chmod 600"), "{}", text(&exposed));
+
+    let missing = rebuilder()
+        .args(["rebuild", "deb:base-files", "--key", "/nowhere/key.pem"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&missing), 2, "{}", text(&missing));
+}

@@ -1,0 +1,427 @@
+//! Bad input: one clear error, the documented exit code, nothing half-written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::common::{self, code, no_network, no_sandbox, rebuilder, rebuilder_in, store, text};
+
+const DEBIAN: &str = "https://deb.debian.org/debian";
+
+/// One error, with its help, and nothing of a panic.
+fn check(output: &Output, expected: i32, parts: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(code(output), expected, "{}", text(output));
+    for part in parts {
+        assert!(stderr.contains(part), "wanted {part:?} in {stderr}");
+    }
+    assert_eq!(stderr.matches("error:").count(), 1, "{stderr}");
+    assert!(
+        !stderr.contains("panicked") && !stderr.contains("RUST_BACKTRACE"),
+        "{stderr}"
+    );
+    assert!(output.stdout.is_empty(), "{}", text(output));
+}
+
+/// Nothing but finished files: no temporaries in the store, no scratch, no run folder.
+fn nothing_half_written(store: &Path) {
+    for folder in ["tmp", "scratch"] {
+        let left: Vec<_> = fs::read_dir(store.join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(left.is_empty(), "{folder}: {left:?}");
+    }
+    let runs = fs::read_dir(store.join("runs")).into_iter().flatten().count();
+    assert_eq!(runs, 0);
+}
+
+/// A store of this test's own, with what others have fetched.
+fn own_store() -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    common::store_without(folder.path(), "");
+    folder
+}
+
+fn mirror(prefix: &str, to: &str) -> [String; 2] {
+    ["--mirror".to_owned(), format!("{prefix}={to}")]
+}
+
+#[test]
+fn usage_errors_are_two() {
+    for (arguments, parts) in [
+        (&["rebuild", "jq"][..], &["names no artifact", "help:"][..]),
+        (
+            &["rebuild", "pkg:gem/rails@7.0.0"],
+            &["no way is known", "deb, pypi"],
+        ),
+        (&["rebuild", "deb:../../etc"], &["package name"]),
+        (&["rebuild"], &["no subject"]),
+        (
+            &["rebuild", "--plan", "/nowhere/plan.json"],
+            &["cannot read the plan"],
+        ),
+        (&["rebuild", "--plan", "/etc/passwd"], &["is not a plan"]),
+        (
+            &["rebuild", "deb:base-files", "--recipe", "/etc/passwd"],
+            &["is not a recipe"],
+        ),
+        (
+            &["container", "build", "nothing"],
+            &["no container is called", "bookworm-build"],
+        ),
+        (&["attest", "/nowhere"], &["there is no key"]),
+    ] {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let output = rebuilder_in(folder.path()).args(arguments).output().unwrap();
+        check(&output, 2, parts);
+    }
+    let full = tempfile::tempdir().unwrap();
+    fs::write(full.path().join("mine"), "").unwrap();
+    let output = rebuilder()
+        .args(["rebuild", "deb:base-files", "--out"])
+        .arg(full.path())
+        .output()
+        .unwrap();
+    check(&output, 2, &["exists and is not empty"]);
+}
+
+#[test]
+fn hostile_plans_are_refused() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let plan = common::plan("pypi:idna==3.10");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    for (pointer, value) in [
+        ("/inputs/0/place", "../../outside"),
+        ("/inputs/0/place", "/etc/passwd"),
+        ("/files/0/place", ""),
+        ("/expected/0/file/name", "../escaped.whl"),
+        ("/expected/0/file/sha256", "not a digest"),
+    ] {
+        let mut plan = plan.clone();
+        *plan.pointer_mut(pointer).unwrap() = value.into();
+        fs::write(&path, plan.to_string()).unwrap();
+        let output = rebuilder()
+            .args(["rebuild", "--plan"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        check(&output, 2, &["is not a plan"]);
+    }
+    // Another digest for the same URL: the bytes there are not what the plan wants.
+    let mut plan = plan.clone();
+    plan["inputs"][0]["file"]["sha256"] = "0".repeat(64).into();
+    fs::write(&path, plan.to_string()).unwrap();
+    let output = rebuilder()
+        .args(["rebuild", "--plan"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    check(&output, 4, &["wrong SHA-256", "expected 0000"]);
+    let output = rebuilder()
+        .args(["--offline", "rebuild", "--plan"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    check(&output, 4, &["offline"]);
+}
+
+#[test]
+fn a_source_outside_of_its_repository() {
+    let commit = "0".repeat(40);
+    for (source, part) in [
+        (
+            format!("https://github.com/o/r@{commit}:../x"),
+            "no folder of a repository",
+        ),
+        ("https://github.com/o/r@main".to_owned(), "is no commit"),
+        ("https://github.com/o/r".to_owned(), "@COMMIT"),
+    ] {
+        let output = common::rebuilder()
+            .args(["rebuild", "npm:ms@2.1.3", "--source", &source])
+            .output()
+            .unwrap();
+        check(&output, 2, &[part]);
+    }
+}
+
+#[test]
+fn unknown_packages_and_versions() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let store = own_store();
+    for (subject, parts) in [
+        (
+            "deb:no-such-package-here",
+            &["no-such-package-here is not in bookworm", "check the name"][..],
+        ),
+        (
+            "deb:base-files=1.0",
+            &["base-files 1.0 is not in", "the archive has 12"],
+        ),
+        (
+            "pypi:no-such-project-as-this-one",
+            &["is not in https://pypi.org/simple"],
+        ),
+        ("pypi:idna==0.0.99", &["idna 0.0.99 is not in", "newest versions"]),
+        (
+            "pkg:pypi/idna@3.10?file_name=idna-3.10-py4-none-any.whl",
+            &["idna-3.10-py4-none-any.whl is not in"],
+        ),
+        (
+            "pypi:pywin32==306",
+            &["no wheel for any platform", "64-bit Linux"],
+        ),
+    ] {
+        let output = rebuilder_in(store.path())
+            .args(["rebuild", subject])
+            .output()
+            .unwrap();
+        check(&output, 4, parts);
+        nothing_half_written(store.path());
+    }
+}
+
+#[test]
+fn a_release_file_signed_by_another_key_is_refused() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let store = own_store();
+    // The same definition, trusting a key that never signed this archive.
+    let folder = tempfile::tempdir().unwrap();
+    let definition =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("containers/bookworm-build.toml"))
+            .unwrap();
+    let keyring = folder.path().join("other.gpg");
+    let other = definition.replace("debian-archive.gpg", keyring.to_str().unwrap());
+    fs::write(folder.path().join("bookworm-build.toml"), other).unwrap();
+    fs::write(&keyring, stranger()).unwrap();
+    let output = std::process::Command::new(common::BIN)
+        .arg("--store")
+        .arg(store.path())
+        .args(["--quiet", "--containers"])
+        .arg(folder.path())
+        .args(["rebuild", "deb:base-files"])
+        .output()
+        .unwrap();
+    check(
+        &output,
+        3,
+        &[
+            "no signature of InRelease of bookworm verifies",
+            "is not in the keyring",
+        ],
+    );
+    nothing_half_written(store.path());
+}
+
+/// A certificate that nobody knows.
+fn stranger() -> Vec<u8> {
+    use sequoia_openpgp::serialize::Serialize as _;
+    let (cert, _) = sequoia_openpgp::cert::CertBuilder::new()
+        .add_userid("stranger")
+        .add_signing_subkey()
+        .generate()
+        .unwrap();
+    let mut bytes = Vec::new();
+    cert.serialize(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn changed_indexes_and_packages_are_refused() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let plan = common::plan("deb:base-files");
+    let released = &plan["expected"][0]["file"];
+    let (name, digest) = (
+        released["name"].as_str().unwrap(),
+        released["sha256"].as_str().unwrap(),
+    );
+    let whole = store().join("store/sha256").join(&digest[..2]).join(digest);
+
+    let fake = tempfile::tempdir().unwrap();
+    fs::write(fake.path().join("Packages.xz"), "not the index").unwrap();
+    let bytes = fs::read(&whole).unwrap();
+    fs::write(fake.path().join(name), &bytes[..bytes.len() / 2]).unwrap();
+    let fake_url = format!("file://{}/", fake.path().display());
+
+    let index = format!("{DEBIAN}/dists/bookworm/main/binary-amd64/");
+    let fresh = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let output = rebuilder_in(fresh.path())
+        .args(mirror(&index, &fake_url))
+        .args(["rebuild", "deb:base-files"])
+        .output()
+        .unwrap();
+    check(
+        &output,
+        4,
+        &["bookworm/main/binary-amd64/Packages.xz has the wrong size"],
+    );
+    nothing_half_written(fresh.path());
+
+    let pool = format!("{DEBIAN}/pool/main/b/base-files/");
+    let without = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    common::store_without(without.path(), digest);
+    fs::copy(
+        source_file(&plan),
+        fake.path()
+            .join(plan["inputs"][0]["file"]["name"].as_str().unwrap()),
+    )
+    .unwrap();
+    let output = rebuilder_in(without.path())
+        .args(mirror(&pool, &fake_url))
+        .args(["rebuild", "deb:base-files"])
+        .output()
+        .unwrap();
+    check(&output, 4, &[name, "wrong size", "expected"]);
+    nothing_half_written(without.path());
+}
+
+fn source_file(plan: &serde_json::Value) -> PathBuf {
+    let digest = plan["inputs"][0]["file"]["sha256"].as_str().unwrap();
+    store().join("store/sha256").join(&digest[..2]).join(digest)
+}
+
+#[test]
+fn mirrors_that_are_down() {
+    if no_sandbox() {
+        return;
+    }
+    let store = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for (subject, prefix) in [
+        ("deb:base-files", "https://deb.debian.org"),
+        ("pypi:idna==3.10", "https://pypi.org"),
+    ] {
+        let output = rebuilder_in(store.path())
+            .args(mirror(prefix, "http://127.0.0.1:9"))
+            .args(["rebuild", subject])
+            .output()
+            .unwrap();
+        check(&output, 4, &["cannot fetch", "onnection refused", "--mirror"]);
+        nothing_half_written(store.path());
+    }
+    let output = rebuilder_in(store.path())
+        .args(["--offline", "rebuild", "pypi:idna==3.10"])
+        .output()
+        .unwrap();
+    check(&output, 4, &["the run is offline"]);
+}
+
+#[test]
+fn a_corrupted_store_entry_is_set_aside_and_fetched_again() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    let plan = common::plan("pypi:idna==3.10");
+    let digest = plan["inputs"][0]["file"]["sha256"].as_str().unwrap();
+    let store = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    common::store_without(store.path(), digest);
+    let entry = store.path().join("store/sha256").join(&digest[..2]).join(digest);
+    fs::create_dir_all(entry.parent().unwrap()).unwrap();
+    fs::write(&entry, "rotten").unwrap();
+    let path = store.path().join("plan.json");
+    fs::write(&path, plan.to_string()).unwrap();
+    let output = rebuilder_in(store.path())
+        .args(["rebuild", "--plan"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert_eq!(fs::read_dir(store.path().join("quarantine")).unwrap().count(), 1);
+    assert_ne!(fs::read(&entry).unwrap(), b"rotten");
+    let check = rebuilder_in(store.path())
+        .args(["--json", "store", "verify"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&check), 0, "{}", text(&check));
+    common::remove_store(store.path());
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    if no_network() || no_sandbox() {
+        return;
+    }
+    if !common::is_root() {
+        println!("skipped: mounting a small tmpfs takes root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=6m tmpfs {0} && {1} --store {0}/store --quiet rebuild deb:base-files; \
+         code=$?; find {0}/store/tmp {0}/store/scratch -mindepth 1 | head; exit $code",
+        folder.path().display(),
+        common::BIN
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    check(&output, 4, &["cannot write", "No space left on device"]);
+}
+
+#[test]
+fn a_kernel_without_user_namespaces_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "echo 0 > /proc/sys/user/max_user_namespaces && exec {} --store {} --quiet container build bookworm-build",
+        common::BIN,
+        folder.path().display()
+    );
+    let allowed = std::process::Command::new("unshare")
+        .args(["-Ur", "true"])
+        .status()
+        .unwrap();
+    if !allowed.success() {
+        println!("skipped: this user may make no user namespace to take them away in");
+        return;
+    }
+    let doctor = script.replace("container build bookworm-build", "doctor");
+    let doctor = std::process::Command::new("unshare")
+        .args(["-Ur", "sh", "-c", &doctor])
+        .output()
+        .unwrap();
+    assert_eq!(code(&doctor), 4, "{}", text(&doctor));
+    assert!(text(&doctor).contains("max_user_namespaces"), "{}", text(&doctor));
+    assert!(text(&doctor).contains("help:"), "{}", text(&doctor));
+    let build = std::process::Command::new("unshare")
+        .args(["-Ur", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    check(
+        &build,
+        4,
+        &["the kernel forbids user namespaces", "max_user_namespaces"],
+    );
+}
+
+#[test]
+fn an_absent_engine_is_named() {
+    if no_sandbox() {
+        return;
+    }
+    let mut command = rebuilder();
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").args([
+        "rebuild",
+        "deb:base-files",
+        "--backend",
+        "docker",
+    ]);
+    let output = command.output().unwrap();
+    check(
+        &output,
+        4,
+        &[
+            "the docker backend does not work here",
+            "/nowhere/docker.sock",
+            "DOCKER_HOST",
+        ],
+    );
+}

@@ -1,0 +1,207 @@
+//! What the command says: help, lists, completions, and silence where it belongs.
+
+use crate::common::{self, code, rebuilder, text};
+
+fn help(arguments: &[&str]) -> String {
+    let output = rebuilder()
+        .env("COLUMNS", "100")
+        .args(arguments)
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn help_texts() {
+    insta::assert_snapshot!("help", help(&[]));
+    insta::assert_snapshot!("help-rebuild", help(&["rebuild"]));
+    insta::assert_snapshot!("help-inspect", help(&["inspect"]));
+    insta::assert_snapshot!("help-compare", help(&["compare"]));
+    insta::assert_snapshot!("help-verify", help(&["verify"]));
+    insta::assert_snapshot!("help-signer", help(&["signer"]));
+    insta::assert_snapshot!("help-evidence-export", help(&["evidence", "export"]));
+    insta::assert_snapshot!("help-container-run", help(&["container", "run"]));
+}
+
+#[test]
+fn completions_and_manual_page() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = rebuilder().args(["completions", shell]).output().unwrap();
+        assert_eq!(code(&output), 0);
+        assert!(text(&output).contains("rebuild"), "{shell}");
+    }
+    let page = rebuilder().arg("man").output().unwrap();
+    assert!(text(&page).starts_with(".ie"), "{}", &text(&page)[..80]);
+}
+
+#[test]
+fn results_go_to_stdout_and_nothing_else_does() {
+    let list = rebuilder()
+        .args(["--json", "container", "list"])
+        .output()
+        .unwrap();
+    let rows = common::json(&list);
+    assert_eq!(rows[0]["name"], "bookworm-build");
+    assert!(list.stderr.is_empty());
+
+    let failed = rebuilder()
+        .args(["--json", "rebuild", "nothing"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&failed), 2);
+    assert_eq!(common::json(&failed)["error"]["exit_code"], 2);
+}
+
+#[test]
+fn no_colour_in_pipes_or_where_it_is_unwanted() {
+    for name in ["NO_COLOR", "SOMETHING_ELSE"] {
+        let output = rebuilder()
+            .env(name, "1")
+            .args(["rebuild", "nothing"])
+            .output()
+            .unwrap();
+        assert!(!text(&output).contains('\x1b'), "{}", text(&output));
+    }
+}
+
+/// Everything that people see goes through `rebuilder/text.rs`. So only two modules may write to a terminal, and no
+/// template, table or report may make control characters visible, or not, in a way of its own.
+#[test]
+fn only_two_modules_write_to_a_terminal() {
+    const WRITES: &[&str] = &[
+        "println!",
+        "eprintln!",
+        "print!(",
+        "dbg!",
+        "::stdout()",
+        "::stderr()",
+        "prompt_password(",
+        "\\x1b[",
+        "|safe",
+    ];
+    // Who may, and what for.
+    const ALLOWED: &[(&str, &str)] = &[
+        ("rebuilder/cli/output.rs", "::stdout()"),
+        ("rebuilder/cli/output.rs", "::stderr()"),
+        ("rebuilder/progress.rs", "::stderr()"),
+        ("rebuilder/text.rs", "\\x1b["),
+        // A question of ours, and whether there is a person to ask.
+        ("rebuilder/cli/key.rs", "::stderr()"),
+        ("rebuilder/cli/key.rs", "prompt_password("),
+        // The sandbox's helper talks with its parent there, and a build's output is its stdout.
+        ("rebuilder/sandbox/embedded/helper.rs", "::stderr()"),
+        ("rebuilder/sandbox/embedded/payload.rs", "::stderr()"),
+        ("rebuilder/sandbox/embedded/runtime.rs", "::stdout()"),
+        ("rebuilder/sandbox/embedded/runtime.rs", "::stderr()"),
+        // One template's page within another's.
+        ("rebuilder/report/templates/comparison.html", "|safe"),
+        ("rebuilder/report/templates/report.html", "|safe"),
+    ];
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new("rebuilder").into_iter().flatten() {
+        let name = entry.path().display().to_string();
+        let ending = entry.path().extension().unwrap_or_default();
+        if ending != "rs" && ending != "html" {
+            continue;
+        }
+        let source = std::fs::read_to_string(entry.path()).unwrap();
+        // Tests stand at the end, and may print what they like.
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        for (number, line) in code.lines().enumerate() {
+            for word in WRITES {
+                let fine = line.trim_start().starts_with("//") || ALLOWED.contains(&(name.as_str(), word));
+                if line.contains(word) && !fine {
+                    found.push(format!("{name}:{}: {}", number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "use cli::output, progress or text instead:\n{}",
+        found.join("\n")
+    );
+}
+
+/// Names in a folder that others may write can be known before, or be links; temporary files have names of chance.
+#[test]
+fn no_temporary_file_has_a_name_that_others_know() {
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new("rebuilder").into_iter().flatten() {
+        if entry.path().extension().unwrap_or_default() != "rs" {
+            continue;
+        }
+        let source = std::fs::read_to_string(entry.path()).unwrap();
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        let code = code.replace("temp_dir()\n", "temp_dir()");
+        for (number, line) in code.lines().enumerate() {
+            let named = line.contains("temp_dir().join(");
+            let shared = ["\"/tmp/", "\"/var/tmp", "\"/dev/shm"]
+                .iter()
+                .any(|place| line.contains(place));
+            let comment = line.trim_start().starts_with("//");
+            // A mount inside the sandbox is nobody else's.
+            if (named || shared) && !comment && !line.contains("mount(") {
+                found.push(format!(
+                    "{}:{}: {}",
+                    entry.path().display(),
+                    number + 1,
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn errors_keep_to_their_lines() {
+    let name = "x\u{1b}[31m\u{202e}\u{9b}\nerror: forged\nhelp: run this";
+    let output = rebuilder().args(["compare", name, name]).output().unwrap();
+    assert_eq!(code(&output), 2);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        said.lines().filter(|line| line.starts_with("error:")).count(),
+        1,
+        "{said}"
+    );
+    assert!(said.contains("x<U+001B>[31m<U+202E><U+009B>"), "{said}");
+    assert!(
+        !said.lines().any(|line| line.starts_with("help: run this")),
+        "{said}"
+    );
+
+    // The document has the name as it is, in escapes.
+    let output = rebuilder()
+        .args(["--json", "compare", name, name])
+        .output()
+        .unwrap();
+    let message = common::json(&output)["error"]["message"].to_string();
+    assert!(message.contains("\u{202e}"), "{message}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("\\u202e") && printed.contains("\\u009b"),
+        "{printed}"
+    );
+    assert!(!printed.contains(['\u{202e}', '\u{9b}', '\u{1b}']), "{printed}");
+}
+
+#[test]
+fn no_command_shows_the_help_and_a_wrong_one_says_so() {
+    let nothing = std::process::Command::new(common::BIN).output().unwrap();
+    assert_eq!(code(&nothing), 2);
+    let said = String::from_utf8(nothing.stderr).unwrap();
+    assert!(
+        said.contains("Usage: rebuilder") && !said.contains("error:"),
+        "{said}"
+    );
+
+    let wrong = rebuilder().arg("x\nerror: forged\u{1b}[2J").output().unwrap();
+    assert_eq!(code(&wrong), 2);
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.starts_with("error: unrecognized subcommand"), "{said}");
+    assert!(said.contains("'x<U+000A>error: forged<U+001B>[2J'"), "{said}");
+    assert!(said.contains("Usage: rebuilder"), "{said}");
+}

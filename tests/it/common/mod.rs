@@ -1,0 +1,339 @@
+//! What every test by user story needs: the binary, a store that tests share, and services or a reason to skip.
+
+pub mod authority;
+
+use std::fs;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub const BIN: &str = env!("CARGO_BIN_EXE_rebuilder");
+
+/// The store that tests share, so that each file is fetched once.
+pub fn store() -> PathBuf {
+    let path = std::env::var_os("REBUILDER_TEST_STORE").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"),
+        PathBuf::from,
+    );
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// The command with the shared store, and nothing of the environment of whoever runs the tests.
+pub fn rebuilder() -> Command {
+    rebuilder_in(&store())
+}
+
+pub fn rebuilder_in(store: &Path) -> Command {
+    let mut command = Command::new(BIN);
+    command.arg("--store").arg(store).arg("--quiet");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home());
+    for name in ["DOCKER_HOST", "HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    if let Some(folder) = containers() {
+        command.arg("--containers").arg(folder);
+    }
+    command
+}
+
+/// A home without keys or configuration.
+pub fn home() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// Fresh locks, where the built-in ones name packages that every reachable mirror has dropped since.
+fn containers() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER
+        .get_or_init(|| {
+            if !online() {
+                return None;
+            }
+            let run = |arguments: &[&str]| {
+                let mut command = Command::new(BIN);
+                command.arg("--store").arg(store()).arg("--quiet").args(arguments);
+                command.output().unwrap()
+            };
+            let names = [
+                "bookworm-build",
+                "bookworm-python",
+                "bookworm-python-native",
+                "bookworm-node",
+                "bookworm-go",
+                "trixie-rust",
+            ];
+            let gone = |name: &&str| {
+                let output = run(&["container", "build", name]);
+                String::from_utf8_lossy(&output.stderr).contains("add a mirror that still has it")
+            };
+            if !names.iter().any(gone) {
+                return None;
+            }
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("containers");
+            fs::create_dir_all(&folder).unwrap();
+            for name in names {
+                let output = run(&["container", "lock", name, "--to", folder.to_str().unwrap()]);
+                assert!(output.status.success(), "{}", text(&output));
+            }
+            Some(folder)
+        })
+        .as_deref()
+}
+
+pub fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+pub fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(output)))
+}
+
+pub fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", "/nonexistent")
+        .env("GIT_AUTHOR_DATE", "1735689600 +0000")
+        .env("GIT_COMMITTER_DATE", "1735689600 +0000")
+        .args([
+            "-c",
+            "user.name=A",
+            "-c",
+            "user.email=a@b.c",
+            "-c",
+            "init.defaultBranch=main",
+            "-C",
+        ])
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", text(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A service is missing: the test says so and passes, or fails where services are required.
+pub fn skip(what: &str) -> bool {
+    assert!(
+        std::env::var_os("REBUILDER_REQUIRE_SERVICES").is_none_or(|value| value != "1"),
+        "{what} is missing"
+    );
+    println!("skipped: {what} is missing");
+    true
+}
+
+fn online() -> bool {
+    static ONLINE: OnceLock<bool> = OnceLock::new();
+    *ONLINE.get_or_init(|| {
+        ["deb.debian.org:443", "pypi.org:443"].iter().all(|host| {
+            let mut addresses = host.to_socket_addrs().into_iter().flatten();
+            addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok())
+        })
+    })
+}
+
+pub fn no_network() -> bool {
+    !online() && skip("the network (deb.debian.org, pypi.org)")
+}
+
+pub fn no_git() -> bool {
+    Command::new("git").arg("--version").output().is_err() && skip("git")
+}
+
+pub fn no_sandbox() -> bool {
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    !WORKS.get_or_init(|| {
+        Command::new(BIN)
+            .arg("--store")
+            .arg(store())
+            .arg("doctor")
+            .output()
+            .unwrap()
+            .status
+            .success()
+    }) && skip("the embedded sandbox (see rebuilder doctor)")
+}
+
+pub fn no_docker() -> bool {
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    !WORKS.get_or_init(|| {
+        let output = rebuilder().args(["--json", "doctor"]).output().unwrap();
+        json(&output)["docker"][0] == true
+    }) && skip("a Docker engine (DOCKER_HOST)")
+}
+
+/// The address of Podman's socket that this variable names, if something answers there.
+pub fn podman(variable: &str) -> Option<String> {
+    let host = std::env::var(variable).ok().filter(|host| {
+        let path = host.strip_prefix("unix://").unwrap_or_default();
+        std::os::unix::net::UnixStream::connect(path).is_ok()
+    });
+    if host.is_none() {
+        skip(&format!("Podman's socket ({variable})"));
+    }
+    host
+}
+
+/// The backends that work here; the embedded one always, or the test has been skipped before.
+pub fn backends() -> Vec<&'static str> {
+    let only = std::env::var("REBUILDER_TEST_BACKENDS").ok();
+    let mut backends = vec!["embedded"];
+    if !no_docker() {
+        backends.push("docker");
+    }
+    backends.retain(|backend| only.as_deref().is_none_or(|only| only == *backend));
+    backends
+}
+
+pub fn is_root() -> bool {
+    nix::unistd::Uid::effective().is_root()
+}
+
+/// A copy of the shared store's files, by hard links, without made roots, layers and one file.
+pub fn store_without(folder: &Path, digest: &str) {
+    let from = store().join("store/sha256");
+    for group in fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()) {
+        let to = folder.join("store/sha256").join(group.file_name().unwrap());
+        fs::create_dir_all(&to).unwrap();
+        for file in fs::read_dir(&group).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = file.file_name().unwrap();
+            if name != digest {
+                // Another test may be replacing it this moment.
+                let _ = fs::hard_link(&file, to.join(name));
+            }
+        }
+    }
+}
+
+/// A saved plan for `subject`, made once per subject and test run.
+pub fn plan(subject: &str) -> serde_json::Value {
+    let output = rebuilder().args(["plan", subject]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Runs a plan whose build is `script` alone; gives the exit code and the folder of the run.
+pub fn run_script(plan: &serde_json::Value, script: &str, backend: &str, folder: &Path) -> Output {
+    let mut plan = plan.clone();
+    plan["build"]["steps"] = serde_json::json!([{"name": "test", "run": script}]);
+    fs::create_dir_all(folder).unwrap();
+    let file = folder.join("changed.json");
+    fs::write(&file, plan.to_string()).unwrap();
+    let mut command = rebuilder();
+    command.env("REBUILDER_TEST_SECRET", "host secret");
+    command
+        .args(["rebuild", "--backend", backend, "--plan"])
+        .arg(&file)
+        .arg("--out")
+        .arg(folder.join("run"));
+    command.output().unwrap()
+}
+
+/// Removes a store whose roots belong to the sandbox's ids; as an ordinary user, that takes the sandbox itself.
+pub fn remove_store(store: &Path) {
+    for lock in ["roots", "layers"] {
+        for entry in fs::read_dir(store.join(lock)).into_iter().flatten().flatten() {
+            if fs::remove_dir_all(entry.path()).is_err() {
+                let scratch = store.join("scratch").join(entry.file_name());
+                fs::rename(entry.path(), &scratch).unwrap();
+                fs::write(scratch.join("lock"), "").unwrap();
+            }
+        }
+    }
+    let swept = rebuilder_in(store).arg("doctor").output().unwrap();
+    assert!(swept.status.success(), "{}", text(&swept));
+}
+
+/// Whether a printed document has the fields of the documented schema, no more and no fewer, all the way down.
+pub fn fits_the_schema(document: &Value, schema: &str) {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    fits(document, &schema, &schema, "");
+}
+
+fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        if reference == "urn:rebuilder:schema:comparison:v1" {
+            return fits_the_schema(value, include_str!("../../../docs/schema/comparison.schema.json"));
+        }
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap();
+        return fits(value, target, root, place);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let choice = choices
+            .iter()
+            .find(|choice| (choice["type"] == "null") == value.is_null());
+        return fits(value, choice.unwrap(), root, place);
+    }
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{place}: {value} is not in the schema");
+    }
+    if let (Some(fields), Some(properties)) = (value.as_object(), schema["properties"].as_object()) {
+        for (name, value) in fields {
+            let below = format!("{place}/{name}");
+            fits(
+                value,
+                properties
+                    .get(name)
+                    .unwrap_or_else(|| panic!("{below} is not in the schema")),
+                root,
+                &below,
+            );
+        }
+        for name in schema["required"].as_array().into_iter().flatten() {
+            assert!(
+                fields.contains_key(name.as_str().unwrap()),
+                "{place}/{name} is missing"
+            );
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        if schema["items"].is_object() {
+            fits(item, &schema["items"], root, place);
+        }
+    }
+}
+
+/// The strangers' verifiers, as commands that take a bundle and a public key.
+pub fn verifiers() -> Option<Vec<Command>> {
+    let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
+    let Some(folder) = folder else {
+        skip("REBUILDER_THIRD_PARTY, a folder with @sigstore/verify and securesystemslib (see .ci/run)");
+        return None;
+    };
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third-party");
+    let mut node = Command::new("node");
+    node.arg(scripts.join("verify.mjs"))
+        .env("REBUILDER_THIRD_PARTY", &folder);
+    let mut python = Command::new(folder.join("venv/bin/python"));
+    python.arg(scripts.join("verify.py"));
+    Some(vec![node, python])
+}
+
+/// Python with the libraries of the strangers' formats.
+pub fn third_party_python() -> Option<PathBuf> {
+    let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
+    if folder.is_none() {
+        skip("REBUILDER_THIRD_PARTY, a folder with Python libraries for SBOMs (see .ci/run)");
+    }
+    folder.map(|folder| folder.join("venv/bin/python"))
+}
