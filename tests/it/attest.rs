@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::common::{self, code, no_network, no_sandbox, rebuilder, text};
+use crate::common::{self, NETWORK, SANDBOX, code, needs, rebuilder, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -42,11 +42,9 @@ fn statement(bundle: &Value) -> Value {
     serde_json::from_slice(&payload).unwrap()
 }
 
-#[test]
+#[apply(test)]
 fn statements_say_what_happened_and_strangers_accept_them() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     for (algorithm, subject, expected, predicate) in [
         ("ed25519", "pypi:idna==3.10", 0, "https://slsa.dev/provenance/v1"),
@@ -91,7 +89,7 @@ fn statements_say_what_happened_and_strangers_accept_them() {
         changed["dsseEnvelope"]["payload"] = Value::String(STANDARD.encode(payload));
         let changed_path = folder.path().join("changed.json");
         fs::write(&changed_path, changed.to_string()).unwrap();
-        for mut verifier in common::verifiers().into_iter().flatten() {
+        for mut verifier in common::verifiers() {
             let program = verifier.get_program().to_owned();
             let again = verifier
                 .arg(place.join("attestation.sigstore.json"))
@@ -105,7 +103,7 @@ fn statements_say_what_happened_and_strangers_accept_them() {
                 "{program:?}"
             );
         }
-        for mut verifier in common::verifiers().into_iter().flatten() {
+        for mut verifier in common::verifiers() {
             let program = verifier.get_program().to_owned();
             let refused = verifier.arg(&changed_path).arg(&public).output().unwrap();
             assert!(!refused.status.success(), "{program:?} took a changed payload");
@@ -152,11 +150,9 @@ fn check_provenance(statement: &Value, run: &Path) {
     assert!(id.starts_with("urn:rebuilder:"), "{id}");
 }
 
-#[test]
+#[apply(test)]
 fn the_signer_checks_the_run_itself() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let key = generate(folder.path(), "ed25519");
     let sign = |place: &Path| {
@@ -215,7 +211,7 @@ fn the_signer_checks_the_run_itself() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn keys_are_kept_with_care() {
     let folder = tempfile::tempdir().unwrap();
     let key = generate(folder.path(), "ed25519");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::common::{code, fits_the_schema, json, no_network, no_sandbox, rebuilder, text};
+use crate::common::{NETWORK, SANDBOX, code, fits_the_schema, json, needs, rebuilder, text};
 use serde_json::Value;
 
 fn lines(folder: &Path) -> Vec<Value> {
@@ -16,11 +16,9 @@ fn lines(folder: &Path) -> Vec<Value> {
         .collect()
 }
 
-#[test]
+#[apply(test)]
 fn verdicts_causes_and_time_of_a_list_are_told() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.txt");
     // A wheel as it should be, one whose set of requirements was in random order, one that nobody has.
@@ -74,11 +72,9 @@ fn verdicts_causes_and_time_of_a_list_are_told() {
     assert_eq!(json(&again)["rebuilt_now"], 0);
 }
 
-#[test]
+#[apply(test)]
 fn a_kill_in_the_middle_repeats_and_loses_nothing() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let (list, out) = (folder.path().join("list.txt"), folder.path().join("out"));
     let subjects = [
@@ -153,7 +149,7 @@ fn a_kill_in_the_middle_repeats_and_loses_nothing() {
     assert_eq!(left.len(), subjects.len(), "{left:?}");
 }
 
-#[test]
+#[apply(test)]
 fn a_list_that_cannot_be_used_is_told_by_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.txt");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::common::{self, code, no_network, no_sandbox, rebuilder, rebuilder_in, store, text};
+use crate::common::{self, NETWORK, ROOT, SANDBOX, code, needs, rebuilder, rebuilder_in, store, text};
 
 const DEBIAN: &str = "https://deb.debian.org/debian";
 
@@ -47,7 +47,7 @@ fn mirror(prefix: &str, to: &str) -> [String; 2] {
     ["--mirror".to_owned(), format!("{prefix}={to}")]
 }
 
-#[test]
+#[apply(test)]
 fn usage_errors_are_two() {
     for (arguments, parts) in [
         (&["rebuild", "jq"][..], &["names no artifact", "help:"][..]),
@@ -86,11 +86,9 @@ fn usage_errors_are_two() {
     check(&output, 2, &["exists and is not empty"]);
 }
 
-#[test]
+#[apply(test)]
 fn hostile_plans_are_refused() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let plan = common::plan("pypi:idna==3.10");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
@@ -129,7 +127,7 @@ fn hostile_plans_are_refused() {
     check(&output, 4, &["offline"]);
 }
 
-#[test]
+#[apply(test)]
 fn a_source_outside_of_its_repository() {
     let commit = "0".repeat(40);
     for (source, part) in [
@@ -148,11 +146,9 @@ fn a_source_outside_of_its_repository() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn unknown_packages_and_versions() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let store = own_store();
     for (subject, parts) in [
         (
@@ -186,11 +182,9 @@ fn unknown_packages_and_versions() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_release_file_signed_by_another_key_is_refused() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let store = own_store();
     // The same definition, trusting a key that never signed this archive.
     let folder = tempfile::tempdir().unwrap();
@@ -233,11 +227,9 @@ fn stranger() -> Vec<u8> {
     bytes
 }
 
-#[test]
+#[apply(test)]
 fn changed_indexes_and_packages_are_refused() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let plan = common::plan("deb:base-files");
     let released = &plan["expected"][0]["file"];
     let (name, digest) = (
@@ -289,11 +281,9 @@ fn source_file(plan: &serde_json::Value) -> PathBuf {
     store().join("store/sha256").join(&digest[..2]).join(digest)
 }
 
-#[test]
+#[apply(test)]
 fn mirrors_that_are_down() {
-    if no_sandbox() {
-        return;
-    }
+    needs(&[SANDBOX]);
     let store = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     for (subject, prefix) in [
         ("deb:base-files", "https://deb.debian.org"),
@@ -314,11 +304,9 @@ fn mirrors_that_are_down() {
     check(&output, 4, &["the run is offline"]);
 }
 
-#[test]
+#[apply(test)]
 fn a_corrupted_store_entry_is_set_aside_and_fetched_again() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let plan = common::plan("pypi:idna==3.10");
     let digest = plan["inputs"][0]["file"]["sha256"].as_str().unwrap();
     let store = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -344,15 +332,9 @@ fn a_corrupted_store_entry_is_set_aside_and_fetched_again() {
     common::remove_store(store.path());
 }
 
-#[test]
+#[apply(test)]
 fn a_full_disk_leaves_nothing_half_written() {
-    if no_network() || no_sandbox() {
-        return;
-    }
-    if !common::is_root() {
-        println!("skipped: mounting a small tmpfs takes root");
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
         "mount -t tmpfs -o size=6m tmpfs {0} && {1} --store {0}/store --quiet rebuild deb:base-files; \
@@ -367,7 +349,7 @@ fn a_full_disk_leaves_nothing_half_written() {
     check(&output, 4, &["cannot write", "No space left on device"]);
 }
 
-#[test]
+#[apply(test)]
 fn a_kernel_without_user_namespaces_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
@@ -380,8 +362,7 @@ fn a_kernel_without_user_namespaces_is_named() {
         .status()
         .unwrap();
     if !allowed.success() {
-        println!("skipped: this user may make no user namespace to take them away in");
-        return;
+        common::skip("a user namespace to take namespaces away in");
     }
     let doctor = script.replace("container build bookworm-build", "doctor");
     let doctor = std::process::Command::new("unshare")
@@ -402,11 +383,9 @@ fn a_kernel_without_user_namespaces_is_named() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn an_absent_engine_is_named() {
-    if no_sandbox() {
-        return;
-    }
+    needs(&[SANDBOX]);
     let mut command = rebuilder();
     command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").args([
         "rebuild",

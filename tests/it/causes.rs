@@ -7,7 +7,7 @@ use std::process::Command;
 use assert_cmd::prelude::*;
 use serde_json::Value;
 
-use crate::common;
+use crate::common::{self};
 
 /// One variation: the expected first cause, what is varied, two settings of the environment, and a build that
 /// leaves its artifact in `$OUT`. Both builds run in a folder of their own unless `DIR` says where.
@@ -425,11 +425,10 @@ fn missing_tools() -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-#[test]
+#[apply(test)]
 fn the_first_cause_is_what_was_varied() {
     if let Some(missing) = missing_tools() {
         common::skip(&missing);
-        return;
     }
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/causes.md")).unwrap_or_default();

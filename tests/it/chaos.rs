@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{self, no_network, no_sandbox, rebuilder, rebuilder_in, text};
+use crate::common::{self, NETWORK, ROOT, SANDBOX, needs, rebuilder, rebuilder_in, text};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rebuilder::artifact::Sha256;
@@ -134,11 +134,9 @@ fn left(store: &Path, out: &Path, marker: &str) -> Vec<String> {
     left
 }
 
-#[test]
+#[apply(test)]
 fn whoever_is_killed_a_run_leaves_nothing() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let (store, out) = (folder.path().join("store"), folder.path().join("out"));
     fs::create_dir(&out).unwrap();
@@ -284,11 +282,9 @@ impl Office {
     }
 }
 
-#[test]
+#[apply(test)]
 fn whoever_is_killed_a_signer_signs_again() {
-    if no_network() || no_sandbox() || !common::is_root() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     let office = Office {
         folder: tempfile::tempdir().unwrap(),
     };

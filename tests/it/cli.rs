@@ -13,7 +13,7 @@ fn help(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
+#[apply(test)]
 fn help_texts() {
     insta::assert_snapshot!("help", help(&[]));
     insta::assert_snapshot!("help-rebuild", help(&["rebuild"]));
@@ -25,7 +25,7 @@ fn help_texts() {
     insta::assert_snapshot!("help-container-run", help(&["container", "run"]));
 }
 
-#[test]
+#[apply(test)]
 fn completions_and_manual_page() {
     for shell in ["bash", "zsh", "fish"] {
         let output = rebuilder().args(["completions", shell]).output().unwrap();
@@ -36,7 +36,7 @@ fn completions_and_manual_page() {
     assert!(text(&page).starts_with(".ie"), "{}", &text(&page)[..80]);
 }
 
-#[test]
+#[apply(test)]
 fn results_go_to_stdout_and_nothing_else_does() {
     let list = rebuilder()
         .args(["--json", "container", "list"])
@@ -54,7 +54,7 @@ fn results_go_to_stdout_and_nothing_else_does() {
     assert_eq!(common::json(&failed)["error"]["exit_code"], 2);
 }
 
-#[test]
+#[apply(test)]
 fn no_colour_in_pipes_or_where_it_is_unwanted() {
     for name in ["NO_COLOR", "SOMETHING_ELSE"] {
         let output = rebuilder()
@@ -68,7 +68,7 @@ fn no_colour_in_pipes_or_where_it_is_unwanted() {
 
 /// Everything that people see goes through `rebuilder/text.rs`. So only two modules may write to a terminal, and no
 /// template, table or report may make control characters visible, or not, in a way of its own.
-#[test]
+#[apply(test)]
 fn only_two_modules_write_to_a_terminal() {
     const WRITES: &[&str] = &[
         "println!",
@@ -126,7 +126,7 @@ fn only_two_modules_write_to_a_terminal() {
 }
 
 /// Names in a folder that others may write can be known before, or be links; temporary files have names of chance.
-#[test]
+#[apply(test)]
 fn no_temporary_file_has_a_name_that_others_know() {
     let mut found = Vec::new();
     for entry in walkdir::WalkDir::new("rebuilder").into_iter().flatten() {
@@ -156,7 +156,7 @@ fn no_temporary_file_has_a_name_that_others_know() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-#[test]
+#[apply(test)]
 fn errors_keep_to_their_lines() {
     let name = "x\u{1b}[31m\u{202e}\u{9b}\nerror: forged\nhelp: run this";
     let output = rebuilder().args(["compare", name, name]).output().unwrap();
@@ -188,7 +188,7 @@ fn errors_keep_to_their_lines() {
     assert!(!printed.contains(['\u{202e}', '\u{9b}', '\u{1b}']), "{printed}");
 }
 
-#[test]
+#[apply(test)]
 fn no_command_shows_the_help_and_a_wrong_one_says_so() {
     let nothing = std::process::Command::new(common::BIN).output().unwrap();
     assert_eq!(code(&nothing), 2);

@@ -114,7 +114,7 @@ fn first(found: &Comparison) -> Option<Cause> {
     found.causes.first().map(|cause| cause.cause)
 }
 
-#[test]
+#[apply(test)]
 fn every_report_says_the_same_and_fits_its_schema() {
     let files = Files::new();
     let old = deb(&tar(&[
@@ -186,7 +186,7 @@ fn every_report_says_the_same_and_fits_its_schema() {
     });
 }
 
-#[test]
+#[apply(test)]
 fn exit_codes_follow_the_outcome() {
     let files = Files::new();
     let old = files.write("a.tgz", &gzip(&tar(&[Made::new("f", b"x")]), 6));
@@ -235,7 +235,7 @@ fn exit_codes_follow_the_outcome() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn folders_are_compared_by_their_files() {
     let files = Files::new();
     for (side, word) in [("a", "one"), ("b", "two")] {
@@ -284,7 +284,7 @@ fn image(script: &[u8], time: u64) -> Vec<u8> {
     tar(&members)
 }
 
-#[test]
+#[apply(test)]
 fn blobs_of_images_are_paired_by_their_role() {
     let files = Files::new();
     let old = image(b"#!/bin/sh\n", 1_700_000_000);
@@ -315,12 +315,11 @@ fn build_id(elf: &[u8]) -> Option<usize> {
         .map(|at| at + note.len())
 }
 
-#[test]
+#[apply(test)]
 fn a_build_id_hides_nothing_else_of_an_executable() {
     let old = fs::read("/bin/true").unwrap_or_default();
     let Some(id) = build_id(&old).filter(|_| old.starts_with(b"\x7fELF")) else {
         common::skip("an executable with a build-id");
-        return;
     };
     let all = Options {
         normalise: Chosen::parse("all").unwrap(),
@@ -451,7 +450,7 @@ fn odd_rpm(offset: u32) -> Vec<u8> {
 /// Name, both files, the limit that is hit, and the first cause.
 type Hostile = (&'static str, Vec<u8>, Vec<u8>, Option<Limit>, Option<Cause>);
 
-#[test]
+#[apply(test)]
 fn hostile_files_are_findings() {
     let zeros = vec![0; 200 << 20];
     let bomb = gzip(&zeros, 9);
@@ -662,7 +661,7 @@ fn hostile_files_are_findings() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_file_cut_at_any_byte_is_never_the_same() {
     let files = Files::new();
     let members = [
@@ -725,7 +724,7 @@ proptest! {
 
     /// Whatever normalisations set aside around it, a changed, added or lost file stays visible; without one, noise
     /// in times, owners, modes, order and compression is equivalent, and named.
-    #[test]
+    #[apply(test)]
     fn normalisations_never_hide_content(
         made in members(),
         noise in (0_u64..20, 0_u64..3, any::<bool>(), any::<bool>(), 1_u32..9),

@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
-use crate::common::{self, code, json, no_network, no_sandbox, rebuilder, rebuilder_in, text};
+use crate::common::{self, NETWORK, ROOT, SANDBOX, code, json, needs, rebuilder, rebuilder_in, text};
 
-#[test]
+#[apply(test)]
 fn a_lock_gives_the_same_tree_each_time() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     // As a home folder often is: closed to the ids that the sandbox runs under.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -31,11 +30,9 @@ fn a_lock_gives_the_same_tree_each_time() {
     common::remove_store(folder.path());
 }
 
-#[test]
+#[apply(test)]
 fn a_lock_is_written_from_the_signed_archive() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let output = rebuilder()
         .args(["container", "lock", "bookworm-python", "--to"])
@@ -85,22 +82,16 @@ fn a_lock_is_written_from_the_signed_archive() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_changed_lock_is_noticed() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
-    let lock = fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/containers/bookworm-python.lock"
-    ))
-    .unwrap();
-    let definition = fs::read(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/containers/bookworm-python.toml"
-    ))
-    .unwrap();
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("containers");
+    let lock = common::containers()
+        .unwrap_or(&built_in)
+        .join("bookworm-python.lock");
+    let lock = fs::read_to_string(lock).unwrap();
+    let definition = fs::read(built_in.join("bookworm-python.toml")).unwrap();
     fs::write(folder.path().join("bookworm-python.toml"), definition).unwrap();
     let promised = lock.lines().find(|line| line.starts_with("tree")).unwrap();
     let other = format!("tree = \"{}\"", "0".repeat(64));
@@ -119,10 +110,6 @@ fn a_changed_lock_is_noticed() {
         command.args(["container", "build", name]).output().unwrap()
     };
     let output = build("bookworm-python");
-    if text(&output).contains("gone from") || text(&output).contains("add a mirror that still has it") {
-        println!("skipped: the mirrors have dropped packages of the built-in lock");
-        return;
-    }
     assert_eq!(code(&output), 3, "{}", text(&output));
     assert!(
         text(&output).contains("differs from what the lock promises"),
@@ -140,15 +127,9 @@ fn a_changed_lock_is_noticed() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn an_ordinary_user_can_rebuild() {
-    if no_network() || no_sandbox() {
-        return;
-    }
-    if !common::is_root() {
-        println!("skipped: the other tests run as an ordinary user already");
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     let user = "rebuilder-test";
     let known = || {
         fs::read_to_string("/etc/subuid")
@@ -163,7 +144,6 @@ fn an_ordinary_user_can_rebuild() {
         .all(|tool| Command::new(tool).arg("--help").output().is_ok());
     if !known() || !has_tools {
         common::skip("a user with subordinate ids, newuidmap and setpriv");
-        return;
     }
     let home = tempfile::Builder::new()
         .prefix("rebuilder-home-")

@@ -2,17 +2,15 @@
 
 use std::fs;
 
-use crate::common::{self, code, no_network, no_sandbox, plan, rebuilder, run_script, text};
+use crate::common::{self, NETWORK, SANDBOX, code, needs, plan, rebuilder, run_script, text};
 use serde_json::Value;
 
 /// Built at run time, so that nobody finds it here.
 const HALF: &str = "x9Kq2LmZ7pRtVb4NwYs8DfGh1JcAe3Tu6Ioi";
 
-#[test]
+#[apply(test)]
 fn a_plan_with_one_is_refused_before_anything_is_built() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let script = format!("export TOKEN=ghp_{HALF}\necho built");
     let refused = run_script(&plan("pypi:idna==3.10"), &script, "embedded", folder.path());
@@ -26,11 +24,9 @@ fn a_plan_with_one_is_refused_before_anything_is_built() {
     assert!(!folder.path().join("run").exists());
 }
 
-#[test]
+#[apply(test)]
 fn logs_and_outputs_are_searched_and_nothing_of_a_secret_is_kept() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     // What a build might really do: print its environment, and pack a file that should have stayed at home.
     let script = format!(
@@ -74,11 +70,9 @@ fn logs_and_outputs_are_searched_and_nothing_of_a_secret_is_kept() {
 }
 
 /// Real sources carry keys for their tests.
-#[test]
+#[apply(test)]
 fn sources_are_searched() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let output = rebuilder()

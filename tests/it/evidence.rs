@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::common::authority::{Authority, Signer, provenance};
-use crate::common::{self, code, json, rebuilder, text};
+use crate::common::{self, code, json, rebuilder, text, vectors};
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = "https://github.com/example/tool";
@@ -84,7 +84,7 @@ fn fits_the_schema(document: &Value) {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
     let scene = Scene::new();
     let signer = Signer::workflow(REPOSITORY, COMMIT);
@@ -301,7 +301,7 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-#[test]
+#[apply(test)]
 fn who_should_have_signed_can_be_said_beforehand() {
     let scene = Scene::new();
     let signer = Signer::workflow(REPOSITORY, COMMIT);
@@ -327,7 +327,7 @@ fn who_should_have_signed_can_be_said_beforehand() {
     assert_eq!(code(&output), 3, "{}", text(&output));
 }
 
-#[test]
+#[apply(test)]
 fn what_nobody_signed_or_nobody_understands_is_no_evidence() {
     let scene = Scene::new();
     let signer = Signer::workflow(REPOSITORY, COMMIT);
@@ -344,7 +344,7 @@ fn what_nobody_signed_or_nobody_understands_is_no_evidence() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_statement_about_some_of_the_files_says_so() {
     let scene = Scene::new();
     fs::write(scene.path("other"), "another released file").unwrap();
@@ -374,7 +374,7 @@ fn a_statement_about_some_of_the_files_says_so() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn plain_keys_sign_envelopes_alone_or_together() {
     let scene = Scene::new();
     let keys: Vec<_> = (1..=3).map(|index| dsse_key(&scene, index)).collect();
@@ -479,19 +479,19 @@ fn dsse_key(scene: &Scene, index: usize) -> (PathBuf, DsseKey) {
     (path, key)
 }
 
-/// Runs a stranger's signing tool; skips where it is not installed.
+/// Runs a stranger's signing tool; says so where it is not installed.
 fn tool(command: &mut Command) -> Option<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     if let Ok(output) = command.output() {
         assert!(output.status.success(), "{}", text(&output));
         Some(())
     } else {
-        common::skip(&program);
+        common::skip_part(&program);
         None
     }
 }
 
-#[test]
+#[apply(test)]
 fn signatures_of_other_tools_are_checked_over_the_file() {
     let scene = Scene::new();
     let artifact = scene.path("tool");
@@ -672,18 +672,9 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
     );
 }
 
-/// The folder of real signed files; skips where it is not named.
-fn vectors() -> Option<PathBuf> {
-    let folder = std::env::var_os("REBUILDER_VECTORS").map(PathBuf::from);
-    if folder.is_none() {
-        common::skip("REBUILDER_VECTORS, a folder with real signed bundles");
-    }
-    folder
-}
-
-#[test]
+#[apply(test)]
 fn every_conformance_case_is_judged_right() {
-    let Some(folder) = vectors() else { return };
+    let folder = vectors();
     let folder = folder.join("sigstore-conformance");
     let mut cases = 0;
     for case in fs::read_dir(&folder)
@@ -746,9 +737,9 @@ fn example(name: &str) -> Command {
     Command::new(path)
 }
 
-#[test]
+#[apply(test)]
 fn real_npm_packages_are_verified_and_tampered_ones_refused() {
-    let Some(folder) = vectors() else { return };
+    let folder = vectors();
     let npm = folder.join("npm");
     for (name, signature, provenance) in [
         ("gundam-visor-cli-v1-tag", "verified", "verified"),
@@ -812,9 +803,9 @@ fn real_npm_packages_are_verified_and_tampered_ones_refused() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn container_based_provenance_gives_a_plan() {
-    let Some(folder) = vectors() else { return };
+    let folder = vectors();
     for (file, command) in [
         (
             "gha_container-based_v1.7.0_binary-linux-amd64-workflow_dispatch.intoto.sigstore",
@@ -860,7 +851,7 @@ fn with_predicate(scene: &Scene, kind: &str, predicate: Value) -> Value {
     statement
 }
 
-#[test]
+#[apply(test)]
 fn every_known_kind_of_statement_is_explained() {
     let scene = Scene::new();
     let signer = Signer::workflow(REPOSITORY, COMMIT);
@@ -954,7 +945,7 @@ fn stranger() -> Signer {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_signature_of_someone_whom_nobody_named_is_shown_and_does_not_count() {
     let scene = Scene::new();
     let other = Signer::workflow("https://github.com/evil/tool", COMMIT);
@@ -1052,7 +1043,7 @@ fn a_signature_of_someone_whom_nobody_named_is_shown_and_does_not_count() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_bundle_in_pypis_own_spelling_is_the_same_bundle() {
     let scene = Scene::new();
     let statement = with_predicate(
@@ -1088,7 +1079,7 @@ fn a_bundle_in_pypis_own_spelling_is_the_same_bundle() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_name_that_was_not_signed_is_not_taken_from_the_digest() {
     let scene = Scene::new();
     let signer = Signer::workflow(REPOSITORY, COMMIT);
@@ -1112,7 +1103,7 @@ fn buildinfo(sha256: &str) -> String {
     )
 }
 
-#[test]
+#[apply(test)]
 fn debians_record_of_a_build_is_read_and_tied_to_its_files() {
     let scene = Scene::new();
     for (sha256, expected, standing) in [
@@ -1130,7 +1121,7 @@ fn debians_record_of_a_build_is_read_and_tied_to_its_files() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn the_findings_are_shown_on_a_terminal_and_as_a_page() {
     let scene = Scene::new();
     let bundle = scene
@@ -1161,7 +1152,7 @@ fn the_findings_are_shown_on_a_terminal_and_as_a_page() {
     assert!(!page.contains("<script"), "the page must work without scripts");
 }
 
-#[test]
+#[apply(test)]
 fn commits_and_tags_signed_without_a_key_are_verified_with_the_entry_that_they_carry() {
     use rebuilder::evidence::Standing;
     use rebuilder::evidence::git_signature::{of_commit, of_tag};

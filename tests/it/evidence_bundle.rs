@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::common::{self, code, json, no_network, no_sandbox, rebuilder, text};
+use crate::common::{self, NETWORK, SANDBOX, code, json, needs, rebuilder, text};
 use rebuilder::artifact::Sha256;
 use serde_json::{Value, json};
 
@@ -69,10 +69,6 @@ impl Scene {
     }
 }
 
-fn cannot() -> bool {
-    no_network() || no_sandbox()
-}
-
 fn unpack(archive: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     let output = Command::new("tar")
@@ -97,11 +93,9 @@ fn pack(folder: &Path, archive: &Path) {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-#[test]
+#[apply(test)]
 fn a_bundle_holds_everything_and_verifies_offline_and_by_hand() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let scene = Scene::new("pypi:idna==3.10");
     let key = scene.path("own.pem");
     let output = scene.export(
@@ -142,7 +136,7 @@ fn a_bundle_holds_everything_and_verifies_offline_and_by_hand() {
         .output()
         .unwrap();
     assert!(sums.status.success(), "{}", text(&sums));
-    for mut verifier in common::verifiers().into_iter().flatten() {
+    for mut verifier in common::verifiers() {
         for name in ["manifest.sigstore.json", "attestations/rebuild.sigstore.json"] {
             let public = scene.path("own.pem.pub");
             let program = verifier.get_program().to_owned();
@@ -246,11 +240,9 @@ fn a_bundle_holds_everything_and_verifies_offline_and_by_hand() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn no_change_goes_unseen() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let scene = Scene::new("pypi:idna==3.10");
     let key = scene.path("own.pem");
     assert_eq!(
@@ -343,7 +335,7 @@ fn relist(place: &Path, name: &str, bytes: &[u8]) {
     fs::write(path, manifest.to_string()).unwrap();
 }
 
-#[test]
+#[apply(test)]
 fn hostile_and_broken_archives_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);

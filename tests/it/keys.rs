@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::common::{self, code, json, no_network, no_sandbox, rebuilder, text};
+use crate::common::{self, NETWORK, SANDBOX, code, json, needs, rebuilder, text};
 use serde_json::Value;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -65,7 +65,7 @@ impl Place {
         let public = self.good(&[&["key", "public", "--key", key], more].concat());
         let file = self.path("public.pem");
         fs::write(&file, &public.stdout).unwrap();
-        for mut verifier in common::verifiers().into_iter().flatten() {
+        for mut verifier in common::verifiers() {
             let again = verifier
                 .arg(self.path("run/attestation.sigstore.json"))
                 .arg(&file)
@@ -87,15 +87,9 @@ impl Place {
     }
 }
 
-fn cannot() -> bool {
-    no_network() || no_sandbox()
-}
-
-#[test]
+#[apply(test)]
 fn encrypted_files_open_with_their_passphrase_alone() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let place = Place::new();
     let (key, secret) = (place.text("key.pem"), place.text("passphrase"));
     fs::write(&secret, "correct horse\n").unwrap();
@@ -151,7 +145,6 @@ fn encrypted_files_open_with_their_passphrase_alone() {
         command.args(option.iter().flat_map(|option| ["-pkeyopt", option]));
         let Ok(output) = command.output() else {
             common::skip("openssl");
-            return;
         };
         assert!(output.status.success(), "{}", text(&output));
         fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).unwrap();
@@ -169,15 +162,12 @@ fn encrypted_files_open_with_their_passphrase_alone() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn tokens_sign_and_their_keys_never_leave_them() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if !Path::new(MODULE).exists() || !there("softhsm2-util") || !there("pkcs11-tool") {
         common::skip("softhsm2 and opensc");
-        return;
     }
     let place = Place::new();
     fs::create_dir(place.path("tokens")).unwrap();
@@ -283,11 +273,9 @@ fn tokens_sign_and_their_keys_never_leave_them() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn commands_sign_for_key_services() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let place = Place::new();
     // Stands for the client of a key service: the key is elsewhere, here in a file that only it knows.
     let script = place.text("kms");
@@ -305,7 +293,6 @@ fn commands_sign_for_key_services() {
         .output();
     if !made.is_ok_and(|output| output.status.success()) {
         common::skip("openssl");
-        return;
     }
     let write = |body: &str| {
         fs::write(&script, format!("#!/bin/sh\n{body}\n")).unwrap();
@@ -355,11 +342,9 @@ fn commands_sign_for_key_services() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn keys_are_rotated_with_an_overlap_and_revoked_for_good() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let place = Place::new();
     place.good(&["key", "generate"]);
     let first = json(&place.good(&["--json", "key", "public"]))["fingerprint"]
@@ -426,11 +411,9 @@ fn keys_are_rotated_with_an_overlap_and_revoked_for_good() {
     assert_eq!(code(&unknown), 2, "{}", text(&unknown));
 }
 
-#[test]
+#[apply(test)]
 fn the_inventory_says_what_is_wrong_with_how_keys_are_kept() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let place = Place::new();
     place.good(&["key", "generate"]);
     let run = place.rebuild();

@@ -1,6 +1,8 @@
 //! The tests of the real program, one module for each user story, linked once.
+//!
+//! A test is a function with `#[apply(test)]`. It begins with what it needs of the machine (`needs(&[NETWORK])`), and
+//! is skipped where that is missing; [`harness`] says at the end what was skipped.
 #![allow(
-    dead_code,
     clippy::expect_used,
     clippy::items_after_statements,
     clippy::needless_pass_by_value,
@@ -13,7 +15,23 @@
     missing_docs
 )]
 
+#[macro_use]
+extern crate macro_rules_attribute;
+
+/// Registers a function as a test: `#[apply(test)] fn a_name() { … }`.
+macro_rules! test {
+    ($(#[$meta:meta])* fn $name:ident() $body:block) => {
+        $(#[$meta])*
+        fn $name() $body
+
+        inventory::submit! {
+            crate::harness::Test { module: module_path!(), name: stringify!($name), run: $name }
+        }
+    };
+}
+
 mod common;
+mod harness;
 
 mod attack;
 mod attest;
@@ -35,3 +53,7 @@ mod rebuild;
 mod sandbox;
 mod signer;
 mod verify;
+
+fn main() -> std::process::ExitCode {
+    harness::main()
+}

@@ -48,7 +48,7 @@ impl Scene {
     }
 }
 
-#[test]
+#[apply(test)]
 fn each_rule_is_kept_or_names_what_breaks_it() {
     let scene = Scene::new();
     let identity = |subject: &str| {
@@ -96,7 +96,7 @@ fn each_rule_is_kept_or_names_what_breaks_it() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn anyones_word_about_a_builder_is_not_the_builders() {
     let scene = Scene::new();
     let authority = Authority::new();
@@ -132,7 +132,7 @@ fn anyones_word_about_a_builder_is_not_the_builders() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn subjects_without_a_rule_are_refused_unless_the_policy_says_otherwise() {
     let scene = Scene::new();
     for (text_of, expected) in [
@@ -149,7 +149,7 @@ fn subjects_without_a_rule_are_refused_unless_the_policy_says_otherwise() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_refusal_comes_before_anything_is_built() {
     let scene = Scene::new();
     let path = scene.path("policy.toml");
@@ -174,7 +174,7 @@ fn a_refusal_comes_before_anything_is_built() {
     assert_ne!(code(&output), 3, "{}", text(&output));
 }
 
-#[test]
+#[apply(test)]
 fn a_policy_that_cannot_be_meant_is_no_policy() {
     let scene = Scene::new();
     let key = "-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----";
@@ -214,7 +214,7 @@ fn a_policy_that_cannot_be_meant_is_no_policy() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn the_example_is_a_policy() {
     let scene = Scene::new();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/policy.toml");
@@ -256,12 +256,11 @@ fn ssh_signature(scene: &Scene) -> Option<(PathBuf, PathBuf)> {
     Some((scene.path("key.pub"), scene.path("tool.sig")))
 }
 
-#[test]
+#[apply(test)]
 fn keys_count_in_their_time_and_for_their_projects() {
     let scene = Scene::new();
     let Some((key, signature)) = ssh_signature(&scene) else {
         common::skip("ssh-keygen");
-        return;
     };
     let ask_with = |signatures: &[&Path], keys: &str, rules: &str| {
         let policy = scene.path("policy.toml");

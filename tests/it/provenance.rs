@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::common::authority::{Authority, Signer, provenance};
-use crate::common::{self, backends, code, git, json, no_git, no_network, no_sandbox, rebuilder, text};
+use crate::common::{self, GIT, NETWORK, SANDBOX, backends, code, git, json, needs, rebuilder, text};
 use base64::Engine as _;
 use rebuilder::artifact::Sha256;
 use serde_json::{Value, json};
@@ -175,11 +175,9 @@ fn by_recipe(project: &Project, artifact: &Path, recipe: &str) {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_c_program_is_rebuilt_by_recipe() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let project = Project::example("hello-c");
     let artifact = build_officially(
         &project,
@@ -290,11 +288,9 @@ fn a_signer_verifies_the_provenance_itself(project: &Project, artifact: &Path) {
 }
 
 /// A project that releases an archive whose times are those of the build.
-#[test]
+#[apply(test)]
 fn what_named_normalisations_set_aside_is_equivalent_and_signed_as_such() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let project = Project::new("archive", |work| {
         let makefile = "hello:\n\tmkdir -p p\n\techo hi > p/file\n\ttar czf hello p\n";
         fs::write(work.join("Makefile"), makefile).unwrap();
@@ -375,11 +371,9 @@ fn what_named_normalisations_set_aside_is_equivalent_and_signed_as_such() {
     assert!(!evil.join("equivalence.sigstore.json").exists());
 }
 
-#[test]
+#[apply(test)]
 fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let project = Project::example("hello-rust");
     // The crate comes the way that cargo itself brings it: its registry's archive, by the checksum in Cargo.lock.
     let vendored = project.path("vendor.tar");
@@ -415,11 +409,9 @@ fn a_rust_program_and_its_crates_are_rebuilt_by_recipe() {
     by_recipe(&project, &artifact, "rust-cargo");
 }
 
-#[test]
+#[apply(test)]
 fn a_go_program_is_rebuilt_by_recipe() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let project = Project::new("hello-go", |work| {
         fs::write(work.join("go.mod"), "module example.com/hello\n\ngo 1.19\n").unwrap();
         fs::write(
@@ -438,11 +430,9 @@ fn a_go_program_is_rebuilt_by_recipe() {
     by_recipe(&project, &artifact, "go");
 }
 
-#[test]
+#[apply(test)]
 fn a_python_wheel_is_built_from_its_commit() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let project = Project::new("hello-python", |work| {
         let text = "[build-system]\nrequires = [\"flit_core >=3.8,<4\"]\nbuild-backend = \"flit_core.buildapi\"\n\n\
                     [project]\nname = \"hello_again\"\nversion = \"1.0.0\"\ndescription = \"greets\"\nrequires-python = \">=3.8\"\n";
@@ -478,11 +468,9 @@ fn a_python_wheel_is_built_from_its_commit() {
     assert_eq!(code(&second), 0, "{}", text(&second));
 }
 
-#[test]
+#[apply(test)]
 fn a_recipe_is_for_what_it_says_it_is_for() {
-    if no_git() {
-        return;
-    }
+    needs(&[GIT]);
     let project = Project::example("hello-c");
     let artifact = project.path("hello");
     fs::write(&artifact, "released").unwrap();
@@ -538,11 +526,9 @@ fn a_recipe_is_for_what_it_says_it_is_for() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_source_brings_its_submodules_where_the_recipe_wants_them() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let library = Project::new("library", |work| {
         fs::write(work.join("data"), "from the library\n").unwrap();
     });
@@ -589,7 +575,7 @@ impl Drop for Registry {
     }
 }
 
-fn registry() -> Option<Registry> {
+fn registry() -> Registry {
     let folder = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -614,7 +600,6 @@ fn registry() -> Option<Registry> {
         .spawn();
     let Ok(process) = started else {
         common::skip("docker-registry, or skopeo beside it");
-        return None;
     };
     let registry = Registry {
         process,
@@ -623,7 +608,7 @@ fn registry() -> Option<Registry> {
     };
     for _ in 0..100 {
         if std::net::TcpStream::connect(&address).is_ok() {
-            return Some(registry);
+            return registry;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
@@ -686,7 +671,7 @@ fn layers(busybox: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Writes an OCI image layout, pushes it with a stranger's client, and gives the digest of its index.
-fn push_image(registry: &Registry, folder: &Path, busybox: &[u8]) -> Option<String> {
+fn push_image(registry: &Registry, folder: &Path, busybox: &[u8]) -> String {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let keep = |bytes: &[u8]| {
@@ -746,29 +731,23 @@ fn push_image(registry: &Registry, folder: &Path, busybox: &[u8]) -> Option<Stri
         .output();
     let Ok(output) = pushed else {
         common::skip("skopeo");
-        return None;
     };
     assert!(output.status.success(), "{}", text(&output));
-    Some(digest)
+    digest
 }
 
-#[test]
+#[apply(test)]
 fn a_command_in_an_image_is_run_again() {
-    if no_sandbox() || no_git() {
-        return;
-    }
-    let Some(registry) = registry() else { return };
+    needs(&[SANDBOX, GIT]);
+    let registry = registry();
     let Ok(busybox) = fs::read("/bin/busybox") else {
         common::skip("a static /bin/busybox");
-        return;
     };
     let project = Project::new("built-in-an-image", |work| {
         fs::write(work.join("b.txt"), "second\n").unwrap();
         fs::write(work.join("a.txt"), "first\n").unwrap();
     });
-    let Some(digest) = push_image(&registry, &project.path("image"), &busybox) else {
-        return;
-    };
+    let digest = push_image(&registry, &project.path("image"), &busybox);
     let artifact = project.path("all.txt");
     let released = "first\nfrom the image\nsecond\n";
     let statement = |digest: &str, sha256: &str, path: &str| {
@@ -834,11 +813,9 @@ fn a_command_in_an_image_is_run_again() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn an_npm_package_is_packed_again_from_its_signed_provenance() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let project = Project::new("pkg", |work| {
         let package = json!({"name": "@example/pkg", "version": "1.0.0", "main": "lib/index.js",
             "scripts": {"build": "node build.js"}, "repository": "https://github.com/example/pkg"});

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{
-    self, code, fits_the_schema, git, json, no_git, no_network, no_sandbox, rebuilder, text,
-};
+use crate::common::{self, GIT, NETWORK, SANDBOX, code, fits_the_schema, git, json, needs, rebuilder, text};
 
 /// Makes the folder a repository with one commit, and gives its name.
 fn commit(folder: &Path) -> String {
@@ -28,11 +26,9 @@ fn version(command: &str) -> Option<String> {
     Some(version.trim_start_matches('v').to_owned())
 }
 
-#[test]
+#[apply(test)]
 fn a_crate_comes_from_the_commit_that_it_names() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     // A member of a workspace, with a file that git must not change on its way.
@@ -141,14 +137,11 @@ const MAKE: &str =
 const INTEGRITY: &str =
     "sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng==";
 
-#[test]
+#[apply(test)]
 fn lock_files_of_every_manager_bring_what_scripts_need() {
-    if no_network() || no_sandbox() || no_git() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, GIT]);
     let (Some(node), Some(npm)) = (version("node"), version("npm")) else {
         common::skip("node and npm");
-        return;
     };
     let locks = [
         (
@@ -242,11 +235,9 @@ const READ_OFF: &[&str] = &[
     "pypi:poetry-core==1.8.1",
 ];
 
-#[test]
+#[apply(test)]
 fn what_differs_leads_to_the_plan_that_gives_the_release() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     for (index, (subject, changed)) in TRIED.iter().enumerate() {
         let run = folder.path().join(index.to_string());
@@ -286,11 +277,9 @@ fn what_differs_leads_to_the_plan_that_gives_the_release() {
     assert!(json(&output).get("attempts").is_none());
 }
 
-#[test]
+#[apply(test)]
 fn a_wheel_shows_the_surroundings_of_its_build() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     for subject in READ_OFF {
         let output = rebuilder()
             .args(["--json", "rebuild", subject, "--attempts", "1"])
@@ -300,11 +289,9 @@ fn a_wheel_shows_the_surroundings_of_its_build() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn compiled_wheels_end_with_the_compiler_as_cause() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let subject = "pkg:pypi/markupsafe@2.1.3?file_name=MarkupSafe-2.1.3-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl";
     let output = rebuilder()
         .args(["--json", "rebuild", subject, "--attempts", "1"])
@@ -325,11 +312,9 @@ fn compiled_wheels_end_with_the_compiler_as_cause() {
     assert!(text(&output).contains("64-bit Linux"), "{}", text(&output));
 }
 
-#[test]
+#[apply(test)]
 fn a_buildinfo_names_the_packages_and_the_path() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let plan = common::plan("deb:ucf");
     let released = &plan["expected"][0]["file"];

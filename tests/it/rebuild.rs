@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{self, backends, code, fits_the_schema, json, no_network, no_sandbox, rebuilder, text};
+use crate::common::{self, NETWORK, SANDBOX, backends, code, fits_the_schema, json, needs, rebuilder, text};
 
 /// Subject, exit code, outputs that differ.
 const DEBIAN: &[(&str, i32, &[&str])] = &[
@@ -23,11 +23,9 @@ const PYPI: &[(&str, i32, &[&str])] = &[
     ),
 ];
 
-#[test]
+#[apply(test)]
 fn packages_end_as_they_are_known_to() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     for (index, (subject, expected, differing)) in DEBIAN.iter().chain(PYPI).enumerate() {
         let run = folder.path().join(index.to_string());
@@ -71,11 +69,9 @@ fn packages_end_as_they_are_known_to() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn both_backends_give_the_same_bytes_for_the_same_plan() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let subjects = [
         "deb:base-files",
         "deb:cjson",
@@ -120,11 +116,9 @@ fn both_backends_give_the_same_bytes_for_the_same_plan() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_local_file_is_checked_before_anything_is_built() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let purl = "pkg:pypi/idna@3.10?file_name=idna-3.10-py3-none-any.whl";
     let first = rebuilder()
@@ -161,11 +155,9 @@ fn a_local_file_is_checked_before_anything_is_built() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn only_the_named_package_counts_where_that_is_asked_for() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let output = rebuilder()
         .args(["--json", "rebuild", "deb:libcjson1", "--only"])
         .output()
@@ -187,11 +179,9 @@ fn only_the_named_package_counts_where_that_is_asked_for() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_failed_build_is_inconclusive_and_never_signed() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let plan = common::plan("deb:base-files");
     for (index, (script, seconds, reason)) in [

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{self, backends, code, no_docker, no_network, no_sandbox, rebuilder, text};
+use crate::common::{
+    self, DOCKER, NETWORK, ROOT, SANDBOX, backends, code, needs, part_needs, rebuilder, text,
+};
 
 /// What is tried, and what the attempt must print.
 const ATTACKS: &[(&str, &str, &str)] = &[
@@ -92,11 +94,9 @@ const ATTACKS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-#[test]
+#[apply(test)]
 fn attacks_get_nothing() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let host_file = Path::new("/root/secret-of-the-host");
     let planted = common::is_root() && fs::write(host_file, "secret").is_ok();
     let mut script = String::new();
@@ -128,11 +128,9 @@ fn attacks_get_nothing() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn what_a_build_does_to_its_inputs_stays_inside() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input");
     fs::write(&input, "as it was").unwrap();
@@ -161,11 +159,9 @@ fn what_a_build_does_to_its_inputs_stays_inside() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn only_plain_files_leave_through_the_output_folder() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let outside = folder.path().join("outside");
     fs::write(&outside, "untouched").unwrap();
@@ -238,11 +234,9 @@ fn only_plain_files_leave_through_the_output_folder() {
     assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched");
 }
 
-#[test]
+#[apply(test)]
 fn limits_hold() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let plan = common::plan("deb:base-files");
     let folder = tempfile::tempdir().unwrap();
     let cases = [
@@ -257,7 +251,7 @@ fn limits_hold() {
     for backend in backends() {
         for (limit, value, script, reason) in cases {
             if backend == "embedded" && !common::is_root() {
-                println!("skipped: {limit} is not enforced for ordinary users");
+                common::skip_part("root, to enforce limits of memory and processes");
                 continue;
             }
             let mut plan = plan.clone();
@@ -302,24 +296,16 @@ fn once_more_on(engine: &str) {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-#[test]
+#[apply(test)]
 fn the_contract_holds_on_podman() {
-    if no_network() || no_sandbox() || !common::is_root() {
-        return;
-    }
-    if let Some(engine) = common::podman("REBUILDER_TEST_PODMAN_HOST") {
-        once_more_on(&engine);
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
+    once_more_on(&common::podman("REBUILDER_TEST_PODMAN_HOST"));
 }
 
-#[test]
+#[apply(test)]
 fn a_podman_that_cannot_be_given_the_filter_is_refused() {
-    if no_network() || no_sandbox() || !common::is_root() {
-        return;
-    }
-    let Some(engine) = common::podman("REBUILDER_TEST_USERS_PODMAN_HOST") else {
-        return;
-    };
+    needs(&[NETWORK, SANDBOX, ROOT]);
+    let engine = common::podman("REBUILDER_TEST_USERS_PODMAN_HOST");
     let output = rebuilder()
         .env("DOCKER_HOST", engine)
         .args([
@@ -413,11 +399,9 @@ fn own_store(folder: &Path) {
     assert!(made.status.success(), "{}", text(&made));
 }
 
-#[test]
+#[apply(test)]
 fn a_killed_worker_leaves_nothing_behind() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().to_owned();
     own_store(&store);
@@ -433,7 +417,7 @@ fn a_killed_worker_leaves_nothing_behind() {
     assert!(next.status.success(), "{}", text(&next));
     assert_eq!((scratch_folders(&store), mounts_of(&store)), (0, 0));
 
-    if !no_docker() {
+    if part_needs(&DOCKER) {
         let mut child = start_sleeping(&store, "docker", &marker(2));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -445,11 +429,9 @@ fn a_killed_worker_leaves_nothing_behind() {
     common::remove_store(&store);
 }
 
-#[test]
+#[apply(test)]
 fn an_interrupted_run_cleans_up_by_itself() {
-    if no_network() || no_sandbox() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().to_owned();
     own_store(&store);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use crate::common::{self, BIN, backends, code, no_network, no_sandbox, rebuilder, text};
+use crate::common::{self, BIN, NETWORK, ROOT, SANDBOX, backends, code, needs, rebuilder, text};
 use base64::Engine as _;
 use rebuilder::artifact::Sha256;
 use rebuilder::plan::Plan;
@@ -172,16 +172,9 @@ impl Office {
     }
 }
 
-fn cannot() -> bool {
-    let ordinary = || !common::is_root() && common::skip("root, to ask as several users");
-    no_network() || no_sandbox() || ordinary()
-}
-
-#[test]
+#[apply(test)]
 fn two_workers_that_agree_get_a_signature() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     let mut office = Office::open(&[]);
     let first = office.run("first", &runs()[0], WORKERS[0]);
     let second = office.run("second", &runs()[1], WORKERS[1]);
@@ -204,7 +197,7 @@ fn two_workers_that_agree_get_a_signature() {
 
     let bundle = first.join("attestation.sigstore.json");
     let public = office.folder.path().join("keys/key.pem.pub");
-    for mut verifier in common::verifiers().into_iter().flatten() {
+    for mut verifier in common::verifiers() {
         let again = verifier.arg(&bundle).arg(&public).output().unwrap();
         assert!(again.status.success(), "{}", text(&again));
         let statement: Value = serde_json::from_slice(&again.stdout).unwrap();
@@ -440,11 +433,9 @@ const ATTACKS: &[Attack] = &[
     ),
 ];
 
-#[test]
+#[apply(test)]
 fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     // The word of one is taken here, so that nothing but the signer's own checks stands in the way.
     // Whoever runs this test may ask too, so that noise gets as far as it can.
     let office = Office::open(&["--agree", "1", "--worker", "0"]);
@@ -567,11 +558,9 @@ const VARIABLES: &[&str] = &[
 type Change<'a> = &'a dyn Fn(&mut Value, &mut Value);
 
 /// What a worker says of a run beside its digests: it gets none of that signed as the signer's word.
-#[test]
+#[apply(test)]
 fn what_a_worker_states_is_refused_or_stands_apart() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     let office = Office::open(&["--agree", "1"]);
     let handed = |name: &str, change: &dyn Fn(&mut Value, &mut Value)| {
         let run = office.run(name, &runs()[0], WORKERS[0]);
@@ -706,11 +695,9 @@ fn what_a_worker_states_is_refused_or_stands_apart() {
 }
 
 /// Copying the released file and calling it built leaves no trace in a run. What it does not get is a second worker.
-#[test]
+#[apply(test)]
 fn a_perfect_lie_needs_a_second_liar() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     let office = Office::open(&[]);
     let lie = office.run("lie", &runs()[0], WORKERS[0]);
     // The truth, as the second worker has it: other bytes came out.
@@ -740,11 +727,9 @@ fn a_perfect_lie_needs_a_second_liar() {
 }
 
 /// Everything that a build could look into for a key or a token, on both backends, while a signer runs.
-#[test]
+#[apply(test)]
 fn no_key_or_token_is_readable_from_a_build() {
-    if cannot() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     let office = Office::open(&["--agree", "1"]);
     let key = fs::read_to_string(office.folder.path().join("keys/key.pem")).unwrap();
     let line = key.lines().nth(1).unwrap();

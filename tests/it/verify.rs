@@ -373,7 +373,7 @@ fn table() -> Vec<Row> {
     ]
 }
 
-#[test]
+#[apply(test)]
 fn each_constellation_has_its_answer() {
     let rows = table();
     assert!(rows.len() >= 40, "{} rows", rows.len());
@@ -501,7 +501,7 @@ impl Scene {
     }
 }
 
-#[test]
+#[apply(test)]
 fn what_is_forged_or_broken_does_not_count() {
     let mut scene = Scene::new(TWO);
     let path = scene.say("alice", &same("alice"));
@@ -548,7 +548,7 @@ fn what_is_forged_or_broken_does_not_count() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn says_in_which_input_parties_differ() {
     let mut scene = Scene::new(TWO);
     scene.say("alice", &same("alice"));
@@ -602,7 +602,7 @@ fn says_in_which_input_parties_differ() {
     assert!(!bytes, "{found}");
 }
 
-#[test]
+#[apply(test)]
 fn the_conclusion_is_signed_as_a_verification_summary() {
     let mut scene = Scene::new(TWO);
     let first = scene.say("alice", &same("alice"));
@@ -657,7 +657,7 @@ fn the_conclusion_is_signed_as_a_verification_summary() {
     // It verifies like any other attestation, with our own and with strangers' verifiers.
     let public = scene.path("watcher.pub");
     fs::write(&public, made.public_key().pem()).unwrap();
-    for mut verifier in common::verifiers().into_iter().flatten() {
+    for mut verifier in common::verifiers() {
         let again = verifier.arg(&summary).arg(&public).output().unwrap();
         assert!(again.status.success(), "{}", text(&again));
     }
@@ -740,7 +740,7 @@ fn oss_rebuild(rebuilt: &[u8]) -> [Value; 2] {
     [equivalence, rebuild]
 }
 
-#[test]
+#[apply(test)]
 fn reads_and_compares_oss_rebuild() {
     let mut scene = Scene::new("");
     let key = &keys()["carol"];
@@ -818,7 +818,7 @@ fn reads_and_compares_oss_rebuild() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn reads_and_compares_links_of_rebuilderd() {
     use in_toto::crypto::{KeyType, PrivateKey, SignatureScheme};
     let private = PrivateKey::new(KeyType::Ed25519).unwrap();
@@ -885,7 +885,7 @@ fn reads_and_compares_links_of_rebuilderd() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     let mut scene = Scene::new("");
     scene.say("alice", &same("alice"));
@@ -896,7 +896,6 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
         .output();
     if !made.is_ok_and(|output| output.status.success()) {
         common::skip("ssh-keygen");
-        return;
     }
     let public = fs::read_to_string(format!("{key}.pub")).unwrap();
     trust(&scene, "guix-builder", &public, TWO);
@@ -950,7 +949,6 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
         .is_ok_and(|output| output.status.success())
     {
         common::skip("gpg");
-        return;
     }
     let public = String::from_utf8(gpg(&["--armor", "--export"]).unwrap().stdout).unwrap();
     trust(&scene, "guix-builder", &public, TWO);
@@ -1005,7 +1003,7 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     assert_eq!(scene.aside(), ["bad-signature 1"]);
 }
 
-#[test]
+#[apply(test)]
 fn many_artifacts_and_urls_and_wrong_use() {
     let mut scene = Scene::new(TWO);
     scene.say("alice", &same("alice"));

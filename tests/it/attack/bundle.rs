@@ -1025,7 +1025,7 @@ impl<'a> Gpg<'a> {
         let gpg = Self(ground);
         let made = gpg.run(&["--quick-generate-key", "release", "ed25519", "sign", "never"]);
         if !made.is_some_and(|output| output.status.success()) {
-            crate::common::skip("gpg");
+            crate::common::skip_part("gpg");
             return None;
         }
         ground.write("pgp.asc", gpg.run(&["--armor", "--export"]).unwrap().stdout);
@@ -1324,7 +1324,7 @@ fn minisign_of_another(ground: &Ground) -> Result<(), String> {
         .arg(path("mini.key"))
         .output();
     if !made.is_ok_and(|output| output.status.success()) {
-        crate::common::skip("minisign");
+        crate::common::skip_part("minisign");
         return Ok(());
     }
     for (comment, expected) in [

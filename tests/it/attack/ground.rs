@@ -18,8 +18,6 @@ pub enum Who {
     User,
 }
 
-const USER: &str = "rebuilder-attacked";
-
 /// One case's place.
 pub struct Ground {
     pub who: Who,
@@ -29,24 +27,6 @@ pub struct Ground {
     folder: tempfile::TempDir,
     /// Whether the store is this case's alone.
     apart: bool,
-}
-
-/// The ordinary user that the tests make for themselves; the tests must be root's for that.
-pub fn no_ordinary_user() -> bool {
-    static READY: OnceLock<bool> = OnceLock::new();
-    let ready = READY.get_or_init(|| {
-        if !common::is_root() {
-            return false;
-        }
-        if nix::unistd::User::from_name(USER).ok().flatten().is_none() {
-            let _ = Command::new("useradd").args(["--create-home", USER]).status();
-        }
-        let found = nix::unistd::User::from_name(USER).ok().flatten().is_some();
-        found
-            && Command::new("newuidmap").output().is_ok()
-            && Command::new("setpriv").arg("--version").output().is_ok()
-    });
-    !ready && common::skip("a user with subordinate ids, newuidmap and setpriv")
 }
 
 impl Ground {
@@ -89,7 +69,7 @@ impl Ground {
     fn user(&self) -> Option<nix::unistd::User> {
         match self.who {
             Who::Root => None,
-            Who::User => nix::unistd::User::from_name(USER).unwrap(),
+            Who::User => common::ordinary_user(),
         }
     }
 

@@ -16,7 +16,7 @@ mod signer;
 mod store;
 mod text;
 
-use crate::common;
+use crate::common::{self, DOCKER, NETWORK, ORDINARY_USER, ROOT, SANDBOX, needs};
 
 use ground::{Ground, Who};
 
@@ -78,46 +78,34 @@ fn suite(who: Who, backend: &'static str, engine: Option<&str>) {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-#[test]
+#[apply(test)]
 fn as_root_on_namespaces() {
-    if common::no_network() || common::no_sandbox() || !common::is_root() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
     suite(Who::Root, "embedded", None);
 }
 
-#[test]
+#[apply(test)]
 fn as_an_ordinary_user_on_namespaces() {
-    if common::no_network() || common::no_sandbox() || ground::no_ordinary_user() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ORDINARY_USER]);
     suite(Who::User, "embedded", None);
 }
 
-#[test]
+#[apply(test)]
 fn as_root_on_docker() {
-    if common::no_network() || common::no_sandbox() || !common::is_root() || common::no_docker() {
-        return;
-    }
+    needs(&[NETWORK, SANDBOX, ROOT, DOCKER]);
     suite(Who::Root, "docker", None);
 }
 
-#[test]
+#[apply(test)]
 fn as_root_on_podman() {
-    if common::no_network() || common::no_sandbox() || !common::is_root() {
-        return;
-    }
-    if let Some(engine) = common::podman("REBUILDER_TEST_PODMAN_HOST") {
-        suite(Who::Root, "docker", Some(&engine));
-    }
+    needs(&[NETWORK, SANDBOX, ROOT]);
+    let engine = common::podman("REBUILDER_TEST_PODMAN_HOST");
+    suite(Who::Root, "docker", Some(&engine));
 }
 
-#[test]
+#[apply(test)]
 fn as_an_ordinary_user_on_podman() {
-    if common::no_network() || common::no_sandbox() || ground::no_ordinary_user() {
-        return;
-    }
-    if let Some(engine) = common::podman("REBUILDER_TEST_USERS_PODMAN_HOST") {
-        suite(Who::User, "docker", Some(&engine));
-    }
+    needs(&[NETWORK, SANDBOX, ORDINARY_USER]);
+    let engine = common::podman("REBUILDER_TEST_USERS_PODMAN_HOST");
+    suite(Who::User, "docker", Some(&engine));
 }

@@ -1,13 +1,17 @@
 //! What every test by user story needs: the binary, a store that tests share, and services or a reason to skip.
 
 pub mod authority;
+mod needs;
+
+pub use needs::{
+    DOCKER, GIT, NETWORK, ORDINARY_USER, ROOT, SANDBOX, backends, needs, online, ordinary_user, part_needs,
+    podman, skip, skip_part, third_party_python, vectors, verifiers,
+};
 
 use std::fs;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -54,7 +58,7 @@ pub fn home() -> PathBuf {
 }
 
 /// Fresh locks, where the built-in ones name packages that every reachable mirror has dropped since.
-fn containers() -> Option<&'static Path> {
+pub fn containers() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
@@ -130,79 +134,6 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
         .unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", text(&output));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A service is missing: the test says so and passes, or fails where services are required.
-pub fn skip(what: &str) -> bool {
-    assert!(
-        std::env::var_os("REBUILDER_REQUIRE_SERVICES").is_none_or(|value| value != "1"),
-        "{what} is missing"
-    );
-    println!("skipped: {what} is missing");
-    true
-}
-
-fn online() -> bool {
-    static ONLINE: OnceLock<bool> = OnceLock::new();
-    *ONLINE.get_or_init(|| {
-        ["deb.debian.org:443", "pypi.org:443"].iter().all(|host| {
-            let mut addresses = host.to_socket_addrs().into_iter().flatten();
-            addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok())
-        })
-    })
-}
-
-pub fn no_network() -> bool {
-    !online() && skip("the network (deb.debian.org, pypi.org)")
-}
-
-pub fn no_git() -> bool {
-    Command::new("git").arg("--version").output().is_err() && skip("git")
-}
-
-pub fn no_sandbox() -> bool {
-    static WORKS: OnceLock<bool> = OnceLock::new();
-    !WORKS.get_or_init(|| {
-        Command::new(BIN)
-            .arg("--store")
-            .arg(store())
-            .arg("doctor")
-            .output()
-            .unwrap()
-            .status
-            .success()
-    }) && skip("the embedded sandbox (see rebuilder doctor)")
-}
-
-pub fn no_docker() -> bool {
-    static WORKS: OnceLock<bool> = OnceLock::new();
-    !WORKS.get_or_init(|| {
-        let output = rebuilder().args(["--json", "doctor"]).output().unwrap();
-        json(&output)["docker"][0] == true
-    }) && skip("a Docker engine (DOCKER_HOST)")
-}
-
-/// The address of Podman's socket that this variable names, if something answers there.
-pub fn podman(variable: &str) -> Option<String> {
-    let host = std::env::var(variable).ok().filter(|host| {
-        let path = host.strip_prefix("unix://").unwrap_or_default();
-        std::os::unix::net::UnixStream::connect(path).is_ok()
-    });
-    if host.is_none() {
-        skip(&format!("Podman's socket ({variable})"));
-    }
-    host
-}
-
-/// The backends that work here; the embedded one always, or the test has been skipped before.
-pub fn backends() -> Vec<&'static str> {
-    let only = std::env::var("REBUILDER_TEST_BACKENDS").ok();
-    let mut backends = vec!["embedded"];
-    if !no_docker() {
-        backends.push("docker");
-    }
-    backends.retain(|backend| only.as_deref().is_none_or(|only| only == *backend));
-    backends
 }
 
 pub fn is_root() -> bool {
@@ -311,29 +242,4 @@ fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
             fits(item, &schema["items"], root, place);
         }
     }
-}
-
-/// The strangers' verifiers, as commands that take a bundle and a public key.
-pub fn verifiers() -> Option<Vec<Command>> {
-    let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
-    let Some(folder) = folder else {
-        skip("REBUILDER_THIRD_PARTY, a folder with @sigstore/verify and securesystemslib (see .ci/run)");
-        return None;
-    };
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third-party");
-    let mut node = Command::new("node");
-    node.arg(scripts.join("verify.mjs"))
-        .env("REBUILDER_THIRD_PARTY", &folder);
-    let mut python = Command::new(folder.join("venv/bin/python"));
-    python.arg(scripts.join("verify.py"));
-    Some(vec![node, python])
-}
-
-/// Python with the libraries of the strangers' formats.
-pub fn third_party_python() -> Option<PathBuf> {
-    let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
-    if folder.is_none() {
-        skip("REBUILDER_THIRD_PARTY, a folder with Python libraries for SBOMs (see .ci/run)");
-    }
-    folder.map(|folder| folder.join("venv/bin/python"))
 }
