@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod digest;
+mod ecosystem;
 pub mod git_source;
 mod image;
 pub mod pattern;
@@ -12,6 +13,7 @@ mod pinned_file;
 mod subject;
 
 pub use digest::{DigestError, Digests, HashingReader, HashingWriter, Sha256};
+pub use ecosystem::Ecosystem;
 pub use image::{ImageError, PinnedImage};
 pub use pinned_file::PinnedFile;
 pub use subject::{CrateSubject, DebSubject, NpmSubject, PypiSubject, Subject, SubjectError};

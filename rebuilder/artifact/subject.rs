@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use packageurl::PackageUrl;
 
+use super::Ecosystem;
+
 /// A released artifact, named but not yet looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
@@ -90,6 +92,16 @@ const DEFAULT_ARCH: &str = "amd64";
 const DEFAULT_DISTRO: &str = "bookworm";
 
 impl Subject {
+    /// The ecosystem that it is released in.
+    pub fn ecosystem(&self) -> Ecosystem {
+        match self {
+            Self::Deb(_) => Ecosystem::Debian,
+            Self::Pypi(_) => Ecosystem::Pypi,
+            Self::Npm(_) => Ecosystem::Npm,
+            Self::Crate(_) => Ecosystem::Crates,
+        }
+    }
+
     /// The package URL of this subject, in canonical form.
     pub fn purl(&self) -> String {
         match self {

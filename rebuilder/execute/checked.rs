@@ -1,6 +1,6 @@
 //! Plans that may be followed.
 
-use crate::artifact::Sha256;
+use crate::artifact::{Ecosystem, Sha256};
 use crate::credentials::{self, InPlan};
 use crate::plan::{Plan, Role};
 
@@ -64,7 +64,7 @@ impl std::ops::Deref for CheckedPlan {
 /// Debian's own archive is the exception. Its compilers and its tools for packages are built with themselves, so their
 /// build dependencies hold what was released, as they did when the archive built it; the plan lists each one.
 fn without_the_answer(plan: &Plan) -> Result<(), PlanRefused> {
-    let bootstraps = plan.ecosystem == "debian";
+    let bootstraps = plan.ecosystem == Ecosystem::Debian;
     let inputs = plan.inputs.iter();
     let inputs = inputs
         .filter(|input| !(bootstraps && input.role == Role::Dependency))

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
-use crate::artifact::{Digests, Sha256};
+use crate::artifact::{Digests, Ecosystem, Sha256};
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
 use crate::policy::Decision;
@@ -43,8 +43,8 @@ pub struct Plan {
     pub version: u32,
     /// Package URL of what is rebuilt, version included.
     pub subject: String,
-    /// `debian`, `pypi`, `npm` or `provenance`.
-    pub ecosystem: String,
+    /// What planned it.
+    pub ecosystem: Ecosystem,
     /// What was claimed of the subject and its inputs, and how far it was verified.
     pub claims: Vec<Claim>,
     /// What the policy said of these claims before anything was built.
@@ -293,5 +293,21 @@ impl Phase {
             script.push_str(&format!("echo {title}\n(\n{}\n)\n", step.run.trim_end()));
         }
         script
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The digest was computed without this code: from the file's text, its keys sorted and its white space removed.
+    #[test]
+    fn a_saved_plan_keeps_its_digest() {
+        let plan = Plan::parse(include_bytes!("saved.json")).unwrap();
+        let canonical = serde_jcs::to_vec(&plan).unwrap();
+        assert_eq!(
+            Sha256::of(canonical).to_string(),
+            "f93b41f20d7051aec355df72f22e51219204c8e32104d10f887c2a54ed130a59"
+        );
     }
 }

@@ -24,7 +24,7 @@ use crate::plan::{PinnedGit, Plan, Recipe, Role};
 use crate::run::{Evidence, Record, Verdict};
 use crate::store::Fetcher;
 
-use super::recipe::{Ecosystem, Followed, Known, followed};
+use super::recipe::{Ecosystem, Followed, Known, ecosystem_of, followed};
 use super::{SignerError, bounds};
 
 /// Backends whose isolation this tool vouches for.
@@ -268,7 +268,7 @@ impl Questioner {
     pub async fn vouch(&self, examined: &Examined, released: &Released) -> Result<Vouched, SignerError> {
         let Examined { record, plan, .. } = examined;
         bounds::texts(plan)?;
-        let ecosystem = Ecosystem::of(released.subject.as_ref());
+        let ecosystem = ecosystem_of(released.subject.as_ref());
         not_released_itself(plan, ecosystem)?;
         self.dates(plan, record, released)?;
         for name in &record.not_compared {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
+pub(super) use crate::artifact::Ecosystem;
 use crate::artifact::{PinnedImage, Sha256, Subject};
 use crate::container::Catalog;
 use crate::ecosystem::provenance::declared_steps;
@@ -28,39 +29,6 @@ const SYSTEM: [&str; 14] = [
     "bin", "boot", "dev", "etc", "inputs", "lib", "lib32", "lib64", "out", "proc", "run", "sbin", "sys",
     "usr",
 ];
-
-/// Kinds of plans, by what planned them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ecosystem {
-    Debian,
-    Pypi,
-    Npm,
-    Crates,
-    /// From provenance alone.
-    Provenance,
-}
-
-impl Ecosystem {
-    pub(super) fn of(subject: Option<&Subject>) -> Self {
-        match subject {
-            Some(Subject::Deb(_)) => Self::Debian,
-            Some(Subject::Pypi(_)) => Self::Pypi,
-            Some(Subject::Npm(_)) => Self::Npm,
-            Some(Subject::Crate(_)) => Self::Crates,
-            None => Self::Provenance,
-        }
-    }
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Debian => "debian",
-            Self::Pypi => "pypi",
-            Self::Npm => "npm",
-            Self::Crates => "crates",
-            Self::Provenance => "provenance",
-        }
-    }
-}
 
 /// What the signer knows when it looks at a plan.
 pub(super) struct Known<'a> {
@@ -91,15 +59,18 @@ pub(super) struct Followed {
     pub stated: BTreeMap<String, String>,
 }
 
+/// The ecosystem that a plan must be of: the subject's own, or provenance if no registry lists it.
+pub(super) fn ecosystem_of(subject: Option<&Subject>) -> Ecosystem {
+    subject.map_or(Ecosystem::Provenance, Subject::ecosystem)
+}
+
 /// Finds the recipe that gives this very plan.
 pub(super) fn followed(plan: &Plan, known: &Known<'_>) -> Result<Followed, SignerError> {
-    let ecosystem = Ecosystem::of(known.subject);
-    if plan.ecosystem != ecosystem.word() {
+    let ecosystem = ecosystem_of(known.subject);
+    if plan.ecosystem != ecosystem {
         return Err(SignerError::Plan(format!(
-            "says that it is one of {}, and {} is one of {}",
-            plan.ecosystem,
-            plan.subject,
-            ecosystem.word()
+            "says that it is one of {}, and {} is one of {ecosystem}",
+            plan.ecosystem, plan.subject
         )));
     }
     let candidates = candidates(ecosystem, known);

@@ -14,7 +14,7 @@ use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner, repository};
 use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
-use crate::artifact::{CrateSubject, Subject};
+use crate::artifact::{CrateSubject, Ecosystem, Subject};
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::Limits;
 use crate::plan::{
@@ -192,7 +192,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &CrateSubject) -> Resul
     Ok(Plan {
         version: VERSION,
         subject: purl.clone(),
-        ecosystem: "crates".into(),
+        ecosystem: Ecosystem::Crates,
         claims,
         policy,
         expected: vec![Expected {

@@ -18,7 +18,7 @@ use super::{Found, PlanError, Planner};
 use crate::apt::AptError;
 use crate::apt::{Binary, Indexes, Source};
 use crate::artifact::PinnedFile;
-use crate::artifact::{DebSubject, Digests, Subject};
+use crate::artifact::{DebSubject, Digests, Ecosystem, Subject};
 use crate::compare;
 use crate::container::Catalog;
 use crate::container::apt_resolver::AptResolver;
@@ -280,7 +280,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &DebSubject) -> Result<
         } else {
             purl(&source.package, &source.version, &subject.arch, &subject.distro)
         },
-        ecosystem: "debian".into(),
+        ecosystem: Ecosystem::Debian,
         claims,
         policy,
         expected,

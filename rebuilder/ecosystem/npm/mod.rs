@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::provenance::{SOURCE_PLACE, assume};
 use super::{Found, PlanError, Planner};
 use crate::artifact::git_source;
-use crate::artifact::{NpmSubject, Subject};
+use crate::artifact::{Ecosystem, NpmSubject, Subject};
 use crate::evidence::json::member;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
@@ -162,7 +162,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &NpmSubject) -> Result<
     Ok(Plan {
         version: VERSION,
         subject: purl.clone(),
-        ecosystem: "npm".into(),
+        ecosystem: Ecosystem::Npm,
         claims: judgement.inspection.claims(),
         policy,
         expected: vec![Expected {

@@ -8,7 +8,7 @@ mod dependencies;
 use super::{PlanError, Planner};
 use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
-use crate::artifact::{PinnedImage, Sha256};
+use crate::artifact::{Ecosystem, PinnedImage, Sha256};
 use crate::evidence::assess::Artifact;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::statement::Descriptor;
@@ -196,7 +196,7 @@ impl Job<'_> {
         Plan {
             version: VERSION,
             subject,
-            ecosystem: "provenance".into(),
+            ecosystem: Ecosystem::Provenance,
             claims: judgement.inspection.claims(),
             policy,
             expected: self.expected,

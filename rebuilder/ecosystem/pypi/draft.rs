@@ -9,7 +9,7 @@ use super::release;
 use super::requirements;
 use super::source::{Place, Source};
 use super::wheel::{self, WheelFacts};
-use crate::artifact::PinnedFile;
+use crate::artifact::{Ecosystem, PinnedFile};
 use crate::container::Root;
 use crate::ecosystem::provenance::assume;
 use crate::ecosystem::pypi::registry::{Project, ReleasedFile};
@@ -168,7 +168,7 @@ impl Draft<'_> {
         Ok(Plan {
             version: VERSION,
             subject: self.purl.clone(),
-            ecosystem: "pypi".into(),
+            ecosystem: Ecosystem::Pypi,
             claims: self.claims.clone(),
             policy: self.policy.clone(),
             expected: vec![Expected {
