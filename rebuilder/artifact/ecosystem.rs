@@ -72,6 +72,9 @@ mod tests {
         let schema = include_str!("../../docs/schema/plan.schema.json");
         let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
         let names: Vec<_> = Ecosystem::ALL.iter().map(|ecosystem| ecosystem.name()).collect();
-        assert_eq!(schema["properties"]["ecosystem"]["enum"], serde_json::json!(names));
+        assert_eq!(
+            schema["properties"]["ecosystem"]["enum"],
+            serde_json::json!(names)
+        );
     }
 }

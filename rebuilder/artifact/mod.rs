@@ -16,4 +16,4 @@ pub use digest::{DigestError, Digests, HashingReader, HashingWriter, Sha256};
 pub use ecosystem::Ecosystem;
 pub use image::{ImageError, PinnedImage};
 pub use pinned_file::PinnedFile;
-pub use subject::{CrateSubject, DebSubject, NpmSubject, PypiSubject, Subject, SubjectError};
+pub use subject::{Subject, SubjectError};

@@ -16,9 +16,7 @@ use crate::bundle::DossierError;
 use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
-use crate::ecosystem::crates::registry::CratesError;
 use crate::ecosystem::oss_rebuild::DefinitionError;
-use crate::ecosystem::pypi::registry::PypiError;
 use crate::evidence::document::DocumentError;
 use crate::evidence::trust::TrustError;
 use crate::execute::{ExecuteError, PlanRefused};
@@ -216,16 +214,8 @@ impl From<AptError> for Failure {
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let code = match error {
-            PlanError::Refused(error) => return error.into(),
-            PlanError::Git(error) => return error.into(),
             PlanError::Recipe(error) => return error.into(),
             PlanError::Container(error) => return error.into(),
-            PlanError::Apt(error) => return error.into(),
-            PlanError::Pypi(PypiError::Fetch(error))
-            | PlanError::Crates(CratesError::Fetch(error))
-            | PlanError::Fetch(error) => return error.into(),
-            PlanError::Sandbox(error) => return error.into(),
-            PlanError::Store(error) => return error.into(),
             _ if error.is_refusal() => Code::Refused,
             _ => Code::Inconclusive,
         };

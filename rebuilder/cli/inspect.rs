@@ -46,7 +46,7 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
         (artifacts?, Vec::new(), Vec::new())
     } else if let [subject] = args.subject.as_slice() {
         let subject: Subject = subject.parse()?;
-        let found = crate::ecosystem::look_up(&context.fetcher, &context.catalog, &subject).await?;
+        let found = crate::ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
         (found.artifacts, found.claims, found.documents)
     } else {
         let missing = files

@@ -10,9 +10,9 @@ use serde_json::json;
 use super::compare::NormaliseArgs;
 use super::failure::{Code, Failure};
 use super::{BackendChoice, Context, config_folder, exit_code, output};
-use crate::artifact::Subject;
 use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
+use crate::artifact::{Ecosystem, Subject};
 use crate::attest::{KeyError, Reference};
 use crate::cli::options::evidence;
 use crate::cli::options::evidence::EvidenceArgs;
@@ -375,7 +375,7 @@ async fn make_plan(
         other => other.ok().flatten(),
     };
     match subject {
-        Some(subject @ Subject::Npm(_)) => {
+        Some(subject) if subject.ecosystem == Ecosystem::Npm => {
             planner.released = vec![artifact];
             Ok(planner.plan(&subject).await?)
         }

@@ -32,89 +32,20 @@ pub struct Debian {
     pub arch: String,
     /// File below `keyrings/` beside the definition, or an absolute path on this machine.
     pub keyring: String,
-    /// Packages wanted besides the essential ones.
+    /// Packages besides the essential ones.
     pub packages: Vec<String>,
     /// Archives, the first one first.
     pub archives: Vec<Archive>,
 }
 
-/// The folders in which definitions, locks and keyrings are found: the user's before the built-in ones.
+/// Definitions, locks and keyrings: those of the user's folder before the built-in ones.
 pub struct Catalog {
     folder: Option<PathBuf>,
     indexes: tokio::sync::Mutex<HashMap<String, Arc<Indexes>>>,
 }
 
-/// Files of `containers/` that the binary carries.
-const BUILT_IN: &[(&str, &[u8])] = &[
-    (
-        "bookworm-build.toml",
-        include_bytes!("../../containers/bookworm-build.toml"),
-    ),
-    (
-        "bookworm-build.lock",
-        include_bytes!("../../containers/bookworm-build.lock"),
-    ),
-    (
-        "bookworm-python.toml",
-        include_bytes!("../../containers/bookworm-python.toml"),
-    ),
-    (
-        "bookworm-python.lock",
-        include_bytes!("../../containers/bookworm-python.lock"),
-    ),
-    (
-        "bookworm-go.toml",
-        include_bytes!("../../containers/bookworm-go.toml"),
-    ),
-    (
-        "bookworm-go.lock",
-        include_bytes!("../../containers/bookworm-go.lock"),
-    ),
-    (
-        "bookworm-node.toml",
-        include_bytes!("../../containers/bookworm-node.toml"),
-    ),
-    (
-        "bookworm-node.lock",
-        include_bytes!("../../containers/bookworm-node.lock"),
-    ),
-    (
-        "trixie-rust.toml",
-        include_bytes!("../../containers/trixie-rust.toml"),
-    ),
-    (
-        "trixie-rust.lock",
-        include_bytes!("../../containers/trixie-rust.lock"),
-    ),
-    (
-        "bookworm-python-native.toml",
-        include_bytes!("../../containers/bookworm-python-native.toml"),
-    ),
-    (
-        "bookworm-python-native.lock",
-        include_bytes!("../../containers/bookworm-python-native.lock"),
-    ),
-    (
-        "trixie-build.toml",
-        include_bytes!("../../containers/trixie-build.toml"),
-    ),
-    (
-        "trixie-build.lock",
-        include_bytes!("../../containers/trixie-build.lock"),
-    ),
-    (
-        "sid-build.toml",
-        include_bytes!("../../containers/sid-build.toml"),
-    ),
-    (
-        "sid-build.lock",
-        include_bytes!("../../containers/sid-build.lock"),
-    ),
-    (
-        "keyrings/debian-archive.gpg",
-        include_bytes!("../../containers/keyrings/debian-archive.gpg"),
-    ),
-];
+/// The folder `containers/`, as the binary carries it.
+static BUILT_IN: include_dir::Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/containers");
 
 impl Catalog {
     /// Definitions of `folder`, then the built-in ones.
@@ -125,7 +56,7 @@ impl Catalog {
         }
     }
 
-    /// The folder that new locks are written to, where the user named one.
+    /// The folder that new locks are written to, if the user named one.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
@@ -142,15 +73,13 @@ impl Catalog {
                 }
             }
         }
-        Ok(BUILT_IN
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, bytes)| bytes.to_vec()))
+        Ok(BUILT_IN.get_file(name).map(|file| file.contents().to_vec()))
     }
 
     /// Names of all definitions.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let built_in = BUILT_IN.files().map(|file| file.path().display().to_string());
+        let mut names: Vec<String> = built_in.collect();
         let entries = self
             .folder
             .as_deref()
@@ -230,4 +159,31 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &str, bytes: &[u8]) ->
     };
     let text = std::str::from_utf8(bytes).map_err(|error| invalid(error.to_string()))?;
     toml::from_str(text).map_err(|error| invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_carries_the_whole_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("containers");
+        let entries = walkdir::WalkDir::new(&folder).into_iter().flatten();
+        let mut count = 0;
+        for entry in entries.filter(|entry| entry.file_type().is_file()) {
+            let name = entry.path().strip_prefix(&folder).unwrap();
+            let carried = BUILT_IN.get_file(name).unwrap().contents();
+            assert!(carried == fs::read(entry.path()).unwrap(), "{}", name.display());
+            count += 1;
+        }
+        assert!(count > 0);
+    }
+
+    #[test]
+    fn every_built_in_container_is_defined_and_locked() {
+        let catalog = Catalog::new(None);
+        for name in catalog.names() {
+            catalog.lock(&name).unwrap();
+        }
+    }
 }

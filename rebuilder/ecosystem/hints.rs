@@ -1,58 +1,53 @@
 //! Values that no document of a release declares: named by the user, taken from another rebuilder's definition, or
 //! chosen because an earlier plan gave other bytes.
 //!
-//! Hints steer planners and nothing else. Each ends up in the plan as an assumption with its origin, so a reader of
+//! Hints steer planners and nothing else. Each becomes an assumption of the plan with its origin, so that a reader of
 //! the attestation sees what was guessed, and from what.
 
 use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 
 use crate::artifact::git_source::GitSource;
 use crate::plan::{Origin, Plan};
 use crate::run::{Record, Verdict};
 
-/// One value, and who says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A version of a tool, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hint {
-    /// The value.
+    /// The version.
     pub value: String,
     /// Where it comes from.
     pub origin: Origin,
 }
 
-impl Hint {
-    fn new(value: &str, origin: Origin) -> Self {
-        Self {
-            value: value.to_owned(),
-            origin,
-        }
-    }
-}
-
 /// Where the source is taken from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceHint {
-    /// The repository and commit; none means the one that the release's own metadata leads to.
+    /// The repository and commit; `None` for the one that the release's own metadata leads to.
     pub git: Option<GitSource>,
     /// Folder of the package below the repository's top.
     pub folder: Option<String>,
-    /// Who says so.
+    /// Where the hint comes from.
     pub origin: Origin,
 }
 
+/// How the build runs, if not as usual; each with the reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Debian: an ordinary user builds, on a terminal, instead of root.
+    pub ordinary_user: Option<Origin>,
+    /// Debian: the package's tests run.
+    pub tests: Option<Origin>,
+}
+
 /// Everything that steers a planner.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hints {
     /// Versions of build tools. npm: `node`, `npm`; crates: `cargo`; wheels: names of projects on PyPI, with a version
     /// or a specifier of PEP 440.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, Hint>,
-    /// How the build runs. Debian: `user` (`root`, or a name for an ordinary user with a terminal), `tests` (`yes`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub settings: BTreeMap<String, Hint>,
+    /// How the build runs.
+    pub settings: Settings,
     /// A git repository instead of the archive that was released beside the package.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceHint>,
 }
 
@@ -61,33 +56,24 @@ impl Hints {
     #[must_use]
     pub fn with_tool(&self, name: &str, version: &str, origin: Origin) -> Self {
         let mut changed = self.clone();
-        changed.tools.insert(name.to_owned(), Hint::new(version, origin));
+        let hint = Hint {
+            value: version.to_owned(),
+            origin,
+        };
+        changed.tools.insert(name.to_owned(), hint);
         changed
     }
 
-    /// The same, with another value of one setting.
-    #[must_use]
-    pub fn with_setting(&self, name: &str, value: &str, origin: Origin) -> Self {
-        let mut changed = self.clone();
-        changed.settings.insert(name.to_owned(), Hint::new(value, origin));
-        changed
-    }
-
-    /// The commit to build from, and who says so, where one is named.
+    /// The commit to build from and its origin, if a hint names one.
     pub fn commit(&self) -> Option<(GitSource, Origin)> {
         let hint = self.source.as_ref()?;
         let git = hint.git.clone().filter(|git| git.commit.is_some())?;
         Some((git, hint.origin.clone()))
     }
 
-    /// The folder of the package in its repository, where one is named.
+    /// The folder of the package in its repository, if a hint names one.
     pub fn folder(&self) -> Option<&str> {
         self.source.as_ref()?.folder.as_deref()
-    }
-
-    /// The value of a setting, where there is one.
-    pub fn setting(&self, name: &str) -> Option<&str> {
-        self.settings.get(name).map(|hint| hint.value.as_str())
     }
 
     /// The same, with the source from the repository that the release's metadata leads to.
@@ -104,15 +90,15 @@ impl Hints {
     }
 }
 
-/// How an attempt ended that did not reproduce the release.
-pub enum Ended<'a> {
+/// A run that did not reproduce the release.
+pub enum EndedRun<'a> {
     /// It was built and compared, or the build failed.
     Built(&'a Plan, &'a Record),
-    /// No plan came of it, for this reason.
+    /// No plan could be made, for this reason.
     Unplanned(&'a str),
 }
 
-impl Ended<'_> {
+impl EndedRun<'_> {
     /// What speaks against the plan, in a few words.
     pub fn reason(&self) -> String {
         match self {
@@ -122,7 +108,7 @@ impl Ended<'_> {
                     return format!("the {stage} failed");
                 }
                 let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-                let causes = differing.flat_map(|it| &it.causes);
+                let causes = differing.flat_map(|comparison| &comparison.causes);
                 let mut words: Vec<_> = causes.map(|cause| cause.cause.name()).collect();
                 words.dedup();
                 format!("what differs is {}", words.join(", "))
@@ -133,9 +119,9 @@ impl Ended<'_> {
 
 /// A further plan that is worth a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Next {
+pub struct Alternative {
     /// What to plan with.
     pub hints: Hints,
-    /// What is tried, and what in the comparison speaks for it.
+    /// What is tried, and what in the comparison suggests it.
     pub because: String,
 }

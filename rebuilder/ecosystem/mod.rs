@@ -1,54 +1,99 @@
-//! From a subject and what is claimed of it to a plan; one module per ecosystem.
+//! From a subject and what is claimed of it to a plan.
+//!
+//! [`ALL`] is the table of ecosystems. Each row has its own folder: `mod.rs` says how its packages are called,
+//! `registry.rs` looks them up, `plan.rs` plans, and `alternatives.rs` says what to try after a run that did not
+//! reproduce the release. [`provenance`] has no row: it plans what no registry lists.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-pub mod crates;
+mod crates;
 pub mod debian;
+mod error;
 pub mod hints;
-pub mod npm;
+mod npm;
 pub mod oss_rebuild;
 pub mod provenance;
-pub mod pypi;
+mod pypi;
+mod released;
 mod repository;
+mod subject;
 
-use crate::apt::AptError;
-use crate::artifact::PinnedFile;
-use crate::artifact::{Digests, Subject};
-use crate::container;
-use crate::container::Workshop;
-use crate::container::apt_resolver::ResolveError;
-use crate::container::{Catalog, ContainerError, Root};
-use crate::ecosystem::crates::registry::CratesError;
-use crate::ecosystem::pypi::registry::PypiError;
+use futures_util::future::BoxFuture;
+
+use crate::artifact::{Ecosystem, PinnedFile, Subject, SubjectError};
+use crate::container::{self, Catalog, ContainerError, Root, Workshop};
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::Document;
 use crate::inspect::Case;
-use crate::plan::Lock;
-use crate::plan::{Expected, Plan, Recipe, RecipeError};
-use crate::policy::{Decision, Refusal};
-use crate::sandbox::SandboxError;
-use crate::store::{Blob, FetchError, Fetcher, GitError, StoreError};
-use hints::{Ended, Hints, Next};
+use crate::plan::{Lock, PinnedContainer, Plan, Recipe, RecipeError};
+use crate::policy::Decision;
+use crate::store::Fetcher;
+use hints::{Alternative, EndedRun, Hints};
+use subject::{Forms, Named};
 
-/// What planning works with.
-pub struct Planner<'a> {
-    /// Store, network, containers, and where resolvers run.
-    pub workshop: Workshop<'a>,
-    /// The user's own recipe instead of the built-in one.
-    pub recipe: Option<Recipe>,
-    /// Compare only the artifact that was named, not everything its source builds.
-    pub only: bool,
-    /// Evidence of the user's, and the policy that it is held against.
-    pub case: &'a Case,
-    /// Released files that are on this machine; none where the registry has to be asked.
-    pub released: Vec<Artifact>,
-    /// What is not declared and yet known, or tried.
-    pub hints: Hints,
+pub use error::{PlanError, RegistryError};
+
+/// What planning knows of the packages of one ecosystem.
+pub(crate) trait Packaging: Sync {
+    /// The ecosystem; it gives the name in plans and the type of package URLs.
+    fn ecosystem(&self) -> Ecosystem;
+
+    /// How people write its names.
+    fn forms(&self) -> Forms;
+
+    /// Checks and normalises a name.
+    fn subject(&self, named: &Named<'_>) -> Result<Subject, SubjectError>;
+
+    /// The folder of its packages among OSS Rebuild's build definitions, if these have one.
+    fn oss_rebuild(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What was released and what is claimed of it; plans nothing.
+    fn lookup<'a>(
+        &'a self,
+        fetcher: &'a Fetcher,
+        catalog: &'a Catalog,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Release, PlanError>>;
+
+    /// Verifies what is claimed of the subject, and pins everything that its rebuild needs.
+    fn plan<'a>(
+        &'a self,
+        planner: &'a Planner<'a>,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Plan, PlanError>>;
+
+    /// Further plans that are worth a try after a run that did not reproduce the release, the likeliest first.
+    fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative>;
+}
+
+/// Every ecosystem whose registry can be asked.
+pub(crate) static ALL: &[&dyn Packaging] = &[&debian::Debian, &pypi::Pypi, &npm::Npm, &crates::Crates];
+
+/// The row of an ecosystem; subjects are of no others.
+fn row(ecosystem: Ecosystem) -> Result<&'static dyn Packaging, PlanError> {
+    let row = ALL.iter().find(|row| row.ecosystem() == ecosystem);
+    row.copied().ok_or_else(|| PlanError::NotRebuildable {
+        subject: ecosystem.to_string(),
+        reason: "no registry lists it".into(),
+        help: "give its provenance with --provenance".into(),
+    })
+}
+
+/// Looks a subject up, and gives what is claimed of it.
+pub async fn lookup(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> Result<Release, PlanError> {
+    row(subject.ecosystem)?.lookup(fetcher, catalog, subject).await
+}
+
+/// Further plans that are worth a try after a run that did not reproduce the release, the likeliest first.
+pub fn alternatives(subject: &Subject, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
+    row(subject.ecosystem).map_or_else(|_| Vec::new(), |row| row.alternatives(run, hints))
 }
 
 /// What is known of a subject before anything is planned.
-pub struct Found {
+pub struct Release {
     /// Its released files.
     pub artifacts: Vec<Artifact>,
     /// Claims that were checked already.
@@ -57,102 +102,40 @@ pub struct Found {
     pub documents: Vec<Document>,
     /// Source files that the registry lists beside them.
     pub sources: Vec<PinnedFile>,
-    /// When it was released, where the registry says so.
+    /// When it was released, if the registry says so.
     pub published: Option<jiff::Timestamp>,
 }
 
-/// A subject for which no plan can be made.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
-pub enum PlanError {
-    #[error("{subject} is not in {place}")]
-    #[diagnostic(help("{help}"))]
-    Unknown {
-        subject: String,
-        place: String,
-        help: String,
-    },
-    #[error("{subject} cannot be rebuilt: {reason}")]
-    #[diagnostic(help("{help}"))]
-    NotRebuildable {
-        subject: String,
-        reason: String,
-        help: String,
-    },
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Git(#[from] GitError),
-    #[error("the evidence for {subject} does not hold: {reason}")]
-    #[diagnostic(help("nothing was built; ask whoever released it, and do not use it"))]
-    Contradiction { subject: String, reason: String },
-    #[error("{document} of {subject} cannot be read: {reason}")]
-    Document {
-        subject: String,
-        document: String,
-        reason: String,
-    },
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Resolve(#[from] ResolveError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Recipe(#[from] RecipeError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Container(#[from] ContainerError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Apt(#[from] AptError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Pypi(#[from] PypiError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Crates(#[from] CratesError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Fetch(#[from] FetchError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Sandbox(#[from] SandboxError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl PlanError {
-    /// Whether the evidence or the policy speaks against building, rather than something being out of reach.
-    pub fn is_refusal(&self) -> bool {
-        match self {
-            Self::Refused(_) | Self::Contradiction { .. } => true,
-            Self::Container(error) => error.is_refusal(),
-            Self::Apt(error) => error.is_refusal(),
-            Self::Git(error) => error.is_refusal(),
-            Self::Pypi(PypiError::Fetch(error))
-            | Self::Crates(CratesError::Fetch(error))
-            | Self::Fetch(error) => error.is_refusal(),
-            _ => false,
-        }
-    }
+/// What planning works with.
+pub struct Planner<'a> {
+    /// Store, network, containers, and where resolvers run.
+    pub workshop: Workshop<'a>,
+    /// The user's own recipe instead of the built-in one.
+    pub recipe: Option<Recipe>,
+    /// Compare only the named artifact, not everything built from its source.
+    pub only: bool,
+    /// The user's evidence, and the policy for it.
+    pub case: &'a Case,
+    /// Released files that are on this machine; empty if the registry has to be asked.
+    pub released: Vec<Artifact>,
+    /// What is not declared but known or tried.
+    pub hints: Hints,
 }
 
 impl Planner<'_> {
-    /// Looks the subject up, verifies what is claimed of it, and pins everything that building it takes.
+    /// Looks the subject up, verifies what is claimed of it, and pins everything that its rebuild needs.
     pub async fn plan(&self, subject: &Subject) -> Result<Plan, PlanError> {
-        match subject {
-            Subject::Deb(deb) => debian::plan(self, deb).await,
-            Subject::Pypi(pypi) => pypi::plan(self, pypi).await,
-            Subject::Npm(npm) => npm::plan(self, npm).await,
-            Subject::Crate(it) => crates::plan(self, it).await,
-        }
+        row(subject.ecosystem)?.plan(self, subject).await
     }
 
     /// Plans the rebuild of local files, or of what a provenance names, from that provenance alone.
     pub async fn plan_from_provenance(&self) -> Result<Plan, PlanError> {
         provenance::plan(self).await
+    }
+
+    /// The user's recipe, or the built-in one of this name.
+    fn recipe_or(&self, name: &str) -> Result<Recipe, RecipeError> {
+        self.recipe.clone().map_or_else(|| Recipe::built_in(name), Ok)
     }
 
     /// Judges all evidence about some artifacts, what a registry offers included; what the policy refuses ends here.
@@ -171,6 +154,14 @@ impl Planner<'_> {
         Ok((judgement.inspection.claims(), decision))
     }
 
+    /// The container of a recipe, by its lock.
+    fn pinned_container(&self, recipe: &Recipe) -> Result<PinnedContainer, ContainerError> {
+        Ok(PinnedContainer::Packages {
+            name: recipe.container.clone(),
+            lock: self.workshop.catalog.lock(&recipe.container)?,
+        })
+    }
+
     /// The lock and the made root of a container.
     async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
         container::build(
@@ -182,51 +173,4 @@ impl Planner<'_> {
         )
         .await
     }
-}
-
-/// Further plans that are worth a try after one that did not reproduce the release, the likeliest first.
-pub fn next(subject: &Subject, ended: &Ended, hints: &Hints) -> Vec<Next> {
-    match subject {
-        Subject::Pypi(_) => pypi::next::next(ended, hints),
-        Subject::Crate(_) => crates::next::next(ended, hints),
-        Subject::Npm(_) => npm::next::next(ended, hints),
-        Subject::Deb(_) => debian::next::next(ended, hints),
-    }
-}
-
-/// Looks a subject up, and gives what is claimed of it.
-pub async fn look_up(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> Result<Found, PlanError> {
-    match subject {
-        Subject::Deb(deb) => debian::look_up(fetcher, catalog, deb).await,
-        Subject::Pypi(pypi) => pypi::look_up(fetcher, pypi).await,
-        Subject::Npm(npm) => npm::look_up(fetcher, npm).await,
-        Subject::Crate(it) => crates::look_up(fetcher, it).await,
-    }
-}
-
-/// A released file that lies in the store.
-fn artifact(purl: Option<String>, file: &PinnedFile, blob: &Blob) -> Result<Artifact, PlanError> {
-    let digests = std::fs::File::open(&blob.path).and_then(Digests::of_reader);
-    Ok(Artifact {
-        name: file.name.clone(),
-        purl,
-        digests: digests.map_err(StoreError::io("read", &blob.path))?,
-        path: Some(blob.path.clone()),
-    })
-}
-
-/// The released files that a plan expects.
-fn artifacts(expected: &[Expected], blobs: &[Blob]) -> Result<Vec<Artifact>, PlanError> {
-    let both = expected.iter().zip(blobs);
-    both.map(|(expected, blob)| artifact(Some(expected.purl.clone()), &expected.file, blob))
-        .collect()
-}
-
-/// Keeps a local file in the store, so that a plan can be followed when the file has gone.
-fn keep(fetcher: &Fetcher, artifact: &Artifact) -> Result<(), PlanError> {
-    if let Some(path) = &artifact.path {
-        let file = std::fs::File::open(path).map_err(StoreError::io("read", path))?;
-        fetcher.store().keep(file)?;
-    }
-    Ok(())
 }

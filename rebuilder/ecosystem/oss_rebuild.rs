@@ -1,7 +1,7 @@
 //! Hints from OSS Rebuild's published build definitions: YAML with a source location, tool versions and requirements.
 //!
 //! Nothing in a definition is run. What it says of source and versions steers the planner like any other hint, and the
-//! plan names the definition as its origin; commands and templates in it are left aside.
+//! plan names the definition as its origin; commands and templates in it are ignored.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,14 +72,12 @@ pub fn read(path: &Path) -> Result<Hints, DefinitionError> {
 
 /// The definition of a subject in a folder of them: `ECOSYSTEM/PACKAGE/VERSION/ARTIFACT/build.yaml`.
 pub fn find(folder: &Path, subject: &Subject) -> Option<PathBuf> {
-    let (ecosystem, name, version, artifact) = match subject {
-        Subject::Pypi(it) => ("pypi", &it.name, &it.version, it.file_name.as_deref()),
-        Subject::Npm(it) => ("npm", &it.name, &it.version, None),
-        Subject::Crate(it) => ("cratesio", &it.name, &it.version, None),
-        Subject::Deb(_) => return None,
-    };
-    let version = folder.join(ecosystem).join(name).join(version.as_deref()?);
-    if let Some(artifact) = artifact {
+    let ecosystem = super::row(subject.ecosystem).ok()?.oss_rebuild()?;
+    let version = folder
+        .join(ecosystem)
+        .join(&subject.name)
+        .join(subject.version.as_deref()?);
+    if let Some(artifact) = subject.qualifier("file_name") {
         let path = version.join(artifact).join("build.yaml");
         return path.is_file().then_some(path);
     }
@@ -103,7 +101,7 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
     let (_, strategy) = known.ok_or_else(|| {
         let found: Vec<_> = kinds.keys().map(String::as_str).collect();
         invalid(format!(
-            "it has {}, and known are {}",
+            "it has {}; supported: {}",
             found.join(", "),
             KINDS.join(", ")
         ))
@@ -119,7 +117,7 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
             source,
         })?;
         let folder = git_source::folder(dir.trim_start_matches("./"))
-            .ok_or_else(|| invalid(format!("{dir:?} is no folder of a repository")))?;
+            .ok_or_else(|| invalid(format!("{dir:?} is not a folder of a repository")))?;
         hints.source = Some(SourceHint {
             git: Some(git),
             folder: (!folder.is_empty() && folder != ".").then(|| folder.to_owned()),
@@ -140,7 +138,7 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
         let end = requirement.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
         let (project, specifier) = requirement.split_at(end.unwrap_or(requirement.len()));
         let specifier = specifier.trim();
-        // Without a version it says nothing that the source does not.
+        // Without a version it says no more than the source does.
         if !specifier.is_empty() {
             let project = project.to_lowercase().replace(['_', '.'], "-");
             hints = hints.with_tool(&project, specifier.trim_start_matches("=="), origin());
@@ -182,7 +180,7 @@ mod tests {
             ),
             (
                 "npm_pack_build: {location: {repo: 'https://github.com/o/r', ref: d21b496c1206e7858dd692b36d07914d549bbc59, dir: ../..}}",
-                "no folder",
+                "not a folder",
             ),
         ] {
             let error = parse("build.yaml", text).unwrap_err().to_string();

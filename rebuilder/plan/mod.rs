@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod assumption;
 mod check;
 mod container;
 mod jobs;
@@ -18,13 +19,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
-use crate::artifact::{Digests, Ecosystem, Sha256};
+use crate::artifact::{Digests, Ecosystem, PinnedFile, Sha256};
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
 use crate::policy::Decision;
 
+pub(crate) use assumption::counted;
+pub use assumption::{Assumption, Origin, assume};
 pub use container::PinnedContainer;
 pub use jobs::{Jobs, SetupJob, Work};
 pub use limits::Limits;
@@ -34,6 +36,8 @@ pub use shell::{IMAGE_ENTRYPOINT, INPUTS, OUT, quote, shell_command};
 
 /// Form of the plan document.
 pub const VERSION: u32 = 1;
+/// Where recipes look for the archive of a source from git, below `/inputs`.
+const SOURCE_PLACE: &str = "source.tar";
 
 /// Everything a rebuild needs and assumes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,18 @@ pub struct PinnedGit {
     pub archive: Option<Sha256>,
 }
 
+impl PinnedGit {
+    /// The source of a plan that has one source from git.
+    pub fn source(source: GitSource, submodules: bool, archive: Option<Sha256>) -> Self {
+        Self {
+            place: SOURCE_PLACE.into(),
+            source,
+            submodules,
+            archive,
+        }
+    }
+}
+
 /// What an input is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -157,32 +173,6 @@ pub struct Step {
     pub run: String,
 }
 
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Origin {
-    /// The document named here says so.
-    Declared(String),
-    /// Nobody says so; it was concluded from what is named here.
-    Inferred(String),
-    /// Nobody says so; it is what this tool or the distribution usually does.
-    Convention(String),
-    /// Nobody says so; it was tried because an earlier plan ended otherwise, for the reason named here.
-    Tried(String),
-}
-
-/// A value that shapes the outputs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Assumption {
-    /// What it is, such as `SOURCE_DATE_EPOCH`.
-    pub what: String,
-    /// Its value, shortened where long.
-    pub value: String,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
 /// A plan file that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
@@ -194,7 +184,49 @@ pub enum PlanFileError {
     Invalid { path: String, reason: String },
 }
 
+/// What a planner has found out about its subject before it says how to build it.
+pub struct Basis<'a> {
+    /// What plans it.
+    pub ecosystem: Ecosystem,
+    /// Package URL, version included.
+    pub subject: String,
+    /// What was claimed, and how far it was verified.
+    pub claims: Vec<Claim>,
+    /// What the policy said of these claims.
+    pub policy: Decision,
+    /// Released files that the rebuild must give.
+    pub expected: Vec<Expected>,
+    /// The recipe that the plan follows.
+    pub recipe: &'a Recipe,
+    /// The root filesystem.
+    pub container: PinnedContainer,
+}
+
 impl Plan {
+    /// The plan that follows from a recipe alone: without inputs, and without the subject's values in the build.
+    pub fn of(basis: Basis<'_>) -> Self {
+        let recipe = basis.recipe;
+        Self {
+            version: VERSION,
+            subject: basis.subject,
+            ecosystem: basis.ecosystem,
+            claims: basis.claims,
+            policy: basis.policy,
+            expected: basis.expected,
+            not_compared: recipe.unreleased.clone(),
+            container: basis.container,
+            inputs: Vec::new(),
+            git: Vec::new(),
+            files: Vec::new(),
+            setup: recipe.setup.with(&[]),
+            build: recipe.build.with(&[]),
+            hostname: recipe.hostname.clone(),
+            umask: 0o022,
+            limits: Limits::default(),
+            assumptions: Vec::new(),
+        }
+    }
+
     /// The subject as people say it: name and version.
     pub fn title(&self) -> String {
         let name = self

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Phase, Step};
-use crate::artifact::pattern;
+use crate::artifact::{Ecosystem, pattern};
 use crate::evidence::slsa::Provenance;
 
 /// One recipe.
@@ -113,78 +113,83 @@ pub enum RecipeError {
     Invalid { path: String, reason: String },
 }
 
-/// Recipes that the binary carries.
-const DEBIAN: &str = include_str!("../../recipes/debian.toml");
-const PYPI_WHEEL: &str = include_str!("../../recipes/pypi-wheel.toml");
-const PYPI_NATIVE_WHEEL: &str = include_str!("../../recipes/pypi-native-wheel.toml");
-const NPM: &str = include_str!("../../recipes/npm.toml");
-const CRATE: &str = include_str!("../../recipes/crate.toml");
-const CONTAINER_BASED: &str = include_str!("../../recipes/container-based.toml");
-/// Recipes for any provenance, by the name that `--recipe` takes.
-const NAMED: [(&str, &str); 5] = [
-    ("c-make", include_str!("../../recipes/c-make.toml")),
-    ("go", include_str!("../../recipes/go.toml")),
-    ("npm-scripts", include_str!("../../recipes/npm-scripts.toml")),
-    ("python-wheel", include_str!("../../recipes/python-wheel.toml")),
-    ("rust-cargo", include_str!("../../recipes/rust-cargo.toml")),
-];
+/// The folder `recipes/`, as the binary carries it.
+static BUILT_IN: include_dir::Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/recipes");
 
-/// Recipes that others can begin from, with `base = NAME`.
-const BASES: [(&str, &str); 5] = [
-    ("crate", CRATE),
-    ("debian", DEBIAN),
-    ("npm", NPM),
-    ("pypi-native-wheel", PYPI_NATIVE_WHEEL),
-    ("pypi-wheel", PYPI_WHEEL),
-];
+/// A recipe that the binary carries.
+struct BuiltIn {
+    name: &'static str,
+    /// The ecosystem whose plans follow it, unless the user names another; the others are for any provenance.
+    ecosystem: Option<Ecosystem>,
+    /// The built-in recipe that it begins from.
+    base: Option<String>,
+    table: toml::Table,
+}
+
+impl BuiltIn {
+    fn read(file: &'static include_dir::File<'static>) -> Result<Self, RecipeError> {
+        let name = file.path().file_stem().and_then(std::ffi::OsStr::to_str);
+        let invalid = |reason: String| RecipeError::Invalid {
+            path: format!("recipes/{}", file.path().display()),
+            reason,
+        };
+        let text = file
+            .contents_utf8()
+            .ok_or_else(|| invalid("it is not a text".into()))?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let ecosystem = table.remove("ecosystem").map(toml::Value::try_into).transpose();
+        let base = table.get("base").and_then(toml::Value::as_str);
+        Ok(Self {
+            name: name.unwrap_or_default(),
+            ecosystem: ecosystem.map_err(|error| invalid(error.to_string()))?,
+            base: base.map(str::to_owned),
+            table,
+        })
+    }
+
+    /// All of them, by name.
+    fn all() -> Result<Vec<Self>, RecipeError> {
+        let is_recipe =
+            |file: &&include_dir::File<'_>| file.path().extension().is_some_and(|end| end == "toml");
+        let mut all = BUILT_IN
+            .files()
+            .filter(is_recipe)
+            .map(Self::read)
+            .collect::<Result<Vec<_>, _>>()?;
+        all.sort_by_key(|recipe| recipe.name);
+        Ok(all)
+    }
+
+    /// Whether other recipes can begin from it: it says how packages of a registry are built.
+    fn is_base(&self) -> bool {
+        self.ecosystem
+            .is_some_and(|ecosystem| ecosystem != Ecosystem::Provenance)
+    }
+
+    fn recipe(self) -> Result<Recipe, RecipeError> {
+        Recipe::of_table(&format!("recipes/{}.toml", self.name), self.table)
+    }
+}
 
 impl Recipe {
-    /// The recipe for Debian source packages.
-    pub fn debian() -> Result<Self, RecipeError> {
-        Self::parse("recipes/debian.toml", DEBIAN)
+    /// The built-in recipe of this name.
+    pub fn built_in(name: &str) -> Result<Self, RecipeError> {
+        let found = BuiltIn::all()?.into_iter().find(|recipe| recipe.name == name);
+        found
+            .ok_or_else(|| RecipeError::Invalid {
+                path: name.to_owned(),
+                reason: "it is not built in".into(),
+            })?
+            .recipe()
     }
 
-    /// The recipe for wheels.
-    pub fn pypi_wheel() -> Result<Self, RecipeError> {
-        Self::parse("recipes/pypi-wheel.toml", PYPI_WHEEL)
-    }
-
-    /// The recipe for wheels with compiled code.
-    pub fn pypi_native_wheel() -> Result<Self, RecipeError> {
-        Self::parse("recipes/pypi-native-wheel.toml", PYPI_NATIVE_WHEEL)
-    }
-
-    /// The recipe for tarballs of the npm registry.
-    pub fn npm() -> Result<Self, RecipeError> {
-        Self::parse("recipes/npm.toml", NPM)
-    }
-
-    /// The recipe for crates of crates.io.
-    pub fn crates() -> Result<Self, RecipeError> {
-        Self::parse("recipes/crate.toml", CRATE)
-    }
-
-    /// The recipe for provenance that names image and command itself.
-    pub fn container_based() -> Result<Self, RecipeError> {
-        Self::parse("recipes/container-based.toml", CONTAINER_BASED)
-    }
-
-    /// Every step that a plan made from the built-in recipes may have.
-    pub fn built_in_steps() -> Vec<Step> {
-        let texts = BASES.iter().chain(&NAMED).map(|(name, text)| (*name, *text));
-        let texts = texts.chain([("container-based", CONTAINER_BASED)]);
-        let recipes = texts.filter_map(|(name, text)| Self::parse(name, text).ok());
-        recipes.flat_map(Self::all_steps).collect()
-    }
-
-    /// Every step of a plan that is made from it.
-    pub fn all_steps(self) -> Vec<Step> {
-        let last = self.hand_out();
-        self.setup
-            .steps
-            .into_iter()
-            .chain(self.build.steps)
-            .chain(last)
+    /// The built-in recipes that plans of an ecosystem follow, by name; those that begin from others come last.
+    pub fn of(ecosystem: Ecosystem) -> Result<Vec<(&'static str, Self)>, RecipeError> {
+        let mut own = BuiltIn::all()?;
+        own.retain(|recipe| recipe.ecosystem == Some(ecosystem));
+        own.sort_by_key(|recipe| recipe.base.is_some());
+        own.into_iter()
+            .map(|recipe| Ok((recipe.name, recipe.recipe()?)))
             .collect()
     }
 
@@ -198,18 +203,17 @@ impl Recipe {
 
     /// Names of the built-in recipes for any provenance.
     pub fn names() -> Vec<&'static str> {
-        NAMED.iter().map(|(name, _)| *name).collect()
+        let all = BuiltIn::all().unwrap_or_default().into_iter();
+        all.filter(|recipe| recipe.ecosystem.is_none())
+            .map(|recipe| recipe.name)
+            .collect()
     }
 
-    /// A built-in recipe by its name, or a recipe of the user's by its path.
+    /// A built-in recipe for any provenance by its name, or the user's own recipe by its path.
     pub fn read(path: &Path) -> Result<Self, RecipeError> {
         let name = path.display().to_string();
-        if let Some((_, text)) = NAMED
-            .iter()
-            .find(|(known, _)| *known == name)
-            .filter(|_| !path.exists())
-        {
-            return Self::parse(&name, text);
+        if !path.exists() && Self::names().contains(&name.as_str()) {
+            return Self::built_in(&name);
         }
         let text = crate::bounded::read_text(path, crate::bounded::DOCUMENT).map_err(|source| {
             RecipeError::Read {
@@ -217,28 +221,37 @@ impl Recipe {
                 source,
             }
         })?;
-        Self::parse(&name, &text)
+        let invalid = |error: toml::de::Error| RecipeError::Invalid {
+            path: name.clone(),
+            reason: error.to_string(),
+        };
+        let table: toml::Table = toml::from_str(&text).map_err(invalid)?;
+        if table.contains_key("base") {
+            return Self::of_table(&name, table);
+        }
+        // Read from the text, so that an error tells the line.
+        toml::from_str(&text).map_err(invalid)
     }
 
-    fn parse(path: &str, text: &str) -> Result<Self, RecipeError> {
+    fn of_table(path: &str, mut own: toml::Table) -> Result<Self, RecipeError> {
         let invalid = |reason: String| RecipeError::Invalid {
             path: path.to_owned(),
             reason,
         };
-        let read =
-            |text: &str| toml::from_str::<toml::Table>(text).map_err(|error| invalid(error.to_string()));
-        let mut own = read(text)?;
-        let Some(base) = own.remove("base") else {
-            return toml::from_str(text).map_err(|error| invalid(error.to_string()));
+        let whole = match own.remove("base") {
+            None => own,
+            Some(base) => {
+                // The base's keys, except for those that the recipe has itself.
+                let name = base.as_str().unwrap_or_default();
+                let bases = BuiltIn::all()?;
+                let base = bases.into_iter().find(|base| base.is_base() && base.name == name);
+                let base =
+                    base.ok_or_else(|| invalid(format!("there is no recipe {name:?} to begin from")))?;
+                let mut whole = base.table;
+                whole.extend(own);
+                whole
+            }
         };
-        // The base's keys, but for those that the recipe has itself.
-        let name = base.as_str().unwrap_or_default();
-        let (_, text) = BASES
-            .iter()
-            .find(|(known, _)| *known == name)
-            .ok_or_else(|| invalid(format!("there is no recipe {name:?} to begin from")))?;
-        let mut whole = read(text)?;
-        whole.extend(own);
         whole
             .try_into()
             .map_err(|error: toml::de::Error| invalid(error.to_string()))
@@ -299,18 +312,58 @@ mod tests {
 
     #[test]
     fn every_built_in_recipe_can_be_read() {
-        for recipe in [
-            Recipe::debian(),
-            Recipe::pypi_wheel(),
-            Recipe::pypi_native_wheel(),
-            Recipe::npm(),
-            Recipe::crates(),
-            Recipe::container_based(),
-        ] {
-            recipe.unwrap();
+        for recipe in BuiltIn::all().unwrap() {
+            recipe.recipe().unwrap();
         }
+    }
+
+    #[test]
+    fn the_binary_carries_the_whole_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let entries = std::fs::read_dir(folder).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        let mut names: Vec<_> = names
+            .filter_map(|name| Some(name.strip_suffix(".toml")?.to_owned()))
+            .collect();
+        names.sort();
+        let all: Vec<_> = BuiltIn::all().unwrap().iter().map(|recipe| recipe.name).collect();
+        assert_eq!(all, names);
+    }
+
+    #[test]
+    fn every_ecosystem_has_its_recipes_and_the_others_are_named() {
+        let of = |ecosystem| {
+            let own = Recipe::of(ecosystem).unwrap();
+            own.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+        };
+        for ecosystem in Ecosystem::ALL {
+            assert_ne!(of(*ecosystem), Vec::<&str>::new(), "{ecosystem}");
+        }
+        assert_eq!(of(Ecosystem::Pypi), ["pypi-wheel", "pypi-native-wheel"]);
+        let page = include_str!("../../docs/recipes.md");
         for name in Recipe::names() {
-            Recipe::read(Path::new(name)).unwrap();
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "docs/recipes.md lacks {name}"
+            );
         }
+    }
+
+    #[test]
+    fn a_recipe_may_begin_from_that_of_an_ecosystem() {
+        let table = |text: &str| toml::from_str(text).unwrap();
+        let own = Recipe::of_table(
+            "own.toml",
+            table("base = \"npm\"\ndescription = \"own\"\nscripts = true\n"),
+        );
+        let (own, npm) = (own.unwrap(), Recipe::built_in("npm").unwrap());
+        assert_eq!((own.description.as_str(), own.scripts), ("own", true));
+        assert_eq!(own.build.steps, npm.build.steps);
+        for base in ["container-based", "go", "none"] {
+            let error = Recipe::of_table("own.toml", table(&format!("base = \"{base}\"\n"))).unwrap_err();
+            assert!(error.to_string().contains("to begin from"), "{error}");
+        }
+        let error = Recipe::of_table("own.toml", table("base = \"npm\"\necosystem = \"npm\"\n")).unwrap_err();
+        assert!(error.to_string().contains("unknown field"), "{error}");
     }
 }

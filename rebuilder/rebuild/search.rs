@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::{RebuildError, Rebuilder, write};
 use crate::artifact::Subject;
-use crate::ecosystem::hints::{Ended, Hints, Next};
+use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::ecosystem::{self, PlanError, Planner};
 use crate::execute::{ExecuteError, PlanRefused};
 use crate::plan::Plan;
@@ -36,7 +36,7 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    /// Whether the evidence or the policy speaks against building, rather than something being out of reach.
+    /// Whether the evidence or the policy refuses the build; otherwise something is out of reach.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Plan(error) => error.is_refusal(),
@@ -80,7 +80,7 @@ pub async fn search(
     let mut best: Option<Done> = None;
     let mut first_error = None;
     let mut tried: Vec<Hints> = Vec::new();
-    let mut open = VecDeque::from([Next {
+    let mut open = VecDeque::from([Alternative {
         hints: planner.hints.clone(),
         because: String::new(),
     }]);
@@ -123,23 +123,20 @@ pub async fn search(
                     record,
                 };
                 if best.as_ref().is_none_or(|best| done.distance() < best.distance()) {
-                    // What was learnt from a plan that came less close is of no use any more.
-                    open =
-                        ecosystem::next(subject, &Ended::Built(&done.plan, &done.record), &done.hints).into();
+                    // Suggestions from a worse plan no longer apply.
+                    let run = EndedRun::Built(&done.plan, &done.record);
+                    open = ecosystem::alternatives(subject, &run, &done.hints).into();
                     best = Some(done);
                 }
             }
             Err(error @ AttemptError::Rebuild(RebuildError::Interrupted)) => return Err(error),
-            // What the evidence or the policy refuses, no other plan mends.
+            // A refusal by evidence or policy applies to every plan.
             Err(error) if attempts.is_empty() && !can_be_planned_otherwise(&error) => return Err(error),
             Err(error) => {
                 attempt.ended = error.to_string();
                 if best.is_none() {
-                    open.extend(ecosystem::next(
-                        subject,
-                        &Ended::Unplanned(&attempt.ended),
-                        &next.hints,
-                    ));
+                    let run = EndedRun::Unplanned(&attempt.ended);
+                    open.extend(ecosystem::alternatives(subject, &run, &next.hints));
                 }
                 first_error.get_or_insert(error);
             }

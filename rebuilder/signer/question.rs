@@ -145,7 +145,7 @@ impl Questioner {
         let Ok(subject) = plan.subject.parse::<Subject>() else {
             return self.by_documents(plan, documents).await;
         };
-        let found = ecosystem::look_up(&self.fetcher, &self.catalog, &subject)
+        let found = ecosystem::lookup(&self.fetcher, &self.catalog, &subject)
             .await
             .map_err(|error| SignerError::Registry(Box::new(error)))?;
         for wanted in &plan.released() {
@@ -166,7 +166,7 @@ impl Questioner {
                 )));
             }
         }
-        if subject.purl() != plan.subject || !has_version(&subject) {
+        if subject.purl() != plan.subject || subject.version.is_none() {
             return Err(SignerError::Plan(format!(
                 "is about {}, which is not written as the registry's own name for it, version included",
                 plan.subject
@@ -489,13 +489,7 @@ impl Questioner {
         let binaries = indexes.binaries(is_wanted);
         for binary in binaries.map_err(|error| SignerError::Registry(Box::new(error.into())))? {
             let material = indexes.material(&binary);
-            let purl = Subject::Deb(crate::artifact::DebSubject {
-                name: binary.package.clone(),
-                version: Some(binary.version.to_string()),
-                arch: binary.arch.clone(),
-                distro: distro.to_owned(),
-            })
-            .purl();
+            let purl = ecosystem::debian::purl(&binary.package, &binary.version, &binary.arch, distro);
             found.insert(binary.sha256, (material.name, purl));
         }
         Ok(found)
@@ -507,15 +501,6 @@ fn named_by_provenance() -> Named {
         by: "provenance",
         name: None,
         uri: None,
-    }
-}
-
-fn has_version(subject: &Subject) -> bool {
-    match subject {
-        Subject::Deb(deb) => deb.version.is_some(),
-        Subject::Pypi(pypi) => pypi.version.is_some(),
-        Subject::Npm(npm) => npm.version.is_some(),
-        Subject::Crate(it) => it.version.is_some(),
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Followed {
 
 /// The ecosystem that a plan must be of: the subject's own, or provenance if no registry lists it.
 pub(super) fn ecosystem_of(subject: Option<&Subject>) -> Ecosystem {
-    subject.map_or(Ecosystem::Provenance, Subject::ecosystem)
+    subject.map_or(Ecosystem::Provenance, |subject| subject.ecosystem)
 }
 
 /// Finds the recipe that gives this very plan.
@@ -89,25 +89,13 @@ pub(super) fn followed(plan: &Plan, known: &Known<'_>) -> Result<Followed, Signe
 }
 
 fn candidates(ecosystem: Ecosystem, known: &Known<'_>) -> Vec<(String, Recipe)> {
-    let named = |name: &str, recipe: Result<Recipe, _>| recipe.ok().map(|recipe| (name.to_owned(), recipe));
-    let mut all: Vec<(String, Recipe)> = match ecosystem {
-        Ecosystem::Debian => named("debian", Recipe::debian()).into_iter().collect(),
-        Ecosystem::Pypi => [
-            named("pypi-wheel", Recipe::pypi_wheel()),
-            named("pypi-native-wheel", Recipe::pypi_native_wheel()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        Ecosystem::Npm => named("npm", Recipe::npm()).into_iter().collect(),
-        Ecosystem::Crates => named("crate", Recipe::crates()).into_iter().collect(),
-        Ecosystem::Provenance => named("container-based", Recipe::container_based())
-            .into_iter()
-            .collect(),
-    };
-    all.extend(Recipe::names().iter().filter_map(|name| {
-        let recipe = Recipe::read(Path::new(name));
-        named(name, recipe)
+    let of_ecosystem = Recipe::of(ecosystem).unwrap_or_default().into_iter();
+    let mut all: Vec<_> = of_ecosystem
+        .map(|(name, recipe)| (name.to_owned(), recipe))
+        .collect();
+    all.extend(Recipe::names().into_iter().filter_map(|name| {
+        let recipe = Recipe::read(Path::new(name)).ok()?;
+        Some((name.to_owned(), recipe))
     }));
     let own = known.recipes.iter();
     all.extend(own.map(|recipe| (recipe.description.clone(), recipe.clone())));
@@ -206,7 +194,9 @@ fn container(
     match &plan.container {
         PinnedContainer::Packages { name, lock } => {
             let of_release = match known.subject {
-                Some(Subject::Deb(deb)) if ecosystem == Ecosystem::Debian => format!("{}-build", deb.distro),
+                Some(subject) if ecosystem == Ecosystem::Debian => {
+                    format!("{}-build", subject.qualifier("distro").unwrap_or_default())
+                }
                 _ => recipe.container.clone(),
             };
             if *name != recipe.container && *name != of_release {
@@ -414,8 +404,8 @@ fn of_subject(
             | "POETRY_DYNAMIC_VERSIONING_BYPASS",
         ) if !plan.git.is_empty() => {
             let version = match known.subject {
-                Some(Subject::Pypi(pypi)) => pypi.version.clone().unwrap_or_default(),
-                _ => String::new(),
+                Some(subject) => subject.version.clone().unwrap_or_default(),
+                None => String::new(),
             };
             is(value, version)
         }

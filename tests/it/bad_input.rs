@@ -53,7 +53,7 @@ fn usage_errors_are_two() {
         (&["rebuild", "jq"][..], &["names no artifact", "help:"][..]),
         (
             &["rebuild", "pkg:gem/rails@7.0.0"],
-            &["no way is known", "deb, pypi"],
+            &["are not supported", "deb, pypi"],
         ),
         (&["rebuild", "deb:../../etc"], &["package name"]),
         (&["rebuild"], &["no subject"]),

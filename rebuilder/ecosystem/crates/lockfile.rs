@@ -40,7 +40,7 @@ pub(in crate::ecosystem) async fn crates(
         help: "only crates of crates.io with a checksum can be pinned".into(),
     };
     let lock: CargoLock =
-        toml::from_str(lock).map_err(|error| unusable(format!("Cargo.lock cannot be read: {error}")))?;
+        toml::from_str(lock).map_err(|error| unusable(format!("cannot read Cargo.lock: {error}")))?;
     let mut wanted = Vec::new();
     let mut named = BTreeSet::new();
     // Packages without a source are the workspace's own.
@@ -57,7 +57,7 @@ pub(in crate::ecosystem) async fn crates(
                 package.name
             )));
         };
-        // Cargo refuses such a lock file too, and two files would lie at one place.
+        // Cargo refuses such a lock file too, and both files would have the same place.
         if !named.insert((package.name.clone(), package.version.clone())) {
             return Err(unusable(format!(
                 "Cargo.lock names {} {} twice",

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::artifact::git_source;
 use crate::compare;
 
-/// What matters here.
+/// What planning needs of it.
 #[derive(Debug, Default)]
 pub(super) struct Package {
     /// Commit in `.cargo_vcs_info.json`.
@@ -71,7 +71,7 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
         package.dirty = info.git.dirty;
         let folder = git_source::folder(&info.path_in_vcs).ok_or_else(|| {
             format!(
-                ".cargo_vcs_info.json: {:?} is no folder of a repository",
+                ".cargo_vcs_info.json: {:?} is not a folder of a repository",
                 info.path_in_vcs
             )
         })?;

@@ -1,24 +1,28 @@
 //! crates.io: what its index says of a crate's versions.
 //!
-//! The index is not signed. Its checksums prove that the bytes are those that the registry hands out today, and
+//! The index is not signed. Its checksums prove that the bytes are those that the registry serves today; they prove
 //! nothing about who made them.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::artifact::Sha256;
+use super::lockfile;
+use super::package::{self, Package};
+use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject};
+use crate::ecosystem::released::artifact;
+use crate::ecosystem::{PlanError, RegistryError, Release};
 use crate::evidence::{Claim, Question, Standing};
 use crate::store::{Blob, FetchError, Fetcher};
 
 /// Where the index is; see "Index Format" in the Cargo book.
-pub const INDEX: &str = "https://index.crates.io";
+const INDEX: &str = "https://index.crates.io";
 /// Where the crates are.
 const DOWNLOADS: &str = "https://static.crates.io/crates";
 const INDEX_LIMIT: u64 = 16 << 20;
 
 /// One version, as the index describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Version {
+pub(super) struct Version {
     /// Name, as it was published.
     pub name: String,
     /// Version.
@@ -30,43 +34,130 @@ pub struct Version {
     /// Whether its owners withdrew it.
     #[serde(default)]
     pub yanked: bool,
-    /// When it was published, where the index says so.
+    /// When it was published, if the index says so.
     #[serde(default, rename = "pubtime")]
     pub published: Option<Timestamp>,
 }
 
 /// A crate's page in the index.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub(super) struct Page {
     /// Its versions, in the order of publication.
     pub versions: Vec<Version>,
     /// Digest of the page.
     pub sha256: Sha256,
 }
 
-/// A page that cannot be had or read.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
-pub enum CratesError {
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Fetch(#[from] FetchError),
-    #[error("line {line} of the index page of {name} cannot be read: {reason}")]
-    #[diagnostic(help("the index or the mirror in front of it is not in the form of crates.io"))]
-    Page {
-        name: String,
-        line: usize,
-        reason: String,
-    },
+/// What is claimed of a crate, without planning anything.
+pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Release, PlanError> {
+    let (page, version) = find(fetcher, subject).await?;
+    let (file, blob, _, claims) = released(fetcher, &page, &version).await?;
+    Ok(Release {
+        artifacts: vec![artifact(Some(purl(&version)), &file, &blob)?],
+        claims,
+        documents: Vec::new(),
+        sources: Vec::new(),
+        published: version.published,
+    })
+}
+
+/// The page in the index, and the version that the subject names.
+pub(super) async fn find(fetcher: &Fetcher, subject: &Subject) -> Result<(Page, Version), PlanError> {
+    let unknown = |what: String, help: String| PlanError::Unknown {
+        subject: what,
+        place: INDEX.into(),
+        help,
+    };
+    let page = self::page(fetcher, &subject.name)
+        .await
+        .map_err(|error| match error {
+            RegistryError::Fetch(FetchError::NotFound { .. }) => {
+                unknown(subject.name.clone(), "check the crate's name".into())
+            }
+            other => other.into(),
+        })?;
+    let parse = |version: &Version| semver::Version::parse(&version.version).ok();
+    let fits = |version: &&Version| match &subject.version {
+        Some(wanted) => version.version == *wanted,
+        None => !version.yanked && parse(version).is_some_and(|version| version.pre.is_empty()),
+    };
+    let newest = page
+        .versions
+        .iter()
+        .filter(fits)
+        .max_by_key(|version| parse(version))
+        .cloned();
+    let newest = newest.ok_or_else(|| {
+        let last: Vec<_> = page
+            .versions
+            .iter()
+            .rev()
+            .take(5)
+            .map(|version| version.version.clone())
+            .collect();
+        let version = subject.version.as_deref().unwrap_or_default();
+        unknown(
+            format!("{} {version}", subject.name).trim_end().to_owned(),
+            format!("its newest versions are {}", last.join(", ")),
+        )
+    })?;
+    Ok((page, newest))
+}
+
+/// The released crate, and the two claims about it: the registry's, and its own.
+pub(super) async fn released(
+    fetcher: &Fetcher,
+    page: &Page,
+    version: &Version,
+) -> Result<(PinnedFile, Blob, Package, Vec<Claim>), PlanError> {
+    let (name, url) = download(&version.name, &version.version);
+    let file = lockfile::pin(fetcher, "the index", name, url, version.checksum).await?;
+    let blob = fetcher.get(&file).await?;
+    let package = package::read(&blob.path).map_err(|error| PlanError::Document {
+        subject: file.name.clone(),
+        document: "Cargo.toml".into(),
+        reason: error,
+    })?;
+    let mut claims = vec![claim(page, version)];
+    let (claim, standing, meaning) = match &package.commit {
+        Some(commit) => (
+            format!(
+                "{} was packed from commit {commit}{}",
+                file.name,
+                if package.dirty { ", with changes" } else { "" }
+            ),
+            Standing::Unsigned,
+            "its own .cargo_vcs_info.json says so; the rebuild finds out whether the crate comes from that commit",
+        ),
+        None => (
+            format!("{} names no commit", file.name),
+            Standing::Absent,
+            "it was packed outside a checkout, or by a cargo that did not record the commit",
+        ),
+    };
+    claims.push(Claim {
+        question: Question::Provenance,
+        claim,
+        by: None,
+        standing,
+        meaning: meaning.into(),
+        document: Some(file.sha256),
+    });
+    Ok((file, blob, package, claims))
+}
+
+/// Package URL of a version.
+pub(super) fn purl(version: &Version) -> String {
+    Subject::new(Ecosystem::Crates, &version.name, Some(&version.version)).purl()
 }
 
 /// Fetches and reads the page of a crate.
-pub async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, CratesError> {
+async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, RegistryError> {
     let url = format!("{INDEX}/{}", path(name));
-    let bad = |line: usize, reason: String| CratesError::Page {
-        name: name.to_owned(),
-        line,
+    let bad = |line: usize, reason: String| RegistryError::Answer {
+        document: format!("line {line} of the index page of {name}"),
         reason,
+        help: "the index or the mirror in front of it is not in the form of crates.io",
     };
     let read = |blob: &Blob| {
         let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(0, error.to_string()))?;
@@ -74,8 +165,8 @@ pub async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, CratesError> {
         let versions = lines.map(|(at, line)| {
             serde_json::from_str(line).map_err(|error| bad(at.saturating_add(1), error.to_string()))
         });
-        Ok::<_, CratesError>(Page {
-            versions: versions.collect::<Result<_, CratesError>>()?,
+        Ok::<_, RegistryError>(Page {
+            versions: versions.collect::<Result<_, RegistryError>>()?,
             sha256: blob.sha256,
         })
     };
@@ -84,7 +175,7 @@ pub async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, CratesError> {
     Ok(page)
 }
 
-/// Where a crate stands in the index: by the length of its name and its first letters.
+/// Where a crate is in the index: by the length of its name and its first letters.
 fn path(name: &str) -> String {
     let name = name.to_lowercase();
     match name.len() {
@@ -95,14 +186,14 @@ fn path(name: &str) -> String {
 }
 
 /// File name and address of a crate.
-pub fn download(name: &str, version: &str) -> (String, String) {
+pub(super) fn download(name: &str, version: &str) -> (String, String) {
     let file = format!("{name}-{version}.crate");
     let url = format!("{DOWNLOADS}/{name}/{file}");
     (file, url)
 }
 
 /// What the index claims of a version.
-pub fn claim(page: &Page, version: &Version) -> Claim {
+fn claim(page: &Page, version: &Version) -> Claim {
     let when = version
         .published
         .map_or_else(String::new, |time| format!(", published {time}"));
@@ -114,7 +205,7 @@ pub fn claim(page: &Page, version: &Version) -> Claim {
     Claim {
         question: Question::Signature,
         claim: format!(
-            "the registry hands out {}-{}.crate with this SHA-256{when}",
+            "the registry serves {}-{}.crate with this SHA-256{when}",
             version.name, version.version
         ),
         by: Some(INDEX.to_owned()),

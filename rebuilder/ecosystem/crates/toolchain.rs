@@ -1,29 +1,29 @@
 //! Which cargo packed a crate, and its tarball from Rust's own servers.
 //!
-//! Rust releases every six weeks to the day, so the stable version of a day is arithmetic; the release's manifest says
-//! where its cargo is, with its SHA-256.
+//! Rust releases every six weeks to the day, so the stable version of a day can be computed. The release's manifest
+//! says where its cargo is, and gives its SHA-256.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::super::provenance::assume;
 use super::lockfile;
 use crate::artifact::PinnedFile;
 use crate::artifact::Sha256;
 use crate::ecosystem::{PlanError, Planner};
-use crate::plan::{Assumption, Origin};
+use crate::plan::{Assumption, Origin, assume};
 use crate::store::{Blob, FetchError};
 
 /// Where the manifests and tarballs are.
 const DIST: &str = "https://static.rust-lang.org/dist";
 const MANIFEST_LIMIT: u64 = 16 << 20;
-/// A release, and seconds from one to the next: 1.70.0 came out on 1 June 2023.
+/// A release and its time: 1.70.0 was released on 1 June 2023.
 const ANCHOR: (i64, i64) = (70, 1_685_577_600);
+/// Seconds from one release to the next.
 const CYCLE: i64 = 42 * 24 * 3600;
 /// The oldest release whose manifest is in today's form.
 const OLDEST: i64 = 12;
 
-/// Where the tarball lies in the sandbox, below `/inputs`.
+/// Where the tarball is put in the sandbox, below `/inputs`.
 pub(super) const PLACE: &str = "dependencies/cargo.tar.xz";
 /// Name of the assumption that says when the crate was published.
 pub(super) const DAY: &str = "day of publication";
@@ -87,7 +87,7 @@ pub(super) async fn choose(
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || ".-".contains(c));
     if !plain {
-        return Err(cannot(format!("{release:?} is no release of Rust")));
+        return Err(cannot(format!("{release:?} is not a release of Rust")));
     }
     let url = match release.split_once('-') {
         Some((channel, day)) => format!("{DIST}/{day}/channel-rust-{channel}.toml"),

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use deb822_fast::Paragraph;
 use debversion::Version;
 
-use super::unreadable;
+use super::Package;
 use crate::apt::{Binary, Indexes};
-use crate::artifact::DebSubject;
 use crate::ecosystem::PlanError;
 
 /// The package that was asked for, and everything that comes from the same build.
@@ -22,11 +21,11 @@ pub(super) struct Chosen {
     pub installer: Vec<Binary>,
 }
 
-pub(super) fn choose(indexes: &Indexes, subject: &DebSubject) -> Result<Chosen, PlanError> {
+pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, PlanError> {
     let wanted: Option<Version> = match &subject.version {
         Some(text) => Some(
             text.parse()
-                .map_err(|_| unreadable(subject, "the version", "it is no Debian version"))?,
+                .map_err(|_| subject.unreadable("the version", "it is not a Debian version"))?,
         ),
         None => None,
     };

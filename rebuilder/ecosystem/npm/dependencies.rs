@@ -3,9 +3,10 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::lockfile::{self, LockedPackage};
-use super::{Draft, registry};
+use super::plan::Draft;
+use super::registry;
 use crate::ecosystem::PlanError;
-use crate::plan::{PinnedInput, Role};
+use crate::plan::{PinnedInput, Role, counted};
 use crate::store::FetchError;
 
 /// A package manager, by its lock file.
@@ -64,9 +65,9 @@ pub(super) async fn pin(
         }
     }
     Err(draft.cannot(
-        "scripts run before it is packed, and no package-lock.json, yarn.lock or pnpm-lock.yaml pins what they need"
+        "scripts run before it is packed, but no package-lock.json, yarn.lock or pnpm-lock.yaml pins what they need"
             .into(),
-        "without a lock file nobody knows which packages were installed",
+        "only a lock file records which packages were installed",
     ))
 }
 
@@ -99,7 +100,7 @@ async fn packages_of(
         .planner
         .workshop
         .progress
-        .stage(format!("fetching {} packages", packages.len()));
+        .stage(format!("fetching {}", counted(packages.len(), "package")));
     let pinned = stream::iter(packages.into_iter().map(|package| async move {
         let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
         let place = match manager.name {
@@ -132,13 +133,13 @@ async fn packages_of(
     bar.finish_and_clear();
     let mut inputs: Vec<PinnedInput> = found.into_iter().flatten().collect();
     inputs.sort_by(|a, b| a.place.cmp(&b.place));
-    // Equal files are one file; two that would lie at one place are a trap.
+    // Equal files are one file; two different ones at one place are refused.
     inputs.dedup_by(|a, b| a.place == b.place && a.file.sha256 == b.file.sha256);
     let mut pairs = inputs.iter().zip(inputs.iter().skip(1));
     if let Some((twice, _)) = pairs.find(|(one, other)| one.place == other.place) {
         return Err(draft.cannot(
             format!(
-                "its lock file names {} twice, and not as the same file",
+                "its lock file names {} twice, as different files",
                 twice.file.name
             ),
             "nothing was built",

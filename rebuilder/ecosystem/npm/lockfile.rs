@@ -43,7 +43,7 @@ fn unique(mut found: Vec<LockedPackage>) -> Result<Vec<LockedPackage>, String> {
             }
             Some(last) if last.url == package.url => {
                 return Err(format!(
-                    "it names {} twice, and not as the same file",
+                    "it names {} twice, as different files",
                     redacted(&last.url)
                 ));
             }
@@ -143,9 +143,9 @@ pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
             .rsplit_once('@')
             .filter(|(name, _)| !name.is_empty())
             .or_else(|| plain.rsplit_once('/'))
-            .ok_or_else(|| format!("{key:?} is no package"))?;
+            .ok_or_else(|| format!("{key:?} is not a package"))?;
         let (Some(integrity), None) = (package.resolution.integrity, package.resolution.tarball) else {
-            return Err(format!("{key} comes from elsewhere than the registry"));
+            return Err(format!("{key} does not come from the registry"));
         };
         let file = name.rsplit('/').next().unwrap_or_default();
         found.push(LockedPackage {

@@ -2,10 +2,9 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{METADATA_LIMIT, TARBALL_LIMIT};
-use crate::artifact::PinnedFile;
-use crate::artifact::{Digests, NpmSubject, Subject};
-use crate::ecosystem::{self, PlanError};
+use crate::artifact::{Digests, PinnedFile, Subject};
+use crate::ecosystem::released::{artifact, keep};
+use crate::ecosystem::{PlanError, Release};
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::Document;
 use crate::evidence::json::member;
@@ -15,10 +14,27 @@ use crate::inspect;
 use crate::store::{Blob, FetchError, Fetcher, StoreError};
 use crate::text::redacted;
 
+/// Most bytes of the registry's answer about one version, and about all of them.
+pub(super) const METADATA_LIMIT: u64 = 64 << 20;
+/// Most bytes of a tarball.
+const TARBALL_LIMIT: u64 = 1 << 30;
+
+/// What is claimed of a version, without planning anything.
+pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Release, PlanError> {
+    let found = find(fetcher, subject, None, true).await?;
+    Ok(Release {
+        artifacts: vec![found.artifact],
+        claims: found.claims,
+        documents: found.documents,
+        sources: Vec::new(),
+        published: None,
+    })
+}
+
 /// What is known of one version before anything is planned.
-pub(super) struct LookUp {
-    pub subject: NpmSubject,
-    /// The registry's metadata; none where only a local file is known.
+pub(super) struct Found {
+    pub subject: Subject,
+    /// The registry's metadata; `None` if only a local file is known.
     pub version: Option<Version>,
     pub artifact: Artifact,
     pub file: PinnedFile,
@@ -26,13 +42,13 @@ pub(super) struct LookUp {
     pub documents: Vec<Document>,
 }
 
-/// Brings the tarball and what the registry says of it; a local file stands for both where the registry has none.
+/// Fetches the tarball and what the registry says of it; a local file replaces both if the registry has none.
 pub(super) async fn find(
     fetcher: &Fetcher,
-    subject: &NpmSubject,
+    subject: &Subject,
     local: Option<Artifact>,
     ask_for_attestations: bool,
-) -> Result<LookUp, PlanError> {
+) -> Result<Found, PlanError> {
     let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
     let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
     let name = format!("the metadata of {}@{wanted}", subject.name);
@@ -54,13 +70,13 @@ pub(super) async fn find(
             ));
             (Some(version), artifact, file)
         }
-        // What is not metadata is a registry that lies, not one that is out of reach.
+        // A wrong answer is an error; the registry may be out of reach.
         (Err(error @ PlanError::Document { .. }), Some(_)) => return Err(error),
         (Err(error), Some(artifact)) => {
             claims.push(claim(
                 "the registry's own signature".into(),
                 Standing::Absent,
-                format!("the registry was not there to ask: {error}"),
+                format!("the registry could not be asked: {error}"),
             ));
             let (artifact, file) = kept(fetcher, artifact)?;
             (None, artifact, file)
@@ -69,20 +85,20 @@ pub(super) async fn find(
             return Err(PlanError::Unknown {
                 subject: format!("{}@{wanted}", subject.name),
                 place: REGISTRY.into(),
-                help: "check name and version; for a tarball at hand, name the file and give --provenance"
+                help: "check name and version; for a local tarball, name the file and give --provenance"
                     .into(),
             });
         }
         (Err(error), None) => return Err(error),
     };
-    let subject = NpmSubject {
-        name: subject.name.clone(),
+    let subject = Subject {
         version: subject
             .version
             .clone()
             .or(version.as_ref().map(|version| version.version.clone())),
+        ..subject.clone()
     };
-    artifact.purl = Some(Subject::Npm(subject.clone()).purl());
+    artifact.purl = Some(subject.purl());
     let mut documents = Vec::new();
     if ask_for_attestations {
         match attestations(fetcher, &subject).await {
@@ -93,7 +109,7 @@ pub(super) async fn find(
             }),
         }
     }
-    Ok(LookUp {
+    Ok(Found {
         subject,
         version,
         artifact,
@@ -114,7 +130,7 @@ pub(super) async fn version(fetcher: &Fetcher, name: &str, version: &str) -> Res
     Ok(version)
 }
 
-/// When a version was published, RFC 3339; none where the registry does not say.
+/// When a version was published, RFC 3339; `None` if the registry does not say.
 pub(super) async fn published(fetcher: &Fetcher, version: Option<&Version>) -> Option<String> {
     let version = version?;
     let url = format!("{REGISTRY}/{}", version.name.replace('/', "%2f"));
@@ -140,9 +156,9 @@ fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
     }
 }
 
-/// A local file, kept in the store, so that a plan can be followed when the file has gone.
+/// A local file, kept in the store, so that a plan can be run after the file has gone.
 fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, PinnedFile), PlanError> {
-    ecosystem::keep(fetcher, &artifact)?;
+    keep(fetcher, &artifact)?;
     let file = PinnedFile {
         name: artifact.name.clone(),
         urls: Vec::new(),
@@ -152,7 +168,7 @@ fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, PinnedFile),
     Ok((artifact, file))
 }
 
-/// What the registry answered, as the form that is expected of it.
+/// Reads the registry's answer in the form that is expected of it.
 pub(super) fn read_json<T: DeserializeOwned>(subject: &str, url: &str, blob: &Blob) -> Result<T, PlanError> {
     let bytes =
         crate::bounded::read(&blob.path, METADATA_LIMIT).map_err(StoreError::io("read", &blob.path))?;
@@ -163,7 +179,7 @@ pub(super) fn read_json<T: DeserializeOwned>(subject: &str, url: &str, blob: &Bl
     })
 }
 
-/// A tarball that must have the integrity that `says` gives it, and its digests.
+/// A tarball with the integrity that `says` gives, and its digests.
 pub(super) async fn by_integrity(
     fetcher: &Fetcher,
     name: String,
@@ -180,7 +196,7 @@ pub(super) async fn by_integrity(
         Err(PlanError::Contradiction {
             subject: name.clone(),
             reason: format!(
-                "{says} says {integrity}, and {} gives other bytes",
+                "{says} says {integrity}, but {} serves other bytes",
                 redacted(&url)
             ),
         })
@@ -208,7 +224,7 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Pinn
         return Err(PlanError::Document {
             subject: version.name.clone(),
             document: "the registry's metadata".into(),
-            reason: format!("{:?} is no address of a tarball", redacted(&url)),
+            reason: format!("{:?} is not the address of a tarball", redacted(&url)),
         });
     }
     let integrity = version.dist.integrity.as_deref();
@@ -222,16 +238,16 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Pinn
         match integrity {
             Some(integrity) if npm::fits_integrity(integrity, &digests) => Ok(()),
             Some(_) => Err(contradiction(
-                "the registry gives other bytes than its metadata says",
+                "the registry serves other bytes than its metadata says",
             )),
-            // Old releases have no integrity; a tarball they are at least.
+            // Old releases have no integrity; it must be a tarball at least.
             None => {
                 let file = std::fs::File::open(&blob.path).map_err(StoreError::io("read", &blob.path))?;
                 let header = flate2::read::GzDecoder::new(file);
                 header
                     .header()
                     .map(|_| ())
-                    .ok_or_else(|| contradiction("what the registry gives is not a tarball"))
+                    .ok_or_else(|| contradiction("the registry serves something that is not a tarball"))
             }
         }
     };
@@ -244,11 +260,11 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Pinn
         sha256: received.blob.sha256,
         size: received.blob.size,
     };
-    Ok((ecosystem::artifact(None, &file, &received.blob)?, file))
+    Ok((artifact(None, &file, &received.blob)?, file))
 }
 
-/// The attestations that the registry keeps for a version, or why there are none to look at.
-async fn attestations(fetcher: &Fetcher, subject: &NpmSubject) -> Result<Vec<Document>, String> {
+/// The attestations that the registry keeps for a version, or why there are none.
+async fn attestations(fetcher: &Fetcher, subject: &Subject) -> Result<Vec<Document>, String> {
     let version = subject.version.as_deref().unwrap_or_default();
     let url = format!(
         "{REGISTRY}/-/npm/v1/attestations/{}@{version}",

@@ -1,6 +1,5 @@
 //! Which commit a tarball was packed from: the one of its provenance, else what the registry's metadata leads to.
 
-use super::super::provenance::assume;
 use super::registry;
 use crate::artifact::git_source::GitSource;
 use crate::ecosystem::{PlanError, Planner, repository};
@@ -8,7 +7,7 @@ use crate::evidence::json::member;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::inspect::Judgement;
-use crate::plan::{Assumption, Origin};
+use crate::plan::{Assumption, Origin, assume};
 use crate::store::Checkout;
 
 /// A commit, and what is known of the build beside it.

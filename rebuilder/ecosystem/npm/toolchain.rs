@@ -1,8 +1,8 @@
 //! Which node and npm packed a release, and their tarballs from the registry.
 //!
-//! The registry keeps both versions for most releases. Where it does not, the workflow names a range of node, and
-//! the newest of that range at the time of the release is the best guess: by node's own list of releases, which
-//! also says which npm came with each, or else by the upload times that the registry tells.
+//! The registry records both versions for most releases. If it does not, the workflow names a range of node, and the
+//! newest of that range at the time of the release is the best guess: by node's own list of releases, which also says
+//! which npm came with each, or else by the upload times in the registry.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use nodejs_semver::{Range, Version as SemVer};
 use serde::Deserialize;
 
-use super::{Draft, METADATA_LIMIT, Tools, assume, registry};
+use super::plan::{Draft, Tools};
+use super::registry::{self, METADATA_LIMIT};
 use crate::ecosystem::PlanError;
 use crate::evidence::json::member;
 use crate::evidence::npm::{Dist, REGISTRY};
 use crate::evidence::slsa::Build;
-use crate::plan::{Origin, PinnedInput, Role};
+use crate::plan::{Origin, PinnedInput, Role, assume};
 use crate::store::Blob;
 
 /// Package of the registry that carries node for Linux on x86-64.
@@ -31,7 +32,7 @@ const LINES: [(u64, u64); 8] = [
     (24, 11),
     (26, 11),
 ];
-/// Line of node where nothing names one: the oldest that signs provenance by itself and is still common.
+/// Line of node if nothing names one: the oldest that signs provenance by itself and is still common.
 const USUAL: &str = "20";
 
 /// Node's list of its releases.
@@ -45,7 +46,7 @@ struct NodeRelease {
     npm: Option<String>,
 }
 
-/// Node's list of its releases; nothing where it cannot be had.
+/// Node's list of its releases; empty if it cannot be fetched.
 async fn node_releases(draft: &Draft<'_>) -> Vec<NodeRelease> {
     let url = NODE_RELEASES.to_owned();
     let read = |blob: &Blob| registry::read_json("node", &url, blob);
@@ -191,7 +192,7 @@ fn node_version(draft: &Draft<'_>) -> (String, Origin) {
             ),
             None => (
                 USUAL.to_owned(),
-                Origin::Convention("nothing names a version of node".into()),
+                Origin::Convention("no document names a version of node".into()),
             ),
         },
     }
@@ -267,7 +268,7 @@ async fn add(
     let numbers = Range::parse(range).or_else(|_| Range::parse(USUAL));
     let numbers = numbers.map_err(|error| {
         draft.cannot(
-            format!("{range:?} is no version of {tool}: {error}"),
+            format!("{range:?} is not a version of {tool}: {error}"),
             "nothing was built",
         )
     })?;

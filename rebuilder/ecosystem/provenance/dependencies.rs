@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Job, assume};
+use super::Job;
 use crate::artifact::PinnedFile;
 use crate::container;
 use crate::ecosystem::PlanError;
 use crate::ecosystem::crates::lockfile;
-use crate::plan::PinnedContainer;
-use crate::plan::{Assumption, Dependencies, Origin, PinnedInput, Recipe, Role};
+use crate::plan::{
+    Assumption, Dependencies, Origin, PinnedContainer, PinnedInput, Recipe, Role, assume, counted,
+};
 use crate::store::Checkout;
 
 impl Job<'_> {
@@ -27,10 +28,11 @@ impl Job<'_> {
                 folder => format!("{folder}/{name}"),
             };
             let found = checkout.file(&path)?;
-            let found = found.ok_or_else(|| PlanError::NotRebuildable {
-                subject: self.title.clone(),
-                reason: format!("its source has no {path}"),
-                help: "the recipe may name another folder, or other dependencies".into(),
+            let found = found.ok_or_else(|| {
+                self.cannot(
+                    format!("its source has no {path}"),
+                    "the recipe may name another folder, or other dependencies",
+                )
             })?;
             Ok::<String, PlanError>(String::from_utf8_lossy(&found).into_owned())
         };
@@ -45,7 +47,7 @@ impl Job<'_> {
         let assumptions = match recipe.dependencies {
             Dependencies::Cargo => vec![assume(
                 "crates",
-                format!("{} crates", files.len()),
+                counted(files.len(), "crate"),
                 Origin::Declared("Cargo.lock of the source".into()),
             )],
             Dependencies::Python => vec![assume(
@@ -126,7 +128,7 @@ struct BuildSystem {
 
 impl Default for BuildSystem {
     fn default() -> Self {
-        // PEP 518: what is meant where the table is missing.
+        // PEP 518: what a missing table means.
         Self {
             requires: vec!["setuptools".into(), "wheel".into()],
             _rest: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! The Python Package Index: what the simple index (PEP 503, 691, 700) says of a project's files.
 //!
-//! The index is not signed. Its digests prove that the bytes are those that the registry hands out today, and
+//! The index is not signed. Its digests prove that the bytes are those that the registry serves today; they prove
 //! nothing about who made them.
 
 use std::collections::BTreeSet;
@@ -10,22 +10,22 @@ use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 
-use crate::artifact::PinnedFile;
-use crate::artifact::Sha256;
+use crate::artifact::{PinnedFile, Sha256};
+use crate::ecosystem::RegistryError;
 use crate::evidence::document::Document;
 use crate::evidence::{Claim, Question, Standing};
 use crate::inspect;
-use crate::store::{Blob, FetchError, Fetcher};
+use crate::store::{Blob, Fetcher};
 
 /// Where the index is.
-pub const INDEX: &str = "https://pypi.org/simple";
+pub(super) const INDEX: &str = "https://pypi.org/simple";
 /// The largest page of a real project has about 10 MiB.
 const PAGE_LIMIT: u64 = 32 << 20;
 const ATTESTATIONS_LIMIT: u64 = 4 << 20;
 
 /// A project's page.
 #[derive(Debug, Clone)]
-pub struct Project {
+pub(super) struct Project {
     /// Normalised name.
     pub name: String,
     /// Files, in the index's order.
@@ -36,10 +36,10 @@ pub struct Project {
 
 /// One file of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleasedFile {
+pub(super) struct ReleasedFile {
     /// Version in the file's name.
     pub version: Version,
-    /// Whether it is a wheel; else a source distribution.
+    /// Whether it is a wheel rather than a source distribution.
     pub wheel: bool,
     /// Name, URL, digest, size.
     pub file: PinnedFile,
@@ -55,27 +55,13 @@ pub struct ReleasedFile {
 
 /// How well a wheel fits the machines that builds run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fitness {
+pub(super) enum Fitness {
     /// For any platform, and Python 2 only by its tag.
     PureOld,
     /// With compiled code for our platform.
     Native,
     /// For any Python 3 on any platform.
     Pure,
-}
-
-/// A page that cannot be read.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
-pub enum PypiError {
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Fetch(#[from] FetchError),
-    #[error("the index page of {name} is not in the JSON form of PEP 691: {reason}")]
-    #[diagnostic(help(
-        "the index or the mirror in front of it does not offer application/vnd.pypi.simple.v1+json"
-    ))]
-    Page { name: String, reason: String },
 }
 
 #[derive(Deserialize)]
@@ -98,11 +84,12 @@ struct PageFile {
 }
 
 /// Fetches and reads the page of a project.
-pub async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, PypiError> {
+pub(super) async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, RegistryError> {
     let url = format!("{INDEX}/{name}/");
-    let bad = |reason: String| PypiError::Page {
-        name: name.to_owned(),
+    let bad = |reason: String| RegistryError::Answer {
+        document: format!("the index page of {name}"),
         reason,
+        help: "the index, or the mirror in front of it, must offer application/vnd.pypi.simple.v1+json (PEP 691)",
     };
     let read = |blob: &Blob| {
         let bytes = std::fs::read(&blob.path).map_err(|error| bad(error.to_string()))?;
@@ -186,7 +173,7 @@ impl ReleasedFile {
             .is_none_or(|wanted| wanted.contains(python))
     }
 
-    /// How well it fits a machine with CPython 3.11 on 64-bit Linux; none where it does not run there, or is no wheel.
+    /// How well it fits a machine with CPython 3.11 on 64-bit Linux; `None` if it does not run there, or is not a wheel.
     pub fn fitness(&self) -> Option<Fitness> {
         let (_, tags) = self.file.name.strip_suffix(".whl")?.split_once('-')?;
         let mut tags = tags.rsplit('-');
@@ -204,8 +191,9 @@ impl ReleasedFile {
     }
 }
 
-/// The attestations (PEP 740) that the index offers for a file; second, what is to be said where there are none.
-pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Document>, Option<Claim>) {
+/// The attestations (PEP 740) that the index offers for a file; second, the claim that takes their place if there are
+/// none.
+pub(super) async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Document>, Option<Claim>) {
     let claim = |claim: String, standing, meaning: String| Claim {
         question: Question::Provenance,
         claim,
@@ -218,7 +206,7 @@ pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Docume
         let absent = claim(
             format!("the index offers no attestation (PEP 740) for {}", file.file.name),
             Standing::Absent,
-            "nothing signed says which source and build it came from".into(),
+            "no signed document names its source and build".into(),
         );
         return (Vec::new(), Some(absent));
     };
@@ -234,7 +222,7 @@ pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Docume
             let unread = claim(
                 offered,
                 Standing::Unchecked,
-                format!("they could not be looked at: {reason}"),
+                format!("they could not be read: {reason}"),
             );
             (Vec::new(), Some(unread))
         }
@@ -242,7 +230,7 @@ pub async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Docume
 }
 
 /// What the index claims about a wheel and the source distribution beside it.
-pub fn claims(
+pub(super) fn claims(
     project: &Project,
     wheel: &ReleasedFile,
     sdist: Option<&ReleasedFile>,
@@ -252,7 +240,7 @@ pub fn claims(
     let mut claims = vec![Claim {
         question: Question::Signature,
         claim: format!(
-            "the registry hands out {} with this SHA-256, uploaded {}",
+            "the registry serves {} with this SHA-256, uploaded {}",
             wheel.file.name, wheel.uploaded
         ),
         by: Some(INDEX.to_owned()),
@@ -267,17 +255,14 @@ pub fn claims(
         ),
         document: page,
     }];
-    claims.extend(sdist.map(|sdist| {
-        Claim {
-            question: Question::Provenance,
-            claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
-            by: Some(INDEX.to_owned()),
-            standing: Standing::Unsigned,
-            meaning:
-                "same project, same version: that the wheel was built from it is what the rebuild finds out"
-                    .into(),
-            document: page,
-        }
+    claims.extend(sdist.map(|sdist| Claim {
+        question: Question::Provenance,
+        claim: format!("{} is the source of version {}", sdist.file.name, sdist.version),
+        by: Some(INDEX.to_owned()),
+        standing: Standing::Unsigned,
+        meaning:
+            "same project, same version; the rebuild finds out whether the wheel was built from it".into(),
+        document: page,
     }));
     claims.extend(attestation);
     claims

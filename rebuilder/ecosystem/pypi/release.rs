@@ -1,16 +1,34 @@
 //! Which of a project's files is rebuilt, and which is its source.
 
-use super::registry;
-use crate::artifact::{PypiSubject, Subject};
-use crate::ecosystem::PlanError;
-use crate::ecosystem::pypi::registry::{Project, PypiError, ReleasedFile};
+use super::FILE_NAME;
+use super::registry::{self, Project, ReleasedFile};
+use crate::artifact::{Ecosystem, Subject};
+use crate::ecosystem::released::artifact;
+use crate::ecosystem::{PlanError, RegistryError, Release};
 use crate::store::{FetchError, Fetcher};
 
+/// What is claimed of a wheel, without planning anything.
+pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Release, PlanError> {
+    let project = project(fetcher, subject).await?;
+    let released = wheel(&project, subject)?;
+    let source = sdist(&project, released);
+    let (documents, attestation) = registry::attestations(fetcher, released).await;
+    let blob = fetcher.get(&released.file).await?;
+    let purl = purl(&project.name, released);
+    Ok(Release {
+        artifacts: vec![artifact(Some(purl), &released.file, &blob)?],
+        claims: registry::claims(&project, released, source, attestation),
+        documents,
+        sources: source.map(|source| source.file.clone()).into_iter().collect(),
+        published: Some(released.uploaded),
+    })
+}
+
 /// The project's page in the index.
-pub(super) async fn project(fetcher: &Fetcher, subject: &PypiSubject) -> Result<Project, PlanError> {
+pub(super) async fn project(fetcher: &Fetcher, subject: &Subject) -> Result<Project, PlanError> {
     let project = registry::project(fetcher, &subject.name).await;
     project.map_err(|error| match error {
-        PypiError::Fetch(FetchError::NotFound { .. }) => PlanError::Unknown {
+        RegistryError::Fetch(FetchError::NotFound { .. }) => PlanError::Unknown {
             subject: subject.name.clone(),
             place: registry::INDEX.into(),
             help: "check the project's name".into(),
@@ -20,10 +38,10 @@ pub(super) async fn project(fetcher: &Fetcher, subject: &PypiSubject) -> Result<
 }
 
 /// The wheel that the subject names: that file, or the version's wheel for every platform, or one for ours.
-pub(super) fn wheel<'a>(project: &'a Project, subject: &PypiSubject) -> Result<&'a ReleasedFile, PlanError> {
+pub(super) fn wheel<'a>(project: &'a Project, subject: &Subject) -> Result<&'a ReleasedFile, PlanError> {
     let wanted: Option<pep440_rs::Version> = subject.version.as_deref().and_then(|text| text.parse().ok());
-    let fits = |file: &&ReleasedFile| match (&subject.file_name, &wanted) {
-        (Some(name), _) => file.file.name == *name,
+    let fits = |file: &&ReleasedFile| match (subject.qualifier(FILE_NAME), &wanted) {
+        (Some(name), _) => file.file.name == name,
         (None, Some(version)) => file.version == *version,
         (None, None) => !file.yanked && !file.version.any_prerelease(),
     };
@@ -41,22 +59,25 @@ pub(super) fn wheel<'a>(project: &'a Project, subject: &PypiSubject) -> Result<&
     best.map(|(_, file)| file)
         .ok_or_else(|| PlanError::NotRebuildable {
             subject: format!("{} {newest}", subject.name),
-            reason: "it has no wheel for any platform, nor one for CPython 3.11 on 64-bit Linux".into(),
+            reason: "it has no pure wheel, nor one for CPython 3.11 on 64-bit Linux".into(),
             help: "wheels for other systems cannot be rebuilt on this one".into(),
         })
 }
 
-fn unknown(project: &Project, subject: &PypiSubject) -> PlanError {
+fn unknown(project: &Project, subject: &Subject) -> PlanError {
     let mut versions: Vec<_> = project.files.iter().map(|file| file.version.clone()).collect();
     versions.sort();
     versions.dedup();
     let last: Vec<_> = versions.iter().rev().take(5).map(ToString::to_string).collect();
-    let what = subject.file_name.clone().unwrap_or_else(|| {
-        subject.version.as_ref().map_or_else(
-            || subject.name.clone(),
-            |version| format!("{} {version}", subject.name),
-        )
-    });
+    let what = subject
+        .qualifier(FILE_NAME)
+        .map(str::to_owned)
+        .unwrap_or_else(|| {
+            subject.version.as_ref().map_or_else(
+                || subject.name.clone(),
+                |version| format!("{} {version}", subject.name),
+            )
+        });
     PlanError::Unknown {
         subject: what,
         place: registry::INDEX.into(),
@@ -64,7 +85,7 @@ fn unknown(project: &Project, subject: &PypiSubject) -> PlanError {
     }
 }
 
-/// The source distribution of the wheel's version, where one was released.
+/// The source distribution of the wheel's version, if one was released.
 pub(super) fn sdist<'a>(project: &'a Project, wheel: &ReleasedFile) -> Option<&'a ReleasedFile> {
     let sdists = project
         .files
@@ -79,10 +100,10 @@ pub(super) fn sdist<'a>(project: &'a Project, wheel: &ReleasedFile) -> Option<&'
 
 /// Package URL of one file.
 pub(super) fn purl(name: &str, file: &ReleasedFile) -> String {
-    Subject::Pypi(PypiSubject {
-        name: name.to_owned(),
-        version: Some(file.version.to_string()),
-        file_name: Some(file.file.name.clone()),
-    })
+    let version = file.version.to_string();
+    Subject {
+        qualifiers: [(FILE_NAME, file.file.name.clone())].into(),
+        ..Subject::new(Ecosystem::Pypi, name, Some(&version))
+    }
     .purl()
 }

@@ -1,7 +1,8 @@
 //! Solving build requirements (PEP 518) with pip, inside the sandbox, as of the time of the release.
 //!
-//! Most sets of requirements leave no choice, and need no solver. For the others, pip sees an index of plain files: for each project the page that the registry gave, without files uploaded
-//! later, and the files that it is likely to want. When it wants another one, that is fetched and pip asked again.
+//! Most sets of requirements leave no choice, and need no solver. For the others, pip sees an index of plain files: for
+//! each project the page that the registry gave, without files uploaded later, and the files that it is likely to want.
+//! When it wants another one, that is fetched and pip is asked again.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -10,13 +11,11 @@ use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
 
-use super::super::{PlanError, Planner};
-use super::registry;
-use crate::artifact::PinnedFile;
-use crate::artifact::Sha256;
+use super::registry::{self, Project, ReleasedFile};
+use crate::artifact::{PinnedFile, Sha256};
 use crate::compare;
 use crate::container::Root;
-use crate::ecosystem::pypi::registry::{Project, PypiError, ReleasedFile};
+use crate::ecosystem::{PlanError, Planner, RegistryError};
 use crate::evidence::json::member;
 use crate::ledger::Work;
 use crate::plan::{INPUTS, OUT, quote};
@@ -167,7 +166,7 @@ impl Index<'_> {
         }
         let project = match registry::project(self.planner.workshop.fetcher, name).await {
             Ok(project) => Some(project),
-            Err(PypiError::Fetch(FetchError::NotFound { .. })) => None,
+            Err(RegistryError::Fetch(FetchError::NotFound { .. })) => None,
             Err(error) => return Err(error.into()),
         };
         self.projects.insert(name.to_owned(), project);
@@ -324,7 +323,7 @@ impl Index<'_> {
 /// File names in pip's installation report.
 fn read_report(report: &[u8]) -> Answer {
     let Ok(report) = serde_json::from_slice::<serde_json::Value>(report) else {
-        return Answer::Unsolved("its report is no JSON".into());
+        return Answer::Unsolved("its report is not JSON".into());
     };
     let items = member(&report, ["install"])
         .as_array()

@@ -1,12 +1,11 @@
 //! Where a wheel's source is: the source distribution beside it, or a commit of its repository.
 
+use super::registry::ReleasedFile;
 use super::sdist::{self, BuildSystem};
 use crate::artifact::git_source::GitSource;
 use crate::ecosystem::hints::SourceHint;
-use crate::ecosystem::provenance::{SOURCE_PLACE, assume};
-use crate::ecosystem::pypi::registry::ReleasedFile;
 use crate::ecosystem::{PlanError, Planner, repository};
-use crate::plan::{Assumption, Origin, PinnedGit};
+use crate::plan::{Assumption, Origin, PinnedGit, assume};
 use crate::store::{Blob, Checkout};
 
 /// A source, and what it says of its build.
@@ -84,7 +83,7 @@ impl Source {
                 let repository = &source.repository;
                 cannot(
                     purl,
-                    &format!("{repository} has neither pyproject.toml nor setup.py where it could be"),
+                    &format!("{repository} has neither pyproject.toml nor setup.py in a usual folder"),
                 )
             })?,
         };
@@ -104,12 +103,7 @@ impl Source {
                 origin,
             ),
             place: Place::Git {
-                pinned: PinnedGit {
-                    place: SOURCE_PLACE.into(),
-                    source: checkout.source.clone(),
-                    submodules: false,
-                    archive: Some(archive.sha256),
-                },
+                pinned: PinnedGit::source(checkout.source.clone(), false, Some(archive.sha256)),
                 folder,
             },
         })

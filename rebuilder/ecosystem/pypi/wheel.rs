@@ -1,6 +1,6 @@
-//! What a released wheel tells about the build that made it: backend and version, clock, file modes, umask.
+//! What a released wheel shows of the build that made it: backend and version, clock, file modes, umask.
 //!
-//! Everything concluded here is an inferred input, and the plan says so.
+//! Everything concluded here is an inferred value, and the plan says so.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,15 +49,15 @@ const FIRST_WITH_LICENSE_FILE: &str = "57";
 /// The times that the archive stores, as the build's clock and file system must have shown them.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
-    /// The one time of all entries, Unix seconds; none where they differ.
+    /// The one time of all entries, Unix seconds; `None` if they differ.
     pub uniform: Option<i64>,
     /// Every entry.
     pub entries: BTreeMap<String, Entry>,
 }
 
 impl Clock {
-    /// What the build is told, in stored order: names, modes, and times where they differ. Nothing of it follows from
-    /// what the files hold, so that no build can answer with it.
+    /// What the build is told, in stored order: names, modes, and times if they differ. Nothing of it depends on
+    /// the files' contents, so that no build can copy them from it.
     pub fn shown(&self) -> Vec<Value> {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.position);
@@ -216,7 +216,7 @@ pub(super) fn backend_requirement(generator: &str, backend: &str) -> Option<Vec<
     version.parse::<pep440_rs::Version>().ok()?;
     Some(match name {
         // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
-        // A version that is nowhere to be had: the backend built itself.
+        // A version that was never released: the backend built itself.
         _ if version.contains('+') => return None,
         "bdist_wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
         "poetry" if backend.starts_with("poetry.core") => vec![format!("poetry-core=={version}")],

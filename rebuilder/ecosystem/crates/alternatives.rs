@@ -1,6 +1,7 @@
-//! After a crate that came out otherwise: another cargo, since what it writes and how it compresses follow its version.
+//! After a crate that was not reproduced: another cargo, since what it writes and how it compresses depends on its
+//! version.
 
-use crate::ecosystem::hints::{Ended, Hints, Next};
+use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Assumption, Origin, Plan};
 
 use super::toolchain;
@@ -9,12 +10,12 @@ use super::toolchain;
 const STEPS: [i64; 6] = [1, -1, -2, -3, -5, -8];
 
 /// Plans that are worth a try, the likeliest first.
-pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
-    // The steps start from the first guess; a closer one of them is taken as it is.
-    let (Ended::Built(plan, _), false) = (ended, hints.tools.contains_key("cargo")) else {
+pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
+    // The steps start from the first guess; none start from another version.
+    let (EndedRun::Built(plan, _), false) = (run, hints.tools.contains_key("cargo")) else {
         return Vec::new();
     };
-    let because = ended.reason();
+    let because = run.reason();
     let Some(minor) = stable_minor(plan) else {
         return Vec::new();
     };
@@ -27,7 +28,7 @@ pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
         .into_iter()
         .chain(steps.map(|minor| format!("1.{minor}.0")));
     releases
-        .map(|release| Next {
+        .map(|release| Alternative {
             hints: hints.with_tool("cargo", &release, Origin::Tried(because.clone())),
             because: format!("cargo of Rust {release}: {because}"),
         })
@@ -42,7 +43,7 @@ fn stable_minor(plan: &Plan) -> Option<i64> {
     version.split('.').next()?.parse().ok()
 }
 
-/// The day of publication, where the plan knows it.
+/// The day of publication, if the plan knows it.
 fn day(plan: &Plan) -> Option<String> {
     let of_cargo = |assumption: &&Assumption| assumption.what == toolchain::DAY;
     let day = plan.assumptions.iter().find(of_cargo)?;

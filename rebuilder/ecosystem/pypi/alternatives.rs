@@ -1,12 +1,12 @@
-//! After a wheel that came out otherwise: which assumption the comparison speaks against, and what to try instead.
+//! After a wheel that was not reproduced: which assumption the comparison speaks against, and what to try instead.
 //!
 //! The form of the metadata follows the version of setuptools, of which nothing but bounds is known; files that only
 //! the released wheel has can be in the repository although the source distribution lacks them.
 
 use crate::compare::{Node, Presence};
-use crate::ecosystem::hints::{Ended, Hints, Next};
-use crate::plan::{Origin, Plan};
-use crate::run::Record;
+use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
+use crate::plan::{Origin, Plan, counted};
+use crate::run::{Record, Verdict};
 
 /// First versions of setuptools that write other metadata or choose other files than the ones before; newest first.
 const LADDER: [&str; 16] = [
@@ -24,22 +24,21 @@ struct Seen {
     missing: u64,
     /// Files of the package that only the rebuilt wheel has, or that differ.
     other: u64,
-    /// Files that the build writes which differ or stand on one side only, by name.
+    /// Files that the build writes and that differ or are on one side only, by name.
     metadata: Vec<String>,
 }
 
 /// Plans that are worth a try, the likeliest first.
-pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
-    let Ended::Built(plan, record) = ended else {
+pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
+    let (plan, record) = match run {
+        EndedRun::Built(plan, record) => (plan, record),
         // A source distribution that cannot be planned may be a bad one; the repository is another source.
-        let Ended::Unplanned(reason) = ended else {
-            return Vec::new();
-        };
-        return from_git(hints, &format!("no plan from the source distribution: {reason}"))
-            .into_iter()
-            .collect();
+        EndedRun::Unplanned(reason) => {
+            let because = format!("no plan from the source distribution: {reason}");
+            return from_git(hints, &because).into_iter().collect();
+        }
     };
-    if let crate::run::Verdict::Inconclusive { stage, .. } = &record.verdict {
+    if let Verdict::Inconclusive { stage, .. } = &record.verdict {
         let older = setuptools(plan, hints, &format!("the {stage} failed"));
         return older
             .into_iter()
@@ -50,31 +49,54 @@ pub(in crate::ecosystem) fn next(ended: &Ended, hints: &Hints) -> Vec<Next> {
     let seen = read(record);
     let mut all = Vec::new();
     if seen.missing > 0 || seen.other > 0 {
-        let because = format!(
-            "{} files are only in the released wheel, {} are other ones",
-            seen.missing, seen.other
-        );
+        let because = match (seen.missing, seen.other) {
+            (missing, 0) => exist_only_in_the_release(missing),
+            (0, other) => format!("{} {}", files(other), differ(other)),
+            (missing, other) => format!(
+                "{}, {other} {}",
+                exist_only_in_the_release(missing),
+                differ(other)
+            ),
+        };
         all.extend(from_git(hints, &because));
     }
     if !seen.metadata.is_empty() {
-        let because = format!("{} differ", seen.metadata.join(", "));
+        let because = match &seen.metadata[..] {
+            [one] => format!("{one} differs"),
+            several => format!("{} differ", several.join(", ")),
+        };
         let mut versions = setuptools(plan, hints, &because).into_iter();
         all.extend(versions.by_ref().take(FIRST_RUNGS));
-        all.extend(from_git(hints, &because).filter(|_| all.iter().all(|next| next.hints.source.is_none())));
+        all.extend(
+            from_git(hints, &because).filter(|_| all.iter().all(|other| other.hints.source.is_none())),
+        );
         all.extend(versions);
     }
     all
 }
 
-fn from_git(hints: &Hints, because: &str) -> Option<Next> {
-    hints.source.is_none().then(|| Next {
+fn exist_only_in_the_release(count: u64) -> String {
+    let verb = if count == 1 { "exists" } else { "exist" };
+    format!("{} {verb} only in the released wheel", files(count))
+}
+
+fn differ(count: u64) -> &'static str {
+    if count == 1 { "differs" } else { "differ" }
+}
+
+fn files(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "file")
+}
+
+fn from_git(hints: &Hints, because: &str) -> Option<Alternative> {
+    hints.source.is_none().then(|| Alternative {
         hints: hints.with_git(Origin::Tried(because.to_owned())),
         because: format!("the source from git: {because}"),
     })
 }
 
 /// Other versions of setuptools than the one in the plan, the nearest older ones first.
-fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Next> {
+fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
     if hints.tools.contains_key("setuptools") && !tried(hints) {
         return Vec::new();
     }
@@ -86,17 +108,17 @@ fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Next> {
             .parse::<pep440_rs::Version>()
             .is_ok_and(|bound| bound <= current)
     });
-    let next = |specifier: String, what: String| Next {
+    let with = |specifier: String, what: String| Alternative {
         hints: hints.with_tool("setuptools", &specifier, Origin::Tried(because.to_owned())),
         because: format!("setuptools {what}: {because}"),
     };
     let older = older
         .into_iter()
-        .map(|bound| next(format!("<{bound}"), format!("before {bound}")));
-    // Where a bound was only concluded from the form of the metadata, the newest may be right after all.
+        .map(|bound| with(format!("<{bound}"), format!("before {bound}")));
+    // If a bound was only inferred from the form of the metadata, the newest may be right after all.
     let newer = newer
         .first()
-        .map(|_| next(">0".to_owned(), "of the day".to_owned()));
+        .map(|_| with(">0".to_owned(), "of the day".to_owned()));
     newer.into_iter().chain(older).collect()
 }
 

@@ -1,0 +1,142 @@
+//! The plan of a crate: its commit, the cargo of its day, and the crates that its lock file names.
+
+use super::package::Package;
+use super::registry::{self, Version};
+use super::{lockfile, toolchain};
+use crate::artifact::git_source::GitSource;
+use crate::artifact::{Ecosystem, PinnedFile, Subject};
+use crate::ecosystem::released::artifact;
+use crate::ecosystem::{PlanError, Planner, repository};
+use crate::plan::{
+    Assumption, Basis, Expected, InlineFile, Origin, PinnedGit, PinnedInput, Plan, Role, assume, counted,
+};
+
+/// Where the crate's commit is put in the sandbox, below `/inputs`.
+const COMMIT_PLACE: &str = "commit";
+
+/// Plans the rebuild of one crate.
+pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Plan, PlanError> {
+    let fetcher = planner.workshop.fetcher;
+    let (page, version) = registry::find(fetcher, subject).await?;
+    let purl = registry::purl(&version);
+    let (file, blob, package, claims) = registry::released(fetcher, &page, &version).await?;
+    let artifact = artifact(Some(purl.clone()), &file, &blob)?;
+    let (claims, policy) = planner.judge(&purl, &[artifact], claims, &[]).await?;
+
+    let (source, source_origin) = choose_source(planner, &purl, &version, &package).await?;
+    let checkout = fetcher.git(&source).await?;
+    let archive = fetcher.git_archive(&checkout, false).await?;
+    let recipe = planner.recipe_or("crate")?;
+    let cargo = toolchain::choose(planner, &purl, version.published).await?;
+    let locked = match &package.lock {
+        Some(lock) => lockfile::crates(fetcher, &purl, lock).await?,
+        None => Vec::new(),
+    };
+    let folder = planner.hints.folder().unwrap_or(&package.folder);
+    let path = format!("/build/{}", checkout.source.name());
+    let values = [
+        ("SOURCE", path.as_str()),
+        ("FOLDER", folder),
+        (
+            "COMMIT",
+            if package.commit.is_some() {
+                checkout.commit.as_str()
+            } else {
+                ""
+            },
+        ),
+        ("CRATE", file.name.as_str()),
+        ("DIRTY", if package.dirty { "--allow-dirty" } else { "" }),
+    ];
+    let commit = String::from_utf8_lossy(&checkout.commit_object()?).into_owned();
+    let mut assumptions = vec![assume(
+        "source",
+        format!(
+            "{} at {}, folder /{folder}",
+            checkout.source.repository, checkout.commit
+        ),
+        source_origin,
+    )];
+    assumptions.extend(cargo.assumptions);
+    assumptions.extend(crates_assumption(&locked));
+    let dependency = |file: &PinnedFile| PinnedInput {
+        role: Role::Dependency,
+        purl: None,
+        place: format!("dependencies/{}", file.name),
+        file: file.clone(),
+    };
+    let toolchain = PinnedInput {
+        place: toolchain::PLACE.into(),
+        ..dependency(&cargo.file)
+    };
+    let inputs = std::iter::once(toolchain).chain(locked.iter().map(dependency));
+    Ok(Plan {
+        inputs: inputs.collect(),
+        git: vec![PinnedGit::source(
+            checkout.source.clone(),
+            false,
+            Some(archive.sha256),
+        )],
+        files: vec![InlineFile {
+            place: COMMIT_PLACE.into(),
+            text: commit,
+        }],
+        build: recipe.build.with(&values),
+        assumptions,
+        ..Plan::of(Basis {
+            ecosystem: Ecosystem::Crates,
+            subject: purl.clone(),
+            claims,
+            policy,
+            expected: vec![Expected {
+                purl,
+                file: file.clone(),
+            }],
+            container: planner.pinned_container(&recipe)?,
+            recipe: &recipe,
+        })
+    })
+}
+
+/// The commit: from a hint, from the crate itself, or from the tag of its version.
+async fn choose_source(
+    planner: &Planner<'_>,
+    purl: &str,
+    version: &Version,
+    package: &Package,
+) -> Result<(GitSource, Origin), PlanError> {
+    let cannot = |reason: String| PlanError::NotRebuildable {
+        subject: purl.to_owned(),
+        reason,
+        help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),
+    };
+    if let Some(named) = planner.hints.commit() {
+        return Ok(named);
+    }
+    let repository = repository::of_addresses(&package.addresses)
+        .ok_or_else(|| cannot("its Cargo.toml names no repository".into()))?;
+    if let Some(commit) = &package.commit {
+        let origin = Origin::Declared(
+            "repository in Cargo.toml, commit in .cargo_vcs_info.json, both of the crate".into(),
+        );
+        let source = GitSource::new(&repository, None, Some(commit));
+        return Ok((source.map_err(|error| cannot(error.to_string()))?, origin));
+    }
+    let about = (version.name.as_str(), version.version.as_str());
+    let fits = |text: &str| text == version.version;
+    let cannot = |reason: String| cannot(format!("it names no commit, and {reason}"));
+    let (source, tag) =
+        repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
+    let from = format!("repository in Cargo.toml of the crate, and the tag {tag}");
+    Ok((source, Origin::Inferred(from)))
+}
+
+fn crates_assumption(locked: &[PinnedFile]) -> Option<Assumption> {
+    (!locked.is_empty()).then(|| {
+        assume(
+            "crates that cargo may choose from for its lock file",
+            counted(locked.len(), "crate"),
+            Origin::Inferred("Cargo.lock in the released crate".into()),
+        )
+    })
+}

@@ -1,0 +1,154 @@
+//! The plan that follows a provenance.
+
+use super::Job;
+use crate::artifact::{Ecosystem, PinnedFile, Sha256};
+use crate::ecosystem::released::keep;
+use crate::ecosystem::{PlanError, Planner};
+use crate::evidence::slsa::Build;
+use crate::evidence::statement::{Descriptor, DigestMatch};
+use crate::plan::{Basis, Expected, Plan, Recipe};
+use crate::store::GitError;
+
+/// Plans the rebuild of the local artifacts, or of what the provenance names.
+pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
+    let artifacts = &planner.released;
+    let title = artifacts
+        .first()
+        .map_or("the artifact", |artifact| artifact.name.as_str())
+        .to_owned();
+    let mut judgement = planner
+        .case
+        .judge(artifacts, Vec::new(), &[], planner.workshop.fetcher)
+        .await;
+    let policy = judgement.policy.gate(&title)?;
+    let (Some(provenance), Some(statement)) = (judgement.provenance.take(), judgement.statement.take())
+    else {
+        return Err(PlanError::NotRebuildable {
+            subject: title,
+            reason: "no valid provenance says what it was built from".into(),
+            help: "name the file of the provenance with --provenance".into(),
+        });
+    };
+    let source = provenance
+        .source
+        .clone()
+        .ok_or_else(|| PlanError::NotRebuildable {
+            subject: title.clone(),
+            reason: "its provenance names no source in git".into(),
+            help: "only builds of a commit can be repeated".into(),
+        })?;
+    if source.commit.is_none() {
+        let repository = source.repository;
+        return Err(GitError::NoCommit { repository }.into());
+    }
+    let (expected, not_asked_for) = expected(planner, &statement.subject)?;
+    let job = Job {
+        planner,
+        title,
+        expected,
+        not_asked_for,
+        provenance: &provenance,
+        declared_by: judgement.declared_by.clone(),
+        source,
+        checkout: judgement.source.clone(),
+    };
+    let how = match (&planner.recipe, &provenance.build) {
+        (Some(recipe), _) => job.by_recipe(recipe, judgement.no_source.take()).await?,
+        (
+            None,
+            Build::ContainerBased {
+                image,
+                artifact_path,
+                command,
+                config_path,
+            },
+        ) => {
+            job.container_based(image, artifact_path, command, config_path)
+                .await?
+        }
+        (None, _) => {
+            let help = format!(
+                "name a recipe with --recipe: one of {}, or a file (docs/recipes.md)",
+                Recipe::names().join(", ")
+            );
+            let build_type = &provenance.build_type;
+            let reason = format!("its build type {build_type} does not say how to build it");
+            return Err(job.cannot(reason, &help));
+        }
+    };
+    let subject = job.expected.first().map(|expected| expected.purl.clone());
+    let mut plan = Plan {
+        inputs: how.inputs,
+        git: vec![how.git],
+        build: how.build,
+        assumptions: how.assumptions,
+        ..Plan::of(Basis {
+            ecosystem: Ecosystem::Provenance,
+            subject: subject.unwrap_or_default(),
+            claims: judgement.inspection.claims(),
+            policy,
+            expected: job.expected,
+            recipe: &how.recipe,
+            container: how.container,
+        })
+    };
+    plan.not_compared.extend(job.not_asked_for);
+    Ok(plan)
+}
+
+/// Everything that the provenance's own statement declares as output, local files with their bytes; second, the names
+/// of those that were not asked for.
+fn expected(
+    planner: &Planner<'_>,
+    subjects: &[Descriptor],
+) -> Result<(Vec<Expected>, Vec<String>), PlanError> {
+    let mut expected: Vec<Expected> = Vec::new();
+    let mut not_asked_for = Vec::new();
+    for subject in subjects {
+        let at_hand = planner
+            .released
+            .iter()
+            .find(|artifact| subject.matches(&artifact.digests) == DigestMatch::Same);
+        if at_hand.is_none() && planner.only {
+            not_asked_for.extend(subject.file_name().map(str::to_owned));
+            continue;
+        }
+        let digits = subject
+            .digest
+            .get("sha256")
+            .and_then(|digits| digits.parse::<Sha256>().ok());
+        let sha256 = at_hand.map(|artifact| artifact.digests.sha256).or(digits);
+        let named = subject
+            .file_name()
+            .or(at_hand.map(|artifact| artifact.name.as_str()));
+        let (Some(sha256), Some(name)) = (sha256, named) else {
+            return Err(PlanError::NotRebuildable {
+                subject: subject.label().to_owned(),
+                reason: "the provenance gives it no SHA-256 or no file name".into(),
+                help: "give the file itself, or compare it alone with --only".into(),
+            });
+        };
+        if expected.iter().any(|other| other.file.name == name) {
+            return Err(PlanError::NotRebuildable {
+                subject: subject.label().to_owned(),
+                reason: format!("the provenance names two outputs that are called {name}"),
+                help: "give the file itself, and compare it alone with --only".into(),
+            });
+        }
+        if let Some(artifact) = at_hand {
+            keep(planner.workshop.fetcher, artifact)?;
+        }
+        expected.push(Expected {
+            purl: at_hand
+                .and_then(|artifact| artifact.purl.clone())
+                .unwrap_or_else(|| format!("pkg:generic/{name}?checksum=sha256:{sha256}")),
+            file: PinnedFile {
+                name: name.to_owned(),
+                urls: Vec::new(),
+                sha256,
+                size: at_hand.map_or(0, |artifact| artifact.digests.size),
+            },
+        });
+    }
+    Ok((expected, not_asked_for))
+}

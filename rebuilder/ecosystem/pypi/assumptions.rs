@@ -1,0 +1,146 @@
+//! What a plan of a wheel assumes, and what each assumption is inferred from.
+
+use super::plan::Draft;
+use super::requirements;
+use super::wheel::WheelFacts;
+use crate::artifact::PinnedFile;
+use crate::plan::{Assumption, Origin, assume};
+
+impl Draft<'_> {
+    /// All of them, in the order in which the plan tells them.
+    pub(super) fn assumptions(&self, required: &[String], chosen: &[PinnedFile]) -> Vec<Assumption> {
+        let mut all = vec![self.source.assumption.clone()];
+        all.extend(self.of_tools(required));
+        all.extend(self.of_system());
+        all.extend(self.of_requirements(required, chosen));
+        all.extend(self.of_files());
+        all
+    }
+
+    fn of_tools(&self, required: &[String]) -> Vec<Assumption> {
+        let dialect = self.facts.dialect.iter();
+        let dialect = dialect.filter(|dialect| required.contains(&dialect.requirement));
+        let dialect = dialect.map(|dialect| {
+            let origin = Origin::Inferred(format!(
+                "{:?} in METADATA of the released wheel",
+                dialect.evidence
+            ));
+            assume("version of setuptools", dialect.requirement.clone(), origin)
+        });
+        let hints = self.planner.hints.tools.iter().map(|(name, hint)| {
+            assume(
+                &format!("version of {name}"),
+                hint.value.clone(),
+                hint.origin.clone(),
+            )
+        });
+        let options = self.options().into_iter().map(|(name, value)| {
+            assume(
+                "setuptools option",
+                format!("[bdist_wheel] {name} = {value}"),
+                Origin::Inferred("the tags of the released wheel".into()),
+            )
+        });
+        dialect.take(1).chain(hints).chain(options).collect()
+    }
+
+    fn of_system(&self) -> Vec<Assumption> {
+        let mut all = Vec::new();
+        if self.facts.windows {
+            all.push(assume(
+                "host system, as shown to the build",
+                "Windows: CR LF and cp1252 for text files, its mark in the archive",
+                Origin::Inferred("system of all entries of the released wheel".into()),
+            ));
+        }
+        if let Some(python) = &self.facts.python {
+            all.push(assume(
+                "version of Python in file names",
+                python.clone(),
+                Origin::Inferred("name of the namespace file of the released wheel".into()),
+            ));
+        }
+        if !self.source.system.backend_path.is_empty() && self.backend_path().is_empty() {
+            all.push(assume(
+                "backend in the source's own folder",
+                "not used",
+                Origin::Inferred("another version of it in WHEEL of the released wheel".into()),
+            ));
+        }
+        all
+    }
+
+    fn of_requirements(&self, required: &[String], chosen: &[PinnedFile]) -> [Assumption; 4] {
+        let backend_origin = if self.source.declared {
+            Origin::Declared("pyproject.toml of the source".into())
+        } else {
+            Origin::Convention("PEP 517 for projects that name none".into())
+        };
+        let names: Vec<_> = chosen.iter().map(|file| file.name.clone()).collect();
+        [
+            assume(
+                "build backend",
+                self.source.system.build_backend.clone(),
+                backend_origin,
+            ),
+            assume(
+                "version of the backend",
+                self.facts.generator.clone(),
+                Origin::Inferred("Generator in WHEEL of the released wheel".into()),
+            ),
+            assume(
+                "build requirements",
+                required.join(", "),
+                Origin::Declared("the source, and the line above".into()),
+            ),
+            assume(
+                "versions of the build requirements",
+                names.join(", "),
+                Origin::Inferred(format!(
+                    "pip's choice among files uploaded before {}",
+                    self.released.uploaded
+                )),
+            ),
+        ]
+    }
+
+    fn of_files(&self) -> [Assumption; 4] {
+        let (time, clock_origin) = clock(&self.facts);
+        [
+            assume("clock", time, clock_origin),
+            assume(
+                "file modes",
+                "as stored in the released wheel: of the source's files of the same names, and of what the build writes",
+                Origin::Inferred("entries of the released wheel".into()),
+            ),
+            assume(
+                "umask",
+                format!("{:03o}", self.facts.umask),
+                Origin::Inferred("mode of METADATA of the released wheel".into()),
+            ),
+            assume(
+                "Python",
+                format!(
+                    "{} of Debian 12, with the names that it dropped from its library",
+                    requirements::PYTHON
+                ),
+                Origin::Convention("the container".into()),
+            ),
+        ]
+    }
+}
+
+fn clock(facts: &WheelFacts) -> (String, Origin) {
+    match facts.clock.uniform {
+        Some(time) => (
+            format!("SOURCE_DATE_EPOCH={time}"),
+            Origin::Inferred("the one time of all entries of the released wheel".into()),
+        ),
+        None => (
+            "a time for each file, as stored in the released wheel".into(),
+            Origin::Inferred(
+                "entries of the released wheel; files that the build writes show these times as well".into(),
+            ),
+        ),
+    }
+}

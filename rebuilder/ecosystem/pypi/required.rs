@@ -1,0 +1,138 @@
+//! What a wheel's build requires: what its source declares, corrected by what the released wheel shows.
+
+use std::str::FromStr as _;
+
+use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
+
+use super::plan::Draft;
+use super::wheel;
+use crate::ecosystem::PlanError;
+use crate::execute::Executor;
+use crate::plan::Plan;
+
+/// Tools that are not projects of PyPI.
+const OTHER_TOOLS: [&str; 3] = ["node", "npm", "cargo"];
+
+impl Draft<'_> {
+    /// The bound that the form of `METADATA` sets, unless a hint says which setuptools it was.
+    pub(super) fn dialect(&self) -> Option<String> {
+        let dialect = self.facts.dialect.as_ref()?;
+        let hinted = self.planner.hints.tools.contains_key("setuptools");
+        (!hinted).then(|| dialect.requirement.clone())
+    }
+
+    pub(super) fn static_requirements(&self) -> Vec<String> {
+        let system = &self.source.system;
+        let mut required = system.requires.clone();
+        let pins =
+            wheel::backend_requirement(&self.facts.generator, &system.build_backend).unwrap_or_default();
+        for pin in pins {
+            // A maintainer's tool may be another one than the source asks for; the released wheel says which.
+            required.retain(|other| !contradicts(other, &pin));
+            if !required.contains(&pin) {
+                required.push(pin);
+            }
+        }
+        for (name, hint) in &self.planner.hints.tools {
+            if !OTHER_TOOLS.contains(&name.as_str()) {
+                let digit = hint.value.starts_with(|c: char| c.is_ascii_digit());
+                let pin = format!("{name}{}{}", if digit { "==" } else { "" }, hint.value);
+                required.retain(|other| !contradicts(other, &pin));
+                required.push(pin);
+            }
+        }
+        // setuptools needs the package "wheel" until 70.1, whether a project says so or not.
+        if system.build_backend.starts_with("setuptools") && !required.iter().any(|r| r.starts_with("wheel"))
+        {
+            required.push("wheel".into());
+        }
+        if self.native {
+            required.push("auditwheel".into());
+        }
+        required
+    }
+
+    /// What the backend's own hook requires, run with the static requirements installed.
+    pub(super) async fn dynamic_requirements(&self, plan: &Plan) -> Result<Vec<String>, PlanError> {
+        let workshop = self.planner.workshop;
+        let executor = Executor {
+            workshop,
+            backend: workshop.sandbox,
+        };
+        let mut asking = plan.clone();
+        asking.files = self.files("get_requires_for_build_wheel");
+        let unable = |reason: String| PlanError::NotRebuildable {
+            subject: self.purl.clone(),
+            reason: format!(
+                "the backend {} did not name its requirements: {reason}",
+                self.source.system.build_backend
+            ),
+            help: "its version may not fit the source; --tool NAME=VERSION names another one".into(),
+        };
+        let found = executor.output_of(asking, "requires.json", &self.root).await;
+        let text = found.map_err(|error| unable(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| unable(error.to_string()))
+    }
+}
+
+fn parsed(text: &str) -> Option<Requirement<VerbatimUrl>> {
+    Requirement::from_str(text).ok()
+}
+
+/// Whether a requirement excludes the one version that `pin` names, of the same project.
+fn contradicts(other: &str, pin: &str) -> bool {
+    let (Some(other), Some(pin)) = (parsed(other), parsed(pin)) else {
+        return false;
+    };
+    let (Some(VersionOrUrl::VersionSpecifier(allowed)), Some(VersionOrUrl::VersionSpecifier(pinned))) =
+        (&other.version_or_url, &pin.version_or_url)
+    else {
+        return false;
+    };
+    let exact = pinned
+        .iter()
+        .find(|it| *it.operator() == pep440_rs::Operator::Equal);
+    other.name == pin.name && exact.is_some_and(|exact| !allowed.contains(exact.version()))
+}
+
+/// Whether a requirement is among the known ones, or has no bounds and is met by one of them.
+pub(super) fn known(required: &[String], more: &str) -> bool {
+    let Some(wanted) = parsed(more) else {
+        return required.iter().any(|known| known == more);
+    };
+    let same = |known: &String| parsed(known).is_some_and(|known| known.name == wanted.name);
+    required
+        .iter()
+        .any(|known| known == more || wanted.version_or_url.is_none() && same(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_released_version_wins_over_bounds_of_the_source() {
+        for (other, pin, expected) in [
+            ("flit_core >=2,<3", "flit_core==3.8.0", true),
+            ("flit-core", "flit_core==3.8.0", false),
+            ("setuptools>=61", "wheel==0.40.0", false),
+            ("wheel<0.40", "wheel==0.40.0", true),
+            ("setuptools>=61", "setuptools<58", false),
+        ] {
+            assert_eq!(contradicts(other, pin), expected, "{other} {pin}");
+        }
+    }
+
+    #[test]
+    fn a_bare_requirement_adds_nothing_to_a_known_one() {
+        let required = ["wheel==0.40.0".to_owned(), "setuptools>=61".to_owned()];
+        for (more, expected) in [
+            ("wheel", true),
+            ("Wheel>=0.41", false),
+            ("setuptools>=61", true),
+            ("numpy", false),
+        ] {
+            assert_eq!(known(&required, more), expected, "{more}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Values that no input pins, and why the plan has them.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The document named here declares it.
+    Declared(String),
+    /// No document declares it; it was inferred from what is named here.
+    Inferred(String),
+    /// No document declares it; it is what this tool or the distribution usually does.
+    Convention(String),
+    /// No document declares it; it was tried because an earlier plan did not reproduce the release, for the reason
+    /// named here.
+    Tried(String),
+}
+
+/// A value that shapes the outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assumption {
+    /// What it is, such as `SOURCE_DATE_EPOCH`.
+    pub what: String,
+    /// Its value, shortened where long.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// An assumption, in one line.
+pub fn assume(what: &str, value: impl Into<String>, origin: Origin) -> Assumption {
+    Assumption {
+        what: what.into(),
+        value: value.into(),
+        origin,
+    }
+}
+
+/// A number and a noun: `1 package`, `2 packages`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
