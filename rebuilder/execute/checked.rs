@@ -1,25 +1,25 @@
-//! Plans that may be followed.
+//! Plans that may be run.
 
 use crate::artifact::{Ecosystem, Sha256};
 use crate::credentials::{self, InPlan};
 use crate::plan::{Plan, Role};
 
-/// A plan whose form can be followed, that carries no credential, and that hands the build nothing of the answer.
+/// A plan whose form is valid, that contains no credential, and that does not give the build the released bytes.
 ///
 /// Only [`CheckedPlan::check`] makes one, and only one of these is ever run.
 #[derive(Debug, Clone)]
 pub struct CheckedPlan(Plan);
 
-/// A plan that must not be followed.
+/// A plan that must not be run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum PlanRefused {
-    #[error("the plan cannot be followed: {reason}")]
+    #[error("cannot run the plan: {reason}")]
     Form { reason: String },
     #[error(transparent)]
     #[diagnostic(transparent)]
     Credential(#[from] InPlan),
-    #[error("the input {place} is the released {name} itself, so building it again would show nothing")]
+    #[error("the input {place} is the released {name} itself, so a rebuild would prove nothing")]
     #[diagnostic(help(
         "nothing was built; if the source needs itself to be built, the plan must bring another version of it"
     ))]
@@ -35,13 +35,13 @@ impl CheckedPlan {
         Ok(Self(plan))
     }
 
-    /// The plan, which may be changed now and is no longer checked.
+    /// The plan, which may now be changed and is no longer checked.
     pub fn into_inner(self) -> Plan {
         self.0
     }
 
-    /// The same plan with the digests of its archives from git, which decide nothing that was checked but whether one
-    /// of them is the answer.
+    /// The same plan with the digests of its archives from git. Of what was checked, they can only change whether an
+    /// input is the released file.
     pub(super) fn with_archives(mut self, archives: &[Sha256]) -> Result<Self, PlanRefused> {
         for (git, archive) in self.0.git.iter_mut().zip(archives) {
             git.archive = Some(*archive);
@@ -59,7 +59,7 @@ impl std::ops::Deref for CheckedPlan {
     }
 }
 
-/// Refuses a plan that hands the released bytes to the build: it could copy them.
+/// Refuses a plan that gives the released bytes to the build, which could copy them.
 ///
 /// Debian's own archive is the exception. Its compilers and its tools for packages are built with themselves, so their
 /// build dependencies hold what was released, as they did when the archive built it; the plan lists each one.

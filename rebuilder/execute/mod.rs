@@ -1,6 +1,6 @@
 //! Running a plan: its inputs from the store or the network, its root, its jobs in a sandbox, and what they leave.
 //!
-//! A plan goes in and bytes come out; whether they are the right bytes, [`crate::rebuild`] finds out.
+//! This module turns a plan into bytes; [`crate::rebuild`] finds out whether they are the right ones.
 
 mod checked;
 
@@ -20,7 +20,7 @@ use crate::store::{Blob, FetchError, GitError, PendingRun, StoreError};
 
 pub use checked::{CheckedPlan, PlanRefused};
 
-/// A plan that broke before its jobs could end.
+/// A plan that could not be run to its end.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum ExecuteError {
@@ -100,6 +100,14 @@ pub enum BuildEnd {
     },
 }
 
+/// What became of the setup of a plan.
+enum Layer {
+    /// The folder with the installed build dependencies.
+    Ready(PathBuf),
+    /// The setup failed.
+    Failed(Ended),
+}
+
 impl Executor<'_> {
     /// The plan with the digest of every archive that it takes from git.
     pub async fn pinned(&self, plan: CheckedPlan) -> Result<CheckedPlan, ExecuteError> {
@@ -113,7 +121,7 @@ impl Executor<'_> {
     /// Every file that the plan names, verified, from the store or its mirrors.
     pub async fn fetch(&self, plan: &CheckedPlan) -> Result<Inputs, ExecuteError> {
         let fetcher = self.workshop.fetcher;
-        // Without a URL a file is in the store, or only its digest is known and the digests are compared.
+        // A file without a URL is in the store, or only its digest is known and compared.
         let expected = plan.expected.iter().map(|expected| &expected.file);
         let public: Vec<PinnedFile> = expected
             .clone()
@@ -136,12 +144,12 @@ impl Executor<'_> {
         })
     }
 
-    /// The root of the plan, made or found made.
+    /// The root of the plan, built or reused.
     pub async fn root(&self, plan: &CheckedPlan) -> Result<Root, ExecuteError> {
         Ok(container::root(&plan.container, self.workshop).await?)
     }
 
-    /// Setup, then build; the outputs come into `run`, a folder that has its log already.
+    /// Setup, then build; the outputs are written to `run`, a folder that already has its log.
     pub async fn run(
         &self,
         plan: &CheckedPlan,
@@ -152,29 +160,24 @@ impl Executor<'_> {
     ) -> Result<Execution, ExecuteError> {
         let jobs = plan.jobs(&root.config);
         let begun = Instant::now();
-        let mut execution = Execution {
-            end: BuildEnd::Built {
-                outputs: Vec::new(),
-                not_enforced: Vec::new(),
-            },
-            setup_seconds: 0.0,
-            build_seconds: 0.0,
-        };
         let mut layers = root.layers();
         let work = match &jobs.setup {
             Some(setup) if self.backend.takes_layers() => {
                 match self.setup_layer(plan, setup, &layers, inputs, run).await? {
-                    Ok(layer) => layers.folders.push(layer),
-                    Err(ended) => {
-                        execution.end = failed(Stage::Setup, ended);
-                        return Ok(execution);
+                    Layer::Ready(layer) => layers.folders.push(layer),
+                    Layer::Failed(ended) => {
+                        return Ok(Execution {
+                            end: failed(Stage::Setup, ended),
+                            setup_seconds: 0.0,
+                            build_seconds: 0.0,
+                        });
                     }
                 }
                 &jobs.build
             }
             _ => &jobs.together,
         };
-        execution.setup_seconds = begun.elapsed().as_secs_f64();
+        let setup_seconds = begun.elapsed().as_secs_f64();
 
         let bar = self.workshop.progress.stage(format!("building {}", jobs.title));
         let (rebuilt, log) = (run.rebuilt(), run.log());
@@ -185,23 +188,23 @@ impl Executor<'_> {
         };
         let outcome = self.backend.run(&job, &bar).await?;
         bar.finish_and_clear();
-        execution.build_seconds = outcome.took.as_secs_f64();
-        self.workshop
-            .fetcher
-            .ledger()
-            .ended(ledger::Work::Build, outcome.took);
-        execution.end = if outcome.ended.well() {
-            BuildEnd::Built {
-                outputs: outcome.outputs,
-                not_enforced: outcome.not_enforced,
-            }
-        } else {
-            failed(Stage::Build, outcome.ended)
-        };
-        Ok(execution)
+        let ledger = self.workshop.fetcher.ledger();
+        ledger.ended(ledger::Work::Build, outcome.took);
+        Ok(Execution {
+            end: if outcome.ended.well() {
+                BuildEnd::Built {
+                    outputs: outcome.outputs,
+                    not_enforced: outcome.not_enforced,
+                }
+            } else {
+                failed(Stage::Build, outcome.ended)
+            },
+            setup_seconds,
+            build_seconds: outcome.took.as_secs_f64(),
+        })
     }
 
-    /// Runs a plan's build for one small file, such as what a build backend answers when asked; for planners.
+    /// Runs a plan's build for one small file, such as a build backend's answer; for planners.
     pub async fn output_of(&self, plan: Plan, name: &str, root: &Root) -> Result<Vec<u8>, ExecuteError> {
         let plan = CheckedPlan::check(plan)?;
         let folder = PendingRun::new(self.workshop.fetcher.store())?;
@@ -238,7 +241,7 @@ impl Executor<'_> {
         })
     }
 
-    /// The archive of a commit: the pinned one from the store, or made again and compared.
+    /// The archive of a commit: the pinned one from the store, or a new one that is compared with it.
     async fn git_archive(&self, git: &PinnedGit) -> Result<Blob, GitError> {
         let fetcher = self.workshop.fetcher;
         if let Some(pinned) = git.archive
@@ -267,7 +270,7 @@ impl Executor<'_> {
         root: &RootLayers,
         inputs: &Inputs,
         run: &RunFolder,
-    ) -> Result<Result<PathBuf, Ended>, ExecuteError> {
+    ) -> Result<Layer, ExecuteError> {
         let Workshop {
             fetcher,
             sandbox,
@@ -276,7 +279,7 @@ impl Executor<'_> {
         } = self.workshop;
         let store = fetcher.store();
         if let Some(layer) = kept_layer(store, setup.digest, sandbox, progress).await? {
-            return Ok(Ok(layer));
+            return Ok(Layer::Ready(layer));
         }
         let bar = progress.stage("installing the build dependencies");
         let outputs = tempfile::tempdir_in(run.path()).map_err(StoreError::io("write into", run.path()))?;
@@ -287,10 +290,11 @@ impl Executor<'_> {
         fetcher.ledger().ended(ledger::Work::Setup, outcome.took);
         bar.finish_and_clear();
         let Some(made) = outcome.layer.filter(|_| outcome.ended.well()) else {
-            return Ok(Err(outcome.ended));
+            return Ok(Layer::Failed(outcome.ended));
         };
         let folder = made.parent().unwrap_or(&made);
-        Ok(Ok(keep_layer(store, setup.digest, folder, sandbox).await?))
+        let layer = keep_layer(store, setup.digest, folder, sandbox).await?;
+        Ok(Layer::Ready(layer))
     }
 
     /// The job for a piece of a plan's work, on some layers.

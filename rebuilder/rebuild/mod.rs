@@ -16,7 +16,7 @@ use crate::credentials::{self, Findings, Searched};
 use crate::deadline::{Deadline, Over};
 use crate::execute::{BuildEnd, CheckedPlan, ExecuteError, Executor, Inputs, PlanRefused};
 use crate::plan::{Plan, Role};
-use crate::run::{Compared, Concluded, Ended, Evidence, OutputResult, Record, RunFolder, Timings};
+use crate::run::{Circumstances, Compared, Concluded, Evidence, OutputResult, Record, RunFolder, Timings};
 use crate::sandbox::{Keep, Output};
 use crate::store::{StoreError, write_atomically};
 
@@ -86,11 +86,11 @@ impl Rebuilder<'_> {
             deadline: Deadline::default(),
         };
         let (evidence, backend) = (self.evidence, executor.backend.name().to_owned());
-        // It waits for nothing, so it has a thread of its own; if nobody waits for it any more, it ends.
+        // It waits for nothing, so it has its own thread; it ends if its caller no longer waits for it.
         let _guard = aftermath.deadline.guard();
         let worked = tokio::task::spawn_blocking(move || {
             let concluded = aftermath.follow(execution.end)?;
-            let ended = Ended {
+            let circumstances = Circumstances {
                 evidence,
                 backend,
                 started,
@@ -103,7 +103,7 @@ impl Rebuilder<'_> {
                     total: clock.elapsed().as_secs_f64(),
                 },
             };
-            let record = Record::concluded(&aftermath.plan, concluded, ended);
+            let record = Record::concluded(&aftermath.plan, concluded, circumstances);
             write(&aftermath.run, &record)?;
             Ok(record)
         });
@@ -125,7 +125,7 @@ fn write(run: &RunFolder, record: &Record) -> Result<(), StoreError> {
     write_atomically(&path, &bytes)
 }
 
-/// What follows a build: everything that it left is a stranger's, so all of it has one time limit and can be ended.
+/// What follows a build. Nothing that the build left is trusted, so all of it has one time limit and can be stopped.
 struct Aftermath {
     plan: CheckedPlan,
     inputs: Inputs,
@@ -158,7 +158,7 @@ impl Aftermath {
         let read = fs::File::open(&log).and_then(Sha256::of_reader);
         let (log, _) = read.map_err(StoreError::io("read", &log))?;
         let (credentials, not_searched) = found.into_lists();
-        // A run that was interrupted says nothing; time that ran out is in the record.
+        // An interrupted run has no record; if time ran out, the record says so.
         match self.deadline.check() {
             Err(Over::Interrupted) => Err(RebuildError::Interrupted),
             Err(Over::Time) | Ok(()) => Ok(Concluded {
@@ -202,7 +202,7 @@ impl Aftermath {
         compare::Limits::time_for(all.fold(0, u64::saturating_add))
     }
 
-    /// Looks for credentials in the sources and in what came out.
+    /// Looks for credentials in the sources and in the outputs.
     fn search(&self, outputs: &[Output], deadline: &Deadline) -> Findings {
         let mut findings = Findings::default();
         let inputs = self.plan.inputs.iter().zip(&self.inputs.files);
@@ -238,7 +238,7 @@ fn without_credentials(outputs: Vec<OutputResult>) -> Vec<OutputResult> {
                 differs: Some(differs),
                 ..output
             },
-            // It was written by this tool a moment ago, so it reads back; and if not, nothing is quoted.
+            // It was written a moment ago, so it can be read; if not, nothing is quoted.
             Err(_) => OutputResult {
                 differs: None,
                 ..output

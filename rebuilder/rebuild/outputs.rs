@@ -1,4 +1,4 @@
-//! Pairing what was released with what came out.
+//! Pairs the released files with the outputs.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::run::{OutputResult, RunFolder};
 use crate::sandbox::Output;
 use crate::store::{Blob, StoreError};
 
-/// Compares every expected output, and names those that nobody expected; second, those that are released nowhere.
+/// Compares every expected output, and lists the unexpected ones; second, the names of those that are released nowhere.
 pub(super) fn compare_outputs(
     plan: &Plan,
     outputs: &[Output],

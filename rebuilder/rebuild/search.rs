@@ -1,8 +1,8 @@
-//! The main job for a subject whose build nobody recorded: plan, run, compare; and where the bytes differ, read off
-//! the comparison which assumption to change, and do it again, a bounded number of times.
+//! The main job for a subject whose build is not recorded: plan, run, compare. If the bytes differ, the comparison
+//! shows which assumption to change; the job is repeated with it, a bounded number of times.
 //!
-//! Every attempt is kept with its plan and its log. The one that came closest is the run that is reported and signed,
-//! and its plan says which values were found by trying.
+//! Every attempt is kept with its plan and its log. The closest one is the run that is reported and signed; its plan
+//! says which values were tried.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::run::{Attempt, Record, RunFolder, Verdict};
 use crate::store::StoreError;
 
-/// A job that gave no run at all.
+/// A search without any run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum AttemptError {
@@ -36,7 +36,7 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    /// Whether the evidence or the policy refuses the build; otherwise something is out of reach.
+    /// Whether the evidence or the policy refuses the build, rather than something being unavailable.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Plan(error) => error.is_refusal(),
@@ -47,7 +47,7 @@ impl AttemptError {
     }
 }
 
-/// An attempt that gave a record.
+/// An attempt with a record.
 struct Done {
     at: usize,
     hints: Hints,
@@ -68,7 +68,7 @@ impl Done {
     }
 }
 
-/// Rebuilds `subject` with at most `limit` plans, and leaves the closest run in `folder`, which is there and empty.
+/// Rebuilds `subject` with at most `limit` plans, and leaves the closest run in `folder`, an existing empty folder.
 pub async fn search(
     planner: &mut Planner<'_>,
     subject: &Subject,
@@ -76,34 +76,80 @@ pub async fn search(
     limit: usize,
     folder: &Path,
 ) -> Result<(Plan, Record), AttemptError> {
-    let mut attempts: Vec<Attempt> = Vec::new();
-    let mut best: Option<Done> = None;
-    let mut first_error = None;
-    let mut tried: Vec<Hints> = Vec::new();
-    let mut open = VecDeque::from([Alternative {
-        hints: planner.hints.clone(),
-        because: String::new(),
-    }]);
-    while let Some(next) = open.pop_front() {
-        if attempts.len() >= limit.max(1) {
-            break;
-        }
-        if tried.contains(&next.hints) {
-            continue;
-        }
-        tried.push(next.hints.clone());
-        let (begun, number) = (Instant::now(), attempts.len() + 1);
+    let mut search = Search::starting_from(planner.hints.clone());
+    while search.attempts.len() < limit.max(1)
+        && !search.has_reproduced()
+        && let Some(next) = search.pop()
+    {
+        let (begun, number) = (Instant::now(), search.attempts.len() + 1);
         if !next.because.is_empty() {
-            planner
-                .workshop
-                .progress
-                .note(&format!("attempt {number}: {}", next.because));
+            let note = format!("attempt {number}: {}", next.because);
+            planner.workshop.progress.note(&note);
         }
         planner.hints = next.hints.clone();
         let place = folder.join("attempts").join(number.to_string());
         fs::create_dir_all(&place).map_err(StoreError::io("make the folder", &place))?;
+        let ended = once(planner, subject, rebuilder, &place).await;
+        search.take(subject, next, ended, begun)?;
+    }
+    match (search.best, search.first_error) {
+        (Some(best), _) => keep(best, search.attempts, folder),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(AttemptError::None(subject.purl())),
+    }
+}
+
+/// What was tried, and what may be tried next.
+struct Search {
+    attempts: Vec<Attempt>,
+    best: Option<Done>,
+    first_error: Option<AttemptError>,
+    tried: Vec<Hints>,
+    open: VecDeque<Alternative>,
+}
+
+impl Search {
+    fn starting_from(hints: Hints) -> Self {
+        let first = Alternative {
+            hints,
+            because: String::new(),
+        };
+        Self {
+            attempts: Vec::new(),
+            best: None,
+            first_error: None,
+            tried: Vec::new(),
+            open: VecDeque::from([first]),
+        }
+    }
+
+    fn has_reproduced(&self) -> bool {
+        let best = self.best.as_ref();
+        best.is_some_and(|best| best.record.verdict == Verdict::Reproduced)
+    }
+
+    /// The next alternative that was not tried.
+    fn pop(&mut self) -> Option<Alternative> {
+        let next = loop {
+            let next = self.open.pop_front()?;
+            if !self.tried.contains(&next.hints) {
+                break next;
+            }
+        };
+        self.tried.push(next.hints.clone());
+        Some(next)
+    }
+
+    /// Takes an attempt that ended; the error is one that ends the search.
+    fn take(
+        &mut self,
+        subject: &Subject,
+        next: Alternative,
+        ended: Result<(Plan, Record), AttemptError>,
+        begun: Instant,
+    ) -> Result<(), AttemptError> {
         let mut attempt = Attempt {
-            number,
+            number: self.attempts.len() + 1,
             because: (!next.because.is_empty()).then_some(next.because),
             plan: None,
             ended: String::new(),
@@ -111,49 +157,41 @@ pub async fn search(
             seconds: 0.0,
             chosen: false,
         };
-        match once(planner, subject, rebuilder, &place).await {
+        match ended {
             Ok((plan, record)) => {
                 attempt.plan = Some(record.plan);
                 attempt.ended = record.verdict.to_string();
                 attempt.places = record.places();
                 let done = Done {
-                    at: attempts.len(),
+                    at: self.attempts.len(),
                     hints: next.hints,
                     plan,
                     record,
                 };
-                if best.as_ref().is_none_or(|best| done.distance() < best.distance()) {
+                let best = self.best.as_ref();
+                if best.is_none_or(|best| done.distance() < best.distance()) {
                     // Suggestions from a worse plan no longer apply.
                     let run = EndedRun::Built(&done.plan, &done.record);
-                    open = ecosystem::alternatives(subject, &run, &done.hints).into();
-                    best = Some(done);
+                    self.open = ecosystem::alternatives(subject, &run, &done.hints).into();
+                    self.best = Some(done);
                 }
             }
             Err(error @ AttemptError::Rebuild(RebuildError::Interrupted)) => return Err(error),
             // A refusal by evidence or policy applies to every plan.
-            Err(error) if attempts.is_empty() && !can_be_planned_otherwise(&error) => return Err(error),
+            Err(error) if self.attempts.is_empty() && !allows_another_plan(&error) => return Err(error),
             Err(error) => {
                 attempt.ended = error.to_string();
-                if best.is_none() {
+                if self.best.is_none() {
                     let run = EndedRun::Unplanned(&attempt.ended);
-                    open.extend(ecosystem::alternatives(subject, &run, &next.hints));
+                    self.open
+                        .extend(ecosystem::alternatives(subject, &run, &next.hints));
                 }
-                first_error.get_or_insert(error);
+                self.first_error.get_or_insert(error);
             }
         }
         attempt.seconds = begun.elapsed().as_secs_f64();
-        attempts.push(attempt);
-        if best
-            .as_ref()
-            .is_some_and(|best| best.record.verdict == Verdict::Reproduced)
-        {
-            break;
-        }
-    }
-    match (best, first_error) {
-        (Some(best), _) => keep(best, attempts, folder),
-        (None, Some(error)) => Err(error),
-        (None, None) => Err(AttemptError::None(subject.purl())),
+        self.attempts.push(attempt);
+        Ok(())
     }
 }
 
@@ -169,14 +207,14 @@ async fn once(
 }
 
 /// Whether another source or other tools could help.
-fn can_be_planned_otherwise(error: &AttemptError) -> bool {
+fn allows_another_plan(error: &AttemptError) -> bool {
     matches!(
         error,
         AttemptError::Plan(PlanError::NotRebuildable { .. } | PlanError::Document { .. })
     )
 }
 
-/// Moves the best attempt up to be the run itself, and leaves of the others what explains them.
+/// Moves the best attempt up to be the run itself, and keeps what explains the others.
 fn keep(best: Done, mut attempts: Vec<Attempt>, folder: &Path) -> Result<(Plan, Record), AttemptError> {
     let Done {
         at, plan, mut record, ..

@@ -1,4 +1,4 @@
-//! What it costs to have a release verified: seconds before anyone can know, and bytes that someone has to keep.
+//! What it costs to verify a release: seconds until the verdict, and bytes that are kept.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::plan::Plan;
 /// The cost of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Seconds from the plan to the verdict; what a release that waits for it takes longer.
+    /// Seconds from the plan to the verdict: how much longer a release takes that waits for it.
     pub seconds: f64,
     /// The part of them in which the build itself ran.
     pub build_seconds: f64,
@@ -21,7 +21,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Counts what a run left behind.
+    /// Counts what a run left.
     pub fn of(run: &RunFolder, plan: &Plan, record: &Record) -> Self {
         let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
         let files = walkdir::WalkDir::new(run.path()).into_iter().flatten();
@@ -31,7 +31,7 @@ impl Cost {
             build_seconds: record.timings.build,
             attestation_bytes: size(&run.bundle()) + size(&run.equivalence()),
             run_bytes: files.map(|entry| size(entry.path())).sum(),
-            // The sizes are what others say.
+            // The sizes in a plan may be anything, so they must not overflow.
             input_bytes: (plan.materials().iter())
                 .map(|material| material.size)
                 .fold(0, u64::saturating_add),
@@ -51,7 +51,7 @@ impl Cost {
     pub fn sentence(&self) -> String {
         let bytes = indicatif::HumanBytes;
         format!(
-            "{:.1} s ({:.1} s of them building); {} to keep, {} of them to publish; inputs {}",
+            "took {:.1} s ({:.1} s building); run folder {}, attestations {}, inputs {}",
             self.seconds,
             self.build_seconds,
             bytes(self.run_bytes),

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 pub struct Credential {
     /// Where: `source`, `output`, `log` or `recipe`, and the path there.
     pub place: String,
-    /// Line, from 1; none in binary files.
+    /// Line, from 1; `None` in binary files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// Rule that found it.
     pub rule: String,
-    /// What that is.
+    /// What the rule looks for.
     pub meaning: String,
     /// Length of the secret in bytes.
     pub length: usize,

@@ -1,12 +1,15 @@
-//! What is kept of a run: the record, its verdict, what it cost, and where its files lie.
+//! What is kept of a run: the record, its verdict, what it cost, and where its files are.
 
 mod cost;
 mod credential;
+mod folder;
 mod record;
+mod verdict;
 
 pub use cost::Cost;
 pub use credential::Credential;
+pub use folder::RunFolder;
 pub use record::{
-    Attempt, Compared, Concluded, Ended, Evidence, OutputResult, Page, Record, RunFolder, Stage, Timings,
-    Verdict,
+    Attempt, Circumstances, Compared, Concluded, Evidence, OutputResult, Page, Record, Timings,
 };
+pub use verdict::{Stage, Verdict};

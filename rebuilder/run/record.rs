@@ -1,66 +1,13 @@
-//! What is kept of a run: verdict, outputs, timings, and where the files of a run lie.
-
-use std::path::{Path, PathBuf};
+//! What is kept of a run: verdict, outputs, timings, and every plan that was tried.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Credential;
+use super::verdict::conclude;
+use super::{Credential, Stage, Verdict};
 use crate::artifact::Sha256;
 use crate::compare::{Comparison, Limit, Outcome};
 use crate::plan::Plan;
-
-/// What a rebuild concludes; an absence of evidence is an answer of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Every declared output came out bit for bit, and nothing else did.
-    Reproduced,
-    /// Every declared output came out, nothing else did, and what differs is set aside by named normalisations.
-    Equivalent,
-    /// Some output differs, is missing, or is not declared.
-    Mismatch,
-    /// The build gave no outputs to compare, or there was no time to compare them.
-    Inconclusive {
-        /// Stage that ended it.
-        stage: Stage,
-        /// What happened there.
-        reason: String,
-    },
-}
-
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Reproduced => f.write_str("reproduced"),
-            Self::Equivalent => f.write_str("equivalent"),
-            Self::Mismatch => f.write_str("mismatch"),
-            Self::Inconclusive { stage, reason } => write!(f, "inconclusive ({stage}: {reason})"),
-        }
-    }
-}
-
-/// A stage of a run that can end it without a conclusion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// The setup steps of the plan.
-    Setup,
-    /// Its build steps.
-    Build,
-    /// The comparison of what was built.
-    Comparison,
-}
-
-impl std::fmt::Display for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Setup => "setup",
-            Self::Build => "build",
-            Self::Comparison => "comparison",
-        })
-    }
-}
 
 /// Whether the claims of a plan were verified by this very run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,32 +15,32 @@ impl std::fmt::Display for Stage {
 pub enum Evidence {
     /// Yes: the plan was made in the same run.
     Verified,
-    /// No: the plan was read from a file, and its claims and expected digests are those of whoever wrote it.
+    /// No: the plan was read from a file, and its claims and expected digests are those of its author.
     TakenFromPlan,
 }
 
-/// One output: what was released, what came out, where they differ.
+/// One output: what was released, what was rebuilt, where they differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputResult {
     /// File name.
     pub name: String,
-    /// Released digest; none where the output was never released.
+    /// Released digest; `None` if the output was never released.
     pub released: Option<Sha256>,
-    /// Rebuilt digest; none where it did not come out.
+    /// Rebuilt digest; `None` if it was not produced.
     pub rebuilt: Option<Sha256>,
     /// Lengths in bytes, released and rebuilt.
     pub sizes: (Option<u64>, Option<u64>),
-    /// Where and why they differ; none where they are the same, or where only the released digest is known.
+    /// Where and why they differ; `None` if they are the same, or if only the released digest is known.
     pub differs: Option<Comparison>,
 }
 
 impl OutputResult {
-    /// Whether what was released came out bit for bit.
+    /// Whether the released file was reproduced bit for bit.
     pub fn reproduced(&self) -> bool {
         self.released.is_some() && self.released == self.rebuilt
     }
 
-    /// Whether it is the same but for what named normalisations set aside.
+    /// Whether it is the same except for what named normalisations set aside.
     pub fn equivalent(&self) -> bool {
         let compared = self.differs.as_ref();
         compared.is_some_and(|differs| {
@@ -118,9 +65,9 @@ impl OutputResult {
 pub struct Timings {
     /// Reading or fetching inputs and making the root.
     pub prepare: f64,
-    /// Installing build dependencies; almost nothing where the layer was there.
+    /// Installing build dependencies; almost nothing if the layer was kept.
     pub setup: f64,
-    /// The build command itself.
+    /// Running the build steps.
     pub build: f64,
     /// Comparing.
     pub compare: f64,
@@ -131,12 +78,12 @@ pub struct Timings {
 /// One plan that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Position, from 1; its plan, record and log are in `attempts/NUMBER` where it is not the run itself.
+    /// Position, from 1; its plan, record and log are in `attempts/NUMBER` if it is not the run itself.
     pub number: usize,
-    /// What was changed and why; none for the first.
+    /// What was changed and why; `None` for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// Digest of its plan; none where planning failed.
+    /// Digest of its plan; `None` if planning failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Sha256>,
     /// How it ended.
@@ -179,7 +126,7 @@ pub struct Record {
     pub not_searched: Vec<String>,
     /// Limits that this machine could not enforce.
     pub not_enforced: Vec<String>,
-    /// Every plan that was tried, this run's included; empty where the first one was the only one.
+    /// Every plan that was tried, this run's included; empty if there was only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     /// Digest of `build.log`.
@@ -224,9 +171,9 @@ impl Record {
     }
 
     /// The record of a run that ended.
-    pub fn concluded(plan: &Plan, concluded: Concluded, ended: Ended) -> Self {
+    pub fn concluded(plan: &Plan, concluded: Concluded, circumstances: Circumstances) -> Self {
         let digest = plan.digest();
-        let started = ended.started;
+        let started = circumstances.started;
         let (verdict, compared) = match concluded.compared {
             Ok(compared) => (conclude(plan, &compared.outputs), compared),
             Err((stage, reason)) => (Verdict::Inconclusive { stage, reason }, Compared::default()),
@@ -237,10 +184,10 @@ impl Record {
             subject: plan.subject.clone(),
             verdict,
             plan: digest,
-            evidence: ended.evidence,
+            evidence: circumstances.evidence,
             outputs: compared.outputs,
             not_compared: compared.not_compared,
-            backend: ended.backend,
+            backend: circumstances.backend,
             credentials: concluded.credentials,
             not_searched: concluded.not_searched,
             not_enforced: compared.not_enforced,
@@ -249,8 +196,8 @@ impl Record {
             report: None,
             rebuilder: env!("CARGO_PKG_VERSION").to_owned(),
             started,
-            finished: ended.finished,
-            timings: ended.timings,
+            finished: circumstances.finished,
+            timings: circumstances.timings,
         }
     }
 
@@ -294,7 +241,7 @@ pub struct Compared {
 
 /// Where and when a run took place.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Circumstances {
     /// Whether the plan's claims were verified in this run.
     pub evidence: Evidence,
     /// Backend that ran the build.
@@ -305,143 +252,4 @@ pub struct Ended {
     pub finished: Timestamp,
     /// Seconds by stage.
     pub timings: Timings,
-}
-
-/// The verdict on some outputs: the only place where one is concluded.
-fn conclude(plan: &Plan, outputs: &[OutputResult]) -> Verdict {
-    let is_there = |expected: &crate::plan::Expected, fits: fn(&OutputResult) -> bool| {
-        outputs.iter().any(|output| {
-            output.name == expected.file.name && output.released == Some(expected.file.sha256) && fits(output)
-        })
-    };
-    let all = |fits: fn(&OutputResult) -> bool| {
-        !plan.expected.is_empty()
-            && plan.expected.iter().all(|expected| is_there(expected, fits))
-            && outputs.iter().all(fits)
-    };
-    if all(OutputResult::reproduced) {
-        Verdict::Reproduced
-    } else if all(|output| output.reproduced() || output.equivalent()) {
-        Verdict::Equivalent
-    } else if all(|output| output.reproduced() || output.equivalent() || output.stopped()) {
-        // The bytes differ; whether that matters, nobody knows.
-        let stopped = outputs.iter().filter(|output| output.stopped());
-        let names: Vec<_> = stopped.map(|output| output.name.as_str()).collect();
-        Verdict::Inconclusive {
-            stage: Stage::Comparison,
-            reason: format!("it was stopped, as its time was over: {}", names.join(", ")),
-        }
-    } else {
-        Verdict::Mismatch
-    }
-}
-
-/// Where the files of a run lie in its folder.
-#[derive(Debug, Clone)]
-pub struct RunFolder(PathBuf);
-
-#[allow(missing_docs)]
-impl RunFolder {
-    pub fn new(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-    pub fn plan(&self) -> PathBuf {
-        self.0.join("plan.json")
-    }
-    pub fn record(&self) -> PathBuf {
-        self.0.join("record.json")
-    }
-    pub fn log(&self) -> PathBuf {
-        self.0.join("build.log")
-    }
-    pub fn report(&self) -> PathBuf {
-        self.0.join("report.html")
-    }
-    pub fn bundle(&self) -> PathBuf {
-        self.0.join("attestation.sigstore.json")
-    }
-    /// Folder of the released files that did not come out bit for bit.
-    pub fn released(&self) -> PathBuf {
-        self.0.join("released")
-    }
-    pub fn equivalence(&self) -> PathBuf {
-        self.0.join("equivalence.sigstore.json")
-    }
-    /// Folder of the evidence that the user named, each file by its SHA-256; whoever checks the run verifies it again.
-    pub fn documents(&self) -> PathBuf {
-        self.0.join("documents")
-    }
-    /// Folder of the outputs that came out.
-    pub fn rebuilt(&self) -> PathBuf {
-        self.0.join("rebuilt")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::compare::{self, LimitHit, Options};
-
-    fn output(name: &str, same: bool, stopped: bool) -> OutputResult {
-        let (old, new) = (
-            b"released".to_vec(),
-            if same {
-                b"released".to_vec()
-            } else {
-                b"rebuilt".to_vec()
-            },
-        );
-        let mut differs = compare::compare_bytes(name, &old, &new, &Options::default());
-        if stopped {
-            differs.limits.push(LimitHit {
-                limit: Limit::Time,
-                what: "the time allowed is over".into(),
-            });
-        }
-        OutputResult {
-            name: name.to_owned(),
-            released: Some(Sha256::of(&old)),
-            rebuilt: Some(Sha256::of(&new)),
-            sizes: (None, None),
-            differs: (!same).then_some(differs),
-        }
-    }
-
-    /// A comparison that had no time to end proves nothing but that the bytes differ.
-    #[test]
-    fn a_comparison_that_was_stopped_is_no_verdict() {
-        let same = |name| output(name, true, false);
-        for (second, expected) in [
-            (same("b"), "reproduced"),
-            (output("b", true, true), "reproduced"),
-            (output("b", false, false), "mismatch"),
-            (
-                output("b", false, true),
-                "inconclusive (comparison: it was stopped, as its time was over: b)",
-            ),
-        ] {
-            let outputs = vec![same("a"), second];
-            let expected_files: Vec<_> = outputs
-                .iter()
-                .map(|output| json!({"purl": "pkg:generic/x@1", "file": {"name": output.name, "urls": [], "sha256": output.released, "size": 8}}))
-                .collect();
-            let plan: Plan = serde_json::from_value(json!({
-                "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
-                "expected": expected_files, "not_compared": [],
-                "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
-                "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
-                "hostname": "localhost", "umask": 18,
-                "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": []
-            }))
-            .unwrap();
-            assert_eq!(conclude(&plan, &outputs).to_string(), expected);
-        }
-    }
 }

@@ -1,0 +1,47 @@
+//! Where the files of a run are.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of a run, and the names of its files.
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+#[allow(missing_docs)]
+impl RunFolder {
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    pub fn plan(&self) -> PathBuf {
+        self.0.join("plan.json")
+    }
+    pub fn record(&self) -> PathBuf {
+        self.0.join("record.json")
+    }
+    pub fn log(&self) -> PathBuf {
+        self.0.join("build.log")
+    }
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+    pub fn bundle(&self) -> PathBuf {
+        self.0.join("attestation.sigstore.json")
+    }
+    /// Folder of the released files that were not reproduced bit for bit.
+    pub fn released(&self) -> PathBuf {
+        self.0.join("released")
+    }
+    pub fn equivalence(&self) -> PathBuf {
+        self.0.join("equivalence.sigstore.json")
+    }
+    /// Folder of the evidence that the user named, each file by its SHA-256; each check of the run verifies it again.
+    pub fn documents(&self) -> PathBuf {
+        self.0.join("documents")
+    }
+    /// Folder of the outputs.
+    pub fn rebuilt(&self) -> PathBuf {
+        self.0.join("rebuilt")
+    }
+}
