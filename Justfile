@@ -17,10 +17,10 @@ snapshots:
 bench:
     cargo bench
 
-# New locks for the built-in containers.
-lock:
-    for name in bookworm-build bookworm-python bookworm-node bookworm-go trixie-rust; do \
-        cargo run --release -- --containers containers container lock $name; \
+# New locks for the built-in containers, or for those that are named.
+lock *names:
+    for name in $(basename -s .toml {{ if names == "" { "containers/*.toml" } else { names } }}); do \
+        cargo run --release -- --containers containers container lock "$name"; \
     done
 
 # Fuzz every reader of the comparison for so many seconds (needs cargo-fuzz and a nightly compiler).
@@ -29,7 +29,7 @@ fuzz seconds="60":
         cargo +nightly fuzz run $target -- -max_total_time={{seconds}} -max_len=8192 -rss_limit_mb=2048; \
     done
 
-# Everything that an outsider may try, or the cases whose name has this part.
+# Every attack that an outsider may try, or the cases whose name contains this part.
 attack part="":
     REBUILDER_ATTACK="{{part}}" cargo test --test it attack:: -- --nocapture
 

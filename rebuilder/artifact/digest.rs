@@ -1,4 +1,4 @@
-//! SHA-256 digests as a type of their own, and readers and writers that hash what passes through.
+//! SHA-256 digests as a type, and readers and writers that hash what passes through.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -87,7 +87,7 @@ impl From<Sha256> for String {
 pub struct Digests {
     /// SHA-256.
     pub sha256: Sha256,
-    /// SHA-384, hexadecimal; empty where only the SHA-256 is known.
+    /// SHA-384, hexadecimal; empty if only the SHA-256 is known.
     sha384: String,
     /// SHA-512, hexadecimal; likewise.
     sha512: String,
@@ -142,7 +142,7 @@ impl Digests {
         }
     }
 
-    /// The digest under in-toto's name for its algorithm, in hexadecimal digits; none where it is not known.
+    /// The digest under in-toto's name for its algorithm, in hexadecimal digits; `None` if it is not known.
     pub fn get(&self, algorithm: &str) -> Option<String> {
         match algorithm {
             "sha256" => Some(self.sha256.to_hex()),

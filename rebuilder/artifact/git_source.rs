@@ -18,7 +18,7 @@ pub struct GitSource {
     pub commit: Option<String>,
 }
 
-/// A source that must not be handed to git.
+/// A source that must not be given to git.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum SourceError {
@@ -26,9 +26,9 @@ pub enum SourceError {
     Address(String),
     #[error("the address of its repository carries credentials")]
     Credentials,
-    #[error("{0:?} is no git ref")]
+    #[error("{0:?} is not a git ref")]
     Ref(String),
-    #[error("{0:?} is no commit (40 or 64 hexadecimal digits)")]
+    #[error("{0:?} is not a commit (40 or 64 hexadecimal digits)")]
     Commit(String),
 }
 
@@ -74,12 +74,12 @@ impl GitSource {
         self.repository.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The branch, where the ref is one.
+    /// The branch, if the ref is one.
     pub fn branch(&self) -> Option<&str> {
         self.reference.as_deref()?.strip_prefix("refs/heads/")
     }
 
-    /// The tag, where the ref is one.
+    /// The tag, if the ref is one.
     pub fn tag(&self) -> Option<&str> {
         self.reference.as_deref()?.strip_prefix("refs/tags/")
     }
@@ -110,7 +110,7 @@ pub fn address(text: &str) -> Result<String, SourceError> {
     Ok(text.strip_suffix(".git").unwrap_or(text).to_owned())
 }
 
-/// A folder below the top of a repository, without slashes around it; none where it would lead out of it.
+/// A folder below the top of a repository, without slashes around it; `None` if it would lead out of it.
 pub fn folder(text: &str) -> Option<&str> {
     let text = text.trim_matches('/');
     text.split('/').all(|part| part != "..").then_some(text)

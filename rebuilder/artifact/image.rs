@@ -14,9 +14,9 @@ pub struct PinnedImage {
     pub digest: Sha256,
 }
 
-/// A text that pins no image.
+/// A text that does not pin an image.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the image {image:?} is not usable: {reason}")]
+#[error("cannot use the image {image:?}: {reason}")]
 pub struct ImageError {
     image: String,
     reason: &'static str,
@@ -30,7 +30,7 @@ impl PinnedImage {
             reason,
         };
         let name = text.strip_prefix("docker://").unwrap_or(text);
-        let reference: oci_client::Reference = name.parse().map_err(|_| error("it is no image name"))?;
+        let reference: oci_client::Reference = name.parse().map_err(|_| error("it is not an image name"))?;
         let named = reference
             .digest()
             .map(|digest| digest.strip_prefix("sha256:").unwrap_or(digest));
@@ -42,7 +42,7 @@ impl PinnedImage {
             (None, None) => return Err(error("it is named by a tag alone, which can mean any image")),
         };
         Ok(Self {
-            digest: digits.parse().map_err(|_| error("its digest is no SHA-256"))?,
+            digest: digits.parse().map_err(|_| error("its digest is not a SHA-256"))?,
             repository: format!("{}/{}", reference.registry(), reference.repository()),
         })
     }
@@ -75,8 +75,8 @@ mod tests {
                 Some(other.as_str()),
                 "different images",
             ),
-            ("bash".to_owned(), Some("00"), "no SHA-256"),
-            ("--privileged".to_owned(), None, "no image name"),
+            ("bash".to_owned(), Some("00"), "not a SHA-256"),
+            ("--privileged".to_owned(), None, "not an image name"),
         ] {
             let error = PinnedImage::parse(&text, beside).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -1,6 +1,6 @@
 //! Patterns for names that people write in recipes and policies.
 
-/// Whether `name` is as `pattern` says: `*` stands for any text, `/` included; everything else for itself.
+/// Whether `name` fits `pattern`: `*` matches any text, `/` included; everything else matches itself.
 pub fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sha256;
 
-/// A file that is pinned: what it is called, where it can be had, and which bytes it must be.
+/// A file that is pinned: what it is called, where it can be fetched, and which bytes it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinnedFile {
     /// File name, without folders.

@@ -35,7 +35,7 @@ pub enum PlanError {
         place: String,
         help: String,
     },
-    #[error("{subject} cannot be rebuilt: {reason}")]
+    #[error("cannot rebuild {subject}: {reason}")]
     #[diagnostic(help("{help}"))]
     NotRebuildable {
         subject: String,
@@ -51,7 +51,7 @@ pub enum PlanError {
     #[error("the evidence for {subject} does not hold: {reason}")]
     #[diagnostic(help("nothing was built; do not use this artifact, and contact its publisher"))]
     Contradiction { subject: String, reason: String },
-    #[error("{document} of {subject} cannot be read: {reason}")]
+    #[error("cannot read {document} of {subject}: {reason}")]
     Document {
         subject: String,
         document: String,
@@ -84,7 +84,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// Whether the evidence or the policy refuses the build; otherwise something is out of reach.
+    /// Whether the evidence or the policy refuses the build, rather than something being unavailable.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Refused(_) | Self::Contradiction { .. } => true,

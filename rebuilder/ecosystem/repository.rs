@@ -51,8 +51,8 @@ pub(super) async fn tagged(
     Ok((source, tag.name.clone()))
 }
 
-/// The tag whose name ends in a version that `fits`, before which stands nothing but a usual word or the package's
-/// own name.
+/// The tag whose name ends in a version that `fits`, with nothing before it but a usual word or the package's own
+/// name.
 fn tag_of_version<'a>(tags: &'a [Tag], package: &str, fits: impl Fn(&str) -> bool) -> Option<&'a Tag> {
     let own = plain(package);
     let rank = |tag: &Tag| {

@@ -5,62 +5,8 @@ use std::str::FromStr;
 
 use packageurl::PackageUrl;
 
-use super::{ALL, Packaging};
+use super::{ALL, Forms, Named, Packaging};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
-
-/// How people write the names of one ecosystem.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Forms {
-    /// What a short name begins with, before a colon.
-    pub short: &'static str,
-    /// What comes between name and version of a short name.
-    pub separator: &'static str,
-    /// Qualifiers of a package URL, for people; with the question mark.
-    pub qualifiers: &'static str,
-}
-
-/// A name that was taken apart, but not checked.
-pub(crate) struct Named<'a> {
-    /// The whole text, for messages.
-    text: &'a str,
-    /// The namespace of a package URL, unless it is the only one that its ecosystem has.
-    pub namespace: Option<String>,
-    pub name: String,
-    pub version: Option<String>,
-    qualifiers: BTreeMap<String, String>,
-}
-
-impl Named<'_> {
-    pub(crate) fn qualifier(&self, key: &str) -> Option<&str> {
-        self.qualifiers.get(key).map(String::as_str)
-    }
-
-    /// The error that a part of it is not valid.
-    pub(crate) fn invalid(&self, what: &'static str, value: &str) -> SubjectError {
-        SubjectError::Invalid {
-            what,
-            value: value.to_owned(),
-            text: self.text.to_owned(),
-        }
-    }
-
-    /// A part of it, if it is valid.
-    pub(crate) fn valid(&self, what: &'static str, value: &str, ok: bool) -> Result<String, SubjectError> {
-        if ok {
-            Ok(value.to_owned())
-        } else {
-            Err(self.invalid(what, value))
-        }
-    }
-
-    /// The version, if there is none or it is valid.
-    pub(crate) fn version(&self, ok: impl Fn(&str) -> bool) -> Result<Option<String>, SubjectError> {
-        let version = self.version.as_deref();
-        version
-            .map(|version| self.valid("version", version, ok(version)))
-            .transpose()
-    }
-}
 
 impl FromStr for Subject {
     type Err = SubjectError;
@@ -202,6 +148,28 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn errors_list_every_form_of_the_table() {
+        let help = |text: &str| {
+            let error = text.parse::<Subject>().unwrap_err();
+            miette::Diagnostic::help(&error).unwrap().to_string()
+        };
+        assert_eq!(
+            help("jq"),
+            "use a package URL (pkg:…), deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], \
+             crate:NAME[@VERSION], or a file together with --purl or --provenance"
+        );
+        assert_eq!(
+            help("pkg:"),
+            "write it as pkg:deb/debian/NAME@VERSION?arch=amd64&distro=bookworm, pkg:pypi/NAME@VERSION, \
+             pkg:npm/NAME@VERSION or pkg:cargo/NAME@VERSION"
+        );
+        assert_eq!(
+            help("pkg:gem/rails@1.0.0"),
+            "supported types: deb, pypi, npm, cargo"
+        );
     }
 
     #[test]

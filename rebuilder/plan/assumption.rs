@@ -23,14 +23,14 @@ pub enum Origin {
 pub struct Assumption {
     /// What it is, such as `SOURCE_DATE_EPOCH`.
     pub what: String,
-    /// Its value, shortened where long.
+    /// Its value, shortened if long.
     pub value: String,
     /// Where it comes from.
     pub origin: Origin,
 }
 
 /// An assumption, in one line.
-pub fn assume(what: &str, value: impl Into<String>, origin: Origin) -> Assumption {
+pub(crate) fn assume(what: &str, value: impl Into<String>, origin: Origin) -> Assumption {
     Assumption {
         what: what.into(),
         value: value.into(),

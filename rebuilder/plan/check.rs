@@ -1,7 +1,7 @@
-//! Whether a plan has a form that can be followed: bounded, without two things in one place, and with names and values
-//! that a shell, a kernel and a log take as they are.
+//! Whether a plan has a form that can be run: bounded, without two things in one place, and with names and values
+//! that a shell, a kernel and a log accept as they are.
 //!
-//! It judges the form alone. Whether a plan may be signed, the signer asks of its own recipes.
+//! Only the form is judged. Whether a plan may be signed, the signer decides by its own recipes.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
@@ -29,7 +29,7 @@ const TEXT: usize = 4 << 20;
 pub(super) fn check(plan: &Plan) -> Result<(), String> {
     if plan.version != VERSION {
         return Err(format!(
-            "it has version {}, and this tool reads version {VERSION}",
+            "it has version {}, but this tool reads version {VERSION}",
             plan.version
         ));
     }
@@ -43,7 +43,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
         let name = &expected.file.name;
         path(name)?;
         if !names.insert(name) {
-            return Err(format!("it expects two outputs that are called {name:?}"));
+            return Err(format!("it expects two outputs called {name:?}"));
         }
         short("the package URL of an output", &expected.purl)?;
     }
@@ -110,7 +110,7 @@ fn counts(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Every input has a place of its own: none is written twice, and none is a folder of another.
+/// Every input has its own place: none is written twice, and none is a folder of another.
 fn places(plan: &Plan) -> Result<(), String> {
     let inputs = plan.inputs.iter().map(|input| &input.place);
     let all = inputs
@@ -129,7 +129,7 @@ fn places(plan: &Plan) -> Result<(), String> {
         for end in 1..parts.len() {
             if parts.get(..end).is_some_and(|above| taken.contains(above)) {
                 let place: std::path::PathBuf = parts.iter().collect();
-                return Err(format!("{} lies below another input", place.display()));
+                return Err(format!("{} is below another input", place.display()));
             }
         }
     }
@@ -139,7 +139,9 @@ fn places(plan: &Plan) -> Result<(), String> {
 fn path(place: &str) -> Result<(), String> {
     let normal = |part| matches!(part, Component::Normal(_));
     if place.is_empty() || !Path::new(place).components().all(normal) {
-        return Err(format!("{place:?} is no path below the input folder"));
+        return Err(format!(
+            "{place:?} is not a relative path inside the input folder"
+        ));
     }
     short("a path", place)
 }
@@ -155,7 +157,7 @@ fn short(what: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A variable that every shell and kernel takes.
+/// A variable that every shell and kernel accepts.
 fn variable(name: &str, value: &str) -> Result<(), String> {
     let mut letters = name.chars();
     let begins = letters
@@ -172,7 +174,7 @@ fn variable(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Host name, mask and limits that a kernel takes.
+/// Host name, mask and limits that a kernel accepts.
 fn machine(hostname: &str, umask: u32, limits: &Limits) -> Result<(), String> {
     let label = |label: &str| {
         !label.is_empty()
@@ -201,7 +203,7 @@ fn machine(hostname: &str, umask: u32, limits: &Limits) -> Result<(), String> {
     ] {
         if !(least..=most).contains(&value) {
             return Err(format!(
-                "its limit of {what} is {value}, and must be between {least} and {most}"
+                "its limit of {what} is {value}; it must be between {least} and {most}"
             ));
         }
     }
@@ -295,13 +297,13 @@ mod tests {
                 json!([input("a/b/c"), input("a")]),
                 "below another input",
             ),
-            ("/inputs", json!([input("../a")]), "no path below"),
-            ("/inputs", json!([input("/a")]), "no path below"),
+            ("/inputs", json!([input("../a")]), "not a relative path"),
+            ("/inputs", json!([input("/a")]), "not a relative path"),
             ("/expected", json!([]), "expects no output"),
             (
                 "/expected",
                 json!([plan()["expected"][0], plan()["expected"][0]]),
-                "two outputs that are called",
+                "two outputs called",
             ),
         ] {
             let mut document = plan();

@@ -1,4 +1,4 @@
-//! The bounds of a run, which a plan states and a sandbox keeps.
+//! The bounds of a run, which a plan states and a sandbox enforces.
 
 use serde::{Deserialize, Serialize};
 

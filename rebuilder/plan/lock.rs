@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::{PinnedFile, Sha256};
 use crate::evidence::release::pool_url;
 
-/// Counts up whenever the same lock would give another root.
+/// Increased whenever the same lock would give another root.
 const WAY_OF_MAKING: u32 = 1;
 
 /// The content of a lock file.
@@ -14,7 +14,7 @@ const WAY_OF_MAKING: u32 = 1;
 pub struct Lock {
     /// Form of this file; 1.
     pub version: u32,
-    /// Unix seconds that generated files get as their time: when the newest suite was released.
+    /// Time of generated files, in Unix seconds: when the newest suite was released.
     pub epoch: i64,
     /// Digest of the made root; see `rootfs::Contents`.
     pub tree: Sha256,
@@ -26,7 +26,7 @@ pub struct Lock {
     pub packages: Vec<LockedPackage>,
 }
 
-/// One suite as it stood when the lock was written.
+/// One suite as it was when the lock was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]

@@ -1,7 +1,7 @@
 //! The plan: every input of a rebuild, pinned; saved, diffed, signed and replayed as one JSON document.
 //!
-//! Written in the canonical form of RFC 8785, so that its digest names it. It says for each value that the
-//! subject's own documents did not declare what it was inferred from.
+//! Written in the canonical form of RFC 8785, so that its digest names it. For each value that the subject's own
+//! documents do not declare, it says what the value was inferred from.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -25,8 +25,8 @@ use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
 use crate::policy::Decision;
 
-pub(crate) use assumption::counted;
-pub use assumption::{Assumption, Origin, assume};
+pub use assumption::{Assumption, Origin};
+pub(crate) use assumption::{assume, counted};
 pub use container::PinnedContainer;
 pub use jobs::{Jobs, SetupJob, Work};
 pub use limits::Limits;
@@ -56,7 +56,7 @@ pub struct Plan {
     pub policy: Decision,
     /// Released files that the rebuild must give, with the digests that the evidence vouches for.
     pub expected: Vec<Expected>,
-    /// Patterns of file names that the build may leave besides: released nowhere, or not asked for.
+    /// Patterns of other file names that the build may leave: released nowhere, or not asked for.
     pub not_compared: Vec<String>,
     /// The root filesystem.
     pub container: PinnedContainer,
@@ -101,14 +101,14 @@ pub struct PinnedGit {
     pub source: GitSource,
     /// Whether the archive holds the submodules too.
     pub submodules: bool,
-    /// Digest of the archive; none where the repository could not be reached when the plan was made.
+    /// Digest of the archive; `None` if the repository could not be reached when the plan was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<Sha256>,
 }
 
 impl PinnedGit {
     /// The source of a plan that has one source from git.
-    pub fn source(source: GitSource, submodules: bool, archive: Option<Sha256>) -> Self {
+    pub(crate) fn source(source: GitSource, submodules: bool, archive: Option<Sha256>) -> Self {
         Self {
             place: SOURCE_PLACE.into(),
             source,
@@ -134,7 +134,7 @@ pub enum Role {
 pub struct PinnedInput {
     /// What it is for.
     pub role: Role,
-    /// Package URL, where it has one.
+    /// Package URL, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purl: Option<String>,
     /// Path below `/inputs`.
@@ -185,7 +185,7 @@ pub enum PlanFileError {
 }
 
 /// What a planner has found out about its subject before it says how to build it.
-pub struct Basis<'a> {
+pub(crate) struct Basis<'a> {
     /// What plans it.
     pub ecosystem: Ecosystem,
     /// Package URL, version included.
@@ -204,7 +204,7 @@ pub struct Basis<'a> {
 
 impl Plan {
     /// The plan that follows from a recipe alone: without inputs, and without the subject's values in the build.
-    pub fn of(basis: Basis<'_>) -> Self {
+    pub(crate) fn of(basis: Basis<'_>) -> Self {
         let recipe = basis.recipe;
         Self {
             version: VERSION,
@@ -250,7 +250,7 @@ impl Plan {
         Sha256::of(self.canonical())
     }
 
-    /// Reads a saved plan; nothing in it is trusted further than its own checks reach.
+    /// Reads a saved plan; nothing in it is trusted before it is checked.
     pub fn read(path: &Path) -> Result<Self, PlanFileError> {
         let name = path.display().to_string();
         let bytes =
@@ -261,7 +261,7 @@ impl Plan {
         Self::parse(&bytes).map_err(|reason| PlanFileError::Invalid { path: name, reason })
     }
 
-    /// Reads a plan, and refuses one whose form nothing can follow; the error is the reason.
+    /// Reads a plan, and refuses one that no machine can run; the error is the reason.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() as u64 > check::SIZE {
             return Err(format!("it has more than {} MiB", check::SIZE >> 20));
@@ -271,7 +271,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Whether the plan has a form that can be followed; the error is the reason.
+    /// Checks that the plan has a form that can be run; the error is the reason.
     pub fn check_form(&self) -> Result<(), String> {
         check::check(self)
     }
@@ -289,7 +289,7 @@ impl Plan {
             .collect()
     }
 
-    /// Every single file with a URL that following the plan reads, the container's packages included.
+    /// Every file with a URL that running the plan needs, the container's packages included.
     pub fn materials(&self) -> Vec<PinnedFile> {
         let inputs = self.inputs.iter().map(|input| input.file.clone());
         let released = self.expected.iter().map(|expected| expected.file.clone());

@@ -23,19 +23,19 @@ pub struct Recipe {
     /// Image by digest, instead of a container definition.
     #[serde(default)]
     pub image: Option<String>,
-    /// Provenance that the recipe is for; any where it is left out.
+    /// Provenance that the recipe is for; any if it is left out.
     #[serde(default, rename = "match")]
     pub matches: RecipeMatch,
     /// How the source is laid out before the build.
     #[serde(default)]
     pub source: RecipeSource,
-    /// Files that come out, as patterns below the source folder; the steps themselves fill `/out` where it is empty.
+    /// Output files, as patterns below the source folder; if it is empty, the steps themselves fill `/out`.
     #[serde(default)]
     pub outputs: Vec<String>,
     /// Which lock file of the source names build dependencies.
     #[serde(default)]
     pub dependencies: Dependencies,
-    /// npm: whether lifecycle scripts run where no provenance says so; they never do otherwise.
+    /// npm: whether lifecycle scripts run although no provenance says so.
     #[serde(default)]
     pub scripts: bool,
     /// Patterns of outputs that are released nowhere.
@@ -71,10 +71,10 @@ pub struct RecipeSource {
     /// Whether submodules are checked out too.
     #[serde(default)]
     pub submodules: bool,
-    /// Folder that the build starts in, below the source's.
+    /// Folder that the build starts in, below the source.
     #[serde(default)]
     pub folder: String,
-    /// Where the source lies while it is built; `/build/NAME` where it is left out.
+    /// Where the source is while it is built; `/build/NAME` if it is left out.
     #[serde(default)]
     pub path: Option<String>,
 }
@@ -83,7 +83,7 @@ pub struct RecipeSource {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dependencies {
-    /// Nowhere: the container has all that is needed.
+    /// Nowhere: the container has everything that is needed.
     #[default]
     None,
     /// `Cargo.lock`, with checksums of crates.
@@ -173,7 +173,7 @@ impl BuiltIn {
 
 impl Recipe {
     /// The built-in recipe of this name.
-    pub fn built_in(name: &str) -> Result<Self, RecipeError> {
+    pub(crate) fn built_in(name: &str) -> Result<Self, RecipeError> {
         let found = BuiltIn::all()?.into_iter().find(|recipe| recipe.name == name);
         found
             .ok_or_else(|| RecipeError::Invalid {
@@ -184,7 +184,7 @@ impl Recipe {
     }
 
     /// The built-in recipes that plans of an ecosystem follow, by name; those that begin from others come last.
-    pub fn of(ecosystem: Ecosystem) -> Result<Vec<(&'static str, Self)>, RecipeError> {
+    pub(crate) fn of(ecosystem: Ecosystem) -> Result<Vec<(&'static str, Self)>, RecipeError> {
         let mut own = BuiltIn::all()?;
         own.retain(|recipe| recipe.ecosystem == Some(ecosystem));
         own.sort_by_key(|recipe| recipe.base.is_some());
@@ -193,7 +193,7 @@ impl Recipe {
             .collect()
     }
 
-    /// The step that hands out the files which it names as outputs; none where its own steps do.
+    /// The step that hands out the files which it names as outputs; `None` if its own steps do.
     pub fn hand_out(&self) -> Option<Step> {
         (!self.outputs.is_empty()).then(|| Step {
             name: "hand out the outputs".into(),

@@ -19,7 +19,7 @@ pub fn shell_command(env: &BTreeMap<String, String>, script: &str) -> String {
     format!("env -i {} /bin/sh -eu -c {}", pairs.join(" "), quote(script))
 }
 
-/// Puts a shell word in quotes where it needs them.
+/// Puts a shell word in quotes if it needs them.
 pub fn quote(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {

@@ -135,7 +135,7 @@ fn a_source_outside_of_its_repository() {
             format!("https://github.com/o/r@{commit}:../x"),
             "no folder of a repository",
         ),
-        ("https://github.com/o/r@main".to_owned(), "is no commit"),
+        ("https://github.com/o/r@main".to_owned(), "is not a commit"),
         ("https://github.com/o/r".to_owned(), "@COMMIT"),
     ] {
         let output = common::rebuilder()

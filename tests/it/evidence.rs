@@ -263,7 +263,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                     json!("--upload-pack=evil");
             }),
             3,
-            "is no git ref",
+            "is not a git ref",
         ),
         (
             "credentials in the address",
@@ -281,7 +281,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                     json!("--output=x");
             }),
             3,
-            "is no commit",
+            "is not a commit",
         ),
     ];
     for (what, evidence, expected, words) in attacks {

@@ -1,4 +1,4 @@
-//! Which packages a subject means: the one that is named, and all that come from the same build.
+//! Which packages a subject means: the named one, and all that come from the same build.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
         });
     };
     let mut seen = BTreeSet::new();
-    // Every binary of the source is among the related ones already where the source has the subject's name.
+    // If the source has the subject's name, every binary of the source is among the related ones already.
     let of_source = if named.source == subject.name {
         related.clone()
     } else {
@@ -88,7 +88,7 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
     };
     let of_this_source =
         |binary: &Binary| binary.source == named.source && binary.source_version == named.source_version;
-    // A binNMU is a build of its own: what another build of the same source gave is not its output.
+    // A binNMU is a separate build: packages from another build of the same source are not its outputs.
     let of_this_build = |binary: &Binary| of_this_source(binary) && suffix(binary) == suffix(&named);
     let siblings: Vec<_> = of_source.into_iter().filter(of_this_source).collect();
     let mut installer = indexes.installer_packages(|paragraph| concerns(paragraph, &named.source))?;
@@ -122,7 +122,7 @@ fn concerns(paragraph: &Paragraph, name: &str) -> bool {
     paragraph.get("Package") == Some(name) || source == Some(name)
 }
 
-/// The binNMU part of a version: `+b1` of `1.0-2+b1`, where the source is `1.0-2`.
+/// The binNMU part of a version: `+b1` of `1.0-2+b1`, if the source is `1.0-2`.
 pub(super) fn suffix(binary: &Binary) -> Option<String> {
     let own = binary.version.to_string();
     own.strip_prefix(&binary.source_version.to_string())

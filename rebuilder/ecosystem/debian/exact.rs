@@ -1,4 +1,4 @@
-//! The very packages that a build had installed, by its `.buildinfo`: from today's archive where they still are, else
+//! The exact packages that a build had installed, by its `.buildinfo`: from today's archive if it still has them, else
 //! from the dated snapshot of the day of the build.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::evidence::buildinfo::BuildInfo;
 use crate::evidence::document::{Document, Kind};
 use crate::evidence::release::Archive;
 use crate::inspect;
-use crate::plan::Lock;
+use crate::plan::{Lock, counted};
 use crate::store::Blob;
 
 use super::choose::Chosen;
@@ -64,7 +64,7 @@ fn address(source: &Source, version: &debversion::Version, arch: &str) -> String
     )
 }
 
-/// Finds every package that was installed, but for those that the container has.
+/// Finds every package that was installed, except for those that the container has.
 pub(super) async fn packages(
     planner: &Planner<'_>,
     container: &str,
@@ -100,11 +100,11 @@ pub(super) async fn packages(
     Err(PlanError::NotRebuildable {
         subject: format!("{} {}", info.source, info.version),
         reason: format!(
-            "{} packages that its .buildinfo lists are neither in today's archive nor in the snapshot of the build's day: {}",
-            missing.len(),
+            "{} of its .buildinfo cannot be found in today's archive or in the snapshot of the build's day: {}",
+            counted(missing.len(), "package"),
             missing.iter().take(5).cloned().collect::<Vec<_>>().join(", ")
         ),
-        help: "the dated snapshot service has them; where it is out of reach, map it to a mirror that has them with --mirror".into(),
+        help: "the dated snapshot service has them; if it cannot be reached, map it to a mirror that has them with --mirror".into(),
     })
 }
 
@@ -126,7 +126,7 @@ fn take(
     Ok(())
 }
 
-/// The archives as they were when the build ended; none where the record has no date or they have no snapshot.
+/// The archives as they were when the build ended; `None` if the record has no date or they have no snapshot.
 async fn of_the_day(
     planner: &Planner<'_>,
     container: &str,

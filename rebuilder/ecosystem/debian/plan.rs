@@ -20,7 +20,7 @@ use crate::store::Fetcher;
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
-/// The ordinary user that builds where root cannot.
+/// The ordinary user that builds if root cannot.
 const ORDINARY_USER: &str = "builder";
 
 /// Plans the rebuild of everything that the subject's source builds, or of the subject alone.

@@ -18,8 +18,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::subject::{Forms, Named};
-use super::{Packaging, PlanError, Planner, Release};
+use super::{Forms, Named, Packaging, PlanError, Planner, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;

@@ -70,7 +70,7 @@ pub(super) async fn find(
             ));
             (Some(version), artifact, file)
         }
-        // A wrong answer is an error; the registry may be out of reach.
+        // A wrong answer is an error; a registry that cannot be reached is not.
         (Err(error @ PlanError::Document { .. }), Some(_)) => return Err(error),
         (Err(error), Some(artifact)) => {
             claims.push(claim(

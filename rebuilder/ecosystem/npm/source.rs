@@ -84,7 +84,7 @@ async fn unattested(
     };
     if let Some(commit) = &version.git_head {
         let origin =
-            Origin::Declared("repository and gitHead in the registry's metadata, which nobody signed".into());
+            Origin::Declared("repository and gitHead in the registry's metadata, which is not signed".into());
         let source = GitSource::new(&repository, None, Some(commit));
         return Ok((
             source.map_err(|error| cannot(purl, &error.to_string(), help))?,

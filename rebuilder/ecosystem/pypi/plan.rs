@@ -133,7 +133,7 @@ impl Draft<'_> {
         .await?;
         let (inputs, git) = self.inputs(&solution.files);
         let version = self.released.version.to_string();
-        // Tools that would ask git for the version; there is no repository around the files of a commit.
+        // Tools that would ask git for the version; the files of a commit have no repository around them.
         let values = [
             "SETUPTOOLS_SCM_PRETEND_VERSION",
             "PBR_VERSION",

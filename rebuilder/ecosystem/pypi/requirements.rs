@@ -108,10 +108,10 @@ enum Answer {
 }
 
 impl Index<'_> {
-    /// The choice where there is none: each project's newest fitting wheel, if all of these agree with everything that
-    /// any of them requires. pip tries the newest first, so it would find the same; whatever is not as plain as that
+    /// The only possible choice: each project's newest fitting wheel, if all of these agree with everything that any of
+    /// them requires. pip tries the newest first, so it would find the same; whatever is not as plain as that
     /// (extras, pre-releases, withdrawn files, several wheels of one version, a choice that a later requirement
-    /// narrows) is pip's to solve, with what was fetched here at hand.
+    /// narrows) is pip's to solve, and it gets what was fetched here.
     async fn unanimous(&mut self, requirements: &[String]) -> Result<Option<Vec<String>>, PlanError> {
         let mut open = requirements.to_vec();
         let mut bounds: BTreeMap<String, Vec<VersionSpecifiers>> = BTreeMap::new();

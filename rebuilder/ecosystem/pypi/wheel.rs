@@ -98,7 +98,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
             .iter()
             .all(|member| member.system.as_deref() == Some("Dos"));
     let mut entries = BTreeMap::new();
-    // A folder has no size and no mode of its own that the wheel needs.
+    // The wheel needs neither size nor mode of folders.
     let files = members.iter().filter(|member| !member.path.ends_with('/'));
     for (position, member) in files.enumerate() {
         entries.insert(
