@@ -11,10 +11,10 @@ use super::answer::{self, Answer};
 use super::{Reason, Tally};
 use crate::artifact::Digests;
 use crate::error::with_causes;
-use crate::evidence::assess::{self, Artifact, Heard, Signed, Stated};
+use crate::evidence::Unproven;
+use crate::evidence::assess::{self, Artifact, Heard, PayloadProof};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
-use crate::evidence::{Standing, Verified};
 
 /// What verifying cost.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -140,7 +140,7 @@ fn answer_for(
 ) {
     let heard = assess::hear(document);
     // Reading is cheap and verifying is not, so a signature is only looked at where it matters.
-    let mut vouched: Option<(Signed, Option<Verified<&Stated>>)> = None;
+    let mut vouched: Option<PayloadProof<'_>> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
         let aside = match answer::read(heard.unverified(), artifact) {
             Err(aside) => Some(aside),
@@ -153,42 +153,41 @@ fn answer_for(
             tally.set_aside(reason, format!("{}: {why}", document.origin));
             continue;
         }
-        let (signed, stated) = vouched.get_or_insert_with(|| vouch(path, document, &heard, trust));
-        let reading = match stated {
-            Some(stated) => answer::read(stated, artifact).ok(),
-            None => None,
+        let signed = match vouched.get_or_insert_with(|| vouch(path, document, &heard, trust)) {
+            Ok(signed) => signed,
+            Err(unproven) => {
+                let why = format!("{}: {}", document.origin, unproven.note());
+                tally.set_aside(unproven_reason(unproven, document, trust), why);
+                continue;
+            }
         };
-        let reason = match signed.standing {
-            Standing::Verified => None,
-            Standing::Unsigned => Some(Reason::Unsigned),
-            Standing::Unchecked => Some(Reason::UnknownSigner),
-            Standing::Refuted if !assess::names_trusted_key(document, trust) => Some(Reason::UnknownSigner),
-            _ => Some(Reason::BadSignature),
-        };
-        match (reason, &signed.signer, reading) {
-            (None, Some(signer), Some(reading)) => tally.add(Answer {
+        match answer::read(signed.stated, artifact) {
+            Ok(reading) => tally.add(Answer {
                 reading,
-                signer: signer.clone(),
-                seen: signed.when,
+                signer: signed.signature.signer.clone(),
+                seen: signed.signature.when,
                 document: document.digest,
                 origin: document.origin.clone(),
                 times: 1,
             }),
-            (reason, ..) => tally.set_aside(
-                reason.unwrap_or(Reason::BadSignature),
-                format!("{}: {}", document.origin, signed.note),
-            ),
+            Err((reason, why)) => tally.set_aside(reason, format!("{}: {why}", document.origin)),
         }
     }
 }
 
+fn unproven_reason(unproven: &Unproven, document: &Document, trust: &Trust) -> Reason {
+    match unproven {
+        Unproven::Unsigned(_) => Reason::Unsigned,
+        Unproven::Unverifiable(_) | Unproven::UnnamedSigner { .. } | Unproven::NotUnderstood { .. } => {
+            Reason::UnknownSigner
+        }
+        Unproven::Invalid(_) if !assess::names_trusted_key(document, trust) => Reason::UnknownSigner,
+        Unproven::Invalid(_) | Unproven::SubjectMismatch(_) => Reason::BadSignature,
+    }
+}
+
 /// Whose word it is; for a list, by the signature that lies beside it.
-fn vouch<'a>(
-    path: &Path,
-    document: &Document,
-    heard: &'a Heard<'_>,
-    trust: &Trust,
-) -> (Signed, Option<Verified<&'a Stated>>) {
+fn vouch<'a>(path: &Path, document: &Document, heard: &'a Heard<'_>, trust: &Trust) -> PayloadProof<'a> {
     if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
         return heard.vouch_whoever(trust);
     }

@@ -397,9 +397,17 @@ fn signed_statement(
         }
     };
     let heard = assess::hear(&document);
-    let (signed, verified) = heard.vouch(trust);
-    let by = signed.signer.as_ref().map(|signer| signer.name.clone());
-    let outcome = match signed.standing {
+    let verified = heard.vouch(trust);
+    let (standing, signer, note) = match &verified {
+        Ok(signed) => (
+            Standing::Verified,
+            Some(&signed.signature.signer),
+            signed.signature.note.as_str(),
+        ),
+        Err(unproven) => (unproven.standing(), unproven.signer(), unproven.note()),
+    };
+    let by = signer.map(|signer| signer.name.clone());
+    let outcome = match standing {
         Standing::Verified => Outcome::Holds,
         Standing::Refuted | Standing::Elsewhere => Outcome::Fails,
         _ => Outcome::Open,
@@ -409,17 +417,17 @@ fn signed_statement(
         outcome,
         format!(
             "{what}: {}{} ({})",
-            signed.standing.word(),
+            standing.word(),
             by.as_deref().map_or_else(String::new, |by| format!(" by {by}")),
-            signed.note
+            note
         ),
     );
     match verified {
-        Some(stated) => match &**stated {
+        Ok(signed) => match signed.stated {
             Stated::Statement(statement) => Some(((**statement).clone(), by)),
             _ => None,
         },
-        None => match heard.unverified() {
+        Err(_) => match heard.unverified() {
             Stated::Statement(statement) => Some(((**statement).clone(), None)),
             _ => None,
         },

@@ -262,12 +262,11 @@ pub fn mutable(provenance: &Provenance, facts: &SourceFacts) -> Vec<Mutable> {
 pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoundary> {
     let mut found = Vec::new();
     let good = |question| {
-        assessments
-            .iter()
-            .filter(move |it| it.claim.question == question && it.claim.standing == Standing::Verified)
+        let verified = assessments.iter().filter_map(Assessment::verified);
+        verified.filter(move |it| it.claim.question == question)
     };
-    for signature in good(Question::Signature).filter_map(|it| it.signer.as_ref()) {
-        for provenance in good(Question::Provenance).filter_map(|it| it.signer.as_ref()) {
+    for signature in good(Question::Signature).filter_map(|it| it.0.signer()) {
+        for provenance in good(Question::Provenance).filter_map(|it| it.0.signer()) {
             let same_key = signature
                 .fingerprints
                 .iter()
@@ -287,7 +286,7 @@ pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoun
     for it in good(Question::Provenance) {
         let (Some(provenance), Some(identity)) = (
             &it.provenance,
-            it.signer.as_ref().and_then(|s| s.identity.as_ref()),
+            it.signer().and_then(|signer| signer.identity.as_ref()),
         ) else {
             continue;
         };
@@ -347,9 +346,8 @@ pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoun
 /// Links for which there is no evidence.
 pub fn missing(assessments: &[Assessment], custody: Option<&Custody>) -> Vec<String> {
     let has = |question| {
-        assessments
-            .iter()
-            .any(|it| it.claim.question == question && it.claim.standing == Standing::Verified)
+        let mut verified = assessments.iter().filter_map(Assessment::verified);
+        verified.any(|it| it.claim.question == question)
     };
     let mut missing = Vec::new();
     if !has(Question::Signature) {

@@ -91,15 +91,6 @@ impl Envelope {
         pre_authentication(&self.payload_type, &self.payload)
     }
 
-    /// The envelope, and the positions of those of `keys` that signed it; at least `threshold` different ones.
-    pub fn verify(self, keys: &[&PublicKey], threshold: usize) -> Result<Verified<Signed>, DsseError> {
-        let signers = signers(&self.pre_authentication(), &self.signatures, keys, threshold)?;
-        Ok(Verified(Signed {
-            envelope: self,
-            signers,
-        }))
-    }
-
     /// The document for this envelope.
     pub fn to_value(&self) -> Value {
         let signatures = self.signatures.iter();
@@ -113,22 +104,13 @@ impl Envelope {
     }
 }
 
-/// An envelope that enough keys vouch for.
-#[derive(Debug, Clone)]
-pub struct Signed {
-    /// The envelope.
-    pub envelope: Envelope,
-    /// Positions of the keys whose signature is good, in the list that was asked about.
-    pub signers: Vec<usize>,
-}
-
 /// The positions of those of `keys` that signed `message`; at least `threshold` different ones.
 pub(super) fn signers(
     message: &[u8],
     signatures: &[(String, Vec<u8>)],
     keys: &[&PublicKey],
     threshold: usize,
-) -> Result<Vec<usize>, DsseError> {
+) -> Result<Verified<Vec<usize>>, DsseError> {
     // A key's name is a hint that nobody signed: it says where to look first, no more.
     let hinted = |key: &PublicKey| signatures.iter().any(|(name, _)| key.is_called(name));
     let signed = |key: &PublicKey| {
@@ -161,7 +143,7 @@ pub(super) fn signers(
     }
     let mut positions: Vec<_> = found.into_iter().map(|(at, _)| at).collect();
     positions.sort_unstable();
-    Ok(positions)
+    Ok(Verified(positions))
 }
 
 /// DSSE's pre-authentication encoding.

@@ -71,11 +71,11 @@ pub(super) fn judge(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Objec
             "gitsign: the signature fits its certificate; it carries no entry of the transparency log, so that nothing shows that the certificate was alive".into(),
         );
     };
-    let verified =
-        Unverified::from_value(&bundle(&signed, entry)).and_then(|bundle| sigstore.verify(&bundle, None));
+    let verified = Unverified::from_value(&bundle(&signed, entry))
+        .and_then(|bundle| sigstore.verify_certificate(&bundle));
     match verified {
         Ok(verified) => ObjectSignature {
-            identity: verified.identity.clone(),
+            identity: Some(verified.identity.clone()),
             ..result(
                 Standing::Verified,
                 "gitsign: signature, certificate and log are good; nothing said beforehand who should have signed".into(),

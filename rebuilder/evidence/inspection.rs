@@ -69,17 +69,7 @@ pub fn judge<'a>(
     let mut all: Vec<_> = documents
         .map(|document| assess(document, artifacts, trust))
         .collect();
-    all.extend(others.into_iter().map(|claim| Assessment {
-        claim,
-        signer: None,
-        signed_at: None,
-        statement: None,
-        provenance: None,
-        predicate_type: None,
-        subjects: Vec::new(),
-        other_name: None,
-        origin: "the registry".into(),
-    }));
+    all.extend(others.into_iter().map(Assessment::of_registry));
     all
 }
 
@@ -155,11 +145,8 @@ fn finding(question: Question, assessments: &[Assessment]) -> Finding {
 
 /// Who reviewed the source, where a verified statement about it says so.
 fn reviews(assessments: &[Assessment]) -> Vec<String> {
-    let about_source = |it: &&Assessment| it.claim.standing == Standing::Verified;
-    let statements = assessments
-        .iter()
-        .filter(about_source)
-        .filter_map(|it| it.statement.as_ref());
+    let verified = assessments.iter().filter_map(Assessment::verified);
+    let statements = verified.filter_map(|it| it.0.statement.as_ref());
     statements
         .filter(|statement: &&Statement| statement.predicate_type == predicate::SOURCE_PROVENANCE)
         .flat_map(|statement| {

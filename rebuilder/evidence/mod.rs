@@ -21,6 +21,7 @@ pub mod json;
 pub mod link;
 pub mod npm;
 pub mod openpgp;
+mod proof;
 pub mod release;
 pub mod sigstore;
 pub mod slsa;
@@ -28,6 +29,7 @@ pub mod statement;
 pub mod trust;
 pub mod workflow;
 
+pub use proof::{Proof, Signature, Signer, Unproven, Verified};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Sha256;
@@ -99,23 +101,4 @@ pub struct Claim {
     pub meaning: String,
     /// Digest of the document that carries the claim.
     pub document: Option<Sha256>,
-}
-
-/// A value that has passed verification; only the verifying modules can make one.
-#[derive(Debug, Clone)]
-pub struct Verified<T>(T);
-
-impl<T> Verified<T> {
-    /// The value; that it was verified is no longer visible from its type.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
-}
-
-impl<T> std::ops::Deref for Verified<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
 }

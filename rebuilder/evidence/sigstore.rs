@@ -79,14 +79,19 @@ impl std::fmt::Display for Identity {
 /// What a good bundle shows.
 #[derive(Debug, Clone)]
 pub struct SigstoreSignature {
-    /// Who signed; none where a plain key did.
-    pub identity: Option<Identity>,
-    /// Times at which logs or timestamp authorities saw the signature, earliest first.
-    pub times: Vec<Timestamp>,
-    /// Position in the transparency log.
-    pub log_index: Option<u64>,
+    /// When a log or a timestamp authority first saw the signature.
+    pub first_seen: Option<Timestamp>,
     /// What was signed.
     pub content: Content,
+}
+
+/// What a good bundle with a certificate shows.
+#[derive(Debug, Clone)]
+pub struct CertifiedSignature {
+    /// Who signed.
+    pub identity: Identity,
+    /// What was signed, and when.
+    pub signature: SigstoreSignature,
 }
 
 /// What a bundle is a signature over.
@@ -362,37 +367,46 @@ impl Sigstore {
         Ok(self.verifier.verify(artifact, &bundle.bundle, policy)?)
     }
 
-    /// Verifies certificate (or `key`), log, timestamps and signature; says over what, and leaves to the caller
-    /// whether that is the artifact at hand.
-    pub fn verify(
+    /// Verifies certificate, log, timestamps and signature; says over what, and leaves to the caller whether that is the
+    /// artifact at hand.
+    pub fn verify_certificate(
         &self,
         unverified: &Unverified,
-        key: Option<&PublicKey>,
+    ) -> Result<Verified<CertifiedSignature>, SigstoreError> {
+        let (result, signature) = self.verify(unverified, &VerificationPolicy::any_identity())?;
+        Ok(Verified(CertifiedSignature {
+            identity: identity(&result).unwrap_or_else(|| Identity::named("(no name in the certificate)")),
+            signature,
+        }))
+    }
+
+    /// The same for a bundle that names a key, with the key that it may mean.
+    pub fn verify_key(
+        &self,
+        unverified: &Unverified,
+        key: &PublicKey,
     ) -> Result<Verified<SigstoreSignature>, SigstoreError> {
+        let policy = PublicKeyVerificationPolicy::new(key.spki().clone());
+        let (_, signature) = self.verify(unverified, &policy)?;
+        Ok(Verified(signature))
+    }
+
+    fn verify(
+        &self,
+        unverified: &Unverified,
+        policy: &dyn sigstore_verify::Policy,
+    ) -> Result<(VerificationResult, SigstoreSignature), SigstoreError> {
         let content = unverified.content()?;
         let digest = own_digest(&content)?;
-        let result = match key {
-            Some(key) => {
-                let policy = PublicKeyVerificationPolicy::new(key.spki().clone());
-                self.verifier.verify(digest, &unverified.bundle, &policy)?
-            }
-            None => self
-                .verifier
-                .verify(digest, &unverified.bundle, &VerificationPolicy::any_identity())?,
-        };
-        let entry = unverified.bundle.verification_material.tlog_entries.first();
-        let mut times: Vec<_> = result
-            .verified_timestamps()
-            .iter()
-            .filter_map(|time| Timestamp::from_second(time.as_second()).ok())
-            .collect();
-        times.sort_unstable();
-        Ok(Verified(SigstoreSignature {
-            identity: identity(&result),
-            times,
-            log_index: entry.map(|entry| entry.log_index.get()),
+        let result = self.verifier.verify(digest, &unverified.bundle, policy)?;
+        let times = result.verified_timestamps().iter();
+        let signature = SigstoreSignature {
+            first_seen: times
+                .filter_map(|time| Timestamp::from_second(time.as_second()).ok())
+                .min(),
             content,
-        }))
+        };
+        Ok((result, signature))
     }
 }
 

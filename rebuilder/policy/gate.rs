@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::{Check, Decision, Policy, Refusal, Requirement, Rule, Unmatched};
 use crate::artifact::pattern;
-use crate::evidence::Standing;
-use crate::evidence::assess::{Assessment, Signer};
+use crate::evidence::assess::Assessment;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 use crate::evidence::slsa::Provenance;
+use crate::evidence::{Signer, Standing, Verified};
 
 impl Policy {
     /// What the policy says about artifacts with these names and this evidence.
@@ -78,18 +78,12 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     for requirement in &rule.require {
         checks.push(required(*requirement, rule, inspection));
     }
-    let good = |finding: &Finding| -> Vec<Assessment> {
-        let good = finding
-            .claims
-            .iter()
-            .filter(|it| it.claim.standing == Standing::Verified);
-        good.cloned().collect()
-    };
-    let (signatures, provenances) = (good(&inspection.signature), good(&inspection.provenance));
+    let signatures = verified(&inspection.signature);
+    let provenances = verified(&inspection.provenance);
     if !rule.keys.is_empty() {
         let all = signatures.iter().chain(&provenances);
         let mut by: Vec<_> = all
-            .filter_map(|it| it.signer.as_ref())
+            .filter_map(|it| it.signer())
             .flat_map(|signer| &signer.keys)
             .filter(|name| rule.keys.contains(name))
             .cloned()
@@ -113,7 +107,7 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     }
     let told: Vec<_> = provenances
         .iter()
-        .filter(|it| it.signer.as_ref().is_some_and(|signer| is_builder(rule, signer)))
+        .filter(|it| it.signer().is_some_and(|signer| is_builder(rule, signer)))
         .filter_map(|it| it.provenance.as_ref())
         .collect();
     if !rule.builders.is_empty() {
@@ -144,6 +138,11 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         checks.push(age(days, &signatures, &provenances));
     }
     checks
+}
+
+/// The claims of a finding that were verified; nothing else satisfies a rule.
+fn verified(finding: &Finding) -> Vec<Verified<&Assessment>> {
+    finding.claims.iter().filter_map(Assessment::verified).collect()
 }
 
 /// Whether what a signer says of a build is more than anyone's word: a trusted key, a workflow whose certificate names
@@ -214,11 +213,15 @@ fn required(requirement: Requirement, rule: &Rule, inspection: &Inspection) -> C
 }
 
 /// Each keyless claim must be by one of the identities, and there must be one.
-fn identities(rule: &Rule, signatures: &[Assessment], provenances: &[Assessment]) -> Check {
+fn identities(
+    rule: &Rule,
+    signatures: &[Verified<&Assessment>],
+    provenances: &[Verified<&Assessment>],
+) -> Check {
     let signers = signatures
         .iter()
         .chain(provenances)
-        .filter_map(|it| it.signer.as_ref()?.identity.as_ref());
+        .filter_map(|it| it.signer()?.identity.as_ref());
     let (mut any, mut other) = (None, None);
     for identity in signers {
         if rule.identities.iter().any(|wanted| wanted.fits(identity)) {
@@ -234,11 +237,11 @@ fn identities(rule: &Rule, signatures: &[Assessment], provenances: &[Assessment]
     }
 }
 
-fn age(days: u32, signatures: &[Assessment], provenances: &[Assessment]) -> Check {
+fn age(days: u32, signatures: &[Verified<&Assessment>], provenances: &[Verified<&Assessment>]) -> Check {
     let newest = signatures
         .iter()
         .chain(provenances)
-        .filter_map(|it| it.signed_at)
+        .filter_map(|it| it.signed_at())
         .max();
     let Some(newest) = newest else {
         return check("maximum-age-days", false, "nothing shows when it was signed");

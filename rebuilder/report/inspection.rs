@@ -124,7 +124,7 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> Screen {
             if let Some(by) = &claim.by {
                 out.say(format_args!("             by {by}"));
             }
-            if let Some(when) = it.signed_at {
+            if let Some(when) = it.signed_at() {
                 out.say(format_args!("             signed {when}"));
             }
             if !it.subjects.is_empty() {

@@ -11,20 +11,20 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+pub use super::Signer;
 use super::document::{Document, Kind};
 use super::dsse::Envelope;
 use super::hash_list::{HashList, HashListError};
 use super::link::Link;
-use super::sigstore::{Content, Identity, Unverified};
+use super::sigstore::{Content, Unverified};
 use super::slsa::Provenance;
 use super::statement::{Descriptor, DigestMatch, Statement, predicate};
 use super::trust::Trust;
-use super::{Claim, Question, Standing, Verified, custody, openpgp};
+use super::{Claim, Proof, Question, Signature, Standing, Unproven, Verified, custody, openpgp};
 use crate::artifact::Digests;
 use crate::evidence::json::member;
-pub use signature::Signed;
 
 /// Something released, whose bytes are known.
 #[derive(Debug, Clone)]
@@ -39,35 +39,16 @@ pub struct Artifact {
     pub path: Option<PathBuf>,
 }
 
-/// Who signed a piece of evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Signer {
-    /// What people call it: an identity, or the name of a key.
-    pub name: String,
-    /// The certificate's claims, for keyless signatures.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub identity: Option<Identity>,
-    /// The keys, for the others.
-    pub fingerprints: Vec<String>,
-    /// What whoever trusts these keys calls them; never taken from the evidence.
-    #[serde(skip)]
-    pub keys: Vec<String>,
-    /// Whether the user or the policy named that key or identity beforehand; anyone else's signature says who signed, and
-    /// not that it is who should have.
-    #[serde(skip)]
-    pub named: bool,
-}
-
 /// One piece of evidence, judged.
 #[derive(Debug, Clone, Serialize)]
 pub struct Assessment {
     /// The finding.
     #[serde(flatten)]
     pub claim: Claim,
-    /// Who signed, where that was verified.
-    pub signer: Option<Signer>,
-    /// When a log or a timestamp authority first saw the signature.
-    pub signed_at: Option<Timestamp>,
+    /// The good signature that the claim rests on; none for claims without one, and for those that an ecosystem has
+    /// checked by itself.
+    #[serde(flatten, serialize_with = "signer_and_time")]
+    pub signature: Option<Verified<Signature>>,
     /// What was stated.
     #[serde(skip)]
     pub statement: Option<Statement>,
@@ -86,22 +67,128 @@ pub struct Assessment {
     pub origin: String,
 }
 
+/// The signature as the two members `signer` and `signed_at`, null if there is none.
+#[allow(clippy::ref_option, reason = "serde gives the field as it is")]
+fn signer_and_time<S: Serializer>(
+    signature: &Option<Verified<Signature>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Members<'a> {
+        signer: Option<&'a Signer>,
+        signed_at: Option<Timestamp>,
+    }
+    let signature = signature.as_ref();
+    let members = Members {
+        signer: signature.map(|signature| &signature.signer),
+        signed_at: signature.and_then(|signature| signature.when),
+    };
+    members.serialize(serializer)
+}
+
+impl Assessment {
+    /// A claim that an ecosystem has checked by itself.
+    pub(super) fn of_registry(claim: Claim) -> Self {
+        Self {
+            claim,
+            signature: None,
+            statement: None,
+            provenance: None,
+            predicate_type: None,
+            subjects: Vec::new(),
+            other_name: None,
+            origin: "the registry".into(),
+        }
+    }
+
+    /// A claim of a piece of evidence, by what its signature is worth.
+    fn new(question: Question, claim: String, proof: Proof) -> Self {
+        let (standing, meaning, signature) = match proof {
+            Ok(signature) => (Standing::Verified, signature.note.clone(), Some(signature)),
+            Err(
+                Unproven::UnnamedSigner { signature, note } | Unproven::NotUnderstood { signature, note },
+            ) => (Standing::Unchecked, note, Some(signature)),
+            Err(unproven) => (unproven.standing(), unproven.note().to_owned(), None),
+        };
+        let claim = Claim {
+            question,
+            claim,
+            by: signature.as_ref().map(|signature| signature.signer.name.clone()),
+            standing,
+            meaning,
+            document: None,
+        };
+        Self {
+            signature,
+            origin: String::new(),
+            ..Self::of_registry(claim)
+        }
+    }
+
+    /// The same, if it was verified.
+    pub fn verified(&self) -> Option<Verified<&Self>> {
+        (self.claim.standing == Standing::Verified).then_some(Verified(self))
+    }
+
+    /// Who signed, if that was verified.
+    pub fn signer(&self) -> Option<&Signer> {
+        self.signature.as_ref().map(|signature| &signature.signer)
+    }
+
+    /// When a log or a timestamp authority first saw the signature.
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        self.signature.as_ref()?.when
+    }
+
+    /// Whether nothing was found yet that takes away from a good signature.
+    fn is_verified(&self) -> bool {
+        self.claim.standing == Standing::Verified
+    }
+
+    /// A claim that is worth less than its signature; the reason comes first in its meaning.
+    fn lower(&mut self, standing: Standing, reason: &str) {
+        self.claim.standing = standing;
+        self.claim.meaning = format!("{reason}; {}", self.claim.meaning);
+    }
+
+    /// A verified claim is worth less if it covers only some of the artifacts, or none.
+    fn cover(&mut self, covered: usize, all: usize) {
+        if !self.is_verified() || all == 0 {
+            return;
+        }
+        if covered == 0 {
+            self.lower(Standing::Elsewhere, "it is about other bytes");
+        } else if covered < all {
+            let reason = format!("it covers {covered} of {all} artifacts");
+            self.lower(Standing::Partial, &reason);
+        }
+    }
+
+    /// What it calls the artifacts; another name is told in its meaning too, which plans and reports keep.
+    fn name<'a>(&mut self, subjects: impl Iterator<Item = &'a Descriptor>, other_name: Option<String>) {
+        self.subjects = names::labels(subjects);
+        if let Some(other) = &other_name
+            && !self.claim.meaning.contains(other.as_str())
+        {
+            self.claim.meaning = format!("{other}; {}", self.claim.meaning);
+        }
+        self.other_name = other_name;
+    }
+}
+
 /// Judges one piece of evidence.
 pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     let mut assessment = match &document.kind {
         Kind::Bundle(bundle) => assess_bundle(bundle, artifacts, trust),
         Kind::KeyBundle { hint, envelope } => {
-            let signed = signature::verify_key_bundle(hint, envelope, trust);
-            assess_envelope(envelope, signed, artifacts, false)
+            let proof = signature::verify_key_bundle(hint, envelope, trust);
+            assess_envelope(envelope, proof, artifacts, false)
         }
         Kind::Envelope(envelope) => {
-            let signed = signature::verify_envelope(envelope, trust);
-            assess_envelope(envelope, signed, artifacts, false)
+            let proof = signature::verify_envelope(envelope, trust);
+            assess_envelope(envelope, proof, artifacts, false)
         }
-        Kind::Statement(statement) => {
-            let signed = Signed::not(Standing::Unsigned, "nobody signed it");
-            assess_statement(statement.clone(), signed, artifacts, false)
-        }
+        Kind::Statement(statement) => assess_statement(statement.clone(), Err(unsigned()), artifacts, false),
         Kind::OpenPgpDetached(signature) => over_bytes("OpenPGP", artifacts, |artifact| {
             signature::openpgp_detached(signature, artifact, trust)
         }),
@@ -115,15 +202,8 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
         Kind::BuildInfo(info) => assess_buildinfo(info, artifacts, trust),
         Kind::Link(link) => {
             let claim = format!("an in-toto link of the step {:?}", link.name);
-            let question = Question::Other;
-            about_files(
-                question,
-                claim,
-                &link.subjects(),
-                who(document, trust),
-                artifacts,
-                false,
-            )
+            let proof = who(document, trust);
+            about_files(Question::Other, claim, &link.subjects(), proof, artifacts, false)
         }
         Kind::HashList(list) => assess_list(list, who(document, trust), artifacts, Question::Other),
     };
@@ -148,6 +228,25 @@ pub enum Stated {
     /// A signature over a file's bytes alone, or something that nobody can use; and why.
     Nothing(String),
 }
+
+fn unsigned() -> Unproven {
+    Unproven::Unsigned("nobody signed it".to_owned())
+}
+
+fn not_what_was_signed() -> Unproven {
+    Unproven::Invalid("what was read is not what was signed".to_owned())
+}
+
+/// What a piece of evidence states, and the good signature over exactly that.
+pub struct SignedPayload<'a> {
+    /// What is stated.
+    pub stated: &'a Stated,
+    /// Whose word it is.
+    pub signature: Signature,
+}
+
+/// What the verification of a payload's signature comes to.
+pub type PayloadProof<'a> = Result<Verified<SignedPayload<'a>>, Unproven>;
 
 /// What a piece of evidence states, tied to the document that it was read from: whoever is asked whose word it is can
 /// only be asked about this reading.
@@ -175,52 +274,47 @@ impl Heard<'_> {
         matches!(&self.document.kind, Kind::Bundle(bundle) if bundle.is_pep740())
     }
 
-    /// Whose word it is; second, what is stated, where a signature over exactly that is good and of someone who was named
-    /// beforehand.
-    pub fn vouch(&self, trust: &Trust) -> (Signed, Option<Verified<&Stated>>) {
-        let (signed, verified) = self.vouch_whoever(trust);
-        match signed.signer.as_ref().map(|signer| signer.named) {
-            Some(false) if signed.standing == Standing::Verified => (standing::unnamed(signed), None),
-            _ => (signed, verified),
+    /// Verifies the signature over exactly what is stated; its signer must have been named beforehand.
+    pub fn vouch(&self, trust: &Trust) -> PayloadProof<'_> {
+        let signed = self.vouch_whoever(trust)?;
+        if signed.signature.signer.named {
+            Ok(signed)
+        } else {
+            Err(standing::unnamed(Verified(signed.0.signature)))
         }
     }
 
     /// The same, whoever signed: for callers that look the signer up among the parties that they know.
-    pub fn vouch_whoever(&self, trust: &Trust) -> (Signed, Option<Verified<&Stated>>) {
-        let signed = match &self.document.kind {
+    pub fn vouch_whoever(&self, trust: &Trust) -> PayloadProof<'_> {
+        let proof = match &self.document.kind {
             Kind::OpenPgpInline(text) => {
-                let (signed, content) = signature::verify_inline(text, trust, "the signed text");
+                let (proof, content) = signature::verify_inline(text, trust, "the signed text");
                 match read_list(&content) {
                     Ok(list) if !matches!(&self.stated, Stated::HashList(own) if **own == list) => {
-                        Signed::not(Standing::Refuted, "what was read is not what was signed")
+                        Err(not_what_was_signed())
                     }
-                    _ => signed,
+                    _ => proof,
                 }
             }
             _ => who(self.document, trust),
         };
-        self.verified_by(signed)
+        self.signed_by(proof?)
     }
 
     /// The same for a list with a detached signature; `file` is the list itself, as it lies on the disk.
-    pub fn vouch_beside(
-        &self,
-        signature: &Document,
-        file: &Artifact,
-        trust: &Trust,
-    ) -> (Signed, Option<Verified<&Stated>>) {
+    pub fn vouch_beside(&self, signature: &Document, file: &Artifact, trust: &Trust) -> PayloadProof<'_> {
         // What was read must be what the signature is over.
-        let signed = if file.digests.sha256 == self.document.digest {
-            over_file(signature, file, trust)
-        } else {
-            Signed::not(Standing::Refuted, "what was read is not what was signed")
-        };
-        self.verified_by(signed)
+        if file.digests.sha256 != self.document.digest {
+            return Err(not_what_was_signed());
+        }
+        self.signed_by(over_file(signature, file, trust)?)
     }
 
-    fn verified_by(&self, signed: Signed) -> (Signed, Option<Verified<&Stated>>) {
-        let verified = (signed.standing == Standing::Verified).then_some(Verified(&self.stated));
-        (signed, verified)
+    fn signed_by(&self, signature: Verified<Signature>) -> PayloadProof<'_> {
+        Ok(Verified(SignedPayload {
+            stated: &self.stated,
+            signature: signature.0,
+        }))
     }
 }
 
@@ -250,17 +344,17 @@ pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: 
 /// The provenance in a document, if the workflow that signed it says it of its own repository.
 fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
     let heard = hear(document);
-    let (signed, stated) = heard.vouch_whoever(trust);
-    let Stated::Statement(statement) = stated?.into_inner() else {
+    let signed = heard.vouch_whoever(trust).ok()?;
+    let Stated::Statement(statement) = signed.stated else {
         return None;
     };
-    let identity = signed.signer?.identity?;
-    standing::is_of_own_repository(&identity, statement).then(|| Verified((**statement).clone()))
+    let identity = signed.signature.signer.identity.as_ref()?;
+    standing::is_of_own_repository(identity, statement).then(|| Verified((**statement).clone()))
 }
 
 /// The statement in a document, if a signature over it is good; what it is about is not asked.
 fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
-    match hear(document).vouch(trust).1?.into_inner() {
+    match hear(document).vouch(trust).ok()?.stated {
         Stated::Statement(statement) => Some(Verified((**statement).clone())),
         _ => None,
     }
@@ -320,8 +414,7 @@ fn read_list(content: &[u8]) -> Result<HashList, HashListError> {
 }
 
 /// Whose word a piece of evidence is; what it is about is not asked.
-fn who(document: &Document, trust: &Trust) -> Signed {
-    let unsigned = || Signed::not(Standing::Unsigned, "nobody signed it");
+fn who(document: &Document, trust: &Trust) -> Proof {
     match &document.kind {
         Kind::Bundle(bundle) => signature::verify_bundle(bundle, trust).0,
         Kind::KeyBundle { hint, envelope } => signature::verify_key_bundle(hint, envelope, trust),
@@ -329,11 +422,13 @@ fn who(document: &Document, trust: &Trust) -> Signed {
         Kind::Link(link) => signature::verify_message(&link.signed, &link.signatures, trust),
         Kind::HashList(list) => match &list.own {
             Some((message, signatures)) => signature::verify_message(message, signatures, trust),
-            None => unsigned(),
+            None => Err(unsigned()),
         },
         Kind::OpenPgpInline(text) => signature::verify_inline(text, trust, "the signed text").0,
-        Kind::Statement(_) => unsigned(),
-        _ => Signed::not(Standing::Unchecked, "it is a signature over a file's bytes"),
+        Kind::Statement(_) => Err(unsigned()),
+        _ => Err(Unproven::Unverifiable(
+            "it is a signature over a file's bytes".into(),
+        )),
     }
 }
 
@@ -360,15 +455,14 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
 }
 
 /// Whose word a detached signature over a file is.
-fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Signed {
+fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Proof {
     match &document.kind {
         Kind::OpenPgpDetached(bytes) => signature::openpgp_detached(bytes, file, trust),
         Kind::Minisign(signed) => signature::minisign(signed, file, trust),
         Kind::Ssh(signed) => signature::ssh(signed, file, trust),
-        _ => Signed::not(
-            Standing::Unchecked,
-            "what lies beside it is no detached signature",
-        ),
+        _ => Err(Unproven::Unverifiable(
+            "what lies beside it is no detached signature".into(),
+        )),
     }
 }
 
@@ -377,7 +471,7 @@ fn about_files(
     question: Question,
     claim: String,
     files: &[Descriptor],
-    mut signed: Signed,
+    proof: Proof,
     artifacts: &[Artifact],
     by_name: bool,
 ) -> Assessment {
@@ -402,196 +496,150 @@ fn about_files(
     } else {
         listed.len()
     };
-    if covered == 0
-        && signed.standing == Standing::Verified
-        && let Some(other) = &other_name
+    let mut found = Assessment::new(question, claim, proof);
+    if let Some(other) = other_name
+        .as_ref()
+        .filter(|_| covered == 0 && found.is_verified())
     {
-        signed.standing = Standing::Elsewhere;
-        signed.note = format!("{other}; {}", signed.note);
+        found.lower(Standing::Elsewhere, other);
     }
-    let subjects = names::labels(listed.iter().flat_map(|(_, files)| files.iter().copied()));
-    named(
-        bound(question, claim, signed, covered, artifacts.len()),
-        subjects,
+    found.cover(covered, artifacts.len());
+    found.name(
+        listed.iter().flat_map(|(_, files)| files.iter().copied()),
         other_name,
-    )
-}
-
-/// The finding with what it calls the artifacts; another name stands in its meaning too, which plans and reports keep.
-fn named(mut found: Assessment, subjects: Vec<String>, other_name: Option<String>) -> Assessment {
-    if let Some(other) = &other_name
-        && !found.claim.meaning.contains(other.as_str())
-    {
-        found.claim.meaning = format!("{other}; {}", found.claim.meaning);
-    }
-    Assessment {
-        subjects,
-        other_name,
-        ..found
-    }
+    );
+    found
 }
 
 /// A list of digests, whose lines must name the files.
-fn assess_list(
-    list: &HashList,
-    mut signed: Signed,
-    artifacts: &[Artifact],
-    question: Question,
-) -> Assessment {
-    if let (Err(error), Standing::Verified) = (list.understood(), signed.standing) {
-        signed.standing = Standing::Unchecked;
-        signed.note = format!("{}, but nothing relies on it: {error}", signed.note);
-    }
+fn assess_list(list: &HashList, proof: Proof, artifacts: &[Artifact], question: Question) -> Assessment {
     let claim = format!("a list of {} digests", list.entries.len());
     // A `.narinfo` names a store path, and its file has no name of its own.
-    about_files(
-        question,
-        claim,
-        &list.entries,
-        signed,
-        artifacts,
-        list.own.is_none(),
-    )
-}
-
-fn assessment(question: Question, claim: String, signed: Signed) -> Assessment {
-    Assessment {
-        claim: Claim {
-            question,
-            claim,
-            by: signed.signer.as_ref().map(|signer| signer.name.clone()),
-            standing: signed.standing,
-            meaning: signed.note,
-            document: None,
-        },
-        signer: signed.signer,
-        signed_at: signed.when,
-        statement: None,
-        provenance: None,
-        predicate_type: None,
-        subjects: Vec::new(),
-        other_name: None,
-        origin: String::new(),
-    }
+    let by_name = list.own.is_none();
+    let proof = match (list.understood(), proof) {
+        (Err(error), Ok(signature)) => {
+            let note = format!("{}, but nothing relies on it: {error}", signature.note);
+            Err(Unproven::NotUnderstood { signature, note })
+        }
+        (_, proof) => proof,
+    };
+    about_files(question, claim, &list.entries, proof, artifacts, by_name)
 }
 
 fn assess_bundle(bundle: &Unverified, artifacts: &[Artifact], trust: &Trust) -> Assessment {
-    let (signed, content) = signature::verify_bundle(bundle, trust);
+    let (proof, content) = signature::verify_bundle(bundle, trust);
     match content {
-        Some(Content::Envelope(envelope)) => {
-            assess_envelope(&envelope, signed, artifacts, bundle.is_pep740())
-        }
+        Some(Content::Envelope(envelope)) => assess_envelope(&envelope, proof, artifacts, bundle.is_pep740()),
         Some(Content::Message(algorithm, digest)) => {
             let fits =
                 |artifact: &&Artifact| artifact.digests.get(algorithm).is_some_and(|own| own == digest);
-            let covered: Vec<_> = artifacts.iter().filter(fits).collect();
             let claim = format!("a Sigstore signature over {algorithm}:{digest}");
-            bound(Question::Signature, claim, signed, covered.len(), artifacts.len())
+            let mut found = Assessment::new(Question::Signature, claim, proof);
+            found.cover(artifacts.iter().filter(fits).count(), artifacts.len());
+            found
         }
-        None => assessment(
+        None => Assessment::new(
             Question::Provenance,
             format!("a Sigstore bundle ({})", bundle.media_type()),
-            signed,
+            proof,
         ),
     }
 }
 
 /// Judges a signature that is over a file's bytes: it is about exactly the artifacts that it verifies for.
-fn over_bytes(kind: &str, artifacts: &[Artifact], verify: impl Fn(&Artifact) -> Signed) -> Assessment {
-    let results: Vec<_> = artifacts.iter().map(&verify).collect();
-    let good = results
-        .iter()
-        .filter(|signed| signed.standing == Standing::Verified)
-        .count();
+fn over_bytes(kind: &str, artifacts: &[Artifact], verify: impl Fn(&Artifact) -> Proof) -> Assessment {
     let claim = format!("{kind} signature over the file's bytes");
-    let telling = results
+    let proofs: Vec<_> = artifacts.iter().map(&verify).collect();
+    let good = proofs.iter().filter(|proof| proof.is_ok()).count();
+    let standing = |proof: &Proof| match proof {
+        Ok(_) => Standing::Verified,
+        Err(unproven) => unproven.standing(),
+    };
+    let telling = proofs
         .into_iter()
-        .min_by_key(|signed| signed.standing)
-        .unwrap_or_else(|| Signed::not(Standing::Unchecked, "no artifact was given"));
-    if good > 0 {
-        return bound(Question::Signature, claim, telling, good, artifacts.len());
-    }
-    assessment(Question::Signature, claim, telling)
+        .min_by_key(standing)
+        .unwrap_or_else(|| Err(Unproven::Unverifiable("no artifact was given".into())));
+    let mut found = Assessment::new(Question::Signature, claim, telling);
+    found.cover(good, artifacts.len());
+    found
 }
 
 /// A text with a signature around it: a list of digests, such as `SHA256SUMS`, is about the files that it names. Any
 /// other text may hold a digest for any reason, so it is no signature of the file.
 fn openpgp_inline(text: &[u8], artifacts: &[Artifact], trust: &Trust) -> Assessment {
-    let (mut signed, content) = signature::verify_inline(text, trust, "the signed text");
-    match HashList::of_signed(&content) {
-        Ok(list) => assess_list(&list, signed, artifacts, Question::Signature),
-        Err(error) => {
-            if signed.standing == Standing::Verified {
-                signed.standing = Standing::Unchecked;
-                signed.note = format!(
-                    "{}, but the text is no list of digests: {error}; so it does not say that its signer released the file",
-                    signed.note
-                );
-            }
-            let claim = "an OpenPGP-signed text, which is not a signature of the file".to_owned();
-            assessment(Question::Signature, claim, signed)
-        }
-    }
+    let (proof, content) = signature::verify_inline(text, trust, "the signed text");
+    let error = match HashList::of_signed(&content) {
+        Ok(list) => return assess_list(&list, proof, artifacts, Question::Signature),
+        Err(error) => error,
+    };
+    let claim = "an OpenPGP-signed text, which is not a signature of the file".to_owned();
+    let proof = proof.and_then(|signature| {
+        let note = format!(
+            "{}, but the text is no list of digests: {error}; so it does not say that its signer released the file",
+            signature.note
+        );
+        Err(Unproven::NotUnderstood { signature, note })
+    });
+    Assessment::new(Question::Signature, claim, proof)
 }
 
-fn assess_envelope(
-    envelope: &Envelope,
-    signed: Signed,
-    artifacts: &[Artifact],
-    is_pep740: bool,
-) -> Assessment {
+fn assess_envelope(envelope: &Envelope, proof: Proof, artifacts: &[Artifact], is_pep740: bool) -> Assessment {
     match Statement::from_envelope(envelope) {
-        Ok(statement) => assess_statement(statement, signed, artifacts, is_pep740),
-        Err(error) => {
-            let note = format!("what was signed cannot be used: {error}");
-            assessment(
-                Question::Provenance,
-                format!("an envelope of type {:?}", envelope.payload_type),
-                Signed::not(Standing::Refuted, note),
-            )
-        }
+        Ok(statement) => assess_statement(statement, proof, artifacts, is_pep740),
+        Err(error) => Assessment::new(
+            Question::Provenance,
+            format!("an envelope of type {:?}", envelope.payload_type),
+            Err(Unproven::Invalid(format!(
+                "what was signed cannot be used: {error}"
+            ))),
+        ),
     }
 }
 
 fn assess_statement(
     statement: Statement,
-    mut signed: Signed,
+    mut proof: Proof,
     artifacts: &[Artifact],
     is_pep740: bool,
 ) -> Assessment {
     let kind = statement.predicate_type.clone();
     let (mut question, mut claim) = describe(&statement);
     let mut provenance = None;
-    let read = Provenance::of(&statement);
-    if read.is_some() {
-        question = Question::Provenance;
-    }
-    match read {
+    match Provenance::of(&statement) {
         Some(Ok(found)) => {
+            question = Question::Provenance;
             claim = custody::sentence(&found);
-            let identity = signed.signer.as_ref().and_then(|signer| signer.identity.as_ref());
-            if let Some(reason) = identity.and_then(|identity| custody::contradiction(identity, &found)) {
-                signed = Signed::not(Standing::Refuted, reason);
-            }
+            proof = proof.and_then(|signature| agreeing(signature, &found));
             provenance = Some(found);
         }
         Some(Err(error)) => {
-            signed = Signed::not(
-                Standing::Refuted,
-                format!("the provenance cannot be used: {error}"),
-            );
+            question = Question::Provenance;
+            let note = format!("the provenance cannot be used: {error}");
+            proof = Err(Unproven::Invalid(note));
         }
         None => {}
     }
-    if signed.standing == Standing::Verified && !is_known(&kind) {
-        signed.standing = Standing::Unchecked;
-        signed.note = "the signature is good; what a predicate of this type means is not known here, so nothing relies on it".into();
+    if !is_known(&kind) {
+        proof = proof.and_then(|signature| {
+            let note = "the signature is good; what a predicate of this type means is not known here, so nothing relies on it".into();
+            Err(Unproven::NotUnderstood { signature, note })
+        });
     }
-    let mut assessment = bind_statement(question, claim, signed, &statement, artifacts, is_pep740);
-    assessment.predicate_type = Some(kind);
-    assessment.statement = Some(statement);
-    assessment.provenance = provenance;
-    assessment
+    let mut found = Assessment::new(question, claim, proof);
+    bind_statement(&mut found, &statement, artifacts, is_pep740);
+    found.predicate_type = Some(kind);
+    found.statement = Some(statement);
+    found.provenance = provenance;
+    found
+}
+
+/// The signature, if its certificate does not contradict the provenance that it is over.
+fn agreeing(signature: Verified<Signature>, provenance: &Provenance) -> Proof {
+    let identity = signature.signer.identity.as_ref();
+    match identity.and_then(|identity| custody::contradiction(identity, provenance)) {
+        Some(reason) => Err(Unproven::Invalid(reason)),
+        None => Ok(signature),
+    }
 }
 
 fn is_known(kind: &str) -> bool {
@@ -656,47 +704,18 @@ fn describe(statement: &Statement) -> (Question, String) {
 }
 
 /// Ties a statement to the artifacts by digest, then by name.
-fn bind_statement(
-    question: Question,
-    claim: String,
-    signed: Signed,
-    statement: &Statement,
-    artifacts: &[Artifact],
-    is_pep740: bool,
-) -> Assessment {
+fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Artifact], is_pep740: bool) {
     let covered: Vec<(&Artifact, Vec<&Descriptor>)> = artifacts
         .iter()
         .map(|artifact| (artifact, statement.subjects_with(&artifact.digests).collect()))
         .filter(|(_, subjects): &(_, Vec<_>)| !subjects.is_empty())
         .collect();
-    if covered.is_empty() && !artifacts.is_empty() && !signed.standing.is_against() {
-        let named: Vec<_> = statement.subject.iter().take(3).map(Descriptor::label).collect();
-        let comparable = artifacts.iter().any(|artifact| {
-            let other = |subject: &Descriptor| subject.matches(&artifact.digests) == DigestMatch::Other;
-            statement.subject.iter().any(other)
-        });
-        let (standing, note) = if comparable {
-            (
-                Standing::Elsewhere,
-                format!("it is about other bytes ({})", named.join(", ")),
-            )
-        } else {
-            (
-                Standing::Unchecked,
-                "its digests are of kinds that cannot be compared here".to_owned(),
-            )
-        };
-        return assessment(
-            question,
-            claim,
-            Signed {
-                standing,
-                note,
-                ..signed
-            },
-        );
+    let against = found.claim.standing.is_against();
+    if covered.is_empty() && !artifacts.is_empty() && !against {
+        (found.claim.standing, found.claim.meaning) = other_bytes(statement, artifacts);
+        return;
     }
-    let subjects = names::labels(covered.iter().flat_map(|(_, subjects)| subjects.iter().copied()));
+    let subjects = covered.iter().flat_map(|(_, subjects)| subjects.iter().copied());
     let is_file_name = is_pep740 || statement.predicate_type == predicate::PYPI_PUBLISH;
     let refused = covered.iter().find_map(|(artifact, subjects)| {
         names::other_package(subjects, artifact).or_else(|| {
@@ -704,47 +723,47 @@ fn bind_statement(
             other.map(|other| format!("{other}, and by PEP 740 that name is part of what was signed"))
         })
     });
-    if let Some(note) = refused.as_ref().filter(|_| !signed.standing.is_against()) {
-        let signed = Signed {
-            standing: Standing::Elsewhere,
-            note: note.clone(),
-            ..signed
-        };
-        return named(assessment(question, claim, signed), subjects, refused);
+    if let Some(reason) = refused.filter(|_| !against) {
+        found.claim.standing = Standing::Elsewhere;
+        found.claim.meaning.clone_from(&reason);
+        found.name(subjects, Some(reason));
+        return;
     }
     let other_name = covered
         .iter()
         .find_map(|(artifact, subjects)| names::differs(subjects, artifact));
-    let found = bound(question, claim, signed, covered.len(), artifacts.len());
-    named(found, subjects, other_name)
+    found.cover(covered.len(), artifacts.len());
+    found.name(subjects, other_name);
 }
 
-/// The finding for a claim that covers some of the artifacts.
-fn bound(question: Question, claim: String, mut signed: Signed, covered: usize, all: usize) -> Assessment {
-    if signed.standing == Standing::Verified && all > 0 {
-        if covered == 0 {
-            signed.standing = Standing::Elsewhere;
-            signed.note = format!("it is about other bytes; {}", signed.note);
-        } else if covered < all {
-            signed.standing = Standing::Partial;
-            signed.note = format!("it covers {covered} of {all} artifacts; {}", signed.note);
-        }
+/// What a statement is worth in which no subject has the digests of an artifact, and why.
+fn other_bytes(statement: &Statement, artifacts: &[Artifact]) -> (Standing, String) {
+    let comparable = artifacts.iter().any(|artifact| {
+        let other = |subject: &Descriptor| subject.matches(&artifact.digests) == DigestMatch::Other;
+        statement.subject.iter().any(other)
+    });
+    if comparable {
+        let named: Vec<_> = statement.subject.iter().take(3).map(Descriptor::label).collect();
+        let note = format!("it is about other bytes ({})", named.join(", "));
+        (Standing::Elsewhere, note)
+    } else {
+        let note = "its digests are of kinds that cannot be compared here";
+        (Standing::Unchecked, note.to_owned())
     }
-    assessment(question, claim, signed)
 }
 
 fn assess_buildinfo(info: &super::buildinfo::BuildInfo, artifacts: &[Artifact], trust: &Trust) -> Assessment {
-    let signed = match &info.inline {
+    let mut proof = match &info.inline {
         Some(text) => {
-            let (signed, content) = signature::verify_inline(text, trust, "the .buildinfo");
+            let (proof, content) = signature::verify_inline(text, trust, "the .buildinfo");
             // What was read before is what counts only if it is what was signed.
             if info.is_of(&content) {
-                signed
+                proof
             } else {
-                Signed::not(Standing::Refuted, "what was read is not what was signed")
+                Err(not_what_was_signed())
             }
         }
-        None => Signed::not(Standing::Unsigned, "nobody signed it"),
+        None => Err(unsigned()),
     };
     let files: Vec<Descriptor> = info
         .files
@@ -767,10 +786,8 @@ fn assess_buildinfo(info: &super::buildinfo::BuildInfo, artifacts: &[Artifact], 
         info.version,
         info.installed.len()
     );
-    let signed = if covered == 0 && !artifacts.is_empty() && signed.standing == Standing::Unsigned {
-        Signed::not(Standing::Elsewhere, "it is about other files")
-    } else {
-        signed
-    };
-    about_files(Question::Provenance, claim, &files, signed, artifacts, true)
+    if covered == 0 && !artifacts.is_empty() && matches!(proof, Err(Unproven::Unsigned(_))) {
+        proof = Err(Unproven::SubjectMismatch("it is about other files".into()));
+    }
+    about_files(Question::Provenance, claim, &files, proof, artifacts, true)
 }

@@ -7,12 +7,11 @@
 
 use serde_json::Value;
 
-use super::{Assessment, Signed, Signer};
-use crate::evidence::Standing;
+use super::Assessment;
 use crate::evidence::sigstore::Identity;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Statement, predicate};
-use crate::evidence::{custody, npm};
+use crate::evidence::{Signature, Signer, Standing, Unproven, Verified, custody, npm};
 
 /// A service that gives its workflows identities: its issuer, and how addresses of its repositories begin.
 const WORKFLOWS: [(&str, &str); 2] = [
@@ -36,24 +35,19 @@ pub(super) fn settle(assessment: &mut Assessment, publisher: Option<&Value>) {
     if !matches!(assessment.claim.standing, Standing::Verified | Standing::Partial) {
         return;
     }
-    let Some(signer) = &assessment.signer else { return };
-    if let Err(why) = counts(signer, assessment, publisher) {
+    let Some(signature) = &assessment.signature else {
+        return;
+    };
+    if let Err(why) = counts(signature, assessment, publisher) {
         assessment.claim.standing = Standing::Unchecked;
-        assessment.claim.meaning = note(signer, &why);
+        assessment.claim.meaning = note(&signature.signer, &why);
     }
 }
 
 /// What is left of a good signature of someone whom nobody named.
-pub(super) fn unnamed(signed: Signed) -> Signed {
-    let note = signed
-        .signer
-        .as_ref()
-        .map_or_else(String::new, |signer| note(signer, UNNAMED));
-    Signed {
-        standing: Standing::Unchecked,
-        note,
-        ..signed
-    }
+pub(super) fn unnamed(signature: Verified<Signature>) -> Unproven {
+    let note = note(&signature.signer, UNNAMED);
+    Unproven::UnnamedSigner { signature, note }
 }
 
 fn note(signer: &Signer, why: &str) -> String {
@@ -61,7 +55,12 @@ fn note(signer: &Signer, why: &str) -> String {
 }
 
 /// Why a signer's word is worth nothing for this claim, if it is not.
-fn counts(signer: &Signer, assessment: &Assessment, publisher: Option<&Value>) -> Result<(), String> {
+fn counts(
+    signature: &Verified<Signature>,
+    assessment: &Assessment,
+    publisher: Option<&Value>,
+) -> Result<(), String> {
+    let signer = &signature.signer;
     let kind = assessment.predicate_type.as_deref().unwrap_or_default();
     let identity = signer.identity.as_ref();
     match kind {
