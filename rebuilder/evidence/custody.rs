@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::assess::Assessment;
-use super::git_signature::ObjectSignature;
-use super::sigstore::Identity;
+use super::assessment::Assessment;
+use super::identity::Identity;
+use super::object_signature::ObjectSignature;
 use super::slsa::{Build, Provenance};
 use super::statement::Descriptor;
 use super::workflow::Workflow;

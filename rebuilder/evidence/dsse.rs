@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
 
+use super::Verified;
 use super::json::{self, JsonError};
-use super::{Verified, trust::PublicKey};
+use super::public_key::PublicKey;
 
 /// Type of a payload that is an in-toto statement.
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";

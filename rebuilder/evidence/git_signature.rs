@@ -4,42 +4,13 @@
 //! without it (gitformat-signature(5)).
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::sigstore::Identity;
+pub use super::object_signature::ObjectSignature;
 use super::trust::{KeyMaterial, Trust};
 use super::{Standing, gitsign, openpgp};
 
-/// What is known of the signature on a commit or tag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectSignature {
-    /// Whether it holds.
-    pub standing: Standing,
-    /// Who signed, or who the signature says did.
-    pub by: Option<String>,
-    /// Why, in a sentence.
-    pub note: String,
-    /// Who signed, where a certificate says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<Identity>,
-    /// Whether it is the signature that the repository's host puts under commits made on its site.
-    pub by_host: bool,
-}
-
 /// Keys with which GitHub signs commits that are made on its site.
 const HOST_KEYS: [&str; 2] = ["B5690EEEBB952194", "4AEE18F83AFDEB23"];
-
-impl ObjectSignature {
-    pub(super) fn new(standing: Standing, by: Option<String>, note: impl Into<String>) -> Self {
-        Self {
-            standing,
-            by,
-            note: note.into(),
-            identity: None,
-            by_host: false,
-        }
-    }
-}
 
 /// Judges the signature of a raw commit object.
 pub fn of_commit(object: &[u8], trust: &Trust) -> ObjectSignature {

@@ -18,8 +18,8 @@ use sigstore_verify::crypto::{CertificateInfo, VerificationKey, parse_certificat
 use sigstore_verify::types::{DerCertificate, SignatureBytes};
 
 use super::Standing;
-use super::git_signature::ObjectSignature;
 use super::json::put;
+use super::object_signature::ObjectSignature;
 use super::sigstore::{Sigstore, Unverified};
 use crate::artifact::Sha256;
 

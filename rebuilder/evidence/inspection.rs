@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use super::assess::{Artifact, Assessment, assess};
+use super::assess::assess;
+use super::assessment::{Artifact, Assessment};
 use super::custody::{self, Custody, Mutable, SharedBoundary, SourceFacts};
 use super::document::Document;
 use super::json::member;

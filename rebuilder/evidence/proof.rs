@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Standing;
-use super::sigstore::Identity;
+use super::claim::Standing;
+use super::identity::Identity;
 
 /// A value that has passed verification; only the modules of `evidence` that verify can make one.
 ///

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sigstore_verify::trust_root::{
     SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
@@ -17,63 +16,15 @@ use sigstore_verify::types::{
 };
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
 
+pub use super::identity::Identity;
 use super::json::member;
 use super::json::{self, JsonError};
-use super::trust::{PublicKey, TrustError};
+use super::public_key::{PublicKey, TrustError};
 use super::{Verified, dsse};
 
 /// A Sigstore instance whose authorities and logs are trusted.
 pub struct Sigstore {
     verifier: Verifier,
-}
-
-/// Who signed, as the certificate says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Subject alternative name: an e-mail address or the URI of a workflow.
-    pub subject: String,
-    /// OpenID Connect issuer that vouched for it.
-    pub issuer: String,
-    /// Repository whose workflow asked for the certificate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
-    /// Commit that the workflow ran at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    /// Git ref that the workflow ran at.
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
-    /// The workflow that asked, where that is another than the one that signed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workflow: Option<String>,
-    /// `github-hosted` or `self-hosted`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub runner: Option<String>,
-    /// Run of the workflow.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-}
-
-impl Identity {
-    /// One of which only the name is known.
-    pub(super) fn named(subject: &str) -> Self {
-        Self {
-            subject: subject.to_owned(),
-            issuer: String::new(),
-            repository: None,
-            commit: None,
-            reference: None,
-            workflow: None,
-            runner: None,
-            run: None,
-        }
-    }
-}
-
-impl std::fmt::Display for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.subject, self.issuer)
-    }
 }
 
 /// What a good bundle shows.

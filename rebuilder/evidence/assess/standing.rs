@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::Assessment;
-use crate::evidence::sigstore::Identity;
+use crate::evidence::identity::Identity;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Statement, predicate};
 use crate::evidence::{Signature, Signer, Standing, Unproven, Verified, custody, npm};

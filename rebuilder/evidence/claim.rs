@@ -1,0 +1,74 @@
+//! A claim about an artifact: which question it answers, and how far it could be checked.
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Sha256;
+
+/// Which of the two questions a claim answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// Who released these bytes?
+    Signature,
+    /// From which source, by which build?
+    Provenance,
+    /// Neither: what else is stated about them, such as a verifier's verdict.
+    Other,
+}
+
+/// How far a claim could be checked, and what came of it; the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Checked and found to hold.
+    Verified,
+    /// Holds, but for some of the artifacts only.
+    Partial,
+    /// Made and signed, but nothing here can check the signature, or knows what it says.
+    Unchecked,
+    /// Made, but only as trustworthy as the connection or the registry that said so.
+    Unsigned,
+    /// Nobody claims anything.
+    Absent,
+    /// A good signature, on other bytes or another name.
+    Elsewhere,
+    /// Checked and found not to hold.
+    Refuted,
+}
+
+impl Standing {
+    /// Whether it speaks against the artifact.
+    pub fn is_against(self) -> bool {
+        matches!(self, Self::Elsewhere | Self::Refuted)
+    }
+
+    /// One word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Partial => "partial",
+            Self::Unchecked => "unchecked",
+            Self::Unsigned => "unsigned",
+            Self::Absent => "absent",
+            Self::Elsewhere => "elsewhere",
+            Self::Refuted => "refuted",
+        }
+    }
+}
+
+/// One claim about the artifact or its inputs, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The question it answers.
+    pub question: Question,
+    /// What is claimed, in one sentence.
+    pub claim: String,
+    /// Who claims it: key fingerprint, identity, registry, or nobody.
+    pub by: Option<String>,
+    /// Whether it holds.
+    pub standing: Standing,
+    /// What follows from it, and what does not.
+    pub meaning: String,
+    /// Digest of the document that carries the claim.
+    pub document: Option<Sha256>,
+}

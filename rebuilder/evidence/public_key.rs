@@ -1,0 +1,128 @@
+//! Plain public keys, and why a file with a key or a root cannot be used.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sigstore_verify::crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
+use sigstore_verify::types::{DerPublicKey, SignatureBytes};
+
+use crate::artifact::Sha256;
+
+/// A key file that cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[allow(missing_docs)]
+pub enum TrustError {
+    #[error("cannot read the public key {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{name} holds no public key that is known here: {reason}")]
+    #[diagnostic(help(
+        "known are PEM (PUBLIC KEY: Ed25519, ECDSA P-256 and P-384, RSA), OpenPGP certificates, minisign, OpenSSH and Nix public keys"
+    ))]
+    Key { name: String, reason: String },
+    #[error("cannot read the trusted root {path}")]
+    Root { path: PathBuf, source: std::io::Error },
+    #[error("{name} is no usable Sigstore trusted root: {reason}")]
+    #[diagnostic(help(
+        "it must be a trusted_root.json; \"--trusted-root\" takes that of another Sigstore instance"
+    ))]
+    InvalidRoot { name: String, reason: String },
+}
+
+/// A plain public key: Ed25519, ECDSA over P-256 or P-384, or RSA.
+#[derive(Clone)]
+pub struct PublicKey {
+    /// What the user calls it.
+    pub name: String,
+    spki: DerPublicKey,
+    keys: Arc<[VerificationKey]>,
+    fingerprint: Sha256,
+    /// Names that bundles and envelopes give it.
+    hints: Arc<[String; 3]>,
+}
+
+impl std::fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (sha256:{})", self.name, self.fingerprint())
+    }
+}
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo, in DER.
+    pub fn from_spki(name: &str, der: &[u8]) -> Result<Self, TrustError> {
+        let invalid = |reason: String| TrustError::Key {
+            name: name.to_owned(),
+            reason,
+        };
+        let der = &without_parameters(der);
+        let spki = DerPublicKey::from_bytes(der);
+        let algorithm = KeyAlgorithm::from_spki(&spki).map_err(|error| invalid(error.to_string()))?;
+        // Envelopes do not say which hash and padding they use, so each usual one is tried.
+        let schemes: &[SigningScheme] = match algorithm {
+            KeyAlgorithm::Ed25519 => &[SigningScheme::Ed25519],
+            KeyAlgorithm::EcdsaP256 => &[SigningScheme::EcdsaP256Sha256],
+            KeyAlgorithm::EcdsaP384 => &[SigningScheme::EcdsaP384Sha384, SigningScheme::EcdsaP384Sha256],
+            KeyAlgorithm::Rsa => &[
+                SigningScheme::RsaPssSha256,
+                SigningScheme::RsaPkcs1Sha256,
+                SigningScheme::RsaPssSha512,
+                SigningScheme::RsaPkcs1Sha512,
+            ],
+            other => return Err(invalid(format!("keys of the kind {other:?} are not supported"))),
+        };
+        let keys: Result<_, _> = schemes
+            .iter()
+            .map(|scheme| VerificationKey::from_spki_with_scheme(&spki, *scheme))
+            .collect();
+        let fingerprint = Sha256::of(spki.as_bytes());
+        let base64 = STANDARD.encode(fingerprint.as_bytes());
+        let short = format!("SHA256:{}", base64.trim_end_matches('='));
+        Ok(Self {
+            name: name.to_owned(),
+            keys: keys.map_err(|error| invalid(error.to_string()))?,
+            spki,
+            fingerprint,
+            hints: Arc::new([fingerprint.to_hex(), base64, short]),
+        })
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fn fingerprint(&self) -> Sha256 {
+        self.fingerprint
+    }
+
+    /// Whether this bundle hint or DSSE key id may mean this key.
+    pub(super) fn is_called(&self, hint: &str) -> bool {
+        self.name == hint || self.hints.iter().any(|name| name == hint)
+    }
+
+    pub(super) fn spki(&self) -> &DerPublicKey {
+        &self.spki
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let signature = SignatureBytes::from_bytes(signature);
+        self.keys
+            .iter()
+            .any(|key| key.verify(message, &signature).is_ok())
+    }
+}
+
+/// Beginning of an Ed25519 SubjectPublicKeyInfo (RFC 8410), before the 32 bytes of the key.
+pub(super) const ED25519: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+/// The same with parameters, which RFC 8410 forbids and in-toto's Rust library, and so rebuilderd, writes.
+const ED25519_WITH_NULL: [u8; 14] = [
+    0x30, 0x2c, 0x30, 0x07, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x05, 0x00, 0x03, 0x21, 0x00,
+];
+
+/// An Ed25519 key as RFC 8410 writes it; anything else as it is.
+fn without_parameters(der: &[u8]) -> Vec<u8> {
+    match der.strip_prefix(&ED25519_WITH_NULL) {
+        Some(key) => [&ED25519[..], key].concat(),
+        None => der.to_vec(),
+    }
+}
