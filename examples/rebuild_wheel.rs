@@ -9,7 +9,7 @@ use rebuilder::container::{Catalog, Workshop};
 use rebuilder::ecosystem::Planner;
 use rebuilder::ecosystem::hints::Hints;
 use rebuilder::execute::Executor;
-use rebuilder::inspect::Case;
+use rebuilder::inspect::InspectionRequest;
 use rebuilder::progress::Progress;
 use rebuilder::rebuild::Rebuilder;
 use rebuilder::run::{Evidence, RunFolder};
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let store = Store::open(None)?;
         let fetcher = Fetcher::new(&store, Vec::new(), false, progress.clone());
         let (catalog, sandbox) = (Catalog::new(None), Embedded::new(&store)?);
-        let case = Case::usual()?;
+        let case = InspectionRequest::usual()?;
         let workshop = Workshop {
             fetcher: &fetcher,
             catalog: &catalog,

@@ -12,7 +12,7 @@ use super::{Reason, Tally};
 use crate::artifact::Digests;
 use crate::error::with_causes;
 use crate::evidence::Unproven;
-use crate::evidence::assess::{self, Artifact, Heard, PayloadProof};
+use crate::evidence::assess::{self, Artifact, Payload, PayloadProof};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
 
@@ -138,13 +138,13 @@ fn answer_for(
     trust: &Trust,
     tallies: &mut [Tally],
 ) {
-    let heard = assess::hear(document);
+    let payload = assess::payload(document);
     // Reading is cheap and verifying is not, so a signature is only looked at where it matters.
     let mut vouched: Option<PayloadProof<'_>> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
-        let aside = match answer::read(heard.unverified(), artifact) {
+        let aside = match answer::read(payload.unverified(), artifact) {
             Err(aside) => Some(aside),
-            Ok(reading) if heard.names_the_file() => {
+            Ok(reading) if payload.names_the_file() => {
                 reading.other_name.map(|other| (Reason::WrongSubject, other))
             }
             Ok(_) => None,
@@ -153,7 +153,7 @@ fn answer_for(
             tally.set_aside(reason, format!("{}: {why}", document.origin));
             continue;
         }
-        let signed = match vouched.get_or_insert_with(|| vouch(path, document, &heard, trust)) {
+        let signed = match vouched.get_or_insert_with(|| vouch(path, document, &payload, trust)) {
             Ok(signed) => signed,
             Err(unproven) => {
                 let why = format!("{}: {}", document.origin, unproven.note());
@@ -187,19 +187,19 @@ fn unproven_reason(unproven: &Unproven, document: &Document, trust: &Trust) -> R
 }
 
 /// Whose word it is; for a list, by the signature that lies beside it.
-fn vouch<'a>(path: &Path, document: &Document, heard: &'a Heard<'_>, trust: &Trust) -> PayloadProof<'a> {
+fn vouch<'a>(path: &Path, document: &Document, payload: &'a Payload<'_>, trust: &Trust) -> PayloadProof<'a> {
     if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
-        return heard.vouch_whoever(trust);
+        return payload.verify_any_signer(trust);
     }
     let beside = SIGNATURES
         .iter()
         .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));
     let Some(beside) = beside.into_iter().find(|path| path.is_file()) else {
-        return heard.vouch_whoever(trust);
+        return payload.verify_any_signer(trust);
     };
     let signatures = document::read_file(&beside).unwrap_or_default();
     let Some(digests) = std::fs::File::open(path).and_then(Digests::of_reader).ok() else {
-        return heard.vouch_whoever(trust);
+        return payload.verify_any_signer(trust);
     };
     let list = Artifact {
         name: path
@@ -212,7 +212,7 @@ fn vouch<'a>(path: &Path, document: &Document, heard: &'a Heard<'_>, trust: &Tru
         path: Some(path.to_owned()),
     };
     match signatures.as_slice() {
-        [signature] => heard.vouch_beside(signature, &list, trust),
-        _ => heard.vouch_whoever(trust),
+        [signature] => payload.verify_detached(signature, &list, trust),
+        _ => payload.verify_any_signer(trust),
     }
 }

@@ -23,7 +23,7 @@ use crate::credentials::Searched;
 use crate::ecosystem::Planner;
 use crate::ecosystem::hints::Hints;
 use crate::execute::Executor;
-use crate::inspect::Case;
+use crate::inspect::InspectionRequest;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::progress::{Progress, ProgressBar};
@@ -47,7 +47,7 @@ pub struct Auditor {
     /// Runs the builds, and makes roots.
     pub embedded: Embedded,
     /// Evidence and policy, the same for all.
-    pub case: Case,
+    pub case: InspectionRequest,
     /// How what differs is compared.
     pub compare: compare::Options,
     /// Hints by subject, as the list writes it.

@@ -156,7 +156,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
         manifest.run.clone(),
     );
     materials(&plan, files, &mut checks);
-    let mut heard = attestation(&record, &plan, report, files, trust, &mut checks);
+    let mut payload = attestation(&record, &plan, report, files, trust, &mut checks);
     equivalence(&record, report, files, trust, &mut checks);
     manifest_signature(&manifest, files, trust, &mut checks);
     let place = attestations(files)?;
@@ -167,7 +167,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
             manifest: &manifest,
             plan: &plan,
             record: &record,
-            statement: heard.as_ref().map(|(_, statement)| statement),
+            statement: payload.as_ref().map(|(_, statement)| statement),
             agreements: &agreements,
             page,
         },
@@ -177,7 +177,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
     pointers(contents, &mut checks);
     Ok(Checked {
         manifest,
-        attested: heard.take().map(|(attested, _)| attested),
+        attested: payload.take().map(|(attested, _)| attested),
         checks: checks.0,
     })
 }
@@ -396,8 +396,8 @@ fn signed_statement(
             return None;
         }
     };
-    let heard = assess::hear(&document);
-    let verified = heard.vouch(trust);
+    let payload = assess::payload(&document);
+    let verified = payload.verify_signature(trust);
     let (standing, signer, note) = match &verified {
         Ok(signed) => (
             Standing::Verified,
@@ -409,7 +409,7 @@ fn signed_statement(
     let by = signer.map(|signer| signer.name.clone());
     let outcome = match standing {
         Standing::Verified => Outcome::Holds,
-        Standing::Refuted | Standing::Elsewhere => Outcome::Fails,
+        Standing::Invalid | Standing::SubjectMismatch => Outcome::Fails,
         _ => Outcome::Open,
     };
     checks.push(
@@ -427,7 +427,7 @@ fn signed_statement(
             Stated::Statement(statement) => Some(((**statement).clone(), by)),
             _ => None,
         },
-        Err(_) => match heard.unverified() {
+        Err(_) => match payload.unverified() {
             Stated::Statement(statement) => Some(((**statement).clone(), None)),
             _ => None,
         },

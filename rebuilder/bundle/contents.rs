@@ -278,7 +278,7 @@ fn policy_files(policy: &PolicyFile) -> Vec<(String, Vec<u8>)> {
 /// The statement in a bundle of this rebuild, for the map of controls; whose word it is, is not asked here.
 pub(super) fn statement(name: &str, bundle: &[u8]) -> Option<Statement> {
     let document = document::read_bundle(name, bundle).ok()?;
-    match assess::hear(&document).unverified() {
+    match assess::payload(&document).unverified() {
         Stated::Statement(statement) => Some((**statement).clone()),
         _ => None,
     }

@@ -217,7 +217,7 @@ fn find(kind: &str, facts: &Facts) -> Vec<Pointer> {
                 .claims
                 .iter()
                 .filter(|claim| claim.question == Question::Provenance);
-            let there = claims.filter(|claim| claim.standing != Standing::Absent);
+            let there = claims.filter(|claim| claim.standing != Standing::Missing);
             there
                 .flat_map(|claim| {
                     at(

@@ -56,7 +56,7 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
             .unwrap_or_default();
         return Err(Failure::usage(format!("{} is not a file", missing.display())));
     };
-    let judgement = case.judge(&artifacts, claims, &more, &context.fetcher).await;
+    let judgement = case.inspect(&artifacts, claims, &more, &context.fetcher).await;
     if let Some(path) = &args.html {
         write_atomically(path, report::html(&judgement)?.as_bytes())?;
     }

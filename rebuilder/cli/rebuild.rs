@@ -23,7 +23,7 @@ use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild, provenance};
 use crate::evidence::assess::Artifact;
 use crate::execute::{CheckedPlan, Executor};
-use crate::inspect::Case;
+use crate::inspect::InspectionRequest;
 use crate::plan::{Origin, PinnedContainer, Plan, Recipe};
 use crate::rebuild::Rebuilder;
 use crate::rebuild::search;
@@ -319,7 +319,7 @@ impl Target {
         &self,
         context: &'a Context,
         embedded: &'a Embedded,
-        case: &'a Case,
+        case: &'a InspectionRequest,
     ) -> Result<Planner<'a>, Failure> {
         let mut hints = match &self.oss_rebuild {
             Some(path) => oss_rebuild::read(path)?,
@@ -348,7 +348,7 @@ async fn make_plan(
     context: &Context,
     embedded: &Embedded,
     target: &Target,
-    case: &Case,
+    case: &InspectionRequest,
 ) -> Result<Plan, Failure> {
     let mut planner = target.planner(context, embedded, case)?;
     if let Some(subject) = target.registry_subject()? {

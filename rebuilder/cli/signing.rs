@@ -15,7 +15,7 @@ use crate::attest::log::{Anchor, Log};
 use crate::attest::{self, Office};
 use crate::cli::options::evidence::{TrustArgs, statement};
 use crate::evidence::document;
-use crate::inspect::Case;
+use crate::inspect::InspectionRequest;
 use crate::plan::Recipe;
 use crate::report;
 use crate::run::RunFolder;
@@ -189,7 +189,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         questioner: Questioner {
             fetcher: context.fetcher,
             catalog: context.catalog,
-            case: Case {
+            case: InspectionRequest {
                 documents: Vec::new(),
                 trust,
                 policy,

@@ -92,7 +92,7 @@ impl Assessment {
             Ok(signature) => (Standing::Verified, signature.note.clone(), Some(signature)),
             Err(
                 Unproven::UnnamedSigner { signature, note } | Unproven::NotUnderstood { signature, note },
-            ) => (Standing::Unchecked, note, Some(signature)),
+            ) => (Standing::Unverifiable, note, Some(signature)),
             Err(unproven) => (unproven.standing(), unproven.note().to_owned(), None),
         };
         let claim = Claim {

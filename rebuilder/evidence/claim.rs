@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Sha256;
 
 /// Which of the two questions a claim answers.
+///
+/// Not an expectation: a claim answers the question whether or not a policy asks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
@@ -25,33 +27,37 @@ pub enum Standing {
     /// Holds, but for some of the artifacts only.
     Partial,
     /// Made and signed, but nothing here can check the signature, or knows what it says.
-    Unchecked,
+    #[serde(rename = "unchecked")]
+    Unverifiable,
     /// Made, but only as trustworthy as the connection or the registry that said so.
     Unsigned,
     /// Nobody claims anything.
-    Absent,
+    #[serde(rename = "absent")]
+    Missing,
     /// A good signature, on other bytes or another name.
-    Elsewhere,
+    #[serde(rename = "elsewhere")]
+    SubjectMismatch,
     /// Checked and found not to hold.
-    Refuted,
+    #[serde(rename = "refuted")]
+    Invalid,
 }
 
 impl Standing {
     /// Whether it speaks against the artifact.
     pub fn is_against(self) -> bool {
-        matches!(self, Self::Elsewhere | Self::Refuted)
+        matches!(self, Self::SubjectMismatch | Self::Invalid)
     }
 
-    /// One word for people.
+    /// One word for people, the same as in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Verified => "verified",
             Self::Partial => "partial",
-            Self::Unchecked => "unchecked",
+            Self::Unverifiable => "unchecked",
             Self::Unsigned => "unsigned",
-            Self::Absent => "absent",
-            Self::Elsewhere => "elsewhere",
-            Self::Refuted => "refuted",
+            Self::Missing => "absent",
+            Self::SubjectMismatch => "elsewhere",
+            Self::Invalid => "refuted",
         }
     }
 }
@@ -71,4 +77,24 @@ pub struct Claim {
     pub meaning: String,
     /// Digest of the document that carries the claim.
     pub document: Option<Sha256>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standing_has_one_word_for_people_and_for_json() {
+        for standing in [
+            Standing::Verified,
+            Standing::Partial,
+            Standing::Unverifiable,
+            Standing::Unsigned,
+            Standing::Missing,
+            Standing::SubjectMismatch,
+            Standing::Invalid,
+        ] {
+            assert_eq!(serde_json::to_value(standing).unwrap(), standing.word());
+        }
+    }
 }

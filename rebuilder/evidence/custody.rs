@@ -371,7 +371,7 @@ pub fn missing(assessments: &[Assessment], custody: Option<&Custody>) -> Vec<Str
             "a look at the source repository (commit and tag signatures, workflow)",
         ),
         Some(signature) => need(
-            signature.standing != Standing::Absent,
+            signature.standing != Standing::Missing,
             "a signature on the commit",
         ),
     }

@@ -15,7 +15,7 @@ const HOST_KEYS: [&str; 2] = ["B5690EEEBB952194", "4AEE18F83AFDEB23"];
 /// Judges the signature of a raw commit object.
 pub fn of_commit(object: &[u8], trust: &Trust) -> ObjectSignature {
     let (payload, signature) = split_commit(object);
-    judge(&payload, signature.as_deref(), trust)
+    verify(&payload, signature.as_deref(), trust)
 }
 
 /// Judges the signature of a raw tag object.
@@ -36,8 +36,8 @@ pub fn of_tag(object: &[u8], trust: &Trust) -> ObjectSignature {
         Some((object.get(..at)?, text.get(at..)?))
     });
     match split {
-        Some((payload, signature)) => judge(payload, Some(signature), trust),
-        None => judge(object, None, trust),
+        Some((payload, signature)) => verify(payload, Some(signature), trust),
+        None => verify(object, None, trust),
     }
 }
 
@@ -71,14 +71,14 @@ fn split_commit(object: &[u8]) -> (Vec<u8>, Option<String>) {
     (payload, signature)
 }
 
-fn judge(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSignature {
+fn verify(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSignature {
     let Some(signature) = signature.map(str::trim_start) else {
-        return ObjectSignature::new(Standing::Absent, None, "nobody signed it");
+        return ObjectSignature::new(Standing::Missing, None, "nobody signed it");
     };
     if signature.starts_with("-----BEGIN SSH SIGNATURE-----") {
         ssh(payload, signature, trust)
     } else if signature.starts_with("-----BEGIN SIGNED MESSAGE-----") {
-        gitsign::judge(payload, signature, &trust.sigstore)
+        gitsign::verify(payload, signature, &trust.sigstore)
     } else {
         pgp(payload, signature, trust)
     }
@@ -93,7 +93,7 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
         match keyring.verify_detached("the commit", signature.as_bytes(), payload) {
             Ok(signers) => {
                 return match key.refusal(Timestamp::now()) {
-                    Some(reason) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
+                    Some(reason) => ObjectSignature::new(Standing::Invalid, Some(key.name.clone()), reason),
                     None => ObjectSignature::new(
                         Standing::Verified,
                         Some(signers.join(", ")),
@@ -102,7 +102,7 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
                 };
             }
             Err(error) if issuers.is_ok() && !error.is_unknown_key() => {
-                return ObjectSignature::new(Standing::Refuted, None, error.to_string());
+                return ObjectSignature::new(Standing::Invalid, None, error.to_string());
             }
             Err(_) => {}
         }
@@ -112,7 +112,7 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
         // The forges' own signatures are not always well formed.
         Err(error) => {
             let note = format!("it cannot be read, so this was not checked: {error}");
-            return ObjectSignature::new(Standing::Unchecked, None, note);
+            return ObjectSignature::new(Standing::Unverifiable, None, note);
         }
     };
     let by_host = issuers
@@ -125,7 +125,7 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     };
     ObjectSignature {
         by_host,
-        ..ObjectSignature::new(Standing::Unchecked, Some(issuers.join(", ")), note)
+        ..ObjectSignature::new(Standing::Unverifiable, Some(issuers.join(", ")), note)
     }
 }
 
@@ -133,18 +133,18 @@ fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     let read = match ssh_key::SshSig::from_pem(signature.trim_end()) {
         Ok(read) => read,
         Err(error) => {
-            return ObjectSignature::new(Standing::Refuted, None, format!("no SSH signature: {error}"));
+            return ObjectSignature::new(Standing::Invalid, None, format!("no SSH signature: {error}"));
         }
     };
     if read.namespace() != "git" {
         let note = format!("it was made for the purpose {:?}, not for git", read.namespace());
-        return ObjectSignature::new(Standing::Refuted, None, note);
+        return ObjectSignature::new(Standing::Invalid, None, note);
     }
     let own = ssh_key::PublicKey::new(read.public_key().clone(), "");
     let fingerprint = own.fingerprint(ssh_key::HashAlg::Sha256).to_string();
     // It carries its key, so whether it holds for that key can be told without knowing whose key it is.
     if let Err(error) = own.verify("git", payload, &read) {
-        return ObjectSignature::new(Standing::Refuted, Some(fingerprint), format!("SSH: {error}"));
+        return ObjectSignature::new(Standing::Invalid, Some(fingerprint), format!("SSH: {error}"));
     }
     let known = trust.keys.iter().find(
         |key| matches!(&key.material, KeyMaterial::Ssh(public) if public.key_data() == read.public_key()),
@@ -155,9 +155,9 @@ fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
             Some(format!("{} ({fingerprint})", key.name)),
             "the SSH signature is good",
         ),
-        Some((key, Some(reason))) => ObjectSignature::new(Standing::Refuted, Some(key.name.clone()), reason),
+        Some((key, Some(reason))) => ObjectSignature::new(Standing::Invalid, Some(key.name.clone()), reason),
         None => ObjectSignature::new(
-            Standing::Unchecked,
+            Standing::Unverifiable,
             Some(fingerprint),
             "the SSH signature is good for the key that it carries; whose key that is is not known here",
         ),
@@ -195,14 +195,14 @@ mod tests {
             .keys
             .push(TrustedKey::parse("release", known.public_key().to_openssh().unwrap().as_bytes()).unwrap());
         let standing = |object: &[u8]| of_commit(object, &trust).standing;
-        assert_eq!(standing(COMMIT.as_bytes()), Standing::Absent);
+        assert_eq!(standing(COMMIT.as_bytes()), Standing::Missing);
         assert_eq!(standing(&signed(&known, "git")), Standing::Verified);
-        assert_eq!(standing(&signed(&other, "git")), Standing::Unchecked);
-        assert_eq!(standing(&signed(&known, "file")), Standing::Refuted);
+        assert_eq!(standing(&signed(&other, "git")), Standing::Unverifiable);
+        assert_eq!(standing(&signed(&known, "file")), Standing::Invalid);
         let changed = String::from_utf8(signed(&known, "git"))
             .unwrap()
             .replace("message", "another");
-        assert_eq!(standing(changed.as_bytes()), Standing::Refuted);
+        assert_eq!(standing(changed.as_bytes()), Standing::Invalid);
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         let signature = known.sign("git", HashAlg::Sha512, COMMIT.as_bytes()).unwrap();
         let tag = format!("{COMMIT}{}", signature.to_pem(LineEnding::LF).unwrap());
         assert_eq!(of_tag(tag.as_bytes(), &trust).standing, Standing::Verified);
-        assert_eq!(of_tag(COMMIT.as_bytes(), &trust).standing, Standing::Absent);
+        assert_eq!(of_tag(COMMIT.as_bytes(), &trust).standing, Standing::Missing);
     }
 
     proptest::proptest! {

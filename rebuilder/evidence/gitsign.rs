@@ -39,12 +39,12 @@ struct Signed {
 }
 
 /// Judges a signature over a commit or tag without it.
-pub(super) fn judge(payload: &[u8], armored: &str, sigstore: &Sigstore) -> ObjectSignature {
+pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> ObjectSignature {
     let signed = match read(armored) {
         Ok(signed) => signed,
         Err(reason) => {
             let note = format!("an X.509 signature that cannot be read: {reason}");
-            return ObjectSignature::new(Standing::Unchecked, None, note);
+            return ObjectSignature::new(Standing::Unverifiable, None, note);
         }
     };
     let subject = signed.info.identity.as_ref().map_or("?", |name| name.as_str());
@@ -52,7 +52,7 @@ pub(super) fn judge(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Objec
     let result = |standing, note: String| ObjectSignature::new(standing, Some(by.clone()), note);
     if signed.digest.as_deref() != Some(&Sha256::of(payload).as_bytes()[..]) {
         return result(
-            Standing::Refuted,
+            Standing::Invalid,
             "gitsign: the signature is over another object".into(),
         );
     }
@@ -61,13 +61,13 @@ pub(super) fn judge(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Objec
         .and_then(|key| key.verify(&signed.attributes, &signature));
     if fits.is_err() {
         return result(
-            Standing::Refuted,
+            Standing::Invalid,
             "gitsign: the signature does not fit the certificate that it carries".into(),
         );
     }
     let Some(entry) = &signed.entry else {
         return result(
-            Standing::Unchecked,
+            Standing::Unverifiable,
             "gitsign: the signature fits its certificate; it carries no entry of the transparency log, so that nothing shows that the certificate was alive".into(),
         );
     };
@@ -81,7 +81,7 @@ pub(super) fn judge(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Objec
                 "gitsign: signature, certificate and log are good; nothing said beforehand who should have signed".into(),
             )
         },
-        Err(error) => result(Standing::Refuted, format!("gitsign: {error}")),
+        Err(error) => result(Standing::Invalid, format!("gitsign: {error}")),
     }
 }
 

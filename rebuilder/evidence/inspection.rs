@@ -60,7 +60,7 @@ pub struct Inspected {
 }
 
 /// Judges every document, and adds the claims that the ecosystem itself makes.
-pub fn judge<'a>(
+pub fn assess_all<'a>(
     documents: impl IntoIterator<Item = &'a Document>,
     artifacts: &[Artifact],
     trust: &Trust,
@@ -139,7 +139,7 @@ fn finding(question: Question, assessments: &[Assessment]) -> Finding {
     let standings = || claims.iter().map(|it| it.claim.standing);
     let against = standings().filter(|standing| standing.is_against()).max();
     Finding {
-        standing: against.or(standings().min()).unwrap_or(Standing::Absent),
+        standing: against.or(standings().min()).unwrap_or(Standing::Missing),
         claims,
     }
 }

@@ -130,7 +130,7 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
     let integrity = version.dist.integrity.as_deref().unwrap_or_default();
     if !fits_integrity(integrity, digests) {
         return claim(
-            Standing::Refuted,
+            Standing::Invalid,
             format!("the registry says {title} has integrity {integrity:?}; the tarball has another"),
             None,
             "these are not the bytes that the registry lists",
@@ -167,14 +167,14 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
     let known = |signature: &RegistrySignature| KEYS.iter().any(|(name, ..)| *name == signature.keyid);
     if !version.dist.signatures.iter().any(known) {
         return claim(
-            Standing::Unchecked,
+            Standing::Unverifiable,
             format!("the registry signed {title} with a key that is not known here"),
             None,
             "the registry may have new keys since this version was made",
         );
     }
     claim(
-        Standing::Refuted,
+        Standing::Invalid,
         format!("no signature of the registry over {title} verifies"),
         None,
         "the metadata was changed on its way",
@@ -201,11 +201,11 @@ mod tests {
             keyid: KEYS[0].0.to_owned(),
             sig: "MEUCIQ==".into(),
         }];
-        assert_eq!(standing(&version), Standing::Refuted);
+        assert_eq!(standing(&version), Standing::Invalid);
         version.dist.signatures[0].keyid = "SHA256:of-tomorrow".into();
-        assert_eq!(standing(&version), Standing::Unchecked);
+        assert_eq!(standing(&version), Standing::Unverifiable);
         version.dist.integrity = Some("sha512-AAAA".into());
-        assert_eq!(standing(&version), Standing::Refuted);
+        assert_eq!(standing(&version), Standing::Invalid);
     }
 
     #[test]

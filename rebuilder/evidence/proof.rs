@@ -86,10 +86,10 @@ impl Unproven {
         match self {
             Self::Unsigned(_) => Standing::Unsigned,
             Self::Unverifiable(_) | Self::UnnamedSigner { .. } | Self::NotUnderstood { .. } => {
-                Standing::Unchecked
+                Standing::Unverifiable
             }
-            Self::SubjectMismatch(_) => Standing::Elsewhere,
-            Self::Invalid(_) => Standing::Refuted,
+            Self::SubjectMismatch(_) => Standing::SubjectMismatch,
+            Self::Invalid(_) => Standing::Invalid,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::store::{Blob, Checkout, FetchError, Fetcher, GitError, StoreError};
 use crate::text::redacted;
 
 /// What a judgement starts from.
-pub struct Case {
+pub struct InspectionRequest {
     /// Evidence, unverified.
     pub documents: Vec<Document>,
     /// What the user believes beforehand, the policy's keys not included.
@@ -28,7 +28,7 @@ pub struct Case {
 
 /// The findings, and what the policy says of them.
 #[derive(Debug, Serialize)]
-pub struct Judgement {
+pub struct GateReport {
     /// The findings.
     #[serde(flatten)]
     pub inspection: Inspection,
@@ -54,7 +54,7 @@ pub struct Judgement {
     pub no_source: Option<GitError>,
 }
 
-impl Case {
+impl InspectionRequest {
     /// No evidence of the user's own, the public-good Sigstore instance, the built-in policy.
     pub fn usual() -> Result<Self, TrustError> {
         Ok(Self {
@@ -76,16 +76,17 @@ impl Case {
     ///
     /// `others` are claims that an ecosystem has checked by itself, `more` is evidence that a registry offers. A source
     /// that cannot be had is a missing link, no error.
-    pub async fn judge(
+    pub async fn inspect(
         &self,
         artifacts: &[Artifact],
         others: Vec<Claim>,
         more: &[Document],
         fetcher: &Fetcher,
-    ) -> Judgement {
+    ) -> GateReport {
         let names = policy::names(artifacts);
         let trust = self.policy.trusting(self.trust.clone(), &names);
-        let assessments = inspection::judge(self.documents.iter().chain(more), artifacts, &trust, others);
+        let assessments =
+            inspection::assess_all(self.documents.iter().chain(more), artifacts, &trust, others);
         let best = inspection::best_provenance(&assessments);
         let provenance = best.map(|(_, provenance)| provenance.clone());
         let declared_by = best.map_or_else(String::new, |(assessment, provenance)| {
@@ -109,7 +110,7 @@ impl Case {
         let mut inspection = inspection::inspect(artifacts, &assessments, &facts);
         inspection.shared.extend(self.policy.shared_keys());
         let policy = self.policy.decide(&names, &inspection);
-        Judgement {
+        GateReport {
             inspection,
             policy,
             provenance,
@@ -131,7 +132,7 @@ fn source_facts(checkout: &Checkout, workflow: Option<&str>, trust: &Trust) -> S
             return signature;
         }
         ObjectSignature {
-            standing: Standing::Elsewhere,
+            standing: Standing::SubjectMismatch,
             note: "the tag points to another commit now".into(),
             ..signature
         }

@@ -18,7 +18,7 @@ use crate::evidence::document::Document;
 use crate::evidence::inspection::Finding;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Descriptor, DigestMatch};
-use crate::inspect::{Case, Judgement};
+use crate::inspect::{GateReport, InspectionRequest};
 use crate::plan::PinnedContainer;
 use crate::plan::{PinnedGit, Plan, Recipe, Role};
 use crate::run::{Evidence, Record, Verdict};
@@ -45,7 +45,7 @@ pub struct Questioner {
     /// Containers that plans may start from, and the mirrors of distributions.
     pub catalog: Catalog,
     /// The policy, and the keys that it trusts.
-    pub case: Case,
+    pub case: InspectionRequest,
     /// Recipes beyond the built-in ones.
     pub recipes: Vec<Recipe>,
     /// Images that plans may start from beyond those that verified provenance names.
@@ -58,7 +58,7 @@ pub struct Released {
     artifacts: Vec<Artifact>,
     sources: Vec<PinnedFile>,
     published: Option<Timestamp>,
-    judgement: Judgement,
+    judgement: GateReport,
 }
 
 impl Released {
@@ -174,7 +174,7 @@ impl Questioner {
         }
         let judgement = self
             .case
-            .judge(&found.artifacts, found.claims, &found.documents, &self.fetcher)
+            .inspect(&found.artifacts, found.claims, &found.documents, &self.fetcher)
             .await;
         judgement.policy.gate(&plan.subject)?;
         Ok(Released {
@@ -206,7 +206,7 @@ impl Questioner {
         let documents: Vec<Document> = documents.into_iter().filter(counts).collect();
         let judgement = self
             .case
-            .judge(&artifacts, Vec::new(), &documents, &self.fetcher)
+            .inspect(&artifacts, Vec::new(), &documents, &self.fetcher)
             .await;
         let verified = |finding: &Finding| finding.standing == Standing::Verified;
         if !verified(&judgement.inspection.signature) && !verified(&judgement.inspection.provenance) {

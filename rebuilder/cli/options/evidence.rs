@@ -12,7 +12,7 @@ use crate::evidence::document::{self, Document};
 use crate::evidence::sigstore::Sigstore;
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
-use crate::inspect::Case;
+use crate::inspect::InspectionRequest;
 use crate::policy::Policy;
 use crate::run::RunFolder;
 use crate::store::{StoreError, write_atomically};
@@ -102,13 +102,13 @@ impl TrustArgs {
 
 impl EvidenceArgs {
     /// Reads everything that the options name.
-    pub fn open(&self) -> Result<Case, Failure> {
+    pub fn open(&self) -> Result<InspectionRequest, Failure> {
         let mut documents = Vec::new();
         for path in self.provenance.iter().chain(&self.signature) {
             documents.extend(document::read_file(path)?);
         }
         let (trust, policy) = self.trust.open()?;
-        Ok(Case {
+        Ok(InspectionRequest {
             documents,
             trust,
             policy,
@@ -192,7 +192,7 @@ pub(crate) fn local(
 
 /// The statement inside a document, whoever signed it.
 pub(crate) fn statement(document: &Document) -> Option<Statement> {
-    match assess::hear(document).unverified() {
+    match assess::payload(document).unverified() {
         Stated::Statement(statement) => Some((**statement).clone()),
         _ => None,
     }

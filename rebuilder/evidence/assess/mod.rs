@@ -41,7 +41,7 @@ impl Assessment {
             return;
         }
         if covered == 0 {
-            self.lower(Standing::Elsewhere, "it is about other bytes");
+            self.lower(Standing::SubjectMismatch, "it is about other bytes");
         } else if covered < all {
             let reason = format!("it covers {covered} of {all} artifacts");
             self.lower(Standing::Partial, &reason);
@@ -86,10 +86,15 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
         Kind::BuildInfo(info) => assess_buildinfo(info, artifacts, trust),
         Kind::Link(link) => {
             let claim = format!("an in-toto link of the step {:?}", link.name);
-            let proof = who(document, trust);
+            let proof = verify_signature(document, trust);
             about_files(Question::Other, claim, &link.subjects(), proof, artifacts, false)
         }
-        Kind::HashList(list) => assess_list(list, who(document, trust), artifacts, Question::Other),
+        Kind::HashList(list) => assess_list(
+            list,
+            verify_signature(document, trust),
+            artifacts,
+            Question::Other,
+        ),
     };
     let publisher = match &document.kind {
         Kind::Bundle(bundle) => bundle.publisher(),
@@ -134,20 +139,20 @@ pub type PayloadProof<'a> = Result<Verified<SignedPayload<'a>>, Unproven>;
 
 /// What a piece of evidence states, tied to the document that it was read from: whoever is asked whose word it is can
 /// only be asked about this reading.
-pub struct Heard<'a> {
+pub struct Payload<'a> {
     document: &'a Document,
     stated: Stated,
 }
 
 /// Reads what a piece of evidence states; believes nothing.
-pub fn hear(document: &Document) -> Heard<'_> {
-    Heard {
+pub fn payload(document: &Document) -> Payload<'_> {
+    Payload {
         document,
-        stated: stated(document),
+        stated: read(document),
     }
 }
 
-impl Heard<'_> {
+impl Payload<'_> {
     /// What is stated, whoever's word it is: to look at, not to act on.
     pub fn unverified(&self) -> &Stated {
         &self.stated
@@ -159,8 +164,8 @@ impl Heard<'_> {
     }
 
     /// Verifies the signature over exactly what is stated; its signer must have been named beforehand.
-    pub fn vouch(&self, trust: &Trust) -> PayloadProof<'_> {
-        let signed = self.vouch_whoever(trust)?;
+    pub fn verify_signature(&self, trust: &Trust) -> PayloadProof<'_> {
+        let signed = self.verify_any_signer(trust)?;
         if signed.signature.signer.named {
             Ok(signed)
         } else {
@@ -169,7 +174,7 @@ impl Heard<'_> {
     }
 
     /// The same, whoever signed: for callers that look the signer up among the parties that they know.
-    pub fn vouch_whoever(&self, trust: &Trust) -> PayloadProof<'_> {
+    pub fn verify_any_signer(&self, trust: &Trust) -> PayloadProof<'_> {
         let proof = match &self.document.kind {
             Kind::OpenPgpInline(text) => {
                 let (proof, content) = signature::verify_inline(text, trust, "the signed text");
@@ -180,13 +185,13 @@ impl Heard<'_> {
                     _ => proof,
                 }
             }
-            _ => who(self.document, trust),
+            _ => verify_signature(self.document, trust),
         };
         self.signed_by(proof?)
     }
 
     /// The same for a list with a detached signature; `file` is the list itself, as it lies on the disk.
-    pub fn vouch_beside(&self, signature: &Document, file: &Artifact, trust: &Trust) -> PayloadProof<'_> {
+    pub fn verify_detached(&self, signature: &Document, file: &Artifact, trust: &Trust) -> PayloadProof<'_> {
         // What was read must be what the signature is over.
         if file.digests.sha256 != self.document.digest {
             return Err(not_what_was_signed());
@@ -227,8 +232,8 @@ pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: 
 
 /// The provenance in a document, if the workflow that signed it says it of its own repository.
 fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
-    let heard = hear(document);
-    let signed = heard.vouch_whoever(trust).ok()?;
+    let payload = payload(document);
+    let signed = payload.verify_any_signer(trust).ok()?;
     let Stated::Statement(statement) = signed.stated else {
         return None;
     };
@@ -238,14 +243,14 @@ fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Stat
 
 /// The statement in a document, if a signature over it is good; what it is about is not asked.
 fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
-    match hear(document).vouch(trust).ok()?.stated {
+    match payload(document).verify_signature(trust).ok()?.stated {
         Stated::Statement(statement) => Some(Verified((**statement).clone())),
         _ => None,
     }
 }
 
 /// Reads what a piece of evidence states; believes nothing.
-fn stated(document: &Document) -> Stated {
+fn read(document: &Document) -> Stated {
     let envelope = |envelope: &Envelope| match Statement::from_envelope(envelope) {
         Ok(statement) => Stated::Statement(Box::new(statement)),
         Err(error) => Stated::Nothing(format!("what was signed cannot be used: {error}")),
@@ -298,7 +303,7 @@ fn read_list(content: &[u8]) -> Result<HashList, HashListError> {
 }
 
 /// Whose word a piece of evidence is; what it is about is not asked.
-fn who(document: &Document, trust: &Trust) -> Proof {
+fn verify_signature(document: &Document, trust: &Trust) -> Proof {
     match &document.kind {
         Kind::Bundle(bundle) => signature::verify_bundle(bundle, trust).0,
         Kind::KeyBundle { hint, envelope } => signature::verify_key_bundle(hint, envelope, trust),
@@ -385,7 +390,7 @@ fn about_files(
         .as_ref()
         .filter(|_| covered == 0 && found.is_verified())
     {
-        found.lower(Standing::Elsewhere, other);
+        found.lower(Standing::SubjectMismatch, other);
     }
     found.cover(covered, artifacts.len());
     found.name(
@@ -608,7 +613,7 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
         })
     });
     if let Some(reason) = refused.filter(|_| !against) {
-        found.claim.standing = Standing::Elsewhere;
+        found.claim.standing = Standing::SubjectMismatch;
         found.claim.meaning.clone_from(&reason);
         found.name(subjects, Some(reason));
         return;
@@ -629,10 +634,10 @@ fn other_bytes(statement: &Statement, artifacts: &[Artifact]) -> (Standing, Stri
     if comparable {
         let named: Vec<_> = statement.subject.iter().take(3).map(Descriptor::label).collect();
         let note = format!("it is about other bytes ({})", named.join(", "));
-        (Standing::Elsewhere, note)
+        (Standing::SubjectMismatch, note)
     } else {
         let note = "its digests are of kinds that cannot be compared here";
-        (Standing::Unchecked, note.to_owned())
+        (Standing::Unverifiable, note.to_owned())
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn settle(assessment: &mut Assessment, publisher: Option<&Value>) {
         return;
     };
     if let Err(why) = counts(signature, assessment, publisher) {
-        assessment.claim.standing = Standing::Unchecked;
+        assessment.claim.standing = Standing::Unverifiable;
         assessment.claim.meaning = note(&signature.signer, &why);
     }
 }
