@@ -106,13 +106,18 @@ impl Envelope {
 }
 
 /// The positions of those of `keys` that signed `message`; at least `threshold` different ones.
+///
+/// The steps are those of "Multi-signature Verification" in the DSSE protocol 1.0.2.
 pub(super) fn signers(
     message: &[u8],
     signatures: &[(String, Vec<u8>)],
     keys: &[&PublicKey],
     threshold: usize,
 ) -> Result<Verified<Vec<usize>>, DsseError> {
-    // A key's name is a hint that nobody signed: it says where to look first, no more.
+    // 1. "Receive and decode SERIALIZED_BODY, PAYLOAD_TYPE, SIGNATURES from ENVELOPE. Reject if decoding fails." The
+    //    caller has done that, and `message` is PAE(UTF8(PAYLOAD_TYPE), SERIALIZED_BODY).
+    // 2. "For each (SIGNATURE, KEYID) in SIGNATURES, optionally, filter acceptable public keys by KEYID." It "MUST NOT be
+    //    used for security decisions", so it only says which key is tried first.
     let hinted = |key: &PublicKey| signatures.iter().any(|(name, _)| key.is_called(name));
     let signed = |key: &PublicKey| {
         signatures
@@ -124,17 +129,22 @@ pub(super) fn signers(
         order.sort_by_key(|(_, key)| !hinted(key));
     }
     let mut found: Vec<(usize, &PublicKey)> = Vec::new();
+    // 3. "Verify SIGNATURE against PAE(UTF8(PAYLOAD_TYPE), SERIALIZED_BODY). Skip over if the verification fails. Add the
+    //    accepted public key to the set ACCEPTED_KEYS." One key under two names counts once.
     for (at, key) in order {
         let known = found
             .iter()
             .any(|(_, other)| other.fingerprint() == key.fingerprint());
         if !known && signed(key) {
             found.push((at, key));
+            // 4. "Break if the number of unique keys in ACCEPTED_KEYS is greater or equal to t." With a higher threshold
+            //    all keys are tried, so that every signer can be named.
             if threshold <= 1 && found.len() >= signatures.len() {
                 break;
             }
         }
     }
+    // 5. "Reject if the unique keys in ACCEPTED_KEYS is less than t."
     if found.len() < threshold.max(1) {
         return Err(DsseError::Threshold {
             good: found.len(),
@@ -142,12 +152,15 @@ pub(super) fn signers(
             tried: keys.iter().map(|key| key.name.clone()).collect(),
         });
     }
+    // 6. "Reject if PAYLOAD_TYPE is not a supported type. Parse SERIALIZED_BODY according to PAYLOAD_TYPE." That is
+    //    `Statement::from_envelope`, which takes the same bytes: nothing is decoded again.
     let mut positions: Vec<_> = found.into_iter().map(|(at, _)| at).collect();
     positions.sort_unstable();
     Ok(Verified(positions))
 }
 
-/// DSSE's pre-authentication encoding.
+/// DSSE's pre-authentication encoding: `PAE(type, body) = "DSSEv1" + SP + LEN(type) + SP + type + SP + LEN(body) + SP +
+/// body`.
 pub fn pre_authentication(kind: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);

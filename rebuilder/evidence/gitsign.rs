@@ -40,6 +40,8 @@ struct Signed {
 
 /// Judges a signature over a commit or tag without it.
 pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> ObjectSignature {
+    // 1. "The recipient MAY obtain the correct public key for the signer by any means, but the preferred method is from a
+    //    certificate obtained from the SignedData certificates field." (RFC 5652, 5.6)
     let signed = match read(armored) {
         Ok(signed) => signed,
         Err(reason) => {
@@ -50,12 +52,17 @@ pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Obje
     let subject = signed.info.identity.as_ref().map_or("?", |name| name.as_str());
     let by = format!("{subject} ({})", signed.info.issuer.as_deref().unwrap_or("?"));
     let result = |standing, note: String| ObjectSignature::new(standing, Some(by.clone()), note);
+    // 2. "The recipient MUST NOT rely on any message digest values computed by the originator. [...] For the signature to
+    //    be valid, the message digest value calculated by the recipient MUST be the same as the value of the
+    //    messageDigest attribute" (5.6). The type of the content is not compared: a detached signature has no content
+    //    whose type could be mistaken.
     if signed.digest.as_deref() != Some(&Sha256::of(payload).as_bytes()[..]) {
         return result(
             Standing::Invalid,
             "gitsign: the signature is over another object".into(),
         );
     }
+    // 3. What is signed is "the complete DER encoding of the SignedAttrs value" (5.4), tagged as a SET OF.
     let signature = SignatureBytes::from_bytes(&signed.signature);
     let fits = VerificationKey::from_spki(&signed.info.public_key)
         .and_then(|key| key.verify(&signed.attributes, &signature));
@@ -65,6 +72,9 @@ pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Obje
             "gitsign: the signature does not fit the certificate that it carries".into(),
         );
     }
+    // 4. "The selection and validation of the signer's public key [...] is beyond the scope of this document" (5.6): here
+    //    it is Sigstore's, over the attributes as the artifact. "In some cases, the Transparency Service `body` may be
+    //    simple to compute from the artifact. In this case, the `LogEntry` may omit the body" (client specification, 4.6).
     let Some(entry) = &signed.entry else {
         return result(
             Standing::Unverifiable,

@@ -112,13 +112,17 @@ impl Keyring {
         signature: &[u8],
         signed: impl std::io::Read + Send + Sync,
     ) -> Result<Verified<Vec<String>>, OpenPgpError> {
+        // 1. "For binary document signatures (type 0x00), the document data is hashed directly" (RFC 9580, 5.2.4). The
+        //    library hashes, and looks for the key in these certificates; `Collector::check` says which results count.
         let seen = detached(document, signature, signed, &self.certs)?;
+        // 2. A text document signature (type 0x01) is over the text with other line ends, which these bytes are not.
         if seen.good.is_empty() && !seen.over_text.is_empty() {
             return Err(OpenPgpError::OverText {
                 document: document.to_owned(),
                 signers: seen.over_text,
             });
         }
+        // 3. One good signature is enough; the bad ones are told only if there is none.
         if seen.good.is_empty() {
             return Err(self.refused(document, seen.bad));
         }
@@ -139,7 +143,10 @@ impl Keyring {
 
     /// Verifies an inline-signed text; at least one signature must be good, today, under the standard policy.
     pub fn verify(&self, document: &str, signed: &[u8]) -> Result<Verified<SignedText>, OpenPgpError> {
+        // 1. The cleartext signature framework (RFC 9580, 7) or an inline-signed message: the library takes the text out,
+        //    and that text, not the input, is what is read on.
         let read = read(document, signed, &self.certs)?;
+        // 2. At least one signature over the text that was taken out.
         if read.good.is_empty() {
             return Err(self.refused(document, read.bad));
         }
@@ -280,10 +287,11 @@ impl VerificationHelper for Collector<'_> {
             };
             for result in results {
                 match result {
+                    // 1. The library found the key, and the key was valid and not revoked when it signed.
                     Ok(GoodChecksum { sig, ka, .. }) => {
                         let cert = ka.cert();
-                        // The library asks whether the key was valid when it signed. An expired key may be in
-                        // the wrong hands since, and could sign with any date, so it must be valid today too.
+                        // 2. The key must be valid today too: an expired key may be in the wrong hands since, and could
+                        //    sign with any date.
                         if !valid_today(cert, &ka.key().fingerprint()) {
                             self.bad
                                 .push(format!("key {:X} has expired", ka.key().fingerprint()));
@@ -294,6 +302,8 @@ impl VerificationHelper for Collector<'_> {
                             Some(user) => format!("{:X} ({user})", cert.fingerprint()),
                             None => format!("{:X}", cert.fingerprint()),
                         };
+                        // 3. The type says what was signed (RFC 9580, 5.2.1): 0x00 a document, 0x01 a text, and nothing
+                        //    else is a signature of a file.
                         match sig.typ() {
                             SignatureType::Binary => self.good.push(signer),
                             SignatureType::Text => self.over_text.push(signer),

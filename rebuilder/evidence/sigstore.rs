@@ -2,6 +2,9 @@
 //!
 //! All checks are the sigstore crates'; this module chooses what to ask them and keeps the answers apart. A good
 //! signature says who signed *something*: whether that is the artifact at hand is a finding of its own.
+//!
+//! The numbered steps are those of the Sigstore client specification, section 4
+//! (github.com/sigstore/architecture-docs, client-spec.md).
 
 use std::path::Path;
 
@@ -347,9 +350,34 @@ impl Sigstore {
         unverified: &Unverified,
         policy: &dyn sigstore_verify::Policy,
     ) -> Result<(VerificationResult, SigstoreSignature), SigstoreError> {
+        // "4.1. Inputs": the bundle was read into one form, which the certificate, the log and the signature are about.
+        // The artifact comes later; until then a digest that the content itself names stands in for it.
         let content = unverified.content()?;
         let digest = own_digest(&content)?;
+        // One call of the Sigstore crates does all of the following steps, and "if any step fails", the call fails.
+        //
+        // "4.2. Establishing a Time for the Signature": "First, establish a time for the signature. This timestamp is
+        // required to validate the certificate chain, so this step comes first." (4.2.1 by a timestamping service, 4.2.2
+        // by the `integratedTime` of Rekor v1.)
+        //
+        // "4.3. Certificate": "it must have a timestamp while every certificate in the chain up to the root is valid";
+        // then "extract the `SignedCertificateTimestamp` embedded in the leaf certificate, and verify it". A bundle with
+        // a key has no certificate, so for it this step is left out ("while other signing and verification workflows are
+        // possible ... using hardcoded keys").
+        //
+        // "The Verifier MUST then check the certificate against the verification policy." Any identity passes here: who
+        // counts is decided by `Trust`, so that the signer of a good signature can be shown in any case.
+        //
+        // "4.4. Transparency Log Entry": the inclusion proof or the promise, and then
+        // "1. The signature from the parsed body is the same as the provided signature.",
+        // "2. The key or certificate from the parsed body is the same as in the input certificate.",
+        // "3. The “subject” of the parsed body matches the artifact."
+        //
+        // "4.5. Signature Verification": "verify the provided signature for the constructed payload against the key in
+        // the leaf of the certificate chain", for envelopes over DSSE's pre-authentication encoding.
         let result = self.verifier.verify(digest, &unverified.bundle, policy)?;
+        // Still open of 4.5: "Verifier MUST ensure that the artifact's digest/algorithm tuple is present in the list of
+        // subjects in the in-toto statement." `assess` does that with the content that is handed on here.
         let times = result.verified_timestamps().iter();
         let signature = SigstoreSignature {
             first_seen: times

@@ -407,19 +407,23 @@ fn comment_on<'a>(comment: &'a str, file: &str) -> Comment<'a> {
     }
 }
 
-/// Verifies with one key; gives the signed comment.
+/// Verifies with one key; gives the signed comment. The steps are those of minisign's signature format
+/// (jedisct1.github.io/minisign).
 fn minisign_with<'a>(
     public: &minisign_verify::PublicKey,
     signature: &'a minisign_verify::Signature,
     artifact: &Artifact,
 ) -> Result<Verified<&'a str>, Unproven> {
     let bad = |error: minisign_verify::Error| Unproven::Invalid(format!("minisign: {error}"));
+    // 1. "key_id: 8 random bytes, matching the public key": the library refuses another one.
+    // 2. "signature (prehashed): ed25519(Blake2b-512(<file data>))", in a stream.
     if let Ok(mut verifier) = public.verify_stream(signature) {
         let mut file = open(artifact)?;
         let mut buffer = vec![0; 1 << 16];
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => {
+                    // 3. "global_signature: ed25519(<signature> || <trusted_comment>)": the library verifies both.
                     verifier.finalize().map_err(bad)?;
                     return Ok(Verified(signature.trusted_comment()));
                 }
@@ -428,7 +432,7 @@ fn minisign_with<'a>(
             }
         }
     }
-    // The older form is over the bytes themselves, which takes them whole.
+    // 2. "signature (legacy): ed25519(<file data>)": over the bytes themselves, which takes them whole; then 3.
     let bytes = in_memory(artifact)?;
     public.verify(&bytes, signature, true).map_err(bad)?;
     Ok(Verified(signature.trusted_comment()))
