@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Check, Decision, Policy, Refusal, Requirement, Rule, Unmatched};
+use super::file::{Requirement, Rule, Unmatched};
+use super::{Check, Decision, Policy, Refusal};
 use crate::artifact::pattern;
 use crate::evidence::assess::Assessment;
 use crate::evidence::git_signature::ObjectSignature;

@@ -2,17 +2,18 @@
 //!
 //! Reading believes nothing; what comes out still has to be assessed.
 
+mod piece;
+mod wrapping;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use piece::piece;
+use wrapping::json_pieces;
 
 use super::buildinfo::BuildInfo;
-use super::dsse::{self, DsseError, Envelope};
+use super::dsse::{DsseError, Envelope};
 use super::hash_list::{HashList, HashListError};
-use super::json::member;
 use super::json::{self, JsonError};
 use super::link::{Link, LinkError};
 use super::sigstore::{SigstoreError, Unverified};
@@ -132,6 +133,26 @@ pub fn read_from_registry(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, D
     Ok(kinds.into_iter().map(document).collect())
 }
 
+/// Reads a file that must be one Sigstore bundle, and nothing around it.
+pub fn read_bundle(origin: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
+    let read = || {
+        let kind = piece(&json::parse_evidence(bytes)?)?;
+        match kind {
+            Kind::Bundle(_) | Kind::KeyBundle { .. } => Ok(kind),
+            _ => Err(PieceError::Other("it is no Sigstore bundle".into())),
+        }
+    };
+    let kind = read().map_err(|error: PieceError| DocumentError::Unusable {
+        origin: origin.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Document {
+        origin: origin.to_owned(),
+        digest: Sha256::of(bytes),
+        kind,
+    })
+}
+
 fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
     if bytes.len() as u64 > json::SIZE_LIMIT {
         return Err(JsonError::TooLarge.into());
@@ -216,255 +237,6 @@ fn one_signed_text(text: &str) -> Result<(), PieceError> {
         return other("it is not one signed text with its signature and nothing after it");
     }
     Ok(())
-}
-
-fn json_pieces(bytes: &[u8], text: &str) -> Result<Vec<Kind>, PieceError> {
-    match json::parse_evidence(bytes) {
-        Ok(Value::Array(items)) => {
-            let kinds: Result<Vec<_>, _> = items.iter().map(unwrap).collect();
-            Ok(kinds?.into_iter().flatten().collect())
-        }
-        Ok(value) => unwrap(&value),
-        // One document a line, as the SLSA generators write several.
-        Err(error) => {
-            let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            let first = lines.next().map(|line| json::parse_evidence(line.as_bytes()));
-            let (Some(Ok(first)), Some(second)) = (first, lines.next()) else {
-                return Err(error.into());
-            };
-            let mut kinds = unwrap(&first)?;
-            for line in std::iter::once(second).chain(lines) {
-                kinds.extend(unwrap(&json::parse_evidence(line.as_bytes())?)?);
-            }
-            Ok(kinds)
-        }
-    }
-}
-
-/// What a document can carry its content in; it must do so in one of them.
-const CARRIERS: [&str; 8] = [
-    "_type",
-    "attestation_bundles",
-    "attestations",
-    "dsseEnvelope",
-    "envelope",
-    "messageSignature",
-    "payload",
-    "signed",
-];
-
-/// The one member of an object that carries its content; none where it has none.
-fn carrier(value: &Value) -> Result<Option<&'static str>, PieceError> {
-    let members = value.as_object().ok_or_else(unknown)?;
-    // Readers differ in what they make of another spelling, so it is none.
-    let spelt = |name: &&&str| members.keys().any(|key| json::folded(key) == json::folded(name));
-    let found: Vec<&'static str> = CARRIERS.iter().filter(spelt).copied().collect();
-    match found.as_slice() {
-        [] => Ok(None),
-        [only] if members.contains_key(*only) => Ok(Some(only)),
-        [only] => Err(PieceError::Other(format!("{only:?} is written otherwise in it"))),
-        several => Err(PieceError::Other(format!(
-            "it carries its content in several places ({}), so that two readers may see two documents",
-            several.join(", ")
-        ))),
-    }
-}
-
-fn unknown() -> PieceError {
-    PieceError::Other("its JSON is of no known kind of evidence".into())
-}
-
-/// Refuses members that a form does not have: they would be someone else's content.
-fn only(value: &Value, known: &[&str]) -> Result<(), PieceError> {
-    let mut members = value.as_object().into_iter().flatten();
-    match members.find(|(name, _)| !known.contains(&name.as_str())) {
-        Some((name, _)) => Err(PieceError::Other(format!(
-            "{name:?} has no place in it; known there are {}",
-            known.join(", ")
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// Takes the pieces out of what registries wrap round them.
-fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
-    match carrier(value)? {
-        Some("attestations") => {
-            // npm's `/-/npm/v1/attestations/NAME@VERSION`, and GitHub's answer for a digest.
-            only(value, &["attestations"])?;
-            list(&value["attestations"], published)
-        }
-        Some("attestation_bundles") => {
-            // PyPI's `/integrity/PROJECT/VERSION/FILE/provenance`.
-            only(value, &["version", "attestation_bundles"])?;
-            list(&value["attestation_bundles"], |bundle| {
-                only(bundle, &["publisher", "attestations"])?;
-                list(&bundle["attestations"], |item| {
-                    let mut kind = piece(item)?;
-                    if let Kind::Bundle(inside) = &mut kind {
-                        inside.set_publisher(Some(bundle["publisher"].clone()));
-                    }
-                    Ok(vec![kind])
-                })
-            })
-        }
-        _ => Ok(vec![piece(value)?]),
-    }
-}
-
-fn list(
-    items: &Value,
-    take: impl Fn(&Value) -> Result<Vec<Kind>, PieceError>,
-) -> Result<Vec<Kind>, PieceError> {
-    let items = items.as_array().ok_or_else(unknown)?;
-    let kinds: Result<Vec<_>, _> = items.iter().map(take).collect();
-    Ok(kinds?.into_iter().flatten().collect())
-}
-
-/// One entry of a registry's list: a bundle, and what is said of it beside.
-fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
-    if item.get("bundle").is_none() {
-        return Ok(vec![piece(item)?]);
-    }
-    only(
-        item,
-        &[
-            "bundle",
-            "predicateType",
-            "bundle_url",
-            "repository_id",
-            "initiator",
-        ],
-    )?;
-    let kind = piece(&item["bundle"])?;
-    // Readers choose by what stands beside, so it must be what was signed.
-    let beside = item["predicateType"].as_str();
-    let envelope = match &kind {
-        Kind::KeyBundle { envelope, .. } => Some(envelope.clone()),
-        Kind::Bundle(bundle) => match bundle.content() {
-            Ok(super::sigstore::Content::Envelope(envelope)) => Some(envelope),
-            _ => None,
-        },
-        _ => return Err(PieceError::Other("what it calls a bundle is none".into())),
-    };
-    let inside = envelope.and_then(|envelope| Statement::from_envelope(&envelope).ok());
-    match (beside, inside) {
-        (Some(beside), Some(inside)) if beside != inside.predicate_type => Err(PieceError::Other(format!(
-            "it is listed as {beside:?}, and what was signed is {:?}",
-            inside.predicate_type
-        ))),
-        _ => Ok(vec![kind]),
-    }
-}
-
-/// One document that carries its content itself.
-fn piece(value: &Value) -> Result<Kind, PieceError> {
-    let found = carrier(value)?;
-    if matches!(found, Some("dsseEnvelope" | "messageSignature"))
-        || value.get("verificationMaterial").is_some()
-    {
-        return match key_bundle(value) {
-            Some(bundle) => bundle,
-            None => Ok(Kind::Bundle(Box::new(Unverified::from_value(value)?))),
-        };
-    }
-    match found {
-        Some("envelope") => {
-            only(value, &["version", "verification_material", "envelope"])?;
-            only(&value["envelope"], &["statement", "signature"])?;
-            only(
-                &value["verification_material"],
-                &["certificate", "transparency_entries"],
-            )?;
-            Ok(Kind::Bundle(Box::new(Unverified::of_pep740(&bundle_of_pep740(
-                value,
-            )?)?)))
-        }
-        Some("signed") if Link::is_one(value) => {
-            only(value, &["signed", "signatures"])?;
-            Ok(Kind::Link(Box::new(Link::from_value(value)?)))
-        }
-        Some("payload") => Ok(Kind::Envelope(Envelope::from_value(value)?)),
-        Some("_type") => Ok(Kind::Statement(Statement::parse(value.to_string().as_bytes())?)),
-        _ => Err(unknown()),
-    }
-}
-
-/// Reads a file that must be one Sigstore bundle, and nothing around it.
-pub fn read_bundle(origin: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
-    let read = || {
-        let kind = piece(&json::parse_evidence(bytes)?)?;
-        match kind {
-            Kind::Bundle(_) | Kind::KeyBundle { .. } => Ok(kind),
-            _ => Err(PieceError::Other("it is no Sigstore bundle".into())),
-        }
-    };
-    let kind = read().map_err(|error: PieceError| DocumentError::Unusable {
-        origin: origin.to_owned(),
-        reason: error.to_string(),
-    })?;
-    Ok(Document {
-        origin: origin.to_owned(),
-        digest: Sha256::of(bytes),
-        kind,
-    })
-}
-
-/// A bundle (v0.3) that names its key and nothing else; none where it is of another form.
-fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
-    let material = value["verificationMaterial"].as_object()?;
-    let none = |name: &str| {
-        let list = material.get(name);
-        list.is_none_or(|list| list.is_null() || list.as_array().is_some_and(Vec::is_empty))
-    };
-    let fits = value["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
-        && member(value, ["dsseEnvelope", "signatures"])
-            .as_array()
-            .is_some_and(|list| list.len() == 1)
-        && none("tlogEntries")
-        && none("timestampVerificationData")
-        && material
-            .keys()
-            .all(|key| ["publicKey", "tlogEntries", "timestampVerificationData"].contains(&key.as_str()));
-    let hint = material.get("publicKey")?["hint"].as_str().filter(|_| fits)?;
-    if let Err(error) = super::sigstore::exact(value) {
-        return Some(Err(error.into()));
-    }
-    let envelope = Envelope::from_value(&value["dsseEnvelope"]);
-    Some(
-        envelope
-            .map_err(PieceError::from)
-            .map(|envelope| Kind::KeyBundle {
-                hint: hint.to_owned(),
-                envelope,
-            }),
-    )
-}
-
-/// PyPI's own spelling of a bundle (PEP 740), in Sigstore's.
-fn bundle_of_pep740(value: &Value) -> Result<Value, PieceError> {
-    if value["version"] != 1 {
-        return Err(PieceError::Other(format!(
-            "version {} of PEP 740 attestations is not known",
-            value["version"]
-        )));
-    }
-    let material = &value["verification_material"];
-    let envelope = &value["envelope"];
-    let statement = envelope["statement"].as_str().and_then(dsse::decode);
-    let statement = statement.ok_or_else(|| PieceError::Other("its statement is not base64".into()))?;
-    Ok(json!({
-        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-        "verificationMaterial": {
-            "certificate": {"rawBytes": material["certificate"]},
-            "tlogEntries": material["transparency_entries"],
-        },
-        "dsseEnvelope": {
-            "payload": STANDARD.encode(statement),
-            "payloadType": dsse::IN_TOTO,
-            "signatures": [{"sig": envelope["signature"]}],
-        }
-    }))
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+//! What a claim loses if it is about other bytes, or calls them by another name.
+
+use super::names;
+use crate::evidence::Standing;
+use crate::evidence::assessment::Assessment;
+use crate::evidence::statement::Descriptor;
+
+impl Assessment {
+    /// Whether nothing was found yet that takes away from a good signature.
+    pub(super) fn is_verified(&self) -> bool {
+        self.claim.standing == Standing::Verified
+    }
+
+    /// A claim that is worth less than its signature; the reason comes first in its meaning.
+    pub(super) fn lower(&mut self, standing: Standing, reason: &str) {
+        self.claim.standing = standing;
+        self.claim.meaning = format!("{reason}; {}", self.claim.meaning);
+    }
+
+    /// A verified claim is worth less if it covers only some of the artifacts, or none.
+    pub(super) fn cover(&mut self, covered: usize, all: usize) {
+        if !self.is_verified() || all == 0 {
+            return;
+        }
+        if covered == 0 {
+            self.lower(Standing::SubjectMismatch, "it is about other bytes");
+        } else if covered < all {
+            let reason = format!("it covers {covered} of {all} artifacts");
+            self.lower(Standing::Partial, &reason);
+        }
+    }
+
+    /// What it calls the artifacts; another name is told in its meaning too, which plans and reports keep.
+    pub(super) fn name<'a>(
+        &mut self,
+        subjects: impl Iterator<Item = &'a Descriptor>,
+        other_name: Option<String>,
+    ) {
+        self.subjects = names::labels(subjects);
+        if let Some(other) = &other_name
+            && !self.claim.meaning.contains(other.as_str())
+        {
+            self.claim.meaning = format!("{other}; {}", self.claim.meaning);
+        }
+        self.other_name = other_name;
+    }
+}

@@ -1,0 +1,194 @@
+//! What a piece of evidence states, read before anyone's word is taken for it, and its signature.
+
+use std::str::FromStr as _;
+
+use super::signature::{not_what_was_signed, over_file, verify_signature};
+use super::{names, signature, standing};
+use crate::artifact::Digests;
+use crate::evidence::assessment::Artifact;
+use crate::evidence::document::{Document, Kind};
+use crate::evidence::dsse::Envelope;
+use crate::evidence::hash_list::{HashList, HashListError};
+use crate::evidence::link::Link;
+use crate::evidence::sigstore::Content;
+use crate::evidence::statement::Statement;
+use crate::evidence::trust::Trust;
+use crate::evidence::{Signature, Unproven, Verified, openpgp};
+
+/// What a piece of evidence states, whoever's word it is.
+pub enum Stated {
+    /// An in-toto statement.
+    Statement(Box<Statement>),
+    /// An in-toto link.
+    Link(Box<Link>),
+    /// A list of digests.
+    HashList(Box<HashList>),
+    /// A signature over a file's bytes alone, or something that nobody can use; and why.
+    Nothing(String),
+}
+
+/// What a piece of evidence states, and the good signature over exactly that.
+pub struct SignedPayload<'a> {
+    /// What is stated.
+    pub stated: &'a Stated,
+    /// Whose word it is.
+    pub signature: Signature,
+}
+
+/// What the verification of a payload's signature comes to.
+pub type PayloadProof<'a> = Result<Verified<SignedPayload<'a>>, Unproven>;
+
+/// What a piece of evidence states, tied to the document that it was read from: whoever is asked whose word it is can
+/// only be asked about this reading.
+pub struct Payload<'a> {
+    document: &'a Document,
+    stated: Stated,
+}
+
+/// Reads what a piece of evidence states; believes nothing.
+pub fn payload(document: &Document) -> Payload<'_> {
+    Payload {
+        document,
+        stated: read(document),
+    }
+}
+
+impl Payload<'_> {
+    /// What is stated, whoever's word it is: to look at, not to act on.
+    pub fn unverified(&self) -> &Stated {
+        &self.stated
+    }
+
+    /// Whether its form says that the subject's name is the file's (PEP 740).
+    pub fn names_the_file(&self) -> bool {
+        matches!(&self.document.kind, Kind::Bundle(bundle) if bundle.is_pep740())
+    }
+
+    /// Verifies the signature over exactly what is stated; its signer must have been named beforehand.
+    pub fn verify_signature(&self, trust: &Trust) -> PayloadProof<'_> {
+        let signed = self.verify_any_signer(trust)?;
+        if signed.signature.signer.named {
+            Ok(signed)
+        } else {
+            Err(standing::unnamed(Verified(signed.0.signature)))
+        }
+    }
+
+    /// The same, whoever signed: for callers that look the signer up among the parties that they know.
+    pub fn verify_any_signer(&self, trust: &Trust) -> PayloadProof<'_> {
+        let proof = match &self.document.kind {
+            Kind::OpenPgpInline(text) => {
+                let (proof, content) = signature::verify_inline(text, trust, "the signed text");
+                match read_list(&content) {
+                    Ok(list) if !matches!(&self.stated, Stated::HashList(own) if **own == list) => {
+                        Err(not_what_was_signed())
+                    }
+                    _ => proof,
+                }
+            }
+            _ => verify_signature(self.document, trust),
+        };
+        self.signed_by(proof?)
+    }
+
+    /// The same for a list with a detached signature; `file` is the list itself, as it lies on the disk.
+    pub fn verify_detached(&self, signature: &Document, file: &Artifact, trust: &Trust) -> PayloadProof<'_> {
+        // What was read must be what the signature is over.
+        if file.digests.sha256 != self.document.digest {
+            return Err(not_what_was_signed());
+        }
+        self.signed_by(over_file(signature, file, trust)?)
+    }
+
+    fn signed_by(&self, signature: Verified<Signature>) -> PayloadProof<'_> {
+        Ok(Verified(SignedPayload {
+            stated: &self.stated,
+            signature: signature.0,
+        }))
+    }
+}
+
+/// The package that a statement says a file is of, where a signature over that is good and the file's name is like one of
+/// that package's.
+pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: &Trust) -> Option<String> {
+    let statement = statement(document, trust).or_else(|| of_own_repository(document, trust))?;
+    let mut names = statement
+        .subjects_with(digests)
+        .filter_map(|subject| subject.name.clone());
+    names.find(|name| {
+        let purl = packageurl::PackageUrl::from_str(name);
+        purl.is_ok_and(|purl| names::may_be_of(&purl, file))
+    })
+}
+
+/// The provenance in a document, if the workflow that signed it says it of its own repository.
+fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
+    let payload = payload(document);
+    let signed = payload.verify_any_signer(trust).ok()?;
+    let Stated::Statement(statement) = signed.stated else {
+        return None;
+    };
+    let identity = signed.signature.signer.identity.as_ref()?;
+    standing::is_of_own_repository(identity, statement).then(|| Verified((**statement).clone()))
+}
+
+/// The statement in a document, if a signature over it is good; what it is about is not asked.
+fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
+    match payload(document).verify_signature(trust).ok()?.stated {
+        Stated::Statement(statement) => Some(Verified((**statement).clone())),
+        _ => None,
+    }
+}
+
+/// Reads what a piece of evidence states; believes nothing.
+fn read(document: &Document) -> Stated {
+    let envelope = |envelope: &Envelope| match Statement::from_envelope(envelope) {
+        Ok(statement) => Stated::Statement(Box::new(statement)),
+        Err(error) => Stated::Nothing(format!("what was signed cannot be used: {error}")),
+    };
+    match &document.kind {
+        Kind::Bundle(bundle) => match bundle.content() {
+            Ok(Content::Envelope(inside)) => envelope(&inside),
+            Ok(Content::Message(..)) => {
+                Stated::Nothing("it signs a file, and says nothing of a build".into())
+            }
+            Err(error) => Stated::Nothing(error.to_string()),
+        },
+        Kind::Envelope(inside) | Kind::KeyBundle { envelope: inside, .. } => envelope(inside),
+        Kind::Statement(statement) => Stated::Statement(Box::new(statement.clone())),
+        Kind::Link(link) => Stated::Link(link.clone()),
+        Kind::HashList(list) => match list.understood() {
+            Ok(()) => Stated::HashList(list.clone()),
+            Err(error) => Stated::Nothing(error.to_string()),
+        },
+        Kind::OpenPgpInline(text) => signed_list(text),
+        Kind::OpenPgpDetached(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
+            Stated::Nothing("it signs a file, and says nothing of a build".into())
+        }
+        Kind::BuildInfo(_) => {
+            Stated::Nothing("a .buildinfo says what a build had, not that it was repeated".into())
+        }
+    }
+}
+
+/// A text with an OpenPGP signature around it, where that is a list of digests.
+fn signed_list(text: &[u8]) -> Stated {
+    let content = match openpgp::read_unverified("the signed text", text) {
+        Ok((content, _)) => content,
+        Err(error) => return Stated::Nothing(error.to_string()),
+    };
+    match read_list(&content) {
+        Ok(list) => Stated::HashList(Box::new(list)),
+        Err(error) => Stated::Nothing(format!("it signs a text that is no list of digests: {error}")),
+    }
+}
+
+/// A list as rebuilders sign them; Debian's control files say who released a file, not that it was built again.
+fn read_list(content: &[u8]) -> Result<HashList, HashListError> {
+    let list = HashList::parse(std::str::from_utf8(content).map_err(|_| HashListError::NoList)?)?;
+    list.understood()?;
+    if list.entries.is_empty() {
+        return Err(HashListError::NoList);
+    }
+    Ok(list)
+}

@@ -1,0 +1,306 @@
+//! Whether a signature is good, and whose it is; what it is about is not asked here.
+
+mod file;
+mod minisign;
+
+pub(super) use file::{openpgp_detached, ssh, verify_inline};
+use jiff::Timestamp;
+pub(super) use minisign::minisign;
+
+use crate::evidence::assessment::Artifact;
+use crate::evidence::document::{Document, Kind};
+use crate::evidence::dsse::{self, Envelope};
+use crate::evidence::sigstore::{CertifiedSignature, Content, SigstoreSignature, Unverified};
+use crate::evidence::trust::{KeyMaterial, PublicKey, Trust, TrustedKey};
+use crate::evidence::{Proof, Signature, Signer, Unproven, Verified, npm};
+
+pub(super) fn unsigned() -> Unproven {
+    Unproven::Unsigned("nobody signed it".to_owned())
+}
+
+pub(super) fn not_what_was_signed() -> Unproven {
+    Unproven::Invalid("what was read is not what was signed".to_owned())
+}
+
+/// Whose word a piece of evidence is; what it is about is not asked.
+pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
+    match &document.kind {
+        Kind::Bundle(bundle) => verify_bundle(bundle, trust).0,
+        Kind::KeyBundle { hint, envelope } => verify_key_bundle(hint, envelope, trust),
+        Kind::Envelope(envelope) => verify_envelope(envelope, trust),
+        Kind::Link(link) => verify_message(&link.signed, &link.signatures, trust),
+        Kind::HashList(list) => match &list.own {
+            Some((message, signatures)) => verify_message(message, signatures, trust),
+            None => Err(unsigned()),
+        },
+        Kind::OpenPgpInline(text) => verify_inline(text, trust, "the signed text").0,
+        Kind::Statement(_) => Err(unsigned()),
+        _ => Err(Unproven::Unverifiable(
+            "it is a signature over a file's bytes".into(),
+        )),
+    }
+}
+
+/// Whether a piece of evidence calls its key by the name of one that is trusted.
+pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
+    let names: Vec<&str> = match &document.kind {
+        Kind::Bundle(bundle) => match bundle.key_hint() {
+            Some(hint) => vec![hint],
+            // A certificate is no name of a key: what is wrong with it is wrong.
+            None => return true,
+        },
+        Kind::KeyBundle { hint, .. } => vec![hint],
+        Kind::Envelope(envelope) => envelope
+            .signatures
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect(),
+        Kind::Link(link) => link.signatures.iter().map(|(name, _)| name.as_str()).collect(),
+        _ => return true,
+    };
+    let keys = trust.plain_keys();
+    keys.iter()
+        .any(|(_, key)| names.iter().any(|name| key.is_called(name)))
+}
+
+/// Whose word a detached signature over a file is.
+pub(super) fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Proof {
+    match &document.kind {
+        Kind::OpenPgpDetached(bytes) => openpgp_detached(bytes, file, trust),
+        Kind::Minisign(signed) => minisign(signed, file, trust),
+        Kind::Ssh(signed) => ssh(signed, file, trust),
+        _ => Err(Unproven::Unverifiable(
+            "what lies beside it is no detached signature".into(),
+        )),
+    }
+}
+
+/// Verifies a bundle; second, what it is a signature over, even if that does not verify.
+pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Option<Content>) {
+    let Some(hint) = bundle.key_hint() else {
+        return match trust.sigstore.verify_certificate(bundle) {
+            Ok(certified) => (keyless(&certified, trust), Some(certified.0.signature.content)),
+            Err(error) => (Err(refuted(&error)), bundle.content().ok()),
+        };
+    };
+    let candidates = match candidates(hint, trust) {
+        Ok(candidates) => candidates,
+        Err(unknown) => return (Err(unknown), bundle.content().ok()),
+    };
+    if !bundle.is_logged() {
+        return match bundle.content() {
+            Ok(Content::Envelope(envelope)) => {
+                let proof = verify_with(&envelope, &candidates, 1);
+                (proof, Some(Content::Envelope(envelope)))
+            }
+            Ok(content) => {
+                let note = "no transparency log vouches for it".to_owned();
+                (Err(Unproven::Invalid(note)), Some(content))
+            }
+            Err(error) => (Err(refuted(&error)), None),
+        };
+    }
+    let mut last = None;
+    for (key, plain) in candidates {
+        match trust.sigstore.verify_key(bundle, plain) {
+            Ok(signature) => return (logged(key, plain, &signature), Some(signature.0.content)),
+            Err(error) => last = Some(error),
+        }
+    }
+    let note = last.map_or_else(String::new, |error| error.to_string());
+    (Err(Unproven::Invalid(note)), bundle.content().ok())
+}
+
+/// Verifies the envelope of a bundle that names its key and nothing else.
+pub(super) fn verify_key_bundle(hint: &str, envelope: &Envelope, trust: &Trust) -> Proof {
+    match candidates(hint, trust) {
+        Ok(candidates) => verify_with(envelope, &candidates, 1),
+        Err(unknown) => Err(unknown),
+    }
+}
+
+/// The keys that a bundle's hint may mean.
+fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &'a PublicKey)>, Unproven> {
+    let known = npm::registry_keys().iter().chain(&trust.keys);
+    let plain: Vec<(&TrustedKey, &PublicKey)> = known
+        .filter_map(|key| match &key.material {
+            KeyMaterial::Plain(plain) => Some((key, plain)),
+            _ => None,
+        })
+        .collect();
+    // A hint names no key for sure, so where it fits none, each is tried.
+    let mut candidates: Vec<_> = plain
+        .iter()
+        .copied()
+        .filter(|(_, key)| key.is_called(hint))
+        .collect();
+    if candidates.is_empty() {
+        candidates = plain
+            .into_iter()
+            .filter(|(key, _)| key.name != npm::SIGNER)
+            .collect();
+    }
+    if candidates.is_empty() {
+        let note = format!("it was signed with the key {hint:?}, which is not known here");
+        return Err(Unproven::Unverifiable(note));
+    }
+    Ok(candidates)
+}
+
+fn refuted(error: &dyn std::fmt::Display) -> Unproven {
+    Unproven::Invalid(error.to_string())
+}
+
+fn keyless(certified: &Verified<CertifiedSignature>, trust: &Trust) -> Proof {
+    let identity = &certified.identity;
+    let name = identity.to_string();
+    if !trust.identities.is_empty() && !trust.identities.iter().any(|wanted| wanted.fits(identity)) {
+        let wanted: Vec<_> = trust.identities.iter().map(ToString::to_string).collect();
+        return Err(Unproven::Invalid(format!(
+            "the signature is good, but by {name}, where {} was expected",
+            wanted.join(" or ")
+        )));
+    }
+    let named = trust.names(identity);
+    let note = if named {
+        "certificate, log and time are good, and it is who was expected"
+    } else {
+        "certificate, log and time are good; nothing said beforehand who should have signed"
+    };
+    Ok(Verified(Signature {
+        signer: Signer {
+            name,
+            identity: Some(identity.clone()),
+            fingerprints: Vec::new(),
+            keys: Vec::new(),
+            named,
+        },
+        when: certified.signature.first_seen,
+        note: note.to_owned(),
+    }))
+}
+
+/// A logged signature of `key`, which counts only for so long.
+fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSignature>) -> Proof {
+    let when = signature.first_seen;
+    if let Some(reason) = key.refusal(when.unwrap_or_else(Timestamp::now)) {
+        return Err(Unproven::Invalid(match when {
+            Some(_) => reason,
+            None => format!("{reason}, and nothing shows that the signature is older"),
+        }));
+    }
+    Ok(Verified(Signature {
+        signer: Signer {
+            name: key.name.clone(),
+            identity: None,
+            fingerprints: vec![format!("sha256:{}", plain.fingerprint().to_hex())],
+            keys: vec![key.name.clone()],
+            named: key.name != npm::SIGNER,
+        },
+        when,
+        note: "a transparency log has seen it".to_owned(),
+    }))
+}
+
+pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
+    let keys = trust.plain_keys();
+    if keys.is_empty() {
+        let names: Vec<_> = envelope
+            .signatures
+            .iter()
+            .map(|(keyid, _)| format!("{keyid:?}"))
+            .collect();
+        let note = format!(
+            "it was signed with plain keys ({}), and none was named to check them with",
+            if names.is_empty() {
+                "none at all".to_owned()
+            } else {
+                names.join(", ")
+            }
+        );
+        return Err(Unproven::Unverifiable(note));
+    }
+    verify_with(envelope, &keys, trust.threshold)
+}
+
+fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshold: usize) -> Proof {
+    over_message(
+        &envelope.pre_authentication(),
+        &envelope.signatures,
+        keys,
+        threshold,
+    )
+}
+
+/// Verifies signatures by plain keys over bytes of their own, such as those of in-toto links.
+pub(super) fn verify_message(message: &[u8], signatures: &[(String, Vec<u8>)], trust: &Trust) -> Proof {
+    let keys = trust.plain_keys();
+    if keys.is_empty() {
+        return Err(unverifiable("no plain key was named to check it with"));
+    }
+    over_message(message, signatures, &keys, 1)
+}
+
+fn over_message(
+    message: &[u8],
+    signatures: &[(String, Vec<u8>)],
+    keys: &[(&TrustedKey, &PublicKey)],
+    threshold: usize,
+) -> Proof {
+    let now = Timestamp::now();
+    let alive: Vec<_> = keys
+        .iter()
+        .filter(|(key, _)| key.refusal(now).is_none())
+        .collect();
+    let plain: Vec<_> = alive.iter().map(|(_, plain)| *plain).collect();
+    match dsse::signers(message, signatures, &plain, threshold) {
+        Ok(signers) => {
+            let signers = || signers.iter().filter_map(|at| alive.get(*at));
+            let names: Vec<_> = signers().map(|(key, _)| key.name.clone()).collect();
+            Ok(Verified(Signature {
+                signer: Signer {
+                    name: names.join(", "),
+                    named: names.iter().all(|name| name != npm::SIGNER),
+                    keys: names,
+                    identity: None,
+                    fingerprints: signers()
+                        .map(|(_, plain)| format!("sha256:{}", plain.fingerprint()))
+                        .collect(),
+                },
+                when: None,
+                note: "the signature is good; no log or timestamp shows when it was made".to_owned(),
+            }))
+        }
+        Err(error) => {
+            let expired: Vec<_> = keys.iter().filter_map(|(key, _)| key.refusal(now)).collect();
+            let expired = if expired.is_empty() {
+                String::new()
+            } else {
+                format!("; {}", expired.join("; "))
+            };
+            Err(Unproven::Invalid(format!("{error}{expired}")))
+        }
+    }
+}
+
+fn unverifiable(note: &str) -> Unproven {
+    Unproven::Unverifiable(note.to_owned())
+}
+
+/// A good signature of `key`, of which nothing shows when it was made.
+fn good_key(key: &TrustedKey, note: String) -> Proof {
+    if let Some(reason) = key.refusal(Timestamp::now()) {
+        return Err(Unproven::Invalid(reason));
+    }
+    Ok(Verified(Signature {
+        signer: Signer {
+            name: key.name.clone(),
+            identity: None,
+            fingerprints: key.fingerprints(),
+            keys: vec![key.name.clone()],
+            named: key.name != npm::SIGNER,
+        },
+        when: None,
+        note,
+    }))
+}

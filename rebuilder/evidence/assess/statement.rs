@@ -1,0 +1,183 @@
+//! In-toto statements, tied to the artifacts by digest and name.
+
+use super::names;
+use crate::evidence::assessment::{Artifact, Assessment};
+use crate::evidence::dsse::Envelope;
+use crate::evidence::json::member;
+use crate::evidence::slsa::Provenance;
+use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
+use crate::evidence::{Proof, Question, Signature, Standing, Unproven, Verified, custody};
+
+pub(super) fn assess_envelope(
+    envelope: &Envelope,
+    proof: Proof,
+    artifacts: &[Artifact],
+    is_pep740: bool,
+) -> Assessment {
+    match Statement::from_envelope(envelope) {
+        Ok(statement) => assess_statement(statement, proof, artifacts, is_pep740),
+        Err(error) => Assessment::new(
+            Question::Provenance,
+            format!("an envelope of type {:?}", envelope.payload_type),
+            Err(Unproven::Invalid(format!(
+                "what was signed cannot be used: {error}"
+            ))),
+        ),
+    }
+}
+
+pub(super) fn assess_statement(
+    statement: Statement,
+    mut proof: Proof,
+    artifacts: &[Artifact],
+    is_pep740: bool,
+) -> Assessment {
+    let kind = statement.predicate_type.clone();
+    let (mut question, mut claim) = describe(&statement);
+    let mut provenance = None;
+    match Provenance::of(&statement) {
+        Some(Ok(found)) => {
+            question = Question::Provenance;
+            claim = custody::sentence(&found);
+            proof = proof.and_then(|signature| agreeing(signature, &found));
+            provenance = Some(found);
+        }
+        Some(Err(error)) => {
+            question = Question::Provenance;
+            let note = format!("the provenance cannot be used: {error}");
+            proof = Err(Unproven::Invalid(note));
+        }
+        None => {}
+    }
+    if !is_known(&kind) {
+        proof = proof.and_then(|signature| {
+            let note = "the signature is good; what a predicate of this type means is not known here, so nothing relies on it".into();
+            Err(Unproven::NotUnderstood { signature, note })
+        });
+    }
+    let mut found = Assessment::new(question, claim, proof);
+    bind_statement(&mut found, &statement, artifacts, is_pep740);
+    found.predicate_type = Some(kind);
+    found.statement = Some(statement);
+    found.provenance = provenance;
+    found
+}
+
+/// The signature, if its certificate does not contradict the provenance that it is over.
+fn agreeing(signature: Verified<Signature>, provenance: &Provenance) -> Proof {
+    let identity = signature.signer.identity.as_ref();
+    match identity.and_then(|identity| custody::contradiction(identity, provenance)) {
+        Some(reason) => Err(Unproven::Invalid(reason)),
+        None => Ok(signature),
+    }
+}
+
+fn is_known(kind: &str) -> bool {
+    [
+        predicate::SLSA_V02,
+        predicate::SLSA_V1,
+        predicate::NPM_PUBLISH,
+        predicate::PYPI_PUBLISH,
+        predicate::VSA,
+        predicate::TEST_RESULT,
+        predicate::SOURCE_PROVENANCE,
+        predicate::GITHUB_RELEASE,
+    ]
+    .contains(&kind)
+}
+
+/// What a statement says, by its predicate's type.
+fn describe(statement: &Statement) -> (Question, String) {
+    let text = |key: &str| {
+        member(&statement.predicate, [key])
+            .as_str()
+            .unwrap_or("?")
+            .to_owned()
+    };
+    match statement.predicate_type.as_str() {
+        predicate::NPM_PUBLISH => (
+            Question::Signature,
+            format!(
+                "{} took {}@{} from its publisher",
+                text("registry"),
+                text("name"),
+                text("version")
+            ),
+        ),
+        predicate::PYPI_PUBLISH => (
+            Question::Signature,
+            "a trusted publisher of the project uploaded it (PEP 740)".into(),
+        ),
+        predicate::GITHUB_RELEASE => (Question::Signature, "it is part of a release on GitHub".into()),
+        predicate::VSA => {
+            let verifier = member(&statement.predicate, ["verifier", "id"])
+                .as_str()
+                .unwrap_or("?");
+            let levels = member(&statement.predicate, ["verifiedLevels"])
+                .as_array()
+                .into_iter()
+                .flatten();
+            let levels: Vec<_> = levels.filter_map(|level| level.as_str()).collect();
+            (
+                Question::Other,
+                format!(
+                    "{verifier} verified it: {} ({})",
+                    text("verificationResult"),
+                    levels.join(", ")
+                ),
+            )
+        }
+        predicate::TEST_RESULT => (Question::Other, format!("a test of it {}", text("result"))),
+        predicate::SOURCE_PROVENANCE => (Question::Other, "how a revision of the source came to be".into()),
+        other => (Question::Other, format!("a statement of type {other}")),
+    }
+}
+
+/// Ties a statement to the artifacts by digest, then by name.
+fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Artifact], is_pep740: bool) {
+    let covered: Vec<(&Artifact, Vec<&Descriptor>)> = artifacts
+        .iter()
+        .map(|artifact| (artifact, statement.subjects_with(&artifact.digests).collect()))
+        .filter(|(_, subjects): &(_, Vec<_>)| !subjects.is_empty())
+        .collect();
+    let against = found.claim.standing.is_against();
+    if covered.is_empty() && !artifacts.is_empty() && !against {
+        (found.claim.standing, found.claim.meaning) = other_bytes(statement, artifacts);
+        return;
+    }
+    let subjects = covered.iter().flat_map(|(_, subjects)| subjects.iter().copied());
+    let is_file_name = is_pep740 || statement.predicate_type == predicate::PYPI_PUBLISH;
+    let refused = covered.iter().find_map(|(artifact, subjects)| {
+        names::other_package(subjects, artifact).or_else(|| {
+            let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
+            other.map(|other| format!("{other}, and by PEP 740 that name is part of what was signed"))
+        })
+    });
+    if let Some(reason) = refused.filter(|_| !against) {
+        found.claim.standing = Standing::SubjectMismatch;
+        found.claim.meaning.clone_from(&reason);
+        found.name(subjects, Some(reason));
+        return;
+    }
+    let other_name = covered
+        .iter()
+        .find_map(|(artifact, subjects)| names::differs(subjects, artifact));
+    found.cover(covered.len(), artifacts.len());
+    found.name(subjects, other_name);
+}
+
+/// What a statement is worth in which no subject has the digests of an artifact, and why.
+fn other_bytes(statement: &Statement, artifacts: &[Artifact]) -> (Standing, String) {
+    let comparable = artifacts.iter().any(|artifact| {
+        let other = |subject: &Descriptor| subject.matches(&artifact.digests) == DigestMatch::Other;
+        statement.subject.iter().any(other)
+    });
+    if comparable {
+        let named: Vec<_> = statement.subject.iter().take(3).map(Descriptor::label).collect();
+        let note = format!("it is about other bytes ({})", named.join(", "));
+        (Standing::SubjectMismatch, note)
+    } else {
+        let note = "its digests are of kinds that cannot be compared here";
+        (Standing::Unverifiable, note.to_owned())
+    }
+}

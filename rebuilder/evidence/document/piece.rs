@@ -1,0 +1,147 @@
+//! One JSON document that carries its content itself, and in one place only.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::{Kind, PieceError};
+use crate::evidence::dsse::{self, Envelope};
+use crate::evidence::json::{self, member};
+use crate::evidence::link::Link;
+use crate::evidence::sigstore::{Unverified, exact};
+use crate::evidence::statement::Statement;
+
+/// What a document can carry its content in; it must do so in one of them.
+const CARRIERS: [&str; 8] = [
+    "_type",
+    "attestation_bundles",
+    "attestations",
+    "dsseEnvelope",
+    "envelope",
+    "messageSignature",
+    "payload",
+    "signed",
+];
+
+/// The one member of an object that carries its content; none where it has none.
+pub(super) fn carrier(value: &Value) -> Result<Option<&'static str>, PieceError> {
+    let members = value.as_object().ok_or_else(unknown)?;
+    // Readers differ in what they make of another spelling, so it is none.
+    let spelt = |name: &&&str| members.keys().any(|key| json::folded(key) == json::folded(name));
+    let found: Vec<&'static str> = CARRIERS.iter().filter(spelt).copied().collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [only] if members.contains_key(*only) => Ok(Some(only)),
+        [only] => Err(PieceError::Other(format!("{only:?} is written otherwise in it"))),
+        several => Err(PieceError::Other(format!(
+            "it carries its content in several places ({}), so that two readers may see two documents",
+            several.join(", ")
+        ))),
+    }
+}
+
+pub(super) fn unknown() -> PieceError {
+    PieceError::Other("its JSON is of no known kind of evidence".into())
+}
+
+/// Refuses members that a form does not have: they would be someone else's content.
+pub(super) fn only(value: &Value, known: &[&str]) -> Result<(), PieceError> {
+    let mut members = value.as_object().into_iter().flatten();
+    match members.find(|(name, _)| !known.contains(&name.as_str())) {
+        Some((name, _)) => Err(PieceError::Other(format!(
+            "{name:?} has no place in it; known there are {}",
+            known.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// One document that carries its content itself.
+pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
+    let found = carrier(value)?;
+    if matches!(found, Some("dsseEnvelope" | "messageSignature"))
+        || value.get("verificationMaterial").is_some()
+    {
+        return match key_bundle(value) {
+            Some(bundle) => bundle,
+            None => Ok(Kind::Bundle(Box::new(Unverified::from_value(value)?))),
+        };
+    }
+    match found {
+        Some("envelope") => {
+            only(value, &["version", "verification_material", "envelope"])?;
+            only(&value["envelope"], &["statement", "signature"])?;
+            only(
+                &value["verification_material"],
+                &["certificate", "transparency_entries"],
+            )?;
+            Ok(Kind::Bundle(Box::new(Unverified::of_pep740(&bundle_of_pep740(
+                value,
+            )?)?)))
+        }
+        Some("signed") if Link::is_one(value) => {
+            only(value, &["signed", "signatures"])?;
+            Ok(Kind::Link(Box::new(Link::from_value(value)?)))
+        }
+        Some("payload") => Ok(Kind::Envelope(Envelope::from_value(value)?)),
+        Some("_type") => Ok(Kind::Statement(Statement::parse(value.to_string().as_bytes())?)),
+        _ => Err(unknown()),
+    }
+}
+
+/// A bundle (v0.3) that names its key and nothing else; none where it is of another form.
+fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
+    let material = value["verificationMaterial"].as_object()?;
+    let none = |name: &str| {
+        let list = material.get(name);
+        list.is_none_or(|list| list.is_null() || list.as_array().is_some_and(Vec::is_empty))
+    };
+    let fits = value["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+        && member(value, ["dsseEnvelope", "signatures"])
+            .as_array()
+            .is_some_and(|list| list.len() == 1)
+        && none("tlogEntries")
+        && none("timestampVerificationData")
+        && material
+            .keys()
+            .all(|key| ["publicKey", "tlogEntries", "timestampVerificationData"].contains(&key.as_str()));
+    let hint = material.get("publicKey")?["hint"].as_str().filter(|_| fits)?;
+    if let Err(error) = exact(value) {
+        return Some(Err(error.into()));
+    }
+    let envelope = Envelope::from_value(&value["dsseEnvelope"]);
+    Some(
+        envelope
+            .map_err(PieceError::from)
+            .map(|envelope| Kind::KeyBundle {
+                hint: hint.to_owned(),
+                envelope,
+            }),
+    )
+}
+
+/// PyPI's own spelling of a bundle (PEP 740), in Sigstore's.
+fn bundle_of_pep740(value: &Value) -> Result<Value, PieceError> {
+    if value["version"] != 1 {
+        return Err(PieceError::Other(format!(
+            "version {} of PEP 740 attestations is not known",
+            value["version"]
+        )));
+    }
+    let material = &value["verification_material"];
+    let envelope = &value["envelope"];
+    let statement = envelope["statement"].as_str().and_then(dsse::decode);
+    let statement = statement.ok_or_else(|| PieceError::Other("its statement is not base64".into()))?;
+    Ok(json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {
+            "certificate": {"rawBytes": material["certificate"]},
+            "tlogEntries": material["transparency_entries"],
+        },
+        "dsseEnvelope": {
+            "payload": STANDARD.encode(statement),
+            "payloadType": dsse::IN_TOTO,
+            "signatures": [{"sig": envelope["signature"]}],
+        }
+    }))
+}

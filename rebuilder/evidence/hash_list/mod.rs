@@ -1,0 +1,103 @@
+//! Lists of digests: `SHA256SUMS` as Guix builders of a release sign them one by one, and Nix's `.narinfo`.
+//!
+//! A list says only "this file came out with these bytes". Whose list it is, a detached signature beside it tells
+//! (`docs/verify.md` describes the layout); a `.narinfo` carries its own.
+//!
+//! A text counts as a list only where every line is understood. A digest in prose may stand there for any reason, and
+//! "do not use" is one of them.
+
+mod buildinfo;
+mod changes;
+mod control;
+mod dsc;
+mod heading;
+mod narinfo;
+mod plain;
+mod release;
+mod value;
+mod words;
+
+use std::collections::BTreeMap;
+
+pub(super) use control::is_buildinfo;
+use control::{control_file, is_field};
+use plain::{LINES, entry, is_comment};
+pub(super) use words::{is_plain_path, warning};
+
+use super::statement::Descriptor;
+
+/// Signatures, each with the name of its key.
+pub type Signatures = Vec<(String, Vec<u8>)>;
+
+/// A list, as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashList {
+    /// The files and their digests.
+    pub entries: Vec<Descriptor>,
+    /// The bytes that its own signatures are over, and the signatures with the names of their keys; for `.narinfo`.
+    pub own: Option<(Vec<u8>, Signatures)>,
+    /// The first line that says more than digests and names: only people can tell what it says of the files.
+    pub remark: Option<(usize, String)>,
+}
+
+/// A text that is no list.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum HashListError {
+    #[error("line {0} is no digest and file name")]
+    Line(usize),
+    #[error("line {line} ({text:?}) says something that only people understand")]
+    Remark { line: usize, text: String },
+    #[error("its text has the word {0:?}, and only people can tell what that says of the files")]
+    Warning(String),
+    #[error("it has a character that some readers take for the end of a line, and others do not")]
+    Control,
+    #[error("its field {field:?} is missing, or is not what {form} have there")]
+    Form { form: &'static str, field: &'static str },
+    #[error("line {line} gives {name:?} another digest than a line before it")]
+    Contradiction { line: usize, name: String },
+    #[error("its field {0:?} is not one that such a file has")]
+    Unknown(String),
+    #[error("it is neither a list of digests nor a Debian control file with Checksums-Sha256 or SHA256")]
+    NoList,
+    #[error("it has more than {LINES} lines")]
+    TooLong,
+    #[error("its {0} is missing or malformed")]
+    Field(&'static str),
+}
+
+impl HashList {
+    /// Reads a text that someone signed: a list, or one of Debian's control files, and nothing besides.
+    pub fn of_signed(text: &[u8]) -> Result<Self, HashListError> {
+        let text = std::str::from_utf8(text).map_err(|_| HashListError::NoList)?;
+        let first = text.lines().find(|line| !is_comment(line)).unwrap_or_default();
+        let list = match first.split_once(':') {
+            Some((field, _)) if entry(first, None).is_none() && is_field(field) => control_file(text)?,
+            _ => Self::parse(text)?,
+        };
+        match list.understood() {
+            Ok(()) if list.entries.is_empty() => Err(HashListError::NoList),
+            Ok(()) => Ok(list),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether everything in it is understood.
+    pub fn understood(&self) -> Result<(), HashListError> {
+        match &self.remark {
+            None => Ok(()),
+            Some((line, text)) => Err(HashListError::Remark {
+                line: *line,
+                text: text.chars().take(120).collect(),
+            }),
+        }
+    }
+}
+
+fn descriptor(name: &str, algorithm: &str, digits: &str) -> Descriptor {
+    Descriptor {
+        name: Some(name.to_owned()),
+        uri: None,
+        digest: BTreeMap::from([(algorithm.to_owned(), digits.to_ascii_lowercase())]),
+    }
+}

@@ -1,0 +1,255 @@
+//! What names, folders and fields may say besides: a signer can take a file back in any of them.
+
+use std::collections::BTreeSet;
+
+use crate::evidence::json::case_folded;
+
+/// Most parts that the path of a line may have.
+const PARTS: usize = 8;
+
+/// Whether the folders of a path are only folders: a signer can write a sentence before the last slash.
+pub(crate) fn is_plain_path(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let (_, folders) = parts.split_last().unwrap_or((&"", &[]));
+    let plain = |part: &&str| {
+        let conservative = |c: char| c.is_ascii_alphanumeric() || "._+~-".contains(c);
+        !part.is_empty()
+            && **part != *"."
+            && **part != *".."
+            && part.len() <= 64
+            && part.chars().all(conservative)
+    };
+    parts.len() <= PARTS && folders.iter().all(plain)
+}
+
+/// Words with which a signer takes a file back or warns of it. No list of them is whole, which is why comments, folders
+/// and fields are held to forms besides.
+const WARNINGS: [&str; 73] = [
+    "advisory",
+    "avoid",
+    "backdoor",
+    "backdoored",
+    "bad",
+    "banned",
+    "beware",
+    "blacklist",
+    "blacklisted",
+    "blocked",
+    "blocklist",
+    "bogus",
+    "broken",
+    "compromise",
+    "compromised",
+    "corrupt",
+    "corrupted",
+    "counterfeit",
+    "danger",
+    "dangerous",
+    "defective",
+    "denied",
+    "deny",
+    "denylist",
+    "deprecated",
+    "donotinstall",
+    "donotuse",
+    "dontuse",
+    "exploited",
+    "fake",
+    "forged",
+    "hacked",
+    "harmful",
+    "infected",
+    "insecure",
+    "invalid",
+    "leaked",
+    "malicious",
+    "malware",
+    "malwares",
+    "poisoned",
+    "quarantine",
+    "quarantined",
+    "recalled",
+    "rejected",
+    "repudiated",
+    "retracted",
+    "revocation",
+    "revocations",
+    "revoke",
+    "revoked",
+    "rogue",
+    "rootkit",
+    "scam",
+    "spyware",
+    "stolen",
+    "suspicious",
+    "tainted",
+    "tampered",
+    "trojan",
+    "trojaned",
+    "unauthorised",
+    "unauthorized",
+    "unsafe",
+    "untrusted",
+    "untrustworthy",
+    "virus",
+    "vuln",
+    "vulnerabilities",
+    "vulnerability",
+    "vulnerable",
+    "withdrawn",
+    "yanked",
+];
+
+/// Words of a text one after the other, and what they warn of.
+pub(super) struct Words<'a> {
+    /// Words that all files have in their names, such as "deny" of `cargo-deny`: whoever asked for one of them knows.
+    own: &'a BTreeSet<String>,
+    last: [String; 2],
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(own: &'a BTreeSet<String>) -> Self {
+        let last = [String::new(), String::new()];
+        Self { own, last }
+    }
+
+    /// What follows does not go on with the text before it.
+    pub(super) fn pause(&mut self) {
+        self.last = Default::default();
+    }
+
+    /// The first warning in some more text.
+    pub(super) fn warning(&mut self, text: &str) -> Option<String> {
+        // What stands before each name in BSD's form is no word of the text.
+        for word in words(text).filter(|word| word != "sha") {
+            let [first, second] = &self.last;
+            let negated = (first == "do" && matches!(second.as_str(), "not" | "nt"))
+                || matches!(second.as_str(), "dont" | "never")
+                || (first == "don" && second == "t");
+            let asks = [
+                "use", "install", "trust", "run", "download", "release", "ship", "deploy",
+            ];
+            if negated && asks.contains(&word.as_str()) {
+                return Some(format!("not {word}"));
+            }
+            if WARNINGS.binary_search(&word.as_str()).is_ok() && !self.own.contains(&word) {
+                return Some(word);
+            }
+            self.last.swap(0, 1);
+            self.last[1] = word;
+        }
+        None
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
+        .map(case_folded)
+}
+
+/// The warning that a text has, where it has one.
+pub(crate) fn warning(text: &str) -> Option<String> {
+    Words::new(&BTreeSet::new()).warning(text)
+}
+
+/// The words that all of these names have.
+pub(super) fn common_words<'a>(mut names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut common: BTreeSet<String> = names.next().map(|name| words(name).collect()).unwrap_or_default();
+    for name in names {
+        if common.is_empty() {
+            break;
+        }
+        let own: BTreeSet<String> = words(name).collect();
+        common.retain(|word| own.contains(word));
+    }
+    common
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HashList;
+    use super::*;
+
+    #[test]
+    fn words_are_sorted() {
+        assert!(WARNINGS.is_sorted(), "they are searched by halves");
+    }
+
+    #[test]
+    fn no_line_of_a_list_carries_a_message() {
+        let (digits, zeros) = ("ab".repeat(32), "0".repeat(64));
+        for path in [
+            "tool",
+            "./tool",
+            "dist/tool",
+            "release/linux-x86_64/v1.0+deb~1/tool",
+            "a/b/c/d/e/f/g/tool",
+        ] {
+            let text = format!("{digits}  {path}\n");
+            let list = HashList::of_signed(text.as_bytes()).unwrap();
+            let shown = path.strip_prefix("./").unwrap_or(path);
+            assert_eq!(list.entries[0].name.as_deref(), Some(shown));
+            let text = format!("SHA256 ({path}) = {digits}\n");
+            assert!(HashList::of_signed(text.as_bytes()).is_ok(), "{text}");
+        }
+        for path in [
+            "REVOKED DO NOT USE/tool",
+            "known-malware/tool",
+            "MALWARE/tool",
+            "Compromised_2026/tool",
+            "dist/bad/tool",
+            "x.vulnerable.y/tool",
+            "infected2/tool",
+            "blocked/tool",
+            "deny/tool",
+            "do-not-use/tool",
+            "do/not/use/tool",
+            "donotuse/tool",
+            "dont.install/tool",
+            "revo\u{212a}ed/tool",
+            "mal\u{200b}ware/tool",
+            "this is not ours/tool",
+            "a\"b/tool",
+            "a//tool",
+            "./././tool",
+            "a/./tool",
+            "a/b/c/d/e/f/g/h/tool",
+        ] {
+            for text in [
+                format!("{digits}  {path}\n"),
+                format!("{digits} *{path}\n"),
+                format!("SHA256 ({path}) = {digits}\n"),
+                format!("{digits}  tool\n{zeros}  {path}\n"),
+            ] {
+                assert!(HashList::of_signed(text.as_bytes()).is_err(), "{text}");
+            }
+        }
+        for text in [
+            // What the other lines say counts too.
+            format!("{digits}  tool\n{zeros}  tool-is-malware\n"),
+            format!("{digits}  tool\n{zeros}  do-not-use\n"),
+            format!(
+                "{zeros}  do\n{}  not\n{}  use\n{digits}  tool\n",
+                "1".repeat(64),
+                "2".repeat(64)
+            ),
+            format!(
+                "SHA256 (do) = {zeros}\nSHA256 (not) = {zeros}\nSHA256 (use) = {zeros}\nSHA256 (tool) = {digits}\n"
+            ),
+            // Names of files are no words of comments.
+            format!("{zeros}  ours\n{digits}  tool\n# ours, tool\n"),
+            format!("# tool\n{digits}  tool\n"),
+            format!("# tool: fine\n{digits}  tool\n"),
+            format!("# other: 12 bytes\n{digits}  tool\n"),
+            format!("# tool: 12 bytes, not ours\n{digits}  tool\n"),
+            format!("; do not use\n{digits}  tool\n"),
+            format!("# release\rnot ours\n{digits}  tool\n"),
+            format!("# \u{202e}sdaolnwod\n{digits}  tool\n"),
+        ] {
+            assert!(HashList::of_signed(text.as_bytes()).is_err(), "{text}");
+        }
+        // A label that only some readers take for SHA256.
+        assert!(HashList::parse(&format!("\u{17f}ha256 (tool) = {digits}\n")).is_err());
+    }
+}

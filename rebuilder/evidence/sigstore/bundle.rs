@@ -1,0 +1,116 @@
+//! A bundle as it was read, before anything in it is believed.
+
+use serde_json::Value;
+use sigstore_verify::types::bundle::VerificationMaterialContent;
+use sigstore_verify::types::{Bundle, HashAlgorithm, SignatureContent};
+
+use super::SigstoreError;
+use super::form::exact;
+use crate::evidence::{dsse, json};
+
+/// What a bundle is a signature over.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// An envelope, usually with an in-toto statement.
+    Envelope(dsse::Envelope),
+    /// A file with this digest, as `algorithm` and hexadecimal digits.
+    Message(&'static str, String),
+}
+
+/// A bundle that has been read, and not verified.
+pub struct Unverified {
+    pub(super) bundle: Bundle,
+    pep740: bool,
+    publisher: Option<Value>,
+}
+
+impl Unverified {
+    /// Reads a bundle; a document that two readers could read differently is refused.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SigstoreError> {
+        let value = json::parse_evidence(bytes)?;
+        Self::from_value(&value)
+    }
+
+    /// Takes a bundle out of a larger document.
+    pub fn from_value(value: &Value) -> Result<Self, SigstoreError> {
+        exact(value)?;
+        let bundle = Bundle::from_json(&value.to_string())
+            .map_err(|error| SigstoreError::Malformed(error.to_string()))?;
+        Ok(Self {
+            bundle,
+            pep740: false,
+            publisher: None,
+        })
+    }
+
+    /// The same, where the index wrapped it in its own form: the subject's name is then that of the file, by PEP 740.
+    pub(in crate::evidence) fn of_pep740(value: &Value) -> Result<Self, SigstoreError> {
+        Ok(Self {
+            pep740: true,
+            ..Self::from_value(value)?
+        })
+    }
+
+    /// Who may upload by the index's word, where the index handed this out; none where anyone may have written it.
+    pub fn publisher(&self) -> Option<&Value> {
+        self.publisher.as_ref()
+    }
+
+    pub(in crate::evidence) fn set_publisher(&mut self, publisher: Option<Value>) {
+        self.publisher = publisher;
+    }
+
+    /// Whether it came in the form of PEP 740.
+    pub fn is_pep740(&self) -> bool {
+        self.pep740
+    }
+
+    /// What the bundle calls the key, where it carries no certificate.
+    pub fn key_hint(&self) -> Option<&str> {
+        match &self.bundle.verification_material.content {
+            VerificationMaterialContent::PublicKey(key) => Some(&key.hint),
+            _ => None,
+        }
+    }
+
+    /// Whether some log vouches for it.
+    pub fn is_logged(&self) -> bool {
+        !self.bundle.verification_material.tlog_entries.is_empty()
+    }
+
+    /// The type of the bundle, for people.
+    pub fn media_type(&self) -> &'static str {
+        self.bundle.media_type().as_str()
+    }
+
+    /// What it is a signature over, whoever made it.
+    pub fn content(&self) -> Result<Content, SigstoreError> {
+        match &self.bundle.content {
+            SignatureContent::DsseEnvelope(envelope) => Ok(Content::Envelope(dsse::Envelope {
+                payload_type: envelope.payload_type.clone(),
+                payload: envelope.payload.as_bytes().to_vec(),
+                signatures: vec![(
+                    envelope.signature.keyid.as_str().to_owned(),
+                    envelope.signature.sig.as_bytes().to_vec(),
+                )],
+            })),
+            SignatureContent::MessageSignature(message) => {
+                let digest = message.message_digest.as_ref();
+                let digest = digest.ok_or_else(|| SigstoreError::Content("it names no digest".into()))?;
+                Ok(Content::Message(
+                    name(digest.algorithm),
+                    hex::encode(digest.digest.as_bytes()),
+                ))
+            }
+            _ => Err(SigstoreError::Content("it is of an unknown kind".into())),
+        }
+    }
+}
+
+fn name(algorithm: HashAlgorithm) -> &'static str {
+    match algorithm {
+        HashAlgorithm::Sha2384 => "sha384",
+        HashAlgorithm::Sha2512 => "sha512",
+        _ => "sha256",
+    }
+}
