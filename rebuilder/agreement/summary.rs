@@ -52,3 +52,72 @@ pub fn summary(agreement: &Agreement, verifier: &str) -> Option<Value> {
 fn file_name(origin: &str) -> &str {
     origin.rsplit('/').next().unwrap_or(origin)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agreement::{About, Asked, Cost, Inputs, Kind, Position};
+    use crate::artifact::Sha256;
+
+    fn position(says: Says, origin: &str) -> Position {
+        Position {
+            party: "alice".into(),
+            role: "rebuilder".into(),
+            organisation: None,
+            says,
+            weight: 2,
+            counted: true,
+            why: String::new(),
+            signer: "alice".into(),
+            builder: None,
+            kind: Kind::Rebuild,
+            time: None,
+            subject: None,
+            attestation: Sha256::of(origin),
+            origin: origin.into(),
+            times: 1,
+            inputs: Inputs::default(),
+        }
+    }
+
+    #[test]
+    fn what_is_signed_keeps_its_form() {
+        let set_aside = Says::Equivalent {
+            rebuilt: None,
+            normalisations: vec!["tar-time".into()],
+        };
+        for (name, verdict, purl, digest) in [
+            ("agreed", Conclusion::Agreed, Some("pkg:generic/tool@1.0"), Some(Sha256::of("policy"))),
+            ("disagreed", Conclusion::Disagreed, None, None),
+        ] {
+            let agreement = Agreement {
+                version: 1,
+                artifact: About {
+                    name: "tool.tar.gz".into(),
+                    purl: purl.map(str::to_owned),
+                    sha256: Sha256::of("tool"),
+                },
+                names: Vec::new(),
+                time: "2026-01-01T00:00:00Z".parse().unwrap(),
+                verdict,
+                reason: String::new(),
+                quorum: Asked {
+                    policy: "policy.toml".into(),
+                    digest,
+                    threshold: 2,
+                    roles: Vec::new(),
+                    independent: Vec::new(),
+                },
+                weight: 4,
+                parties: vec![position(Says::Same, "/there/a.json"), position(set_aside.clone(), "b.json")],
+                divergences: Vec::new(),
+                set_aside: Vec::new(),
+                cost: Cost::default(),
+            };
+            let statement = summary(&agreement, "https://example.com/verifier").unwrap();
+            let text = serde_json::to_string(&statement).unwrap();
+            let text = text.replace(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"OWN\"");
+            insta::assert_snapshot!(name, text);
+        }
+    }
+}

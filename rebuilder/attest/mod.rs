@@ -9,6 +9,8 @@
 mod examine;
 pub mod key;
 pub mod log;
+#[cfg(test)]
+mod samples;
 mod statement;
 mod vouched;
 

@@ -47,12 +47,7 @@ pub fn write(
     let sums = sums(&manifest, Sha256::of(&text));
     let mut head = vec![(MANIFEST, text.clone()), (SUMS, sums.into_bytes())];
     if let Some(signer) = signer {
-        let statement = serde_json::json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{"name": MANIFEST, "digest": {"sha256": Sha256::of(&text)}}],
-            "predicateType": PREDICATE,
-            "predicate": manifest.signed()
-        });
+        let statement = statement(&manifest, Sha256::of(&text));
         let bundle = signer.bundle(&serde_json::to_vec(&statement).unwrap_or_default())?;
         let mut bundle = serde_json::to_vec_pretty(&bundle).unwrap_or_default();
         bundle.push(b'\n');
@@ -102,6 +97,16 @@ pub fn write(
         .map_err(failed)?;
     pending.persist(path).map_err(|error| failed(error.error))?;
     Ok(manifest)
+}
+
+/// What is signed of a manifest with this digest.
+fn statement(manifest: &Manifest, digest: Sha256) -> serde_json::Value {
+    serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": MANIFEST, "digest": {"sha256": digest}}],
+        "predicateType": PREDICATE,
+        "predicate": manifest.signed()
+    })
 }
 
 /// The manifest once more, for `sha256sum --check`.
@@ -294,4 +299,24 @@ fn one_place_each(contents: &Contents) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_keeps_its_form() {
+        let manifest = Manifest {
+            version: 1,
+            subject: "pkg:generic/tool@1.0".into(),
+            run: "run-1".into(),
+            verdict: "reproduced".into(),
+            created: jiff::Timestamp::UNIX_EPOCH,
+            rebuilder: "0.0.9".into(),
+            files: Vec::new(),
+        };
+        let statement = statement(&manifest, Sha256::of("manifest"));
+        insta::assert_snapshot!("signed_manifest", serde_json::to_string(&statement).unwrap());
+    }
 }
