@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Inputs, Reason};
 use crate::artifact::Sha256;
-use crate::attest::{BUILD_TYPE, EQUIVALENCE_TYPE};
+use crate::attest::predicate::{BUILD_TYPE, EQUIVALENCE_TYPE, FailedRebuild, OwnPredicate, PLAN};
 use crate::evidence::assess::{Artifact, Signer, Stated, called};
 use crate::evidence::json::member;
 use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
@@ -227,10 +227,11 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
                 }
                 says = equivalence(definition, artifact)?;
             }
-            let inputs = if kind == Kind::Equivalence {
-                Inputs::default()
-            } else {
-                Inputs::of_v1(predicate)
+            let inputs = match OwnPredicate::read(statement) {
+                _ if kind == Kind::Equivalence => Inputs::default(),
+                Ok(Some(OwnPredicate::Rebuild(own))) => Inputs::of_own(predicate, &own.build_definition),
+                // Of a later version's form, what all provenance has in common can be read.
+                _ => Inputs::of_v1(predicate),
             };
             let metadata = &run["metadata"];
             Ok(Reading {
@@ -280,46 +281,36 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
 
 /// A negative of this tool; any other test may have been of anything.
 fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Reading, (Reason, String)> {
-    let predicate = &statement.predicate;
-    let configuration = predicate["configuration"].as_array();
-    let entry = |name: &str| {
-        let entries = configuration.into_iter().flatten();
-        entries.into_iter().find(|entry| entry["name"] == name)
+    let own = match OwnPredicate::read(statement) {
+        Ok(Some(OwnPredicate::Failed(own))) if *says == Says::Same => *own,
+        // Of a later version's form, the result alone can be read: it counts against the artifact all the same.
+        Err(_) if *says == Says::Same => FailedRebuild::default(),
+        _ => {
+            return Err((
+                Reason::NoBuild,
+                "it is the result of some test, not the negative of a rebuild".into(),
+            ));
+        }
     };
-    let Some(plan) = entry("plan.json").filter(|_| *says == Says::Same) else {
-        return Err((Reason::NoBuild, "it is the result of some test".into()));
-    };
-    if predicate["result"] != "FAILED" {
-        return Err((
-            Reason::NoBuild,
-            "only negatives of rebuilds have this form".into(),
-        ));
-    }
-    let outputs = member(plan, ["annotations", "outputs"])
-        .as_array()
-        .into_iter()
-        .flatten();
-    let released = artifact.digests.sha256.to_hex();
+    let plan = own.of_name(PLAN);
+    let notes = plan.and_then(|plan| plan.annotations.as_ref());
+    let mut outputs = notes.iter().flat_map(|notes| &notes.outputs);
+    let released = Some(artifact.digests.sha256);
     let rebuilt = outputs
-        .filter(|output| output["released"] == released.as_str())
-        .find_map(|output| Some(format!("sha256:{}", output["rebuilt"].as_str()?)));
+        .find(|output| output.released == released && output.rebuilt.is_some())
+        .and_then(|output| output.rebuilt);
+    let says = Says::Differs {
+        rebuilt: rebuilt.map(|digest| format!("sha256:{digest}")),
+    };
+    let inputs = Inputs {
+        plan: plan.and_then(|plan| plan.digest.get_sha256()).map(str::to_owned),
+        ..Inputs::default()
+    };
     Ok(Reading {
-        kind: Kind::FailedRebuild,
-        says: Says::Differs { rebuilt },
-        inputs: Inputs {
-            plan: member(plan, ["digest", "sha256"]).as_str().map(str::to_owned),
-            ..Inputs::default()
-        },
-        builder: entry("builder")
-            .and_then(|it| it["uri"].as_str())
-            .map(str::to_owned),
-        invocation: None,
-        stated: member(plan, ["annotations", "finishedOn"])
-            .as_str()
-            .and_then(|text| text.parse().ok()),
+        builder: own.of_name("builder").and_then(|builder| builder.uri.clone()),
+        stated: notes.and_then(|notes| notes.finished_on),
         statement: Some(statement.digest),
-        subject: None,
-        other_name: None,
+        ..Reading::new(Kind::FailedRebuild, says, inputs)
     })
 }
 

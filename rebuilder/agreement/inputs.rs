@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Difference, Divergence, Group};
 use crate::artifact::Sha256;
+use crate::attest::predicate::RebuildDefinition;
 use crate::evidence::json::member;
 use crate::evidence::statement::Descriptor;
 
@@ -84,6 +85,11 @@ impl Values {
 impl Inputs {
     /// Reads the predicate of SLSA provenance v1.
     pub fn of_v1(predicate: &Value) -> Self {
+        Self::with_parameters(predicate, BTreeMap::new())
+    }
+
+    /// The same, with parameters that are stated elsewhere than among the external ones.
+    fn with_parameters(predicate: &Value, more: BTreeMap<String, String>) -> Self {
         let definition = &predicate["buildDefinition"];
         let (external, internal) = (
             &definition["externalParameters"],
@@ -92,37 +98,38 @@ impl Inputs {
         let kind = definition["buildType"].as_str().unwrap_or_default();
         let mut inputs = Self::default();
         inputs.sort(&definition["resolvedDependencies"]);
-        let digest = |value: &Value| value.as_str().map(|digest| format!("sha256:{digest}"));
-        // Our own, and the container-based builder's.
-        if let Some(root) = digest(member(internal, ["container", "tree", "sha256"]))
-            .or_else(|| {
-                member(internal, ["container", "image"])
-                    .as_str()
-                    .map(str::to_owned)
-            })
-            .or_else(|| digest(member(external, ["builderImage", "digest", "sha256"])))
-        {
-            inputs.container = Some(root);
+        // The container-based builder's.
+        let image = member(external, ["builderImage", "digest", "sha256"]).as_str();
+        if let Some(digest) = image {
+            inputs.container = Some(format!("sha256:{digest}"));
         }
         let mut parameters = BTreeMap::new();
         flatten("", external, &mut parameters, 0);
-        // A signer of other users' runs sets apart what only they state.
-        let stated = [
-            member(internal, ["assumptions"]),
-            member(internal, ["workerStated", "assumptions"]),
-        ];
-        for assumption in stated.into_iter().filter_map(Value::as_array).flatten() {
-            if let (Some(what), Some(value)) = (assumption["what"].as_str(), assumption["value"].as_str()) {
-                parameters.insert(what.to_owned(), value.to_owned());
-            }
-        }
+        parameters.extend(more);
         inputs.parameters = Values::of(kind, parameters);
-        inputs.plan = member(internal, ["plan", "sha256"]).as_str().map(str::to_owned);
-        inputs.host = internal["host"].as_str().map(str::to_owned);
         if let Some(toolchain) = internal["toolchain"].as_str() {
             inputs.toolchain = Some(toolchain.to_owned());
         }
         inputs
+    }
+
+    /// The inputs that the predicate states, with what only this tool's provenance has; `own` is the same predicate.
+    pub(super) fn of_own(predicate: &Value, own: &RebuildDefinition) -> Self {
+        let context = &own.internal_parameters;
+        let root = context.container.as_ref();
+        let tree = root.and_then(|root| Some(format!("sha256:{}", root.tree.as_ref()?.get_sha256()?)));
+        let image = || root?.image.clone();
+        // A signer of other users' runs sets apart what only they state.
+        let of_worker = context.worker_stated.as_ref().map(|stated| &stated.assumptions);
+        let assumptions = context.assumptions.iter().chain(of_worker).flatten();
+        let assumptions = assumptions.map(|it| (it.what.clone(), it.value.clone()));
+        let general = Self::with_parameters(predicate, assumptions.collect());
+        Self {
+            container: tree.or_else(image).or(general.container),
+            plan: context.plan.get_sha256().map(str::to_owned),
+            host: context.host.clone(),
+            ..general
+        }
     }
 
     /// Reads the predicate of SLSA provenance v0.2.

@@ -1,14 +1,20 @@
 //! The conclusion as a SLSA verification summary (VSA v1): what was verified, by which policy, from which inputs.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Agreement, Conclusion, Says};
+use crate::artifact::serialise::SerialiseError;
+use crate::attest::predicate::{
+    Builder, DigestSet, InTotoStatement, Resource, Summarised, ToolVersion, VerificationResult,
+    VerificationSummary,
+};
+use crate::evidence::statement::predicate;
 
-/// The statement for an agreement or a disagreement; none where there is too little to say either.
+/// The statement for an agreement or a disagreement; `None` if there is too little for either.
 ///
 /// Levels are words of our own, as the specification allows: `REBUILD_QUORUM_2` for a weight of two, and
-/// `REBUILD_EQUIVALENT_QUORUM_2` where the policy let named normalisations pass.
-pub fn summary(agreement: &Agreement, verifier: &str) -> Option<Value> {
+/// `REBUILD_EQUIVALENT_QUORUM_2` where the policy accepted named normalisations.
+pub fn summary(agreement: &Agreement, verifier: &str) -> Result<Option<Value>, SerialiseError> {
     let (result, level) = match agreement.verdict {
         Conclusion::Agreed => {
             let counted = agreement.parties.iter().filter(|party| party.counted);
@@ -18,37 +24,44 @@ pub fn summary(agreement: &Agreement, verifier: &str) -> Option<Value> {
             } else {
                 "REBUILD_QUORUM"
             };
-            ("PASSED", format!("{kind}_{}", agreement.weight))
+            (VerificationResult::Passed, format!("{kind}_{}", agreement.weight))
         }
-        Conclusion::Disagreed => ("FAILED", "FAILED".to_owned()),
-        Conclusion::Equivalent | Conclusion::NotEnough => return None,
+        Conclusion::Disagreed => (VerificationResult::Failed, "FAILED".to_owned()),
+        Conclusion::Equivalent | Conclusion::NotEnough => return Ok(None),
     };
     let about = &agreement.artifact;
     let considered = agreement.parties.iter();
-    let inputs = considered
-        .map(|party| json!({"uri": file_name(&party.origin), "digest": {"sha256": party.attestation}}));
+    let inputs = considered.map(|party| {
+        Resource::at(file_name(&party.origin)).with_digest(DigestSet::sha256(party.attestation))
+    });
     let policy = match agreement.quorum.digest {
-        Some(digest) => json!({"uri": agreement.quorum.policy, "digest": {"sha256": digest}}),
-        None => json!({"uri": "urn:rebuilder:policy:built-in"}),
+        Some(digest) => Resource::at(&agreement.quorum.policy).with_digest(DigestSet::sha256(digest)),
+        None => Resource::at("urn:rebuilder:policy:built-in"),
     };
-    Some(json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": about.name, "uri": about.purl, "digest": {"sha256": about.sha256}}],
-        "predicateType": "https://slsa.dev/verification_summary/v1",
-        "predicate": {
-            "verifier": {"id": verifier, "version": {"rebuilder": env!("CARGO_PKG_VERSION")}},
-            "timeVerified": agreement.time,
-            "resourceUri": about.purl.clone().unwrap_or_else(|| about.name.clone()),
-            "policy": policy,
-            "inputAttestations": inputs.collect::<Vec<_>>(),
-            "verificationResult": result,
-            "verifiedLevels": [level],
-            "slsaVersion": "1.0"
-        }
-    }))
+    let subject = Summarised {
+        name: about.name.clone(),
+        uri: about.purl.clone(),
+        digest: DigestSet::sha256(about.sha256),
+    };
+    let summary = VerificationSummary {
+        verifier: Builder {
+            id: Some(verifier.to_owned()),
+            version: Some(ToolVersion::of(env!("CARGO_PKG_VERSION"))),
+        },
+        time_verified: agreement.time,
+        resource_uri: about.purl.clone().unwrap_or_else(|| about.name.clone()),
+        policy,
+        input_attestations: inputs.collect(),
+        verification_result: result,
+        verified_levels: vec![level],
+        slsa_version: "1.0".into(),
+    };
+    InTotoStatement::new(vec![subject], predicate::VSA, summary)
+        .tree()
+        .map(Some)
 }
 
-/// The last part of a path or URL: whoever reads the summary has other folders.
+/// The last part of a path or URL: the readers of a summary have other folders.
 fn file_name(origin: &str) -> &str {
     origin.rsplit('/').next().unwrap_or(origin)
 }
@@ -87,7 +100,12 @@ mod tests {
             normalisations: vec!["tar-time".into()],
         };
         for (name, verdict, purl, digest) in [
-            ("agreed", Conclusion::Agreed, Some("pkg:generic/tool@1.0"), Some(Sha256::of("policy"))),
+            (
+                "agreed",
+                Conclusion::Agreed,
+                Some("pkg:generic/tool@1.0"),
+                Some(Sha256::of("policy")),
+            ),
             ("disagreed", Conclusion::Disagreed, None, None),
         ] {
             let agreement = Agreement {
@@ -109,12 +127,17 @@ mod tests {
                     independent: Vec::new(),
                 },
                 weight: 4,
-                parties: vec![position(Says::Same, "/there/a.json"), position(set_aside.clone(), "b.json")],
+                parties: vec![
+                    position(Says::Same, "/there/a.json"),
+                    position(set_aside.clone(), "b.json"),
+                ],
                 divergences: Vec::new(),
                 set_aside: Vec::new(),
                 cost: Cost::default(),
             };
-            let statement = summary(&agreement, "https://example.com/verifier").unwrap();
+            let statement = summary(&agreement, "https://example.com/verifier")
+                .unwrap()
+                .unwrap();
             let text = serde_json::to_string(&statement).unwrap();
             let text = text.replace(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"OWN\"");
             insta::assert_snapshot!(name, text);

@@ -10,6 +10,7 @@ pub mod git_source;
 mod image;
 pub mod pattern;
 mod pinned_file;
+pub mod serialise;
 mod subject;
 
 pub use digest::{DigestError, Digests, HashingReader, HashingWriter, Sha256};

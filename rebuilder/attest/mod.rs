@@ -9,6 +9,7 @@
 mod examine;
 pub mod key;
 pub mod log;
+pub(crate) mod predicate;
 #[cfg(test)]
 mod samples;
 mod statement;
@@ -21,10 +22,13 @@ use serde_json::Value;
 
 pub use examine::{Digested, Examined, examine, examine_digested};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
-pub use statement::{BUILD_TYPE, EQUIVALENCE_TYPE, Terms, equivalence, statement};
+pub use predicate::{BUILD_TYPE, EQUIVALENCE_TYPE};
+pub(crate) use statement::attempts;
+pub use statement::{Terms, equivalence, statement};
 pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
+use crate::artifact::serialise::{self, SerialiseError};
 use crate::run::{Page, RunFolder};
 use crate::store::{StoreError, write_atomically};
 use log::{Anchor, Event, Log, LogError};
@@ -55,6 +59,9 @@ pub enum AttestError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Serialise(#[from] SerialiseError),
 }
 
 /// What was signed about a run.
@@ -133,15 +140,16 @@ impl Office<'_> {
         place: Option<Anchor>,
     ) -> Result<(Signed, Event), AttestError> {
         let Examined { record, digest, .. } = examined;
-        let statement = statement(examined, terms).ok_or_else(|| AttestError::Inconclusive {
+        let statement = statement(examined, terms)?.ok_or_else(|| AttestError::Inconclusive {
             reason: record.verdict.to_string(),
         })?;
-        let equivalence = equivalence(examined, terms);
-        let bytes = serde_json::to_vec(&statement).unwrap_or_default();
+        let equivalence = equivalence(examined, terms)?
+            .map(|statement| serialise::compact("the statement of equivalence", &statement))
+            .transpose()?;
+        let bytes = serialise::compact("the statement", &statement)?;
+        // Nothing is signed before everything that is to be signed is there.
         let bundle = self.signer.bundle(&bytes)?;
-        let equivalence =
-            equivalence.map(|it| self.signer.bundle(&serde_json::to_vec(&it).unwrap_or_default()));
-        let equivalence = equivalence.transpose()?;
+        let equivalence = equivalence.map(|bytes| self.signer.bundle(&bytes)).transpose()?;
         let event = Event::Signed {
             run: record.id.clone(),
             subject: record.subject.clone(),
@@ -164,7 +172,7 @@ impl Office<'_> {
 
 impl Signed {
     /// Writes the bundles beside the run that they are about.
-    pub fn write(&self, run: &RunFolder) -> Result<(), StoreError> {
+    pub fn write(&self, run: &RunFolder) -> Result<(), AttestError> {
         if let Some(equivalence) = &self.equivalence {
             write(&run.equivalence(), equivalence)?;
         }
@@ -182,12 +190,10 @@ pub fn attest(folder: &Path, office: &Office<'_>, page: Page) -> Result<Signed, 
 
 /// Signs any statement, and writes the bundle to `path`.
 pub fn write_signed(path: &Path, statement: &Value, signer: &dyn Signer) -> Result<(), AttestError> {
-    let bundle = signer.bundle(&serde_json::to_vec(statement).unwrap_or_default())?;
-    Ok(write(path, &bundle)?)
+    let bundle = signer.bundle(&serialise::compact("the statement", statement)?)?;
+    write(path, &bundle)
 }
 
-fn write(path: &Path, bundle: &Value) -> Result<(), StoreError> {
-    let mut text = serde_json::to_vec_pretty(bundle).unwrap_or_default();
-    text.push(b'\n');
-    write_atomically(path, &text)
+fn write(path: &Path, bundle: &Value) -> Result<(), AttestError> {
+    Ok(write_atomically(path, &serialise::pretty("the bundle", bundle)?)?)
 }

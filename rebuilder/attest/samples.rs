@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::log::Anchor;
+use super::predicate::OwnPredicate;
 use super::{Agreeing, Examined, Named, Terms, Vouched, equivalence, statement};
 use crate::artifact::Sha256;
+use crate::evidence::statement::Statement;
 use crate::plan::Plan;
 use crate::run::Record;
 
@@ -133,14 +135,20 @@ pub(crate) fn terms(is_others: bool) -> Terms {
         uri: uri.map(str::to_owned),
     };
     let vouched = Vouched {
-        policy: serde_json::from_value(json!({"policy": "own.toml", "digest": Sha256::of("policy"), "checks": []}))
-            .unwrap(),
+        policy: serde_json::from_value(
+            json!({"policy": "own.toml", "digest": Sha256::of("policy"), "checks": []}),
+        )
+        .unwrap(),
         recipe: ("c-make".into(), Sha256::of("recipe")),
         container: "catalogue",
         inputs: BTreeMap::from([
             (
                 "source/tool.tar.gz".into(),
-                named("registry", Some("tool.orig.tar.gz"), Some("https://example.net/tool")),
+                named(
+                    "registry",
+                    Some("tool.orig.tar.gz"),
+                    Some("https://example.net/tool"),
+                ),
             ),
             ("git/tool".into(), named("provenance", None, None)),
         ]),
@@ -187,10 +195,59 @@ fn what_is_signed_keeps_its_form() {
             let (run, terms) = (run(verdict, is_others), terms(is_others));
             let whose = if is_others { "others" } else { "own" };
             let name = format!("{}_{whose}", verdict.replace(' ', "_"));
-            insta::assert_snapshot!(name.clone(), shown(statement(&run, &terms).as_ref()));
+            insta::assert_snapshot!(name.clone(), shown(statement(&run, &terms).unwrap().as_ref()));
             if run.record.verdict == crate::run::Verdict::Equivalent {
-                insta::assert_snapshot!(format!("{name}_equivalence"), shown(equivalence(&run, &terms).as_ref()));
+                insta::assert_snapshot!(
+                    format!("{name}_equivalence"),
+                    shown(equivalence(&run, &terms).unwrap().as_ref())
+                );
             }
         }
+    }
+}
+
+fn parsed(statement: &Value) -> Statement {
+    Statement::parse(statement.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn what_is_signed_is_read_again_whole() {
+    for verdict in ["reproduced", "equivalent", "both equivalent", "mismatch", "extra"] {
+        for is_others in [false, true] {
+            let (run, terms) = (run(verdict, is_others), terms(is_others));
+            let signed = statement(&run, &terms).unwrap().unwrap();
+            let own = OwnPredicate::exactly(&parsed(&signed)).unwrap().unwrap();
+            assert_eq!(own.signing_log(), Some(terms.log), "{verdict}");
+            assert_eq!(own.agreeing_workers(), Some(terms.workers), "{verdict}");
+            if let Some(signed) = equivalence(&run, &terms).unwrap() {
+                let own = OwnPredicate::exactly(&parsed(&signed)).unwrap();
+                assert!(matches!(own, Some(OwnPredicate::Equivalence(_))), "{own:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_spelling_is_read_and_not_taken_for_exact() {
+    let signed = statement(&run("reproduced", true), &terms(false))
+        .unwrap()
+        .unwrap();
+    let plan = "/predicate/buildDefinition/internalParameters";
+    for (place, value, is_exact) in [
+        (
+            "/attempts/0/plan",
+            json!(Sha256::of("x").to_hex().to_uppercase()),
+            false,
+        ),
+        ("/signingLog/sequence", json!(8), true),
+        ("/laterVersion", json!({"a": 1}), true),
+        ("/host", Value::Null, true),
+    ] {
+        let mut changed = signed.clone();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        changed.pointer_mut(&format!("{plan}{parent}")).unwrap()[name] = value;
+        let changed = parsed(&changed);
+        assert!(OwnPredicate::read(&changed).unwrap().is_some(), "{place}");
+        assert_eq!(OwnPredicate::exactly(&changed).is_ok(), is_exact, "{place}");
     }
 }

@@ -1,389 +1,368 @@
-//! in-toto statements (v1) about a run.
+//! In-toto statements (v1) about a run.
 //!
-//! Reproduced: SLSA provenance v1 on the released digests. Equivalent: the same on the digests that came out, and
-//! a statement on the released ones in the shape of OSS Rebuild's `ArtifactEquivalence@v0.1`. Mismatch: test-result v0.1, `FAILED`, on the
-//! released digests that did not come out, so that a negative is evidence too. Inconclusive: no statement.
+//! Reproduced: SLSA provenance v1 on the released digests. Equivalent: the same on the rebuilt digests, and a statement on
+//! the released ones in the form of OSS Rebuild's `ArtifactEquivalence@v0.1`. Mismatch: test-result v0.1, `FAILED`, on the
+//! released digests that were not reproduced, so that a negative is evidence too. Inconclusive: no statement.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Examined;
 use super::log::{Anchor, shortened};
+use super::predicate::{
+    BUILD_TYPE, Builder, Compared, ComparedBy, ComparedPair, Comparer, Configured, Dependency,
+    DependencyNotes, DigestSet, EQUIVALENCE_TYPE, EquivalenceDefinition, FailedRebuild, InTotoStatement,
+    InputRole, LOG, OutputDigests, PLAN, PlanNotes, REPORT, RebuildContext, RebuildDefinition,
+    RebuildRequest, Resource, Root, RunDetails, RunMetadata, SlsaProvenance, TestOutcome, ToolVersion,
+    TriedPlan,
+};
 use super::vouched::{Named, Vouched};
-use crate::artifact::PinnedFile;
-use crate::artifact::Sha256;
-use crate::evidence::json::put;
-use crate::plan::{Expected, PinnedContainer, Plan, Role};
+use crate::artifact::serialise::SerialiseError;
+use crate::artifact::{PinnedFile, Sha256};
+use crate::evidence::statement::predicate;
+use crate::plan::{Expected, PinnedContainer, PinnedGit, Plan, Role};
 use crate::run::{Attempt, OutputResult, Record, Verdict};
-
-/// What `buildType` our provenance has; described in `docs/attestations.md`.
-pub const BUILD_TYPE: &str = "urn:rebuilder:build-type:rebuild:v1";
 
 /// What the signer says of itself in a statement.
 #[derive(Debug, Clone)]
 pub struct Terms {
     /// `builder.id`.
     pub builder_id: String,
-    /// The machine that builds, where it is told.
+    /// The machine that builds; `None` if it is not to be told.
     pub host: Option<String>,
     /// Where in the signer's log the signature is.
     pub log: Anchor,
-    /// How many workers' runs agree, as far as the signer knows; none where it was given one run by hand.
+    /// How many workers' runs agree, as far as the signer knows; 0 if it was given one run by hand.
     pub workers: usize,
-    /// What the signer found out itself about another user's run; none where the run and the key are one party's.
+    /// What the signer verified itself about another user's run; `None` if the run and the key are one party's.
     pub vouched: Option<Vouched>,
 }
 
 /// The version that signs, and that made every comparison again.
 const OWN: &str = env!("CARGO_PKG_VERSION");
 
-/// The statement that follows from a run; none where it is inconclusive.
-pub fn statement(examined: &Examined, terms: &Terms) -> Option<Value> {
+/// The statement that follows from a run; `None` if the run is inconclusive.
+pub fn statement(examined: &Examined, terms: &Terms) -> Result<Option<Value>, SerialiseError> {
+    let Examined { plan, record, .. } = examined;
+    let subjects: Vec<Resource> = match record.verdict {
+        Verdict::Reproduced => plan.expected.iter().map(released).collect(),
+        Verdict::Equivalent => {
+            let outputs = record.outputs.iter();
+            outputs
+                .map(|output| Resource::named(&output.name, output.rebuilt))
+                .collect()
+        }
+        Verdict::Mismatch => return negative(examined, terms).tree().map(Some),
+        Verdict::Inconclusive { .. } => return Ok(None),
+    };
+    let provenance = provenance(examined, terms);
+    InTotoStatement::new(subjects, predicate::SLSA_V1, provenance)
+        .tree()
+        .map(Some)
+}
+
+/// A released file, as a subject.
+fn released(expected: &Expected) -> Resource {
+    Resource::named(&expected.file.name, expected.file.sha256).with_uri(Some(expected.purl.clone()))
+}
+
+/// The statement about a run that did not reproduce what was released.
+fn negative(examined: &Examined, terms: &Terms) -> InTotoStatement<FailedRebuild> {
     let Examined {
         plan, record, report, ..
     } = examined;
-    let descriptor = |expected: &Expected| json!({"name": expected.file.name, "uri": expected.purl, "digest": {"sha256": expected.file.sha256}});
-    let came_out = |expected: &&Expected| {
-        record
-            .outputs
-            .iter()
-            .any(|output| output.name == expected.file.name && output.reproduced())
+    let is_reproduced = |expected: &&Expected| {
+        let mut outputs = record.outputs.iter();
+        outputs.any(|output| output.name == expected.file.name && output.reproduced())
     };
-    match record.verdict {
-        Verdict::Reproduced => Some(json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": plan.expected.iter().map(descriptor).collect::<Vec<_>>(),
-            "predicateType": "https://slsa.dev/provenance/v1",
-            "predicate": provenance(examined, terms)
-        })),
-        Verdict::Equivalent => {
-            let subjects: Vec<_> = record
-                .outputs
-                .iter()
-                .map(|output| json!({"name": output.name, "digest": {"sha256": output.rebuilt}}))
-                .collect();
-            Some(json!({
-                "_type": "https://in-toto.io/Statement/v1",
-                "subject": subjects,
-                "predicateType": "https://slsa.dev/provenance/v1",
-                "predicate": provenance(examined, terms)
-            }))
-        }
-        Verdict::Mismatch => {
-            let failed: Vec<_> = plan
-                .expected
-                .iter()
-                .filter(|expected| !came_out(expected))
-                .collect();
-            let passed = plan
-                .expected
-                .iter()
-                .filter(came_out)
-                .map(|expected| &expected.file.name);
-            // With every expected file right, something extra came out: the whole build is what failed.
-            let subjects: Vec<&Expected> = if failed.is_empty() {
-                plan.expected.iter().collect()
-            } else {
-                failed.clone()
-            };
-            let extra = record
-                .outputs
-                .iter()
-                .filter(|output| output.released.is_none())
-                .map(|output| &output.name);
-            Some(json!({
-                "_type": "https://in-toto.io/Statement/v1",
-                "subject": subjects.into_iter().map(descriptor).collect::<Vec<_>>(),
-                "predicateType": "https://in-toto.io/attestation/test-result/v0.1",
-                "predicate": {
-                    "result": "FAILED",
-                    "configuration": [
-                        {"name": "plan.json", "digest": {"sha256": record.plan}, "annotations": annotations(plan, record, terms)},
-                        {"name": "report.html", "digest": {"sha256": report}},
-                        {"name": "build.log", "digest": {"sha256": record.log}},
-                        {"name": "builder", "uri": terms.builder_id}
-                    ],
-                    "passedTests": passed.collect::<Vec<_>>(),
-                    "failedTests": failed.iter().map(|expected| &expected.file.name).chain(extra).collect::<Vec<_>>()
-                }
-            }))
-        }
-        Verdict::Inconclusive { .. } => None,
+    let (passed, failed): (Vec<_>, Vec<_>) = plan.expected.iter().partition(is_reproduced);
+    // If every expected file is right, the build made an extra one: the whole build is what failed.
+    let subjects = if failed.is_empty() { &passed } else { &failed };
+    let subjects = subjects.iter().map(|expected| released(expected)).collect();
+    let name = |expected: &Expected| expected.file.name.clone();
+    let extra = record.outputs.iter().filter(|output| output.released.is_none());
+    let extra = extra.map(|output| output.name.clone());
+    let predicate = FailedRebuild {
+        result: TestOutcome::Failed,
+        configuration: vec![
+            Configured::named(PLAN, record.plan).noted(notes(plan, record, terms)),
+            Configured::named(REPORT, *report),
+            Configured::named(LOG, record.log),
+            Configured {
+                name: Some("builder".into()),
+                ..Configured::at(&terms.builder_id)
+            },
+        ],
+        passed_tests: passed.iter().copied().map(name).collect(),
+        failed_tests: failed.iter().copied().map(name).chain(extra).collect(),
+    };
+    InTotoStatement::new(subjects, predicate::TEST_RESULT, predicate)
+}
+
+/// What a negative says of its plan. Where another user ran the build, the policy is the signer's.
+fn notes(plan: &Plan, record: &Record, terms: &Terms) -> PlanNotes {
+    let vouched = terms.vouched.as_ref();
+    PlanNotes {
+        evidence: Some(record.evidence),
+        policy: Some(vouched.map_or(&plan.policy, |vouched| &vouched.policy).clone()),
+        finished_on: Some(record.finished),
+        agreeing_workers: Some(terms.workers),
+        signing_log: Some(terms.log),
+        outputs: record.outputs.iter().map(OutputDigests::from).collect(),
+        recipe: vouched.map(Vouched::named_recipe),
+        signed_on: vouched.map(|vouched| vouched.signed_on),
+        agreement: vouched.map(Vouched::agreement),
+        worker_stated: vouched.map(|vouched| vouched.worker_stated(plan, record)),
     }
 }
 
-/// What a negative says of its plan.
-fn annotations(plan: &Plan, record: &Record, terms: &Terms) -> Value {
-    let mut said = json!({
-        "evidence": record.evidence,
-        "policy": plan.policy,
-        "finishedOn": record.finished,
-        "agreeingWorkers": terms.workers,
-        "signingLog": terms.log,
-        "outputs": record.outputs.iter().map(digests).collect::<Vec<_>>()
-    });
-    if let Some(vouched) = &terms.vouched {
-        put(&mut said, "policy", json!(vouched.policy));
-        put(&mut said, "recipe", recipe(vouched));
-        put(&mut said, "signedOn", json!(vouched.signed_on));
-        put(&mut said, "agreement", vouched.agreement());
-        put(&mut said, "workerStated", vouched.worker_stated(plan, record));
-    }
-    said
-}
-
-fn recipe(vouched: &Vouched) -> Value {
-    let (name, sha256) = &vouched.recipe;
-    json!({"name": name, "sha256": sha256})
-}
-
-fn digests(output: &OutputResult) -> Value {
-    json!({"name": output.name, "released": output.released, "rebuilt": output.rebuilt})
-}
-
-/// What `buildType` statements of equivalence have; theirs, so that their readers understand ours.
-pub const EQUIVALENCE_TYPE: &str = "https://docs.oss-rebuild.dev/builds/ArtifactEquivalence@v0.1";
-
-/// That the released files are what came out, but for what each named normalisation sets aside; none where the
-/// verdict is another.
-pub fn equivalence(examined: &Examined, terms: &Terms) -> Option<Value> {
+/// The statement that the released files are equivalent to the rebuilt ones, with what each named normalisation sets
+/// aside; `None` if the verdict is another.
+pub fn equivalence(examined: &Examined, terms: &Terms) -> Result<Option<Value>, SerialiseError> {
     let Examined {
         plan, record, report, ..
     } = examined;
     if record.verdict != Verdict::Equivalent {
-        return None;
+        return Ok(None);
     }
-    let outputs: Vec<_> = record
+    let outputs: Vec<&OutputResult> = record
         .outputs
         .iter()
         .filter(|output| output.equivalent())
         .collect();
-    let released = |name: &str| {
-        let expected = plan.expected.iter().find(|expected| expected.file.name == name);
-        // Where others planned, the address is theirs, and the name is enough.
+    let candidate = |output: &OutputResult| format!("rebuild/{}", output.name);
+    let target = |output: &OutputResult| {
+        let mut expected = plan.expected.iter();
+        // Where another user planned, the address is that user's word, and the name is enough.
         expected
+            .find(|expected| expected.file.name == output.name)
             .filter(|_| terms.vouched.is_none())
-            .and_then(|expected| expected.file.urls.first().map(ToString::to_string))
-            .unwrap_or_else(|| name.to_owned())
+            .and_then(|expected| expected.file.urls.first().cloned())
+            .unwrap_or_else(|| output.name.clone())
     };
-    let compared: Vec<Value> = outputs
-        .iter()
-        .map(|output| {
-            json!({
-                "candidate": format!("rebuild/{}", output.name),
-                "target": released(&output.name),
-                "normalisations": output.differs.as_ref().map(|differs| &differs.normalisations)
-            })
-        })
-        .collect();
-    let resolved: Vec<Value> = outputs
-        .iter()
-        .flat_map(|output| {
-            [
-                json!({"name": format!("rebuild/{}", output.name), "digest": {"sha256": output.rebuilt}}),
-                json!({"name": released(&output.name), "digest": {"sha256": output.released}}),
-            ]
-        })
-        .collect();
-    let subjects: Vec<_> = outputs
-        .iter()
-        .map(|output| json!({"name": output.name, "digest": {"sha256": output.released}}))
-        .collect();
-    Some(json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": subjects,
-        "predicateType": "https://slsa.dev/provenance/v1",
-        "predicate": {
-            "buildDefinition": {
-                "buildType": EQUIVALENCE_TYPE,
-                "externalParameters": if let [only] = &compared[..] { only.clone() } else { json!({"outputs": compared}) },
-                "internalParameters": {"comparison": {"name": "rebuilder", "version": OWN}},
-                "resolvedDependencies": resolved
+    let compared = outputs.iter().map(|output| ComparedPair {
+        candidate: candidate(output),
+        target: target(output),
+        normalisations: output
+            .differs
+            .as_ref()
+            .map(|differs| differs.normalisations.clone()),
+    });
+    let resolved = outputs.iter().flat_map(|output| {
+        [
+            Resource::named(candidate(output), output.rebuilt),
+            Resource::named(target(output), output.released),
+        ]
+    });
+    let predicate = SlsaProvenance {
+        build_definition: EquivalenceDefinition {
+            build_type: EQUIVALENCE_TYPE.into(),
+            external_parameters: Compared::of(compared.collect()),
+            internal_parameters: ComparedBy {
+                comparison: Comparer {
+                    name: "rebuilder".into(),
+                    version: OWN.into(),
+                },
             },
-            "runDetails": {
-                "builder": {"id": terms.builder_id, "version": {"rebuilder": version(record, terms)}},
-                "metadata": {"invocationId": record.id, "startedOn": record.started, "finishedOn": record.finished},
-                "byproducts": [{"name": "report.html", "digest": {"sha256": report}}]
-            }
-        }
-    }))
+            resolved_dependencies: resolved.collect(),
+        },
+        run_details: run_details(record, terms, vec![Resource::named(REPORT, *report)]),
+    };
+    let subjects = outputs
+        .iter()
+        .map(|output| Resource::named(&output.name, output.released));
+    InTotoStatement::<_>::new(subjects.collect(), predicate::SLSA_V1, predicate)
+        .tree()
+        .map(Some)
 }
 
-/// Which root the build ran in.
-fn container(plan: &Plan) -> Value {
+/// The root that the build ran in.
+fn container(plan: &Plan) -> Root {
     match &plan.container {
-        PinnedContainer::Packages { name, lock } => json!({"name": name, "tree": {"sha256": lock.tree}}),
-        PinnedContainer::Image { image } => json!({"image": image.to_string()}),
+        PinnedContainer::Packages { name, lock } => Root {
+            name: Some(name.clone()),
+            tree: Some(DigestSet::sha256(lock.tree)),
+            ..Root::default()
+        },
+        PinnedContainer::Image { image } => Root {
+            image: Some(image.to_string()),
+            ..Root::default()
+        },
     }
 }
 
-/// The version of the builder: what the signer is, where it can only repeat what a worker says of itself.
-fn version<'a>(record: &'a Record, terms: &Terms) -> &'a str {
-    if terms.vouched.is_some() {
-        OWN
-    } else {
-        &record.rebuilder
-    }
-}
-
-fn provenance(examined: &Examined, terms: &Terms) -> Value {
+fn provenance(examined: &Examined, terms: &Terms) -> SlsaProvenance<RebuildDefinition> {
     let Examined {
         plan, record, report, ..
     } = examined;
-    let byproduct = |name: &str, digest: &Sha256| json!({"name": name, "digest": {"sha256": digest}});
-    json!({
-        "buildDefinition": {
-            "buildType": BUILD_TYPE,
-            "externalParameters": {"subject": plan.subject, "outputs": plan.expected.iter().map(|e| &e.file.name).collect::<Vec<_>>()},
-            "internalParameters": internal(plan, record, terms),
-            "resolvedDependencies": dependencies(plan, terms.vouched.as_ref())
-        },
-        "runDetails": {
-            "builder": {"id": terms.builder_id, "version": {"rebuilder": version(record, terms)}},
-            "metadata": {
-                "invocationId": record.id,
-                "startedOn": record.started,
-                "finishedOn": record.finished
+    let names = plan.expected.iter().map(|expected| expected.file.name.clone());
+    SlsaProvenance {
+        build_definition: RebuildDefinition {
+            build_type: BUILD_TYPE.into(),
+            external_parameters: RebuildRequest {
+                subject: plan.subject.clone(),
+                outputs: names.collect(),
             },
-            "byproducts": [
-                byproduct("plan.json", &record.plan),
-                byproduct("build.log", &record.log),
-                byproduct("report.html", report)
-            ]
-        }
-    })
+            internal_parameters: context(plan, record, terms),
+            resolved_dependencies: dependencies(plan, terms.vouched.as_ref()),
+        },
+        run_details: run_details(
+            record,
+            terms,
+            vec![
+                Resource::named(PLAN, record.plan),
+                Resource::named(LOG, record.log),
+                Resource::named(REPORT, *report),
+            ],
+        ),
+    }
 }
 
-/// What followed from the request. Where another user ran the build, what only that user states stands apart.
-fn internal(plan: &Plan, record: &Record, terms: &Terms) -> Value {
-    let Some(vouched) = &terms.vouched else {
-        return json!({
-            "plan": {"sha256": record.plan},
-            "evidence": record.evidence,
-            "backend": record.backend,
-            "policy": plan.policy,
-            "container": container(plan),
-            "assumptions": plan.assumptions,
-            "attempts": record.attempts.iter().map(attempt).collect::<Vec<_>>(),
-            "notEnforced": record.not_enforced,
-            "host": terms.host,
-            "agreeingWorkers": terms.workers,
-            "signingLog": terms.log
-        });
+fn run_details(record: &Record, terms: &Terms, byproducts: Vec<Resource>) -> RunDetails {
+    // The signer can only repeat the version that a worker states of itself; so it states its own instead.
+    let version = if terms.vouched.is_some() {
+        OWN
+    } else {
+        &record.rebuilder
     };
-    let mut container = container(plan);
-    put(&mut container, "namedBy", json!(vouched.container));
-    json!({
-        "plan": {"sha256": record.plan},
-        "evidence": record.evidence,
-        "policy": vouched.policy,
-        "recipe": recipe(vouched),
-        "container": container,
-        "host": terms.host,
-        "signedOn": vouched.signed_on,
-        "agreeingWorkers": terms.workers,
-        "agreement": vouched.agreement(),
-        "signingLog": terms.log,
-        "workerStated": vouched.worker_stated(plan, record)
-    })
+    RunDetails {
+        builder: Builder {
+            id: Some(terms.builder_id.clone()),
+            version: Some(ToolVersion::of(version)),
+        },
+        metadata: RunMetadata {
+            invocation_id: Some(record.id.clone()),
+            started_on: Some(record.started),
+            finished_on: Some(record.finished),
+        },
+        byproducts,
+    }
 }
 
-/// One of the plans that were tried before this one was found, or this one.
-pub(super) fn attempt(attempt: &Attempt) -> Value {
-    // What a build printed may be among it.
-    let because = attempt.because.as_deref().map(shortened);
-    json!({"plan": attempt.plan, "because": because, "ended": shortened(&attempt.ended), "chosen": attempt.chosen})
+/// What followed from the request. Where another user ran the build, what only that user states is set apart.
+fn context(plan: &Plan, record: &Record, terms: &Terms) -> RebuildContext {
+    let common = RebuildContext {
+        plan: DigestSet::sha256(record.plan),
+        evidence: Some(record.evidence),
+        container: Some(container(plan)),
+        host: terms.host.clone(),
+        agreeing_workers: Some(terms.workers),
+        signing_log: Some(terms.log),
+        ..RebuildContext::default()
+    };
+    match &terms.vouched {
+        None => RebuildContext {
+            backend: Some(record.backend.clone()),
+            policy: Some(plan.policy.clone()),
+            assumptions: Some(plan.assumptions.clone()),
+            attempts: Some(attempts(record)),
+            not_enforced: Some(record.not_enforced.clone()),
+            ..common
+        },
+        Some(vouched) => RebuildContext {
+            policy: Some(vouched.policy.clone()),
+            recipe: Some(vouched.named_recipe()),
+            container: common.container.map(|root| Root {
+                named_by: Some(vouched.container.to_owned()),
+                ..root
+            }),
+            signed_on: Some(vouched.signed_on),
+            agreement: Some(vouched.agreement()),
+            worker_stated: Some(vouched.worker_stated(plan, record)),
+            ..common
+        },
+    }
+}
+
+/// The plans that were tried before this one was found, and this one.
+pub(crate) fn attempts(record: &Record) -> Vec<TriedPlan> {
+    let tried = |attempt: &Attempt| TriedPlan {
+        plan: attempt.plan,
+        // What a build printed may be in these texts.
+        because: attempt.because.as_deref().map(shortened),
+        ended: shortened(&attempt.ended),
+        chosen: attempt.chosen,
+    };
+    record.attempts.iter().map(tried).collect()
 }
 
 /// Every pinned input, each with its role: sources, dependencies, inline texts, and what is in the container. Where another
 /// user planned, each also has who names it.
-fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Value> {
-    let file = |file: &PinnedFile, purl: Option<&String>, role: &str| {
-        let mut descriptor =
-            json!({"name": file.name, "digest": {"sha256": file.sha256}, "annotations": {"role": role}});
-        if let Some(uri) = purl.or(file.urls.first()) {
-            put(&mut descriptor, "uri", json!(uri));
-        }
-        descriptor
-    };
+fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Dependency> {
     let inputs = plan.inputs.iter().map(|input| {
         let role = match input.role {
-            Role::Source => "source",
-            Role::Dependency => "dependency",
+            Role::Source => InputRole::Source,
+            Role::Dependency => InputRole::Dependency,
         };
-        let descriptor = file(&input.file, input.purl.as_ref(), role);
-        marked(descriptor, vouched, &input.place)
+        marked(
+            file(&input.file, input.purl.as_ref()),
+            role.into(),
+            vouched,
+            &input.place,
+        )
     });
     let inline = plan.files.iter().map(|inline| {
-        let descriptor = json!({
-            "name": inline.place,
-            "digest": {"sha256": crate::artifact::Sha256::of(&inline.text)},
-            "annotations": {"role": "text"}
-        });
-        marked(descriptor, vouched, &inline.place)
+        let text = Resource::named(&inline.place, Sha256::of(&inline.text));
+        marked(text, InputRole::Text.into(), vouched, &inline.place)
     });
     let git = plan.git.iter().map(|git| {
-        let reference = git
-            .source
-            .reference
-            .as_deref()
-            .map_or_else(String::new, |name| format!("@{name}"));
-        let descriptor = json!({
-            "name": git.place,
-            "uri": format!("git+{}{reference}", git.source.repository),
-            "digest": {"gitCommit": git.source.commit, "sha256": git.archive},
-            "annotations": {"role": "source", "sha256": "tar archive of the commit's files", "submodules": git.submodules}
-        });
-        marked(descriptor, vouched, &git.place)
+        let notes = DependencyNotes {
+            sha256: Some("tar archive of the commit's files".into()),
+            submodules: Some(git.submodules),
+            ..InputRole::Source.into()
+        };
+        marked(commit(git), notes, vouched, &git.place)
     });
-    let container = plan.container.materials();
     let image = match &plan.container {
-        PinnedContainer::Image { image } => Some(json!({
-            "uri": format!("docker://{image}"),
-            "digest": {"sha256": image.digest},
-            "annotations": {"role": "container"}
-        })),
+        PinnedContainer::Image { image } => {
+            let digest = DigestSet::sha256(image.digest);
+            Some(Dependency::at(format!("docker://{image}")).with_digest(digest))
+        }
         PinnedContainer::Packages { .. } => None,
     };
-    let of_container = |mut descriptor: Value| {
-        if let Some(vouched) = vouched {
-            annotate(&mut descriptor, "namedBy", json!(vouched.container));
-        }
-        descriptor
-    };
-    let packages = container
-        .iter()
-        .map(|material| of_container(file(material, None, "container")));
-    inputs
-        .chain(inline)
-        .chain(git)
-        .chain(image.map(of_container))
-        .chain(packages)
-        .collect()
+    let packages = plan.container.materials();
+    let packages = packages.iter().map(|package| file(package, None));
+    let of_container = image.into_iter().chain(packages).map(|part| {
+        part.noted(DependencyNotes {
+            named_by: vouched.map(|vouched| vouched.container.to_owned()),
+            ..InputRole::Container.into()
+        })
+    });
+    inputs.chain(inline).chain(git).chain(of_container).collect()
 }
 
-/// Says who names an input: something that the signer verified, whose name and address it then has, or the worker alone.
-fn marked(mut descriptor: Value, vouched: Option<&Vouched>, place: &str) -> Value {
+fn file(file: &PinnedFile, purl: Option<&String>) -> Dependency {
+    Dependency::named(&file.name, file.sha256).with_uri(purl.or(file.urls.first()).cloned())
+}
+
+fn commit(git: &PinnedGit) -> Dependency {
+    let source = &git.source;
+    let reference = source.reference.as_deref();
+    let reference = reference.map_or_else(String::new, |name| format!("@{name}"));
+    Dependency {
+        name: Some(git.place.clone()),
+        ..Dependency::at(format!("git+{}{reference}", source.repository))
+    }
+    .with_digest(DigestSet::commit(source.commit.clone(), git.archive))
+}
+
+/// Notes who names an input: something that the signer verified, whose name and address it then has, or the worker alone.
+fn marked(input: Dependency, notes: DependencyNotes, vouched: Option<&Vouched>, place: &str) -> Dependency {
     let Some(vouched) = vouched else {
-        return descriptor;
+        return input.noted(notes);
     };
     match vouched.inputs.get(place) {
-        Some(Named { by, name, uri }) => {
-            annotate(&mut descriptor, "namedBy", json!(by));
-            if let Some(name) = name {
-                put(&mut descriptor, "name", json!(name));
-            }
-            if let Some(uri) = uri {
-                put(&mut descriptor, "uri", json!(uri));
-            }
-        }
-        None => annotate(&mut descriptor, "statedBy", json!("worker")),
-    }
-    descriptor
-}
-
-/// Adds to the annotations that every descriptor here has.
-fn annotate(descriptor: &mut Value, name: &str, value: Value) {
-    if let Some(annotations) = descriptor.get_mut("annotations") {
-        put(annotations, name, value);
+        Some(Named { by, name, uri }) => Dependency {
+            name: name.clone().or(input.name),
+            uri: uri.clone().or(input.uri),
+            digest: input.digest,
+            annotations: Some(DependencyNotes {
+                named_by: Some((*by).to_owned()),
+                ..notes
+            }),
+        },
+        None => input.noted(DependencyNotes {
+            stated_by: Some("worker".into()),
+            ..notes
+        }),
     }
 }

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::log::Stated;
+use super::predicate::{NamedRecipe, OtherWorker, WorkerStated};
+use super::statement::attempts;
 use crate::artifact::Sha256;
 use crate::plan::Plan;
 use crate::policy::Decision;
@@ -84,39 +86,42 @@ impl Vouched {
         Stated::of(all)
     }
 
-    /// The part of a statement that is the worker's word.
-    pub(super) fn worker_stated(&self, plan: &Plan, record: &Record) -> Value {
-        let open = |place: &&String| !self.inputs.contains_key(*place);
-        let inputs = plan.inputs.iter().map(|input| &input.place);
-        let inputs: Vec<_> = inputs
-            .chain(plan.git.iter().map(|git| &git.place))
-            .filter(open)
-            .collect();
-        json!({
-            "backend": record.backend,
-            "notEnforced": record.not_enforced,
-            "rebuilder": record.rebuilder,
-            "startedOn": record.started,
-            "finishedOn": record.finished,
-            "assumptions": plan.assumptions,
-            "attempts": record.attempts.iter().map(super::statement::attempt).collect::<Vec<_>>(),
-            "values": self.stated,
-            "inputs": inputs
-        })
+    pub(super) fn named_recipe(&self) -> NamedRecipe {
+        let (name, sha256) = self.recipe.clone();
+        NamedRecipe { name, sha256 }
     }
 
-    /// The other workers' plans, and in what they state otherwise.
-    pub(super) fn agreement(&self) -> Value {
-        let others = self.agreement.iter().map(|other| {
-            let differing = other.differing.as_ref().map(|names| {
-                let mut names: Vec<_> = names.iter().take(LISTED + 1).cloned().collect();
-                if names.len() > LISTED {
-                    names.truncate(LISTED);
-                    names.push("…".into());
-                }
-                names
-            });
-            json!({"plan": other.plan, "differing": differing})
+    /// The part of a statement that only the worker states.
+    pub(super) fn worker_stated(&self, plan: &Plan, record: &Record) -> WorkerStated {
+        let open = |place: &&String| !self.inputs.contains_key(*place);
+        let inputs = plan.inputs.iter().map(|input| &input.place);
+        let inputs = inputs.chain(plan.git.iter().map(|git| &git.place));
+        WorkerStated {
+            backend: record.backend.clone(),
+            not_enforced: record.not_enforced.clone(),
+            rebuilder: record.rebuilder.clone(),
+            started_on: record.started,
+            finished_on: record.finished,
+            assumptions: plan.assumptions.clone(),
+            attempts: attempts(record),
+            values: self.stated.clone(),
+            inputs: inputs.filter(open).cloned().collect(),
+        }
+    }
+
+    /// The other workers' plans, and the names of the values that these state otherwise.
+    pub(super) fn agreement(&self) -> Vec<OtherWorker> {
+        let short = |names: &Vec<String>| {
+            let mut names: Vec<_> = names.iter().take(LISTED + 1).cloned().collect();
+            if names.len() > LISTED {
+                names.truncate(LISTED);
+                names.push("…".into());
+            }
+            names
+        };
+        let others = self.agreement.iter().map(|other| OtherWorker {
+            plan: other.plan,
+            differing: other.differing.as_ref().map(short),
         });
         others.collect()
     }

@@ -12,8 +12,10 @@ use super::{
     Content, Contents, DOCUMENT_LIMIT, DOCUMENTS_LIMIT, DossierError, FOLDER, File, Listed, MANIFEST,
     Manifest, OUTPUTS, PREDICATE, SIGNATURE, SUMS, WHOLE_LIMIT,
 };
+use crate::artifact::serialise::{self, SerialiseError};
 use crate::artifact::{HashingReader, Sha256};
 use crate::attest::Signer;
+use crate::attest::predicate::{InTotoStatement, Resource};
 
 /// Writes an archive; signs its manifest where there is a key.
 pub fn write(
@@ -42,16 +44,13 @@ pub fn write(
             size,
         });
     }
-    let mut text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
-    text.push(b'\n');
+    let text = serialise::pretty("the manifest", &manifest)?;
     let sums = sums(&manifest, Sha256::of(&text));
     let mut head = vec![(MANIFEST, text.clone()), (SUMS, sums.into_bytes())];
     if let Some(signer) = signer {
-        let statement = statement(&manifest, Sha256::of(&text));
-        let bundle = signer.bundle(&serde_json::to_vec(&statement).unwrap_or_default())?;
-        let mut bundle = serde_json::to_vec_pretty(&bundle).unwrap_or_default();
-        bundle.push(b'\n');
-        head.push((SIGNATURE, bundle));
+        let statement = statement(&manifest, Sha256::of(&text))?;
+        let bundle = signer.bundle(&serialise::compact("the statement", &statement)?)?;
+        head.push((SIGNATURE, serialise::pretty("the bundle", &bundle)?));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let pending = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
@@ -100,13 +99,9 @@ pub fn write(
 }
 
 /// What is signed of a manifest with this digest.
-fn statement(manifest: &Manifest, digest: Sha256) -> serde_json::Value {
-    serde_json::json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": MANIFEST, "digest": {"sha256": digest}}],
-        "predicateType": PREDICATE,
-        "predicate": manifest.signed()
-    })
+fn statement(manifest: &Manifest, digest: Sha256) -> Result<serde_json::Value, SerialiseError> {
+    let subject = vec![Resource::<()>::named(MANIFEST, digest)];
+    InTotoStatement::new(subject, PREDICATE, manifest.signed()).tree()
 }
 
 /// The manifest once more, for `sha256sum --check`.
@@ -316,7 +311,7 @@ mod tests {
             rebuilder: "0.0.9".into(),
             files: Vec::new(),
         };
-        let statement = statement(&manifest, Sha256::of("manifest"));
+        let statement = statement(&manifest, Sha256::of("manifest")).unwrap();
         insta::assert_snapshot!("signed_manifest", serde_json::to_string(&statement).unwrap());
     }
 }

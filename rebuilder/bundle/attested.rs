@@ -3,21 +3,40 @@
 //! The statement is the signer's word; record, report and manifest are anyone's. Where they differ, the bundle does not
 //! hold, whichever of them is right.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::artifact::Sha256;
-use crate::attest::{BUILD_TYPE, EQUIVALENCE_TYPE};
-use crate::evidence::json::member;
-use crate::evidence::statement::{Descriptor, Statement, predicate};
+use crate::attest::attempts;
+use crate::attest::predicate::{
+    EquivalenceDefinition, FailedRebuild, LOG, OutputDigests, OwnPredicate, PLAN, REPORT, RebuildDefinition,
+    Resource, SlsaProvenance,
+};
+use crate::evidence::statement::{Descriptor, Statement};
 use crate::plan::Plan;
-use crate::run::{Record, Verdict};
+use crate::run::{OutputResult, Record, Verdict};
 
 /// The verdict that a statement of this tool about a run attests.
 pub(super) fn verdict(statement: &Statement, record: &Record) -> Result<&'static str, String> {
-    let predicate = &statement.predicate;
-    match statement.predicate_type.as_str() {
-        predicate::SLSA_V1 if member(predicate, ["buildDefinition", "buildType"]) == BUILD_TYPE => {
-            // An equivalent run attests what came out, a reproduced one what was released.
+    verdict_of(statement, &own(statement)?, record)
+}
+
+/// The predicate, if it is one of this tool and nothing in it is spelt otherwise.
+fn own(statement: &Statement) -> Result<OwnPredicate, String> {
+    OwnPredicate::exactly(statement)?.ok_or_else(|| not_a_rebuild(statement))
+}
+
+fn not_a_rebuild(statement: &Statement) -> String {
+    format!(
+        "it is not an attestation of a rebuild, but of type {}",
+        statement.predicate_type
+    )
+}
+
+fn verdict_of(statement: &Statement, own: &OwnPredicate, record: &Record) -> Result<&'static str, String> {
+    match own {
+        OwnPredicate::Rebuild(_) => {
+            // An equivalent run attests the rebuilt files, a reproduced one the released files.
             let released = |subject: &Descriptor| {
                 let mut outputs = record.outputs.iter();
                 outputs.any(|output| {
@@ -31,10 +50,8 @@ pub(super) fn verdict(statement: &Statement, record: &Record) -> Result<&'static
                 "equivalent"
             })
         }
-        predicate::TEST_RESULT if predicate["result"] == "FAILED" => Ok("mismatch"),
-        other => Err(format!(
-            "it is not an attestation of a rebuild, but of type {other}"
-        )),
+        OwnPredicate::Failed(_) => Ok("mismatch"),
+        OwnPredicate::Equivalence(_) => Err(not_a_rebuild(statement)),
     }
 }
 
@@ -45,15 +62,17 @@ pub(super) fn differences(
     record: &Record,
     report: Sha256,
 ) -> Vec<String> {
-    let mut found = Differences(Vec::new());
-    let attested = match verdict(statement, record) {
-        Ok(attested) => attested,
+    let read = own(statement).and_then(|own| Ok((verdict_of(statement, &own, record)?, own)));
+    let (attested, own) = match read {
+        Ok(read) => read,
         Err(reason) => return vec![reason],
     };
-    found.same("verdict", &json!(attested), &json!(word(&record.verdict)));
-    match attested {
-        "mismatch" => negative(statement, plan, record, report, &mut found),
-        _ => positive(statement, plan, record, report, &mut found),
+    let mut found = Differences(Vec::new());
+    found.same("verdict", attested, word(&record.verdict));
+    match own {
+        OwnPredicate::Rebuild(own) => positive(statement, &own, plan, record, report, &mut found),
+        OwnPredicate::Failed(own) => negative(statement, &own, plan, record, report, &mut found),
+        OwnPredicate::Equivalence(_) => {}
     }
     found.0
 }
@@ -71,9 +90,9 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
 struct Differences(Vec<String>);
 
 impl Differences {
-    fn same(&mut self, what: &str, attested: &Value, own: &Value) {
+    fn same<T: Serialize + PartialEq + ?Sized>(&mut self, what: &str, attested: &T, own: &T) {
         if attested != own {
-            let short = |value: &Value| value.to_string().chars().take(160).collect::<String>();
+            let short = |value: &T| json!(value).to_string().chars().take(160).collect::<String>();
             self.0.push(format!(
                 "the attestation says of the {what} {}, and the bundle {}",
                 short(attested),
@@ -83,10 +102,14 @@ impl Differences {
     }
 
     /// The same for what not every version of the signer states.
-    fn same_if_stated(&mut self, what: &str, attested: &Value, own: &Value) {
-        if !attested.is_null() {
+    fn same_if_stated<T: Serialize + PartialEq>(&mut self, what: &str, attested: Option<&T>, own: &T) {
+        if let Some(attested) = attested {
             self.same(what, attested, own);
         }
+    }
+
+    fn digest(&mut self, what: &str, attested: Option<&str>, own: Sha256) {
+        self.same(what, &attested, &Some(own.to_hex().as_str()));
     }
 
     fn subjects(&mut self, statement: &Statement, own: impl Iterator<Item = (String, Sha256)>) {
@@ -97,82 +120,82 @@ impl Differences {
         let mut attested: Vec<Value> = subjects.map(|it| json!([it.name, it.digest])).collect();
         own.sort_by_key(Value::to_string);
         attested.sort_by_key(Value::to_string);
-        self.same("subjects", &json!(attested), &json!(own));
+        self.same("subjects", &attested, &own);
     }
 }
 
-fn positive(statement: &Statement, plan: &Plan, record: &Record, report: Sha256, found: &mut Differences) {
+fn positive(
+    statement: &Statement,
+    attested: &SlsaProvenance<RebuildDefinition>,
+    plan: &Plan,
+    record: &Record,
+    report: Sha256,
+    found: &mut Differences,
+) {
     if record.verdict == Verdict::Equivalent {
-        let came_out = record.outputs.iter();
-        found.subjects(
-            statement,
-            came_out.filter_map(|output| Some((output.name.clone(), output.rebuilt?))),
-        );
+        let outputs = record.outputs.iter();
+        let rebuilt = outputs.filter_map(|output| Some((output.name.clone(), output.rebuilt?)));
+        found.subjects(statement, rebuilt);
     } else {
         found.subjects(statement, released(plan));
     }
-    let (definition, run) = (
-        member(&statement.predicate, ["buildDefinition"]),
-        member(&statement.predicate, ["runDetails"]),
-    );
-    let (external, internal) = (
-        &definition["externalParameters"],
-        &definition["internalParameters"],
-    );
-    let names: Vec<_> = plan.expected.iter().map(|expected| &expected.file.name).collect();
-    found.same("package", &external["subject"], &json!(plan.subject));
-    found.same("released files", &external["outputs"], &json!(names));
-    found.same("plan", member(internal, ["plan", "sha256"]), &json!(record.plan));
-    found.same_if_stated("evidence", &internal["evidence"], &json!(record.evidence));
-    found.same_if_stated("backend", &internal["backend"], &json!(record.backend));
-    found.same_if_stated("limits", &internal["notEnforced"], &json!(record.not_enforced));
-    found.same_if_stated("attempts", &internal["attempts"], &attempts(record));
-    let metadata = &run["metadata"];
-    found.same("run", &metadata["invocationId"], &json!(record.id));
-    found.same("beginning", &metadata["startedOn"], &json!(record.started));
-    found.same("end", &metadata["finishedOn"], &json!(record.finished));
-    let version = member(run, ["builder", "version", "rebuilder"]);
-    found.same_if_stated("version", version, &json!(record.rebuilder));
-    let byproducts = named(&run["byproducts"]);
-    found.same("log", byproducts("build.log"), &json!(record.log));
-    found.same("report", byproducts("report.html"), &json!(report));
+    let (definition, run) = (&attested.build_definition, &attested.run_details);
+    let (request, context) = (&definition.external_parameters, &definition.internal_parameters);
+    let names = released(plan).map(|(name, _)| name).collect();
+    found.same("package", &request.subject, &plan.subject);
+    found.same("released files", &request.outputs, &names);
+    found.digest("plan", context.plan.get_sha256(), record.plan);
+    found.same_if_stated("evidence", context.evidence.as_ref(), &record.evidence);
+    found.same_if_stated("backend", context.backend.as_ref(), &record.backend);
+    found.same_if_stated("limits", context.not_enforced.as_ref(), &record.not_enforced);
+    found.same_if_stated("attempts", context.attempts.as_ref(), &attempts(record));
+    let metadata = &run.metadata;
+    found.same("run", &metadata.invocation_id.as_ref(), &Some(&record.id));
+    found.same("beginning", &metadata.started_on, &Some(record.started));
+    found.same("end", &metadata.finished_on, &Some(record.finished));
+    let version = run.builder.version.as_ref();
+    let version = version.and_then(|version| version.rebuilder.as_ref());
+    found.same_if_stated("version", version, &record.rebuilder);
+    found.digest("log", digest_of(&run.byproducts, LOG), record.log);
+    found.digest("report", digest_of(&run.byproducts, REPORT), report);
 }
 
-fn negative(statement: &Statement, plan: &Plan, record: &Record, report: Sha256, found: &mut Differences) {
-    let came_out = |name: &str| {
+fn negative(
+    statement: &Statement,
+    attested: &FailedRebuild,
+    plan: &Plan,
+    record: &Record,
+    report: Sha256,
+    found: &mut Differences,
+) {
+    let is_reproduced = |name: &str| {
         let mut outputs = record.outputs.iter();
         outputs.any(|output| output.name == name && output.reproduced())
     };
-    let failed: Vec<_> = released(plan).filter(|(name, _)| !came_out(name)).collect();
+    let failed: Vec<_> = released(plan).filter(|(name, _)| !is_reproduced(name)).collect();
     let of_whole = failed.is_empty();
     let about = released(plan).filter(|pair| of_whole || failed.contains(pair));
     found.subjects(statement, about);
-    let predicate = &statement.predicate;
     let (passed, lost): (Vec<_>, Vec<_>) = released(plan)
         .map(|(name, _)| name)
-        .partition(|name| came_out(name));
+        .partition(|name| is_reproduced(name));
     let extra = record.outputs.iter().filter(|output| output.released.is_none());
     let lost: Vec<_> = lost
         .into_iter()
         .chain(extra.map(|output| output.name.clone()))
         .collect();
-    found.same("files that came out", &predicate["passedTests"], &json!(passed));
-    found.same("files that did not", &predicate["failedTests"], &json!(lost));
-    let entries = named(&predicate["configuration"]);
-    found.same("plan", entries("plan.json"), &json!(record.plan));
-    found.same("log", entries("build.log"), &json!(record.log));
-    found.same("report", entries("report.html"), &json!(report));
-    let mut plans = predicate["configuration"].as_array().into_iter().flatten();
-    let plan = plans.find(|entry| entry["name"] == "plan.json");
-    let said = plan.map_or(&Value::Null, |entry| &entry["annotations"]);
-    let outputs: Vec<Value> = record
-        .outputs
-        .iter()
-        .map(|output| json!({"name": output.name, "released": output.released, "rebuilt": output.rebuilt}))
-        .collect();
-    found.same("outputs", &said["outputs"], &json!(outputs));
-    found.same("end", &said["finishedOn"], &json!(record.finished));
-    found.same_if_stated("evidence", &said["evidence"], &json!(record.evidence));
+    found.same("reproduced files", &attested.passed_tests, &passed);
+    found.same("files that were not reproduced", &attested.failed_tests, &lost);
+    let entries = &attested.configuration;
+    found.digest("plan", digest_of(entries, PLAN), record.plan);
+    found.digest("log", digest_of(entries, LOG), record.log);
+    found.digest("report", digest_of(entries, REPORT), report);
+    let notes = attested.of_name(PLAN).and_then(|plan| plan.annotations.clone());
+    let notes = notes.unwrap_or_default();
+    let outputs: Vec<_> = record.outputs.iter().map(OutputDigests::from).collect();
+    found.same("outputs", &notes.outputs, &outputs);
+    found.same("end", &notes.finished_on, &Some(record.finished));
+    found.same_if_stated("evidence", notes.evidence.as_ref(), &record.evidence);
 }
 
 /// What the statement of equivalence says otherwise than the record does.
@@ -181,45 +204,54 @@ pub(super) fn differences_of_equivalence(
     record: &Record,
     report: Sha256,
 ) -> Vec<String> {
+    match OwnPredicate::exactly(statement) {
+        Ok(Some(OwnPredicate::Equivalence(own))) => equivalent(statement, &own, record, report),
+        Ok(_) => vec![format!(
+            "it is not a statement of equivalence, but of type {}",
+            statement.predicate_type
+        )],
+        Err(reason) => vec![reason],
+    }
+}
+
+fn equivalent(
+    statement: &Statement,
+    attested: &SlsaProvenance<EquivalenceDefinition>,
+    record: &Record,
+    report: Sha256,
+) -> Vec<String> {
     let mut found = Differences(Vec::new());
-    let definition = member(&statement.predicate, ["buildDefinition"]);
-    found.same(
-        "type",
-        &json!([statement.predicate_type, definition["buildType"]]),
-        &json!([predicate::SLSA_V1, EQUIVALENCE_TYPE]),
-    );
-    found.same("verdict", &json!("equivalent"), &json!(word(&record.verdict)));
-    let equivalent = || record.outputs.iter().filter(|output| output.equivalent());
-    found.subjects(
-        statement,
-        equivalent().filter_map(|output| Some((output.name.clone(), output.released?))),
-    );
-    let digests: Vec<Value> = definition["resolvedDependencies"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|it| member(it, ["digest", "sha256"]).clone())
+    found.same("verdict", "equivalent", word(&record.verdict));
+    let outputs: Vec<&OutputResult> = record
+        .outputs
+        .iter()
+        .filter(|output| output.equivalent())
         .collect();
-    let own: Vec<Value> = equivalent()
-        .flat_map(|output| [json!(output.rebuilt), json!(output.released)])
+    let released = outputs.iter();
+    let released = released.filter_map(|output| Some((output.name.clone(), output.released?)));
+    found.subjects(statement, released);
+    let definition = &attested.build_definition;
+    let digests = definition.resolved_dependencies.iter();
+    let digests: Vec<_> = digests
+        .map(|file| file.digest.get_sha256().map(str::to_owned))
         .collect();
-    found.same("files that were compared", &json!(digests), &json!(own));
-    let external = &definition["externalParameters"];
-    let pairs = external["outputs"]
-        .as_array()
-        .map_or(std::slice::from_ref(external), Vec::as_slice);
-    let set_aside: Vec<Value> = pairs.iter().map(|pair| pair["normalisations"].clone()).collect();
-    let own: Vec<Value> = equivalent()
-        .map(|output| json!(output.differs.as_ref().map(|differs| &differs.normalisations)))
+    let own: Vec<_> = outputs
+        .iter()
+        .flat_map(|output| [output.rebuilt, output.released])
+        .map(|digest| digest.map(Sha256::to_hex))
         .collect();
-    found.same("normalisations", &json!(set_aside), &json!(own));
-    let run = member(&statement.predicate, ["runDetails"]);
-    found.same(
-        "run",
-        member(run, ["metadata", "invocationId"]),
-        &json!(record.id),
-    );
-    found.same("report", named(&run["byproducts"])("report.html"), &json!(report));
+    found.same("files that were compared", &digests, &own);
+    let pairs = definition.external_parameters.pairs().iter();
+    let set_aside: Vec<_> = pairs.map(|pair| pair.normalisations.as_ref()).collect();
+    let own: Vec<_> = outputs
+        .iter()
+        .map(|output| output.differs.as_ref().map(|differs| &differs.normalisations))
+        .collect();
+    found.same("normalisations", &set_aside, &own);
+    let run = &attested.run_details;
+    let invocation = run.metadata.invocation_id.as_ref();
+    found.same("run", &invocation, &Some(&record.id));
+    found.digest("report", digest_of(&run.byproducts, REPORT), report);
     found.0
 }
 
@@ -229,21 +261,11 @@ fn released(plan: &Plan) -> impl Iterator<Item = (String, Sha256)> {
         .map(|expected| (expected.file.name.clone(), expected.file.sha256))
 }
 
-fn attempts(record: &Record) -> Value {
-    let attempts = record.attempts.iter();
-    attempts
-        .map(|it| json!({"plan": it.plan, "because": it.because, "ended": it.ended, "chosen": it.chosen}))
-        .collect()
-}
-
-/// The SHA-256 of an entry of a list by its name; null where it is not there, or there more than once.
-fn named<'a>(list: &'a Value) -> impl Fn(&str) -> &'a Value {
-    move |name| {
-        let entries = list.as_array().into_iter().flatten();
-        let mut entries = entries.filter(|entry| entry["name"] == name);
-        match (entries.next(), entries.next()) {
-            (Some(only), None) => member(only, ["digest", "sha256"]),
-            _ => &Value::Null,
-        }
+/// The SHA-256 of an entry of a list by its name; `None` if there is no such entry, or more than one.
+fn digest_of<'a, A>(list: &'a [Resource<A>], name: &str) -> Option<&'a str> {
+    let mut entries = list.iter().filter(|entry| entry.name.as_deref() == Some(name));
+    match (entries.next(), entries.next()) {
+        (Some(only), None) => only.digest.get_sha256(),
+        _ => None,
     }
 }

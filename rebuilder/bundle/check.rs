@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use super::attested;
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::agreement::{self, Agreement, Says};
 use crate::artifact::Sha256;
+use crate::attest::predicate::SignedManifest;
 use crate::bundle::archive::sums;
 use crate::bundle::attested::{differences, differences_of_equivalence};
 use crate::bundle::contents::{claims, without_cost};
@@ -554,7 +555,8 @@ fn manifest_signature(
             statement.subject.first().map_or("nothing", |it| it.label())
         ));
     }
-    if statement.predicate != manifest.signed() {
+    let named = SignedManifest::deserialize(&statement.predicate);
+    if named.ok() != Some(manifest.signed()) {
         differences.push("it names another package, run or verdict".to_owned());
     }
     said(CHECK, &differences, by.as_ref(), MANIFEST.to_owned(), checks);

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::{ATTESTATION, Content, DossierError, EQUIVALENCE, File, Manifest, controls, sbom};
 use crate::agreement::Agreement;
 use crate::artifact::Sha256;
+use crate::attest::predicate::OwnPredicate;
 use crate::attest::{Examined, examine};
 use crate::bundle::declarations::{Assessor, declarations};
 use crate::evidence::assess::{self, Stated};
 use crate::evidence::document;
-use crate::evidence::json::{member, put};
+use crate::evidence::json::put;
 use crate::evidence::statement::Statement;
 use crate::plan::Plan;
 use crate::policy::{Policy, PolicyFile};
@@ -122,11 +123,9 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         pretty(&sbom::spdx(plan, &manifest)),
     );
     let signer = || {
-        let builder = member(&found.as_ref()?.predicate, ["runDetails", "builder", "id"])
-            .as_str()?
-            .to_owned();
+        let own = OwnPredicate::read(found.as_ref()?).ok()??;
         Some(Assessor {
-            name: builder,
+            name: own.builder()?.to_owned(),
             url: None,
         })
     };

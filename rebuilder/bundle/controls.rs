@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::{Agreement, Conclusion};
-use crate::evidence::json::member;
+use crate::attest::predicate::OwnPredicate;
 use crate::evidence::statement::Statement;
 use crate::evidence::{Question, Standing};
 use crate::plan::Plan;
@@ -131,14 +131,7 @@ fn find(kind: &str, facts: &Facts) -> Vec<Pointer> {
         }
     };
     let attestation = "attestations/rebuild.sigstore.json";
-    let internal = |key: &str| {
-        let predicate = &facts.statement?.predicate;
-        let value = member(predicate, ["buildDefinition", "internalParameters", key]);
-        let negative = predicate["configuration"].get(0);
-        let negative = negative.map(|first| member(first, ["annotations", key]));
-        let mut either = [Some(value), negative].into_iter().flatten();
-        either.find(|value| !value.is_null()).cloned()
-    };
+    let own = || OwnPredicate::read(facts.statement?).ok()?;
     let verified = |question| {
         let claims = plan.claims.iter().filter(move |claim| claim.question == question);
         claims
@@ -273,16 +266,14 @@ fn find(kind: &str, facts: &Facts) -> Vec<Pointer> {
             }
         }
         "signing-log" => {
-            let place = internal("signingLog").and_then(|log| member(&log, ["sequence"]).as_u64());
+            let place = own().and_then(|own| own.signing_log());
             place.map_or_else(Vec::new, |place| {
-                let line = place.saturating_add(1);
+                let line = place.sequence.saturating_add(1);
                 at(attestation, format!("line {line} of the signer's log"))
             })
         }
         "signer-isolation" => {
-            let workers = internal("agreeingWorkers")
-                .and_then(|count| count.as_u64())
-                .unwrap_or(0);
+            let workers = own().and_then(|own| own.agreeing_workers()).unwrap_or(0);
             if workers > 0 {
                 at(
                     attestation,

@@ -29,6 +29,8 @@ pub use contents::{Material, collect};
 pub use declarations::Assessor;
 
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
+use crate::attest::predicate::SignedManifest;
 
 /// First folder of every path in the archive.
 const FOLDER: &str = "evidence";
@@ -72,8 +74,12 @@ pub struct Manifest {
 
 impl Manifest {
     /// What is said of it where it is signed.
-    fn signed(&self) -> serde_json::Value {
-        serde_json::json!({"subject": self.subject, "run": self.run, "verdict": self.verdict})
+    fn signed(&self) -> SignedManifest {
+        SignedManifest {
+            subject: self.subject.clone(),
+            run: self.run.clone(),
+            verdict: self.verdict.clone(),
+        }
     }
 }
 
@@ -152,4 +158,7 @@ pub enum DossierError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Key(#[from] crate::attest::KeyError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Serialise(#[from] SerialiseError),
 }

@@ -9,6 +9,7 @@ use super::output;
 use crate::agreement::GatherError;
 use crate::apt::AptError;
 use crate::artifact::SubjectError;
+use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
 use crate::attest::{AttestError, KeyError};
 use crate::audit::{AuditError, JournalError, ListError};
@@ -279,6 +280,7 @@ impl From<DossierError> for Failure {
         let code = match error {
             DossierError::Attest(error) => return error.into(),
             DossierError::Store(error) => return error.into(),
+            DossierError::Serialise(error) => return error.into(),
             DossierError::Invalid { .. } | DossierError::NotOne { .. } => Code::Refused,
             DossierError::NoRun { .. } => Code::Inconclusive,
             _ => Code::Usage,
@@ -297,12 +299,19 @@ impl From<LogError> for Failure {
     }
 }
 
+impl From<SerialiseError> for Failure {
+    fn from(error: SerialiseError) -> Self {
+        Self::new(Code::Internal, error)
+    }
+}
+
 impl From<AttestError> for Failure {
     fn from(error: AttestError) -> Self {
         let code = match error {
             AttestError::Key(error) => return error.into(),
             AttestError::Store(error) => return error.into(),
             AttestError::Log(error) => return error.into(),
+            AttestError::Serialise(error) => return error.into(),
             AttestError::Read { .. } => Code::Usage,
             AttestError::Changed { .. } => Code::Refused,
             AttestError::Inconclusive { .. } => Code::Inconclusive,

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::failure::{Code, Failure};
 use super::key::{KeyArgs, inventory, own_log, signer_log};
 use super::{Common, Context, output};
 use crate::artifact::PinnedImage;
-use crate::attest::log::{Anchor, Log};
+use crate::attest::log::Log;
+use crate::attest::predicate::OwnPredicate;
 use crate::attest::{self, Office};
 use crate::cli::options::evidence::{TrustArgs, statement};
 use crate::evidence::document;
@@ -241,11 +242,10 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
     for file in attestation {
         let documents = document::read_file(file)?;
         for statement in documents.iter().filter_map(statement) {
-            wanted.push((
-                statement.digest,
-                anchor(&statement.predicate),
-                file.display().to_string(),
-            ));
+            let name = file.display().to_string();
+            let own = OwnPredicate::read(&statement)
+                .map_err(|error| Failure::usage(format!("cannot read the attestation {name}: {error}")))?;
+            wanted.push((statement.digest, own.and_then(|own| own.signing_log()), name));
         }
     }
     let checked = Log::verify(&path, &wanted)?;
@@ -277,16 +277,4 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
     } else {
         0
     }))
-}
-
-/// The place in a log that a statement names.
-fn anchor(predicate: &Value) -> Option<Anchor> {
-    let provenance = &predicate["buildDefinition"]["internalParameters"]["signingLog"];
-    let negative = &predicate["configuration"][0]["annotations"]["signingLog"];
-    let found = if provenance.is_object() {
-        provenance
-    } else {
-        negative
-    };
-    serde_json::from_value(found.clone()).ok()
 }

@@ -74,7 +74,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         .map(|(artifact, tally)| agreement::conclude(artifact, tally, &trust, &policy, now, cost))
         .collect::<Result<_, _>>()?;
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
-        match agreement::summary(only, &args.key.builder_id(signer.as_ref())) {
+        match agreement::summary(only, &args.key.builder_id(signer.as_ref()))? {
             Some(statement) => attest::write_signed(path, &statement, signer.as_ref())?,
             None => output::note("no summary is written: it is neither agreed nor disagreed"),
         }
