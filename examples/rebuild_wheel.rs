@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             hints: Hints::default(),
         };
         let plan = planner.plan(&subject).await?;
-        println!("plan {} with {} inputs", plan.digest(), plan.inputs.len());
+        println!("plan {} with {} inputs", plan.digest()?, plan.inputs.len());
 
         let folder = tempfile::tempdir()?;
         let rebuilder = Rebuilder {

@@ -221,21 +221,40 @@ impl Inputs {
         self.dependencies = Values::of("dependencies", others);
     }
 
-    /// A digest of all that is said, so that "the same inputs" is one comparison.
-    pub fn fingerprint(&self) -> Sha256 {
+    /// All that is stated, so that "the same inputs" is one comparison.
+    pub fn fingerprint(&self) -> Fingerprint {
         if let Some(plan) = &self.plan {
-            return Sha256::of(format!("plan {plan}"));
+            return Fingerprint::Plan(plan.clone());
         }
-        let values =
-            |values: &Option<Values>| values.as_ref().map(|values| (values.kind.clone(), values.sha256));
-        let all = (
-            &self.source,
-            &self.container,
-            values(&self.dependencies),
-            values(&self.parameters),
-        );
-        Sha256::of(serde_jcs::to_vec(&all).unwrap_or_default())
+        let values = |values: &Option<Values>| {
+            let values = values.as_ref()?;
+            Some((values.kind.clone(), values.sha256))
+        };
+        Fingerprint::Inputs {
+            source: self.source.clone(),
+            container: self.container.clone(),
+            dependencies: values(&self.dependencies),
+            parameters: values(&self.parameters),
+        }
     }
+}
+
+/// What tells inputs apart: the plan, or else everything that is stated of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fingerprint {
+    /// Digest of our plan.
+    Plan(String),
+    /// Each aspect; lists by their kind and digest.
+    Inputs {
+        /// As in [`Inputs`].
+        source: Option<String>,
+        /// As in [`Inputs`].
+        container: Option<String>,
+        /// Kind and digest.
+        dependencies: Option<(String, Sha256)>,
+        /// Kind and digest.
+        parameters: Option<(String, Sha256)>,
+    },
 }
 
 fn any_digest(descriptor: &Descriptor) -> String {

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::inputs::Fingerprint;
 use super::{Answer, Reason, Says, SetAside};
-use crate::artifact::Sha256;
 
 /// Most different answers of one signer that are kept.
 const ANSWERS: usize = 64;
@@ -21,7 +21,7 @@ pub struct Tally {
 }
 
 /// Answers that say the same of the same inputs are one.
-type Key = (u8, String, Sha256, String);
+type Key = (u8, String, Fingerprint, String);
 
 impl Tally {
     /// Takes a verified answer.

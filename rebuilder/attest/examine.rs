@@ -92,7 +92,7 @@ pub fn examine_digested(digested: &Digested, run: &RunFolder, page: Page) -> Res
             found.map_or_else(|| "nothing".into(), |found| found.to_hex()),
         )),
     };
-    same("plan.json", record.plan, Some(&plan.digest()))?;
+    same("plan.json", record.plan, Some(&plan.digest()?))?;
     same("build.log", record.log, digested.digests.get("build.log"))?;
     for output in &record.outputs {
         let Some(rebuilt) = output.rebuilt else { continue };

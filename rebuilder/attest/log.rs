@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Sha256;
+use crate::artifact::serialise::{self, SerialiseError};
 
 /// Longest line that is read.
 const LINE: u64 = 1 << 20;
@@ -110,8 +111,9 @@ impl Stated {
     const VALUE: usize = 128;
 
     /// From names and values.
-    pub fn of(values: BTreeMap<String, String>) -> Self {
-        let all = Some(Sha256::of(serde_jcs::to_vec(&values).unwrap_or_default()));
+    pub fn of(values: BTreeMap<String, String>) -> Result<Self, SerialiseError> {
+        let all = serialise::canonical("what the worker states", &values)?;
+        let all = Some(Sha256::of(all));
         let short = |text: String| {
             let fits = text.len() <= Self::VALUE && is_plain(&text);
             if fits {
@@ -133,7 +135,7 @@ impl Stated {
         if size > Self::LISTED {
             listed = BTreeMap::new();
         }
-        Self { all, values: listed }
+        Ok(Self { all, values: listed })
     }
 
     /// Names of what differs between two; none where one of them has no list.

@@ -13,6 +13,7 @@ use super::log::Stated;
 use super::predicate::{NamedRecipe, OtherWorker, WorkerStated};
 use super::statement::attempts;
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
 use crate::plan::Plan;
 use crate::policy::Decision;
 use crate::run::Record;
@@ -61,7 +62,7 @@ pub struct Agreeing {
 
 impl Vouched {
     /// Everything that the worker states, by name; for the comparison with others.
-    pub fn words(&self, plan: &Plan, record: &Record) -> Stated {
+    pub fn words(&self, plan: &Plan, record: &Record) -> Result<Stated, SerialiseError> {
         let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut all = self.stated.clone();
         all.insert("backend".into(), record.backend.clone());

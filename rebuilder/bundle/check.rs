@@ -17,6 +17,7 @@ use super::{
 };
 use crate::agreement::{self, Agreement, Says};
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
 use crate::attest::predicate::SignedManifest;
 use crate::bundle::archive::sums;
 use crate::bundle::attested::{differences, differences_of_equivalence};
@@ -124,7 +125,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
     let plan_file = Sha256::of(get("plan.json")?);
     checks.add(
         "the record is of this plan",
-        record.plan == plan.digest() && record.plan == plan_file && record.subject == plan.subject,
+        record.plan == plan.digest()? && record.plan == plan_file && record.subject == plan.subject,
         format!("sha256:{}", record.plan),
     );
     let log = Sha256::of(get("build.log")?);
@@ -174,7 +175,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
         },
         contents,
         &mut checks,
-    );
+    )?;
     pointers(contents, &mut checks);
     Ok(Checked {
         manifest,
@@ -758,7 +759,7 @@ struct Run<'a> {
 }
 
 /// What follows from plan, record and attestation is derived again, and must be the same.
-fn derived(run: &Run, contents: &Contents, checks: &mut Checks) {
+fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Result<(), SerialiseError> {
     const CHECK: &str = "what follows from the run is as it follows";
     let Run {
         manifest,
@@ -786,12 +787,12 @@ fn derived(run: &Run, contents: &Contents, checks: &mut Checks) {
     compare(
         "sbom/build.cdx.json",
         by,
-        read("sbom/build.cdx.json") == Some(sbom::cyclonedx(plan, manifest)),
+        read("sbom/build.cdx.json") == Some(sbom::cyclonedx(plan, manifest)?),
     );
     compare(
         "sbom/build.spdx.json",
         by,
-        read("sbom/build.spdx.json") == Some(sbom::spdx(plan, manifest)),
+        read("sbom/build.spdx.json") == Some(sbom::spdx(plan, manifest)?),
     );
     let cdxa = read("cdxa.json");
     let organisation = cdxa
@@ -807,7 +808,10 @@ fn derived(run: &Run, contents: &Contents, checks: &mut Checks) {
         url: member(&organisation, ["url"])[0].as_str().map(str::to_owned),
     };
     let digest = contents.digests.get("record.json").copied();
-    let again = digest.and_then(|digest| declarations(plan, record, manifest, &assessor, digest));
+    let again = match digest {
+        Some(digest) => declarations(plan, record, manifest, &assessor, digest)?,
+        None => None,
+    };
     compare(
         "cdxa.json",
         by,
@@ -840,6 +844,7 @@ fn derived(run: &Run, contents: &Contents, checks: &mut Checks) {
         by,
         files.get("controls.md").map(Vec::as_slice) == Some(controls::markdown(&map).as_bytes()),
     );
+    Ok(())
 }
 
 /// What it cost, as far as the bundle can tell.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{ATTESTATION, Content, DossierError, EQUIVALENCE, File, Manifest, controls, sbom};
 use crate::agreement::Agreement;
 use crate::artifact::Sha256;
+use crate::artifact::serialise;
 use crate::attest::predicate::OwnPredicate;
 use crate::attest::{Examined, examine};
 use crate::bundle::declarations::{Assessor, declarations};
@@ -75,7 +76,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
     add(
         "claims.json",
         "what was claimed of the release, and how far it was verified",
-        pretty(&claims(plan)),
+        serialise::pretty("the claims", &claims(plan))?,
     );
     let mut found = None;
     for (path, name) in [(run.bundle(), ATTESTATION), (run.equivalence(), EQUIVALENCE)] {
@@ -109,18 +110,18 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         add(
             "agreement.json",
             "whether the parties agree",
-            pretty(&without_cost(&agreements)),
+            serialise::pretty("the agreements", &without_cost(&agreements))?,
         );
     }
     add(
         "sbom/build.cdx.json",
         "what went into the build, CycloneDX 1.6",
-        pretty(&sbom::cyclonedx(plan, &manifest)),
+        serialise::pretty("the bill of materials", &sbom::cyclonedx(plan, &manifest)?)?,
     );
     add(
         "sbom/build.spdx.json",
         "what went into the build, SPDX 2.3",
-        pretty(&sbom::spdx(plan, &manifest)),
+        serialise::pretty("the bill of materials", &sbom::spdx(plan, &manifest)?)?,
     );
     let signer = || {
         let own = OwnPredicate::read(found.as_ref()?).ok()??;
@@ -134,15 +135,19 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
         url: None,
     };
     let assessor = material.assessor.clone().or_else(signer).unwrap_or_else(nobody);
-    if let Some(declared) = declarations(plan, record, &manifest, &assessor, *digest) {
+    if let Some(declared) = declarations(plan, record, &manifest, &assessor, *digest)? {
         add(
             "cdxa.json",
             "the verdict as a CycloneDX attestation",
-            pretty(&declared),
+            serialise::pretty("the declarations", &declared)?,
         );
     }
     let cost = Cost::of(run, plan, record);
-    add("cost.json", "what it cost to know", pretty(&json!(cost)));
+    add(
+        "cost.json",
+        "what it cost to know",
+        serialise::pretty("the cost", &cost)?,
+    );
     if material.with_outputs {
         files.extend(outputs(run, record));
     }
@@ -158,7 +163,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
     files.push(File {
         path: "controls.json".into(),
         what: "which control finds its evidence where",
-        content: Content::Document(pretty(&json!(map))),
+        content: Content::Document(serialise::pretty("the controls", &map)?),
     });
     files.push(File {
         path: "controls.md".into(),
@@ -210,12 +215,6 @@ fn read(path: &Path) -> Result<Vec<u8>, DossierError> {
         path: path.to_owned(),
         source,
     })
-}
-
-fn pretty(value: &Value) -> Vec<u8> {
-    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
-    text.push(b'\n');
-    text
 }
 
 /// Seconds differ each time, and the same evidence must give the same archive.

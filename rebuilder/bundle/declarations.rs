@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Manifest, sbom};
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
 use crate::evidence::json::put;
 use crate::plan::Plan;
 use crate::run::{Record, Verdict};
@@ -43,8 +44,10 @@ pub(super) fn declarations(
     manifest: &Manifest,
     assessor: &Assessor,
     digest: Sha256,
-) -> Option<Value> {
-    let (claim, score, reason) = predicate(&record.verdict)?;
+) -> Result<Option<Value>, SerialiseError> {
+    let Some((claim, score, reason)) = predicate(&record.verdict) else {
+        return Ok(None);
+    };
     let targets = sbom::released(plan);
     let claims: Vec<Value> = targets
         .iter()
@@ -85,10 +88,10 @@ pub(super) fn declarations(
         }]);
         put(&mut affirmation, "signatories", signatories);
     }
-    Some(json!({
+    Ok(Some(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": sbom::urn(&[b"cdxa", plan.canonical().as_slice(), record.id.as_bytes()]),
+        "serialNumber": sbom::urn(&[b"cdxa", plan.canonical()?.as_slice(), record.id.as_bytes()]),
         "version": 1,
         "metadata": {
             "timestamp": manifest.created,
@@ -122,5 +125,5 @@ pub(super) fn declarations(
                 "requirements": [{"bom-ref": "requirement-rebuild", "identifier": "REBUILD-1", "title": "the released files come out again"}]
             }]
         }
-    }))
+    })))
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Manifest;
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
 use crate::evidence::json::put;
 use crate::plan::{PinnedContainer, Plan, Role};
 
@@ -82,7 +83,7 @@ fn reference(number: usize) -> String {
 }
 
 /// CycloneDX 1.6: the released files, built from everything else.
-pub(super) fn cyclonedx(plan: &Plan, manifest: &Manifest) -> Value {
+pub(super) fn cyclonedx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseError> {
     let parts = parts(plan);
     let component = |(number, part): (usize, &Part)| {
         let mut component = json!({
@@ -123,10 +124,10 @@ pub(super) fn cyclonedx(plan: &Plan, manifest: &Manifest) -> Value {
     let roots = released
         .iter()
         .map(|file| json!({"ref": file["bom-ref"], "dependsOn": depends}));
-    json!({
+    Ok(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": urn(&[b"cyclonedx", plan.canonical().as_slice()]),
+        "serialNumber": urn(&[b"cyclonedx", plan.canonical()?.as_slice()]),
         "version": 1,
         "metadata": {
             "timestamp": manifest.created,
@@ -136,7 +137,7 @@ pub(super) fn cyclonedx(plan: &Plan, manifest: &Manifest) -> Value {
         },
         "components": released.iter().cloned().chain(parts.iter().enumerate().map(component)).collect::<Vec<_>>(),
         "dependencies": roots.collect::<Vec<_>>()
-    })
+    }))
 }
 
 /// The released files as components.
@@ -156,7 +157,7 @@ pub(super) fn released(plan: &Plan) -> Vec<Value> {
 }
 
 /// SPDX 2.3, the same.
-pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Value {
+pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseError> {
     let parts = parts(plan);
     let checksums = |sha256: Option<Sha256>| -> Vec<Value> {
         let digests = sha256.into_iter();
@@ -216,19 +217,19 @@ pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Value {
             part.purl.as_deref(),
         ));
     }
-    json!({
+    Ok(json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": format!("build of {}", plan.title()),
-        "documentNamespace": format!("https://spdx.org/spdxdocs/rebuilder-{}", plan.digest()),
+        "documentNamespace": format!("https://spdx.org/spdxdocs/rebuilder-{}", plan.digest()?),
         "creationInfo": {
             "created": manifest.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             "creators": [format!("Tool: rebuilder-{}", env!("CARGO_PKG_VERSION"))]
         },
         "packages": packages,
         "relationships": relationships
-    })
+    }))
 }
 
 /// A UUID that follows from what it is for (in the form of RFC 9562, version 8).

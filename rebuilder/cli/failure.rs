@@ -257,6 +257,7 @@ impl From<ExecuteError> for Failure {
             ExecuteError::Container(error) => error.into(),
             ExecuteError::Sandbox(error) => error.into(),
             ExecuteError::Store(error) => error.into(),
+            ExecuteError::Serialise(error) => error.into(),
             ExecuteError::Refused(error) => error.into(),
             ExecuteError::Question { .. } => Self::new(Code::Inconclusive, error),
         }
@@ -268,6 +269,7 @@ impl From<RebuildError> for Failure {
         match error {
             RebuildError::Execute(error) => error.into(),
             RebuildError::Store(error) => error.into(),
+            RebuildError::Serialise(error) => error.into(),
             RebuildError::Compare(error) => Self::new(Code::Inconclusive, error),
             RebuildError::Interrupted => Self::new(Code::Interrupted, error),
             RebuildError::Bug { .. } => Self::new(Code::Internal, error),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::artifact::PinnedFile;
+use crate::artifact::serialise::SerialiseError;
 use crate::bounded;
 use crate::container::{self, ContainerError, Root, Workshop, keep_layer, kept_layer};
 use crate::credentials;
@@ -48,6 +49,9 @@ pub enum ExecuteError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Serialise(#[from] SerialiseError),
 }
 
 /// Runs plans with one backend.
@@ -158,7 +162,7 @@ impl Executor<'_> {
         run: &RunFolder,
         keep: Keep,
     ) -> Result<Execution, ExecuteError> {
-        let jobs = plan.jobs(&root.config);
+        let jobs = plan.jobs(&root.config)?;
         let begun = Instant::now();
         let mut layers = root.layers();
         let work = match &jobs.setup {

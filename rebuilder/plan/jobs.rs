@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{IMAGE_ENTRYPOINT, Phase, Plan, Role, quote, shell_command};
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
 use crate::rootfs::ImageConfig;
 
 /// The work of a plan, ready to be run on the root that its container gives.
@@ -41,16 +42,20 @@ pub struct Work {
 
 impl Plan {
     /// The jobs of this plan on a root whose image, if it comes from one, says `image` about running it.
-    pub fn jobs(&self, image: &ImageConfig) -> Jobs {
+    pub fn jobs(&self, image: &ImageConfig) -> Result<Jobs, SerialiseError> {
         let work = |phase: &Phase, roles: &[Role]| Work {
             script: phase.script(),
             env: environment(phase, image),
             roles: roles.to_vec(),
         };
-        let setup = (!self.setup.steps.is_empty()).then(|| SetupJob {
-            digest: self.setup_digest(),
-            work: work(&self.setup, &[Role::Dependency]),
-        });
+        let setup = if self.setup.steps.is_empty() {
+            None
+        } else {
+            Some(SetupJob {
+                digest: self.setup_digest()?,
+                work: work(&self.setup, &[Role::Dependency]),
+            })
+        };
         let build = work(&self.build, &[Role::Source]);
         let together = match &setup {
             None => build.clone(),
@@ -63,12 +68,12 @@ impl Plan {
                 roles: vec![Role::Source, Role::Dependency],
             },
         };
-        Jobs {
+        Ok(Jobs {
             title: self.title(),
             setup,
             build,
             together,
-        }
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::SignerError;
+use crate::artifact::serialise;
 use crate::attest::log::is_plain;
 use crate::plan::Plan;
 use crate::run::{Record, Verdict};
@@ -84,7 +85,7 @@ pub(super) fn record(record: &Record) -> Result<(), SignerError> {
 
 /// Refuses a plan in which any text is too long for a statement or does not print.
 pub(super) fn texts(plan: &Plan) -> Result<(), SignerError> {
-    let plan = serde_json::to_value(plan).unwrap_or_default();
+    let plan = serialise::tree("the plan", plan)?;
     // Claims do not get into a statement; steps and texts have lines, and are compared with the signer's own.
     look(&plan, "", &|key| matches!(key, "run" | "text" | "claims")).map_err(SignerError::Plan)
 }

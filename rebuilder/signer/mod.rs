@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use question::Questioner;
 pub use serve::{Door, Service, ask};
 
+use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
 use crate::attest::{AttestError, Signed};
 use crate::ecosystem::PlanError;
@@ -87,6 +88,9 @@ pub enum SignerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Refusal(#[from] Refusal),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Serialise(#[from] SerialiseError),
     #[error("cannot find out what was released")]
     Registry(#[from] Box<PlanError>),
     #[error("the plan {0}")]

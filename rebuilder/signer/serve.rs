@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::snapshot::{Budget, Opened, Scratch};
 use super::{Questioner, REQUEST, Reply, Request, SignerError};
 use crate::artifact::Sha256;
+use crate::artifact::serialise::{self, SerialiseError};
 use crate::attest::log::{Anchor, Event, Log, Stated};
 use crate::attest::{
     Agreeing, AttestError, Examined, Handed, Inventory, Office, Signed, Signer, Vouched, examine_digested,
@@ -475,7 +476,7 @@ impl Running {
         drop(snapshot);
         let mut vouched = service.questioner.vouch(&examined, &released).await?;
         let record = &examined.record;
-        let (outcome, stated) = (outcome(&examined), vouched.words(&examined.plan, record));
+        let (outcome, stated) = (outcome(&examined)?, vouched.words(&examined.plan, record)?);
         self.not_replayed((worker.to_owned(), record.id.clone()), examined.digest)?;
         let listed = stated
             .values
@@ -590,14 +591,14 @@ async fn question(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
 }
 
 async fn send(stream: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec(reply).unwrap_or_default();
+    let mut text = serde_json::to_vec(reply)?;
     text.push(b'\n');
     stream.write_all(&text).await?;
     stream.shutdown().await
 }
 
 /// What workers must agree on: the verdict, and the digest of everything that came out.
-fn outcome(examined: &Examined) -> Sha256 {
+fn outcome(examined: &Examined) -> Result<Sha256, SerialiseError> {
     let record = &examined.record;
     let mut outputs: Vec<_> = record
         .outputs
@@ -606,7 +607,7 @@ fn outcome(examined: &Examined) -> Sha256 {
         .collect();
     outputs.sort();
     let all = (&record.subject, record.verdict.to_string(), outputs);
-    Sha256::of(serde_jcs::to_vec(&all).unwrap_or_default())
+    serialise::canonical("the outcome", &all).map(Sha256::of)
 }
 
 /// Asks a signer about a run.
@@ -625,7 +626,7 @@ pub async fn ask(socket: &Path, run: &Path) -> Result<Reply, SignerError> {
             },
             _ => at(error),
         })?;
-    let mut text = serde_json::to_vec(&Request { version: 1, run }).unwrap_or_default();
+    let mut text = serialise::compact("the request", &Request { version: 1, run })?;
     text.push(b'\n');
     stream.write_all(&text).await.map_err(at)?;
     let mut reply = Vec::new();

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{FileKey, KeyError, Reference, Signer};
 use crate::artifact::Sha256;
+use crate::artifact::serialise;
 use crate::attest::log::Uses;
+use crate::error::with_causes;
 use crate::store::{StoreError, write_atomically};
 
 /// Age from which on a key should be replaced, in days.
@@ -134,8 +136,11 @@ impl Inventory {
             version: 1,
             keys: self.keys.clone(),
         };
-        let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
-        text.push(b'\n');
+        let text =
+            serialise::pretty("the inventory of keys", &document).map_err(|error| KeyError::Inventory {
+                path: self.path.clone(),
+                reason: with_causes(&error),
+            })?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let made = super::file::make_private(folder).map_err(StoreError::io("make the folder", folder));
         let written = made.and_then(|()| write_atomically(&self.path, &text));

@@ -259,7 +259,7 @@ impl<'a> Office<'a> {
         change(&mut plan, &mut record);
         if record["plan"] == "" {
             record["plan"] = serde_json::from_value::<Plan>(plan.clone())
-                .map_or_else(|_| json!(Sha256::of("")), |plan| json!(plan.digest()));
+                .map_or_else(|_| json!(Sha256::of("")), |plan| json!(plan.digest().unwrap()));
         }
         fs::create_dir_all(run.join("rebuilt")).unwrap();
         fs::create_dir_all(run.join("documents")).unwrap();
@@ -755,7 +755,8 @@ fn second_worker(ground: &Ground) -> Result<(), String> {
     };
     let honest = serde_json::from_value::<Plan>(office.plan.clone())
         .unwrap()
-        .digest();
+        .digest()
+        .unwrap();
     let agreement = &internal(&statement)["agreement"];
     must(
         agreement[0]["plan"] == json!(honest),
