@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod examine;
+pub mod handover;
 pub mod key;
 pub mod log;
 pub(crate) mod predicate;

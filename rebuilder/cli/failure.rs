@@ -83,6 +83,16 @@ impl Failure {
         )
     }
 
+    pub fn usage_with_help(reason: String, help: Option<String>) -> Self {
+        Self::new(
+            Code::Usage,
+            Plain {
+                message: reason,
+                help,
+            },
+        )
+    }
+
     pub fn inconclusive(reason: String) -> Self {
         Self::new(
             Code::Inconclusive,
@@ -118,17 +128,23 @@ impl Failure {
         crate::text::redacted(&crate::error::with_causes(self.error.as_ref()))
     }
 
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        self.error.help().map(|help| help.to_string())
+    }
+
+    /// The error for programs.
+    pub fn document(&self) -> serde_json::Value {
+        json!({"message": self.message(), "help": self.help(), "exit_code": self.code as u8})
+    }
+
     /// Prints the error and gives the exit code.
     pub fn report(&self, json: bool) -> ExitCode {
-        let message = self.message();
-        let help = self.error.help().map(|help| help.to_string());
         if json {
             // The exit code says it too, if nobody reads this.
-            let _ = output::print_json(
-                &json!({"error": {"message": message, "help": help, "exit_code": self.code as u8}}),
-            );
+            let _ = output::print_json(&json!({"error": self.document()}));
         }
-        output::error(&message, help.as_deref());
+        output::error(&self.message(), self.help().as_deref());
         ExitCode::from(self.code as u8)
     }
 }

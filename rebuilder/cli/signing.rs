@@ -1,7 +1,7 @@
 //! `rebuilder attest`, `rebuilder signer` and `rebuilder log`.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -10,7 +10,8 @@ use serde_json::json;
 use super::failure::{Code, Failure};
 use super::key::{KeyArgs, inventory, own_log, signer_log};
 use super::{Common, Context, output};
-use crate::artifact::PinnedImage;
+use crate::artifact::{PinnedImage, serialise};
+use crate::attest::handover::{Handover, waiting};
 use crate::attest::log::Log;
 use crate::attest::predicate::OwnPredicate;
 use crate::attest::{self, Office};
@@ -93,9 +94,65 @@ pub(crate) enum LogCommand {
 }
 
 pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Failure> {
+    let (reply, failure) = match hand_over(args).await {
+        Ok(reply) => {
+            let failure = not_signed(&reply);
+            (reply, failure)
+        }
+        Err(failure) => {
+            let (reason, help) = (failure.message(), failure.help());
+            (Handover::Refused { reason, help }, Some(failure))
+        }
+    };
+    if json {
+        let mut document = serialise::tree("the reply", &reply)?;
+        if let Some(failure) = &failure {
+            document["error"] = failure.document();
+        }
+        output::print_json(&document)?;
+        return Ok(failure.map_or(ExitCode::SUCCESS, |failure| failure.report(false)));
+    }
+    match (reply, failure) {
+        (_, Some(failure)) => Err(failure),
+        (Handover::Signed { bundle, .. }, None) => {
+            let mut screen = output::screen();
+            screen.say(bundle.display());
+            output::print(&screen)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (_, None) => Err(Failure::internal(
+            "a reply without a signature or an error".into(),
+        )),
+    }
+}
+
+/// Hands a run over to the key or to the service that holds it.
+async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     let run = RunFolder::new(&args.run);
     let signed = if let Some(socket) = &args.signer {
-        by_service(socket, &run).await?
+        match signer::ask(socket, run.path()).await? {
+            Reply::Signed(signed) => {
+                signed.write(&run)?;
+                *signed
+            }
+            Reply::Waiting {
+                agree,
+                needed,
+                otherwise,
+            } => {
+                return Ok(Handover::Waits {
+                    agree,
+                    needed,
+                    otherwise,
+                });
+            }
+            Reply::Refused { reason } => {
+                return Ok(Handover::Refused {
+                    reason: format!("the signer refuses the run: {reason}"),
+                    help: Some("nothing was signed; the signer's log says the same".into()),
+                });
+            }
+        }
     } else {
         let signer = args.key.open()?;
         let log = args.log.clone().map_or_else(own_log, Ok)?;
@@ -107,34 +164,24 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
         };
         tokio::task::block_in_place(|| attest::attest(&args.run, &office, report::page))?
     };
-    if json {
-        output::print_json(&json!({"attestation": run.bundle(), "statement": signed.statement}))?;
-    } else {
-        let mut screen = output::screen();
-        screen.say(run.bundle().display());
-        output::print(&screen)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(Handover::Signed {
+        bundle: run.bundle(),
+        statement: signed.statement,
+    })
 }
 
-/// Lets a service check and sign a run.
-async fn by_service(socket: &Path, run: &RunFolder) -> Result<attest::Signed, Failure> {
-    match signer::ask(socket, run.path()).await? {
-        Reply::Signed(signed) => {
-            signed.write(run)?;
-            Ok(*signed)
-        }
-        Reply::Waiting {
+/// The failure that a reply without a signature is for the user.
+fn not_signed(reply: &Handover) -> Option<Failure> {
+    match reply {
+        Handover::Signed { .. } => None,
+        Handover::Waits {
             agree,
             needed,
             otherwise,
-        } => Err(Failure::inconclusive(format!(
-            "the signer holds the run and waits: {agree} of {needed} workers had this outcome, {otherwise} another one"
-        ))),
-        Reply::Refused { reason } => Err(Failure::refused(
-            format!("the signer refuses the run: {reason}"),
-            "nothing was signed; the signer's log has the same".into(),
-        )),
+        } => Some(Failure::inconclusive(waiting(*agree, *needed, *otherwise))),
+        Handover::Refused { reason, help } => {
+            Some(Failure::refused(reason.clone(), help.clone().unwrap_or_default()))
+        }
     }
 }
 
