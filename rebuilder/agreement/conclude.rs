@@ -1,10 +1,10 @@
-//! From answers to a conclusion, by the policy's quorum.
+//! From testimonies to a conclusion, by the policy's quorum.
 
 use jiff::Timestamp;
 
 use super::independence::{Candidate, Chosen, choose};
-use super::stand::{Stand, example, members, stand};
-use super::{About, Agreement, Asked, Conclusion, Cost, Reason, Says, Tally, inputs};
+use super::stance::{PartyStance, example, members, stance};
+use super::{About, Agreement, Asked, Conclusion, Cost, Reason, RebuildClaim, Tally, inputs};
 use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
 use crate::policy::{self, Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
@@ -26,22 +26,22 @@ pub fn conclude(
     let (file, quorum) = quorum(policy, &names)?;
     let mut tally = tally.clone();
     let members = members(&mut tally, file, trust);
-    let mut parties: Vec<Stand> = Vec::new();
+    let mut parties: Vec<PartyStance> = Vec::new();
     for member in members {
         let party = &member.party;
         if !quorum.parties.is_empty() && !quorum.parties.contains(&party.name) {
-            for answer in &member.answers {
-                tally.set_aside_times(Reason::NotAsked, answer.times, example(answer, &party.name));
+            for testimony in &member.testimonies {
+                tally.set_aside_times(Reason::NotAsked, testimony.times, example(testimony, &party.name));
             }
             continue;
         }
-        parties.extend(stand(member, &quorum, file, trust, now, &mut tally));
+        parties.extend(stance(member, &quorum, file, trust, now, &mut tally));
     }
     parties.sort_by(|a, b| a.party.name.cmp(&b.party.name));
     let judged = judge(&parties, &quorum);
-    let other_names = parties.iter().filter_map(|stand| {
-        let other = stand.answer.reading.other_name.as_ref()?;
-        Some(format!("{}: {other} ({})", stand.party.name, stand.answer.origin))
+    let other_names = parties.iter().filter_map(|stance| {
+        let other = stance.testimony.reading.other_name.as_ref()?;
+        Some(format!("{}: {other} ({})", stance.party.name, stance.testimony.origin))
     });
     let other_names = other_names.collect();
     Ok(Agreement {
@@ -67,7 +67,7 @@ pub fn conclude(
         parties: parties
             .into_iter()
             .zip(judged.why)
-            .map(|(stand, (counted, why))| stand.position(counted, why))
+            .map(|(stance, (counted, why))| stance.report(counted, why))
             .collect(),
         set_aside: tally.aside(),
         cost,
@@ -112,18 +112,18 @@ fn asked(quorum: &Quorum) -> Vec<Independence> {
     asked
 }
 
-fn candidate(stand: &Stand, quorum: &Quorum) -> Candidate {
-    let (party, answer) = (&stand.party, &stand.answer);
+fn candidate(stance: &PartyStance, quorum: &Quorum) -> Candidate {
+    let (party, testimony) = (&stance.party, &stance.testimony);
     let one = |value: Option<&String>| value.map(|value| vec![value.clone()]);
     let traits = asked(quorum).into_iter().map(|kind| {
         let value = match kind {
-            Independence::Key => Some(answer.signer.fingerprints.clone()),
-            Independence::Identity => Some(answer.signer.identity.iter().map(ToString::to_string).collect()),
+            Independence::Key => Some(testimony.signer.fingerprints.clone()),
+            Independence::Identity => Some(testimony.signer.identity.iter().map(ToString::to_string).collect()),
             Independence::Organisation => one(party.organisation.as_ref()),
-            Independence::BuilderId => one(answer.reading.builder.as_ref()),
-            Independence::Container => one(answer.reading.inputs.container.as_ref()),
-            Independence::Host => one(party.host.as_ref().or(answer.reading.inputs.host.as_ref())),
-            Independence::Toolchain => one(answer.reading.inputs.toolchain.as_ref()),
+            Independence::BuilderId => one(testimony.reading.builder.as_ref()),
+            Independence::Container => one(testimony.reading.inputs.container.as_ref()),
+            Independence::Host => one(party.host.as_ref().or(testimony.reading.inputs.host.as_ref())),
+            Independence::Toolchain => one(testimony.reading.inputs.toolchain.as_ref()),
         };
         (kind, value)
     });
@@ -142,22 +142,22 @@ struct Judged {
     why: Vec<(bool, String)>,
 }
 
-fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
+fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
     let accepted = |names: &[String]| names.iter().all(|name| quorum.equivalent_by.contains(name));
-    let supports = |stand: &Stand, loosely: bool| {
-        stand.equivocates.is_none()
-            && unstated(stand, quorum).is_none()
-            && match &stand.answer.reading.says {
-                Says::Same => true,
-                Says::Equivalent { normalisations, .. } => loosely || accepted(normalisations),
-                Says::Differs { .. } => false,
+    let supports = |stance: &PartyStance, loosely: bool| {
+        stance.equivocates.is_none()
+            && unstated(stance, quorum).is_none()
+            && match &stance.testimony.reading.says {
+                RebuildClaim::Same => true,
+                RebuildClaim::Equivalent { normalisations, .. } => loosely || accepted(normalisations),
+                RebuildClaim::Differs { .. } => false,
             }
     };
-    let candidates: Vec<_> = parties.iter().map(|stand| candidate(stand, quorum)).collect();
+    let candidates: Vec<_> = parties.iter().map(|stance| candidate(stance, quorum)).collect();
     let pick = |loosely: bool| {
         let (open, some): (Vec<_>, Vec<_>) = (0..)
             .zip(parties.iter().zip(&candidates))
-            .filter(|(_, (stand, _))| supports(stand, loosely))
+            .filter(|(_, (stance, _))| supports(stance, loosely))
             .map(|(at, (_, candidate))| (at, candidate.clone()))
             .unzip();
         let mut chosen = choose(&some, quorum.threshold, &quorum.roles);
@@ -167,13 +167,13 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
     let (strict, loose) = (pick(false), pick(true));
     let dissenters: Vec<_> = parties
         .iter()
-        .filter(|stand| {
-            stand.equivocates.is_some() || matches!(stand.answer.reading.says, Says::Differs { .. })
+        .filter(|stance| {
+            stance.equivocates.is_some() || matches!(stance.testimony.reading.says, RebuildClaim::Differs { .. })
         })
         .collect();
     let against = dissenters
         .iter()
-        .map(|stand| stand.party.weight)
+        .map(|stance| stance.party.weight)
         .fold(0, u32::saturating_add);
     let counted = if strict.enough { &strict } else { &loose };
     let broken = broken_agreement(parties, &counted.members, quorum);
@@ -189,12 +189,12 @@ fn judge(parties: &[Stand], quorum: &Quorum) -> Judged {
             chosen.weight, quorum.threshold
         )
     };
-    let spoken = dissenters.first().map(|stand| match &stand.equivocates {
-        Some(both) => format!("{} contradicts itself: {both}", stand.party.name),
+    let spoken = dissenters.first().map(|stance| match &stance.equivocates {
+        Some(both) => format!("{} contradicts itself: {both}", stance.party.name),
         None => format!(
             "{} says otherwise: {}",
-            stand.party.name,
-            stand.answer.reading.says.sentence()
+            stance.party.name,
+            stance.testimony.reading.says.sentence()
         ),
     });
     let outvoted = quorum.dissent == Dissent::Outvote && strict.enough && against < strict.weight;
@@ -241,11 +241,11 @@ fn at_positions<'a, T>(list: &'a [T], positions: &'a [usize]) -> impl Iterator<I
 }
 
 /// Members for whom the bytes are only equivalent, and by what.
-fn set_aside_by(parties: &[Stand], members: &[usize]) -> (Vec<String>, Vec<String>) {
+fn set_aside_by(parties: &[PartyStance], members: &[usize]) -> (Vec<String>, Vec<String>) {
     let (mut who, mut what) = (Vec::new(), Vec::new());
-    for stand in at_positions(parties, members) {
-        if let Says::Equivalent { normalisations, .. } = &stand.answer.reading.says {
-            who.push(stand.party.name.clone());
+    for stance in at_positions(parties, members) {
+        if let RebuildClaim::Equivalent { normalisations, .. } = &stance.testimony.reading.says {
+            who.push(stance.party.name.clone());
             what.extend(normalisations.iter().cloned());
         }
     }
@@ -255,8 +255,8 @@ fn set_aside_by(parties: &[Stand], members: &[usize]) -> (Vec<String>, Vec<Strin
 }
 
 /// What a party would have to state to be counted, and does not.
-fn unstated<'a>(stand: &Stand, quorum: &'a Quorum) -> Option<&'a str> {
-    let inputs = &stand.answer.reading.inputs;
+fn unstated<'a>(stance: &PartyStance, quorum: &'a Quorum) -> Option<&'a str> {
+    let inputs = &stance.testimony.reading.inputs;
     let stated = |aspect: &str| match aspect {
         "source" => inputs.source.is_some(),
         "dependencies" => inputs.dependencies.is_some(),
@@ -272,9 +272,9 @@ fn unstated<'a>(stand: &Stand, quorum: &'a Quorum) -> Option<&'a str> {
 }
 
 /// An aspect in which counted parties must agree and do not.
-fn broken_agreement(parties: &[Stand], members: &[usize], quorum: &Quorum) -> Option<String> {
+fn broken_agreement(parties: &[PartyStance], members: &[usize], quorum: &Quorum) -> Option<String> {
     let said: Vec<_> = at_positions(parties, members)
-        .map(|stand| (stand.party.name.as_str(), &stand.answer.reading.inputs))
+        .map(|stance| (stance.party.name.as_str(), &stance.testimony.reading.inputs))
         .collect();
     let found = inputs::divergences(&said);
     let broken = found
@@ -292,7 +292,7 @@ fn broken_agreement(parties: &[Stand], members: &[usize], quorum: &Quorum) -> Op
     ))
 }
 
-fn too_few(parties: &[Stand], members: &[usize], weight: u32, quorum: &Quorum) -> String {
+fn too_few(parties: &[PartyStance], members: &[usize], weight: u32, quorum: &Quorum) -> String {
     if weight < quorum.threshold {
         return format!(
             "a weight of {weight} says so, and {} is asked for",
@@ -301,7 +301,7 @@ fn too_few(parties: &[Stand], members: &[usize], weight: u32, quorum: &Quorum) -
     }
     let of_role = |role: &String| {
         at_positions(parties, members)
-            .filter(|stand| stand.party.role == *role)
+            .filter(|stance| stance.party.role == *role)
             .count()
     };
     let missing = quorum
@@ -321,27 +321,27 @@ fn too_few(parties: &[Stand], members: &[usize], weight: u32, quorum: &Quorum) -
 
 /// Whether a party counts, and why not.
 fn why(
-    (stand, candidate): (&Stand, &Candidate),
+    (stance, candidate): (&PartyStance, &Candidate),
     is_counted: bool,
-    counted: &[(&Stand, &Candidate)],
+    counted: &[(&PartyStance, &Candidate)],
     quorum: &Quorum,
 ) -> (bool, String) {
-    if let Some(both) = &stand.equivocates {
+    if let Some(both) = &stance.equivocates {
         return (false, format!("it contradicts itself: {both}"));
     }
-    if let Some(aspect) = unstated(stand, quorum) {
+    if let Some(aspect) = unstated(stance, quorum) {
         return (false, format!("it does not state its {aspect}"));
     }
     if is_counted {
-        return (true, stand.answer.reading.says.sentence());
+        return (true, stance.testimony.reading.says.sentence());
     }
-    if let Says::Differs { .. } = stand.answer.reading.says {
-        return (false, stand.answer.reading.says.sentence());
+    if let RebuildClaim::Differs { .. } = stance.testimony.reading.says {
+        return (false, stance.testimony.reading.says.sentence());
     }
     let shared = counted
         .iter()
         .find_map(|(other, theirs)| Some((candidate.shares(theirs)?, other)));
-    match (shared, &stand.answer.reading.says) {
+    match (shared, &stance.testimony.reading.says) {
         (Some((kind, other)), _) => (
             false,
             format!(
@@ -350,7 +350,7 @@ fn why(
                 kind.word()
             ),
         ),
-        (None, Says::Equivalent { normalisations, .. }) => (
+        (None, RebuildClaim::Equivalent { normalisations, .. }) => (
             false,
             format!("only equivalent, by {}", normalisations.join(", ")),
         ),
@@ -359,13 +359,13 @@ fn why(
 }
 
 /// Where the parties say different things.
-fn divergences(parties: &[Stand]) -> Vec<super::Divergence> {
+fn divergences(parties: &[PartyStance]) -> Vec<super::Divergence> {
     let bytes = parties
         .iter()
-        .map(|stand| (stand.party.name.as_str(), stand.answer.reading.says.sentence()));
+        .map(|stance| (stance.party.name.as_str(), stance.testimony.reading.says.sentence()));
     let said: Vec<_> = parties
         .iter()
-        .map(|stand| (stand.party.name.as_str(), &stand.answer.reading.inputs))
+        .map(|stance| (stance.party.name.as_str(), &stance.testimony.reading.inputs))
         .collect();
     let mut all: Vec<_> = inputs::differing("bytes", bytes).into_iter().collect();
     all.extend(inputs::divergences(&said));

@@ -7,14 +7,14 @@ use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use super::answer::{self, Answer};
+use super::testimony::{self, Testimony};
 use super::{Reason, Tally};
 use crate::artifact::Digests;
 use crate::error::with_causes;
-use crate::evidence::Unproven;
-use crate::evidence::assess::{self, Artifact, Payload, PayloadProof};
+use crate::evidence::assess::{self, Artifact, Heard, Signed, Stated};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
+use crate::evidence::{Standing, Verified};
 
 /// What verifying cost.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -126,25 +126,25 @@ fn file(path: &Path, artifacts: &[Artifact], trust: &Trust, tallies: &mut [Tally
         }
     };
     for document in &documents {
-        answer_for(path, document, artifacts, trust, tallies);
+        testimonies_of(path, document, artifacts, trust, tallies);
     }
     documents.len() as u64
 }
 
-fn answer_for(
+fn testimonies_of(
     path: &Path,
     document: &Document,
     artifacts: &[Artifact],
     trust: &Trust,
     tallies: &mut [Tally],
 ) {
-    let payload = assess::payload(document);
+    let heard = assess::hear(document);
     // Reading is cheap and verifying is not, so a signature is only looked at where it matters.
-    let mut vouched: Option<PayloadProof<'_>> = None;
+    let mut vouched: Option<(Signed, Option<Verified<&Stated>>)> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
-        let aside = match answer::read(payload.unverified(), artifact) {
+        let aside = match testimony::read(heard.unverified(), artifact) {
             Err(aside) => Some(aside),
-            Ok(reading) if payload.names_the_file() => {
+            Ok(reading) if heard.names_the_file() => {
                 reading.other_name.map(|other| (Reason::WrongSubject, other))
             }
             Ok(_) => None,
@@ -153,53 +153,54 @@ fn answer_for(
             tally.set_aside(reason, format!("{}: {why}", document.origin));
             continue;
         }
-        let signed = match vouched.get_or_insert_with(|| vouch(path, document, &payload, trust)) {
-            Ok(signed) => signed,
-            Err(unproven) => {
-                let why = format!("{}: {}", document.origin, unproven.note());
-                tally.set_aside(unproven_reason(unproven, document, trust), why);
-                continue;
-            }
+        let (signed, stated) = vouched.get_or_insert_with(|| vouch(path, document, &heard, trust));
+        let reading = match stated {
+            Some(stated) => testimony::read(stated, artifact).ok(),
+            None => None,
         };
-        match answer::read(signed.stated, artifact) {
-            Ok(reading) => tally.add(Answer {
+        let reason = match signed.standing {
+            Standing::Verified => None,
+            Standing::Unsigned => Some(Reason::Unsigned),
+            Standing::Unchecked => Some(Reason::UnknownSigner),
+            Standing::Refuted if !assess::names_trusted_key(document, trust) => Some(Reason::UnknownSigner),
+            _ => Some(Reason::BadSignature),
+        };
+        match (reason, &signed.signer, reading) {
+            (None, Some(signer), Some(reading)) => tally.add(Testimony {
                 reading,
-                signer: signed.signature.signer.clone(),
-                seen: signed.signature.when,
+                signer: signer.clone(),
+                seen: signed.when,
                 document: document.digest,
                 origin: document.origin.clone(),
                 times: 1,
             }),
-            Err((reason, why)) => tally.set_aside(reason, format!("{}: {why}", document.origin)),
+            (reason, ..) => tally.set_aside(
+                reason.unwrap_or(Reason::BadSignature),
+                format!("{}: {}", document.origin, signed.note),
+            ),
         }
-    }
-}
-
-fn unproven_reason(unproven: &Unproven, document: &Document, trust: &Trust) -> Reason {
-    match unproven {
-        Unproven::Unsigned(_) => Reason::Unsigned,
-        Unproven::Unverifiable(_) | Unproven::UnnamedSigner { .. } | Unproven::NotUnderstood { .. } => {
-            Reason::UnknownSigner
-        }
-        Unproven::Invalid(_) if !assess::names_trusted_key(document, trust) => Reason::UnknownSigner,
-        Unproven::Invalid(_) | Unproven::SubjectMismatch(_) => Reason::BadSignature,
     }
 }
 
 /// Whose word it is; for a list, by the signature that lies beside it.
-fn vouch<'a>(path: &Path, document: &Document, payload: &'a Payload<'_>, trust: &Trust) -> PayloadProof<'a> {
+fn vouch<'a>(
+    path: &Path,
+    document: &Document,
+    heard: &'a Heard<'_>,
+    trust: &Trust,
+) -> (Signed, Option<Verified<&'a Stated>>) {
     if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
-        return payload.verify_any_signer(trust);
+        return heard.vouch_whoever(trust);
     }
     let beside = SIGNATURES
         .iter()
         .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));
     let Some(beside) = beside.into_iter().find(|path| path.is_file()) else {
-        return payload.verify_any_signer(trust);
+        return heard.vouch_whoever(trust);
     };
     let signatures = document::read_file(&beside).unwrap_or_default();
     let Some(digests) = std::fs::File::open(path).and_then(Digests::of_reader).ok() else {
-        return payload.verify_any_signer(trust);
+        return heard.vouch_whoever(trust);
     };
     let list = Artifact {
         name: path
@@ -212,7 +213,7 @@ fn vouch<'a>(path: &Path, document: &Document, payload: &'a Payload<'_>, trust: 
         path: Some(path.to_owned()),
     };
     match signatures.as_slice() {
-        [signature] => payload.verify_detached(signature, &list, trust),
-        _ => payload.verify_any_signer(trust),
+        [signature] => heard.vouch_beside(signature, &list, trust),
+        _ => heard.vouch_whoever(trust),
     }
 }

@@ -1,29 +1,29 @@
 //! Do independent parties agree about these bytes, and are they really independent?
 //!
 //! ```text
-//!  files, folders ──▶ gather ──▶ Answer ──▶ Tally ──▶ conclude ──▶ Agreement ──▶ summary (VSA)
-//!                     verified   answer     bounded   policy's quorum
+//!  files, folders ──▶ gather ──▶ Testimony ──▶ Tally ──▶ conclude ──▶ Agreement ──▶ summary (VSA)
+//!                     verified   testimony     bounded   policy's quorum
 //! ```
 //!
-//! [`gather`] reads attestations of every known kind and verifies them; each about the artifact becomes an [`Answer`]:
+//! [`gather`] reads attestations of every known kind and verifies them; each about the artifact becomes an [`Testimony`]:
 //! whose it is, what came out, from what. [`Tally`] keeps what differs and counts what repeats, so that memory does
-//! not grow with their number. [`conclude`] holds the answers against the policy's quorum. Nothing here builds or
+//! not grow with their number. [`conclude`] holds the testimonies against the policy's quorum. Nothing here builds or
 //! fetches, and what cannot be verified never counts for the artifact.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-mod answer;
+mod testimony;
 mod conclude;
 mod gather;
 mod independence;
 mod inputs;
-mod stand;
+mod stance;
 mod summary;
 mod tally;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Kind, Says};
+pub use testimony::{Testimony, Kind, RebuildClaim};
 pub use conclude::conclude;
 pub use gather::{Cost, GatherError, gather};
 pub use inputs::Inputs;
@@ -53,7 +53,7 @@ pub struct Agreement {
     /// Weight of the independent parties for whom these bytes came out.
     pub weight: u32,
     /// Each party that said something.
-    pub parties: Vec<Position>,
+    pub parties: Vec<PartyReport>,
     /// Where they say different things, of inputs as well as of outputs.
     pub divergences: Vec<Divergence>,
     /// What does not count, by reason.
@@ -120,7 +120,7 @@ pub struct Asked {
 /// One party, and what it says.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Position {
+pub struct PartyReport {
     /// The party, as the policy calls it; without a policy, its key or identity.
     pub party: String,
     /// Its role.
@@ -129,7 +129,7 @@ pub struct Position {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organisation: Option<String>,
     /// What it says about these bytes.
-    pub says: Says,
+    pub says: RebuildClaim,
     /// Its weight.
     pub weight: u32,
     /// Whether it counts for the artifact.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Agreement, Conclusion, Says};
+use super::{Agreement, Conclusion, RebuildClaim};
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::predicate::{
     Builder, DigestSet, InTotoStatement, Resource, Summarised, ToolVersion, VerificationResult,
@@ -18,7 +18,7 @@ pub fn summary(agreement: &Agreement, verifier: &str) -> Result<Option<Value>, S
     let (result, level) = match agreement.verdict {
         Conclusion::Agreed => {
             let counted = agreement.parties.iter().filter(|party| party.counted);
-            let mut loosely = counted.filter(|party| party.says != Says::Same);
+            let mut loosely = counted.filter(|party| party.says != RebuildClaim::Same);
             let kind = if loosely.next().is_some() {
                 "REBUILD_EQUIVALENT_QUORUM"
             } else {
@@ -69,11 +69,11 @@ fn file_name(origin: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agreement::{About, Asked, Cost, Inputs, Kind, Position};
+    use crate::agreement::{About, Asked, Cost, Inputs, Kind, PartyReport};
     use crate::artifact::Sha256;
 
-    fn position(says: Says, origin: &str) -> Position {
-        Position {
+    fn report(says: RebuildClaim, origin: &str) -> PartyReport {
+        PartyReport {
             party: "alice".into(),
             role: "rebuilder".into(),
             organisation: None,
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_signed_keeps_its_form() {
-        let set_aside = Says::Equivalent {
+        let set_aside = RebuildClaim::Equivalent {
             rebuilt: None,
             normalisations: vec!["tar-time".into()],
         };
@@ -128,8 +128,8 @@ mod tests {
                 },
                 weight: 4,
                 parties: vec![
-                    position(Says::Same, "/there/a.json"),
-                    position(set_aside.clone(), "b.json"),
+                    report(RebuildClaim::Same, "/there/a.json"),
+                    report(set_aside.clone(), "b.json"),
                 ],
                 divergences: Vec::new(),
                 set_aside: Vec::new(),

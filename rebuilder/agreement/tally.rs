@@ -1,22 +1,22 @@
 //! Answers by signer: what is said differently is kept, what is said again is counted.
 //!
-//! Bounded, so that a folder of any size can be read: a signer's different answers and the examples of what was set
+//! Bounded, so that a folder of any size can be read: a signer's different testimonies and the examples of what was set
 //! aside are kept up to a number each.
 
 use std::collections::BTreeMap;
 
 use super::inputs::Fingerprint;
-use super::{Answer, Reason, Says, SetAside};
+use super::{Testimony, Reason, RebuildClaim, SetAside};
 
-/// Most different answers of one signer that are kept.
-const ANSWERS: usize = 64;
+/// Most different testimonies of one signer that are kept.
+const TESTIMONIES: usize = 64;
 /// Most examples of one reason.
 const EXAMPLES: usize = 5;
 
 /// What was gathered about one artifact.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    voices: BTreeMap<String, BTreeMap<Key, Answer>>,
+    voices: BTreeMap<String, BTreeMap<Key, Testimony>>,
     aside: BTreeMap<Reason, (u64, Vec<String>)>,
 }
 
@@ -24,12 +24,12 @@ pub struct Tally {
 type Key = (u8, String, Fingerprint, String);
 
 impl Tally {
-    /// Takes a verified answer.
-    pub fn add(&mut self, answer: Answer) {
-        let signer = signer(&answer);
-        let (order, text) = match &answer.reading.says {
-            Says::Same => (0, String::new()),
-            Says::Equivalent {
+    /// Takes a verified testimony.
+    pub fn add(&mut self, testimony: Testimony) {
+        let signer = signer(&testimony);
+        let (order, text) = match &testimony.reading.says {
+            RebuildClaim::Same => (0, String::new()),
+            RebuildClaim::Equivalent {
                 rebuilt,
                 normalisations,
             } => (
@@ -40,42 +40,42 @@ impl Tally {
                     normalisations.join(" ")
                 ),
             ),
-            Says::Differs { rebuilt } => (2, rebuilt.clone().unwrap_or_default()),
+            RebuildClaim::Differs { rebuilt } => (2, rebuilt.clone().unwrap_or_default()),
         };
-        let builder = answer.reading.builder.clone().unwrap_or_default();
+        let builder = testimony.reading.builder.clone().unwrap_or_default();
         let key = (
             order,
             text,
-            answer.reading.inputs.fingerprint(),
-            format!("{:?} {builder}", answer.reading.kind),
+            testimony.reading.inputs.fingerprint(),
+            format!("{:?} {builder}", testimony.reading.kind),
         );
-        self.keep(signer, key, answer);
+        self.keep(signer, key, testimony);
     }
 
-    fn keep(&mut self, signer: String, key: Key, answer: Answer) {
+    fn keep(&mut self, signer: String, key: Key, testimony: Testimony) {
         let voice = self.voices.entry(signer).or_default();
         match voice.get_mut(&key) {
             Some(known) => {
-                let times = known.times.saturating_add(answer.times);
+                let times = known.times.saturating_add(testimony.times);
                 // The newest stands for all; among equals the smallest digest, so that order does not matter.
-                let newer = (answer.time(), std::cmp::Reverse(answer.document))
+                let newer = (testimony.time(), std::cmp::Reverse(testimony.document))
                     > (known.time(), std::cmp::Reverse(known.document));
                 if newer {
-                    *known = answer;
+                    *known = testimony;
                 }
                 known.times = times;
             }
             None => {
-                voice.insert(key, answer);
+                voice.insert(key, testimony);
             }
         }
-        if voice.len() > ANSWERS {
+        if voice.len() > TESTIMONIES {
             // Contradictions are what must not be lost, so the oldest agreement goes.
             let oldest = voice
                 .iter()
                 .filter(|(key, _)| key.0 == 0)
-                .min_by_key(|(_, answer)| answer.time())
-                .or_else(|| voice.iter().min_by_key(|(_, answer)| answer.time()));
+                .min_by_key(|(_, testimony)| testimony.time())
+                .or_else(|| voice.iter().min_by_key(|(_, testimony)| testimony.time()));
             if let Some(key) = oldest.map(|(key, _)| key.clone()) {
                 voice.remove(&key);
             }
@@ -105,8 +105,8 @@ impl Tally {
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         for (signer, voice) in other.voices {
-            for (key, answer) in voice {
-                self.keep(signer.clone(), key, answer);
+            for (key, testimony) in voice {
+                self.keep(signer.clone(), key, testimony);
             }
         }
         for (reason, (count, examples)) in other.aside {
@@ -115,8 +115,8 @@ impl Tally {
         self
     }
 
-    /// The answers of each signer.
-    pub fn voices(&self) -> impl Iterator<Item = Vec<&Answer>> {
+    /// The testimonies of each signer.
+    pub fn voices(&self) -> impl Iterator<Item = Vec<&Testimony>> {
         self.voices.values().map(|voice| voice.values().collect())
     }
 
@@ -135,9 +135,9 @@ impl Tally {
 }
 
 /// What tells signers apart: their keys, or the identity in the certificate.
-fn signer(answer: &Answer) -> String {
-    match &answer.signer.identity {
+fn signer(testimony: &Testimony) -> String {
+    match &testimony.signer.identity {
         Some(identity) => format!("{identity}"),
-        None => answer.signer.fingerprints.join(" "),
+        None => testimony.signer.fingerprints.join(" "),
     }
 }

@@ -239,7 +239,7 @@ pub struct Log {
 
 /// What a log holds.
 #[derive(Debug, Clone, Serialize)]
-pub struct Checked {
+pub struct VerifiedLog {
     /// Lines.
     pub lines: u64,
     /// Digest of the last; give it to others, who can then tell whether it was changed.
@@ -328,8 +328,8 @@ impl Log {
     pub fn verify(
         path: &Path,
         attestations: &[(Sha256, Option<Anchor>, String)],
-    ) -> Result<Checked, LogError> {
-        let mut checked = Checked {
+    ) -> Result<VerifiedLog, LogError> {
+        let mut checked = VerifiedLog {
             lines: 0,
             head: Sha256::of(""),
             events: BTreeMap::new(),

@@ -1,12 +1,12 @@
 //! The second, independent attestation: statements about a run, signed.
 //!
 //! Signing is a step of its own, in a process of its own (`rebuilder attest`, or the service in [`crate::signer`]): it
-//! reads the saved run again ([`examine`]), recomputes every digest, and only then touches the key. Each signature is a
+//! reads the saved run again ([`verify_run`]), recomputes every digest, and only then touches the key. Each signature is a
 //! line in a [`log`]. Nothing that runs builds ever holds the key.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-mod examine;
+mod verify;
 pub mod handover;
 pub mod key;
 pub mod log;
@@ -21,11 +21,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use examine::{Digested, Examined, examine, examine_digested};
+pub use verify::{Digested, VerifiedRun, verify_digested, verify_run};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 pub use predicate::{BUILD_TYPE, EQUIVALENCE_TYPE};
 pub(crate) use statement::attempts;
-pub use statement::{Terms, equivalence, statement};
+pub use statement::{SignerInfo, equivalence, statement};
 pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
@@ -77,7 +77,7 @@ pub struct Signed {
 }
 
 /// Who signs, and what it says of itself.
-pub struct Office<'a> {
+pub struct Attestor<'a> {
     /// The key.
     pub signer: &'a dyn Signer,
     /// `builder.id`; by default one that is made of the key.
@@ -98,33 +98,33 @@ pub struct Handed {
     pub place: Anchor,
 }
 
-impl Office<'_> {
+impl Attestor<'_> {
     /// Signs what follows from a run of one's own.
-    pub fn sign(&self, examined: &Examined) -> Result<Signed, AttestError> {
+    pub fn sign(&self, verified: &VerifiedRun) -> Result<Signed, AttestError> {
         let mut log = Log::open(self.log)?;
-        let terms = self.terms(log.anchor(), 0, None);
-        let (signed, event) = self.bundles(examined, &terms, Vec::new(), None)?;
+        let info = self.info(log.anchor(), 0, None);
+        let (signed, event) = self.bundles(verified, &info, Vec::new(), None)?;
         // The line is on the disk before anyone has the signature.
         log.append(event, Timestamp::now())?;
         Ok(signed)
     }
 
     /// Signs what follows from a run of another user. The log is open to others while the key is at work.
-    pub fn sign_handed(&self, examined: &Examined, handed: Handed) -> Result<Signed, AttestError> {
+    pub fn sign_handed(&self, verified: &VerifiedRun, handed: Handed) -> Result<Signed, AttestError> {
         let Handed {
             vouched,
             workers,
             place,
         } = handed;
-        let terms = self.terms(place, workers.len(), Some(vouched));
-        let (signed, event) = self.bundles(examined, &terms, workers, Some(place))?;
+        let info = self.info(place, workers.len(), Some(vouched));
+        let (signed, event) = self.bundles(verified, &info, workers, Some(place))?;
         Log::open(self.log)?.append(event, Timestamp::now())?;
         Ok(signed)
     }
 
-    fn terms(&self, log: Anchor, workers: usize, vouched: Option<Vouched>) -> Terms {
+    fn info(&self, log: Anchor, workers: usize, vouched: Option<Vouched>) -> SignerInfo {
         let own = || format!("urn:rebuilder:{}", self.signer.name());
-        Terms {
+        SignerInfo {
             builder_id: self.builder_id.clone().unwrap_or_else(own),
             host: self.host.clone(),
             log,
@@ -135,16 +135,16 @@ impl Office<'_> {
 
     fn bundles(
         &self,
-        examined: &Examined,
-        terms: &Terms,
+        verified: &VerifiedRun,
+        info: &SignerInfo,
         workers: Vec<String>,
         place: Option<Anchor>,
     ) -> Result<(Signed, Event), AttestError> {
-        let Examined { record, digest, .. } = examined;
-        let statement = statement(examined, terms)?.ok_or_else(|| AttestError::Inconclusive {
+        let VerifiedRun { record, digest, .. } = verified;
+        let statement = statement(verified, info)?.ok_or_else(|| AttestError::Inconclusive {
             reason: record.verdict.to_string(),
         })?;
-        let equivalence = equivalence(examined, terms)?
+        let equivalence = equivalence(verified, info)?
             .map(|statement| serialise::compact("the statement of equivalence", &statement))
             .transpose()?;
         let bytes = serialise::compact("the statement", &statement)?;
@@ -182,9 +182,9 @@ impl Signed {
 }
 
 /// Checks a saved run against its own record, signs what follows from it, and writes the bundle beside it.
-pub fn attest(folder: &Path, office: &Office<'_>, page: Page) -> Result<Signed, AttestError> {
+pub fn attest(folder: &Path, attestor: &Attestor<'_>, page: Page) -> Result<Signed, AttestError> {
     let run = RunFolder::new(folder);
-    let signed = office.sign(&examine(&run, page)?)?;
+    let signed = attestor.sign(&verify_run(&run, page)?)?;
     signed.write(&run)?;
     Ok(signed)
 }

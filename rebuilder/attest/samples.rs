@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::log::Anchor;
 use super::predicate::OwnPredicate;
-use super::{Agreeing, Examined, Named, Terms, Vouched, equivalence, statement};
+use super::{Agreeing, VerifiedRun, Named, SignerInfo, Vouched, equivalence, statement};
 use crate::artifact::Sha256;
 use crate::evidence::statement::Statement;
 use crate::plan::Plan;
@@ -98,7 +98,7 @@ fn outputs(verdict: &str) -> Vec<Value> {
 }
 
 /// A run that ended so; `verdict` is one of those that [`outputs`] knows.
-pub(crate) fn run(verdict: &str, in_image: bool) -> Examined {
+pub(crate) fn run(verdict: &str, in_image: bool) -> VerifiedRun {
     let plan = plan(&if in_image { image() } else { packages() });
     let word = match verdict {
         "both equivalent" => "equivalent",
@@ -119,7 +119,7 @@ pub(crate) fn run(verdict: &str, in_image: bool) -> Examined {
         "timings": {"prepare": 0.5, "setup": 0.0, "build": 0.25, "compare": 0.0, "total": 1.0}
     });
     let record: Record = serde_json::from_value(record).unwrap();
-    Examined {
+    VerifiedRun {
         record,
         plan,
         digest: Sha256::of("record"),
@@ -128,7 +128,7 @@ pub(crate) fn run(verdict: &str, in_image: bool) -> Examined {
 }
 
 /// What the signer says of itself: of a run of its own, or of another user's.
-pub(crate) fn terms(is_others: bool) -> Terms {
+pub(crate) fn info(is_others: bool) -> SignerInfo {
     let named = |by, name: Option<&str>, uri: Option<&str>| Named {
         by,
         name: name.map(str::to_owned),
@@ -165,7 +165,7 @@ pub(crate) fn terms(is_others: bool) -> Terms {
             },
         ],
     };
-    Terms {
+    SignerInfo {
         builder_id: "https://example.com/rebuilder".into(),
         host: (!is_others).then(|| "host1".to_owned()),
         log: Anchor {
@@ -192,14 +192,14 @@ pub(crate) fn shown(statement: Option<&Value>) -> String {
 fn what_is_signed_keeps_its_form() {
     for verdict in ["reproduced", "equivalent", "both equivalent", "mismatch", "extra"] {
         for is_others in [false, true] {
-            let (run, terms) = (run(verdict, is_others), terms(is_others));
+            let (run, info) = (run(verdict, is_others), info(is_others));
             let whose = if is_others { "others" } else { "own" };
             let name = format!("{}_{whose}", verdict.replace(' ', "_"));
-            insta::assert_snapshot!(name.clone(), shown(statement(&run, &terms).unwrap().as_ref()));
+            insta::assert_snapshot!(name.clone(), shown(statement(&run, &info).unwrap().as_ref()));
             if run.record.verdict == crate::run::Verdict::Equivalent {
                 insta::assert_snapshot!(
                     format!("{name}_equivalence"),
-                    shown(equivalence(&run, &terms).unwrap().as_ref())
+                    shown(equivalence(&run, &info).unwrap().as_ref())
                 );
             }
         }
@@ -214,12 +214,12 @@ fn parsed(statement: &Value) -> Statement {
 fn what_is_signed_is_read_again_whole() {
     for verdict in ["reproduced", "equivalent", "both equivalent", "mismatch", "extra"] {
         for is_others in [false, true] {
-            let (run, terms) = (run(verdict, is_others), terms(is_others));
-            let signed = statement(&run, &terms).unwrap().unwrap();
+            let (run, info) = (run(verdict, is_others), info(is_others));
+            let signed = statement(&run, &info).unwrap().unwrap();
             let own = OwnPredicate::exactly(&parsed(&signed)).unwrap().unwrap();
-            assert_eq!(own.signing_log(), Some(terms.log), "{verdict}");
-            assert_eq!(own.agreeing_workers(), Some(terms.workers), "{verdict}");
-            if let Some(signed) = equivalence(&run, &terms).unwrap() {
+            assert_eq!(own.signing_log(), Some(info.log), "{verdict}");
+            assert_eq!(own.agreeing_workers(), Some(info.workers), "{verdict}");
+            if let Some(signed) = equivalence(&run, &info).unwrap() {
                 let own = OwnPredicate::exactly(&parsed(&signed)).unwrap();
                 assert!(matches!(own, Some(OwnPredicate::Equivalence(_))), "{own:?}");
             }
@@ -229,7 +229,7 @@ fn what_is_signed_is_read_again_whole() {
 
 #[test]
 fn another_spelling_is_read_and_not_taken_for_exact() {
-    let signed = statement(&run("reproduced", true), &terms(false))
+    let signed = statement(&run("reproduced", true), &info(false))
         .unwrap()
         .unwrap();
     let plan = "/predicate/buildDefinition/internalParameters";

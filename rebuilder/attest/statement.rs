@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::Examined;
+use super::VerifiedRun;
 use super::log::{Anchor, shortened};
 use super::predicate::{
     BUILD_TYPE, Builder, Compared, ComparedBy, ComparedPair, Comparer, Configured, Dependency,
@@ -24,7 +24,7 @@ use crate::run::{Attempt, OutputResult, Record, Verdict};
 
 /// What the signer says of itself in a statement.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct SignerInfo {
     /// `builder.id`.
     pub builder_id: String,
     /// The machine that builds; `None` if it is not to be told.
@@ -41,8 +41,8 @@ pub struct Terms {
 const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// The statement that follows from a run; `None` if the run is inconclusive.
-pub fn statement(examined: &Examined, terms: &Terms) -> Result<Option<Value>, SerialiseError> {
-    let Examined { plan, record, .. } = examined;
+pub fn statement(verified: &VerifiedRun, info: &SignerInfo) -> Result<Option<Value>, SerialiseError> {
+    let VerifiedRun { plan, record, .. } = verified;
     let subjects: Vec<Resource> = match record.verdict {
         Verdict::Reproduced => plan.expected.iter().map(released).collect(),
         Verdict::Equivalent => {
@@ -51,10 +51,10 @@ pub fn statement(examined: &Examined, terms: &Terms) -> Result<Option<Value>, Se
                 .map(|output| Resource::named(&output.name, output.rebuilt))
                 .collect()
         }
-        Verdict::Mismatch => return negative(examined, terms).tree().map(Some),
+        Verdict::Mismatch => return negative(verified, info).tree().map(Some),
         Verdict::Inconclusive { .. } => return Ok(None),
     };
-    let provenance = provenance(examined, terms);
+    let provenance = provenance(verified, info);
     InTotoStatement::new(subjects, predicate::SLSA_V1, provenance)
         .tree()
         .map(Some)
@@ -66,10 +66,10 @@ fn released(expected: &Expected) -> Resource {
 }
 
 /// The statement about a run that did not reproduce what was released.
-fn negative(examined: &Examined, terms: &Terms) -> InTotoStatement<FailedRebuild> {
-    let Examined {
+fn negative(verified: &VerifiedRun, info: &SignerInfo) -> InTotoStatement<FailedRebuild> {
+    let VerifiedRun {
         plan, record, report, ..
-    } = examined;
+    } = verified;
     let is_reproduced = |expected: &&Expected| {
         let mut outputs = record.outputs.iter();
         outputs.any(|output| output.name == expected.file.name && output.reproduced())
@@ -84,12 +84,12 @@ fn negative(examined: &Examined, terms: &Terms) -> InTotoStatement<FailedRebuild
     let predicate = FailedRebuild {
         result: TestOutcome::Failed,
         configuration: vec![
-            Configured::named(PLAN, record.plan).noted(notes(plan, record, terms)),
+            Configured::named(PLAN, record.plan).noted(notes(plan, record, info)),
             Configured::named(REPORT, *report),
             Configured::named(LOG, record.log),
             Configured {
                 name: Some("builder".into()),
-                ..Configured::at(&terms.builder_id)
+                ..Configured::at(&info.builder_id)
             },
         ],
         passed_tests: passed.iter().copied().map(name).collect(),
@@ -99,14 +99,14 @@ fn negative(examined: &Examined, terms: &Terms) -> InTotoStatement<FailedRebuild
 }
 
 /// What a negative says of its plan. Where another user ran the build, the policy is the signer's.
-fn notes(plan: &Plan, record: &Record, terms: &Terms) -> PlanNotes {
-    let vouched = terms.vouched.as_ref();
+fn notes(plan: &Plan, record: &Record, info: &SignerInfo) -> PlanNotes {
+    let vouched = info.vouched.as_ref();
     PlanNotes {
         evidence: Some(record.evidence),
         policy: Some(vouched.map_or(&plan.policy, |vouched| &vouched.policy).clone()),
         finished_on: Some(record.finished),
-        agreeing_workers: Some(terms.workers),
-        signing_log: Some(terms.log),
+        agreeing_workers: Some(info.workers),
+        signing_log: Some(info.log),
         outputs: record.outputs.iter().map(OutputDigests::from).collect(),
         recipe: vouched.map(Vouched::named_recipe),
         signed_on: vouched.map(|vouched| vouched.signed_on),
@@ -117,10 +117,10 @@ fn notes(plan: &Plan, record: &Record, terms: &Terms) -> PlanNotes {
 
 /// The statement that the released files are equivalent to the rebuilt ones, with what each named normalisation sets
 /// aside; `None` if the verdict is another.
-pub fn equivalence(examined: &Examined, terms: &Terms) -> Result<Option<Value>, SerialiseError> {
-    let Examined {
+pub fn equivalence(verified: &VerifiedRun, info: &SignerInfo) -> Result<Option<Value>, SerialiseError> {
+    let VerifiedRun {
         plan, record, report, ..
-    } = examined;
+    } = verified;
     if record.verdict != Verdict::Equivalent {
         return Ok(None);
     }
@@ -135,7 +135,7 @@ pub fn equivalence(examined: &Examined, terms: &Terms) -> Result<Option<Value>, 
         // Where another user planned, the address is that user's word, and the name is enough.
         expected
             .find(|expected| expected.file.name == output.name)
-            .filter(|_| terms.vouched.is_none())
+            .filter(|_| info.vouched.is_none())
             .and_then(|expected| expected.file.urls.first().cloned())
             .unwrap_or_else(|| output.name.clone())
     };
@@ -165,7 +165,7 @@ pub fn equivalence(examined: &Examined, terms: &Terms) -> Result<Option<Value>, 
             },
             resolved_dependencies: resolved.collect(),
         },
-        run_details: run_details(record, terms, vec![Resource::named(REPORT, *report)]),
+        run_details: run_details(record, info, vec![Resource::named(REPORT, *report)]),
     };
     let subjects = outputs
         .iter()
@@ -190,10 +190,10 @@ fn container(plan: &Plan) -> Root {
     }
 }
 
-fn provenance(examined: &Examined, terms: &Terms) -> SlsaProvenance<RebuildDefinition> {
-    let Examined {
+fn provenance(verified: &VerifiedRun, info: &SignerInfo) -> SlsaProvenance<RebuildDefinition> {
+    let VerifiedRun {
         plan, record, report, ..
-    } = examined;
+    } = verified;
     let names = plan.expected.iter().map(|expected| expected.file.name.clone());
     SlsaProvenance {
         build_definition: RebuildDefinition {
@@ -202,12 +202,12 @@ fn provenance(examined: &Examined, terms: &Terms) -> SlsaProvenance<RebuildDefin
                 subject: plan.subject.clone(),
                 outputs: names.collect(),
             },
-            internal_parameters: context(plan, record, terms),
-            resolved_dependencies: dependencies(plan, terms.vouched.as_ref()),
+            internal_parameters: context(plan, record, info),
+            resolved_dependencies: dependencies(plan, info.vouched.as_ref()),
         },
         run_details: run_details(
             record,
-            terms,
+            info,
             vec![
                 Resource::named(PLAN, record.plan),
                 Resource::named(LOG, record.log),
@@ -217,16 +217,16 @@ fn provenance(examined: &Examined, terms: &Terms) -> SlsaProvenance<RebuildDefin
     }
 }
 
-fn run_details(record: &Record, terms: &Terms, byproducts: Vec<Resource>) -> RunDetails {
+fn run_details(record: &Record, info: &SignerInfo, byproducts: Vec<Resource>) -> RunDetails {
     // The signer can only repeat the version that a worker states of itself; so it states its own instead.
-    let version = if terms.vouched.is_some() {
+    let version = if info.vouched.is_some() {
         OWN
     } else {
         &record.rebuilder
     };
     RunDetails {
         builder: Builder {
-            id: Some(terms.builder_id.clone()),
+            id: Some(info.builder_id.clone()),
             version: Some(ToolVersion::of(version)),
         },
         metadata: RunMetadata {
@@ -239,17 +239,17 @@ fn run_details(record: &Record, terms: &Terms, byproducts: Vec<Resource>) -> Run
 }
 
 /// What followed from the request. Where another user ran the build, what only that user states is set apart.
-fn context(plan: &Plan, record: &Record, terms: &Terms) -> RebuildContext {
+fn context(plan: &Plan, record: &Record, info: &SignerInfo) -> RebuildContext {
     let common = RebuildContext {
         plan: DigestSet::sha256(record.plan),
         evidence: Some(record.evidence),
         container: Some(container(plan)),
-        host: terms.host.clone(),
-        agreeing_workers: Some(terms.workers),
-        signing_log: Some(terms.log),
+        host: info.host.clone(),
+        agreeing_workers: Some(info.workers),
+        signing_log: Some(info.log),
         ..RebuildContext::default()
     };
-    match &terms.vouched {
+    match &info.vouched {
         None => RebuildContext {
             backend: Some(record.backend.clone()),
             policy: Some(plan.policy.clone()),

@@ -9,7 +9,7 @@ use flate2::{Compression, GzBuilder};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
-    Content, Contents, DOCUMENT_LIMIT, DOCUMENTS_LIMIT, DossierError, FOLDER, File, Listed, MANIFEST,
+    Content, Contents, DOCUMENT_LIMIT, DOCUMENTS_LIMIT, BundleError, FOLDER, File, ListedFile, MANIFEST,
     Manifest, OUTPUTS, PREDICATE, SIGNATURE, SUMS, WHOLE_LIMIT,
 };
 use crate::artifact::serialise::{self, SerialiseError};
@@ -23,21 +23,21 @@ pub fn write(
     mut files: Vec<File>,
     mut manifest: Manifest,
     signer: Option<&dyn Signer>,
-) -> Result<Manifest, DossierError> {
-    let failed = |source| DossierError::Write {
+) -> Result<Manifest, BundleError> {
+    let failed = |source| BundleError::Write {
         path: path.to_owned(),
         source,
     };
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for file in &files {
         if !is_plain(&file.path) {
-            return Err(DossierError::Invalid {
+            return Err(BundleError::Invalid {
                 path: path.to_owned(),
                 reason: format!("{:?} cannot be the name of a file in it", file.path),
             });
         }
         let (sha256, size) = file.content.digest().map_err(failed)?;
-        manifest.files.push(Listed {
+        manifest.files.push(ListedFile {
             path: file.path.clone(),
             what: file.what.to_owned(),
             sha256,
@@ -74,7 +74,7 @@ pub fn write(
         let mut reader = HashingReader::new(file.content.open().map_err(failed)?);
         append(&file.path, listed.size, &mut reader).map_err(failed)?;
         if reader.finish() != listed.sha256 {
-            return Err(DossierError::Invalid {
+            return Err(BundleError::Invalid {
                 path: path.to_owned(),
                 reason: format!("{} changed while it was written", file.path),
             });
@@ -130,12 +130,12 @@ impl Content {
 ///
 /// Readers of tar and gzip differ in what they do with links, extended headers, a second archive behind the first,
 /// or two names for one place. An archive that has any of it shows different people different evidence.
-pub fn read(path: &Path) -> Result<Contents, DossierError> {
-    let failed = |source| DossierError::Read {
+pub fn read(path: &Path) -> Result<Contents, BundleError> {
+    let failed = |source| BundleError::Read {
         path: path.to_owned(),
         source,
     };
-    let invalid = |reason: String| DossierError::NotOne {
+    let invalid = |reason: String| BundleError::NotOne {
         path: path.to_owned(),
         reason,
     };

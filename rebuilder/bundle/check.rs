@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::attested;
 use super::{
-    ATTESTATION, Contents, DossierError, EQUIVALENCE, MANIFEST, Manifest, OUTPUTS, PREDICATE, SIGNATURE,
+    ATTESTATION, Contents, BundleError, EQUIVALENCE, MANIFEST, Manifest, OUTPUTS, PREDICATE, SIGNATURE,
     SUMS, controls, sbom,
 };
-use crate::agreement::{self, Agreement, Says};
+use crate::agreement::{self, Agreement, RebuildClaim};
 use crate::artifact::Sha256;
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::predicate::SignedManifest;
@@ -38,7 +38,7 @@ pub struct Check {
     /// What.
     pub check: &'static str,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: CheckResult,
     /// What was found.
     pub finding: String,
 }
@@ -46,7 +46,7 @@ pub struct Check {
 /// What came of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum CheckResult {
     /// It holds.
     Holds,
     /// Nothing was there to check it with.
@@ -79,7 +79,7 @@ pub struct Attested {
 
 impl Checked {
     /// Whether any check has this outcome.
-    pub fn any(&self, outcome: Outcome) -> bool {
+    pub fn any(&self, outcome: CheckResult) -> bool {
         self.checks.iter().any(|check| check.outcome == outcome)
     }
 }
@@ -88,11 +88,11 @@ struct Checks(Vec<Check>);
 
 impl Checks {
     fn add(&mut self, check: &'static str, holds: bool, finding: impl Into<String>) {
-        let outcome = if holds { Outcome::Holds } else { Outcome::Fails };
+        let outcome = if holds { CheckResult::Holds } else { CheckResult::Fails };
         self.push(check, outcome, finding);
     }
 
-    fn push(&mut self, check: &'static str, outcome: Outcome, finding: impl Into<String>) {
+    fn push(&mut self, check: &'static str, outcome: CheckResult, finding: impl Into<String>) {
         self.0.push(Check {
             check,
             outcome,
@@ -103,9 +103,9 @@ impl Checks {
 
 /// Checks everything in an archive that was read; `trust` is what its reader believes beforehand, and `page` makes the
 /// page that the archive's own is compared with.
-pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Result<Checked, DossierError> {
+pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Result<Checked, BundleError> {
     let files = &contents.documents;
-    let invalid = |reason: String| DossierError::NotOne {
+    let invalid = |reason: String| BundleError::NotOne {
         path: path.to_owned(),
         reason,
     };
@@ -158,7 +158,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
         manifest.run.clone(),
     );
     materials(&plan, files, &mut checks);
-    let mut payload = attestation(&record, &plan, report, files, trust, &mut checks);
+    let mut heard = attestation(&record, &plan, report, files, trust, &mut checks);
     equivalence(&record, report, files, trust, &mut checks);
     manifest_signature(&manifest, files, trust, &mut checks);
     let place = attestations(files)?;
@@ -169,7 +169,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
             manifest: &manifest,
             plan: &plan,
             record: &record,
-            statement: payload.as_ref().map(|(_, statement)| statement),
+            statement: heard.as_ref().map(|(_, statement)| statement),
             agreements: &agreements,
             page,
         },
@@ -179,7 +179,7 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
     pointers(contents, &mut checks);
     Ok(Checked {
         manifest,
-        attested: payload.take().map(|(attested, _)| attested),
+        attested: heard.take().map(|(attested, _)| attested),
         checks: checks.0,
     })
 }
@@ -198,7 +198,7 @@ fn exactly<T: DeserializeOwned + Serialize>(name: &str, bytes: &[u8]) -> Result<
 }
 
 /// Whether a plan may be followed, by the rules of the one reader of plans.
-fn as_read_from_disk(plan: &[u8]) -> Result<Result<Plan, PlanFileError>, DossierError> {
+fn as_read_from_disk(plan: &[u8]) -> Result<Result<Plan, PlanFileError>, BundleError> {
     let folder = std::env::temp_dir();
     let file = tempfile::NamedTempFile::new_in(&folder)
         .and_then(|file| std::fs::write(file.path(), plan).map(|()| file))
@@ -394,42 +394,34 @@ fn signed_statement(
     let document = match document::read_bundle(name, bytes) {
         Ok(document) => document,
         Err(error) => {
-            checks.push(SIGNED, Outcome::Fails, error.to_string());
+            checks.push(SIGNED, CheckResult::Fails, error.to_string());
             return None;
         }
     };
-    let payload = assess::payload(&document);
-    let verified = payload.verify_signature(trust);
-    let (standing, signer, note) = match &verified {
-        Ok(signed) => (
-            Standing::Verified,
-            Some(&signed.signature.signer),
-            signed.signature.note.as_str(),
-        ),
-        Err(unproven) => (unproven.standing(), unproven.signer(), unproven.note()),
-    };
-    let by = signer.map(|signer| signer.name.clone());
-    let outcome = match standing {
-        Standing::Verified => Outcome::Holds,
-        Standing::Invalid | Standing::SubjectMismatch => Outcome::Fails,
-        _ => Outcome::Open,
+    let heard = assess::hear(&document);
+    let (signed, verified) = heard.vouch(trust);
+    let by = signed.signer.as_ref().map(|signer| signer.name.clone());
+    let outcome = match signed.standing {
+        Standing::Verified => CheckResult::Holds,
+        Standing::Refuted | Standing::Elsewhere => CheckResult::Fails,
+        _ => CheckResult::Open,
     };
     checks.push(
         SIGNED,
         outcome,
         format!(
             "{what}: {}{} ({})",
-            standing.word(),
+            signed.standing.word(),
             by.as_deref().map_or_else(String::new, |by| format!(" by {by}")),
-            note
+            signed.note
         ),
     );
     match verified {
-        Ok(signed) => match signed.stated {
+        Some(stated) => match &**stated {
             Stated::Statement(statement) => Some(((**statement).clone(), by)),
             _ => None,
         },
-        Err(_) => match payload.unverified() {
+        None => match heard.unverified() {
             Stated::Statement(statement) => Some(((**statement).clone(), None)),
             _ => None,
         },
@@ -441,13 +433,13 @@ const SIGNED: &str = "signed by a key that you trust";
 /// A check of what a statement says: it fails whoever signed it, and holds only by a signature that is good.
 fn said(check: &'static str, differences: &[String], by: Option<&String>, good: String, checks: &mut Checks) {
     match (differences, by) {
-        ([], Some(_)) => checks.push(check, Outcome::Holds, good),
+        ([], Some(_)) => checks.push(check, CheckResult::Holds, good),
         ([], None) => checks.push(
             check,
-            Outcome::Open,
+            CheckResult::Open,
             format!("{good}; no key that you trust says so"),
         ),
-        (several, _) => checks.push(check, Outcome::Fails, several.join("; ")),
+        (several, _) => checks.push(check, CheckResult::Fails, several.join("; ")),
     }
 }
 
@@ -464,7 +456,7 @@ fn attestation(
     let Some(bytes) = files.get(ATTESTATION) else {
         checks.push(
             "the rebuild is attested",
-            Outcome::Open,
+            CheckResult::Open,
             "no attestation is in the bundle",
         );
         return None;
@@ -477,7 +469,7 @@ fn attestation(
         checks,
     );
     let Some((statement, by)) = found else {
-        checks.push(CHECK, Outcome::Fails, "it holds no statement that can be read");
+        checks.push(CHECK, CheckResult::Fails, "it holds no statement that can be read");
         return None;
     };
     let differences = differences(&statement, plan, record, report);
@@ -514,7 +506,7 @@ fn equivalence(
             let good = format!("{} files", statement.subject.len());
             said(CHECK, &differences, by.as_ref(), good, checks);
         }
-        None => checks.push(CHECK, Outcome::Fails, "it holds no statement that can be read"),
+        None => checks.push(CHECK, CheckResult::Fails, "it holds no statement that can be read"),
     }
 }
 
@@ -527,11 +519,11 @@ fn manifest_signature(
 ) {
     const CHECK: &str = "the signed manifest is this one";
     let Some(bytes) = files.get(SIGNATURE) else {
-        checks.push(SIGNED, Outcome::Open, "manifest.json is not signed");
+        checks.push(SIGNED, CheckResult::Open, "manifest.json is not signed");
         return;
     };
     let Some((statement, by)) = signed_statement(MANIFEST, SIGNATURE, bytes, trust, checks) else {
-        checks.push(CHECK, Outcome::Fails, "it holds no statement that can be read");
+        checks.push(CHECK, CheckResult::Fails, "it holds no statement that can be read");
         return;
     };
     let own = files.get(MANIFEST).map(|bytes| Sha256::of(bytes).to_hex());
@@ -564,7 +556,7 @@ fn manifest_signature(
 }
 
 /// Attestations and policy of a bundle as files, for those who read files.
-fn attestations(files: &BTreeMap<String, Vec<u8>>) -> Result<tempfile::TempDir, DossierError> {
+fn attestations(files: &BTreeMap<String, Vec<u8>>) -> Result<tempfile::TempDir, BundleError> {
     let folder =
         tempfile::tempdir().map_err(crate::store::StoreError::io("write into", &std::env::temp_dir()))?;
     let io = || crate::store::StoreError::io("write into", folder.path());
@@ -591,7 +583,7 @@ fn dissent(
     folder: &Path,
     trust: &Trust,
     checks: &mut Checks,
-) -> Result<(), DossierError> {
+) -> Result<(), BundleError> {
     if !matches!(record.verdict, Verdict::Reproduced | Verdict::Equivalent) {
         return Ok(());
     }
@@ -599,19 +591,19 @@ fn dissent(
     let (tallies, _) = agreement::gather(&[folder.join("attestations")], &artifacts, trust)?;
     for (artifact, tally) in artifacts.iter().zip(&tallies) {
         // An equivalent run attests what came out, which is not what was released.
-        let own = |answer: &agreement::Answer| {
+        let own = |answer: &agreement::Testimony| {
             answer.reading.kind == agreement::Kind::Rebuild
                 && answer.reading.invocation.as_ref() == Some(&record.id)
         };
         let other = tally.voices().flatten().find(|answer| {
             // Anyone can sign without a key, and the bundle's author can put in whatever they sign.
-            answer.signer.named && matches!(answer.reading.says, Says::Differs { .. }) && !own(answer)
+            answer.signer.named && matches!(answer.reading.says, RebuildClaim::Differs { .. }) && !own(answer)
         });
         if let Some(other) = other {
             let origin = other.origin.rsplit('/').next().unwrap_or_default();
             checks.push(
                 "nobody whom you trust says otherwise",
-                Outcome::Fails,
+                CheckResult::Fails,
                 format!(
                     "{}: {} says that {} ({origin})",
                     artifact.name,
@@ -632,7 +624,7 @@ fn parties(
     folder: &Path,
     trust: &Trust,
     checks: &mut Checks,
-) -> Result<Again, DossierError> {
+) -> Result<Again, BundleError> {
     const CHECK: &str = "the parties agree as the bundle says";
     let nothing = |policy| Again {
         policy,
@@ -644,7 +636,7 @@ fn parties(
         if policy {
             checks.push(
                 CHECK,
-                Outcome::Fails,
+                CheckResult::Fails,
                 "there is a policy, and no conclusion by it",
             );
         }
@@ -658,7 +650,7 @@ fn parties(
     let policy = match policy {
         Ok(policy) => policy,
         Err(error) => {
-            checks.push(CHECK, Outcome::Fails, error.to_string());
+            checks.push(CHECK, CheckResult::Fails, error.to_string());
             return Ok(nothing(Policy::BuiltIn));
         }
     };
@@ -666,7 +658,7 @@ fn parties(
         Ok(Value::Array(stored)) => stored,
         Ok(_) => Vec::new(),
         Err(error) => {
-            checks.push(CHECK, Outcome::Fails, format!("agreement.json: {error}"));
+            checks.push(CHECK, CheckResult::Fails, format!("agreement.json: {error}"));
             return Ok(nothing(policy));
         }
     };
@@ -678,7 +670,7 @@ fn parties(
     let (tallies, cost) = agreement::gather(&[folder.join("attestations")], &artifacts, &trust)?;
     if stored.len() != artifacts.len() {
         let finding = format!("{} conclusions for {} files", stored.len(), artifacts.len());
-        checks.push(CHECK, Outcome::Fails, finding);
+        checks.push(CHECK, CheckResult::Fails, finding);
     }
     let mut agreements = Vec::new();
     for ((artifact, tally), stored) in artifacts.iter().zip(&tallies).zip(&stored) {
@@ -688,7 +680,7 @@ fn parties(
         let Some(then) = then else {
             checks.push(
                 CHECK,
-                Outcome::Fails,
+                CheckResult::Fails,
                 format!("{}: not between the run's end and now", artifact.name),
             );
             continue;
@@ -704,7 +696,7 @@ fn parties(
                 );
                 agreements.push(again);
             }
-            Err(error) => checks.push(CHECK, Outcome::Fails, error.to_string()),
+            Err(error) => checks.push(CHECK, CheckResult::Fails, error.to_string()),
         }
     }
     Ok(Again { policy, agreements })
@@ -772,11 +764,11 @@ fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Result<(), Se
     let own = env!("CARGO_PKG_VERSION");
     let mut compare = |name: &str, by: &str, same: bool| {
         let (outcome, finding) = match (same, by == own) {
-            (true, _) => (Outcome::Holds, name.to_owned()),
-            (false, true) => (Outcome::Fails, format!("{name} says something else")),
+            (true, _) => (CheckResult::Holds, name.to_owned()),
+            (false, true) => (CheckResult::Fails, format!("{name} says something else")),
             // Another version may have derived it in another way; that is not for this one to say.
             (false, false) => (
-                Outcome::Open,
+                CheckResult::Open,
                 format!("{name} was made by rebuilder {by:?}, and this is {own}"),
             ),
         };

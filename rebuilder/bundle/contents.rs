@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{ATTESTATION, Content, DossierError, EQUIVALENCE, File, Manifest, controls, sbom};
+use super::{ATTESTATION, Content, BundleError, EQUIVALENCE, File, Manifest, controls, sbom};
 use crate::agreement::Agreement;
 use crate::artifact::Sha256;
 use crate::artifact::serialise;
 use crate::attest::predicate::OwnPredicate;
-use crate::attest::{Examined, examine};
+use crate::attest::{VerifiedRun, verify_run};
 use crate::bundle::declarations::{Assessor, declarations};
 use crate::evidence::assess::{self, Stated};
 use crate::evidence::document;
@@ -42,12 +42,12 @@ pub struct Material<'a> {
 }
 
 /// Collects the files; everything in the run is checked first.
-pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierError> {
+pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), BundleError> {
     let run = &material.run;
-    let examined = examine(run, material.page)?;
-    let Examined {
+    let verified = verify_run(run, material.page)?;
+    let VerifiedRun {
         record, plan, digest, ..
-    } = &examined;
+    } = &verified;
     let mut files = Vec::new();
     let mut add = |path: &str, what: &'static str, bytes: Vec<u8>| {
         files.push(File {
@@ -97,7 +97,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), DossierErro
             read(path)?,
         );
     }
-    for (name, bytes) in documents(&examined, material) {
+    for (name, bytes) in documents(&verified, material) {
         add(&name, "a document that a claim was read from", bytes);
     }
     if let Some(policy) = material.policy.file() {
@@ -210,8 +210,8 @@ fn outputs(run: &RunFolder, record: &Record) -> Vec<File> {
         .collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DossierError> {
-    std::fs::read(path).map_err(|source| DossierError::Run {
+fn read(path: &Path) -> Result<Vec<u8>, BundleError> {
+    std::fs::read(path).map_err(|source| BundleError::Run {
         path: path.to_owned(),
         source,
     })
@@ -244,8 +244,8 @@ fn others(places: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// The documents that the plan's claims name by digest, as far as the run or the store has them.
-fn documents(examined: &Examined, material: &Material) -> BTreeMap<String, Vec<u8>> {
-    let digests = examined.plan.claims.iter().filter_map(|claim| claim.document);
+fn documents(verified: &VerifiedRun, material: &Material) -> BTreeMap<String, Vec<u8>> {
+    let digests = verified.plan.claims.iter().filter_map(|claim| claim.document);
     let read = |digest: Sha256| {
         let name = format!("documents/sha256-{digest}");
         if let Ok(bytes) = std::fs::read(material.run.documents().join(digest.to_hex())) {

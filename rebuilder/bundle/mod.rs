@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use archive::{read, write};
-pub use check::{Attested, Check, Checked, Outcome, check};
+pub use check::{Attested, Check, Checked, CheckResult, check};
 pub use contents::{Material, collect};
 pub use declarations::Assessor;
 
@@ -69,7 +69,7 @@ pub struct Manifest {
     #[serde(default)]
     pub rebuilder: String,
     /// Every file but this one and its signature.
-    pub files: Vec<Listed>,
+    pub files: Vec<ListedFile>,
 }
 
 impl Manifest {
@@ -85,7 +85,7 @@ impl Manifest {
 
 /// A file in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
+pub struct ListedFile {
     /// Path below the archive's folder.
     pub path: String,
     /// What it is.
@@ -130,7 +130,7 @@ pub struct Contents {
 /// An evidence bundle that cannot be made or read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
-pub enum DossierError {
+pub enum BundleError {
     #[error("cannot read {path} of the run")]
     #[diagnostic(help("give the folder that \"rebuilder rebuild --out\" wrote"))]
     Run { path: PathBuf, source: std::io::Error },

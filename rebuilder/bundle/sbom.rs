@@ -9,7 +9,7 @@ use crate::evidence::json::put;
 use crate::plan::{PinnedContainer, Plan, Role};
 
 /// Something that went in.
-pub(super) struct Part {
+pub(super) struct BuildPart {
     pub name: String,
     pub purl: Option<String>,
     pub url: Option<String>,
@@ -19,8 +19,8 @@ pub(super) struct Part {
 }
 
 /// Everything that went into a build, each once.
-pub(super) fn parts(plan: &Plan) -> Vec<Part> {
-    let inputs = plan.inputs.iter().map(|input| Part {
+pub(super) fn parts(plan: &Plan) -> Vec<BuildPart> {
+    let inputs = plan.inputs.iter().map(|input| BuildPart {
         name: input.file.name.clone(),
         purl: input.purl.clone(),
         url: input.file.urls.first().cloned(),
@@ -31,7 +31,7 @@ pub(super) fn parts(plan: &Plan) -> Vec<Part> {
             Role::Dependency => "build dependency",
         },
     });
-    let git = plan.git.iter().map(|git| Part {
+    let git = plan.git.iter().map(|git| BuildPart {
         name: git.source.repository.clone(),
         purl: None,
         url: Some(format!("git+{}", git.source.repository)),
@@ -39,7 +39,7 @@ pub(super) fn parts(plan: &Plan) -> Vec<Part> {
         commit: git.source.commit.clone(),
         role: "source",
     });
-    let texts = plan.files.iter().map(|file| Part {
+    let texts = plan.files.iter().map(|file| BuildPart {
         name: file.place.clone(),
         purl: None,
         url: None,
@@ -47,7 +47,7 @@ pub(super) fn parts(plan: &Plan) -> Vec<Part> {
         commit: None,
         role: "inline file",
     });
-    let packages = plan.container.materials().into_iter().map(|file| Part {
+    let packages = plan.container.materials().into_iter().map(|file| BuildPart {
         url: file.urls.first().cloned(),
         sha256: Some(file.sha256),
         name: file.name,
@@ -56,7 +56,7 @@ pub(super) fn parts(plan: &Plan) -> Vec<Part> {
         role: "container",
     });
     let image = match &plan.container {
-        PinnedContainer::Image { image } => Some(Part {
+        PinnedContainer::Image { image } => Some(BuildPart {
             name: image.to_string(),
             purl: None,
             url: Some(format!("docker://{image}")),
@@ -66,7 +66,7 @@ pub(super) fn parts(plan: &Plan) -> Vec<Part> {
         }),
         PinnedContainer::Packages { .. } => None,
     };
-    let mut all: Vec<Part> = inputs
+    let mut all: Vec<BuildPart> = inputs
         .chain(git)
         .chain(texts)
         .chain(packages)
@@ -85,7 +85,7 @@ fn reference(number: usize) -> String {
 /// CycloneDX 1.6: the released files, built from everything else.
 pub(super) fn cyclonedx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseError> {
     let parts = parts(plan);
-    let component = |(number, part): (usize, &Part)| {
+    let component = |(number, part): (usize, &BuildPart)| {
         let mut component = json!({
             "type": if part.role == "container" && part.sha256.is_some() && part.url.as_deref().is_some_and(|url| url.starts_with("docker://")) { "container" } else { "file" },
             "bom-ref": reference(number),

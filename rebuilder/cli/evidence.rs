@@ -11,7 +11,7 @@ use super::{Common, output};
 use crate::agreement;
 use crate::artifact::Sha256;
 use crate::bundle;
-use crate::bundle::{Assessor, DossierError, Material, Outcome};
+use crate::bundle::{Assessor, BundleError, Material, CheckResult};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::key::KeyArgs;
 use crate::cli::options::evidence::TrustArgs;
@@ -143,7 +143,7 @@ fn newest_run(artifact: &Path, store: &Store) -> Result<RunFolder, Failure> {
         .and_then(Sha256::of_reader)
         .map_err(crate::store::StoreError::io("read", artifact))?
         .0;
-    let none = || DossierError::NoRun {
+    let none = || BundleError::NoRun {
         runs: store.runs(),
         artifact: artifact.display().to_string(),
     };
@@ -163,7 +163,7 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
         let mut screen = output::screen();
         let manifest = &checked.manifest;
         // What is refused must not begin with the verdict that someone wrote into it.
-        if checked.any(Outcome::Fails) {
+        if checked.any(CheckResult::Fails) {
             let says = checked.attested.as_ref().map_or_else(String::new, |attested| {
                 format!(", and the attestation in it {:?}", attested.verdict)
             });
@@ -180,17 +180,17 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
         }
         for check in &checked.checks {
             let mark = match check.outcome {
-                Outcome::Holds => Style::Good.of("+"),
-                Outcome::Open => Style::Open.of("?"),
-                Outcome::Fails => Style::Bad.of("!"),
+                CheckResult::Holds => Style::Good.of("+"),
+                CheckResult::Open => Style::Open.of("?"),
+                CheckResult::Fails => Style::Bad.of("!"),
             };
             screen.line([mark, plain(format_args!(" {}: {}", check.check, check.finding))]);
         }
         output::print(&screen)?;
     }
-    Ok(ExitCode::from(if checked.any(Outcome::Fails) {
+    Ok(ExitCode::from(if checked.any(CheckResult::Fails) {
         Code::Refused as u8
-    } else if checked.any(Outcome::Open) {
+    } else if checked.any(CheckResult::Open) {
         Code::Inconclusive as u8
     } else {
         0

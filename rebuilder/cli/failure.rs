@@ -13,7 +13,7 @@ use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
 use crate::attest::{AttestError, KeyError};
 use crate::audit::{AuditError, JournalError, ListError};
-use crate::bundle::DossierError;
+use crate::bundle::BundleError;
 use crate::compare::CompareError;
 use crate::container::ContainerError;
 use crate::ecosystem::PlanError;
@@ -293,14 +293,14 @@ impl From<RebuildError> for Failure {
     }
 }
 
-impl From<DossierError> for Failure {
-    fn from(error: DossierError) -> Self {
+impl From<BundleError> for Failure {
+    fn from(error: BundleError) -> Self {
         let code = match error {
-            DossierError::Attest(error) => return error.into(),
-            DossierError::Store(error) => return error.into(),
-            DossierError::Serialise(error) => return error.into(),
-            DossierError::Invalid { .. } | DossierError::NotOne { .. } => Code::Refused,
-            DossierError::NoRun { .. } => Code::Inconclusive,
+            BundleError::Attest(error) => return error.into(),
+            BundleError::Store(error) => return error.into(),
+            BundleError::Serialise(error) => return error.into(),
+            BundleError::Invalid { .. } | BundleError::NotOne { .. } => Code::Refused,
+            BundleError::NoRun { .. } => Code::Inconclusive,
             _ => Code::Usage,
         };
         Self::new(code, error)

@@ -14,7 +14,7 @@ use crate::artifact::{PinnedImage, serialise};
 use crate::attest::handover::{Handover, waiting};
 use crate::attest::log::Log;
 use crate::attest::predicate::OwnPredicate;
-use crate::attest::{self, Office};
+use crate::attest::{self, Attestor};
 use crate::cli::options::evidence::{TrustArgs, statement};
 use crate::evidence::document;
 use crate::inspect::InspectionRequest;
@@ -156,13 +156,13 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     } else {
         let signer = args.key.open()?;
         let log = args.log.clone().map_or_else(own_log, Ok)?;
-        let office = Office {
+        let attestor = Attestor {
             signer: signer.as_ref(),
             builder_id: args.key.named_builder(),
             host: None,
             log: &log,
         };
-        tokio::task::block_in_place(|| attest::attest(&args.run, &office, report::page))?
+        tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
     };
     Ok(Handover::Signed {
         bundle: run.bundle(),

@@ -9,7 +9,7 @@ use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Digests, PinnedImage, Sha256, Subject};
 use crate::attest::log::is_plain;
-use crate::attest::{Examined, Named, Vouched};
+use crate::attest::{VerifiedRun, Named, Vouched};
 use crate::container::Catalog;
 use crate::ecosystem;
 use crate::evidence::Standing;
@@ -265,8 +265,8 @@ impl Questioner {
     }
 
     /// Refuses a run that must not be signed; of any other, says what else than the worker vouches for what.
-    pub async fn vouch(&self, examined: &Examined, released: &Released) -> Result<Vouched, SignerError> {
-        let Examined { record, plan, .. } = examined;
+    pub async fn vouch(&self, examined: &VerifiedRun, released: &Released) -> Result<Vouched, SignerError> {
+        let VerifiedRun { record, plan, .. } = examined;
         bounds::texts(plan)?;
         let ecosystem = ecosystem_of(released.subject.as_ref());
         not_released_itself(plan, ecosystem)?;

@@ -20,7 +20,7 @@ use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
 use crate::attest::log::{Anchor, Event, Log, Stated};
 use crate::attest::{
-    Agreeing, AttestError, Examined, Handed, Inventory, Office, Signed, Signer, Vouched, examine_digested,
+    Agreeing, AttestError, VerifiedRun, Handed, Inventory, Attestor, Signed, Signer, Vouched, verify_digested,
 };
 use crate::error::with_causes;
 use crate::policy::PolicyFile;
@@ -469,7 +469,7 @@ impl Running {
             let budget = this.budgets.get(&uid).ok_or(SignerError::Stranger { uid })?;
             let size = |sha256| known.size(sha256);
             let snapshot = opened.outputs(size, this.scratch.path(), budget)?;
-            let examined = examine_digested(&snapshot.digested, &snapshot.run(), this.service.page)?;
+            let examined = verify_digested(&snapshot.digested, &snapshot.run(), this.service.page)?;
             Ok((snapshot, examined))
         })
         .await?;
@@ -542,7 +542,7 @@ impl Running {
 
     fn sign(
         &self,
-        examined: &Examined,
+        examined: &VerifiedRun,
         vouched: Vouched,
         workers: Vec<String>,
         place: Anchor,
@@ -551,7 +551,7 @@ impl Running {
         // Asked each time, so that a revocation holds from the next request on.
         Inventory::check_signer(&service.inventory, service.signer.as_ref(), Timestamp::now())
             .map_err(AttestError::from)?;
-        let office = Office {
+        let attestor = Attestor {
             signer: service.signer.as_ref(),
             builder_id: service.builder_id.clone(),
             host: service.host.clone(),
@@ -562,7 +562,7 @@ impl Running {
             workers,
             place,
         };
-        Ok(office.sign_handed(examined, handed)?)
+        Ok(attestor.sign_handed(examined, handed)?)
     }
 }
 
@@ -598,7 +598,7 @@ async fn send(stream: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
 }
 
 /// What workers must agree on: the verdict, and the digest of everything that came out.
-fn outcome(examined: &Examined) -> Result<Sha256, SerialiseError> {
+fn outcome(examined: &VerifiedRun) -> Result<Sha256, SerialiseError> {
     let record = &examined.record;
     let mut outputs: Vec<_> = record
         .outputs

@@ -1,4 +1,4 @@
-//! One attestation's answer to "did these bytes come out?", whatever its format.
+//! One attestation's testimony to "did these bytes come out?", whatever its format.
 
 use std::str::FromStr as _;
 
@@ -57,7 +57,7 @@ impl Kind {
 /// What is said about the bytes at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum Says {
+pub enum RebuildClaim {
     /// Exactly these came out.
     Same,
     /// They came out but for what these normalisations set aside.
@@ -74,7 +74,7 @@ pub enum Says {
     },
 }
 
-impl Says {
+impl RebuildClaim {
     /// For people.
     pub fn sentence(&self) -> String {
         match self {
@@ -90,9 +90,9 @@ impl Says {
     }
 }
 
-/// One answer, verified.
+/// One testimony, verified.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Testimony {
     /// What it says.
     pub reading: Reading,
     /// Whose it is.
@@ -107,7 +107,7 @@ pub struct Answer {
     pub times: u64,
 }
 
-impl Answer {
+impl Testimony {
     /// When it was made, as well as that is known.
     pub fn time(&self) -> Option<Timestamp> {
         self.seen.or(self.reading.stated)
@@ -120,7 +120,7 @@ pub struct Reading {
     /// Kind of attestation.
     pub kind: Kind,
     /// What it says.
-    pub says: Says,
+    pub says: RebuildClaim,
     /// What it says went in.
     pub inputs: Inputs,
     /// `builder.id`, or a verifier's.
@@ -138,7 +138,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn new(kind: Kind, says: Says, inputs: Inputs) -> Self {
+    fn new(kind: Kind, says: RebuildClaim, inputs: Inputs) -> Self {
         Self {
             kind,
             says,
@@ -176,7 +176,7 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, St
     let by_name = matches!(stated, Stated::HashList(list) if list.own.is_none());
     if let Some(other) = other_name
         .as_ref()
-        .filter(|_| by_name && reading.says == Says::Same)
+        .filter(|_| by_name && reading.says == RebuildClaim::Same)
     {
         return Err((Reason::WrongSubject, other.clone()));
     }
@@ -186,7 +186,7 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, St
     let in_folder = labels
         .iter()
         .find(|label| label.contains('/'))
-        .filter(|_| by_name && reading.says == Says::Same && !labels.iter().any(own))
+        .filter(|_| by_name && reading.says == RebuildClaim::Same && !labels.iter().any(own))
         .map(|path| format!("it calls these bytes {path:?}, not {:?}", artifact.name));
     Ok(Reading {
         subject: labels.into_iter().next(),
@@ -222,7 +222,7 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
             };
             let mut says = about()?;
             if kind == Kind::Equivalence {
-                if says != Says::Same {
+                if says != RebuildClaim::Same {
                     return Err(elsewhere(&statement.subject));
                 }
                 says = equivalence(definition, artifact)?;
@@ -247,12 +247,12 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
             ..reading(Kind::Provenance, about()?, Inputs::of_v02(predicate))
         }),
         predicate::VSA => {
-            if about()? != Says::Same {
+            if about()? != RebuildClaim::Same {
                 return Err(elsewhere(&statement.subject));
             }
             let says = match predicate["verificationResult"].as_str() {
-                Some("PASSED") => Says::Same,
-                Some("FAILED") => Says::Differs { rebuilt: None },
+                Some("PASSED") => RebuildClaim::Same,
+                Some("FAILED") => RebuildClaim::Differs { rebuilt: None },
                 _ => return Err((Reason::Unreadable, "the summary has no result".into())),
             };
             Ok(Reading {
@@ -280,11 +280,11 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
 }
 
 /// A negative of this tool; any other test may have been of anything.
-fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Reading, (Reason, String)> {
+fn failed(statement: &Statement, artifact: &Artifact, says: &RebuildClaim) -> Result<Reading, (Reason, String)> {
     let own = match OwnPredicate::read(statement) {
-        Ok(Some(OwnPredicate::Failed(own))) if *says == Says::Same => *own,
+        Ok(Some(OwnPredicate::Failed(own))) if *says == RebuildClaim::Same => *own,
         // Of a later version's form, the result alone can be read: it counts against the artifact all the same.
-        Err(_) if *says == Says::Same => FailedRebuild::default(),
+        Err(_) if *says == RebuildClaim::Same => FailedRebuild::default(),
         _ => {
             return Err((
                 Reason::NoBuild,
@@ -299,7 +299,7 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Rea
     let rebuilt = outputs
         .find(|output| output.released == released && output.rebuilt.is_some())
         .and_then(|output| output.rebuilt);
-    let says = Says::Differs {
+    let says = RebuildClaim::Differs {
         rebuilt: rebuilt.map(|digest| format!("sha256:{digest}")),
     };
     let inputs = Inputs {
@@ -315,7 +315,7 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &Says) -> Result<Rea
 }
 
 /// Ours and OSS Rebuild's: which bytes came out, and what was set aside.
-fn equivalence(definition: &Value, artifact: &Artifact) -> Result<Says, (Reason, String)> {
+fn equivalence(definition: &Value, artifact: &Artifact) -> Result<RebuildClaim, (Reason, String)> {
     let external = &definition["externalParameters"];
     let released = artifact.digests.sha256.to_hex();
     let resolved = definition["resolvedDependencies"]
@@ -341,7 +341,7 @@ fn equivalence(definition: &Value, artifact: &Artifact) -> Result<Says, (Reason,
     })?;
     let rebuilt = digest(&pair["candidate"]);
     if rebuilt == Some(&released) {
-        return Ok(Says::Same);
+        return Ok(RebuildClaim::Same);
     }
     let normalisations = match pair["normalisations"].as_array() {
         Some(list) if !list.is_empty() => {
@@ -353,14 +353,14 @@ fn equivalence(definition: &Value, artifact: &Artifact) -> Result<Says, (Reason,
         }
         _ => vec![UNNAMED.to_owned()],
     };
-    Ok(Says::Equivalent {
+    Ok(RebuildClaim::Equivalent {
         rebuilt: rebuilt.map(|digest| format!("sha256:{digest}")),
         normalisations,
     })
 }
 
 /// What subjects say about an artifact: these bytes, or others under its very name.
-fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<Says> {
+fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<RebuildClaim> {
     let matches = |subject: &&Descriptor| subject.matches(&artifact.digests);
     let bound = |subject: &&Descriptor| same_package(subject, artifact) != Some(false);
     if subjects
@@ -368,7 +368,7 @@ fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<Says> {
         .filter(bound)
         .any(|subject| matches(&subject) == DigestMatch::Same)
     {
-        return Some(Says::Same);
+        return Some(RebuildClaim::Same);
     }
     let named = |subject: &&Descriptor| {
         let name = subject.name.as_deref().unwrap_or_default();
@@ -388,7 +388,7 @@ fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<Says> {
         .digest
         .get_key_value("sha256")
         .or(other.digest.iter().next());
-    Some(Says::Differs {
+    Some(RebuildClaim::Differs {
         rebuilt: digest.map(|(algorithm, value)| format!("{algorithm}:{value}")),
     })
 }

@@ -11,7 +11,7 @@ use crate::run::{OutputResult, Page, Record, RunFolder};
 
 /// A run whose files are what its record says, and whose verdict follows from them.
 #[derive(Debug)]
-pub struct Examined {
+pub struct VerifiedRun {
     /// The record.
     pub record: Record,
     /// The plan.
@@ -34,7 +34,7 @@ pub struct Digested {
 }
 
 /// Reads record and plan, recomputes the digest of every file that the record names, and concludes again.
-pub fn examine(run: &RunFolder, page: Page) -> Result<Examined, AttestError> {
+pub fn verify_run(run: &RunFolder, page: Page) -> Result<VerifiedRun, AttestError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|source| AttestError::Read {
             path: path.display().to_string(),
@@ -61,7 +61,7 @@ pub fn examine(run: &RunFolder, page: Page) -> Result<Examined, AttestError> {
         })?;
         digested.digests.insert(name, sha256);
     }
-    examine_digested(&digested, run, page)
+    verify_digested(&digested, run, page)
 }
 
 fn parsed(digested: &Digested) -> Result<(Record, Plan), AttestError> {
@@ -77,7 +77,7 @@ fn parsed(digested: &Digested) -> Result<(Record, Plan), AttestError> {
 }
 
 /// The same for a run that was read already; `run` has both files of each pair that is called equivalent.
-pub fn examine_digested(digested: &Digested, run: &RunFolder, page: Page) -> Result<Examined, AttestError> {
+pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Result<VerifiedRun, AttestError> {
     let (record, plan) = parsed(digested)?;
     let changed = |path: &str, expected: String, found: String| AttestError::Changed {
         path: path.to_owned(),
@@ -138,7 +138,7 @@ pub fn examine_digested(digested: &Digested, run: &RunFolder, page: Page) -> Res
         None => Some(report),
     };
     same("report.html", expected.unwrap_or(Sha256::of("")), Some(&report))?;
-    Ok(Examined {
+    Ok(VerifiedRun {
         record,
         plan,
         digest: Sha256::of(&digested.record),
