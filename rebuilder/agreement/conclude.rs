@@ -7,13 +7,13 @@ use super::stance::{PartyStance, example, members, stance};
 use super::{About, Agreement, Asked, Conclusion, Cost, Reason, RebuildClaim, Tally, inputs};
 use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
-use crate::policy::{self, Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
+use crate::policy::{self, Aspect, Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
 
-/// Holds what was gathered about an artifact against the policy.
+/// Checks what was gathered about an artifact against the policy.
 ///
 /// # Errors
 ///
-/// Where the policy refuses subjects that no quorum of it is about.
+/// If the policy rejects subjects that no quorum covers.
 pub fn conclude(
     artifact: &Artifact,
     tally: &Tally,
@@ -41,7 +41,10 @@ pub fn conclude(
     let judged = judge(&parties, &quorum);
     let other_names = parties.iter().filter_map(|stance| {
         let other = stance.testimony.reading.other_name.as_ref()?;
-        Some(format!("{}: {other} ({})", stance.party.name, stance.testimony.origin))
+        Some(format!(
+            "{}: {other} ({})",
+            stance.party.name, stance.testimony.origin
+        ))
     });
     let other_names = other_names.collect();
     Ok(Agreement {
@@ -118,7 +121,14 @@ fn candidate(stance: &PartyStance, quorum: &Quorum) -> Candidate {
     let traits = asked(quorum).into_iter().map(|kind| {
         let value = match kind {
             Independence::Key => Some(testimony.signer.fingerprints.clone()),
-            Independence::Identity => Some(testimony.signer.identity.iter().map(ToString::to_string).collect()),
+            Independence::Identity => Some(
+                testimony
+                    .signer
+                    .identity
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+            ),
             Independence::Organisation => one(party.organisation.as_ref()),
             Independence::BuilderId => one(testimony.reading.builder.as_ref()),
             Independence::Container => one(testimony.reading.inputs.container.as_ref()),
@@ -168,7 +178,8 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
     let dissenters: Vec<_> = parties
         .iter()
         .filter(|stance| {
-            stance.equivocates.is_some() || matches!(stance.testimony.reading.says, RebuildClaim::Differs { .. })
+            stance.equivocates.is_some()
+                || matches!(stance.testimony.reading.says, RebuildClaim::Differs { .. })
         })
         .collect();
     let against = dissenters
@@ -182,10 +193,10 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
         let aside = if who.is_empty() {
             String::new()
         } else {
-            format!("; {} only but for {}", who.join(", "), what.join(", "))
+            format!("; {} except for {}", who.join(", "), what.join(", "))
         };
         format!(
-            "a weight of {} says so, and {} is asked for{aside}",
+            "weight {} of the required {}{aside}",
             chosen.weight, quorum.threshold
         )
     };
@@ -235,12 +246,12 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
     }
 }
 
-/// What stands at some positions of a list.
+/// The items at some positions of a list.
 fn at_positions<'a, T>(list: &'a [T], positions: &'a [usize]) -> impl Iterator<Item = &'a T> {
     positions.iter().filter_map(|at| list.get(*at))
 }
 
-/// Members for whom the bytes are only equivalent, and by what.
+/// Members that found the bytes only equivalent, and by which normalisations.
 fn set_aside_by(parties: &[PartyStance], members: &[usize]) -> (Vec<String>, Vec<String>) {
     let (mut who, mut what) = (Vec::new(), Vec::new());
     for stance in at_positions(parties, members) {
@@ -254,24 +265,21 @@ fn set_aside_by(parties: &[PartyStance], members: &[usize]) -> (Vec<String>, Vec
     (who, what)
 }
 
-/// What a party would have to state to be counted, and does not.
-fn unstated<'a>(stance: &PartyStance, quorum: &'a Quorum) -> Option<&'a str> {
+/// The first aspect that a party must state to be counted, but does not.
+fn unstated(stance: &PartyStance, quorum: &Quorum) -> Option<Aspect> {
     let inputs = &stance.testimony.reading.inputs;
-    let stated = |aspect: &str| match aspect {
-        "source" => inputs.source.is_some(),
-        "dependencies" => inputs.dependencies.is_some(),
-        "container" => inputs.container.is_some(),
-        "toolchain" => inputs.toolchain.is_some(),
-        _ => inputs.parameters.is_some(),
+    let is_stated = |aspect: Aspect| match aspect {
+        Aspect::Source => inputs.source.is_some(),
+        Aspect::Dependencies => inputs.dependencies.is_some(),
+        Aspect::Container => inputs.container.is_some(),
+        Aspect::Toolchain => inputs.toolchain.is_some(),
+        Aspect::Parameters => inputs.parameters.is_some(),
     };
-    quorum
-        .agree_on
-        .iter()
-        .map(String::as_str)
-        .find(|aspect| !stated(aspect))
+    let mut aspects = quorum.agree_on.iter().copied();
+    aspects.find(|aspect| !is_stated(*aspect))
 }
 
-/// An aspect in which counted parties must agree and do not.
+/// The first aspect in which counted parties must agree, but do not.
 fn broken_agreement(parties: &[PartyStance], members: &[usize], quorum: &Quorum) -> Option<String> {
     let said: Vec<_> = at_positions(parties, members)
         .map(|stance| (stance.party.name.as_str(), &stance.testimony.reading.inputs))
@@ -279,14 +287,14 @@ fn broken_agreement(parties: &[PartyStance], members: &[usize], quorum: &Quorum)
     let found = inputs::divergences(&said);
     let broken = found
         .iter()
-        .find(|it| quorum.agree_on.iter().any(|aspect| aspect == it.aspect))?;
+        .find(|it| quorum.agree_on.iter().any(|aspect| aspect.word() == it.aspect))?;
     let groups: Vec<_> = broken
         .groups
         .iter()
         .map(|group| format!("{} ({})", group.value, group.parties.join(", ")))
         .collect();
     Some(format!(
-        "they must agree on the {}, and do not: {}",
+        "they must agree on the {}, but do not: {}",
         broken.aspect,
         groups.join("; ")
     ))
@@ -294,10 +302,7 @@ fn broken_agreement(parties: &[PartyStance], members: &[usize], quorum: &Quorum)
 
 fn too_few(parties: &[PartyStance], members: &[usize], weight: u32, quorum: &Quorum) -> String {
     if weight < quorum.threshold {
-        return format!(
-            "a weight of {weight} says so, and {} is asked for",
-            quorum.threshold
-        );
+        return format!("weight {weight} of the required {}", quorum.threshold);
     }
     let of_role = |role: &String| {
         at_positions(parties, members)
@@ -309,13 +314,8 @@ fn too_few(parties: &[PartyStance], members: &[usize], weight: u32, quorum: &Quo
         .iter()
         .find(|(role, wanted)| of_role(role) < **wanted as usize);
     missing.map_or_else(
-        || "no set of independent parties has both the weight and the roles that are asked for".into(),
-        |(role, wanted)| {
-            format!(
-                "{} of the role {role} say so, and {wanted} are asked for",
-                of_role(role)
-            )
-        },
+        || "no set of independent parties has both the required weight and the required roles".into(),
+        |(role, wanted)| format!("{} of the required {wanted} with the role {role}", of_role(role)),
     )
 }
 
@@ -330,7 +330,7 @@ fn why(
         return (false, format!("it contradicts itself: {both}"));
     }
     if let Some(aspect) = unstated(stance, quorum) {
-        return (false, format!("it does not state its {aspect}"));
+        return (false, format!("it does not state its {}", aspect.word()));
     }
     if is_counted {
         return (true, stance.testimony.reading.says.sentence());
@@ -345,24 +345,27 @@ fn why(
         (Some((kind, other)), _) => (
             false,
             format!(
-                "it is not independent of {}: the {} is the same or not told",
+                "not independent of {}: same or unstated {}",
                 other.party.name,
                 kind.word()
             ),
         ),
         (None, RebuildClaim::Equivalent { normalisations, .. }) => (
             false,
-            format!("only equivalent, by {}", normalisations.join(", ")),
+            format!("only equivalent, except for {}", normalisations.join(", ")),
         ),
-        (None, _) => (false, "it is not needed".into()),
+        (None, _) => (false, "not needed for the quorum".into()),
     }
 }
 
-/// Where the parties say different things.
+/// In what the parties' statements differ.
 fn divergences(parties: &[PartyStance]) -> Vec<super::Divergence> {
-    let bytes = parties
-        .iter()
-        .map(|stance| (stance.party.name.as_str(), stance.testimony.reading.says.sentence()));
+    let bytes = parties.iter().map(|stance| {
+        (
+            stance.party.name.as_str(),
+            stance.testimony.reading.says.sentence(),
+        )
+    });
     let said: Vec<_> = parties
         .iter()
         .map(|stance| (stance.party.name.as_str(), &stance.testimony.reading.inputs))

@@ -1,17 +1,19 @@
-//! Reading attestations from files and folders, on all processors, one at a time each: verified, answered, dropped.
+//! Reads attestations from files and folders, on all processors; each is verified and dropped before the next one.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use super::testimony::{self, Testimony};
+use super::reading;
+use super::testimony::Testimony;
 use super::{Reason, Tally};
 use crate::artifact::Digests;
 use crate::error::with_causes;
-use crate::evidence::assess::{self, Artifact, Heard, Signed, Stated};
+use crate::evidence::assess::{self, Artifact, Heard, Signed, Signer, Stated};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
 use crate::evidence::{Standing, Verified};
@@ -54,7 +56,7 @@ pub fn gather(
             source,
         })?;
     }
-    // When a key counts is for the policy's side to say, with the reason.
+    // When a key was valid is decided later, with the reason.
     let mut trust = trust.clone();
     for key in &mut trust.keys {
         (key.valid_from, key.valid_until, key.revoked) = (None, None, None);
@@ -70,11 +72,11 @@ pub fn gather(
                 Ok(entry) if entry.file_type().is_dir() || is_signature(entry.path()) => {
                     return (tallies, cost);
                 }
-                // A pipe that the user names is read; one that lies in a folder would be waited for.
+                // A pipe that the user names is read; one in a folder could block.
                 Ok(entry) if entry.depth() > 0 && !entry.file_type().is_file() => {
                     unreadable(
                         &mut tallies,
-                        &format!("{}: no regular file", entry.path().display()),
+                        &format!("{}: not a regular file", entry.path().display()),
                     );
                     return (tallies, cost);
                 }
@@ -139,10 +141,10 @@ fn testimonies_of(
     tallies: &mut [Tally],
 ) {
     let heard = assess::hear(document);
-    // Reading is cheap and verifying is not, so a signature is only looked at where it matters.
-    let mut vouched: Option<(Signed, Option<Verified<&Stated>>)> = None;
+    // Reading is cheap and verifying is not, so a signature is only verified where it matters.
+    let mut word: Option<Word> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
-        let aside = match testimony::read(heard.unverified(), artifact) {
+        let aside = match reading::read(heard.unverified(), artifact) {
             Err(aside) => Some(aside),
             Ok(reading) if heard.names_the_file() => {
                 reading.other_name.map(|other| (Reason::WrongSubject, other))
@@ -153,36 +155,64 @@ fn testimonies_of(
             tally.set_aside(reason, format!("{}: {why}", document.origin));
             continue;
         }
-        let (signed, stated) = vouched.get_or_insert_with(|| vouch(path, document, &heard, trust));
-        let reading = match stated {
-            Some(stated) => testimony::read(stated, artifact).ok(),
-            None => None,
-        };
-        let reason = match signed.standing {
-            Standing::Verified => None,
-            Standing::Unsigned => Some(Reason::Unsigned),
-            Standing::Unchecked => Some(Reason::UnknownSigner),
-            Standing::Refuted if !assess::names_trusted_key(document, trust) => Some(Reason::UnknownSigner),
-            _ => Some(Reason::BadSignature),
-        };
-        match (reason, &signed.signer, reading) {
-            (None, Some(signer), Some(reading)) => tally.add(Testimony {
-                reading,
-                signer: signer.clone(),
-                seen: signed.when,
-                document: document.digest,
-                origin: document.origin.clone(),
-                times: 1,
-            }),
-            (reason, ..) => tally.set_aside(
-                reason.unwrap_or(Reason::BadSignature),
-                format!("{}: {}", document.origin, signed.note),
-            ),
+        match word.get_or_insert_with(|| word_of(path, document, &heard, trust)) {
+            Word::Verified { signer, seen, stated } => match reading::read(stated, artifact) {
+                Ok(reading) => tally.add(Testimony {
+                    reading,
+                    signer: signer.clone(),
+                    seen: *seen,
+                    document: document.digest,
+                    origin: document.origin.clone(),
+                    times: 1,
+                }),
+                Err(_) => tally.set_aside(
+                    Reason::BadSignature,
+                    format!("{}: what was signed is about something else", document.origin),
+                ),
+            },
+            Word::SetAside { reason, why } => {
+                tally.set_aside(*reason, format!("{}: {why}", document.origin));
+            }
         }
     }
 }
 
-/// Whose word it is; for a list, by the signature that lies beside it.
+/// What a signature makes of a document: a verified signer's statement, or nothing that counts.
+enum Word<'a> {
+    Verified {
+        signer: Signer,
+        /// When a log or a timestamp authority saw it.
+        seen: Option<Timestamp>,
+        stated: Verified<&'a Stated>,
+    },
+    SetAside {
+        reason: Reason,
+        why: String,
+    },
+}
+
+fn word_of<'a>(path: &Path, document: &Document, heard: &'a Heard<'_>, trust: &Trust) -> Word<'a> {
+    let (signed, stated) = vouch(path, document, heard, trust);
+    let reason = match (signed.standing, signed.signer, stated) {
+        (Standing::Verified, Some(signer), Some(stated)) => {
+            return Word::Verified {
+                signer,
+                seen: signed.when,
+                stated,
+            };
+        }
+        (Standing::Unsigned, ..) => Reason::Unsigned,
+        (Standing::Unchecked, ..) => Reason::UnknownSigner,
+        (Standing::Refuted, ..) if !assess::names_trusted_key(document, trust) => Reason::UnknownSigner,
+        _ => Reason::BadSignature,
+    };
+    Word::SetAside {
+        reason,
+        why: signed.note,
+    }
+}
+
+/// Who signed it; a list by the signature beside it.
 fn vouch<'a>(
     path: &Path,
     document: &Document,

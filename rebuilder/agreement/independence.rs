@@ -1,10 +1,10 @@
-//! Which parties may be counted together: those that share nothing that the policy wants to be different.
+//! Which parties may be counted together: those that share nothing in which the policy wants them to differ.
 
 use std::collections::BTreeMap;
 
 use crate::policy::Independence;
 
-/// Most steps of the search; beyond them the best that was found stands, which is never more than there is.
+/// Most steps of the search; beyond them the best set that was found counts, which never counts a party too many.
 const STEPS: u32 = 200_000;
 
 /// A party that could be counted.
@@ -14,7 +14,7 @@ pub struct Candidate {
     pub weight: u32,
     /// Its role.
     pub role: String,
-    /// What it must not share, by kind; none where it is not told.
+    /// What it must not share, by kind; `None` if it is not stated.
     pub traits: Vec<(Independence, Option<Vec<String>>)>,
 }
 

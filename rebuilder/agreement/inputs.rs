@@ -1,4 +1,4 @@
-//! What a statement says went into a build, in a form in which parties can be compared.
+//! The inputs of a build that a statement names, in a form in which parties can be compared.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,12 +12,13 @@ use crate::artifact::Sha256;
 use crate::attest::predicate::RebuildDefinition;
 use crate::evidence::json::member;
 use crate::evidence::statement::Descriptor;
+use crate::policy::Aspect;
 
 /// Most single values that are kept for a comparison, and that are shown of one.
 const KEPT: usize = 4096;
 const SHOWN: usize = 20;
 
-/// What went in, as far as it is said.
+/// Inputs of a build, as far as they are stated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inputs {
@@ -323,23 +324,23 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>, depth
 /// Takes one aspect out of the inputs.
 type Of<T> = fn(&Inputs) -> Option<&T>;
 
-/// Where parties say that different things went in.
+/// In which inputs parties differ.
 pub fn divergences(parties: &[(&str, &Inputs)]) -> Vec<Divergence> {
-    let texts: [(&'static str, Of<String>); 3] = [
-        ("source", |inputs| inputs.source.as_ref()),
-        ("container", |inputs| inputs.container.as_ref()),
-        ("toolchain", |inputs| inputs.toolchain.as_ref()),
+    let texts: [(Aspect, Of<String>); 3] = [
+        (Aspect::Source, |inputs| inputs.source.as_ref()),
+        (Aspect::Container, |inputs| inputs.container.as_ref()),
+        (Aspect::Toolchain, |inputs| inputs.toolchain.as_ref()),
     ];
     let mut found = Vec::new();
     for (aspect, of) in texts {
         let said = parties
             .iter()
             .filter_map(|(party, inputs)| Some((*party, of(inputs)?.clone())));
-        found.extend(differing(aspect, said));
+        found.extend(differing(aspect.word(), said));
     }
-    let lists: [(&'static str, Of<Values>); 2] = [
-        ("dependencies", |inputs| inputs.dependencies.as_ref()),
-        ("parameters", |inputs| inputs.parameters.as_ref()),
+    let lists: [(Aspect, Of<Values>); 2] = [
+        (Aspect::Dependencies, |inputs| inputs.dependencies.as_ref()),
+        (Aspect::Parameters, |inputs| inputs.parameters.as_ref()),
     ];
     for (aspect, of) in lists {
         let said: Vec<_> = parties
@@ -349,12 +350,12 @@ pub fn divergences(parties: &[(&str, &Inputs)]) -> Vec<Divergence> {
         let mut kinds: Vec<_> = said.iter().map(|(_, values)| values.kind.as_str()).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        // Only what is said in the same terms can be held side by side.
+        // Only values of one kind can be compared.
         for kind in kinds {
             let same: Vec<_> = said.iter().filter(|(_, values)| values.kind == kind).collect();
             let word = |values: &Values| format!("{} values, sha256:{}", values.count, values.sha256.short());
             let texts = same.iter().map(|(party, values)| (*party, word(values)));
-            if let Some(mut divergence) = differing(aspect, texts) {
+            if let Some(mut divergence) = differing(aspect.word(), texts) {
                 let lists: Vec<_> = divergence
                     .groups
                     .iter()
@@ -372,7 +373,7 @@ pub fn divergences(parties: &[(&str, &Inputs)]) -> Vec<Divergence> {
     found
 }
 
-/// Groups parties by what they say; none where they all say the same.
+/// Groups parties by what they state; `None` if they all state the same.
 pub fn differing<'a>(
     aspect: &'static str,
     said: impl Iterator<Item = (&'a str, String)>,

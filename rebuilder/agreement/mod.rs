@@ -1,38 +1,39 @@
-//! Do independent parties agree about these bytes, and are they really independent?
+//! Whether independent parties agree about an artifact, and whether they are independent.
 //!
 //! ```text
 //!  files, folders ──▶ gather ──▶ Testimony ──▶ Tally ──▶ conclude ──▶ Agreement ──▶ summary (VSA)
-//!                     verified   testimony     bounded   policy's quorum
+//!                     verified   claim         bounded   policy's quorum
 //! ```
 //!
-//! [`gather`] reads attestations of every known kind and verifies them; each about the artifact becomes an [`Testimony`]:
-//! whose it is, what came out, from what. [`Tally`] keeps what differs and counts what repeats, so that memory does
-//! not grow with their number. [`conclude`] holds the testimonies against the policy's quorum. Nothing here builds or
+//! [`gather`] reads attestations of every known kind and verifies them; each about the artifact becomes a [`Testimony`]:
+//! who signed it, what was rebuilt, from what. [`Tally`] keeps what differs and counts what repeats, so that memory does
+//! not grow with their number. [`conclude`] checks the testimonies against the policy's quorum. Nothing here builds or
 //! fetches, and what cannot be verified never counts for the artifact.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-mod testimony;
 mod conclude;
 mod gather;
 mod independence;
 mod inputs;
+mod reading;
 mod stance;
 mod summary;
 mod tally;
+mod testimony;
 
 use serde::Serialize;
 
-pub use testimony::{Testimony, Kind, RebuildClaim};
 pub use conclude::conclude;
 pub use gather::{Cost, GatherError, gather};
 pub use inputs::Inputs;
 pub use summary::summary;
 pub use tally::Tally;
+pub use testimony::{Kind, RebuildClaim, Testimony};
 
 use crate::artifact::Sha256;
 
-/// What is concluded about one artifact.
+/// The conclusion about one artifact.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Agreement {
@@ -40,7 +41,7 @@ pub struct Agreement {
     pub version: u32,
     /// What it is about.
     pub artifact: About,
-    /// Where attestations call these bytes otherwise than they were asked for; the first thing to read.
+    /// Names of these bytes in attestations that differ from the name that was asked for.
     pub names: Vec<String>,
     /// When it was concluded: age and keys are held against this.
     pub time: jiff::Timestamp,
@@ -50,7 +51,7 @@ pub struct Agreement {
     pub reason: String,
     /// The quorum that was asked for.
     pub quorum: Asked,
-    /// Weight of the independent parties for whom these bytes came out.
+    /// Weight of the independent parties that reproduced these bytes.
     pub weight: u32,
     /// Each party that said something.
     pub parties: Vec<PartyReport>,
@@ -78,13 +79,13 @@ pub struct About {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conclusion {
-    /// Enough independent parties say that exactly these bytes came out, and the policy holds nothing against it.
+    /// Enough independent parties reproduced these bytes, and nothing in the policy speaks against it.
     Agreed,
-    /// Enough would, counting those for whom they came out but for named normalisations.
+    /// Enough did, if those count that reproduced them except for named normalisations.
     Equivalent,
-    /// A party whose word counts says otherwise.
+    /// A trusted party says otherwise.
     Disagreed,
-    /// Nobody says otherwise, but too few say so.
+    /// No trusted party says otherwise, but too few say so.
     NotEnough,
 }
 
@@ -117,7 +118,7 @@ pub struct Asked {
     pub independent: Vec<&'static str>,
 }
 
-/// One party, and what it says.
+/// One party, and what it states.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartyReport {
@@ -159,7 +160,7 @@ pub struct PartyReport {
     pub inputs: Inputs,
 }
 
-/// Something that parties say differently.
+/// Something in which the parties' statements differ.
 #[derive(Debug, Clone, Serialize)]
 pub struct Divergence {
     /// `bytes`, `source`, `dependencies`, `container`, `toolchain` or `parameters`.
@@ -208,17 +209,17 @@ pub struct SetAside {
 pub enum Reason {
     /// It cannot be read.
     Unreadable,
-    /// Its signature does not hold.
+    /// Its signature is not valid.
     BadSignature,
-    /// Nobody signed it.
+    /// It has no signature.
     Unsigned,
-    /// Nothing says beforehand that the signer's word counts.
+    /// The policy does not trust this signer.
     UnknownSigner,
     /// It is about other bytes under another name.
     WrongSubject,
-    /// It says nothing of a build or a rebuild.
+    /// It is not about a build or a rebuild.
     NoBuild,
-    /// Nobody here knows what it says.
+    /// Its predicate type is not supported.
     UnknownPredicate,
     /// The policy withdrew it, its key or its signer.
     Revoked,
@@ -230,9 +231,9 @@ pub enum Reason {
     Future,
     /// It names a builder that is not its signer's.
     WrongBuilder,
-    /// Its party says something else since, of other inputs.
+    /// Superseded by a newer attestation of the same party about other inputs.
     Superseded,
-    /// The policy does not ask for this party's word.
+    /// The quorum does not ask this party.
     NotAsked,
 }
 
@@ -241,18 +242,18 @@ impl Reason {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Unreadable => "cannot be read",
-            Self::BadSignature => "the signature does not hold",
-            Self::Unsigned => "nobody signed it",
-            Self::UnknownSigner => "nothing says that the signer's word counts",
-            Self::WrongSubject => "about something else",
-            Self::NoBuild => "says nothing of a build",
-            Self::UnknownPredicate => "of a type that is not known here",
+            Self::BadSignature => "the signature is not valid",
+            Self::Unsigned => "it is not signed",
+            Self::UnknownSigner => "the policy does not trust this signer",
+            Self::WrongSubject => "about another artifact",
+            Self::NoBuild => "not about a build",
+            Self::UnknownPredicate => "unsupported predicate type",
             Self::Revoked => "revoked",
-            Self::OutOfTime => "the key counts for another time",
+            Self::OutOfTime => "the key was not valid at that time",
             Self::Stale => "too old for the policy",
             Self::Future => "dated in the future",
             Self::WrongBuilder => "names a builder that is not its signer's",
-            Self::Superseded => "its party says something else since",
+            Self::Superseded => "superseded by a newer attestation of the same party",
             Self::NotAsked => "the policy does not ask this party",
         }
     }

@@ -1,5 +1,5 @@
-//! What one party says, of all that it said: what was withdrawn or is too old is set aside, what contradicts itself is
-//! found, and the newest of the rest stands.
+//! Which of a party's testimonies counts: what was withdrawn or is too old is set aside, what contradicts itself is
+//! found, and the newest of the rest counts.
 
 use std::borrow::Cow;
 
@@ -14,13 +14,13 @@ use crate::policy::{Party, PolicyFile, Quorum};
 /// How far clocks may differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// A party, and all that it answered.
+/// A party, and all its testimonies.
 pub(super) struct Member<'a> {
     pub party: Cow<'a, Party>,
     pub testimonies: Vec<Testimony>,
 }
 
-/// Ties signers to parties; those that are nobody's are set aside.
+/// Maps signers to parties; unknown signers are set aside.
 pub(super) fn members<'a>(tally: &mut Tally, file: Option<&'a PolicyFile>, trust: &Trust) -> Vec<Member<'a>> {
     let mut members: Vec<Member> = Vec::new();
     let voices: Vec<Vec<Testimony>> = tally
@@ -28,7 +28,9 @@ pub(super) fn members<'a>(tally: &mut Tally, file: Option<&'a PolicyFile>, trust
         .map(|voice| voice.into_iter().cloned().collect())
         .collect();
     for testimonies in voices {
-        let Some(first) = testimonies.first() else { continue };
+        let Some(first) = testimonies.first() else {
+            continue;
+        };
         let signer = &first.signer;
         let party = match file {
             Some(file) => file
@@ -36,13 +38,17 @@ pub(super) fn members<'a>(tally: &mut Tally, file: Option<&'a PolicyFile>, trust
                 .iter()
                 .find(|party| party.signed(signer))
                 .map(Cow::Borrowed),
-            // Whoever has an e-mail address can sign without a key; only a named identity is worth something.
+            // Any owner of an e-mail address can sign without a key, so an identity counts only if it was named beforehand.
             None if signer.identity.is_some() && trust.identities.is_empty() => None,
             None => Some(Cow::Owned(alone(first, &testimonies))),
         };
         let Some(party) = party else {
             for testimony in &testimonies {
-                tally.set_aside_times(Reason::UnknownSigner, testimony.times, example(testimony, &signer.name));
+                tally.set_aside_times(
+                    Reason::UnknownSigner,
+                    testimony.times,
+                    example(testimony, &signer.name),
+                );
             }
             continue;
         };
@@ -54,7 +60,7 @@ pub(super) fn members<'a>(tally: &mut Tally, file: Option<&'a PolicyFile>, trust
     members
 }
 
-/// A signer that no policy knows, as a party of its own.
+/// A signer without a policy, as a party of its own.
 fn alone(first: &Testimony, testimonies: &[Testimony]) -> Party {
     let builds = testimonies
         .iter()
@@ -81,15 +87,15 @@ pub(super) fn example(testimony: &Testimony, what: &str) -> String {
     format!("{}: {what}", testimony.origin)
 }
 
-/// A party, and where it stands.
+/// A party, and the testimony that counts for it.
 pub(super) struct PartyStance<'a> {
     pub party: Cow<'a, Party>,
     pub testimony: Testimony,
-    /// Two testimonies that cannot both be true.
+    /// Two testimonies that cannot both be true, in one sentence.
     pub equivocates: Option<String>,
 }
 
-/// What a party says, of all that it said.
+/// The testimony that counts of all that a party gave.
 pub(super) fn stance<'a>(
     member: Member<'a>,
     quorum: &Quorum,
@@ -115,13 +121,19 @@ pub(super) fn stance<'a>(
         }
         None => true,
     });
-    // The newest counts; where nothing shows which that is, the one that speaks against the artifact.
+    // The newest counts; if times do not show which that is, the one that speaks against the artifact.
     let against = |says: &RebuildClaim| match says {
         RebuildClaim::Same => 0,
         RebuildClaim::Equivalent { .. } => 1,
         RebuildClaim::Differs { .. } => 2,
     };
-    testimonies.sort_by_key(|testimony| (testimony.time(), against(&testimony.reading.says), testimony.document));
+    testimonies.sort_by_key(|testimony| {
+        (
+            testimony.time(),
+            against(&testimony.reading.says),
+            testimony.document,
+        )
+    });
     let newest = testimonies.pop()?;
     let others = testimonies
         .into_iter()
@@ -187,7 +199,7 @@ fn withdrawn(
         let named = testimony.reading.builder.clone().unwrap_or_default();
         return Some((
             Reason::WrongBuilder,
-            format!("{} is none of {}", named, party.name),
+            format!("{} is not a builder of {}", named, party.name),
         ));
     }
     let future = testimony
@@ -199,10 +211,10 @@ fn withdrawn(
 fn too_old(testimony: &Testimony, quorum: &Quorum, now: Timestamp) -> Option<String> {
     let days = quorum.maximum_age_days?;
     let Some(time) = testimony.time() else {
-        return Some("nothing shows how old it is".into());
+        return Some("its age is not known".into());
     };
     let age = now.as_second().saturating_sub(time.as_second()) / 86_400;
-    (age > i64::from(days)).then(|| format!("it is {age} days old, and {days} are asked for"))
+    (age > i64::from(days)).then(|| format!("it is {age} days old, and the limit is {days}"))
 }
 
 /// Two testimonies of one party that cannot both be true: other bytes from the same inputs.
@@ -214,7 +226,8 @@ fn equivocation(testimonies: &[Testimony]) -> Option<String> {
                 && (a.reading.kind == b.reading.kind || a.reading.inputs.plan.is_some())
     };
     let contradict = |a: &Testimony, b: &Testimony| match (&a.reading.says, &b.reading.says) {
-        (RebuildClaim::Same, RebuildClaim::Differs { .. }) | (RebuildClaim::Differs { .. }, RebuildClaim::Same) => true,
+        (RebuildClaim::Same, RebuildClaim::Differs { .. })
+        | (RebuildClaim::Differs { .. }, RebuildClaim::Same) => true,
         (RebuildClaim::Differs { rebuilt: Some(a) }, RebuildClaim::Differs { rebuilt: Some(b) }) => a != b,
         // An equivalence is about another file than the rebuild that it goes with.
         _ => false,
@@ -226,7 +239,7 @@ fn equivocation(testimonies: &[Testimony]) -> Option<String> {
             .find(|b| one_input(a, b) && contradict(a, b))
         {
             return Some(format!(
-                "{} and {} are of the same inputs: {}; {}",
+                "{} and {} are about the same inputs: {}; {}",
                 a.origin,
                 b.origin,
                 a.reading.says.sentence(),
@@ -240,7 +253,8 @@ fn equivocation(testimonies: &[Testimony]) -> Option<String> {
 /// A rebuild that gave other bytes, and the statement that these are equivalent, are one testimony.
 fn absorb(testimonies: Vec<Testimony>) -> Vec<Testimony> {
     let (mut equivalents, mut others): (Vec<_>, Vec<_>) = testimonies.into_iter().partition(|testimony| {
-        matches!(testimony.reading.says, RebuildClaim::Equivalent { .. }) || testimony.reading.kind == Kind::Equivalence
+        matches!(testimony.reading.says, RebuildClaim::Equivalent { .. })
+            || testimony.reading.kind == Kind::Equivalence
     });
     for equivalent in &mut equivalents {
         let RebuildClaim::Equivalent {
@@ -264,7 +278,9 @@ fn absorb(testimonies: Vec<Testimony>) -> Vec<Testimony> {
         let said = |other: &Testimony| {
             other.reading.says == RebuildClaim::Same && other.reading.invocation == same.reading.invocation
         };
-        same.reading.says != RebuildClaim::Same || same.reading.invocation.is_none() || !others.iter().any(said)
+        same.reading.says != RebuildClaim::Same
+            || same.reading.invocation.is_none()
+            || !others.iter().any(said)
     });
     others.extend(equivalents);
     others

@@ -1,4 +1,4 @@
-//! Answers by signer: what is said differently is kept, what is said again is counted.
+//! Testimonies by signer: different ones are kept, repeated ones are counted.
 //!
 //! Bounded, so that a folder of any size can be read: a signer's different testimonies and the examples of what was set
 //! aside are kept up to a number each.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::inputs::Fingerprint;
-use super::{Testimony, Reason, RebuildClaim, SetAside};
+use super::{Kind, Reason, RebuildClaim, SetAside, Testimony};
 
 /// Most different testimonies of one signer that are kept.
 const TESTIMONIES: usize = 64;
@@ -20,35 +20,26 @@ pub struct Tally {
     aside: BTreeMap<Reason, (u64, Vec<String>)>,
 }
 
-/// Answers that say the same of the same inputs are one.
-type Key = (u8, String, Fingerprint, String);
+/// Testimonies that are equal in all of this are counted as one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    claim: RebuildClaim,
+    inputs: Fingerprint,
+    kind: Kind,
+    builder: Option<String>,
+}
 
 impl Tally {
     /// Takes a verified testimony.
     pub fn add(&mut self, testimony: Testimony) {
         let signer = signer(&testimony);
-        let (order, text) = match &testimony.reading.says {
-            RebuildClaim::Same => (0, String::new()),
-            RebuildClaim::Equivalent {
-                rebuilt,
-                normalisations,
-            } => (
-                1,
-                format!(
-                    "{} {}",
-                    rebuilt.as_deref().unwrap_or_default(),
-                    normalisations.join(" ")
-                ),
-            ),
-            RebuildClaim::Differs { rebuilt } => (2, rebuilt.clone().unwrap_or_default()),
+        let reading = &testimony.reading;
+        let key = Key {
+            claim: reading.says.clone(),
+            inputs: reading.inputs.fingerprint(),
+            kind: reading.kind,
+            builder: reading.builder.clone(),
         };
-        let builder = testimony.reading.builder.clone().unwrap_or_default();
-        let key = (
-            order,
-            text,
-            testimony.reading.inputs.fingerprint(),
-            format!("{:?} {builder}", testimony.reading.kind),
-        );
         self.keep(signer, key, testimony);
     }
 
@@ -57,7 +48,7 @@ impl Tally {
         match voice.get_mut(&key) {
             Some(known) => {
                 let times = known.times.saturating_add(testimony.times);
-                // The newest stands for all; among equals the smallest digest, so that order does not matter.
+                // The newest represents all; among equals the smallest digest, so that order does not matter.
                 let newer = (testimony.time(), std::cmp::Reverse(testimony.document))
                     > (known.time(), std::cmp::Reverse(known.document));
                 if newer {
@@ -73,7 +64,7 @@ impl Tally {
             // Contradictions are what must not be lost, so the oldest agreement goes.
             let oldest = voice
                 .iter()
-                .filter(|(key, _)| key.0 == 0)
+                .filter(|(key, _)| key.claim == RebuildClaim::Same)
                 .min_by_key(|(_, testimony)| testimony.time())
                 .or_else(|| voice.iter().min_by_key(|(_, testimony)| testimony.time()));
             if let Some(key) = oldest.map(|(key, _)| key.clone()) {

@@ -42,7 +42,7 @@ pub enum Handover {
 /// Why a signer waits, in one sentence.
 pub fn waiting(agree: usize, needed: usize, otherwise: usize) -> String {
     format!(
-        "the signer keeps the run and waits: {agree} of {needed} workers reported this outcome, {otherwise} reported another one"
+        "the signer waits for more workers: {agree} of {needed} workers reported this outcome, {otherwise} a different one"
     )
 }
 

@@ -1,4 +1,4 @@
-//! The second, independent attestation: statements about a run, signed.
+//! The second, independent attestation: signed statements about a run.
 //!
 //! Signing is a step of its own, in a process of its own (`rebuilder attest`, or the service in [`crate::signer`]): it
 //! reads the saved run again ([`verify_run`]), recomputes every digest, and only then touches the key. Each signature is a
@@ -6,7 +6,6 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-mod verify;
 pub mod handover;
 pub mod key;
 pub mod log;
@@ -14,6 +13,7 @@ pub(crate) mod predicate;
 #[cfg(test)]
 mod samples;
 mod statement;
+mod verify;
 mod vouched;
 
 use std::path::Path;
@@ -21,11 +21,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use verify::{Digested, VerifiedRun, verify_digested, verify_run};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 pub use predicate::{BUILD_TYPE, EQUIVALENCE_TYPE};
 pub(crate) use statement::attempts;
 pub use statement::{SignerInfo, equivalence, statement};
+pub use verify::{Digested, VerifiedRun, verify_digested, verify_run};
 pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
@@ -45,14 +45,14 @@ pub enum AttestError {
     #[diagnostic(help("give the folder that \"rebuilder rebuild --out\" wrote"))]
     Read { path: String, source: std::io::Error },
     #[error("{path} of the run is not what the record says: expected {expected}, found {found}")]
-    #[diagnostic(help("something changed the run after it ended; nothing was signed"))]
+    #[diagnostic(help("the run was changed after it ended; nothing was signed"))]
     Changed {
         path: String,
         expected: String,
         found: String,
     },
     #[error("the run is inconclusive: {reason}")]
-    #[diagnostic(help("an inconclusive run is recorded, never signed; there is nothing to attest"))]
+    #[diagnostic(help("an inconclusive run is recorded and never signed"))]
     Inconclusive { reason: String },
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -70,27 +70,27 @@ pub enum AttestError {
 pub struct Signed {
     /// The statement.
     pub statement: Value,
-    /// It, as a Sigstore bundle.
+    /// The same as a Sigstore bundle.
     pub bundle: Value,
-    /// The statement of equivalence as a bundle, where the verdict is that.
+    /// The statement of equivalence as a bundle, if that is the verdict.
     pub equivalence: Option<Value>,
 }
 
-/// Who signs, and what it says of itself.
+/// The party that signs, and what it says of itself.
 pub struct Attestor<'a> {
     /// The key.
     pub signer: &'a dyn Signer,
-    /// `builder.id`; by default one that is made of the key.
+    /// `builder.id`; `None` for one that is derived from the key.
     pub builder_id: Option<String>,
-    /// The machine that builds, where it is to be told.
+    /// The machine that builds; `None` if it is not to be told.
     pub host: Option<String>,
-    /// Where signatures are written down.
+    /// Path of the log of signatures.
     pub log: &'a Path,
 }
 
-/// Another user's run, as far as a signer got with it.
+/// Another user's run, with what the signer knows of it.
 pub struct Handed {
-    /// What the signer found out itself.
+    /// What the signer verified itself.
     pub vouched: Vouched,
     /// Workers whose runs agree, this one included.
     pub workers: Vec<String>,
@@ -99,17 +99,17 @@ pub struct Handed {
 }
 
 impl Attestor<'_> {
-    /// Signs what follows from a run of one's own.
+    /// Signs what follows from a run of the signer's own.
     pub fn sign(&self, verified: &VerifiedRun) -> Result<Signed, AttestError> {
         let mut log = Log::open(self.log)?;
         let info = self.info(log.anchor(), 0, None);
         let (signed, event) = self.bundles(verified, &info, Vec::new(), None)?;
-        // The line is on the disk before anyone has the signature.
+        // The line is on the disk before the signature leaves this process.
         log.append(event, Timestamp::now())?;
         Ok(signed)
     }
 
-    /// Signs what follows from a run of another user. The log is open to others while the key is at work.
+    /// Signs what follows from a run of another user. The log is not locked while the key signs.
     pub fn sign_handed(&self, verified: &VerifiedRun, handed: Handed) -> Result<Signed, AttestError> {
         let Handed {
             vouched,

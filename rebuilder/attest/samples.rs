@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::log::Anchor;
 use super::predicate::OwnPredicate;
-use super::{Agreeing, VerifiedRun, Named, SignerInfo, Vouched, equivalence, statement};
+use super::{Agreeing, Named, SignerInfo, VerifiedRun, Vouched, equivalence, statement};
 use crate::artifact::Sha256;
 use crate::evidence::statement::Statement;
 use crate::plan::Plan;

@@ -22,14 +22,14 @@ pub struct VerifiedRun {
     pub report: Sha256,
 }
 
-/// A run that someone has read and hashed already, file by file.
+/// A run whose files were read and hashed already.
 #[derive(Debug, Default)]
 pub struct Digested {
     /// `record.json`.
     pub record: Vec<u8>,
     /// `plan.json`.
     pub plan: Vec<u8>,
-    /// Digests of `build.log`, `report.html` and of each output that came out, by the path in the run.
+    /// Digests of `build.log`, `report.html` and of each rebuilt output, by the path in the run.
     pub digests: BTreeMap<String, Sha256>,
 }
 
@@ -76,7 +76,7 @@ fn parsed(digested: &Digested) -> Result<(Record, Plan), AttestError> {
     Ok((record, plan))
 }
 
-/// The same for a run that was read already; `run` has both files of each pair that is called equivalent.
+/// The same for a run that was read already; `run` has both files of each equivalent pair.
 pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Result<VerifiedRun, AttestError> {
     let (record, plan) = parsed(digested)?;
     let changed = |path: &str, expected: String, found: String| AttestError::Changed {
@@ -110,7 +110,7 @@ pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Resu
     }
     let mut names = BTreeSet::new();
     for output in &record.outputs {
-        // Whoever may call any file released could call an extra one reproduced.
+        // If a record could call any file released, it could call an extra one reproduced.
         let expected = plan
             .expected
             .iter()
@@ -134,7 +134,7 @@ pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Resu
     let expected = match record.report {
         Some(named) => Some(named),
         None if record.rebuilder == env!("CARGO_PKG_VERSION") => derived(),
-        // The pages of other versions look otherwise, and nothing that is signed follows from one.
+        // The pages of other versions differ, and nothing that is signed follows from a page.
         None => Some(report),
     };
     same("report.html", expected.unwrap_or(Sha256::of("")), Some(&report))?;
@@ -146,7 +146,7 @@ pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Resu
     })
 }
 
-/// Makes a comparison again that called two files equivalent; both lie in the run.
+/// Repeats a comparison that called two files equivalent; both are in the run.
 fn compare_again(run: &RunFolder, output: &OutputResult) -> Result<(), AttestError> {
     let Some(recorded) = output.differs.as_ref().filter(|_| output.equivalent()) else {
         return Ok(());

@@ -1,7 +1,7 @@
-//! What a signer knows of a run that another user made, and what stays that user's word.
+//! What a signer verified of another user's run, and what only that user states.
 //!
-//! Each field of a statement has one of two origins: the signer found it out itself, or the worker states it. What the
-//! worker states stands apart in the statement (`workerStated`, or `statedBy` at an input), and whether the other
+//! Each field of a statement has one of two origins: the signer verified it itself, or the worker states it. What the
+//! worker states is set apart in the statement (`workerStated`, or `statedBy` at an input), and whether the other
 //! workers' runs were the same in it is said beside it (`agreement`).
 
 use std::collections::BTreeMap;
@@ -21,10 +21,10 @@ use crate::run::Record;
 /// Most differing values that are listed for each other worker.
 const LISTED: usize = 100;
 
-/// What the signer found out itself.
+/// What the signer verified itself.
 #[derive(Debug, Clone)]
 pub struct Vouched {
-    /// Its own decision, by its own policy.
+    /// The decision of its own policy.
     pub policy: Decision,
     /// Name and digest of the recipe of its own that gives this plan.
     pub recipe: (String, Sha256),
@@ -56,7 +56,7 @@ pub struct Named {
 pub struct Agreeing {
     /// Its plan.
     pub plan: Sha256,
-    /// In what it states otherwise; none where that is not known.
+    /// Names of the values that it states otherwise; `None` if they are not known.
     pub differing: Option<Vec<String>>,
 }
 

@@ -9,7 +9,7 @@ use flate2::{Compression, GzBuilder};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
-    Content, Contents, DOCUMENT_LIMIT, DOCUMENTS_LIMIT, BundleError, FOLDER, File, ListedFile, MANIFEST,
+    BundleError, Content, Contents, DOCUMENT_LIMIT, DOCUMENTS_LIMIT, FOLDER, File, ListedFile, MANIFEST,
     Manifest, OUTPUTS, PREDICATE, SIGNATURE, SUMS, WHOLE_LIMIT,
 };
 use crate::artifact::serialise::{self, SerialiseError};
@@ -168,7 +168,7 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
         let below = name
             .strip_prefix(&format!("{FOLDER}/"))
             .filter(|below| is_plain(below))
-            .ok_or_else(|| invalid(format!("{name:?} has no place in one")))?
+            .ok_or_else(|| invalid(format!("{name:?} is not allowed in one")))?
             .to_owned();
         let (digest, size) = if OUTPUTS.iter().any(|folder| below.starts_with(folder)) {
             Sha256::of_reader(&mut entry).map_err(broken)?
@@ -181,7 +181,7 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
                 .map_err(broken)?;
             held = held.saturating_add(bytes.len() as u64);
             if bytes.len() as u64 > DOCUMENT_LIMIT || held > DOCUMENTS_LIMIT {
-                return Err(invalid(format!("{name} has more than a document may have")));
+                return Err(invalid(format!("{name} is larger than a document may be")));
             }
             let digest = Sha256::of(&bytes);
             let size = bytes.len() as u64;
@@ -190,7 +190,7 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
         };
         contents.sizes.insert(below.clone(), size);
         if contents.digests.insert(below, digest).is_some() {
-            return Err(invalid(format!("{name} stands in it twice")));
+            return Err(invalid(format!("{name} is in it twice")));
         }
         if contents.digests.len() > MOST_FILES {
             return Err(invalid(format!("it has more than {MOST_FILES} files")));
@@ -227,7 +227,7 @@ fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
     if fine {
         Ok(name)
     } else {
-        Err(format!("{name:?} has no place in one: it is not a plain file"))
+        Err(format!("{name:?} is not allowed in one: it is not a plain file"))
     }
 }
 
@@ -263,7 +263,7 @@ fn ends_here<R: io::BufRead>(
         }
     }
     if rest.limit() == 0 {
-        return Err("it has more than a bundle may have".into());
+        return Err("it is larger than a bundle may be".into());
     }
     let mut file = rest.into_inner().into_inner();
     match file.fill_buf() {

@@ -1,6 +1,6 @@
-//! What a statement about a run says, held against everything else that the bundle says of that run.
+//! What a statement about a run says, compared with everything else that the bundle says of that run.
 //!
-//! The statement is the signer's word; record, report and manifest are anyone's. Where they differ, the bundle does not
+//! The statement is the signer's; anyone can write record, report and manifest. If they differ, the bundle does not
 //! hold, whichever of them is right.
 
 use serde::Serialize;

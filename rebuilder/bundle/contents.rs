@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{ATTESTATION, Content, BundleError, EQUIVALENCE, File, Manifest, controls, sbom};
+use super::{ATTESTATION, BundleError, Content, EQUIVALENCE, File, Manifest, controls, sbom};
 use crate::agreement::Agreement;
 use crate::artifact::Sha256;
 use crate::artifact::serialise;
@@ -41,29 +41,10 @@ pub struct Material<'a> {
     pub with_outputs: bool,
 }
 
-/// Collects the files; everything in the run is checked first.
+/// Collects the files; everything in the run is verified first.
 pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), BundleError> {
-    let run = &material.run;
-    let verified = verify_run(run, material.page)?;
-    let VerifiedRun {
-        record, plan, digest, ..
-    } = &verified;
-    let mut files = Vec::new();
-    let mut add = |path: &str, what: &'static str, bytes: Vec<u8>| {
-        files.push(File {
-            path: path.to_owned(),
-            what,
-            content: Content::Document(bytes),
-        });
-    };
-    for (name, what) in [
-        ("plan.json", "every input and assumption of the build, pinned"),
-        ("record.json", "what came out, compared with what was released"),
-        ("report.html", "the same, for people"),
-        ("build.log", "what the build printed"),
-    ] {
-        add(name, what, read(&run.path().join(name))?);
-    }
+    let verified = verify_run(&material.run, material.page)?;
+    let VerifiedRun { record, plan, .. } = &verified;
     let manifest = Manifest {
         version: 1,
         subject: plan.subject.clone(),
@@ -73,104 +54,139 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), BundleError
         rebuilder: env!("CARGO_PKG_VERSION").into(),
         files: Vec::new(),
     };
-    add(
+    let mut files = Files(Vec::new());
+    files.of_run(&material.run)?;
+    let claims = serialise::pretty("the claims", &claims(plan))?;
+    files.add(
         "claims.json",
         "what was claimed of the release, and how far it was verified",
-        serialise::pretty("the claims", &claims(plan))?,
+        claims,
     );
-    let mut found = None;
-    for (path, name) in [(run.bundle(), ATTESTATION), (run.equivalence(), EQUIVALENCE)] {
-        if path.exists() {
-            let bytes = read(&path)?;
-            found = found.or_else(|| statement(name, &bytes));
-            add(name, "what this rebuild attests", bytes);
-        }
-    }
-    for (number, path) in others(&material.attestations).iter().enumerate() {
-        // What others call their files must not mean anything in the archive.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.replace(|c: char| c.is_control() || c == '\\', "_");
-        let name = name.trim().trim_end_matches('.');
-        add(
-            &format!("attestations/others/{number:03}-{name}"),
-            "what someone else attests",
-            read(path)?,
-        );
-    }
-    for (name, bytes) in documents(&verified, material) {
-        add(&name, "a document that a claim was read from", bytes);
-    }
-    if let Some(policy) = material.policy.file() {
-        for (path, bytes) in policy_files(policy) {
-            add(&path, "what was asked of the evidence", bytes);
-        }
-    }
-    if !material.agreements.is_empty() {
-        let agreements = json!(material.agreements);
-        add(
-            "agreement.json",
-            "whether the parties agree",
-            serialise::pretty("the agreements", &without_cost(&agreements))?,
-        );
-    }
-    add(
-        "sbom/build.cdx.json",
-        "what went into the build, CycloneDX 1.6",
-        serialise::pretty("the bill of materials", &sbom::cyclonedx(plan, &manifest)?)?,
-    );
-    add(
-        "sbom/build.spdx.json",
-        "what went into the build, SPDX 2.3",
-        serialise::pretty("the bill of materials", &sbom::spdx(plan, &manifest)?)?,
-    );
-    let signer = || {
-        let own = OwnPredicate::read(found.as_ref()?).ok()??;
-        Some(Assessor {
-            name: own.builder()?.to_owned(),
-            url: None,
-        })
-    };
-    let nobody = || Assessor {
-        name: "an unnamed rebuilder".into(),
-        url: None,
-    };
-    let assessor = material.assessor.clone().or_else(signer).unwrap_or_else(nobody);
-    if let Some(declared) = declarations(plan, record, &manifest, &assessor, *digest)? {
-        add(
-            "cdxa.json",
-            "the verdict as a CycloneDX attestation",
-            serialise::pretty("the declarations", &declared)?,
-        );
-    }
-    let cost = Cost::of(run, plan, record);
-    add(
-        "cost.json",
-        "what it cost to know",
-        serialise::pretty("the cost", &cost)?,
-    );
+    let statement = files.attestations(&material.run)?;
+    files.of_others(&verified, material)?;
+    files.derived(&verified, &manifest, material, statement.as_ref())?;
     if material.with_outputs {
-        files.extend(outputs(run, record));
+        files.0.extend(outputs(&material.run, record));
     }
-    let facts = controls::Facts {
-        files: files.iter().map(|file| file.path.clone()).collect(),
+    files.controls(&controls::Facts {
+        files: files.0.iter().map(|file| file.path.clone()).collect(),
         plan,
         record,
-        statement: found.as_ref(),
+        statement: statement.as_ref(),
         agreements: &material.agreements,
         policy: material.policy.file(),
-    };
-    let map = controls::map(&facts);
-    files.push(File {
-        path: "controls.json".into(),
-        what: "which control finds its evidence where",
-        content: Content::Document(serialise::pretty("the controls", &map)?),
-    });
-    files.push(File {
-        path: "controls.md".into(),
-        what: "the same, for people",
-        content: Content::Document(controls::markdown(&map).into_bytes()),
-    });
-    Ok((files, manifest))
+    })?;
+    Ok((files.0, manifest))
+}
+
+/// The files of a bundle, as far as they are collected.
+struct Files(Vec<File>);
+
+impl Files {
+    fn add(&mut self, path: &str, what: &'static str, bytes: Vec<u8>) {
+        self.0.push(File {
+            path: path.to_owned(),
+            what,
+            content: Content::Document(bytes),
+        });
+    }
+
+    fn of_run(&mut self, run: &RunFolder) -> Result<(), BundleError> {
+        for (name, what) in [
+            ("plan.json", "every input and assumption of the build, pinned"),
+            ("record.json", "what was built, compared with what was released"),
+            ("report.html", "the same, for people"),
+            ("build.log", "what the build printed"),
+        ] {
+            self.add(name, what, read(&run.path().join(name))?);
+        }
+        Ok(())
+    }
+
+    /// What this rebuild attests; gives the first statement.
+    fn attestations(&mut self, run: &RunFolder) -> Result<Option<Statement>, BundleError> {
+        let mut found = None;
+        for (path, name) in [(run.bundle(), ATTESTATION), (run.equivalence(), EQUIVALENCE)] {
+            if path.exists() {
+                let bytes = read(&path)?;
+                found = found.or_else(|| statement(name, &bytes));
+                self.add(name, "what this rebuild attests", bytes);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What others attest, the documents that claims were read from, and the policy.
+    fn of_others(&mut self, verified: &VerifiedRun, material: &Material) -> Result<(), BundleError> {
+        for (number, path) in others(&material.attestations).iter().enumerate() {
+            // What others call their files must not mean anything in the archive.
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = name.replace(|c: char| c.is_control() || c == '\\', "_");
+            let name = name.trim().trim_end_matches('.');
+            let place = format!("attestations/others/{number:03}-{name}");
+            self.add(&place, "what another party attests", read(path)?);
+        }
+        for (name, bytes) in documents(verified, material) {
+            self.add(&name, "a document that a claim was read from", bytes);
+        }
+        if let Some(policy) = material.policy.file() {
+            for (path, bytes) in policy_files(policy) {
+                self.add(&path, "what was asked of the evidence", bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows from the run and the attestations.
+    fn derived(
+        &mut self,
+        verified: &VerifiedRun,
+        manifest: &Manifest,
+        material: &Material,
+        statement: Option<&Statement>,
+    ) -> Result<(), BundleError> {
+        let VerifiedRun {
+            record, plan, digest, ..
+        } = verified;
+        if !material.agreements.is_empty() {
+            let agreements = serialise::tree("the agreements", &material.agreements)?;
+            let text = serialise::pretty("the agreements", &without_cost(&agreements))?;
+            self.add("agreement.json", "whether the parties agree", text);
+        }
+        let cyclonedx = serialise::pretty("the bill of materials", &sbom::cyclonedx(plan, manifest)?)?;
+        self.add(
+            "sbom/build.cdx.json",
+            "what went into the build, CycloneDX 1.6",
+            cyclonedx,
+        );
+        let spdx = serialise::pretty("the bill of materials", &sbom::spdx(plan, manifest)?)?;
+        self.add("sbom/build.spdx.json", "what went into the build, SPDX 2.3", spdx);
+        let assessor = assessor(material, statement);
+        if let Some(declared) = declarations(plan, record, manifest, &assessor, *digest)? {
+            let text = serialise::pretty("the declarations", &declared)?;
+            self.add("cdxa.json", "the verdict as a CycloneDX attestation", text);
+        }
+        let cost = serialise::pretty("the cost", &Cost::of(&material.run, plan, record))?;
+        self.add("cost.json", "what it cost to know", cost);
+        Ok(())
+    }
+
+    fn controls(&mut self, facts: &controls::Facts) -> Result<(), BundleError> {
+        let map = controls::map(facts);
+        let text = serialise::pretty("the controls", &map)?;
+        self.add("controls.json", "which control finds its evidence where", text);
+        let page = controls::markdown(&map).into_bytes();
+        self.add("controls.md", "the same, for people", page);
+        Ok(())
+    }
+}
+
+/// Who states what the bundle states: the one that was named, or the builder that the attestation names.
+fn assessor(material: &Material, statement: Option<&Statement>) -> Assessor {
+    let named = |name: String| Assessor { name, url: None };
+    let builder = || OwnPredicate::read(statement?).ok()??.builder().map(str::to_owned);
+    let own = material.assessor.clone();
+    own.unwrap_or_else(|| named(builder().unwrap_or_else(|| "an unnamed rebuilder".into())))
 }
 
 /// What was claimed of the release, as the plan has it.
@@ -178,13 +194,13 @@ pub(super) fn claims(plan: &Plan) -> Value {
     json!({"claims": plan.claims, "policy": plan.policy})
 }
 
-/// What came out, and the released files that differ.
+/// The rebuilt files, and the released files that differ.
 ///
-/// Files that were not compared stay out: nothing in the record says which bytes they had.
+/// Files that were not compared are left out: the record does not have their digests.
 fn outputs(run: &RunFolder, record: &Record) -> Vec<File> {
     let folders = [
-        (run.rebuilt(), "what came out"),
-        (run.released(), "what was released"),
+        (run.rebuilt(), "a rebuilt file"),
+        (run.released(), "a released file"),
     ];
     let is_compared = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -252,7 +268,7 @@ fn documents(verified: &VerifiedRun, material: &Material) -> BTreeMap<String, Ve
             return (Sha256::of(&bytes) == digest).then_some((name, bytes));
         }
         let blob = material.store?.get(digest).ok()??;
-        // Indexes of whole distributions are public, and too large to hand round.
+        // Indexes of whole distributions are public, and too large to pack.
         let small = blob.size <= crate::evidence::json::SIZE_LIMIT;
         Some((name, std::fs::read(blob.path).ok().filter(|_| small)?))
     };
@@ -273,7 +289,7 @@ fn policy_files(policy: &PolicyFile) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The statement in a bundle of this rebuild, for the map of controls; whose word it is, is not asked here.
+/// The statement in a bundle of this rebuild, for the map of controls; its signature is not verified here.
 pub(super) fn statement(name: &str, bundle: &[u8]) -> Option<Statement> {
     let document = document::read_bundle(name, bundle).ok()?;
     match assess::payload(&document).unverified() {

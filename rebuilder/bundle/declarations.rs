@@ -19,20 +19,20 @@ pub struct Assessor {
     pub url: Option<String>,
 }
 
-/// The claim that follows from a verdict; none where it is inconclusive.
+/// The claim that follows from a verdict; `None` if it is inconclusive.
 fn predicate(verdict: &Verdict) -> Option<(&'static str, f64, &'static str)> {
     match verdict {
         Verdict::Reproduced => Some((
             "VERIFIED_REPRODUCIBLE_BUILD",
             1.0,
-            "every released file came out bit for bit",
+            "every released file was reproduced bit for bit",
         )),
         Verdict::Equivalent => Some((
             "VERIFIED_EQUIVALENT_BUILD",
             0.5,
-            "every released file came out but for what the named normalisations set aside",
+            "every released file was reproduced except for what the named normalisations set aside",
         )),
-        Verdict::Mismatch => Some(("REBUILD_DIFFERS", 0.0, "released files did not come out")),
+        Verdict::Mismatch => Some(("REBUILD_DIFFERS", 0.0, "released files were not reproduced")),
         Verdict::Inconclusive { .. } => None,
     }
 }
@@ -121,8 +121,8 @@ pub(super) fn declarations(
                 "bom-ref": "standard-rebuild",
                 "name": "independent rebuild",
                 "version": "1",
-                "description": "released files come out again, bit for bit, from pinned public inputs, without a network",
-                "requirements": [{"bom-ref": "requirement-rebuild", "identifier": "REBUILD-1", "title": "the released files come out again"}]
+                "description": "released files are reproduced bit for bit from pinned public inputs, without a network",
+                "requirements": [{"bom-ref": "requirement-rebuild", "identifier": "REBUILD-1", "title": "the released files are reproduced"}]
             }]
         }
     })))

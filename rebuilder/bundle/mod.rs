@@ -5,7 +5,7 @@
 //!                                sbom, cdxa, controls
 //! ```
 //!
-//! The same inputs give the same archive, byte for byte, but for the time at which parties were held against each other.
+//! The same inputs give the same archive, byte for byte, except for the time at which parties were compared.
 //! `docs/evidence.md` shows how to check one by hand.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
@@ -16,6 +16,7 @@ mod check;
 mod contents;
 mod controls;
 mod declarations;
+mod evidence_kind;
 mod sbom;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use archive::{read, write};
-pub use check::{Attested, Check, Checked, CheckResult, check};
+pub use check::{Attested, Check, CheckResult, Checked, check};
 pub use contents::{Material, collect};
 pub use declarations::Assessor;
 
@@ -144,7 +145,7 @@ pub enum BundleError {
     #[error("cannot write the evidence bundle {path}")]
     #[diagnostic(help("check space and permissions there, or name another file with --out"))]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("{path} is no evidence bundle: {reason}")]
+    #[error("{path} is not an evidence bundle: {reason}")]
     NotOne { path: PathBuf, reason: String },
     #[error(transparent)]
     #[diagnostic(transparent)]

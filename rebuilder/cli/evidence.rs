@@ -11,7 +11,7 @@ use super::{Common, output};
 use crate::agreement;
 use crate::artifact::Sha256;
 use crate::bundle;
-use crate::bundle::{Assessor, BundleError, Material, CheckResult};
+use crate::bundle::{Assessor, BundleError, CheckResult, Material};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::key::KeyArgs;
 use crate::cli::options::evidence::TrustArgs;

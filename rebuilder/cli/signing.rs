@@ -306,14 +306,14 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
             .map(|(event, count)| format!("{count} {event}"))
             .collect();
         screen.say(format_args!(
-            "{} lines hold ({}); the last is sha256:{}",
+            "log intact: {} ({}); head sha256:{}",
             checked.lines,
             events.join(", "),
             checked.head
         ));
         if !wanted.is_empty() {
             screen.say(format_args!(
-                "{} attestations are where they say",
+                "{} attestations match their log entries",
                 checked.attestations
             ));
         }

@@ -6,7 +6,7 @@ use crate::artifact::{Sha256, pattern};
 use crate::evidence::assess::Signer;
 use crate::evidence::trust::ExpectedIdentity;
 
-/// Someone whose word counts.
+/// A trusted party.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Party {
@@ -28,10 +28,10 @@ pub struct Party {
     /// Patterns of the `builder.id` that its attestations must name.
     #[serde(default)]
     pub builder_ids: Vec<String>,
-    /// What its word weighs.
+    /// Its weight.
     #[serde(default = "weight")]
     pub weight: u32,
-    /// Why nothing of it counts any more.
+    /// Why it is no longer trusted.
     pub revoked_because: Option<String>,
 }
 
@@ -79,7 +79,7 @@ pub enum Independence {
 }
 
 impl Independence {
-    /// As it stands in a policy.
+    /// The word for it in policies.
     pub fn word(self) -> &'static str {
         match self {
             Self::Key => "key",
@@ -93,14 +93,14 @@ impl Independence {
     }
 }
 
-/// What becomes of a party that says otherwise.
+/// What follows if a party says otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dissent {
     /// One is enough to refuse.
     #[default]
     Refuse,
-    /// It is outvoted by parties of more weight.
+    /// Parties of more weight outvote it.
     Outvote,
 }
 
@@ -122,12 +122,12 @@ pub struct Quorum {
     /// In what the parties must differ.
     #[serde(default)]
     pub independent: Vec<Independence>,
-    /// Aspects in which they must say the same: `source`, `dependencies`, `container`, `toolchain`, `parameters`.
+    /// Aspects in which they must state the same.
     #[serde(default)]
-    pub agree_on: Vec<String>,
+    pub agree_on: Vec<Aspect>,
     /// Oldest attestation that counts.
     pub maximum_age_days: Option<u32>,
-    /// What becomes of a party that says otherwise.
+    /// What follows if a party says otherwise.
     #[serde(default)]
     pub dissent: Dissent,
     /// Normalisations that may have been set aside without losing a party's word; empty: none.
@@ -146,8 +146,54 @@ pub struct Revocation {
     pub because: String,
 }
 
-/// Aspects that parties can be asked to agree on.
-pub const ASPECTS: [&str; 5] = ["source", "dependencies", "container", "toolchain", "parameters"];
+/// Something in which parties can be asked to agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Aspect {
+    /// The source.
+    Source,
+    /// The other inputs of the build.
+    Dependencies,
+    /// The root or image that it ran in.
+    Container,
+    /// Compilers and interpreters.
+    Toolchain,
+    /// What was asked of the builder, and what it assumed.
+    Parameters,
+}
+
+impl Aspect {
+    const ALL: [Self; 5] = [
+        Self::Source,
+        Self::Dependencies,
+        Self::Container,
+        Self::Toolchain,
+        Self::Parameters,
+    ];
+
+    /// The word for it in policies and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Dependencies => "dependencies",
+            Self::Container => "container",
+            Self::Toolchain => "toolchain",
+            Self::Parameters => "parameters",
+        }
+    }
+}
+
+impl TryFrom<String> for Aspect {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|aspect| aspect.word() == text);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::word);
+            format!("unknown aspect {text:?}; expected one of {}", known.join(", "))
+        })
+    }
+}
 
 /// Why parties and quorums of a policy cannot be used, if they cannot.
 pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> Result<(), String> {
@@ -161,7 +207,7 @@ pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> R
         }
         if let Some(unknown) = party.keys.iter().find(|name| !keys.contains(name)) {
             return Err(format!(
-                "the party {:?} names the key {unknown:?}, which is not there",
+                "the party {:?} names the key {unknown:?}, which the policy does not have",
                 party.name
             ));
         }
@@ -180,7 +226,7 @@ pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> R
             .find(|name| !parties.iter().any(|party| party.name == **name))
         {
             return Err(format!(
-                "the quorum for {:?} asks the party {unknown:?}, which is not there",
+                "the quorum for {:?} names the party {unknown:?}, which the policy does not have",
                 quorum.subject
             ));
         }
@@ -191,7 +237,7 @@ pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> R
             .sum();
         if quorum.threshold == 0 || u64::from(quorum.threshold) > most {
             return Err(format!(
-                "the quorum for {:?} needs a weight of {}, and its parties have {most} together",
+                "the quorum for {:?} needs a weight of {}, but its parties have {most} together",
                 quorum.subject, quorum.threshold
             ));
         }
@@ -203,20 +249,10 @@ pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> R
                 .count();
             if there < *wanted as usize {
                 return Err(format!(
-                    "the quorum for {:?} needs {wanted} of the role {role:?}, and has {there}",
+                    "the quorum for {:?} needs {wanted} with the role {role:?}, but has {there}",
                     quorum.subject
                 ));
             }
-        }
-        if let Some(unknown) = quorum
-            .agree_on
-            .iter()
-            .find(|aspect| !ASPECTS.contains(&aspect.as_str()))
-        {
-            return Err(format!(
-                "{unknown:?} is nothing to agree on; known are {}",
-                ASPECTS.join(", ")
-            ));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Digests, PinnedImage, Sha256, Subject};
 use crate::attest::log::is_plain;
-use crate::attest::{VerifiedRun, Named, Vouched};
+use crate::attest::{Named, VerifiedRun, Vouched};
 use crate::container::Catalog;
 use crate::ecosystem;
 use crate::evidence::Standing;

@@ -20,7 +20,7 @@ use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
 use crate::attest::log::{Anchor, Event, Log, Stated};
 use crate::attest::{
-    Agreeing, AttestError, VerifiedRun, Handed, Inventory, Attestor, Signed, Signer, Vouched, verify_digested,
+    Agreeing, AttestError, Attestor, Handed, Inventory, Signed, Signer, VerifiedRun, Vouched, verify_digested,
 };
 use crate::error::with_causes;
 use crate::policy::PolicyFile;

@@ -368,9 +368,9 @@ fn hostile_and_broken_archives_are_refused() {
     for (name, what) in [
         ("empty", "unexpected end of file"),
         ("text", "no evidence bundle"),
-        ("climbing", "has no place in one"),
-        ("link", "has no place in one"),
-        ("twice", "stands in it twice"),
+        ("climbing", "is not allowed in one"),
+        ("link", "is not allowed in one"),
+        ("twice", "is in it twice"),
         ("bare", "manifest.json is missing"),
     ] {
         let output = rebuilder()

@@ -111,7 +111,7 @@ fn encrypted_files_open_with_their_passphrase_alone() {
     let closed = place.run(&["attest", &run, "--key", &key]);
     assert_eq!(code(&closed), 2, "{}", text(&closed));
     assert!(
-        text(&closed).contains("is encrypted, and no passphrase is there"),
+        text(&closed).contains("is encrypted, but no passphrase was given"),
         "{}",
         text(&closed)
     );
@@ -251,7 +251,7 @@ fn tokens_sign_and_their_keys_never_leave_them() {
     let wrong_pin = place.text("wrong");
     fs::write(&wrong_pin, "9999").unwrap();
     for (key, what) in [
-        (uri("object=nothing"), "there is none of that name"),
+        (uri("object=nothing"), "no object of that name"),
         (uri("object=twice"), "several have that name"),
         (uri("object=p384"), "only Ed25519 and ECDSA over P-256"),
         (

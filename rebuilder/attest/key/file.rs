@@ -95,7 +95,7 @@ impl FileKey {
         Ok(key)
     }
 
-    /// Reads a key that only its owner can read; `passphrase` is asked where it is encrypted.
+    /// Reads a key that only its owner can read; `passphrase` is asked for if it is encrypted.
     pub fn read(path: &Path, passphrase: &dyn Fn() -> Option<String>) -> Result<Self, KeyError> {
         super::close_process()?;
         let io = |source: std::io::Error| match source.kind() {
@@ -201,7 +201,7 @@ impl Signer for FileKey {
     }
 }
 
-/// The folder that a file lies in.
+/// The folder of a file.
 fn folder(path: &Path) -> &Path {
     path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -226,7 +226,7 @@ fn check_owner(path: &Path, owner: u32) -> Result<(), KeyError> {
     })
 }
 
-/// Whoever may write into a folder can put another key into the place of one.
+/// A user who can write into a folder can replace a key in it.
 fn check_folder(folder: &Path) -> Result<(), KeyError> {
     let meta = fs::metadata(folder).map_err(|source| KeyError::Io {
         path: folder.to_owned(),

@@ -107,7 +107,7 @@ impl Entry {
 }
 
 impl Inventory {
-    /// Reads the inventory at `path`; where there is none, it is empty.
+    /// Reads the inventory at `path`; a missing file is an empty inventory.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let invalid = |reason: String| KeyError::Inventory {
             path: path.to_owned(),
@@ -255,7 +255,7 @@ fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Ve
         add(
             "several-projects",
             format!(
-                "it signs for {} projects ({}): whoever takes it can speak for all of them",
+                "it signs for {} projects ({}): a thief of the key could sign for all of them",
                 uses.projects.len(),
                 names.join(", ")
             ),
@@ -269,7 +269,7 @@ fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Ve
             add(
                 "on-build-host",
                 format!(
-                    "{} lies on a machine that runs builds; run \"rebuilder signer\" elsewhere or as another user",
+                    "{} is on a machine that runs builds; run \"rebuilder signer\" elsewhere or as another user",
                     path.display()
                 ),
             );

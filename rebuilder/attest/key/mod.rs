@@ -35,7 +35,7 @@ pub enum Algorithm {
 
 /// Something that signs.
 pub trait Signer: Send + Sync {
-    /// Its public key; none where each signature has a key of its own.
+    /// Its public key; `None` if each signature has a key of its own.
     fn public(&self) -> Option<&Public>;
     /// What names it: the fingerprint of its public key, or an identity.
     fn name(&self) -> String {
@@ -101,7 +101,7 @@ pub enum KeyError {
         "a signing key is never overwritten; name another file with --to, or move the old one away"
     ))]
     Exists { path: PathBuf },
-    #[error("others than its owner may read {path}")]
+    #[error("{path} is readable by other users")]
     #[diagnostic(help("chmod 600 it; if others could read it, make a new key"))]
     Exposed { path: PathBuf },
     #[error("cannot use {path}: it belongs to the user {owner}, and this is the user {own}")]
@@ -116,22 +116,22 @@ pub enum KeyError {
     Process(#[source] std::io::Error),
     #[error("cannot use the key file {path}")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("{path} holds no PKCS#8 key in PEM form of a kind that is known here")]
-    #[diagnostic(help("Ed25519 and ECDSA P-256 are known; \"rebuilder key generate\" makes one"))]
+    #[error("{path} does not contain a supported PKCS#8 PEM key")]
+    #[diagnostic(help("use an Ed25519 or ECDSA P-256 key; \"rebuilder key generate\" makes one"))]
     Invalid { path: PathBuf },
-    #[error("{path} is encrypted, and no passphrase is there")]
+    #[error("{path} is encrypted, but no passphrase was given")]
     #[diagnostic(help("name a file that holds it with --passphrase-file, or run on a terminal to be asked"))]
     Locked { path: PathBuf },
     #[error("the passphrase does not open {path}")]
     WrongPassphrase { path: PathBuf },
     #[error("the cryptographic library failed to {what}")]
     Crypto { what: &'static str },
-    #[error("{reference:?} names no key: {reason}")]
+    #[error("{reference:?} is not a key reference: {reason}")]
     #[diagnostic(help(
         "a key is a file, pkcs11:token=…;object=…?module-path=…&pin-source=…, command:PROGRAM, or sigstore"
     ))]
     Reference { reference: String, reason: String },
-    #[error("the PKCS#11 token does not sign: {what}: {reason}")]
+    #[error("PKCS#11 signing failed: {what}: {reason}")]
     #[diagnostic(help("\"pkcs11-tool --module MODULE --list-objects --login\" shows what is in it"))]
     Token { what: &'static str, reason: String },
     #[error("the signing command {program} failed: {reason}")]
@@ -144,7 +144,7 @@ pub enum KeyError {
         "keyless signing needs an identity token (SIGSTORE_ID_TOKEN, or that of a CI job) and a network"
     ))]
     Keyless { reason: String },
-    #[error("what came back is no signature of the key {name}")]
+    #[error("the returned signature does not verify with the key {name}")]
     #[diagnostic(help(
         "nothing was signed; the token or command holds another key than the one that it shows"
     ))]
@@ -159,7 +159,7 @@ pub enum KeyError {
     #[error("the key {name} was retired on {at}")]
     #[diagnostic(help("sign with the one that took its place; \"rebuilder key list\" shows which"))]
     Retired { name: String, at: jiff::Timestamp },
-    #[error("{path} is no inventory of keys: {reason}")]
+    #[error("{path} is not an inventory of keys: {reason}")]
     Inventory { path: PathBuf, reason: String },
     #[error("no key that begins with {name} is in the inventory")]
     #[diagnostic(help("\"rebuilder key list\" shows all; \"rebuilder key add\" takes one in"))]

@@ -212,7 +212,7 @@ impl TokenKey {
                 [only] => Ok(*only),
                 [] => Err(none(
                     "finding the key",
-                    "there is none of that name (a PIN may be missing)",
+                    "the token has no object of that name (a PIN may be missing)",
                 )),
                 _ => Err(none("finding the key", "several have that name; give an id too")),
             }
@@ -232,7 +232,7 @@ impl TokenKey {
             }
         }
         let (Some(kind), Some(point)) = (kind, point) else {
-            return Err(none("reading the public key", "it is no key on a curve"));
+            return Err(none("reading the public key", "it is not an elliptic-curve key"));
         };
         let public = public(kind, &point).ok_or_else(|| {
             none(

@@ -1,0 +1,203 @@
+//! What others say of the same files, and whether the bundle's conclusion follows from it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{CheckResult, Checks};
+use crate::agreement::{self, Agreement, RebuildClaim};
+use crate::bundle::contents::without_cost;
+use crate::bundle::{BundleError, Manifest};
+use crate::evidence::json;
+use crate::evidence::trust::Trust;
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::run::{Record, Verdict};
+use crate::store::StoreError;
+
+/// Attestations and policy of a bundle as files, for code that reads files.
+pub(super) fn attestations(files: &BTreeMap<String, Vec<u8>>) -> Result<tempfile::TempDir, BundleError> {
+    let folder = tempfile::tempdir().map_err(StoreError::io("write into", &std::env::temp_dir()))?;
+    let io = || StoreError::io("write into", folder.path());
+    std::fs::create_dir(folder.path().join("attestations")).map_err(io())?;
+    for (name, bytes) in files {
+        let wanted = ["attestations/", "policy/"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        if wanted {
+            let path = folder.path().join(name);
+            let parent = path.parent().unwrap_or(folder.path());
+            std::fs::create_dir_all(parent)
+                .and_then(|()| std::fs::write(&path, bytes))
+                .map_err(io())?;
+        }
+    }
+    Ok(folder)
+}
+
+/// No party that the reader trusts says that these files were not reproduced, if the record says that they were.
+pub(super) fn dissent(
+    plan: &Plan,
+    record: &Record,
+    folder: &Path,
+    trust: &Trust,
+    checks: &mut Checks,
+) -> Result<(), BundleError> {
+    if !matches!(record.verdict, Verdict::Reproduced | Verdict::Equivalent) {
+        return Ok(());
+    }
+    let artifacts = plan.released();
+    let (tallies, _) = agreement::gather(&[folder.join("attestations")], &artifacts, trust)?;
+    for (artifact, tally) in artifacts.iter().zip(&tallies) {
+        // An equivalent run attests the rebuilt files, which are not the released ones.
+        let own = |testimony: &agreement::Testimony| {
+            testimony.reading.kind == agreement::Kind::Rebuild
+                && testimony.reading.invocation.as_ref() == Some(&record.id)
+        };
+        let other = tally.voices().flatten().find(|testimony| {
+            // Anyone can sign without a key, and the bundle's author could add such attestations.
+            testimony.signer.named
+                && matches!(testimony.reading.says, RebuildClaim::Differs { .. })
+                && !own(testimony)
+        });
+        if let Some(other) = other {
+            let origin = other.origin.rsplit('/').next().unwrap_or_default();
+            checks.push(
+                "no party that you trust says otherwise",
+                CheckResult::Fails,
+                format!(
+                    "{}: {} says that {} ({origin})",
+                    artifact.name,
+                    other.signer.name,
+                    other.reading.says.sentence()
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The same conclusion follows from the attestations and the policy in the bundle; gives what was concluded again.
+pub(super) fn parties(
+    plan: &Plan,
+    manifest: &Manifest,
+    files: &BTreeMap<String, Vec<u8>>,
+    folder: &Path,
+    trust: &Trust,
+    checks: &mut Checks,
+) -> Result<Again, BundleError> {
+    const CHECK: &str = "the parties agree as the bundle says";
+    let nothing = |policy| Again {
+        policy,
+        agreements: Vec::new(),
+    };
+    let with_policy = files.contains_key("policy/policy.toml");
+    let Some(stored) = files.get("agreement.json") else {
+        let policy = files.keys().any(|name| name.starts_with("policy/"));
+        if policy {
+            checks.push(
+                CHECK,
+                CheckResult::Fails,
+                "the bundle has a policy, but no conclusion by it",
+            );
+        }
+        return Ok(nothing(Policy::BuiltIn));
+    };
+    let policy = if with_policy {
+        Policy::read(&folder.join("policy/policy.toml"))
+    } else {
+        Ok(Policy::BuiltIn)
+    };
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(error) => {
+            checks.push(CHECK, CheckResult::Fails, error.to_string());
+            return Ok(nothing(Policy::BuiltIn));
+        }
+    };
+    let stored = match json::parse_own(stored) {
+        Ok(Value::Array(stored)) => stored,
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            checks.push(CHECK, CheckResult::Fails, format!("agreement.json: {error}"));
+            return Ok(nothing(policy));
+        }
+    };
+    let trust = match &policy {
+        Policy::File(file) => trust.clone().with(file.keys()),
+        _ => trust.clone(),
+    };
+    let artifacts = plan.released();
+    let (tallies, cost) = agreement::gather(&[folder.join("attestations")], &artifacts, &trust)?;
+    if stored.len() != artifacts.len() {
+        let finding = format!("{} conclusions for {} files", stored.len(), artifacts.len());
+        checks.push(CHECK, CheckResult::Fails, finding);
+    }
+    let mut agreements = Vec::new();
+    for ((artifact, tally), stored) in artifacts.iter().zip(&tallies).zip(&stored) {
+        // As of that time: an attestation that is too old now was not then.
+        let then: Option<jiff::Timestamp> = stored["time"].as_str().and_then(|text| text.parse().ok());
+        let then = then.filter(|then| *then >= manifest.created && *then <= jiff::Timestamp::now());
+        let Some(then) = then else {
+            checks.push(
+                CHECK,
+                CheckResult::Fails,
+                format!("{}: not between the run's end and now", artifact.name),
+            );
+            continue;
+        };
+        match agreement::conclude(artifact, tally, &trust, &policy, then, cost) {
+            Ok(again) => {
+                let found = without_cost(&serde_json::json!([again]));
+                let found = found.get(0).unwrap_or(&Value::Null);
+                checks.add(
+                    CHECK,
+                    essence(found) == essence(stored),
+                    format!("{}: {} ({})", artifact.name, again.verdict.word(), again.reason),
+                );
+                agreements.push(again);
+            }
+            Err(error) => checks.push(CHECK, CheckResult::Fails, error.to_string()),
+        }
+    }
+    Ok(Again { policy, agreements })
+}
+
+/// What was concluded again, and by which policy.
+pub(super) struct Again {
+    pub policy: Policy,
+    pub agreements: Vec<Agreement>,
+}
+
+/// What a conclusion says, without where its files lay.
+fn essence(agreement: &Value) -> Value {
+    let of = |value: &Value, names: &[&str]| -> Value {
+        let pairs = names
+            .iter()
+            .map(|name| ((*name).to_owned(), value[*name].clone()));
+        Value::Object(pairs.collect())
+    };
+    let parties = agreement["parties"].as_array().into_iter().flatten();
+    let party = [
+        "party",
+        "role",
+        "organisation",
+        "says",
+        "weight",
+        "counted",
+        "signer",
+        "builder",
+        "kind",
+        "subject",
+        "time",
+        "attestation",
+        "times",
+        "inputs",
+    ];
+    serde_json::json!({
+        "whole": of(agreement, &["version", "artifact", "time", "verdict", "weight", "divergences"]),
+        "quorum": of(&agreement["quorum"], &["digest", "threshold", "roles", "independent"]),
+        "parties": parties.map(|it| of(it, &party)).collect::<Vec<_>>()
+    })
+}
