@@ -155,7 +155,7 @@ fn compare_again(run: &RunFolder, output: &OutputResult) -> Result<(), AttestErr
     let names: Vec<_> = recorded
         .normalisations
         .iter()
-        .map(|applied| applied.name.as_str())
+        .map(|applied| applied.name.name())
         .collect();
     let changed = |found: String| AttestError::Changed {
         path: path.display().to_string(),

@@ -112,7 +112,7 @@ impl Line {
             Verdict::Reproduced => Outcome::Reproduced,
             Verdict::Equivalent => {
                 let names = differing().flat_map(|differs| &differs.normalisations);
-                let mut normalisations: Vec<_> = names.map(|applied| applied.name.clone()).collect();
+                let mut normalisations: Vec<_> = names.map(|applied| applied.name.to_string()).collect();
                 normalisations.sort();
                 normalisations.dedup();
                 Outcome::Equivalent { normalisations }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::output;
-use crate::compare::{self, Chosen, Comparison, Limits, NORMALISATIONS, Options, Outcome};
+use crate::compare::{self, Chosen, Comparison, Limits, Normalisation, Options, Outcome};
 use crate::deadline::Deadline;
 use crate::progress::Progress;
 use crate::report::comparison;
@@ -142,26 +142,31 @@ fn renderer(path: &Path) -> Result<Render, Failure> {
 
 fn list(json: bool) -> Result<ExitCode, Failure> {
     if json {
-        let list: Vec<_> = NORMALISATIONS
+        let list: Vec<_> = Normalisation::ALL
             .iter()
             .map(|known| {
                 serde_json::json!({
-                    "name": known.name, "version": known.version, "default": known.default,
-                    "formats": known.formats, "sets_aside": known.sets_aside, "safe_because": known.safe
+                    "name": known.name(), "version": known.version(), "default": known.is_default(),
+                    "formats": known.formats(), "sets_aside": known.sets_aside(), "safe_because": known.safe_because()
                 })
             })
             .collect();
         output::print_json(&list)?;
     } else {
         let mut screen = output::screen();
-        for known in NORMALISATIONS {
-            let default = if known.default { "" } else { ", not by default" };
+        for known in Normalisation::ALL {
+            let default = if known.is_default() {
+                ""
+            } else {
+                ", not by default"
+            };
             screen.say(format_args!(
-                "{} v{} ({}{default})",
-                known.name, known.version, known.formats
+                "{known} v{} ({}{default})",
+                known.version(),
+                known.formats()
             ));
-            screen.say(format_args!("    sets aside: {}", known.sets_aside));
-            screen.say(format_args!("    safe because: {}", known.safe));
+            screen.say(format_args!("    sets aside: {}", known.sets_aside()));
+            screen.say(format_args!("    safe because: {}", known.safe_because()));
         }
         output::print(&screen)?;
     }

@@ -2,7 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::finding::Confidence;
+/// How sure an attribution is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// It would explain what was seen, and so would other things.
+    Possible,
+    /// What was seen has the form of this cause.
+    Likely,
+    /// The bytes say so: the field has this meaning, or all others were compared and are the same.
+    Proven,
+}
+
+impl Confidence {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Proven => "proven",
+        }
+    }
+}
 
 macro_rules! causes {
     ($($variant:ident, $name:literal, $title:literal, $fix:literal;)*) => {
@@ -84,6 +105,24 @@ causes! {
         "follows from other differences in the same file";
     Checksum, "checksum", "checksum of another file",
         "follows from the difference in that file";
+}
+
+/// One reason for a difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reason {
+    pub cause: Cause,
+    pub key: String,
+    pub confidence: Confidence,
+}
+
+impl Reason {
+    pub fn new(cause: Cause, key: impl Into<String>, confidence: Confidence) -> Self {
+        Self {
+            cause,
+            key: key.into(),
+            confidence,
+        }
+    }
 }
 
 impl Cause {

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Options;
-use super::cause::Cause;
-use super::finding::{Applied, Confidence, Example, Finding, Node, Outcome, Presence, RootCause};
-use super::normalise;
+use super::cause::{Cause, Confidence};
+use super::finding::{Applied, Example, Finding, Node, Outcome, Presence, RootCause};
+use super::normalise::Normalisation;
 
 /// Says of each finding that claims to be a checksum whether the file that it names was seen to differ.
 pub(super) fn checksums(root: &mut Node) {
@@ -174,7 +174,7 @@ fn group(groups: &mut BTreeMap<(Cause, String), RootCause>, path: &str, finding:
             follow: 0,
             example: Example {
                 path: path.to_owned(),
-                place: finding.place.clone(),
+                place: finding.place.to_string(),
                 released: finding.released.clone(),
                 rebuilt: finding.rebuilt.clone(),
             },
@@ -186,23 +186,21 @@ fn group(groups: &mut BTreeMap<(Cause, String), RootCause>, path: &str, finding:
 
 /// The outcome, and the normalisations that set something aside.
 pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>) {
-    let mut applied: BTreeMap<&'static str, Applied> = BTreeMap::new();
+    let mut applied: BTreeMap<Normalisation, Applied> = BTreeMap::new();
     let mut all = true;
     root.each("", &mut |_, node| {
         all &= node.presence == Presence::Both;
         for finding in &node.findings {
             let normalisation = finding
                 .normalisation
-                .as_deref()
-                .and_then(normalise::find)
-                .filter(|normalisation| options.normalise.has(normalisation.name));
+                .filter(|normalisation| options.normalise.has(*normalisation));
             let Some(normalisation) = normalisation else {
                 all = false;
                 continue;
             };
-            let applied = applied.entry(normalisation.name).or_insert_with(|| Applied {
-                name: normalisation.name.to_owned(),
-                version: normalisation.version,
+            let applied = applied.entry(normalisation).or_insert_with(|| Applied {
+                name: normalisation,
+                version: normalisation.version(),
                 places: 0,
             });
             applied.places += finding.places;

@@ -8,26 +8,7 @@ use std::sync::{LazyLock, OnceLock};
 use jiff::civil::DateTime;
 use regex::Regex;
 
-use super::cause::Cause;
-use super::finding::Confidence;
-
-/// One reason for a difference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reason {
-    pub cause: Cause,
-    pub key: String,
-    pub confidence: Confidence,
-}
-
-impl Reason {
-    pub fn new(cause: Cause, key: impl Into<String>, confidence: Confidence) -> Self {
-        Self {
-            cause,
-            key: key.into(),
-            confidence,
-        }
-    }
-}
+use super::cause::{Cause, Confidence, Reason};
 
 /// What is known of the place that a text stands in.
 #[derive(Debug, Clone, Copy, Default)]

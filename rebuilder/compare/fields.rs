@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::cause::Cause;
+use super::cause::{Cause, Confidence};
 use super::explain::{Context, explain};
 use super::file;
-use super::finding::{Confidence, Finding, Node};
-use super::format::{FieldKind, Fields, Value};
+use super::finding::{Finding, Node};
+use super::normalise::Normalisation;
 use super::pair::Within;
 use super::roles;
+use super::stored::{FieldKind, Fields, Value, joined};
 use super::walk::{Row, Walked};
 
 /// A node with the fields in which two members differ.
@@ -82,16 +83,14 @@ fn field_finding(
     new: &[Value],
     within: Within,
 ) -> Finding {
-    let text = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
-    let mut finding = Finding::new(kind.name, text(old), text(new))
+    let mut finding = Finding::new(kind, joined(old), joined(new))
         .because(kind.cause, Confidence::Proven)
         .keyed(format!("{format}: {}", kind.name))
         .set_aside_by(kind.normalisation);
     if kind.cause == Cause::Content {
         finding.key = String::new();
     }
-    let owned = matches!(kind.cause, Cause::Ownership | Cause::Permissions);
-    if owned && within.installs && format != "ar" {
+    if kind.installed && within.installs {
         finding.normalisation = None;
     }
     if let ([Value::Mode(a)], [Value::Mode(b)]) = (old, new) {
@@ -108,26 +107,8 @@ fn field_finding(
             finding.key = format!("{format}: {key}");
         }
     }
-    if kind.name == "pax times" && (old.is_empty() || new.is_empty()) {
-        finding = finding
-            .because(Cause::ArchiveDialect, Confidence::Proven)
-            .keyed("tar: pax times on one side only");
-    }
-    if kind.name == "extended headers" && old != new {
-        let without = |text: String| -> String {
-            let mut rest = String::new();
-            let mut parts = text.split("PaxHeaders.");
-            rest.push_str(parts.next().unwrap_or_default());
-            for part in parts {
-                rest.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
-            }
-            rest
-        };
-        if without(text(old)) == without(text(new)) {
-            finding = finding
-                .because(Cause::Randomness, Confidence::Proven)
-                .keyed("process number in names of pax headers");
-        }
+    if let Some(reason) = kind.refine.and_then(|refine| refine(old, new)) {
+        finding = finding.because(reason.cause, reason.confidence).keyed(reason.key);
     }
     within.set_aside(finding)
 }
@@ -171,8 +152,8 @@ pub(super) fn order(format: &str, walked: &Walked, within: Within) -> Option<Fin
         )
     });
     let normalisation = match format {
-        "tar" if !walked.order_matters => Some("tar-file-order"),
-        "zip" if !walked.order_matters => Some("zip-file-order"),
+        "tar" if !walked.order_matters => Some(Normalisation::TarFileOrder),
+        "zip" if !walked.order_matters => Some(Normalisation::ZipFileOrder),
         _ => None,
     };
     let old: Vec<String> = pairs.iter().map(|pair| name(pair.0)).collect();
@@ -194,47 +175,4 @@ pub(super) fn order(format: &str, walked: &Walked, within: Within) -> Option<Fin
         .set_aside_by(normalisation)
         .times(moved as u64);
     Some(within.set_aside(finding))
-}
-
-/// Times that all differ by one whole number of quarter hours were written in two time zones.
-pub(super) fn one_zone(children: &mut [Node]) {
-    let is_time = |finding: &Finding| finding.key == "zip: time";
-    let seconds = |text: &str| {
-        text.parse::<jiff::Timestamp>()
-            .ok()
-            .map(jiff::Timestamp::as_second)
-    };
-    let mut apart = None;
-    for finding in children
-        .iter()
-        .flat_map(|child| &child.findings)
-        .filter(|finding| is_time(finding))
-    {
-        let (Some(a), Some(b)) = (seconds(&finding.released), seconds(&finding.rebuilt)) else {
-            return;
-        };
-        let own = a - b;
-        if own == 0 || own % 900 != 0 || own.abs() > 26 * 3600 || apart.is_some_and(|apart| apart != own) {
-            return;
-        }
-        apart = Some(own);
-    }
-    if apart.is_none() {
-        return;
-    }
-    for child in children {
-        let stamped = child
-            .findings
-            .iter()
-            .any(|finding| finding.place.contains("extra field"));
-        for finding in child.findings.iter_mut().filter(|finding| is_time(finding)) {
-            finding.cause = Cause::Timezone;
-            finding.confidence = if stamped {
-                Confidence::Likely
-            } else {
-                Confidence::Proven
-            };
-            finding.key = "local times of zip entries".into();
-        }
-    }
 }

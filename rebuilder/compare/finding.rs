@@ -2,38 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::Cause;
+use super::cause::{Cause, Confidence};
 use super::limits::Limit;
+use super::normalise::Normalisation;
+use super::place::Place;
 use crate::artifact::Sha256;
-
-/// How sure an attribution is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Confidence {
-    /// It would explain what was seen, and so would other things.
-    Possible,
-    /// What was seen has the form of this cause.
-    Likely,
-    /// The bytes say so: the field has this meaning, or all others were compared and are the same.
-    Proven,
-}
-
-impl Confidence {
-    /// The word in reports.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Possible => "possible",
-            Self::Likely => "likely",
-            Self::Proven => "proven",
-        }
-    }
-}
 
 /// One difference and its cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Where in the node: a field, a line, a section, an offset.
-    pub place: String,
+    pub place: Place,
     /// What the released side has there.
     pub released: String,
     /// What the rebuilt side has there.
@@ -50,16 +29,16 @@ pub struct Finding {
     /// A path whose content it is a checksum of, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_of: Option<String>,
-    /// Name of the normalisation that sets it aside.
+    /// What may set it aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub normalisation: Option<String>,
+    pub normalisation: Option<Normalisation>,
     /// How many places it stands for.
     pub places: u64,
 }
 
 impl Finding {
     /// A finding in one place.
-    pub fn new(place: impl Into<String>, released: impl Into<String>, rebuilt: impl Into<String>) -> Self {
+    pub fn new(place: impl Into<Place>, released: impl Into<String>, rebuilt: impl Into<String>) -> Self {
         Self {
             place: place.into(),
             released: shortened(released.into()),
@@ -85,8 +64,8 @@ impl Finding {
         self
     }
 
-    pub(super) fn set_aside_by(mut self, normalisation: impl Into<Option<&'static str>>) -> Self {
-        self.normalisation = normalisation.into().map(str::to_owned);
+    pub(super) fn set_aside_by(mut self, normalisation: impl Into<Option<Normalisation>>) -> Self {
+        self.normalisation = normalisation.into();
         self
     }
 
@@ -268,8 +247,8 @@ pub struct Example {
 /// A normalisation that was needed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Its name.
-    pub name: String,
+    /// Which.
+    pub name: Normalisation,
     /// Its version.
     pub version: u32,
     /// How many differences it sets aside.

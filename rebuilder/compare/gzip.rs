@@ -2,19 +2,32 @@
 
 use std::io::{self, Read};
 
-use super::cause::Cause;
-use super::finding::{Confidence, Finding};
-use super::format::{FieldKind, Fields, Value};
+use super::cause::{Cause, Confidence};
+use super::finding::Finding;
+use super::normalise::Normalisation;
 use super::source::{Codec, Source};
+use super::stored::{FieldKind, Fields, Value};
 
-const TIME: FieldKind = FieldKind::by("time in the header", Cause::Timestamp, "gzip-time");
-const NAME: FieldKind = FieldKind::by("name in the header", Cause::ArchiveDialect, "gzip-name");
-const LEVEL: FieldKind = FieldKind::by("level in the header", Cause::Compression, "gzip-compression");
-const SYSTEM: FieldKind = FieldKind::by("operating system in the header", Cause::Compression, "gzip-misc");
-const OTHER: FieldKind = FieldKind::by(
+static TIME: FieldKind = FieldKind::by("time in the header", Cause::Timestamp, Normalisation::GzipTime);
+static NAME: FieldKind = FieldKind::by(
+    "name in the header",
+    Cause::ArchiveDialect,
+    Normalisation::GzipName,
+);
+static LEVEL: FieldKind = FieldKind::by(
+    "level in the header",
+    Cause::Compression,
+    Normalisation::GzipCompression,
+);
+static SYSTEM: FieldKind = FieldKind::by(
+    "operating system in the header",
+    Cause::Compression,
+    Normalisation::GzipMisc,
+);
+static OTHER: FieldKind = FieldKind::by(
     "flags, comment and extra fields",
     Cause::ArchiveDialect,
-    "gzip-misc",
+    Normalisation::GzipMisc,
 );
 
 /// The header of the first gzip member (RFC 1952).
@@ -76,11 +89,11 @@ pub(super) fn compression(codec: Codec, released: &Source, rebuilt: &Source) -> 
     };
     let threads = old.threads.zip(new.threads).filter(|(a, b)| a != b);
     let name = match codec {
-        Codec::Gzip => "gzip-compression",
-        Codec::Xz => "xz-compression",
-        Codec::Lzma => "lzma-compression",
-        Codec::Zstd => "zstd-compression",
-        Codec::Bzip2 => "bzip2-compression",
+        Codec::Gzip => Normalisation::GzipCompression,
+        Codec::Xz => Normalisation::XzCompression,
+        Codec::Lzma => Normalisation::LzmaCompression,
+        Codec::Zstd => Normalisation::ZstdCompression,
+        Codec::Bzip2 => Normalisation::Bzip2Compression,
     };
     let finding = Finding::new(
         "compressed bytes",

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::format::{self, HEAD};
 use super::limits::{Hit, Limits, Meter, Metered};
 use super::source::{Codec, Source};
+use super::stored;
 use crate::artifact::Sha256;
 use crate::deadline::{Deadline, Over};
 
@@ -58,9 +59,9 @@ pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
                 path: member.path,
                 sha256,
                 size,
-                mode: format::mode(&member.fields),
-                time: format::time(&member.fields),
-                system: format::system(&member.fields),
+                mode: stored::mode(&member.fields),
+                time: stored::time(&member.fields),
+                system: stored::system(&member.fields),
             });
             Ok(true)
         })?;

@@ -24,22 +24,25 @@ mod lockstep;
 mod members;
 mod normalise;
 mod pair;
+mod place;
 mod roles;
 mod source;
+mod stored;
 mod walk;
 
 use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
 
-pub use cause::Cause;
+pub use cause::{Cause, Confidence};
 pub use finding::{
-    Applied, ByteRange, Comparison, Confidence, Example, Excerpt, Finding, Hunk, LimitHit, Node, Outcome,
-    Presence, RootCause, Side,
+    Applied, ByteRange, Comparison, Example, Excerpt, Finding, Hunk, LimitHit, Node, Outcome, Presence,
+    RootCause, Side,
 };
 pub use limits::{Limit, Limits};
 pub use members::{Member, MemberError, each_file, list, read_member};
-pub use normalise::{Chosen, NORMALISATIONS, Normalisation, UnknownNormalisation};
+pub use normalise::{Chosen, Normalisation, UnknownNormalisation};
+pub use place::Place;
 
 use crate::artifact::Sha256;
 use crate::deadline::Deadline;

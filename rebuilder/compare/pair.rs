@@ -5,15 +5,17 @@ use std::io::{self, Read as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::cause::Cause;
-use super::fields::{field_findings, member, one_zone, order};
+use super::cause::{Cause, Confidence};
+use super::fields::{field_findings, member, order};
 use super::file::{self, Leaf};
-use super::finding::{Confidence, Finding, LimitHit, Node, Presence};
+use super::finding::{Finding, LimitHit, Node, Presence};
 use super::format::{self, FormatReader, HEAD};
 use super::gzip;
 use super::limits::{Hit, Limit, Meter, Metered};
+use super::normalise::Normalisation;
 use super::roles;
 use super::source::{Codec, Source};
+use super::stored;
 use super::walk::{self, Judged, Later, Row};
 use crate::artifact::Sha256;
 
@@ -30,7 +32,7 @@ impl Within {
     /// Whatever is set aside in the archives of a gem is so because RubyGems makes it anew when it unpacks.
     pub fn set_aside(self, mut finding: Finding) -> Finding {
         if self.gem && finding.normalisation.is_some() {
-            finding.normalisation = Some("gem-inner-archives".into());
+            finding.normalisation = Some(Normalisation::GemInnerArchives);
         }
         finding
     }
@@ -243,22 +245,13 @@ impl<'a> Comparer<'a> {
         nodes.sort_by(|a, b| a.1.name.cmp(&b.1.name));
         node.same = walked.same;
         node.children = nodes.into_iter().map(|(_, node)| node).collect();
-        // Archives are filled with zeros to whole blocks, so their number follows from the sizes of members.
-        let resized = node.children.iter().any(|child| child.sizes.0 != child.sizes.1);
-        for finding in node
-            .findings
-            .iter_mut()
-            .filter(|finding| finding.place == "zeros at the end")
-        {
-            finding.follows |= resized;
-        }
-        one_zone(&mut node.children);
+        format.settle(node);
         self.fold(node);
     }
 
     fn judge(&self, archive: Archive, released: Row, rebuilt: Row) -> Judged {
-        if let Some(time) = format::time(&released.fields)
-            && format::time(&rebuilt.fields) == Some(time)
+        if let Some(time) = stored::time(&released.fields)
+            && stored::time(&rebuilt.fields) == Some(time)
         {
             let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
             if times.len() < 10_000 {
@@ -291,8 +284,8 @@ impl<'a> Comparer<'a> {
             node.children = content.children;
             node.same = content.same;
         }
-        // Sizes follow from contents.
-        node.findings.retain(|finding| finding.place != "compressed size");
+        node.findings
+            .retain(|finding| finding.place.field().is_none_or(|kind| !kind.follows_contents));
         if node.findings.is_empty() && node.children.is_empty() {
             let digest = |row: &Row| row.sha256().map(Sha256::to_hex).unwrap_or_default();
             node.findings
@@ -430,7 +423,7 @@ impl<'a> Comparer<'a> {
                 match same {
                     Some(other) => other.places += finding.places,
                     None => folded.push(Finding {
-                        place: format!("{}: {}", child.name, finding.place),
+                        place: format!("{}: {}", child.name, finding.place).into(),
                         ..finding
                     }),
                 }

@@ -11,10 +11,11 @@ use std::io::{self, Read, Write as _};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::finding::Node;
-use super::format::{Fields, FormatReader, Member};
+use super::format::{FormatReader, Member};
 use super::limits::Meter;
 use super::lockstep;
 use super::source::Source;
+use super::stored::{Fields, is_hard_link};
 use crate::artifact::{HashingWriter, Sha256};
 
 /// Largest member that waits in memory for its partner, and how much may wait on each side.
@@ -253,12 +254,7 @@ impl Meeting<'_> {
         let nth = state.seen[side].entry(hash).or_default();
         *nth += 1;
         let key = (row.path.clone(), *nth);
-        if key.1 > 1
-            || row
-                .fields
-                .iter()
-                .any(|(kind, value)| kind.name == "type" && value.to_string() == "hard link")
-        {
+        if key.1 > 1 || is_hard_link(&row.fields) {
             state.walked.order_matters = true;
         }
         let size = match &row.source {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::ReportError;
 use crate::compare::{
-    Applied, Cause, Comparison, Excerpt, Finding, NORMALISATIONS, Node, Outcome, Presence, RootCause, Side,
+    Applied, Cause, Comparison, Excerpt, Finding, Node, Outcome, Presence, RootCause, Side,
 };
 use crate::text::{Screen, Style, code, code_block, code_cell, plain, sarif_message, visible};
 
@@ -530,10 +530,7 @@ impl Part<'_> {
     fn normalisations(&self) -> Vec<(&Applied, &'static str, &'static str)> {
         let applied = self.comparison.normalisations.iter();
         applied
-            .filter_map(|applied| {
-                let known = NORMALISATIONS.iter().find(|known| known.name == applied.name)?;
-                Some((applied, known.sets_aside, known.safe))
-            })
+            .map(|applied| (applied, applied.name.sets_aside(), applied.name.safe_because()))
             .collect()
     }
 }
@@ -554,7 +551,7 @@ fn unfold(
     let leads =
         worst.is_some_and(|worst| worst == path || worst.starts_with(&format!("{path}/")) || path.is_empty());
     let row = |finding: &Finding| Row {
-        place: finding.place.clone(),
+        place: finding.place.to_string(),
         released: finding.released.clone(),
         rebuilt: finding.rebuilt.clone(),
         cause: finding.cause.title(),

@@ -8,7 +8,7 @@ use crate::common::{self, code, fits_the_schema, json as document, rebuilder, te
 use proptest::prelude::*;
 use rebuilder::artifact::Sha256;
 use rebuilder::compare::{
-    Cause, Chosen, Comparison, Limit, Limits, NORMALISATIONS, Options, Outcome, compare, compare_bytes,
+    Cause, Chosen, Comparison, Limit, Limits, Normalisation, Options, Outcome, compare, compare_bytes,
 };
 use serde_json::{Value, json};
 
@@ -230,8 +230,8 @@ fn exit_codes_follow_the_outcome() {
         .args(["compare", "--list-normalisations"])
         .output()
         .unwrap();
-    for normalisation in NORMALISATIONS {
-        assert!(text(&list).contains(normalisation.name));
+    for normalisation in Normalisation::ALL {
+        assert!(text(&list).contains(normalisation.name()));
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 
 use super::{Leaf, strings};
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::{Context, explain};
-use crate::compare::finding::{ByteRange, Confidence, Excerpt, Finding};
+use crate::compare::finding::{ByteRange, Excerpt, Finding};
 
 /// Most ranges kept to be shown, and bytes of each.
 const MOST_SHOWN: usize = 64;

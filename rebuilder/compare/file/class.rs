@@ -1,9 +1,9 @@
 //! Java classes (JVMS 4): the version, the constants, and the rest.
 
 use super::Leaf;
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::Context;
-use crate::compare::finding::{Confidence, Finding};
+use crate::compare::finding::Finding;
 
 /// None where either side cannot be read as a class.
 pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {

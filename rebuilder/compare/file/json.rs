@@ -6,9 +6,10 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::Leaf;
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::{Context, explain};
-use crate::compare::finding::{Confidence, Finding};
+use crate::compare::finding::Finding;
+use crate::compare::normalise::Normalisation;
 
 const LARGEST: usize = 8 << 20;
 const DEEPEST: u32 = 64;
@@ -166,7 +167,7 @@ fn value(leaf: &mut Leaf, name: &str, pointer: &str, old: &Value, new: &Value) {
             Finding::new(pointer, a, b)
                 .because(Cause::SourceRevision, Confidence::Proven)
                 .keyed("commit of the source")
-                .set_aside_by("cargo-vcs-hash"),
+                .set_aside_by(Normalisation::CargoVcsHash),
         );
         return;
     }

@@ -16,9 +16,10 @@ mod text;
 pub(super) use bytes::{fill, stream};
 pub(super) use text::sorted_by_locale;
 
-use crate::compare::cause::Cause;
-use crate::compare::explain::{Context, Reason, explain};
-use crate::compare::finding::{Confidence, Excerpt, Finding};
+use crate::compare::cause::{Cause, Confidence, Reason};
+use crate::compare::explain::{Context, explain};
+use crate::compare::finding::{Excerpt, Finding};
+use crate::compare::normalise::Normalisation;
 
 /// What a reader found.
 #[derive(Debug, Default)]
@@ -154,9 +155,9 @@ fn signature(path: &str) -> bool {
 fn signature_leaf(path: &str, format: &'static str) -> Leaf {
     let mut leaf = Leaf::of("signature");
     let normalisation = if path.contains("META-INF/") {
-        Some("jar-signature")
+        Some(Normalisation::JarSignature)
     } else if path.contains(".gem/") {
-        Some("gem-exclude-signatures")
+        Some(Normalisation::GemExcludeSignatures)
     } else {
         None
     };

@@ -1,9 +1,9 @@
 //! PNG: chunks by name; text and time are told from the picture.
 
 use super::Leaf;
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::Context;
-use crate::compare::finding::{Confidence, Finding};
+use crate::compare::finding::Finding;
 
 const SIGNATURE: usize = 8;
 

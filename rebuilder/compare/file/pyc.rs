@@ -1,9 +1,10 @@
 //! Compiled Python (PEP 552): the header, and the marshalled code object as a list of its values.
 
 use super::Leaf;
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::{Context, explain};
-use crate::compare::finding::{Confidence, Finding};
+use crate::compare::finding::Finding;
+use crate::compare::normalise::Normalisation;
 
 const HEADER: usize = 16;
 
@@ -46,7 +47,7 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
                 Finding::new("time of the source", text(times.0), text(times.1))
                     .because(Cause::Timestamp, Confidence::Proven)
                     .keyed("time of the source in .pyc files")
-                    .set_aside_by("pyc-source-time"),
+                    .set_aside_by(Normalisation::PycSourceTime),
             );
         }
     } else if released[8..16] != rebuilt[8..16] {

@@ -1,8 +1,8 @@
 //! Formats of which only a few header fields tell a cause; the rest is compared as bytes.
 
 use super::{Leaf, bytes};
-use crate::compare::cause::Cause;
-use crate::compare::finding::{Confidence, Finding};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::finding::Finding;
 
 /// SQLite databases: counters and the version of the library in the header (sqlite.org/fileformat).
 pub(super) fn sqlite(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 
-use crate::compare::explain::{Context, Reason, explain};
+use crate::compare::cause::Reason;
+use crate::compare::explain::{Context, explain};
 use crate::compare::finding::Hunk;
 
 /// Differing strings, and whether they are all that differs.

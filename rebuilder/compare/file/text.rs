@@ -8,9 +8,10 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 use regex::Regex;
 
 use super::Leaf;
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::{Context, explain, skeleton};
-use crate::compare::finding::{Confidence, Excerpt, Finding, Hunk};
+use crate::compare::finding::{Excerpt, Finding, Hunk};
+use crate::compare::normalise::Normalisation;
 
 /// Most hunks kept to be shown, and lines of each.
 const MOST_HUNKS: usize = 200;
@@ -101,7 +102,7 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     leaf.excerpts.push(excerpt_of(&diff, &old, &new));
     if path.ends_with("git.properties") {
         for finding in &mut leaf.findings {
-            finding.normalisation = Some("jar-git-properties".into());
+            finding.normalisation = Some(Normalisation::JarGitProperties);
             if finding.cause == Cause::Content {
                 finding.cause = Cause::SourceRevision;
                 finding.key = "git.properties".into();
@@ -319,7 +320,7 @@ fn moved(
             },
         )
         .keyed(note)
-        .set_aside_by(unordered(path, old, &all_removed).then_some("wheel-metadata-order"))
+        .set_aside_by(unordered(path, old, &all_removed).then_some(Normalisation::WheelMetadataOrder))
         .times(all_removed.len() as u64),
     );
     pairs.clear();
@@ -484,19 +485,19 @@ fn known_field(kind: Kind, name: &str, a: &str, b: &str, place: &str) -> Option<
         (Kind::Manifest, name) if name.ends_with("-Digest") => finding
             .because(Cause::Checksum, Confidence::Likely)
             .keyed("digests in MANIFEST.MF")
-            .set_aside_by("jar-signature")
+            .set_aside_by(Normalisation::JarSignature)
             .following(),
         (Kind::Manifest, "Built-By" | "Built-Host" | "Build-Host") => finding
             .because(Cause::BuildHost, Confidence::Proven)
             .keyed(format!("{name} in MANIFEST.MF"))
-            .set_aside_by("jar-build-metadata"),
+            .set_aside_by(Normalisation::JarBuildMetadata),
         (
             Kind::Manifest,
             "Bnd-LastModified" | "Build-Time" | "Build-Date" | "Build-Timestamp" | "Built-Date",
         ) => finding
             .because(Cause::Timestamp, Confidence::Proven)
             .keyed(format!("{name} in MANIFEST.MF"))
-            .set_aside_by("jar-build-metadata"),
+            .set_aside_by(Normalisation::JarBuildMetadata),
         (
             Kind::Manifest,
             "Created-By" | "Build-Jdk" | "Build-Jdk-Spec" | "Ant-Version" | "Archiver-Version" | "Tool"
@@ -504,24 +505,24 @@ fn known_field(kind: Kind, name: &str, a: &str, b: &str, place: &str) -> Option<
         ) => finding
             .because(Cause::ToolVersion, Confidence::Proven)
             .keyed(format!("{name}: {a} → {b}"))
-            .set_aside_by("jar-build-metadata"),
+            .set_aside_by(Normalisation::JarBuildMetadata),
         (Kind::Manifest, "Build-Os" | "Built-OS" | "Os-Version") => finding
             .because(Cause::HostSystem, Confidence::Proven)
             .keyed(format!("{name} in MANIFEST.MF"))
-            .set_aside_by("jar-build-metadata"),
-        (Kind::Manifest, _) => shuffled(a, b, place)?.set_aside_by("jar-attribute-value-order"),
+            .set_aside_by(Normalisation::JarBuildMetadata),
+        (Kind::Manifest, _) => shuffled(a, b, place)?.set_aside_by(Normalisation::JarAttributeValueOrder),
         (Kind::Properties, "#") => finding
             .because(Cause::Timestamp, Confidence::Likely)
             .keyed("comment of pom.properties")
-            .set_aside_by("jar-maven-pom-properties"),
+            .set_aside_by(Normalisation::JarMavenPomProperties),
         (Kind::Gem, "date") => finding
             .because(Cause::Timestamp, Confidence::Proven)
             .keyed("date of the gem")
-            .set_aside_by("gem-metadata-date"),
+            .set_aside_by(Normalisation::GemMetadataDate),
         (Kind::Gem, "rubygems_version") => finding
             .because(Cause::ToolVersion, Confidence::Proven)
             .keyed(format!("rubygems {a} → {b}"))
-            .set_aside_by("gem-metadata-rubygems-version"),
+            .set_aside_by(Normalisation::GemMetadataRubygemsVersion),
         _ => return None,
     })
 }
@@ -660,7 +661,7 @@ fn checksums(
                 Finding::new(place, text_a, "another place")
                     .because(Cause::Order, Confidence::Proven)
                     .keyed("lines")
-                    .set_aside_by(record.then_some("wheel-record")),
+                    .set_aside_by(record.then_some(Normalisation::WheelRecord)),
             );
             continue;
         }
@@ -669,13 +670,13 @@ fn checksums(
             .keyed("checksums of other files")
             .following();
         if record {
-            finding = finding.set_aside_by("wheel-record");
+            finding = finding.set_aside_by(Normalisation::WheelRecord);
         } else if path.ends_with("checksums.yaml") {
-            finding = finding.set_aside_by("gem-exclude-checksums");
+            finding = finding.set_aside_by(Normalisation::GemExcludeChecksums);
         } else if path.ends_with("control.tar/md5sums")
             || path.contains("/control.tar.") && path.ends_with("/md5sums")
         {
-            finding = finding.set_aside_by("deb-md5sums");
+            finding = finding.set_aside_by(Normalisation::DebMd5sums);
         }
         finding.checksum_of = Some(file);
         leaf.findings.push(finding);

@@ -5,21 +5,27 @@ use std::io::{self, Read, Seek, SeekFrom};
 use object::read::ReadCache;
 use object::read::archive::ArchiveFile;
 
-use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, described, path_text};
+use super::{FormatReader, Member, Visit, described, path_text};
 use crate::compare::cause::Cause;
 use crate::compare::limits::{Meter, Metered};
+use crate::compare::normalise::Normalisation;
 use crate::compare::source::Source;
+use crate::compare::stored::{FieldKind, Fields, Value};
 
 pub(super) struct Ar;
 
-const MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, "ar-metadata");
-const TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, "ar-metadata");
-const OWNER: FieldKind = FieldKind::by("owner", Cause::Ownership, "ar-metadata");
-const GROUP: FieldKind = FieldKind::by("group", Cause::Ownership, "ar-metadata");
-const INDEX_TIME: FieldKind = FieldKind::by("time of the symbol index", Cause::Timestamp, "ar-metadata");
+static MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, Normalisation::ArMetadata);
+static TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, Normalisation::ArMetadata);
+static OWNER: FieldKind = FieldKind::by("owner", Cause::Ownership, Normalisation::ArMetadata);
+static GROUP: FieldKind = FieldKind::by("group", Cause::Ownership, Normalisation::ArMetadata);
+static INDEX_TIME: FieldKind = FieldKind::by(
+    "time of the symbol index",
+    Cause::Timestamp,
+    Normalisation::ArMetadata,
+);
 /// Made anew from the members by whoever writes the archive.
-const INDEX: FieldKind = FieldKind::new("symbol index and name table", Cause::Checksum);
-const HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
+static INDEX: FieldKind = FieldKind::new("symbol index and name table", Cause::Checksum);
+static HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
 
 const MAGIC: usize = 8;
 const HEADER: u64 = 60;

@@ -2,25 +2,27 @@
 
 use std::io::{self, Read as _};
 
-use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, path_text, tail};
+use super::{FormatReader, Member, Visit, path_text, settle_zeros, tail};
 use crate::compare::cause::Cause;
+use crate::compare::finding::Node;
 use crate::compare::limits::{Meter, Metered};
 use crate::compare::source::Source;
+use crate::compare::stored::{FieldKind, Fields, Value};
 
 pub(super) struct Cpio;
 
-const MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
-const TIME: FieldKind = FieldKind::new("time", Cause::Timestamp);
-const OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
-const GROUP: FieldKind = FieldKind::new("group", Cause::Ownership);
-const LINKS: FieldKind = FieldKind::new("number of links", Cause::ArchiveDialect);
+static MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
+static TIME: FieldKind = FieldKind::new("time", Cause::Timestamp);
+static OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
+static GROUP: FieldKind = FieldKind::new("group", Cause::Ownership);
+static LINKS: FieldKind = FieldKind::new("number of links", Cause::ArchiveDialect);
 /// Inode and device numbers of the file system that the files came from.
-const INODE: FieldKind = FieldKind::new("inode", Cause::Randomness);
-const HOME: FieldKind = FieldKind::new("device of the file system", Cause::HostSystem);
-const DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
-const SPELLING: FieldKind = FieldKind::new("path as written", Cause::ArchiveDialect);
-const AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
-const ZEROS: FieldKind = FieldKind::new("zeros at the end", Cause::ArchiveDialect);
+static INODE: FieldKind = FieldKind::new("inode", Cause::Randomness);
+static HOME: FieldKind = FieldKind::new("device of the file system", Cause::HostSystem);
+static DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
+static SPELLING: FieldKind = FieldKind::new("path as written", Cause::ArchiveDialect);
+static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
+static ZEROS: FieldKind = FieldKind::new("zeros at the end", Cause::ArchiveDialect);
 
 impl FormatReader for Cpio {
     fn name(&self) -> &'static str {
@@ -82,5 +84,9 @@ impl FormatReader for Cpio {
             io::copy(&mut reader.by_ref(), &mut io::sink())?;
             stream = reader.finish()?;
         }
+    }
+
+    fn settle(&self, node: &mut Node) {
+        settle_zeros(node, &ZEROS);
     }
 }

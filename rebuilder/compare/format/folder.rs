@@ -5,16 +5,17 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, path_text};
+use super::{FormatReader, Member, Visit, path_text};
 use crate::compare::cause::Cause;
 use crate::compare::limits::Meter;
 use crate::compare::source::Source;
+use crate::compare::stored::{FieldKind, Fields, Value};
 
 pub(super) struct Folder;
 
-const TYPE: FieldKind = FieldKind::new("type", Cause::Content);
-const MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
-const LINK: FieldKind = FieldKind::new("link", Cause::Content);
+static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
+static MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
+static LINK: FieldKind = FieldKind::new("link", Cause::Content);
 
 impl FormatReader for Folder {
     fn name(&self) -> &'static str {

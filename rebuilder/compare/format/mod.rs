@@ -12,97 +12,13 @@ mod rpm;
 mod tar;
 mod zip;
 
-use std::fmt;
 use std::io::{self, Read, Write as _};
 
-use super::cause::Cause;
+use super::finding::Node;
 use super::limits::Meter;
 use super::source::Source;
+use super::stored::{FieldKind, Fields, Value};
 use crate::artifact::{HashingWriter, Sha256};
-
-/// Name of the field that says what wrote an archive, the operating system first.
-pub(super) const CREATOR: &str = "creator and versions";
-
-/// What a stored field means; the same for every member that has it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct FieldKind {
-    /// Name for people.
-    pub name: &'static str,
-    /// Why two builds differ in it, where the values do not say more.
-    pub cause: Cause,
-    /// What sets it aside.
-    pub normalisation: Option<&'static str>,
-}
-
-impl FieldKind {
-    pub const fn new(name: &'static str, cause: Cause) -> Self {
-        Self {
-            name,
-            cause,
-            normalisation: None,
-        }
-    }
-
-    pub const fn by(name: &'static str, cause: Cause, normalisation: &'static str) -> Self {
-        Self {
-            name,
-            cause,
-            normalisation: Some(normalisation),
-        }
-    }
-}
-
-/// The stored value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
-    Number(u64),
-    /// Permission bits and more.
-    Mode(u32),
-    /// Seconds since 1970.
-    Time(i64),
-    Text(String),
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Mode(mode) => write!(f, "{mode:04o}"),
-            Self::Time(seconds) => match jiff::Timestamp::from_second(*seconds) {
-                Ok(time) => write!(f, "{time}"),
-                Err(_) => write!(f, "{seconds}"),
-            },
-            Self::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-/// Fields in the order that their format has them; kinds without a value are left out.
-pub(super) type Fields = Vec<(&'static FieldKind, Value)>;
-
-/// The operating system that an archive's writer claims among the fields.
-pub(super) fn system(fields: &Fields) -> Option<String> {
-    fields.iter().find_map(|(kind, value)| match value {
-        Value::Text(text) if kind.name == CREATOR => text.split(' ').next().map(str::to_owned),
-        _ => None,
-    })
-}
-
-/// The permission bits among the fields.
-pub(super) fn mode(fields: &Fields) -> Option<u32> {
-    fields.iter().find_map(|(_, value)| match value {
-        Value::Mode(mode) => Some(*mode),
-        _ => None,
-    })
-}
-
-/// The first time among the fields, which is the member's own.
-pub(super) fn time(fields: &Fields) -> Option<i64> {
-    fields.iter().find_map(|(_, value)| match value {
-        Value::Time(time) => Some(*time),
-        _ => None,
-    })
-}
 
 /// One member as a walk meets it.
 pub(super) struct Member<'a> {
@@ -128,6 +44,8 @@ pub(super) trait FormatReader: Sync {
     fn streams(&self) -> bool;
     /// Walks the members, and gives the fields of the archive itself.
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields>;
+    /// Says what only all members of an archive together can tell.
+    fn settle(&self, _node: &mut Node) {}
 }
 
 /// How many first bytes tell the formats apart.
@@ -175,6 +93,14 @@ fn described(bytes: &[u8]) -> String {
         bytes.len(),
         Sha256::of(bytes).short()
     )
+}
+
+/// Archives are filled with zeros to whole blocks, so the number of zeros follows from the sizes of members.
+fn settle_zeros(node: &mut Node, zeros: &'static FieldKind) {
+    let resized = node.children.iter().any(|child| child.sizes.0 != child.sizes.1);
+    for finding in &mut node.findings {
+        finding.follows |= resized && finding.place.is(zeros);
+    }
 }
 
 /// Reads what is left of an archive after its end marker: how many zeros, and what else stands there.

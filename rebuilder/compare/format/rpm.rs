@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use super::{Fields, FormatReader, Member, Visit};
+use super::{FormatReader, Member, Visit};
 use crate::compare::limits::Meter;
 use crate::compare::source::Source;
+use crate::compare::stored::Fields;
 
 pub(super) struct Rpm;
 

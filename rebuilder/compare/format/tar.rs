@@ -4,33 +4,85 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, described, path_text, tail};
-use crate::compare::cause::Cause;
+use super::{FormatReader, Member, Visit, described, path_text, settle_zeros, tail};
+use crate::compare::cause::{Cause, Confidence, Reason};
+use crate::compare::finding::Node;
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
+use crate::compare::normalise::Normalisation;
 use crate::compare::source::Source;
+use crate::compare::stored::{FieldKind, Fields, Value, joined};
 
 pub(super) struct Tar;
 
-const TYPE: FieldKind = FieldKind::new("type", Cause::Content);
-const LINK: FieldKind = FieldKind::new("link", Cause::Content);
-const MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, "tar-file-mode");
-const TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, "tar-time");
-const OWNER: FieldKind = FieldKind::by("owner", Cause::Ownership, "tar-owners");
-const GROUP: FieldKind = FieldKind::by("group", Cause::Ownership, "tar-owners");
-const DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
-const UNUSED_DEVICE: FieldKind = FieldKind::by("device number", Cause::ArchiveDialect, "tar-device-number");
-const DIALECT: FieldKind = FieldKind::by("header", Cause::ArchiveDialect, "tar-headers");
-const EXTENDED: FieldKind = FieldKind::by("extended headers", Cause::ArchiveDialect, "tar-headers");
-const SPELLING: FieldKind = FieldKind::by("path as written", Cause::ArchiveDialect, "tar-headers");
-const ATTRIBUTES: FieldKind = FieldKind::by("pax records", Cause::ArchiveDialect, "tar-xattrs");
-const SECURITY: FieldKind = FieldKind::new("security attributes", Cause::Content);
-const MEANING: FieldKind = FieldKind::new("pax records that change what is unpacked", Cause::Content);
-const NUMBERS_AS_WRITTEN: FieldKind =
+static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
+static LINK: FieldKind = FieldKind::new("link", Cause::Content);
+static MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, Normalisation::TarFileMode).installed();
+static TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, Normalisation::TarTime);
+static OWNER: FieldKind = FieldKind::by("owner", Cause::Ownership, Normalisation::TarOwners).installed();
+static GROUP: FieldKind = FieldKind::by("group", Cause::Ownership, Normalisation::TarOwners).installed();
+static DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
+static UNUSED_DEVICE: FieldKind = FieldKind::by(
+    "device number",
+    Cause::ArchiveDialect,
+    Normalisation::TarDeviceNumber,
+);
+static DIALECT: FieldKind = FieldKind::by("header", Cause::ArchiveDialect, Normalisation::TarHeaders);
+static EXTENDED: FieldKind = FieldKind::by(
+    "extended headers",
+    Cause::ArchiveDialect,
+    Normalisation::TarHeaders,
+)
+.refined(process_number);
+static SPELLING: FieldKind = FieldKind::by(
+    "path as written",
+    Cause::ArchiveDialect,
+    Normalisation::TarHeaders,
+);
+static ATTRIBUTES: FieldKind = FieldKind::by("pax records", Cause::ArchiveDialect, Normalisation::TarXattrs);
+static SECURITY: FieldKind = FieldKind::new("security attributes", Cause::Content);
+static MEANING: FieldKind = FieldKind::new("pax records that change what is unpacked", Cause::Content);
+static NUMBERS_AS_WRITTEN: FieldKind =
     FieldKind::new("numbers that readers take for different ones", Cause::Content);
-const FINE_TIME: FieldKind = FieldKind::by("pax times", Cause::Timestamp, "tar-time");
-const HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
-const AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
-const ZEROS: FieldKind = FieldKind::by("zeros at the end", Cause::ArchiveDialect, "tar-headers");
+static FINE_TIME: FieldKind =
+    FieldKind::by("pax times", Cause::Timestamp, Normalisation::TarTime).refined(on_one_side);
+static HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
+static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
+static ZEROS: FieldKind = FieldKind::by(
+    "zeros at the end",
+    Cause::ArchiveDialect,
+    Normalisation::TarHeaders,
+);
+
+/// Times that only one side writes this way are a matter of the dialect.
+fn on_one_side(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
+    let one_side = released.is_empty() || rebuilt.is_empty();
+    one_side.then(|| {
+        Reason::new(
+            Cause::ArchiveDialect,
+            "tar: pax times on one side only",
+            Confidence::Proven,
+        )
+    })
+}
+
+/// GNU tar puts the number of its process into names of extended headers.
+fn process_number(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
+    let without = |values: &[Value]| -> String {
+        let text = joined(values);
+        let mut parts = text.split("PaxHeaders.");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |rest, part| {
+            rest + part.trim_start_matches(|c: char| c.is_ascii_digit())
+        })
+    };
+    (without(released) == without(rebuilt)).then(|| {
+        Reason::new(
+            Cause::Randomness,
+            "process number in names of pax headers",
+            Confidence::Proven,
+        )
+    })
+}
 
 const BLOCK: usize = 512;
 /// Most bytes of extended headers before one member.
@@ -178,12 +230,16 @@ impl FormatReader for Tar {
         let rest = archive.into_inner().inner;
         tail(io::Cursor::new(recorded).chain(rest), &AFTER, &ZEROS)
     }
+
+    fn settle(&self, node: &mut Node) {
+        settle_zeros(node, &ZEROS);
+    }
 }
 
 fn header_fields<R: Read>(entry: &tar::Entry<R>, fields: &mut Fields) {
     let header = entry.header();
     let kind = header.entry_type();
-    fields.push((&TYPE, Value::Text(type_name(kind).to_owned())));
+    fields.push((&TYPE, type_of(kind)));
     if let Some(target) = entry.link_name_bytes().filter(|target| !target.is_empty()) {
         fields.push((&LINK, Value::Text(path_text(&target))));
     }
@@ -296,10 +352,10 @@ fn odd_number(block: &[u8; BLOCK], (at, length): (usize, usize)) -> Option<Strin
     (!octal && !base_256).then(text)
 }
 
-fn type_name(kind: tar::EntryType) -> &'static str {
-    match kind {
+fn type_of(kind: tar::EntryType) -> Value {
+    let name = match kind {
+        tar::EntryType::Link => return Value::HardLink,
         tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => "file",
-        tar::EntryType::Link => "hard link",
         tar::EntryType::Symlink => "symbolic link",
         tar::EntryType::Char => "character device",
         tar::EntryType::Block => "block device",
@@ -307,7 +363,8 @@ fn type_name(kind: tar::EntryType) -> &'static str {
         tar::EntryType::Fifo => "fifo",
         tar::EntryType::XGlobalHeader => "global header",
         _ => "other",
-    }
+    };
+    Value::Text(name.to_owned())
 }
 
 /// Start and length of the numeric fields.

@@ -2,35 +2,66 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::{FieldKind, Fields, FormatReader, Member, Value, Visit, described, path_text};
-use crate::compare::cause::Cause;
+use super::{FormatReader, Member, Visit, described, path_text};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::finding::{Finding, Node};
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
+use crate::compare::normalise::Normalisation;
 use crate::compare::source::{ReadSeek, Source};
+use crate::compare::stored::{FieldKind, Fields, Value};
 
 pub(super) struct Zip;
 
-const MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, "zip-file-mode");
-const TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, "zip-modified-time");
-const EXTRA_TIME: FieldKind = FieldKind::by("time in the extra field", Cause::Timestamp, "zip-modified-time");
-const EXTRA_OWNER: FieldKind = FieldKind::by("owner in the extra field", Cause::Ownership, "zip-misc");
-const EXTRA_KNOWN: FieldKind = FieldKind::by("extra field", Cause::ArchiveDialect, "zip-misc");
-const EXTRA_OTHER: FieldKind = FieldKind::new("extra field of unknown kind", Cause::Content);
-const COMPRESSION: FieldKind = FieldKind::by("compression", Cause::Compression, "zip-compression");
-const SIZE: FieldKind = FieldKind::by("compressed size", Cause::Compression, "zip-compression");
-const CREATOR: FieldKind = FieldKind::by(super::CREATOR, Cause::ArchiveDialect, "zip-misc");
-const ATTRIBUTES: FieldKind = FieldKind::by("attributes", Cause::ArchiveDialect, "zip-misc");
-const DESCRIPTOR: FieldKind = FieldKind::by("data descriptor", Cause::ArchiveDialect, "zip-data-descriptor");
-const ENCODING: FieldKind = FieldKind::by("UTF-8 flag", Cause::ArchiveDialect, "zip-file-encoding");
-const FLAGS: FieldKind = FieldKind::by("flags", Cause::ArchiveDialect, "zip-misc");
-const TYPE: FieldKind = FieldKind::new("type", Cause::Content);
-const COMMENT: FieldKind = FieldKind::new("comment", Cause::Content);
-const ARCHIVE_COMMENT: FieldKind = FieldKind::new("comment of the archive", Cause::Content);
-const TWO_NAMES: FieldKind = FieldKind::new("name in the local header", Cause::Content);
-const REPEATED: FieldKind = FieldKind::new("repeated names", Cause::Content);
-const HIDDEN: FieldKind = FieldKind::new("bytes between entries", Cause::Content);
-const BEFORE: FieldKind = FieldKind::new("bytes before the first entry", Cause::Content);
-const AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
-const ENCRYPTED: FieldKind = FieldKind::new("encrypted", Cause::Content);
+static MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, Normalisation::ZipFileMode).installed();
+static TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, Normalisation::ZipModifiedTime);
+static EXTRA_TIME: FieldKind = FieldKind::by(
+    "time in the extra field",
+    Cause::Timestamp,
+    Normalisation::ZipModifiedTime,
+);
+static EXTRA_OWNER: FieldKind = FieldKind::by(
+    "owner in the extra field",
+    Cause::Ownership,
+    Normalisation::ZipMisc,
+)
+.installed();
+static EXTRA_KNOWN: FieldKind = FieldKind::by("extra field", Cause::ArchiveDialect, Normalisation::ZipMisc);
+static EXTRA_OTHER: FieldKind = FieldKind::new("extra field of unknown kind", Cause::Content);
+static EXTRA_FIELDS: [&FieldKind; 4] = [&EXTRA_TIME, &EXTRA_OWNER, &EXTRA_KNOWN, &EXTRA_OTHER];
+static COMPRESSION: FieldKind =
+    FieldKind::by("compression", Cause::Compression, Normalisation::ZipCompression);
+static SIZE: FieldKind = FieldKind::by(
+    "compressed size",
+    Cause::Compression,
+    Normalisation::ZipCompression,
+)
+.following_contents();
+static CREATOR: FieldKind = FieldKind::by(
+    "creator and versions",
+    Cause::ArchiveDialect,
+    Normalisation::ZipMisc,
+);
+static ATTRIBUTES: FieldKind = FieldKind::by("attributes", Cause::ArchiveDialect, Normalisation::ZipMisc);
+static DESCRIPTOR: FieldKind = FieldKind::by(
+    "data descriptor",
+    Cause::ArchiveDialect,
+    Normalisation::ZipDataDescriptor,
+);
+static ENCODING: FieldKind = FieldKind::by(
+    "UTF-8 flag",
+    Cause::ArchiveDialect,
+    Normalisation::ZipFileEncoding,
+);
+static FLAGS: FieldKind = FieldKind::by("flags", Cause::ArchiveDialect, Normalisation::ZipMisc);
+static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
+static COMMENT: FieldKind = FieldKind::new("comment", Cause::Content);
+static ARCHIVE_COMMENT: FieldKind = FieldKind::new("comment of the archive", Cause::Content);
+static TWO_NAMES: FieldKind = FieldKind::new("name in the local header", Cause::Content);
+static REPEATED: FieldKind = FieldKind::new("repeated names", Cause::Content);
+static HIDDEN: FieldKind = FieldKind::new("bytes between entries", Cause::Content);
+static BEFORE: FieldKind = FieldKind::new("bytes before the first entry", Cause::Content);
+static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
+static ENCRYPTED: FieldKind = FieldKind::new("encrypted", Cause::Content);
 
 const UTF8: u16 = 1 << 11;
 const LATE_SIZES: u16 = 1 << 3;
@@ -74,14 +105,16 @@ impl FormatReader for Zip {
             let made_by = entry.version_made_by();
             own.push((
                 &CREATOR,
-                Value::Text(format!(
-                    "{:?} {}.{}, needs {} and {}",
-                    entry.system(),
-                    made_by.0,
-                    made_by.1,
-                    local.needs,
-                    entry.version_needed()
-                )),
+                Value::Creator {
+                    system: format!("{:?}", entry.system()),
+                    versions: format!(
+                        "{}.{}, needs {} and {}",
+                        made_by.0,
+                        made_by.1,
+                        local.needs,
+                        entry.version_needed()
+                    ),
+                },
             ));
             // Writers on other systems store Unix modes too; the reader's own accessor makes some up for those.
             let stored = entry.external_attributes() >> 16;
@@ -182,6 +215,10 @@ impl FormatReader for Zip {
         gaps(&mut raw, spans, archive.central_directory_start(), &mut fields)?;
         after(&mut raw, central_end, &mut fields)?;
         Ok(fields)
+    }
+
+    fn settle(&self, node: &mut Node) {
+        one_zone(&mut node.children);
     }
 }
 
@@ -314,6 +351,50 @@ fn extra_fields(mut extra: &[u8], place: &str, fields: &mut Fields) {
             &EXTRA_OTHER,
             Value::Text(format!("{place}: {}", hex::encode(extra))),
         ));
+    }
+}
+
+/// Times that all differ by one whole number of quarter hours were written in two time zones.
+fn one_zone(children: &mut [Node]) {
+    let is_time = |finding: &Finding| finding.place.is(&TIME);
+    let seconds = |text: &str| {
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .map(jiff::Timestamp::as_second)
+    };
+    let mut apart = None;
+    for finding in children
+        .iter()
+        .flat_map(|child| &child.findings)
+        .filter(|finding| is_time(finding))
+    {
+        let (Some(a), Some(b)) = (seconds(&finding.released), seconds(&finding.rebuilt)) else {
+            return;
+        };
+        let own = a - b;
+        if own == 0 || own % 900 != 0 || own.abs() > 26 * 3600 || apart.is_some_and(|apart| apart != own) {
+            return;
+        }
+        apart = Some(own);
+    }
+    if apart.is_none() {
+        return;
+    }
+    for child in children {
+        let stamped = child
+            .findings
+            .iter()
+            .filter_map(|finding| finding.place.field())
+            .any(|kind| EXTRA_FIELDS.contains(&kind));
+        for finding in child.findings.iter_mut().filter(|finding| is_time(finding)) {
+            finding.cause = Cause::Timezone;
+            finding.confidence = if stamped {
+                Confidence::Likely
+            } else {
+                Confidence::Proven
+            };
+            finding.key = "local times of zip entries".into();
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use image::{Image, Section};
 use moves::Moves;
 
 use super::{Leaf, strings};
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 use crate::compare::conclude::YEAR;
 use crate::compare::explain::Context;
 use crate::compare::file::bytes::{excerpt, ranges};
-use crate::compare::finding::{Confidence, Excerpt, Finding};
+use crate::compare::finding::{Excerpt, Finding};
+use crate::compare::normalise::Normalisation;
 
 const BUILD_ID: &str = ".note.gnu.build-id";
 const DEBUG_LINK: &str = ".gnu_debuglink";
@@ -151,9 +152,9 @@ fn only_names_of_debug_files(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], d
     }
     for (a, b) in differing {
         let normalisation = if a.name == BUILD_ID {
-            "elf-build-id"
+            Normalisation::ElfBuildId
         } else {
-            "elf-debug-link"
+            Normalisation::ElfDebugLink
         };
         leaf.findings.push(
             Finding::new(&a.name, name_in(a), name_in(b))
@@ -188,8 +189,8 @@ fn name_in(section: &Section) -> String {
 fn names_of_debug_files(leaf: &mut Leaf, differing: &[Pair]) {
     for (a, b) in differing {
         let normalisation = match a.name.as_str() {
-            BUILD_ID => "elf-build-id",
-            DEBUG_LINK => "elf-debug-link",
+            BUILD_ID => Normalisation::ElfBuildId,
+            DEBUG_LINK => Normalisation::ElfDebugLink,
             _ => continue,
         };
         leaf.add(

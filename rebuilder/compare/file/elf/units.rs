@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use gimli::{Dwarf, EndianSlice, RunTimeEndian, SectionId};
 
 use super::super::Leaf;
-use crate::compare::cause::Cause;
-use crate::compare::explain::{Context, Reason, explain, path};
+use crate::compare::cause::{Cause, Confidence, Reason};
+use crate::compare::explain::{Context, explain, path};
 use crate::compare::file::elf::image::Image;
-use crate::compare::finding::Confidence;
 
 struct Unit {
     folder: String,

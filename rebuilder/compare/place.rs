@@ -1,0 +1,91 @@
+//! Where in a node a difference is. Reports and JSON show a place as words; the comparison itself asks what it is.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::stored::FieldKind;
+
+/// A place in a node; serialised as its words, which also decide whether two are equal.
+#[derive(Debug, Clone)]
+pub struct Place(Where);
+
+#[derive(Debug, Clone)]
+enum Where {
+    /// A field that a format stores.
+    Field(&'static FieldKind),
+    /// Anything else: a line, a section, an offset.
+    Words(String),
+}
+
+impl Place {
+    /// The stored field that this is, if it is one.
+    pub(super) fn field(&self) -> Option<&'static FieldKind> {
+        match self.0 {
+            Where::Field(kind) => Some(kind),
+            Where::Words(_) => None,
+        }
+    }
+
+    /// Whether this is that stored field.
+    pub(super) fn is(&self, kind: &'static FieldKind) -> bool {
+        self.field().is_some_and(|own| std::ptr::eq(own, kind))
+    }
+
+    fn words(&self) -> &str {
+        match &self.0 {
+            Where::Field(kind) => kind.name,
+            Where::Words(words) => words,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.words() == other.words()
+    }
+}
+
+impl Eq for Place {}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.words())
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl From<&'static FieldKind> for Place {
+    fn from(kind: &'static FieldKind) -> Self {
+        Self(Where::Field(kind))
+    }
+}
+
+impl From<String> for Place {
+    fn from(words: String) -> Self {
+        Self(Where::Words(words))
+    }
+}
+
+impl From<&String> for Place {
+    fn from(words: &String) -> Self {
+        Self::from(words.clone())
+    }
+}
+
+impl From<&str> for Place {
+    fn from(words: &str) -> Self {
+        Self::from(words.to_owned())
+    }
+}

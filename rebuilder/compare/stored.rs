@@ -1,0 +1,146 @@
+//! What formats store beside the bytes: kinds of fields, and their values.
+
+use std::fmt;
+
+use super::cause::{Cause, Reason};
+use super::normalise::Normalisation;
+
+/// What a stored field means; one static for all members that have it, so its address is its identity.
+#[derive(Debug)]
+pub(super) struct FieldKind {
+    /// Name for people.
+    pub name: &'static str,
+    /// Why two builds differ in it, if the values do not say more.
+    pub cause: Cause,
+    /// What may set it aside.
+    pub normalisation: Option<Normalisation>,
+    /// Whether packages that install files install it too; in those, nothing sets it aside.
+    pub installed: bool,
+    /// Whether it follows from the contents, so that it is only worth telling if those are the same.
+    pub follows_contents: bool,
+    /// What two lists of values say beyond that they differ.
+    pub refine: Option<Refine>,
+}
+
+/// A better reason than the kind's own, seen in the released and the rebuilt values.
+pub(super) type Refine = fn(&[Value], &[Value]) -> Option<Reason>;
+
+impl FieldKind {
+    pub const fn new(name: &'static str, cause: Cause) -> Self {
+        Self {
+            name,
+            cause,
+            normalisation: None,
+            installed: false,
+            follows_contents: false,
+            refine: None,
+        }
+    }
+
+    pub const fn by(name: &'static str, cause: Cause, normalisation: Normalisation) -> Self {
+        Self {
+            normalisation: Some(normalisation),
+            ..Self::new(name, cause)
+        }
+    }
+
+    pub const fn installed(self) -> Self {
+        Self {
+            installed: true,
+            ..self
+        }
+    }
+
+    pub const fn following_contents(self) -> Self {
+        Self {
+            follows_contents: true,
+            ..self
+        }
+    }
+
+    pub const fn refined(self, refine: Refine) -> Self {
+        Self {
+            refine: Some(refine),
+            ..self
+        }
+    }
+}
+
+impl PartialEq for FieldKind {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for FieldKind {}
+
+/// The stored value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Number(u64),
+    /// Permission bits and more.
+    Mode(u32),
+    /// Seconds since 1970.
+    Time(i64),
+    /// The operating system that the writer of an archive claims, and what else it says of itself.
+    Creator {
+        system: String,
+        versions: String,
+    },
+    /// The member is another name of an earlier one.
+    HardLink,
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Mode(mode) => write!(f, "{mode:04o}"),
+            Self::Time(seconds) => match jiff::Timestamp::from_second(*seconds) {
+                Ok(time) => write!(f, "{time}"),
+                Err(_) => write!(f, "{seconds}"),
+            },
+            Self::Creator { system, versions } => write!(f, "{system} {versions}"),
+            Self::HardLink => f.write_str("hard link"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Values as one text.
+pub(super) fn joined(values: &[Value]) -> String {
+    values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Fields in the order that their format has them; kinds without a value are left out.
+pub(super) type Fields = Vec<(&'static FieldKind, Value)>;
+
+/// The operating system that an archive's writer claims.
+pub(super) fn system(fields: &Fields) -> Option<String> {
+    fields.iter().find_map(|(_, value)| match value {
+        Value::Creator { system, .. } => Some(system.clone()),
+        _ => None,
+    })
+}
+
+/// The permission bits.
+pub(super) fn mode(fields: &Fields) -> Option<u32> {
+    fields.iter().find_map(|(_, value)| match value {
+        Value::Mode(mode) => Some(*mode),
+        _ => None,
+    })
+}
+
+/// The first time, which is the member's own.
+pub(super) fn time(fields: &Fields) -> Option<i64> {
+    fields.iter().find_map(|(_, value)| match value {
+        Value::Time(time) => Some(*time),
+        _ => None,
+    })
+}
+
+/// Whether the member is another name of an earlier one.
+pub(super) fn is_hard_link(fields: &Fields) -> bool {
+    fields.iter().any(|(_, value)| *value == Value::HardLink)
+}
