@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::cause::{Cause, Confidence};
 use super::explain::{Context, explain};
-use super::file;
 use super::finding::{Finding, Node};
-use super::normalise::Normalisation;
-use super::pair::Within;
-use super::roles;
+use super::format::FormatReader;
+use super::order::sorted_by_locale;
+use super::package::{self, Within};
+use super::partners;
 use super::stored::{FieldKind, Fields, Value, joined};
 use super::walk::{Row, Walked};
 
@@ -18,19 +18,19 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
     let rebuilt_name = (released.path != rebuilt.path).then(|| rebuilt.path.clone());
     if let Some(other) = &rebuilt_name {
         let context = Context {
-            tool: released.path.contains("py3") || released.path.contains("cpython"),
+            tool: package::named_by_tool(&released.path),
             ..Context::default()
         };
         let finding = || Finding::new("name", &released.path, other);
         let reasons = explain(&released.path, other, context);
-        if roles::is_digest(&released.path) {
+        if partners::is_digest(&released.path) {
             findings.push(
                 finding()
                     .because(Cause::Checksum, Confidence::Proven)
                     .keyed("names that are digests")
                     .following(),
             );
-        } else if roles::without_compression(&released.path) == roles::without_compression(other) {
+        } else if partners::without_compression(&released.path) == partners::without_compression(other) {
             findings.push(
                 finding()
                     .because(Cause::Compression, Confidence::Proven)
@@ -123,7 +123,7 @@ fn umask(a: u32, b: u32) -> Option<String> {
 }
 
 /// Whether the same members stand in another order.
-pub(super) fn order(format: &str, walked: &Walked, within: Within) -> Option<Finding> {
+pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) -> Option<Finding> {
     let mut pairs = walked.pairs.clone();
     pairs.sort_unstable();
     let mut expected: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
@@ -151,17 +151,13 @@ pub(super) fn order(format: &str, walked: &Walked, within: Within) -> Option<Fin
                 .unwrap_or_default(),
         )
     });
-    let normalisation = match format {
-        "tar" if !walked.order_matters => Some(Normalisation::TarFileOrder),
-        "zip" if !walked.order_matters => Some(Normalisation::ZipFileOrder),
-        _ => None,
-    };
+    let normalisation = format.order().filter(|_| !walked.order_matters);
     let old: Vec<String> = pairs.iter().map(|pair| name(pair.0)).collect();
     let new: Vec<String> = expected
         .iter()
         .filter_map(|place| Some(name(*by_rebuilt.get(place)?)))
         .collect();
-    let locale = file::sorted_by_locale(&old, &new);
+    let locale = sorted_by_locale(&old, &new);
     let finding = Finding::new("order of members", a, b)
         .because(
             if locale.is_some() {
@@ -171,7 +167,7 @@ pub(super) fn order(format: &str, walked: &Walked, within: Within) -> Option<Fin
             },
             Confidence::Proven,
         )
-        .keyed(locale.map_or_else(|| format!("{format} members"), str::to_owned))
+        .keyed(locale.map_or_else(|| format!("{} members", format.name()), str::to_owned))
         .set_aside_by(normalisation)
         .times(moved as u64);
     Some(within.set_aside(finding))

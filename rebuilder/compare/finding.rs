@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Cause, Confidence};
+use super::cause::{Cause, Confidence, Reason};
 use super::limits::Limit;
 use super::normalise::Normalisation;
 use super::place::Place;
@@ -57,6 +57,10 @@ impl Finding {
         self.cause = cause;
         self.confidence = confidence;
         self
+    }
+
+    pub(super) fn explained_by(self, reason: &Reason) -> Self {
+        self.because(reason.cause, reason.confidence).keyed(&reason.key)
     }
 
     pub(super) fn keyed(mut self, key: impl Into<String>) -> Self {

@@ -8,6 +8,13 @@ use super::normalise::Normalisation;
 use super::source::{Codec, Source};
 use super::stored::{FieldKind, Fields, Value};
 
+/// The normalisations that are for headers of gzip alone.
+pub(super) const NORMALISATIONS: &[Normalisation] = &[
+    Normalisation::GzipMisc,
+    Normalisation::GzipName,
+    Normalisation::GzipTime,
+];
+
 static TIME: FieldKind = FieldKind::by("time in the header", Cause::Timestamp, Normalisation::GzipTime);
 static NAME: FieldKind = FieldKind::by(
     "name in the header",
@@ -88,19 +95,12 @@ pub(super) fn compression(codec: Codec, released: &Source, rebuilt: &Source) -> 
             .unwrap_or_default()
     };
     let threads = old.threads.zip(new.threads).filter(|(a, b)| a != b);
-    let name = match codec {
-        Codec::Gzip => Normalisation::GzipCompression,
-        Codec::Xz => Normalisation::XzCompression,
-        Codec::Lzma => Normalisation::LzmaCompression,
-        Codec::Zstd => Normalisation::ZstdCompression,
-        Codec::Bzip2 => Normalisation::Bzip2Compression,
-    };
     let finding = Finding::new(
         "compressed bytes",
         format!("{}{}", size(released), old.text),
         format!("{}{}", size(rebuilt), new.text),
     )
-    .set_aside_by(name);
+    .set_aside_by(codec.normalisation());
     Ok(match threads {
         Some((a, b)) => finding
             .because(Cause::Compression, Confidence::Likely)

@@ -51,7 +51,7 @@ impl Pieces {
     fn read(&mut self, content: &mut dyn io::Read) -> io::Result<Arc<Vec<u8>>> {
         let mut piece = self.free.pop().unwrap_or_default();
         piece.resize(PIECE, 0);
-        let read = fill(content, &mut piece)?;
+        let read = fill(content, &mut piece)?.len();
         piece.truncate(read);
         Ok(Arc::new(piece))
     }

@@ -23,9 +23,11 @@ mod limits;
 mod lockstep;
 mod members;
 mod normalise;
+mod order;
+mod package;
 mod pair;
+mod partners;
 mod place;
-mod roles;
 mod source;
 mod stored;
 mod walk;
@@ -47,8 +49,9 @@ pub use place::Place;
 use crate::artifact::Sha256;
 use crate::deadline::Deadline;
 use limits::{Hit, Meter};
-use pair::{Comparer, Within};
-use source::Source;
+use package::Within;
+use pair::Comparer;
+use source::{Codec, Source};
 
 /// How to compare.
 #[derive(Debug, Clone, Default)]
@@ -135,6 +138,29 @@ pub fn compare_bytes(name: &str, released: &[u8], rebuilt: &[u8], options: &Opti
     comparison
 }
 
+/// A name and the first bytes of a file of each format that is known here, with which fuzzing begins.
+#[doc(hidden)]
+pub fn examples() -> Vec<(String, &'static [u8])> {
+    format::examples()
+        .chain(file::examples())
+        .map(|(name, magic)| (name.to_owned(), magic))
+        .chain(Codec::ALL.into_iter().map(Codec::example))
+        .collect()
+}
+
+/// Which format, compression or kind of package each normalisation is for.
+#[doc(hidden)]
+pub fn declared() -> Vec<(&'static str, Normalisation)> {
+    let of_codecs = Codec::ALL.map(|codec| (codec.name(), codec.normalisation()));
+    format::normalisations()
+        .chain(file::normalisations())
+        .chain(package::normalisations())
+        .chain([(Codec::Gzip.name(), gzip::NORMALISATIONS)])
+        .flat_map(|(name, set)| set.iter().map(move |normalisation| (name, *normalisation)))
+        .chain(of_codecs)
+        .collect()
+}
+
 /// Finds where and why two different files differ, and concludes.
 fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: &mut Comparison) {
     let meter = Meter::new(
@@ -158,10 +184,9 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     conclude::years(&mut tree, &times);
-    let package = [".deb", ".udeb"].iter().any(|ending| name.ends_with(ending));
     let epoch = options
         .source_date_epoch
-        .or_else(|| conclude::clamped(&times).filter(|_| package));
+        .or_else(|| conclude::clamped(&times).filter(|_| package::clamps_times(name)));
     conclude::source_date_epoch(&mut tree, epoch);
     comparison.causes = conclude::causes(&tree);
     (comparison.outcome, comparison.normalisations) = conclude::outcome(&tree, options);
@@ -202,4 +227,32 @@ fn side(path: &Path, source: &Source, hash: bool, deadline: &Deadline) -> io::Re
         source => (None, source.size().unwrap_or(0)),
     };
     Ok(Side { name, size, sha256 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_normalisation_is_declared_by_what_uses_it() {
+        let mut declared: Vec<_> = declared().into_iter().map(|(_, known)| known).collect();
+        declared.sort_unstable();
+        assert_eq!(declared, Normalisation::ALL);
+    }
+
+    #[test]
+    fn every_format_recognises_its_own_example() {
+        for (name, magic) in examples() {
+            if magic.is_empty() {
+                continue;
+            }
+            let sides = [[magic, b"1"].concat(), [magic, b"22"].concat()];
+            let found = compare_bytes(&name, &sides[0], &sides[1], &Options::default());
+            assert_ne!(found.outcome, Outcome::Identical, "{name}");
+            let known = Codec::detect(magic).is_some()
+                || format::detect(magic).is_some()
+                || file::recognises(&name, &sides[0], &sides[1]);
+            assert!(known, "{name}");
+        }
+    }
 }

@@ -12,31 +12,12 @@ use super::finding::{Finding, LimitHit, Node, Presence};
 use super::format::{self, FormatReader, HEAD};
 use super::gzip;
 use super::limits::{Hit, Limit, Meter, Metered};
-use super::normalise::Normalisation;
-use super::roles;
+use super::package::{self, FilePath, Within};
+use super::partners;
 use super::source::{Codec, Source};
 use super::stored;
 use super::walk::{self, Judged, Later, Row};
 use crate::artifact::Sha256;
-
-/// What the pair lies in; decides what may be set aside.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Within {
-    /// A package whose modes and owners are those of the installed files.
-    pub installs: bool,
-    /// A gem's inner archives.
-    pub gem: bool,
-}
-
-impl Within {
-    /// Whatever is set aside in the archives of a gem is so because RubyGems makes it anew when it unpacks.
-    pub fn set_aside(self, mut finding: Finding) -> Finding {
-        if self.gem && finding.normalisation.is_some() {
-            finding.normalisation = Some(Normalisation::GemInnerArchives);
-        }
-        finding
-    }
-}
 
 /// Two archives of one format, and where they stand.
 #[derive(Clone, Copy)]
@@ -165,7 +146,7 @@ impl<'a> Comparer<'a> {
         };
         let name = |codec: Option<Codec>| codec.map_or("none", Codec::name);
         let inner = self.pair(
-            roles::without_compression(path),
+            partners::without_compression(path),
             &open(released, codecs.0),
             &open(rebuilt, codecs.1),
             within,
@@ -214,7 +195,11 @@ impl<'a> Comparer<'a> {
         depth: u32,
         node: &mut Node,
     ) {
-        let within = inside(path, format, sides[0], within);
+        let within = within.and_in(&package::Archive {
+            path,
+            format: format.name(),
+            source: sides[0],
+        });
         let archive = Archive {
             path,
             format,
@@ -230,12 +215,12 @@ impl<'a> Comparer<'a> {
                 node.findings.push(self.unread(names[side], error));
             }
         }
-        roles::pair(format, sides, self.meter, &mut walked);
+        partners::pair(format, sides, self.meter, &mut walked);
         let later = std::mem::take(&mut walked.later);
         let mut nodes = std::mem::take(&mut walked.nodes);
         self.second_walk(archive, sides, later, &mut nodes);
         if whole {
-            let order = order(format.name(), &walked, within);
+            let order = order(format, &walked, within);
             node.findings.extend(order);
             let [old, new] = &walked.fields;
             node.findings
@@ -450,7 +435,7 @@ fn only(alone: [Vec<Row>; 2]) -> Vec<(usize, Node)> {
                 (None, Some(row.size))
             };
             let mut finding = Finding::new("presence", a, b).keyed("members on one side only");
-            if row.path.ends_with(".sig") || row.path.contains("META-INF/") && row.path.ends_with(".SF") {
+            if package::added_by_signing(FilePath::new(&row.path)) {
                 finding = finding.because(Cause::Signature, Confidence::Likely);
             }
             nodes.push((
@@ -466,18 +451,6 @@ fn only(alone: [Vec<Row>; 2]) -> Vec<(usize, Node)> {
         }
     }
     nodes
-}
-
-/// The kind of package that an archive is.
-fn inside(path: &str, format: &dyn FormatReader, source: &Source, within: Within) -> Within {
-    let deb = format.name() == "ar"
-        && source
-            .head(100)
-            .is_ok_and(|head| head.get(8..21) == Some(b"debian-binary"));
-    Within {
-        installs: within.installs || deb || format.name() == "rpm" || path.ends_with(".apk"),
-        gem: within.gem || path.ends_with(".gem") && format.name() == "tar",
-    }
 }
 
 /// How much of a source is read at once.
@@ -499,11 +472,11 @@ fn equal_after(meter: &Meter, [released, rebuilt]: [&Source; 2], skip: [u64; 2])
     let (mut a, mut b) = (open(released, skip[0])?, open(rebuilt, skip[1])?);
     let (mut old, mut new) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
-        let (x, y) = (file::fill(&mut a, &mut old)?, file::fill(&mut b, &mut new)?);
-        if old[..x] != new[..y] {
+        let (old, new) = (file::fill(&mut a, &mut old)?, file::fill(&mut b, &mut new)?);
+        if old != new {
             return Ok(false);
         }
-        if x < PIECE {
+        if old.len() < PIECE {
             return Ok(true);
         }
     }

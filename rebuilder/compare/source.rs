@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::limits::{DECODER_MEMORY, Hit, Limit};
+use super::normalise::Normalisation;
 
 /// Bytes that can be opened any number of times.
 #[derive(Debug, Clone)]
@@ -32,17 +33,23 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    /// What `head` begins, if anything.
+    pub const ALL: [Self; 5] = [Self::Gzip, Self::Xz, Self::Lzma, Self::Zstd, Self::Bzip2];
+
+    /// The codec of a stream that begins with `head`.
     pub fn detect(head: &[u8]) -> Option<Self> {
-        const MAGICS: [(&[u8], Codec); 5] = [
-            (&[0x1f, 0x8b, 8], Codec::Gzip),
-            (&[0xfd, b'7', b'z', b'X', b'Z', 0], Codec::Xz),
-            (&[0x5d, 0, 0], Codec::Lzma),
-            (&[0x28, 0xb5, 0x2f, 0xfd], Codec::Zstd),
-            (b"BZh", Codec::Bzip2),
-        ];
-        let found = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
-        found.map(|(_, codec)| *codec)
+        Self::ALL
+            .into_iter()
+            .find(|codec| head.starts_with(codec.magic()))
+    }
+
+    fn magic(self) -> &'static [u8] {
+        match self {
+            Self::Gzip => &[0x1f, 0x8b, 8],
+            Self::Xz => &[0xfd, b'7', b'z', b'X', b'Z', 0],
+            Self::Lzma => &[0x5d, 0, 0],
+            Self::Zstd => &[0x28, 0xb5, 0x2f, 0xfd],
+            Self::Bzip2 => b"BZh",
+        }
     }
 
     pub fn name(self) -> &'static str {
@@ -53,6 +60,33 @@ impl Codec {
             Self::Zstd => "zstd",
             Self::Bzip2 => "bzip2",
         }
+    }
+
+    /// The ending that its tool gives to names.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Gzip => ".gz",
+            Self::Xz => ".xz",
+            Self::Lzma => ".lzma",
+            Self::Zstd => ".zst",
+            Self::Bzip2 => ".bz2",
+        }
+    }
+
+    /// What sets aside how the same bytes are compressed.
+    pub fn normalisation(self) -> Normalisation {
+        match self {
+            Self::Gzip => Normalisation::GzipCompression,
+            Self::Xz => Normalisation::XzCompression,
+            Self::Lzma => Normalisation::LzmaCompression,
+            Self::Zstd => Normalisation::ZstdCompression,
+            Self::Bzip2 => Normalisation::Bzip2Compression,
+        }
+    }
+
+    /// The name and the first bytes of a compressed file, for tests and fuzzing.
+    pub fn example(self) -> (String, &'static [u8]) {
+        (format!("x{}", self.ending()), self.magic())
     }
 
     fn decode<'a>(self, inner: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {

@@ -1,8 +1,10 @@
 //! Bytes without a format that is known here.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
-use super::{Leaf, strings};
+use super::comparator::Leaf;
+use super::strings;
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::{Context, explain};
 use crate::compare::finding::{ByteRange, Excerpt, Finding};
@@ -24,29 +26,12 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Leaf {
         return leaf;
     }
     let found = strings::compare(released, rebuilt, Context::default()).unwrap_or_default();
-    for (offset, a, b, reason) in &found.explained {
-        leaf.add_reason(&format!("offset {offset:#x}"), a, b, reason);
+    for told in &found.explained {
+        let place = format!("offset {:#x}", told.offset);
+        leaf.add_reason(&place, &told.released, &told.rebuilt, &told.reason);
     }
     if !found.complete() {
-        let first = common(released.iter().zip(rebuilt));
-        let last = common(released[first..].iter().rev().zip(rebuilt[first..].iter().rev()));
-        let middle = |bytes: &[u8]| format!("{} bytes", bytes.len() - first - last);
-        leaf.add(Finding::new(
-            format!("from offset {first:#x}"),
-            middle(released),
-            middle(rebuilt),
-        ));
-        let head = first..(first + LONGEST_SHOWN);
-        let cut = |bytes: &[u8]| hex::encode(&bytes[head.start.min(bytes.len())..head.end.min(bytes.len())]);
-        leaf.excerpts.push(Excerpt {
-            of: "bytes".into(),
-            bytes: vec![ByteRange {
-                offset: first as u64,
-                released: cut(released),
-                rebuilt: cut(rebuilt),
-            }],
-            ..Excerpt::default()
-        });
+        middle(&mut leaf, released, rebuilt);
     }
     if !found.hunks.is_empty() {
         leaf.excerpts.push(Excerpt {
@@ -58,163 +43,184 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Leaf {
     leaf
 }
 
+/// Data of two lengths: what is left without the same beginning and the same end.
+fn middle(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) {
+    let first = common(released.iter().zip(rebuilt));
+    let behind = |bytes: &'_ [u8]| bytes.len().saturating_sub(first);
+    let last = common(released.iter().rev().zip(rebuilt.iter().rev()))
+        .min(behind(released))
+        .min(behind(rebuilt));
+    let size = |bytes: &[u8]| format!("{} bytes", behind(bytes).saturating_sub(last));
+    leaf.add(Finding::new(
+        format!("from offset {first:#x}"),
+        size(released),
+        size(rebuilt),
+    ));
+    let shown = |bytes: &[u8]| hex::encode(window(bytes, first, LONGEST_SHOWN));
+    leaf.excerpts.push(Excerpt {
+        of: "bytes".into(),
+        bytes: vec![ByteRange {
+            offset: first as u64,
+            released: shown(released),
+            rebuilt: shown(rebuilt),
+        }],
+        ..Excerpt::default()
+    });
+}
+
 fn common<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> usize {
-    pairs.take_while(|(a, b)| a == b).count()
+    pairs
+        .take_while(|(released, rebuilt)| released == rebuilt)
+        .count()
+}
+
+/// At most `most` bytes from `at`.
+pub(super) fn window(bytes: &[u8], at: usize, most: usize) -> &[u8] {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.get(..most).unwrap_or(rest)
 }
 
 /// Where bytes of equally long data differ.
-pub(super) fn ranges(released: &[u8], rebuilt: &[u8]) -> Vec<std::ops::Range<usize>> {
+pub(super) fn ranges(released: &[u8], rebuilt: &[u8]) -> Vec<Range<usize>> {
     const STEP: usize = 64;
-    let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
-    for (block, (old, new)) in released.chunks(STEP).zip(rebuilt.chunks(STEP)).enumerate() {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let blocks = released.chunks(STEP).zip(rebuilt.chunks(STEP));
+    for (start, (old, new)) in (0_usize..).step_by(STEP).zip(blocks) {
         if old == new {
             continue;
         }
-        for (at, _) in old.iter().zip(new).enumerate().filter(|(_, (a, b))| a != b) {
-            let at = block * STEP + at;
+        for (at, (old, new)) in (start..).zip(old.iter().zip(new)) {
+            if old == new {
+                continue;
+            }
+            let end = at.saturating_add(1);
             match ranges.last_mut() {
-                Some(last) if at < last.end + GAP => last.end = at + 1,
-                _ => ranges.push(at..at + 1),
+                Some(last) if at < last.end.saturating_add(GAP) => last.end = end,
+                _ => ranges.push(at..end),
             }
         }
     }
     ranges
 }
 
-fn explain_ranges(
-    leaf: &mut Leaf,
-    base: u64,
-    released: &[u8],
-    rebuilt: &[u8],
-    ranges: &[std::ops::Range<usize>],
-) {
-    let mut unexplained = 0;
-    let mut first = None;
+/// Explains the text or the number that each range is in; the rest is one change of content.
+fn explain_ranges(leaf: &mut Leaf, base: u64, released: &[u8], rebuilt: &[u8], ranges: &[Range<usize>]) {
+    let (read, beyond) = ranges.split_at_checked(MOST_EXPLAINED).unwrap_or((ranges, &[]));
+    let place = |range: &Range<usize>| format!("offset {:#x}", base.saturating_add(range.start as u64));
+    let mut unexplained: Vec<&Range<usize>> = Vec::new();
     let mut done = 0;
-    for range in ranges.iter().take(MOST_EXPLAINED) {
+    for range in read {
         if range.end <= done {
             continue;
         }
-        let (text, end) = enclosing(released, rebuilt, range);
-        let reasons = text.map_or_else(Vec::new, |(a, b)| {
-            explain(&a, &b, Context::default())
-                .into_iter()
-                .map(|reason| (a.clone(), b.clone(), reason))
-                .collect()
-        });
-        let place = format!("offset {:#x}", base + range.start as u64);
-        if reasons.is_empty() {
-            if let Some((a, b)) = clock(released, rebuilt, range) {
-                leaf.add(
-                    Finding::new(&place, a, b)
-                        .because(Cause::Timestamp, Confidence::Possible)
-                        .keyed("number that reads as a time"),
-                );
-            } else {
-                unexplained += range.len() as u64;
-                first.get_or_insert_with(|| (place, range.clone()));
-            }
-        } else {
-            done = end;
-            for (a, b, reason) in reasons {
-                leaf.add_reason(&place, &a, &b, &reason);
-            }
+        match explain_range(leaf, &place(range), released, rebuilt, range) {
+            Some(end) => done = end,
+            None => unexplained.push(range),
         }
     }
-    unexplained += ranges
-        .iter()
-        .skip(MOST_EXPLAINED)
-        .map(|range| range.len() as u64)
-        .sum::<u64>();
-    if unexplained > 0 {
-        let (place, range) = first.unwrap_or_else(|| (String::new(), 0..0));
-        let value = |bytes: &[u8]| hex::encode(&bytes[range.start..range.end.min(range.start + 16)]);
+    unexplained.extend(beyond);
+    if let Some(first) = unexplained.first() {
+        let bytes: usize = unexplained.iter().map(|range| range.len()).sum();
+        let value = |bytes: &[u8]| hex::encode(window(bytes, first.start, first.len().min(16)));
         leaf.add(Finding::new(
-            format!("{place}, {unexplained} bytes in all"),
+            format!("{}, {bytes} bytes in all", place(first)),
             value(released),
             value(rebuilt),
         ));
     }
 }
 
-type Texts = Option<(String, String)>;
-
-/// The printable runs that a range lies in, and where they end.
-fn enclosing(released: &[u8], rebuilt: &[u8], range: &std::ops::Range<usize>) -> (Texts, usize) {
-    const FARTHEST: usize = 400;
-    let printable = |byte: &u8| (32..127).contains(byte) || *byte == b'\t';
-    if !released[range.clone()]
-        .iter()
-        .chain(&rebuilt[range.clone()])
-        .all(printable)
-    {
-        return (None, range.end);
+/// Adds the reasons for one range, and gives the end of what they explain.
+fn explain_range(
+    leaf: &mut Leaf,
+    place: &str,
+    released: &[u8],
+    rebuilt: &[u8],
+    range: &Range<usize>,
+) -> Option<usize> {
+    if let Some((old, new, end)) = enclosing(released, rebuilt, range) {
+        let reasons = explain(&old, &new, Context::default());
+        for reason in &reasons {
+            leaf.add_reason(place, &old, &new, reason);
+        }
+        if !reasons.is_empty() {
+            return Some(end);
+        }
     }
-    let before = released[..range.start]
+    let (old, new) = clock(released, rebuilt, range)?;
+    leaf.add(
+        Finding::new(place, old, new)
+            .because(Cause::Timestamp, Confidence::Possible)
+            .keyed("number that reads as a time"),
+    );
+    Some(range.end)
+}
+
+/// The printable runs that a range is in, and where they end.
+fn enclosing(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(String, String, usize)> {
+    const FARTHEST: usize = 400;
+    const SHORTEST: usize = 4;
+    let is_printable = |byte: &u8| (32..127).contains(byte) || *byte == b'\t';
+    let own = |bytes: &'_ [u8]| {
+        bytes
+            .get(range.clone())
+            .is_some_and(|own| own.iter().all(is_printable))
+    };
+    if !own(released) || !own(rebuilt) {
+        return None;
+    }
+    let before = released
+        .get(..range.start)?
         .iter()
         .rev()
         .take(FARTHEST)
-        .take_while(|byte| printable(byte))
+        .take_while(|byte| is_printable(byte))
         .count();
-    let after = released[range.end..]
+    let after = released
+        .get(range.end..)?
         .iter()
-        .zip(&rebuilt[range.end..])
+        .zip(rebuilt.get(range.end..)?)
         .take(FARTHEST)
-        .take_while(|(a, b)| printable(a) && printable(b))
+        .take_while(|(old, new)| is_printable(old) && is_printable(new))
         .count();
-    let whole = range.start - before..range.end + after;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[whole.clone()]).into_owned();
-    if whole.len() < 4 {
-        return (None, range.end);
+    let whole = range.start.checked_sub(before)?..range.end.checked_add(after)?;
+    if whole.len() < SHORTEST {
+        return None;
     }
-    (Some((text(released), text(rebuilt))), whole.end)
+    let text = |bytes: &[u8]| Some(String::from_utf8_lossy(bytes.get(whole.clone())?).into_owned());
+    Some((text(released)?, text(rebuilt)?, whole.end))
 }
 
 /// Aligned 32-bit numbers that are times of the last years on both sides.
-fn clock(released: &[u8], rebuilt: &[u8], range: &std::ops::Range<usize>) -> Option<(String, String)> {
+fn clock(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(String, String)> {
     const FROM: i64 = 1_420_000_000;
-    let now = jiff::Timestamp::now().as_second() + 86_400;
-    let start = range.start / 4 * 4;
-    if range.end > start + 4 {
+    const DAY: i64 = 86_400;
+    let recent = FROM..jiff::Timestamp::now().as_second().saturating_add(DAY);
+    let start = range.start & !3;
+    if range.end > start.checked_add(4)? {
         return None;
     }
-    let word = |bytes: &[u8]| {
-        bytes
-            .get(start..start + 4)
-            .and_then(|word| <[u8; 4]>::try_from(word).ok())
-    };
-    let (a, b) = (word(released)?, word(rebuilt)?);
+    let word = |bytes: &'_ [u8]| -> Option<[u8; 4]> { bytes.get(start..)?.first_chunk().copied() };
+    let (old, new) = (word(released)?, word(rebuilt)?);
     [u32::from_le_bytes, u32::from_be_bytes]
         .into_iter()
         .find_map(|read| {
-            let (a, b) = (i64::from(read(a)), i64::from(read(b)));
-            let text = |seconds| {
-                jiff::Timestamp::from_second(seconds)
-                    .map(|time| time.to_string())
-                    .ok()
+            let time = |word| {
+                let seconds = i64::from(read(word));
+                let time = jiff::Timestamp::from_second(seconds).ok()?;
+                recent.contains(&seconds).then(|| time.to_string())
             };
-            if (FROM..now).contains(&a) && (FROM..now).contains(&b) {
-                Some((text(a)?, text(b)?))
-            } else {
-                None
-            }
+            Some((time(old)?, time(new)?))
         })
 }
 
-pub(super) fn excerpt(
-    base: u64,
-    released: &[u8],
-    rebuilt: &[u8],
-    ranges: &[std::ops::Range<usize>],
-) -> Excerpt {
-    let shown = |bytes: &[u8], range: &std::ops::Range<usize>| {
-        let start = range.start / 16 * 16;
-        let end = range
-            .end
-            .next_multiple_of(16)
-            .min(start + LONGEST_SHOWN)
-            .min(bytes.len());
-        hex::encode(&bytes[start..end])
+/// The first ranges, in whole rows of a hex dump.
+pub(super) fn excerpt(base: u64, released: &[u8], rebuilt: &[u8], ranges: &[Range<usize>]) -> Excerpt {
+    const ROW: usize = 16;
+    let shown = |bytes: &[u8], range: &Range<usize>| {
+        let start = range.start & !(ROW - 1);
+        let end = range.end.checked_next_multiple_of(ROW).unwrap_or(range.end);
+        hex::encode(window(bytes, start, end.saturating_sub(start).min(LONGEST_SHOWN)))
     };
     Excerpt {
         of: "bytes".into(),
@@ -222,7 +228,7 @@ pub(super) fn excerpt(
             .iter()
             .take(MOST_SHOWN)
             .map(|range| ByteRange {
-                offset: base + (range.start / 16 * 16) as u64,
+                offset: base.saturating_add((range.start & !(ROW - 1)) as u64),
                 released: shown(released, range),
                 rebuilt: shown(rebuilt, range),
             })
@@ -239,50 +245,57 @@ pub(in super::super) fn stream(
 ) -> io::Result<(Leaf, u64, u64)> {
     const PIECE: usize = 1 << 20;
     let mut leaf = Leaf::of("bytes");
-    let (mut old, mut new) = (vec![0; PIECE], vec![0; PIECE]);
-    let (mut at, mut end_old, mut end_new) = (0_u64, 0_u64, 0_u64);
+    let (mut old_buffer, mut new_buffer) = (vec![0; PIECE], vec![0; PIECE]);
+    let mut at: u64 = 0;
     loop {
-        let (a, b) = (fill(&mut released, &mut old)?, fill(&mut rebuilt, &mut new)?);
-        end_old += a as u64;
-        end_new += b as u64;
-        let both = a.min(b);
-        if old[..both] != new[..both] {
-            let ranges = ranges(&old[..both], &new[..both]);
-            explain_ranges(&mut leaf, at, &old[..both], &new[..both], &ranges);
+        let old = fill(&mut released, &mut old_buffer)?;
+        let new = fill(&mut rebuilt, &mut new_buffer)?;
+        let both = old.len().min(new.len());
+        let (old_both, new_both) = (window(old, 0, both), window(new, 0, both));
+        if old_both != new_both {
+            let ranges = ranges(old_both, new_both);
+            explain_ranges(&mut leaf, at, old_both, new_both, &ranges);
             if leaf.excerpts.len() < MOST_SHOWN {
-                leaf.excerpts
-                    .push(excerpt(at, &old[..both], &new[..both], &ranges));
+                leaf.excerpts.push(excerpt(at, old_both, new_both, &ranges));
             }
         }
-        at += both as u64;
-        if a != b {
-            end_old += io::copy(&mut released, &mut io::sink())?;
-            end_new += io::copy(&mut rebuilt, &mut io::sink())?;
-            let rest = |end: u64| format!("{} bytes", end - at);
+        let (old, new) = (old.len() as u64, new.len() as u64);
+        let ended = both < PIECE;
+        let both = both as u64;
+        if old != new {
+            let left = |read: u64, rest: &mut dyn Read| -> io::Result<u64> {
+                let rest = io::copy(rest, &mut io::sink())?;
+                Ok(read.saturating_sub(both).saturating_add(rest))
+            };
+            let (old, new) = (left(old, &mut released)?, left(new, &mut rebuilt)?);
+            at = at.saturating_add(both);
             leaf.add(Finding::new(
                 format!("from offset {at:#x}"),
-                rest(end_old),
-                rest(end_new),
+                format!("{old} bytes"),
+                format!("{new} bytes"),
             ));
-            break;
+            return Ok((leaf, at.saturating_add(old), at.saturating_add(new)));
         }
-        if a < PIECE {
-            break;
+        at = at.saturating_add(both);
+        if ended {
+            return Ok((leaf, at, at));
         }
     }
-    Ok((leaf, end_old, end_new))
 }
 
-/// Reads until the buffer is full or the stream ends.
-pub(in super::super) fn fill(reader: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
+/// Reads until the buffer is full or the stream ends; gives what was read.
+pub(in super::super) fn fill<'a>(
+    reader: &mut (impl Read + ?Sized),
+    buffer: &'a mut [u8],
+) -> io::Result<&'a [u8]> {
+    let mut filled: usize = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
             Ok(0) => break,
-            Ok(read) => filled += read,
+            Ok(read) => filled = filled.saturating_add(read),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(filled)
+    Ok(buffer.get(..filled).unwrap_or_default())
 }

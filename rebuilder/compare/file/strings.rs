@@ -1,12 +1,13 @@
-//! Binary data read as strings that end in NUL, with whatever stands between them.
+//! Binary data read as strings that end in NUL, with whatever is between them.
 //!
-//! When every difference lies inside strings, and each of those is explained, nothing else of the data differs;
-//! the pieces that stayed also say how far everything after a longer string has moved.
+//! If every difference is inside strings, and each of those is explained, nothing else of the data differs; the pieces
+//! that stayed also say how far everything after a longer string has moved.
 
 use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 
+use super::bytes::window;
 use crate::compare::cause::Reason;
 use crate::compare::explain::{Context, explain};
 use crate::compare::finding::Hunk;
@@ -14,14 +15,31 @@ use crate::compare::finding::Hunk;
 /// Differing strings, and whether they are all that differs.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
-    /// Offset in the released data, both strings, and why they differ.
-    pub explained: Vec<(usize, String, String, Reason)>,
+    pub explained: Vec<Explained>,
     /// How many differing pieces have no explanation.
     pub unexplained: u64,
-    /// Pieces that stand on both sides: released offset, rebuilt offset, released length.
-    pub kept: Vec<(usize, usize, usize)>,
+    /// Pieces that are on both sides, in their order.
+    kept: Vec<Kept>,
     /// The differing strings, as lines.
     pub hunks: Vec<Hunk>,
+}
+
+/// A pair of strings, and one reason why they differ.
+#[derive(Debug)]
+pub(super) struct Explained {
+    /// In the released data.
+    pub offset: usize,
+    pub released: String,
+    pub rebuilt: String,
+    pub reason: Reason,
+}
+
+/// Offsets on both sides, and the length on the released one.
+#[derive(Debug)]
+struct Kept {
+    released: usize,
+    rebuilt: usize,
+    length: usize,
 }
 
 /// Most data that is split.
@@ -29,74 +47,88 @@ const LARGEST: usize = 32 << 20;
 /// Most differing pieces that are kept to be shown.
 const MOST_SHOWN: usize = 100;
 
-/// Splits both at NUL, and pairs the pieces that differ; none where the data is too large.
+/// Where a string begins, and its bytes.
+type Piece<'a> = (usize, &'a [u8]);
+
+/// Splits both at NUL, and pairs the pieces that differ; none if the data is too large.
 pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Option<Strings> {
     if released.len().max(rebuilt.len()) > LARGEST {
         return None;
     }
-    // Empty pieces are padding: they come and go with the lengths of the strings before.
-    let pieces = |data: &'_ [u8]| -> Vec<Range<usize>> {
-        let mut at = 0;
-        let mut pieces = Vec::new();
-        for piece in data.split(|byte| *byte == 0) {
-            if !piece.is_empty() {
-                pieces.push(at..at + piece.len());
-            }
-            at += piece.len() + 1;
-        }
-        pieces
-    };
     let (old, new) = (pieces(released), pieces(rebuilt));
     let mut input: InternedInput<&[u8]> = InternedInput::default();
-    input.update_before(old.iter().map(|range| &released[range.clone()]));
-    input.update_after(new.iter().map(|range| &rebuilt[range.clone()]));
+    input.update_before(old.iter().map(|(_, text)| *text));
+    input.update_after(new.iter().map(|(_, text)| *text));
     let diff = Diff::compute(Algorithm::Histogram, &input);
     let mut found = Strings::default();
     let (mut at_old, mut at_new) = (0_usize, 0_usize);
-    let index = |number: u32| number as usize;
     for hunk in diff.hunks() {
-        let (before, after) = (
-            index(hunk.before.start)..index(hunk.before.end),
-            index(hunk.after.start)..index(hunk.after.end),
-        );
-        found.keep(&old[at_old..before.start], &new[at_new..after.start]);
+        let index = |range: Range<u32>| range.start as usize..range.end as usize;
+        let (before, after) = (index(hunk.before), index(hunk.after));
+        found.keep(part(&old, at_old..before.start), part(&new, at_new..after.start));
         (at_old, at_new) = (before.end, after.end);
-        let paired = before.len() == after.len();
-        for (a, b) in old[before.clone()].iter().zip(&new[after.clone()]) {
-            let (text_a, text_b) = (&released[a.clone()], &rebuilt[b.clone()]);
-            let reasons = match (paired, printable(text_a), printable(text_b)) {
-                (true, Some(a), Some(b)) => explain(a, b, context),
-                _ => Vec::new(),
-            };
-            if found.hunks.len() < MOST_SHOWN {
-                found.hunks.push(Hunk {
-                    released_from: a.start as u64,
-                    released: vec![shown(text_a)],
-                    rebuilt_from: b.start as u64,
-                    rebuilt: vec![shown(text_b)],
-                });
-            }
-            if reasons.is_empty() {
-                found.unexplained += 1;
-            } else {
-                found.kept.push((a.start, b.start, text_a.len()));
-            }
-            for reason in reasons {
-                found
-                    .explained
-                    .push((a.start, shown(text_a), shown(text_b), reason));
-            }
+        let lengths = before.len().abs_diff(after.len());
+        found.unexplained = found.unexplained.saturating_add(lengths as u64);
+        let pairs = part(&old, before).iter().zip(part(&new, after));
+        for (released, rebuilt) in pairs {
+            found.differ(*released, *rebuilt, lengths == 0, context);
         }
-        found.unexplained += before.len().abs_diff(after.len()) as u64;
     }
-    found.keep(&old[at_old..], &new[at_new..]);
+    found.keep(part(&old, at_old..old.len()), part(&new, at_new..new.len()));
     Some(found)
 }
 
+/// Empty pieces are padding: they come and go with the lengths of the strings before.
+fn pieces(data: &[u8]) -> Vec<Piece<'_>> {
+    let mut at: usize = 0;
+    let mut pieces = Vec::new();
+    for piece in data.split(|byte| *byte == 0) {
+        if !piece.is_empty() {
+            pieces.push((at, piece));
+        }
+        at = at.saturating_add(piece.len()).saturating_add(1);
+    }
+    pieces
+}
+
+fn part<'p, 'a>(pieces: &'p [Piece<'a>], range: Range<usize>) -> &'p [Piece<'a>] {
+    pieces.get(range).unwrap_or_default()
+}
+
 impl Strings {
-    fn keep(&mut self, old: &[Range<usize>], new: &[Range<usize>]) {
-        self.kept
-            .extend(old.iter().zip(new).map(|(a, b)| (a.start, b.start, a.len())));
+    fn keep(&mut self, old: &[Piece], new: &[Piece]) {
+        let pairs = old.iter().zip(new);
+        self.kept.extend(pairs.map(|(released, rebuilt)| Kept {
+            released: released.0,
+            rebuilt: rebuilt.0,
+            length: released.1.len(),
+        }));
+    }
+
+    fn differ(&mut self, released: Piece, rebuilt: Piece, paired: bool, context: Context) {
+        let reasons = match (printable(released.1), printable(rebuilt.1)) {
+            (Some(old), Some(new)) if paired => explain(old, new, context),
+            _ => Vec::new(),
+        };
+        if self.hunks.len() < MOST_SHOWN {
+            self.hunks.push(Hunk {
+                released_from: released.0 as u64,
+                released: vec![shown(released.1)],
+                rebuilt_from: rebuilt.0 as u64,
+                rebuilt: vec![shown(rebuilt.1)],
+            });
+        }
+        if reasons.is_empty() {
+            self.unexplained = self.unexplained.saturating_add(1);
+        } else {
+            self.keep(&[released], &[rebuilt]);
+        }
+        self.explained.extend(reasons.into_iter().map(|reason| Explained {
+            offset: released.0,
+            released: shown(released.1),
+            rebuilt: shown(rebuilt.1),
+            reason,
+        }));
     }
 
     /// Whether explained strings are all that differs.
@@ -104,19 +136,17 @@ impl Strings {
         self.unexplained == 0 && !self.explained.is_empty()
     }
 
-    /// Where the byte at `offset` of the released data stands in the rebuilt data, if it is in a piece that is kept.
+    /// Where the byte at `offset` of the released data is in the rebuilt data, if it is in a piece that is kept.
     pub fn moved(&self, offset: usize) -> Option<usize> {
-        let index = self
-            .kept
-            .partition_point(|(start, _, _)| *start <= offset)
-            .checked_sub(1)?;
-        let (old, new, length) = self.kept[index];
-        // A pointer may stand at the end of a string, on its NUL.
-        (offset - old <= length).then(|| new + (offset - old))
+        let behind = self.kept.partition_point(|kept| kept.released <= offset);
+        let kept = self.kept.get(behind.checked_sub(1)?)?;
+        let within = offset.checked_sub(kept.released)?;
+        // A pointer may be to the end of a string, its NUL.
+        (within <= kept.length).then(|| kept.rebuilt.checked_add(within))?
     }
 }
 
-/// The piece as text, where people could have written it.
+/// The piece as text, if people could have written it.
 fn printable(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let fine = text
@@ -126,5 +156,5 @@ fn printable(bytes: &[u8]) -> Option<&str> {
 }
 
 fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(400)]).into_owned()
+    String::from_utf8_lossy(window(bytes, 0, 400)).into_owned()
 }

@@ -37,6 +37,14 @@ impl FormatReader for Ar {
         "ar"
     }
 
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.deb", b"!<arch>\n")
+    }
+
+    fn normalisations(&self) -> &'static [Normalisation] {
+        &[Normalisation::ArMetadata]
+    }
+
     fn begins(&self, head: &[u8]) -> bool {
         head.starts_with(b"!<arch>\n")
     }

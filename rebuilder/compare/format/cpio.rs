@@ -29,6 +29,10 @@ impl FormatReader for Cpio {
         "cpio"
     }
 
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.cpio", b"070701")
+    }
+
     fn begins(&self, head: &[u8]) -> bool {
         head.starts_with(b"070701") || head.starts_with(b"070702")
     }

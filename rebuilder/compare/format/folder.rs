@@ -22,6 +22,10 @@ impl FormatReader for Folder {
         "folder"
     }
 
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x", b"")
+    }
+
     fn begins(&self, _head: &[u8]) -> bool {
         false
     }

@@ -16,6 +16,7 @@ use std::io::{self, Read, Write as _};
 
 use super::finding::Node;
 use super::limits::Meter;
+use super::normalise::Normalisation;
 use super::source::Source;
 use super::stored::{FieldKind, Fields, Value};
 use crate::artifact::{HashingWriter, Sha256};
@@ -38,6 +39,16 @@ pub(super) type Visit<'a> = &'a mut dyn FnMut(Member) -> io::Result<bool>;
 pub(super) trait FormatReader: Sync {
     /// Name for people.
     fn name(&self) -> &'static str;
+    /// The name and the first bytes of such a file, for tests and fuzzing.
+    fn example(&self) -> (&'static str, &'static [u8]);
+    /// The normalisations that are for this format alone.
+    fn normalisations(&self) -> &'static [Normalisation] {
+        &[]
+    }
+    /// What sets aside that members are in another order, if no path is repeated and no member depends on another.
+    fn order(&self) -> Option<Normalisation> {
+        None
+    }
     /// Whether these are the first bytes of such a file.
     fn begins(&self, head: &[u8]) -> bool;
     /// Whether it reads from a stream; others need bytes that can be read in any order.
@@ -51,11 +62,24 @@ pub(super) trait FormatReader: Sync {
 /// How many first bytes tell the formats apart.
 pub(super) const HEAD: usize = 512;
 
-const FORMATS: &[&dyn FormatReader] = &[&ar::Ar, &zip::Zip, &rpm::Rpm, &cpio::Cpio, &tar::Tar];
+/// The first that recognises a file decides.
+static FORMATS: &[&dyn FormatReader] = &[&ar::Ar, &zip::Zip, &rpm::Rpm, &cpio::Cpio, &tar::Tar];
 
 /// The archive format that begins with `head`.
 pub(super) fn detect(head: &[u8]) -> Option<&'static dyn FormatReader> {
     FORMATS.iter().copied().find(|format| format.begins(head))
+}
+
+/// A name and the first bytes of a file of each format.
+pub(super) fn examples() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    FORMATS.iter().map(|format| format.example())
+}
+
+/// What formats set aside, by name.
+pub(super) fn normalisations() -> impl Iterator<Item = (&'static str, &'static [Normalisation])> {
+    FORMATS
+        .iter()
+        .map(|format| (format.name(), format.normalisations()))
 }
 
 /// Folders are walked like archives.

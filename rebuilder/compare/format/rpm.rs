@@ -15,6 +15,10 @@ impl FormatReader for Rpm {
         "rpm"
     }
 
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.rpm", b"\xed\xab\xee\xdb")
+    }
+
     fn begins(&self, head: &[u8]) -> bool {
         head.starts_with(&[0xed, 0xab, 0xee, 0xdb])
     }

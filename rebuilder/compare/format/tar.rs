@@ -117,6 +117,26 @@ impl FormatReader for Tar {
         "tar"
     }
 
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.tar", b"")
+    }
+
+    fn normalisations(&self) -> &'static [Normalisation] {
+        &[
+            Normalisation::TarDeviceNumber,
+            Normalisation::TarFileMode,
+            Normalisation::TarFileOrder,
+            Normalisation::TarHeaders,
+            Normalisation::TarOwners,
+            Normalisation::TarTime,
+            Normalisation::TarXattrs,
+        ]
+    }
+
+    fn order(&self) -> Option<Normalisation> {
+        Some(Normalisation::TarFileOrder)
+    }
+
     fn begins(&self, head: &[u8]) -> bool {
         let header = head
             .get(..BLOCK)

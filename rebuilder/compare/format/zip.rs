@@ -71,6 +71,26 @@ impl FormatReader for Zip {
         "zip"
     }
 
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.zip", b"PK\x03\x04")
+    }
+
+    fn normalisations(&self) -> &'static [Normalisation] {
+        &[
+            Normalisation::ZipCompression,
+            Normalisation::ZipDataDescriptor,
+            Normalisation::ZipFileEncoding,
+            Normalisation::ZipFileMode,
+            Normalisation::ZipFileOrder,
+            Normalisation::ZipMisc,
+            Normalisation::ZipModifiedTime,
+        ]
+    }
+
+    fn order(&self) -> Option<Normalisation> {
+        Some(Normalisation::ZipFileOrder)
+    }
+
     fn begins(&self, head: &[u8]) -> bool {
         head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
     }

@@ -7,7 +7,8 @@ mod units;
 use image::{Image, Section};
 use moves::Moves;
 
-use super::{Leaf, strings};
+use super::comparator::{FileComparator, Leaf, Pair as Files};
+use super::strings;
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::conclude::YEAR;
 use crate::compare::explain::Context;
@@ -18,7 +19,29 @@ use crate::compare::normalise::Normalisation;
 const BUILD_ID: &str = ".note.gnu.build-id";
 const DEBUG_LINK: &str = ".gnu_debuglink";
 
-pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
+pub(super) struct Elf;
+
+const MAGIC: &[u8] = b"\x7fELF";
+
+impl FileComparator for Elf {
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.so", b"\x7fELF\x02\x01\x01")
+    }
+
+    fn normalisations(&self) -> &'static [Normalisation] {
+        &[Normalisation::ElfBuildId, Normalisation::ElfDebugLink]
+    }
+
+    fn recognises(&self, files: &Files) -> bool {
+        files.begin_with(MAGIC)
+    }
+
+    fn compare(&self, files: &Files) -> Option<Leaf> {
+        compare(files.released, files.rebuilt)
+    }
+}
+
+fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     let (old, new) = (Image::read(released)?, Image::read(rebuilt)?);
     let mut leaf = Leaf::of("ELF");
     if old.identity != new.identity {
@@ -222,8 +245,9 @@ fn loaded(
         };
         match found.filter(|found| !found.explained.is_empty()) {
             Some(found) => {
-                for (offset, x, y, reason) in &found.explained {
-                    leaf.add_reason(&format!("{} +{offset:#x}", a.name), x, y, reason);
+                for told in &found.explained {
+                    let place = format!("{} +{:#x}", a.name, told.offset);
+                    leaf.add_reason(&place, &told.released, &told.rebuilt, &told.reason);
                 }
                 if !found.complete() {
                     left.push((*a, *b));
@@ -360,13 +384,14 @@ fn debug_information(
             others.push(*a);
             continue;
         };
-        for (offset, x, y, reason) in &texts.explained {
-            let mut reason = reason.clone();
+        for told in &texts.explained {
+            let mut reason = told.reason.clone();
             // This section holds nothing but the folders and files that were compiled.
             if a.name == ".debug_line_str" && reason.cause == Cause::BuildPath {
                 reason.confidence = Confidence::Proven;
             }
-            leaf.add_reason(&format!("{} +{offset:#x}", a.name), x, y, &reason);
+            let place = format!("{} +{:#x}", a.name, told.offset);
+            leaf.add_reason(&place, &told.released, &told.rebuilt, &reason);
         }
         if texts.complete() {
             leaf.excerpts.push(Excerpt {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use gimli::{Dwarf, EndianSlice, RunTimeEndian, SectionId};
 
-use super::super::Leaf;
+use super::super::comparator::Leaf;
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::explain::{Context, explain, path};
 use crate::compare::file::elf::image::Image;

@@ -1,5 +1,0 @@
-#![no_main]
-
-mod run;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| run::run("x/RECORD", b"", data));

@@ -1,0 +1,66 @@
+//! Whether things that are the same on both sides are only in another order, and what sorted them.
+
+use super::cause::{Cause, Confidence};
+use super::finding::Finding;
+
+/// Whether one side is in byte order and the other in the order of a language: letters without their case first.
+pub(super) fn sorted_by_locale(
+    released: &[impl AsRef<str>],
+    rebuilt: &[impl AsRef<str>],
+) -> Option<&'static str> {
+    fn bytewise(lines: &[impl AsRef<str>]) -> bool {
+        lines.is_sorted_by(|one, next| one.as_ref() <= next.as_ref())
+    }
+    fn collated(lines: &[impl AsRef<str>]) -> bool {
+        lines.is_sorted_by(|one, next| letters(one.as_ref()) <= letters(next.as_ref()))
+    }
+    let locale = (bytewise(released) && collated(rebuilt)) || (bytewise(rebuilt) && collated(released));
+    (locale && released.len() > 2).then_some("sorted by another locale")
+}
+
+/// What a language sorts by first.
+fn letters(line: &str) -> String {
+    line.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .map(|c| match c {
+            'ä' | 'á' | 'à' | 'â' | 'å' | 'ã' => 'a',
+            'é' | 'è' | 'ê' | 'ë' => 'e',
+            'í' | 'ì' | 'î' | 'ï' => 'i',
+            'ö' | 'ó' | 'ò' | 'ô' | 'õ' | 'ø' => 'o',
+            'ü' | 'ú' | 'ù' | 'û' => 'u',
+            'ç' => 'c',
+            'ñ' => 'n',
+            other => other,
+        })
+        .collect()
+}
+
+/// The same words in another order within one line, as hash tables give them.
+pub(super) fn shuffled(released: &str, rebuilt: &str, place: &str) -> Option<Finding> {
+    let words = |line: &str| -> Vec<String> {
+        let mut words: Vec<_> = line
+            .split(|c: char| {
+                c.is_whitespace() || matches!(c, ',' | ';' | '{' | '}' | '[' | ']' | '(' | ')' | ':')
+            })
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        words.sort();
+        words
+    };
+    let separators = |line: &str| -> usize { line.matches([',', ';', ' ']).count() };
+    let (old, new) = (words(released), words(rebuilt));
+    if old.len() < 3 || old != new || separators(released) != separators(rebuilt) {
+        return None;
+    }
+    // In code the order of words is the meaning; only lists are sets.
+    let is_list = |line: &str| {
+        line.matches([',', ';']).count() >= 2 || !line.contains(['(', '=', '+', '-', '&', '|', '<'])
+    };
+    (is_list(released) && is_list(rebuilt)).then(|| {
+        Finding::new(place, released, rebuilt)
+            .because(Cause::Order, Confidence::Likely)
+            .keyed("words of a line")
+    })
+}

@@ -1,0 +1,135 @@
+//! Container images: OCI layouts, and what `docker save` writes. Their files are named by digest and known by the role
+//! that the manifests give them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read as _};
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::{JsonValue, Package};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::finding::Finding;
+use crate::compare::format::FormatReader;
+use crate::compare::limits::Meter;
+use crate::compare::source::Source;
+
+pub(super) static IMAGE: Package = Package {
+    value: digest,
+    roles,
+    ..Package::new("image")
+};
+
+/// Names that are digests: of blobs (`sha256:…`), and of the files that `docker save` writes.
+fn digest(value: &JsonValue) -> Option<Finding> {
+    if without_digest(value.released)? != without_digest(value.rebuilt)? {
+        return None;
+    }
+    let mut finding = value
+        .finding()
+        .because(Cause::Checksum, Confidence::Likely)
+        .keyed("digests of other files of the image")
+        .following();
+    // What layers unpack to is not a file of the image; the layer that it comes from is compared.
+    if !value.pointer.contains("/diff_ids/") {
+        finding.checksum_of = Some(value.released.trim_start_matches("sha256:").to_owned());
+    }
+    Some(finding)
+}
+
+/// The text without the one SHA-256 in it.
+fn without_digest(text: &str) -> Option<String> {
+    static DIGEST: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?-u:\b)[0-9a-f]{64}(?-u:\b)").ok());
+    let digest = DIGEST.as_ref()?;
+    (digest.find_iter(text).count() == 1).then(|| digest.replace(text, "").into_owned())
+}
+
+/// What the manifests call each file: `manifest 0`, `config`, `layer 3`.
+fn roles(format: &dyn FormatReader, source: &Source, meter: &Meter) -> io::Result<HashMap<String, String>> {
+    let documents = documents(format, source, meter)?;
+    let mut roles = HashMap::new();
+    saved(&documents, &mut roles);
+    laid_out(&documents, &mut roles);
+    Ok(roles)
+}
+
+type Documents = BTreeMap<String, Value>;
+
+/// The JSON files of an image, by path.
+fn documents(format: &dyn FormatReader, source: &Source, meter: &Meter) -> io::Result<Documents> {
+    const LARGEST: u64 = 4 << 20;
+    let mut documents = Documents::new();
+    format.walk(source, meter, &mut |member| {
+        if member.path.starts_with("blobs/") || member.path.ends_with(".json") {
+            let mut bytes = Vec::new();
+            member.content.take(LARGEST).read_to_end(&mut bytes)?;
+            if (bytes.starts_with(b"{") || bytes.starts_with(b"["))
+                && let Ok(value) = serde_json::from_slice(&bytes)
+            {
+                documents.insert(member.path, value);
+            }
+        }
+        Ok(true)
+    })?;
+    Ok(documents)
+}
+
+/// `docker save`: a list of images, each with its files by path.
+fn saved(documents: &Documents, roles: &mut HashMap<String, String>) {
+    for (number, image) in array(documents.get("manifest.json")).iter().enumerate() {
+        if let Some(path) = image.get("Config").and_then(Value::as_str) {
+            roles.insert(path.to_owned(), format!("image {number}: config"));
+        }
+        let layers = array(image.get("Layers")).iter().filter_map(Value::as_str);
+        for (layer, path) in layers.enumerate() {
+            roles.insert(path.to_owned(), format!("image {number}: layer {layer}"));
+            let folder = path.trim_end_matches("/layer.tar");
+            for name in ["json", "VERSION", "layer.tar"] {
+                let role = format!("image {number}: layer {layer} {name}");
+                roles.insert(format!("{folder}/{name}"), role);
+            }
+        }
+    }
+}
+
+/// An OCI layout: an index of manifests, each with its configuration and its layers (OCI image specification).
+fn laid_out(documents: &Documents, roles: &mut HashMap<String, String>) {
+    let index = documents
+        .get("index.json")
+        .and_then(|index| index.get("manifests"));
+    let mut open: Vec<(String, &Value)> = array(index)
+        .iter()
+        .enumerate()
+        .map(|(number, descriptor)| (format!("manifest {number}"), descriptor))
+        .collect();
+    while let Some((role, descriptor)) = open.pop() {
+        let Some(path) = blob(descriptor) else { continue };
+        if roles.contains_key(&path) && role.starts_with("manifest") {
+            continue;
+        }
+        if let Some(document) = documents.get(&path) {
+            let below = |list: &str, name: &'static str| {
+                let list = array(document.get(list)).iter().enumerate();
+                list.map(move |(number, below)| (format!("{name} {number}"), below))
+            };
+            let config = document.get("config").filter(|config| config.is_object());
+            let found = below("manifests", "manifest")
+                .chain(config.map(|config| ("config".to_owned(), config)))
+                .chain(below("layers", "layer"));
+            open.extend(found.map(|(name, below)| (format!("{role}: {name}"), below)));
+        }
+        roles.entry(path).or_insert(role);
+    }
+}
+
+/// The path of the blob that a descriptor names.
+fn blob(descriptor: &Value) -> Option<String> {
+    let (algorithm, digest) = descriptor.get("digest")?.as_str()?.split_once(':')?;
+    Some(format!("blobs/{algorithm}/{digest}"))
+}
+
+fn array(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,54 @@
+//! RPM packages: fields of the two headers, as the reader of the format names them.
+
+use super::text::{Field, Lines, Text};
+use super::{Meaning, Package, Within};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::finding::Finding;
+
+pub(super) static RPM: Package = Package {
+    recognises: |archive| archive.format == "rpm",
+    within: Within {
+        installs: true,
+        repacked: None,
+    },
+    text: |path| {
+        matches!(path.name, "header" | "signature").then(|| Text {
+            known,
+            ..Text::of(Lines::Fields)
+        })
+    },
+    meaning: |field| match field {
+        "rpm version" => Some(Meaning::Tool),
+        "provides" | "requires" => Some(Meaning::Dependency),
+        _ => None,
+    },
+    ..Package::new("rpm")
+};
+
+fn known(field: &Field) -> Option<Finding> {
+    let finding = field.finding();
+    let is_digest = field.released.len() >= 32 && !field.released.contains(' ');
+    let of_other_part = |finding: Finding| {
+        finding
+            .because(Cause::Checksum, Confidence::Likely)
+            .keyed("checksum of another part of the package")
+            .following()
+    };
+    Some(match field.name {
+        "size" => finding
+            .because(Cause::Checksum, Confidence::Likely)
+            .keyed("sizes of other files")
+            .following(),
+        "payload digest" | "alternative payload digest" | "file digest" if is_digest => {
+            of_other_part(finding)
+        }
+        name if name.starts_with("digest of ") => of_other_part(finding),
+        "signature" => finding
+            .because(Cause::Signature, Confidence::Proven)
+            .keyed("signature of the package"),
+        "build time" | "file mtime" => finding
+            .because(Cause::Timestamp, Confidence::Proven)
+            .keyed(format!("rpm: {}", field.name)),
+        _ => return None,
+    })
+}

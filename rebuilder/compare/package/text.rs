@@ -1,0 +1,102 @@
+//! What packages know of their text files: how lines belong together, and fields whose meaning is fixed.
+
+use std::borrow::Cow;
+
+use super::FilePath;
+use crate::compare::finding::Finding;
+use crate::compare::normalise::Normalisation;
+
+/// What is known of one text file.
+#[derive(Clone, Copy)]
+pub(in crate::compare) struct Text {
+    pub lines: Lines,
+    /// A field whose meaning is fixed.
+    pub known: fn(&Field) -> Option<Finding>,
+    /// What sets aside that these lines of the file moved.
+    pub moved: fn(&[Cow<str>], &[usize]) -> Option<Normalisation>,
+    /// Changes every finding in the file.
+    pub every: fn(&mut Finding),
+}
+
+impl Text {
+    /// Lines without a meaning that is known here.
+    pub const PLAIN: Self = Self::of(Lines::Single);
+
+    pub(super) const fn of(lines: Lines) -> Self {
+        Self {
+            lines,
+            known: |_| None,
+            moved: |_, _| None,
+            every: |_| {},
+        }
+    }
+}
+
+/// How the lines of a file belong together.
+#[derive(Clone, Copy)]
+pub(in crate::compare) enum Lines {
+    /// Each by itself.
+    Single,
+    /// Fields, continued by indented lines.
+    Fields,
+    /// Digests of other files.
+    Checksums(Checksums),
+}
+
+/// A list of digests of other files.
+#[derive(Clone, Copy)]
+pub(in crate::compare) struct Checksums {
+    /// The file that a line is about.
+    pub file: fn(&str) -> Option<String>,
+    /// Whether there may be digests of several kinds for one file; their lines have different lengths.
+    pub several_kinds: bool,
+    /// What sets aside a line that follows from the difference of its file.
+    pub changed: Option<Normalisation>,
+    /// What sets aside that the same line is in another place.
+    pub moved: Option<Normalisation>,
+}
+
+/// One field on both sides.
+pub(in crate::compare) struct Field<'a> {
+    /// The same on both sides; `#` for comments, and empty for lines that are not a field.
+    pub name: &'a str,
+    pub released: &'a str,
+    pub rebuilt: &'a str,
+    pub place: &'a str,
+}
+
+impl Field<'_> {
+    pub fn finding(&self) -> Finding {
+        Finding::new(self.place, self.released, self.rebuilt)
+    }
+}
+
+/// Lists beside packages, such as `SHA256SUMS`.
+pub(super) fn list_of_checksums(path: FilePath) -> Option<Text> {
+    let lower = path.name.to_ascii_lowercase();
+    (lower.ends_with("sums") || lower.starts_with("sha256sum")).then(|| {
+        Text::of(Lines::Checksums(Checksums {
+            file: listed,
+            several_kinds: true,
+            changed: None,
+            moved: None,
+        }))
+    })
+}
+
+/// The file that a line is about: `DIGEST  FILE`, `DIGEST *FILE` or `FILE: DIGEST`.
+pub(in crate::compare) fn listed(line: &str) -> Option<String> {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let line = line.trim_end();
+    let (digest, file) = line.split_once([' ', ':'])?;
+    if digest.len() >= 32 && is_hex(digest) {
+        return Some(file.trim_start_matches([' ', '*']).to_owned());
+    }
+    let (file, digest) = line.trim_start().split_once(": ")?;
+    (digest.len() >= 32 && is_hex(digest.trim_matches(['"', '\'']))).then(|| file.to_owned())
+}
+
+/// Whether a file has the name of a signature of another file.
+pub(in crate::compare) fn is_detached_signature(path: FilePath) -> bool {
+    path.ends_with_any(&[".sig", ".asc", ".sign", ".p7s", ".minisig"])
+}

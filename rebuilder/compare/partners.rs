@@ -1,0 +1,113 @@
+//! Partners for members whose names differ: renamed files, names that contain versions, and files that are named by
+//! digest and known by the role that some manifest gives them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::format::FormatReader;
+use super::limits::Meter;
+use super::package;
+use super::source::{Codec, Source};
+use super::walk::{Later, Row, Walked};
+use crate::artifact::Sha256;
+
+/// Pairs what is left alone on both sides, where there is a reason to.
+pub(super) fn pair(format: &dyn FormatReader, sides: [&Source; 2], meter: &Meter, walked: &mut Walked) {
+    let [old, new] = &mut walked.alone;
+    if old.is_empty() || new.is_empty() {
+        return;
+    }
+    let mut found = Vec::new();
+    if old.iter().chain(new.iter()).any(|row| is_digest(&row.path)) {
+        let roles = sides.map(|side| package::roles(format, side, meter).unwrap_or_default());
+        join(old, new, &mut found, |side, row| {
+            roles[side].get(&row.path).cloned()
+        });
+    }
+    join(old, new, &mut found, |_, row| {
+        row.sha256().filter(|_| row.size > 0).map(Sha256::to_hex)
+    });
+    join(old, new, &mut found, |_, row| {
+        Some(without_compression(&row.path).to_owned())
+    });
+    join(old, new, &mut found, |_, row| Some(without_numbers(&row.path)));
+    for (released, rebuilt) in found {
+        walked.later.push(Later { released, rebuilt });
+    }
+}
+
+/// Takes out the rows whose keys stand exactly once on both sides.
+fn join(
+    old: &mut Vec<Row>,
+    new: &mut Vec<Row>,
+    found: &mut Vec<(Row, Row)>,
+    key: impl Fn(usize, &Row) -> Option<String>,
+) {
+    let once = |side: usize, rows: &[Row]| -> HashMap<String, usize> {
+        let mut places: HashMap<String, Option<usize>> = HashMap::new();
+        for (place, row) in rows.iter().enumerate() {
+            if let Some(key) = key(side, row) {
+                places
+                    .entry(key)
+                    .and_modify(|place| *place = None)
+                    .or_insert(Some(place));
+            }
+        }
+        places
+            .into_iter()
+            .filter_map(|(key, place)| Some((key, place?)))
+            .collect()
+    };
+    let (left, right) = (once(0, old), once(1, new));
+    let mut pairs: Vec<(usize, usize)> = left
+        .iter()
+        .filter_map(|(key, a)| Some((*a, *right.get(key)?)))
+        .collect();
+    pairs.sort_unstable();
+    let take = |rows: &mut Vec<Row>, places: HashSet<usize>| -> HashMap<usize, Row> {
+        let mut taken = HashMap::new();
+        let mut kept = Vec::new();
+        for (place, row) in std::mem::take(rows).into_iter().enumerate() {
+            if places.contains(&place) {
+                taken.insert(place, row);
+            } else {
+                kept.push(row);
+            }
+        }
+        *rows = kept;
+        taken
+    };
+    let mut released = take(old, pairs.iter().map(|pair| pair.0).collect());
+    let mut rebuilt = take(new, pairs.iter().map(|pair| pair.1).collect());
+    for (a, b) in pairs {
+        if let (Some(a), Some(b)) = (released.remove(&a), rebuilt.remove(&b)) {
+            found.push((a, b));
+        }
+    }
+}
+
+/// The path without the ending that a compressor gives.
+pub(super) fn without_compression(path: &str) -> &str {
+    Codec::ALL
+        .into_iter()
+        .find_map(|codec| path.strip_suffix(codec.ending()))
+        .unwrap_or(path)
+}
+
+fn without_numbers(path: &str) -> String {
+    static NUMBERS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[0-9a-f]{16,}|[0-9]+").ok());
+    NUMBERS.as_ref().map_or_else(
+        || path.to_owned(),
+        |numbers| numbers.replace_all(path, "#").into_owned(),
+    )
+}
+
+/// Whether the name is a digest of the content: a blob of an OCI layout, or a layer of `docker save`.
+pub(super) fn is_digest(path: &str) -> bool {
+    let parts = path.split(['/', '.']);
+    parts
+        .into_iter()
+        .any(|part| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
