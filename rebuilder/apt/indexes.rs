@@ -77,11 +77,7 @@ impl Indexes {
         arch: &str,
         with_sources: bool,
     ) -> Result<Self, AptError> {
-        let tmp = fetcher.store().path().join("tmp");
-        let folder = tempfile::tempdir_in(&tmp).map_err(|source| AptError::Read {
-            document: tmp.display().to_string(),
-            source,
-        })?;
+        let folder = fetcher.store().temporary_folder()?;
         let mut this = Self {
             releases: Vec::new(),
             packages: Vec::new(),

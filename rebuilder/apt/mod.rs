@@ -16,7 +16,7 @@ use crate::evidence::Verified;
 use crate::evidence::deb822::Deb822Error;
 use crate::evidence::openpgp::Keyring;
 use crate::evidence::release::{self, Archive, Release, ReleaseError};
-use crate::store::{Blob, FetchError, Fetcher};
+use crate::store::{Blob, FetchError, Fetcher, StoreError};
 
 pub use indexes::{Binary, Indexes, Source};
 
@@ -30,6 +30,9 @@ pub enum AptError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Fetch(#[from] FetchError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
     #[error("cannot read {document}")]
     #[diagnostic(help("the archive serves a broken index; try another mirror"))]
     Read {

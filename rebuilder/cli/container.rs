@@ -215,7 +215,7 @@ fn list(context: &Context) -> Result<(), Failure> {
         let lock = context.catalog.lock(name).ok();
         let made = lock
             .as_ref()
-            .is_some_and(|lock| context.store.root(lock.digest()).join("receipt.json").exists());
+            .is_some_and(|lock| container::is_made(&context.store, lock));
         Some((
             name.clone(),
             definition.description,

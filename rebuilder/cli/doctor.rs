@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
                 screen.say(format_args!("  help: {help}"));
             }
         }
-        screen.say(format_args!("store: {}", context.store.path().display()));
+        screen.say(format_args!("store: {}", context.store.display()));
         output::print(&screen)?;
     }
     Ok(if works {

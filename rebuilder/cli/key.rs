@@ -299,11 +299,7 @@ fn list(common: &Common, logs: &[PathBuf]) -> Result<(), Failure> {
     };
     // A machine has run builds where its store has roots and layers.
     let store = crate::store::Store::open(common.store.clone())?;
-    let builds_here = ["roots", "layers", "runs"].iter().any(|name| {
-        let entries = std::fs::read_dir(store.path().join(name));
-        entries.is_ok_and(|mut entries| entries.next().is_some())
-    });
-    let keys = Inventory::read(&inventory()?)?.list(of, builds_here, Timestamp::now());
+    let keys = Inventory::read(&inventory()?)?.list(of, store.has_builds(), Timestamp::now());
     if common.json {
         return output::print_json(&json!({"version": 1, "keys": keys}));
     }

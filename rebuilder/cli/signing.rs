@@ -208,7 +208,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     let (trust, policy) = args.trust.open()?;
     let json = common.json;
     let context = Context::open(common)?;
-    let scratch = context.store.path().join("tmp");
+    let scratch = context.store.tmp();
     let mut recipes = Vec::new();
     for path in &args.recipe {
         recipes.push(Recipe::read(path)?);

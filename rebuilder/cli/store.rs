@@ -19,7 +19,7 @@ pub(crate) enum Command {
 pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
     let mut screen = output::screen();
     match command {
-        Command::Path => screen.say(context.store.path().display()),
+        Command::Path => screen.say(context.store.display()),
         Command::Verify => {
             let check = context.store.verify()?;
             if context.json {

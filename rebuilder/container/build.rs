@@ -314,6 +314,11 @@ async fn finish(
     Ok(receipt.into_root(home, digest))
 }
 
+/// Whether the root of a lock is there; it is checked only when it is used.
+pub fn is_made(store: &Store, lock: &Lock) -> bool {
+    Receipt::read(&store.root(lock.digest())).is_some()
+}
+
 impl Receipt {
     fn into_root(self, home: &Path, lock: Sha256) -> Root {
         Root {
@@ -421,7 +426,7 @@ fn keep_log(log: &Path, store: &Store) -> std::io::Result<PathBuf> {
     let mut kept = tempfile::Builder::new()
         .prefix("configure-")
         .suffix(".log")
-        .tempfile_in(store.path().join("tmp"))?;
+        .tempfile_in(store.tmp())?;
     std::io::copy(&mut fs::File::open(log)?, &mut kept)?;
     Ok(kept.keep()?.1)
 }
@@ -442,7 +447,7 @@ mod tests {
         let (one, other) = (keep_log(&log, &store).unwrap(), keep_log(&log, &store).unwrap());
         assert_ne!(one, other);
         for kept in [one, other] {
-            assert!(kept.starts_with(store.path()), "{}", kept.display());
+            assert!(kept.starts_with(store.tmp()), "{}", kept.display());
             assert_eq!(fs::read_to_string(&kept).unwrap(), "dpkg: error\n");
             assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
         }

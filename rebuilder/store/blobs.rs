@@ -78,11 +78,6 @@ impl Write for Incoming {
 }
 
 impl Store {
-    fn blob_path(&self, digest: Sha256) -> PathBuf {
-        let hex = digest.to_hex();
-        self.path().join("store/sha256").join(&hex[..2]).join(&hex)
-    }
-
     /// The file with this digest, hashed again before it is handed out.
     ///
     /// A file whose bytes changed on disk is set aside in `quarantine/` and reported as absent, so that the
@@ -102,11 +97,7 @@ impl Store {
                 size,
             }));
         }
-        let aside = self
-            .path()
-            .join("quarantine")
-            .join(format!("{digest}.{}", jiff::Timestamp::now().as_millisecond()));
-        match fs::rename(&path, &aside) {
+        match fs::rename(&path, self.set_aside(digest)) {
             Ok(()) => Ok(None),
             // Another process set it aside first.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -126,7 +117,7 @@ impl Store {
     pub(super) fn admit(&self, sealed: Sealed) -> Result<Blob, StoreError> {
         let Sealed { file, sha256, size } = sealed;
         let path = self.blob_path(sha256);
-        let folder = path.parent().unwrap_or(self.path()).to_owned();
+        let folder = path.parent().unwrap_or(&self.data).to_owned();
         fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
         file.as_file()
             .set_permissions(fs::Permissions::from_mode(0o444))
@@ -173,8 +164,7 @@ impl Store {
 
     fn blob_files(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut files = Vec::new();
-        let top = self.path().join("store/sha256");
-        for folder in entries(&top)? {
+        for folder in entries(&self.blobs())? {
             files.extend(entries(&folder)?);
         }
         files.sort();

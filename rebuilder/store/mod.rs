@@ -1,6 +1,6 @@
 //! Everything kept on disk: fetched bytes by digest, made roots and layers, scratch space of running builds.
 //!
-//! Only this module decides where things lie below the data folder. Bytes enter through a temporary file
+//! Only this module decides where things are below the data folder (`places`). Bytes enter through a temporary file
 //! that is hashed, synced and renamed, so an entry is whole or absent; they are hashed again on each read.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
@@ -9,6 +9,7 @@ mod address;
 mod blobs;
 mod fetch;
 mod git;
+mod places;
 mod registry;
 mod runs;
 mod scratch;
@@ -18,12 +19,12 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
-use nix::fcntl::{Flock, FlockArg};
 
 pub use address::{AllowedHost, MirrorMap};
 pub use blobs::{Blob, StoreCheck};
 pub use fetch::{FetchError, Fetcher, Received};
 pub use git::{Checkout, GitError, GitMirror, Tag};
+use places::FOLDERS;
 pub use registry::ImageFiles;
 pub use runs::{PendingRun, sweep};
 pub use scratch::Scratch;
@@ -84,9 +85,10 @@ impl Store {
         let data = data.canonicalize().map_err(StoreError::io("open", &data))?;
         let mode = owned(&data)?;
         // A folder that holds other things as well was made for them too, and so was one that everyone may write.
-        let ours = |name: &std::ffi::OsStr| FOLDERS.iter().chain(LATER).any(|ours| name == *ours);
         let mut entries = std::fs::read_dir(&data).map_err(StoreError::io("list", &data))?;
-        if mode & 0o1000 == 0 && entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name()))) {
+        if mode & 0o1000 == 0
+            && entries.all(|entry| entry.is_ok_and(|entry| places::is_ours(&entry.file_name())))
+        {
             close(&data, mode)?;
         } else if mode & 0o1000 == 0 && mode & 0o022 != 0 {
             return Err(StoreError::Open { path: data });
@@ -99,83 +101,7 @@ impl Store {
         }
         Ok(Self { data })
     }
-
-    /// The data folder itself.
-    pub fn path(&self) -> &Path {
-        &self.data
-    }
-
-    /// Where the root filesystem made from the lock with this digest lies.
-    pub fn root(&self, lock: crate::artifact::Sha256) -> PathBuf {
-        self.data.join("roots").join(lock.to_hex())
-    }
-
-    /// Where the layer that the steps with this digest made lies.
-    pub fn layer(&self, key: crate::artifact::Sha256) -> PathBuf {
-        self.data.join("layers").join(key.to_hex())
-    }
-
-    /// Where the folders of runs lie, unless the user names another place.
-    pub fn runs(&self) -> PathBuf {
-        self.data.join("runs")
-    }
-
-    /// Where the run of this subject gets its folder, if it ends now.
-    pub fn run_of(&self, title: &str) -> PathBuf {
-        let name = title.replace([' ', ':', '%'], "_");
-        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
-        self.runs().join(format!("{name}-{stamp}"))
-    }
-
-    /// Where the folders of audits lie, unless the user names another place.
-    pub fn audits(&self) -> PathBuf {
-        self.data.join("audits")
-    }
-
-    /// Where the scratch folder of the run called `id` lies, if that run is going on.
-    pub fn scratch_folder(&self, id: &str) -> PathBuf {
-        self.data.join("scratch").join(id)
-    }
-
-    /// Where the commits of the git repository with this address lie.
-    pub fn git(&self, repository: &str) -> PathBuf {
-        let name = format!("{}.git", crate::artifact::Sha256::of(repository));
-        self.data.join("git").join(name)
-    }
-
-    /// Waits until no other process does the work called `name`, and keeps others out until the lock is dropped.
-    pub fn exclusive(&self, name: &str) -> Result<Flock<File>, StoreError> {
-        let path = self.data.join("locks").join(name);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
-        let file = file.map_err(StoreError::io("open", &path))?;
-        Flock::lock(file, FlockArg::LockExclusive)
-            .map_err(|(_, error)| StoreError::io("lock", &path)(error.into()))
-    }
-
-    fn tmp(&self) -> PathBuf {
-        self.data.join("tmp")
-    }
 }
-
-/// Folders below the data folder.
-const FOLDERS: [&str; 9] = [
-    "store",
-    "store/sha256",
-    "quarantine",
-    "tmp",
-    "roots",
-    "layers",
-    "scratch",
-    "locks",
-    "git",
-];
-
-/// Those that are made when they are needed.
-const LATER: &[&str] = &["runs", "audits"];
 
 fn make_closed(path: &Path) -> Result<(), StoreError> {
     std::fs::DirBuilder::new()
@@ -252,7 +178,7 @@ mod tests {
         }
         Store::open(Some(own.clone())).unwrap();
         assert_eq!((mode(&own), mode(&own.join("roots"))), (0o700, 0o700));
-        assert_eq!(store.path(), own.canonicalize().unwrap());
+        assert_eq!(store.data, own.canonicalize().unwrap());
 
         let shared = folder.path().join("shared");
         std::fs::create_dir(&shared).unwrap();

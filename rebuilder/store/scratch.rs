@@ -39,7 +39,7 @@ impl Scratch {
 impl Store {
     /// A new, empty scratch folder.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
-        let parent = self.path().join("scratch");
+        let parent = self.scratch_folders();
         let path = tempfile::Builder::new()
             .prefix("run-")
             .rand_bytes(10)
@@ -54,7 +54,7 @@ impl Store {
 
     /// Scratch folders whose process is gone, locked now so that no other process sweeps them too.
     pub fn stale_scratch(&self) -> Result<Vec<Scratch>, StoreError> {
-        let parent = self.path().join("scratch");
+        let parent = self.scratch_folders();
         let mut stale = Vec::new();
         for entry in fs::read_dir(&parent).map_err(StoreError::io("list", &parent))? {
             let path = entry.map_err(StoreError::io("list", &parent))?.path();
@@ -74,9 +74,7 @@ impl Store {
     /// Temporary files and folders that a killed process left; a running one's are younger than a day. What builds made
     /// lies in some of them, so taking them away is the sandbox's job too.
     pub fn stale_temporaries(&self) -> Vec<PathBuf> {
-        let places =
-            [("tmp", ""), ("layers", ".new-")].map(|(folder, prefix)| (self.path().join(folder), prefix));
-        places
+        self.swept()
             .iter()
             .flat_map(|(folder, prefix)| {
                 let entries = fs::read_dir(folder).into_iter().flatten().flatten();

@@ -30,7 +30,7 @@ impl Docker {
     pub(super) async fn image(&self, root: &RootLayers) -> Result<String, SandboxError> {
         let tag = root.name.to_hex();
         let name = format!("{REPOSITORY}:{tag}");
-        let record = self.store.path().join("locks").join(format!("image-{tag}.tar"));
+        let record = self.store.image_record(root.name);
         if let Some(id) = self.known_image(&name, recorded(&record)).await {
             return Ok(id);
         }
@@ -40,8 +40,7 @@ impl Docker {
         if let Some(id) = self.known_image(&name, recorded(&record)).await {
             return Ok(id);
         }
-        let folder =
-            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let folder = self.store.temporary_folder()?;
         let file = folder.path().join("root.tar");
         self.embedded.export(&root.folders, &file).await?;
         let digest = digest_of(file.clone()).await?;

@@ -216,7 +216,7 @@ impl Docker {
             return Ok(profile);
         }
         // Podman reads it from a file.
-        let path = self.store.path().join("locks/seccomp.json");
+        let path = self.store.engine_filter();
         if std::fs::read_to_string(&path).ok().as_deref() != Some(&profile) {
             crate::store::write_atomically(&path, profile.as_bytes())?;
         }
@@ -282,8 +282,7 @@ impl Docker {
     }
 
     async fn send_inputs(&self, job: &Job<'_>, id: &str) -> Result<(), SandboxError> {
-        let folder =
-            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let folder = self.store.temporary_folder()?;
         let (staged, file) = (folder.path().join("in"), folder.path().join("in.tar"));
         let (inputs, packed) = (job.inputs.clone(), file.clone());
         blocking("packing the inputs", move || {
@@ -389,8 +388,7 @@ impl Docker {
     }
 
     async fn receive_outputs(&self, job: &Job<'_>, id: &str) -> Result<Vec<Output>, SandboxError> {
-        let folder =
-            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let folder = self.store.temporary_folder()?;
         let path = folder.path().join("out.tar");
         let mut file = tokio::fs::File::create(&path)
             .await

@@ -30,7 +30,7 @@ const GRACE: u64 = 900;
 pub(super) struct Owner {
     store: String,
     place: String,
-    locks: PathBuf,
+    at: Store,
 }
 
 /// One running job: its lock is held until this is dropped.
@@ -58,8 +58,7 @@ impl Drop for Claim {
 impl Owner {
     /// The owner of this store; gives the store its name if it has none yet.
     pub(super) fn of(store: &Store) -> Result<Self, SandboxError> {
-        let locks = store.path().join("locks");
-        let file = locks.join("engine-owner");
+        let file = store.engine_owner();
         let _lock = store.exclusive("engine-owner-lock")?;
         let known = std::fs::read_to_string(&file).unwrap_or_default();
         let name = if is_name(&known) {
@@ -69,12 +68,13 @@ impl Owner {
             write_atomically(&file, name.as_bytes())?;
             name
         };
-        let about = std::fs::metadata(&locks).map_err(SandboxError::io("look at the store's locks"))?;
+        let about =
+            std::fs::metadata(store.locks()).map_err(SandboxError::io("look at the store's locks"))?;
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Ok(Self {
             store: name,
             place: format!("{}/{}/{}", boot.trim(), about.dev(), about.ino()),
-            locks,
+            at: store.clone(),
         })
     }
 
@@ -137,7 +137,7 @@ impl Owner {
     }
 
     fn lock_file(&self, name: &str) -> PathBuf {
-        self.locks.join(format!("container-{name}"))
+        self.at.container_lock(name)
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
         let store = Store::open(Some(folder.path().to_owned())).unwrap();
         let first = Owner::of(&store).unwrap();
         assert_eq!(first.store(), Owner::of(&store).unwrap().store());
-        std::fs::write(folder.path().join("locks/engine-owner"), "../x").unwrap();
+        std::fs::write(store.engine_owner(), "../x").unwrap();
         assert!(is_name(Owner::of(&store).unwrap().store()));
     }
 }

@@ -14,7 +14,6 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::artifact::Sha256;
 use crate::plan::Limits;
 use crate::store::Store;
 
@@ -120,8 +119,7 @@ impl Drop for Cgroup {
 
 /// Groups are named for their store too: another one's are none of our business.
 fn name(store: &Store, id: &str) -> String {
-    let store = Sha256::of(store.path().as_os_str().as_encoded_bytes());
-    format!("{PREFIX}{}-{id}", store.short())
+    format!("{PREFIX}{}-{id}", store.id().short())
 }
 
 /// Makes a group that only this user may change, whatever its mask is.

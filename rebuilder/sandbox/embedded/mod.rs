@@ -428,12 +428,7 @@ impl Embedded {
             what: "keep the layer".into(),
             source,
         };
-        let folder = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempdir_in(self.store.path().join("layers"))
-            .map_err(error)?
-            .keep();
-        let kept = folder.join("upper");
+        let kept = self.store.new_layer()?.join("upper");
         fs::rename(upper, &kept).map_err(error)?;
         Ok(kept)
     }

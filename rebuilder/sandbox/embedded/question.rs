@@ -51,8 +51,7 @@ impl Embedded {
         script: String,
         bar: &ProgressBar,
     ) -> Result<Reply, SandboxError> {
-        let folder =
-            tempfile::tempdir_in(self.store.path().join("tmp")).map_err(SandboxError::io("make a folder"))?;
+        let folder = self.store.temporary_folder()?;
         let (outputs, log) = (folder.path().join("out"), folder.path().join("log"));
         fs::create_dir(&outputs).map_err(SandboxError::io("make a folder"))?;
         let env = [

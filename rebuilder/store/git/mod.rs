@@ -582,7 +582,7 @@ fn remove_parts(folder: &Path) {
 
 /// Git's only configuration: no helpers, no hooks, checks on, and repositories of other users may be read.
 fn configuration(store: &Store) -> Result<PathBuf, StoreError> {
-    let path = store.path().join("git/config");
+    let path = store.git_config();
     let text = "[core]\n\thooksPath = /dev/null\n[transfer]\n\tfsckObjects = true\n[fetch]\n\trecurseSubmodules = false\n\
                 [protocol]\n\tallow = never\n\tversion = 2\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
                 [protocol \"file\"]\n\tallow = always\n\
