@@ -56,7 +56,7 @@ pub struct Binary {
 /// A source package as its index describes it.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
-pub struct Source {
+pub struct SourcePackage {
     pub package: String,
     pub version: Version,
     /// Names of the binary packages that it can build, on any architecture.
@@ -176,7 +176,7 @@ impl Indexes {
     }
 
     /// Every version of the source package `name`, of all suites.
-    pub fn sources(&self, name: &str) -> Result<Vec<Source>, AptError> {
+    pub fn sources(&self, name: &str) -> Result<Vec<SourcePackage>, AptError> {
         let mut sources = Vec::new();
         for index in &self.sources {
             super::for_each_paragraph(&index.plain, &index.path, |paragraph| {
@@ -204,13 +204,13 @@ impl Indexes {
             .pool_file(&binary.path, binary.sha256, binary.size)
     }
 
-    fn source(&self, paragraph: &Paragraph, index: &IndexFile) -> Result<Source, AptError> {
+    fn source(&self, paragraph: &Paragraph, index: &IndexFile) -> Result<SourcePackage, AptError> {
         let field = |name| required(paragraph, &index.path, name);
         let directory = field("Directory")?;
         let mut files = deb822::checksums(&index.path, field("Checksums-Sha256")?)?;
         files.sort_by_key(|(name, ..)| !name.ends_with(".dsc"));
         let release = self.release(index.release);
-        Ok(Source {
+        Ok(SourcePackage {
             package: field("Package")?.to_owned(),
             version: version(field("Version")?, &index.path)?,
             binaries: field("Binary")?

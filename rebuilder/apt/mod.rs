@@ -18,7 +18,7 @@ use crate::evidence::openpgp::Keyring;
 use crate::evidence::release::{self, Archive, Release, ReleaseError};
 use crate::store::{Blob, FetchError, Fetcher, StoreError};
 
-pub use indexes::{Binary, Indexes, Source};
+pub use indexes::{Binary, Indexes, SourcePackage};
 
 /// What is wrong with an archive.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

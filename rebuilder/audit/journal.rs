@@ -24,7 +24,7 @@ use crate::store::{StoreError, write_atomically};
 /// How one subject ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum SubjectResult {
     /// Bit for bit.
     Reproduced,
     /// But for what these normalisations set aside.
@@ -51,7 +51,7 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl SubjectResult {
     /// The verdict's name.
     pub fn word(&self) -> &'static str {
         match self {
@@ -77,12 +77,12 @@ impl Outcome {
 
 /// One finished subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub struct ResultLine {
     /// The subject as the list writes it.
     pub subject: String,
     /// How it ended.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: SubjectResult,
     /// Outputs that came out bit for bit, of how many.
     pub outputs: (usize, usize),
     /// How many plans were tried.
@@ -104,18 +104,18 @@ pub struct Line {
     pub cost: Option<Cost>,
 }
 
-impl Line {
+impl ResultLine {
     /// What a record says.
     pub(super) fn of_record(subject: &str, record: &Record) -> Self {
         let differing = || record.outputs.iter().filter_map(|output| output.differs.as_ref());
         let outcome = match &record.verdict {
-            Verdict::Reproduced => Outcome::Reproduced,
+            Verdict::Reproduced => SubjectResult::Reproduced,
             Verdict::Equivalent => {
                 let names = differing().flat_map(|differs| &differs.normalisations);
                 let mut normalisations: Vec<_> = names.map(|applied| applied.name.to_string()).collect();
                 normalisations.sort();
                 normalisations.dedup();
-                Outcome::Equivalent { normalisations }
+                SubjectResult::Equivalent { normalisations }
             }
             Verdict::Mismatch => {
                 let mut causes: Vec<String> = Vec::new();
@@ -129,9 +129,9 @@ impl Line {
                         causes.push(cause);
                     }
                 }
-                Outcome::Mismatch { causes }
+                SubjectResult::Mismatch { causes }
             }
-            Verdict::Inconclusive { stage, reason } => Outcome::Inconclusive {
+            Verdict::Inconclusive { stage, reason } => SubjectResult::Inconclusive {
                 stage: stage.to_string(),
                 reason: reason.clone(),
             },
@@ -160,13 +160,13 @@ impl Line {
     pub(super) fn of_error(subject: &str, error: &AttemptError, started: Timestamp) -> Self {
         let reason = error.to_string();
         let outcome = if error.is_refusal() {
-            Outcome::Refused { reason }
+            SubjectResult::Refused { reason }
         } else {
             let stage = match error {
                 AttemptError::Plan(_) => "plan",
                 _ => "prepare",
             };
-            Outcome::Inconclusive {
+            SubjectResult::Inconclusive {
                 stage: stage.to_owned(),
                 reason,
             }
@@ -208,7 +208,7 @@ pub enum JournalError {
 /// The results of a batch, opened by one process at a time.
 pub struct Journal {
     folder: PathBuf,
-    known: Mutex<BTreeMap<String, Line>>,
+    known: Mutex<BTreeMap<String, ResultLine>>,
     file: Mutex<File>,
     _lock: Flock<File>,
 }
@@ -244,7 +244,7 @@ impl Journal {
             if !line.ends_with('\n') {
                 break;
             }
-            let line: Line = serde_json::from_str(line).map_err(|error| JournalError::Line {
+            let line: ResultLine = serde_json::from_str(line).map_err(|error| JournalError::Line {
                 path: path.clone(),
                 line: index + 1,
                 reason: error.to_string(),
@@ -272,7 +272,7 @@ impl Journal {
     }
 
     /// The results of these subjects, in their order.
-    pub fn lines<'a>(&self, subjects: impl Iterator<Item = &'a str>) -> Vec<Line> {
+    pub fn lines<'a>(&self, subjects: impl Iterator<Item = &'a str>) -> Vec<ResultLine> {
         let known = self.known();
         subjects
             .filter_map(|subject| known.get(subject).cloned())
@@ -285,7 +285,7 @@ impl Journal {
     }
 
     /// Moves the run into its place, and notes the result.
-    pub(super) fn finish(&self, pending: PendingRun, line: &mut Line) -> Result<(), StoreError> {
+    pub(super) fn finish(&self, pending: PendingRun, line: &mut ResultLine) -> Result<(), StoreError> {
         if RunFolder::new(pending.path()).record().exists() {
             let marker = pending.path().join(SUBJECT);
             write_atomically(&marker, line.subject.as_bytes())?;
@@ -304,13 +304,13 @@ impl Journal {
         Ok(())
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Line>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, ResultLine>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Removes runs that were cut short, and takes up those that have no line yet.
-fn adopt(runs: &Path, known: &mut BTreeMap<String, Line>) -> std::io::Result<()> {
+fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Result<()> {
     for entry in fs::read_dir(runs)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -328,7 +328,7 @@ fn adopt(runs: &Path, known: &mut BTreeMap<String, Line>) -> std::io::Result<()>
         let record = crate::bounded::read(&RunFolder::new(&entry.path()).record(), crate::bounded::PLAN)?;
         match serde_json::from_slice::<Record>(&record) {
             Ok(record) => {
-                let mut line = Line::of_record(&subject, &record);
+                let mut line = ResultLine::of_record(&subject, &record);
                 line.run = Some(format!("runs/{name}"));
                 known.insert(subject, line);
             }
@@ -359,7 +359,7 @@ fn run_name(subject: &str) -> String {
     format!("{readable}-{}", Sha256::of(subject).short())
 }
 
-fn as_text(line: &Line) -> String {
+fn as_text(line: &ResultLine) -> String {
     let mut text = crate::text::json(line);
     text.push('\n');
     text
@@ -369,10 +369,10 @@ fn as_text(line: &Line) -> String {
 mod tests {
     use super::*;
 
-    fn line(subject: &str) -> Line {
-        Line {
+    fn line(subject: &str) -> ResultLine {
+        ResultLine {
             subject: subject.to_owned(),
-            outcome: Outcome::Reproduced,
+            outcome: SubjectResult::Reproduced,
             outputs: (1, 1),
             attempts: 1,
             run: None,
@@ -424,7 +424,7 @@ mod tests {
             suite: "bookworm".into(),
             found: "sid".into(),
         };
-        let line = Line::of_error(
+        let line = ResultLine::of_error(
             "a",
             &PlanError::Apt(AptError::from(wrong)).into(),
             Timestamp::UNIX_EPOCH,
@@ -435,7 +435,7 @@ mod tests {
             reason: "b".into(),
             help: "c".into(),
         };
-        let line = Line::of_error("a", &away.into(), Timestamp::UNIX_EPOCH);
+        let line = ResultLine::of_error("a", &away.into(), Timestamp::UNIX_EPOCH);
         assert_eq!(line.outcome.cause().as_deref(), Some("stage plan"));
     }
 }

@@ -34,7 +34,7 @@ use crate::run::{Cost, Evidence, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};
 
-pub use journal::{Journal, JournalError, Line, Outcome};
+pub use journal::{Journal, JournalError, ResultLine, SubjectResult};
 pub use list::{ListError, read as read_list};
 pub use summary::Summary;
 
@@ -125,7 +125,7 @@ impl Auditor {
         subject: &Subject,
         journal: &Journal,
         ledger: Ledger,
-    ) -> Result<Line, AuditError> {
+    ) -> Result<ResultLine, AuditError> {
         let (begun, started) = (Instant::now(), jiff::Timestamp::now());
         let fetcher = self.fetcher.for_job(Progress::silent(), ledger.clone());
         let progress = Progress::silent();
@@ -158,7 +158,7 @@ impl Auditor {
             Ok((plan, record)) => {
                 let run = RunFolder::new(pending.path());
                 let signed = (self.finish)(&run, &plan, &record);
-                let mut line = Line::of_record(text, &record);
+                let mut line = ResultLine::of_record(text, &record);
                 line.not_signed = signed.err();
                 line.cost = Some(Cost::of(&run, &plan, &record));
                 line
@@ -166,7 +166,7 @@ impl Auditor {
             Err(AttemptError::Store(error)) => return Err(error.into()),
             // It is not finished, and is done again when the batch goes on.
             Err(AttemptError::Rebuild(RebuildError::Interrupted)) => return Err(AuditError::Interrupted),
-            Err(error) => Line::of_error(text, &error, started),
+            Err(error) => ResultLine::of_error(text, &error, started),
         };
         line.spent = ledger.spent(begun.elapsed());
         journal.finish(pending, &mut line)?;

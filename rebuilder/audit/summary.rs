@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Line, Outcome};
+use super::{ResultLine, SubjectResult};
 use crate::ledger::Spent;
 use crate::run::Cost;
 
@@ -31,11 +31,11 @@ pub struct Summary {
     /// What it costs to have all of them verified.
     pub cost: Cost,
     /// Every result, in the list's order.
-    pub results: Vec<Line>,
+    pub results: Vec<ResultLine>,
 }
 
 impl Summary {
-    pub(super) fn of(results: Vec<Line>, now: &[Line], wall: Spent, jobs: usize) -> Self {
+    pub(super) fn of(results: Vec<ResultLine>, now: &[ResultLine], wall: Spent, jobs: usize) -> Self {
         let mut verdicts = BTreeMap::new();
         let mut causes = BTreeMap::new();
         for line in &results {
@@ -71,8 +71,8 @@ impl Summary {
     /// Whether every subject is reproduced, or equivalent where that is enough.
     pub fn all_good(&self, allow_equivalent: bool) -> bool {
         self.results.iter().all(|line| match line.outcome {
-            Outcome::Reproduced => true,
-            Outcome::Equivalent { .. } => allow_equivalent,
+            SubjectResult::Reproduced => true,
+            SubjectResult::Equivalent { .. } => allow_equivalent,
             _ => false,
         })
     }
@@ -80,8 +80,8 @@ impl Summary {
     /// Whether some subject came out otherwise, rather than not at all.
     pub fn any_bad(&self, allow_equivalent: bool) -> bool {
         self.results.iter().any(|line| match line.outcome {
-            Outcome::Mismatch { .. } => true,
-            Outcome::Equivalent { .. } => !allow_equivalent,
+            SubjectResult::Mismatch { .. } => true,
+            SubjectResult::Equivalent { .. } => !allow_equivalent,
             _ => false,
         })
     }

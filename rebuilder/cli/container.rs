@@ -13,7 +13,7 @@ use crate::container;
 use crate::plan::{Limits, quote};
 use crate::progress::ProgressBar;
 use crate::sandbox::embedded::Embedded;
-use crate::sandbox::{Ended, Input, Job, Keep};
+use crate::sandbox::{ExitReason, Input, Job, KeepMode};
 use crate::store::{StoreError, write_atomically};
 
 #[derive(Sub)]
@@ -118,7 +118,7 @@ async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure>
             seconds: args.timeout,
             ..Limits::default()
         },
-        keep: Keep::Outputs,
+        keep: KeepMode::Outputs,
         outputs: &outputs,
         log: &log,
     };
@@ -128,7 +128,7 @@ async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure>
     }
     embedded.remove_now(scratch.path())?;
     match outcome?.ended {
-        Ended::Exited(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+        ExitReason::Exited(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
         other => Err(Failure::inconclusive(format!("the command {other}"))),
     }
 }

@@ -21,7 +21,7 @@ use crate::inspect::InspectionRequest;
 use crate::plan::Recipe;
 use crate::report;
 use crate::run::RunFolder;
-use crate::signer::{self, Door, Questioner, Reply, Service};
+use crate::signer::{self, Admission, Door, Reply, Service};
 
 #[derive(Args)]
 pub(crate) struct AttestArgs {
@@ -234,7 +234,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         runs: args.runs,
         scratch,
         needed: usize::from(args.agree),
-        questioner: Questioner {
+        admission: Admission {
             fetcher: context.fetcher,
             catalog: context.catalog,
             case: InspectionRequest {

@@ -111,9 +111,9 @@ impl AptResolver<'_> {
          -o Dir::Etc::SourceList={INPUTS}/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists \
          -o APT::Sandbox::User=root -o Acquire::Languages=none {command} > {OUT}/uris 2> {OUT}/errors || touch {OUT}/failed\n"
         );
-        let reply = sandbox.question(&root.layers(), inputs, script, &bar).await?;
+        let reply = sandbox.query(&root.layers(), inputs, script, &bar).await?;
         fetcher.ledger().ended(Work::Resolve, reply.took);
-        if !reply.ended.well() || reply.file("failed").is_some() {
+        if !reply.ended.succeeded() || reply.file("failed").is_some() {
             let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
             let telling: Vec<_> = errors
                 .lines()

@@ -12,10 +12,10 @@ use crate::artifact::{PinnedImage, Sha256};
 use crate::plan::{Lock, PinnedContainer};
 use crate::progress::Progress;
 use crate::rootfs;
-use crate::rootfs::{Contents, PackageFile, Times, UnpackPlan};
 use crate::rootfs::{ImageConfig, LayerPlan};
+use crate::rootfs::{PackageFile, Times, TreeContents, UnpackPlan};
 use crate::sandbox::embedded::{Embedded, Intact, short_job_limits};
-use crate::sandbox::{Input, Job, Keep, RootLayers, stage};
+use crate::sandbox::{Input, Job, KeepMode, RootLayers, stage};
 use crate::store::{Blob, Fetcher, Scratch, Store, write_atomically};
 
 /// A made root.
@@ -24,7 +24,7 @@ pub struct Root {
     /// Digest of the lock it was made from.
     pub lock: Sha256,
     /// What it holds.
-    pub contents: Contents,
+    pub contents: TreeContents,
     /// The folder that is its `/`.
     pub path: PathBuf,
     /// What an image says about running it; nothing for roots of packages.
@@ -44,7 +44,7 @@ impl Root {
 /// Written beside a kept tree when it is complete; a tree without it is a torso.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Receipt {
-    pub(super) contents: Contents,
+    pub(super) contents: TreeContents,
     /// What [`super::seal`] gave once the tree was in its place.
     pub(super) seal: Sha256,
     #[serde(default)]
@@ -287,7 +287,7 @@ async fn exclusive(fetcher: &Fetcher, digest: Sha256) -> Result<nix::fcntl::Floc
 /// Moves a made root to its place, together with its receipt, so that it is there whole or not at all.
 async fn finish(
     scratch: &Scratch,
-    contents: Contents,
+    contents: TreeContents,
     config: ImageConfig,
     home: &Path,
     digest: Sha256,
@@ -402,12 +402,12 @@ async fn configure(
         hostname: "localhost".into(),
         umask: 0o022,
         limits: short_job_limits(),
-        keep: Keep::Outputs,
+        keep: KeepMode::Outputs,
         outputs: &outputs,
         log: &logs,
     };
     let outcome = sandbox.run_in_place(&job, root, bar).await?;
-    if outcome.ended.well() {
+    if outcome.ended.succeeded() {
         return Ok(());
     }
     // The scratch folder is swept at the next start; the log must outlive it, for a day.

@@ -11,7 +11,7 @@ use debversion::Version;
 use crate::apt::AptError;
 use crate::apt::Indexes;
 
-struct Candidate {
+struct NewestPackage {
     version: Version,
     needs: String,
     wanted: bool,
@@ -19,7 +19,7 @@ struct Candidate {
 
 /// Names and versions of the first packages, in order of name.
 pub(super) fn bootstrap(indexes: &Indexes) -> Result<BTreeMap<String, Version>, AptError> {
-    let mut candidates: BTreeMap<String, Candidate> = BTreeMap::new();
+    let mut candidates: BTreeMap<String, NewestPackage> = BTreeMap::new();
     let mut providers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     indexes.binaries(|paragraph| {
         read(paragraph, &mut candidates, &mut providers);
@@ -66,7 +66,7 @@ pub(super) fn bootstrap(indexes: &Indexes) -> Result<BTreeMap<String, Version>, 
 
 fn read(
     paragraph: &Paragraph,
-    candidates: &mut BTreeMap<String, Candidate>,
+    candidates: &mut BTreeMap<String, NewestPackage>,
     providers: &mut BTreeMap<String, BTreeSet<String>>,
 ) {
     let field = |name| paragraph.get(name).unwrap_or_default();
@@ -94,7 +94,7 @@ fn read(
     let wanted = field("Essential") == "yes" || field("Priority") == "required";
     candidates.insert(
         name,
-        Candidate {
+        NewestPackage {
             version,
             needs,
             wanted,

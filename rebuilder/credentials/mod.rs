@@ -77,7 +77,7 @@ impl Searched {
 
 impl Findings {
     /// Notes hits of one piece of text; those whose secret ends before `from` were noted with the piece before it.
-    fn add(&mut self, place: &str, text: &[u8], from: usize, first_line: u64, hits: &[rules::Hit]) {
+    fn add(&mut self, place: &str, text: &[u8], from: usize, first_line: u64, hits: &[rules::SecretHit]) {
         let binary = memchr::memchr(0, text).is_some();
         let (mut line, mut counted) = (first_line, 0);
         for hit in hits.iter().filter(|hit| hit.secret.end > from) {
@@ -245,7 +245,7 @@ impl Findings {
 }
 
 /// Up to where a piece can be written although more follows: what ends later may be the beginning of a secret.
-fn cut(piece: &[u8], written: usize, hits: &[rules::Hit]) -> usize {
+fn cut(piece: &[u8], written: usize, hits: &[rules::SecretHit]) -> usize {
     let end = piece.len().saturating_sub(OVERLAP);
     let line = memchr::memrchr(b'\n', piece.get(..end).unwrap_or_default());
     let line = line.map_or(end, |at| at.saturating_add(1));
@@ -269,7 +269,7 @@ fn lines(text: &[u8]) -> u64 {
 }
 
 /// Writes a text from `from` on without the secrets in it; says whether there were any.
-fn replace(text: &[u8], from: usize, hits: &[rules::Hit], to: &mut impl io::Write) -> io::Result<bool> {
+fn replace(text: &[u8], from: usize, hits: &[rules::SecretHit], to: &mut impl io::Write) -> io::Result<bool> {
     let (mut at, mut changed) = (from, false);
     for hit in hits {
         if hit.secret.end <= at || hit.secret.start >= text.len() {
@@ -296,7 +296,7 @@ pub fn redacted(text: &str) -> Option<String> {
 }
 
 /// A text that is short, or this tool's own: it is looked at to its end.
-fn scan(text: &str, depth: Depth) -> Result<Vec<rules::Hit>, Over> {
+fn scan(text: &str, depth: Depth) -> Result<Vec<rules::SecretHit>, Over> {
     rules::scan(text.as_bytes(), "", depth, &Deadline::default())
 }
 

@@ -43,7 +43,7 @@ pub enum Depth {
 
 /// One rule.
 #[derive(Debug, Deserialize)]
-pub struct Rule {
+pub struct SecretRule {
     /// Its name.
     pub id: String,
     /// What it finds.
@@ -99,14 +99,14 @@ struct Exceptions {
 }
 
 #[derive(Debug, Deserialize)]
-struct Document {
+struct RuleFile {
     #[serde(default)]
     allowlist: Allow,
-    rules: Vec<Rule>,
+    rules: Vec<SecretRule>,
 }
 
-struct Rules {
-    document: Document,
+struct RuleSet {
+    document: RuleFile,
     search: AhoCorasick,
     /// Rules by the position of their keyword in the search, each with how far around it the rule is tried.
     by_keyword: Vec<Vec<Near>>,
@@ -119,17 +119,17 @@ struct Near {
 }
 
 /// A credential in a text.
-pub struct Hit {
-    /// Rule that found it.
-    pub rule: &'static Rule,
+pub struct SecretHit {
+    /// The rule that found it.
+    pub rule: &'static SecretRule,
     /// Where the secret itself is.
     pub secret: Range<usize>,
 }
 
-fn rules() -> Option<&'static Rules> {
-    static READ: OnceLock<Option<Rules>> = OnceLock::new();
+fn rules() -> Option<&'static RuleSet> {
+    static READ: OnceLock<Option<RuleSet>> = OnceLock::new();
     READ.get_or_init(|| {
-        let document: Document = toml::from_str(include_str!("rules.toml")).ok()?;
+        let document: RuleFile = toml::from_str(include_str!("rules.toml")).ok()?;
         let mut by_keyword: BTreeMap<String, Vec<Near>> = BTreeMap::new();
         for (position, rule) in document.rules.iter().enumerate() {
             let longest = rule.longest();
@@ -144,7 +144,7 @@ fn rules() -> Option<&'static Rules> {
             }
         }
         let search = keywords(by_keyword.keys())?;
-        Some(Rules {
+        Some(RuleSet {
             document,
             search,
             by_keyword: by_keyword.into_values().collect(),
@@ -171,7 +171,7 @@ fn compile(pattern: &str) -> Option<Regex> {
         .ok()
 }
 
-impl Rule {
+impl SecretRule {
     fn compiled(&self) -> Option<&Compiled> {
         self.compiled
             .get_or_init(|| {
@@ -272,7 +272,7 @@ impl Allow {
 
 /// Every credential in a text, by its place; `path` is the file's, where that is known. A byte is looked at once for
 /// the keywords, and once for each rule with a keyword near it.
-pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Result<Vec<Hit>, Over> {
+pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Result<Vec<SecretHit>, Over> {
     let Some(rules) = rules() else {
         return Ok(Vec::new());
     };
@@ -295,7 +295,7 @@ pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Resul
             }
         }
     }
-    let mut hits: Vec<Hit> = Vec::new();
+    let mut hits: Vec<SecretHit> = Vec::new();
     for (rule, windows) in rules.document.rules.iter().zip(windows) {
         if windows.is_empty() || rule.id == GENERIC && depth == Depth::Precise {
             continue;
@@ -329,7 +329,7 @@ pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Resul
             std::cmp::Reverse(hit.secret.end),
         )
     });
-    let mut kept: Vec<Hit> = Vec::new();
+    let mut kept: Vec<SecretHit> = Vec::new();
     for hit in hits {
         match kept.last_mut() {
             Some(last) if hit.secret.start < last.secret.end => {
@@ -343,7 +343,7 @@ pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Resul
 
 /// One rule and one text.
 struct Trial<'a> {
-    rule: &'static Rule,
+    rule: &'static SecretRule,
     compiled: &'static Compiled,
     general: &'static Allow,
     path: &'a str,
@@ -352,7 +352,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn search(&mut self, text: &[u8], window: &Range<usize>, hits: &mut Vec<Hit>) {
+    fn search(&mut self, text: &[u8], window: &Range<usize>, hits: &mut Vec<SecretHit>) {
         let stretch = text.get(window.clone()).unwrap_or_default();
         let mut at = 0;
         while at < stretch.len() {
@@ -399,7 +399,7 @@ impl Trial<'_> {
                 range.end = range.end.saturating_add(more);
             }
             self.found = self.found.saturating_add(1);
-            hits.push(Hit {
+            hits.push(SecretHit {
                 rule: self.rule,
                 secret: range,
             });

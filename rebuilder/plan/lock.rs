@@ -16,7 +16,7 @@ pub struct Lock {
     pub version: u32,
     /// Time of generated files, in Unix seconds: when the newest suite was released.
     pub epoch: i64,
-    /// Digest of the made root; see `rootfs::Contents`.
+    /// Digest of the made root; see `rootfs::TreeContents`.
     pub tree: Sha256,
     /// Suites that were resolved against.
     pub releases: Vec<LockedRelease>,

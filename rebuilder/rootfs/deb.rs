@@ -138,7 +138,7 @@ fn unpack_one(package: &str, file: &mut File) -> Result<Unpacked, RootfsError> {
         let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
         if name.starts_with("control.tar") {
             let tar = decompress(&name, member).map_err(broken("control.tar"))?;
-            control = Some(Control::read(tar).map_err(broken("control.tar"))?);
+            control = Some(PackageControl::read(tar).map_err(broken("control.tar"))?);
         } else if name.starts_with("data.tar") {
             let control = control.take().ok_or_else(|| {
                 broken("the ar archive")(io::Error::new(
@@ -174,14 +174,14 @@ pub(crate) fn decompress<'a>(name: &str, member: impl Read + 'a) -> io::Result<B
 }
 
 /// `control.tar` of a package.
-struct Control {
+struct PackageControl {
     files: Vec<(String, u32, Vec<u8>)>,
     conffiles: BTreeSet<String>,
 }
 
 const CONTROL_LIMIT: u64 = 64 << 20;
 
-impl Control {
+impl PackageControl {
     fn read(tar: impl Read) -> io::Result<Self> {
         let mut files = Vec::new();
         let mut archive = tar::Archive::new(tar.take(CONTROL_LIMIT));

@@ -16,7 +16,7 @@ use crate::artifact::{HashingReader, HashingWriter, Sha256};
 
 /// What a tree holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contents {
+pub struct TreeContents {
     /// Digest over path, kind, mode, owner, time and bytes of every entry, in order of path.
     pub digest: Sha256,
     /// Entries.
@@ -59,7 +59,7 @@ pub enum Times {
 ///
 /// Nothing in a kept tree runs under another user's id, and nobody else writes into it: no new privileges can be had
 /// inside anyway, and outside such modes would be a way to become whoever keeps the tree.
-pub fn normalise(root: &Path, times: Times) -> Result<Contents, RootfsError> {
+pub fn normalise(root: &Path, times: Times) -> Result<TreeContents, RootfsError> {
     if let Times::Epoch(_) = times {
         // The tree's own links lead nowhere else from here.
         enter(root)?;
@@ -72,11 +72,11 @@ pub fn normalise(root: &Path, times: Times) -> Result<Contents, RootfsError> {
 }
 
 /// Digests a tree as [`normalise`] left it, and changes nothing.
-pub fn digest(root: &Path) -> Result<Contents, RootfsError> {
+pub fn digest(root: &Path) -> Result<TreeContents, RootfsError> {
     walk(root, None)
 }
 
-fn walk(root: &Path, change: Option<Times>) -> Result<Contents, RootfsError> {
+fn walk(root: &Path, change: Option<Times>) -> Result<TreeContents, RootfsError> {
     if change.is_some() {
         // The top is in no digest, so it is the same for every tree.
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(self::io("close"))?;
@@ -89,7 +89,7 @@ fn walk(root: &Path, change: Option<Times>) -> Result<Contents, RootfsError> {
     };
     walk.folder(root, &mut PathBuf::new()).map_err(self::io("read"))?;
     let (_, digest, _) = walk.out.finish();
-    Ok(Contents {
+    Ok(TreeContents {
         digest,
         entries: walk.entries,
         bytes: walk.bytes,

@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod bound;
 pub mod docker;
 pub mod embedded;
 mod output;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+pub use bound::Bound;
 pub(crate) use output::stage;
 pub use output::{Output, OutputError};
 
@@ -47,7 +49,7 @@ pub struct RootLayers {
 
 /// What a job leaves behind besides its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum KeepMode {
     /// The files in `/out`.
     Outputs,
     /// The files in `/out`, which answer a question and are small.
@@ -74,7 +76,7 @@ pub struct Job<'a> {
     /// Bounds.
     pub limits: Limits,
     /// What to keep.
-    pub keep: Keep,
+    pub keep: KeepMode,
     /// Folder on this machine that receives the outputs; must be empty.
     pub outputs: &'a Path,
     /// File on this machine that the log is appended to.
@@ -88,8 +90,8 @@ impl Job<'_> {
     /// Most bytes that come back of `/out`.
     pub(crate) fn most_output(&self) -> u64 {
         match self.keep {
-            Keep::Outputs => self.limits.disk,
-            Keep::Answer | Keep::Layer => self.limits.disk.min(ANSWERS),
+            KeepMode::Outputs => self.limits.disk,
+            KeepMode::Answer | KeepMode::Layer => self.limits.disk.min(ANSWERS),
         }
     }
 }
@@ -97,7 +99,7 @@ impl Job<'_> {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ended {
+pub enum ExitReason {
     /// By itself, with this status.
     Exited(i32),
     /// By a signal; `9` where memory ran out.
@@ -108,7 +110,7 @@ pub enum Ended {
     DiskFull,
 }
 
-impl Ended {
+impl ExitReason {
     /// From a process's exit status; shells say `128 + SIGNAL` when a signal ended what they ran.
     pub(crate) fn from_status(code: i32) -> Self {
         match code.checked_sub(128) {
@@ -118,12 +120,12 @@ impl Ended {
     }
 
     /// Whether it did what it was asked to.
-    pub fn well(self) -> bool {
+    pub fn succeeded(self) -> bool {
         self == Self::Exited(0)
     }
 }
 
-impl std::fmt::Display for Ended {
+impl std::fmt::Display for ExitReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "exited with status {code}"),
@@ -137,17 +139,17 @@ impl std::fmt::Display for Ended {
 
 /// What a run gave.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct CommandResult {
     /// How it ended.
-    pub ended: Ended,
+    pub ended: ExitReason,
     /// Time from the start of its first command to its end.
     pub took: Duration,
     /// Its outputs, sorted by name; empty unless it ended well.
     pub outputs: Vec<Output>,
-    /// Folder with what it changed, for [`Keep::Layer`]; it is the caller's from here on.
+    /// Folder with what it changed, for [`KeepMode::Layer`]; it is the caller's from here on.
     pub layer: Option<PathBuf>,
     /// Limits of the contract that this machine cannot enforce.
-    pub not_enforced: Vec<String>,
+    pub not_enforced: Vec<Bound>,
 }
 
 /// A sandbox that cannot be had, or broke.
@@ -198,5 +200,5 @@ pub trait Sandbox: Send + Sync {
         &'a self,
         job: &'a Job<'a>,
         bar: &'a ProgressBar,
-    ) -> BoxFuture<'a, Result<Outcome, SandboxError>>;
+    ) -> BoxFuture<'a, Result<CommandResult, SandboxError>>;
 }

@@ -15,15 +15,15 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod admission;
 mod bounds;
-mod question;
 mod recipe;
 mod serve;
 mod snapshot;
 
 use serde::{Deserialize, Serialize};
 
-pub use question::Questioner;
+pub use admission::Admission;
 pub use serve::{Door, Service, ask};
 
 use crate::artifact::serialise::SerialiseError;

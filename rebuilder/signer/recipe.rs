@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-pub(super) use crate::artifact::Ecosystem;
 use crate::artifact::{PinnedImage, Sha256, Subject};
 use crate::container::Catalog;
 use crate::ecosystem::provenance::declared_steps;
@@ -29,6 +28,39 @@ const SYSTEM: [&str; 14] = [
     "bin", "boot", "dev", "etc", "inputs", "lib", "lib32", "lib64", "out", "proc", "run", "sbin", "sys",
     "usr",
 ];
+
+/// Kinds of plans, by what planned them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlanKind {
+    Debian,
+    Pypi,
+    Npm,
+    Crates,
+    /// From provenance alone.
+    Provenance,
+}
+
+impl PlanKind {
+    pub(super) fn of(subject: Option<&Subject>) -> Self {
+        match subject {
+            Some(Subject::Deb(_)) => Self::Debian,
+            Some(Subject::Pypi(_)) => Self::Pypi,
+            Some(Subject::Npm(_)) => Self::Npm,
+            Some(Subject::Crate(_)) => Self::Crates,
+            None => Self::Provenance,
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Debian => "debian",
+            Self::Pypi => "pypi",
+            Self::Npm => "npm",
+            Self::Crates => "crates",
+            Self::Provenance => "provenance",
+        }
+    }
+}
 
 /// What the signer knows when it looks at a plan.
 pub(super) struct Known<'a> {
@@ -59,18 +91,15 @@ pub(super) struct Followed {
     pub stated: BTreeMap<String, String>,
 }
 
-/// The ecosystem that a plan must be of: the subject's own, or provenance if no registry lists it.
-pub(super) fn ecosystem_of(subject: Option<&Subject>) -> Ecosystem {
-    subject.map_or(Ecosystem::Provenance, |subject| subject.ecosystem)
-}
-
 /// Finds the recipe that gives this very plan.
 pub(super) fn followed(plan: &Plan, known: &Known<'_>) -> Result<Followed, SignerError> {
-    let ecosystem = ecosystem_of(known.subject);
-    if plan.ecosystem != ecosystem {
+    let ecosystem = PlanKind::of(known.subject);
+    if plan.ecosystem != ecosystem.word() {
         return Err(SignerError::Plan(format!(
-            "says that it is one of {}, and {} is one of {ecosystem}",
-            plan.ecosystem, plan.subject
+            "says that it is one of {}, and {} is one of {}",
+            plan.ecosystem,
+            plan.subject,
+            ecosystem.word()
         )));
     }
     let candidates = candidates(ecosystem, known);
@@ -88,14 +117,26 @@ pub(super) fn followed(plan: &Plan, known: &Known<'_>) -> Result<Followed, Signe
     Err(complaint.unwrap_or_else(|| unknown_step(plan, &candidates, known)))
 }
 
-fn candidates(ecosystem: Ecosystem, known: &Known<'_>) -> Vec<(String, Recipe)> {
-    let of_ecosystem = Recipe::of(ecosystem).unwrap_or_default().into_iter();
-    let mut all: Vec<_> = of_ecosystem
-        .map(|(name, recipe)| (name.to_owned(), recipe))
-        .collect();
-    all.extend(Recipe::names().into_iter().filter_map(|name| {
-        let recipe = Recipe::read(Path::new(name)).ok()?;
-        Some((name.to_owned(), recipe))
+fn candidates(ecosystem: PlanKind, known: &Known<'_>) -> Vec<(String, Recipe)> {
+    let named = |name: &str, recipe: Result<Recipe, _>| recipe.ok().map(|recipe| (name.to_owned(), recipe));
+    let mut all: Vec<(String, Recipe)> = match ecosystem {
+        PlanKind::Debian => named("debian", Recipe::debian()).into_iter().collect(),
+        PlanKind::Pypi => [
+            named("pypi-wheel", Recipe::pypi_wheel()),
+            named("pypi-native-wheel", Recipe::pypi_native_wheel()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        PlanKind::Npm => named("npm", Recipe::npm()).into_iter().collect(),
+        PlanKind::Crates => named("crate", Recipe::crates()).into_iter().collect(),
+        PlanKind::Provenance => named("container-based", Recipe::container_based())
+            .into_iter()
+            .collect(),
+    };
+    all.extend(Recipe::names().iter().filter_map(|name| {
+        let recipe = Recipe::read(Path::new(name));
+        named(name, recipe)
     }));
     let own = known.recipes.iter();
     all.extend(own.map(|recipe| (recipe.description.clone(), recipe.clone())));
@@ -145,7 +186,7 @@ fn by(
     plan: &Plan,
     name: &str,
     recipe: &Recipe,
-    ecosystem: Ecosystem,
+    ecosystem: PlanKind,
     known: &Known<'_>,
 ) -> Result<Followed, SignerError> {
     if let Some(misfit) = known.provenance.and_then(|provenance| recipe.misfit(provenance)) {
@@ -157,7 +198,7 @@ fn by(
     let container = container(plan, recipe, ecosystem, known)?;
     machine(plan, recipe, ecosystem, &mut stated)?;
     environment("setup", &plan.setup, &recipe.setup.env, &mut stated, |_, _| {
-        Value::Unknown
+        VariableOrigin::Unknown
     })?;
     environment(
         "build",
@@ -188,15 +229,13 @@ fn by(
 fn container(
     plan: &Plan,
     recipe: &Recipe,
-    ecosystem: Ecosystem,
+    ecosystem: PlanKind,
     known: &Known<'_>,
 ) -> Result<&'static str, SignerError> {
     match &plan.container {
         PinnedContainer::Packages { name, lock } => {
             let of_release = match known.subject {
-                Some(subject) if ecosystem == Ecosystem::Debian => {
-                    format!("{}-build", subject.qualifier("distro").unwrap_or_default())
-                }
+                Some(Subject::Deb(deb)) if ecosystem == PlanKind::Debian => format!("{}-build", deb.distro),
                 _ => recipe.container.clone(),
             };
             if *name != recipe.container && *name != of_release {
@@ -244,7 +283,7 @@ fn container(
 fn machine(
     plan: &Plan,
     recipe: &Recipe,
-    ecosystem: Ecosystem,
+    ecosystem: PlanKind,
     stated: &mut BTreeMap<String, String>,
 ) -> Result<(), SignerError> {
     if plan.hostname != recipe.hostname {
@@ -256,7 +295,7 @@ fn machine(
     match (plan.umask, ecosystem) {
         (0o022, _) => {}
         // Read off the modes in the released wheel.
-        (umask @ 0..=0o077, Ecosystem::Pypi) => {
+        (umask @ 0..=0o077, PlanKind::Pypi) => {
             stated.insert("umask".into(), format!("{umask:03o}"));
         }
         (umask, _) => {
@@ -269,7 +308,7 @@ fn machine(
 }
 
 /// What is known of a variable that the recipe does not set, or sets otherwise.
-enum Value {
+enum VariableOrigin {
     /// It is what the signer would have put there.
     Known,
     /// It has a form that does no harm, and the rest is the worker's word.
@@ -285,30 +324,30 @@ fn environment(
     plan: &Phase,
     recipe: &BTreeMap<String, String>,
     stated: &mut BTreeMap<String, String>,
-    known: impl Fn(&str, &str) -> Value,
+    known: impl Fn(&str, &str) -> VariableOrigin,
 ) -> Result<(), SignerError> {
     for (name, value) in &plan.env {
         if recipe.get(name) == Some(value) {
             continue;
         }
         match known(name, value) {
-            Value::Known => {}
-            Value::Stated if value.len() <= VALUE => {
+            VariableOrigin::Known => {}
+            VariableOrigin::Stated if value.len() <= VALUE => {
                 stated.insert(format!("environment of the {phase}: {name}"), value.clone());
             }
-            Value::Stated => {
+            VariableOrigin::Stated => {
                 return Err(SignerError::Plan(format!(
                     "sets the variable {name} to {} bytes",
                     value.len()
                 )));
             }
-            Value::Wrong(wanted) => {
+            VariableOrigin::Wrong(wanted) => {
                 let value: String = value.chars().take(100).collect();
                 return Err(SignerError::Plan(format!(
                     "sets the variable {name} to {value:?}, and it should be {wanted}"
                 )));
             }
-            Value::Unknown => {
+            VariableOrigin::Unknown => {
                 let what = if recipe.contains_key(name) {
                     "to another value than its recipe"
                 } else {
@@ -328,28 +367,28 @@ fn environment(
     }
 }
 
-fn is(value: &str, wanted: impl Into<String>) -> Value {
+fn is(value: &str, wanted: impl Into<String>) -> VariableOrigin {
     let wanted = wanted.into();
     if value == wanted {
-        Value::Known
+        VariableOrigin::Known
     } else {
-        Value::Wrong(format!("{wanted:?}"))
+        VariableOrigin::Wrong(format!("{wanted:?}"))
     }
 }
 
-fn one_of(value: &str, choices: &[&str]) -> Value {
+fn one_of(value: &str, choices: &[&str]) -> VariableOrigin {
     if choices.contains(&value) {
-        Value::Stated
+        VariableOrigin::Stated
     } else {
-        Value::Wrong(format!("one of {choices:?}"))
+        VariableOrigin::Wrong(format!("one of {choices:?}"))
     }
 }
 
-fn formed(fits: bool, form: &str) -> Value {
+fn formed(fits: bool, form: &str) -> VariableOrigin {
     if fits {
-        Value::Stated
+        VariableOrigin::Stated
     } else {
-        Value::Wrong(form.to_owned())
+        VariableOrigin::Wrong(form.to_owned())
     }
 }
 
@@ -357,11 +396,11 @@ fn formed(fits: bool, form: &str) -> Value {
 fn of_subject(
     plan: &Plan,
     recipe: &Recipe,
-    ecosystem: Ecosystem,
+    ecosystem: PlanKind,
     known: &Known<'_>,
     name: &str,
     value: &str,
-) -> Value {
+) -> VariableOrigin {
     let expected: Vec<&str> = plan
         .expected
         .iter()
@@ -373,54 +412,54 @@ fn of_subject(
         .and_then(|source| source.commit.as_deref())
         .unwrap_or_default();
     match (ecosystem, name) {
-        (Ecosystem::Debian, "BUILD_PATH") => formed(is_build_path(value), "a path of its own for the build"),
-        (Ecosystem::Debian, "SOURCE_FOLDER") => formed(is_folder_name(value), "the name of a folder"),
-        (Ecosystem::Debian, "DSC") => {
+        (PlanKind::Debian, "BUILD_PATH") => formed(is_build_path(value), "a path of its own for the build"),
+        (PlanKind::Debian, "SOURCE_FOLDER") => formed(is_folder_name(value), "the name of a folder"),
+        (PlanKind::Debian, "DSC") => {
             let mut inputs = plan.inputs.iter().filter(|input| input.role == Role::Source);
             let dsc = inputs.find(|input| input.file.name.ends_with(".dsc"));
             is(value, dsc.map_or("", |input| input.file.name.as_str()))
         }
-        (Ecosystem::Debian, "BUILD_KIND") => one_of(value, &["--build=any", "--build=all", "--build=binary"]),
-        (Ecosystem::Debian, "BUILD_USER") => formed(is_user_name(value), "the name of a user"),
+        (PlanKind::Debian, "BUILD_KIND") => one_of(value, &["--build=any", "--build=all", "--build=binary"]),
+        (PlanKind::Debian, "BUILD_USER") => formed(is_user_name(value), "the name of a user"),
         // As the record of the official build has them.
-        (Ecosystem::Debian, "DEB_BUILD_OPTIONS" | "DEB_BUILD_PROFILES") => {
+        (PlanKind::Debian, "DEB_BUILD_OPTIONS" | "DEB_BUILD_PROFILES") => {
             let word = |c: char| c.is_ascii_alphanumeric() || "=+,.-_ ".contains(c);
             formed(value.chars().all(word), "a list of words")
         }
-        (Ecosystem::Debian, "LANG" | "LANGUAGE") => formed(is_locale(value), "a locale"),
-        (Ecosystem::Debian, name) if name.starts_with("LC_") => {
+        (PlanKind::Debian, "LANG" | "LANGUAGE") => formed(is_locale(value), "a locale"),
+        (PlanKind::Debian, name) if name.starts_with("LC_") => {
             let category = name.trim_start_matches("LC_");
             let upper = category.chars().all(|c| c.is_ascii_uppercase());
             formed(upper && is_locale(value), "a locale")
         }
-        (Ecosystem::Debian, "SOURCE_DATE_EPOCH") => {
+        (PlanKind::Debian, "SOURCE_DATE_EPOCH") => {
             formed(value.parse::<u32>().is_ok(), "a number of seconds")
         }
         (
-            Ecosystem::Pypi,
+            PlanKind::Pypi,
             "SETUPTOOLS_SCM_PRETEND_VERSION"
             | "PBR_VERSION"
             | "PDM_BUILD_SCM_VERSION"
             | "POETRY_DYNAMIC_VERSIONING_BYPASS",
         ) if !plan.git.is_empty() => {
             let version = match known.subject {
-                Some(subject) => subject.version.clone().unwrap_or_default(),
-                None => String::new(),
+                Some(Subject::Pypi(pypi)) => pypi.version.clone().unwrap_or_default(),
+                _ => String::new(),
             };
             is(value, version)
         }
-        (Ecosystem::Npm, "SOURCE") => is(
+        (PlanKind::Npm, "SOURCE") => is(
             value,
             format!("/home/runner/work/{repository_name}/{repository_name}"),
         ),
-        (Ecosystem::Npm, "DIRECTORY") => match known.provenance.map(|it| &it.build) {
+        (PlanKind::Npm, "DIRECTORY") => match known.provenance.map(|it| &it.build) {
             Some(Build::SlsaNode { directory, .. }) => {
                 is(value, directory.trim_start_matches("./").trim_matches(['/', '.']))
             }
             _ => formed(is_folder(value), "a folder of the source"),
         },
-        (Ecosystem::Npm, "INSTALL") => one_of(value, &["", "npm", "yarn", "pnpm"]),
-        (Ecosystem::Npm, "SCRIPTS") => {
+        (PlanKind::Npm, "INSTALL") => one_of(value, &["", "npm", "yarn", "pnpm"]),
+        (PlanKind::Npm, "SCRIPTS") => {
             let word = |c: char| c.is_ascii_alphanumeric() || "-_:. ".contains(c);
             let declared = match known.provenance.map(|it| &it.build) {
                 Some(Build::SlsaNode { scripts, .. }) => Some(scripts),
@@ -437,39 +476,39 @@ fn of_subject(
                 "names of scripts that the provenance names",
             )
         }
-        (Ecosystem::Npm, "PACK_LIST") => one_of(value, &["", "pack.json"]),
-        (Ecosystem::Npm, "PACK_OPTIONS") => one_of(value, &["", "--ignore-scripts"]),
-        (Ecosystem::Npm, "TARBALL") | (Ecosystem::Crates, "CRATE") => {
+        (PlanKind::Npm, "PACK_LIST") => one_of(value, &["", "pack.json"]),
+        (PlanKind::Npm, "PACK_OPTIONS") => one_of(value, &["", "--ignore-scripts"]),
+        (PlanKind::Npm, "TARBALL") | (PlanKind::Crates, "CRATE") => {
             is(value, expected.first().copied().unwrap_or_default())
         }
-        (Ecosystem::Crates, "SOURCE") => is(value, format!("/build/{repository_name}")),
-        (Ecosystem::Crates, "FOLDER") => formed(is_folder(value), "a folder of the source"),
-        (Ecosystem::Crates, "COMMIT") => formed(
+        (PlanKind::Crates, "SOURCE") => is(value, format!("/build/{repository_name}")),
+        (PlanKind::Crates, "FOLDER") => formed(is_folder(value), "a folder of the source"),
+        (PlanKind::Crates, "COMMIT") => formed(
             value.is_empty() || value == commit,
             "the commit of the source, or nothing",
         ),
-        (Ecosystem::Crates, "DIRTY") => one_of(value, &["", "--allow-dirty"]),
-        (Ecosystem::Provenance, "SOURCE") => {
+        (PlanKind::Crates, "DIRTY") => one_of(value, &["", "--allow-dirty"]),
+        (PlanKind::Provenance, "SOURCE") => {
             let path = recipe.source.path.clone();
             is(value, path.unwrap_or_else(|| format!("/build/{repository_name}")))
         }
-        (Ecosystem::Provenance, "FOLDER") => is(value, recipe.source.folder.clone()),
-        (Ecosystem::Provenance, "OUTPUTS") => is(value, expected.join(" ")),
-        (Ecosystem::Provenance, "SOURCE_REPOSITORY") => {
+        (PlanKind::Provenance, "FOLDER") => is(value, recipe.source.folder.clone()),
+        (PlanKind::Provenance, "OUTPUTS") => is(value, expected.join(" ")),
+        (PlanKind::Provenance, "SOURCE_REPOSITORY") => {
             is(value, source.map_or("", |source| source.repository.as_str()))
         }
-        (Ecosystem::Provenance, "SOURCE_COMMIT") => is(value, commit),
-        (Ecosystem::Provenance, "SOURCE_REF") => is(
+        (PlanKind::Provenance, "SOURCE_COMMIT") => is(value, commit),
+        (PlanKind::Provenance, "SOURCE_REF") => is(
             value,
             source
                 .and_then(|source| source.reference.as_deref())
                 .unwrap_or_default(),
         ),
-        (Ecosystem::Provenance, "SOURCE_DATE_EPOCH") => match known.time {
+        (PlanKind::Provenance, "SOURCE_DATE_EPOCH") => match known.time {
             Some(time) => is(value, time.to_string()),
             None => formed(value.parse::<u32>().is_ok(), "a number of seconds"),
         },
-        _ => Value::Unknown,
+        _ => VariableOrigin::Unknown,
     }
 }
 
@@ -512,11 +551,7 @@ fn is_locale(value: &str) -> bool {
 }
 
 /// Texts that the plan itself carries: only those that its planner writes.
-fn files(
-    plan: &Plan,
-    ecosystem: Ecosystem,
-    stated: &mut BTreeMap<String, String>,
-) -> Result<(), SignerError> {
+fn files(plan: &Plan, ecosystem: PlanKind, stated: &mut BTreeMap<String, String>) -> Result<(), SignerError> {
     for file in &plan.files {
         let wrong = |reason: &str| {
             Err(SignerError::Plan(format!(
@@ -525,24 +560,24 @@ fn files(
             )))
         };
         match (ecosystem, file.place.as_str()) {
-            (Ecosystem::Pypi, "recipe/build_wheel.py") if file.text == DRIVER => continue,
-            (Ecosystem::Pypi, "recipe/build_wheel.py") => return wrong("that is not this signer's own"),
-            (Ecosystem::Pypi, "recipe/build.json") => {
+            (PlanKind::Pypi, "recipe/build_wheel.py") if file.text == DRIVER => continue,
+            (PlanKind::Pypi, "recipe/build_wheel.py") => return wrong("that is not this signer's own"),
+            (PlanKind::Pypi, "recipe/build.json") => {
                 if let Err(reason) = wheel_facts(plan, &file.text) {
                     return wrong(&reason);
                 }
             }
-            (Ecosystem::Crates, "commit") => {
+            (PlanKind::Crates, "commit") => {
                 if let Some(commit) = plan.build.env.get("COMMIT").filter(|commit| commit.len() == 40)
                     && commit_name(&file.text) != *commit
                 {
                     return wrong("that is not the text of its commit");
                 }
             }
-            (Ecosystem::Debian, "binnmu-changelog") => {}
+            (PlanKind::Debian, "binnmu-changelog") => {}
             _ => return wrong("that no recipe of this signer knows"),
         }
-        if file.text.len() > TEXT && ecosystem != Ecosystem::Pypi {
+        if file.text.len() > TEXT && ecosystem != PlanKind::Pypi {
             return wrong("that is too long");
         }
         stated.insert(
@@ -554,7 +589,7 @@ fn files(
         .files
         .iter()
         .any(|file| file.place == "recipe/build_wheel.py");
-    if ecosystem == Ecosystem::Pypi && !driver {
+    if ecosystem == PlanKind::Pypi && !driver {
         return Err(SignerError::Plan(
             "does not carry the program that builds wheels".into(),
         ));
@@ -638,15 +673,10 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
 }
 
 /// What may come out besides, without being compared: what the recipe says, and what was released but not asked for.
-fn patterns(
-    plan: &Plan,
-    recipe: &Recipe,
-    ecosystem: Ecosystem,
-    known: &Known<'_>,
-) -> Result<(), SignerError> {
+fn patterns(plan: &Plan, recipe: &Recipe, ecosystem: PlanKind, known: &Known<'_>) -> Result<(), SignerError> {
     for pattern in &plan.not_compared {
         let of_recipe = recipe.unreleased.contains(pattern);
-        let installer = ecosystem == Ecosystem::Debian && pattern == "*.udeb";
+        let installer = ecosystem == PlanKind::Debian && pattern == "*.udeb";
         if !of_recipe && !installer && (pattern.contains('*') || !known.released.contains(pattern)) {
             return Err(SignerError::Plan(format!(
                 "lets {pattern:?} come out without being compared, which no recipe of this signer does"
@@ -657,7 +687,7 @@ fn patterns(
 }
 
 /// Inputs lie where the steps of recipes look for them, and nowhere else.
-fn places(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
+fn places(plan: &Plan, ecosystem: PlanKind) -> Result<(), SignerError> {
     for input in &plan.inputs {
         let below = match input.role {
             Role::Source => "source/",
@@ -669,7 +699,7 @@ fn places(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
                 input.place
             )));
         }
-        let from_git = !matches!(ecosystem, Ecosystem::Debian | Ecosystem::Pypi);
+        let from_git = !matches!(ecosystem, PlanKind::Debian | PlanKind::Pypi);
         if input.role == Role::Source && from_git {
             return Err(SignerError::Plan(format!(
                 "takes {:?} for a part of its source, and a plan of its kind has it from git alone",
@@ -684,9 +714,9 @@ fn places(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
         .filter(|input| input.role == Role::Source)
         .count();
     let one = match ecosystem {
-        Ecosystem::Debian => git.is_empty() && files > 0,
+        PlanKind::Debian => git.is_empty() && files > 0,
         // Either the source distribution or a commit.
-        Ecosystem::Pypi => git.is_empty() && files == 1 || git == ["source.tar"] && files == 0,
+        PlanKind::Pypi => git.is_empty() && files == 1 || git == ["source.tar"] && files == 0,
         _ => git == ["source.tar"] && files == 0,
     };
     if one {

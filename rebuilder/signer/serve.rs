@@ -14,8 +14,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::snapshot::{Budget, Opened, Scratch};
-use super::{Questioner, REQUEST, Reply, Request, SignerError};
+use super::snapshot::{Budget, OpenedRun, SnapshotFolder};
+use super::{Admission, REQUEST, Reply, Request, SignerError};
 use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
 use crate::attest::log::{Anchor, Event, Log, Stated};
@@ -76,13 +76,13 @@ pub struct Service {
     /// How many workers must have had the same outcome.
     pub needed: usize,
     /// What is asked of each run.
-    pub questioner: Questioner,
+    pub admission: Admission,
 }
 
 /// A service that runs, and what it knows of earlier requests.
-struct Running {
+struct RunningService {
     service: Service,
-    scratch: Scratch,
+    scratch: SnapshotFolder,
     budgets: BTreeMap<u32, Budget>,
     outcomes: Mutex<Outcomes>,
     /// When each stranger was last written down.
@@ -191,11 +191,11 @@ impl Service {
     /// Waits for workers on `socket` until it is dropped; calls `ready` once it listens.
     pub async fn serve(self, socket: &Path, ready: impl FnOnce()) -> Result<(), SignerError> {
         // A log that a crash left with half a line is made whole before anyone reads it.
-        let policy = self.questioner.case.policy.file().map(PolicyFile::digest);
+        let policy = self.admission.case.policy.file().map(PolicyFile::digest);
         let key = self.signer.name();
         Log::open(&self.log)?.append(Event::Started { key, policy }, Timestamp::now())?;
         let outcomes = Outcomes::read(&self.log)?;
-        let scratch = Scratch::below(&self.scratch)?;
+        let scratch = SnapshotFolder::below(&self.scratch)?;
         let (listener, _held) = self.listen(socket)?;
         ready();
         // Places are each worker's own, so that none can keep the others waiting.
@@ -206,7 +206,7 @@ impl Service {
         let places: BTreeMap<u32, (Arc<Semaphore>, Arc<Semaphore>)> = places.collect();
         let unheard = Arc::new(Semaphore::new(STRANGERS));
         let budgets = self.workers.iter().map(|uid| (*uid, Budget::new(self.disk)));
-        let running = Arc::new(Running {
+        let running = Arc::new(RunningService {
             budgets: budgets.collect(),
             service: self,
             scratch,
@@ -330,7 +330,7 @@ fn access_list(users: &[u32]) -> Vec<u8> {
     bytes
 }
 
-impl Running {
+impl RunningService {
     /// Refuses someone who is no worker; written down once a minute, so that nobody can fill the log.
     async fn turn_away(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
         const AGAIN: Duration = Duration::from_secs(60);
@@ -457,10 +457,10 @@ impl Running {
     ) -> Result<Reply, SignerError> {
         let service = &self.service;
         let allowed = service.runs.clone();
-        let mut opened = apart(turn, move || Opened::open(&run, uid, &allowed, until)).await?;
-        service.questioner.record(&opened.record)?;
+        let mut opened = apart(turn, move || OpenedRun::open(&run, uid, &allowed, until)).await?;
+        service.admission.record(&opened.record)?;
         let released = service
-            .questioner
+            .admission
             .released(&opened.plan, std::mem::take(&mut opened.documents))
             .await?;
         let released = Arc::new(released);
@@ -474,7 +474,7 @@ impl Running {
         })
         .await?;
         drop(snapshot);
-        let mut vouched = service.questioner.vouch(&examined, &released).await?;
+        let mut vouched = service.admission.vouch(&examined, &released).await?;
         let record = &examined.record;
         let (outcome, stated) = (outcome(&examined)?, vouched.words(&examined.plan, record)?);
         self.not_replayed((worker.to_owned(), record.id.clone()), examined.digest)?;

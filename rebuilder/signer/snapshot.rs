@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::run::{Record, RunFolder};
 
 /// Where copies are made: a folder for each process that signs, with a lock that shows whether it still lives.
-pub(super) struct Scratch {
+pub(super) struct SnapshotFolder {
     folder: tempfile::TempDir,
     _lock: Flock<File>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Scratch {
 const PREFIX: &str = "signing-";
 const LOCK: &str = "lock";
 
-impl Scratch {
+impl SnapshotFolder {
     /// Makes one below `parent`, and removes those that a crash left behind.
     pub(super) fn below(parent: &Path) -> Result<Self, SignerError> {
         let failed = |error: std::io::Error| SignerError::Snapshot {
@@ -131,7 +131,7 @@ impl Drop for Share {
 }
 
 /// A run whose documents are read, and whose outputs are not yet.
-pub(super) struct Opened {
+pub(super) struct OpenedRun {
     run: File,
     /// `record.json`.
     pub record: Record,
@@ -158,7 +158,7 @@ fn failed(what: &Path, reason: &dyn std::fmt::Display) -> SignerError {
     }
 }
 
-impl Opened {
+impl OpenedRun {
     /// Opens the run at `path`, which must lie below one of `allowed` and belong to `uid`, and reads its documents.
     pub(super) fn open(
         path: &Path,

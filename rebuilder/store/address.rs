@@ -207,12 +207,12 @@ pub(super) enum Route {
     /// To a file below a folder that the user named; to the named file itself if there are no parts.
     File { root: PathBuf, parts: Vec<String> },
     /// To a host.
-    Http { url: Url, trust: Trust },
+    Http { url: Url, trust: AddressTrust },
 }
 
 /// Who stands for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(super) enum AddressTrust {
     /// The user, or this program: it may be anywhere.
     Chosen,
     /// Nobody: it must be a public machine.
@@ -269,7 +269,7 @@ impl Word {
     }
 
     /// Whether an address that no mirror stands for may be followed.
-    pub(super) fn admit(&self, url: &Url) -> Result<Trust, Barred> {
+    pub(super) fn admit(&self, url: &Url) -> Result<AddressTrust, Barred> {
         let barred = |reason: String| Err(Barred::new(url.as_str(), reason));
         let is_plain = match url.scheme() {
             "https" => false,
@@ -288,13 +288,15 @@ impl Word {
         let allows =
             |allowed: &AllowedHost| allowed.host == host && (allowed.port.is_none() || allowed.port == port);
         if self.hosts.iter().any(allows) || any_above(&self.chosen, url) {
-            return Ok(Trust::Chosen);
+            return Ok(AddressTrust::Chosen);
         }
         if is_plain && !any_above(&self.plain, url) {
             return barred("it is plain HTTP, which anyone on the way can change".into());
         }
         match &host {
-            Host::Domain(name) if OURS.contains(&name.as_str()) && port == Some(443) => Ok(Trust::Chosen),
+            Host::Domain(name) if OURS.contains(&name.as_str()) && port == Some(443) => {
+                Ok(AddressTrust::Chosen)
+            }
             Host::Domain(name) if !is_public_name(name) => {
                 barred(format!("{name} is a name of an inner network"))
             }
@@ -302,14 +304,14 @@ impl Word {
             Host::Domain(name) if proxies().iter().any(|proxy| proxy == name) => {
                 barred(format!("{name} is this machine's proxy"))
             }
-            Host::Domain(_) => Ok(Trust::Outside),
+            Host::Domain(_) => Ok(AddressTrust::Outside),
             Host::Ipv4(address) => barred(format!("it names a machine by number ({address})")),
             Host::Ipv6(address) => barred(format!("it names a machine by number ({address})")),
         }
     }
 
     /// Whether a redirect may be followed, and who stands for its target.
-    pub(super) fn redirect(&self, from: &Url, trust: Trust, to: &Url) -> Result<Trust, Barred> {
+    pub(super) fn redirect(&self, from: &Url, trust: AddressTrust, to: &Url) -> Result<AddressTrust, Barred> {
         if from.scheme() == "https" && to.scheme() != "https" {
             return Err(Barred::new(
                 &place(to),
@@ -318,7 +320,7 @@ impl Word {
         }
         let without = to.username().is_empty() && to.password().is_none();
         // A host that was chosen may send on within itself, as for a missing slash.
-        if trust == Trust::Chosen && from.origin() == to.origin() && without {
+        if trust == AddressTrust::Chosen && from.origin() == to.origin() && without {
             return Ok(trust);
         }
         self.admit(to).map_err(|barred| {
@@ -377,7 +379,7 @@ impl MirrorMap {
                     return Err(Barred::new(address, "its path leads out of the mirror's folder"));
                 }
                 let url = parsed(&joined(self.replacement.as_str(), rest))?;
-                let trust = Trust::Chosen;
+                let trust = AddressTrust::Chosen;
                 // What was joined must still be on the mirror's own host.
                 if url.origin() == self.replacement.origin() {
                     Ok(Route::Http { url, trust })
@@ -648,7 +650,7 @@ mod tests {
                 matches!(
                     &route,
                     Ok(Route::Http {
-                        trust: Trust::Outside,
+                        trust: AddressTrust::Outside,
                         ..
                     })
                 ),
@@ -659,7 +661,10 @@ mod tests {
         let Ok(Route::Http { url, trust }) = word.route("https://c.example/0/x") else {
             panic!()
         };
-        assert_eq!((url.as_str(), trust), ("http://127.0.0.1/0/x", Trust::Chosen));
+        assert_eq!(
+            (url.as_str(), trust),
+            ("http://127.0.0.1/0/x", AddressTrust::Chosen)
+        );
     }
 
     #[test]
@@ -669,12 +674,12 @@ mod tests {
         let go = |from: &str, trust, to: &str| word.redirect(&url(from), trust, &url(to));
         let good = "https://host.example/a";
         assert_eq!(
-            go(good, Trust::Outside, "https://cdn.example/b"),
-            Ok(Trust::Outside)
+            go(good, AddressTrust::Outside, "https://cdn.example/b"),
+            Ok(AddressTrust::Outside)
         );
         assert_eq!(
-            go("http://10.0.0.1/a", Trust::Chosen, "http://10.0.0.1/a/"),
-            Ok(Trust::Chosen)
+            go("http://10.0.0.1/a", AddressTrust::Chosen, "http://10.0.0.1/a/"),
+            Ok(AddressTrust::Chosen)
         );
         for to in [
             "http://host.example/a",
@@ -684,7 +689,7 @@ mod tests {
             "https://a:b@cdn.example/",
             "file:///etc/passwd",
         ] {
-            assert!(go(good, Trust::Outside, to).is_err(), "{to}");
+            assert!(go(good, AddressTrust::Outside, to).is_err(), "{to}");
         }
         for to in [
             "http://10.0.0.1:81/",
@@ -692,9 +697,9 @@ mod tests {
             "http://a:b@10.0.0.1/",
             "file:///etc/passwd",
         ] {
-            assert!(go("http://10.0.0.1/a", Trust::Chosen, to).is_err(), "{to}");
+            assert!(go("http://10.0.0.1/a", AddressTrust::Chosen, to).is_err(), "{to}");
         }
-        let barred = go(good, Trust::Outside, "https://10.0.0.1/path?token=secret").unwrap_err();
+        let barred = go(good, AddressTrust::Outside, "https://10.0.0.1/path?token=secret").unwrap_err();
         assert!(!barred.to_string().contains("secret"), "{barred}");
     }
 
@@ -704,9 +709,12 @@ mod tests {
         word.choose("http://mirror.corp/debian/");
         word.allow_plain("http://deb.example/debian");
         let trust = |text: &str| word.admit(&Url::parse(text).unwrap()).ok();
-        assert_eq!(trust("http://mirror.corp/debian/dists/x"), Some(Trust::Chosen));
+        assert_eq!(
+            trust("http://mirror.corp/debian/dists/x"),
+            Some(AddressTrust::Chosen)
+        );
         assert_eq!(trust("http://mirror.corp/debian-secret/x"), None);
-        assert_eq!(trust("http://deb.example/debian/x"), Some(Trust::Outside));
+        assert_eq!(trust("http://deb.example/debian/x"), Some(AddressTrust::Outside));
         assert_eq!(trust("http://deb.example/other"), None);
     }
 

@@ -18,7 +18,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use reqwest::header;
 use url::Url;
 
-use super::address::{AllowedHost, Barred, MirrorMap, NotPublic, PublicOnly, Route, Trust, Word};
+use super::address::{AddressTrust, AllowedHost, Barred, MirrorMap, NotPublic, PublicOnly, Route, Word};
 use super::blobs::{Blob, Incoming, Sealed};
 use super::{GitMirror, Store, StoreError};
 use crate::artifact::PinnedFile;
@@ -134,7 +134,7 @@ pub(super) fn deadline(limit: u64) -> Duration {
 
 /// Why one address gave nothing.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum RequestFailure {
     Status(u16),
     Trouble(String),
     Store(StoreError),
@@ -166,10 +166,10 @@ impl Fetcher {
         }
     }
 
-    fn client(&self, trust: Trust) -> Result<&reqwest::Client, Refusal> {
+    fn client(&self, trust: AddressTrust) -> Result<&reqwest::Client, RequestFailure> {
         let place = match trust {
-            Trust::Chosen => &self.chosen,
-            Trust::Outside => &self.outside,
+            AddressTrust::Chosen => &self.chosen,
+            AddressTrust::Outside => &self.outside,
         };
         let made = place.get_or_init(|| {
             let builder = reqwest::Client::builder()
@@ -179,14 +179,15 @@ impl Fetcher {
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false);
             let builder = match trust {
-                Trust::Chosen => builder,
-                Trust::Outside => builder.dns_resolver(PublicOnly),
+                AddressTrust::Chosen => builder,
+                AddressTrust::Outside => builder.dns_resolver(PublicOnly),
             };
             builder
                 .build()
                 .map_err(|error| format!("the HTTP client does not start: {}", innermost(&error)))
         });
-        made.as_ref().map_err(|reason| Refusal::Trouble(reason.clone()))
+        made.as_ref()
+            .map_err(|reason| RequestFailure::Trouble(reason.clone()))
     }
 
     /// The same, with hosts that addresses from documents may lead to although they are not public.
@@ -304,8 +305,8 @@ impl Fetcher {
                         url: shown,
                     });
                 }
-                Err(Refusal::Store(error)) => return Err(error.into()),
-                Err(Refusal::TooLarge) => {
+                Err(RequestFailure::Store(error)) => return Err(error.into()),
+                Err(RequestFailure::TooLarge) => {
                     differs = Some(FetchError::Differs {
                         name: material.name.clone(),
                         what: "size",
@@ -314,9 +315,13 @@ impl Fetcher {
                         url: shown,
                     });
                 }
-                Err(Refusal::Barred(reason)) => barred = Some(FetchError::barred(&material.name, reason)),
-                Err(Refusal::Status(status)) => attempts.push((shown, format!("HTTP status {status}"))),
-                Err(Refusal::Trouble(reason)) => attempts.push((shown, reason)),
+                Err(RequestFailure::Barred(reason)) => {
+                    barred = Some(FetchError::barred(&material.name, reason))
+                }
+                Err(RequestFailure::Status(status)) => {
+                    attempts.push((shown, format!("HTTP status {status}")))
+                }
+                Err(RequestFailure::Trouble(reason)) => attempts.push((shown, reason)),
             }
         }
         // Wrong bytes matter more than an address that is not followed, and that more than a mirror that is down.
@@ -362,17 +367,17 @@ impl Fetcher {
                     known().insert(url.clone(), received.clone());
                     return Ok((value, received));
                 }
-                Err(Refusal::Store(error)) => return Err(FetchError::from(error).into()),
-                Err(Refusal::TooLarge) => {
+                Err(RequestFailure::Store(error)) => return Err(FetchError::from(error).into()),
+                Err(RequestFailure::TooLarge) => {
                     let (name, url) = (name.to_owned(), shown);
                     return Err(FetchError::TooLarge { name, url, limit }.into());
                 }
-                Err(Refusal::Barred(reason)) => barred = Some(FetchError::barred(name, reason)),
-                Err(Refusal::Status(status)) => {
+                Err(RequestFailure::Barred(reason)) => barred = Some(FetchError::barred(name, reason)),
+                Err(RequestFailure::Status(status)) => {
                     missing = (status == 404 || status == 410).then(|| (shown.clone(), status));
                     attempts.push((shown, format!("HTTP status {status}")));
                 }
-                Err(Refusal::Trouble(reason)) => attempts.push((shown, reason)),
+                Err(RequestFailure::Trouble(reason)) => attempts.push((shown, reason)),
             }
         }
         if let Some(barred) = barred {
@@ -387,45 +392,45 @@ impl Fetcher {
     }
 
     /// Streams one URL into a temporary file; retries what may pass.
-    async fn download(&self, address: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
-        let route = self.word.route(address).map_err(Refusal::Barred)?;
+    async fn download(&self, address: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, RequestFailure> {
+        let route = self.word.route(address).map_err(RequestFailure::Barred)?;
         let _entry = self.ledger.begin(Work::Download);
         let (url, trust) = match route {
             Route::File { root, parts } => {
                 let (this, bar) = (self.clone(), bar.clone());
                 // A disk may be slow, and a thread of the runtime must not wait for it.
                 let copied = tokio::task::spawn_blocking(move || this.copy(&root, &parts, limit, &bar)).await;
-                return copied.unwrap_or_else(|error| Err(Refusal::Trouble(error.to_string())));
+                return copied.unwrap_or_else(|error| Err(RequestFailure::Trouble(error.to_string())));
             }
             Route::Http { url, trust } => (url, trust),
         };
         let tries = async {
-            let mut last = Refusal::Trouble("not tried".to_owned());
+            let mut last = RequestFailure::Trouble("not tried".to_owned());
             for attempt in 0..ATTEMPTS {
                 if attempt > 0 {
                     tokio::time::sleep(Duration::from_millis(400 << attempt)).await;
                 }
                 match self.download_once(&url, trust, limit, bar).await {
-                    Err(Refusal::Status(status)) if status >= 500 || status == 429 => {
-                        last = Refusal::Status(status);
+                    Err(RequestFailure::Status(status)) if status >= 500 || status == 429 => {
+                        last = RequestFailure::Status(status);
                     }
-                    Err(Refusal::Trouble(reason)) => last = Refusal::Trouble(reason),
+                    Err(RequestFailure::Trouble(reason)) => last = RequestFailure::Trouble(reason),
                     done => return done,
                 }
             }
             Err(last)
         };
         let done = tokio::time::timeout(deadline(limit), tries).await;
-        done.unwrap_or_else(|_| Err(Refusal::Trouble("it took too long".to_owned())))
+        done.unwrap_or_else(|_| Err(RequestFailure::Trouble("it took too long".to_owned())))
     }
 
     async fn download_once(
         &self,
         url: &Url,
-        trust: Trust,
+        trust: AddressTrust,
         limit: u64,
         bar: &ProgressBar,
-    ) -> Result<Sealed, Refusal> {
+    ) -> Result<Sealed, RequestFailure> {
         let accept = url
             .path()
             .contains("/simple/")
@@ -436,7 +441,7 @@ impl Fetcher {
         };
         let response = self.request(url, trust, ask).await?;
         if !response.status().is_success() {
-            return Err(Refusal::Status(response.status().as_u16()));
+            return Err(RequestFailure::Status(response.status().as_u16()));
         }
         self.receive(response, limit, bar).await
     }
@@ -445,9 +450,9 @@ impl Fetcher {
     pub(super) async fn request(
         &self,
         url: &Url,
-        trust: Trust,
+        trust: AddressTrust,
         ask: Ask<'_>,
-    ) -> Result<reqwest::Response, Refusal> {
+    ) -> Result<reqwest::Response, RequestFailure> {
         let (mut at, mut trust) = (url.clone(), trust);
         for _ in 0..=REDIRECTS {
             let mut request = self.client(trust)?.get(at.clone());
@@ -463,12 +468,16 @@ impl Fetcher {
                 return Ok(response);
             };
             let target = location.to_str().ok().and_then(|text| at.join(text).ok());
-            let target = target.ok_or_else(|| Refusal::Trouble("it redirects to no address".to_owned()))?;
-            trust = self.word.redirect(&at, trust, &target).map_err(Refusal::Barred)?;
+            let target =
+                target.ok_or_else(|| RequestFailure::Trouble("it redirects to no address".to_owned()))?;
+            trust = self
+                .word
+                .redirect(&at, trust, &target)
+                .map_err(RequestFailure::Barred)?;
             at = target;
         }
         let reason = format!("it redirects more than {REDIRECTS} times");
-        Err(Refusal::Barred(Barred::new(url.as_str(), reason)))
+        Err(RequestFailure::Barred(Barred::new(url.as_str(), reason)))
     }
 
     /// The content of an answer, of at most `limit` bytes.
@@ -477,13 +486,13 @@ impl Fetcher {
         response: reqwest::Response,
         limit: u64,
         bar: &ProgressBar,
-    ) -> Result<Sealed, Refusal> {
+    ) -> Result<Sealed, RequestFailure> {
         if response.content_length().is_some_and(|length| length > limit) {
-            return Err(Refusal::TooLarge);
+            return Err(RequestFailure::TooLarge);
         }
         let url = response.url().clone();
         let begun = Instant::now();
-        let mut incoming = self.store.incoming().map_err(Refusal::Store)?;
+        let mut incoming = self.store.incoming().map_err(RequestFailure::Store)?;
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| refusal(&url, error))?;
@@ -491,20 +500,26 @@ impl Fetcher {
             let waited = begun.elapsed();
             let expected = waited.as_secs().saturating_mul(SLOWEST);
             if waited > PATIENCE && incoming.size() < expected {
-                return Err(Refusal::Trouble("it answers too slowly".to_owned()));
+                return Err(RequestFailure::Trouble("it answers too slowly".to_owned()));
             }
         }
         Ok(incoming.seal())
     }
 
     /// A file of a mirror that is a folder.
-    fn copy(&self, root: &Path, parts: &[String], limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
+    fn copy(
+        &self,
+        root: &Path,
+        parts: &[String],
+        limit: u64,
+        bar: &ProgressBar,
+    ) -> Result<Sealed, RequestFailure> {
         let trouble = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refusal::Status(404),
-            _ => Refusal::Trouble(error.to_string()),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => RequestFailure::Status(404),
+            _ => RequestFailure::Trouble(error.to_string()),
         };
         let mut file = open(root, parts).map_err(|error| match Errno::try_from(error) {
-            Ok(Errno::EXDEV | Errno::ELOOP) => Refusal::Barred(Barred::new(
+            Ok(Errno::EXDEV | Errno::ELOOP) => RequestFailure::Barred(Barred::new(
                 &format!("file://{}/{}", root.display(), parts.join("/")),
                 "a link leads out of the mirror's folder",
             )),
@@ -512,9 +527,9 @@ impl Fetcher {
             Err(error) => trouble(error),
         })?;
         if !file.metadata().map_err(trouble)?.is_file() {
-            return Err(Refusal::Trouble("it is not a regular file".to_owned()));
+            return Err(RequestFailure::Trouble("it is not a regular file".to_owned()));
         }
-        let mut incoming = self.store.incoming().map_err(Refusal::Store)?;
+        let mut incoming = self.store.incoming().map_err(RequestFailure::Store)?;
         let mut buffer = vec![0; 1 << 16];
         loop {
             let count = file.read(&mut buffer).map_err(trouble)?;
@@ -531,15 +546,15 @@ impl Fetcher {
         bytes: &[u8],
         limit: u64,
         bar: &ProgressBar,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestFailure> {
         if incoming.size().saturating_add(bytes.len() as u64) > limit {
-            return Err(Refusal::TooLarge);
+            return Err(RequestFailure::TooLarge);
         }
         bar.inc(bytes.len() as u64);
         let tmp = self.store.tmp();
         incoming
             .write_all(bytes)
-            .map_err(|error| Refusal::Store(StoreError::io("write into", &tmp)(error)))
+            .map_err(|error| RequestFailure::Store(StoreError::io("write into", &tmp)(error)))
     }
 }
 
@@ -578,7 +593,7 @@ impl FetchError {
 }
 
 /// What a failed request says; a name that leads to no public address is told apart.
-fn refusal(url: &Url, error: reqwest::Error) -> Refusal {
+fn refusal(url: &Url, error: reqwest::Error) -> RequestFailure {
     let error = error.without_url();
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
     while let Some(inner) = cause {
@@ -586,11 +601,11 @@ fn refusal(url: &Url, error: reqwest::Error) -> Refusal {
             .downcast_ref::<io::Error>()
             .and_then(|error| error.get_ref()?.downcast_ref::<NotPublic>());
         if let Some(not_public) = not_public {
-            return Refusal::Barred(Barred::new(&super::address::place(url), not_public.to_string()));
+            return RequestFailure::Barred(Barred::new(&super::address::place(url), not_public.to_string()));
         }
         cause = inner.source();
     }
-    Refusal::Trouble(innermost(&error))
+    RequestFailure::Trouble(innermost(&error))
 }
 
 /// The innermost cause says what happened ("connection refused"); the outer ones only that something did.

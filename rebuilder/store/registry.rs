@@ -11,9 +11,9 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use url::Url;
 
-use super::address::{Barred, Trust};
+use super::address::{AddressTrust, Barred};
 use super::blobs::Sealed;
-use super::fetch::{Ask, FetchError, Refusal, deadline};
+use super::fetch::{Ask, FetchError, RequestFailure, deadline};
 use super::{Blob, Fetcher, StoreError};
 use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::ProgressBar;
@@ -85,7 +85,7 @@ struct Registry<'a> {
     image: &'a PinnedImage,
     reference: Reference,
     base: Url,
-    trust: Trust,
+    trust: AddressTrust,
     token: tokio::sync::Mutex<Option<String>>,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Registry<'a> {
             base
         };
         let trust = if mapped {
-            Trust::Chosen
+            AddressTrust::Chosen
         } else {
             // A registry of this machine is admitted or barred for what it is, not for being plain HTTP.
             fetcher.word().admit(&base).map_err(barred)?
@@ -144,13 +144,13 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn failed(&self, refusal: Refusal) -> FetchError {
+    fn failed(&self, refusal: RequestFailure) -> FetchError {
         match refusal {
-            Refusal::Barred(barred) => FetchError::barred(&self.image.to_string(), barred),
-            Refusal::Store(error) => error.into(),
-            Refusal::Status(status) => self.broken(&format!("HTTP status {status}")),
-            Refusal::Trouble(reason) => self.broken(&reason),
-            Refusal::TooLarge => {
+            RequestFailure::Barred(barred) => FetchError::barred(&self.image.to_string(), barred),
+            RequestFailure::Store(error) => error.into(),
+            RequestFailure::Status(status) => self.broken(&format!("HTTP status {status}")),
+            RequestFailure::Trouble(reason) => self.broken(&reason),
+            RequestFailure::TooLarge => {
                 self.broken("one of its files is larger than was said, or than any real one")
             }
         }
@@ -182,7 +182,7 @@ impl<'a> Registry<'a> {
         }
         // The store has files of other kinds too, and a manifest may name any of them.
         match held {
-            Some(blob) if blob.size > limit => Err(self.failed(Refusal::TooLarge)),
+            Some(blob) if blob.size > limit => Err(self.failed(RequestFailure::TooLarge)),
             held => Ok(held),
         }
     }
@@ -229,16 +229,16 @@ impl<'a> Registry<'a> {
     /// One file of the repository, of at most `limit` bytes.
     async fn get(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, FetchError> {
         let got = tokio::time::timeout(deadline(limit), self.get_once(path, limit, bar)).await;
-        got.unwrap_or_else(|_| Err(Refusal::Trouble("it took too long".to_owned())))
+        got.unwrap_or_else(|_| Err(RequestFailure::Trouble("it took too long".to_owned())))
             .map_err(|refusal| self.failed(refusal))
     }
 
-    async fn get_once(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, Refusal> {
+    async fn get_once(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, RequestFailure> {
         let whole = format!("v2/{}/{path}", self.reference.repository());
         let url = self
             .base
             .join(&whole)
-            .map_err(|error| Refusal::Trouble(error.to_string()))?;
+            .map_err(|error| RequestFailure::Trouble(error.to_string()))?;
         let mut token = self.token.lock().await.clone();
         let mut asked = false;
         loop {
@@ -254,7 +254,7 @@ impl<'a> Registry<'a> {
                 continue;
             }
             if !response.status().is_success() {
-                return Err(Refusal::Status(response.status().as_u16()));
+                return Err(RequestFailure::Status(response.status().as_u16()));
             }
             return self.fetcher.receive(response, limit, bar).await;
         }
@@ -262,13 +262,13 @@ impl<'a> Registry<'a> {
 
     /// Nobody logs in, as what is rebuilt is public; but most registries give everyone a token, from a place that they
     /// name.
-    async fn anonymous_token(&self, headers: &HeaderMap) -> Result<String, Refusal> {
+    async fn anonymous_token(&self, headers: &HeaderMap) -> Result<String, RequestFailure> {
         let texts = headers.get_all(WWW_AUTHENTICATE).iter();
         let challenges = texts.filter_map(|text| http_auth::parse_challenges(text.to_str().ok()?).ok());
         let bearer = challenges
             .flatten()
             .find(|challenge| challenge.scheme.eq_ignore_ascii_case("bearer"));
-        let closed = || Refusal::Status(StatusCode::UNAUTHORIZED.as_u16());
+        let closed = || RequestFailure::Status(StatusCode::UNAUTHORIZED.as_u16());
         let bearer = bearer.ok_or_else(closed)?;
         let param = |wanted: &str| {
             let found = bearer
@@ -278,9 +278,10 @@ impl<'a> Registry<'a> {
             found.map(|(_, value)| value.to_unescaped())
         };
         let realm = param("realm").and_then(|realm| Url::parse(&realm).ok());
-        let mut realm = realm.ok_or_else(|| Refusal::Trouble("it names no place for tokens".to_owned()))?;
+        let mut realm =
+            realm.ok_or_else(|| RequestFailure::Trouble("it names no place for tokens".to_owned()))?;
         let trust = self.fetcher.word().redirect(&self.base, self.trust, &realm);
-        let trust = trust.map_err(Refusal::Barred)?;
+        let trust = trust.map_err(RequestFailure::Barred)?;
         let scope = format!("repository:{}:pull", self.reference.repository());
         let service = param("service");
         realm
@@ -289,15 +290,15 @@ impl<'a> Registry<'a> {
             .append_pair("scope", &scope);
         let response = self.fetcher.request(&realm, trust, Ask::default()).await?;
         if !response.status().is_success() {
-            return Err(Refusal::Status(response.status().as_u16()));
+            return Err(RequestFailure::Status(response.status().as_u16()));
         }
         let bar = ProgressBar::hidden();
         let sealed = self.fetcher.receive(response, TOKEN_LIMIT, &bar).await?;
         let path = sealed.unkept().path;
-        let answer =
-            std::fs::read(&path).map_err(|error| Refusal::Store(StoreError::io("read", &path)(error)))?;
+        let answer = std::fs::read(&path)
+            .map_err(|error| RequestFailure::Store(StoreError::io("read", &path)(error)))?;
         let token: Token = serde_json::from_slice(&answer)
-            .map_err(|_| Refusal::Trouble("its answer with a token cannot be read".to_owned()))?;
+            .map_err(|_| RequestFailure::Trouble("its answer with a token cannot be read".to_owned()))?;
         token.token.or(token.access_token).ok_or_else(closed)
     }
 }

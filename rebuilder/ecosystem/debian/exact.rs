@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::apt::{Binary, Indexes, Source};
+use crate::apt::{Binary, Indexes, SourcePackage};
 use crate::artifact::PinnedFile;
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::buildinfo::BuildInfo;
@@ -22,7 +22,7 @@ const LIMIT: u64 = 4 << 20;
 /// The record of this build among the user's evidence, or in the public archive; and what was fetched of it.
 pub(super) async fn find(
     planner: &Planner<'_>,
-    source: &Source,
+    source: &SourcePackage,
     chosen: &Chosen,
     arch: &str,
 ) -> (Option<BuildInfo>, Vec<Document>) {
@@ -48,7 +48,7 @@ pub(super) async fn find(
 }
 
 /// `POOL/LETTER/SOURCE/SOURCE_VERSION_ARCH.buildinfo`, without the epoch, as the pool of the archive has it.
-fn address(source: &Source, version: &debversion::Version, arch: &str) -> String {
+fn address(source: &SourcePackage, version: &debversion::Version, arch: &str) -> String {
     let name = &source.package;
     let letters = if name.starts_with("lib") {
         name.get(..4)

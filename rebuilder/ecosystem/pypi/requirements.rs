@@ -269,14 +269,14 @@ impl Index<'_> {
             .planner
             .workshop
             .sandbox
-            .question(&root.layers(), inputs, script, bar)
+            .query(&root.layers(), inputs, script, bar)
             .await?;
         self.planner
             .workshop
             .fetcher
             .ledger()
             .ended(Work::Resolve, reply.took);
-        if !reply.ended.well() {
+        if !reply.ended.succeeded() {
             return Ok(Answer::Unsolved(format!("it {}", reply.ended)));
         }
         Ok(match reply.file("report.json") {

@@ -11,8 +11,8 @@ use bollard::models::{
     HostConfigLogConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::super::{Job, OPEN_FILES, SandboxError};
-use super::about::{About, Kind};
+use super::super::{Bound, Job, OPEN_FILES, SandboxError};
+use super::engine::{EngineInfo, EngineKind};
 use super::refused;
 use crate::plan::shell_command;
 use crate::sandbox::embedded::CAPABILITIES;
@@ -58,7 +58,7 @@ const SHARED_MEMORY: i64 = 64 << 20;
 pub(super) fn container(
     job: &Job<'_>,
     image: &str,
-    about: &About,
+    about: &EngineInfo,
     seccomp: &str,
     labels: HashMap<String, String>,
     disk_quota: bool,
@@ -76,7 +76,7 @@ pub(super) fn container(
     ];
     let mut security = vec!["no-new-privileges".to_owned(), format!("seccomp={seccomp}")];
     let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    if about.kind == Kind::Podman {
+    if about.kind == EngineKind::Podman {
         security.push(format!(
             "mask={}:{}",
             MASKED.join(":"),
@@ -111,13 +111,13 @@ pub(super) fn container(
             cap_drop: Some(vec!["ALL".into()]),
             cap_add: Some(capabilities()),
             security_opt: Some(security),
-            masked_paths: (about.kind == Kind::Docker).then(|| strings(&MASKED)),
-            readonly_paths: (about.kind == Kind::Docker).then(|| strings(&READ_ONLY)),
+            masked_paths: (about.kind == EngineKind::Docker).then(|| strings(&MASKED)),
+            readonly_paths: (about.kind == EngineKind::Docker).then(|| strings(&READ_ONLY)),
             ipc_mode: Some("private".into()),
             cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
             // A first process of the engine's own reaps the dead, and cannot be replaced by the build's. Podman may
             // lack its program for it.
-            init: (about.kind == Kind::Docker).then_some(true),
+            init: (about.kind == EngineKind::Docker).then_some(true),
             shm_size: Some(SHARED_MEMORY),
             memory: Some(number(limits.memory)),
             memory_swap: Some(number(limits.memory)),
@@ -164,7 +164,7 @@ pub(super) fn kept(
     made: &ContainerInspectResponse,
     asked: &ContainerCreateBody,
     image: &str,
-) -> Result<Vec<String>, SandboxError> {
+) -> Result<Vec<Bound>, SandboxError> {
     let (Some(host), Some(wanted)) = (made.host_config.as_ref(), asked.host_config.as_ref()) else {
         return Err(not_so("its settings"));
     };
@@ -239,13 +239,13 @@ pub(super) fn kept(
     }
     let mut missing = Vec::new();
     if host.memory != wanted.memory || host.memory_swap != wanted.memory_swap {
-        missing.push("memory".to_owned());
+        missing.push(Bound::Memory);
     }
     if host.pids_limit != wanted.pids_limit {
-        missing.push("pids".to_owned());
+        missing.push(Bound::Pids);
     }
     if wanted.storage_opt.is_none() || host.storage_opt != wanted.storage_opt {
-        missing.push("disk".to_owned());
+        missing.push(Bound::Disk);
     }
     Ok(missing)
 }

@@ -30,19 +30,19 @@ const ATTEMPTS: u32 = 120;
 const DONE: &[u8] = b"done\n";
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Watch {
+struct WatchedContainer {
     container: String,
     seconds: u64,
 }
 
 /// A running guard; it ends by itself.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct ContainerGuard {
     pipe: Option<ChildStdin>,
     _process: Child,
 }
 
-impl Guard {
+impl ContainerGuard {
     /// Starts a guard for the container that will have this name.
     pub(super) async fn start(container: &str, seconds: u64) -> Result<Self, SandboxError> {
         let mut command = std::process::Command::new("/proc/self/exe");
@@ -62,7 +62,7 @@ impl Guard {
         let mut process = Command::from(command)
             .spawn()
             .map_err(SandboxError::io(starting))?;
-        let watch = Watch {
+        let watch = WatchedContainer {
             container: container.to_owned(),
             seconds,
         };
@@ -113,7 +113,10 @@ pub fn guard() -> u8 {
             let mut lines = std::io::stdin().lock();
             let mut line = String::new();
             let read = lines.read_line(&mut line);
-            let Some(watch) = read.ok().and_then(|_| serde_json::from_str::<Watch>(&line).ok()) else {
+            let Some(watch) = read
+                .ok()
+                .and_then(|_| serde_json::from_str::<WatchedContainer>(&line).ok())
+            else {
                 return;
             };
             let _ = send_watch.send(watch);

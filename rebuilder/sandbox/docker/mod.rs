@@ -5,8 +5,8 @@
 //! log as a stream that the engine does not keep. The engine may be shared and far away: nothing that carries our
 //! name is believed, and nothing is removed that is not provably ours.
 
-mod about;
 mod contract;
+mod engine;
 mod guard;
 mod image;
 mod outputs;
@@ -32,13 +32,13 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 
 use super::embedded::{Embedded, LOG_LIMIT, last_line};
-use super::{Ended, Job, Outcome, Output, OutputError, Sandbox, SandboxError, output};
+use super::{Bound, CommandResult, ExitReason, Job, Output, OutputError, Sandbox, SandboxError, output};
 use crate::plan::{INPUTS, OUT};
 use crate::progress::ProgressBar;
 use crate::store::Store;
-use about::{About, Kind};
+use engine::{EngineInfo, EngineKind};
 pub use guard::{GUARD_ARGUMENT, guard};
-use owner::{Claim, Owner};
+use owner::{Owner, RunClaim};
 
 /// How long removing containers of killed workers may take at the start.
 const SWEEP_TIME: Duration = Duration::from_secs(120);
@@ -64,7 +64,7 @@ const FEWEST_FILES: u64 = 65_536;
 /// A connected engine.
 pub struct Docker {
     engine: Engine,
-    about: About,
+    about: EngineInfo,
     embedded: Embedded,
     store: Store,
     owner: Owner,
@@ -75,7 +75,7 @@ impl Docker {
     /// store's runs whose worker is gone.
     pub async fn connect(store: &Store, embedded: &Embedded) -> Result<Self, SandboxError> {
         let engine = Engine::connect_with_defaults().map_err(|error| unusable(&error))?;
-        let about = About::of(&engine).await?;
+        let about = EngineInfo::of(&engine).await?;
         about.takes_our_filter()?;
         let this = Self {
             about,
@@ -96,7 +96,7 @@ impl Docker {
     /// The engine that answers, if one does.
     pub async fn reach() -> Result<String, SandboxError> {
         let engine = Engine::connect_with_defaults().map_err(|error| unusable(&error))?;
-        Ok(About::of(&engine).await?.name())
+        Ok(EngineInfo::of(&engine).await?.name())
     }
 
     /// The engine's name and version, and what a build in it could do to its machine.
@@ -145,13 +145,13 @@ impl Docker {
         Ok(())
     }
 
-    async fn run_job(&self, job: &Job<'_>, bar: &ProgressBar) -> Result<Outcome, SandboxError> {
+    async fn run_job(&self, job: &Job<'_>, bar: &ProgressBar) -> Result<CommandResult, SandboxError> {
         let image = self.image(job.root).await?;
         let claim = self.owner.claim()?;
         let name = format!("rebuilder-{}", claim.name());
-        let guard = guard::Guard::start(&name, job.limits.seconds).await?;
+        let guard = guard::ContainerGuard::start(&name, job.limits.seconds).await?;
         // Removes the container when this future is dropped half-way, too.
-        let running = Running {
+        let running = RunningContainer {
             engine: self.engine.clone(),
             name: Some(name),
             guard: Some(guard),
@@ -166,8 +166,8 @@ impl Docker {
         let outcome = tokio::time::timeout(time, all).await;
         running.end().await;
         outcome.unwrap_or_else(|_| {
-            Ok(Outcome {
-                ended: Ended::TimedOut,
+            Ok(CommandResult {
+                ended: ExitReason::TimedOut,
                 took: time,
                 outputs: Vec::new(),
                 layer: None,
@@ -181,8 +181,8 @@ impl Docker {
         &self,
         job: &Job<'_>,
         image: &str,
-        running: &Running,
-    ) -> Result<(String, Vec<String>), SandboxError> {
+        running: &RunningContainer,
+    ) -> Result<(String, Vec<Bound>), SandboxError> {
         let seccomp = self.seccomp()?;
         let labels = self.owner.labels(&running.claim, job.limits.seconds);
         let body = |quota| contract::container(job, image, &self.about, &seccomp, labels.clone(), quota);
@@ -212,7 +212,7 @@ impl Docker {
     /// The filter of system calls in the form that this engine takes.
     fn seccomp(&self) -> Result<String, SandboxError> {
         let profile = seccomp::profile();
-        if self.about.kind == Kind::Docker {
+        if self.about.kind == EngineKind::Docker {
             return Ok(profile);
         }
         // Podman reads it from a file.
@@ -233,9 +233,9 @@ impl Docker {
         &self,
         job: &Job<'_>,
         id: &str,
-        not_enforced: Vec<String>,
+        not_enforced: Vec<Bound>,
         bar: &ProgressBar,
-    ) -> Result<Outcome, SandboxError> {
+    ) -> Result<CommandResult, SandboxError> {
         self.send_inputs(job, id).await?;
         // Before the start, for nothing of the log is kept anywhere else.
         let options = AttachContainerOptionsBuilder::default()
@@ -260,7 +260,7 @@ impl Docker {
             }
             Either::Right((ended, copied)) => {
                 // What a full disk has stopped is removed right away; its log goes on until then.
-                if matches!(ended.0, Ok(Ended::Exited(_) | Ended::Signalled(_)))
+                if matches!(ended.0, Ok(ExitReason::Exited(_) | ExitReason::Signalled(_)))
                     && let Ok(copied) = tokio::time::timeout(DRAIN, copied).await
                 {
                     copied?;
@@ -268,14 +268,14 @@ impl Docker {
                 ended
             }
         };
-        let mut outcome = Outcome {
+        let mut outcome = CommandResult {
             ended: ended?,
             took,
             outputs: Vec::new(),
             layer: None,
             not_enforced,
         };
-        if outcome.ended.well() {
+        if outcome.ended.succeeded() {
             outcome.outputs = self.receive_outputs(job, id).await?;
         }
         Ok(outcome)
@@ -301,7 +301,7 @@ impl Docker {
     }
 
     /// Waits for the end of a container, and looks meanwhile how much it has written.
-    async fn watch(&self, job: &Job<'_>, id: &str) -> Result<Ended, SandboxError> {
+    async fn watch(&self, job: &Job<'_>, id: &str) -> Result<ExitReason, SandboxError> {
         let mut exit = pin!(self.exit(id));
         let mut pause = GLANCE;
         let mut seen = Instant::now();
@@ -310,14 +310,14 @@ impl Docker {
                 // A build that ends in time does not get past its limit either.
                 return Ok(match self.disk_at_end(job, id).await {
                     Disk::Within => ended?,
-                    Disk::Beyond | Disk::Unknown => Ended::DiskFull,
+                    Disk::Beyond | Disk::Unknown => ExitReason::DiskFull,
                 });
             }
             let begun = Instant::now();
             match self.disk(job, id).await {
                 Disk::Within => seen = Instant::now(),
-                Disk::Beyond => return Ok(Ended::DiskFull),
-                Disk::Unknown if seen.elapsed() > BLIND => return Ok(Ended::DiskFull),
+                Disk::Beyond => return Ok(ExitReason::DiskFull),
+                Disk::Unknown if seen.elapsed() > BLIND => return Ok(ExitReason::DiskFull),
                 Disk::Unknown => {}
             }
             // Measuring reads folders of any size: it must not take most of the time.
@@ -325,7 +325,7 @@ impl Docker {
         }
     }
 
-    async fn exit(&self, id: &str) -> Result<Ended, SandboxError> {
+    async fn exit(&self, id: &str) -> Result<ExitReason, SandboxError> {
         let options = WaitContainerOptionsBuilder::default()
             .condition("not-running")
             .build();
@@ -341,7 +341,7 @@ impl Docker {
                 }
                 Some(Err(other)) => return Err(engine_error("tell how the container ended")(other)),
             };
-            return Ok(Ended::from_status(i32::try_from(code).unwrap_or(-1)));
+            return Ok(ExitReason::from_status(i32::try_from(code).unwrap_or(-1)));
         }
     }
 
@@ -504,7 +504,7 @@ impl Sandbox for Docker {
         &'a self,
         job: &'a Job<'a>,
         bar: &'a ProgressBar,
-    ) -> BoxFuture<'a, Result<Outcome, SandboxError>> {
+    ) -> BoxFuture<'a, Result<CommandResult, SandboxError>> {
         self.run_job(job, bar).boxed()
     }
 }
@@ -555,14 +555,14 @@ async fn remove(engine: &Engine, name: &str) -> bool {
 }
 
 /// A container that must go when its run ends, however that ends.
-struct Running {
+struct RunningContainer {
     engine: Engine,
     name: Option<String>,
-    guard: Option<guard::Guard>,
-    claim: Claim,
+    guard: Option<guard::ContainerGuard>,
+    claim: RunClaim,
 }
 
-impl Running {
+impl RunningContainer {
     async fn end(mut self) {
         let Some(name) = self.name.take() else { return };
         // A guard that is not dismissed goes on trying.
@@ -574,7 +574,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningContainer {
     fn drop(&mut self) {
         let Some(name) = self.name.take() else { return };
         let engine = self.engine.clone();

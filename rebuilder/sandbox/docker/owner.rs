@@ -35,20 +35,20 @@ pub(super) struct Owner {
 
 /// One running job: its lock is held until this is dropped.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct RunClaim {
     name: String,
     path: PathBuf,
     _lock: Flock<File>,
 }
 
-impl Claim {
+impl RunClaim {
     /// A name that no other run has, on any machine.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl Drop for Claim {
+impl Drop for RunClaim {
     fn drop(&mut self) {
         // A lock file that stays is free, and says the same.
         let _ = std::fs::remove_file(&self.path);
@@ -84,13 +84,13 @@ impl Owner {
     }
 
     /// A claim for one run.
-    pub(super) fn claim(&self) -> Result<Claim, SandboxError> {
+    pub(super) fn claim(&self) -> Result<RunClaim, SandboxError> {
         let name = random()?;
         let path = self.lock_file(&name);
         let file = File::create_new(&path).map_err(SandboxError::io("make a lock file"))?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|(_, error)| SandboxError::io("lock a new file")(error.into()))?;
-        Ok(Claim {
+        Ok(RunClaim {
             name,
             path,
             _lock: lock,
@@ -98,7 +98,7 @@ impl Owner {
     }
 
     /// The labels of a container of this claim, which may run for so many seconds.
-    pub(super) fn labels(&self, claim: &Claim, seconds: u64) -> HashMap<String, String> {
+    pub(super) fn labels(&self, claim: &RunClaim, seconds: u64) -> HashMap<String, String> {
         HashMap::from([
             (STORE.to_owned(), self.store.clone()),
             (PLACE.to_owned(), self.place.clone()),

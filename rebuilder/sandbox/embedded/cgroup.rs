@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::plan::Limits;
+use crate::sandbox::Bound;
 use crate::store::Store;
 
 const TOP: &str = "/sys/fs/cgroup";
@@ -26,7 +27,7 @@ const WORKER: &str = "rebuilder-worker";
 #[derive(Debug)]
 pub(super) struct Cgroup {
     groups: Vec<PathBuf>,
-    not_enforced: Vec<String>,
+    not_enforced: Vec<Bound>,
 }
 
 impl Cgroup {
@@ -40,11 +41,11 @@ impl Cgroup {
         let (memory, pids) = (limits.memory.to_string(), limits.pids.to_string());
         let mut missing = vec![
             (
-                "memory",
+                Bound::Memory,
                 vec![("memory.max", &memory)],
                 vec![("memory.limit_in_bytes", &memory)],
             ),
-            ("pids", vec![("pids.max", &pids)], vec![("pids.max", &pids)]),
+            (Bound::Pids, vec![("pids.max", &pids)], vec![("pids.max", &pids)]),
         ];
         if let Some(parent) = unified_parent() {
             let group = parent.join(&name);
@@ -55,11 +56,12 @@ impl Cgroup {
                 this.groups.push(group);
             }
         }
-        for (controller, _, settings) in missing {
-            let group = Path::new(TOP).join(controller).join(&name);
+        for (bound, _, settings) in missing {
+            // Version 1 names its controllers as records name the bounds.
+            let group = Path::new(TOP).join(bound.as_str()).join(&name);
             let made = make(&group);
             if !made || !set(&group, &settings) {
-                this.not_enforced.push(controller.to_owned());
+                this.not_enforced.push(bound);
             }
             if made {
                 this.groups.push(group);
@@ -69,7 +71,7 @@ impl Cgroup {
     }
 
     /// Limits that this machine does not enforce.
-    pub(super) fn not_enforced(&self) -> &[String] {
+    pub(super) fn not_enforced(&self) -> &[Bound] {
         &self.not_enforced
     }
 

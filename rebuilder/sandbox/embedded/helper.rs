@@ -23,11 +23,12 @@ use super::folders::Folders;
 use super::runtime::{self, RunTask};
 use super::sealed;
 use super::{HELPER_ARGUMENT, IdMap};
+use crate::artifact::Sha256;
 use crate::error::with_causes;
 use crate::rootfs;
 use crate::rootfs::removal;
-use crate::rootfs::{LayerPlan, Times, UnpackPlan};
-use crate::sandbox::{Ended, SandboxError};
+use crate::rootfs::{LayerPlan, Times, TreeContents, UnpackPlan};
+use crate::sandbox::{ExitReason, SandboxError};
 
 /// What a helper is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ pub(super) enum Task {
 /// What a helper says, one JSON line each, on its stderr.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub(super) enum Event {
+pub(super) enum HelperEvent {
     /// It is in its user namespace and waits for the id maps.
     WantsMap {
         /// The helper, as the worker sees it.
@@ -64,26 +65,52 @@ pub(super) enum Event {
     /// The job's first command begins.
     Started,
     /// The job is over.
-    Ended { ended: Ended },
-    /// Another task is over; its result.
-    Done { value: serde_json::Value },
+    Ended { ended: ExitReason },
+    /// Another task is over.
+    Done { answer: TaskAnswer },
     /// It could not do what it was asked.
     Failed { reason: String },
 }
 
-impl Event {
+/// What comes of a task other than a run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TaskAnswer {
+    /// Nothing but that it is done.
+    Done,
+    /// What a tree holds.
+    Tree(TreeContents),
+    /// The seal of a tree.
+    Seal(Sha256),
+}
+
+impl TaskAnswer {
+    pub(super) fn done(self) -> Option<()> {
+        matches!(self, Self::Done).then_some(())
+    }
+
+    pub(super) fn tree(self) -> Option<TreeContents> {
+        match self {
+            Self::Tree(contents) => Some(contents),
+            _ => None,
+        }
+    }
+
+    pub(super) fn seal(self) -> Option<Sha256> {
+        match self {
+            Self::Seal(seal) => Some(seal),
+            _ => None,
+        }
+    }
+}
+
+impl HelperEvent {
     pub(super) fn send(&self) {
         if let Ok(mut line) = serde_json::to_vec(self) {
             line.push(b'\n');
             // A worker that is gone reads nothing; the kernel ends us anyway.
             let _ = io::stderr().write_all(&line);
         }
-    }
-
-    fn done(value: &impl Serialize) -> Result<(), String> {
-        let value = serde_json::to_value(value).map_err(|error| error.to_string())?;
-        Self::Done { value }.send();
-        Ok(())
     }
 }
 
@@ -133,11 +160,11 @@ pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError>
     for line in io::BufReader::new(stderr.take(LINE_LIMIT)).lines() {
         let line = line.map_err(SandboxError::io("talk to the sandbox helper"))?;
         match serde_json::from_str(&line).map_err(|error| broken(error.to_string()))? {
-            Event::WantsMap { pid, .. } => {
+            HelperEvent::WantsMap { pid, .. } => {
                 ids.write(pid, None)?;
                 writeln!(stdin, "go").map_err(SandboxError::io("talk to the sandbox helper"))?;
             }
-            Event::Failed { reason } => failed = Some(reason),
+            HelperEvent::Failed { reason } => failed = Some(reason),
             _ => {}
         }
     }
@@ -156,7 +183,7 @@ pub fn serve() -> i32 {
     match enter() {
         Ok(status) => status,
         Err(reason) => {
-            Event::Failed { reason }.send();
+            HelperEvent::Failed { reason }.send();
             1
         }
     }
@@ -188,7 +215,7 @@ fn enter() -> Result<i32, String> {
         Some(folders) => folders,
         None => Folders::open(&task).map_err(|error| format!("cannot open the folders: {error}"))?,
     };
-    Event::WantsMap {
+    HelperEvent::WantsMap {
         pid: nix::unistd::getpid().as_raw(),
         shared_ids,
     }
@@ -211,7 +238,7 @@ fn enter() -> Result<i32, String> {
             Ok(match first_of_namespace(&task, &folders, tied.1, untied.0) {
                 Ok(()) => 0,
                 Err(reason) => {
-                    Event::Failed { reason }.send();
+                    HelperEvent::Failed { reason }.send();
                     1
                 }
             })
@@ -266,43 +293,52 @@ fn wait_for(child: Pid) -> i32 {
 }
 
 fn work(task: &Task, folders: &Folders) -> Result<(), String> {
-    let first = || folders.first().ok_or("no folder");
-    match task {
-        Task::Run(run) => {
-            let ended = runtime::run(run, folders)?;
-            Event::Ended { ended }.send();
-            Ok(())
-        }
+    let event = match task {
+        Task::Run(run) => HelperEvent::Ended {
+            ended: runtime::run(run, folders)?,
+        },
+        _ => HelperEvent::Done {
+            answer: answer(task, folders)?,
+        },
+    };
+    event.send();
+    Ok(())
+}
+
+/// Does a task other than a run.
+fn answer(task: &Task, folders: &Folders) -> Result<TaskAnswer, String> {
+    let first = folders.first().ok_or("no folder")?;
+    let told = |error: rootfs::RootfsError| with_causes(&error);
+    Ok(match task {
+        Task::Run(_) => return Err("a run is not such a task".to_owned()),
         Task::Unpack { plan, .. } => {
             let plan = UnpackPlan {
                 folder: folders.path(1).ok_or("no folder")?,
                 packages: plan.packages.clone(),
             };
-            rootfs::unpack(&plan, &first()?).map_err(|error| with_causes(&error))?;
-            Event::done(&())
+            rootfs::unpack(&plan, &first).map_err(told)?;
+            TaskAnswer::Done
         }
         Task::UnpackLayers { plan, .. } => {
             let plan = LayerPlan {
                 folder: folders.path(1).ok_or("no folder")?,
                 files: plan.files.clone(),
             };
-            rootfs::unpack_layers(&plan, &first()?).map_err(|error| with_causes(&error))?;
-            Event::done(&())
+            rootfs::unpack_layers(&plan, &first).map_err(told)?;
+            TaskAnswer::Done
         }
-        Task::Normalise { times, .. } => {
-            Event::done(&rootfs::normalise(&first()?, *times).map_err(|error| with_causes(&error))?)
-        }
-        Task::Digest { .. } => Event::done(&rootfs::digest(&first()?).map_err(|error| with_causes(&error))?),
-        Task::Seal { .. } => Event::done(&rootfs::seal(&first()?).map_err(|error| with_causes(&error))?),
+        Task::Normalise { times, .. } => TaskAnswer::Tree(rootfs::normalise(&first, *times).map_err(told)?),
+        Task::Digest { .. } => TaskAnswer::Tree(rootfs::digest(&first).map_err(told)?),
+        Task::Seal { .. } => TaskAnswer::Seal(rootfs::seal(&first).map_err(told)?),
         Task::Export { .. } => {
             runtime::export(folders)?;
-            Event::done(&())
+            TaskAnswer::Done
         }
         Task::Remove { .. } => {
-            removal::empty(&first()?).map_err(|error| error.to_string())?;
-            Event::done(&())
+            removal::empty(&first).map_err(|error| error.to_string())?;
+            TaskAnswer::Done
         }
-    }
+    })
 }
 
 fn pipe() -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), String> {

@@ -10,9 +10,8 @@ mod folders;
 mod helper;
 mod idmap;
 mod payload;
-mod question;
+mod query;
 mod runtime;
-mod sealed;
 mod seccomp;
 mod usage;
 
@@ -26,25 +25,22 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::Serialize as _;
-use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{Ended, Job, Keep, Outcome, Sandbox, SandboxError, output};
+use super::{Bound, CommandResult, ExitReason, Job, KeepMode, Sandbox, SandboxError, output};
 use crate::artifact::Sha256;
-use crate::error::with_causes;
 use crate::plan::Limits;
 use crate::progress::ProgressBar;
-use crate::rootfs;
 use crate::rootfs::removal;
-use crate::rootfs::{Contents, LayerPlan, Times, UnpackPlan};
+use crate::rootfs::{LayerPlan, Times, TreeContents, UnpackPlan};
 use crate::store::{Scratch, Store};
 use cgroup::Cgroup;
 pub use helper::serve;
-use helper::{Event, Task};
+use helper::{HelperEvent, Task, TaskAnswer};
 pub use idmap::IdMap;
 use idmap::OwnIds;
-pub use question::Reply;
+pub use query::QueryOutput;
 pub use runtime::CAPABILITIES;
 
 /// First argument that makes this binary a sandbox helper.
@@ -70,7 +66,7 @@ impl Embedded {
             ids: IdMap::of_this_user()?,
             intact: Arc::default(),
         };
-        sealed::prepare();
+        helper::prepare();
         backend.sweep()?;
         Ok(backend)
     }
@@ -85,7 +81,7 @@ impl Embedded {
             name: crate::artifact::Sha256::of(""),
         };
         let reply = self
-            .question(&layers, Vec::new(), "exit 0".into(), &ProgressBar::hidden())
+            .query(&layers, Vec::new(), "exit 0".into(), &ProgressBar::hidden())
             .await;
         self.remove_now(scratch.path())?;
         // The root is empty, so its shell is what must be missing; everything before that worked.
@@ -97,6 +93,7 @@ impl Embedded {
         let limits = if missing.is_empty() {
             "limits on time, memory, disk and processes".to_owned()
         } else {
+            let missing: Vec<_> = missing.into_iter().map(Bound::as_str).collect();
             format!("limits on time and disk; not on {}", missing.join(" and "))
         };
         Ok(format!("{ids}; {limits}"))
@@ -125,6 +122,7 @@ impl Embedded {
                 plan: plan.clone(),
             },
             "unpacking packages",
+            TaskAnswer::done,
         )
         .await
     }
@@ -138,40 +136,34 @@ impl Embedded {
                 plan: plan.clone(),
             },
             "unpacking layers",
+            TaskAnswer::done,
         )
         .await
     }
 
     /// Sets aside what differs from run to run in a made tree, and gives the digest of the rest.
-    pub async fn normalise(&self, root: &Path, times: Times) -> Result<Contents, SandboxError> {
+    pub async fn normalise(&self, root: &Path, times: Times) -> Result<TreeContents, SandboxError> {
         let root = root.to_owned();
-        self.task(Task::Normalise { root, times }, "reading the root")
-            .await
+        self.task(
+            Task::Normalise { root, times },
+            "reading the root",
+            TaskAnswer::tree,
+        )
+        .await
     }
 
     /// The digest of a kept tree, as it is.
-    pub async fn digest(&self, root: &Path) -> Result<Contents, SandboxError> {
+    pub async fn digest(&self, root: &Path) -> Result<TreeContents, SandboxError> {
         let root = root.to_owned();
-        self.task(Task::Digest { root }, "reading the root").await
+        self.task(Task::Digest { root }, "reading the root", TaskAnswer::tree)
+            .await
     }
 
     /// The seal of a kept tree: it differs after any change of the tree, and takes no reading of files.
     pub async fn seal(&self, root: &Path) -> Result<Sha256, SandboxError> {
         let root = root.to_owned();
-        match self.ids {
-            // The worker may look at everything itself.
-            IdMap::Root => {
-                let broken = |reason: String| SandboxError::Broken {
-                    during: "looking at the root",
-                    reason,
-                };
-                tokio::task::spawn_blocking(move || rootfs::seal(&root))
-                    .await
-                    .map_err(|error| broken(error.to_string()))?
-                    .map_err(|error| broken(with_causes(&error)))
-            }
-            IdMap::User { .. } => self.task(Task::Seal { root }, "looking at the root").await,
-        }
+        self.task(Task::Seal { root }, "looking at the root", TaskAnswer::seal)
+            .await
     }
 
     /// Whether a kept tree still is what was made; once found so, it is not looked at again by this process.
@@ -211,6 +203,7 @@ impl Embedded {
                 file: file.to_owned(),
             },
             "writing the image",
+            TaskAnswer::done,
         )
         .await
     }
@@ -262,39 +255,30 @@ impl Embedded {
         helper::run_blocking(&ids, &Task::Remove { path })
     }
 
-    async fn task<T: DeserializeOwned>(&self, task: Task, during: &'static str) -> Result<T, SandboxError> {
-        let done = self.task_to_its_end(task, during);
-        let limit = Duration::from_secs(short_job_limits().seconds);
-        tokio::time::timeout(limit, done)
-            .await
-            .map_err(|_| SandboxError::Broken {
-                during,
-                reason: format!("it took longer than {} s", limit.as_secs()),
-            })?
-    }
-
-    async fn task_to_its_end<T: DeserializeOwned>(
+    /// Does a task in a helper; `wanted` takes what this kind of task answers.
+    async fn task<T>(
         &self,
         task: Task,
         during: &'static str,
+        wanted: fn(TaskAnswer) -> Option<T>,
     ) -> Result<T, SandboxError> {
+        let limit = Duration::from_secs(short_job_limits().seconds);
+        let broken = |reason: String| SandboxError::Broken { during, reason };
+        let answer = tokio::time::timeout(limit, self.task_to_its_end(task, during))
+            .await
+            .map_err(|_| broken(format!("it took longer than {} s", limit.as_secs())))??;
+        wanted(answer).ok_or_else(|| broken("the helper process gave another task's answer".to_owned()))
+    }
+
+    async fn task_to_its_end(&self, task: Task, during: &'static str) -> Result<TaskAnswer, SandboxError> {
+        let broken = |reason: String| SandboxError::Broken { during, reason };
         let mut helper = Helper::start(&self.ids, &task, Stdio::null(), None, None).await?;
         loop {
             match helper.event().await? {
-                Some(Event::Done { value }) => {
-                    return serde_json::from_value(value).map_err(|error| SandboxError::Broken {
-                        during,
-                        reason: error.to_string(),
-                    });
-                }
-                Some(Event::Failed { reason }) => return Err(SandboxError::Broken { during, reason }),
+                Some(HelperEvent::Done { answer }) => return Ok(answer),
+                Some(HelperEvent::Failed { reason }) => return Err(broken(reason)),
                 Some(_) => {}
-                None => {
-                    return Err(SandboxError::Broken {
-                        during,
-                        reason: "the helper process ended early".into(),
-                    });
-                }
+                None => return Err(broken("the helper process ended early".to_owned())),
             }
         }
     }
@@ -305,7 +289,7 @@ impl Embedded {
         job: &Job<'_>,
         root: &Path,
         bar: &ProgressBar,
-    ) -> Result<Outcome, SandboxError> {
+    ) -> Result<CommandResult, SandboxError> {
         self.run_job(job, Some(root), bar).await
     }
 
@@ -314,7 +298,7 @@ impl Embedded {
         job: &Job<'_>,
         in_place: Option<&Path>,
         bar: &ProgressBar,
-    ) -> Result<Outcome, SandboxError> {
+    ) -> Result<CommandResult, SandboxError> {
         let scratch = self.store.scratch()?;
         let cgroup = Cgroup::make(&self.store, &scratch.id(), &job.limits);
         let outcome = self.run_in(job, in_place, bar, &scratch, &cgroup).await;
@@ -340,7 +324,7 @@ impl Embedded {
         bar: &ProgressBar,
         scratch: &Scratch,
         cgroup: &Cgroup,
-    ) -> Result<Outcome, SandboxError> {
+    ) -> Result<CommandResult, SandboxError> {
         let inside = |name: &str| scratch.path().join(name);
         let writable = inside("writable");
         self.make_folder(&writable)?;
@@ -361,7 +345,7 @@ impl Embedded {
             in_place: in_place.map(Path::to_owned),
             inputs: inside("in"),
             own_ids: own_ids.as_ref().map(|ids| ids.first),
-            limit_by_user: cgroup.not_enforced().iter().any(|limit| limit == "pids"),
+            limit_by_user: cgroup.not_enforced().contains(&Bound::Pids),
             script: job.script.clone(),
             env: job
                 .env
@@ -399,22 +383,22 @@ impl Embedded {
         cgroup.kill();
         let (ended, took) = match ended {
             Ok(ended) => ended?,
-            Err(_) => (Ended::TimedOut, Duration::from_secs(job.limits.seconds)),
+            Err(_) => (ExitReason::TimedOut, Duration::from_secs(job.limits.seconds)),
         };
         let mut not_enforced = cgroup.not_enforced().to_vec();
         if shared_ids {
-            not_enforced.push("ids".to_owned());
+            not_enforced.push(Bound::Ids);
         }
-        let mut outcome = Outcome {
+        let mut outcome = CommandResult {
             ended,
             took,
             outputs: Vec::new(),
             layer: None,
             not_enforced,
         };
-        if ended.well() {
+        if ended.succeeded() {
             outcome.outputs = output::collect(&writable.join("out"), job.outputs, job.most_output())?;
-            if job.keep == Keep::Layer {
+            if job.keep == KeepMode::Layer {
                 outcome.layer = Some(self.take_layer(&writable.join("upper")).await?);
             }
         }
@@ -447,7 +431,7 @@ impl Sandbox for Embedded {
         &'a self,
         job: &'a Job<'a>,
         bar: &'a ProgressBar,
-    ) -> BoxFuture<'a, Result<Outcome, SandboxError>> {
+    ) -> BoxFuture<'a, Result<CommandResult, SandboxError>> {
         self.run_job(job, None, bar).boxed()
     }
 }
@@ -542,14 +526,14 @@ impl Helper {
         let talk = SandboxError::io("talk to the sandbox helper");
         stdin.write_all(&line).await.map_err(talk)?;
         match this.event().await? {
-            Some(Event::WantsMap { pid, shared_ids }) => {
+            Some(HelperEvent::WantsMap { pid, shared_ids }) => {
                 this.shared_ids = shared_ids;
                 ids.write(pid, own_ids.filter(|_| !shared_ids))?;
                 if let Some(cgroup) = cgroup {
                     cgroup.admit(pid);
                 }
             }
-            Some(Event::Failed { reason }) => return Err(unusable(reason)),
+            Some(HelperEvent::Failed { reason }) => return Err(unusable(reason)),
             _ => return Err(unusable("the helper process ended before it began".into())),
         }
         stdin
@@ -559,7 +543,7 @@ impl Helper {
         Ok(this)
     }
 
-    async fn event(&mut self) -> Result<Option<Event>, SandboxError> {
+    async fn event(&mut self) -> Result<Option<HelperEvent>, SandboxError> {
         let mut line = String::new();
         let count = (&mut self.events)
             .take(helper::LINE_LIMIT)
@@ -578,15 +562,15 @@ impl Helper {
     }
 
     /// Waits for the job to end; gives how, and how long it took from its first command on.
-    async fn until_end(&mut self) -> Result<(Ended, Duration), SandboxError> {
+    async fn until_end(&mut self) -> Result<(ExitReason, Duration), SandboxError> {
         let mut started = Instant::now();
         loop {
             match self.event().await? {
-                Some(Event::Started) => started = Instant::now(),
-                Some(Event::Ended { ended }) => return Ok((ended, started.elapsed())),
-                Some(Event::Failed { reason }) => return Err(unusable(reason)),
-                Some(Event::WantsMap { .. } | Event::Done { .. }) => {}
-                None => return Ok((Ended::Signalled(9), started.elapsed())),
+                Some(HelperEvent::Started) => started = Instant::now(),
+                Some(HelperEvent::Ended { ended }) => return Ok((ended, started.elapsed())),
+                Some(HelperEvent::Failed { reason }) => return Err(unusable(reason)),
+                Some(HelperEvent::WantsMap { .. } | HelperEvent::Done { .. }) => {}
+                None => return Ok((ExitReason::Signalled(9), started.elapsed())),
             }
         }
     }

@@ -21,9 +21,9 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::{Ended, OPEN_FILES};
+use super::super::{ExitReason, OPEN_FILES};
 use super::folders::Folders;
-use super::helper::Event;
+use super::helper::HelperEvent;
 use super::payload::Payload;
 use super::seccomp;
 use super::usage::Watch;
@@ -72,7 +72,7 @@ pub const CAPABILITIES: [&str; 9] = [
 ];
 
 /// Runs the job to its end.
-pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
+pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, String> {
     let place = Path::new(PLACE);
     prepare(task, folders, place)?;
     bound_kernel_objects()?;
@@ -104,7 +104,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<Ended, String> {
         .map_err(|error| with_causes(&error))?;
     let init = container.pid().ok_or("the container has no first process")?;
     container.start().map_err(|error| with_causes(&error))?;
-    Event::Started.send();
+    HelperEvent::Started.send();
     // Not what overlayfs keeps beside them: the build cannot reach it, and what is made there moves at once.
     let watched: &[&str] = if task.in_place.is_some() {
         &["root", "writable/out"]
@@ -314,7 +314,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, watch: Watch) -> Ended {
+fn wait(init: Pid, watch: Watch) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
@@ -326,14 +326,14 @@ fn wait(init: Pid, watch: Watch) -> Ended {
     });
     let ended = loop {
         match waitpid(init, None) {
-            Ok(WaitStatus::Exited(_, code)) => break Ended::from_status(code),
-            Ok(WaitStatus::Signaled(_, signal, _)) => break Ended::Signalled(signal as i32),
+            Ok(WaitStatus::Exited(_, code)) => break ExitReason::from_status(code),
+            Ok(WaitStatus::Signaled(_, signal, _)) => break ExitReason::Signalled(signal as i32),
             Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(_) => break Ended::Signalled(Signal::SIGKILL as i32),
+            Err(_) => break ExitReason::Signalled(Signal::SIGKILL as i32),
         }
     };
     if full.load(Ordering::SeqCst) || watch.is_full(free) {
-        Ended::DiskFull
+        ExitReason::DiskFull
     } else {
         ended
     }

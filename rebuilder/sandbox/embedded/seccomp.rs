@@ -377,12 +377,12 @@ const DOMAINS: [u32; 7] = [0, 0x8, 0x2_0000, 0x2_0008, 0x4_0000, 0x4_0008, u32::
 /// Requests to a terminal that put words into the mouth of who sits before it (ioctl_tty(2)).
 const TERMINAL: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// The filter as programs for the kernel, to be applied in this order: where two forbid a call, the later one's
 /// answer counts.
 pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
-    let mut allowed: Rules = ALLOWED
+    let mut allowed: SyscallRules = ALLOWED
         .iter()
         .chain(ALLOWED_HERE)
         .map(|call| (*call, Vec::new()))
@@ -397,7 +397,7 @@ pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
         allowed.insert(call, Vec::new());
     }
 
-    let mut forbidden: Rules = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
+    let mut forbidden: SyscallRules = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     // `clone` may start processes, not namespaces. Each flag is a rule of its own: any one of them is enough.
     let flags = (0..32)
         .map(|bit| 1_u64 << bit)
@@ -442,7 +442,7 @@ fn none_of(argument: u8, values: &[u64]) -> Result<SeccompRule, BackendError> {
 }
 
 fn program(
-    rules: Rules,
+    rules: SyscallRules,
     otherwise: SeccompAction,
     matched: SeccompAction,
 ) -> Result<BpfProgram, BackendError> {

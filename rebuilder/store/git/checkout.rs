@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{GitError, Place};
+use super::{GitError, GitPlace};
 use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 
@@ -30,7 +30,7 @@ pub struct Checkout {
 }
 
 /// One entry of a commit's tree.
-struct Entry {
+struct TreeEntry {
     mode: String,
     id: String,
     path: Vec<u8>,
@@ -125,12 +125,12 @@ impl Checkout {
     }
 
     /// The same for a command that goes to another place: by the scheme of that place, and to its addresses only.
-    pub(super) fn git_to(&self, place: &Place, arguments: &[&str]) -> Command {
+    pub(super) fn git_to(&self, place: &GitPlace, arguments: &[&str]) -> Command {
         let mut words = Vec::new();
         let pinned;
         let scheme = match place {
-            Place::Local(_) => "file",
-            Place::Http { url, pinned: pin } => {
+            GitPlace::Local(_) => "file",
+            GitPlace::Http { url, pinned: pin } => {
                 if let Some(pin) = pin {
                     pinned = format!("http.curloptResolve={pin}");
                     words.extend(["-c", pinned.as_str()]);
@@ -263,7 +263,7 @@ impl Checkout {
         Ok(self.output(&["cat-file", "blob", &object]).ok())
     }
 
-    fn entries(&self) -> Result<Vec<Entry>, GitError> {
+    fn entries(&self) -> Result<Vec<TreeEntry>, GitError> {
         let list = self.output(&["ls-tree", "-r", "-z", "--full-tree", &self.commit])?;
         let entry = |line: &[u8]| {
             let tab = line.iter().position(|byte| *byte == b'\t')?;
@@ -271,7 +271,7 @@ impl Checkout {
             let head = std::str::from_utf8(head).ok()?;
             let mut words = head.split(' ');
             let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
-            Some(Entry {
+            Some(TreeEntry {
                 mode: mode.to_owned(),
                 id: id.to_owned(),
                 path: path.strip_prefix(b"\t")?.to_vec(),
@@ -314,7 +314,7 @@ impl Checkout {
                 _ => {}
             }
         }
-        let source = |link: Entry| {
+        let source = |link: TreeEntry| {
             let module = modules.values().find(|(path, _)| path.as_bytes() == link.path);
             let url = module.map(|(_, url)| url.as_str()).unwrap_or_default();
             let url = if url.starts_with("./") || url.starts_with("../") {

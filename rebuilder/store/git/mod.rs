@@ -18,8 +18,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use url::Url;
 
-use super::address::{self, Barred, NotPublic, Trust};
-use super::fetch::{Ask, Refusal};
+use super::address::{self, AddressTrust, Barred, NotPublic};
+use super::fetch::{Ask, RequestFailure};
 use super::{Blob, Fetcher, Store, StoreError};
 use crate::artifact::Sha256;
 use crate::artifact::git_source;
@@ -67,7 +67,7 @@ impl std::str::FromStr for GitMirror {
 
 impl GitMirror {
     /// Where a repository is, if this mirror has it.
-    fn place(&self, repository: &str) -> Option<Result<Place, Barred>> {
+    fn place(&self, repository: &str) -> Option<Result<GitPlace, Barred>> {
         let rest = address::below(repository, &self.prefix)?;
         let folder = match Url::parse(&self.place) {
             Ok(url) if url.scheme() == "file" => url.to_file_path().ok(),
@@ -83,14 +83,14 @@ impl GitMirror {
 
 /// Where git is sent for a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum GitPlace {
     /// A folder of this machine, as a URL.
     Local(String),
     /// A host; its name means these addresses only (`HOST:PORT:ADDRESS,…`), if there are any.
     Http { url: String, pinned: Option<String> },
 }
 
-impl Place {
+impl GitPlace {
     fn url(&self) -> &str {
         match self {
             Self::Local(url) | Self::Http { url, .. } => url,
@@ -99,7 +99,7 @@ impl Place {
 }
 
 /// A repository in a folder that the user named; a link must not lead out of that folder.
-fn local(folder: &Path, rest: &str, repository: &str) -> Result<Place, Barred> {
+fn local(folder: &Path, rest: &str, repository: &str) -> Result<GitPlace, Barred> {
     let top = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let plain = match rest.trim_matches('/') {
         "" => top.clone(),
@@ -121,11 +121,11 @@ fn local(folder: &Path, rest: &str, repository: &str) -> Result<Place, Barred> {
         return Err(out());
     }
     let url = Url::from_file_path(found).map_err(|()| out())?;
-    Ok(Place::Local(url.into()))
+    Ok(GitPlace::Local(url.into()))
 }
 
 /// A repository of a host that the user named.
-fn remote(place: &str, rest: &str, repository: &str) -> Result<Place, Barred> {
+fn remote(place: &str, rest: &str, repository: &str) -> Result<GitPlace, Barred> {
     let barred = |reason: &str| Barred::new(repository, reason);
     let top = Url::parse(place).map_err(|_| barred("its mirror is not an address"))?;
     if !["http", "https"].contains(&top.scheme()) {
@@ -138,7 +138,7 @@ fn remote(place: &str, rest: &str, repository: &str) -> Result<Place, Barred> {
     if url.origin() != top.origin() {
         return Err(barred("it leads out of its mirror"));
     }
-    Ok(Place::Http {
+    Ok(GitPlace::Http {
         url: url.into(),
         pinned: None,
     })
@@ -292,18 +292,19 @@ impl Fetcher {
     }
 
     /// Where a repository is to be had: its own address, or the mirror that has it; none where the run is offline.
-    async fn git_place(&self, repository: &str) -> Result<Option<Place>, Refusal> {
+    async fn git_place(&self, repository: &str) -> Result<Option<GitPlace>, RequestFailure> {
         // A saved plan may spell it in any way; mirrors are looked for by the one spelling.
         let usual = git_source::address(repository);
-        let usual = usual.map_err(|error| Refusal::Barred(Barred::new(repository, error.to_string())))?;
+        let usual =
+            usual.map_err(|error| RequestFailure::Barred(Barred::new(repository, error.to_string())))?;
         let repository = usual.as_str();
         let mirrored = self
             .git_mirrors()
             .iter()
             .find_map(|mirror| mirror.place(repository));
-        match mirrored.transpose().map_err(Refusal::Barred)? {
+        match mirrored.transpose().map_err(RequestFailure::Barred)? {
             // A mirror on this machine is no network.
-            Some(place @ Place::Local(_)) => Ok(Some(place)),
+            Some(place @ GitPlace::Local(_)) => Ok(Some(place)),
             _ if self.is_offline() => Ok(None),
             Some(place) => Ok(Some(place)),
             None => self.git_host(repository).await.map(Some),
@@ -312,13 +313,14 @@ impl Fetcher {
 
     /// The address of a repository that no mirror has. Git itself checks no host and would follow a redirect anywhere,
     /// so redirects are followed and names are resolved here, and git is told where to go.
-    async fn git_host(&self, repository: &str) -> Result<Place, Refusal> {
+    async fn git_host(&self, repository: &str) -> Result<GitPlace, RequestFailure> {
         let url = Url::parse(repository);
-        let url = url.map_err(|_| Refusal::Barred(Barred::new(repository, "it is not an address")))?;
-        let trust = self.word().admit(&url).map_err(Refusal::Barred)?;
+        let url = url.map_err(|_| RequestFailure::Barred(Barred::new(repository, "it is not an address")))?;
+        let trust = self.word().admit(&url).map_err(RequestFailure::Barred)?;
         let question = "/info/refs?service=git-upload-pack";
         let asked = Url::parse(&format!("{}{question}", repository.trim_end_matches('/')));
-        let asked = asked.map_err(|_| Refusal::Barred(Barred::new(repository, "it is not an address")))?;
+        let asked =
+            asked.map_err(|_| RequestFailure::Barred(Barred::new(repository, "it is not an address")))?;
         let answer = self.request(&asked, trust, Ask::default()).await?;
         let found = answer.url().as_str().strip_suffix(question);
         // What answers elsewhere is no repository; git says so itself.
@@ -326,27 +328,30 @@ impl Fetcher {
         let trust = self
             .word()
             .redirect(&asked, trust, &url)
-            .map_err(Refusal::Barred)?;
+            .map_err(RequestFailure::Barred)?;
         let pinned = match (trust, url.host_str(), url.port_or_known_default()) {
-            (Trust::Outside, Some(host), Some(port)) => match address::resolve(host, port).await {
+            (AddressTrust::Outside, Some(host), Some(port)) => match address::resolve(host, port).await {
                 Ok(addresses) => Some(pin(host, port, &addresses)),
                 Err(error) => {
                     let not_public = error
                         .get_ref()
                         .and_then(|error| error.downcast_ref::<NotPublic>());
                     if let Some(not_public) = not_public {
-                        return Err(Refusal::Barred(Barred::new(url.as_str(), not_public.to_string())));
+                        return Err(RequestFailure::Barred(Barred::new(
+                            url.as_str(),
+                            not_public.to_string(),
+                        )));
                     }
                     // A proxy may know names that this machine does not.
                     if address::proxies().is_empty() {
-                        return Err(Refusal::Trouble(error.to_string()));
+                        return Err(RequestFailure::Trouble(error.to_string()));
                     }
                     None
                 }
             },
             _ => None,
         };
-        Ok(Place::Http {
+        Ok(GitPlace::Http {
             url: url.into(),
             pinned,
         })
@@ -427,7 +432,7 @@ impl Fetcher {
         }
         let store = self.store().clone();
         let whole = checkout.clone();
-        let wanted = Wanted::default();
+        let wanted = StopOnDrop::default();
         let flag = wanted.0.clone();
         let written = tokio::task::spawn_blocking(move || {
             let (mut reader, writer) = io::pipe().map_err(|error| whole.content(&error))?;
@@ -448,9 +453,9 @@ impl Fetcher {
 
 /// Whether an archive is still wanted; when its future is dropped, the thread that writes it must end.
 #[derive(Default)]
-struct Wanted(Arc<AtomicBool>);
+struct StopOnDrop(Arc<AtomicBool>);
 
-impl Drop for Wanted {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -462,17 +467,17 @@ impl GitError {
         matches!(self, Self::Barred { .. })
     }
 
-    fn refused(repository: &str, refusal: Refusal, failed: impl Fn(String) -> Self) -> Self {
+    fn refused(repository: &str, refusal: RequestFailure, failed: impl Fn(String) -> Self) -> Self {
         match refusal {
-            Refusal::Barred(Barred { address, reason }) => Self::Barred {
+            RequestFailure::Barred(Barred { address, reason }) => Self::Barred {
                 repository: crate::text::redacted(repository),
                 address,
                 reason,
             },
-            Refusal::Store(error) => Self::Store(error),
-            Refusal::Status(status) => failed(format!("HTTP status {status}")),
-            Refusal::Trouble(reason) => failed(reason),
-            Refusal::TooLarge => failed("it is too large".to_owned()),
+            RequestFailure::Store(error) => Self::Store(error),
+            RequestFailure::Status(status) => failed(format!("HTTP status {status}")),
+            RequestFailure::Trouble(reason) => failed(reason),
+            RequestFailure::TooLarge => failed("it is too large".to_owned()),
         }
     }
 }
@@ -490,9 +495,9 @@ fn pin(host: &str, port: u16, addresses: &[SocketAddr]) -> String {
 }
 
 /// Git and the helpers that it started, ended together.
-struct Group(Option<Pid>);
+struct ProcessGroup(Option<Pid>);
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
             let _ = killpg(group, Signal::SIGKILL);
@@ -516,7 +521,7 @@ async fn run(
         .kill_on_drop(true);
     let mut child = command.spawn().map_err(GitError::Missing)?;
     let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    let mut group = Group(pid.map(Pid::from_raw));
+    let mut group = ProcessGroup(pid.map(Pid::from_raw));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let work = async {
         let (stdout, stderr) = tokio::join!(bounded(stdout), bounded(stderr));
@@ -609,7 +614,7 @@ mod tests {
             .unwrap()
             .unwrap();
         let expected = Url::from_file_path(folder.path().join("o/r.git")).unwrap();
-        assert_eq!(place, Place::Local(expected.into()));
+        assert_eq!(place, GitPlace::Local(expected.into()));
         assert_eq!(
             mirror("https://github.com/o/r").place("https://github.com/o/r2"),
             None

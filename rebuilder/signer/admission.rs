@@ -9,7 +9,7 @@ use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Digests, PinnedImage, Sha256, Subject};
 use crate::attest::log::is_plain;
-use crate::attest::{Named, VerifiedRun, Vouched};
+use crate::attest::{Examined, Named, Vouched};
 use crate::container::Catalog;
 use crate::ecosystem;
 use crate::evidence::Standing;
@@ -18,19 +18,18 @@ use crate::evidence::document::Document;
 use crate::evidence::inspection::Finding;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Descriptor, DigestMatch};
-use crate::inspect::{GateReport, InspectionRequest};
+use crate::inspect::{Case, Judgement};
 use crate::plan::PinnedContainer;
 use crate::plan::{PinnedGit, Plan, Recipe, Role};
 use crate::run::{Evidence, Record, Verdict};
+use crate::sandbox::Bound;
 use crate::store::Fetcher;
 
-use super::recipe::{Ecosystem, Followed, Known, ecosystem_of, followed};
+use super::recipe::{Followed, Known, PlanKind, followed};
 use super::{SignerError, bounds};
 
 /// Backends whose isolation this tool vouches for.
 const BACKENDS: [&str; 2] = ["embedded", "docker"];
-/// What a machine may be unable to bound without the build being any less isolated.
-const BOUNDS: [&str; 3] = ["memory", "pids", "disk"];
 /// How far a worker's clock may be off.
 const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 /// How long a run may wait to be handed in.
@@ -39,13 +38,13 @@ const OLDEST: jiff::SignedDuration = jiff::SignedDuration::from_hours(366 * 24);
 const LOCK_FILES: [&str; 1] = ["Cargo.lock"];
 
 /// Asks the questions; has its own store and its own way to the registries.
-pub struct Questioner {
+pub struct Admission {
     /// The way to the registries; offline, only documents that come with a run tell what was released.
     pub fetcher: Fetcher,
     /// Containers that plans may start from, and the mirrors of distributions.
     pub catalog: Catalog,
     /// The policy, and the keys that it trusts.
-    pub case: InspectionRequest,
+    pub case: Case,
     /// Recipes beyond the built-in ones.
     pub recipes: Vec<Recipe>,
     /// Images that plans may start from beyond those that verified provenance names.
@@ -58,7 +57,7 @@ pub struct Released {
     artifacts: Vec<Artifact>,
     sources: Vec<PinnedFile>,
     published: Option<Timestamp>,
-    judgement: GateReport,
+    judgement: Judgement,
 }
 
 impl Released {
@@ -90,12 +89,12 @@ impl Released {
         let signed = self.judgement.inspection.provenance.claims.iter();
         let signed = signed
             .filter(|it| it.claim.standing == Standing::Verified)
-            .filter_map(|it| it.signed_at());
+            .filter_map(|it| it.signed_at);
         self.published.into_iter().chain(signed).min()
     }
 }
 
-impl Questioner {
+impl Admission {
     /// Refuses what the record alone shows must not be signed.
     pub fn record(&self, record: &Record) -> Result<(), SignerError> {
         let refuse = |reason: String| Err(SignerError::Run(reason));
@@ -113,7 +112,7 @@ impl Questioner {
                 record.backend
             ));
         }
-        let open = |limit: &&String| !BOUNDS.contains(&limit.as_str());
+        let open = |limit: &&String| Bound::named(limit).is_none_or(Bound::isolates);
         if let Some(limit) = record.not_enforced.iter().find(open) {
             return refuse(format!("was not isolated: {limit} was not enforced"));
         }
@@ -145,7 +144,7 @@ impl Questioner {
         let Ok(subject) = plan.subject.parse::<Subject>() else {
             return self.by_documents(plan, documents).await;
         };
-        let found = ecosystem::lookup(&self.fetcher, &self.catalog, &subject)
+        let found = ecosystem::look_up(&self.fetcher, &self.catalog, &subject)
             .await
             .map_err(|error| SignerError::Registry(Box::new(error)))?;
         for wanted in &plan.released() {
@@ -166,7 +165,7 @@ impl Questioner {
                 )));
             }
         }
-        if subject.purl() != plan.subject || subject.version.is_none() {
+        if subject.purl() != plan.subject || !has_version(&subject) {
             return Err(SignerError::Plan(format!(
                 "is about {}, which is not written as the registry's own name for it, version included",
                 plan.subject
@@ -174,7 +173,7 @@ impl Questioner {
         }
         let judgement = self
             .case
-            .inspect(&found.artifacts, found.claims, &found.documents, &self.fetcher)
+            .judge(&found.artifacts, found.claims, &found.documents, &self.fetcher)
             .await;
         judgement.policy.gate(&plan.subject)?;
         Ok(Released {
@@ -206,7 +205,7 @@ impl Questioner {
         let documents: Vec<Document> = documents.into_iter().filter(counts).collect();
         let judgement = self
             .case
-            .inspect(&artifacts, Vec::new(), &documents, &self.fetcher)
+            .judge(&artifacts, Vec::new(), &documents, &self.fetcher)
             .await;
         let verified = |finding: &Finding| finding.standing == Standing::Verified;
         if !verified(&judgement.inspection.signature) && !verified(&judgement.inspection.provenance) {
@@ -265,10 +264,10 @@ impl Questioner {
     }
 
     /// Refuses a run that must not be signed; of any other, says what else than the worker vouches for what.
-    pub async fn vouch(&self, examined: &VerifiedRun, released: &Released) -> Result<Vouched, SignerError> {
-        let VerifiedRun { record, plan, .. } = examined;
+    pub async fn vouch(&self, examined: &Examined, released: &Released) -> Result<Vouched, SignerError> {
+        let Examined { record, plan, .. } = examined;
         bounds::texts(plan)?;
-        let ecosystem = ecosystem_of(released.subject.as_ref());
+        let ecosystem = PlanKind::of(released.subject.as_ref());
         not_released_itself(plan, ecosystem)?;
         self.dates(plan, record, released)?;
         for name in &record.not_compared {
@@ -365,7 +364,7 @@ impl Questioner {
     async fn inputs(
         &self,
         plan: &Plan,
-        ecosystem: Ecosystem,
+        ecosystem: PlanKind,
         released: &Released,
     ) -> Result<BTreeMap<String, Named>, SignerError> {
         let mut named = BTreeMap::new();
@@ -465,10 +464,10 @@ impl Questioner {
     async fn archive(
         &self,
         plan: &Plan,
-        ecosystem: Ecosystem,
+        ecosystem: PlanKind,
     ) -> Result<BTreeMap<Sha256, (String, String)>, SignerError> {
         let mut found = BTreeMap::new();
-        let (Ecosystem::Debian, PinnedContainer::Packages { name, .. }) = (ecosystem, &plan.container) else {
+        let (PlanKind::Debian, PinnedContainer::Packages { name, .. }) = (ecosystem, &plan.container) else {
             return Ok(found);
         };
         let unknown = |error: crate::container::ContainerError| SignerError::Registry(Box::new(error.into()));
@@ -489,7 +488,13 @@ impl Questioner {
         let binaries = indexes.binaries(is_wanted);
         for binary in binaries.map_err(|error| SignerError::Registry(Box::new(error.into())))? {
             let material = indexes.material(&binary);
-            let purl = ecosystem::debian::purl(&binary.package, &binary.version, &binary.arch, distro);
+            let purl = Subject::Deb(crate::artifact::DebSubject {
+                name: binary.package.clone(),
+                version: Some(binary.version.to_string()),
+                arch: binary.arch.clone(),
+                distro: distro.to_owned(),
+            })
+            .purl();
             found.insert(binary.sha256, (material.name, purl));
         }
         Ok(found)
@@ -501,6 +506,15 @@ fn named_by_provenance() -> Named {
         by: "provenance",
         name: None,
         uri: None,
+    }
+}
+
+fn has_version(subject: &Subject) -> bool {
+    match subject {
+        Subject::Deb(deb) => deb.version.is_some(),
+        Subject::Pypi(pypi) => pypi.version.is_some(),
+        Subject::Npm(npm) => npm.version.is_some(),
+        Subject::Crate(it) => it.version.is_some(),
     }
 }
 
@@ -518,12 +532,12 @@ fn lock_files(released: &Released) -> Vec<String> {
 }
 
 /// A plan that is given what it should build proves nothing.
-fn not_released_itself(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
+fn not_released_itself(plan: &Plan, ecosystem: PlanKind) -> Result<(), SignerError> {
     for expected in &plan.expected {
         // A distribution builds its own tools with themselves: as dependencies, from its signed archive.
         let given = plan.inputs.iter().find(|input| {
             input.file.sha256 == expected.file.sha256
-                && !(ecosystem == Ecosystem::Debian && input.role == Role::Dependency)
+                && !(ecosystem == PlanKind::Debian && input.role == Role::Dependency)
         });
         if let Some(input) = given {
             return Err(SignerError::Plan(format!(

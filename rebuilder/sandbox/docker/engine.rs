@@ -11,15 +11,15 @@ use crate::sandbox::SandboxError;
 
 /// Whose engine it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EngineKind {
     Docker,
     Podman,
 }
 
 /// What an engine says about itself.
 #[derive(Debug, Clone)]
-pub(super) struct About {
-    pub(super) kind: Kind,
+pub(super) struct EngineInfo {
+    pub(super) kind: EngineKind,
     version: String,
     /// Its socket, if it is on this machine.
     socket: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub(super) struct About {
     pub(super) processors: usize,
 }
 
-impl About {
+impl EngineInfo {
     pub(super) async fn of(engine: &Engine) -> Result<Self, SandboxError> {
         let version = engine.version().await.map_err(|error| super::unusable(&error))?;
         let info = engine.info().await.map_err(engine_error("describe itself"))?;
@@ -41,7 +41,11 @@ impl About {
         let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
         let socket = host.strip_prefix("unix://").map(PathBuf::from);
         Ok(Self {
-            kind: if podman { Kind::Podman } else { Kind::Docker },
+            kind: if podman {
+                EngineKind::Podman
+            } else {
+                EngineKind::Docker
+            },
             version: version.version.unwrap_or_default(),
             remapped: is_remapped(&info, podman.then_some(socket.as_deref()).flatten()),
             socket,
@@ -56,8 +60,8 @@ impl About {
     /// Its name and version.
     pub(super) fn name(&self) -> String {
         let kind = match self.kind {
-            Kind::Docker => "Docker",
-            Kind::Podman => "Podman",
+            EngineKind::Docker => "Docker",
+            EngineKind::Podman => "Podman",
         };
         format!("{kind} {}", self.version)
     }
@@ -75,7 +79,7 @@ impl About {
             .as_deref()
             .and_then(owner_of)
             .is_some_and(|owner| owner == 0 || owner == nix::unistd::Uid::effective().as_raw());
-        if self.kind == Kind::Docker || reads_our_files {
+        if self.kind == EngineKind::Docker || reads_our_files {
             return Ok(());
         }
         Err(super::refused(

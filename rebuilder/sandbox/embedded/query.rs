@@ -8,20 +8,20 @@ use std::time::Duration;
 use super::{Embedded, short_job_limits};
 use crate::bounded;
 use crate::progress::ProgressBar;
-use crate::sandbox::{Ended, Input, Job, Keep, RootLayers, Sandbox as _, SandboxError};
+use crate::sandbox::{Bound, ExitReason, Input, Job, KeepMode, RootLayers, Sandbox as _, SandboxError};
 
 /// What came of a question; its files are gone when this is dropped.
-pub struct Reply {
+pub struct QueryOutput {
     /// How the job ended.
-    pub ended: Ended,
+    pub ended: ExitReason,
     /// Limits of the contract that this machine cannot enforce.
-    pub not_enforced: Vec<String>,
+    pub not_enforced: Vec<Bound>,
     /// How long its commands ran.
     pub took: Duration,
     folder: tempfile::TempDir,
 }
 
-impl Reply {
+impl QueryOutput {
     fn outputs(&self) -> PathBuf {
         self.folder.path().join("out")
     }
@@ -44,13 +44,13 @@ impl Reply {
 
 impl Embedded {
     /// Runs `script` on `root` and hands over what it left in `/out`.
-    pub async fn question(
+    pub async fn query(
         &self,
         root: &RootLayers,
         inputs: Vec<Input>,
         script: String,
         bar: &ProgressBar,
-    ) -> Result<Reply, SandboxError> {
+    ) -> Result<QueryOutput, SandboxError> {
         let folder = self.store.temporary_folder()?;
         let (outputs, log) = (folder.path().join("out"), folder.path().join("log"));
         fs::create_dir(&outputs).map_err(SandboxError::io("make a folder"))?;
@@ -67,12 +67,12 @@ impl Embedded {
             hostname: "localhost".into(),
             umask: 0o022,
             limits: short_job_limits(),
-            keep: Keep::Answer,
+            keep: KeepMode::Answer,
             outputs: &outputs,
             log: &log,
         };
         let outcome = self.run(&job, bar).await?;
-        Ok(Reply {
+        Ok(QueryOutput {
             ended: outcome.ended,
             not_enforced: outcome.not_enforced,
             took: outcome.took,
