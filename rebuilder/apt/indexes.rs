@@ -189,6 +189,17 @@ impl Indexes {
         Ok(sources)
     }
 
+    /// Calls `each` with the name of every binary package.
+    pub(super) fn each_package(&self, mut each: impl FnMut(&str)) -> Result<(), AptError> {
+        for index in &self.packages {
+            super::for_each_paragraph(&index.plain, &index.path, |paragraph| {
+                paragraph.get("Package").into_iter().for_each(&mut each);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     /// The release of an index or a package.
     #[allow(
         clippy::indexing_slicing,

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod indexes;
+mod similar;
 
 use std::fs::File;
 use std::io::BufReader;

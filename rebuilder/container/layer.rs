@@ -1,17 +1,17 @@
-//! Kept layers: what a plan's setup steps changed in a root, so that a replay starts at the build.
+//! Kept layers: what a plan's setup steps changed in a root, so that a replay begins with the build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ContainerError;
-use super::build::Receipt;
+use super::receipt::Receipt;
 use crate::artifact::Sha256;
 use crate::progress::Progress;
 use crate::rootfs::ImageConfig;
 use crate::sandbox::embedded::Embedded;
 use crate::store::Store;
 
-/// The folder in a kept layer's place that holds what was changed.
+/// The folder in a kept layer's home that holds what was changed.
 const UPPER: &str = "upper";
 
 /// The layer that the setup with this digest made, if there is one and it is as it was made.
@@ -29,7 +29,7 @@ pub async fn kept_layer(
     Ok(receipt.map(|_| home.join(UPPER)))
 }
 
-/// Puts a new layer, `made/upper`, into its place.
+/// Moves a new layer, `made/upper`, to its home.
 pub async fn keep_layer(
     store: &Store,
     setup: Sha256,
@@ -45,7 +45,7 @@ pub async fn keep_layer(
     };
     receipt.write(made)?;
     if fs::rename(made, &home).is_err() {
-        // Another process was first; its layer is as good.
+        // Another process stored the layer first; use that one.
         sandbox.remove_now(made)?;
     }
     Ok(home.join(UPPER))

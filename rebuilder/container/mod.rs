@@ -9,9 +9,11 @@
 pub mod apt_resolver;
 mod build;
 mod closure;
+mod configure;
 mod definition;
 mod layer;
 mod lock;
+mod receipt;
 
 use std::path::PathBuf;
 

@@ -28,3 +28,18 @@ pub enum RootfsError {
     #[error("cannot {what}")]
     Io { what: String, source: std::io::Error },
 }
+
+impl RootfsError {
+    /// Whether the disk was full, rather than what was read broken.
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            Self::Package { source, .. } | Self::Io { source, .. } => {
+                matches!(
+                    source.kind(),
+                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+                )
+            }
+            Self::Image { .. } => false,
+        }
+    }
+}

@@ -7,6 +7,7 @@
 
 mod address;
 mod blobs;
+mod error;
 mod fetch;
 mod git;
 mod places;
@@ -22,6 +23,7 @@ use etcetera::BaseStrategy as _;
 
 pub use address::{AllowedHost, MirrorMap};
 pub use blobs::{Blob, StoreCheck};
+pub use error::StoreError;
 pub use fetch::{FetchError, Fetcher, Received};
 pub use git::{Checkout, GitError, GitMirror, Tag};
 use places::FOLDERS;
@@ -35,44 +37,8 @@ pub struct Store {
     data: PathBuf,
 }
 
-/// A store that cannot be used, or a file in it that cannot be read or written.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
-pub enum StoreError {
-    #[error("cannot {what} {path}")]
-    #[diagnostic(help(
-        "check space and permissions there, or name another folder with --store or XDG_DATA_HOME"
-    ))]
-    Io {
-        what: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error(
-        "cannot use the folder {path} for data: it belongs to user id {owner}, not to this user ({user})"
-    )]
-    #[diagnostic(help("name a folder of your own with --store or XDG_DATA_HOME"))]
-    Foreign { path: PathBuf, owner: u32, user: u32 },
-    #[error("cannot use the folder {path} for data: others may write into it")]
-    #[diagnostic(help(
-        "take that right from them (chmod go-w), or name a folder of your own with --store or XDG_DATA_HOME"
-    ))]
-    Open { path: PathBuf },
-    #[error("no home folder is known, so there is no place for the store")]
-    #[diagnostic(help("set XDG_DATA_HOME, or give --store DIR"))]
-    NoHome,
-}
-
-impl StoreError {
-    /// For use with `map_err`: says what was being done, and where.
-    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { what, path, source }
-    }
-}
-
 impl Store {
-    /// Opens (and makes, where it is new) the store at `data`, or at the XDG place.
+    /// Opens the store at `data` or the XDG data directory, creating it if needed.
     pub fn open(data: Option<PathBuf>) -> Result<Self, StoreError> {
         let data = match data {
             Some(data) => data,
@@ -99,7 +65,9 @@ impl Store {
             let mode = owned(&path)?;
             close(&path, mode)?;
         }
-        Ok(Self { data })
+        let store = Self { data };
+        gives_our_group(&store.scratch_folders())?;
+        Ok(store)
     }
 }
 
@@ -125,13 +93,37 @@ fn owned(folder: &Path) -> Result<u32, StoreError> {
     })
 }
 
-/// Keeps everyone else out of a folder of ours: what lies below has the owners and modes that builds gave it.
+/// Keeps everyone else out of a folder of ours: what is below has the owners and modes that builds gave it.
+///
+/// The set-group-id bit goes too. A folder gets it from a folder above that has it, and hands its group on to all that
+/// is made in it; the sandbox's ids do not include that group, so it could not change the owner of such files.
 fn close(folder: &Path, mode: u32) -> Result<(), StoreError> {
-    if mode & 0o077 != 0 {
+    if mode & 0o2077 != 0 {
         let closed = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(folder, closed).map_err(StoreError::io("close to other users", folder))?;
     }
     Ok(())
+}
+
+/// Refuses a folder in which files get another group than this process has, as some mount options make it.
+fn gives_our_group(folder: &Path) -> Result<(), StoreError> {
+    let group = nix::unistd::Gid::effective().as_raw();
+    let of = |path: &Path| std::fs::metadata(path).map(|meta| meta.gid());
+    // Root hands what it makes to the ids of the sandbox.
+    let root = nix::unistd::Uid::effective().is_root();
+    if root || of(folder).map_err(StoreError::io("open", folder))? == group {
+        return Ok(());
+    }
+    let made = tempfile::tempdir_in(folder).map_err(StoreError::io("make a folder in", folder))?;
+    let found = of(made.path()).map_err(StoreError::io("open", made.path()))?;
+    if found == group {
+        return Ok(());
+    }
+    Err(StoreError::Group {
+        path: folder.to_owned(),
+        found,
+        group,
+    })
 }
 
 /// Writes a small file so that readers see the old bytes or the new ones, never a part. A device or a pipe is written
@@ -162,6 +154,23 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_above_does_not_hand_its_group_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let above = folder.path().join("above");
+        std::fs::create_dir(&above).unwrap();
+        // Only root may give a folder to a group that is not its own.
+        let _ = std::os::unix::fs::chown(&above, None, Some(12_345));
+        std::fs::set_permissions(&above, std::fs::Permissions::from_mode(0o2755)).unwrap();
+        for data in [above.join("store"), above.clone()] {
+            let store = Store::open(Some(data)).unwrap();
+            let scratch = store.scratch().unwrap();
+            let meta = std::fs::metadata(scratch.path()).unwrap();
+            assert_eq!(meta.gid(), nix::unistd::Gid::effective().as_raw());
+            assert_eq!(meta.permissions().mode() & 0o2000, 0);
+        }
+    }
 
     #[test]
     fn what_is_kept_is_closed_and_what_else_lies_there_is_not() {

@@ -180,6 +180,25 @@ impl Store {
         Sha256::of(self.data.as_os_str().as_encoded_bytes())
     }
 
+    /// Megabytes that this user may still write.
+    pub(crate) fn free(&self) -> u64 {
+        super::error::free(&self.data)
+    }
+
+    /// There is no space for more.
+    pub(crate) fn full(&self) -> StoreError {
+        StoreError::full(&self.data)
+    }
+
+    /// There is no space for a root; `free` is how much there was before it was begun.
+    pub(crate) fn full_for_root(&self, free: u64) -> StoreError {
+        StoreError::Full {
+            path: self.data.clone(),
+            free,
+            needs: "; a root takes about 700",
+        }
+    }
+
     /// The data folder, to be shown.
     pub(crate) fn display(&self) -> impl std::fmt::Display + '_ {
         Path::display(&self.data)

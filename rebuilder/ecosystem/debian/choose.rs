@@ -56,8 +56,13 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
             .collect();
         versions.dedup();
         let help = if versions.is_empty() {
-            "check the name; packages are looked up as binary packages first, then as source packages"
-                .to_owned()
+            match indexes.similar(&subject.name)? {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => {
+                    "check the name; packages are looked up as binary packages first, then as source packages"
+                        .to_owned()
+                }
+            }
         } else {
             format!(
                 "the archive has {}; older versions need an archive that still has them",

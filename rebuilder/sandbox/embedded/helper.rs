@@ -69,7 +69,40 @@ pub(super) enum HelperEvent {
     /// Another task is over.
     Done { answer: TaskAnswer },
     /// It could not do what it was asked.
-    Failed { reason: String },
+    Failed(Failure),
+}
+
+/// Why a helper could not do what it was asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Failure {
+    pub(super) reason: String,
+    /// Whether the disk was full.
+    #[serde(default)]
+    pub(super) no_space: bool,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            no_space: false,
+        }
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(reason: &str) -> Self {
+        reason.to_owned().into()
+    }
+}
+
+impl From<rootfs::RootfsError> for Failure {
+    fn from(error: rootfs::RootfsError) -> Self {
+        Self {
+            reason: with_causes(&error),
+            no_space: error.is_no_space(),
+        }
+    }
 }
 
 /// What comes of a task other than a run.
@@ -164,7 +197,7 @@ pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError>
                 ids.write(pid, None)?;
                 writeln!(stdin, "go").map_err(SandboxError::io("talk to the sandbox helper"))?;
             }
-            HelperEvent::Failed { reason } => failed = Some(reason),
+            HelperEvent::Failed(failure) => failed = Some(failure.reason),
             _ => {}
         }
     }
@@ -182,15 +215,15 @@ pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError>
 pub fn serve() -> i32 {
     match enter() {
         Ok(status) => status,
-        Err(reason) => {
-            HelperEvent::Failed { reason }.send();
+        Err(failure) => {
+            HelperEvent::Failed(failure).send();
             1
         }
     }
 }
 
 /// The first process: into the namespaces, then fork and wait.
-fn enter() -> Result<i32, String> {
+fn enter() -> Result<i32, Failure> {
     let worker = nix::unistd::getppid();
     die_with(worker)?;
     let mut lines = io::stdin().lines();
@@ -237,8 +270,8 @@ fn enter() -> Result<i32, String> {
             drop((tied.0, untied.1));
             Ok(match first_of_namespace(&task, &folders, tied.1, untied.0) {
                 Ok(()) => 0,
-                Err(reason) => {
-                    HelperEvent::Failed { reason }.send();
+                Err(failure) => {
+                    HelperEvent::Failed(failure).send();
                     1
                 }
             })
@@ -261,7 +294,7 @@ fn first_of_namespace(
     folders: &Folders,
     tied: std::os::fd::OwnedFd,
     go: std::os::fd::OwnedFd,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| error.to_string())?;
     let mut byte = [1];
     File::from(tied)
@@ -292,7 +325,7 @@ fn wait_for(child: Pid) -> i32 {
     }
 }
 
-fn work(task: &Task, folders: &Folders) -> Result<(), String> {
+fn work(task: &Task, folders: &Folders) -> Result<(), Failure> {
     let event = match task {
         Task::Run(run) => HelperEvent::Ended {
             ended: runtime::run(run, folders)?,
@@ -306,17 +339,16 @@ fn work(task: &Task, folders: &Folders) -> Result<(), String> {
 }
 
 /// Does a task other than a run.
-fn answer(task: &Task, folders: &Folders) -> Result<TaskAnswer, String> {
+fn answer(task: &Task, folders: &Folders) -> Result<TaskAnswer, Failure> {
     let first = folders.first().ok_or("no folder")?;
-    let told = |error: rootfs::RootfsError| with_causes(&error);
     Ok(match task {
-        Task::Run(_) => return Err("a run is not such a task".to_owned()),
+        Task::Run(_) => return Err("a run is not such a task".into()),
         Task::Unpack { plan, .. } => {
             let plan = UnpackPlan {
                 folder: folders.path(1).ok_or("no folder")?,
                 packages: plan.packages.clone(),
             };
-            rootfs::unpack(&plan, &first).map_err(told)?;
+            rootfs::unpack(&plan, &first)?;
             TaskAnswer::Done
         }
         Task::UnpackLayers { plan, .. } => {
@@ -324,12 +356,12 @@ fn answer(task: &Task, folders: &Folders) -> Result<TaskAnswer, String> {
                 folder: folders.path(1).ok_or("no folder")?,
                 files: plan.files.clone(),
             };
-            rootfs::unpack_layers(&plan, &first).map_err(told)?;
+            rootfs::unpack_layers(&plan, &first)?;
             TaskAnswer::Done
         }
-        Task::Normalise { times, .. } => TaskAnswer::Tree(rootfs::normalise(&first, *times).map_err(told)?),
-        Task::Digest { .. } => TaskAnswer::Tree(rootfs::digest(&first).map_err(told)?),
-        Task::Seal { .. } => TaskAnswer::Seal(rootfs::seal(&first).map_err(told)?),
+        Task::Normalise { times, .. } => TaskAnswer::Tree(rootfs::normalise(&first, *times)?),
+        Task::Digest { .. } => TaskAnswer::Tree(rootfs::digest(&first)?),
+        Task::Seal { .. } => TaskAnswer::Seal(rootfs::seal(&first)?),
         Task::Export { .. } => {
             runtime::export(folders)?;
             TaskAnswer::Done

@@ -23,6 +23,11 @@ pub(super) const COUNT: u32 = 65_536;
 /// First of the ids that root hands to single runs, and how many ranges of [`COUNT`] follow.
 const RUN_BASE: u32 = 0x6100_0000;
 const RUNS: u32 = 3840;
+/// Programs that write the id maps of an ordinary user's processes.
+const MAPPERS: [&str; 2] = ["newuidmap", "newgidmap"];
+/// Where these are looked for.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+const INSTALL: &str = "install newuidmap and newgidmap (Debian package uidmap), or run as root";
 /// Where ranges are marked as taken, for all stores of the machine.
 const TAKEN: &str = "/run/rebuilder/ids";
 
@@ -101,10 +106,19 @@ impl IdMap {
                 ),
             })
         };
-        Ok(Self::User {
+        let map = Self::User {
             uids: range("/etc/subuid")?,
             gids: range("/etc/subgid")?,
-        })
+        };
+        // Told here rather than when the first job starts, which is deep inside of planning.
+        match MAPPERS.iter().find(|tool| !is_in_path(tool, PATH)) {
+            Some(tool) => Err(SandboxError::Unusable {
+                backend: "embedded",
+                reason: format!("{tool} is not installed"),
+                help: INSTALL.into(),
+            }),
+            None => Ok(map),
+        }
     }
 
     /// Ids for one run alone, if this user can hand out any.
@@ -129,8 +143,8 @@ impl IdMap {
                 Ok(())
             }
             Self::User { uids, gids } => {
-                map_with("newuidmap", pid, Uid::effective().as_raw(), *uids)?;
-                map_with("newgidmap", pid, Gid::effective().as_raw(), *gids)
+                map_with(MAPPERS[0], pid, Uid::effective().as_raw(), *uids)?;
+                map_with(MAPPERS[1], pid, Gid::effective().as_raw(), *gids)
             }
         }
     }
@@ -196,18 +210,30 @@ fn map_with(tool: &str, pid: i32, own: u32, (first, count): (u32, u32)) -> Resul
     let output = Command::new(tool)
         .args(numbers)
         .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", PATH)
         .output();
-    let reason = match output {
+    let (reason, help) = match output {
         Ok(output) if output.status.success() => return Ok(()),
-        Ok(output) => format!("{tool}: {}", String::from_utf8_lossy(&output.stderr).trim()),
-        Err(error) => format!("{tool}: {error}"),
+        Ok(output) => (
+            format!("{tool}: {}", String::from_utf8_lossy(&output.stderr).trim()),
+            format!(
+                "in /etc/subuid and /etc/subgid the ids from {first} on must be this user's, and the group of this \
+                 process must be the user's primary one (see id -g)"
+            ),
+        ),
+        Err(error) => (format!("{tool}: {error}"), INSTALL.to_owned()),
     };
     Err(SandboxError::Unusable {
         backend: "embedded",
         reason,
-        help: "install newuidmap and newgidmap (Debian package uidmap), or run as root".into(),
+        help,
     })
+}
+
+/// Whether one of the folders of `path`, as in the variable of that name, has this program.
+fn is_in_path(program: &str, path: &str) -> bool {
+    path.split(':')
+        .any(|folder| Path::new(folder).join(program).exists())
 }
 
 /// Finds `name:first:count` in the form of subuid(5); at most as many ids as a sandbox needs.
@@ -233,6 +259,15 @@ mod tests {
         assert!(covers("         0          0 4294967295\n", ROOT_BASE, COUNT));
         assert!(!covers("0 1000 1\n1 100000 65536\n", ROOT_BASE, COUNT));
         assert!(!covers("", ROOT_BASE, COUNT));
+    }
+
+    #[test]
+    fn a_program_that_is_not_installed_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = format!("/nonexistent:{}", folder.path().display());
+        assert!(!is_in_path("newuidmap", &path));
+        fs::write(folder.path().join("newuidmap"), "").unwrap();
+        assert!(is_in_path("newuidmap", &path));
     }
 
     #[test]

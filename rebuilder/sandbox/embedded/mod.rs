@@ -34,7 +34,7 @@ use crate::plan::Limits;
 use crate::progress::ProgressBar;
 use crate::rootfs::removal;
 use crate::rootfs::{LayerPlan, Times, TreeContents, UnpackPlan};
-use crate::store::{Scratch, Store};
+use crate::store::{Scratch, Store, StoreError};
 use cgroup::Cgroup;
 pub use helper::serve;
 use helper::{HelperEvent, Task, TaskAnswer};
@@ -85,7 +85,7 @@ impl Embedded {
             .await;
         self.remove_now(scratch.path())?;
         // The root is empty, so its shell is what must be missing; everything before that worked.
-        let missing = reply?.not_enforced;
+        let missing = reply.map_err(asked_by_doctor)?.not_enforced;
         let ids = match self.ids {
             IdMap::Root => "as root, ids of its own".to_owned(),
             IdMap::User { .. } => "as an ordinary user, subordinate ids".to_owned(),
@@ -213,7 +213,7 @@ impl Embedded {
         // Whatever the worker's own mask is: the mode of some of these is what a build sees of its root.
         fs::create_dir_all(path)
             .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
-            .map_err(SandboxError::io(format!("make {}", path.display())))?;
+            .map_err(StoreError::io("make the folder", path))?;
         self.ids
             .give_to_sandbox_root(path)
             .map_err(SandboxError::io(format!(
@@ -276,7 +276,10 @@ impl Embedded {
         loop {
             match helper.event().await? {
                 Some(HelperEvent::Done { answer }) => return Ok(answer),
-                Some(HelperEvent::Failed { reason }) => return Err(broken(reason)),
+                Some(HelperEvent::Failed(failure)) if failure.no_space => {
+                    return Err(self.store.full().into());
+                }
+                Some(HelperEvent::Failed(failure)) => return Err(broken(failure.reason)),
                 Some(_) => {}
                 None => return Err(broken("the helper process ended early".to_owned())),
             }
@@ -334,8 +337,9 @@ impl Embedded {
         let opened = fs::Permissions::from_mode(0o755);
         fs::create_dir(inside("in"))
             .and_then(|()| fs::set_permissions(inside("in"), opened))
-            .map_err(SandboxError::io("make the input folder"))?;
-        output::stage(&job.inputs, &inside("in")).map_err(SandboxError::io("stage the inputs"))?;
+            .map_err(StoreError::io("make the input folder", &inside("in")))?;
+        output::stage(&job.inputs, &inside("in"))
+            .map_err(StoreError::io("stage the inputs in", &inside("in")))?;
 
         let own_ids = self.ids.own();
         let task = Task::Run(Box::new(runtime::RunTask {
@@ -533,7 +537,7 @@ impl Helper {
                     cgroup.admit(pid);
                 }
             }
-            Some(HelperEvent::Failed { reason }) => return Err(unusable(reason)),
+            Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
             _ => return Err(unusable("the helper process ended before it began".into())),
         }
         stdin
@@ -568,7 +572,7 @@ impl Helper {
             match self.event().await? {
                 Some(HelperEvent::Started) => started = Instant::now(),
                 Some(HelperEvent::Ended { ended }) => return Ok((ended, started.elapsed())),
-                Some(HelperEvent::Failed { reason }) => return Err(unusable(reason)),
+                Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
                 Some(HelperEvent::WantsMap { .. } | HelperEvent::Done { .. }) => {}
                 None => return Ok((ExitReason::Signalled(9), started.elapsed())),
             }
@@ -581,13 +585,25 @@ impl Helper {
     }
 }
 
+const ASK_DOCTOR: &str =
+    "run \"rebuilder doctor\"; it says what this machine lacks, and whether --backend docker works";
+
 fn unusable(reason: String) -> SandboxError {
     SandboxError::Unusable {
         backend: "embedded",
         reason,
-        help: "run \"rebuilder doctor\"; it says what this machine lacks, and whether --backend docker works"
-            .into(),
+        help: ASK_DOCTOR.into(),
     }
+}
+
+/// The doctor itself does not send people to the doctor.
+fn asked_by_doctor(mut error: SandboxError) -> SandboxError {
+    if let SandboxError::Unusable { help, .. } = &mut error
+        && help == ASK_DOCTOR
+    {
+        "docs/sandbox.md says what the kernel must allow".clone_into(help);
+    }
+    error
 }
 
 /// Default limits for short internal jobs, such as asking a resolver.
