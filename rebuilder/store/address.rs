@@ -4,13 +4,14 @@
 //! lead to public `https` hosts, and nowhere else. What the user typed, or the catalogue of containers names, is the
 //! user's word: a mirror may be a folder, plain HTTP or a private host, but only for what lies below it.
 
-use crate::text::redacted;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use ipnet::{Ipv4Net, Ipv6Net};
 use url::{Host, Url};
+
+use super::mirror::{MirrorMap, below, joined};
+use super::public::{is_public_name, proxies};
+use crate::text::redacted;
 
 /// Hosts that this program asks by itself. They may resolve to anything, as in networks with mirrors of their own.
 const OURS: [&str; 15] = [
@@ -31,82 +32,6 @@ const OURS: [&str; 15] = [
     "static.rust-lang.org",
 ];
 
-/// Endings of names that mean something inside of one network only (RFC 6761, 6762, 8375, 9476, and common use).
-const INNER: [&str; 14] = [
-    "arpa",
-    "corp",
-    "home",
-    "internal",
-    "intranet",
-    "invalid",
-    "lan",
-    "local",
-    "localdomain",
-    "localhost",
-    "onion",
-    "private",
-    "test",
-    "alt",
-];
-
-/// IPv4 blocks of IANA's special-purpose registry, with multicast and the reserved rest.
-const SPECIAL_V4: [([u8; 4], u8); 17] = [
-    ([0, 0, 0, 0], 8),
-    ([10, 0, 0, 0], 8),
-    ([100, 64, 0, 0], 10),
-    ([127, 0, 0, 0], 8),
-    ([169, 254, 0, 0], 16),
-    ([172, 16, 0, 0], 12),
-    ([192, 0, 0, 0], 24),
-    ([192, 0, 2, 0], 24),
-    ([192, 31, 196, 0], 24),
-    ([192, 52, 193, 0], 24),
-    ([192, 88, 99, 0], 24),
-    ([192, 168, 0, 0], 16),
-    ([192, 175, 48, 0], 24),
-    ([198, 18, 0, 0], 15),
-    ([198, 51, 100, 0], 24),
-    ([203, 0, 113, 0], 24),
-    ([224, 0, 0, 0], 3),
-];
-
-/// The same for IPv6, within the only block of public addresses.
-const PUBLIC_V6: &str = "2000::/3";
-const SPECIAL_V6: [&str; 5] = [
-    // Protocol assignments, Teredo among them, which carries an IPv4 address.
-    "2001::/23",
-    "2001:db8::/32",
-    // 6to4, which carries one too.
-    "2002::/16",
-    "2620:4f:8000::/48",
-    "3fff::/20",
-];
-/// NAT64 (RFC 6052): networks without IPv4 write every IPv4 address so.
-const NAT64: &str = "64:ff9b::/96";
-
-/// Whether an address belongs to a machine of the public internet.
-pub(super) fn is_public(address: IpAddr) -> bool {
-    let net = |text: &str| text.parse::<Ipv6Net>();
-    match address {
-        IpAddr::V4(address) => !SPECIAL_V4.iter().any(|(block, length)| {
-            Ipv4Net::new(Ipv4Addr::from(*block), *length).is_ok_and(|net| net.contains(&address))
-        }),
-        IpAddr::V6(address) => {
-            if let Some(inner) = address.to_ipv4_mapped() {
-                return is_public(inner.into());
-            }
-            if net(NAT64).is_ok_and(|net| net.contains(&address)) {
-                let [.., a, b, c, d] = address.octets();
-                return is_public(Ipv4Addr::new(a, b, c, d).into());
-            }
-            net(PUBLIC_V6).is_ok_and(|net| net.contains(&address))
-                && !SPECIAL_V6
-                    .iter()
-                    .any(|block| net(block).is_ok_and(|net| net.contains(&address)))
-        }
-    }
-}
-
 /// An address that is not followed; the text of the address has no credentials any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the address {address} is not followed: {reason}")]
@@ -122,55 +47,6 @@ impl Barred {
             reason: reason.into(),
         }
     }
-}
-
-/// `PREFIX=REPLACEMENT`: addresses below the prefix are fetched from the replacement instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MirrorMap {
-    prefix: String,
-    replacement: Url,
-}
-
-impl std::str::FromStr for MirrorMap {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form =
-            || "write it as https://host/path=URL, with http, https, file or (for images) docker".to_owned();
-        let (prefix, replacement) = text.split_once('=').ok_or_else(form)?;
-        let known = |scheme: &str| ["http", "https", "file", "docker"].contains(&scheme);
-        let parsed = Url::parse(prefix).map_err(|_| form())?;
-        let replacement = Url::parse(replacement).map_err(|_| form())?;
-        let is_folder = replacement.scheme() != "file" || replacement.to_file_path().is_ok();
-        if !prefix.contains("://") || !known(replacement.scheme()) || !is_folder {
-            return Err(form());
-        }
-        // A parsed address ends in a slash where nothing follows the host, whether the user wrote it or not.
-        let mut canonical = parsed.to_string();
-        if !prefix.ends_with('/') && canonical.ends_with('/') {
-            canonical.pop();
-        }
-        Ok(Self {
-            prefix: canonical,
-            replacement,
-        })
-    }
-}
-
-/// What follows a prefix, if the prefix ends where a part of the path ends: `https://h/a` is no prefix of
-/// `https://h/ab`, nor `https://h` of `https://h.evil.example` or `https://h@evil.example`.
-pub(super) fn below<'a>(address: &'a str, prefix: &str) -> Option<&'a str> {
-    let rest = address.strip_prefix(prefix)?;
-    let whole = rest.is_empty() || prefix.ends_with('/') || rest.starts_with(['/', '?', '#']);
-    whole.then_some(rest)
-}
-
-/// Two parts of an address with one slash between them.
-pub(super) fn joined(front: &str, rest: &str) -> String {
-    if rest.is_empty() || rest.starts_with(['?', '#']) {
-        return format!("{front}{rest}");
-    }
-    format!("{}/{}", front.trim_end_matches('/'), rest.trim_start_matches('/'))
 }
 
 /// `HOST[:PORT]` that addresses from documents may lead to, although it is not public.
@@ -351,48 +227,8 @@ impl Word {
     }
 }
 
-impl MirrorMap {
-    fn lead(&self, rest: &str, address: &str) -> Result<Route, Barred> {
-        match self.replacement.scheme() {
-            "file" => {
-                let root = self.replacement.to_file_path();
-                let root = root.map_err(|()| Barred::new(address, "its mirror is no folder"))?;
-                let path = rest.split(['?', '#']).next().unwrap_or_default();
-                let parts = path.split('/').filter(|part| !part.is_empty()).map(|part| {
-                    let part = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;
-                    let is_name = part != "." && part != ".." && !part.contains(['/', '\0']);
-                    is_name.then(|| part.into_owned())
-                });
-                let parts = parts.collect::<Option<Vec<_>>>();
-                let parts =
-                    parts.ok_or_else(|| Barred::new(address, "its path leads out of the mirror's folder"))?;
-                Ok(Route::File { root, parts })
-            }
-            "docker" => Err(Barred::new(address, "its mirror is a registry of images")),
-            _ => {
-                let path = rest.split(['?', '#']).next().unwrap_or_default();
-                let climbs = |part: &str| {
-                    let part = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
-                    part.split(['/', '\\']).any(|part| part == "..")
-                };
-                if path.split('/').any(climbs) {
-                    return Err(Barred::new(address, "its path leads out of the mirror's folder"));
-                }
-                let url = parsed(&joined(self.replacement.as_str(), rest))?;
-                let trust = AddressTrust::Chosen;
-                // What was joined must still be on the mirror's own host.
-                if url.origin() == self.replacement.origin() {
-                    Ok(Route::Http { url, trust })
-                } else {
-                    Err(Barred::new(address, "it leads out of its mirror"))
-                }
-            }
-        }
-    }
-}
-
 /// An address in its one spelling: dots in paths are resolved, numbers of hosts are in the usual form.
-fn parsed(address: &str) -> Result<Url, Barred> {
+pub(super) fn parsed(address: &str) -> Result<Url, Barred> {
     Url::parse(address).map_err(|error| Barred::new(address, format!("it is not an address: {error}")))
 }
 
@@ -422,75 +258,6 @@ fn any_above(list: &Mutex<Vec<Url>>, url: &Url) -> bool {
     })
 }
 
-/// Whether a name may belong to a host of the public internet.
-fn is_public_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    match name.rsplit_once('.') {
-        Some((_, last)) => !last.is_empty() && !INNER.contains(&last.to_ascii_lowercase().as_str()),
-        // One label is looked up in the search domains of this machine.
-        None => false,
-    }
-}
-
-/// The hosts of the proxies that the environment names.
-pub(super) fn proxies() -> Vec<String> {
-    let names = [
-        "https_proxy",
-        "HTTPS_PROXY",
-        "http_proxy",
-        "all_proxy",
-        "ALL_PROXY",
-    ];
-    let texts = names.iter().filter_map(|name| std::env::var(name).ok());
-    let host = |text: String| {
-        let whole = if text.contains("://") {
-            text
-        } else {
-            format!("http://{text}")
-        };
-        Url::parse(&whole).ok()?.host_str().map(str::to_ascii_lowercase)
-    };
-    texts.filter_map(host).collect()
-}
-
-/// A name that leads to no public address.
-#[derive(Debug, thiserror::Error)]
-#[error("{host} leads to {address}, which is not a public address")]
-pub(super) struct NotPublic {
-    pub host: String,
-    pub address: IpAddr,
-}
-
-/// The public addresses of a host.
-pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, std::io::Error> {
-    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-    let (public, other): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_public(found.ip()));
-    match other.first() {
-        Some(first) if public.is_empty() => Err(std::io::Error::other(NotPublic {
-            host: host.to_owned(),
-            address: first.ip(),
-        })),
-        _ => Ok(public),
-    }
-}
-
-/// Looks names up for connections to outside hosts, at the very moment of the connection.
-pub(super) struct PublicOnly;
-
-impl reqwest::dns::Resolve for PublicOnly {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let host = name.as_str().to_ascii_lowercase();
-        Box::pin(async move {
-            let addresses = if proxies().contains(&host) {
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect()
-            } else {
-                resolve(&host, 0).await?
-            };
-            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -500,49 +267,6 @@ mod tests {
             mirrors: mirrors.iter().map(|text| text.parse().unwrap()).collect(),
             hosts: hosts.iter().map(|text| text.parse().unwrap()).collect(),
             ..Word::default()
-        }
-    }
-
-    #[test]
-    fn knows_addresses_that_are_not_public() {
-        for (address, expected) in [
-            ("93.184.215.14", true),
-            ("0.0.0.0", false),
-            ("10.1.2.3", false),
-            ("100.64.0.1", false),
-            ("127.8.8.8", false),
-            ("169.254.169.254", false),
-            ("172.31.255.255", false),
-            ("172.32.0.1", true),
-            ("192.0.0.8", false),
-            ("192.0.2.1", false),
-            ("192.168.1.1", false),
-            ("198.18.0.1", false),
-            ("203.0.113.80", false),
-            ("224.0.0.1", false),
-            ("255.255.255.255", false),
-            ("2606:4700::6810:85e5", true),
-            ("::", false),
-            ("::1", false),
-            ("::127.0.0.1", false),
-            ("::ffff:127.0.0.1", false),
-            ("::ffff:93.184.215.14", true),
-            ("64:ff9b::a00:1", false),
-            ("64:ff9b::5db8:d70e", true),
-            ("64:ff9b:1::1", false),
-            ("2002:7f00:1::", false),
-            ("2001::1", false),
-            ("2001:db8::1", false),
-            ("3fff::1", false),
-            ("fc00::1", false),
-            ("fd00:ec2::254", false),
-            ("fe80::1", false),
-            ("fec0::1", false),
-            ("ff02::1", false),
-            ("5f00::1", false),
-            ("100::1", false),
-        ] {
-            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
         }
     }
 

@@ -7,10 +7,13 @@
 
 mod address;
 mod blobs;
+mod download;
 mod error;
 mod fetch;
 mod git;
+mod mirror;
 mod places;
+mod public;
 mod registry;
 mod runs;
 mod scratch;
@@ -21,11 +24,12 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
-pub use address::{AllowedHost, MirrorMap};
+pub use address::AllowedHost;
 pub use blobs::{Blob, StoreCheck};
 pub use error::StoreError;
 pub use fetch::{FetchError, Fetcher, Received};
 pub use git::{Checkout, GitError, GitMirror, Tag};
+pub use mirror::MirrorMap;
 use places::FOLDERS;
 pub use registry::ImageFiles;
 pub use runs::{PendingRun, sweep};

@@ -13,8 +13,8 @@ use url::Url;
 
 use super::address::{AddressTrust, Barred};
 use super::blobs::Sealed;
-use super::fetch::{Ask, FetchError, RequestFailure, deadline};
-use super::{Blob, Fetcher, StoreError};
+use super::download::{Ask, RequestFailure, deadline};
+use super::{Blob, FetchError, Fetcher, StoreError};
 use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::ProgressBar;
 

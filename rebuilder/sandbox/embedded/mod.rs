@@ -10,9 +10,11 @@ mod folders;
 mod helper;
 mod idmap;
 mod payload;
+mod process;
 mod query;
 mod runtime;
 mod seccomp;
+mod tasks;
 mod usage;
 
 use std::collections::HashSet;
@@ -20,28 +22,25 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use serde::Serialize as _;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
 
 use super::{Bound, CommandResult, ExitReason, Job, KeepMode, Sandbox, SandboxError, output};
-use crate::artifact::Sha256;
 use crate::plan::Limits;
 use crate::progress::ProgressBar;
-use crate::rootfs::removal;
-use crate::rootfs::{LayerPlan, Times, TreeContents, UnpackPlan};
+use crate::rootfs::{Times, removal};
 use crate::store::{Scratch, Store, StoreError};
 use cgroup::Cgroup;
+use helper::Task;
 pub use helper::serve;
-use helper::{HelperEvent, Task, TaskAnswer};
 pub use idmap::IdMap;
-use idmap::OwnIds;
+use process::{Helper, asked_by_doctor, copy_log};
+pub(crate) use process::{LOG_LIMIT, last_line};
 pub use query::QueryOutput;
 pub use runtime::CAPABILITIES;
+pub use tasks::Intact;
 
 /// First argument that makes this binary a sandbox helper.
 pub const HELPER_ARGUMENT: &str = "__sandbox";
@@ -54,9 +53,6 @@ pub struct Embedded {
     /// Kept trees that this process has found to be as they were made.
     intact: Arc<Mutex<HashSet<PathBuf>>>,
 }
-
-/// How much of a runaway log is kept.
-pub(crate) const LOG_LIMIT: u64 = 256 << 20;
 
 impl Embedded {
     /// Checks that the identity part works here, and sweeps what killed runs left.
@@ -113,101 +109,6 @@ impl Embedded {
         Ok(())
     }
 
-    /// Unpacks packages into the new folder `target`.
-    pub async fn unpack(&self, plan: &UnpackPlan, target: &Path) -> Result<(), SandboxError> {
-        self.make_folder(target)?;
-        self.task(
-            Task::Unpack {
-                target: target.to_owned(),
-                plan: plan.clone(),
-            },
-            "unpacking packages",
-            TaskAnswer::done,
-        )
-        .await
-    }
-
-    /// Unpacks image layers into the new folder `target`.
-    pub async fn unpack_layers(&self, plan: &LayerPlan, target: &Path) -> Result<(), SandboxError> {
-        self.make_folder(target)?;
-        self.task(
-            Task::UnpackLayers {
-                target: target.to_owned(),
-                plan: plan.clone(),
-            },
-            "unpacking layers",
-            TaskAnswer::done,
-        )
-        .await
-    }
-
-    /// Sets aside what differs from run to run in a made tree, and gives the digest of the rest.
-    pub async fn normalise(&self, root: &Path, times: Times) -> Result<TreeContents, SandboxError> {
-        let root = root.to_owned();
-        self.task(
-            Task::Normalise { root, times },
-            "reading the root",
-            TaskAnswer::tree,
-        )
-        .await
-    }
-
-    /// The digest of a kept tree, as it is.
-    pub async fn digest(&self, root: &Path) -> Result<TreeContents, SandboxError> {
-        let root = root.to_owned();
-        self.task(Task::Digest { root }, "reading the root", TaskAnswer::tree)
-            .await
-    }
-
-    /// The seal of a kept tree: it differs after any change of the tree, and takes no reading of files.
-    pub async fn seal(&self, root: &Path) -> Result<Sha256, SandboxError> {
-        let root = root.to_owned();
-        self.task(Task::Seal { root }, "looking at the root", TaskAnswer::seal)
-            .await
-    }
-
-    /// Whether a kept tree still is what was made; once found so, it is not looked at again by this process.
-    ///
-    /// Where the seal differs (a restored backup, say), the whole tree is read again; gives the new seal.
-    pub async fn intact(
-        &self,
-        root: &Path,
-        contents: Sha256,
-        seal: Option<Sha256>,
-    ) -> Result<Intact, SandboxError> {
-        let known = || self.intact.lock().unwrap_or_else(PoisonError::into_inner);
-        if known().contains(root) {
-            return Ok(Intact::Yes);
-        }
-        let found = self.seal(root).await?;
-        let answer = if seal == Some(found) {
-            Intact::Yes
-        } else {
-            if self.digest(root).await?.digest != contents {
-                return Ok(Intact::No);
-            }
-            Intact::SealedAnew(found)
-        };
-        known().insert(root.to_owned());
-        Ok(answer)
-    }
-
-    /// Writes the merged layers as one tar file, owners and modes as they are inside.
-    pub async fn export(&self, layers: &[PathBuf], file: &Path) -> Result<(), SandboxError> {
-        let writable =
-            fs::File::create(file).map_err(SandboxError::io(format!("write {}", file.display())))?;
-        drop(writable);
-        self.task(
-            Task::Export {
-                layers: layers.to_vec(),
-                file: file.to_owned(),
-            },
-            "writing the image",
-            TaskAnswer::done,
-        )
-        .await
-    }
-
     /// A folder that the sandbox's root user owns.
     pub fn make_folder(&self, path: &Path) -> Result<(), SandboxError> {
         // Whatever the worker's own mask is: the mode of some of these is what a build sees of its root.
@@ -253,37 +154,6 @@ impl Embedded {
     fn remove_as_sandbox(&self, path: &Path) -> Result<(), SandboxError> {
         let (ids, path) = (self.ids.clone(), path.to_owned());
         helper::run_blocking(&ids, &Task::Remove { path })
-    }
-
-    /// Does a task in a helper; `wanted` takes what this kind of task answers.
-    async fn task<T>(
-        &self,
-        task: Task,
-        during: &'static str,
-        wanted: fn(TaskAnswer) -> Option<T>,
-    ) -> Result<T, SandboxError> {
-        let limit = Duration::from_secs(short_job_limits().seconds);
-        let broken = |reason: String| SandboxError::Broken { during, reason };
-        let answer = tokio::time::timeout(limit, self.task_to_its_end(task, during))
-            .await
-            .map_err(|_| broken(format!("it took longer than {} s", limit.as_secs())))??;
-        wanted(answer).ok_or_else(|| broken("the helper process gave another task's answer".to_owned()))
-    }
-
-    async fn task_to_its_end(&self, task: Task, during: &'static str) -> Result<TaskAnswer, SandboxError> {
-        let broken = |reason: String| SandboxError::Broken { during, reason };
-        let mut helper = Helper::start(&self.ids, &task, Stdio::null(), None, None).await?;
-        loop {
-            match helper.event().await? {
-                Some(HelperEvent::Done { answer }) => return Ok(answer),
-                Some(HelperEvent::Failed(failure)) if failure.no_space => {
-                    return Err(self.store.full().into());
-                }
-                Some(HelperEvent::Failed(failure)) => return Err(broken(failure.reason)),
-                Some(_) => {}
-                None => return Err(broken("the helper process ended early".to_owned())),
-            }
-        }
     }
 
     /// Runs a job on a root that it may change for good; for making roots.
@@ -438,172 +308,6 @@ impl Sandbox for Embedded {
     ) -> BoxFuture<'a, Result<CommandResult, SandboxError>> {
         self.run_job(job, None, bar).boxed()
     }
-}
-
-/// Copies the log to its file and its newest line to the screen.
-async fn copy_log(
-    from: &mut (impl tokio::io::AsyncRead + Unpin),
-    to: &mut tokio::fs::File,
-    bar: &ProgressBar,
-) -> std::io::Result<()> {
-    let mut buffer = vec![0; 1 << 16];
-    let mut written = 0_u64;
-    loop {
-        let count = from.read(&mut buffer).await?;
-        if count == 0 {
-            return to.flush().await;
-        }
-        let chunk = buffer.get(..count).unwrap_or_default();
-        if written < LOG_LIMIT {
-            to.write_all(chunk).await?;
-            written = written.saturating_add(count as u64);
-        }
-        if let Some(line) = last_line(chunk) {
-            bar.set_message(line);
-        }
-    }
-}
-
-/// The last whole line of some output, as it is.
-pub(crate) fn last_line(chunk: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(chunk);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    Some(line.chars().take(200).collect())
-}
-
-/// What was found of a kept tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intact {
-    /// It is as it was made.
-    Yes,
-    /// The same, but its seal has changed to this one.
-    SealedAnew(Sha256),
-    /// It was changed.
-    No,
-}
-
-/// A running helper process; killed when dropped.
-struct Helper {
-    child: Child,
-    events: BufReader<tokio::process::ChildStderr>,
-    shared_ids: bool,
-}
-
-impl Helper {
-    async fn start(
-        ids: &IdMap,
-        task: &Task,
-        stdout: Stdio,
-        cgroup: Option<&Cgroup>,
-        own_ids: Option<&OwnIds>,
-    ) -> Result<Self, SandboxError> {
-        let starting = SandboxError::io("start the sandbox helper");
-        let mut child = helper::command(task)
-            .map(Command::from)
-            .and_then(|mut command| {
-                command
-                    .stdin(Stdio::piped())
-                    .stdout(stdout)
-                    .stderr(Stdio::piped())
-                    .kill_on_drop(true)
-                    .spawn()
-            })
-            .map_err(starting)?;
-        let (Some(stderr), Some(mut stdin)) = (child.stderr.take(), child.stdin.take()) else {
-            return Err(SandboxError::Broken {
-                during: "starting",
-                reason: "the pipes are missing".into(),
-            });
-        };
-        let mut this = Self {
-            child,
-            events: BufReader::new(stderr),
-            shared_ids: false,
-        };
-        let mut line = Vec::new();
-        task.serialize(&mut serde_json::Serializer::new(&mut line))
-            .map_err(|error| SandboxError::Broken {
-                during: "starting",
-                reason: error.to_string(),
-            })?;
-        line.push(b'\n');
-        let talk = SandboxError::io("talk to the sandbox helper");
-        stdin.write_all(&line).await.map_err(talk)?;
-        match this.event().await? {
-            Some(HelperEvent::WantsMap { pid, shared_ids }) => {
-                this.shared_ids = shared_ids;
-                ids.write(pid, own_ids.filter(|_| !shared_ids))?;
-                if let Some(cgroup) = cgroup {
-                    cgroup.admit(pid);
-                }
-            }
-            Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
-            _ => return Err(unusable("the helper process ended before it began".into())),
-        }
-        stdin
-            .write_all(b"go\n")
-            .await
-            .map_err(SandboxError::io("talk to the sandbox helper"))?;
-        Ok(this)
-    }
-
-    async fn event(&mut self) -> Result<Option<HelperEvent>, SandboxError> {
-        let mut line = String::new();
-        let count = (&mut self.events)
-            .take(helper::LINE_LIMIT)
-            .read_line(&mut line)
-            .await
-            .map_err(SandboxError::io("talk to the sandbox helper"))?;
-        if count == 0 {
-            return Ok(None);
-        }
-        serde_json::from_str(&line)
-            .map(Some)
-            .map_err(|_| SandboxError::Broken {
-                during: "talking to its helper",
-                reason: line.trim().to_owned(),
-            })
-    }
-
-    /// Waits for the job to end; gives how, and how long it took from its first command on.
-    async fn until_end(&mut self) -> Result<(ExitReason, Duration), SandboxError> {
-        let mut started = Instant::now();
-        loop {
-            match self.event().await? {
-                Some(HelperEvent::Started) => started = Instant::now(),
-                Some(HelperEvent::Ended { ended }) => return Ok((ended, started.elapsed())),
-                Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
-                Some(HelperEvent::WantsMap { .. } | HelperEvent::Done { .. }) => {}
-                None => return Ok((ExitReason::Signalled(9), started.elapsed())),
-            }
-        }
-    }
-
-    async fn kill(&mut self) {
-        // The helper may have just ended by itself.
-        let _ = self.child.kill().await;
-    }
-}
-
-const ASK_DOCTOR: &str =
-    "run \"rebuilder doctor\"; it says what this machine lacks, and whether --backend docker works";
-
-fn unusable(reason: String) -> SandboxError {
-    SandboxError::Unusable {
-        backend: "embedded",
-        reason,
-        help: ASK_DOCTOR.into(),
-    }
-}
-
-/// The doctor itself does not send people to the doctor.
-fn asked_by_doctor(mut error: SandboxError) -> SandboxError {
-    if let SandboxError::Unusable { help, .. } = &mut error
-        && help == ASK_DOCTOR
-    {
-        "docs/sandbox.md says what the kernel must allow".clone_into(help);
-    }
-    error
 }
 
 /// Default limits for short internal jobs, such as asking a resolver.

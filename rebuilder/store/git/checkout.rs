@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{GitError, GitPlace};
+use super::GitError;
+use super::mirror::GitPlace;
 use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 

@@ -1,0 +1,174 @@
+//! A helper process as the worker sees it: its start, its events, its log and its end.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde::Serialize as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use super::IdMap;
+use super::cgroup::Cgroup;
+use super::helper::{self, HelperEvent, Task};
+use super::idmap::OwnIds;
+use crate::progress::ProgressBar;
+use crate::sandbox::{ExitReason, SandboxError};
+
+/// How much of a runaway log is kept.
+pub(crate) const LOG_LIMIT: u64 = 256 << 20;
+
+/// A running helper process; killed when dropped.
+pub(super) struct Helper {
+    pub(super) child: Child,
+    events: BufReader<tokio::process::ChildStderr>,
+    /// Whether the run cannot have ids of its own.
+    pub(super) shared_ids: bool,
+}
+
+impl Helper {
+    pub(super) async fn start(
+        ids: &IdMap,
+        task: &Task,
+        stdout: Stdio,
+        cgroup: Option<&Cgroup>,
+        own_ids: Option<&OwnIds>,
+    ) -> Result<Self, SandboxError> {
+        let starting = SandboxError::io("start the sandbox helper");
+        let mut child = helper::command(task)
+            .map(Command::from)
+            .and_then(|mut command| {
+                command
+                    .stdin(Stdio::piped())
+                    .stdout(stdout)
+                    .stderr(Stdio::piped())
+                    .kill_on_drop(true)
+                    .spawn()
+            })
+            .map_err(starting)?;
+        let (Some(stderr), Some(mut stdin)) = (child.stderr.take(), child.stdin.take()) else {
+            return Err(SandboxError::Broken {
+                during: "starting",
+                reason: "the pipes are missing".into(),
+            });
+        };
+        let mut this = Self {
+            child,
+            events: BufReader::new(stderr),
+            shared_ids: false,
+        };
+        let mut line = Vec::new();
+        task.serialize(&mut serde_json::Serializer::new(&mut line))
+            .map_err(|error| SandboxError::Broken {
+                during: "starting",
+                reason: error.to_string(),
+            })?;
+        line.push(b'\n');
+        let talk = SandboxError::io("talk to the sandbox helper");
+        stdin.write_all(&line).await.map_err(talk)?;
+        match this.event().await? {
+            Some(HelperEvent::WantsMap { pid, shared_ids }) => {
+                this.shared_ids = shared_ids;
+                ids.write(pid, own_ids.filter(|_| !shared_ids))?;
+                if let Some(cgroup) = cgroup {
+                    cgroup.admit(pid);
+                }
+            }
+            Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
+            _ => return Err(unusable("the helper process ended before it began".into())),
+        }
+        stdin
+            .write_all(b"go\n")
+            .await
+            .map_err(SandboxError::io("talk to the sandbox helper"))?;
+        Ok(this)
+    }
+
+    pub(super) async fn event(&mut self) -> Result<Option<HelperEvent>, SandboxError> {
+        let mut line = String::new();
+        let count = (&mut self.events)
+            .take(helper::LINE_LIMIT)
+            .read_line(&mut line)
+            .await
+            .map_err(SandboxError::io("talk to the sandbox helper"))?;
+        if count == 0 {
+            return Ok(None);
+        }
+        serde_json::from_str(&line)
+            .map(Some)
+            .map_err(|_| SandboxError::Broken {
+                during: "talking to its helper",
+                reason: line.trim().to_owned(),
+            })
+    }
+
+    /// Waits for the job to end; gives how, and how long it took from its first command on.
+    pub(super) async fn until_end(&mut self) -> Result<(ExitReason, Duration), SandboxError> {
+        let mut started = Instant::now();
+        loop {
+            match self.event().await? {
+                Some(HelperEvent::Started) => started = Instant::now(),
+                Some(HelperEvent::Ended { ended }) => return Ok((ended, started.elapsed())),
+                Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
+                Some(HelperEvent::WantsMap { .. } | HelperEvent::Done { .. }) => {}
+                None => return Ok((ExitReason::Signalled(9), started.elapsed())),
+            }
+        }
+    }
+
+    pub(super) async fn kill(&mut self) {
+        // The helper may have just ended by itself.
+        let _ = self.child.kill().await;
+    }
+}
+
+const ASK_DOCTOR: &str =
+    "run \"rebuilder doctor\"; it says what this machine lacks, and whether --backend docker works";
+
+fn unusable(reason: String) -> SandboxError {
+    SandboxError::Unusable {
+        backend: "embedded",
+        reason,
+        help: ASK_DOCTOR.into(),
+    }
+}
+
+/// The doctor itself does not send people to the doctor.
+pub(super) fn asked_by_doctor(mut error: SandboxError) -> SandboxError {
+    if let SandboxError::Unusable { help, .. } = &mut error
+        && help == ASK_DOCTOR
+    {
+        "docs/sandbox.md says what the kernel must allow".clone_into(help);
+    }
+    error
+}
+
+/// Copies the log to its file and its newest line to the screen.
+pub(super) async fn copy_log(
+    from: &mut (impl tokio::io::AsyncRead + Unpin),
+    to: &mut tokio::fs::File,
+    bar: &ProgressBar,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut written = 0_u64;
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return to.flush().await;
+        }
+        let chunk = buffer.get(..count).unwrap_or_default();
+        if written < LOG_LIMIT {
+            to.write_all(chunk).await?;
+            written = written.saturating_add(count as u64);
+        }
+        if let Some(line) = last_line(chunk) {
+            bar.set_message(line);
+        }
+    }
+}
+
+/// The last whole line of some output, as it is.
+pub(crate) fn last_line(chunk: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(chunk);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.chars().take(200).collect())
+}

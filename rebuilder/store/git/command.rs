@@ -1,0 +1,169 @@
+//! Running git: bounded in time, in what it prints and in what it writes, and with a configuration of our own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::GitError;
+use super::checkout::last_line;
+use crate::store::{Store, StoreError, write_atomically};
+
+/// How often the size of a growing repository is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Most bytes that git may print.
+const OUTPUT_LIMIT: u64 = 64 << 20;
+/// Git and the helpers that it started, ended together.
+struct ProcessGroup(Option<Pid>);
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+}
+
+/// Runs a git command, and gives what it printed or why it failed. It ends, with its helpers, when it takes longer than
+/// `limit`, prints too much, makes a folder grow beyond its bound, or is no longer waited for.
+pub(super) async fn run(
+    command: Command,
+    limit: Duration,
+    growing: Option<(&Path, u64)>,
+) -> Result<Result<Vec<u8>, String>, GitError> {
+    let mut command = tokio::process::Command::from(command);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let mut child = command.spawn().map_err(GitError::Missing)?;
+    let pid = child.id().and_then(|id| i32::try_from(id).ok());
+    let mut group = ProcessGroup(pid.map(Pid::from_raw));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let work = async {
+        let (stdout, stderr) = tokio::join!(bounded(stdout), bounded(stderr));
+        (stdout, stderr, child.wait().await)
+    };
+    let watch = async {
+        let Some((folder, most)) = growing else {
+            return std::future::pending().await;
+        };
+        let before = size(folder);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if size(folder).saturating_sub(before) > most {
+                return format!("it has more than {most} bytes");
+            }
+        }
+    };
+    let (stdout, stderr, status) = tokio::select! {
+        done = work => done,
+        reason = watch => return Ok(Err(reason)),
+        () = tokio::time::sleep(limit) => return Ok(Err("it took too long".to_owned())),
+    };
+    group.0 = None;
+    let status = status.map_err(GitError::Missing)?;
+    Ok(match (stdout, stderr) {
+        (Some(stdout), Some(_)) if status.success() => Ok(stdout),
+        (Some(_), Some(stderr)) => Err(last_line(&stderr)),
+        _ => Err(format!("git prints more than {OUTPUT_LIMIT} bytes")),
+    })
+}
+
+/// All that a pipe gives; nothing where that is too much, and then the writer finds the pipe closed.
+async fn bounded(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        let read = pipe.take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes).await;
+        read.ok().filter(|_| bytes.len() as u64 <= OUTPUT_LIMIT)?;
+    }
+    Some(bytes)
+}
+
+/// Bytes of the files in a folder.
+fn size(folder: &Path) -> u64 {
+    let files = walkdir::WalkDir::new(folder).into_iter().flatten();
+    let files = files.filter(|entry| entry.file_type().is_file());
+    files
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|meta| meta.len())
+        .sum()
+}
+
+/// Removes what a fetch left that was ended; the caller has the repository to itself.
+pub(super) fn remove_parts(folder: &Path) {
+    let files = walkdir::WalkDir::new(folder.join("objects"))
+        .into_iter()
+        .flatten();
+    for file in files.filter(|entry| entry.file_type().is_file()) {
+        if file.file_name().to_string_lossy().starts_with("tmp_") {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+}
+
+/// Git's only configuration: no helpers, no hooks, checks on, and repositories of other users may be read.
+pub(super) fn configuration(store: &Store) -> Result<PathBuf, StoreError> {
+    let path = store.git_config();
+    let text = "[core]\n\thooksPath = /dev/null\n[transfer]\n\tfsckObjects = true\n[fetch]\n\trecurseSubmodules = false\n\
+                [protocol]\n\tallow = never\n\tversion = 2\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
+                [protocol \"file\"]\n\tallow = always\n\
+                [http]\n\tfollowRedirects = false\n\tlowSpeedLimit = 1024\n\tlowSpeedTime = 60\n[credential]\n\thelper =\n[safe]\n\tdirectory = *\n[gc]\n\tauto = 0\n";
+    if std::fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+        return Ok(path);
+    }
+    write_atomically(&path, text.as_bytes())?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fetch_that_grows_prints_or_lasts_too_much_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let sh = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).current_dir(folder.path());
+            command
+        };
+        let growing = Some((folder.path(), 1 << 20));
+        let long = Duration::from_secs(60);
+        // A helper of the command, not the command itself, writes.
+        let reason = run(
+            sh("(head -c 1G /dev/zero > grows; sleep 61) & wait"),
+            long,
+            growing,
+        )
+        .await;
+        assert!(reason.unwrap().unwrap_err().contains("more than 1048576 bytes"));
+        let reason = run(sh("yes"), long, None).await;
+        assert!(reason.unwrap().unwrap_err().contains("prints more"));
+        let reason = run(
+            sh("sleep 61 & echo $! > pid; wait"),
+            Duration::from_millis(300),
+            None,
+        )
+        .await;
+        assert!(reason.unwrap().unwrap_err().contains("too long"));
+        let pid: i32 = std::fs::read_to_string(folder.path().join("pid"))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        for _ in 0..50 {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if stat.is_empty() || stat.contains(") Z ") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the helper still runs");
+    }
+}
