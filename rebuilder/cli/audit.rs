@@ -27,23 +27,24 @@ use crate::text;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Rebuild every subject of a list, several at a time; goes on where it was stopped
+    /// Rebuild every subject of a list, several at a time; resumes after it was stopped
     Run(RunArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// Text file with one package URL or short form per line; # begins a comment
+    /// Text file with one package URL or short form per line; # starts a comment
     list: PathBuf,
-    /// Rebuilds at the same time [default: as many as there are processors]
+    /// Number of rebuilds at the same time [default: the number of processors]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Folder for results.jsonl, summary.json, index.html and the runs [default: one below the store's audits/, by the
-    /// list's name]
-    #[arg(long, value_name = "DIR")]
+    /// Folder for results.jsonl, summary.json, index.html and the runs [default: the one in the store's audits/ with
+    /// the list's name]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Folder of OSS Rebuild's build definitions (its definitions/), for source and versions of the subjects that it has
-    #[arg(long, value_name = "DIR")]
+    /// Folder with build definitions of OSS Rebuild (its definitions/), for the source and versions of subjects that are
+    /// in it
+    #[arg(long, value_name = "DIR", help_heading = "Plan")]
     oss_rebuild: Option<PathBuf>,
     #[command(flatten)]
     attempts: AttemptArgs,

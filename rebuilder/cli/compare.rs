@@ -17,9 +17,9 @@ use crate::text;
 
 const COMPARE_HELP: &str = "\
 Examples:
-  rebuilder compare released.deb rebuilt.deb                 where and why, on the terminal
-  rebuilder compare a.whl b.whl --write report.html          and a page that needs no script
-  rebuilder compare a b --write report.md --write out.sarif  for an issue, and for code scanning
+  rebuilder compare released.deb rebuilt.deb                 where and why they differ, on the terminal
+  rebuilder compare a.whl b.whl --write report.html          and as a page without scripts
+  rebuilder compare a b --write report.md --write out.sarif  for an issue and for code scanning
   rebuilder compare a.tgz b.tgz --normalise none             nothing is set aside
 
 Exit codes:
@@ -28,18 +28,18 @@ Exit codes:
 #[derive(Args)]
 #[command(after_help = COMPARE_HELP)]
 pub(crate) struct CompareArgs {
-    /// What was released: a file or a folder
+    /// Released file or folder
     #[arg(required_unless_present = "list_normalisations")]
     released: Option<PathBuf>,
-    /// What was built again
+    /// Rebuilt file or folder
     #[arg(required_unless_present = "list_normalisations")]
     rebuilt: Option<PathBuf>,
-    /// Write a report too; its ending says which: .html, .md, .json or .sarif; may be repeated
-    #[arg(long, value_name = "FILE")]
+    /// Write a report as well, in the format of the extension: .html, .md, .json or .sarif; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     write: Vec<PathBuf>,
     #[command(flatten)]
     normalise: NormaliseArgs,
-    /// The time that the rebuild was told to take, in seconds since 1970
+    /// SOURCE_DATE_EPOCH used by the rebuild
     #[arg(
         long,
         value_name = "SECONDS",
@@ -47,30 +47,31 @@ pub(crate) struct CompareArgs {
         hide_env_values = true
     )]
     source_date_epoch: Option<i64>,
-    /// Hash both files even where they are large and certain to differ
+    /// Hash both files even if they are large and certain to differ
     #[arg(long)]
     digests: bool,
-    /// Compare for at most this long; what is left is a finding
-    #[arg(long, value_name = "SECONDS")]
+    /// Compare for at most this time; the files that are left are reported
+    #[arg(long, value_name = "SECONDS", help_heading = "Limits")]
     time_limit: Option<u64>,
-    /// Look into at most so many archives within archives
-    #[arg(long, value_name = "N", default_value_t = Limits::default().depth)]
+    /// Open at most this many levels of archives inside archives
+    #[arg(long, value_name = "N", help_heading = "Limits", default_value_t = Limits::default().depth)]
     depth: u32,
-    /// Unpack at most so many bytes of both sides together
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().unpacked)]
+    /// Unpack at most this many bytes of both sides together
+    #[arg(long, value_name = "BYTES", help_heading = "Limits", default_value_t = Limits::default().unpacked)]
     unpack_limit: u64,
     /// Print all normalisations, what each sets aside, and why that is safe
-    #[arg(long)]
+    #[arg(long, help_heading = "Comparison")]
     list_normalisations: bool,
 }
 
 /// What may be set aside; `rebuild` has them too.
 #[derive(Args)]
+#[command(next_help_heading = "Comparison")]
 pub(crate) struct NormaliseArgs {
-    /// What may differ and be called equivalent: none, default, all, or names with commas between (-NAME takes away)
+    /// Differences to set aside: none, default, all, or comma-separated names (-NAME excludes one)
     #[arg(long, value_name = "LIST", default_value = "default", value_parser = |text: &str| Chosen::parse(text).map_err(|error| error.to_string()))]
     pub(crate) normalise: Chosen,
-    /// Exit with 0 where everything that differs is set aside by named normalisations
+    /// Exit with 0 if named normalisations set aside every difference
     #[arg(long)]
     pub(crate) allow_equivalent: bool,
 }
@@ -80,7 +81,9 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
         return list(json);
     }
     let (Some(released), Some(rebuilt)) = (&args.released, &args.rebuilt) else {
-        return Err(Failure::usage("give two files or two folders".into()));
+        return Err(Failure::usage(
+            "cannot compare: name two files or two folders".into(),
+        ));
     };
     let mut writers: Vec<(&Path, Render)> = Vec::new();
     for path in &args.write {
@@ -133,7 +136,7 @@ fn renderer(path: &Path) -> Result<Render, Failure> {
         "sarif" => |found| Ok(text::json_pretty(&comparison::sarif(found)).into_bytes()),
         _ => {
             return Err(Failure::usage(format!(
-                "{}: the ending does not say what to write; use .html, .md, .json or .sarif",
+                "cannot write {}: its extension is not .html, .md, .json or .sarif",
                 path.display()
             )));
         }

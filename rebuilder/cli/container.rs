@@ -18,25 +18,25 @@ use crate::store::{StoreError, write_atomically};
 
 #[derive(Sub)]
 pub(crate) enum Command {
-    /// Resolve a container's packages against the signed archive of today, and write its lock
+    /// Resolve a container's packages against today's signed archive, and write its lock
     Lock {
         /// Name of the definition, such as bookworm-build
         name: String,
-        /// Folder to write NAME.lock to [default: the folder of --containers, else ./containers]
+        /// Folder to write NAME.lock to [default: that of --containers, else ./containers]
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
-    /// Make a container's root from its lock, or find it made
+    /// Build a container's root from its lock, or reuse the existing one
     Build {
         /// Name of the definition, such as bookworm-build
         name: String,
-        /// Make it again even where it is there
+        /// Rebuild it even if it exists
         #[arg(long)]
         again: bool,
     },
-    /// Run a command in a container as a build would: no network, throw-away layer, nothing of this machine
+    /// Run a command in a container as a build runs: without network or files of this machine, in a temporary layer
     Run(RunArgs),
-    /// List known containers
+    /// List the containers
     List,
 }
 
@@ -45,23 +45,23 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     /// Name of the definition, such as bookworm-build
     name: String,
-    /// What runs it
-    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    /// Sandbox backend
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto, help_heading = "Sandbox")]
     backend: BackendChoice,
-    /// Folder for what the command leaves in /out; must be empty
-    #[arg(long, value_name = "DIR")]
+    /// Folder for the files that the command leaves in /out; must be empty
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Files to show at /inputs
+    /// File to show in /inputs; may be repeated
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
-    /// Stop it after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    /// Stop the command after this many seconds
+    #[arg(long, value_name = "SECONDS", help_heading = "Sandbox", default_value_t = 3600)]
     timeout: u64,
-    /// Print what the command wrote byte by byte; else what would steer a terminal or hide in it is written out, as
-    /// <U+001B>
-    #[arg(long)]
+    /// Print the bytes of the command's output as they are, without writing out the control characters and invisible
+    /// characters in it (as <U+001B>)
+    #[arg(long, help_heading = "Output")]
     raw_log: bool,
-    /// The command and its arguments
+    /// Command and its arguments
     #[arg(last = true, required = true)]
     command: Vec<String>,
 }

@@ -24,33 +24,34 @@ use crate::text::{Style, plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Put everything about a rebuild into one archive: plan, log, verdict, attestations, policy, bills of materials, controls
+    /// Write everything about a rebuild into one archive: plan, log, verdict, attestations, policy, bills of materials and
+    /// controls
     Export(ExportArgs),
-    /// Check such an archive again, offline
+    /// Check such an archive offline
     Verify(VerifyArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {
-    /// Folder of a run, or a released file whose newest run is in the store
+    /// Folder of a run, or a released file (its newest run in the store is taken)
     subject: PathBuf,
     /// Archive to write
-    #[arg(long, value_name = "FILE", default_value = "evidence.tar.gz")]
+    #[arg(long, value_name = "FILE", help_heading = "Output", default_value = "evidence.tar.gz")]
     out: PathBuf,
-    /// File or folder with attestations of others about the same files; may be repeated
+    /// File or folder with attestations of other parties about the same files; may be repeated
     #[arg(long, value_name = "FILE|DIR")]
     attestation: Vec<PathBuf>,
-    /// Put the rebuilt files in too, and the released ones that differ
+    /// Include the rebuilt files, and the released files that differ from them
     #[arg(long)]
     with_outputs: bool,
-    /// Name of whoever states the verdict in the CycloneDX attestation [default: its builder.id]
+    /// Organisation that states the verdict in the CycloneDX attestation [default: its builder.id]
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
-    /// Where to find them
+    /// Website of the organisation
     #[arg(long, value_name = "URL", requires = "organisation")]
     organisation_url: Option<String>,
     /// Sign the list of contents
-    #[arg(long)]
+    #[arg(long, help_heading = "Signing")]
     sign: bool,
     #[command(flatten)]
     key: KeyArgs,
@@ -60,7 +61,7 @@ pub(crate) struct ExportArgs {
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// Archive
+    /// Archive to check
     archive: PathBuf,
     #[command(flatten)]
     trust: TrustArgs,

@@ -19,11 +19,11 @@ pub(crate) struct InspectArgs {
     /// Released files, or a package URL or short form of one package
     #[arg(required = true)]
     subject: Vec<String>,
-    /// Package URL of SUBJECT, where SUBJECT is a file
+    /// Package URL of SUBJECT, if SUBJECT is a file
     #[arg(long, value_name = "PURL")]
     purl: Option<String>,
-    /// Write the findings as a page of HTML too
-    #[arg(long, value_name = "FILE")]
+    /// Write the findings as an HTML page as well
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     html: Option<PathBuf>,
     #[command(flatten)]
     evidence: EvidenceArgs,

@@ -19,7 +19,7 @@ use crate::text::{self, Screen};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make a signing key
+    /// Create a signing key
     Generate {
         /// Kind of key
         #[arg(long, value_enum, default_value_t = Algorithm::Ed25519)]
@@ -27,33 +27,33 @@ pub(crate) enum Command {
         /// File for the private key; the public one goes to FILE.pub [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
-        /// Encrypt it with a passphrase: that of --passphrase-file, or asked for
+        /// Encrypt the key with a passphrase, from --passphrase-file or asked for
         #[arg(long)]
         encrypt: bool,
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
-    /// Print the public key, for those who verify
+    /// Print the public key, for verifiers
     Public {
         #[command(flatten)]
         key: KeyArgs,
     },
-    /// Take a key into the inventory, such as one in a token
+    /// Add an existing key, such as one on a token, to the inventory
     Add {
         #[command(flatten)]
         key: KeyArgs,
     },
-    /// List the keys: age, uses, projects, and what is wrong with how they are kept
+    /// List the keys: age, uses, projects, and storage problems
     List {
-        /// Logs of signatures to count uses in; may be repeated [default: the user's own]
+        /// Log of signatures to count uses in; may be repeated [default: the user's own logs]
         #[arg(long, value_name = "FILE")]
         log: Vec<PathBuf>,
     },
-    /// Put another key in a key's place; both count for a while
+    /// Replace a key; both are valid during an overlap
     Rotate {
         #[command(flatten)]
         key: KeyArgs,
-        /// The new key; a file is made where there is none [default: key.pem, with the old one moved aside]
+        /// New key; a file that does not exist is created [default: key.pem; the old one is renamed]
         #[arg(long, value_name = "KEY")]
         to: Option<String>,
         /// Kind of the new key
@@ -62,15 +62,15 @@ pub(crate) enum Command {
         /// Encrypt the new key with the same passphrase
         #[arg(long)]
         encrypt: bool,
-        /// Days that the old one goes on signing
+        /// Days for which the old key may still sign
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         overlap: u16,
     },
-    /// Revoke a key: it signs nothing any more, and policies can say since when
+    /// Revoke a key: it can no longer sign; policies can record the date
     Revoke {
-        /// Beginning of its fingerprint
+        /// Start of its fingerprint
         fingerprint: String,
-        /// Why
+        /// Reason
         #[arg(long, value_name = "TEXT")]
         because: String,
     },
@@ -78,11 +78,12 @@ pub(crate) enum Command {
 
 /// The key to sign with.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Signing")]
 pub(crate) struct KeyArgs {
     /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
     #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// Our builder.id [default: urn:rebuilder:KEY-FINGERPRINT]
+    /// builder.id in the attestations [default: urn:rebuilder:KEY-FINGERPRINT]
     #[arg(
         long,
         value_name = "URI",
@@ -94,7 +95,9 @@ pub(crate) struct KeyArgs {
     passphrase: PassphraseArgs,
 }
 
+/// The passphrase of a key.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Signing")]
 pub(crate) struct PassphraseArgs {
     /// File with the passphrase of an encrypted key [default: systemd's credential "passphrase", or asked for]
     #[arg(

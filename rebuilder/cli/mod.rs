@@ -41,17 +41,17 @@ Examples:
   rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
   rebuilder rebuild --plan plan.json --offline        replay a plan from the store
   rebuilder verify app.tar.gz --attestation DIR --policy quorum.toml
-                                                      do independent parties agree about a file?
+                                                      check that independent parties agree about a file
   rebuilder audit run list.txt --jobs 2               rebuild a list of packages, resumable
   rebuilder compare released.deb rebuilt.deb          where and why two files differ
-  rebuilder doctor                                    what works on this machine, and what to do
+  rebuilder doctor                                    what works on this machine, and how to fix the rest
 
 Exit codes:
   0 reproduced   1 not reproduced   2 usage or configuration   3 refused before building
   4 inconclusive (inputs unavailable, build failed, timed out)   70 internal error
   130 interrupted   143 terminated";
 
-/// Rebuild released packages from pinned inputs, compare the bytes, and sign what came out.
+/// Rebuild released packages from pinned inputs, compare the bytes and sign the verdict.
 #[derive(Parser)]
 #[command(name = "rebuilder", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
@@ -63,6 +63,7 @@ struct Cli {
 
 /// Options of every command.
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Common {
     /// Folder for fetched files, roots and scratch space [default: $XDG_DATA_HOME/rebuilder]
     #[arg(
@@ -73,7 +74,7 @@ pub(crate) struct Common {
         hide_env_values = true
     )]
     store: Option<PathBuf>,
-    /// Folder with container definitions and locks, looked at before the built-in ones
+    /// Folder with container definitions and locks, searched before the built-in ones
     #[arg(
         long,
         global = true,
@@ -82,7 +83,7 @@ pub(crate) struct Common {
         hide_env_values = true
     )]
     containers: Option<PathBuf>,
-    /// Fetch URLs that begin with PREFIX from URL instead (http, https, file; docker for images); may be repeated
+    /// Fetch URLs that begin with PREFIX from URL instead (http, https or file; docker for images); may be repeated
     #[arg(
         long,
         global = true,
@@ -102,7 +103,7 @@ pub(crate) struct Common {
         value_delimiter = ' '
     )]
     git_mirror: Vec<GitMirror>,
-    /// Let addresses in indexes, lock files and provenance lead to HOST, although it is not public; may be repeated
+    /// Let addresses in indexes, lock files and provenance lead to HOST, even if it is not public; may be repeated
     #[arg(
         long,
         global = true,
@@ -112,56 +113,56 @@ pub(crate) struct Common {
         value_delimiter = ' '
     )]
     allow_host: Vec<AllowedHost>,
-    /// Use only what the store has; never the network
+    /// Use only what is in the store, never the network
     #[arg(long, global = true)]
     offline: bool,
-    /// Show no progress; results and errors only
+    /// Show no progress, only results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Print one JSON document on stdout (its schema is in docs/schema/)
+    /// Print one JSON document on stdout (docs/schema/ describes it)
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Rebuild a released artifact, compare, and sign what came out
+    /// Rebuild a released artifact, compare it and sign the verdict
     Rebuild(rebuild::RebuildArgs),
-    /// Rebuild many packages, several at a time, and say which reproduce and why the others do not
+    /// Rebuild many packages, and report which reproduce and why the others do not
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Verify what is claimed of an artifact and pin everything that rebuilding it takes
+    /// Verify the evidence for an artifact and pin every input of its rebuild
     Plan(rebuild::PlanArgs),
-    /// Verify what is claimed of released files, and explain it; builds nothing
+    /// Verify and explain the evidence for released files, without building
     Inspect(inspect::InspectArgs),
-    /// Say where two files or folders differ, and why
+    /// Show where and why two files or folders differ
     Compare(compare::CompareArgs),
-    /// Hold attestations of several parties about a file against each other, and against a quorum
+    /// Compare several parties' attestations of a file and check a quorum
     Verify(verify::VerifyArgs),
-    /// Put the evidence for a rebuild into one archive, and check such an archive
+    /// Export the evidence for a rebuild as one archive, or check such an archive
     #[command(subcommand)]
     Evidence(evidence::Command),
-    /// Check a saved run and sign what follows from it
+    /// Check a saved run and sign its verdict
     Attest(signing::AttestArgs),
-    /// Sign the runs of workers, as a service that alone can reach the key
+    /// Run the service that checks and signs the runs of workers, and alone can reach the key
     Signer(signing::SignerArgs),
     /// Check a signer's log
     #[command(subcommand)]
     Log(signing::LogCommand),
-    /// Make, list, rotate and revoke signing keys
+    /// Create, list, rotate and revoke signing keys
     #[command(subcommand)]
     Key(key::Command),
-    /// Lock, make and list the containers that builds run in
+    /// Lock, build, list and use the containers that builds run in
     #[command(subcommand)]
     Container(container::Command),
-    /// Look after the store of fetched files
+    /// Locate and check the store of fetched files
     #[command(subcommand)]
     Store(store::Command),
-    /// Tell which backends work on this machine, and what to do where one does not
+    /// Check which sandbox backends work here, and how to fix those that do not
     Doctor,
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
-        /// The shell
+        /// Shell
         shell: clap_complete::Shell,
     },
     /// Print the manual page
@@ -171,11 +172,11 @@ enum Command {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BackendChoice {
-    /// The embedded one, which also makes the roots for the other
+    /// Same as "embedded"
     Auto,
     /// Linux namespaces, no daemon
     Embedded,
-    /// A Docker engine, or Podman's compatible socket (DOCKER_HOST)
+    /// A Docker engine, or the compatible socket of Podman (DOCKER_HOST)
     Docker,
 }
 
@@ -230,7 +231,9 @@ impl Context {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| output::note(&format!("a bug: {panic}"))));
+    std::panic::set_hook(Box::new(|panic| {
+        output::note(&format!("internal error: {panic}"))
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -239,7 +242,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return Failure::internal(format!("the async runtime does not start: {error}")).report(false);
+            return Failure::internal(format!("cannot start the async runtime: {error}")).report(false);
         }
     };
     let store = cli.common.store.clone();
@@ -249,7 +252,7 @@ pub fn main() -> ExitCode {
         let mut work = tokio::spawn(run(cli));
         tokio::select! {
             done = &mut work => {
-                Some(done.unwrap_or_else(|error| Err(Failure::internal(format!("a bug ended the work: {error}")))))
+                Some(done.unwrap_or_else(|error| Err(Failure::internal(format!("internal error: task panicked: {error}")))))
             }
             () = signal => {
                 // What waits is dropped, and takes its build with it. What computes has some time to see the signal.
@@ -322,7 +325,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             // It waits for nothing but the disk, so it runs on a thread of its own.
             tokio::task::spawn_blocking(move || compare::run(&args, json, &progress))
                 .await
-                .unwrap_or_else(|error| Err(Failure::internal(format!("a bug ended the work: {error}"))))
+                .unwrap_or_else(|error| {
+                    Err(Failure::internal(format!(
+                        "internal error: task panicked: {error}"
+                    )))
+                })
         }
         Command::Inspect(args) => inspect::inspect(&Context::open(cli.common)?, args).await,
         Command::Container(command) => container::run(&Context::open(cli.common)?, command).await,
@@ -336,7 +343,7 @@ pub(crate) fn config_folder() -> Result<PathBuf, Failure> {
     use etcetera::BaseStrategy as _;
     etcetera::base_strategy::Xdg::new()
         .map(|places| places.config_dir().join("rebuilder"))
-        .map_err(|_| Failure::usage("no home folder is known; set XDG_CONFIG_HOME".into()))
+        .map_err(|_| Failure::usage("cannot determine the home directory; set XDG_CONFIG_HOME".into()))
 }
 
 /// Exit status for a verdict.

@@ -38,24 +38,25 @@ use crate::text::{self, plain};
 pub(crate) struct Target {
     /// Package URL, deb:NAME[=VERSION], pypi:NAME[==VERSION], npm:NAME[@VERSION], crate:NAME[@VERSION], or a released file
     subject: Option<String>,
-    /// Package URL of SUBJECT, where SUBJECT is a file
+    /// Package URL of SUBJECT, if SUBJECT is a file
     #[arg(long, value_name = "PURL")]
     purl: Option<String>,
-    /// Compare only the artifact that is named, not everything that its source builds
+    /// Compare only the named artifact, not everything built from its source
     #[arg(long)]
     only: bool,
     /// Recipe to use instead of the built-in one: a file, or c-make, go, npm-scripts, python-wheel or rust-cargo
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|NAME", help_heading = "Plan")]
     recipe: Option<PathBuf>,
-    /// Version of a build tool to use (npm packages: node, npm; crates: cargo; wheels: projects of PyPI, such as
-    /// setuptools=58.0 or "setuptools=<58"), where you know better than the evidence; may be repeated
-    #[arg(long, value_name = "NAME=VERSION", value_parser = tool)]
+    /// Version of a build tool (npm packages: node, npm; crates: cargo; wheels: projects of PyPI, such as
+    /// setuptools=58.0 or "setuptools=<58"), if you know better than the evidence; may be repeated
+    #[arg(long, value_name = "NAME=VERSION", value_parser = tool, help_heading = "Plan")]
     tool: Vec<(String, String)>,
-    /// Build from this commit instead of the released source archive [default: what the package's own evidence names]
-    #[arg(long, value_name = "URL@COMMIT[:FOLDER]", value_parser = source)]
+    /// Build from this commit instead of the released source archive [default: the commit that the
+    /// package's own evidence names]
+    #[arg(long, value_name = "URL@COMMIT[:FOLDER]", value_parser = source, help_heading = "Plan")]
     source: Option<SourceHint>,
     /// Take source and versions from a build definition of OSS Rebuild (build.yaml)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Plan")]
     oss_rebuild: Option<PathBuf>,
     #[command(flatten)]
     evidence: EvidenceArgs,
@@ -68,7 +69,7 @@ fn source(text: &str) -> Result<SourceHint, String> {
     let (commit, folder) = match rest.split_once(':') {
         Some((commit, folder)) => {
             let inside = git_source::folder(folder);
-            let inside = inside.ok_or_else(|| format!("{folder:?} is no folder of a repository"))?;
+            let inside = inside.ok_or_else(|| format!("{folder:?} is not a folder of a repository"))?;
             (commit, Some(inside.to_owned()))
         }
         None => (rest, None),
@@ -82,7 +83,7 @@ fn source(text: &str) -> Result<SourceHint, String> {
 }
 
 fn named_by_the_user() -> Origin {
-    Origin::Convention("named by whoever asked for the rebuild".into())
+    Origin::Convention("named by the user who asked for the rebuild".into())
 }
 
 fn tool(text: &str) -> Result<(String, String), String> {
@@ -93,9 +94,9 @@ fn tool(text: &str) -> Result<(String, String), String> {
 #[derive(Args)]
 pub(crate) struct PlanArgs {
     /// File to write the plan to [default: stdout]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Bring everything that the plan names into the store, so that it can be replayed offline
+    /// Fetch everything that the plan names into the store, so that it can be replayed offline
     #[arg(long)]
     fetch: bool,
     #[command(flatten)]
@@ -104,8 +105,10 @@ pub(crate) struct PlanArgs {
 
 /// How a finished run is signed.
 #[derive(Args)]
+#[command(next_help_heading = "Signing")]
 pub(super) struct SigningArgs {
-    /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem, where it is there]
+    /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem, if it
+    /// exists]
     #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Let the service that listens on SOCKET check and sign the run
@@ -117,7 +120,7 @@ pub(super) struct SigningArgs {
         conflicts_with = "key"
     )]
     signer: Option<PathBuf>,
-    /// Our builder.id in attestations [default: urn:rebuilder:KEY-FINGERPRINT]
+    /// builder.id in the attestations [default: urn:rebuilder:KEY-FINGERPRINT]
     #[arg(
         long,
         value_name = "URI",
@@ -160,7 +163,7 @@ impl Signer {
                 Ok(Signature::No("an inconclusive run proves nothing".into()))
             }
             (_, None) => Ok(Signature::No(
-                "there is no key; \"rebuilder key generate\" makes one".into(),
+                "no signing key found; create one with \"rebuilder key generate\"".into(),
             )),
             (_, Some(by)) => sign(run, by, self.builder_id.as_deref()),
         }
@@ -177,10 +180,11 @@ pub(super) enum Signature {
     No(String),
 }
 
-/// Most plans for one subject.
+/// How many plans are tried for one subject.
 #[derive(Args)]
+#[command(next_help_heading = "Search")]
 pub(super) struct AttemptArgs {
-    /// Most plans to try: where the bytes differ, what differs says which assumption to change next
+    /// Maximum number of plans to try; the differences decide which assumption changes next
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
     attempts: u16,
 }
@@ -198,11 +202,11 @@ pub(crate) struct RebuildArgs {
     plan: Option<PathBuf>,
     #[command(flatten)]
     attempts: AttemptArgs,
-    /// What runs the build
-    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    /// Sandbox backend
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto, help_heading = "Sandbox")]
     backend: BackendChoice,
-    /// Folder for plan, log, outputs, report and attestation [default: a new one below the store's runs/]
-    #[arg(long, value_name = "DIR")]
+    /// Folder for plan, log, outputs, report and attestation [default: a new one in the store's runs/]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
     #[command(flatten)]
     signing: SigningArgs,

@@ -25,21 +25,22 @@ use crate::signer::{self, Admission, Door, Reply, Service};
 
 #[derive(Args)]
 pub(crate) struct AttestArgs {
-    /// Folder of a run
+    /// Folder of the run
     run: PathBuf,
     #[command(flatten)]
     key: KeyArgs,
-    /// Let the service that listens on SOCKET check and sign it
+    /// Let the service that listens on SOCKET check and sign the run
     #[arg(
         long,
+        help_heading = "Signing",
         value_name = "SOCKET",
         env = "REBUILDER_SIGNER",
         hide_env_values = true,
         conflicts_with = "key"
     )]
     signer: Option<PathBuf>,
-    /// Log that the signature is written down in [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
-    #[arg(long, value_name = "FILE")]
+    /// Log of signatures to append to [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
+    #[arg(long, value_name = "FILE", help_heading = "Signing")]
     log: Option<PathBuf>,
 }
 
@@ -48,31 +49,31 @@ pub(crate) struct SignerArgs {
     /// Socket to listen on
     #[arg(long, value_name = "SOCKET", default_value = "/run/rebuilder-signer/socket")]
     socket: PathBuf,
-    /// Group that may open the socket, by name or number [default: the workers alone, by an access list]
+    /// Group that may open the socket, by name or number [default: only the workers, by an access list]
     #[arg(long, value_name = "GROUP")]
     socket_group: Option<String>,
-    /// User whose runs are signed, by name or number; may be repeated [default: the user that this runs as]
+    /// User whose runs are signed, by name or number; may be repeated [default: the current user]
     #[arg(long, value_name = "USER")]
     worker: Vec<String>,
-    /// Folder in which runs lie; may be repeated
+    /// Folder that contains runs; may be repeated
     #[arg(long, value_name = "DIR", required = true)]
     runs: Vec<PathBuf>,
-    /// How many workers, each another user, must have had the same outcome
+    /// Number of distinct workers (users) that must report the same outcome
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     agree: u8,
-    /// Recipe beyond the built-in ones whose steps a plan may have; may be repeated
+    /// Recipe whose steps a plan may have, besides the built-in recipes; may be repeated
     #[arg(long, value_name = "FILE")]
     recipe: Vec<PathBuf>,
-    /// Image that a plan may start from although no provenance names it, as NAME@sha256:DIGEST; may be repeated
+    /// Image that a plan may use even if no provenance names it, as NAME@sha256:DIGEST; may be repeated
     #[arg(long, value_name = "IMAGE")]
     image: Vec<String>,
-    /// Most MiB on the disk that copies of one worker's runs may take
+    /// Maximum disk space for copies of one worker's runs, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 8192)]
     worker_disk: u32,
-    /// Machine that builds, to be named in attestations
+    /// Name of the build machine, for the attestations
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
-    /// Log of everything that is asked and answered [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
+    /// Log of all requests and replies [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     #[command(flatten)]
@@ -83,11 +84,11 @@ pub(crate) struct SignerArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum LogCommand {
-    /// Check that no line was changed, dropped or put in between
+    /// Check that no entry was changed, removed or inserted
     Verify {
-        /// Log [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
+        /// Log to check [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
         log: Option<PathBuf>,
-        /// Attestation that must be in it, at the place that it names; may be repeated
+        /// Attestation that must be in the log, at the entry that it names; may be repeated
         #[arg(long, value_name = "FILE")]
         attestation: Vec<PathBuf>,
     },

@@ -10,9 +10,9 @@ use super::output;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Read every file again and set aside those whose bytes changed
+    /// Hash every file again and set aside those whose bytes changed
     Verify,
-    /// Print where the store is
+    /// Print the path of the store
     Path,
 }
 

@@ -29,17 +29,17 @@ pub(crate) struct VerifyArgs {
     /// Package URL of ARTIFACT
     #[arg(long, value_name = "PURL")]
     purl: Option<String>,
-    /// File name of ARTIFACT, where it is given by digest
+    /// File name of ARTIFACT, if it is given by digest
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// File, folder or URL with attestations; may be repeated [default: what lies beside ARTIFACT]
+    /// File, folder or URL with attestations; may be repeated [default: the files next to ARTIFACT]
     #[arg(long, value_name = "FILE|DIR|URL")]
     attestation: Vec<String>,
-    /// Count parties for whom it is only equivalent, where there are not enough others
+    /// Count parties that report only equivalence, if there are not enough others
     #[arg(long)]
     allow_equivalent: bool,
     /// Write the conclusion as a signed SLSA verification summary (VSA) to FILE
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     summary: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArgs,
@@ -114,7 +114,7 @@ fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Fa
         let path = Path::new(text);
         if !path.is_file() {
             return Err(Failure::usage(format!(
-                "{text} is no file; one that is not at hand is named by sha256:HEX"
+                "{text} is not a file; use sha256:HEX for a file that you do not have"
             )));
         }
         return evidence::local(path, args.purl.as_deref(), &[], trust);
@@ -122,7 +122,7 @@ fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Fa
     let sha256: Sha256 = digits
         .to_owned()
         .try_into()
-        .map_err(|error| Failure::usage(format!("{text} is no artifact: {error}")))?;
+        .map_err(|error| Failure::usage(format!("{text} is not a digest: {error}")))?;
     Ok(Artifact {
         name: args.name.clone().unwrap_or_else(|| text.to_owned()),
         purl: args.purl.clone(),

@@ -1031,7 +1031,7 @@ fn many_artifacts_and_urls_and_wrong_use() {
             "cannot read attestations from /nowhere",
         ),
         (vec!["sha256:zz"], 2, "is no artifact"),
-        (vec!["/nowhere/file"], 2, "/nowhere/file is no file"),
+        (vec!["/nowhere/file"], 2, "/nowhere/file is not a file"),
         (
             vec![artifact.as_str(), "--policy", "/nowhere.toml"],
             2,

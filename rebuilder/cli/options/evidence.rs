@@ -38,19 +38,19 @@ pub(crate) struct TrustArgs {
     /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH, Nix); may be repeated
     #[arg(long, value_name = "FILE")]
     trusted_key: Vec<PathBuf>,
-    /// How many different trusted keys must have signed an envelope
+    /// Number of different trusted keys that must have signed an envelope
     #[arg(long, value_name = "N", default_value_t = 1)]
     threshold: usize,
-    /// Sigstore trusted_root.json to use instead of the public-good instance's
+    /// Sigstore trusted_root.json to use instead of that of the public-good instance
     #[arg(long, value_name = "FILE")]
     trusted_root: Option<PathBuf>,
-    /// Who must have signed without a key: e-mail address or workflow URI; * stands for any text
+    /// Expected identity of a keyless signature: an e-mail address or a workflow URI; * matches any text
     #[arg(long, value_name = "PATTERN", requires = "issuer")]
     identity: Option<String>,
     /// OpenID Connect issuer of --identity
     #[arg(long, value_name = "PATTERN", requires = "identity")]
     issuer: Option<String>,
-    /// What the evidence must show: a policy file, or "none"
+    /// Requirements on the evidence: a policy file, or "none"
     #[arg(
         long,
         value_name = "FILE|none",
