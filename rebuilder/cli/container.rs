@@ -15,6 +15,7 @@ use crate::progress::ProgressBar;
 use crate::sandbox::embedded::Embedded;
 use crate::sandbox::{ExitReason, Input, Job, KeepMode};
 use crate::store::{StoreError, write_atomically};
+use crate::text::plural;
 
 #[derive(Sub)]
 pub(crate) enum Command {
@@ -55,7 +56,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Stop the command after this many seconds
-    #[arg(long, value_name = "SECONDS", help_heading = "Sandbox", default_value_t = 3600)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Sandbox",
+        default_value_t = 3600
+    )]
     timeout: u64,
     /// Print the bytes of the command's output as they are, without writing out the control characters and invisible
     /// characters in it (as <U+001B>)
@@ -167,9 +173,9 @@ async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), 
     } else {
         let mut screen = output::screen();
         screen.say(format_args!(
-            "{}: {} packages, tree sha256:{}",
+            "{}: {}, tree sha256:{}",
             path.display(),
-            lock.packages.len(),
+            plural(lock.packages.len(), "package"),
             lock.tree
         ));
         output::print(&screen)
@@ -199,9 +205,9 @@ async fn build(context: &Context, name: &str, again: bool) -> Result<(), Failure
         let mut screen = output::screen();
         screen.say(format_args!("{name}: tree sha256:{}", root.contents.digest));
         screen.say(format_args!(
-            "  {} packages, {} entries, {} MB",
-            lock.packages.len(),
-            root.contents.entries,
+            "  {}, {}, {} MB",
+            plural(lock.packages.len(), "package"),
+            plural(root.contents.entries, "entry"),
             root.contents.bytes / 1_000_000
         ));
         screen.say(format_args!("  {}", root.path.display()));
@@ -235,8 +241,8 @@ fn list(context: &Context) -> Result<(), Failure> {
     for (name, description, packages, made) in known {
         let state = match (packages, made) {
             (None, _) => "not locked".to_owned(),
-            (Some(count), false) => format!("{count} packages, not made yet"),
-            (Some(count), true) => format!("{count} packages, made"),
+            (Some(count), false) => format!("{}, not built", plural(count, "package")),
+            (Some(count), true) => format!("{}, built", plural(count, "package")),
         };
         screen.say(format_args!("{name}  {description}  ({state})"));
     }

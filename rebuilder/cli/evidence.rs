@@ -11,7 +11,7 @@ use super::{Common, output};
 use crate::agreement;
 use crate::artifact::Sha256;
 use crate::bundle;
-use crate::bundle::{Assessor, BundleError, CheckResult, Material};
+use crate::bundle::{Assessor, DossierError, Material, Outcome};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::key::KeyArgs;
 use crate::cli::options::evidence::TrustArgs;
@@ -20,7 +20,7 @@ use crate::policy::Policy;
 use crate::report;
 use crate::run::RunFolder;
 use crate::store::Store;
-use crate::text::{Style, plain};
+use crate::text::{Style, plain, plural};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -36,7 +36,12 @@ pub(crate) struct ExportArgs {
     /// Folder of a run, or a released file (its newest run in the store is taken)
     subject: PathBuf,
     /// Archive to write
-    #[arg(long, value_name = "FILE", help_heading = "Output", default_value = "evidence.tar.gz")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        default_value = "evidence.tar.gz"
+    )]
     out: PathBuf,
     /// File or folder with attestations of other parties about the same files; may be repeated
     #[arg(long, value_name = "FILE|DIR")]
@@ -127,9 +132,10 @@ fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
     } else {
         let mut screen = output::screen();
         screen.say(format_args!(
-            "{}  {} files, {size} bytes: {}, {}",
+            "{}  {}, {}: {}, {}",
             args.out.display(),
-            manifest.files.len(),
+            plural(manifest.files.len(), "file"),
+            plural(size, "byte"),
             manifest.subject,
             manifest.verdict
         ));
@@ -144,7 +150,7 @@ fn newest_run(artifact: &Path, store: &Store) -> Result<RunFolder, Failure> {
         .and_then(Sha256::of_reader)
         .map_err(crate::store::StoreError::io("read", artifact))?
         .0;
-    let none = || BundleError::NoRun {
+    let none = || DossierError::NoRun {
         runs: store.runs(),
         artifact: artifact.display().to_string(),
     };
@@ -153,7 +159,7 @@ fn newest_run(artifact: &Path, store: &Store) -> Result<RunFolder, Failure> {
 
 fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let files = bundle::read(&args.archive)?;
-    // What the reader brings counts; keys that are only in the archive vouch for nothing.
+    // Only keys that the user names count. Keys in the archive prove nothing, since whoever made it chose them.
     let (trust, _) = args.trust.open_with_keys()?;
     let checked = bundle::check(&args.archive, &files, &trust, report::page)?;
     if common.json {
@@ -163,8 +169,8 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     } else {
         let mut screen = output::screen();
         let manifest = &checked.manifest;
-        // What is refused must not begin with the verdict that someone wrote into it.
-        if checked.any(CheckResult::Fails) {
+        // A refused bundle must not be shown under the verdict that its maker wrote into it.
+        if checked.any(Outcome::Fails) {
             let says = checked.attested.as_ref().map_or_else(String::new, |attested| {
                 format!(", and the attestation in it {:?}", attested.verdict)
             });
@@ -181,17 +187,17 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
         }
         for check in &checked.checks {
             let mark = match check.outcome {
-                CheckResult::Holds => Style::Good.of("+"),
-                CheckResult::Open => Style::Open.of("?"),
-                CheckResult::Fails => Style::Bad.of("!"),
+                Outcome::Holds => Style::Good.of("+"),
+                Outcome::Open => Style::Open.of("?"),
+                Outcome::Fails => Style::Bad.of("!"),
             };
             screen.line([mark, plain(format_args!(" {}: {}", check.check, check.finding))]);
         }
         output::print(&screen)?;
     }
-    Ok(ExitCode::from(if checked.any(CheckResult::Fails) {
+    Ok(ExitCode::from(if checked.any(Outcome::Fails) {
         Code::Refused as u8
-    } else if checked.any(CheckResult::Open) {
+    } else if checked.any(Outcome::Open) {
         Code::Inconclusive as u8
     } else {
         0

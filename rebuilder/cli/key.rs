@@ -15,7 +15,7 @@ use crate::attest::key::{KeyState, ListedKey};
 use crate::attest::log::{Log, Uses};
 use crate::attest::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 use crate::store::StoreError;
-use crate::text::{self, Screen};
+use crate::text::{self, Screen, plural};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -233,7 +233,7 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
             } else {
                 let mut screen = output::screen();
                 screen.say(format_args!(
-                    "revoked sha256:{}; policies that name it add:",
+                    "revoked sha256:{}; in policies that name it, add:",
                     entry.fingerprint
                 ));
                 screen.gap();
@@ -259,7 +259,7 @@ fn new_passphrase(encrypt: bool, args: &PassphraseArgs, path: &Path) -> Result<O
 }
 
 fn public(signer: &dyn Signer) -> Result<&Public, Failure> {
-    let none = || Failure::usage("keyless signing has no key to show".into());
+    let none = || Failure::usage("cannot show a key: keyless signing has none".into());
     signer.public().ok_or_else(none)
 }
 
@@ -309,7 +309,7 @@ fn list(common: &Common, logs: &[PathBuf]) -> Result<(), Failure> {
     let mut screen = output::screen();
     if keys.is_empty() {
         screen.say(
-            "no key is in the inventory; \"rebuilder key generate\" makes one, \"rebuilder key add\" takes one in",
+            "the inventory has no keys; create one with \"rebuilder key generate\", or add one with \"rebuilder key add\"",
         );
     }
     for key in &keys {
@@ -332,10 +332,10 @@ fn describe(screen: &mut Screen, key: &ListedKey) {
     screen.say(format_args!("sha256:{}  {state}", key.entry.fingerprint));
     screen.say(format_args!("    {}", key.entry.reference));
     screen.say(format_args!(
-        "    {} days old, {} signatures, last {last}, {} projects",
-        key.age,
-        key.uses.count,
-        key.uses.projects.len()
+        "    {} old, {}, last used {last}, {}",
+        plural(key.age, "day"),
+        plural(key.uses.count, "signature"),
+        plural(key.uses.projects.len(), "project")
     ));
     for finding in &key.findings {
         screen.say(format_args!("    ! {}: {}", finding.finding, finding.meaning));
@@ -398,14 +398,14 @@ fn rotate(
     } else {
         let mut screen = output::screen();
         screen.say(format_args!(
-            "{to}  sha256:{}  takes the place of",
+            "{to}  sha256:{}  replaces",
             new_public.fingerprint()
         ));
         screen.say(format_args!(
             "{old_reference}  sha256:{}",
             old_public.fingerprint()
         ));
-        screen.say("policies that name the old one let it end, and add the new one:");
+        screen.say("in policies that name the old key, limit it and add the new one:");
         screen.gap();
         screen.say(format_args!("    valid-until = \"{until}\""));
         screen.gap();

@@ -1,27 +1,26 @@
 //! `rebuilder attest`, `rebuilder signer` and `rebuilder log`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::{Code, Failure};
 use super::key::{KeyArgs, inventory, own_log, signer_log};
 use super::{Common, Context, output};
-use crate::artifact::{PinnedImage, serialise};
-use crate::attest::handover::{Handover, waiting};
-use crate::attest::log::Log;
-use crate::attest::predicate::OwnPredicate;
-use crate::attest::{self, Attestor};
+use crate::artifact::PinnedImage;
+use crate::attest::log::{Anchor, Log};
+use crate::attest::{self, Office};
 use crate::cli::options::evidence::{TrustArgs, statement};
 use crate::evidence::document;
-use crate::inspect::InspectionRequest;
+use crate::inspect::Case;
 use crate::plan::Recipe;
 use crate::report;
 use crate::run::RunFolder;
-use crate::signer::{self, Admission, Door, Reply, Service};
+use crate::signer::{self, Door, Questioner, Reply, Service};
+use crate::text::plural;
 
 #[derive(Args)]
 pub(crate) struct AttestArgs {
@@ -95,94 +94,48 @@ pub(crate) enum LogCommand {
 }
 
 pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Failure> {
-    let (reply, failure) = match hand_over(args).await {
-        Ok(reply) => {
-            let failure = not_signed(&reply);
-            (reply, failure)
-        }
-        Err(failure) => {
-            let (reason, help) = (failure.message(), failure.help());
-            (Handover::Refused { reason, help }, Some(failure))
-        }
-    };
-    if json {
-        let mut document = serialise::tree("the reply", &reply)?;
-        if let Some(failure) = &failure {
-            document["error"] = failure.document();
-        }
-        output::print_json(&document)?;
-        return Ok(failure.map_or(ExitCode::SUCCESS, |failure| failure.report(false)));
-    }
-    match (reply, failure) {
-        (_, Some(failure)) => Err(failure),
-        (Handover::Signed { bundle, .. }, None) => {
-            let mut screen = output::screen();
-            screen.say(bundle.display());
-            output::print(&screen)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        (_, None) => Err(Failure::internal(
-            "a reply without a signature or an error".into(),
-        )),
-    }
-}
-
-/// Hands a run over to the key or to the service that holds it.
-async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     let run = RunFolder::new(&args.run);
     let signed = if let Some(socket) = &args.signer {
-        match signer::ask(socket, run.path()).await? {
-            Reply::Signed(signed) => {
-                signed.write(&run)?;
-                *signed
-            }
-            Reply::Waiting {
-                agree,
-                needed,
-                otherwise,
-            } => {
-                return Ok(Handover::Waits {
-                    agree,
-                    needed,
-                    otherwise,
-                });
-            }
-            Reply::Refused { reason } => {
-                return Ok(Handover::Refused {
-                    reason: format!("the signer refuses the run: {reason}"),
-                    help: Some("nothing was signed; the signer's log says the same".into()),
-                });
-            }
-        }
+        by_service(socket, &run).await?
     } else {
         let signer = args.key.open()?;
         let log = args.log.clone().map_or_else(own_log, Ok)?;
-        let attestor = Attestor {
+        let office = Office {
             signer: signer.as_ref(),
             builder_id: args.key.named_builder(),
             host: None,
             log: &log,
         };
-        tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
+        tokio::task::block_in_place(|| attest::attest(&args.run, &office, report::page))?
     };
-    Ok(Handover::Signed {
-        bundle: run.bundle(),
-        statement: signed.statement,
-    })
+    if json {
+        output::print_json(&json!({"attestation": run.bundle(), "statement": signed.statement}))?;
+    } else {
+        let mut screen = output::screen();
+        screen.say(run.bundle().display());
+        output::print(&screen)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The failure that a reply without a signature is for the user.
-fn not_signed(reply: &Handover) -> Option<Failure> {
-    match reply {
-        Handover::Signed { .. } => None,
-        Handover::Waits {
+/// Lets a service check and sign a run.
+async fn by_service(socket: &Path, run: &RunFolder) -> Result<attest::Signed, Failure> {
+    match signer::ask(socket, run.path()).await? {
+        Reply::Signed(signed) => {
+            signed.write(run)?;
+            Ok(*signed)
+        }
+        Reply::Waiting {
             agree,
             needed,
             otherwise,
-        } => Some(Failure::inconclusive(waiting(*agree, *needed, *otherwise))),
-        Handover::Refused { reason, help } => {
-            Some(Failure::refused(reason.clone(), help.clone().unwrap_or_default()))
-        }
+        } => Err(Failure::inconclusive(format!(
+            "the signer holds the run and waits: {agree} of {needed} workers had this outcome, {otherwise} another one"
+        ))),
+        Reply::Refused { reason } => Err(Failure::refused(
+            format!("the signer refuses the run: {reason}"),
+            "nothing was signed; the signer's log has the same".into(),
+        )),
     }
 }
 
@@ -209,7 +162,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     let (trust, policy) = args.trust.open()?;
     let json = common.json;
     let context = Context::open(common)?;
-    let scratch = context.store.tmp();
+    let scratch = context.store.path().join("tmp");
     let mut recipes = Vec::new();
     for path in &args.recipe {
         recipes.push(Recipe::read(path)?);
@@ -235,10 +188,10 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         runs: args.runs,
         scratch,
         needed: usize::from(args.agree),
-        admission: Admission {
+        questioner: Questioner {
             fetcher: context.fetcher,
             catalog: context.catalog,
-            case: InspectionRequest {
+            case: Case {
                 documents: Vec::new(),
                 trust,
                 policy,
@@ -290,10 +243,11 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
     for file in attestation {
         let documents = document::read_file(file)?;
         for statement in documents.iter().filter_map(statement) {
-            let name = file.display().to_string();
-            let own = OwnPredicate::read(&statement)
-                .map_err(|error| Failure::usage(format!("cannot read the attestation {name}: {error}")))?;
-            wanted.push((statement.digest, own.and_then(|own| own.signing_log()), name));
+            wanted.push((
+                statement.digest,
+                anchor(&statement.predicate),
+                file.display().to_string(),
+            ));
         }
     }
     let checked = Log::verify(&path, &wanted)?;
@@ -308,14 +262,14 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
             .collect();
         screen.say(format_args!(
             "log intact: {} ({}); head sha256:{}",
-            checked.lines,
+            plural(checked.lines, "entry"),
             events.join(", "),
             checked.head
         ));
         if !wanted.is_empty() {
             screen.say(format_args!(
-                "{} attestations match their log entries",
-                checked.attestations
+                "matched with the log: {}",
+                plural(checked.attestations, "attestation")
             ));
         }
         output::print(&screen)?;
@@ -325,4 +279,16 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
     } else {
         0
     }))
+}
+
+/// The place in a log that a statement names.
+fn anchor(predicate: &Value) -> Option<Anchor> {
+    let provenance = &predicate["buildDefinition"]["internalParameters"]["signingLog"];
+    let negative = &predicate["configuration"][0]["annotations"]["signingLog"];
+    let found = if provenance.is_object() {
+        provenance
+    } else {
+        negative
+    };
+    serde_json::from_value(found.clone()).ok()
 }

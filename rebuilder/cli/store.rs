@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::Context;
 use super::failure::Failure;
 use super::output;
+use crate::text::plural;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -26,8 +27,8 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Fail
                 output::print_json(&check)?;
             } else {
                 screen.say(format_args!(
-                    "{} files, {} MB, sound",
-                    check.sound,
+                    "verified {} ({} MB)",
+                    plural(check.sound, "file"),
                     check.bytes / 1_000_000
                 ));
                 for name in &check.corrupt {

@@ -1,7 +1,7 @@
-//! What several parties say of one artifact, for a terminal.
+//! The agreement of several parties about one artifact, for a terminal.
 
 use crate::agreement::{Agreement, Conclusion};
-use crate::text::{Screen, Style, plain};
+use crate::text::{Screen, Style, plain, plural};
 
 /// The conclusion as lines; `colour` adds ANSI codes.
 pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
@@ -29,7 +29,7 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
         out.line([mark, plain(what)]);
         let when = party
             .time
-            .map_or_else(|| "no time is told".to_owned(), |time| time.to_string());
+            .map_or_else(|| "no time given".to_owned(), |time| time.to_string());
         let times = if party.times > 1 {
             format!(", {} times", party.times)
         } else {
@@ -42,7 +42,7 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
         out.say(format_args!("    {when}{times}{subject}  {}", party.origin));
     }
     for divergence in &agreement.divergences {
-        out.say(format_args!("they differ in the {}:", divergence.aspect));
+        out.say(format_args!("the parties differ in the {}:", divergence.aspect));
         for group in &divergence.groups {
             out.say(format_args!("    {}: {}", group.parties.join(", "), group.value));
         }
@@ -72,8 +72,11 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
     ]);
     let cost = &agreement.cost;
     out.say(format_args!(
-        "cost: {} attestations, {} bytes, {:.3} s; policy: {}",
-        cost.attestations, cost.bytes, cost.seconds, agreement.quorum.policy
+        "cost: {}, {}, {:.3} s; policy: {}",
+        plural(cost.attestations, "attestation"),
+        plural(cost.bytes, "byte"),
+        cost.seconds,
+        agreement.quorum.policy
     ));
     out
 }

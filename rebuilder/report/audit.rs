@@ -1,22 +1,24 @@
-//! A batch for people: a table for the terminal, and a page of HTML that links every run.
+//! A batch: a table for the terminal, and a page of HTML that links every run.
 
 use askama::Template;
 
 use super::ReportError;
-use crate::audit::{ResultLine, SubjectResult, Summary};
+use crate::audit::{Line, Outcome, Summary};
 use crate::ledger::Spent;
-use crate::text::{Screen, Style, column, plain};
+use crate::text::{Screen, Style, column, plain, plural};
 
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct Page<'a> {
     summary: &'a Summary,
+    total: String,
+    rebuilt_now: String,
     rows: Vec<Row<'a>>,
     shares: Vec<(&'static str, f64, f64)>,
 }
 
 struct Row<'a> {
-    line: &'a ResultLine,
+    line: &'a Line,
     why: String,
 }
 
@@ -25,6 +27,8 @@ pub fn html(summary: &Summary) -> Result<String, ReportError> {
     let rows = summary.results.iter().map(|line| Row { line, why: why(line) });
     let page = Page {
         summary,
+        total: plural(summary.total, "package"),
+        rebuilt_now: plural(summary.rebuilt_now, "rebuild"),
         rows: rows.collect(),
         shares: shares(&summary.wall),
     };
@@ -37,10 +41,10 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     for line in summary
         .results
         .iter()
-        .filter(|line| line.outcome != SubjectResult::Reproduced)
+        .filter(|line| line.outcome != Outcome::Reproduced)
     {
         let style = match line.outcome {
-            SubjectResult::Mismatch { .. } | SubjectResult::Refused { .. } => Style::Red,
+            Outcome::Mismatch { .. } | Outcome::Refused { .. } => Style::Red,
             _ => Style::Yellow,
         };
         let word = style.of(format_args!("{:<12}", line.outcome.word()));
@@ -70,10 +74,10 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     if summary.rebuilt_now > 0 {
         out.gap();
         out.say(format_args!(
-            "{} rebuilt in {:.1} s by {} jobs: for {:.1} % of it, builds or downloads were going on",
-            summary.rebuilt_now,
+            "{} rebuilt in {:.1} s by {}; builds or downloads ran for {:.1} % of the time",
+            plural(summary.rebuilt_now, "package"),
             summary.wall.total,
-            summary.jobs,
+            plural(summary.jobs, "job"),
             100.0 * summary.share
         ));
         out.say(format_args!(
@@ -89,7 +93,7 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
         }
     }
     if summary.cost.run_bytes > 0 {
-        out.say(format_args!("cost of them all: {}", summary.cost.sentence()));
+        out.say(format_args!("total cost: {}", summary.cost.sentence()));
     }
     out
 }
@@ -124,14 +128,14 @@ fn ratio(count: usize, total: usize) -> f64 {
     }
 }
 
-/// Why a subject is not reproduced, for people.
-fn why(line: &ResultLine) -> String {
+/// Why a subject is not reproduced.
+fn why(line: &Line) -> String {
     match &line.outcome {
-        SubjectResult::Reproduced => String::new(),
-        SubjectResult::Equivalent { normalisations } => format!("set aside: {}", normalisations.join(", ")),
-        SubjectResult::Mismatch { causes } if causes.is_empty() => "only digests were compared".to_owned(),
-        SubjectResult::Mismatch { causes } => causes.join(", "),
-        SubjectResult::Inconclusive { stage, reason } => format!("{stage}: {reason}"),
-        SubjectResult::Refused { reason } => reason.clone(),
+        Outcome::Reproduced => String::new(),
+        Outcome::Equivalent { normalisations } => format!("set aside: {}", normalisations.join(", ")),
+        Outcome::Mismatch { causes } if causes.is_empty() => "only the digests were compared".to_owned(),
+        Outcome::Mismatch { causes } => causes.join(", "),
+        Outcome::Inconclusive { stage, reason } => format!("{stage}: {reason}"),
+        Outcome::Refused { reason } => reason.clone(),
     }
 }

@@ -1,4 +1,4 @@
-//! What an inspection found, for people: lines for a terminal, and a page of HTML, from the same value.
+//! The findings of an inspection: lines for a terminal and a page of HTML.
 
 use askama::Template;
 
@@ -8,19 +8,19 @@ use crate::evidence::custody::Custody;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 use crate::evidence::statement::Descriptor;
-use crate::inspect::GateReport;
+use crate::inspect::Judgement;
 use crate::text::{Screen, Style, plain};
 
 #[derive(Template)]
 #[template(path = "inspection.html")]
 struct Page<'a> {
-    judgement: &'a GateReport,
+    judgement: &'a Judgement,
     findings: Vec<(&'static str, &'a Finding)>,
     chain: Vec<(&'static str, String)>,
 }
 
 /// The findings as one self-contained HTML page.
-pub fn html(judgement: &GateReport) -> Result<String, ReportError> {
+pub fn html(judgement: &Judgement) -> Result<String, ReportError> {
     let inspection = &judgement.inspection;
     let page = Page {
         judgement,
@@ -28,7 +28,7 @@ pub fn html(judgement: &GateReport) -> Result<String, ReportError> {
             [
                 "Who released it (signature)",
                 "Where it came from (provenance)",
-                "What else is stated",
+                "Other statements",
             ],
             inspection,
         ),
@@ -37,7 +37,7 @@ pub fn html(judgement: &GateReport) -> Result<String, ReportError> {
     Ok(page.render()?)
 }
 
-/// The two findings, and the rest where there is any.
+/// The two findings, and the other claims if there are any.
 fn shown<'a>(titles: [&'static str; 3], inspection: &'a Inspection) -> Vec<(&'static str, &'a Finding)> {
     let findings = [&inspection.signature, &inspection.provenance, &inspection.other];
     let mut shown: Vec<_> = titles.into_iter().zip(findings).collect();
@@ -91,7 +91,7 @@ fn dependencies(custody: &Custody) -> String {
 }
 
 /// The findings as lines for a terminal; `colour` adds ANSI codes.
-pub fn terminal(judgement: &GateReport, colour: bool) -> Screen {
+pub fn terminal(judgement: &Judgement, colour: bool) -> Screen {
     let inspection = &judgement.inspection;
     let mut out = Screen::new(colour);
     for artifact in &inspection.artifacts {
@@ -118,17 +118,17 @@ pub fn terminal(judgement: &GateReport, colour: bool) -> Screen {
             plain(format_args!("{title:<11}")),
             style.of(finding.standing.word()),
         ]);
-        for it in &finding.claims {
-            let claim = &it.claim;
+        for stated in &finding.claims {
+            let claim = &stated.claim;
             out.say(format_args!("  {:<10} {}", claim.standing.word(), claim.claim));
             if let Some(by) = &claim.by {
                 out.say(format_args!("             by {by}"));
             }
-            if let Some(when) = it.signed_at() {
+            if let Some(when) = stated.signed_at {
                 out.say(format_args!("             signed {when}"));
             }
-            if !it.subjects.is_empty() {
-                out.say(format_args!("             about {}", it.subjects.join(", ")));
+            if !stated.subjects.is_empty() {
+                out.say(format_args!("             about {}", stated.subjects.join(", ")));
             }
             out.line([plain("             "), Style::Dim.of(&claim.meaning)]);
         }
@@ -150,18 +150,18 @@ pub fn terminal(judgement: &GateReport, colour: bool) -> Screen {
         }
     };
     section(
-        "inputs that can change under their name",
+        "mutable inputs",
         inspection
             .mutable
             .iter()
             .map(|input| match &input.pinned {
-                Some(pin) => format!("{} (pinned all the same: {pin})", input.what),
+                Some(pin) => format!("{} (pinned here to {pin})", input.what),
                 None => input.what.clone(),
             })
             .collect(),
     );
     section(
-        "one party in several roles",
+        "parties that hold more than one role",
         inspection
             .shared
             .iter()

@@ -1,23 +1,17 @@
-//! A run for people: a summary for the terminal and a page of HTML, both from the same record. Values are put in as they
-//! are: [`crate::text`] makes them visible, in the lines of a screen and in what templates write.
-
-pub mod agreement;
-pub mod audit;
-pub mod comparison;
-pub mod inspection;
+//! One run, from its plan and its record.
 
 use askama::Template;
 
+use super::{ReportError, comparison};
+use crate::artifact::Sha256;
 use crate::compare::Outcome;
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{Origin, Plan, Role};
 use crate::run::{Evidence, OutputResult, Record, Verdict};
-use crate::text::{Screen, Style, plain};
+use crate::text::{Screen, Style, and_more, plain, plural};
 
-/// A page that cannot be rendered.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("cannot render the report")]
-pub struct ReportError(#[from] askama::Error);
+/// Most notes of one output, and credentials, that a terminal shows.
+const NOTES_SHOWN: usize = 12;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -32,7 +26,7 @@ struct Page<'a> {
     outputs: Vec<OutputRow>,
     assumptions: Vec<(String, String, &'static str, String)>,
     sources: Vec<(String, String)>,
-    dependencies: usize,
+    dependencies: String,
 }
 
 struct OutputRow {
@@ -57,6 +51,7 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
             .filter(|claim| claim.question == question)
             .collect()
     };
+    let with_role = |role| plan.inputs.iter().filter(move |input| input.role == role);
     let page = Page {
         plan,
         record,
@@ -93,17 +88,10 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
                 )
             })
             .collect(),
-        sources: plan
-            .inputs
-            .iter()
-            .filter(|input| input.role == Role::Source)
+        sources: with_role(Role::Source)
             .map(|input| (input.file.name.clone(), input.file.sha256.to_hex()))
             .collect(),
-        dependencies: plan
-            .inputs
-            .iter()
-            .filter(|input| input.role == Role::Dependency)
-            .count(),
+        dependencies: plural(with_role(Role::Dependency).count(), "build dependency"),
     };
     Ok(page.render()?)
 }
@@ -111,84 +99,21 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
 /// The run as lines for a terminal; `colour` adds ANSI codes.
 pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
     let mut out = Screen::new(colour);
-    for claim in &plan.claims {
-        let question = match claim.question {
-            Question::Signature => "signature ",
-            Question::Provenance => "provenance",
-            Question::Other => "other     ",
-        };
-        out.line([
-            Style::Dim.of(question),
-            plain(format_args!(" {} {}", standing(claim.standing), claim.claim)),
-        ]);
-        if let Some(by) = &claim.by {
-            out.say(format_args!("           by {by}"));
-        }
-        out.line([plain("           "), Style::Dim.of(&claim.meaning)]);
-    }
-    if record.evidence == Evidence::TakenFromPlan {
-        let warning = "the claims above are the plan's; this run did not verify them again";
-        out.line([Style::Yellow.of(warning)]);
-    }
+    claims(plan, record, &mut out);
     for output in &record.outputs {
-        let row = row(output);
-        let mark = if output.reproduced() {
-            Style::Green.of("=")
-        } else if output.equivalent() {
-            Style::Yellow.of("~")
-        } else {
-            Style::Red.of("!")
-        };
-        out.line([mark, plain(format_args!(" {}  {}", row.name, row.state))]);
-        if !output.reproduced() {
-            out.say(format_args!("    released sha256:{}", row.released));
-            out.say(format_args!("    rebuilt  sha256:{}", row.rebuilt));
-        }
-        for note in row.notes.iter().take(NOTES_ON_TERMINAL) {
-            out.say(format_args!("    {note}"));
-        }
-        if row.notes.len() > NOTES_ON_TERMINAL {
-            let more = row.notes.len() - NOTES_ON_TERMINAL;
-            out.say(format_args!("    and {more} more; report.html has them all"));
-        }
+        one_output(output, &mut out);
     }
     if !record.not_compared.is_empty() {
-        let title = "not compared (released nowhere, or not asked for):";
-        out.line([
-            Style::Dim.of(title),
-            plain(format_args!(" {}", record.not_compared.join(", "))),
-        ]);
+        let title = "not compared (never released, or not asked for):";
+        let names = record.not_compared.join(", ");
+        out.line([Style::Dim.of(title), plain(format_args!(" {names}"))]);
     }
     if !record.not_enforced.is_empty() {
-        out.line([
-            Style::Yellow.of("limits not enforced on this machine:"),
-            plain(format_args!(" {}", record.not_enforced.join(", "))),
-        ]);
+        let title = "limits not enforced on this machine:";
+        let names = record.not_enforced.join(", ");
+        out.line([Style::Yellow.of(title), plain(format_args!(" {names}"))]);
     }
-    for found in record.credentials.iter().take(NOTES_ON_TERMINAL) {
-        let line = found
-            .line
-            .map_or_else(String::new, |line| format!(", line {line}"));
-        out.line([
-            Style::Yellow.of("a credential:"),
-            plain(format_args!(
-                " {}{line} ({}){}",
-                found.place,
-                found.rule,
-                and_more(found.more)
-            )),
-        ]);
-    }
-    if record.credentials.len() > NOTES_ON_TERMINAL {
-        let more = record.credentials.len() - NOTES_ON_TERMINAL;
-        out.say(format_args!("    and {more} more; report.html has them all"));
-    }
-    for what in record.not_searched.iter().take(NOTES_ON_TERMINAL) {
-        out.line([
-            Style::Yellow.of("not searched for credentials to its end:"),
-            plain(format_args!(" {what}")),
-        ]);
-    }
+    credentials(record, &mut out);
     for attempt in &record.attempts {
         let mark = if attempt.chosen { "this run" } else { "" };
         let because = attempt.because.as_deref().unwrap_or("the first plan");
@@ -207,7 +132,71 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
     out
 }
 
-const NOTES_ON_TERMINAL: usize = 12;
+fn claims(plan: &Plan, record: &Record, out: &mut Screen) {
+    for claim in &plan.claims {
+        let question = match claim.question {
+            Question::Signature => "signature ",
+            Question::Provenance => "provenance",
+            Question::Other => "other     ",
+        };
+        out.line([
+            Style::Dim.of(question),
+            plain(format_args!(" {} {}", standing(claim.standing), claim.claim)),
+        ]);
+        if let Some(by) = &claim.by {
+            out.say(format_args!("           by {by}"));
+        }
+        out.line([plain("           "), Style::Dim.of(&claim.meaning)]);
+    }
+    if record.evidence == Evidence::TakenFromPlan {
+        let warning = "the claims above are from the plan; this run did not verify them again";
+        out.line([Style::Yellow.of(warning)]);
+    }
+}
+
+fn one_output(output: &OutputResult, out: &mut Screen) {
+    let row = row(output);
+    let mark = if output.reproduced() {
+        Style::Green.of("=")
+    } else if output.equivalent() {
+        Style::Yellow.of("~")
+    } else {
+        Style::Red.of("!")
+    };
+    out.line([mark, plain(format_args!(" {}  {}", row.name, row.state))]);
+    if !output.reproduced() {
+        out.say(format_args!("    released sha256:{}", row.released));
+        out.say(format_args!("    rebuilt  sha256:{}", row.rebuilt));
+    }
+    for note in row.notes.iter().take(NOTES_SHOWN) {
+        out.say(format_args!("    {note}"));
+    }
+    not_shown(row.notes.len(), out);
+}
+
+fn credentials(record: &Record, out: &mut Screen) {
+    for found in record.credentials.iter().take(NOTES_SHOWN) {
+        let line = found
+            .line
+            .map_or_else(String::new, |line| format!(", line {line}"));
+        let more = and_more(found.more);
+        let place = format!(" {}{line} ({}){more}", found.place, found.rule);
+        out.line([Style::Yellow.of("a credential:"), plain(place)]);
+    }
+    not_shown(record.credentials.len(), out);
+    for what in record.not_searched.iter().take(NOTES_SHOWN) {
+        let title = "not fully searched for credentials:";
+        out.line([Style::Yellow.of(title), plain(format_args!(" {what}"))]);
+    }
+}
+
+/// Counts what a terminal has no room for.
+fn not_shown(count: usize, out: &mut Screen) {
+    if count > NOTES_SHOWN {
+        let more = count - NOTES_SHOWN;
+        out.say(format_args!("    and {more} more; report.html has them all"));
+    }
+}
 
 fn word(verdict: &Verdict) -> &'static str {
     match verdict {
@@ -218,16 +207,7 @@ fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// How many findings are counted and not told.
-fn and_more(count: u64) -> String {
-    if count == 0 {
-        String::new()
-    } else {
-        format!(", and {count} more")
-    }
-}
-
-/// The word with its colon, in a column of its own.
+/// The word with its colon, as a column.
 fn standing(standing: Standing) -> String {
     format!("{:<10}", format!("{}:", standing.word()))
 }
@@ -242,17 +222,15 @@ fn origin(origin: &Origin) -> (&'static str, &str) {
 }
 
 fn row(output: &OutputResult) -> OutputRow {
-    let text = |digest: Option<crate::artifact::Sha256>| {
-        digest.map_or_else(|| "-".to_owned(), crate::artifact::Sha256::to_hex)
-    };
+    let text = |digest: Option<Sha256>| digest.map_or_else(|| "-".to_owned(), Sha256::to_hex);
     OutputRow {
         name: output.name.clone(),
         state: match (output.released, output.rebuilt) {
             _ if output.reproduced() => "bit for bit",
             _ if output.equivalent() => "equivalent",
             (Some(_), Some(_)) => "differs",
-            (Some(_), None) => "did not come out",
-            (None, _) => "came out, but was never released",
+            (Some(_), None) => "not produced",
+            (None, _) => "produced, but never released",
         },
         released: text(output.released),
         rebuilt: text(output.rebuilt),
@@ -288,10 +266,8 @@ fn notes(output: &OutputResult) -> Vec<String> {
         })
         .collect();
     if differs.outcome == Outcome::Equivalent {
-        notes.push(format!(
-            "set aside: {}",
-            comparison::set_aside(&differs.normalisations)
-        ));
+        let names = comparison::set_aside(&differs.normalisations);
+        notes.push(format!("set aside: {names}"));
     }
     notes
 }
