@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::artifact::{Subject, SubjectError};
+use crate::text;
 
 /// A list that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -10,17 +11,38 @@ use crate::artifact::{Subject, SubjectError};
 pub enum ListError {
     #[error("cannot read the list {path}")]
     Read { path: String, source: std::io::Error },
-    #[error("line {line} of {path}: {source}")]
+    #[error("{}", wrong_lines(path, lines))]
     #[diagnostic(help(
         "one package URL or short form (deb:NAME, pypi:NAME==VERSION, …) per line; # begins a comment"
     ))]
-    Line {
+    Lines {
         path: String,
-        line: usize,
-        source: SubjectError,
+        /// Each with its number, from 1.
+        lines: Vec<(usize, SubjectError)>,
     },
     #[error("{path} names no subject")]
     Empty { path: String },
+}
+
+/// Most wrong lines that one message shows.
+const LINES_SHOWN: usize = 20;
+
+/// All wrong lines, so that they can be mended at once.
+fn wrong_lines(path: &str, lines: &[(usize, SubjectError)]) -> String {
+    if let [(line, error)] = lines {
+        return format!("line {line} of {path}: {error}");
+    }
+    let shown: Vec<_> = lines
+        .iter()
+        .take(LINES_SHOWN)
+        .map(|(line, error)| format!("line {line} of {path}: {error}"))
+        .collect();
+    let more = text::and_more(lines.len().saturating_sub(LINES_SHOWN));
+    format!(
+        "{} of {path} cannot be used\n{}{more}",
+        text::plural(lines.len(), "line"),
+        shown.join("\n")
+    )
 }
 
 /// The subjects of a list, each once, with the text that names it.
@@ -32,21 +54,30 @@ pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
             source,
         })?;
     let mut subjects: Vec<(String, Subject)> = Vec::new();
+    let mut wrong = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // What follows the name is the list's own business.
+        // Text after the name belongs to the list's author.
         let text = line.split_whitespace().next().unwrap_or(line).to_owned();
-        let subject: Subject = text.parse().map_err(|source| ListError::Line {
-            path: name.clone(),
-            line: index + 1,
-            source,
-        })?;
+        let subject: Subject = match text.parse() {
+            Ok(subject) => subject,
+            Err(error) => {
+                wrong.push((index + 1, error));
+                continue;
+            }
+        };
         if subjects.iter().all(|(known, _)| *known != text) {
             subjects.push((text, subject));
         }
+    }
+    if !wrong.is_empty() {
+        return Err(ListError::Lines {
+            path: name,
+            lines: wrong,
+        });
     }
     if subjects.is_empty() {
         return Err(ListError::Empty { path: name });

@@ -166,7 +166,7 @@ fn verified(facts: &Facts, question: Question) -> Found {
 }
 
 fn provenance(facts: &Facts) -> Found {
-    let there = claims_about(facts, Question::Provenance).filter(|claim| claim.standing != Standing::Absent);
+    let there = claims_about(facts, Question::Provenance).filter(|claim| claim.standing != Standing::Missing);
     let told = there.map(|claim| format!("{} ({})", claim.claim, claim.standing.word()));
     told.map(|told| ("claims.json", told)).collect()
 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::compare::NormaliseArgs;
 use super::failure::{Code, Failure};
-use super::rebuild::{AttemptArgs, Signature, Signer, SigningArgs, write_page};
+use super::options::evidence::EvidenceArgs;
+use super::options::normalise::NormaliseArgs;
+use super::options::search::AttemptArgs;
+use super::options::signing::{SigningArgs, SigningChoice};
+use super::rebuild::{Signature, write_page};
 use super::{Context, output};
 use crate::artifact::Subject;
 use crate::audit::{Auditor, Finish, read_list};
-use crate::cli::options::evidence::EvidenceArgs;
 use crate::compare;
 use crate::container::Catalog;
 use crate::ecosystem::hints::Hints;
@@ -59,7 +61,7 @@ pub(crate) struct RunArgs {
 pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
     let Command::Run(args) = command;
     let subjects = read_list(&args.list)?;
-    let signer = args.signing.signer()?;
+    let signer = args.signing.choose()?;
     let folder = args.out.unwrap_or_else(|| default_folder(context, &args.list));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let auditor = Auditor {
@@ -105,7 +107,7 @@ fn default_folder(context: &Context, list: &Path) -> PathBuf {
     context.store.audits().join(name)
 }
 
-/// What definitions of OSS Rebuild say of the subjects that they are for.
+/// Hints for the subjects that OSS Rebuild has definitions for.
 fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeMap<String, Hints>, Failure> {
     let mut all = BTreeMap::new();
     for (text, subject) in subjects {
@@ -117,11 +119,11 @@ fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeM
 }
 
 /// Writes the page of a run, and signs what can be signed.
-fn finish(signer: Signer) -> Finish {
+fn finish(signer: SigningChoice) -> Finish {
     Box::new(move |run: &RunFolder, plan: &Plan, record: &Record| {
         write_page(run, plan, record).map_err(|failure| failure.message())?;
         match signer.sign(run, record) {
-            // What waits can be handed in again once others have the same.
+            // A run that waits can be handed in again once other workers have the same outcome.
             Ok(Signature::Waits(why)) => Err(why),
             Ok(Signature::Bundle(_) | Signature::No(_)) => Ok(()),
             Err(failure) => Err(failure.message()),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::failure::Failure;
+use super::options::normalise::NormaliseArgs;
 use super::output;
-use crate::compare::{self, Chosen, Comparison, Limits, Normalisation, Options, Outcome};
+use crate::compare::{self, Comparison, Limits, Normalisation, Options, Outcome};
 use crate::deadline::Deadline;
 use crate::progress::Progress;
 use crate::report::comparison;
@@ -62,18 +63,6 @@ pub(crate) struct CompareArgs {
     /// Print all normalisations, what each sets aside, and why that is safe
     #[arg(long, help_heading = "Comparison")]
     list_normalisations: bool,
-}
-
-/// What may be set aside; `rebuild` has them too.
-#[derive(Args)]
-#[command(next_help_heading = "Comparison")]
-pub(crate) struct NormaliseArgs {
-    /// Differences to set aside: none, default, all, or comma-separated names (-NAME excludes one)
-    #[arg(long, value_name = "LIST", default_value = "default", value_parser = |text: &str| Chosen::parse(text).map_err(|error| error.to_string()))]
-    pub(crate) normalise: Chosen,
-    /// Exit with 0 if named normalisations set aside every difference
-    #[arg(long)]
-    pub(crate) allow_equivalent: bool,
 }
 
 pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result<ExitCode, Failure> {
@@ -164,7 +153,8 @@ fn list(json: bool) -> Result<ExitCode, Failure> {
                 ", not by default"
             };
             screen.say(format_args!(
-                "{known} v{} ({}{default})",
+                "{} v{} ({}{default})",
+                known.name(),
                 known.version(),
                 known.formats()
             ));

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::Subcommand as Sub;
 use serde_json::json;
 
+use super::Context;
 use super::failure::Failure;
+use super::options::sandbox::BackendChoice;
 use super::output;
-use super::{BackendChoice, Context};
 use crate::container;
 use crate::plan::{Limits, quote};
 use crate::progress::ProgressBar;
@@ -147,6 +148,14 @@ fn file_name(path: &Path) -> String {
 }
 
 async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), Failure> {
+    let folder = to
+        .or(context.catalog.folder().map(PathBuf::from))
+        .unwrap_or_else(|| "containers".into());
+    // Before the archive is resolved, which takes minutes.
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Failure::usage(format!("cannot create the folder {}: {error}", folder.display()))
+            .with_help("name a folder that you can write to with --to")
+    })?;
     let sandbox = Embedded::new(&context.store)?;
     let lock = container::lock(
         name,
@@ -156,9 +165,6 @@ async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), 
         &context.progress,
     )
     .await?;
-    let folder = to
-        .or(context.catalog.folder().map(PathBuf::from))
-        .unwrap_or_else(|| "containers".into());
     let path = folder.join(format!("{name}.lock"));
     write_atomically(
         &path,

@@ -7,14 +7,14 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Common, output};
+use super::failure::{Code, Failure};
+use super::options::evidence::TrustArgs;
+use super::options::signing::KeyArgs;
+use super::{Common, output, suggest};
 use crate::agreement;
 use crate::artifact::Sha256;
 use crate::bundle;
-use crate::bundle::{Assessor, DossierError, Material, Outcome};
-use crate::cli::failure::{Code, Failure};
-use crate::cli::key::KeyArgs;
-use crate::cli::options::evidence::TrustArgs;
+use crate::bundle::{Assessor, BundleError, CheckResult, Material};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::report;
@@ -144,13 +144,16 @@ fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The newest run in the store that is about a released file.
+/// The newest run in the store of a released file.
 fn newest_run(artifact: &Path, store: &Store) -> Result<RunFolder, Failure> {
+    if !artifact.exists() {
+        return Err(suggest::missing_file(artifact));
+    }
     let digest: Sha256 = std::fs::File::open(artifact)
         .and_then(Sha256::of_reader)
         .map_err(crate::store::StoreError::io("read", artifact))?
         .0;
-    let none = || DossierError::NoRun {
+    let none = || BundleError::NoRun {
         runs: store.runs(),
         artifact: artifact.display().to_string(),
     };
@@ -170,7 +173,7 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
         let mut screen = output::screen();
         let manifest = &checked.manifest;
         // A refused bundle must not be shown under the verdict that its maker wrote into it.
-        if checked.any(Outcome::Fails) {
+        if checked.any(CheckResult::Fails) {
             let says = checked.attested.as_ref().map_or_else(String::new, |attested| {
                 format!(", and the attestation in it {:?}", attested.verdict)
             });
@@ -187,17 +190,17 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
         }
         for check in &checked.checks {
             let mark = match check.outcome {
-                Outcome::Holds => Style::Good.of("+"),
-                Outcome::Open => Style::Open.of("?"),
-                Outcome::Fails => Style::Bad.of("!"),
+                CheckResult::Holds => Style::Good.of("+"),
+                CheckResult::Open => Style::Open.of("?"),
+                CheckResult::Fails => Style::Bad.of("!"),
             };
             screen.line([mark, plain(format_args!(" {}: {}", check.check, check.finding))]);
         }
         output::print(&screen)?;
     }
-    Ok(ExitCode::from(if checked.any(Outcome::Fails) {
+    Ok(ExitCode::from(if checked.any(CheckResult::Fails) {
         Code::Refused as u8
-    } else if checked.any(Outcome::Open) {
+    } else if checked.any(CheckResult::Open) {
         Code::Inconclusive as u8
     } else {
         0

@@ -45,82 +45,47 @@ pub(crate) enum Code {
 pub(crate) struct Failure {
     code: Code,
     error: Box<dyn Diagnostic + Send + Sync>,
+    /// Advice that replaces the error's own.
+    help: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{message}")]
-struct Plain {
-    message: String,
-    #[help]
-    help: Option<String>,
-}
+#[error("{0}")]
+struct Plain(String);
 
 impl Failure {
     pub fn new(code: Code, error: impl Diagnostic + Send + Sync + 'static) -> Self {
         Self {
             code,
             error: Box::new(error),
+            help: None,
         }
     }
 
     pub fn internal(reason: String) -> Self {
-        Self::new(
-            Code::Internal,
-            Plain {
-                message: reason,
-                help: None,
-            },
-        )
+        Self::new(Code::Internal, Plain(reason))
     }
 
     pub fn usage(reason: String) -> Self {
-        Self::new(
-            Code::Usage,
-            Plain {
-                message: reason,
-                help: None,
-            },
-        )
+        Self::new(Code::Usage, Plain(reason))
     }
-
-    pub fn usage_with_help(reason: String, help: Option<String>) -> Self {
-        Self::new(
-            Code::Usage,
-            Plain {
-                message: reason,
-                help,
-            },
-        )
-    }
-
     pub fn inconclusive(reason: String) -> Self {
-        Self::new(
-            Code::Inconclusive,
-            Plain {
-                message: reason,
-                help: None,
-            },
-        )
+        Self::new(Code::Inconclusive, Plain(reason))
     }
 
     pub fn refused(reason: String, help: String) -> Self {
-        Self::new(
-            Code::Refused,
-            Plain {
-                message: reason,
-                help: Some(help),
-            },
-        )
+        Self::new(Code::Refused, Plain(reason)).with_help(help)
     }
 
     pub fn interrupted(code: Code) -> Self {
-        Self::new(
-            code,
-            Plain {
-                message: "interrupted; nothing was kept".into(),
-                help: None,
-            },
-        )
+        Self::new(code, Plain("interrupted; nothing was kept".into()))
+    }
+
+    /// The same with this advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 
     /// The message with all causes, as it is: it may repeat what evidence or a mirror said.
@@ -130,7 +95,9 @@ impl Failure {
 
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
-        self.error.help().map(|help| help.to_string())
+        self.help
+            .clone()
+            .or_else(|| self.error.help().map(|help| help.to_string()))
     }
 
     /// The error for programs.
@@ -149,191 +116,74 @@ impl Failure {
     }
 }
 
-/// Errors that always end with the same code.
-macro_rules! failures {
-    ($($error:ty => $code:ident),* $(,)?) => {
+/// Where an error gets its exit code from.
+///
+/// An error of a variant in brackets is that of a lower stage, passed on, and has the code that it has by itself. Then
+/// come variants with a code of their own, and last the code of all others. `refusal or CODE` asks the error whether it
+/// is a refusal.
+macro_rules! exit_codes {
+    ($($error:ident $([$($inner:ident)*])? $({$($variant:ident)|+ => $own:ident})* => $($others:ident)+;)*) => {
         $(impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                Self::new(Code::$code, error)
+                #[allow(clippy::match_single_binding)]
+                let error = match error {
+                    $($($error::$inner(inner) => return inner.into(),)*)?
+                    other => other,
+                };
+                #[allow(clippy::match_single_binding)]
+                let code = match &error {
+                    $($($error::$variant { .. })|+ => Code::$own,)*
+                    _ => exit_codes!(@ error $($others)+),
+                };
+                Self::new(code, error)
             }
         })*
     };
+    (@ $error:ident refusal or $code:ident) => {
+        if $error.is_refusal() { Code::Refused } else { Code::$code }
+    };
+    (@ $error:ident $code:ident) => {
+        Code::$code
+    };
 }
 
-failures! {
-    StoreError => Inconclusive,
-    SandboxError => Inconclusive,
-    SubjectError => Usage,
-    RecipeError => Usage,
-    PlanFileError => Usage,
-    CompareError => Usage,
-    ListError => Usage,
-    DefinitionError => Usage,
-    GatherError => Usage,
-    KeyError => Usage,
-    SignerError => Usage,
-    ReportError => Internal,
-    DocumentError => Usage,
-    TrustError => Usage,
-    PolicyError => Usage,
-    Refusal => Refused,
-    PlanRefused => Refused,
-}
+exit_codes! {
+    // What was asked.
+    SubjectError => Usage;
+    ListError => Usage;
+    RecipeError => Usage;
+    DefinitionError => Usage;
+    PlanFileError => Usage;
+    PolicyError => Usage;
+    DocumentError => Usage;
+    TrustError => Usage;
+    CompareError => Usage;
 
-/// An address that is not followed is a refusal; whatever else keeps a file away is not.
-impl From<FetchError> for Failure {
-    fn from(error: FetchError) -> Self {
-        let code = if error.is_refusal() {
-            Code::Refused
-        } else {
-            Code::Inconclusive
-        };
-        Self::new(code, error)
-    }
-}
+    // The machine.
+    StoreError => Inconclusive;
+    SandboxError => Inconclusive;
+    FetchError => refusal or Inconclusive;
+    GitError => refusal or Inconclusive;
+    AptError [Fetch] => refusal or Inconclusive;
+    ContainerError [Apt] {Unknown | Invalid | NotLocked => Usage} => refusal or Inconclusive;
 
-impl From<GitError> for Failure {
-    fn from(error: GitError) -> Self {
-        let code = if error.is_refusal() {
-            Code::Refused
-        } else {
-            Code::Inconclusive
-        };
-        Self::new(code, error)
-    }
-}
+    // Planning and running.
+    Refusal => Refused;
+    PlanRefused => Refused;
+    PlanError [Refused Git Recipe Container Apt Fetch Sandbox Store] => refusal or Inconclusive;
+    ExecuteError [Fetch Git Container Sandbox Store Refused Serialise] => Inconclusive;
+    RebuildError [Execute Store Serialise] {Interrupted => Interrupted} {Bug => Internal} => Inconclusive;
+    AttemptError [Plan Rebuild Store] => Usage;
+    JournalError [Store] => Usage;
+    AuditError [Journal Store] {Interrupted => Interrupted} => Internal;
 
-impl From<ContainerError> for Failure {
-    fn from(error: ContainerError) -> Self {
-        let code = match error {
-            ContainerError::Unknown { .. }
-            | ContainerError::Invalid { .. }
-            | ContainerError::NotLocked { .. } => Code::Usage,
-            ContainerError::Apt(error) => return error.into(),
-            _ if error.is_refusal() => Code::Refused,
-            _ => Code::Inconclusive,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<AptError> for Failure {
-    fn from(error: AptError) -> Self {
-        let code = match error {
-            AptError::Fetch(error) => return error.into(),
-            _ if error.is_refusal() => Code::Refused,
-            _ => Code::Inconclusive,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<PlanError> for Failure {
-    fn from(error: PlanError) -> Self {
-        let code = match error {
-            PlanError::Recipe(error) => return error.into(),
-            PlanError::Container(error) => return error.into(),
-            _ if error.is_refusal() => Code::Refused,
-            _ => Code::Inconclusive,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<AuditError> for Failure {
-    fn from(error: AuditError) -> Self {
-        let code = match error {
-            AuditError::Journal(JournalError::Store(error)) | AuditError::Store(error) => {
-                return error.into();
-            }
-            AuditError::Journal(_) => Code::Usage,
-            AuditError::Bug { .. } => Code::Internal,
-            AuditError::Interrupted => Code::Interrupted,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<AttemptError> for Failure {
-    fn from(error: AttemptError) -> Self {
-        match error {
-            AttemptError::Plan(error) => error.into(),
-            AttemptError::Rebuild(error) => error.into(),
-            AttemptError::Store(error) => error.into(),
-            AttemptError::None(_) => Self::new(Code::Usage, error),
-        }
-    }
-}
-
-impl From<ExecuteError> for Failure {
-    fn from(error: ExecuteError) -> Self {
-        match error {
-            ExecuteError::Fetch(error) => error.into(),
-            ExecuteError::Git(error) => error.into(),
-            ExecuteError::Container(error) => error.into(),
-            ExecuteError::Sandbox(error) => error.into(),
-            ExecuteError::Store(error) => error.into(),
-            ExecuteError::Serialise(error) => error.into(),
-            ExecuteError::Refused(error) => error.into(),
-            ExecuteError::Question { .. } => Self::new(Code::Inconclusive, error),
-        }
-    }
-}
-
-impl From<RebuildError> for Failure {
-    fn from(error: RebuildError) -> Self {
-        match error {
-            RebuildError::Execute(error) => error.into(),
-            RebuildError::Store(error) => error.into(),
-            RebuildError::Serialise(error) => error.into(),
-            RebuildError::Compare(error) => Self::new(Code::Inconclusive, error),
-            RebuildError::Interrupted => Self::new(Code::Interrupted, error),
-            RebuildError::Bug { .. } => Self::new(Code::Internal, error),
-        }
-    }
-}
-
-impl From<BundleError> for Failure {
-    fn from(error: BundleError) -> Self {
-        let code = match error {
-            BundleError::Attest(error) => return error.into(),
-            BundleError::Store(error) => return error.into(),
-            BundleError::Serialise(error) => return error.into(),
-            BundleError::Invalid { .. } | BundleError::NotOne { .. } => Code::Refused,
-            BundleError::NoRun { .. } => Code::Inconclusive,
-            _ => Code::Usage,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<LogError> for Failure {
-    fn from(error: LogError) -> Self {
-        let code = match error {
-            LogError::Io { .. } => Code::Usage,
-            LogError::Broken { .. } | LogError::NotIn { .. } | LogError::Line { .. } => Code::Refused,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<SerialiseError> for Failure {
-    fn from(error: SerialiseError) -> Self {
-        Self::new(Code::Internal, error)
-    }
-}
-
-impl From<AttestError> for Failure {
-    fn from(error: AttestError) -> Self {
-        let code = match error {
-            AttestError::Key(error) => return error.into(),
-            AttestError::Store(error) => return error.into(),
-            AttestError::Log(error) => return error.into(),
-            AttestError::Serialise(error) => return error.into(),
-            AttestError::Read { .. } => Code::Usage,
-            AttestError::Changed { .. } => Code::Refused,
-            AttestError::Inconclusive { .. } => Code::Inconclusive,
-        };
-        Self::new(code, error)
-    }
+    // What follows from a run.
+    ReportError => Internal;
+    SerialiseError => Internal;
+    KeyError => Usage;
+    SignerError => Usage;
+    GatherError => Usage;
+    LogError {Io => Usage} => Refused;
+    AttestError [Key Store Log Serialise] {Changed => Refused} {Inconclusive => Inconclusive} => Usage;
+    BundleError [Attest Store Serialise] {Invalid | NotOne => Refused} {NoRun => Inconclusive} => Usage;
 }

@@ -6,10 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::failure::{Code, Failure};
-use super::{Context, output};
-use crate::artifact::Subject;
-use crate::cli::options::evidence;
-use crate::cli::options::evidence::EvidenceArgs;
+use super::options::evidence::{self, EvidenceArgs};
+use super::{Context, output, suggest};
 use crate::evidence::Standing;
 use crate::report::inspection as report;
 use crate::store::write_atomically;
@@ -44,8 +42,8 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
             .map(|path| evidence::local(path, args.purl.as_deref(), &case.documents, &case.everyone()))
             .collect();
         (artifacts?, Vec::new(), Vec::new())
-    } else if let [subject] = args.subject.as_slice() {
-        let subject: Subject = subject.parse()?;
+    } else if let ([subject], None) = (args.subject.as_slice(), &args.purl) {
+        let subject = suggest::subject(subject)?;
         let found = crate::ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
         (found.artifacts, found.claims, found.documents)
     } else {
@@ -54,7 +52,7 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
             .find(|path| !path.is_file())
             .cloned()
             .unwrap_or_default();
-        return Err(Failure::usage(format!("{} is not a file", missing.display())));
+        return Err(suggest::missing_file(&missing));
     };
     let judgement = case.inspect(&artifacts, claims, &more, &context.fetcher).await;
     if let Some(path) = &args.html {

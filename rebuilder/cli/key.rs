@@ -1,14 +1,14 @@
 //! `rebuilder key …`.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::options::signing::{KeyArgs, PassphraseArgs};
 use super::{Common, config_folder, output};
 use crate::artifact::Sha256;
 use crate::attest::key::{KeyState, ListedKey};
@@ -76,103 +76,17 @@ pub(crate) enum Command {
     },
 }
 
-/// The key to sign with.
-#[derive(Args, Clone)]
-#[command(next_help_heading = "Signing")]
-pub(crate) struct KeyArgs {
-    /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
-    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
-    key: Option<String>,
-    /// builder.id in the attestations [default: urn:rebuilder:KEY-FINGERPRINT]
-    #[arg(
-        long,
-        value_name = "URI",
-        env = "REBUILDER_BUILDER_ID",
-        hide_env_values = true
-    )]
-    builder_id: Option<String>,
-    #[command(flatten)]
-    passphrase: PassphraseArgs,
-}
-
-/// The passphrase of a key.
-#[derive(Args, Clone)]
-#[command(next_help_heading = "Signing")]
-pub(crate) struct PassphraseArgs {
-    /// File with the passphrase of an encrypted key [default: systemd's credential "passphrase", or asked for]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "REBUILDER_PASSPHRASE_FILE",
-        hide_env_values = true
-    )]
-    passphrase_file: Option<PathBuf>,
-}
-
-impl PassphraseArgs {
-    /// The passphrase, from where it can be had; asked for only on a terminal.
-    fn read(&self, question: &str) -> Option<String> {
-        let credential =
-            std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join("passphrase"));
-        let file = self
-            .passphrase_file
-            .clone()
-            .or(credential.filter(|path| path.is_file()));
-        if let Some(path) = file {
-            let text = crate::bounded::read_text(&path, crate::bounded::SHORT).ok()?;
-            return Some(text.trim_end_matches(['\n', '\r']).to_owned());
-        }
-        let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        person
-            .then(|| rpassword::prompt_password(question).ok())
-            .flatten()
-    }
-}
-
-impl KeyArgs {
-    /// What names the key.
-    fn reference(&self) -> Result<String, Failure> {
-        match &self.key {
-            Some(reference) => Ok(reference.clone()),
-            None => Ok(config_folder()?.join("key.pem").display().to_string()),
-        }
-    }
-
-    /// Opens the key, unless the inventory says that it must not sign any more.
-    pub(crate) fn open(&self) -> Result<Box<dyn Signer>, Failure> {
-        let signer = self.open_any()?;
-        Inventory::check_signer(&inventory()?, signer.as_ref(), Timestamp::now())?;
-        Ok(signer)
-    }
-
-    fn open_any(&self) -> Result<Box<dyn Signer>, Failure> {
-        let reference: Reference = self.reference()?.parse()?;
-        Ok(reference.open(&|| self.passphrase.read("Passphrase: "))?)
-    }
-
-    /// Who the user says that we are.
-    pub(super) fn named_builder(&self) -> Option<String> {
-        self.builder_id.clone()
-    }
-
-    /// Who we say that we are.
-    pub(crate) fn builder_id(&self, signer: &dyn Signer) -> String {
-        let own = || format!("urn:rebuilder:{}", signer.name());
-        self.builder_id.clone().unwrap_or_else(own)
-    }
-}
-
-/// Where the inventory lies.
+/// The inventory of keys.
 pub(super) fn inventory() -> Result<PathBuf, Failure> {
     Ok(config_folder()?.join("keys.json"))
 }
 
-/// Where the service writes down what it is asked and answers.
+/// The log of the signing service.
 pub(super) fn signer_log() -> Result<PathBuf, Failure> {
     Ok(config_folder()?.join("signer.jsonl"))
 }
 
-/// Where signatures are written down that no service makes.
+/// The log of signatures that were made without a service.
 pub(super) fn own_log() -> Result<PathBuf, Failure> {
     Ok(config_folder()?.join("signatures.jsonl"))
 }
@@ -300,7 +214,7 @@ fn list(common: &Common, logs: &[PathBuf]) -> Result<(), Failure> {
         }
         all
     };
-    // A machine has run builds where its store has roots and layers.
+    // A machine has run builds if its store has roots, layers or runs.
     let store = crate::store::Store::open(common.store.clone())?;
     let keys = Inventory::read(&inventory()?)?.list(of, store.has_builds(), Timestamp::now());
     if common.json {
@@ -358,7 +272,7 @@ fn rotate(
     let to = if let Some(to) = to {
         to.to_owned()
     } else {
-        // The default name is the new key's; the old one keeps a name by its fingerprint.
+        // The new key gets the default name; the old one is renamed by its fingerprint.
         let path = PathBuf::from(&old_reference);
         if !path.is_file() {
             return Err(KeyError::NotMade {
@@ -369,7 +283,7 @@ fn rotate(
         let aside = path.with_file_name(format!("key-{}.pem", old_public.fingerprint().short()));
         let public_path = |path: &Path| PathBuf::from(format!("{}.pub", path.display()));
         std::fs::rename(&path, &aside).map_err(StoreError::io("move", &path))?;
-        // The public half is made again from the private one whenever it is asked for.
+        // The public half can be made again from the private one at any time.
         let _ = std::fs::rename(public_path(&path), public_path(&aside));
         old_reference = aside.display().to_string();
         path.display().to_string()

@@ -11,20 +11,20 @@ mod interrupt;
 mod key;
 mod options;
 mod output;
+mod plan;
 mod rebuild;
 mod signing;
 mod store;
+mod suggest;
 mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::container::{Catalog, Workshop};
 use crate::progress::Progress;
-use crate::sandbox::Sandbox;
-use crate::sandbox::docker::Docker;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{AllowedHost, Fetcher, GitMirror, MirrorMap, Store};
 use crate::text;
@@ -132,7 +132,7 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Command),
     /// Verify the evidence for an artifact and pin every input of its rebuild
-    Plan(rebuild::PlanArgs),
+    Plan(plan::PlanArgs),
     /// Verify and explain the evidence for released files, without building
     Inspect(inspect::InspectArgs),
     /// Show where and why two files or folders differ
@@ -170,30 +170,7 @@ enum Command {
     Man,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BackendChoice {
-    /// Same as "embedded"
-    Auto,
-    /// Linux namespaces, no daemon
-    Embedded,
-    /// A Docker engine, or the compatible socket of Podman (DOCKER_HOST)
-    Docker,
-}
-
-impl BackendChoice {
-    pub(crate) async fn open(
-        self,
-        context: &Context,
-        embedded: &Embedded,
-    ) -> Result<Box<dyn Sandbox>, Failure> {
-        Ok(match self {
-            Self::Auto | Self::Embedded => Box::new(embedded.clone()),
-            Self::Docker => Box::new(Docker::connect(&context.store, embedded).await?),
-        })
-    }
-}
-
-/// What commands share: opened from the common options.
+/// The machine as commands use it, opened from the common options.
 pub(crate) struct Context {
     pub store: Store,
     pub fetcher: Fetcher,
@@ -203,7 +180,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// What planning and running work with.
+    /// The tools that planning and running need.
     fn workshop<'a>(&'a self, sandbox: &'a Embedded) -> Workshop<'a> {
         Workshop {
             fetcher: &self.fetcher,
@@ -247,7 +224,7 @@ pub fn main() -> ExitCode {
     };
     let store = cli.common.store.clone();
     let signal = interrupt::listen(json);
-    // On a worker thread: a helper process dies with the thread that started it, and this one lives to the end.
+    // On a worker thread: a helper process dies with the thread that started it, and this thread lives to the end.
     let outcome = runtime.block_on(async {
         let mut work = tokio::spawn(run(cli));
         tokio::select! {
@@ -255,7 +232,7 @@ pub fn main() -> ExitCode {
                 Some(done.unwrap_or_else(|error| Err(Failure::internal(format!("internal error: task panicked: {error}")))))
             }
             () = signal => {
-                // What waits is dropped, and takes its build with it. What computes has some time to see the signal.
+                // Waiting work is dropped together with its build; computing work gets some time to see the signal.
                 work.abort();
                 let _ = tokio::time::timeout(interrupt::PATIENCE / 2, work).await;
                 None
@@ -264,13 +241,13 @@ pub fn main() -> ExitCode {
     });
     match outcome {
         Some(Ok(code)) => code,
-        // What came to an end because of a signal is told as that.
+        // An end that a signal caused is reported as such.
         Some(done) if interrupt::code().is_none() => {
             drop(runtime);
             done.unwrap_or_else(|failure| failure.report(json))
         }
         _ => {
-            // Ends what still runs; only then is there nothing left to sweep but files. What computes is not waited for.
+            // Ends all running work first, so that only files are left to sweep. Threads that compute are not waited for.
             runtime.shutdown_timeout(interrupt::PATIENCE / 8);
             interrupt::clean(store);
             interrupt::end(json)
@@ -278,16 +255,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Help goes out as clap makes it; an error repeats arguments, which may be names of files that others chose.
+/// Prints help as clap makes it. An error repeats arguments, which may be names of files that others chose.
 fn usage(error: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8));
     let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if help || !error.use_stderr() {
-        // A reader that went away early is not an error.
+        // A reader that closed the pipe early is not an error.
         let _ = error.print();
         return code;
     }
-    // Clap drops codes from arguments when it writes without its own. What it says of visible ones has them all.
+    // Clap removes control codes when it writes without colour; in its error about visible arguments all are kept.
     let visible = std::env::args_os().map(|word| text::visible(&word.to_string_lossy()).into_owned());
     let again = Cli::try_parse_from(visible).err();
     let text = again.as_ref().unwrap_or(error).render().to_string();
@@ -319,10 +296,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Log(command) => signing::log(&command, cli.common.json),
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
-        Command::Plan(args) => rebuild::plan(&Context::open(cli.common)?, args).await,
+        Command::Plan(args) => plan::plan(&Context::open(cli.common)?, args).await,
         Command::Compare(args) => {
             let (json, progress) = (cli.common.json, Progress::new(cli.common.quiet));
-            // It waits for nothing but the disk, so it runs on a thread of its own.
+            // It computes and reads the disk, so it runs on a blocking thread.
             tokio::task::spawn_blocking(move || compare::run(&args, json, &progress))
                 .await
                 .unwrap_or_else(|error| {

@@ -1,25 +1,27 @@
 //! `rebuilder attest`, `rebuilder signer` and `rebuilder log`.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::failure::{Code, Failure};
-use super::key::{KeyArgs, inventory, own_log, signer_log};
-use super::{Common, Context, output};
-use crate::artifact::PinnedImage;
-use crate::attest::log::{Anchor, Log};
-use crate::attest::{self, Office};
-use crate::cli::options::evidence::{TrustArgs, statement};
+use super::key::{inventory, own_log, signer_log};
+use super::options::evidence::{TrustArgs, statement};
+use super::options::signing::KeyArgs;
+use super::{Common, Context, output, suggest};
+use crate::artifact::{PinnedImage, serialise};
+use crate::attest::handover::{Handover, waiting};
+use crate::attest::log::Log;
+use crate::attest::predicate::OwnPredicate;
+use crate::attest::{self, Attestor};
 use crate::evidence::document;
-use crate::inspect::Case;
-use crate::plan::Recipe;
+use crate::inspect::InspectionRequest;
 use crate::report;
 use crate::run::RunFolder;
-use crate::signer::{self, Door, Questioner, Reply, Service};
+use crate::signer::{self, Admission, Door, Reply, Service};
 use crate::text::plural;
 
 #[derive(Args)]
@@ -94,53 +96,99 @@ pub(crate) enum LogCommand {
 }
 
 pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Failure> {
+    let (reply, failure) = match hand_over(args).await {
+        Ok(reply) => {
+            let failure = not_signed(&reply);
+            (reply, failure)
+        }
+        Err(failure) => {
+            let (reason, help) = (failure.message(), failure.help());
+            (Handover::Refused { reason, help }, Some(failure))
+        }
+    };
+    if json {
+        let mut document = serialise::tree("the reply", &reply)?;
+        if let Some(failure) = &failure {
+            document["error"] = failure.document();
+        }
+        output::print_json(&document)?;
+        return Ok(failure.map_or(ExitCode::SUCCESS, |failure| failure.report(false)));
+    }
+    match (reply, failure) {
+        (_, Some(failure)) => Err(failure),
+        (Handover::Signed { bundle, .. }, None) => {
+            let mut screen = output::screen();
+            screen.say(bundle.display());
+            output::print(&screen)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (_, None) => Err(Failure::internal(
+            "a reply without a signature or an error".into(),
+        )),
+    }
+}
+
+/// Hands a run over to the key or to the service that holds it.
+async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     let run = RunFolder::new(&args.run);
     let signed = if let Some(socket) = &args.signer {
-        by_service(socket, &run).await?
+        match signer::ask(socket, run.path()).await? {
+            Reply::Signed(signed) => {
+                signed.write(&run)?;
+                *signed
+            }
+            Reply::Waiting {
+                agree,
+                needed,
+                otherwise,
+            } => {
+                return Ok(Handover::Waits {
+                    agree,
+                    needed,
+                    otherwise,
+                });
+            }
+            Reply::Refused { reason } => {
+                return Ok(Handover::Refused {
+                    reason: format!("the signer refuses the run: {reason}"),
+                    help: Some("nothing was signed; the signer's log says the same".into()),
+                });
+            }
+        }
     } else {
         let signer = args.key.open()?;
         let log = args.log.clone().map_or_else(own_log, Ok)?;
-        let office = Office {
+        let attestor = Attestor {
             signer: signer.as_ref(),
             builder_id: args.key.named_builder(),
             host: None,
             log: &log,
         };
-        tokio::task::block_in_place(|| attest::attest(&args.run, &office, report::page))?
+        tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
     };
-    if json {
-        output::print_json(&json!({"attestation": run.bundle(), "statement": signed.statement}))?;
-    } else {
-        let mut screen = output::screen();
-        screen.say(run.bundle().display());
-        output::print(&screen)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(Handover::Signed {
+        bundle: run.bundle(),
+        statement: signed.statement,
+    })
 }
 
-/// Lets a service check and sign a run.
-async fn by_service(socket: &Path, run: &RunFolder) -> Result<attest::Signed, Failure> {
-    match signer::ask(socket, run.path()).await? {
-        Reply::Signed(signed) => {
-            signed.write(run)?;
-            Ok(*signed)
-        }
-        Reply::Waiting {
+/// The failure that a reply without a signature is for the user.
+fn not_signed(reply: &Handover) -> Option<Failure> {
+    match reply {
+        Handover::Signed { .. } => None,
+        Handover::Waits {
             agree,
             needed,
             otherwise,
-        } => Err(Failure::inconclusive(format!(
-            "the signer holds the run and waits: {agree} of {needed} workers had this outcome, {otherwise} another one"
-        ))),
-        Reply::Refused { reason } => Err(Failure::refused(
-            format!("the signer refuses the run: {reason}"),
-            "nothing was signed; the signer's log has the same".into(),
-        )),
+        } => Some(Failure::inconclusive(waiting(*agree, *needed, *otherwise))),
+        Handover::Refused { reason, help } => {
+            Some(Failure::refused(reason.clone(), help.clone().unwrap_or_default()))
+        }
     }
 }
 
 pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, Failure> {
-    // Everything that the service makes is its own: the log, its copies, its lock.
+    // Only this user may read the files of the service: the log, its copies, its lock.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let signer = args.key.open()?;
     let own = nix::unistd::getuid().as_raw();
@@ -154,18 +202,19 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     };
     if workers.len() < usize::from(args.agree) {
         return Err(Failure::usage(format!(
-            "{} users may ask, and {} must agree; name more with --worker, or take the word of one with --agree 1",
-            workers.len(),
+            "only {} may hand in runs, but {} must agree",
+            plural(workers.len(), "worker"),
             args.agree
-        )));
+        ))
+        .with_help("add workers with --worker, or accept one with --agree 1"));
     }
     let (trust, policy) = args.trust.open()?;
     let json = common.json;
     let context = Context::open(common)?;
-    let scratch = context.store.path().join("tmp");
+    let scratch = context.store.tmp();
     let mut recipes = Vec::new();
     for path in &args.recipe {
-        recipes.push(Recipe::read(path)?);
+        recipes.push(suggest::recipe(path)?);
     }
     let mut images = Vec::new();
     for text in &args.image {
@@ -188,10 +237,10 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         runs: args.runs,
         scratch,
         needed: usize::from(args.agree),
-        questioner: Questioner {
+        admission: Admission {
             fetcher: context.fetcher,
             catalog: context.catalog,
-            case: Case {
+            case: InspectionRequest {
                 documents: Vec::new(),
                 trust,
                 policy,
@@ -204,7 +253,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     let (socket, name) = (args.socket, service.signer.name());
     let ready = || {
         if json {
-            // Whoever started the service waits for the socket, if not for this line.
+            // If stdout is closed, the socket still tells the service manager that it listens.
             let _ = output::print_json(&json!({"listening": socket, "key": name}));
         } else {
             output::note(&format!("listening on {} with the key {name}", socket.display()));
@@ -222,7 +271,7 @@ fn user(name: &str) -> Result<u32, Failure> {
     let found = nix::unistd::User::from_name(name).ok().flatten();
     found
         .map(|user| user.uid.as_raw())
-        .ok_or_else(|| Failure::usage(format!("there is no user {name:?}")))
+        .ok_or_else(|| Failure::usage(format!("cannot find the user {name:?}")))
 }
 
 /// A group by name or number.
@@ -233,7 +282,7 @@ fn group(name: &str) -> Result<u32, Failure> {
     let found = nix::unistd::Group::from_name(name).ok().flatten();
     found
         .map(|group| group.gid.as_raw())
-        .ok_or_else(|| Failure::usage(format!("there is no group {name:?}")))
+        .ok_or_else(|| Failure::usage(format!("cannot find the group {name:?}")))
 }
 
 pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure> {
@@ -243,11 +292,10 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
     for file in attestation {
         let documents = document::read_file(file)?;
         for statement in documents.iter().filter_map(statement) {
-            wanted.push((
-                statement.digest,
-                anchor(&statement.predicate),
-                file.display().to_string(),
-            ));
+            let name = file.display().to_string();
+            let own = OwnPredicate::read(&statement)
+                .map_err(|error| Failure::usage(format!("cannot read the attestation {name}: {error}")))?;
+            wanted.push((statement.digest, own.and_then(|own| own.signing_log()), name));
         }
     }
     let checked = Log::verify(&path, &wanted)?;
@@ -279,16 +327,4 @@ pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure>
     } else {
         0
     }))
-}
-
-/// The place in a log that a statement names.
-fn anchor(predicate: &Value) -> Option<Anchor> {
-    let provenance = &predicate["buildDefinition"]["internalParameters"]["signingLog"];
-    let negative = &predicate["configuration"][0]["annotations"]["signingLog"];
-    let found = if provenance.is_object() {
-        provenance
-    } else {
-        negative
-    };
-    serde_json::from_value(found.clone()).ok()
 }

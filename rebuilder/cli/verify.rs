@@ -7,17 +7,17 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::failure::{Code, Failure};
-use super::key::KeyArgs;
+use super::options::evidence::{self, TrustArgs};
+use super::options::signing::KeyArgs;
 use super::{Common, Context, output};
 use crate::agreement::{self, Agreement, Conclusion};
 use crate::artifact::{Digests, Sha256};
 use crate::attest;
-use crate::cli::options::evidence;
-use crate::cli::options::evidence::TrustArgs;
 use crate::evidence::assess::Artifact;
 use crate::evidence::json::SIZE_LIMIT;
 use crate::evidence::trust::Trust;
 use crate::inspect;
+use crate::policy::Refusal;
 use crate::report::agreement as report;
 use crate::store::Blob;
 
@@ -61,7 +61,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         .map(|text| artifact(text, &args, &trust))
         .collect::<Result<_, _>>()?;
     let places = places(common, &args, &artifacts).await?;
-    // Whoever signs is told before anything is read.
+    // Asks for the key before the attestations are read.
     let signer = match &args.summary {
         Some(_) => Some(args.key.open()?),
         None => None,
@@ -72,7 +72,8 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         .iter()
         .zip(&tallies)
         .map(|(artifact, tally)| agreement::conclude(artifact, tally, &trust, &policy, now, cost))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, _>>()
+        .map_err(no_quorum)?;
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
         match agreement::summary(only, &args.key.builder_id(signer.as_ref()))? {
             Some(statement) => attest::write_signed(path, &statement, signer.as_ref())?,
@@ -101,12 +102,23 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         Conclusion::NotEnough => Code::Inconclusive as u8,
     };
     let codes: Vec<u8> = agreements.iter().map(code).collect();
-    // A disagreement matters more than too few voices.
+    // A disagreement matters more than too few attestations.
     Ok(ExitCode::from(if codes.contains(&1) {
         1
     } else {
         codes.into_iter().max().unwrap_or(0)
     }))
+}
+
+/// A policy without a quorum for the artifact. Nothing was to be built here, so the advice is another one.
+fn no_quorum(refusal: Refusal) -> Failure {
+    let file = &refusal.policy;
+    Failure::refused(
+        format!("cannot verify {}: {file}: {}", refusal.subject, refusal.finding),
+        format!(
+            "add one of the [[quorums]] to {file} whose subject fits, or name another policy with --policy"
+        ),
+    )
 }
 
 fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Failure> {
@@ -131,7 +143,7 @@ fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Fa
     })
 }
 
-/// Where attestations are read from; what a URL names is fetched first.
+/// The files and folders with attestations; those at a URL are fetched first.
 async fn places(common: Common, args: &VerifyArgs, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, Failure> {
     if args.attestation.is_empty() {
         let beside = artifacts.iter().filter_map(|artifact| artifact.path.as_deref());
@@ -141,7 +153,7 @@ async fn places(common: Common, args: &VerifyArgs, artifacts: &[Artifact]) -> Re
     let (urls, files): (Vec<_>, Vec<_>) = args.attestation.iter().cloned().partition(is_url);
     let mut places: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
     if !urls.is_empty() {
-        // The store is opened only here: an install hook with local files must not wait for it.
+        // The store is opened only here, so that an install hook with local files does not wait for it.
         let context = Context::open(common)?;
         for url in urls {
             context.fetcher.choose(&url);

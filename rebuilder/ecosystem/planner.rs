@@ -6,7 +6,7 @@ use crate::container::{self, ContainerError, Root, Workshop};
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::Document;
-use crate::inspect::Case;
+use crate::inspect::InspectionRequest;
 use crate::plan::{Lock, PinnedContainer, Recipe, RecipeError};
 use crate::policy::Decision;
 
@@ -19,7 +19,7 @@ pub struct Planner<'a> {
     /// Compare only the named artifact, not everything built from its source.
     pub only: bool,
     /// The user's evidence, and the policy for it.
-    pub case: &'a Case,
+    pub case: &'a InspectionRequest,
     /// Released files that are on this machine; empty if the registry has to be asked.
     pub released: Vec<Artifact>,
     /// What is not declared but known or tried.
@@ -42,7 +42,7 @@ impl Planner<'_> {
     ) -> Result<(Vec<Claim>, Decision), PlanError> {
         let judgement = self
             .case
-            .judge(artifacts, claims, documents, self.workshop.fetcher)
+            .inspect(artifacts, claims, documents, self.workshop.fetcher)
             .await;
         let decision = judgement.policy.gate(subject)?;
         Ok((judgement.inspection.claims(), decision))

@@ -20,7 +20,7 @@ use sigstore_verify::types::{DerCertificate, SignatureBytes};
 use super::Standing;
 use super::json::put;
 use super::object_signature::ObjectSignature;
-use super::sigstore::{Sigstore, Unverified};
+use super::sigstore::{Sigstore, SigstoreError, Unverified};
 use crate::artifact::Sha256;
 
 /// Attribute that holds the log's entry (sigstore/rekor#1390).
@@ -81,8 +81,9 @@ pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Obje
             "gitsign: the signature fits its certificate; it carries no entry of the transparency log, so that nothing shows that the certificate was alive".into(),
         );
     };
-    let verified = Unverified::from_value(&bundle(&signed, entry))
-        .and_then(|bundle| sigstore.verify_certificate(&bundle));
+    let verified = bundle(&signed, entry)
+        .map_err(|error| SigstoreError::Malformed(error.to_string()))
+        .and_then(|bundle| sigstore.verify_certificate(&Unverified::from_value(&bundle)?));
     match verified {
         Ok(verified) => ObjectSignature {
             identity: Some(verified.identity.clone()),
@@ -137,7 +138,7 @@ fn log_entry(signer: &SignerInfo) -> Option<LogEntry> {
 }
 
 /// The signature over the attributes as a Sigstore bundle; the entry's body is computed, as gitsign leaves it out.
-fn bundle(signed: &Signed, entry: &LogEntry) -> Value {
+fn bundle(signed: &Signed, entry: &LogEntry) -> Result<Value, serde_json::Error> {
     let digest = Sha256::of(&signed.attributes);
     let body = json!({
         "apiVersion": "0.0.1",
@@ -150,7 +151,7 @@ fn bundle(signed: &Signed, entry: &LogEntry) -> Value {
             }
         }
     });
-    let body = serde_jcs::to_vec(&body).unwrap_or_default();
+    let body = serde_jcs::to_vec(&body)?;
     let mut logged = json!({
         "logIndex": entry.log_index.to_string(),
         "logId": {"keyId": STANDARD.encode(&entry.log_id.clone().unwrap_or_default().key_id)},
@@ -178,7 +179,7 @@ fn bundle(signed: &Signed, entry: &LogEntry) -> Value {
         });
         put(&mut logged, "inclusionProof", proof);
     }
-    json!({
+    Ok(json!({
         "mediaType": format!("application/vnd.dev.sigstore.bundle+json;version={version}"),
         "verificationMaterial": {
             "x509CertificateChain": {"certificates": [{"rawBytes": STANDARD.encode(signed.certificate.as_bytes())}]},
@@ -188,7 +189,7 @@ fn bundle(signed: &Signed, entry: &LogEntry) -> Value {
             "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(digest.as_bytes())},
             "signature": STANDARD.encode(&signed.signature)
         }
-    })
+    }))
 }
 
 /// The certificate in the exact form that the log keeps: lines of 64, ended by line feeds.

@@ -16,7 +16,7 @@ use crate::credentials;
 use crate::ledger;
 use crate::plan::{PinnedGit, Plan, Role, SetupJob, Work};
 use crate::run::{RunFolder, Stage};
-use crate::sandbox::{Ended, Input, Job, Keep, Output, RootLayers, Sandbox, SandboxError};
+use crate::sandbox::{ExitReason, Input, Job, KeepMode, Output, RootLayers, Sandbox, SandboxError};
 use crate::store::{Blob, FetchError, GitError, PendingRun, StoreError};
 
 pub use checked::{CheckedPlan, PlanRefused};
@@ -109,7 +109,7 @@ enum Layer {
     /// The folder with the installed build dependencies.
     Ready(PathBuf),
     /// The setup failed.
-    Failed(Ended),
+    Failed(ExitReason),
 }
 
 impl Executor<'_> {
@@ -160,7 +160,7 @@ impl Executor<'_> {
         root: &Root,
         inputs: &Inputs,
         run: &RunFolder,
-        keep: Keep,
+        keep: KeepMode,
     ) -> Result<Execution, ExecuteError> {
         let jobs = plan.jobs(&root.config)?;
         let begun = Instant::now();
@@ -195,10 +195,10 @@ impl Executor<'_> {
         let ledger = self.workshop.fetcher.ledger();
         ledger.ended(ledger::Work::Build, outcome.took);
         Ok(Execution {
-            end: if outcome.ended.well() {
+            end: if outcome.ended.succeeded() {
                 BuildEnd::Built {
                     outputs: outcome.outputs,
-                    not_enforced: outcome.not_enforced,
+                    not_enforced: outcome.not_enforced.iter().map(ToString::to_string).collect(),
                 }
             } else {
                 failed(Stage::Build, outcome.ended)
@@ -215,7 +215,7 @@ impl Executor<'_> {
         let run = RunFolder::new(folder.path());
         fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
         let inputs = self.fetch_inputs(&plan).await?;
-        let execution = self.run(&plan, root, &inputs, &run, Keep::Answer).await?;
+        let execution = self.run(&plan, root, &inputs, &run, KeepMode::Answer).await?;
         if let BuildEnd::Failed { stage, reason } = execution.end {
             let log = bounded::tail(&run.log(), LAST_OUTPUT).unwrap_or_default();
             let lines: Vec<_> = log.lines().rev().take(3).collect();
@@ -289,11 +289,11 @@ impl Executor<'_> {
         let outputs = tempfile::tempdir_in(run.path()).map_err(StoreError::io("write into", run.path()))?;
         let log = run.log();
         let mut job = self.job(plan, &setup.work, root, inputs, outputs.path(), &log)?;
-        job.keep = Keep::Layer;
+        job.keep = KeepMode::Layer;
         let outcome = sandbox.run(&job, &bar).await?;
         fetcher.ledger().ended(ledger::Work::Setup, outcome.took);
         bar.finish_and_clear();
-        let Some(made) = outcome.layer.filter(|_| outcome.ended.well()) else {
+        let Some(made) = outcome.layer.filter(|_| outcome.ended.succeeded()) else {
             return Ok(Layer::Failed(outcome.ended));
         };
         let folder = made.parent().unwrap_or(&made);
@@ -336,7 +336,7 @@ impl Executor<'_> {
             hostname: plan.hostname.clone(),
             umask: plan.umask,
             limits: plan.limits,
-            keep: Keep::Outputs,
+            keep: KeepMode::Outputs,
             outputs,
             log,
         })
@@ -346,7 +346,7 @@ impl Executor<'_> {
 /// How many bytes of a log are searched for its last lines.
 const LAST_OUTPUT: u64 = 64 << 10;
 
-fn failed(stage: Stage, ended: Ended) -> BuildEnd {
+fn failed(stage: Stage, ended: ExitReason) -> BuildEnd {
     BuildEnd::Failed {
         stage,
         reason: format!("the command {ended}; see build.log"),

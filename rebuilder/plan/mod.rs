@@ -20,6 +20,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::git_source::GitSource;
+use crate::artifact::serialise::{self, SerialiseError};
 use crate::artifact::{Digests, Ecosystem, PinnedFile, Sha256};
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
@@ -241,13 +242,13 @@ impl Plan {
     }
 
     /// The canonical form (RFC 8785) whose digest names the plan.
-    pub fn canonical(&self) -> Vec<u8> {
-        serde_jcs::to_vec(self).unwrap_or_default()
+    pub fn canonical(&self) -> Result<Vec<u8>, SerialiseError> {
+        serialise::canonical("the plan", self)
     }
 
     /// Digest of the canonical form.
-    pub fn digest(&self) -> Sha256 {
-        Sha256::of(self.canonical())
+    pub fn digest(&self) -> Result<Sha256, SerialiseError> {
+        self.canonical().map(Sha256::of)
     }
 
     /// Reads a saved plan; nothing in it is trusted before it is checked.
@@ -300,7 +301,7 @@ impl Plan {
     }
 
     /// Digest of everything that the setup layer depends on.
-    pub fn setup_digest(&self) -> Sha256 {
+    pub fn setup_digest(&self) -> Result<Sha256, SerialiseError> {
         let dependencies = self.inputs.iter().filter(|input| input.role == Role::Dependency);
         let inputs: Vec<_> = dependencies
             .map(|input| (&input.place, input.file.sha256))
@@ -312,7 +313,7 @@ impl Plan {
             self.umask,
             &self.hostname,
         );
-        Sha256::of(serde_jcs::to_vec(&key).unwrap_or_default())
+        serialise::canonical("the setup of the plan", &key).map(Sha256::of)
     }
 }
 

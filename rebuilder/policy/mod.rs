@@ -12,7 +12,7 @@ mod quorum;
 use std::path::{Path, PathBuf};
 
 pub use file::PolicyFile;
-pub use quorum::{Dissent, Independence, Party, Quorum, Revocation};
+pub use quorum::{Aspect, Dissent, Independence, Party, Quorum, Revocation};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Sha256;

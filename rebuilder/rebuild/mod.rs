@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
 use crate::compare::{self, CompareError};
 use crate::credentials::{self, Findings, Searched};
 use crate::deadline::{Deadline, Over};
 use crate::execute::{BuildEnd, CheckedPlan, ExecuteError, Executor, Inputs, PlanRefused};
 use crate::plan::{Plan, Role};
 use crate::run::{Circumstances, Compared, Concluded, Evidence, OutputResult, Record, RunFolder, Timings};
-use crate::sandbox::{Keep, Output};
+use crate::sandbox::{KeepMode, Output};
 use crate::store::{StoreError, write_atomically};
 
 use outputs::compare_outputs;
@@ -35,6 +36,9 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Compare(#[from] CompareError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Serialise(#[from] SerialiseError),
     #[error("the rebuild was interrupted; nothing of it was kept")]
     Interrupted,
     #[error("internal error: the comparison panicked: {reason}")]
@@ -67,13 +71,15 @@ impl Rebuilder<'_> {
         let rebuilt = run.rebuilt();
         fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
         let plan = executor.pinned(CheckedPlan::check(plan)?).await?;
-        write_atomically(&run.plan(), &plan.canonical())?;
+        write_atomically(&run.plan(), &plan.canonical()?)?;
         fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
 
         let inputs = executor.fetch(&plan).await?;
         let root = executor.root(&plan).await?;
         let prepare = clock.elapsed().as_secs_f64();
-        let execution = executor.run(&plan, &root, &inputs, run, Keep::Outputs).await?;
+        let execution = executor
+            .run(&plan, &root, &inputs, run, KeepMode::Outputs)
+            .await?;
 
         let before = clock.elapsed();
         let bar = executor.workshop.progress.stage("comparing");
@@ -103,7 +109,7 @@ impl Rebuilder<'_> {
                     total: clock.elapsed().as_secs_f64(),
                 },
             };
-            let record = Record::concluded(&aftermath.plan, concluded, circumstances);
+            let record = Record::concluded(&aftermath.plan, concluded, circumstances)?;
             write(&aftermath.run, &record)?;
             Ok(record)
         });
@@ -231,18 +237,14 @@ fn without_credentials(outputs: Vec<OutputResult>) -> Vec<OutputResult> {
         let Some(differs) = &output.differs else {
             return output;
         };
-        let mut document = serde_json::to_value(differs).unwrap_or_default();
-        credentials::redact_document(&mut document);
-        match serde_json::from_value(document) {
-            Ok(differs) => OutputResult {
-                differs: Some(differs),
-                ..output
-            },
-            // It was written a moment ago, so it can be read; if not, nothing is quoted.
-            Err(_) => OutputResult {
-                differs: None,
-                ..output
-            },
+        let cleaned = serde_json::to_value(differs).and_then(|mut document| {
+            credentials::redact_document(&mut document);
+            serde_json::from_value(document)
+        });
+        OutputResult {
+            // It was written by this tool a moment ago, so it reads back; and if not, nothing is quoted.
+            differs: cleaned.ok(),
+            ..output
         }
     };
     outputs.into_iter().map(clean).collect()

@@ -1,6 +1,6 @@
 //! The agreement of several parties about one artifact, for a terminal.
 
-use crate::agreement::{Agreement, Conclusion};
+use crate::agreement::{Agreement, Conclusion, Reason, SetAside};
 use crate::text::{Screen, Style, plain, plural};
 
 /// The conclusion as lines; `colour` adds ANSI codes.
@@ -70,6 +70,19 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
         style.of(agreement.verdict.word()),
         plain(format_args!("  {}", agreement.reason)),
     ]);
+    let unknown = |aside: &SetAside| aside.reason == Reason::UnknownSigner;
+    if agreement.verdict == Conclusion::NotEnough && agreement.set_aside.iter().any(unknown) {
+        let advice = if agreement.quorum.digest.is_some() {
+            format!(
+                " to count a signer, add its key or identity to the [[parties]] of {}",
+                agreement.quorum.policy
+            )
+        } else {
+            " to count a signer, name its public key with --trusted-key, or its identity with --identity and --issuer"
+                .to_owned()
+        };
+        out.line([Style::Help.of("help:"), plain(advice)]);
+    }
     let cost = &agreement.cost;
     out.say(format_args!(
         "cost: {}, {}, {:.3} s; policy: {}",

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::ReportError;
-use crate::audit::{Line, Outcome, Summary};
+use crate::audit::{ResultLine, SubjectResult, Summary};
 use crate::ledger::Spent;
 use crate::text::{Screen, Style, column, plain, plural};
 
@@ -18,7 +18,7 @@ struct Page<'a> {
 }
 
 struct Row<'a> {
-    line: &'a Line,
+    line: &'a ResultLine,
     why: String,
 }
 
@@ -41,10 +41,10 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     for line in summary
         .results
         .iter()
-        .filter(|line| line.outcome != Outcome::Reproduced)
+        .filter(|line| line.outcome != SubjectResult::Reproduced)
     {
         let style = match line.outcome {
-            Outcome::Mismatch { .. } | Outcome::Refused { .. } => Style::Red,
+            SubjectResult::Mismatch { .. } | SubjectResult::Refused { .. } => Style::Red,
             _ => Style::Yellow,
         };
         let word = style.of(format_args!("{:<12}", line.outcome.word()));
@@ -129,13 +129,15 @@ fn ratio(count: usize, total: usize) -> f64 {
 }
 
 /// Why a subject is not reproduced.
-fn why(line: &Line) -> String {
+fn why(line: &ResultLine) -> String {
     match &line.outcome {
-        Outcome::Reproduced => String::new(),
-        Outcome::Equivalent { normalisations } => format!("set aside: {}", normalisations.join(", ")),
-        Outcome::Mismatch { causes } if causes.is_empty() => "only the digests were compared".to_owned(),
-        Outcome::Mismatch { causes } => causes.join(", "),
-        Outcome::Inconclusive { stage, reason } => format!("{stage}: {reason}"),
-        Outcome::Refused { reason } => reason.clone(),
+        SubjectResult::Reproduced => String::new(),
+        SubjectResult::Equivalent { normalisations } => format!("set aside: {}", normalisations.join(", ")),
+        SubjectResult::Mismatch { causes } if causes.is_empty() => {
+            "only the digests were compared".to_owned()
+        }
+        SubjectResult::Mismatch { causes } => causes.join(", "),
+        SubjectResult::Inconclusive { stage, reason } => format!("{stage}: {reason}"),
+        SubjectResult::Refused { reason } => reason.clone(),
     }
 }

@@ -8,19 +8,19 @@ use crate::evidence::custody::Custody;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 use crate::evidence::statement::Descriptor;
-use crate::inspect::Judgement;
+use crate::inspect::GateReport;
 use crate::text::{Screen, Style, plain};
 
 #[derive(Template)]
 #[template(path = "inspection.html")]
 struct Page<'a> {
-    judgement: &'a Judgement,
+    judgement: &'a GateReport,
     findings: Vec<(&'static str, &'a Finding)>,
     chain: Vec<(&'static str, String)>,
 }
 
 /// The findings as one self-contained HTML page.
-pub fn html(judgement: &Judgement) -> Result<String, ReportError> {
+pub fn html(judgement: &GateReport) -> Result<String, ReportError> {
     let inspection = &judgement.inspection;
     let page = Page {
         judgement,
@@ -91,7 +91,7 @@ fn dependencies(custody: &Custody) -> String {
 }
 
 /// The findings as lines for a terminal; `colour` adds ANSI codes.
-pub fn terminal(judgement: &Judgement, colour: bool) -> Screen {
+pub fn terminal(judgement: &GateReport, colour: bool) -> Screen {
     let inspection = &judgement.inspection;
     let mut out = Screen::new(colour);
     for artifact in &inspection.artifacts {
@@ -124,7 +124,7 @@ pub fn terminal(judgement: &Judgement, colour: bool) -> Screen {
             if let Some(by) = &claim.by {
                 out.say(format_args!("             by {by}"));
             }
-            if let Some(when) = stated.signed_at {
+            if let Some(when) = stated.signed_at() {
                 out.say(format_args!("             signed {when}"));
             }
             if !stated.subjects.is_empty() {

@@ -7,11 +7,13 @@
 mod deb;
 mod layers;
 pub(crate) mod removal;
+mod seal;
 mod tree;
 
 pub use deb::{PackageFile, UnpackPlan, unpack};
 pub use layers::{ImageConfig, LayerPlan, ending, unpack_layers};
-pub use tree::{Times, TreeContents, digest, normalise, seal};
+pub use seal::seal;
+pub use tree::{Times, TreeContents, digest, normalise};
 
 /// A tree that cannot be made or read.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::verdict::conclude;
 use super::{Credential, Stage, Verdict};
 use crate::artifact::Sha256;
+use crate::artifact::serialise::SerialiseError;
 use crate::compare::{Comparison, Limit, Outcome};
 use crate::plan::Plan;
 
@@ -171,14 +172,18 @@ impl Record {
     }
 
     /// The record of a run that ended.
-    pub fn concluded(plan: &Plan, concluded: Concluded, circumstances: Circumstances) -> Self {
-        let digest = plan.digest();
+    pub fn concluded(
+        plan: &Plan,
+        concluded: Concluded,
+        circumstances: Circumstances,
+    ) -> Result<Self, SerialiseError> {
+        let digest = plan.digest()?;
         let started = circumstances.started;
         let (verdict, compared) = match concluded.compared {
             Ok(compared) => (conclude(plan, &compared.outputs), compared),
             Err((stage, reason)) => (Verdict::Inconclusive { stage, reason }, Compared::default()),
         };
-        Self {
+        Ok(Self {
             version: 1,
             id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%S%3fZ"), digest.short()),
             subject: plan.subject.clone(),
@@ -198,7 +203,7 @@ impl Record {
             started,
             finished: circumstances.finished,
             timings: circumstances.timings,
-        }
+        })
     }
 
     /// The verdict that follows from the plan, the digests and the comparisons alone; the signer recomputes it, and

@@ -9,7 +9,7 @@ use crate::artifact::PinnedFile;
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Digests, PinnedImage, Sha256, Subject};
 use crate::attest::log::is_plain;
-use crate::attest::{Examined, Named, Vouched};
+use crate::attest::{Named, VerifiedRun, Vouched};
 use crate::container::Catalog;
 use crate::ecosystem;
 use crate::evidence::Standing;
@@ -18,14 +18,14 @@ use crate::evidence::document::Document;
 use crate::evidence::inspection::Finding;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Descriptor, DigestMatch};
-use crate::inspect::{Case, Judgement};
+use crate::inspect::{GateReport, InspectionRequest};
 use crate::plan::PinnedContainer;
 use crate::plan::{PinnedGit, Plan, Recipe, Role};
 use crate::run::{Evidence, Record, Verdict};
 use crate::sandbox::Bound;
 use crate::store::Fetcher;
 
-use super::recipe::{Followed, Known, PlanKind, followed};
+use super::recipe::{Ecosystem, Followed, Known, ecosystem_of, followed};
 use super::{SignerError, bounds};
 
 /// Backends whose isolation this tool vouches for.
@@ -44,7 +44,7 @@ pub struct Admission {
     /// Containers that plans may start from, and the mirrors of distributions.
     pub catalog: Catalog,
     /// The policy, and the keys that it trusts.
-    pub case: Case,
+    pub case: InspectionRequest,
     /// Recipes beyond the built-in ones.
     pub recipes: Vec<Recipe>,
     /// Images that plans may start from beyond those that verified provenance names.
@@ -57,7 +57,7 @@ pub struct Released {
     artifacts: Vec<Artifact>,
     sources: Vec<PinnedFile>,
     published: Option<Timestamp>,
-    judgement: Judgement,
+    judgement: GateReport,
 }
 
 impl Released {
@@ -89,7 +89,7 @@ impl Released {
         let signed = self.judgement.inspection.provenance.claims.iter();
         let signed = signed
             .filter(|it| it.claim.standing == Standing::Verified)
-            .filter_map(|it| it.signed_at);
+            .filter_map(|it| it.signed_at());
         self.published.into_iter().chain(signed).min()
     }
 }
@@ -144,7 +144,7 @@ impl Admission {
         let Ok(subject) = plan.subject.parse::<Subject>() else {
             return self.by_documents(plan, documents).await;
         };
-        let found = ecosystem::look_up(&self.fetcher, &self.catalog, &subject)
+        let found = ecosystem::lookup(&self.fetcher, &self.catalog, &subject)
             .await
             .map_err(|error| SignerError::Registry(Box::new(error)))?;
         for wanted in &plan.released() {
@@ -165,7 +165,7 @@ impl Admission {
                 )));
             }
         }
-        if subject.purl() != plan.subject || !has_version(&subject) {
+        if subject.purl() != plan.subject || subject.version.is_none() {
             return Err(SignerError::Plan(format!(
                 "is about {}, which is not written as the registry's own name for it, version included",
                 plan.subject
@@ -173,7 +173,7 @@ impl Admission {
         }
         let judgement = self
             .case
-            .judge(&found.artifacts, found.claims, &found.documents, &self.fetcher)
+            .inspect(&found.artifacts, found.claims, &found.documents, &self.fetcher)
             .await;
         judgement.policy.gate(&plan.subject)?;
         Ok(Released {
@@ -205,7 +205,7 @@ impl Admission {
         let documents: Vec<Document> = documents.into_iter().filter(counts).collect();
         let judgement = self
             .case
-            .judge(&artifacts, Vec::new(), &documents, &self.fetcher)
+            .inspect(&artifacts, Vec::new(), &documents, &self.fetcher)
             .await;
         let verified = |finding: &Finding| finding.standing == Standing::Verified;
         if !verified(&judgement.inspection.signature) && !verified(&judgement.inspection.provenance) {
@@ -264,10 +264,10 @@ impl Admission {
     }
 
     /// Refuses a run that must not be signed; of any other, says what else than the worker vouches for what.
-    pub async fn vouch(&self, examined: &Examined, released: &Released) -> Result<Vouched, SignerError> {
-        let Examined { record, plan, .. } = examined;
+    pub async fn vouch(&self, examined: &VerifiedRun, released: &Released) -> Result<Vouched, SignerError> {
+        let VerifiedRun { record, plan, .. } = examined;
         bounds::texts(plan)?;
-        let ecosystem = PlanKind::of(released.subject.as_ref());
+        let ecosystem = ecosystem_of(released.subject.as_ref());
         not_released_itself(plan, ecosystem)?;
         self.dates(plan, record, released)?;
         for name in &record.not_compared {
@@ -364,7 +364,7 @@ impl Admission {
     async fn inputs(
         &self,
         plan: &Plan,
-        ecosystem: PlanKind,
+        ecosystem: Ecosystem,
         released: &Released,
     ) -> Result<BTreeMap<String, Named>, SignerError> {
         let mut named = BTreeMap::new();
@@ -464,10 +464,10 @@ impl Admission {
     async fn archive(
         &self,
         plan: &Plan,
-        ecosystem: PlanKind,
+        ecosystem: Ecosystem,
     ) -> Result<BTreeMap<Sha256, (String, String)>, SignerError> {
         let mut found = BTreeMap::new();
-        let (PlanKind::Debian, PinnedContainer::Packages { name, .. }) = (ecosystem, &plan.container) else {
+        let (Ecosystem::Debian, PinnedContainer::Packages { name, .. }) = (ecosystem, &plan.container) else {
             return Ok(found);
         };
         let unknown = |error: crate::container::ContainerError| SignerError::Registry(Box::new(error.into()));
@@ -488,13 +488,7 @@ impl Admission {
         let binaries = indexes.binaries(is_wanted);
         for binary in binaries.map_err(|error| SignerError::Registry(Box::new(error.into())))? {
             let material = indexes.material(&binary);
-            let purl = Subject::Deb(crate::artifact::DebSubject {
-                name: binary.package.clone(),
-                version: Some(binary.version.to_string()),
-                arch: binary.arch.clone(),
-                distro: distro.to_owned(),
-            })
-            .purl();
+            let purl = ecosystem::debian::purl(&binary.package, &binary.version, &binary.arch, distro);
             found.insert(binary.sha256, (material.name, purl));
         }
         Ok(found)
@@ -506,15 +500,6 @@ fn named_by_provenance() -> Named {
         by: "provenance",
         name: None,
         uri: None,
-    }
-}
-
-fn has_version(subject: &Subject) -> bool {
-    match subject {
-        Subject::Deb(deb) => deb.version.is_some(),
-        Subject::Pypi(pypi) => pypi.version.is_some(),
-        Subject::Npm(npm) => npm.version.is_some(),
-        Subject::Crate(it) => it.version.is_some(),
     }
 }
 
@@ -532,12 +517,12 @@ fn lock_files(released: &Released) -> Vec<String> {
 }
 
 /// A plan that is given what it should build proves nothing.
-fn not_released_itself(plan: &Plan, ecosystem: PlanKind) -> Result<(), SignerError> {
+fn not_released_itself(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
     for expected in &plan.expected {
         // A distribution builds its own tools with themselves: as dependencies, from its signed archive.
         let given = plan.inputs.iter().find(|input| {
             input.file.sha256 == expected.file.sha256
-                && !(ecosystem == PlanKind::Debian && input.role == Role::Dependency)
+                && !(ecosystem == Ecosystem::Debian && input.role == Role::Dependency)
         });
         if let Some(input) = given {
             return Err(SignerError::Plan(format!(

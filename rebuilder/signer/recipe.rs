@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use crate::artifact::{PinnedImage, Sha256, Subject};
+pub(super) use crate::artifact::Ecosystem;
+use crate::artifact::{PinnedImage, Sha256, Subject, serialise};
 use crate::container::Catalog;
 use crate::ecosystem::provenance::declared_steps;
 use crate::evidence::slsa::{Build, Provenance};
@@ -28,39 +29,6 @@ const SYSTEM: [&str; 14] = [
     "bin", "boot", "dev", "etc", "inputs", "lib", "lib32", "lib64", "out", "proc", "run", "sbin", "sys",
     "usr",
 ];
-
-/// Kinds of plans, by what planned them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PlanKind {
-    Debian,
-    Pypi,
-    Npm,
-    Crates,
-    /// From provenance alone.
-    Provenance,
-}
-
-impl PlanKind {
-    pub(super) fn of(subject: Option<&Subject>) -> Self {
-        match subject {
-            Some(Subject::Deb(_)) => Self::Debian,
-            Some(Subject::Pypi(_)) => Self::Pypi,
-            Some(Subject::Npm(_)) => Self::Npm,
-            Some(Subject::Crate(_)) => Self::Crates,
-            None => Self::Provenance,
-        }
-    }
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Debian => "debian",
-            Self::Pypi => "pypi",
-            Self::Npm => "npm",
-            Self::Crates => "crates",
-            Self::Provenance => "provenance",
-        }
-    }
-}
 
 /// What the signer knows when it looks at a plan.
 pub(super) struct Known<'a> {
@@ -91,15 +59,18 @@ pub(super) struct Followed {
     pub stated: BTreeMap<String, String>,
 }
 
+/// The ecosystem that a plan must be of: the subject's own, or provenance if no registry lists it.
+pub(super) fn ecosystem_of(subject: Option<&Subject>) -> Ecosystem {
+    subject.map_or(Ecosystem::Provenance, |subject| subject.ecosystem)
+}
+
 /// Finds the recipe that gives this very plan.
 pub(super) fn followed(plan: &Plan, known: &Known<'_>) -> Result<Followed, SignerError> {
-    let ecosystem = PlanKind::of(known.subject);
-    if plan.ecosystem != ecosystem.word() {
+    let ecosystem = ecosystem_of(known.subject);
+    if plan.ecosystem != ecosystem {
         return Err(SignerError::Plan(format!(
-            "says that it is one of {}, and {} is one of {}",
-            plan.ecosystem,
-            plan.subject,
-            ecosystem.word()
+            "says that it is one of {}, and {} is one of {ecosystem}",
+            plan.ecosystem, plan.subject
         )));
     }
     let candidates = candidates(ecosystem, known);
@@ -117,26 +88,14 @@ pub(super) fn followed(plan: &Plan, known: &Known<'_>) -> Result<Followed, Signe
     Err(complaint.unwrap_or_else(|| unknown_step(plan, &candidates, known)))
 }
 
-fn candidates(ecosystem: PlanKind, known: &Known<'_>) -> Vec<(String, Recipe)> {
-    let named = |name: &str, recipe: Result<Recipe, _>| recipe.ok().map(|recipe| (name.to_owned(), recipe));
-    let mut all: Vec<(String, Recipe)> = match ecosystem {
-        PlanKind::Debian => named("debian", Recipe::debian()).into_iter().collect(),
-        PlanKind::Pypi => [
-            named("pypi-wheel", Recipe::pypi_wheel()),
-            named("pypi-native-wheel", Recipe::pypi_native_wheel()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        PlanKind::Npm => named("npm", Recipe::npm()).into_iter().collect(),
-        PlanKind::Crates => named("crate", Recipe::crates()).into_iter().collect(),
-        PlanKind::Provenance => named("container-based", Recipe::container_based())
-            .into_iter()
-            .collect(),
-    };
-    all.extend(Recipe::names().iter().filter_map(|name| {
-        let recipe = Recipe::read(Path::new(name));
-        named(name, recipe)
+fn candidates(ecosystem: Ecosystem, known: &Known<'_>) -> Vec<(String, Recipe)> {
+    let of_ecosystem = Recipe::of(ecosystem).unwrap_or_default().into_iter();
+    let mut all: Vec<_> = of_ecosystem
+        .map(|(name, recipe)| (name.to_owned(), recipe))
+        .collect();
+    all.extend(Recipe::names().into_iter().filter_map(|name| {
+        let recipe = Recipe::read(Path::new(name)).ok()?;
+        Some((name.to_owned(), recipe))
     }));
     let own = known.recipes.iter();
     all.extend(own.map(|recipe| (recipe.description.clone(), recipe.clone())));
@@ -186,7 +145,7 @@ fn by(
     plan: &Plan,
     name: &str,
     recipe: &Recipe,
-    ecosystem: PlanKind,
+    ecosystem: Ecosystem,
     known: &Known<'_>,
 ) -> Result<Followed, SignerError> {
     if let Some(misfit) = known.provenance.and_then(|provenance| recipe.misfit(provenance)) {
@@ -218,7 +177,7 @@ fn by(
     );
     Ok(Followed {
         name: name.to_owned(),
-        digest: Sha256::of(serde_jcs::to_vec(&digest).unwrap_or_default()),
+        digest: Sha256::of(serialise::canonical("the recipe", &digest)?),
         container,
         stated,
     })
@@ -229,13 +188,15 @@ fn by(
 fn container(
     plan: &Plan,
     recipe: &Recipe,
-    ecosystem: PlanKind,
+    ecosystem: Ecosystem,
     known: &Known<'_>,
 ) -> Result<&'static str, SignerError> {
     match &plan.container {
         PinnedContainer::Packages { name, lock } => {
             let of_release = match known.subject {
-                Some(Subject::Deb(deb)) if ecosystem == PlanKind::Debian => format!("{}-build", deb.distro),
+                Some(subject) if ecosystem == Ecosystem::Debian => {
+                    format!("{}-build", subject.qualifier("distro").unwrap_or_default())
+                }
                 _ => recipe.container.clone(),
             };
             if *name != recipe.container && *name != of_release {
@@ -283,7 +244,7 @@ fn container(
 fn machine(
     plan: &Plan,
     recipe: &Recipe,
-    ecosystem: PlanKind,
+    ecosystem: Ecosystem,
     stated: &mut BTreeMap<String, String>,
 ) -> Result<(), SignerError> {
     if plan.hostname != recipe.hostname {
@@ -295,7 +256,7 @@ fn machine(
     match (plan.umask, ecosystem) {
         (0o022, _) => {}
         // Read off the modes in the released wheel.
-        (umask @ 0..=0o077, PlanKind::Pypi) => {
+        (umask @ 0..=0o077, Ecosystem::Pypi) => {
             stated.insert("umask".into(), format!("{umask:03o}"));
         }
         (umask, _) => {
@@ -396,7 +357,7 @@ fn formed(fits: bool, form: &str) -> VariableOrigin {
 fn of_subject(
     plan: &Plan,
     recipe: &Recipe,
-    ecosystem: PlanKind,
+    ecosystem: Ecosystem,
     known: &Known<'_>,
     name: &str,
     value: &str,
@@ -412,54 +373,54 @@ fn of_subject(
         .and_then(|source| source.commit.as_deref())
         .unwrap_or_default();
     match (ecosystem, name) {
-        (PlanKind::Debian, "BUILD_PATH") => formed(is_build_path(value), "a path of its own for the build"),
-        (PlanKind::Debian, "SOURCE_FOLDER") => formed(is_folder_name(value), "the name of a folder"),
-        (PlanKind::Debian, "DSC") => {
+        (Ecosystem::Debian, "BUILD_PATH") => formed(is_build_path(value), "a path of its own for the build"),
+        (Ecosystem::Debian, "SOURCE_FOLDER") => formed(is_folder_name(value), "the name of a folder"),
+        (Ecosystem::Debian, "DSC") => {
             let mut inputs = plan.inputs.iter().filter(|input| input.role == Role::Source);
             let dsc = inputs.find(|input| input.file.name.ends_with(".dsc"));
             is(value, dsc.map_or("", |input| input.file.name.as_str()))
         }
-        (PlanKind::Debian, "BUILD_KIND") => one_of(value, &["--build=any", "--build=all", "--build=binary"]),
-        (PlanKind::Debian, "BUILD_USER") => formed(is_user_name(value), "the name of a user"),
+        (Ecosystem::Debian, "BUILD_KIND") => one_of(value, &["--build=any", "--build=all", "--build=binary"]),
+        (Ecosystem::Debian, "BUILD_USER") => formed(is_user_name(value), "the name of a user"),
         // As the record of the official build has them.
-        (PlanKind::Debian, "DEB_BUILD_OPTIONS" | "DEB_BUILD_PROFILES") => {
+        (Ecosystem::Debian, "DEB_BUILD_OPTIONS" | "DEB_BUILD_PROFILES") => {
             let word = |c: char| c.is_ascii_alphanumeric() || "=+,.-_ ".contains(c);
             formed(value.chars().all(word), "a list of words")
         }
-        (PlanKind::Debian, "LANG" | "LANGUAGE") => formed(is_locale(value), "a locale"),
-        (PlanKind::Debian, name) if name.starts_with("LC_") => {
+        (Ecosystem::Debian, "LANG" | "LANGUAGE") => formed(is_locale(value), "a locale"),
+        (Ecosystem::Debian, name) if name.starts_with("LC_") => {
             let category = name.trim_start_matches("LC_");
             let upper = category.chars().all(|c| c.is_ascii_uppercase());
             formed(upper && is_locale(value), "a locale")
         }
-        (PlanKind::Debian, "SOURCE_DATE_EPOCH") => {
+        (Ecosystem::Debian, "SOURCE_DATE_EPOCH") => {
             formed(value.parse::<u32>().is_ok(), "a number of seconds")
         }
         (
-            PlanKind::Pypi,
+            Ecosystem::Pypi,
             "SETUPTOOLS_SCM_PRETEND_VERSION"
             | "PBR_VERSION"
             | "PDM_BUILD_SCM_VERSION"
             | "POETRY_DYNAMIC_VERSIONING_BYPASS",
         ) if !plan.git.is_empty() => {
             let version = match known.subject {
-                Some(Subject::Pypi(pypi)) => pypi.version.clone().unwrap_or_default(),
-                _ => String::new(),
+                Some(subject) => subject.version.clone().unwrap_or_default(),
+                None => String::new(),
             };
             is(value, version)
         }
-        (PlanKind::Npm, "SOURCE") => is(
+        (Ecosystem::Npm, "SOURCE") => is(
             value,
             format!("/home/runner/work/{repository_name}/{repository_name}"),
         ),
-        (PlanKind::Npm, "DIRECTORY") => match known.provenance.map(|it| &it.build) {
+        (Ecosystem::Npm, "DIRECTORY") => match known.provenance.map(|it| &it.build) {
             Some(Build::SlsaNode { directory, .. }) => {
                 is(value, directory.trim_start_matches("./").trim_matches(['/', '.']))
             }
             _ => formed(is_folder(value), "a folder of the source"),
         },
-        (PlanKind::Npm, "INSTALL") => one_of(value, &["", "npm", "yarn", "pnpm"]),
-        (PlanKind::Npm, "SCRIPTS") => {
+        (Ecosystem::Npm, "INSTALL") => one_of(value, &["", "npm", "yarn", "pnpm"]),
+        (Ecosystem::Npm, "SCRIPTS") => {
             let word = |c: char| c.is_ascii_alphanumeric() || "-_:. ".contains(c);
             let declared = match known.provenance.map(|it| &it.build) {
                 Some(Build::SlsaNode { scripts, .. }) => Some(scripts),
@@ -476,35 +437,35 @@ fn of_subject(
                 "names of scripts that the provenance names",
             )
         }
-        (PlanKind::Npm, "PACK_LIST") => one_of(value, &["", "pack.json"]),
-        (PlanKind::Npm, "PACK_OPTIONS") => one_of(value, &["", "--ignore-scripts"]),
-        (PlanKind::Npm, "TARBALL") | (PlanKind::Crates, "CRATE") => {
+        (Ecosystem::Npm, "PACK_LIST") => one_of(value, &["", "pack.json"]),
+        (Ecosystem::Npm, "PACK_OPTIONS") => one_of(value, &["", "--ignore-scripts"]),
+        (Ecosystem::Npm, "TARBALL") | (Ecosystem::Crates, "CRATE") => {
             is(value, expected.first().copied().unwrap_or_default())
         }
-        (PlanKind::Crates, "SOURCE") => is(value, format!("/build/{repository_name}")),
-        (PlanKind::Crates, "FOLDER") => formed(is_folder(value), "a folder of the source"),
-        (PlanKind::Crates, "COMMIT") => formed(
+        (Ecosystem::Crates, "SOURCE") => is(value, format!("/build/{repository_name}")),
+        (Ecosystem::Crates, "FOLDER") => formed(is_folder(value), "a folder of the source"),
+        (Ecosystem::Crates, "COMMIT") => formed(
             value.is_empty() || value == commit,
             "the commit of the source, or nothing",
         ),
-        (PlanKind::Crates, "DIRTY") => one_of(value, &["", "--allow-dirty"]),
-        (PlanKind::Provenance, "SOURCE") => {
+        (Ecosystem::Crates, "DIRTY") => one_of(value, &["", "--allow-dirty"]),
+        (Ecosystem::Provenance, "SOURCE") => {
             let path = recipe.source.path.clone();
             is(value, path.unwrap_or_else(|| format!("/build/{repository_name}")))
         }
-        (PlanKind::Provenance, "FOLDER") => is(value, recipe.source.folder.clone()),
-        (PlanKind::Provenance, "OUTPUTS") => is(value, expected.join(" ")),
-        (PlanKind::Provenance, "SOURCE_REPOSITORY") => {
+        (Ecosystem::Provenance, "FOLDER") => is(value, recipe.source.folder.clone()),
+        (Ecosystem::Provenance, "OUTPUTS") => is(value, expected.join(" ")),
+        (Ecosystem::Provenance, "SOURCE_REPOSITORY") => {
             is(value, source.map_or("", |source| source.repository.as_str()))
         }
-        (PlanKind::Provenance, "SOURCE_COMMIT") => is(value, commit),
-        (PlanKind::Provenance, "SOURCE_REF") => is(
+        (Ecosystem::Provenance, "SOURCE_COMMIT") => is(value, commit),
+        (Ecosystem::Provenance, "SOURCE_REF") => is(
             value,
             source
                 .and_then(|source| source.reference.as_deref())
                 .unwrap_or_default(),
         ),
-        (PlanKind::Provenance, "SOURCE_DATE_EPOCH") => match known.time {
+        (Ecosystem::Provenance, "SOURCE_DATE_EPOCH") => match known.time {
             Some(time) => is(value, time.to_string()),
             None => formed(value.parse::<u32>().is_ok(), "a number of seconds"),
         },
@@ -551,7 +512,11 @@ fn is_locale(value: &str) -> bool {
 }
 
 /// Texts that the plan itself carries: only those that its planner writes.
-fn files(plan: &Plan, ecosystem: PlanKind, stated: &mut BTreeMap<String, String>) -> Result<(), SignerError> {
+fn files(
+    plan: &Plan,
+    ecosystem: Ecosystem,
+    stated: &mut BTreeMap<String, String>,
+) -> Result<(), SignerError> {
     for file in &plan.files {
         let wrong = |reason: &str| {
             Err(SignerError::Plan(format!(
@@ -560,24 +525,24 @@ fn files(plan: &Plan, ecosystem: PlanKind, stated: &mut BTreeMap<String, String>
             )))
         };
         match (ecosystem, file.place.as_str()) {
-            (PlanKind::Pypi, "recipe/build_wheel.py") if file.text == DRIVER => continue,
-            (PlanKind::Pypi, "recipe/build_wheel.py") => return wrong("that is not this signer's own"),
-            (PlanKind::Pypi, "recipe/build.json") => {
+            (Ecosystem::Pypi, "recipe/build_wheel.py") if file.text == DRIVER => continue,
+            (Ecosystem::Pypi, "recipe/build_wheel.py") => return wrong("that is not this signer's own"),
+            (Ecosystem::Pypi, "recipe/build.json") => {
                 if let Err(reason) = wheel_facts(plan, &file.text) {
                     return wrong(&reason);
                 }
             }
-            (PlanKind::Crates, "commit") => {
+            (Ecosystem::Crates, "commit") => {
                 if let Some(commit) = plan.build.env.get("COMMIT").filter(|commit| commit.len() == 40)
                     && commit_name(&file.text) != *commit
                 {
                     return wrong("that is not the text of its commit");
                 }
             }
-            (PlanKind::Debian, "binnmu-changelog") => {}
+            (Ecosystem::Debian, "binnmu-changelog") => {}
             _ => return wrong("that no recipe of this signer knows"),
         }
-        if file.text.len() > TEXT && ecosystem != PlanKind::Pypi {
+        if file.text.len() > TEXT && ecosystem != Ecosystem::Pypi {
             return wrong("that is too long");
         }
         stated.insert(
@@ -589,7 +554,7 @@ fn files(plan: &Plan, ecosystem: PlanKind, stated: &mut BTreeMap<String, String>
         .files
         .iter()
         .any(|file| file.place == "recipe/build_wheel.py");
-    if ecosystem == PlanKind::Pypi && !driver {
+    if ecosystem == Ecosystem::Pypi && !driver {
         return Err(SignerError::Plan(
             "does not carry the program that builds wheels".into(),
         ));
@@ -673,10 +638,15 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
 }
 
 /// What may come out besides, without being compared: what the recipe says, and what was released but not asked for.
-fn patterns(plan: &Plan, recipe: &Recipe, ecosystem: PlanKind, known: &Known<'_>) -> Result<(), SignerError> {
+fn patterns(
+    plan: &Plan,
+    recipe: &Recipe,
+    ecosystem: Ecosystem,
+    known: &Known<'_>,
+) -> Result<(), SignerError> {
     for pattern in &plan.not_compared {
         let of_recipe = recipe.unreleased.contains(pattern);
-        let installer = ecosystem == PlanKind::Debian && pattern == "*.udeb";
+        let installer = ecosystem == Ecosystem::Debian && pattern == "*.udeb";
         if !of_recipe && !installer && (pattern.contains('*') || !known.released.contains(pattern)) {
             return Err(SignerError::Plan(format!(
                 "lets {pattern:?} come out without being compared, which no recipe of this signer does"
@@ -687,7 +657,7 @@ fn patterns(plan: &Plan, recipe: &Recipe, ecosystem: PlanKind, known: &Known<'_>
 }
 
 /// Inputs lie where the steps of recipes look for them, and nowhere else.
-fn places(plan: &Plan, ecosystem: PlanKind) -> Result<(), SignerError> {
+fn places(plan: &Plan, ecosystem: Ecosystem) -> Result<(), SignerError> {
     for input in &plan.inputs {
         let below = match input.role {
             Role::Source => "source/",
@@ -699,7 +669,7 @@ fn places(plan: &Plan, ecosystem: PlanKind) -> Result<(), SignerError> {
                 input.place
             )));
         }
-        let from_git = !matches!(ecosystem, PlanKind::Debian | PlanKind::Pypi);
+        let from_git = !matches!(ecosystem, Ecosystem::Debian | Ecosystem::Pypi);
         if input.role == Role::Source && from_git {
             return Err(SignerError::Plan(format!(
                 "takes {:?} for a part of its source, and a plan of its kind has it from git alone",
@@ -714,9 +684,9 @@ fn places(plan: &Plan, ecosystem: PlanKind) -> Result<(), SignerError> {
         .filter(|input| input.role == Role::Source)
         .count();
     let one = match ecosystem {
-        PlanKind::Debian => git.is_empty() && files > 0,
+        Ecosystem::Debian => git.is_empty() && files > 0,
         // Either the source distribution or a commit.
-        PlanKind::Pypi => git.is_empty() && files == 1 || git == ["source.tar"] && files == 0,
+        Ecosystem::Pypi => git.is_empty() && files == 1 || git == ["source.tar"] && files == 0,
         _ => git == ["source.tar"] && files == 0,
     };
     if one {

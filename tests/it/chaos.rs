@@ -233,13 +233,13 @@ fn whoever_is_killed_a_run_leaves_nothing() {
 }
 
 /// A signer, a worker's run, and the worker's client, any of which may be killed.
-struct Office {
+struct Attestor {
     folder: tempfile::TempDir,
 }
 
 const WORKER: u32 = 41_011;
 
-impl Office {
+impl Attestor {
     fn place(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -285,7 +285,7 @@ impl Office {
 #[apply(test)]
 fn whoever_is_killed_a_signer_signs_again() {
     needs(&[NETWORK, SANDBOX, ROOT]);
-    let office = Office {
+    let office = Attestor {
         folder: tempfile::tempdir().unwrap(),
     };
     fs::set_permissions(office.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

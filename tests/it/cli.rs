@@ -89,8 +89,8 @@ fn only_two_modules_write_to_a_terminal() {
         ("rebuilder/text/screen.rs", "\\x1b["),
         ("rebuilder/text/tests.rs", "\\x1b["),
         // A question of ours, and whether there is a person to ask.
-        ("rebuilder/cli/key.rs", "::stderr()"),
-        ("rebuilder/cli/key.rs", "prompt_password("),
+        ("rebuilder/cli/options/signing.rs", "::stderr()"),
+        ("rebuilder/cli/options/signing.rs", "prompt_password("),
         // The sandbox's helper talks with its parent there, and a build's output is its stdout.
         ("rebuilder/sandbox/embedded/helper.rs", "::stderr()"),
         ("rebuilder/sandbox/embedded/payload.rs", "::stderr()"),

@@ -65,19 +65,19 @@ fn own(path: &Path, uid: u32) {
 }
 
 /// A signer that runs, and the folders that it knows.
-struct Office {
+struct Attestor {
     folder: tempfile::TempDir,
     child: Child,
 }
 
-impl Drop for Office {
+impl Drop for Attestor {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Office {
+impl Attestor {
     fn open(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -175,7 +175,7 @@ impl Office {
 #[apply(test)]
 fn two_workers_that_agree_get_a_signature() {
     needs(&[NETWORK, SANDBOX, ROOT]);
-    let mut office = Office::open(&[]);
+    let mut office = Attestor::open(&[]);
     let first = office.run("first", &runs()[0], WORKERS[0]);
     let second = office.run("second", &runs()[1], WORKERS[1]);
     let waiting = office.ask(&first, WORKERS[0]);
@@ -438,7 +438,7 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
     needs(&[NETWORK, SANDBOX, ROOT]);
     // The word of one is taken here, so that nothing but the signer's own checks stands in the way.
     // Whoever runs this test may ask too, so that noise gets as far as it can.
-    let office = Office::open(&["--agree", "1", "--worker", "0"]);
+    let office = Attestor::open(&["--agree", "1", "--worker", "0"]);
     let honest = office.run("honest", &runs()[0], WORKERS[0]);
     let mut wrong = Vec::new();
     for (number, (what, attack, reason)) in ATTACKS.iter().enumerate() {
@@ -561,7 +561,7 @@ type Change<'a> = &'a dyn Fn(&mut Value, &mut Value);
 #[apply(test)]
 fn what_a_worker_states_is_refused_or_stands_apart() {
     needs(&[NETWORK, SANDBOX, ROOT]);
-    let office = Office::open(&["--agree", "1"]);
+    let office = Attestor::open(&["--agree", "1"]);
     let handed = |name: &str, change: &dyn Fn(&mut Value, &mut Value)| {
         let run = office.run(name, &runs()[0], WORKERS[0]);
         forge(&run, |record, plan| {
@@ -698,7 +698,7 @@ fn what_a_worker_states_is_refused_or_stands_apart() {
 #[apply(test)]
 fn a_perfect_lie_needs_a_second_liar() {
     needs(&[NETWORK, SANDBOX, ROOT]);
-    let office = Office::open(&[]);
+    let office = Attestor::open(&[]);
     let lie = office.run("lie", &runs()[0], WORKERS[0]);
     // The truth, as the second worker has it: other bytes came out.
     let truth = office.run("truth", &runs()[1], WORKERS[1]);
@@ -734,7 +734,7 @@ fn a_perfect_lie_needs_a_second_liar() {
 #[apply(test)]
 fn no_key_or_token_is_readable_from_a_build() {
     needs(&[NETWORK, SANDBOX, ROOT]);
-    let office = Office::open(&["--agree", "1"]);
+    let office = Attestor::open(&["--agree", "1"]);
     let key = fs::read_to_string(office.folder.path().join("keys/key.pem")).unwrap();
     let line = key.lines().nth(1).unwrap();
     let place = office.folder.path().display().to_string();

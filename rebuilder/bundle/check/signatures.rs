@@ -34,12 +34,20 @@ fn signed_statement(
             return None;
         }
     };
-    let heard = assess::hear(&document);
-    let (signed, verified) = heard.vouch(trust);
-    let by = signed.signer.as_ref().map(|signer| signer.name.clone());
-    let outcome = match signed.standing {
+    let payload = assess::payload(&document);
+    let verified = payload.verify_signature(trust);
+    let (standing, signer, note) = match &verified {
+        Ok(signed) => (
+            Standing::Verified,
+            Some(&signed.signature.signer),
+            signed.signature.note.as_str(),
+        ),
+        Err(unproven) => (unproven.standing(), unproven.signer(), unproven.note()),
+    };
+    let by = signer.map(|signer| signer.name.clone());
+    let outcome = match standing {
         Standing::Verified => CheckResult::Holds,
-        Standing::Refuted | Standing::Elsewhere => CheckResult::Fails,
+        Standing::Invalid | Standing::SubjectMismatch => CheckResult::Fails,
         _ => CheckResult::Open,
     };
     checks.push(
@@ -47,17 +55,17 @@ fn signed_statement(
         outcome,
         format!(
             "{what}: {}{} ({})",
-            signed.standing.word(),
+            standing.word(),
             by.as_deref().map_or_else(String::new, |by| format!(" by {by}")),
-            signed.note
+            note
         ),
     );
     match verified {
-        Some(stated) => match &**stated {
+        Ok(signed) => match signed.stated {
             Stated::Statement(statement) => Some(((**statement).clone(), by)),
             _ => None,
         },
-        None => match heard.unverified() {
+        Err(_) => match payload.unverified() {
             Stated::Statement(statement) => Some(((**statement).clone(), None)),
             _ => None,
         },

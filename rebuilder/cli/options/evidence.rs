@@ -7,17 +7,19 @@ use clap::Args;
 
 use crate::artifact::{Digests, Sha256};
 use crate::cli::failure::Failure;
+use crate::cli::options::signing::pem_label;
+use crate::cli::suggest;
 use crate::evidence::assess::{self, Artifact, Stated};
 use crate::evidence::document::{self, Document};
 use crate::evidence::sigstore::Sigstore;
 use crate::evidence::statement::Statement;
-use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
+use crate::evidence::trust::{ExpectedIdentity, Trust, TrustedKey};
 use crate::inspect::InspectionRequest;
 use crate::policy::Policy;
 use crate::run::RunFolder;
 use crate::store::{StoreError, write_atomically};
 
-/// Evidence, and what it is held against.
+/// The evidence, and what it is judged by.
 #[derive(Args)]
 #[command(next_help_heading = "Evidence")]
 pub(crate) struct EvidenceArgs {
@@ -31,7 +33,7 @@ pub(crate) struct EvidenceArgs {
     trust: TrustArgs,
 }
 
-/// Whose word counts, and what is asked of it.
+/// Whose signatures count, and what the evidence must show.
 #[derive(Args)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct TrustArgs {
@@ -67,11 +69,7 @@ impl TrustArgs {
             Some(path) => Sigstore::read(path)?,
             None => Sigstore::public_good()?,
         };
-        let keys: Result<Vec<_>, TrustError> = self
-            .trusted_key
-            .iter()
-            .map(|path| TrustedKey::read(path))
-            .collect();
+        let keys: Result<Vec<_>, Failure> = self.trusted_key.iter().map(|path| trusted_key(path)).collect();
         let identity = self.identity.iter().zip(&self.issuer);
         let trust = Trust {
             sigstore: Arc::new(sigstore),
@@ -133,7 +131,20 @@ impl EvidenceArgs {
     }
 }
 
-/// Endings of files that usually lie beside a release and say something about it.
+/// Reads a public key; the private one must not be handed around as if it were.
+fn trusted_key(path: &Path) -> Result<TrustedKey, Failure> {
+    if pem_label(path).is_some_and(|label| label.ends_with("PRIVATE KEY")) {
+        let path = path.display();
+        return Err(
+            Failure::usage(format!("cannot trust {path}: it is a private key")).with_help(format!(
+                "name its public half: {path}.pub, or what \"rebuilder key public --key {path}\" prints"
+            )),
+        );
+    }
+    Ok(TrustedKey::read(path)?)
+}
+
+/// Endings of evidence files that are usually next to a release.
 const SIBLINGS: [&str; 7] = [
     "sigstore.json",
     "sigstore",
@@ -144,7 +155,7 @@ const SIBLINGS: [&str; 7] = [
     "minisig",
 ];
 
-/// Files that lie beside one and say something about it, by their usual names.
+/// Files of evidence next to a released file, by their usual names.
 pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
     SIBLINGS
         .iter()
@@ -152,7 +163,7 @@ pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
         .filter(|path| path.is_file())
 }
 
-/// Evidence that lies beside a file; what cannot be read is left out.
+/// Evidence next to a file; files that cannot be read are left out.
 pub(crate) fn beside(path: &Path) -> Vec<Document> {
     siblings(path)
         .filter_map(|path| document::read_file(&path).ok())
@@ -162,14 +173,17 @@ pub(crate) fn beside(path: &Path) -> Vec<Document> {
 
 /// A released file on this machine.
 ///
-/// Without a package URL it takes the one that a statement names, if a signature over that is good and the file is called
-/// like one of that package: rules of a policy are found by it, so it must not be anyone's word.
+/// Without a package URL it takes the one that a statement names, if the statement's signature verifies and the file has a
+/// name of that package. The rules of a policy are found by it, so an unsigned statement must not choose it.
 pub(crate) fn local(
     path: &Path,
     purl: Option<&str>,
     documents: &[Document],
     trust: &Trust,
 ) -> Result<Artifact, Failure> {
+    if !path.is_file() {
+        return Err(suggest::missing_file(path));
+    }
     let digests = std::fs::File::open(path)
         .and_then(Digests::of_reader)
         .map_err(StoreError::io("read", path))?;
@@ -190,7 +204,7 @@ pub(crate) fn local(
     })
 }
 
-/// The statement inside a document, whoever signed it.
+/// The statement inside a document, without regard to its signature.
 pub(crate) fn statement(document: &Document) -> Option<Statement> {
     match assess::payload(document).unverified() {
         Stated::Statement(statement) => Some((**statement).clone()),

@@ -1,3 +1,8 @@
 //! Options that several commands share.
 
 pub(super) mod evidence;
+pub(super) mod normalise;
+pub(super) mod sandbox;
+pub(super) mod search;
+pub(super) mod signing;
+pub(super) mod target;

@@ -131,7 +131,7 @@ pub(super) async fn released(
         ),
         None => (
             format!("{} names no commit", file.name),
-            Standing::Absent,
+            Standing::Missing,
             "it was packed outside a checkout, or by a cargo that did not record the commit",
         ),
     };

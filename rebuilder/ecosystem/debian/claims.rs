@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::choose::Chosen;
 use super::{Package, file_name};
-use crate::apt::{AptError, Indexes, Source};
+use crate::apt::{AptError, Indexes, SourcePackage};
 use crate::artifact::PinnedFile;
 use crate::ecosystem::PlanError;
 use crate::evidence::deb822;
@@ -21,14 +21,14 @@ const DEVELOPER_KEYRINGS: [&str; 2] = [
 /// The .dsc of a source, and its other files.
 pub(super) fn dsc_of<'a>(
     subject: &Package,
-    source: &'a Source,
+    source: &'a SourcePackage,
 ) -> Result<(&'a PinnedFile, &'a [PinnedFile]), PlanError> {
     let split = source.files.split_first();
     split.ok_or_else(|| subject.unreadable("the source package", "it has no .dsc"))
 }
 
 /// The .dsc must list exactly the files that the signed index lists; its own signature is reported.
-pub(super) fn check_dsc(subject: &Package, source: &Source, dsc: &Blob) -> Result<Claim, PlanError> {
+pub(super) fn check_dsc(subject: &Package, source: &SourcePackage, dsc: &Blob) -> Result<Claim, PlanError> {
     let (PinnedFile { name, .. }, others) = dsc_of(subject, source)?;
     let bytes = crate::bounded::read(&dsc.path, crate::bounded::DOCUMENT)
         .map_err(|error| subject.unreadable(name, &error.to_string()))?;
@@ -61,12 +61,12 @@ pub(super) fn check_dsc(subject: &Package, source: &Source, dsc: &Blob) -> Resul
         ),
         None if issuers.is_empty() => (
             None,
-            Standing::Absent,
+            Standing::Missing,
             "the archive carries the source without its uploader's signature",
         ),
         None => (
             Some(issuers.join(", ")),
-            Standing::Unchecked,
+            Standing::Unverifiable,
             "no keyring of this machine has the uploader's key (the Debian package debian-keyring has it); the archive's own signature covers the source",
         ),
     };

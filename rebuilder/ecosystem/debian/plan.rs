@@ -4,7 +4,7 @@ use super::choose::build_kind;
 use super::claims::dsc_of;
 use super::registry::{self, Found};
 use super::{Package, binnmu, exact, file_name, purl, purl_of};
-use crate::apt::{Binary, Indexes, Source};
+use crate::apt::{Binary, Indexes, SourcePackage};
 use crate::artifact::{Ecosystem, PinnedFile};
 use crate::container::Root;
 use crate::container::apt_resolver::AptResolver;
@@ -175,7 +175,7 @@ async fn dependencies(
     Ok(binaries.into_iter().map(pinned).collect())
 }
 
-fn inputs(source: &Source, dependencies: &[(PinnedFile, Binary)], distro: &str) -> Vec<PinnedInput> {
+fn inputs(source: &SourcePackage, dependencies: &[(PinnedFile, Binary)], distro: &str) -> Vec<PinnedInput> {
     let source = source.files.iter().map(|file| PinnedInput {
         role: Role::Source,
         purl: None,
@@ -199,7 +199,7 @@ struct Place {
 
 impl Place {
     /// Where the recorded build had it, or where Debian's builders have it.
-    fn of(source: &Source, buildinfo: Option<&BuildInfo>) -> Self {
+    fn of(source: &SourcePackage, buildinfo: Option<&BuildInfo>) -> Self {
         let path = buildinfo.and_then(|info| info.build_path.as_deref());
         match path.and_then(|path| path.trim_end_matches('/').rsplit_once('/')) {
             Some((above, folder)) if !above.is_empty() && !folder.is_empty() => Self {

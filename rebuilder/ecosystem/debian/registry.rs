@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::choose::{Chosen, choose};
 use super::claims::{check_dsc, claims};
 use super::{Package, file_name, purl_of};
-use crate::apt::{Binary, Indexes, Source};
+use crate::apt::{Binary, Indexes, SourcePackage};
 use crate::artifact::Digests;
 use crate::container::Catalog;
 use crate::ecosystem::{PlanError, Release};
@@ -17,7 +17,7 @@ use crate::store::{Blob, FetchError, Fetcher};
 pub(super) struct Found {
     pub indexes: Arc<Indexes>,
     pub chosen: Chosen,
-    pub source: Source,
+    pub source: SourcePackage,
     pub dsc: Blob,
     pub claims: Vec<Claim>,
 }
@@ -90,7 +90,7 @@ pub(super) async fn find(
     })
 }
 
-fn find_source(indexes: &Indexes, subject: &Package, chosen: &Chosen) -> Result<Source, PlanError> {
+fn find_source(indexes: &Indexes, subject: &Package, chosen: &Chosen) -> Result<SourcePackage, PlanError> {
     let (name, version) = (&chosen.named.source, &chosen.named.source_version);
     let source = indexes
         .sources(name)?
@@ -104,7 +104,7 @@ fn find_source(indexes: &Indexes, subject: &Package, chosen: &Chosen) -> Result<
 }
 
 /// Mirrors drop sources, those of security updates first; an older version may still be complete.
-fn source_gone(subject: &Package, chosen: &Chosen, source: &Source, error: FetchError) -> PlanError {
+fn source_gone(subject: &Package, chosen: &Chosen, source: &SourcePackage, error: FetchError) -> PlanError {
     let others: Vec<_> = chosen
         .others
         .iter()

@@ -21,11 +21,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let artifacts = std::slice::from_ref(&found.artifact);
     let mut judgement = planner
         .case
-        .judge(artifacts, found.claims, &found.documents, fetcher)
+        .inspect(artifacts, found.claims, &found.documents, fetcher)
         .await;
     let policy = judgement.policy.gate(&purl)?;
     let claims = &judgement.inspection.provenance.claims;
-    let signed_at = claims.iter().find_map(|claim| claim.signed_at);
+    let signed_at = claims.iter().find_map(|claim| claim.signed_at());
     let source = source::choose(planner, &purl, found.version.as_ref(), &mut judgement).await?;
     let (provenance, checkout) = (&source.provenance, &source.checkout);
     let recipe = planner.recipe_or("npm")?;

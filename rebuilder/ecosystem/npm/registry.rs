@@ -75,7 +75,7 @@ pub(super) async fn find(
         (Err(error), Some(artifact)) => {
             claims.push(claim(
                 "the registry's own signature".into(),
-                Standing::Absent,
+                Standing::Missing,
                 format!("the registry could not be asked: {error}"),
             ));
             let (artifact, file) = kept(fetcher, artifact)?;
@@ -105,7 +105,7 @@ pub(super) async fn find(
             Ok(found) => documents = found,
             Err(reason) => claims.push(Claim {
                 question: Question::Provenance,
-                ..claim("attestations of the registry".into(), Standing::Absent, reason)
+                ..claim("attestations of the registry".into(), Standing::Missing, reason)
             }),
         }
     }

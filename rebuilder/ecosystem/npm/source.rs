@@ -6,7 +6,7 @@ use crate::ecosystem::{PlanError, Planner, repository};
 use crate::evidence::json::member;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
-use crate::inspect::Judgement;
+use crate::inspect::GateReport;
 use crate::plan::{Assumption, Origin, assume};
 use crate::store::Checkout;
 
@@ -24,7 +24,7 @@ pub(super) async fn choose(
     planner: &Planner<'_>,
     purl: &str,
     version: Option<&Version>,
-    judgement: &mut Judgement,
+    judgement: &mut GateReport,
 ) -> Result<Source, PlanError> {
     let at = |checkout: &Checkout| format!("{} at {}", checkout.source.repository, checkout.commit);
     if let Some(provenance) = judgement.provenance.take() {

@@ -18,7 +18,7 @@ pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, Pl
         .to_owned();
     let mut judgement = planner
         .case
-        .judge(artifacts, Vec::new(), &[], planner.workshop.fetcher)
+        .inspect(artifacts, Vec::new(), &[], planner.workshop.fetcher)
         .await;
     let policy = judgement.policy.gate(&title)?;
     let (Some(provenance), Some(statement)) = (judgement.provenance.take(), judgement.statement.take())

@@ -33,7 +33,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         .first()
         .ok_or_else(|| document(&purl, &released.file.name, &"it was not fetched"))?;
     let artifact = artifact(Some(purl.clone()), &released.file, wheel)?;
-    let mut judgement = planner.case.judge(&[artifact], claims, &documents, fetcher).await;
+    let mut judgement = planner
+        .case
+        .inspect(&[artifact], claims, &documents, fetcher)
+        .await;
     let policy = judgement.policy.gate(&purl)?;
     let facts = wheel::read(&wheel.path)
         .map_err(|error| document(&purl, &released.file.name, &error))?

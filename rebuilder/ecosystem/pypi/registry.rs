@@ -205,7 +205,7 @@ pub(super) async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec
     let Some(url) = &file.provenance else {
         let absent = claim(
             format!("the index offers no attestation (PEP 740) for {}", file.file.name),
-            Standing::Absent,
+            Standing::Missing,
             "no signed document names its source and build".into(),
         );
         return (Vec::new(), Some(absent));
@@ -221,7 +221,7 @@ pub(super) async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec
             let offered = format!("the index offers attestations (PEP 740) for {}", file.file.name);
             let unread = claim(
                 offered,
-                Standing::Unchecked,
+                Standing::Unverifiable,
                 format!("they could not be read: {reason}"),
             );
             (Vec::new(), Some(unread))

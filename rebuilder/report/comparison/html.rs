@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{Member, about, digest, hexdump, members, summary};
-use crate::compare::{Applied, Cause, Comparison, Excerpt, Finding, NORMALISATIONS, RootCause};
+use crate::compare::{Applied, Cause, Comparison, Excerpt, Finding, RootCause};
 use crate::report::ReportError;
 use crate::text::plural;
 
@@ -96,10 +96,14 @@ impl Part<'_> {
     fn normalisations(&self) -> Vec<(&Applied, String, &'static str, &'static str)> {
         let applied = self.comparison.normalisations.iter();
         applied
-            .filter_map(|applied| {
-                let known = NORMALISATIONS.iter().find(|known| known.name == applied.name)?;
+            .map(|applied| {
                 let places = plural(applied.places, "place");
-                Some((applied, places, known.sets_aside, known.safe))
+                (
+                    applied,
+                    places,
+                    applied.name.sets_aside(),
+                    applied.name.safe_because(),
+                )
             })
             .collect()
     }
@@ -140,7 +144,7 @@ fn row(finding: &Finding) -> Row {
         .map(|name| format!(", {name}"))
         .unwrap_or_default();
     Row {
-        place: finding.place.clone(),
+        place: finding.place.to_string(),
         released: finding.released.clone(),
         rebuilt: finding.rebuilt.clone(),
         cause: finding.cause.title(),

@@ -13,6 +13,7 @@ mod payload;
 mod process;
 mod query;
 mod runtime;
+mod sealed;
 mod seccomp;
 mod tasks;
 mod usage;
@@ -62,7 +63,7 @@ impl Embedded {
             ids: IdMap::of_this_user()?,
             intact: Arc::default(),
         };
-        helper::prepare();
+        sealed::prepare();
         backend.sweep()?;
         Ok(backend)
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::helper::{HelperEvent, Task, TaskAnswer};
 use super::process::Helper;
-use super::{Embedded, short_job_limits};
+use super::{Embedded, IdMap, short_job_limits};
 use crate::artifact::Sha256;
-use crate::rootfs::{LayerPlan, Times, TreeContents, UnpackPlan};
+use crate::error::with_causes;
+use crate::rootfs::{self, LayerPlan, Times, TreeContents, UnpackPlan};
 use crate::sandbox::SandboxError;
 
 /// What was found of a kept tree.
@@ -74,8 +75,23 @@ impl Embedded {
     /// The seal of a kept tree: it differs after any change of the tree, and takes no reading of files.
     pub async fn seal(&self, root: &Path) -> Result<Sha256, SandboxError> {
         let root = root.to_owned();
-        self.task(Task::Seal { root }, "looking at the root", TaskAnswer::seal)
-            .await
+        match self.ids {
+            // Root may look at everything itself.
+            IdMap::Root => {
+                let broken = |reason: String| SandboxError::Broken {
+                    during: "looking at the root",
+                    reason,
+                };
+                tokio::task::spawn_blocking(move || rootfs::seal(&root))
+                    .await
+                    .map_err(|error| broken(error.to_string()))?
+                    .map_err(|error| broken(with_causes(&error)))
+            }
+            IdMap::User { .. } => {
+                self.task(Task::Seal { root }, "looking at the root", TaskAnswer::seal)
+                    .await
+            }
+        }
     }
 
     /// Whether a kept tree still is what was made; once found so, it is not looked at again by this process.

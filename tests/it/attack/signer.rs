@@ -70,7 +70,7 @@ const WORKERS: [u32; 2] = [41_001, 41_002];
 const STRANGER: u32 = 41_003;
 
 /// A signer, a project with genuine provenance, and what workers make of it.
-struct Office<'a> {
+struct Attestor<'a> {
     ground: &'a Ground,
     plan: Value,
     bundle: String,
@@ -79,13 +79,13 @@ struct Office<'a> {
     child: Option<Child>,
 }
 
-impl Drop for Office<'_> {
+impl Drop for Attestor<'_> {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl<'a> Office<'a> {
+impl<'a> Attestor<'a> {
     /// With everything but a signer that runs.
     fn closed(ground: &'a Ground) -> Self {
         let place = |name: &str| ground.folder().join(name);
@@ -377,7 +377,7 @@ fn internal(statement: &Value) -> &Value {
 }
 
 fn own_words(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let run = office.run("words", 0, |plan, record| {
         plan["policy"] =
             json!({"policy": "SPOOFED", "checks": [{"rule": "SPOOFED", "kept": true, "finding": "SPOOFED"}]});
@@ -412,7 +412,7 @@ fn own_words(ground: &Ground) -> Result<(), String> {
 }
 
 fn variables(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let named = [
         "LD_PRELOAD",
         "BASH_ENV",
@@ -458,7 +458,7 @@ fn variables(ground: &Ground) -> Result<(), String> {
 }
 
 fn other_sources(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     office.refuses(vec![
         attempt(
             "another repository",
@@ -498,7 +498,7 @@ fn other_sources(ground: &Ground) -> Result<(), String> {
 }
 
 fn other_containers(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     office.refuses(vec![
         attempt("another lock", "another lock than this signer's", |plan, _| {
             plan["container"]["lock"]["packages"][0]["sha256"] = json!("f".repeat(64));
@@ -532,7 +532,7 @@ fn other_containers(ground: &Ground) -> Result<(), String> {
 }
 
 fn other_steps(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let steps = |plan: &mut Value, change: fn(&mut Vec<Value>)| {
         change(plan["build"]["steps"].as_array_mut().unwrap());
     };
@@ -594,7 +594,7 @@ fn input(role: &str, place: &str) -> Value {
 }
 
 fn made_up_inputs(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     office.refuses(vec![
         attempt("a made-up source", "has it from git alone", |plan, _| {
             plan["inputs"] = json!([input("source", "source/x")]);
@@ -638,7 +638,7 @@ fn made_up_inputs(ground: &Ground) -> Result<(), String> {
 }
 
 fn left_out(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let pattern = |what: &'static str, pattern: &'static str| {
         attempt(what, "without being compared", move |plan, _| {
             plan["not_compared"] = json!([pattern]);
@@ -669,7 +669,7 @@ fn left_out(ground: &Ground) -> Result<(), String> {
 }
 
 fn other_dates(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let dated = |what: &'static str, started: &'static str, finished: &'static str| {
         attempt(what, "says that it", move |_, record| {
             record["started"] = json!(started);
@@ -697,7 +697,7 @@ fn other_dates(ground: &Ground) -> Result<(), String> {
 }
 
 fn other_names(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     office.refuses(vec![
         attempt(
             "another file name",
@@ -738,7 +738,7 @@ fn second_worker(ground: &Ground) -> Result<(), String> {
     if ground.who == Who::User {
         return Ok(());
     }
-    let office = Office::open(ground, &["--agree", "2"]);
+    let office = Attestor::open(ground, &["--agree", "2"]);
     let first = office.run("first", 0, |_, _| {});
     let waiting = office.ask(&first, 0).unwrap_err();
     must(
@@ -776,7 +776,7 @@ fn second_worker(ground: &Ground) -> Result<(), String> {
 }
 
 fn log_lines(ground: &Ground) -> Result<(), String> {
-    let mut office = Office::open(ground, &[]);
+    let mut office = Attestor::open(ground, &[]);
     let long = || "x".repeat(1100 << 10);
     let named = |what: &'static str, id: String| {
         attempt(what, "has a name of", move |_, record| record["id"] = json!(id))
@@ -831,7 +831,7 @@ fn log_lines(ground: &Ground) -> Result<(), String> {
 }
 
 fn too_much(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let begun = Instant::now();
     office.refuses(vec![
         attempt(
@@ -890,7 +890,7 @@ fn too_much(ground: &Ground) -> Result<(), String> {
 type FileTry<'a> = (&'a str, &'a str, Box<dyn Fn(&Path) + 'a>);
 
 fn files(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let sparse = |path: PathBuf, size: u64| {
         fs::File::options()
             .create(true)
@@ -1001,7 +1001,7 @@ fn files(ground: &Ground) -> Result<(), String> {
 }
 
 fn handles(ground: &Ground) -> Result<(), String> {
-    let mut office = Office::closed(ground);
+    let mut office = Attestor::closed(ground);
     // So few that the worker alone could use them up.
     let signer = office.signer(&[]);
     let mut few = Command::new("prlimit");
@@ -1032,7 +1032,7 @@ fn handles(ground: &Ground) -> Result<(), String> {
 }
 
 fn strangers(ground: &Ground) -> Result<(), String> {
-    let mut office = Office::open(ground, &[]);
+    let mut office = Attestor::open(ground, &[]);
     let others = |path: &Path, bits: u32| fs::metadata(path).unwrap().permissions().mode() & bits;
     must(
         others(&office.socket(), 0o007) == 0,
@@ -1084,7 +1084,7 @@ fn hanging_key(ground: &Ground) -> Result<(), String> {
     if ground.who == Who::User {
         return Ok(());
     }
-    let mut office = Office::closed(ground);
+    let mut office = Attestor::closed(ground);
     let mut command = ground.rebuilder();
     let public = command
         .args(["key", "public", "--key"])
@@ -1144,7 +1144,7 @@ fn hanging_key(ground: &Ground) -> Result<(), String> {
 }
 
 fn restart(ground: &Ground) -> Result<(), String> {
-    let mut office = Office::open(ground, &[]);
+    let mut office = Attestor::open(ground, &[]);
     let statement = office.works("before")?;
     let bundle = ground.folder().join("runs/before/attestation.sigstore.json");
     // A crash in the middle of a line, and in the middle of a copy.
@@ -1189,7 +1189,7 @@ fn restart(ground: &Ground) -> Result<(), String> {
 }
 
 fn process(ground: &Ground) -> Result<(), String> {
-    let office = Office::open(ground, &[]);
+    let office = Attestor::open(ground, &[]);
     let child = office.child.as_ref().map_or(0, Child::id);
     // Behind setpriv it is the same process.
     let limits = fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
@@ -1343,7 +1343,7 @@ fn pins(ground: &Ground) -> Result<(), String> {
 }
 
 fn own_provenance(ground: &Ground) -> Result<(), String> {
-    let mut office = Office::open(ground, &[]);
+    let mut office = Attestor::open(ground, &[]);
     office.works("honest")?;
     let genuine: Value = serde_json::from_str(&office.bundle).unwrap();
     let payload = genuine["dsseEnvelope"]["payload"].as_str().unwrap();

@@ -1,0 +1,234 @@
+//! Keys, and who signs with them.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{IsTerminal as _, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::attest::{Inventory, KeyError, Reference, Signer};
+use crate::cli::config_folder;
+use crate::cli::failure::Failure;
+use crate::cli::key::inventory;
+use crate::signer::SignerError;
+
+/// The key to sign with.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct KeyArgs {
+    /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
+    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// builder.id in the attestations [default: urn:rebuilder:KEY-FINGERPRINT]
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "REBUILDER_BUILDER_ID",
+        hide_env_values = true
+    )]
+    builder_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+/// The passphrase of a key.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct PassphraseArgs {
+    /// File with the passphrase of an encrypted key [default: systemd's credential "passphrase", or asked for]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "REBUILDER_PASSPHRASE_FILE",
+        hide_env_values = true
+    )]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl PassphraseArgs {
+    /// The file with the passphrase, if there is one.
+    fn file(&self) -> Option<PathBuf> {
+        let credential =
+            std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join("passphrase"));
+        self.passphrase_file
+            .clone()
+            .or(credential.filter(|path| path.is_file()))
+    }
+
+    /// The passphrase from its file, or else asked for on a terminal.
+    pub(crate) fn read(&self, question: &str) -> Option<String> {
+        if let Some(path) = self.file() {
+            let text = crate::bounded::read_text(&path, crate::bounded::SHORT).ok()?;
+            return Some(text.trim_end_matches(['\n', '\r']).to_owned());
+        }
+        let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        person
+            .then(|| rpassword::prompt_password(question).ok())
+            .flatten()
+    }
+}
+
+impl KeyArgs {
+    /// What names the key.
+    pub(crate) fn reference(&self) -> Result<String, Failure> {
+        match &self.key {
+            Some(reference) => Ok(reference.clone()),
+            None => Ok(config_folder()?.join("key.pem").display().to_string()),
+        }
+    }
+
+    /// Opens the key, unless the inventory says that it must not sign any more.
+    pub(crate) fn open(&self) -> Result<Box<dyn Signer>, Failure> {
+        let signer = self.open_any()?;
+        Inventory::check_signer(&inventory()?, signer.as_ref(), Timestamp::now())?;
+        Ok(signer)
+    }
+
+    pub(crate) fn open_any(&self) -> Result<Box<dyn Signer>, Failure> {
+        let reference: Reference = self.reference()?.parse()?;
+        if let Reference::File(path) = &reference {
+            check_private(path)?;
+        }
+        Ok(reference.open(&|| self.passphrase.read("Passphrase: "))?)
+    }
+
+    /// The builder.id that the user chose.
+    pub(crate) fn named_builder(&self) -> Option<String> {
+        self.builder_id.clone()
+    }
+
+    /// The builder.id for attestations.
+    pub(crate) fn builder_id(&self, signer: &dyn Signer) -> String {
+        let own = || format!("urn:rebuilder:{}", signer.name());
+        self.builder_id.clone().unwrap_or_else(own)
+    }
+}
+
+/// How a finished run is signed.
+#[derive(Args)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct SigningArgs {
+    /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem, if it
+    /// exists]
+    #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Let the service that listens on SOCKET check and sign the run
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        env = "REBUILDER_SIGNER",
+        hide_env_values = true,
+        conflicts_with = "key"
+    )]
+    signer: Option<PathBuf>,
+    /// builder.id in the attestations [default: urn:rebuilder:KEY-FINGERPRINT]
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "REBUILDER_BUILDER_ID",
+        hide_env_values = true
+    )]
+    builder_id: Option<String>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+impl SigningArgs {
+    /// Checks that what is named exists and can sign, before the build rather than after an hour of it.
+    pub(crate) fn choose(self) -> Result<SigningChoice, Failure> {
+        let by = match self.signer {
+            Some(socket) if socket.exists() => Some(vec!["--signer".into(), socket.into_os_string()]),
+            Some(path) => {
+                let source = std::io::ErrorKind::NotFound.into();
+                return Err(SignerError::Socket { path, source }.into());
+            }
+            None => signing_key(self.key, &self.passphrase)?,
+        };
+        Ok(SigningChoice {
+            by,
+            builder_id: self.builder_id,
+        })
+    }
+}
+
+/// What signs finished runs, if anything does.
+pub(crate) struct SigningChoice {
+    /// The options that name it to `rebuilder attest`.
+    pub by: Option<Vec<OsString>>,
+    pub builder_id: Option<String>,
+}
+
+/// Options for the key to sign with: the named one, or the default one if it exists.
+fn signing_key(named: Option<String>, passphrase: &PassphraseArgs) -> Result<Option<Vec<OsString>>, Failure> {
+    let key = match named {
+        None => {
+            let default = config_folder()?.join("key.pem");
+            if !default.exists() {
+                return Ok(None);
+            }
+            default.display().to_string()
+        }
+        Some(text) => text,
+    };
+    let mut options: Vec<OsString> = vec!["--key".into(), key.clone().into()];
+    if let Reference::File(path) = key.parse()? {
+        if !path.exists() {
+            return Err(KeyError::Missing { path }.into());
+        }
+        check_private(&path)?;
+        if let Some(file) = passphrase.file() {
+            options.extend(["--passphrase-file".into(), file.into()]);
+        } else if pem_label(&path).as_deref() == Some("ENCRYPTED PRIVATE KEY") {
+            // The signing process has no terminal to ask on, and the build may take hours until then.
+            return Err(KeyError::Locked { path }.into());
+        }
+    }
+    Ok(Some(options))
+}
+
+/// Refuses a file that is certainly not a private key, before its permissions are complained of.
+fn check_private(path: &Path) -> Result<(), Failure> {
+    // The key itself says what else is wrong with it.
+    let label = pem_label(path);
+    if !path.is_file() || label.as_ref().is_some_and(|label| label.ends_with("PRIVATE KEY")) {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(if label.is_some_and(|label| label.ends_with("PUBLIC KEY")) {
+        Failure::usage(format!(
+            "cannot sign with {shown}: it is a public key, not a private key"
+        ))
+        .with_help("name the private key, whose file has no .pub at its end")
+    } else {
+        Failure::usage(format!("cannot sign with {shown}: it is not a private key"))
+            .with_help("create a key with \"rebuilder key generate\", or name another file with --key")
+    })
+}
+
+/// The label of the first PEM block of a file, such as `PRIVATE KEY`. Not a byte of the block itself is read, as this may
+/// be a process that must never hold the key.
+pub(crate) fn pem_label(path: &Path) -> Option<String> {
+    const MOST: u64 = 4096;
+    let file = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)
+        .ok()?;
+    let mut line = Vec::new();
+    for byte in file.take(MOST).bytes() {
+        match byte.ok()? {
+            b'\n' => line.clear(),
+            byte => line.push(byte),
+        }
+        let label = line
+            .strip_prefix(b"-----BEGIN ")
+            .and_then(|rest| rest.strip_suffix(b"-----"));
+        if let Some(label) = label {
+            return Some(String::from_utf8_lossy(label).into_owned());
+        }
+    }
+    None
+}
