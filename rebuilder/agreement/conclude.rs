@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::independence::{Candidate, Chosen, choose};
 use super::stance::{PartyStance, example, members, stance};
-use super::{About, Agreement, Asked, Conclusion, Cost, Reason, RebuildClaim, Tally, inputs};
+use super::{About, Agreement, Asked, Conclusion, Cost, Reason, RebuildClaim, Tally, divergence};
 use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
 use crate::policy::{self, Aspect, Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
@@ -284,7 +284,7 @@ fn broken_agreement(parties: &[PartyStance], members: &[usize], quorum: &Quorum)
     let said: Vec<_> = at_positions(parties, members)
         .map(|stance| (stance.party.name.as_str(), &stance.testimony.reading.inputs))
         .collect();
-    let found = inputs::divergences(&said);
+    let found = divergence::divergences(&said);
     let broken = found
         .iter()
         .find(|it| quorum.agree_on.iter().any(|aspect| aspect.word() == it.aspect))?;
@@ -370,7 +370,7 @@ fn divergences(parties: &[PartyStance]) -> Vec<super::Divergence> {
         .iter()
         .map(|stance| (stance.party.name.as_str(), &stance.testimony.reading.inputs))
         .collect();
-    let mut all: Vec<_> = inputs::differing("bytes", bytes).into_iter().collect();
-    all.extend(inputs::divergences(&said));
+    let mut all: Vec<_> = divergence::differing("bytes", bytes).into_iter().collect();
+    all.extend(divergence::divergences(&said));
     all
 }

@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod conclude;
+mod divergence;
 mod gather;
 mod independence;
 mod inputs;
