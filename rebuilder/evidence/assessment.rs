@@ -16,15 +16,15 @@ use crate::artifact::Digests;
 pub struct Artifact {
     /// File name.
     pub name: String,
-    /// Package URL, where it is known.
+    /// Package URL, if it is known.
     pub purl: Option<String>,
     /// What its bytes are.
     pub digests: Digests,
-    /// Where its bytes are; none where only the digest is known.
+    /// Where its bytes are; `None` if only the digest is known.
     pub path: Option<PathBuf>,
 }
 
-/// One piece of evidence, judged.
+/// One piece of evidence, assessed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Assessment {
     /// The finding.
@@ -37,15 +37,15 @@ pub struct Assessment {
     /// What was stated.
     #[serde(skip)]
     pub statement: Option<Statement>,
-    /// The same as provenance, where it is one.
+    /// The same as provenance, if it is one.
     #[serde(skip)]
     pub provenance: Option<Provenance>,
-    /// Type of the predicate, where there is one.
+    /// Type of the predicate, if there is one.
     #[serde(rename = "predicateType", skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,
     /// What the evidence itself calls the files that it is about, where their digests are those of the artifacts.
     pub subjects: Vec<String>,
-    /// In one sentence, where it calls them otherwise than they were asked for.
+    /// In one sentence, if that is not the name that was asked for.
     #[serde(rename = "otherName", skip_serializing_if = "Option::is_none")]
     pub other_name: Option<String>,
     /// File that it came from.

@@ -1,4 +1,4 @@
-//! Debian's record of a build, `.buildinfo` (deb-buildinfo(5)): what came out, in which environment.
+//! Debian's record of a build, `.buildinfo` (deb-buildinfo(5)): which files were built, in which environment.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::artifact::Sha256;
 /// One record of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildInfo {
-    /// The signed text as it was found; none where nobody signed it.
+    /// The signed text as it was found, if it is signed.
     pub inline: Option<Vec<u8>>,
     /// Source package.
     pub source: String,
     /// Its version.
     pub version: String,
-    /// Files that came out.
+    /// Files that were built.
     pub files: Vec<(String, Sha256, u64)>,
     /// Folder that it was built in.
     pub build_path: Option<String>,
@@ -30,7 +30,7 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
-    /// Takes the record out of an inline-signed text, whoever signed that; none where it is another text.
+    /// Takes the record out of an inline-signed text, before the signature is verified; `None` if it is another text.
     pub fn signed(bytes: &[u8]) -> Option<Result<Self, Deb822Error>> {
         let (text, _) = openpgp::read_unverified("the .buildinfo", bytes).ok()?;
         // A .dsc or a .changes begins with the same field, and says nothing of a build.
@@ -75,7 +75,7 @@ impl BuildInfo {
             if line.trim().is_empty() || names.contains(&name) {
                 return Err(Deb822Error::Form {
                     document: document.to_owned(),
-                    reason: "it has more than one paragraph, or one field twice".to_owned(),
+                    reason: "it has more than one paragraph, or the same field twice".to_owned(),
                 });
             }
             names.push(name);
@@ -86,7 +86,7 @@ impl BuildInfo {
                 field: name,
             })
         };
-        // `Source: NAME (VERSION)` where the binaries carry another version.
+        // `Source: NAME (VERSION)` if the binaries have another version.
         let source = field("Source")?.split(' ').next().unwrap_or_default().to_owned();
         let installed = paragraph.get("Installed-Build-Depends").unwrap_or_default();
         let environment = paragraph.get("Environment").unwrap_or_default();

@@ -22,22 +22,22 @@ pub enum Question {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// Checked and found to hold.
+    /// Verified.
     Verified,
-    /// Holds, but for some of the artifacts only.
+    /// Verified, but for some of the artifacts only.
     Partial,
     /// Made and signed, but nothing here can check the signature, or knows what it says.
     #[serde(rename = "unchecked")]
     Unverifiable,
-    /// Made, but only as trustworthy as the connection or the registry that said so.
+    /// Made without a signature: as trustworthy as the connection or the registry that made it.
     Unsigned,
-    /// Nobody claims anything.
+    /// There is no such claim.
     #[serde(rename = "absent")]
     Missing,
     /// A good signature, on other bytes or another name.
     #[serde(rename = "elsewhere")]
     SubjectMismatch,
-    /// Checked and found not to hold.
+    /// Verified, and found to be wrong.
     #[serde(rename = "refuted")]
     Invalid,
 }
@@ -69,7 +69,7 @@ pub struct Claim {
     pub question: Question,
     /// What is claimed, in one sentence.
     pub claim: String,
-    /// Who claims it: key fingerprint, identity, registry, or nobody.
+    /// Who claims it: a key's fingerprint, an identity or a registry, if one is known.
     pub by: Option<String>,
     /// Whether it holds.
     pub standing: Standing,
@@ -77,6 +77,12 @@ pub struct Claim {
     pub meaning: String,
     /// Digest of the document that carries the claim.
     pub document: Option<Sha256>,
+}
+
+/// A number of things: "1 file", "2 files".
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{ending}")
 }
 
 #[cfg(test)]

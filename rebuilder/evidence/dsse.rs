@@ -20,7 +20,7 @@ const MEMBERS: [&str; 3] = ["payload", "payloadType", "signatures"];
 /// What a signature in an envelope may have; the SLSA generators put the certificate beside it.
 const OF_SIGNATURE: [&str; 3] = ["cert", "keyid", "sig"];
 
-/// An envelope whose signatures nobody has looked at yet.
+/// An envelope whose signatures are not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// What the payload is; signed along with it.
@@ -31,17 +31,17 @@ pub struct Envelope {
     pub signatures: Vec<(String, Vec<u8>)>,
 }
 
-/// A text that is no envelope, or one that its keys do not vouch for.
+/// A text that is not an envelope, or an envelope without enough good signatures.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum DsseError {
     #[error(transparent)]
     Json(#[from] JsonError),
-    #[error("it is no DSSE envelope: {0}")]
+    #[error("not a DSSE envelope: {0} is missing or malformed")]
     Malformed(&'static str),
-    #[error("it is no DSSE envelope: {0:?} has no place in one")]
+    #[error("not a DSSE envelope: {0:?} is not one of its members")]
     Member(String),
-    #[error("{good} of the {wanted} wanted keys signed it{}", if tried.is_empty() { String::new() } else { format!(" (tried: {})", tried.join(", ")) })]
+    #[error("{good} of {wanted} required keys signed it{}", if tried.is_empty() { String::new() } else { format!(" (tried: {})", tried.join(", ")) })]
     Threshold {
         good: usize,
         wanted: usize,

@@ -12,13 +12,13 @@ use super::{Standing, gitsign, openpgp};
 /// Keys with which GitHub signs commits that are made on its site.
 const HOST_KEYS: [&str; 2] = ["B5690EEEBB952194", "4AEE18F83AFDEB23"];
 
-/// Judges the signature of a raw commit object.
+/// Verifies the signature of a raw commit object.
 pub fn of_commit(object: &[u8], trust: &Trust) -> ObjectSignature {
     let (payload, signature) = split_commit(object);
     verify(&payload, signature.as_deref(), trust)
 }
 
-/// Judges the signature of a raw tag object.
+/// Verifies the signature of a raw tag object.
 pub fn of_tag(object: &[u8], trust: &Trust) -> ObjectSignature {
     let starts = [
         "-----BEGIN PGP SIGNATURE-----",
@@ -73,7 +73,7 @@ fn split_commit(object: &[u8]) -> (Vec<u8>, Option<String>) {
 
 fn verify(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSignature {
     let Some(signature) = signature.map(str::trim_start) else {
-        return ObjectSignature::new(Standing::Missing, None, "nobody signed it");
+        return ObjectSignature::new(Standing::Missing, None, "it is not signed");
     };
     if signature.starts_with("-----BEGIN SSH SIGNATURE-----") {
         ssh(payload, signature, trust)
@@ -111,7 +111,7 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
         Ok(issuers) => issuers,
         // The forges' own signatures are not always well formed.
         Err(error) => {
-            let note = format!("it cannot be read, so this was not checked: {error}");
+            let note = format!("cannot read the signature, so it was not verified: {error}");
             return ObjectSignature::new(Standing::Unverifiable, None, note);
         }
     };
@@ -119,9 +119,9 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
         .iter()
         .any(|issuer| HOST_KEYS.iter().any(|key| issuer.ends_with(key)));
     let note = if by_host {
-        "it names the key with which GitHub signs commits made on its site; that key is not known here, so this was not checked"
+        "it names the key with which GitHub signs commits made on its site; that key is not trusted here, so the signature was not verified"
     } else {
-        "the OpenPGP key is not known here, so this was not checked"
+        "the OpenPGP key is not trusted here, so the signature was not verified"
     };
     ObjectSignature {
         by_host,
@@ -133,11 +133,14 @@ fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     let read = match ssh_key::SshSig::from_pem(signature.trim_end()) {
         Ok(read) => read,
         Err(error) => {
-            return ObjectSignature::new(Standing::Invalid, None, format!("no SSH signature: {error}"));
+            return ObjectSignature::new(Standing::Invalid, None, format!("not an SSH signature: {error}"));
         }
     };
     if read.namespace() != "git" {
-        let note = format!("it was made for the purpose {:?}, not for git", read.namespace());
+        let note = format!(
+            "it was made for the purpose {:?}, not for git objects",
+            read.namespace()
+        );
         return ObjectSignature::new(Standing::Invalid, None, note);
     }
     let own = ssh_key::PublicKey::new(read.public_key().clone(), "");
@@ -159,7 +162,7 @@ fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
         None => ObjectSignature::new(
             Standing::Unverifiable,
             Some(fingerprint),
-            "the SSH signature is good for the key that it carries; whose key that is is not known here",
+            "the SSH signature is good for the key that it carries, but that key is not trusted here",
         ),
     }
 }

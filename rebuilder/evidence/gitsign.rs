@@ -38,14 +38,14 @@ struct Signed {
     entry: Option<LogEntry>,
 }
 
-/// Judges a signature over a commit or tag without it.
+/// Verifies a signature over a commit or tag, which is given without it.
 pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> ObjectSignature {
     // 1. "The recipient MAY obtain the correct public key for the signer by any means, but the preferred method is from a
     //    certificate obtained from the SignedData certificates field." (RFC 5652, 5.6)
     let signed = match read(armored) {
         Ok(signed) => signed,
         Err(reason) => {
-            let note = format!("an X.509 signature that cannot be read: {reason}");
+            let note = format!("cannot read the X.509 signature: {reason}");
             return ObjectSignature::new(Standing::Unverifiable, None, note);
         }
     };
@@ -69,7 +69,7 @@ pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Obje
     if fits.is_err() {
         return result(
             Standing::Invalid,
-            "gitsign: the signature does not fit the certificate that it carries".into(),
+            "gitsign: the signature does not verify with the certificate that it carries".into(),
         );
     }
     // 4. "The selection and validation of the signer's public key [...] is beyond the scope of this document" (5.6): here
@@ -78,7 +78,7 @@ pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Obje
     let Some(entry) = &signed.entry else {
         return result(
             Standing::Unverifiable,
-            "gitsign: the signature fits its certificate; it carries no entry of the transparency log, so that nothing shows that the certificate was alive".into(),
+            "gitsign: the signature verifies with its certificate, but it carries no transparency log entry, so nothing proves that the certificate was valid at the time".into(),
         );
     };
     let verified = bundle(&signed, entry)
@@ -89,7 +89,7 @@ pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Obje
             identity: Some(verified.identity.clone()),
             ..result(
                 Standing::Verified,
-                "gitsign: signature, certificate and log are good; nothing said beforehand who should have signed".into(),
+                "gitsign: signature, certificate and log are good; no expected signer was configured".into(),
             )
         },
         Err(error) => result(Standing::Invalid, format!("gitsign: {error}")),
@@ -112,7 +112,7 @@ fn read(armored: &str) -> Result<Signed, String> {
         .filter_map(|der| Some((der.clone(), parse_certificate_info(&der).ok()?)))
         .find(|(_, info)| info.identity.is_some())
         .ok_or("it carries no certificate with an identity")?;
-    let signer = signed.signer_infos.0.iter().next().ok_or("nobody signed it")?;
+    let signer = signed.signer_infos.0.iter().next().ok_or("it is not signed")?;
     let attributes = signer.signed_attrs.as_ref().ok_or("it signs no attributes")?;
     let digest = attributes
         .iter()

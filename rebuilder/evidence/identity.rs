@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Identity {
     /// Subject alternative name: an e-mail address or the URI of a workflow.
     pub subject: String,
-    /// OpenID Connect issuer that vouched for it.
+    /// OpenID Connect issuer that authenticated it.
     pub issuer: String,
     /// Repository whose workflow asked for the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,7 +18,7 @@ pub struct Identity {
     /// Git ref that the workflow ran at.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The workflow that asked, where that is another than the one that signed.
+    /// The workflow that asked, if it is not the one that signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
     /// `github-hosted` or `self-hosted`.

@@ -1,5 +1,5 @@
-//! All that is known about artifacts before anything is built: two findings, the chain of custody, what can
-//! change, who holds several links, and what is missing.
+//! All that is known about artifacts before anything is built: two findings, the chain of custody, mutable inputs,
+//! parties that control several links, and what is missing.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::{Claim, Question, Standing};
 /// The answer to one of the two questions.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// The whole: against the artifact where any claim is, else as good as the best.
+    /// The whole: against the artifact if any claim is, else as good as the best.
     pub standing: Standing,
     /// Each claim.
     pub claims: Vec<Assessment>,
@@ -29,7 +29,7 @@ pub struct Inspection {
     pub version: u32,
     /// What was inspected.
     pub artifacts: Vec<Inspected>,
-    /// Where evidence calls these bytes otherwise than they were asked for; the first thing to read.
+    /// Other names that evidence gives these bytes than the ones that were asked for; the first thing to read.
     pub names: Vec<String>,
     /// Who released it?
     pub signature: Finding,
@@ -37,11 +37,11 @@ pub struct Inspection {
     pub provenance: Finding,
     /// What else is stated about it?
     pub other: Finding,
-    /// The chain from source to artifact, where provenance tells one.
+    /// The chain from source to artifact, if provenance describes one.
     pub custody: Option<Custody>,
-    /// Inputs that can change under their name.
+    /// Inputs that can change without their name changing.
     pub mutable: Vec<Mutable>,
-    /// Parties that hold several links.
+    /// Parties that control several links.
     pub shared: Vec<SharedBoundary>,
     /// Links without evidence.
     pub missing: Vec<String>,
@@ -52,14 +52,14 @@ pub struct Inspection {
 pub struct Inspected {
     /// File name.
     pub name: String,
-    /// Package URL, where it is known.
+    /// Package URL, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purl: Option<String>,
     /// SHA-256.
     pub sha256: crate::artifact::Sha256,
 }
 
-/// Judges every document, and adds the claims that the ecosystem itself makes.
+/// Assesses every document, and adds the claims that the ecosystem itself makes.
 pub fn assess_all<'a>(
     documents: impl IntoIterator<Item = &'a Document>,
     artifacts: &[Artifact],
@@ -85,7 +85,7 @@ pub fn best_provenance(assessments: &[Assessment]) -> Option<(&Assessment, &Prov
     found.first().copied()
 }
 
-/// Puts the judgements about artifacts together.
+/// Puts the assessments of artifacts together.
 pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &SourceFacts) -> Inspection {
     let best = best_provenance(assessments).map(|(_, provenance)| provenance);
     let mut custody = best.map(|provenance| custody::custody(provenance, facts));
@@ -116,7 +116,7 @@ pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &Sourc
     }
 }
 
-/// What calls the artifacts otherwise, each sentence once.
+/// Other names that evidence gives the artifacts, each sentence once.
 fn other_names(assessments: &[Assessment]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for it in assessments {
@@ -144,7 +144,7 @@ fn finding(question: Question, assessments: &[Assessment]) -> Finding {
     }
 }
 
-/// Who reviewed the source, where a verified statement about it says so.
+/// Who reviewed the source, if a verified statement about it says so.
 fn reviews(assessments: &[Assessment]) -> Vec<String> {
     let verified = assessments.iter().filter_map(Assessment::verified);
     let statements = verified.filter_map(|it| it.0.statement.as_ref());

@@ -1,7 +1,7 @@
-//! JSON that anyone may have written: bounded in size and depth, UTF-8, and with each key once per object.
+//! JSON from an untrusted author: bounded in size and depth, UTF-8, and with each key once per object.
 //!
 //! Two readers of a document with a repeated key may see different values, so that a signed document could say
-//! one thing to the verifier and another to whoever acts on it. Such documents are refused. For evidence the same
+//! one thing to the verifier and another to the program that acts on it. Such documents are refused. For evidence the same
 //! holds of two spellings of one name, because many readers take either of them.
 
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ pub enum JsonError {
     #[error("it is not UTF-8 (at byte {0})")]
     NotUtf8(usize),
     #[error(
-        "readers take {1:?} for {0:?}, so that an object must not have both, nor the one in the letters of the other"
+        "some readers take {1:?} for {0:?}, so an object may not contain both, nor the one in the spelling of the other"
     )]
     Spellings(String, String),
     #[error("{0}")]
@@ -56,7 +56,7 @@ pub fn parse_evidence(bytes: &[u8]) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-/// The value below others, by their names; null where there is none, whatever form the document has.
+/// The value below others, by their names; null if there is none, in a document of any form.
 pub(crate) fn member<'a, const DEPTH: usize>(value: &'a Value, path: [&str; DEPTH]) -> &'a Value {
     path.into_iter()
         .fold(value, |value, name| value.get(name).unwrap_or(&Value::Null))
@@ -135,7 +135,7 @@ const NAMES: [&str; 62] = [
     "x509certificatechain",
 ];
 
-/// A name without what readers ignore: case, and what stands between words.
+/// A name without what readers ignore: case, and separators of words.
 pub(super) fn folded(name: &str) -> String {
     let mut folded = case_folded(name);
     folded.retain(|c| !matches!(c, '_' | '-'));
@@ -145,7 +145,7 @@ pub(super) fn folded(name: &str) -> String {
 /// A text without case, as Go's `encoding/json` compares names: "s" is also "\u{17f}", and "k" is "\u{212a}".
 ///
 /// Small, large and small again puts everything together that Unicode's simple folding does, and a little more ("ss" and
-/// "\u{df}"), which only refuses what nobody writes.
+/// "\u{df}"), which refuses only names that are not in use.
 pub(super) fn case_folded(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -158,7 +158,7 @@ pub(super) fn case_folded(text: &str) -> String {
 }
 
 /// Refuses an object in which two names are one to other readers: by their case, or, where evidence uses the name, by
-/// what stands between its words. A known name in letters that only look like its own to some readers is none alone.
+/// the separators of its words. A known name in letters that only look like its own to some readers is refused even alone.
 fn spelled_once(value: &Value) -> Result<(), JsonError> {
     match value {
         Value::Array(items) => items.iter().try_for_each(spelled_once),
@@ -237,7 +237,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         while let Some(key) = entries.next_key::<String>()? {
             let Strict(value) = entries.next_value()?;
             if map.contains_key(&key) {
-                let message = format!("the key {key:?} stands twice in one object");
+                let message = format!("the key {key:?} occurs twice in one object");
                 return Err(serde::de::Error::custom(message));
             }
             map.insert(key, value);

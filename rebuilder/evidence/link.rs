@@ -1,5 +1,5 @@
-//! In-toto links (the format before statements), as rebuilderd's workers and daemons sign them: what went in and what
-//! came out, by digest.
+//! In-toto links (the format before statements), as rebuilderd's workers and daemons sign them: inputs and
+//! outputs, by digest.
 //!
 //! What is signed is the canonical form (OLPC) of the `signed` part; the canonicalising is a library's.
 
@@ -15,14 +15,14 @@ use super::statement::{Descriptor, is_harmless};
 /// Files by name, each with hexadecimal digests by algorithm.
 pub type Files = BTreeMap<String, BTreeMap<String, String>>;
 
-/// A link, as read; nobody has looked at its signatures yet.
+/// A link, as read; its signatures are not verified yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     /// Name of the step; rebuilderd writes `rebuild FILE`.
     pub name: String,
-    /// What went in.
+    /// Inputs.
     pub materials: Files,
-    /// What came out.
+    /// Outputs.
     pub products: Files,
     /// Signatures, each with the name that it gives its key.
     pub signatures: Vec<(String, Vec<u8>)>,
@@ -30,13 +30,13 @@ pub struct Link {
     pub signed: Vec<u8>,
 }
 
-/// A document that is no link.
+/// A document that is not a link.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum LinkError {
     #[error("the link's {0} is missing or malformed")]
     Field(&'static str),
-    #[error("the link's text has no canonical form: {0}")]
+    #[error("cannot bring the link into canonical form: {0}")]
     Canonical(#[from] serde_json::Error),
 }
 
@@ -87,12 +87,12 @@ impl Link {
         })
     }
 
-    /// What came out, as an attestation would name it.
+    /// The outputs, as an attestation would name them.
     pub fn subjects(&self) -> Vec<Descriptor> {
         descriptors(&self.products)
     }
 
-    /// What went in.
+    /// Inputs.
     pub fn inputs(&self) -> Vec<Descriptor> {
         descriptors(&self.materials)
     }

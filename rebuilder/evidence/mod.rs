@@ -2,8 +2,8 @@
 //!
 //! Each module checks one kind of claim and says what it proves and what it does not. A finding is data for
 //! the plan, the report and the attestation; the signature ("who released it") and the provenance ("where it
-//! came from") are always two findings. `document` reads a file of evidence, `assess` judges it against an
-//! artifact, `inspection` puts all judgements about one artifact together.
+//! came from") are always two findings. `document` reads a file of evidence, `assess` compares it with an
+//! artifact, `inspection` puts all assessments of one artifact together.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -34,5 +34,6 @@ pub mod statement;
 pub mod trust;
 pub mod workflow;
 
+pub(crate) use claim::counted;
 pub use claim::{Claim, Question, Standing};
 pub use proof::{Proof, Signature, Signer, Unproven, Verified};

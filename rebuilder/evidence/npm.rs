@@ -59,13 +59,13 @@ pub struct Version {
     pub version: String,
     /// The tarball.
     pub dist: Dist,
-    /// Version of npm that packed it, where the registry kept that.
+    /// Version of npm that packed it, if the registry kept it.
     #[serde(rename = "_npmVersion")]
     pub npm: Option<String>,
     /// Version of node that npm ran on, likewise.
     #[serde(rename = "_nodeVersion")]
     pub node: Option<String>,
-    /// Commit that npm found checked out; nobody vouches for it.
+    /// Commit that npm found checked out; it is not verified.
     #[serde(rename = "gitHead")]
     pub git_head: Option<String>,
     /// Repository that `package.json` names.
@@ -97,9 +97,9 @@ pub struct RegistrySignature {
     pub sig: String,
 }
 
-/// Whether a file has this subresource integrity; an unknown algorithm is no.
+/// Whether a file has this subresource integrity; not if its algorithm is unknown.
 pub fn fits_integrity(integrity: &str, digests: &Digests) -> bool {
-    // Several hashes may stand in one text; the strongest known one decides (W3C SRI).
+    // One text may have several hashes; the strongest known one decides (W3C SRI).
     for algorithm in ["sha512", "sha384", "sha256"] {
         let mut given = integrity
             .split_whitespace()
@@ -131,7 +131,7 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
     if !fits_integrity(integrity, digests) {
         return claim(
             Standing::Invalid,
-            format!("the registry says {title} has integrity {integrity:?}; the tarball has another"),
+            format!("the registry lists {title} with integrity {integrity:?}, which is not the tarball's"),
             None,
             "these are not the bytes that the registry lists",
         );
@@ -151,7 +151,7 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
                     Standing::Verified,
                     format!("the registry signed {title} with this integrity"),
                     Some(format!("{SIGNER}, key {}", signature.keyid)),
-                    "the registry hands out these bytes; it shows nothing about who made them",
+                    "the registry distributes these bytes; this does not prove who made them",
                 );
             }
         }
@@ -161,14 +161,14 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
             Standing::Unsigned,
             format!("the registry lists {title} with this integrity"),
             Some(REGISTRY.to_owned()),
-            "a registry's hash is not a signature: it shows that these are the registry's bytes, not who made them",
+            "a registry's hash is not a signature: it proves that the registry distributes these bytes, not who made them",
         );
     }
     let known = |signature: &RegistrySignature| KEYS.iter().any(|(name, ..)| *name == signature.keyid);
     if !version.dist.signatures.iter().any(known) {
         return claim(
             Standing::Unverifiable,
-            format!("the registry signed {title} with a key that is not known here"),
+            format!("the registry signed {title} with a key that is not trusted here"),
             None,
             "the registry may have new keys since this version was made",
         );
@@ -177,7 +177,7 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
         Standing::Invalid,
         format!("no signature of the registry over {title} verifies"),
         None,
-        "the metadata was changed on its way",
+        "the metadata was changed in transit",
     )
 }
 

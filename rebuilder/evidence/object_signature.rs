@@ -14,7 +14,7 @@ pub struct ObjectSignature {
     pub by: Option<String>,
     /// Why, in a sentence.
     pub note: String,
-    /// Who signed, where a certificate says so.
+    /// Who signed, if a certificate says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
     /// Whether it is the signature that the repository's host puts under commits made on its site.

@@ -8,7 +8,7 @@ use super::identity::Identity;
 
 /// A value that has passed verification; only the modules of `evidence` that verify can make one.
 ///
-/// The value can be looked at and copied, but not moved out, so that the proof stays with whoever holds the value.
+/// The value can be looked at and copied, but not moved out, so the proof stays with the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified<T>(pub(super) T);
 

@@ -10,23 +10,21 @@ use sigstore_verify::types::{DerPublicKey, SignatureBytes};
 
 use crate::artifact::Sha256;
 
-/// A key file that cannot be used.
+/// A key or a root that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum TrustError {
     #[error("cannot read the public key {path}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{name} holds no public key that is known here: {reason}")]
+    #[error("cannot use {name} as a public key: {reason}")]
     #[diagnostic(help(
-        "known are PEM (PUBLIC KEY: Ed25519, ECDSA P-256 and P-384, RSA), OpenPGP certificates, minisign, OpenSSH and Nix public keys"
+        "give a public key in PEM form (Ed25519, ECDSA P-256 or P-384, RSA), OpenPGP certificates, or a minisign, OpenSSH or Nix public key"
     ))]
     Key { name: String, reason: String },
     #[error("cannot read the trusted root {path}")]
     Root { path: PathBuf, source: std::io::Error },
-    #[error("{name} is no usable Sigstore trusted root: {reason}")]
-    #[diagnostic(help(
-        "it must be a trusted_root.json; \"--trusted-root\" takes that of another Sigstore instance"
-    ))]
+    #[error("cannot use {name} as a Sigstore trusted root: {reason}")]
+    #[diagnostic(help("give the trusted_root.json of a Sigstore instance with \"--trusted-root\""))]
     InvalidRoot { name: String, reason: String },
 }
 

@@ -1,7 +1,7 @@
 //! The signed chain of a Debian archive: `InRelease` → `Packages` and `Sources` → files.
 //!
 //! Formats: Debian repository format (wiki.debian.org/DebianRepository/Format) and deb822. An index counts
-//! only when its digest stands in a verified `InRelease`, a file only when its digest stands in such an index.
+//! only if its digest is in a verified `InRelease`, a file only if its digest is in such an index.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct Release {
     pub suite: String,
     /// When the archive made it.
     pub date: jiff::Timestamp,
-    /// The day after which the archive wants it no longer used, where it names one.
+    /// The day after which the archive no longer wants it to be used, if it names one.
     pub valid_until: Option<jiff::Timestamp>,
     /// Who signed it.
     pub signers: Vec<String>,
@@ -44,7 +44,7 @@ pub struct Release {
     files: Vec<(String, Sha256, u64)>,
 }
 
-/// An `InRelease` that vouches for nothing.
+/// An `InRelease` that cannot be trusted.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum ReleaseError {
@@ -59,7 +59,7 @@ pub enum ReleaseError {
     Index(#[from] Deb822Error),
 }
 
-/// Verifies one `InRelease` and reads what it vouches for.
+/// Verifies one `InRelease` and reads it.
 pub fn verify(
     inrelease: &[u8],
     digest: Sha256,
@@ -105,7 +105,7 @@ pub fn verify(
 }
 
 impl Release {
-    /// The index `path` (such as `main/binary-amd64/Packages.xz`) as a pinned file; none where the suite has no such index.
+    /// The index `path` (such as `main/binary-amd64/Packages.xz`) as a pinned file, if the suite has such an index.
     pub fn index(&self, path: &str) -> Option<PinnedFile> {
         let (_, sha256, size) = self.files.iter().find(|(name, ..)| name == path)?;
         let (folder, _) = path.rsplit_once('/').unwrap_or(("", path));

@@ -20,7 +20,7 @@ pub struct Provenance {
     pub builder: String,
     /// URI of the build type.
     pub build_type: String,
-    /// What the build type means, where it is known.
+    /// What the build type means, if it is known.
     pub build: Build,
     /// Source that the build started from.
     pub source: Option<GitSource>,
@@ -40,7 +40,7 @@ pub struct Provenance {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Build {
-    /// A workflow on GitHub; what it runs stands in the workflow file.
+    /// A workflow on GitHub; the workflow file says what it runs.
     GithubWorkflow,
     /// `npm publish --provenance` in a workflow; likewise.
     NpmCli,
@@ -50,7 +50,7 @@ pub enum Build {
     SlsaNode {
         /// Folder of the package.
         directory: String,
-        /// Version asked for; empty where the builder's default was taken.
+        /// Version asked for; empty if the builder's default was used.
         node_version: String,
         /// Scripts that ran before packing, in order.
         scripts: Vec<String>,
@@ -61,7 +61,7 @@ pub enum Build {
         image: PinnedImage,
         /// File with the configuration, in the source.
         config_path: String,
-        /// Files that came out, as a pattern below the source folder.
+        /// Files that it built, as a pattern below the source folder.
         artifact_path: String,
         /// The command and its arguments.
         command: Vec<String>,
@@ -78,7 +78,7 @@ pub enum Build {
 pub enum ProvenanceError {
     #[error("it has no {0}")]
     Missing(&'static str),
-    #[error("its source is not usable: {0}")]
+    #[error("cannot use its source: {0}")]
     Source(#[from] SourceError),
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -88,7 +88,7 @@ pub enum ProvenanceError {
 const CONTAINER_BASED: &str = "https://slsa.dev/container-based-build/v0.1";
 
 impl Provenance {
-    /// Reads the predicate of a statement; none where that is no SLSA provenance.
+    /// Reads the predicate of a statement; `None` if it is not SLSA provenance.
     pub fn of(statement: &Statement) -> Option<Result<Self, ProvenanceError>> {
         match statement.predicate_type.as_str() {
             predicate::SLSA_V1 => Some(v1(&statement.predicate)),
@@ -243,7 +243,7 @@ fn git_source(descriptor: &Descriptor) -> Result<GitSource, SourceError> {
     GitSource::from_uri(descriptor.uri.as_deref().unwrap_or_default(), descriptor.commit())
 }
 
-/// The source with the commit that the materials give for its repository, where it has none itself.
+/// The source with the commit that the materials give for its repository, if it has none itself.
 fn with_commit(mut source: GitSource, materials: &[Descriptor]) -> Result<GitSource, ProvenanceError> {
     if source.commit.is_some() {
         return Ok(source);

@@ -29,7 +29,7 @@ pub mod predicate {
     pub const GITHUB_RELEASE: &str = "https://in-toto.io/attestation/release/v0.1";
 }
 
-/// A statement, as read; whoever signed it is told elsewhere.
+/// A statement, as read; its signature is not part of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statement {
     /// What it is about.
@@ -58,7 +58,7 @@ pub struct Descriptor {
     pub digest: BTreeMap<String, String>,
 }
 
-/// A text that is no acceptable statement.
+/// A text that is not an acceptable statement.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum StatementError {
@@ -66,11 +66,11 @@ pub enum StatementError {
     Json(#[from] JsonError),
     #[error("its payload type is {0:?}, not {expected:?}", expected = super::dsse::IN_TOTO)]
     PayloadType(String),
-    #[error("{0:?} is no known type of in-toto statement")]
+    #[error("{0:?} is not a supported type of in-toto statement")]
     Type(String),
     #[error("its {0} is missing or malformed")]
     Field(&'static str),
-    #[error("the subject name {0:?} leads out of its folder")]
+    #[error("the subject name {0:?} points outside its folder")]
     Name(String),
 }
 
@@ -162,7 +162,7 @@ impl Descriptor {
             .unwrap_or("(unnamed)")
     }
 
-    /// The last part of its name, as a file name; none where that is no plain one.
+    /// The last part of its name, as a file name, if it is a plain one.
     pub fn file_name(&self) -> Option<&str> {
         let name = self.name.as_deref()?.rsplit('/').next()?;
         (!name.is_empty() && !name.starts_with('.') && is_harmless(name)).then_some(name)
@@ -177,7 +177,7 @@ impl Descriptor {
     }
 }
 
-/// Whether a name, taken as a path, stays below where it is put, and prints without surprises.
+/// Whether a name, used as a path, stays inside its folder, and has no control characters.
 pub(super) fn is_harmless(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('/')
@@ -205,29 +205,29 @@ mod tests {
         }
         let v1 = "https://in-toto.io/Statement/v1";
         for (kind, subject, expected) in [
-            ("https://in-toto.io/Statement/v2", good, "no known type"),
+            ("https://in-toto.io/Statement/v2", good, "not a supported type"),
             (v1, "[]", "subject is missing"),
             (v1, r#"[{"name":"a","digest":{}}]"#, "subject is missing"),
             (v1, r#"{"name":"a"}"#, "subject is missing"),
             (
                 v1,
                 r#"[{"name":"../../etc/passwd","digest":{"sha256":"00"}}]"#,
-                "leads out",
+                "points outside",
             ),
             (
                 v1,
                 r#"[{"name":"/etc/passwd","digest":{"sha256":"00"}}]"#,
-                "leads out",
+                "points outside",
             ),
             (
                 v1,
                 r#"[{"name":"a\\..\\b","digest":{"sha256":"00"}}]"#,
-                "leads out",
+                "points outside",
             ),
             (
                 v1,
                 r#"[{"name":"a\u001b[2J","digest":{"sha256":"00"}}]"#,
-                "leads out",
+                "points outside",
             ),
         ] {
             let error = Statement::parse(statement(kind, subject).as_bytes())

@@ -1,4 +1,4 @@
-//! What a verifier believes beforehand: public keys of every common kind, and Sigstore's roots.
+//! What a verifier trusts: public keys of every common kind, and Sigstore's roots.
 //!
 //! A key file says by itself of which kind it is. Nothing here fetches anything.
 
@@ -26,7 +26,8 @@ pub struct Trust {
     pub keys: Vec<TrustedKey>,
     /// How many different plain keys must have signed an envelope.
     pub threshold: usize,
-    /// Who must have signed without a key, by the user's word; where it is empty, anyone may, but nobody counts.
+    /// Identities of which the user wants one to have signed without a key; if it is empty, any may sign, but none is
+    /// trusted.
     pub identities: Vec<ExpectedIdentity>,
     /// Who counts without a key by the policy's word; the signatures of others are shown, and are not wrong.
     pub policy_identities: Vec<ExpectedIdentity>,
@@ -66,7 +67,7 @@ pub struct TrustedKey {
     pub valid_from: Option<Timestamp>,
     /// Signatures from after do not count.
     pub valid_until: Option<Timestamp>,
-    /// From when on whoever holds the key may be someone else, and what happened.
+    /// When the key was compromised, and how.
     pub revoked: Option<(Timestamp, String)>,
 }
 
@@ -114,7 +115,7 @@ impl TrustedKey {
             KeyMaterial::Minisign(Box::new(key), encoded)
         } else {
             let keyring = Keyring::parse(name, bytes);
-            KeyMaterial::OpenPgp(keyring.map_err(|_| invalid("it is of no known form".into()))?)
+            KeyMaterial::OpenPgp(keyring.map_err(|_| invalid("its form is not supported".into()))?)
         };
         Ok(Self {
             name: name.to_owned(),
@@ -132,10 +133,10 @@ impl TrustedKey {
         }
         match (self.valid_from, self.valid_until) {
             (Some(from), _) if when < from => {
-                Some(format!("the key {} counts only from {from} on", self.name))
+                Some(format!("the key {} is valid only from {from} on", self.name))
             }
             (_, Some(until)) if when > until => {
-                Some(format!("the key {} counted only until {until}", self.name))
+                Some(format!("the key {} was valid only until {until}", self.name))
             }
             _ => None,
         }
@@ -178,7 +179,7 @@ impl Trust {
         })
     }
 
-    /// Trusts more keys; where one is known already, the name that it has here is the one that counts.
+    /// Trusts more keys; a key that is known already gets the name that it has here.
     #[must_use]
     pub fn with(mut self, keys: &[TrustedKey]) -> Self {
         self.keys.splice(0..0, keys.iter().cloned());

@@ -21,7 +21,7 @@ pub struct Workflow {
 const DEPTH: usize = 32;
 
 impl Workflow {
-    /// Reads a workflow file; none where it is no YAML mapping.
+    /// Reads a workflow file; `None` if it is not a YAML mapping.
     pub fn parse(text: &str) -> Option<Self> {
         let value: Value = serde_saphyr::from_str(text).ok()?;
         let mut this = Self::default();

@@ -1,4 +1,4 @@
-//! One case before the gate: documents, keys and policy in, findings and decision out.
+//! One inspection before the gate: documents, keys and policy in, findings and decision out.
 
 use serde::Serialize;
 
@@ -16,17 +16,17 @@ use crate::policy::{self, Decision, Policy};
 use crate::store::{Blob, Checkout, FetchError, Fetcher, GitError, StoreError};
 use crate::text::redacted;
 
-/// What a judgement starts from.
+/// What an inspection starts from.
 pub struct InspectionRequest {
     /// Evidence, unverified.
     pub documents: Vec<Document>,
-    /// What the user believes beforehand, the policy's keys not included.
+    /// What the user trusts, without the policy's keys.
     pub trust: Trust,
-    /// What the user asks of the evidence.
+    /// What the evidence must show.
     pub policy: Policy,
 }
 
-/// The findings, and what the policy says of them.
+/// The findings, and what the policy decides about them.
 #[derive(Debug, Serialize)]
 pub struct GateReport {
     /// The findings.
@@ -34,22 +34,22 @@ pub struct GateReport {
     pub inspection: Inspection,
     /// The decision.
     pub policy: Decision,
-    /// The provenance that a plan may be made from, and how it stands.
+    /// The provenance that a plan may be made from.
     #[serde(skip)]
     pub provenance: Option<Provenance>,
     /// Who declared it, and whether that was verified, for the plan.
     #[serde(skip)]
     pub declared_by: String,
-    /// The statement that it stands in.
+    /// The statement that contains it.
     #[serde(skip)]
     pub statement: Option<Statement>,
     /// The workflow file at the commit that it names.
     #[serde(skip)]
     pub workflow: Option<Workflow>,
-    /// The source that it names, where that could be had.
+    /// The source that it names, if it is available.
     #[serde(skip)]
     pub source: Option<Checkout>,
-    /// Why not, where it could not.
+    /// Why the source is not available, if it is not.
     #[serde(skip)]
     pub no_source: Option<GitError>,
 }
@@ -64,7 +64,7 @@ impl InspectionRequest {
         })
     }
 
-    /// Everyone whose word may count, for whatever artifact: the user's keys and all of the policy's.
+    /// Everyone who may be trusted for some artifact: the user's keys and all of the policy's.
     pub fn everyone(&self) -> Trust {
         match &self.policy {
             Policy::File(file) => file.everyone(self.trust.clone()),
@@ -72,10 +72,10 @@ impl InspectionRequest {
         }
     }
 
-    /// Judges all evidence about some artifacts, looks at the source that it names, and asks the policy.
+    /// Assesses all evidence about some artifacts, checks the source that it names, and asks the policy.
     ///
     /// `others` are claims that an ecosystem has checked by itself, `more` is evidence that a registry offers. A source
-    /// that cannot be had is a missing link, no error.
+    /// that is unavailable is a missing link, not an error.
     pub async fn inspect(
         &self,
         artifacts: &[Artifact],
@@ -123,7 +123,7 @@ impl InspectionRequest {
     }
 }
 
-/// What a commit that lies in the store tells of itself.
+/// What a commit in the store shows about itself.
 fn source_facts(checkout: &Checkout, workflow: Option<&str>, trust: &Trust) -> SourceFacts {
     let commit = checkout.commit_object().ok();
     let tag = checkout.tag_object().map(|(object, here)| {
@@ -133,7 +133,7 @@ fn source_facts(checkout: &Checkout, workflow: Option<&str>, trust: &Trust) -> S
         }
         ObjectSignature {
             standing: Standing::SubjectMismatch,
-            note: "the tag points to another commit now".into(),
+            note: "the tag now points to another commit".into(),
             ..signature
         }
     });

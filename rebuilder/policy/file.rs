@@ -27,14 +27,14 @@ pub struct PolicyFile {
     pub(super) files: Vec<(PathBuf, Vec<u8>)>,
 }
 
-/// What becomes of subjects that no rule is about.
+/// What becomes of subjects without a rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Unmatched {
     /// They are refused.
     #[default]
     Refuse,
-    /// They are held to the built-in policy.
+    /// The built-in policy decides about them.
     Allow,
 }
 
@@ -68,7 +68,7 @@ struct KeyEntry {
     revoked_because: Option<String>,
 }
 
-/// What is asked of subjects whose package URL or name fits.
+/// What is required of subjects whose package URL or name matches.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Rule {
@@ -86,7 +86,7 @@ pub(super) struct Rule {
     /// Identities of which one must have signed each keyless claim.
     #[serde(default)]
     pub(super) identities: Vec<ExpectedIdentity>,
-    /// Identities of which one must have signed the commit or tag, where that was signed without a key.
+    /// Identities of which one must have signed the commit or tag, if that was signed without a key.
     #[serde(default)]
     pub(super) source_identities: Vec<ExpectedIdentity>,
     /// Patterns of builders.
@@ -132,13 +132,13 @@ impl Rule {
         let known = |name: &&String| keys.iter().any(|key| key.name == **name);
         if let Some(unknown) = self.keys.iter().find(|name| !known(name)) {
             return Err(format!(
-                "the rule for {:?} names the key {unknown:?}, which is not there",
+                "the rule for {:?} names the key {unknown:?}, which is not in the file",
                 self.subject
             ));
         }
         if self.threshold == 0 || self.threshold > self.keys.len().max(1) {
             return Err(format!(
-                "the rule for {:?} has a threshold that no signature can meet",
+                "the rule for {:?} has a threshold that its keys cannot meet",
                 self.subject
             ));
         }
@@ -180,7 +180,7 @@ impl Policy {
         let document: Document = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if document.version != 1 {
             return Err(invalid(format!(
-                "it has version {}, and this tool reads version 1",
+                "version {} is not supported, only version 1",
                 document.version
             )));
         }
@@ -294,12 +294,12 @@ impl PolicyFile {
         self.keys.iter().filter(ends).count()
     }
 
-    /// Those whose word counts.
+    /// The trusted parties.
     pub fn parties(&self) -> &[Party] {
         &self.parties
     }
 
-    /// Why an attestation with one of these digests no longer counts.
+    /// Why an attestation with one of these digests was withdrawn.
     pub fn revocation(&self, digests: &[Sha256]) -> Option<&str> {
         let found = self.revoked.iter().find(|it| digests.contains(&it.attestation));
         found.map(|it| it.because.as_str())

@@ -9,7 +9,7 @@ use crate::evidence::assess::Assessment;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 use crate::evidence::slsa::Provenance;
-use crate::evidence::{Signer, Standing, Verified};
+use crate::evidence::{Signer, Standing, Verified, counted};
 
 impl Policy {
     /// What the policy says about artifacts with these names and this evidence.
@@ -28,9 +28,9 @@ impl Policy {
                 match file.rule(names) {
                     Some(rule) => decision.checks.extend(checks(rule, inspection)),
                     None => decision.checks.push(Check {
-                        rule: "subjects that no rule is about".into(),
+                        rule: "subjects without a rule".into(),
                         kept: file.unmatched == Unmatched::Allow,
-                        finding: format!("no rule fits {}", names.first().map_or("it", String::as_str)),
+                        finding: format!("no rule matches {}", names.first().map_or("it", String::as_str)),
                     }),
                 }
             }
@@ -68,10 +68,10 @@ fn check(rule: impl Into<String>, kept: bool, finding: impl Into<String>) -> Che
 fn nothing_against(inspection: &Inspection) -> Check {
     let against = inspection.against();
     let finding = against.first().map_or_else(
-        || "nothing speaks against it".to_owned(),
+        || "no claim speaks against it".to_owned(),
         |claim| format!("{}: {} ({})", claim.claim, claim.meaning, claim.standing.word()),
     );
-    check("evidence that is there must hold", against.is_empty(), finding)
+    check("existing evidence must be valid", against.is_empty(), finding)
 }
 
 fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
@@ -92,10 +92,10 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         by.sort();
         by.dedup();
         let finding = if by.is_empty() {
-            format!("none of {} signed it", rule.keys.join(", "))
+            format!("it is signed by none of {}", rule.keys.join(", "))
         } else {
             format!(
-                "{} of {} wanted keys signed it: {}",
+                "it is signed by {} of {} required keys: {}",
                 by.len(),
                 rule.threshold,
                 by.join(", ")
@@ -146,8 +146,8 @@ fn verified(finding: &Finding) -> Vec<Verified<&Assessment>> {
     finding.claims.iter().filter_map(Assessment::verified).collect()
 }
 
-/// Whether what a signer says of a build is more than anyone's word: a trusted key, a workflow whose certificate names
-/// its repository, or an identity that the rule asks for.
+/// Whether what a signer says of a build is more than the word of any signer: a trusted key, a workflow whose
+/// certificate names its repository, or an identity that the rule asks for.
 fn is_builder(rule: &Rule, signer: &Signer) -> bool {
     let by_workflow = signer
         .identity
@@ -161,7 +161,7 @@ fn all_fit(rule: &str, patterns: &[String], found: &[Option<&str>]) -> Check {
     let fits = |name: &str| patterns.iter().any(|wanted| pattern::fits(wanted, name));
     let other = found.iter().find(|name| !name.is_some_and(fits));
     match (found.first(), other) {
-        (None, _) => check(rule, false, "no verified provenance of a builder tells"),
+        (None, _) => check(rule, false, "no verified provenance by a builder names it"),
         (_, Some(other)) => check(rule, false, format!("it is {}", other.unwrap_or("not named"))),
         (Some(name), None) => check(rule, true, format!("it is {}", name.unwrap_or("not named"))),
     }
@@ -193,7 +193,7 @@ fn required(requirement: Requirement, rule: &Rule, inspection: &Inspection) -> C
                 .any(|signature| signature.standing == Standing::Verified && is_wanted(signature));
             let words: Vec<_> = found.iter().map(|signature| signature.note.clone()).collect();
             let words = if words.is_empty() {
-                "the source was not looked at".to_owned()
+                "the source repository was not checked".to_owned()
             } else {
                 words.join("; ")
             };
@@ -207,7 +207,7 @@ fn required(requirement: Requirement, rule: &Rule, inspection: &Inspection) -> C
             check(
                 "require review",
                 reviews > 0,
-                format!("{reviews} reviews in evidence"),
+                format!("the evidence has {}", counted(reviews, "review")),
             )
         }
     }
@@ -234,7 +234,7 @@ fn identities(
     match (any, other) {
         (_, Some(other)) => check("identities", false, format!("{other} signed it")),
         (Some(any), None) => check("identities", true, format!("{any} signed it")),
-        (None, None) => check("identities", false, "no verified keyless signature is there"),
+        (None, None) => check("identities", false, "there is no verified keyless signature"),
     }
 }
 
@@ -245,12 +245,15 @@ fn age(days: u32, signatures: &[Verified<&Assessment>], provenances: &[Verified<
         .filter_map(|it| it.signed_at())
         .max();
     let Some(newest) = newest else {
-        return check("maximum-age-days", false, "nothing shows when it was signed");
+        return check("maximum-age-days", false, "nothing proves when it was signed");
     };
     let age = Timestamp::now().as_second().saturating_sub(newest.as_second()) / 86_400;
     check(
         "maximum-age-days",
         age <= i64::from(days),
-        format!("it was signed {age} days ago, on {newest}"),
+        format!(
+            "it was signed {} ago, on {newest}",
+            counted(usize::try_from(age).unwrap_or_default(), "day")
+        ),
     )
 }

@@ -25,7 +25,7 @@ use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
 pub enum Policy {
     /// Nothing is refused.
     None,
-    /// Evidence that is there must hold; none need be there.
+    /// Existing evidence must be valid; none is required.
     BuiltIn,
     /// The user's.
     File(Box<PolicyFile>),
@@ -49,7 +49,7 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// The rule, as it stands in the policy.
+    /// The rule, as the policy has it.
     pub rule: String,
     /// Whether it is kept.
     pub kept: bool,
@@ -64,7 +64,7 @@ impl Decision {
     }
 }
 
-/// A policy that cannot be used.
+/// A policy file that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum PolicyError {
@@ -78,11 +78,11 @@ pub enum PolicyError {
     Key(#[from] TrustError),
 }
 
-/// The evidence for {subject} does not satisfy the policy.
+/// A subject whose evidence does not satisfy the policy.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{policy} refuses {subject}: {rule}: {finding}")]
 #[diagnostic(help(
-    "nothing was built; \"rebuilder inspect\" shows all the evidence, and \"--policy none\" rebuilds in spite of it, which the attestation will say"
+    "nothing was built; \"rebuilder inspect\" shows all the evidence, and \"--policy none\" rebuilds anyway, and the attestation records that"
 ))]
 pub struct Refusal {
     /// Subject.
@@ -105,7 +105,7 @@ impl Policy {
         }
     }
 
-    /// The user's file, where that is what decides.
+    /// The user's file, if it is what decides.
     pub fn file(&self) -> Option<&PolicyFile> {
         match self {
             Self::File(file) => Some(file),
@@ -142,7 +142,7 @@ impl Policy {
         trust
     }
 
-    /// Keys that count for several projects: whoever holds one can release them all.
+    /// Keys that are trusted for several projects: anyone who controls one can release them all.
     pub fn shared_keys(&self) -> Vec<SharedBoundary> {
         let Self::File(file) = self else {
             return Vec::new();
@@ -157,7 +157,7 @@ impl Policy {
             (projects.len() > 1).then(|| SharedBoundary {
                 party: key.name.clone(),
                 roles: projects,
-                meaning: "one key for several projects: whoever takes it can release all of them".into(),
+                meaning: "one key for several projects: anyone who steals it can release all of them".into(),
             })
         });
         shared.collect()

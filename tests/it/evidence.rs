@@ -221,7 +221,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                 .to_string()
                 .into_bytes(),
             3,
-            "stands twice",
+            "occurs twice",
         ),
         (
             "duplicate key in the bundle",
@@ -229,7 +229,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                 .replacen("{\"dsseEnvelope\"", "{\"mediaType\":\"x\",\"dsseEnvelope\"", 1)
                 .into_bytes(),
             2,
-            "stands twice",
+            "occurs twice",
         ),
         (
             "deep nesting",
@@ -254,7 +254,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
             "path tricks in a subject",
             changed(&|s| s["subject"][0]["name"] = json!("../../etc/passwd")),
             3,
-            "leads out of its folder",
+            "points outside its folder",
         ),
         (
             "a ref like an option",
@@ -1116,7 +1116,7 @@ fn debians_record_of_a_build_is_read_and_tied_to_its_files() {
         assert_eq!(finding["standing"], standing);
         assert_eq!(
             finding["claims"][0]["claim"],
-            "built from the Debian source tool 1.0-1 with 1 packages installed"
+            "built from the Debian source tool 1.0-1 with 1 package installed"
         );
     }
 }

@@ -191,7 +191,7 @@ fn a_policy_that_cannot_be_meant_is_no_policy() {
         ),
         (
             "version = 1\n[[keys]]\nname = \"a\"\ntext = \"nonsense\"\n".into(),
-            "no known form",
+            "its form is not supported",
         ),
         (
             "version = 1\n[[keys]]\nname = \"a\"\nfile = \"nowhere.pub\"\n".into(),
@@ -201,7 +201,7 @@ fn a_policy_that_cannot_be_meant_is_no_policy() {
             format!(
                 "version = 1\n[[keys]]\nname = \"a\"\ntext = \"{key}\"\n[[rules]]\nsubject = \"x\"\nkeys = [\"a\"]\nthreshold = 2\n"
             ),
-            "threshold that no signature can meet",
+            "threshold that its keys cannot meet",
         ),
         (
             "version = 1\n[[rules]]\nsubject = \"a\"\nrequire = [\"luck\"]\n".into(),

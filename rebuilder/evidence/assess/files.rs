@@ -7,7 +7,7 @@ use crate::evidence::buildinfo::BuildInfo;
 use crate::evidence::hash_list::HashList;
 use crate::evidence::statement::{Descriptor, DigestMatch};
 use crate::evidence::trust::Trust;
-use crate::evidence::{Proof, Question, Standing, Unproven};
+use crate::evidence::{Proof, Question, Standing, Unproven, counted};
 
 /// A claim about files with these digests; in a list, a digest is about the file that its line names.
 pub(super) fn about_files(
@@ -61,8 +61,8 @@ pub(super) fn assess_list(
     artifacts: &[Artifact],
     question: Question,
 ) -> Assessment {
-    let claim = format!("a list of {} digests", list.entries.len());
-    // A `.narinfo` names a store path, and its file has no name of its own.
+    let claim = format!("a list of {}", counted(list.entries.len(), "digest"));
+    // A `.narinfo` names a store path, and its file has no name.
     let by_name = list.own.is_none();
     let proof = match (list.understood(), proof) {
         (Err(error), Ok(signature)) => {
@@ -74,7 +74,7 @@ pub(super) fn assess_list(
     about_files(question, claim, &list.entries, proof, artifacts, by_name)
 }
 
-/// Judges a signature that is over a file's bytes: it is about exactly the artifacts that it verifies for.
+/// Assesses a signature that is over a file's bytes: it is about exactly the artifacts that it verifies for.
 pub(super) fn over_bytes(
     kind: &str,
     artifacts: &[Artifact],
@@ -97,7 +97,7 @@ pub(super) fn over_bytes(
 }
 
 /// A text with a signature around it: a list of digests, such as `SHA256SUMS`, is about the files that it names. Any
-/// other text may hold a digest for any reason, so it is no signature of the file.
+/// other text may hold a digest for any reason, so it is not a signature of the file.
 pub(super) fn openpgp_inline(text: &[u8], artifacts: &[Artifact], trust: &Trust) -> Assessment {
     let (proof, content) = signature::verify_inline(text, trust, "the signed text");
     let error = match HashList::of_signed(&content) {
@@ -107,7 +107,7 @@ pub(super) fn openpgp_inline(text: &[u8], artifacts: &[Artifact], trust: &Trust)
     let claim = "an OpenPGP-signed text, which is not a signature of the file".to_owned();
     let proof = proof.and_then(|signature| {
         let note = format!(
-            "{}, but the text is no list of digests: {error}; so it does not say that its signer released the file",
+            "{}, but the text is not a list of digests, so it does not show that its signer released the file: {error}",
             signature.note
         );
         Err(Unproven::NotUnderstood { signature, note })
@@ -144,10 +144,10 @@ pub(super) fn assess_buildinfo(info: &BuildInfo, artifacts: &[Artifact], trust: 
     };
     let covered = artifacts.iter().filter(listed).count();
     let claim = format!(
-        "built from the Debian source {} {} with {} packages installed",
+        "built from the Debian source {} {} with {} installed",
         info.source,
         info.version,
-        info.installed.len()
+        counted(info.installed.len(), "package")
     );
     if covered == 0 && !artifacts.is_empty() && matches!(proof, Err(Unproven::Unsigned(_))) {
         proof = Err(Unproven::SubjectMismatch("it is about other files".into()));

@@ -1,7 +1,7 @@
-//! Judging one piece of evidence against the artifacts at hand: is it well signed, by whom, and is it about them?
+//! Assessing one piece of evidence against the artifacts at hand: is it well signed, by whom, and is it about them?
 //!
 //! The three answers are kept apart. A good signature on other bytes, on another name, or on some of the outputs
-//! only is a standing of its own, and what cannot be checked is never taken for good.
+//! only has its own standing, and what cannot be verified never counts as good.
 
 mod bind;
 mod files;
@@ -25,7 +25,7 @@ use super::sigstore::{Content, Unverified};
 use super::statement::{Descriptor, DigestMatch};
 use super::trust::Trust;
 
-/// Judges one piece of evidence.
+/// Assesses one piece of evidence.
 pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     let mut assessment = match &document.kind {
         Kind::Bundle(bundle) => assess_bundle(bundle, artifacts, trust),
@@ -71,7 +71,8 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
     assessment
 }
 
-/// What subjects with an artifact's digests are called; second, in one sentence, where that is not what it was asked for.
+/// What subjects with an artifact's digests are called; second, in one sentence, if that is not the name that was asked
+/// for.
 pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Option<String>) {
     let same = |subject: &&Descriptor| subject.matches(&artifact.digests) == DigestMatch::Same;
     let same: Vec<_> = subjects.iter().filter(same).collect();

@@ -23,7 +23,7 @@ pub(super) fn labels<'a>(subjects: impl Iterator<Item = &'a Descriptor>) -> Vec<
     labels
 }
 
-/// In one sentence, where no subject is called as the artifact is; none where one is, or where none has a name.
+/// In one sentence, if no subject has the artifact's name; `None` if one has, or if none has any name.
 pub(super) fn differs(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     let asked = |name: &String| !name.starts_with("sha256:");
     if artifact.purl.is_none() && !asked(&artifact.name) {
@@ -57,7 +57,7 @@ pub(super) fn in_folder(files: &[&Descriptor], artifact: &Artifact) -> Option<St
     Some(format!("it calls these bytes {path:?}, not {:?}", artifact.name))
 }
 
-/// Whether a subject is called as the artifact is; none where it has no name.
+/// Whether a subject has the artifact's name; `None` if it has no name.
 fn is_called(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
     let names: Vec<&str> = [&subject.name, &subject.uri]
         .into_iter()
@@ -96,7 +96,7 @@ pub(super) fn may_be_of(purl: &PackageUrl<'_>, file: &str) -> bool {
 }
 
 /// Whether a file that is called like one of a package, with or without its namespace, has the package's version in its
-/// name, or none; none where it is called otherwise.
+/// name, or no version; `None` if it has another name.
 fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
     let plain = |text: &str| -> String {
         text.to_lowercase()
@@ -115,7 +115,7 @@ fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
     Some(!has_version || version.is_none_or(|version| rest.starts_with(&version)))
 }
 
-/// In one sentence, where the subjects name packages and none of them is the one that was asked for.
+/// In one sentence, if the subjects name packages and none of them is the one that was asked for.
 pub(super) fn other_package(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     let wanted = asked_for(artifact)?;
     let named: Vec<_> = subjects
@@ -125,12 +125,10 @@ pub(super) fn other_package(subjects: &[&Descriptor], artifact: &Artifact) -> Op
     let other = named
         .first()
         .filter(|_| !named.iter().any(|purl| same_package(purl, &wanted)))?;
-    Some(format!(
-        "it is about these bytes under another name ({other}, not {wanted})"
-    ))
+    Some(format!("it names these bytes {other}, not {wanted}"))
 }
 
-/// In one sentence, where no subject is called as the distribution file is (PEP 740), projects' names normalised.
+/// In one sentence, if no subject has the distribution file's name (PEP 740), with projects' names normalised.
 pub(super) fn other_distribution(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     if artifact.name.starts_with("sha256:") {
         return None;
@@ -146,10 +144,7 @@ pub(super) fn other_distribution(subjects: &[&Descriptor], artifact: &Artifact) 
         return None;
     }
     let other = subjects.first()?.label();
-    Some(format!(
-        "it is about these bytes under another name ({other:?}, not {:?})",
-        artifact.name
-    ))
+    Some(format!("it names these bytes {other:?}, not {:?}", artifact.name))
 }
 
 /// A distribution's file name with its project's name normalised (PEP 503), as the index compares them.

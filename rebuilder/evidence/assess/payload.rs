@@ -1,4 +1,4 @@
-//! What a piece of evidence states, read before anyone's word is taken for it, and its signature.
+//! What a piece of evidence states, and the verification of its signature.
 
 use std::str::FromStr as _;
 
@@ -15,7 +15,7 @@ use crate::evidence::statement::Statement;
 use crate::evidence::trust::Trust;
 use crate::evidence::{Signature, Unproven, Verified, openpgp};
 
-/// What a piece of evidence states, whoever's word it is.
+/// What a piece of evidence states, before its signature is verified.
 pub enum Stated {
     /// An in-toto statement.
     Statement(Box<Statement>),
@@ -23,7 +23,7 @@ pub enum Stated {
     Link(Box<Link>),
     /// A list of digests.
     HashList(Box<HashList>),
-    /// A signature over a file's bytes alone, or something that nobody can use; and why.
+    /// A signature over a file's bytes alone, or something unusable; and why.
     Nothing(String),
 }
 
@@ -31,21 +31,21 @@ pub enum Stated {
 pub struct SignedPayload<'a> {
     /// What is stated.
     pub stated: &'a Stated,
-    /// Whose word it is.
+    /// The signature over it.
     pub signature: Signature,
 }
 
 /// What the verification of a payload's signature comes to.
 pub type PayloadProof<'a> = Result<Verified<SignedPayload<'a>>, Unproven>;
 
-/// What a piece of evidence states, tied to the document that it was read from: whoever is asked whose word it is can
-/// only be asked about this reading.
+/// What a piece of evidence states, tied to the document that it was read from: its signature can
+/// only be verified for this reading.
 pub struct Payload<'a> {
     document: &'a Document,
     stated: Stated,
 }
 
-/// Reads what a piece of evidence states; believes nothing.
+/// Reads what a piece of evidence states; verifies nothing.
 pub fn payload(document: &Document) -> Payload<'_> {
     Payload {
         document,
@@ -54,7 +54,7 @@ pub fn payload(document: &Document) -> Payload<'_> {
 }
 
 impl Payload<'_> {
-    /// What is stated, whoever's word it is: to look at, not to act on.
+    /// What is stated, without proof: to look at, not to act on.
     pub fn unverified(&self) -> &Stated {
         &self.stated
     }
@@ -74,7 +74,7 @@ impl Payload<'_> {
         }
     }
 
-    /// The same, whoever signed: for callers that look the signer up among the parties that they know.
+    /// The same for any signer: for callers that look the signer up among the parties that they know.
     pub fn verify_any_signer(&self, trust: &Trust) -> PayloadProof<'_> {
         let proof = match &self.document.kind {
             Kind::OpenPgpInline(text) => {
@@ -88,27 +88,27 @@ impl Payload<'_> {
             }
             _ => verify_signature(self.document, trust),
         };
-        self.signed_by(proof?)
+        Ok(self.signed_by(proof?))
     }
 
-    /// The same for a list with a detached signature; `file` is the list itself, as it lies on the disk.
+    /// The same for a list with a detached signature; `file` is the list itself, as it is on the disk.
     pub fn verify_detached(&self, signature: &Document, file: &Artifact, trust: &Trust) -> PayloadProof<'_> {
         // What was read must be what the signature is over.
         if file.digests.sha256 != self.document.digest {
             return Err(not_what_was_signed());
         }
-        self.signed_by(over_file(signature, file, trust)?)
+        Ok(self.signed_by(over_file(signature, file, trust)?))
     }
 
-    fn signed_by(&self, signature: Verified<Signature>) -> PayloadProof<'_> {
-        Ok(Verified(SignedPayload {
+    fn signed_by(&self, signature: Verified<Signature>) -> Verified<SignedPayload<'_>> {
+        Verified(SignedPayload {
             stated: &self.stated,
             signature: signature.0,
-        }))
+        })
     }
 }
 
-/// The package that a statement says a file is of, where a signature over that is good and the file's name is like one of
+/// The package that a statement says a file is of, if a signature over that is good and the file's name is like one of
 /// that package's.
 pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: &Trust) -> Option<String> {
     let statement = statement(document, trust).or_else(|| of_own_repository(document, trust))?;
@@ -121,7 +121,7 @@ pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: 
     })
 }
 
-/// The provenance in a document, if the workflow that signed it says it of its own repository.
+/// The provenance in a document, if the workflow that signed it states it about its own repository.
 fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
     let payload = payload(document);
     let signed = payload.verify_any_signer(trust).ok()?;
@@ -140,17 +140,17 @@ fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> 
     }
 }
 
-/// Reads what a piece of evidence states; believes nothing.
+/// Reads what a piece of evidence states; verifies nothing.
 fn read(document: &Document) -> Stated {
     let envelope = |envelope: &Envelope| match Statement::from_envelope(envelope) {
         Ok(statement) => Stated::Statement(Box::new(statement)),
-        Err(error) => Stated::Nothing(format!("what was signed cannot be used: {error}")),
+        Err(error) => Stated::Nothing(format!("cannot use the signed content: {error}")),
     };
     match &document.kind {
         Kind::Bundle(bundle) => match bundle.content() {
             Ok(Content::Envelope(inside)) => envelope(&inside),
             Ok(Content::Message(..)) => {
-                Stated::Nothing("it signs a file, and says nothing of a build".into())
+                Stated::Nothing("it signs a file and says nothing about a build".into())
             }
             Err(error) => Stated::Nothing(error.to_string()),
         },
@@ -163,15 +163,15 @@ fn read(document: &Document) -> Stated {
         },
         Kind::OpenPgpInline(text) => signed_list(text),
         Kind::OpenPgpDetached(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
-            Stated::Nothing("it signs a file, and says nothing of a build".into())
+            Stated::Nothing("it signs a file and says nothing about a build".into())
         }
         Kind::BuildInfo(_) => {
-            Stated::Nothing("a .buildinfo says what a build had, not that it was repeated".into())
+            Stated::Nothing("a .buildinfo records a build, not that the build was reproduced".into())
         }
     }
 }
 
-/// A text with an OpenPGP signature around it, where that is a list of digests.
+/// A text with an OpenPGP signature around it, if that is a list of digests.
 fn signed_list(text: &[u8]) -> Stated {
     let content = match openpgp::read_unverified("the signed text", text) {
         Ok((content, _)) => content,
@@ -179,7 +179,7 @@ fn signed_list(text: &[u8]) -> Stated {
     };
     match read_list(&content) {
         Ok(list) => Stated::HashList(Box::new(list)),
-        Err(error) => Stated::Nothing(format!("it signs a text that is no list of digests: {error}")),
+        Err(error) => Stated::Nothing(format!("it signs a text that is not a list of digests: {error}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether a good signature is by someone whose word counts for what is said.
+//! Whether a good signature is by a signer who is trusted for the claim.
 //!
 //! Whoever has an e-mail address or a repository can sign without a key, so a good signature of that kind shows who
 //! signed, and no more. It counts where the user or the policy named the signer. Of all others only the workflow that a
@@ -28,7 +28,7 @@ const GITHUB_BUILDERS: [&str; 2] = [
 ];
 /// Who signs releases on GitHub.
 const GITHUB_RELEASES: &str = "https://dotcom.releases.github.com";
-const UNNAMED: &str = "nobody said beforehand who should sign";
+const UNNAMED: &str = "no expected signer was configured";
 
 /// Takes back a standing that rests on a signature which does not count for what is claimed.
 pub(super) fn settle(assessment: &mut Assessment, publisher: Option<&Value>) {
@@ -44,7 +44,7 @@ pub(super) fn settle(assessment: &mut Assessment, publisher: Option<&Value>) {
     }
 }
 
-/// What is left of a good signature of someone whom nobody named.
+/// What is left of a good signature if its signer was not named beforehand.
 pub(super) fn unnamed(signature: Verified<Signature>) -> Unproven {
     let note = note(&signature.signer, UNNAMED);
     Unproven::UnnamedSigner { signature, note }
@@ -54,7 +54,7 @@ fn note(signer: &Signer, why: &str) -> String {
     format!("the signature is good, by {}, but {why}", signer.name)
 }
 
-/// Why a signer's word is worth nothing for this claim, if it is not.
+/// Why a signer is not trusted for this claim, if it is not.
 fn counts(
     signature: &Verified<Signature>,
     assessment: &Assessment,
@@ -69,25 +69,25 @@ fn counts(
             let registry = statement.and_then(|it| it.predicate.get("registry")?.as_str());
             if is_npm(registry.unwrap_or_default()) {
                 let own = matches!(signer.keys.as_slice(), [key] if *key == npm::SIGNER);
-                return own
-                    .then_some(())
-                    .ok_or_else(|| "only the registry's own key can say what the registry took".into());
+                return own.then_some(()).ok_or_else(|| {
+                    "only the registry's own key can attest what the registry accepted".into()
+                });
             }
         }
         predicate::GITHUB_RELEASE => {
             return identity
                 .is_some_and(|identity| is_github(identity, signer.named))
                 .then_some(())
-                .ok_or_else(|| "only GitHub can say what is part of a release there".into());
+                .ok_or_else(|| "only GitHub can attest what is part of a GitHub release".into());
         }
         predicate::PYPI_PUBLISH => {
             let published = |identity| publisher.is_some_and(|publisher| is_publisher(identity, publisher));
             return match identity {
                 Some(identity) if signer.named || published(identity) => Ok(()),
                 Some(_) if publisher.is_none() => Err(format!(
-                    "{UNNAMED}, and the index was not asked who the project's publishers are"
+                    "{UNNAMED}, and the index was not asked for the project's publishers"
                 )),
-                _ => Err("it is not the publisher that the index names".into()),
+                _ => Err("the signer is not the publisher that the index names".into()),
             };
         }
         _ => {}
@@ -107,7 +107,7 @@ pub(super) fn is_of_own_repository(identity: &Identity, statement: &Statement) -
     provenance.is_some_and(|provenance| speaks_for_itself(identity, &provenance).is_ok())
 }
 
-/// Whether a workflow signed what it says of its own repository and builder.
+/// Whether a workflow signed a statement about its own repository and builder.
 fn speaks_for_itself(identity: &Identity, provenance: &Provenance) -> Result<(), String> {
     let Some((_, forge)) = workflow(identity) else {
         return Err(UNNAMED.into());
@@ -115,11 +115,11 @@ fn speaks_for_itself(identity: &Identity, provenance: &Provenance) -> Result<(),
     let repository = identity.repository.as_deref().unwrap_or_default();
     let Some(source) = &provenance.source else {
         return Err(format!(
-            "{UNNAMED}, and it names no source that its certificate could confirm"
+            "{UNNAMED}, and it names no source that the certificate could confirm"
         ));
     };
     if !source.repository.eq_ignore_ascii_case(repository) {
-        return Err(format!("{UNNAMED}, and its certificate is for {repository}"));
+        return Err(format!("{UNNAMED}, and the certificate is for {repository}"));
     }
     if let Some(reason) = custody::contradiction(identity, provenance) {
         return Err(reason);
@@ -138,7 +138,7 @@ fn speaks_for_itself(identity: &Identity, provenance: &Provenance) -> Result<(),
         return Ok(());
     }
     Err(format!(
-        "{UNNAMED}, and its certificate does not show that {builder} built it"
+        "{UNNAMED}, and the certificate does not prove that {builder} built it"
     ))
 }
 
@@ -163,7 +163,7 @@ fn is_npm(registry: &str) -> bool {
     registry.contains("npmjs.") || registry.contains("npmjs:")
 }
 
-/// Whether an identity is GitHub's for its releases; that of another instance only where it was named.
+/// Whether an identity is GitHub's for its releases; that of another instance only if it was named.
 fn is_github(identity: &Identity, named: bool) -> bool {
     let issuer = identity.issuer.as_str();
     let certified = issuer.is_empty() || issuer == WORKFLOWS[0].0;

@@ -20,7 +20,7 @@ pub(super) fn assess_envelope(
             Question::Provenance,
             format!("an envelope of type {:?}", envelope.payload_type),
             Err(Unproven::Invalid(format!(
-                "what was signed cannot be used: {error}"
+                "cannot use the signed content: {error}"
             ))),
         ),
     }
@@ -44,14 +44,14 @@ pub(super) fn assess_statement(
         }
         Some(Err(error)) => {
             question = Question::Provenance;
-            let note = format!("the provenance cannot be used: {error}");
+            let note = format!("cannot use the provenance: {error}");
             proof = Err(Unproven::Invalid(note));
         }
         None => {}
     }
     if !is_known(&kind) {
         proof = proof.and_then(|signature| {
-            let note = "the signature is good; what a predicate of this type means is not known here, so nothing relies on it".into();
+            let note = "the signature is good, but predicates of this type are not supported, so nothing relies on it".into();
             Err(Unproven::NotUnderstood { signature, note })
         });
     }
@@ -108,7 +108,7 @@ fn describe(statement: &Statement) -> (Question, String) {
             Question::Signature,
             "a trusted publisher of the project uploaded it (PEP 740)".into(),
         ),
-        predicate::GITHUB_RELEASE => (Question::Signature, "it is part of a release on GitHub".into()),
+        predicate::GITHUB_RELEASE => (Question::Signature, "it is part of a GitHub release".into()),
         predicate::VSA => {
             let verifier = member(&statement.predicate, ["verifier", "id"])
                 .as_str()
@@ -150,7 +150,7 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
     let refused = covered.iter().find_map(|(artifact, subjects)| {
         names::other_package(subjects, artifact).or_else(|| {
             let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
-            other.map(|other| format!("{other}, and by PEP 740 that name is part of what was signed"))
+            other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
         })
     });
     if let Some(reason) = refused.filter(|_| !against) {
@@ -177,7 +177,7 @@ fn other_bytes(statement: &Statement, artifacts: &[Artifact]) -> (Standing, Stri
         let note = format!("it is about other bytes ({})", named.join(", "));
         (Standing::SubjectMismatch, note)
     } else {
-        let note = "its digests are of kinds that cannot be compared here";
+        let note = "its digests use algorithms that are not supported here";
         (Standing::Unverifiable, note.to_owned())
     }
 }

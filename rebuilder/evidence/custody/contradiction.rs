@@ -11,7 +11,8 @@ const DELEGATORS: [&str; 2] = [
     "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/delegator_lowperms-generic_slsa3.yml@refs/tags/v*",
 ];
 
-/// Where certificate and statement contradict each other: whoever signed was not who or where the statement says.
+/// How certificate and statement contradict each other, if they do: then the signer is not who or where the statement
+/// says.
 pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<String> {
     let source = provenance.source.as_ref();
     if let (Some(repository), Some(source)) = (&identity.repository, source)
@@ -40,7 +41,7 @@ pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<Str
             provenance.builder, identity.subject
         ));
     }
-    // A builder that is a workflow must be the workflow that signed; anyone can write another's name.
+    // A builder that is a workflow must be the workflow that signed; any signer can write another workflow's name.
     if provenance.builder.contains("/.github/workflows/") && identity.subject.contains("/.github/workflows/")
     {
         let builder = provenance.builder.as_str();

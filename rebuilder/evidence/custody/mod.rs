@@ -1,5 +1,5 @@
 //! Chain of custody: from the source that a provenance names to the bytes, link by link, with what is missing,
-//! what could have changed on the way, and where one party holds several links.
+//! what could have changed on the way, and which party controls several links.
 
 mod contradiction;
 mod mutable;
@@ -27,11 +27,11 @@ pub struct Custody {
     /// Ref that pointed to it.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
-    /// What is known of the signature on the commit; none where the repository was not looked at.
+    /// What is known of the signature on the commit; `None` if the repository was not checked.
     pub commit_signature: Option<ObjectSignature>,
     /// What is known of the signature on the tag; likewise.
     pub tag_signature: Option<ObjectSignature>,
-    /// Reviews, where a statement about the source tells of them.
+    /// Reviews that a statement about the source records.
     pub reviews: Vec<String>,
     /// Builder.
     pub builder: Option<String>,
@@ -49,7 +49,7 @@ pub struct Custody {
     pub dependencies: Vec<Descriptor>,
 }
 
-/// What the source repository told, where it could be looked at.
+/// What the source repository shows, if it could be checked.
 #[derive(Debug, Clone, Default)]
 pub struct SourceFacts {
     /// Signature on the commit.
@@ -122,10 +122,10 @@ pub fn missing(assessments: &[Assessment], custody: Option<&Custody>) -> Vec<Str
     };
     let mut missing = Vec::new();
     if !has(Question::Signature) {
-        missing.push("a release signature that verifies".to_owned());
+        missing.push("a valid release signature".to_owned());
     }
     if !has(Question::Provenance) {
-        missing.push("provenance that verifies".to_owned());
+        missing.push("valid provenance".to_owned());
     }
     let Some(custody) = custody else {
         return missing;
@@ -139,7 +139,7 @@ pub fn missing(assessments: &[Assessment], custody: Option<&Custody>) -> Vec<Str
     match &custody.commit_signature {
         None => need(
             false,
-            "a look at the source repository (commit and tag signatures, workflow)",
+            "a check of the source repository (commit and tag signatures, workflow)",
         ),
         Some(signature) => need(
             signature.standing != Standing::Missing,

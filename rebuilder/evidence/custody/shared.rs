@@ -1,4 +1,4 @@
-//! Parties that hold several links of a chain, so that these links do not vouch for each other.
+//! Parties that control several links of a chain, so that these links do not confirm each other.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,18 @@ use crate::evidence::identity::Identity;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::{Question, Signer, Verified};
 
-/// One party that holds several links of the chain, so that they do not vouch for each other.
+/// One party that controls several links of the chain, so that these do not confirm each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SharedBoundary {
     /// The party.
     pub party: String,
-    /// The links that it holds.
+    /// The links that it controls.
     pub roles: Vec<String>,
     /// What follows.
     pub meaning: String,
 }
 
-/// Parties that hold more than one link.
+/// Parties that control more than one link.
 pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoundary> {
     let good = |question| {
         let verified = assessments.iter().filter_map(Assessment::verified);
@@ -37,7 +37,7 @@ pub fn shared(assessments: &[Assessment], facts: &SourceFacts) -> Vec<SharedBoun
         found.push(SharedBoundary {
             party: "the repository's host".into(),
             roles: vec!["hosts the source".into(), "signed the commit".into()],
-            meaning: "the commit's signature is the host's own: it shows that the commit was made on its site, not who made it".into(),
+            meaning: "the host signed the commit: this proves that the commit was made on its site, not who made it".into(),
         });
     }
     found.dedup();
@@ -54,13 +54,12 @@ fn signs_both(signature: &Signer, provenance: &Signer) -> Option<SharedBoundary>
     (same_key || same_identity).then(|| SharedBoundary {
         party: signature.name.clone(),
         roles: vec!["signs the release".into(), "signs the provenance".into()],
-        meaning:
-            "signature and provenance do not vouch for each other: whoever holds the one can make the other"
-                .into(),
+        meaning: "signature and provenance are not independent: anyone who controls one can forge the other"
+            .into(),
     })
 }
 
-/// Links that a verified provenance shows to be in one hand.
+/// Links that a verified provenance shows to be controlled by one party.
 fn by_provenance(it: Verified<&Assessment>) -> Vec<SharedBoundary> {
     let identity = it.signer().and_then(|signer| signer.identity.as_ref());
     let (Some(provenance), Some(identity)) = (&it.provenance, identity) else {
@@ -74,11 +73,11 @@ fn by_provenance(it: Verified<&Assessment>) -> Vec<SharedBoundary> {
         found.push(SharedBoundary {
             party: source.repository.clone(),
             roles: vec![
-                "holds the source".into(),
-                "holds the workflow that builds and signs".into(),
+                "controls the source".into(),
+                "controls the workflow that builds and signs".into(),
             ],
             meaning:
-                "whoever can push to the repository can change the source and the build that vouches for it"
+                "anyone who can push to the repository can change both the source and the build that signs the provenance"
                     .into(),
         });
     }
@@ -90,7 +89,7 @@ fn by_provenance(it: Verified<&Assessment>) -> Vec<SharedBoundary> {
                 "runs the builder on its own machine".into(),
                 "signs the provenance".into(),
             ],
-            meaning: "the builder is the maintainers' own: it vouches for itself".into(),
+            meaning: "the maintainers run the builder themselves, so it only confirms their own word".into(),
         });
     }
     found
@@ -105,12 +104,12 @@ fn one_host(repository: &str, provenance: &Provenance, identity: &Identity) -> O
     }
     let mut roles = vec!["hosts the source".to_owned(), "runs the builder".to_owned()];
     if identity.issuer.contains("githubusercontent.com") && source_host == "github.com" {
-        roles.push("vouches for the identity that signs".to_owned());
+        roles.push("certifies the signer's identity".to_owned());
     }
     Some(SharedBoundary {
         party: source_host,
         roles,
-        meaning: "one operator could forge the whole chain; an independent rebuild is what shows otherwise"
+        meaning: "one operator could forge the whole chain; only an independent rebuild can rule that out"
             .into(),
     })
 }

@@ -1,6 +1,6 @@
 //! Files that carry evidence: told apart by their content, taken out of the wrappings of the registries.
 //!
-//! Reading believes nothing; what comes out still has to be assessed.
+//! Reading verifies nothing; each document still has to be assessed.
 
 mod piece;
 mod wrapping;
@@ -44,7 +44,7 @@ pub enum Kind {
     },
     /// An envelope signed with plain keys.
     Envelope(Envelope),
-    /// A statement that nobody signed.
+    /// A statement without a signature.
     Statement(Statement),
     /// A detached OpenPGP signature.
     OpenPgpDetached(Vec<u8>),
@@ -62,15 +62,15 @@ pub enum Kind {
     HashList(Box<HashList>),
 }
 
-/// A file that is no evidence of a known kind.
+/// A file that is not evidence of a supported kind.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum DocumentError {
     #[error("cannot read the evidence {path}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{origin} cannot be used as evidence: {reason}")]
+    #[error("cannot use {origin} as evidence: {reason}")]
     #[diagnostic(help(
-        "known are Sigstore bundles, npm's and PyPI's attestations, DSSE envelopes, in-toto statements and links, OpenPGP, minisign and SSH signatures, .buildinfo files, lists of digests and .narinfo files"
+        "supported: Sigstore bundles, npm's and PyPI's attestations, DSSE envelopes, in-toto statements and links, OpenPGP, minisign and SSH signatures, .buildinfo files, lists of digests and .narinfo files"
     ))]
     Unusable { origin: String, reason: String },
 }
@@ -139,7 +139,7 @@ pub fn read_bundle(origin: &str, bytes: &[u8]) -> Result<Document, DocumentError
         let kind = piece(&json::parse_evidence(bytes)?)?;
         match kind {
             Kind::Bundle(_) | Kind::KeyBundle { .. } => Ok(kind),
-            _ => Err(PieceError::Other("it is no Sigstore bundle".into())),
+            _ => Err(PieceError::Other("not a Sigstore bundle".into())),
         }
     };
     let kind = read().map_err(|error: PieceError| DocumentError::Unusable {
@@ -159,7 +159,7 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
     }
     // As rebuilderd keeps and hands out its links.
     if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let other = |error: std::io::Error| PieceError::Other(format!("it is no whole zstd file: {error}"));
+        let other = |error: std::io::Error| PieceError::Other(format!("not a complete zstd file: {error}"));
         let mut inside = Vec::new();
         let reader = zstd::Decoder::new(bytes).map_err(other)?;
         reader
@@ -201,7 +201,9 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
     } else if start.starts_with("untrusted comment:") {
         // The reader takes the first four lines, and people read the others too.
         if start.trim_end().lines().count() != 4 {
-            return Err(PieceError::Other("a minisign signature has four lines".into()));
+            return Err(PieceError::Other(
+                "a minisign signature must have exactly four lines".into(),
+            ));
         }
         let signature = minisign_verify::Signature::decode(text);
         Kind::Minisign(Box::new(signature.map_err(|error| other(&error))?))
@@ -214,7 +216,7 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
     } else if HashList::is_one(text) {
         Kind::HashList(Box::new(HashList::parse(text)?))
     } else {
-        return Err(PieceError::Other("it is of no known form".into()));
+        return Err(PieceError::Other("its form is not supported".into()));
     }])
 }
 
@@ -227,14 +229,14 @@ fn one_signed_text(text: &str) -> Result<(), PieceError> {
     // Between the first line and the empty one the signature's hash is named, and nothing of this is signed.
     let mut head = lines.by_ref().skip(1).take_while(|line| !line.is_empty());
     if !head.all(|line| line.starts_with("Hash: ")) {
-        return other("it has unsigned text before the signed one");
+        return other("it has unsigned text before the signed text");
     }
     let marks: Vec<&str> = lines.filter(|line| line.starts_with("-----")).collect();
     let last = text.trim_end().lines().last().map(str::trim_end);
     if marks != ["-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----"]
         || marks.last().copied() != last
     {
-        return other("it is not one signed text with its signature and nothing after it");
+        return other("it must be one signed text, followed by its signature and nothing else");
     }
     Ok(())
 }
@@ -247,19 +249,19 @@ mod tests {
     fn says_what_is_wrong_with_a_file() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
         let table: [(&[u8], &str); 9] = [
-            (b"", "no known form"),
-            (b"hello", "no known form"),
+            (b"", "form is not supported"),
+            (b"hello", "form is not supported"),
             (b"\xff\xfe\x00", "not UTF-8"),
             (b"{\"a\":1", "EOF"),
-            (b"{\"a\":1}", "no known kind"),
-            (b"{\"payloadType\":\"x\",\"payloadType\":\"y\"}", "stands twice"),
+            (b"{\"a\":1}", "not a supported kind"),
+            (b"{\"payloadType\":\"x\",\"payloadType\":\"y\"}", "occurs twice"),
             (
                 b"{\"payloadType\":\"x\",\"payload\":\"%\",\"signatures\":[]}",
                 "payload",
             ),
             (
                 b"{\"mediaType\":\"x\",\"verificationMaterial\":{}}",
-                "no Sigstore bundle",
+                "not a Sigstore bundle",
             ),
             (deep.as_bytes(), "recursion limit"),
         ];

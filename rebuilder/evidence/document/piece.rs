@@ -23,33 +23,33 @@ const CARRIERS: [&str; 8] = [
     "signed",
 ];
 
-/// The one member of an object that carries its content; none where it has none.
+/// The one member of an object that carries its content, if it has one.
 pub(super) fn carrier(value: &Value) -> Result<Option<&'static str>, PieceError> {
     let members = value.as_object().ok_or_else(unknown)?;
-    // Readers differ in what they make of another spelling, so it is none.
+    // Readers differ in what they make of another spelling, so it is refused.
     let spelt = |name: &&&str| members.keys().any(|key| json::folded(key) == json::folded(name));
     let found: Vec<&'static str> = CARRIERS.iter().filter(spelt).copied().collect();
     match found.as_slice() {
         [] => Ok(None),
         [only] if members.contains_key(*only) => Ok(Some(only)),
-        [only] => Err(PieceError::Other(format!("{only:?} is written otherwise in it"))),
+        [only] => Err(PieceError::Other(format!("it spells {only:?} in another way"))),
         several => Err(PieceError::Other(format!(
-            "it carries its content in several places ({}), so that two readers may see two documents",
+            "it has several members that may be its content ({}), so two readers may see different documents",
             several.join(", ")
         ))),
     }
 }
 
 pub(super) fn unknown() -> PieceError {
-    PieceError::Other("its JSON is of no known kind of evidence".into())
+    PieceError::Other("its JSON is not a supported kind of evidence".into())
 }
 
-/// Refuses members that a form does not have: they would be someone else's content.
+/// Refuses members that a form does not have: another reader may take them for the content.
 pub(super) fn only(value: &Value, known: &[&str]) -> Result<(), PieceError> {
     let mut members = value.as_object().into_iter().flatten();
     match members.find(|(name, _)| !known.contains(&name.as_str())) {
         Some((name, _)) => Err(PieceError::Other(format!(
-            "{name:?} has no place in it; known there are {}",
+            "{name:?} is not one of its members ({})",
             known.join(", ")
         ))),
         None => Ok(()),
@@ -89,7 +89,7 @@ pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
     }
 }
 
-/// A bundle (v0.3) that names its key and nothing else; none where it is of another form.
+/// A bundle (v0.3) that names its key and nothing else; `None` if it has another form.
 fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
     let material = value["verificationMaterial"].as_object()?;
     let none = |name: &str| {
@@ -124,7 +124,7 @@ fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
 fn bundle_of_pep740(value: &Value) -> Result<Value, PieceError> {
     if value["version"] != 1 {
         return Err(PieceError::Other(format!(
-            "version {} of PEP 740 attestations is not known",
+            "version {} of PEP 740 attestations is not supported",
             value["version"]
         )));
     }

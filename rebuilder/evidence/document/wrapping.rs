@@ -83,7 +83,7 @@ fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
         ],
     )?;
     let kind = piece(&item["bundle"])?;
-    // Readers choose by what stands beside, so it must be what was signed.
+    // Readers choose by the listed type, so it must be the signed one.
     let beside = item["predicateType"].as_str();
     let envelope = match &kind {
         Kind::KeyBundle { envelope, .. } => Some(envelope.clone()),
@@ -91,12 +91,12 @@ fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
             Ok(Content::Envelope(envelope)) => Some(envelope),
             _ => None,
         },
-        _ => return Err(PieceError::Other("what it calls a bundle is none".into())),
+        _ => return Err(PieceError::Other("its bundle is not a Sigstore bundle".into())),
     };
     let inside = envelope.and_then(|envelope| Statement::from_envelope(&envelope).ok());
     match (beside, inside) {
         (Some(beside), Some(inside)) if beside != inside.predicate_type => Err(PieceError::Other(format!(
-            "it is listed as {beside:?}, and what was signed is {:?}",
+            "it is listed as {beside:?}, but the signed type is {:?}",
             inside.predicate_type
         ))),
         _ => Ok(vec![kind]),

@@ -24,7 +24,7 @@ pub(super) struct Form {
     pub(super) required: &'static [&'static [&'static str]],
     /// All others that it may have.
     pub(super) others: &'static [&'static str],
-    /// What `Format` says, where it has one.
+    /// Values of `Format`, if it has that field.
     pub(super) formats: &'static [&'static str],
 }
 

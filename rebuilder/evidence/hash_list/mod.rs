@@ -1,9 +1,9 @@
 //! Lists of digests: `SHA256SUMS` as Guix builders of a release sign them one by one, and Nix's `.narinfo`.
 //!
-//! A list says only "this file came out with these bytes". Whose list it is, a detached signature beside it tells
+//! A list says only "this file has these bytes". A detached signature beside it says whose list it is
 //! (`docs/verify.md` describes the layout); a `.narinfo` carries its own.
 //!
-//! A text counts as a list only where every line is understood. A digest in prose may stand there for any reason, and
+//! A text counts as a list only if every line is understood. A digest in prose may be there for any reason, and
 //! "do not use" is one of them.
 
 mod buildinfo;
@@ -40,23 +40,23 @@ pub struct HashList {
     pub remark: Option<(usize, String)>,
 }
 
-/// A text that is no list.
+/// A text that is not a list.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum HashListError {
-    #[error("line {0} is no digest and file name")]
+    #[error("line {0} is not a digest and a file name")]
     Line(usize),
-    #[error("line {line} ({text:?}) says something that only people understand")]
+    #[error("line {line} ({text:?}) cannot be interpreted by a program")]
     Remark { line: usize, text: String },
-    #[error("its text has the word {0:?}, and only people can tell what that says of the files")]
+    #[error("its text contains the word {0:?}, and a program cannot tell what that says about the files")]
     Warning(String),
-    #[error("it has a character that some readers take for the end of a line, and others do not")]
+    #[error("it has a character that only some readers take for the end of a line")]
     Control,
-    #[error("its field {field:?} is missing, or is not what {form} have there")]
+    #[error("its field {field:?} is missing, or its value is not valid in {form}")]
     Form { form: &'static str, field: &'static str },
-    #[error("line {line} gives {name:?} another digest than a line before it")]
+    #[error("line {line} gives {name:?} another digest than an earlier line")]
     Contradiction { line: usize, name: String },
-    #[error("its field {0:?} is not one that such a file has")]
+    #[error("the field {0:?} is not allowed in such a file")]
     Unknown(String),
     #[error("it is neither a list of digests nor a Debian control file with Checksums-Sha256 or SHA256")]
     NoList,
@@ -67,7 +67,7 @@ pub enum HashListError {
 }
 
 impl HashList {
-    /// Reads a text that someone signed: a list, or one of Debian's control files, and nothing besides.
+    /// Reads a signed text: a list, or one of Debian's control files, and nothing besides.
     pub fn of_signed(text: &[u8]) -> Result<Self, HashListError> {
         let text = std::str::from_utf8(text).map_err(|_| HashListError::NoList)?;
         let first = text.lines().find(|line| !is_comment(line)).unwrap_or_default();

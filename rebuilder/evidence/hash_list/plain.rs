@@ -102,7 +102,7 @@ pub(super) fn entry(line: &str, heading: Option<&'static str>) -> Option<Descrip
             (heading, digits, name.strip_prefix(['*', ' ']).unwrap_or(name))
         }
     };
-    // Weak digests stand beside the others in some lists; nothing is ever compared with them.
+    // Some lists have weak digests beside the others; nothing is ever compared with them.
     let of_length = match digits.len() {
         32 => "md5",
         40 => "sha1",

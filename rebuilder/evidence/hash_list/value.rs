@@ -9,7 +9,7 @@ pub(super) fn is_package(name: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c))
 }
 
-/// `NAME`, or `NAME (VERSION)` where the binaries have another version.
+/// `NAME`, or `NAME (VERSION)` if the binaries have another version.
 pub(super) fn is_source(value: &str) -> bool {
     match value.split_once(' ') {
         None => is_package(value),

@@ -102,7 +102,7 @@ const WARNINGS: [&str; 73] = [
 
 /// Words of a text one after the other, and what they warn of.
 pub(super) struct Words<'a> {
-    /// Words that all files have in their names, such as "deny" of `cargo-deny`: whoever asked for one of them knows.
+    /// Words that all files have in their names, such as "deny" of `cargo-deny`: the user who asked for one of them knows.
     own: &'a BTreeSet<String>,
     last: [String; 2],
 }
@@ -120,7 +120,7 @@ impl<'a> Words<'a> {
 
     /// The first warning in some more text.
     pub(super) fn warning(&mut self, text: &str) -> Option<String> {
-        // What stands before each name in BSD's form is no word of the text.
+        // The label before each name in BSD's form is not a word of the text.
         for word in words(text).filter(|word| word != "sha") {
             let [first, second] = &self.last;
             let negated = (first == "do" && matches!(second.as_str(), "not" | "nt"))
@@ -148,7 +148,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
         .map(case_folded)
 }
 
-/// The warning that a text has, where it has one.
+/// The warning in a text, if it has one.
 pub(crate) fn warning(text: &str) -> Option<String> {
     Words::new(&BTreeSet::new()).warning(text)
 }
@@ -237,7 +237,7 @@ mod tests {
             format!(
                 "SHA256 (do) = {zeros}\nSHA256 (not) = {zeros}\nSHA256 (use) = {zeros}\nSHA256 (tool) = {digits}\n"
             ),
-            // Names of files are no words of comments.
+            // Names of files do not count as words of comments.
             format!("{zeros}  ours\n{digits}  tool\n# ours, tool\n"),
             format!("# tool\n{digits}  tool\n"),
             format!("# tool: fine\n{digits}  tool\n"),

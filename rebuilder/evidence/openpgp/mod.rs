@@ -15,7 +15,7 @@ use sequoia_openpgp as openpgp;
 
 use super::Verified;
 
-/// Certificates whose signatures count.
+/// Trusted OpenPGP certificates.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     name: String,
@@ -27,20 +27,18 @@ pub struct Keyring {
 #[allow(missing_docs)]
 pub enum OpenPgpError {
     #[error("cannot read the keyring {path}")]
-    #[diagnostic(help("it must hold OpenPGP certificates, binary or armored"))]
+    #[diagnostic(help("give a file with OpenPGP certificates, binary or armored"))]
     Keyring { path: PathBuf, source: anyhow::Error },
     #[error("{document} is not an OpenPGP signature")]
     Malformed { document: String, source: anyhow::Error },
     #[error(
-        "{document} is signed as a text, whose line ends may be others, and not as these bytes (by {})",
+        "{document} is signed as text (by {}), so its line endings may differ, and not as these exact bytes",
         signers.join(", ")
     )]
     #[diagnostic(help("ask for a signature in binary mode, as gpg makes it without --textmode"))]
     OverText { document: String, signers: Vec<String> },
     #[error("no signature of {document} verifies with {keyring}: {}", reasons.join("; "))]
-    #[diagnostic(help(
-        "the file was signed by someone else, the key expired, or the keyring is out of date"
-    ))]
+    #[diagnostic(help("check who should have signed the file, and whether the keyring is up to date"))]
     Refused {
         document: String,
         keyring: String,
@@ -77,7 +75,7 @@ impl Keyring {
             .and_then(Iterator::collect::<openpgp::Result<Vec<Cert>>>)
             .map_err(error)?;
         if certs.is_empty() {
-            return Err(error(anyhow::anyhow!("it holds no certificate")));
+            return Err(error(anyhow::anyhow!("it contains no certificate")));
         }
         Ok(Self {
             name: name.to_owned(),
@@ -131,7 +129,7 @@ impl Keyring {
             document: document.to_owned(),
             keyring: self.name.clone(),
             reasons: if reasons.is_empty() {
-                vec!["it carries none".to_owned()]
+                vec!["it carries no signature".to_owned()]
             } else {
                 reasons
             },
@@ -154,13 +152,13 @@ impl Keyring {
     }
 }
 
-/// What a signed text says of itself when nobody vouches for its key: the text, and the issuers it names.
+/// What a signed text says of itself without a trusted key: the text, and the issuers that it names.
 pub fn read_unverified(document: &str, signed: &[u8]) -> Result<(Vec<u8>, Vec<String>), OpenPgpError> {
     let read = read(document, signed, &[])?;
     Ok((read.text, read.issuers))
 }
 
-/// Key names that a detached signature carries, whoever they are.
+/// Key names that a detached signature carries; not verified.
 pub fn issuers(document: &str, signature: &[u8]) -> Result<Vec<String>, OpenPgpError> {
     let malformed = |source| OpenPgpError::Malformed {
         document: document.to_owned(),
@@ -177,7 +175,7 @@ pub fn issuers(document: &str, signature: &[u8]) -> Result<Vec<String>, OpenPgpE
         .collect();
     if names.is_empty() {
         return Err(malformed(anyhow::anyhow!(
-            "it holds no signature that names a key"
+            "it contains no signature that names a key"
         )));
     }
     names.dedup();

@@ -43,7 +43,7 @@ impl Unverified {
         })
     }
 
-    /// The same, where the index wrapped it in its own form: the subject's name is then that of the file, by PEP 740.
+    /// The same in the index's own form: the subject's name is then that of the file, by PEP 740.
     pub(in crate::evidence) fn of_pep740(value: &Value) -> Result<Self, SigstoreError> {
         Ok(Self {
             pep740: true,
@@ -51,7 +51,7 @@ impl Unverified {
         })
     }
 
-    /// Who may upload by the index's word, where the index handed this out; none where anyone may have written it.
+    /// Who may upload, as the index says; `None` if the document is not from the index itself.
     pub fn publisher(&self) -> Option<&Value> {
         self.publisher.as_ref()
     }
@@ -65,7 +65,7 @@ impl Unverified {
         self.pep740
     }
 
-    /// What the bundle calls the key, where it carries no certificate.
+    /// What the bundle calls the key, if it carries no certificate.
     pub fn key_hint(&self) -> Option<&str> {
         match &self.bundle.verification_material.content {
             VerificationMaterialContent::PublicKey(key) => Some(&key.hint),
@@ -83,7 +83,7 @@ impl Unverified {
         self.bundle.media_type().as_str()
     }
 
-    /// What it is a signature over, whoever made it.
+    /// What it is a signature over; not verified.
     pub fn content(&self) -> Result<Content, SigstoreError> {
         match &self.bundle.content {
             SignatureContent::DsseEnvelope(envelope) => Ok(Content::Envelope(dsse::Envelope {
@@ -96,13 +96,13 @@ impl Unverified {
             })),
             SignatureContent::MessageSignature(message) => {
                 let digest = message.message_digest.as_ref();
-                let digest = digest.ok_or_else(|| SigstoreError::Content("it names no digest".into()))?;
+                let digest = digest.ok_or_else(|| SigstoreError::Content("it has no digest".into()))?;
                 Ok(Content::Message(
                     name(digest.algorithm),
                     hex::encode(digest.digest.as_bytes()),
                 ))
             }
-            _ => Err(SigstoreError::Content("it is of an unknown kind".into())),
+            _ => Err(SigstoreError::Content("its kind is not supported".into())),
         }
     }
 }

@@ -68,9 +68,9 @@ fn shaped(value: &Value, shape: &Shape) -> Result<(), SigstoreError> {
             .find(|(known, _)| known == name)
         {
             Some((_, shape)) => shaped(value, shape),
-            None => malformed(format!("{name:?} has no place in one")),
+            None => malformed(format!("{name:?} is not one of its members")),
         }),
-        _ => malformed("a part of it is of another kind than its form has there".into()),
+        _ => malformed("a member has another type than the specification gives it".into()),
     }
 }
 
@@ -81,9 +81,11 @@ pub(in crate::evidence) fn exact(bundle: &Value) -> Result<(), SigstoreError> {
     let members = |value: &Value, known: &[&str], one_of: &[&str]| {
         let members = value
             .as_object()
-            .ok_or_else(|| SigstoreError::Malformed("a part of it is no object".into()))?;
+            .ok_or_else(|| SigstoreError::Malformed("a member is not an object".into()))?;
         if let Some(name) = members.keys().find(|name| !known.contains(&name.as_str())) {
-            return Err(SigstoreError::Malformed(format!("{name:?} has no place in one")));
+            return Err(SigstoreError::Malformed(format!(
+                "{name:?} is not one of its members"
+            )));
         }
         let found: Vec<_> = one_of
             .iter()
@@ -96,7 +98,7 @@ pub(in crate::evidence) fn exact(bundle: &Value) -> Result<(), SigstoreError> {
                 one_of.join(" or ")
             ))),
             several => Err(SigstoreError::Malformed(format!(
-                "it has {several:?}, and readers take one or the other"
+                "it has {several:?}, of which readers take one or the other"
             ))),
         }
     };

@@ -1,7 +1,7 @@
 //! Sigstore bundles (v0.1 to v0.3): who signed, shown by certificate, transparency log and timestamps, offline.
 //!
 //! All checks are the sigstore crates'; this module chooses what to ask them and keeps the answers apart. A good
-//! signature says who signed *something*: whether that is the artifact at hand is a finding of its own.
+//! signature says who signed *something*: whether that is the artifact at hand is a separate finding.
 //!
 //! The numbered steps are those of the Sigstore client specification, section 4
 //! (github.com/sigstore/architecture-docs, client-spec.md).
@@ -49,17 +49,17 @@ pub struct CertifiedSignature {
     pub signature: SigstoreSignature,
 }
 
-/// A bundle that does not hold.
+/// A bundle that is malformed, or does not verify.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum SigstoreError {
     #[error(transparent)]
     Json(#[from] JsonError),
-    #[error("it is no Sigstore bundle: {0}")]
+    #[error("not a Sigstore bundle: {0}")]
     Malformed(String),
     #[error("{0}")]
     Refused(#[from] sigstore_verify::Error),
-    #[error("the signed text inside is not usable: {0}")]
+    #[error("cannot use the signed content: {0}")]
     Content(String),
 }
 
@@ -133,7 +133,7 @@ impl Sigstore {
         policy: &dyn sigstore_verify::Policy,
     ) -> Result<(VerificationResult, SigstoreSignature), SigstoreError> {
         // "4.1. Inputs": the bundle was read into one form, which the certificate, the log and the signature are about.
-        // The artifact comes later; until then a digest that the content itself names stands in for it.
+        // The artifact comes later; until then a digest that the content itself names is used in its place.
         let content = unverified.content()?;
         let digest = own_digest(&content)?;
         // One call of the Sigstore crates does all of the following steps, and "if any step fails", the call fails.
@@ -171,7 +171,7 @@ impl Sigstore {
     }
 }
 
-/// A digest that the bundle itself names, so that its signature can be judged before its subject.
+/// A digest that the bundle itself names, so that its signature can be verified before its subject.
 fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreError> {
     let (algorithm, digits) = match content {
         Content::Message(algorithm, digits) => (*algorithm, digits.clone()),

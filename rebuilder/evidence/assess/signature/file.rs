@@ -18,7 +18,8 @@ pub(super) fn unreadable(error: &std::io::Error) -> Unproven {
 
 pub(super) fn open(artifact: &Artifact) -> Result<File, Unproven> {
     let path = artifact.path.as_ref();
-    let path = path.ok_or_else(|| unverifiable("the artifact's bytes are not here to check it over"))?;
+    let path =
+        path.ok_or_else(|| unverifiable("the artifact itself is not available to verify it against"))?;
     File::open(path).map_err(|error| unreadable(&error))
 }
 
@@ -30,7 +31,7 @@ pub(super) fn in_memory(artifact: &Artifact) -> Result<Vec<u8>, Unproven> {
         .map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > MEMORY_LIMIT {
         return Err(unverifiable(
-            "the artifact is too large for a signature that must be checked over it whole",
+            "the artifact is too large for this kind of signature, which is verified in memory",
         ));
     }
     Ok(bytes)
@@ -64,10 +65,10 @@ pub(in crate::evidence::assess) fn openpgp_detached(
 
 fn unknown_key(issuers: &[String]) -> Unproven {
     let names = issuers.join(", ");
-    Unproven::Unverifiable(format!("it names the key {names}, which is not known here"))
+    Unproven::Unverifiable(format!("it names the key {names}, which is not trusted here"))
 }
 
-/// Verifies an inline-signed text with the trusted certificates; second, the text, even where nobody vouches for it.
+/// Verifies an inline-signed text with the trusted certificates; second, the text, even if no signature verifies.
 pub(in crate::evidence::assess) fn verify_inline(text: &[u8], trust: &Trust, what: &str) -> (Proof, Vec<u8>) {
     let mut reasons = Vec::new();
     for key in &trust.keys {
@@ -96,7 +97,7 @@ pub(in crate::evidence::assess) fn ssh(
     // Signatures made for other purposes (git commits, e-mail) must not pass for releases.
     if signature.namespace() != "file" {
         return Err(Unproven::Invalid(format!(
-            "it was made for the purpose {:?}, not for a file",
+            "it was made for the purpose {:?}, not for files",
             signature.namespace()
         )));
     }
@@ -107,7 +108,7 @@ pub(in crate::evidence::assess) fn ssh(
     let bytes = in_memory(artifact)?;
     let own = ssh_key::PublicKey::new(signature.public_key().clone(), "");
     let own = own.fingerprint(ssh_key::HashAlg::Sha256);
-    let note = format!("it was made with the key {own}, which is not known here");
+    let note = format!("it was made with the key {own}, which is not trusted here");
     let mut last = Unproven::Unverifiable(note);
     for (key, public) in keys {
         match public.verify("file", &bytes, signature) {

@@ -18,7 +18,7 @@ pub(in crate::evidence::assess) fn minisign(
         KeyMaterial::Minisign(public, _) => Some((key, public)),
         _ => None,
     });
-    let mut last = unverifiable("no minisign key was named to check it with");
+    let mut last = unverifiable("no minisign key was given to verify it with");
     for (key, public) in keys {
         match minisign_with(public, signature, artifact) {
             Ok(Verified(comment)) => return commented(key, comment, &artifact.name),
@@ -34,13 +34,13 @@ fn commented(key: &TrustedKey, comment: &str, file: &str) -> Proof {
     match comment_on(comment, file) {
         Comment::Usual => good_key(
             key,
-            format!("the signature is good; its signed comment: {comment}"),
+            format!("the signature is good; its trusted comment: {comment}"),
         ),
         Comment::Another(other) => Err(Unproven::SubjectMismatch(format!(
-            "the signature is good, but its signed comment says that it is for {other:?}, not {file:?}"
+            "the signature is good, but its trusted comment names the file {other:?}, not {file:?}"
         ))),
         Comment::Free => Err(Unproven::Unverifiable(format!(
-            "the signature is good, but its signed comment says what only people understand: {comment:?}"
+            "the signature is good, but its trusted comment cannot be interpreted by a program: {comment:?}"
         ))),
     }
 }

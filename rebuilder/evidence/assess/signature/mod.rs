@@ -1,4 +1,4 @@
-//! Whether a signature is good, and whose it is; what it is about is not asked here.
+//! Whether a signature is good, and whose it is; what it is about is not checked here.
 
 mod file;
 mod minisign;
@@ -15,14 +15,14 @@ use crate::evidence::trust::{KeyMaterial, PublicKey, Trust, TrustedKey};
 use crate::evidence::{Proof, Signature, Signer, Unproven, Verified, npm};
 
 pub(super) fn unsigned() -> Unproven {
-    Unproven::Unsigned("nobody signed it".to_owned())
+    Unproven::Unsigned("it is not signed".to_owned())
 }
 
 pub(super) fn not_what_was_signed() -> Unproven {
-    Unproven::Invalid("what was read is not what was signed".to_owned())
+    Unproven::Invalid("the signature is over other content than was read".to_owned())
 }
 
-/// Whose word a piece of evidence is; what it is about is not asked.
+/// Verifies the signature of a piece of evidence; what it is about is not checked.
 pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
     match &document.kind {
         Kind::Bundle(bundle) => verify_bundle(bundle, trust).0,
@@ -36,7 +36,7 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
         Kind::OpenPgpInline(text) => verify_inline(text, trust, "the signed text").0,
         Kind::Statement(_) => Err(unsigned()),
         _ => Err(Unproven::Unverifiable(
-            "it is a signature over a file's bytes".into(),
+            "it is a detached signature of a file".into(),
         )),
     }
 }
@@ -46,7 +46,7 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
     let names: Vec<&str> = match &document.kind {
         Kind::Bundle(bundle) => match bundle.key_hint() {
             Some(hint) => vec![hint],
-            // A certificate is no name of a key: what is wrong with it is wrong.
+            // A certificate does not name a key: an error in it is an error.
             None => return true,
         },
         Kind::KeyBundle { hint, .. } => vec![hint],
@@ -63,19 +63,19 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
         .any(|(_, key)| names.iter().any(|name| key.is_called(name)))
 }
 
-/// Whose word a detached signature over a file is.
+/// Verifies a detached signature over a file.
 pub(super) fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> Proof {
     match &document.kind {
         Kind::OpenPgpDetached(bytes) => openpgp_detached(bytes, file, trust),
         Kind::Minisign(signed) => minisign(signed, file, trust),
         Kind::Ssh(signed) => ssh(signed, file, trust),
         _ => Err(Unproven::Unverifiable(
-            "what lies beside it is no detached signature".into(),
+            "the file beside it is not a detached signature".into(),
         )),
     }
 }
 
-/// Verifies a bundle; second, what it is a signature over, even if that does not verify.
+/// Verifies a bundle; second, what it is a signature over, also if that does not verify.
 pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Option<Content>) {
     let Some(hint) = bundle.key_hint() else {
         return match trust.sigstore.verify_certificate(bundle) {
@@ -94,7 +94,7 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Optio
                 (proof, Some(Content::Envelope(envelope)))
             }
             Ok(content) => {
-                let note = "no transparency log vouches for it".to_owned();
+                let note = "it is in no transparency log".to_owned();
                 (Err(Unproven::Invalid(note)), Some(content))
             }
             Err(error) => (Err(refuted(&error)), None),
@@ -128,7 +128,7 @@ fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &
             _ => None,
         })
         .collect();
-    // A hint names no key for sure, so where it fits none, each is tried.
+    // A hint does not name a key for sure, so if it matches none, each is tried.
     let mut candidates: Vec<_> = plain
         .iter()
         .copied()
@@ -141,7 +141,7 @@ fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &
             .collect();
     }
     if candidates.is_empty() {
-        let note = format!("it was signed with the key {hint:?}, which is not known here");
+        let note = format!("it is signed with the key {hint:?}, which is not trusted here");
         return Err(Unproven::Unverifiable(note));
     }
     Ok(candidates)
@@ -157,15 +157,15 @@ fn keyless(certified: &Verified<CertifiedSignature>, trust: &Trust) -> Proof {
     if !trust.identities.is_empty() && !trust.identities.iter().any(|wanted| wanted.fits(identity)) {
         let wanted: Vec<_> = trust.identities.iter().map(ToString::to_string).collect();
         return Err(Unproven::Invalid(format!(
-            "the signature is good, but by {name}, where {} was expected",
+            "the signature is good, but by {name} instead of {}",
             wanted.join(" or ")
         )));
     }
     let named = trust.names(identity);
     let note = if named {
-        "certificate, log and time are good, and it is who was expected"
+        "certificate, log and time are good, and the signer is the expected one"
     } else {
-        "certificate, log and time are good; nothing said beforehand who should have signed"
+        "certificate, log and time are good; no expected signer was configured"
     };
     Ok(Verified(Signature {
         signer: Signer {
@@ -186,7 +186,7 @@ fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSign
     if let Some(reason) = key.refusal(when.unwrap_or_else(Timestamp::now)) {
         return Err(Unproven::Invalid(match when {
             Some(_) => reason,
-            None => format!("{reason}, and nothing shows that the signature is older"),
+            None => format!("{reason}, and nothing proves that the signature is older"),
         }));
     }
     Ok(Verified(Signature {
@@ -198,7 +198,7 @@ fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSign
             named: key.name != npm::SIGNER,
         },
         when,
-        note: "a transparency log has seen it".to_owned(),
+        note: "it is in a transparency log".to_owned(),
     }))
 }
 
@@ -211,7 +211,7 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
             .map(|(keyid, _)| format!("{keyid:?}"))
             .collect();
         let note = format!(
-            "it was signed with plain keys ({}), and none was named to check them with",
+            "it is signed with plain keys ({}), but no key was given to verify it with",
             if names.is_empty() {
                 "none at all".to_owned()
             } else {
@@ -236,7 +236,7 @@ fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshol
 pub(super) fn verify_message(message: &[u8], signatures: &[(String, Vec<u8>)], trust: &Trust) -> Proof {
     let keys = trust.plain_keys();
     if keys.is_empty() {
-        return Err(unverifiable("no plain key was named to check it with"));
+        return Err(unverifiable("no plain key was given to verify it with"));
     }
     over_message(message, signatures, &keys, 1)
 }
@@ -268,7 +268,7 @@ fn over_message(
                         .collect(),
                 },
                 when: None,
-                note: "the signature is good; no log or timestamp shows when it was made".to_owned(),
+                note: "the signature is good; no log or timestamp proves when it was made".to_owned(),
             }))
         }
         Err(error) => {
