@@ -40,22 +40,22 @@ pub(crate) struct RunArgs {
     /// Number of rebuilds at the same time [default: the number of processors]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Folder for results.jsonl, summary.json, index.html and the runs [default: the one in the store's audits/ with
-    /// the list's name]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
     /// Folder with build definitions of OSS Rebuild (its definitions/), for the source and versions of subjects that are
     /// in it
     #[arg(long, value_name = "DIR", help_heading = "Plan")]
     oss_rebuild: Option<PathBuf>,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     #[command(flatten)]
     attempts: AttemptArgs,
     #[command(flatten)]
     signing: SigningArgs,
     #[command(flatten)]
     normalise: NormaliseArgs,
-    #[command(flatten)]
-    evidence: EvidenceArgs,
+    /// Folder for results.jsonl, summary.json, index.html and the runs [default: the one in the store's audits/ with
+    /// the list's name]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
 }
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {

@@ -18,7 +18,7 @@ use crate::text;
 
 const COMPARE_HELP: &str = "\
 Examples:
-  rebuilder compare released.deb rebuilt.deb                 where and why they differ, on the terminal
+  rebuilder compare released.deb rebuilt.deb                 where and why, on the terminal
   rebuilder compare a.whl b.whl --write report.html          and as a page without scripts
   rebuilder compare a b --write report.md --write out.sarif  for an issue and for code scanning
   rebuilder compare a.tgz b.tgz --normalise none             nothing is set aside
@@ -43,13 +43,14 @@ pub(crate) struct CompareArgs {
     /// SOURCE_DATE_EPOCH used by the rebuild
     #[arg(
         long,
+        help_heading = "Comparison",
         value_name = "SECONDS",
         env = "SOURCE_DATE_EPOCH",
         hide_env_values = true
     )]
     source_date_epoch: Option<i64>,
     /// Hash both files even if they are large and certain to differ
-    #[arg(long)]
+    #[arg(long, help_heading = "Comparison")]
     digests: bool,
     /// Compare for at most this time; the files that are left are reported
     #[arg(long, value_name = "SECONDS", help_heading = "Limits")]

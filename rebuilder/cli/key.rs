@@ -51,8 +51,6 @@ pub(crate) enum Command {
     },
     /// Replace a key; both are valid during an overlap
     Rotate {
-        #[command(flatten)]
-        key: KeyArgs,
         /// New key; a file that does not exist is created [default: key.pem; the old one is renamed]
         #[arg(long, value_name = "KEY")]
         to: Option<String>,
@@ -65,6 +63,8 @@ pub(crate) enum Command {
         /// Days for which the old key may still sign
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         overlap: u16,
+        #[command(flatten)]
+        key: KeyArgs,
     },
     /// Revoke a key: it can no longer sign; policies can record the date
     Revoke {

@@ -22,14 +22,14 @@ use crate::text;
 
 #[derive(Args)]
 pub(crate) struct PlanArgs {
-    /// File to write the plan to [default: stdout]
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    out: Option<PathBuf>,
     /// Fetch everything that the plan names into the store, so that it can be replayed offline
     #[arg(long)]
     fetch: bool,
     #[command(flatten)]
     target: Target,
+    /// File to write the plan to [default: stdout]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    out: Option<PathBuf>,
 }
 
 pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {

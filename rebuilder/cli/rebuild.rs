@@ -45,20 +45,21 @@ pub(crate) struct RebuildArgs {
     /// Replay a saved plan instead of making one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "purl", "only", "recipe", "provenance", "signature", "policy", "tool", "source", "oss_rebuild"])]
     plan: Option<PathBuf>,
+    // First of those that have headings: a heading holds until the next one.
+    #[command(flatten)]
+    target: Target,
     #[command(flatten)]
     attempts: AttemptArgs,
     /// Sandbox backend
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto, help_heading = "Sandbox")]
     backend: BackendChoice,
-    /// Folder for plan, log, outputs, report and attestation [default: a new one in the store's runs/]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
     #[command(flatten)]
     signing: SigningArgs,
     #[command(flatten)]
     normalise: NormaliseArgs,
-    #[command(flatten)]
-    target: Target,
+    /// Folder for plan, log, outputs, report and attestation [default: a new one in the store's runs/]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
 }
 
 pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {

@@ -174,7 +174,7 @@ pub(super) fn normalisations(text: &str) -> Result<Chosen, String> {
             .find(|word| Chosen::parse(word).is_err())
             .unwrap_or_default();
         let meant = nearest(wrong, known).map_or_else(String::new, |name| format!("; did you mean {name}?"));
-        format!("{error}{meant}\n\n  tip: \"rebuilder compare --list-normalisations\" prints all of them")
+        format!("{error}{meant} (\"rebuilder compare --list-normalisations\" prints all of them)")
     })
 }
 

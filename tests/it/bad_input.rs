@@ -50,7 +50,44 @@ fn mirror(prefix: &str, to: &str) -> [String; 2] {
 #[apply(test)]
 fn usage_errors_are_two() {
     for (arguments, parts) in [
-        (&["rebuild", "jq"][..], &["names no artifact", "help:"][..]),
+        (
+            &["rebuild", "jq"][..],
+            &[
+                "names no artifact",
+                "help: did you mean deb:jq, pypi:jq, npm:jq or crate:jq?",
+            ][..],
+        ),
+        (&["rebuild", "flask==3.0.3"], &["did you mean pypi:flask==3.0.3?"]),
+        (&["rebuild", "cargo:itoa"], &["did you mean crate:itoa?"]),
+        (
+            &["rebuild", "./nothere.whl"],
+            &["cannot read ./nothere.whl: no such file", "check the path"],
+        ),
+        (
+            &["plan", "nothere.whl", "--purl", "pkg:pypi/nothere@1.0"],
+            &["cannot read nothere.whl: no such file", "check the path"],
+        ),
+        (&["inspect", "./nothere.whl"], &["no such file"]),
+        (
+            &["inspect", "./nothere.whl", "--purl", "pkg:pypi/nothere@1.0"],
+            &["no such file"],
+        ),
+        (&["evidence", "export", "nothere.whl"], &["no such file"]),
+        (
+            &["plan", "crate:itoa", "--recipe", "rust"],
+            &[
+                "cannot find the recipe rust",
+                "did you mean rust-cargo? the built-in recipes are",
+            ],
+        ),
+        (
+            &["compare", "a", "b", "--normalise", "default,tar-tme"],
+            &["did you mean tar-time?", "--list-normalisations"],
+        ),
+        (
+            &["container", "lock", "bookworm-build", "--to", "/proc/nothing"],
+            &["cannot create the folder /proc/nothing", "with --to"],
+        ),
         (
             &["rebuild", "pkg:gem/rails@7.0.0"],
             &["are not supported", "deb, pypi"],
@@ -83,7 +120,126 @@ fn usage_errors_are_two() {
         .arg(full.path())
         .output()
         .unwrap();
-    check(&output, 2, &["exists and is not empty"]);
+    check(
+        &output,
+        2,
+        &[
+            "exists and is not empty",
+            "help: name another folder with --out, or empty",
+        ],
+    );
+}
+
+#[test]
+fn versions_follow_the_sign_of_any_package_manager() {
+    // The name is understood, so that the recipe is what stops them.
+    for subject in [
+        "pypi:flask@3.0.3",
+        "npm:ms==2.1.3",
+        "crate:itoa==1.0.0",
+        "deb:jq@1.6",
+    ] {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let output = rebuilder_in(folder.path())
+            .args(["plan", subject, "--recipe", "/etc/passwd"])
+            .output()
+            .unwrap();
+        check(&output, 2, &["is not a recipe"]);
+    }
+}
+
+#[test]
+fn a_missing_file_is_told_with_the_one_that_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("idna-3.10-py2.py3-none-any.whl"), "").unwrap();
+    let wanted = folder.path().join("idna-3.10-py3-none-any.whl");
+    for more in [&[][..], &["--purl", "pkg:pypi/idna@3.10"]] {
+        let output = rebuilder().arg("plan").arg(&wanted).args(more).output().unwrap();
+        check(
+            &output,
+            2,
+            &["no such file", "did you mean", "idna-3.10-py2.py3-none-any.whl?"],
+        );
+    }
+}
+
+#[test]
+fn all_wrong_lines_of_a_list_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    fs::write(&list, "idna\npypi:idna==3.10\npkg:gem/rails@7.0.0\n").unwrap();
+    let output = rebuilder().args(["audit", "run"]).arg(&list).output().unwrap();
+    check(&output, 2, &["2 lines of", "line 1 of", "line 3 of"]);
+}
+
+#[test]
+fn wrong_and_locked_keys_are_told_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (key, locked, secret) = (path("key.pem"), path("locked.pem"), path("secret"));
+    fs::write(&secret, "correct horse").unwrap();
+    let make = |arguments: &[&str]| {
+        let mut command = rebuilder();
+        command
+            .env("XDG_CONFIG_HOME", folder.path())
+            .args(["key", "generate"]);
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(code(&output), 0, "{}", text(&output));
+    };
+    make(&["--to", &key]);
+    make(&["--to", &locked, "--encrypt", "--passphrase-file", &secret]);
+    let public = format!("{key}.pub");
+    for (arguments, parts) in [
+        (
+            vec!["rebuild", "deb:base-files", "--key", &public],
+            &["it is a public key, not a private key", "name the private key"][..],
+        ),
+        (
+            vec!["attest", "/nowhere", "--key", &public],
+            &["it is a public key, not a private key"],
+        ),
+        (
+            vec!["rebuild", "deb:base-files", "--key", "/etc/passwd"],
+            &["/etc/passwd: it is not a private key", "key generate"],
+        ),
+        (
+            vec!["key", "public", "--key", "/etc/passwd"],
+            &["/etc/passwd: it is not a private key"],
+        ),
+        (
+            vec!["inspect", "/etc/passwd", "--trusted-key", &key],
+            &["it is a private key", "name its public half", "key.pem.pub"],
+        ),
+        (
+            vec!["rebuild", "deb:base-files", "--key", &locked],
+            &["locked.pem is encrypted", "--passphrase-file"],
+        ),
+    ] {
+        let output = rebuilder().args(arguments).output().unwrap();
+        check(&output, 2, parts);
+    }
+}
+
+#[test]
+fn a_policy_without_a_quorum_is_told_in_the_words_of_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    let rules = r#"version = 1
+[[parties]]
+name = "alice"
+identities = [{ subject = "alice@example.org", issuer = "https://accounts.example.org" }]
+[[quorums]]
+subject = "pkg:npm/*"
+threshold = 1
+"#;
+    fs::write(&policy, rules).unwrap();
+    let output = rebuilder()
+        .args(["verify", "/etc/passwd", "--policy"])
+        .arg(&policy)
+        .output()
+        .unwrap();
+    check(&output, 3, &["cannot verify", "no quorum fits", "[[quorums]]"]);
+    assert!(!text(&output).contains("nothing was built"), "{}", text(&output));
 }
 
 #[apply(test)]
@@ -133,7 +289,7 @@ fn a_source_outside_of_its_repository() {
     for (source, part) in [
         (
             format!("https://github.com/o/r@{commit}:../x"),
-            "no folder of a repository",
+            "is not a folder of a repository",
         ),
         ("https://github.com/o/r@main".to_owned(), "is not a commit"),
         ("https://github.com/o/r".to_owned(), "@COMMIT"),

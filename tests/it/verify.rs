@@ -1030,7 +1030,7 @@ fn many_artifacts_and_urls_and_wrong_use() {
             2,
             "cannot read attestations from /nowhere",
         ),
-        (vec!["sha256:zz"], 2, "is no artifact"),
+        (vec!["sha256:zz"], 2, "is not a digest"),
         (vec!["/nowhere/file"], 2, "/nowhere/file is not a file"),
         (
             vec![artifact.as_str(), "--policy", "/nowhere.toml"],
