@@ -1,4 +1,4 @@
-//! Files that a build, a registry or a stranger wrote, read whole: never more than the caller says such a file may have.
+//! Reads whole files from builds, registries and strangers, up to the size that the caller allows for such a file.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -7,27 +7,27 @@ use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// What a backend or a resolver answers when it is asked something.
+/// A reply of a build backend or a resolver.
 pub const ANSWER: u64 = 8 << 20;
-/// A document that a person writes: a policy, a recipe, a list of packages.
+/// A document that people write: a policy, a recipe, a list of packages.
 pub const DOCUMENT: u64 = 16 << 20;
-/// A plan or a record, which this tool writes and others hand in.
+/// A plan or a record, which this tool writes and users hand in.
 pub const PLAN: u64 = 64 << 20;
 /// A key, or a text of a few lines.
 pub const SHORT: u64 = 1 << 20;
 
-/// Everything that a reader gives, if that is at most `limit` bytes.
+/// Reads to the end of a reader, if that is at most `limit` bytes.
 pub fn read_from(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        let what = format!("it is larger than {limit} bytes, the most that is read of such a file");
+        let what = format!("it is larger than {limit} bytes, the limit for such a file");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
 }
 
-/// A whole file of at most `limit` bytes. Nobody is waited for at the other end of a pipe.
+/// Reads a whole file of at most `limit` bytes. A pipe without a writer is empty and does not block.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::options()
         .read(true)
@@ -41,7 +41,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(read(path, limit)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// The last `limit` bytes of a file, as text.
+/// The last `limit` bytes of a file as text.
 pub fn tail(path: &Path, limit: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -63,7 +63,7 @@ mod tests {
             let read = read_from(&vec![b'x'; size][..], limit);
             assert_eq!(read.is_ok(), whole, "{size} {limit}");
         }
-        // What never ends is left after the bound too.
+        // An endless reader is given up after the bound, too.
         let error = read_from(io::repeat(0), 1 << 20).unwrap_err();
         assert!(error.to_string().contains("larger than 1048576 bytes"), "{error}");
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! When long work must end: because its time is up, because nobody waits for it any more, or because of a signal.
+//! When long work must end: because its time is up, because its caller has gone, or because of a signal.
 //!
-//! Whatever reads what a stranger wrote asks [`Deadline::check`] for each piece that it reads. The answer costs some
-//! nanoseconds, and an end travels inside an [`io::Error`] where only such errors can.
+//! Code that reads the files of strangers calls [`Deadline::check`] for each piece that it reads. A check takes some
+//! nanoseconds. The reason to end travels inside an [`io::Error`] through readers, which can return no other error.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Set once, by a signal: everything ends then.
+/// Set once, by a signal.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Ends all work that asks, in the whole process and for good.
+/// Ends all work in the process that checks a deadline, for good.
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
@@ -22,15 +22,15 @@ pub fn interrupt() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Over {
     /// Its time is up.
-    #[error("the time allowed is over")]
+    #[error("the time limit is reached")]
     Time,
-    /// It was called off, or the process was told to end.
+    /// Its caller has gone, or the process got a signal.
     #[error("it was interrupted")]
     Interrupted,
 }
 
 impl Over {
-    /// The end behind an error, if one is.
+    /// The reason to end that an error carries, if it does.
     pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
@@ -42,7 +42,7 @@ impl From<Over> for io::Error {
     }
 }
 
-/// A point in time, shared by everything that must be done by then. The default one never comes by itself.
+/// A point in time, shared by all work that must end by then. The default never comes by itself.
 #[derive(Debug, Clone, Default)]
 pub struct Deadline {
     end: Option<Instant>,
@@ -50,15 +50,15 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// So far from now.
+    /// This far from now.
     pub fn within(time: Duration) -> Self {
         Self::default().at_most(time)
     }
 
-    /// The same, but not later than so far from now.
+    /// The same, but no later than this far from now.
     #[must_use]
     pub fn at_most(&self, time: Duration) -> Self {
-        // A time that no clock reaches is no limit.
+        // A time that the clock cannot represent is never reached.
         let end = Instant::now().checked_add(time);
         Self {
             end: match (self.end, end) {
@@ -69,7 +69,7 @@ impl Deadline {
         }
     }
 
-    /// Whether work may go on.
+    /// Whether work may continue.
     pub fn check(&self) -> Result<(), Over> {
         if INTERRUPTED.load(Ordering::Relaxed) || self.called_off.load(Ordering::Relaxed) {
             return Err(Over::Interrupted);
@@ -80,7 +80,7 @@ impl Deadline {
         }
     }
 
-    /// A reader that ends with an error when the time comes.
+    /// A reader that fails at the deadline.
     pub fn reader<R>(&self, inner: R) -> Reader<R> {
         Reader {
             inner,
@@ -88,7 +88,7 @@ impl Deadline {
         }
     }
 
-    /// Calls the work off when the guard is dropped: nobody waits for it then.
+    /// Ends the work when the guard is dropped, since its caller has gone then.
     pub fn guard(&self) -> Guard {
         Guard(self.called_off.clone())
     }
@@ -108,7 +108,7 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
-/// Calls work off when it is dropped.
+/// Ends the work when it is dropped.
 #[derive(Debug)]
 pub struct Guard(Arc<AtomicBool>);
 
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_comes_with_time_or_with_the_last_who_waits() {
+    fn it_comes_with_time_or_when_the_caller_goes() {
         let never = Deadline::within(Duration::MAX);
         assert_eq!(never.check(), Ok(()));
         let past = never.at_most(Duration::ZERO);

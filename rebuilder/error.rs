@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// An error with its causes on one line; a cause that is in the text already is left out.
+/// An error with its causes on one line; a cause whose text is already there is left out.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

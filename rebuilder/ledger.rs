@@ -1,18 +1,18 @@
-//! What the time of a job goes into: downloads, commands in sandboxes, and the rest, which is this tool's own.
+//! How the time of a job is spent: on downloads, on commands in sandboxes, and on this tool itself.
 //!
-//! Work that goes on at the same time within one job counts once.
+//! Work that runs at the same time within one job counts once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// Kinds of work that are not this tool's own.
+/// Kinds of work outside of this tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// Waiting for the network.
     Download,
-    /// The ecosystem's resolver or backend, asked in the sandbox.
+    /// The resolver or build backend of the ecosystem, run in the sandbox.
     Resolve,
     /// Installing build dependencies, in the sandbox.
     Setup,
@@ -27,32 +27,32 @@ struct Span {
     to: Instant,
 }
 
-/// Collects the work of one job; clones write into the same ledger.
+/// Records the work of one job; clones write into the same ledger.
 #[derive(Clone, Default)]
 pub struct Ledger {
     spans: Arc<Mutex<Vec<Span>>>,
-    /// The ledger of a batch, which gets the work of all its jobs.
+    /// The ledger of the batch, which also records the work of each job.
     batch: Option<Arc<Ledger>>,
 }
 
-/// Seconds of a job, by what they went into; each second counts once, for the first kind that covers it.
+/// Seconds of a job by kind of work; each second counts once, for the first kind below that covers it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// Build commands.
     pub build: f64,
     /// Installing build dependencies.
     pub setup: f64,
-    /// Resolvers and backends, asked in the sandbox.
+    /// Resolvers and build backends, run in the sandbox.
     pub resolve: f64,
     /// The network.
     pub download: f64,
-    /// Everything else.
+    /// This tool itself.
     pub own: f64,
-    /// All of it.
+    /// The sum.
     pub total: f64,
 }
 
-/// Writes its time into the ledger when it is dropped.
+/// Records the time from its creation until it is dropped.
 pub struct Entry {
     ledger: Ledger,
     work: Work,
@@ -60,7 +60,7 @@ pub struct Entry {
 }
 
 impl Ledger {
-    /// A ledger for one job of the batch that this one is for.
+    /// A ledger for one job of this batch.
     #[must_use]
     pub fn job(&self) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Ledger {
         }
     }
 
-    /// Notes a piece of work that took so long and ended now.
+    /// Records a piece of work that took this long and ends now.
     pub fn ended(&self, work: Work, took: Duration) {
         let to = Instant::now();
         let from = to.checked_sub(took).unwrap_or(to);
@@ -95,7 +95,7 @@ impl Ledger {
             .push(span);
     }
 
-    /// What was spent in `total`, the time since the job or the batch began.
+    /// How `total`, the time since the job or the batch began, was spent.
     pub fn spent(&self, total: Duration) -> Spent {
         let spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         let kinds = [Work::Build, Work::Setup, Work::Resolve, Work::Download];
@@ -140,7 +140,7 @@ impl Spent {
         self.total += other.total;
     }
 
-    /// Part of the time that went into building, installing what it needs, and downloads, from 0 to 1.
+    /// Share of builds, installing dependencies and downloads in the time, from 0 to 1.
     pub fn share(&self) -> f64 {
         if self.total > 0.0 {
             (self.build + self.setup + self.download) / self.total
@@ -150,7 +150,7 @@ impl Spent {
     }
 }
 
-/// Seconds that any of the spans covers.
+/// Seconds that at least one of the spans covers.
 fn union<'a>(spans: impl Iterator<Item = &'a Span>) -> f64 {
     let mut spans: Vec<_> = spans.map(|span| (span.from, span.to)).collect();
     spans.sort();
@@ -183,7 +183,8 @@ mod tests {
             ledger.note(Span { work, from, to });
         }
         let spent = ledger.spent(Duration::from_secs(12));
-        let rounded = [spent.build, spent.resolve, spent.download, spent.own].map(|it| format!("{it:.0}"));
+        let rounded =
+            [spent.build, spent.resolve, spent.download, spent.own].map(|seconds| format!("{seconds:.0}"));
         assert_eq!(rounded.join(" "), "5 1 3 3");
         assert!((spent.share() - 8.0 / 12.0).abs() < 0.01);
     }

@@ -1,4 +1,4 @@
-//! What a person sees while long work runs: bars and live lines on a terminal, one line per stage elsewhere.
+//! Progress of long work: bars and live lines on a terminal, one line per stage elsewhere.
 //!
 //! Everything goes to stderr; stdout belongs to results. What is shown may come from outside, such as the last line of a
 //! build, and is made visible here.
@@ -13,32 +13,32 @@ use crate::text::visible;
 /// Longest name of a stage; a longer one would take more than a line from everything else.
 const NAME_LIMIT: usize = 160;
 
-/// A stage that is going on.
+/// A stage that is running.
 #[derive(Debug, Clone)]
 pub struct ProgressBar(indicatif::ProgressBar);
 
 impl ProgressBar {
-    /// One that nobody sees.
+    /// One that is not shown.
     pub fn hidden() -> Self {
         Self(indicatif::ProgressBar::hidden())
     }
 
-    /// Says what is being worked on.
+    /// Shows what is being worked on.
     pub fn set_message(&self, text: impl AsRef<str>) {
         self.0.set_message(visible(text.as_ref()).into_owned());
     }
 
-    /// Sets how much there is to do.
+    /// Sets the amount of work.
     pub fn set_length(&self, length: u64) {
         self.0.set_length(length);
     }
 
-    /// Sets how much is done.
+    /// Sets the amount that is done.
     pub fn set_position(&self, position: u64) {
         self.0.set_position(position);
     }
 
-    /// Says that so much more is done.
+    /// Adds to the amount that is done.
     pub fn inc(&self, more: u64) {
         self.0.inc(more);
     }
@@ -87,7 +87,7 @@ impl Progress {
         Self::new(true)
     }
 
-    /// Whether somebody watches a terminal.
+    /// Whether progress goes to a terminal.
     pub fn is_live(&self) -> bool {
         self.mode == Mode::Live
     }
@@ -131,7 +131,7 @@ impl Progress {
         ProgressBar(bar)
     }
 
-    /// Says one thing that stays on the screen.
+    /// Prints one line that stays on the screen.
     pub fn note(&self, text: &str) {
         match self.mode {
             Mode::Live => {
@@ -142,7 +142,7 @@ impl Progress {
         }
     }
 
-    /// Says that a stage begins, where it has no bar; returns its name as it is shown.
+    /// Prints that a stage begins, if bars are not shown; returns its name as it is shown.
     fn announce(&self, name: &str) -> String {
         if self.mode == Mode::Lines {
             write_line(name);
@@ -156,7 +156,7 @@ impl Progress {
 }
 
 fn write_line(text: &str) {
-    // Nobody who could be told is left when stderr is closed.
+    // If stderr is closed, there is no reader to report that to.
     let _ = writeln!(std::io::stderr(), "{}", visible(text));
 }
 

@@ -1,4 +1,4 @@
-//! `rebuilder doctor`: tries each backend for real and says what is missing.
+//! `rebuilder doctor`: tries each backend and reports what is missing.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
         Ok((backend, _)) => Docker::connect(&context.store, backend)
             .await
             .map(|engine| engine.description()),
-        // Roots are unpacked in a user namespace, whatever runs the build.
+        // Roots are always unpacked in a user namespace, with any backend.
         Err(_) => Docker::reach()
             .await
             .map(|version| format!("{version}; roots cannot be made without the embedded backend")),

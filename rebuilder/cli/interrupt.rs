@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the program ends within a second, whatever it is doing.
+//! Ctrl-C and SIGTERM end the program within a second, whatever it is doing.
 //!
 //! Signals arrive on a thread of their own, as the others may all be computing. That thread tells all work to end, and
 //! ends the process itself if that takes too long.
@@ -20,12 +20,12 @@ use crate::store::Store;
 /// How long ending may take.
 pub(super) const PATIENCE: Duration = Duration::from_millis(900);
 
-/// The exit code of the signal that came; 0 before.
+/// The exit code for the signal that came; 0 before one came.
 static CODE: AtomicU8 = AtomicU8::new(0);
-/// Whether the end was told already.
+/// Whether the end was reported already.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// What the first signal means, where one came.
+/// The exit code for the first signal, if one came.
 pub(super) fn code() -> Option<Code> {
     match CODE.load(Ordering::Relaxed) {
         0 => None,
@@ -55,7 +55,7 @@ pub(super) fn listen(json: bool) -> impl Future<Output = ()> {
             CODE.store(code as u8, Ordering::Relaxed);
             deadline::interrupt();
             let _ = tell.send(());
-            // Nobody has to wait longer: neither for work that does not end, nor after asking twice.
+            // Ends here if the work does not, and at a second signal.
             tokio::select! {
                 () = tokio::time::sleep(PATIENCE) => {}
                 _ = interrupt.recv() => {}
@@ -72,7 +72,7 @@ pub(super) fn listen(json: bool) -> impl Future<Output = ()> {
     }
 }
 
-/// Removes what the interrupted run left; what cannot be removed now is swept at the next start.
+/// Removes the files that the interrupted run left; those that remain are swept at the next start.
 pub(super) fn clean(store: Option<PathBuf>) {
     if let Ok(store) = Store::open(store) {
         let _ = Embedded::new(&store);

@@ -1,5 +1,5 @@
 //! The only place that writes to stdout and, but for progress, to stderr. What is written must be a [`Screen`] or a
-//! value for JSON, so that text from outside cannot get here as it is; `tests/it/cli.rs` finds whoever prints otherwise.
+//! value for JSON, so that text from outside cannot get here as it is; `tests/cli.rs` finds code that prints in another way.
 
 use std::io::{self, Read, Write as _};
 
@@ -33,7 +33,7 @@ pub(crate) fn print_json_pretty(value: &(impl Serialize + ?Sized)) -> Result<(),
     written(write((text::json_pretty(value) + "\n").as_bytes()))
 }
 
-/// Writes to stdout what this program itself is: completions, the manual page.
+/// Writes text of this program to stdout: completions, the manual page.
 pub(crate) fn print_own(bytes: &[u8]) -> Result<(), Failure> {
     written(write(bytes))
 }
@@ -49,14 +49,14 @@ pub(crate) fn print_log(log: impl Read, raw: bool) -> Result<(), Failure> {
     })
 }
 
-/// Tells a person something beside the result.
+/// Prints a message besides the result to stderr.
 pub(crate) fn note(text: &str) {
     let mut screen = Screen::new(may_colour(&io::stderr()));
     screen.say(text);
     tell(&screen);
 }
 
-/// Tells of an error and what to do about it.
+/// Prints an error and what to do about it.
 pub(crate) fn error(message: &str, help: Option<&str>) {
     let mut screen = Screen::new(may_colour(&io::stderr()));
     screen.paragraph(&Style::Bad.of("error:"), message);
@@ -66,13 +66,13 @@ pub(crate) fn error(message: &str, help: Option<&str>) {
     tell(&screen);
 }
 
-/// Whether somebody sees it, and has not asked for none (no-color.org).
+/// Whether it is a terminal whose user has not asked for plain text (no-color.org).
 fn may_colour(stream: &impl io::IsTerminal) -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal()
 }
 
 fn tell(screen: &Screen) {
-    // Nobody who could be told is left when stderr is closed.
+    // If stderr is closed, there is no reader to report that to.
     let _ = io::stderr().write_all(screen.as_str().as_bytes());
 }
 
