@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use jiff::Timestamp;
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use serde::Serialize;
 use walkdir::WalkDir;
@@ -13,10 +12,10 @@ use super::testimony::Testimony;
 use super::{Reason, Tally};
 use crate::artifact::Digests;
 use crate::error::with_causes;
-use crate::evidence::assess::{self, Artifact, Heard, Signed, Signer, Stated};
+use crate::evidence::Unproven;
+use crate::evidence::assess::{self, Artifact, Payload, PayloadProof};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
-use crate::evidence::{Standing, Verified};
 
 /// What verifying cost.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -140,13 +139,13 @@ fn testimonies_of(
     trust: &Trust,
     tallies: &mut [Tally],
 ) {
-    let heard = assess::hear(document);
+    let payload = assess::payload(document);
     // Reading is cheap and verifying is not, so a signature is only verified where it matters.
-    let mut word: Option<Word> = None;
+    let mut proof: Option<PayloadProof<'_>> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
-        let aside = match reading::read(heard.unverified(), artifact) {
+        let aside = match reading::read(payload.unverified(), artifact) {
             Err(aside) => Some(aside),
-            Ok(reading) if heard.names_the_file() => {
+            Ok(reading) if payload.names_the_file() => {
                 reading.other_name.map(|other| (Reason::WrongSubject, other))
             }
             Ok(_) => None,
@@ -155,82 +154,54 @@ fn testimonies_of(
             tally.set_aside(reason, format!("{}: {why}", document.origin));
             continue;
         }
-        match word.get_or_insert_with(|| word_of(path, document, &heard, trust)) {
-            Word::Verified { signer, seen, stated } => match reading::read(stated, artifact) {
-                Ok(reading) => tally.add(Testimony {
-                    reading,
-                    signer: signer.as_ref().clone(),
-                    seen: *seen,
-                    document: document.digest,
-                    origin: document.origin.clone(),
-                    times: 1,
-                }),
-                Err(_) => tally.set_aside(
-                    Reason::BadSignature,
-                    format!("{}: what was signed is about something else", document.origin),
-                ),
-            },
-            Word::SetAside { reason, why } => {
-                tally.set_aside(*reason, format!("{}: {why}", document.origin));
+        let signed = match proof.get_or_insert_with(|| vouch(path, document, &payload, trust)) {
+            Ok(signed) => signed,
+            Err(unproven) => {
+                let why = format!("{}: {}", document.origin, unproven.note());
+                tally.set_aside(set_aside_for(unproven, document, trust), why);
+                continue;
             }
+        };
+        match reading::read(signed.stated, artifact) {
+            Ok(reading) => tally.add(Testimony {
+                reading,
+                signer: signed.signature.signer.clone(),
+                seen: signed.signature.when,
+                document: document.digest,
+                origin: document.origin.clone(),
+                times: 1,
+            }),
+            Err((reason, why)) => tally.set_aside(reason, format!("{}: {why}", document.origin)),
         }
     }
 }
 
-/// What a signature makes of a document: a verified signer's statement, or nothing that counts.
-enum Word<'a> {
-    Verified {
-        signer: Box<Signer>,
-        /// When a log or a timestamp authority saw it.
-        seen: Option<Timestamp>,
-        stated: Verified<&'a Stated>,
-    },
-    SetAside {
-        reason: Reason,
-        why: String,
-    },
-}
-
-fn word_of<'a>(path: &Path, document: &Document, heard: &'a Heard<'_>, trust: &Trust) -> Word<'a> {
-    let (signed, stated) = vouch(path, document, heard, trust);
-    let reason = match (signed.standing, signed.signer, stated) {
-        (Standing::Verified, Some(signer), Some(stated)) => {
-            return Word::Verified {
-                signer: Box::new(signer),
-                seen: signed.when,
-                stated,
-            };
+/// Why a statement without a proven signature does not count.
+fn set_aside_for(unproven: &Unproven, document: &Document, trust: &Trust) -> Reason {
+    match unproven {
+        Unproven::Unsigned(_) => Reason::Unsigned,
+        Unproven::Unverifiable(_) | Unproven::UnnamedSigner { .. } | Unproven::NotUnderstood { .. } => {
+            Reason::UnknownSigner
         }
-        (Standing::Unsigned, ..) => Reason::Unsigned,
-        (Standing::Unchecked, ..) => Reason::UnknownSigner,
-        (Standing::Refuted, ..) if !assess::names_trusted_key(document, trust) => Reason::UnknownSigner,
-        _ => Reason::BadSignature,
-    };
-    Word::SetAside {
-        reason,
-        why: signed.note,
+        Unproven::Invalid(_) if !assess::names_trusted_key(document, trust) => Reason::UnknownSigner,
+        Unproven::Invalid(_) | Unproven::SubjectMismatch(_) => Reason::BadSignature,
     }
 }
 
 /// Who signed it; a list by the signature beside it.
-fn vouch<'a>(
-    path: &Path,
-    document: &Document,
-    heard: &'a Heard<'_>,
-    trust: &Trust,
-) -> (Signed, Option<Verified<&'a Stated>>) {
+fn vouch<'a>(path: &Path, document: &Document, payload: &'a Payload<'_>, trust: &Trust) -> PayloadProof<'a> {
     if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
-        return heard.vouch_whoever(trust);
+        return payload.verify_any_signer(trust);
     }
     let beside = SIGNATURES
         .iter()
         .map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));
     let Some(beside) = beside.into_iter().find(|path| path.is_file()) else {
-        return heard.vouch_whoever(trust);
+        return payload.verify_any_signer(trust);
     };
     let signatures = document::read_file(&beside).unwrap_or_default();
     let Some(digests) = std::fs::File::open(path).and_then(Digests::of_reader).ok() else {
-        return heard.vouch_whoever(trust);
+        return payload.verify_any_signer(trust);
     };
     let list = Artifact {
         name: path
@@ -243,7 +214,7 @@ fn vouch<'a>(
         path: Some(path.to_owned()),
     };
     match signatures.as_slice() {
-        [signature] => heard.vouch_beside(signature, &list, trust),
-        _ => heard.vouch_whoever(trust),
+        [signature] => payload.verify_detached(signature, &list, trust),
+        _ => payload.verify_any_signer(trust),
     }
 }
