@@ -41,31 +41,15 @@ pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) 
         .into_iter()
         .filter_map(|name| {
             let begins = text.len() >= 3 && name.starts_with(text);
-            let distance = if begins { 0 } else { distance(text, name) };
+            let distance = if begins {
+                0
+            } else {
+                strsim::osa_distance(text, name)
+            };
             (distance <= longest).then_some((distance, name))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
-}
-
-/// Number of characters to insert, remove or replace (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (number, left) in from.chars().enumerate() {
-        let mut diagonal = number;
-        let mut before = number + 1;
-        let mut next = vec![before];
-        for (right, above) in to.iter().zip(row.iter().skip(1)) {
-            before = (diagonal + usize::from(left != *right))
-                .min(before + 1)
-                .min(above + 1);
-            diagonal = *above;
-            next.push(before);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// A file that does not exist.

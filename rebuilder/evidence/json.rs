@@ -254,8 +254,8 @@ mod tests {
     fn refuses_what_two_readers_could_read_differently() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let table: [(&[u8], &str); 6] = [
-            (br#"{"a":1,"a":2}"#, "stands twice"),
-            (br#"{"x":{"a":1,"\u0061":2}}"#, "stands twice"),
+            (br#"{"a":1,"a":2}"#, "occurs twice"),
+            (br#"{"x":{"a":1,"\u0061":2}}"#, "occurs twice"),
             (b"{\"a\":\"\xff\"}", "not UTF-8"),
             (b"{} {}", "trailing"),
             (b"{\"a\":", "EOF"),
