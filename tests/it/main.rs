@@ -52,6 +52,7 @@ mod published;
 mod rebuild;
 mod sandbox;
 mod signer;
+mod unified;
 mod verify;
 
 fn main() -> std::process::ExitCode {

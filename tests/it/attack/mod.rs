@@ -4,7 +4,7 @@
 //! root and as an ordinary user, and where a build takes part, under every backend that works here. A case ends
 //! well if the attack had no effect; all of them run before the count is printed, so one break hides no other.
 
-mod ground;
+pub mod ground;
 
 mod address;
 mod after;

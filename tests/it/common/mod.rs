@@ -4,8 +4,9 @@ pub mod authority;
 mod needs;
 
 pub use needs::{
-    DOCKER, GIT, NETWORK, ORDINARY_USER, ROOT, SANDBOX, backends, needs, online, ordinary_user, part_needs,
-    podman, skip, skip_part, third_party_python, vectors, verifiers,
+    DOCKER, GIT, NETWORK, ORDINARY_USER, ROOT, SANDBOX, USER_MODE_LINUX, backends, needs, online,
+    ordinary_user, overlay_module, part_needs, podman, skip, skip_part, third_party_python, vectors,
+    verifiers,
 };
 
 use std::fs;

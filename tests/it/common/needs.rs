@@ -41,6 +41,19 @@ pub const ORDINARY_USER: Need = Need {
     there: || ordinary_user().is_some(),
 };
 
+/// A kernel that runs as a program, for what this machine's own kernel has not.
+pub const USER_MODE_LINUX: Need = Need {
+    what: "a user-mode kernel with overlayfs (linux.uml), and a static /bin/busybox",
+    there: || overlay_module().is_some() && Path::new("/bin/busybox").exists(),
+};
+
+/// The module of overlayfs for the user-mode kernel.
+pub fn overlay_module() -> Option<PathBuf> {
+    let kernels = std::fs::read_dir("/usr/lib/uml/modules").ok()?.flatten();
+    let mut modules = kernels.map(|kernel| kernel.path().join("kernel/fs/overlayfs/overlay.ko"));
+    modules.find(|module| module.exists())
+}
+
 /// Skips the test that calls it if something of this is missing.
 pub fn needs(all: &[Need]) {
     for need in all {
