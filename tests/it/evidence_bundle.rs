@@ -367,7 +367,7 @@ fn hostile_and_broken_archives_are_refused() {
     tar("bare", &[("evidence/a", file)]);
     for (name, what) in [
         ("empty", "unexpected end of file"),
-        ("text", "no evidence bundle"),
+        ("text", "not an evidence bundle"),
         ("climbing", "is not allowed in one"),
         ("link", "is not allowed in one"),
         ("twice", "is in it twice"),
