@@ -99,21 +99,7 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
             to,
             encrypt,
             passphrase,
-        } => {
-            let path = to
-                .clone()
-                .map_or_else(|| Ok(config_folder()?.join("key.pem")), Ok::<_, Failure>)?;
-            let secret = new_passphrase(*encrypt, passphrase, &path)?;
-            let key = FileKey::generate(*algorithm, &path, secret.as_deref())?;
-            let fingerprint = key.public_key().fingerprint();
-            let real = path.canonicalize().unwrap_or(path);
-            Inventory::read(&inventory()?)?.add(
-                fingerprint,
-                &real.display().to_string(),
-                Timestamp::now(),
-            )?;
-            show_key(json, &real.display().to_string(), key.public_key())?;
-        }
+        } => generate(json, *algorithm, to.as_deref(), *encrypt, passphrase)?,
         Command::Public { key } => {
             let signer = key.open_any()?;
             let public = public(signer.as_ref())?;
@@ -159,6 +145,25 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn generate(
+    json: bool,
+    algorithm: Algorithm,
+    to: Option<&Path>,
+    encrypt: bool,
+    passphrase: &PassphraseArgs,
+) -> Result<(), Failure> {
+    let path = match to {
+        Some(path) => path.to_owned(),
+        None => config_folder()?.join("key.pem"),
+    };
+    let secret = new_passphrase(encrypt, passphrase, &path)?;
+    let key = FileKey::generate(algorithm, &path, secret.as_deref())?;
+    let fingerprint = key.public_key().fingerprint();
+    let real = path.canonicalize().unwrap_or(path);
+    Inventory::read(&inventory()?)?.add(fingerprint, &real.display().to_string(), Timestamp::now())?;
+    show_key(json, &real.display().to_string(), key.public_key())
 }
 
 fn new_passphrase(encrypt: bool, args: &PassphraseArgs, path: &Path) -> Result<Option<String>, Failure> {

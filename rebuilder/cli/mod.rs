@@ -209,7 +209,7 @@ impl Context {
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        output::note(&format!("internal error: {panic}"))
+        output::note(&format!("internal error: {panic}"));
     }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

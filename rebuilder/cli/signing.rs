@@ -191,23 +191,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     // Only this user may read the files of the service: the log, its copies, its lock.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let signer = args.key.open()?;
-    let own = nix::unistd::getuid().as_raw();
-    let workers: BTreeSet<u32> = if args.worker.is_empty() {
-        [own].into()
-    } else {
-        args.worker
-            .iter()
-            .map(|name| user(name))
-            .collect::<Result<_, _>>()?
-    };
-    if workers.len() < usize::from(args.agree) {
-        return Err(Failure::usage(format!(
-            "only {} may hand in runs, but {} must agree",
-            plural(workers.len(), "worker"),
-            args.agree
-        ))
-        .with_help("add workers with --worker, or accept one with --agree 1"));
-    }
+    let workers = workers(&args)?;
     let (trust, policy) = args.trust.open()?;
     let json = common.json;
     let context = Context::open(common)?;
@@ -261,6 +245,28 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     };
     service.serve(&socket, ready).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The users whose runs are signed; enough of them to agree.
+fn workers(args: &SignerArgs) -> Result<BTreeSet<u32>, Failure> {
+    let own = nix::unistd::getuid().as_raw();
+    let workers: BTreeSet<u32> = if args.worker.is_empty() {
+        [own].into()
+    } else {
+        args.worker
+            .iter()
+            .map(|name| user(name))
+            .collect::<Result<_, _>>()?
+    };
+    if workers.len() < usize::from(args.agree) {
+        return Err(Failure::usage(format!(
+            "only {} may hand in runs, but {} must agree",
+            plural(workers.len(), "worker"),
+            args.agree
+        ))
+        .with_help("add workers with --worker, or accept one with --agree 1"));
+    }
+    Ok(workers)
 }
 
 /// A user by name or number.

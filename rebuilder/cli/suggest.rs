@@ -194,7 +194,7 @@ mod tests {
             ),
             ("flask==3.0.3", &["pypi:flask==3.0.3"]),
             ("cargo:itoa", &["crate:itoa"]),
-            ("ppyi:idna", &["pypi:idna"]),
+            ("pyp:idna", &["pypi:idna"]),
             ("@scope/name", &["npm:@scope/name"]),
             ("gem:rails", &[]),
         ] {

@@ -73,7 +73,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         .zip(&tallies)
         .map(|(artifact, tally)| agreement::conclude(artifact, tally, &trust, &policy, now, cost))
         .collect::<Result<_, _>>()
-        .map_err(no_quorum)?;
+        .map_err(|refusal| no_quorum(&refusal))?;
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
         match agreement::summary(only, &args.key.builder_id(signer.as_ref()))? {
             Some(statement) => attest::write_signed(path, &statement, signer.as_ref())?,
@@ -111,7 +111,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
 }
 
 /// A policy without a quorum for the artifact. Nothing was to be built here, so the advice is another one.
-fn no_quorum(refusal: Refusal) -> Failure {
+fn no_quorum(refusal: &Refusal) -> Failure {
     let file = &refusal.policy;
     Failure::refused(
         format!("cannot verify {}: {file}: {}", refusal.subject, refusal.finding),

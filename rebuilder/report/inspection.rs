@@ -108,30 +108,7 @@ pub fn terminal(judgement: &GateReport, colour: bool) -> Screen {
         out.line([Style::Bad.of(format_args!("another name: {other}"))]);
     }
     for (title, finding) in shown(["signature", "provenance", "other"], inspection) {
-        let style = match finding.standing {
-            Standing::Verified => Style::Good,
-            standing if standing.is_against() => Style::Bad,
-            _ => Style::Open,
-        };
-        out.gap();
-        out.line([
-            plain(format_args!("{title:<11}")),
-            style.of(finding.standing.word()),
-        ]);
-        for stated in &finding.claims {
-            let claim = &stated.claim;
-            out.say(format_args!("  {:<10} {}", claim.standing.word(), claim.claim));
-            if let Some(by) = &claim.by {
-                out.say(format_args!("             by {by}"));
-            }
-            if let Some(when) = stated.signed_at() {
-                out.say(format_args!("             signed {when}"));
-            }
-            if !stated.subjects.is_empty() {
-                out.say(format_args!("             about {}", stated.subjects.join(", ")));
-            }
-            out.line([plain("             "), Style::Dim.of(&claim.meaning)]);
-        }
+        one_finding(title, finding, &mut out);
     }
     if let Some(custody) = &inspection.custody {
         out.gap();
@@ -140,6 +117,47 @@ pub fn terminal(judgement: &GateReport, colour: bool) -> Screen {
             out.say(format_args!("  {name:<17} {value}"));
         }
     }
+    sections(inspection, &mut out);
+    let decision = &judgement.policy;
+    let answer = match decision.refusal() {
+        Some(check) => Style::Bad.of(format_args!("refused: {}: {}", check.rule, check.finding)),
+        None if decision.policy == "none" => plain("not asked"),
+        None => Style::Green.of("satisfied"),
+    };
+    out.gap();
+    out.line([plain(format_args!("policy {}  ", decision.policy)), answer]);
+    out
+}
+
+fn one_finding(title: &str, finding: &Finding, out: &mut Screen) {
+    let style = match finding.standing {
+        Standing::Verified => Style::Good,
+        standing if standing.is_against() => Style::Bad,
+        _ => Style::Open,
+    };
+    out.gap();
+    out.line([
+        plain(format_args!("{title:<11}")),
+        style.of(finding.standing.word()),
+    ]);
+    for stated in &finding.claims {
+        let claim = &stated.claim;
+        out.say(format_args!("  {:<10} {}", claim.standing.word(), claim.claim));
+        if let Some(by) = &claim.by {
+            out.say(format_args!("             by {by}"));
+        }
+        if let Some(when) = stated.signed_at() {
+            out.say(format_args!("             signed {when}"));
+        }
+        if !stated.subjects.is_empty() {
+            out.say(format_args!("             about {}", stated.subjects.join(", ")));
+        }
+        out.line([plain("             "), Style::Dim.of(&claim.meaning)]);
+    }
+}
+
+/// What a reader has to know besides the claims.
+fn sections(inspection: &Inspection, out: &mut Screen) {
     let mut section = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
             out.gap();
@@ -169,13 +187,4 @@ pub fn terminal(judgement: &GateReport, colour: bool) -> Screen {
             .collect(),
     );
     section("no evidence of", inspection.missing.clone());
-    let decision = &judgement.policy;
-    let answer = match decision.refusal() {
-        Some(check) => Style::Bad.of(format_args!("refused: {}: {}", check.rule, check.finding)),
-        None if decision.policy == "none" => plain("not asked"),
-        None => Style::Green.of("satisfied"),
-    };
-    out.gap();
-    out.line([plain(format_args!("policy {}  ", decision.policy)), answer]);
-    out
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// A count with its noun, which agrees with it: "1 file", "2 files", "0 entries".
-pub(crate) fn plural<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+pub(crate) fn plural<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     if count == N::from(1) {
         return format!("{count} {noun}");
     }
@@ -18,7 +18,7 @@ pub(crate) fn plural<N: Display + PartialEq + From<u8>>(count: N, noun: &str) ->
 }
 
 /// How many more there are than are shown, after a comma; nothing if all are.
-pub(crate) fn and_more<N: Display + PartialEq + From<u8>>(count: N) -> String {
+pub(crate) fn and_more<N: Copy + Display + PartialEq + From<u8>>(count: N) -> String {
     if count == N::from(0) {
         String::new()
     } else {

@@ -212,7 +212,7 @@ fn wrong_and_locked_keys_are_told_before_the_work() {
         ),
         (
             vec!["rebuild", "deb:base-files", "--key", &locked],
-            &["locked.pem is encrypted", "--passphrase-file"],
+            &["locked.pem: it is encrypted", "--passphrase-file"],
         ),
     ] {
         let output = rebuilder().args(arguments).output().unwrap();

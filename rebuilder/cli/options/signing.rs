@@ -183,7 +183,11 @@ fn signing_key(named: Option<String>, passphrase: &PassphraseArgs) -> Result<Opt
             options.extend(["--passphrase-file".into(), file.into()]);
         } else if pem_label(&path).as_deref() == Some("ENCRYPTED PRIVATE KEY") {
             // The signing process has no terminal to ask on, and the build may take hours until then.
-            return Err(KeyError::Locked { path }.into());
+            let message = "it is encrypted, and a rebuild does not ask for the passphrase";
+            return Err(
+                Failure::usage(format!("cannot sign with {}: {message}", path.display()))
+                    .with_help("name a file that holds the passphrase with --passphrase-file"),
+            );
         }
     }
     Ok(Some(options))
@@ -210,6 +214,7 @@ fn check_private(path: &Path) -> Result<(), Failure> {
 
 /// The label of the first PEM block of a file, such as `PRIVATE KEY`. Not a byte of the block itself is read, as this may
 /// be a process that must never hold the key.
+#[expect(clippy::unbuffered_bytes, reason = "a buffer would be filled with the key")]
 pub(crate) fn pem_label(path: &Path) -> Option<String> {
     const MOST: u64 = 4096;
     let file = File::options()
