@@ -65,7 +65,7 @@ fn statements_say_what_happened_and_strangers_accept_them() {
         let statement = statement(&bundle);
         assert_eq!(statement["predicateType"], predicate);
         assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
-        let record: Value = serde_json::from_slice(&fs::read(place.join("record.json")).unwrap()).unwrap();
+        let record: Value = common::read(&place.join("record.json"));
         assert_eq!(
             statement["subject"][0]["digest"]["sha256"],
             record["outputs"][0]["released"]
@@ -113,7 +113,7 @@ fn statements_say_what_happened_and_strangers_accept_them() {
 
 /// Every input of the plan is in the provenance, by digest.
 fn check_provenance(statement: &Value, run: &Path) {
-    let plan: Value = serde_json::from_slice(&fs::read(run.join("plan.json")).unwrap()).unwrap();
+    let plan: Value = common::read(&run.join("plan.json"));
     let definition = &statement["predicate"]["buildDefinition"];
     let resolved: Vec<_> = definition["resolvedDependencies"]
         .as_array()

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::common::{NETWORK, SANDBOX, code, fits_the_schema, json, needs, rebuilder, text};
+use crate::common::{self, NETWORK, SANDBOX, code, json, needs, rebuilder, text};
 use serde_json::Value;
 
 fn lines(folder: &Path) -> Vec<Value> {
     let text = fs::read_to_string(folder.join("results.jsonl")).unwrap_or_default();
     text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| common::checked(serde_json::from_str(line).unwrap()))
         .collect()
 }
 
@@ -40,7 +40,6 @@ fn verdicts_causes_and_time_of_a_list_are_told() {
     let output = run(&["--jobs", "2"]);
     assert_eq!(code(&output), 1, "{}", text(&output));
     let summary = json(&output);
-    fits_the_schema(&summary, include_str!("../../docs/schema/audit.schema.json"));
     assert_eq!(summary["total"], 3);
     let verdicts: Vec<_> = summary["results"]
         .as_array()

@@ -465,7 +465,7 @@ fn the_first_cause_is_what_was_varied() {
             case.what,
             String::from_utf8_lossy(&output.stderr)
         );
-        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found = common::json(&output);
         let first = &found["causes"][0];
         let row = format!(
             "| {} | {} | {} | {} | {} |",

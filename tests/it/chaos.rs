@@ -146,7 +146,7 @@ fn whoever_is_killed_a_run_leaves_nothing() {
         .output()
         .unwrap();
     assert!(planned.status.success(), "{}", text(&planned));
-    let mut plan: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+    let mut plan = common::json(&planned);
 
     let (mut random, rounds) = random("runs");
     let mut struck = 0;

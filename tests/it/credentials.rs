@@ -37,7 +37,7 @@ fn logs_and_outputs_are_searched_and_nothing_of_a_secret_is_kept() {
     let output = run_script(&plan("pypi:idna==3.10"), &script, "embedded", folder.path());
     assert_eq!(code(&output), 1, "{}", text(&output));
     let run = folder.path().join("run");
-    let record: Value = serde_json::from_slice(&fs::read(run.join("record.json")).unwrap()).unwrap();
+    let record: Value = common::read(&run.join("record.json"));
     let found: Vec<_> = record["credentials"]
         .as_array()
         .unwrap()

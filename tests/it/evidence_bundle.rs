@@ -325,7 +325,7 @@ fn no_change_goes_unseen() {
 fn relist(place: &Path, name: &str, bytes: &[u8]) {
     fs::write(place.join(name), bytes).unwrap();
     let path = place.join("manifest.json");
-    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut manifest = common::read(&path);
     for file in manifest["files"].as_array_mut().unwrap() {
         if file["path"] == name {
             file["sha256"] = json!(Sha256::of(bytes));

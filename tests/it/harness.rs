@@ -154,23 +154,27 @@ fn run(name: &'static str, test: fn()) -> Result<Completion, Failed> {
     }
 }
 
-/// The line and the reasons that follow libtest's own summary.
+/// How many tests were skipped, and how many for each reason; one test may be cut short by several.
 fn summary(missed: &BTreeMap<String, Missed>) -> String {
     let count = |pick: fn(&Missed) -> &BTreeSet<&'static str>| {
         let names: BTreeSet<_> = missed.values().flat_map(pick).collect();
         names.len()
     };
-    let mut text = format!(
-        "skipped: {}, and {} in part\n",
-        count(|it| &it.whole),
-        count(|it| &it.part)
-    );
+    let (whole, part) = (count(|missed| &missed.whole), count(|missed| &missed.part));
+    let mut text = format!("skipped: {whole}");
+    if part > 0 {
+        text.push_str(&format!(", and a part of {part} more"));
+    }
+    text.push('\n');
     for (reason, missed) in missed {
-        text.push_str(&format!("{:5} without {reason}", missed.whole.len()));
-        if !missed.part.is_empty() {
-            text.push_str(&format!(", {} in part", missed.part.len()));
+        if !missed.whole.is_empty() {
+            text.push_str(&format!("{:5} without {reason}\n", missed.whole.len()));
         }
-        text.push('\n');
+    }
+    for (reason, missed) in missed {
+        if !missed.part.is_empty() {
+            text.push_str(&format!("{:5} in part without {reason}\n", missed.part.len()));
+        }
     }
     text
 }

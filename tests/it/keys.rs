@@ -379,7 +379,7 @@ fn keys_are_rotated_with_an_overlap_and_revoked_for_good() {
 
     // After the overlap the old one no longer signs.
     let path = place.path("config/rebuilder/keys.json");
-    let mut inventory: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut inventory = common::read(&path);
     inventory["keys"][0]["retires"] = "2026-01-01T00:00:00Z".into();
     fs::write(&path, inventory.to_string()).unwrap();
     let retired = place.run(&["attest", &run, "--key", rotated["oldKey"].as_str().unwrap()]);
@@ -427,7 +427,7 @@ fn the_inventory_says_what_is_wrong_with_how_keys_are_kept() {
     .unwrap();
     // An old one.
     let path = place.path("config/rebuilder/keys.json");
-    let mut inventory: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut inventory = common::read(&path);
     inventory["keys"][0]["created"] = "2024-01-01T00:00:00Z".into();
     fs::write(&path, inventory.to_string()).unwrap();
     let keys = json(&place.good(&["--json", "key", "list"]));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{self, GIT, NETWORK, SANDBOX, code, fits_the_schema, git, json, needs, rebuilder, text};
+use crate::common::{self, GIT, NETWORK, SANDBOX, code, git, json, needs, rebuilder, text};
 
 /// Makes the folder a repository with one commit, and gives its name.
 fn commit(folder: &Path) -> String {
@@ -248,7 +248,6 @@ fn what_differs_leads_to_the_plan_that_gives_the_release() {
             .unwrap();
         assert_eq!(code(&output), 0, "{subject}: {}", text(&output));
         let document = json(&output);
-        fits_the_schema(&document, include_str!("../../docs/schema/record.schema.json"));
         let attempts = document["attempts"].as_array().unwrap();
         assert!(attempts.len() > 1, "{subject}");
         assert_eq!(attempts[0]["ended"], "mismatch", "{subject}");

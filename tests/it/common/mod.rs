@@ -2,12 +2,14 @@
 
 pub mod authority;
 mod needs;
+mod schema;
 
 pub use needs::{
     DOCKER, GIT, NETWORK, ORDINARY_USER, ROOT, SANDBOX, USER_MODE_LINUX, backends, needs, online,
     ordinary_user, overlay_module, part_needs, podman, skip, skip_part, third_party_python, vectors,
     verifiers,
 };
+pub use schema::{checked, read};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,8 +111,10 @@ pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or(-1)
 }
 
-pub fn json(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(output)))
+/// The document on stdout, which is as its schema says.
+pub fn json(output: &Output) -> Value {
+    let document = serde_json::from_slice(&output.stdout);
+    checked(document.unwrap_or_else(|error| panic!("{error}: {}", text(output))))
 }
 
 pub fn git(folder: &Path, arguments: &[&str]) -> String {
@@ -161,7 +165,7 @@ pub fn store_without(folder: &Path, digest: &str) {
 pub fn plan(subject: &str) -> serde_json::Value {
     let output = rebuilder().args(["plan", subject]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    serde_json::from_slice(&output.stdout).unwrap()
+    json(&output)
 }
 
 /// Runs a plan whose build is `script` alone; gives the exit code and the folder of the run.
@@ -194,53 +198,4 @@ pub fn remove_store(store: &Path) {
     }
     let swept = rebuilder_in(store).arg("doctor").output().unwrap();
     assert!(swept.status.success(), "{}", text(&swept));
-}
-
-/// Whether a printed document has the fields of the documented schema, no more and no fewer, all the way down.
-pub fn fits_the_schema(document: &Value, schema: &str) {
-    let schema: Value = serde_json::from_str(schema).unwrap();
-    fits(document, &schema, &schema, "");
-}
-
-fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
-    if let Some(reference) = schema["$ref"].as_str() {
-        if reference == "urn:rebuilder:schema:comparison:v1" {
-            return fits_the_schema(value, include_str!("../../../docs/schema/comparison.schema.json"));
-        }
-        let target = root.pointer(reference.trim_start_matches('#')).unwrap();
-        return fits(value, target, root, place);
-    }
-    if let Some(choices) = schema["anyOf"].as_array() {
-        let choice = choices
-            .iter()
-            .find(|choice| (choice["type"] == "null") == value.is_null());
-        return fits(value, choice.unwrap(), root, place);
-    }
-    if let Some(allowed) = schema["enum"].as_array() {
-        assert!(allowed.contains(value), "{place}: {value} is not in the schema");
-    }
-    if let (Some(fields), Some(properties)) = (value.as_object(), schema["properties"].as_object()) {
-        for (name, value) in fields {
-            let below = format!("{place}/{name}");
-            fits(
-                value,
-                properties
-                    .get(name)
-                    .unwrap_or_else(|| panic!("{below} is not in the schema")),
-                root,
-                &below,
-            );
-        }
-        for name in schema["required"].as_array().into_iter().flatten() {
-            assert!(
-                fields.contains_key(name.as_str().unwrap()),
-                "{place}/{name} is missing"
-            );
-        }
-    }
-    for item in value.as_array().into_iter().flatten() {
-        if schema["items"].is_object() {
-            fits(item, &schema["items"], root, place);
-        }
-    }
 }

@@ -1,0 +1,198 @@
+//! Constellations of parties, and what is concluded of them.
+
+use std::fs;
+
+use crate::common::{code, json, text};
+use serde_json::{Value, json};
+
+use super::statements::{
+    built, days_ago, digest, equivalent, failed, finished, inside, other, plan, predicate, released, same,
+    summary, with,
+};
+use super::{NAME, RELEASED, TWO, by, policy, verify, write};
+
+/// What is expected of a constellation.
+struct Row {
+    name: &'static str,
+    quorum: &'static str,
+    said: Vec<(&'static str, Value)>,
+    code: i32,
+    verdict: &'static str,
+    /// A part of the reason.
+    reason: &'static str,
+    /// Parties that count.
+    counted: &'static [&'static str],
+    /// Reasons for which something is set aside.
+    aside: &'static [&'static str],
+}
+
+const TWO_APART: &str = "threshold = 2\nindependent = [\"organisation\", \"container\", \"host\"]\n";
+
+const DATE: &str = "[{\"name\": \"tar-time\"}]";
+
+fn set(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// One row a line, so that it reads as a table.
+#[allow(clippy::too_many_lines)]
+#[rustfmt::skip]
+fn table() -> Vec<Row> {
+    let ok = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 0, verdict: "agreed", reason, counted, aside };
+    let few = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 4, verdict: "not-enough", reason, counted, aside };
+    let no = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 1, verdict: "disagreed", reason, counted, aside };
+    let only = |name, quorum, said, reason, counted, aside| Row { name, quorum, said, code: 1, verdict: "equivalent", reason, counted, aside };
+    let shared = "https://shared.example/rebuilder";
+    let id = "/predicate/runDetails/builder/id";
+    let tree = "/internalParameters/container/tree/sha256";
+    let commit = "/resolvedDependencies/0/digest/gitCommit";
+    vec![
+        // Agreement.
+        ok("two agree", TWO, vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        ok("three agree, two are asked for", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("dave", same("dave"))], "a weight of 3", &["alice", "bob", "dave"], &[]),
+        ok("builder and rebuilder", "threshold = 2\nroles = { builder = 1, rebuilder = 1 }\n", vec![by("builder", built()), by("alice", same("alice"))], "a weight of 2", &["alice", "builder"], &[]),
+        ok("weight instead of number", "threshold = 2\n", vec![by("carol", same("carol"))], "a weight of 2", &["carol"], &[]),
+        ok("all roles", "threshold = 3\nroles = { builder = 1, rebuilder = 1, release-manager = 1 }\n", vec![by("builder", built()), by("alice", same("alice")), by("manager", built())], "a weight of 3", &["alice", "builder", "manager"], &[]),
+        ok("independent in everything", TWO_APART, vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        ok("a verifier's summary", "threshold = 2\nroles = { verifier = 1 }\n", vec![by("alice", same("alice")), by("watcher", summary("PASSED"))], "a weight of 2", &["alice", "watcher"], &[]),
+        ok("agree on the source", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        ok("fresh enough", "threshold = 2\nmaximum-age-days = 3\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        ok("other toolchains are told apart", "threshold = 2\nindependent = [\"toolchain\"]\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        ok("a set that shares nothing is found", "threshold = 2\nindependent = [\"organisation\"]\n", vec![by("alice", same("alice")), by("dave", same("dave")), by("bob", same("bob"))], "a weight of 2", &["bob"], &[]),
+        // Too few.
+        few("nobody", TWO, vec![], "a weight of 0 says so, and 2 is asked for", &[], &[]),
+        few("one of two", TWO, vec![by("alice", same("alice"))], "a weight of 1", &["alice"], &[]),
+        few("weight, but not the roles", "threshold = 2\nroles = { builder = 1 }\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "0 of the role builder say so, and 1 are asked for", &["alice", "bob"], &[]),
+        few("the same key twice", TWO, vec![by("alice", same("alice")), by("alice", with(same("alice"), id, json!("https://alice.example/second")))], "a weight of 1", &["alice"], &[]),
+        few("the same image twice", "threshold = 2\nindependent = [\"container\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), tree, json!(digest(b"root of alice"))))], "a weight of 1", &["alice"], &[]),
+        few("the same image, though other trees are left out", "threshold = 2\nindependent = [\"container\"]\n", vec![by("alice", inside(same("alice"), "/internalParameters/container", json!({}))), by("bob", inside(same("bob"), "/internalParameters/container", json!({})))], "a weight of 1", &["alice"], &[]),
+        few("one organisation twice", "threshold = 2\nindependent = [\"organisation\"]\n", vec![by("alice", same("alice")), by("dave", same("dave"))], "a weight of 1", &["alice"], &[]),
+        few("one host twice", "threshold = 3\nindependent = [\"host\"]\n", vec![by("bob", same("bob")), by("carol", same("carol"))], "a weight of 2", &["carol"], &[]),
+        few("one builder id twice", "threshold = 2\nindependent = [\"builder-id\"]\n", vec![by("alice", with(same("alice"), id, json!(shared))), by("bob", with(same("bob"), id, json!(shared)))], "a weight of 1", &["alice"], &[]),
+        few("one toolchain twice", "threshold = 2\nindependent = [\"toolchain\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), "/resolvedDependencies/1/name", json!("gcc-12_12.2.0-alice_amd64.deb")))], "a weight of 1", &["alice"], &[]),
+        few("an unknown signer", TWO, vec![by("alice", same("alice")), by("mallory", same("mallory"))], "a weight of 1", &["alice"], &["unknown-signer"]),
+        few("a revoked key", TWO, vec![by("alice", same("alice")), by("lost", same("lost"))], "a weight of 1", &["alice"], &["revoked"]),
+        few("a key whose time is over", TWO, vec![by("alice", same("alice")), by("old", same("old"))], "a weight of 1", &["alice"], &["out-of-time"]),
+        few("stale", "threshold = 2\nmaximum-age-days = 3\n", vec![by("alice", same("alice")), by("bob", finished(same("bob"), &days_ago(10)))], "a weight of 1", &["alice"], &["stale"]),
+        few("dated in the future", TWO, vec![by("alice", same("alice")), by("bob", finished(same("bob"), &days_ago(-2)))], "a weight of 1", &["alice"], &["future"]),
+        few("no date where one is asked for", "threshold = 2\nmaximum-age-days = 3\n", vec![by("alice", same("alice")), by("bob", with(same("bob"), "/predicate/runDetails/metadata", json!({})))], "a weight of 1", &["alice"], &["stale"]),
+        few("another subject", TWO, vec![by("alice", same("alice")), by("bob", with(other("bob", b"x"), "/subject/0/name", json!("tool-2.0.tar.gz")))], "a weight of 1", &["alice"], &["wrong-subject"]),
+        few("these bytes under another package's name", TWO, vec![by("alice", same("alice")), by("bob", with(same("bob"), "/subject/0/name", json!("pkg:generic/evil@6.6")))], "a weight of 1", &["alice"], &["wrong-subject"]),
+        few("an unknown predicate", TWO, vec![by("alice", same("alice")), by("bob", predicate("https://example.org/dance/v1"))], "a weight of 1", &["alice"], &["unknown-predicate"]),
+        few("a publish attestation is no build", TWO, vec![by("alice", same("alice")), by("bob", predicate("https://docs.pypi.org/attestations/publish/v1"))], "a weight of 1", &["alice"], &["no-build"]),
+        few("a builder that is not the signer's", TWO, vec![by("alice", with(same("alice"), id, json!("https://elsewhere.example"))), by("bob", same("bob"))], "a weight of 1", &["bob"], &["wrong-builder"]),
+        few("a party that is not asked", "threshold = 2\nparties = [\"alice\", \"bob\"]\n", vec![by("alice", same("alice")), by("dave", same("dave"))], "a weight of 1", &["alice"], &["not-asked"]),
+        few("the source is not stated", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), "/resolvedDependencies", json!([])))], "a weight of 1", &["alice"], &[]),
+        few("some test failed", TWO, vec![by("alice", same("alice")), by("bob", json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": NAME, "digest": {"sha256": released()}}], "predicateType": "https://in-toto.io/attestation/test-result/v0.1", "predicate": {"result": "FAILED"}}))], "a weight of 1", &["alice"], &["no-build"]),
+        // Disagreement.
+        no("one liar", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("dave", other("dave", b"evil"))], "dave says otherwise", &["alice", "bob"], &[]),
+        no("two liars colluding", TWO, vec![by("alice", same("alice")), by("bob", other("bob", b"evil")), by("dave", other("dave", b"evil"))], "says otherwise", &["alice"], &[]),
+        no("two liars vouch, one is honest", TWO, vec![by("bob", same("bob")), by("dave", same("dave")), by("alice", failed(b"alice"))], "alice says otherwise", &["bob", "dave"], &[]),
+        no("the builder alone vouches", "threshold = 1\n", vec![by("builder", built()), by("alice", failed(b"alice"))], "alice says otherwise", &["builder"], &[]),
+        no("a negative is evidence", TWO, vec![by("alice", failed(b"alice")), by("bob", same("bob"))], "alice says otherwise", &["bob"], &[]),
+        no("equivocation", TWO, vec![by("alice", same("alice")), by("alice", plan(other("alice", b"evil"), b"alice")), by("bob", same("bob")), by("dave", same("dave"))], "alice contradicts itself", &["bob", "dave"], &[]),
+        no("equivocation between a result and a negative", TWO, vec![by("alice", same("alice")), by("alice", failed(b"alice")), by("bob", same("bob")), by("dave", same("dave"))], "alice contradicts itself", &["bob", "dave"], &[]),
+        no("a newer negative of other inputs", TWO, vec![by("alice", finished(plan(same("alice"), b"first"), &days_ago(9))), by("alice", failed(b"second")), by("bob", same("bob"))], "alice says otherwise", &["bob"], &["superseded"]),
+        no("a verifier that failed it", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("watcher", summary("FAILED"))], "watcher says otherwise", &["alice", "bob"], &[]),
+        no("they must agree on the source and do not", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "must agree on the source", &["alice", "bob"], &[]),
+        no("outvoting needs more weight", "threshold = 2\ndissent = \"outvote\"\n", vec![by("alice", same("alice")), by("bob", same("bob")), by("carol", other("carol", b"evil"))], "carol says otherwise", &["alice", "bob"], &[]),
+        // What does not disagree.
+        ok("outvoted", "threshold = 2\ndissent = \"outvote\"\n", vec![by("alice", same("alice")), by("bob", same("bob")), by("dave", other("dave", b"evil"))], "outvoted: dave says otherwise", &["alice", "bob"], &[]),
+        ok("a newer success of other inputs", TWO, vec![by("alice", with(plan(finished(other("alice", b"early"), &days_ago(9)), b"first"), "/predicate/runDetails/metadata/invocationId", json!("the first run"))), by("alice", plan(same("alice"), b"second")), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &["superseded"]),
+        ok("an unknown liar", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("mallory", other("mallory", b"evil"))], "a weight of 2", &["alice", "bob"], &["unknown-signer"]),
+        ok("a revoked liar", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("lost", other("lost", b"evil"))], "a weight of 2", &["alice", "bob"], &["revoked"]),
+        ok("said again is said once", TWO, vec![by("alice", same("alice")), by("alice", finished(same("alice"), &days_ago(2))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        ok("other inputs, the same bytes", TWO, vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "a weight of 2", &["alice", "bob"], &[]),
+        // Equivalence.
+        only("equivalent only", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", equivalent("bob", b"near", &set(DATE)))], "only but for ", &["alice", "bob"], &[]),
+        only("one of two is only equivalent", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        only("a rebuild and its equivalence are one answer", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("alice", other("alice", b"near")), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        only("by a normalisation that is not accepted", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set("[{\"name\": \"tar-time\"}, {\"name\": \"code\"}]"))), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        only("by normalisations that nobody names", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set("[]"))), by("bob", same("bob"))], "only but for ", &["alice", "bob"], &[]),
+        ok("equivalent by what the policy accepts", "threshold = 2\nequivalent-by = [\"tar-time\"]\n", vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "alice only but for tar-time", &["alice", "bob"], &[]),
+        ok("equivalent to itself is the same", TWO, vec![by("alice", equivalent("alice", RELEASED, &set("[]"))), by("bob", same("bob"))], "a weight of 2", &["alice", "bob"], &[]),
+        no("equivalent to other bytes, which someone says came out whole", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", other("bob", b"far"))], "bob says otherwise", &[], &[]),
+    ]
+}
+
+#[apply(test)]
+fn each_constellation_has_its_answer() {
+    let rows = table();
+    assert!(rows.len() >= 40, "{} rows", rows.len());
+    let names: std::collections::BTreeSet<_> = rows.iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), rows.len(), "a name stands twice");
+    let folder = tempfile::tempdir().unwrap();
+    let artifact = folder.path().join(NAME);
+    fs::write(&artifact, RELEASED).unwrap();
+    let mut wrong = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let place = folder.path().join(format!("row-{number}"));
+        fs::create_dir(&place).unwrap();
+        for (at, (key, statement)) in row.said.iter().enumerate() {
+            write(&place, at, key, statement);
+        }
+        let file = folder.path().join(format!("{number}.toml"));
+        fs::write(
+            &file,
+            format!("{}\n[[quorums]]\nsubject = \"*\"\n{}", policy(), row.quorum),
+        )
+        .unwrap();
+        let arguments = [
+            artifact.to_str().unwrap(),
+            "--purl",
+            "pkg:generic/app@1.0",
+            "--json",
+            "--attestation",
+            place.to_str().unwrap(),
+            "--policy",
+            file.to_str().unwrap(),
+        ];
+        let output = verify(&arguments);
+        if ![0, 1, 4].contains(&code(&output)) {
+            wrong.push(format!("{}: {}", row.name, text(&output)));
+            continue;
+        }
+        let found = json(&output);
+        let counted: Vec<_> = found["parties"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|party| party["counted"] == true)
+            .map(|party| party["party"].as_str().unwrap().to_owned())
+            .collect();
+        let aside: Vec<_> = found["setAside"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["reason"].as_str().unwrap().to_owned())
+            .collect();
+        let reason = found["reason"].as_str().unwrap();
+        let mut expected: Vec<_> = row.counted.to_vec();
+        // Where several sets are as good, which of them is taken does not matter, only what it has.
+        if row.name == "a set that shares nothing is found" {
+            expected = counted.iter().map(String::as_str).collect();
+            assert_eq!(counted.len(), 2, "{counted:?}");
+        }
+        let right = code(&output) == row.code
+            && found["verdict"] == row.verdict
+            && reason.contains(row.reason)
+            && counted == expected
+            && aside == row.aside;
+        if !right {
+            wrong.push(format!(
+                "{}: {} {} {reason}; counted {counted:?}; set aside {aside:?}\n{}",
+                row.name,
+                code(&output),
+                found["verdict"],
+                found["parties"]
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} rows:\n{}",
+        wrong.len(),
+        rows.len(),
+        wrong.join("\n")
+    );
+}
