@@ -11,7 +11,9 @@ check:
 
 # Accept changed snapshots of texts.
 snapshots:
-    INSTA_UPDATE=always cargo test --test it
+    for suite in cli:: compare:: evidence:: output:: verify::; do \
+        INSTA_UPDATE=always cargo test --test it $suite; \
+    done
 
 # Speed beside peers.
 bench:

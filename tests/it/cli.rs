@@ -1,5 +1,8 @@
 //! What the command says: help, lists, completions, and silence where it belongs.
 
+use std::collections::BTreeSet;
+use std::fs;
+
 use crate::common::{self, code, rebuilder, text};
 
 fn help(arguments: &[&str]) -> String {
@@ -15,14 +18,37 @@ fn help(arguments: &[&str]) -> String {
 
 #[apply(test)]
 fn help_texts() {
-    insta::assert_snapshot!("help", help(&[]));
-    insta::assert_snapshot!("help-rebuild", help(&["rebuild"]));
-    insta::assert_snapshot!("help-inspect", help(&["inspect"]));
-    insta::assert_snapshot!("help-compare", help(&["compare"]));
-    insta::assert_snapshot!("help-verify", help(&["verify"]));
-    insta::assert_snapshot!("help-signer", help(&["signer"]));
-    insta::assert_snapshot!("help-evidence-export", help(&["evidence", "export"]));
-    insta::assert_snapshot!("help-container-run", help(&["container", "run"]));
+    let mut names = BTreeSet::new();
+    // The page of each command names those below it; `man` is for packagers and is not listed.
+    let mut waiting = vec![Vec::new(), vec!["man".to_owned()]];
+    while let Some(command) = waiting.pop() {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let page = help(&words);
+        let listed = page
+            .lines()
+            .skip_while(|line| *line != "Commands:")
+            .skip(1)
+            .take_while(|line| !line.is_empty())
+            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| *name != "help");
+        waiting.extend(listed.map(|name| [&command[..], &[name.to_owned()]].concat()));
+        let name = [&["help"][..], &words[..]].concat().join("-");
+        insta::assert_snapshot!(name.as_str(), page);
+        names.insert(format!("it__cli__{name}.snap"));
+    }
+    assert!(names.len() > 20, "{names:?}");
+
+    // No page is left of a command that is gone.
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/snapshots");
+    let kept = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let kept = kept.filter_map(|name| name.into_string().ok());
+    let left: Vec<_> = kept
+        .filter(|name| name.starts_with("it__cli__help") && name.ends_with(".snap") && !names.contains(name))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[apply(test)]

@@ -46,6 +46,7 @@ mod credentials;
 mod evidence;
 mod evidence_bundle;
 mod keys;
+mod output;
 mod policy;
 mod provenance;
 mod published;
