@@ -1,6 +1,6 @@
 //! The agreement of several parties about one artifact, for a terminal.
 
-use crate::agreement::{Agreement, Conclusion, Divergence, Position, Reason, SetAside};
+use crate::agreement::{Agreement, Conclusion, Divergence, PartyReport, Reason, SetAside};
 use crate::text::{Screen, Style, plain, plural};
 
 /// The conclusion as lines; `colour` adds ANSI codes.
@@ -39,7 +39,7 @@ pub fn terminal(agreement: &Agreement, colour: bool) -> Screen {
     out
 }
 
-fn position(party: &Position, out: &mut Screen) {
+fn position(party: &PartyReport, out: &mut Screen) {
     let mark = if party.counted {
         Style::Good.of("+")
     } else {

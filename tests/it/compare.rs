@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::common::{self, code, json as document, rebuilder, text};
 use rebuilder::artifact::Sha256;
 use rebuilder::compare::{
-    Cause, Chosen, Comparison, NORMALISATIONS, Options, Outcome, compare, compare_bytes,
+    Cause, Chosen, Comparison, Normalisation, Options, Outcome, compare, compare_bytes,
 };
 use serde_json::{Value, json};
 
@@ -229,8 +229,8 @@ fn exit_codes_follow_the_outcome() {
         .args(["compare", "--list-normalisations"])
         .output()
         .unwrap();
-    for normalisation in NORMALISATIONS {
-        assert!(text(&list).contains(normalisation.name));
+    for normalisation in Normalisation::ALL {
+        assert!(text(&list).contains(normalisation.name()));
     }
 }
 

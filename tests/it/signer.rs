@@ -252,7 +252,7 @@ fn forge(run: &Path, change: impl FnOnce(&mut Value, &mut Value)) {
     let (mut record, mut plan) = (read("record.json"), read("plan.json"));
     change(&mut record, &mut plan);
     if let Ok(parsed) = serde_json::from_value::<Plan>(plan.clone()) {
-        record["plan"] = json!(parsed.digest());
+        record["plan"] = json!(parsed.digest().unwrap());
         if let Ok(record) = serde_json::from_value::<Record>(record.clone()) {
             let page = rebuilder::report::html(&parsed, &record).unwrap();
             fs::write(run.join("report.html"), page).unwrap();

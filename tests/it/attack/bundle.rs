@@ -268,7 +268,7 @@ impl<'a> Scene<'a> {
         });
         let plan: Plan = serde_json::from_value(plan).unwrap();
         let scene = Self { ground, plan };
-        ground.write("run/plan.json", scene.plan.canonical());
+        ground.write("run/plan.json", scene.plan.canonical().unwrap());
         ground.write("run/build.log", "built\n");
         let rebuilt = if reproduced { "released" } else { "something else" };
         ground.write(&format!("run/rebuilt/{NAME}"), rebuilt);
@@ -313,7 +313,7 @@ impl<'a> Scene<'a> {
         serde_json::from_value(json!({
             "version": 1, "id": "run-1", "subject": self.plan.subject,
             "verdict": if reproduced { "reproduced" } else { "mismatch" },
-            "plan": self.plan.digest(), "evidence": "verified",
+            "plan": self.plan.digest().unwrap(), "evidence": "verified",
             "outputs": [{"name": NAME, "released": Sha256::of("released"), "rebuilt": rebuilt, "sizes": [8, 8], "differs": null}],
             "not_compared": [], "backend": "embedded", "not_enforced": [],
             "log": Sha256::of("built\n"),

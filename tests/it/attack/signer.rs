@@ -267,7 +267,7 @@ impl<'a> Office<'a> {
         change(&mut plan, &mut record);
         if record["plan"] == "" {
             record["plan"] = serde_json::from_value::<Plan>(plan.clone())
-                .map_or_else(|_| json!(Sha256::of("")), |plan| json!(plan.digest()));
+                .map_or_else(|_| json!(Sha256::of("")), |plan| json!(plan.digest().unwrap()));
         }
         fs::create_dir_all(run.join("rebuilt")).unwrap();
         fs::create_dir_all(run.join("documents")).unwrap();

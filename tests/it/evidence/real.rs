@@ -165,6 +165,6 @@ fn commits_and_tags_signed_without_a_key_are_verified_with_the_entry_that_they_c
         (signed(&signature), &public, "an authority that is not trusted"),
     ] {
         let judged = of_commit(object.as_bytes(), trust);
-        assert_eq!(judged.standing, Standing::Refuted, "{what}: {judged:?}");
+        assert_eq!(judged.standing, Standing::Invalid, "{what}: {judged:?}");
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn two_faces(ground: &Ground) -> Result<(), String> {
         "https://slsa.dev/provenance/v1",
         NAME,
         b"released",
-        &json!({"buildDefinition": {"internalParameters": {"plan": {"sha256": scene.plan.digest()}}}}),
+        &json!({"buildDefinition": {"internalParameters": {"plan": {"sha256": scene.plan.digest().unwrap()}}}}),
     );
     files.insert("attestations/rebuild.sigstore.json".into(), two_faced(&said));
     relist(&mut files, |_| ());

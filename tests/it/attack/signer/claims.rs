@@ -382,7 +382,8 @@ pub(super) fn second_worker(ground: &Ground) -> Result<(), String> {
     };
     let honest = serde_json::from_value::<Plan>(office.plan.clone())
         .unwrap()
-        .digest();
+        .digest()
+        .unwrap();
     let agreement = &internal(&statement)["agreement"];
     must(
         agreement[0]["plan"] == json!(honest),
