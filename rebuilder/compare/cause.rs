@@ -58,9 +58,9 @@ macro_rules! causes {
 
 causes! {
     Content, "content", "content change",
-        "read the differing bytes: nothing that builds do by themselves explains them";
+        "inspect the differing bytes: no known source of nondeterminism explains them";
     Unread, "unread", "not compared",
-        "a damaged file, or one beyond the limits of the comparison: look at it by other means";
+        "a damaged file, or one beyond the limits of the comparison: examine it with another tool";
     SourceRevision, "source-revision", "revision of the source",
         "build from the commit that the release names";
     DependencyVersion, "dependency-version", "version of a dependency",
@@ -70,17 +70,17 @@ causes! {
     BuildPath, "build-path", "build path",
         "build in the same folder, or map it away (-ffile-prefix-map=$PWD=., --remap-path-prefix, -trimpath)";
     SourceDateEpoch, "source-date-epoch", "SOURCE_DATE_EPOCH is not honoured",
-        "take the time from SOURCE_DATE_EPOCH where it is set, in the tool that writes this place";
+        "take the time from SOURCE_DATE_EPOCH if it is set, in the tool that writes this place";
     Timezone, "timezone", "time zone",
         "build with TZ=UTC, or write times as UTC";
     Timestamp, "timestamp", "time of the build",
         "set SOURCE_DATE_EPOCH and leave times of the build out (tar --mtime, gzip -n, ar D, zip -X after touch)";
     BuildHost, "build-host", "host name or user",
-        "do not record who built it and where";
+        "do not record who built it or where";
     HostSystem, "host-system", "kernel or processor of the build machine",
         "do not ask uname or the processor while building; set -march and the like explicitly";
     Locale, "locale", "locale",
-        "build with LC_ALL=C.UTF-8, and sort and format independent of it";
+        "build with LC_ALL=C.UTF-8, and sort and format independently of it";
     Parallelism, "parallelism", "number of parallel jobs",
         "do not record the number of jobs, and fix the number of compressor threads";
     Randomness, "randomness", "random value",
@@ -92,13 +92,13 @@ causes! {
     Permissions, "permissions", "permissions or umask",
         "set the umask before building, or normalise modes (tar --mode=go=rX,u+rw,a-s)";
     Signature, "signature", "signature block",
-        "compare without signatures; they depend on a key that only the signer has";
+        "compare without signatures; they depend on a key that only the signer holds";
     ArchiveDialect, "archive-dialect", "dialect of the archive format",
         "write archives with the same tool and options (tar --format, zip -X)";
     Compression, "compression", "compressor, its level or version",
         "compress with the same tool, version, level and number of threads";
     DebugInformation, "debug-information", "debug information",
-        "nothing that runs: debug information differs, alone or stripped away before";
+        "nothing that runs differs: only debug information does, or did before it was stripped";
     MovedAddress, "moved-address", "address that moved",
         "follows from strings of other lengths in the same file: each one still points at the same thing";
     BuildId, "build-id", "build-id",
@@ -127,7 +127,7 @@ impl Reason {
 
 impl Cause {
     /// How sure two findings of one root cause are together: as the less sure one. But a pair of build folders that
-    /// is proven in one place is the reason wherever it stands.
+    /// is proven in one place is the reason wherever else it is.
     pub(super) fn together(self, one: Confidence, other: Confidence) -> Confidence {
         if self == Self::BuildPath {
             one.max(other)

@@ -1,6 +1,7 @@
 //! From single findings to an answer: which only follow from others, what they have in common, whether named
 //! normalisations account for all of them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Options;
@@ -21,7 +22,7 @@ pub(super) fn checksums(root: &mut Node) {
             }
         }
     });
-    // By every ending of the path, as lists name files relative to where they stand.
+    // By every ending of the path, as lists name files relative to where they are.
     let mut endings: HashSet<&str> = HashSet::new();
     for path in &differing {
         let mut rest = path.as_str();
@@ -99,7 +100,7 @@ pub(super) fn clamped(times: &HashMap<i64, u64>) -> Option<i64> {
 /// How findings of numbers in code that read as years are marked until [`years`] has looked at them.
 pub(super) const YEAR: &str = "a number in code that reads as the year of the build";
 
-/// A number in code is the year of the build only where one side has this year, and the other the year of the
+/// A number in code is the year of the build only if one side has this year, and the other the year of the
 /// newest time that both packages share.
 pub(super) fn years(root: &mut Node, times: &HashMap<i64, u64>) {
     let year = |seconds: i64| {
@@ -110,8 +111,9 @@ pub(super) fn years(root: &mut Node, times: &HashMap<i64, u64>) {
     let then = times.keys().max().and_then(|newest| year(*newest));
     root.each_mut(&mut |node| {
         for finding in node.findings.iter_mut().filter(|finding| finding.key == YEAR) {
-            let (a, b) = (Some(finding.released.clone()), Some(finding.rebuilt.clone()));
-            if !((a == then && b == now) || (a == now && b == then)) {
+            let years = (Some(&finding.released), Some(&finding.rebuilt));
+            let (then, now) = (then.as_ref(), now.as_ref());
+            if years != (then, now) && years != (now, then) {
                 finding.cause = Cause::Content;
                 finding.key = String::new();
                 finding.confidence = Confidence::Proven;
@@ -140,14 +142,11 @@ pub(super) fn causes(root: &Node) -> Vec<RootCause> {
         following.clear();
     }
     let mut causes: Vec<RootCause> = groups.into_values().collect();
-    causes.sort_by(|a, b| {
-        rank(a)
-            .cmp(&rank(b))
-            .then(b.places.cmp(&a.places))
-            .then(a.cause.cmp(&b.cause))
-    });
+    causes.sort_by_key(|cause| (rank(cause), Reverse(cause.places), cause.cause));
     if let Some(first) = causes.first_mut() {
-        first.follow = following.iter().map(|(_, finding)| finding.places).sum();
+        first.follow = following
+            .iter()
+            .fold(0, |sum, (_, finding)| finding.places.saturating_add(sum));
     }
     causes
 }
@@ -180,7 +179,7 @@ fn group(groups: &mut BTreeMap<(Cause, String), RootCause>, path: &str, finding:
             },
             fix: finding.cause.fix().to_owned(),
         });
-    cause.places += finding.places;
+    cause.places = cause.places.saturating_add(finding.places);
     cause.confidence = finding.cause.together(cause.confidence, finding.confidence);
 }
 
@@ -203,7 +202,7 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
                 version: normalisation.version(),
                 places: 0,
             });
-            applied.places += finding.places;
+            applied.places = applied.places.saturating_add(finding.places);
         }
     });
     let outcome = if all {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::both::Both;
 use super::cause::{Cause, Confidence};
 use super::explain::{Context, explain};
 use super::finding::{Finding, Node};
@@ -9,12 +10,13 @@ use super::format::FormatReader;
 use super::order::sorted_by_locale;
 use super::package::{self, Within};
 use super::partners;
+use super::row::Row;
 use super::stored::{FieldKind, Fields, Value, joined};
-use super::walk::{Row, Walked};
+use super::walk::Walked;
 
 /// A node with the fields in which two members differ.
 pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within) -> Node {
-    let mut findings = field_findings(format, &released.fields, &rebuilt.fields, within);
+    let mut findings = field_findings(format, Both::new(&released.fields, &rebuilt.fields), within);
     let rebuilt_name = (released.path != rebuilt.path).then(|| rebuilt.path.clone());
     if let Some(other) = &rebuilt_name {
         let context = Context {
@@ -40,11 +42,7 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
         } else if reasons.is_empty() {
             findings.push(finding());
         }
-        findings.extend(reasons.into_iter().map(|reason| {
-            finding()
-                .because(reason.cause, reason.confidence)
-                .keyed(reason.key)
-        }));
+        findings.extend(reasons.iter().map(|reason| finding().explained_by(reason)));
     }
     Node {
         name: released.path.clone(),
@@ -56,9 +54,9 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
 }
 
 /// Fields in which two members differ.
-pub(super) fn field_findings(format: &str, old: &Fields, new: &Fields, within: Within) -> Vec<Finding> {
+pub(super) fn field_findings(format: &str, fields: Both<&Fields>, within: Within) -> Vec<Finding> {
     let mut kinds: Vec<&'static FieldKind> = Vec::new();
-    for (kind, _) in old.iter().chain(new) {
+    for (kind, _) in fields.released.iter().chain(fields.rebuilt) {
         if !kinds.iter().any(|known| std::ptr::eq(*known, *kind)) {
             kinds.push(kind);
         }
@@ -70,8 +68,8 @@ pub(super) fn field_findings(format: &str, old: &Fields, new: &Fields, within: W
     kinds
         .into_iter()
         .filter_map(|kind| {
-            let (a, b) = (values(old, kind), values(new, kind));
-            (a != b).then(|| field_finding(format, kind, &a, &b, within))
+            let both = fields.map(|own| values(own, kind));
+            (!both.same()).then(|| field_finding(format, kind, &both.released, &both.rebuilt, within))
         })
         .collect()
 }
@@ -93,8 +91,8 @@ fn field_finding(
     if kind.installed && within.installs {
         finding.normalisation = None;
     }
-    if let ([Value::Mode(a)], [Value::Mode(b)]) = (old, new) {
-        let changed = a ^ b;
+    if let ([Value::Mode(released)], [Value::Mode(rebuilt)]) = (old, new) {
+        let changed = released ^ rebuilt;
         if changed & 0o7000 != 0 {
             // A set-id bit is what a program may do.
             finding = finding
@@ -103,7 +101,7 @@ fn field_finding(
             finding.normalisation = None;
         } else if changed & 0o100 != 0 {
             finding.normalisation = None;
-        } else if let Some(key) = umask(*a, *b) {
+        } else if let Some(key) = umask(*released, *rebuilt) {
             finding.key = format!("{format}: {key}");
         }
     }
@@ -114,61 +112,47 @@ fn field_finding(
 }
 
 /// The two masks that would make these two modes of one.
-fn umask(a: u32, b: u32) -> Option<String> {
+fn umask(released: u32, rebuilt: u32) -> Option<String> {
     const MASKS: [u32; 5] = [0o000, 0o002, 0o022, 0o027, 0o077];
-    let full = if (a | b) & 0o100 != 0 { 0o777 } else { 0o666 };
+    let full = if (released | rebuilt) & 0o100 != 0 {
+        0o777
+    } else {
+        0o666
+    };
     let mask = |mode: u32| MASKS.into_iter().find(|mask| full & !mask == mode & 0o777);
-    let (a, b) = (mask(a)?, mask(b)?);
-    Some(format!("umask {a:03o} → {b:03o}"))
+    let (released, rebuilt) = (mask(released)?, mask(rebuilt)?);
+    Some(format!("umask {released:03o} → {rebuilt:03o}"))
 }
 
-/// Whether the same members stand in another order.
+/// Whether the same members are in another order.
 pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) -> Option<Finding> {
     let mut pairs = walked.pairs.clone();
     pairs.sort_unstable();
-    let mut expected: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
+    let mut expected: Vec<usize> = pairs.iter().map(|(_, rebuilt)| *rebuilt).collect();
     expected.sort_unstable();
-    let moved = pairs
+    let mut moved = pairs
         .iter()
         .zip(&expected)
-        .filter(|(pair, expected)| pair.1 != **expected)
-        .count();
-    if moved == 0 {
-        return None;
-    }
-    let name = |place: usize| walked.names.get(&place).cloned().unwrap_or_default();
-    let by_rebuilt: HashMap<usize, usize> = pairs.iter().map(|pair| (pair.1, pair.0)).collect();
-    let first = pairs
+        .filter(|((_, rebuilt), expected)| rebuilt != *expected)
+        .peekable();
+    let ((first, _), instead) = moved.peek()?;
+    let by_rebuilt: HashMap<usize, usize> = pairs
         .iter()
-        .zip(&expected)
-        .find(|(pair, expected)| pair.1 != **expected);
-    let (a, b) = first.map_or_else(Default::default, |(pair, expected)| {
-        (
-            name(pair.0),
-            by_rebuilt
-                .get(expected)
-                .map(|place| name(*place))
-                .unwrap_or_default(),
-        )
-    });
-    let normalisation = format.order().filter(|_| !walked.order_matters);
-    let old: Vec<String> = pairs.iter().map(|pair| name(pair.0)).collect();
-    let new: Vec<String> = expected
-        .iter()
-        .filter_map(|place| Some(name(*by_rebuilt.get(place)?)))
+        .map(|(released, rebuilt)| (*rebuilt, *released))
         .collect();
-    let locale = sorted_by_locale(&old, &new);
-    let finding = Finding::new("order of members", a, b)
-        .because(
-            if locale.is_some() {
-                Cause::Locale
-            } else {
-                Cause::Order
-            },
-            Confidence::Proven,
-        )
-        .keyed(locale.map_or_else(|| format!("{} members", format.name()), str::to_owned))
-        .set_aside_by(normalisation)
-        .times(moved as u64);
+    let name = |released: &usize| walked.names.get(released).cloned().unwrap_or_default();
+    let rebuilt_name = |rebuilt: &usize| by_rebuilt.get(rebuilt).map(name).unwrap_or_default();
+    let (released, rebuilt) = (name(first), rebuilt_name(instead));
+    let old: Vec<String> = pairs.iter().map(|(released, _)| name(released)).collect();
+    let new: Vec<String> = expected.iter().map(rebuilt_name).collect();
+    let (cause, key) = match sorted_by_locale(&old, &new) {
+        Some(locale) => (Cause::Locale, locale.to_owned()),
+        None => (Cause::Order, format!("{} members", format.name())),
+    };
+    let finding = Finding::new("order of members", released, rebuilt)
+        .because(cause, Confidence::Proven)
+        .keyed(key)
+        .set_aside_by(format.order().filter(|_| !walked.order_matters))
+        .times(moved.count() as u64);
     Some(within.set_aside(finding))
 }

@@ -26,13 +26,13 @@ pub struct Finding {
     /// Whether it only follows from differences elsewhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
-    /// A path whose content it is a checksum of, where it is one.
+    /// The file that it is a checksum of, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_of: Option<String>,
     /// What may set it aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
-    /// How many places it stands for.
+    /// How many places it is about.
     pub places: u64,
 }
 
@@ -138,7 +138,7 @@ pub struct Excerpt {
     pub more: u64,
 }
 
-/// On which sides a node stands.
+/// Which sides have a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Presence {
@@ -156,14 +156,14 @@ pub enum Presence {
 pub struct Node {
     /// Name within its parent.
     pub name: String,
-    /// Its name on the rebuilt side, where that is another one.
+    /// Its name on the rebuilt side, if that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuilt_name: Option<String>,
     /// What it was read as.
     pub format: String,
-    /// On which sides it stands.
+    /// Which sides have it.
     pub presence: Presence,
-    /// Lengths in bytes, released and rebuilt, where they are known.
+    /// Lengths in bytes, released and rebuilt, if they are known.
     pub sizes: (Option<u64>, Option<u64>),
     /// Differences of the node itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -212,7 +212,7 @@ pub struct Side {
     pub name: String,
     /// Length in bytes; of a folder, of all its files.
     pub size: u64,
-    /// Digest; none for folders, and for large files that differ where digests were not asked for.
+    /// Digest; none for folders, and for large files that differ unless digests were asked for.
     pub sha256: Option<Sha256>,
 }
 
@@ -306,9 +306,9 @@ pub struct Comparison {
     pub causes: Vec<RootCause>,
     /// Normalisations that set something aside, in order of name; for `equivalent` these are all of it.
     pub normalisations: Vec<Applied>,
-    /// Limits that were hit: what lies beyond was not compared.
+    /// Limits that were hit: what is beyond them was not compared.
     pub limits: Vec<LimitHit>,
-    /// Where they differ; none where they do not.
+    /// Where they differ; none if they are identical.
     pub tree: Option<Node>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::both::Both;
 use super::cause::{Cause, Confidence};
 use super::finding::Finding;
 use super::normalise::Normalisation;
@@ -49,7 +50,7 @@ const LONGEST: u64 = 1 << 17;
 pub(super) fn header(source: &Source) -> io::Result<Header> {
     let mut bytes = Vec::new();
     source.open()?.take(LONGEST).read_to_end(&mut bytes)?;
-    let mut decoder = flate2::bufread::GzDecoder::new(&bytes[..]);
+    let mut decoder = flate2::bufread::GzDecoder::new(bytes.as_slice());
     // The header is read by the first read.
     let _ = decoder.read(&mut [0; 1]);
     let header = decoder.header().ok_or(io::ErrorKind::InvalidData)?;
@@ -76,44 +77,48 @@ pub(super) fn header(source: &Source) -> io::Result<Header> {
             Value::Text(format!("{flags:#x} {comment} {}", hex::encode(extra))),
         ));
     }
-    let string = |field: Option<&[u8]>| field.map_or(0, |field| field.len() as u64 + 1);
-    let length = 10
-        + header.extra().map_or(0, |extra| extra.len() as u64 + 2)
-        + string(header.filename())
-        + string(header.comment())
-        + if flags & 2 != 0 { 2 } else { 0 };
+    // Ten bytes; then the length of the extra field and the field itself; two texts with their ends; a checksum.
+    let parts = [
+        (header.extra(), 2),
+        (header.filename(), 1),
+        (header.comment(), 1),
+        ((flags & 2 != 0).then_some(&[][..]), 2),
+    ];
+    let length = parts.into_iter().fold(10_u64, |length, (part, more)| {
+        let own = part.map_or(0, |part| (part.len() as u64).saturating_add(more));
+        length.saturating_add(own)
+    });
     Ok(Header { fields, length })
 }
 
-/// The same bytes, compressed otherwise: with what is known of how.
-pub(super) fn compression(codec: Codec, released: &Source, rebuilt: &Source) -> io::Result<Finding> {
-    let (old, new) = (described(codec, released)?, described(codec, rebuilt)?);
-    let size = |source: &Source| {
-        source
-            .size()
-            .map(|size| format!("{size} bytes"))
-            .unwrap_or_default()
+/// The same bytes, compressed in another way: with what is known of how.
+pub(super) fn compression(codec: Codec, sides: Both<&Source>) -> io::Result<Finding> {
+    let described = sides.try_map(|side| described(codec, side))?;
+    let threads = described.as_ref().map(|side| side.threads);
+    let text = |side: Described, source: &Source| {
+        let size = source.size().map(|size| format!("{size} bytes"));
+        format!("{}{}", size.unwrap_or_default(), side.text)
     };
-    let threads = old.threads.zip(new.threads).filter(|(a, b)| a != b);
     let finding = Finding::new(
         "compressed bytes",
-        format!("{}{}", size(released), old.text),
-        format!("{}{}", size(rebuilt), new.text),
+        text(described.released, sides.released),
+        text(described.rebuilt, sides.rebuilt),
     )
     .set_aside_by(codec.normalisation());
-    Ok(match threads {
-        Some((a, b)) => finding
+    let name = codec.name();
+    Ok(match (threads.released, threads.rebuilt) {
+        (Some(released), Some(rebuilt)) if released != rebuilt => finding
             .because(Cause::Compression, Confidence::Likely)
-            .keyed(format!("{}: {a} → {b}", codec.name())),
-        None => finding
+            .keyed(format!("{name}: {released} → {rebuilt}")),
+        _ => finding
             .because(Cause::Compression, Confidence::Proven)
-            .keyed(format!("{}: the same bytes, compressed otherwise", codec.name())),
+            .keyed(format!("{name}: the same bytes, compressed otherwise")),
     })
 }
 
 struct Described {
     text: String,
-    /// How the stream is cut for threads, where it shows.
+    /// How the stream is cut for threads, if that shows.
     threads: Option<&'static str>,
 }
 
@@ -169,7 +174,7 @@ fn described(codec: Codec, source: &Source) -> io::Result<Described> {
     })
 }
 
-/// Whether empty stored blocks stand in the first megabytes, as compressors with threads leave them (pigz).
+/// Whether there are empty stored blocks in the first megabytes, as compressors with threads leave them (pigz).
 fn sync_points(source: &Source) -> io::Result<bool> {
     const LOOKED_AT: u64 = 4 << 20;
     let mut bytes = Vec::new();

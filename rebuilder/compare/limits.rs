@@ -1,5 +1,5 @@
-//! What a comparison may cost. Archives come from anyone, so every walk counts what it unpacks; a limit that is
-//! hit becomes a finding with a name, never a crash and never a pass.
+//! What a comparison may cost. Archives are untrusted, so every walk counts what it unpacks; a limit that is hit
+//! becomes a finding with a name, never a crash and never a pass.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,9 +53,9 @@ pub struct Limits {
     pub members: u64,
     /// Bytes unpacked of both sides together, every pass counted.
     pub unpacked: u64,
-    /// Bytes unpacked for each byte of the two files, where that allows less than `unpacked`.
+    /// Bytes unpacked for each byte of the two files, if that allows less than `unpacked`.
     pub expansion: u64,
-    /// Time; none where it may take as long as it takes.
+    /// Time; none if it may take as long as it takes.
     pub time: Option<Duration>,
 }
 
@@ -78,7 +78,7 @@ const BYTES_IN_A_SECOND: u64 = 1 << 20;
 const MOST_TIME: Duration = Duration::from_secs(3600);
 
 impl Limits {
-    /// How long it may take to look at files of so many bytes, where nobody said how long.
+    /// How long it may take to look at files of so many bytes, unless a limit was given.
     pub fn time_for(bytes: u64) -> Duration {
         let more = Duration::from_secs(bytes / BYTES_IN_A_SECOND);
         LEAST_TIME.saturating_add(more).min(MOST_TIME)
@@ -151,8 +151,8 @@ impl Meter {
     }
 
     pub fn unpacked(&self, bytes: u64) -> io::Result<()> {
-        let sum = self.unpacked.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if sum > self.most {
+        let before = self.unpacked.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > self.most {
             return Err(Hit::error(
                 Limit::UnpackedBytes,
                 format!("it unpacks to more than {} bytes", self.most),

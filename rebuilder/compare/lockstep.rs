@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::file::fill;
 use super::format::Member;
+use super::row::{Identity, Row};
 use super::source::Source;
-use super::walk::{Identity, Row};
-use crate::compare::file::fill;
 
 /// How much is read at once.
 const PIECE: usize = 1 << 18;
@@ -63,8 +63,8 @@ impl Pieces {
     }
 }
 
-/// Reads a member while its partner is read on the other thread. Its bytes are kept where they are at most `most` and
-/// not the same. An end of the line that breaks off (the other side failed) counts as different.
+/// Reads a member while its partner is read on the other thread. Its bytes are kept if they are at most `most` and
+/// not the same. A line that the other side breaks off, as it failed, counts as different.
 pub(super) fn read(
     line: Line,
     member: Member,
@@ -77,7 +77,7 @@ pub(super) fn read(
     pieces.give_back();
     let mut next = |pieces: &mut Pieces| -> io::Result<Arc<Vec<u8>>> {
         let piece = pieces.read(member.content)?;
-        size += piece.len() as u64;
+        size = size.saturating_add(piece.len() as u64);
         whole &= size <= most as u64;
         if whole {
             pieces.kept.push(piece.clone());
@@ -126,7 +126,7 @@ pub(super) fn read(
         }
     };
     let source = (whole && !same).then(|| {
-        let bytes: Vec<&[u8]> = pieces.kept.iter().map(|piece| &piece[..]).collect();
+        let bytes: Vec<&[u8]> = pieces.kept.iter().map(|piece| piece.as_slice()).collect();
         Source::memory(bytes.concat())
     });
     pieces.give_back();

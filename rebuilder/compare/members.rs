@@ -19,18 +19,18 @@ pub struct Member {
     pub sha256: Sha256,
     /// Length of its bytes.
     pub size: u64,
-    /// Permission bits, where the format stores them.
+    /// Permission bits, if the format stores them.
     pub mode: Option<u32>,
-    /// Unix seconds, where the format stores a time; one without a zone is read as UTC.
+    /// Unix seconds, if the format stores a time; one without a zone is read as UTC.
     pub time: Option<i64>,
-    /// Operating system that the archive was written on, where the format stores it: `Unix`, `Dos` and others.
+    /// Operating system that the archive was written on, if the format stores it: `Unix`, `Dos` and others.
     pub system: Option<String>,
 }
 
 /// A file that claims to be an archive and cannot be read as one.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{path} is not a whole archive")]
-#[diagnostic(help("the file is truncated or damaged"))]
+#[error("{path} is not a complete archive")]
+#[diagnostic(help("the file is truncated or damaged; get it again"))]
 pub struct MemberError {
     path: String,
     source: io::Error,
@@ -46,7 +46,7 @@ impl MemberError {
 /// Most bytes that [`read_member`] takes into memory.
 const READ_LIMIT: u64 = 64 << 20;
 
-/// The members of an archive, in stored order; none where its format is not known here.
+/// The members of an archive, in stored order; none if the format is unknown.
 pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
     let mut members = Vec::new();
     let walked = Source::file(path).and_then(|source| {
@@ -91,8 +91,8 @@ const IN_MEMORY: u64 = 64 << 20;
 /// How many bytes are looked through for each byte of a file: sources unpack to less, bombs to more.
 const SEARCHED_EXPANSION: u64 = 100;
 
-/// Calls `take` with the path and the bytes of every file in an archive, archives in it opened too; with an empty path
-/// and its own bytes, where a file is none. Paths of nested archives end with `!`.
+/// Calls `take` with the path and the bytes of every file in an archive and in the archives inside it. A file that is not
+/// an archive is passed with an empty path. Paths of nested archives end with `!`.
 pub fn each_file(
     path: &Path,
     deadline: &Deadline,
@@ -118,12 +118,12 @@ fn visit(
 ) -> io::Result<()> {
     let head = source.head(HEAD)?;
     let plain = Codec::detect(&head).map_or_else(|| source.clone(), |codec| source.decoded(codec));
-    let format = if depth == 0 {
-        None
-    } else {
-        format::detect(&plain.head(HEAD)?)
+    let deeper = depth.checked_sub(1);
+    let format = match deeper {
+        Some(_) => format::detect(&plain.head(HEAD)?),
+        None => None,
     };
-    let Some(format) = format else {
+    let (Some(format), Some(deeper)) = (format, deeper) else {
         return take(
             path,
             &mut Metered {
@@ -139,16 +139,16 @@ fn visit(
             format!("{path}!/{}", member.path)
         };
         if let Some(inner) = &member.source {
-            unless_damaged(visit(inner, &below, meter, depth - 1, take))?;
+            unless_damaged(visit(inner, &below, meter, deeper, take))?;
             return Ok(true);
         }
-        // What can be read only once is kept in memory where it is an archive of bearable size.
+        // What can be read only once is kept in memory if it is an archive of bearable size.
         let mut head = Vec::new();
         let content = member.content;
         content.take(HEAD as u64).read_to_end(&mut head)?;
         if Codec::detect(&head).is_some() || format::detect(&head).is_some() {
             content.take(IN_MEMORY).read_to_end(&mut head)?;
-            unless_damaged(visit(&Source::memory(head), &below, meter, depth - 1, take))?;
+            unless_damaged(visit(&Source::memory(head), &below, meter, deeper, take))?;
         } else {
             take(&below, &mut io::Cursor::new(head).chain(content))?;
         }
@@ -157,7 +157,7 @@ fn visit(
     Ok(())
 }
 
-/// An archive in an archive that is damaged ends nothing but the search in itself.
+/// A damaged archive inside an archive ends only its own search.
 fn unless_damaged(walked: io::Result<()>) -> io::Result<()> {
     let damaged = |error: &io::Error| {
         error.kind() != io::ErrorKind::Other

@@ -1,17 +1,26 @@
 //! Released bytes against rebuilt bytes: whether they are the same, where they differ, and why.
 //!
 //! ```text
-//!  two files ──▶ pair ──▶ walk ──▶ leaf ──▶ findings ──▶ conclude ──▶ Comparison
+//!  two files ──▶ pair ──▶ walk ──▶ file ──▶ findings ──▶ conclude ──▶ Comparison
 //!                archives side by side      each with    root causes,
 //!                (format)       one file    its cause    normalisations
-//!                               (leaf)      (explain)
+//!                               (file)      (explain)
 //! ```
 //!
-//! Nothing is unpacked: archives are streams of members, paired as they come (`walk`); what is equal ends at
-//! once. Every byte is some reader's, and a difference that no reader explains is a change of content. So a
-//! normalisation, which only names findings, cannot set aside what nobody saw.
+//! Three tables say what is known: `format` has the archive formats, `file` the comparators of single files, and
+//! `package` what kinds of packages know about themselves. Adding one is a file and a line.
+//!
+//! Nothing is unpacked: archives are streams of members, paired as they come (`walk`); what is equal ends at once.
+//! Every byte is read by some reader, and a difference that no reader explains is a change of content. So a
+//! normalisation, which only names findings, cannot set aside what was not seen.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+mod again;
+mod archive;
+mod both;
 mod cause;
+mod compressed;
 mod conclude;
 mod explain;
 mod fields;
@@ -28,9 +37,11 @@ mod package;
 mod pair;
 mod partners;
 mod place;
+mod row;
 mod source;
 mod stored;
 mod walk;
+mod zones;
 
 use std::io;
 use std::path::Path;
@@ -48,9 +59,10 @@ pub use place::Place;
 
 use crate::artifact::Sha256;
 use crate::deadline::Deadline;
+use both::Both;
 use limits::{Hit, Meter};
 use package::Within;
-use pair::Comparer;
+use pair::{At, Comparer, on_two_threads};
 use source::{Codec, Source};
 
 /// How to compare.
@@ -60,7 +72,7 @@ pub struct Options {
     pub normalise: Chosen,
     /// What it may cost.
     pub limits: Limits,
-    /// The time that the rebuild was told to take for its own, in Unix seconds.
+    /// SOURCE_DATE_EPOCH of the rebuild, in Unix seconds.
     pub source_date_epoch: Option<i64>,
     /// Whether files that differ are hashed too; costs as much as decompressing some of them.
     pub digests: bool,
@@ -95,16 +107,12 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
     let deadline = limits
         .time
         .map_or_else(|| options.deadline.clone(), |time| options.deadline.at_most(time));
-    let (a, b) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| side(released, &old, hash, &deadline));
-        let own = side(rebuilt, &new, hash, &deadline);
-        (
-            other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
-            own,
-        )
-    });
-    let (a, b) = (a.map_err(error(released))?, b.map_err(error(rebuilt))?);
-    let mut comparison = Comparison::identical(a, b);
+    let paths = Both::new((released, &old), (rebuilt, &new));
+    let sides = on_two_threads(paths, |(path, source)| side(path, source, hash, &deadline));
+    let mut comparison = Comparison::identical(
+        sides.released.map_err(error(released))?,
+        sides.rebuilt.map_err(error(rebuilt))?,
+    );
     if comparison.released.sha256.is_some() && comparison.released.sha256 == comparison.rebuilt.sha256 {
         return Ok(comparison);
     }
@@ -166,15 +174,20 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     let meter = Meter::new(
         &options.limits,
         &options.deadline,
-        comparison.released.size + comparison.rebuilt.size,
+        comparison.released.size.saturating_add(comparison.rebuilt.size),
     );
     let comparer = Comparer::new(&meter);
-    let mut tree = comparer.pair(name, old, new, Within::default(), options.limits.depth);
+    let at = At {
+        path: name,
+        within: Within::default(),
+        depth: options.limits.depth,
+    };
+    let mut tree = comparer.pair(at, Both::new(old, new));
     if tree.is_same() {
         if matches!(old, Source::Folder(_)) {
             return;
         }
-        // The files differ; whatever no reader saw must not look like nothing.
+        // The files differ, so a tree without findings means that no reader looked at the differing bytes.
         tree.findings
             .push(Finding::new("bytes that no reader looked at", "", ""));
     }
@@ -200,19 +213,19 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
 /// Files up to this size are always hashed.
 const CHEAP_TO_HASH: u64 = 8 << 20;
 
-/// False only where the files are certain to differ, and large enough that hashing them would be most of the work.
+/// False only if the files are certain to differ, and so large that hashing them would be most of the work.
 fn maybe_same(old: &Source, new: &Source) -> io::Result<bool> {
     const LOOKED_AT: usize = 1 << 20;
-    let (Some(a), Some(b)) = (old.size(), new.size()) else {
+    let (Some(released), Some(rebuilt)) = (old.size(), new.size()) else {
         return Ok(true);
     };
-    if a.max(b) <= CHEAP_TO_HASH {
+    if released.max(rebuilt) <= CHEAP_TO_HASH {
         return Ok(true);
     }
-    Ok(a == b && old.head(LOOKED_AT)? == new.head(LOOKED_AT)?)
+    Ok(released == rebuilt && old.head(LOOKED_AT)? == new.head(LOOKED_AT)?)
 }
 
-/// Without a digest, where there was no time to hash the file; comparing says so.
+/// Without a digest if there was no time to hash the file; the comparison says so.
 fn side(path: &Path, source: &Source, hash: bool, deadline: &Deadline) -> io::Result<Side> {
     let name = path.display().to_string();
     let (sha256, size) = match source {

@@ -6,24 +6,29 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::both::{Both, Which};
 use super::format::FormatReader;
 use super::limits::Meter;
 use super::package;
+use super::row::Row;
 use super::source::{Codec, Source};
-use super::walk::{Later, Row, Walked};
+use super::walk::{Later, Walked};
 use crate::artifact::Sha256;
 
-/// Pairs what is left alone on both sides, where there is a reason to.
-pub(super) fn pair(format: &dyn FormatReader, sides: [&Source; 2], meter: &Meter, walked: &mut Walked) {
-    let [old, new] = &mut walked.alone;
+/// Pairs what is left alone on both sides, if there is a reason to.
+pub(super) fn pair(format: &dyn FormatReader, sides: Both<&Source>, meter: &Meter, walked: &mut Walked) {
+    let Both {
+        released: old,
+        rebuilt: new,
+    } = &mut walked.alone;
     if old.is_empty() || new.is_empty() {
         return;
     }
     let mut found = Vec::new();
     if old.iter().chain(new.iter()).any(|row| is_digest(&row.path)) {
         let roles = sides.map(|side| package::roles(format, side, meter).unwrap_or_default());
-        join(old, new, &mut found, |side, row| {
-            roles[side].get(&row.path).cloned()
+        join(old, new, &mut found, |which, row| {
+            roles.of(which).get(&row.path).cloned()
         });
     }
     join(old, new, &mut found, |_, row| {
@@ -38,17 +43,17 @@ pub(super) fn pair(format: &dyn FormatReader, sides: [&Source; 2], meter: &Meter
     }
 }
 
-/// Takes out the rows whose keys stand exactly once on both sides.
+/// Takes out the rows whose keys are exactly once on both sides.
 fn join(
     old: &mut Vec<Row>,
     new: &mut Vec<Row>,
     found: &mut Vec<(Row, Row)>,
-    key: impl Fn(usize, &Row) -> Option<String>,
+    key: impl Fn(Which, &Row) -> Option<String>,
 ) {
-    let once = |side: usize, rows: &[Row]| -> HashMap<String, usize> {
+    let once = |which: Which, rows: &[Row]| -> HashMap<String, usize> {
         let mut places: HashMap<String, Option<usize>> = HashMap::new();
         for (place, row) in rows.iter().enumerate() {
-            if let Some(key) = key(side, row) {
+            if let Some(key) = key(which, row) {
                 places
                     .entry(key)
                     .and_modify(|place| *place = None)
@@ -60,10 +65,10 @@ fn join(
             .filter_map(|(key, place)| Some((key, place?)))
             .collect()
     };
-    let (left, right) = (once(0, old), once(1, new));
+    let (left, right) = (once(Which::Released, old), once(Which::Rebuilt, new));
     let mut pairs: Vec<(usize, usize)> = left
         .iter()
-        .filter_map(|(key, a)| Some((*a, *right.get(key)?)))
+        .filter_map(|(key, released)| Some((*released, *right.get(key)?)))
         .collect();
     pairs.sort_unstable();
     let take = |rows: &mut Vec<Row>, places: HashSet<usize>| -> HashMap<usize, Row> {
@@ -81,9 +86,9 @@ fn join(
     };
     let mut released = take(old, pairs.iter().map(|pair| pair.0).collect());
     let mut rebuilt = take(new, pairs.iter().map(|pair| pair.1).collect());
-    for (a, b) in pairs {
-        if let (Some(a), Some(b)) = (released.remove(&a), rebuilt.remove(&b)) {
-            found.push((a, b));
+    for (old, new) in pairs {
+        if let (Some(old), Some(new)) = (released.remove(&old), rebuilt.remove(&new)) {
+            found.push((old, new));
         }
     }
 }

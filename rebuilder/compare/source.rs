@@ -169,7 +169,7 @@ impl Source {
         }
     }
 
-    /// Length in bytes, where it is known without decoding.
+    /// Length in bytes, if it is known without decoding.
     pub fn size(&self) -> Option<u64> {
         match self {
             Self::Part { size, .. } => Some(*size),
@@ -178,12 +178,12 @@ impl Source {
         }
     }
 
-    /// A part of it; none where it cannot be read in any order.
+    /// A part of it; none if it cannot be read in any order.
     pub fn part(&self, from: u64, length: u64) -> Option<Self> {
         match self {
             Self::Part { file, start, size } if from.checked_add(length)? <= *size => Some(Self::Part {
                 file: file.clone(),
-                start: start + from,
+                start: start.checked_add(from)?,
                 size: length,
             }),
             _ => None,
@@ -200,7 +200,7 @@ impl Source {
         })
     }
 
-    /// For reading in any order; an error where it must be decoded from its beginning.
+    /// For reading in any order; an error if it must be decoded from its beginning.
     pub fn seekable(&self) -> io::Result<Box<dyn ReadSeek>> {
         Ok(match self {
             Self::Part { file, start, size } => Box::new(Part::new(file.clone(), *start, *size)),
@@ -252,8 +252,9 @@ impl Read for Part {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.size.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let most = buffer.len().min(left);
-        let read = self.file.read_at(&mut buffer[..most], self.start + self.at)?;
-        self.at += read as u64;
+        let buffer = buffer.get_mut(..most).unwrap_or_default();
+        let read = self.file.read_at(buffer, self.start.saturating_add(self.at))?;
+        self.at = self.at.saturating_add(read as u64);
         Ok(read)
     }
 }

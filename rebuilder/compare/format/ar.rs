@@ -23,7 +23,7 @@ static INDEX_TIME: FieldKind = FieldKind::by(
     Cause::Timestamp,
     Normalisation::ArMetadata,
 );
-/// Made anew from the members by whoever writes the archive.
+/// Made anew from the members by the tool that writes the archive.
 static INDEX: FieldKind = FieldKind::new("symbol index and name table", Cause::Checksum);
 static HIDDEN: FieldKind = FieldKind::new("bytes between members", Cause::Content);
 
@@ -117,7 +117,7 @@ fn invalid(error: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
 
-/// What stands between two members: padding to even addresses, symbol index, name table.
+/// What is between two members: padding to even addresses, symbol index, name table.
 fn between(
     reader: &mut dyn crate::compare::source::ReadSeek,
     from: u64,

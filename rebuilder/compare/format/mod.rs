@@ -3,8 +3,6 @@
 //! A reader tells every byte of its format apart: contents of members, fields with a meaning, and bytes that
 //! have none. What it left out, a comparison could not see.
 
-#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
-
 mod ar;
 mod cpio;
 mod folder;
@@ -28,7 +26,7 @@ pub(super) struct Member<'a> {
     /// Length of its bytes, as the format claims.
     pub size: u64,
     pub content: &'a mut dyn Read,
-    /// The same bytes, where they can be read again without walking.
+    /// The same bytes, if they can be read again without walking.
     pub source: Option<Source>,
 }
 
@@ -87,7 +85,7 @@ pub(super) fn folder() -> &'static dyn FormatReader {
     &folder::Folder
 }
 
-/// A path as text; bytes that are no UTF-8 are escaped, so that different paths stay different.
+/// A path as text; bytes that are not UTF-8 are escaped, so that different paths stay different.
 fn path_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -99,7 +97,7 @@ fn path_text(bytes: &[u8]) -> String {
     text
 }
 
-/// How bytes without a meaning stand in a field: length, digest, and the first of them.
+/// How bytes without a meaning are told in a field: length, digest, and the first of them.
 fn described(bytes: &[u8]) -> String {
     let shown: String = bytes
         .iter()
@@ -127,7 +125,7 @@ fn settle_zeros(node: &mut Node, zeros: &'static FieldKind) {
     }
 }
 
-/// Reads what is left of an archive after its end marker: how many zeros, and what else stands there.
+/// Reads what is left of an archive after its end marker: how many zeros, and what else is there.
 fn tail(mut rest: impl Read, hidden: &'static FieldKind, zeros: &'static FieldKind) -> io::Result<Fields> {
     const SHOWN: usize = 24;
     let mut buffer = vec![0; 1 << 16];

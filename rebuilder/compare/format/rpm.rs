@@ -109,7 +109,7 @@ fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
 }
 
-/// Whether both headers lie within the file, and all their values within them.
+/// Whether both headers are within the file, and all their values within them.
 fn whole(reader: &mut (impl Read + Seek)) -> io::Result<()> {
     const LEAD: u64 = 96;
     const LARGEST: u64 = 256 << 20;
@@ -123,7 +123,7 @@ fn whole(reader: &mut (impl Read + Seek)) -> io::Result<()> {
         let taken = count.saturating_add(1).saturating_mul(16).saturating_add(length);
         let end = at.saturating_add(taken);
         if intro[..3] != [0x8e, 0xad, 0xe8] || end > size || taken > LARGEST {
-            return Err(invalid("a header that is none, or ends beyond the file"));
+            return Err(invalid("not a header, or one that ends beyond the file"));
         }
         for _ in 0..count {
             let mut entry = [0; 16];

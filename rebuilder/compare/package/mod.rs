@@ -100,7 +100,7 @@ pub(super) struct Archive<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FilePath<'a> {
     pub whole: &'a str,
-    /// What stands behind the last slash.
+    /// What comes after the last slash.
     pub name: &'a str,
 }
 
@@ -120,7 +120,7 @@ impl<'a> FilePath<'a> {
 pub(super) struct Within {
     /// A package whose modes and owners are those of the installed files.
     pub installs: bool,
-    /// A package whose inner archives are made anew when it is unpacked: one normalisation stands for all of theirs.
+    /// A package whose inner archives are made anew when it is unpacked: one normalisation replaces all of theirs.
     pub repacked: Option<Normalisation>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, elf};
 
-/// A section with its bytes, decompressed where they are stored compressed.
+/// A section with its bytes, decompressed if they are stored compressed.
 #[derive(Debug)]
 pub(in super::super) struct Section<'a> {
     pub name: String,
@@ -19,6 +19,16 @@ pub(in super::super) struct Section<'a> {
     /// Whether it is in memory when the program runs.
     pub loaded: bool,
     pub executable: bool,
+}
+
+impl Section<'_> {
+    /// Whether the byte at an offset of the file is in it.
+    pub fn has(&self, at: usize) -> bool {
+        let (start, length) = self.file;
+        (at as u64)
+            .checked_sub(start)
+            .is_some_and(|within| within < length)
+    }
 }
 
 /// An ELF file.
@@ -68,43 +78,50 @@ impl<'a> Image<'a> {
                 loaded: sh_flags.contains(elf::SHF_ALLOC),
                 executable: sh_flags.contains(elf::SHF_EXECINSTR),
             });
-            *nth += 1;
+            *nth = nth.saturating_add(1);
         }
-        let number = |at: usize, width: usize| -> u64 {
-            let field = bytes.get(at..at + width).unwrap_or_default();
-            let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-            if file.is_little_endian() {
-                field.iter().rev().fold(0, fold)
-            } else {
-                field.iter().fold(0, fold)
-            }
-        };
-        let (section_headers, count) = if file.is_64() {
-            (number(40, 8), number(58, 2) * number(60, 2))
-        } else {
-            (number(32, 4), number(46, 2) * number(48, 2))
-        };
+        let table = section_headers(&file, bytes).unwrap_or_default();
         Some(Self {
             sections,
             identity: format!("{:?} {:?} {:?}", file.architecture(), file.kind(), file.flags()),
             little_endian: file.is_little_endian(),
-            end: end.max(section_headers.saturating_add(count)),
+            end: end.max(table),
             file,
         })
     }
 
-    /// The function that an address lies in.
+    /// The function that an address is in.
     pub fn symbol_at(&self, address: u64) -> Option<String> {
         let mut symbols = self.file.symbols().chain(self.file.dynamic_symbols());
         let symbol = symbols.find(|symbol| {
             let from = symbol.address();
-            symbol.kind() == object::SymbolKind::Text && from <= address && address - from < symbol.size()
+            let within = address.checked_sub(from);
+            symbol.kind() == object::SymbolKind::Text && within.is_some_and(|within| within < symbol.size())
         })?;
         symbol.name().ok().map(str::to_owned)
     }
 
-    /// Where the sections lie in the file.
+    /// Where the sections are in the file.
     pub fn layout(&self) -> Vec<(u64, u64)> {
         self.sections.iter().map(|section| section.file).collect()
     }
+}
+
+/// Where the table of section headers ends: its offset, and the size of a header times their number.
+fn section_headers(file: &object::File, bytes: &[u8]) -> Option<u64> {
+    let number = |at: usize, width: usize| -> Option<u64> {
+        let field = bytes.get(at..)?.get(..width)?;
+        let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        Some(if file.is_little_endian() {
+            field.iter().rev().fold(0, fold)
+        } else {
+            field.iter().fold(0, fold)
+        })
+    };
+    let (at, size, count) = if file.is_64() {
+        (number(40, 8)?, number(58, 2)?, number(60, 2)?)
+    } else {
+        (number(32, 4)?, number(46, 2)?, number(48, 2)?)
+    };
+    Some(at.saturating_add(size.saturating_mul(count)))
 }

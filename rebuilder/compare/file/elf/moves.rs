@@ -17,19 +17,45 @@ pub(super) struct Moves {
 struct Moved {
     name: String,
     nth: usize,
-    old: (u64, u64),
-    new: (u64, u64),
+    old: Memory,
+    new: Memory,
     strings: Option<Strings>,
+}
+
+/// Where a section is in memory.
+#[derive(Clone, Copy)]
+struct Memory {
+    address: u64,
+    size: u64,
+}
+
+impl Memory {
+    fn of(section: &Section) -> Self {
+        Self {
+            address: section.address,
+            size: section.size,
+        }
+    }
+
+    /// How far into the section an address is; its end is an address too.
+    fn offset(self, address: u64) -> Option<u64> {
+        let offset = address.checked_sub(self.address)?;
+        (offset <= self.size).then_some(offset)
+    }
+
+    fn at(self, offset: u64) -> Option<u64> {
+        self.address.checked_add(offset)
+    }
 }
 
 impl Moves {
     pub fn new(pairs: &[(&Section, &Section)]) -> Self {
-        let loaded = pairs.iter().filter(|(a, _)| a.loaded && a.address != 0);
-        let sections = loaded.map(|(a, b)| Moved {
-            name: a.name.clone(),
-            nth: a.nth,
-            old: (a.address, a.size),
-            new: (b.address, b.size),
+        let loaded = pairs.iter().filter(|(old, _)| old.loaded && old.address != 0);
+        let sections = loaded.map(|(old, new)| Moved {
+            name: old.name.clone(),
+            nth: old.nth,
+            old: Memory::of(old),
+            new: Memory::of(new),
             strings: None,
         });
         Self {
@@ -46,24 +72,22 @@ impl Moves {
     }
 
     fn map(&self, address: u64) -> Option<u64> {
-        let section = self
-            .sections
-            .iter()
-            .find(|section| (section.old.0..section.old.0 + section.old.1).contains(&address))
-            .or_else(|| {
-                // One past the end is an address too.
-                let mut sections = self.sections.iter();
-                sections.find(|section| section.old.0 + section.old.1 == address)
-            })?;
-        let offset = address - section.old.0;
+        let within = |is: fn(u64, u64) -> bool| {
+            self.sections.iter().find_map(|section| {
+                let offset = section.old.offset(address)?;
+                is(offset, section.old.size).then_some((section, offset))
+            })
+        };
+        // One past the end is an address too, if no other section begins there.
+        let (section, offset) =
+            within(|offset, size| offset < size).or_else(|| within(|offset, size| offset == size))?;
         match &section.strings {
             Some(strings) => {
                 let moved = strings.moved(usize::try_from(offset).ok()?)?;
-                Some(section.new.0 + moved as u64)
+                section.new.at(moved as u64)
             }
-            None if section.old.1 == section.new.1 => Some(section.new.0 + offset),
-            None if offset == 0 => Some(section.new.0),
-            None if offset == section.old.1 => Some(section.new.0 + section.new.1),
+            None if section.old.size == section.new.size || offset == 0 => section.new.at(offset),
+            None if offset == section.old.size => section.new.at(section.new.size),
             None => None,
         }
     }
@@ -72,7 +96,7 @@ impl Moves {
     pub fn explain(&self, old: &Section, new: &Section, differing: &[Range<usize>]) -> bool {
         let mut done = 0;
         for at in differing.iter().cloned().flatten() {
-            if at < done || old.data[at] == new.data[at] {
+            if at < done || old.data.get(at) == new.data.get(at) {
                 continue;
             }
             let Some(end) = self.field_at(old, new, at, done) else {
@@ -85,40 +109,55 @@ impl Moves {
 
     /// The end of an explained field that covers the byte, and begins at or after `from`.
     fn field_at(&self, old: &Section, new: &Section, at: usize, from: usize) -> Option<usize> {
-        let starts = |width: usize| (at.saturating_sub(width - 1)).max(from)..=at;
-        let same =
-            |a: Option<u64>, b: Option<u64>| matches!((a, b), (Some(a), Some(b)) if self.map(a) == Some(b));
-        for start in starts(4) {
-            let (Some(a), Some(b)) = (word(&old.data, start), word(&new.data, start)) else {
-                continue;
+        let starts = |width: usize| (at.saturating_sub(width).saturating_add(1)).max(from)..=at;
+        let four = starts(4).find(|start| self.is_word(old, new, *start));
+        if let Some(start) = four {
+            return start.checked_add(4);
+        }
+        let mut eight = starts(8);
+        let start = eight.find(|start| self.same(long(&old.data, *start), long(&new.data, *start)))?;
+        start.checked_add(8)
+    }
+
+    /// Whether the four bytes at `start` are an address on both sides, of the same thing.
+    fn is_word(&self, old: &Section, new: &Section, start: usize) -> bool {
+        let (Some(released), Some(rebuilt)) = (word(&old.data, start), word(&new.data, start)) else {
+            return false;
+        };
+        let same_from = |old_base: Option<u64>, new_base: Option<u64>| {
+            let relative = |value: i32, base: Option<u64>| base?.checked_add_signed(i64::from(value));
+            self.same(relative(released, old_base), relative(rebuilt, new_base))
+        };
+        // Relative to the next instruction, which may begin after an immediate of up to four bytes; to the field itself
+        // (.eh_frame); or to the section (.eh_frame_hdr).
+        let next = [4_u64, 5, 6, 8, 0].iter().any(|more| {
+            let here = |section: &Section| {
+                let start = section.address.checked_add(start as u64)?;
+                start.checked_add(*more)
             };
-            let relative = |value: i32, base: u64| base.checked_add_signed(i64::from(value));
-            // Relative to the next instruction, which may begin after an immediate of up to four bytes; to the
-            // field itself (.eh_frame); or to the section (.eh_frame_hdr).
-            let next = [4_u64, 5, 6, 8, 0].iter().any(|more| {
-                let here = start as u64 + more;
-                same(relative(a, old.address + here), relative(b, new.address + here))
-            });
-            let section = same(relative(a, old.address), relative(b, new.address));
-            let absolute = same(u64::try_from(a).ok(), u64::try_from(b).ok());
-            if next || section || absolute {
-                return Some(start + 4);
-            }
-        }
-        for start in starts(8) {
-            let (a, b) = (long(&old.data, start), long(&new.data, start));
-            if same(a, b) {
-                return Some(start + 8);
-            }
-        }
-        None
+            same_from(here(old), here(new))
+        });
+        next || same_from(Some(old.address), Some(new.address))
+            || self.same(u64::try_from(released).ok(), u64::try_from(rebuilt).ok())
+    }
+
+    fn same(&self, released: Option<u64>, rebuilt: Option<u64>) -> bool {
+        released
+            .zip(rebuilt)
+            .is_some_and(|(released, rebuilt)| self.map(released) == Some(rebuilt))
     }
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<i32> {
-    Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .map(|word| i32::from_le_bytes(*word))
 }
 
 fn long(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .map(|long| u64::from_le_bytes(*long))
 }

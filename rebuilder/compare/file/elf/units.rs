@@ -68,24 +68,24 @@ pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image) {
     if old.len() != new.len() {
         return;
     }
-    for (a, b) in old.iter().zip(&new) {
-        if a.folder != b.folder {
-            let reason = path(&a.folder, &b.folder, true).map_or_else(
+    for (released, rebuilt) in old.iter().zip(&new) {
+        if released.folder != rebuilt.folder {
+            let reason = path(&released.folder, &rebuilt.folder, true).map_or_else(
                 || Reason::new(Cause::BuildPath, "", Confidence::Likely),
                 |reason| Reason {
                     confidence: Confidence::Proven,
                     ..reason
                 },
             );
-            leaf.add_reason("DW_AT_comp_dir", &a.folder, &b.folder, &reason);
+            leaf.add_reason("DW_AT_comp_dir", &released.folder, &rebuilt.folder, &reason);
         }
-        if a.producer != b.producer {
+        if released.producer != rebuilt.producer {
             let tool = Context {
                 tool: true,
                 build_folder: true,
                 ..Context::default()
             };
-            let mut reasons = explain(&a.producer, &b.producer, tool);
+            let mut reasons = explain(&released.producer, &rebuilt.producer, tool);
             if reasons.is_empty() {
                 reasons.push(Reason::new(
                     Cause::ToolVersion,
@@ -94,16 +94,16 @@ pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image) {
                 ));
             }
             for reason in &reasons {
-                leaf.add_reason("DW_AT_producer", &a.producer, &b.producer, reason);
+                leaf.add_reason("DW_AT_producer", &released.producer, &rebuilt.producer, reason);
             }
         }
-        if a.name != b.name {
+        if released.name != rebuilt.name {
             let context = Context {
                 build_folder: true,
                 ..Context::default()
             };
-            for reason in explain(&a.name, &b.name, context) {
-                leaf.add_reason("DW_AT_name", &a.name, &b.name, &reason);
+            for reason in explain(&released.name, &rebuilt.name, context) {
+                leaf.add_reason("DW_AT_name", &released.name, &rebuilt.name, &reason);
             }
         }
     }

@@ -1,8 +1,12 @@
 //! tar: POSIX ustar and pax, GNU, and what came before.
 
+mod header;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::rc::Rc;
+
+use header::{BLOCK, NUMBERS, dialect, extended_headers, odd_number, slack, type_of};
 
 use super::{FormatReader, Member, Visit, described, path_text, settle_zeros, tail};
 use crate::compare::cause::{Cause, Confidence, Reason};
@@ -84,7 +88,6 @@ fn process_number(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     })
 }
 
-const BLOCK: usize = 512;
 /// Most bytes of extended headers before one member.
 const MOST_EXTENDED: usize = 8 << 20;
 
@@ -193,19 +196,7 @@ impl FormatReader for Tar {
             if path != spelled && spelled.strip_suffix('/') != Some(&path) {
                 fields.push((&SPELLING, Value::Text(spelled.replacen(&path, "…", 1))));
             }
-            {
-                let tape = tape.take();
-                let between = tape.get(..padding).unwrap_or(&tape);
-                if between.iter().any(|byte| *byte != 0) {
-                    fields.push((&HIDDEN, Value::Text(described(between))));
-                }
-                let extended = tape
-                    .get(padding..tape.len().saturating_sub(BLOCK))
-                    .unwrap_or_default();
-                if !extended.is_empty() {
-                    fields.push((&EXTENDED, Value::Text(extended_headers(extended))));
-                }
-            }
+            recorded(&tape.take(), padding, &mut fields);
             header_fields(&entry, &mut fields);
             pax_fields(&mut entry, &mut fields)?;
             let place = (entry.raw_file_position(), entry.size());
@@ -253,6 +244,20 @@ impl FormatReader for Tar {
 
     fn settle(&self, node: &mut Node) {
         settle_zeros(node, &ZEROS);
+    }
+}
+
+/// What was read before a member: the padding of the one before, extended headers, and its own header.
+fn recorded(tape: &[u8], padding: usize, fields: &mut Fields) {
+    let between = tape.get(..padding).unwrap_or(tape);
+    if between.iter().any(|byte| *byte != 0) {
+        fields.push((&HIDDEN, Value::Text(described(between))));
+    }
+    let extended = tape
+        .get(padding..tape.len().saturating_sub(BLOCK))
+        .unwrap_or_default();
+    if !extended.is_empty() {
+        fields.push((&EXTENDED, Value::Text(extended_headers(extended))));
     }
 }
 
@@ -356,129 +361,9 @@ fn is_remark(key: &str) -> bool {
     REMARKS.contains(&key) || ATTRIBUTES.iter().any(|start| key.starts_with(start))
 }
 
-/// A number of the header that is neither plain octal digits nor a small number in base 256 (GNU): readers take signs,
-/// letters and high bytes for different numbers.
-fn odd_number(block: &[u8; BLOCK], (at, length): (usize, usize)) -> Option<String> {
-    let field = block.get(at..at.checked_add(length)?)?;
-    let digits = field.trim_ascii_start();
-    let end = digits
-        .iter()
-        .position(|byte| !(b'0'..=b'7').contains(byte))
-        .unwrap_or(digits.len());
-    let octal = digits.get(end..)?.iter().all(|byte| matches!(byte, b' ' | 0));
-    let high = field.len().saturating_sub(8).max(1);
-    let base_256 = field.first() == Some(&0x80) && field.get(1..high)?.iter().all(|byte| *byte == 0);
-    let text = || format!("{at}: {}", String::from_utf8_lossy(field));
-    (!octal && !base_256).then(text)
-}
-
-fn type_of(kind: tar::EntryType) -> Value {
-    let name = match kind {
-        tar::EntryType::Link => return Value::HardLink,
-        tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => "file",
-        tar::EntryType::Symlink => "symbolic link",
-        tar::EntryType::Char => "character device",
-        tar::EntryType::Block => "block device",
-        tar::EntryType::Directory => "folder",
-        tar::EntryType::Fifo => "fifo",
-        tar::EntryType::XGlobalHeader => "global header",
-        _ => "other",
-    };
-    Value::Text(name.to_owned())
-}
-
-/// Start and length of the numeric fields.
-const NUMBERS: [(usize, usize); 6] = [(100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (148, 8)];
-
 /// Bytes between the end of a member and the next block.
 fn padding_after(size: u64) -> usize {
     let over = size.checked_rem(BLOCK as u64).filter(|over| *over > 0);
     over.and_then(|over| BLOCK.checked_sub(usize::try_from(over).ok()?))
         .unwrap_or(0)
-}
-
-/// How the header is written, whatever its values: magic, version, type letter, and the form of its numbers.
-fn dialect(block: &[u8; BLOCK]) -> String {
-    let name = match &block[257..265] {
-        b"ustar\x0000" => "ustar",
-        b"ustar  \0" => "gnu",
-        [0, ..] => "v7",
-        _ => "other magic",
-    };
-    let form = |(at, length): (usize, usize)| -> String {
-        let digits = block.iter().skip(at).take(length).map(|byte| match byte {
-            b'0'..=b'7' => 'd',
-            b' ' => '_',
-            0 => '0',
-            _ => 'b',
-        });
-        digits.collect()
-    };
-    let forms: Vec<_> = NUMBERS.into_iter().map(form).collect();
-    let devices = if name == "v7" {
-        String::new()
-    } else {
-        [(329, 8), (337, 8)].map(form).concat()
-    };
-    let letter = match block[156] {
-        0 => "nul".to_owned(),
-        letter => char::from(letter).to_string(),
-    };
-    let common = forms.join(" ");
-    if common == "ddddddd0 ddddddd0 ddddddd0 ddddddddddd0 ddddddddddd0 dddddd0_" {
-        format!(
-            "{name}, type {letter}{}",
-            if devices.contains('d') { ", devices" } else { "" }
-        )
-    } else {
-        format!("{name}, type {letter}, numbers {common} {devices}")
-    }
-}
-
-/// Bytes of the header that no field uses: after the end of its strings, and after its last field.
-fn slack(block: &[u8; BLOCK]) -> Vec<u8> {
-    let mut slack = Vec::new();
-    let posix = &block[257..262] == b"ustar";
-    let gnu = &block[257..265] == b"ustar  \0";
-    let mut strings = vec![(0, 100), (157, 100)];
-    if posix {
-        strings.extend([(265, 32), (297, 32)]);
-        if !gnu {
-            strings.push((345, 155));
-        }
-    }
-    for (at, length) in strings {
-        let field = block.iter().skip(at).take(length);
-        slack.extend(field.skip_while(|byte| **byte != 0));
-    }
-    slack.extend(block.iter().skip(if posix { 500 } else { 257 }));
-    slack
-}
-
-/// The headers that stand before a member's own, without the values they carry: those are fields themselves.
-fn extended_headers(mut bytes: &[u8]) -> String {
-    let mut texts = Vec::new();
-    while let Some(block) = bytes.first_chunk::<BLOCK>() {
-        let header = tar::Header::from_byte_slice(block);
-        let size = usize::try_from(header.entry_size().unwrap_or(0)).unwrap_or(usize::MAX);
-        let name: Vec<u8> = block[..100]
-            .iter()
-            .copied()
-            .take_while(|byte| *byte != 0)
-            .collect();
-        texts.push(format!(
-            "{} {} {:o} {}:{} @{}",
-            char::from(block[156]),
-            path_text(&name),
-            header.mode().unwrap_or(0),
-            header.uid().unwrap_or(0),
-            header.gid().unwrap_or(0),
-            header.mtime().unwrap_or(0),
-        ));
-        let whole = size
-            .checked_next_multiple_of(BLOCK)
-            .and_then(|size| size.checked_add(BLOCK));
-        bytes = whole.and_then(|whole| bytes.get(whole..)).unwrap_or_default();
-    }
-    texts.join(", ")
 }

@@ -1,0 +1,155 @@
+//! Sections that only debuggers and linkers read, and the names by which debuggers find them.
+
+use std::ops::Range;
+
+use super::image::{Image, Section};
+use super::{BUILD_ID, COMMENT, DEBUG_LINK, Pair, add_strings, is_name_of_debug_file, units};
+use crate::compare::cause::{Cause, Confidence, Reason};
+use crate::compare::explain::Context;
+use crate::compare::file::bytes::{excerpt, ranges};
+use crate::compare::file::comparator::Leaf;
+use crate::compare::file::strings;
+use crate::compare::finding::{Excerpt, Finding};
+use crate::compare::normalise::Normalisation;
+
+/// The common case: debug information was stripped away, and only the names of its file stayed different.
+pub(super) fn only_names(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], differing: &[Pair]) -> bool {
+    let whole = differing
+        .iter()
+        .all(|(old, new)| is_name_of_debug_file(old) && old.size == new.size && old.file == new.file);
+    if !whole || differing.is_empty() || released.len() != rebuilt.len() || !leaf.findings.is_empty() {
+        return false;
+    }
+    let is_inside = |at: usize| differing.iter().any(|(section, _)| section.has(at));
+    let all = ranges(released, rebuilt);
+    // Each byte by itself, as ranges are joined over short gaps.
+    if !differing_bytes(released, rebuilt, &all).all(is_inside) {
+        return false;
+    }
+    for (old, new) in differing {
+        leaf.findings.push(
+            name_finding(old, new)
+                .because(Cause::DebugInformation, Confidence::Proven)
+                .keyed("only the stripped debug information differed: code and data identical"),
+        );
+    }
+    leaf.excerpts.push(excerpt(0, released, rebuilt, &all));
+    true
+}
+
+/// The bytes in ranges that differ themselves.
+pub(super) fn differing_bytes(
+    released: &[u8],
+    rebuilt: &[u8],
+    ranges: &[Range<usize>],
+) -> impl Iterator<Item = usize> {
+    let places = ranges.iter().cloned().flatten();
+    places.filter(|at| released.get(*at) != rebuilt.get(*at))
+}
+
+pub(super) fn names(leaf: &mut Leaf, differing: &[Pair]) {
+    for (old, new) in differing.iter().filter(|(old, _)| is_name_of_debug_file(old)) {
+        leaf.add(
+            name_finding(old, new)
+                .because(Cause::BuildId, Confidence::Proven)
+                .keyed("build-ids and debug links")
+                .following(),
+        );
+    }
+}
+
+fn name_finding(old: &Section, new: &Section) -> Finding {
+    Finding::new(&old.name, name_in(old), name_in(new)).set_aside_by(if old.name == BUILD_ID {
+        Normalisation::ElfBuildId
+    } else {
+        Normalisation::ElfDebugLink
+    })
+}
+
+/// What these two sections say, without their padding.
+fn name_in(section: &Section) -> String {
+    const NOTE_HEADER: usize = 16;
+    if section.name == BUILD_ID {
+        return hex::encode(section.data.get(NOTE_HEADER..).unwrap_or_default());
+    }
+    let name = section.data.split(|byte| *byte == 0).next().unwrap_or_default();
+    let crc: &[u8] = section.data.last_chunk::<4>().map_or(&[], |crc| crc);
+    format!("{} crc {}", String::from_utf8_lossy(name), hex::encode(crc))
+}
+
+/// Whether debug information is in a section of that name.
+fn is_debug(name: &str) -> bool {
+    [".debug_", ".zdebug_", ".stab", ".gnu_debugdata"]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
+/// Whether a section holds texts that can be read without the rest.
+fn holds_texts(name: &str) -> bool {
+    let names = name == ".debug_str" || name == ".debug_line_str" || name.ends_with("strtab");
+    names || !is_debug(name) && !name.starts_with(".rel") && name != ".symtab"
+}
+
+/// `explained` says whether other differences in the file have a reason that these follow from.
+pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pair], explained: bool) {
+    let rest: Vec<&Pair> = differing
+        .iter()
+        .filter(|(section, _)| {
+            !section.loaded && ![BUILD_ID, DEBUG_LINK, COMMENT].contains(&section.name.as_str())
+        })
+        .collect();
+    if rest.is_empty() {
+        return;
+    }
+    let before = leaf.findings.len();
+    if rest.iter().any(|(section, _)| is_debug(&section.name)) {
+        units::compare(leaf, old, new);
+    }
+    let others: Vec<&str> = rest
+        .into_iter()
+        .filter(|pair| !texts(leaf, pair))
+        .map(|(section, _)| section.name.as_str())
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    let mut finding = Finding::new(others.join(", "), "not loaded", "not loaded")
+        .because(Cause::DebugInformation, Confidence::Likely)
+        .keyed("debug information and symbol tables")
+        .times(others.len() as u64);
+    // Whatever is loaded was compared by itself; here only the explanation could be missing.
+    finding.follows = explained || leaf.findings.len() > before;
+    leaf.add(finding);
+}
+
+/// Explains the texts of a section; answers whether they are all that differs.
+fn texts(leaf: &mut Leaf, (old, new): &Pair) -> bool {
+    if !holds_texts(&old.name) {
+        return false;
+    }
+    let context = Context {
+        build_folder: true,
+        ..Context::default()
+    };
+    let Some(texts) = strings::compare(&old.data, &new.data, context) else {
+        return false;
+    };
+    // This section holds nothing but the folders and files that were compiled.
+    let only_paths = old.name == ".debug_line_str";
+    add_strings(leaf, old, &texts, |reason| match reason.cause {
+        Cause::BuildPath if only_paths => Reason {
+            confidence: Confidence::Proven,
+            ..reason
+        },
+        _ => reason,
+    });
+    if !texts.complete() {
+        return false;
+    }
+    leaf.excerpts.push(Excerpt {
+        of: format!("strings of {}", old.name),
+        hunks: texts.hunks,
+        ..Excerpt::default()
+    });
+    true
+}

@@ -1,0 +1,70 @@
+//! Members as a walk leaves them: without their bytes if those are many, but with what tells them from others.
+
+use super::source::Source;
+use super::stored::Fields;
+use crate::artifact::Sha256;
+
+/// A member without its bytes, or with them if they are few.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub path: String,
+    pub index: usize,
+    pub fields: Fields,
+    pub size: u64,
+    pub identity: Identity,
+    pub source: Option<Source>,
+}
+
+/// What tells whether two members have the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    Digest(Sha256),
+    /// Compared with its partner byte by byte while both were read.
+    InStep {
+        same: bool,
+    },
+    /// Its bytes are in memory, and no digest was asked for yet.
+    Held,
+}
+
+impl Row {
+    pub fn same_bytes(&self, other: &Self) -> bool {
+        if self.size != other.size {
+            return false;
+        }
+        match (self.identity, other.identity) {
+            (Identity::InStep { same: own }, Identity::InStep { same: theirs }) => own && theirs,
+            (Identity::InStep { .. }, _) | (_, Identity::InStep { .. }) => false,
+            (Identity::Held, Identity::Held) => match (&self.source, &other.source) {
+                (Some(Source::Memory(own)), Some(Source::Memory(theirs))) => own == theirs,
+                _ => false,
+            },
+            _ => self.sha256() == other.sha256(),
+        }
+    }
+
+    /// Its digest, if it was read alone.
+    pub fn sha256(&self) -> Option<Sha256> {
+        match (self.identity, &self.source) {
+            (Identity::Digest(sha256), _) => Some(sha256),
+            (Identity::Held, Some(Source::Memory(bytes))) => Some(Sha256::of(bytes.as_slice())),
+            _ => None,
+        }
+    }
+
+    /// Lets go of its bytes, but not of what tells them from others.
+    pub fn drop_bytes(&mut self) {
+        if let Some(sha256) = self.sha256() {
+            self.identity = Identity::Digest(sha256);
+        }
+        self.source = None;
+    }
+
+    /// How many of its bytes are in memory.
+    pub fn held(&self) -> usize {
+        match &self.source {
+            Some(Source::Memory(bytes)) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
