@@ -88,24 +88,7 @@ impl Indexes {
         let mut wanted = Vec::new();
         for archive in archives {
             for release in super::releases(fetcher, archive, keyring).await? {
-                let index = this.releases.len();
-                for component in &archive.components {
-                    let packages = format!("{component}/binary-{arch}/Packages.xz");
-                    let sources = format!("{component}/source/Sources.xz");
-                    let installer = format!("{component}/debian-installer/binary-{arch}/Packages.xz");
-                    for (path, what) in [
-                        (packages, What::Packages),
-                        (sources, What::Sources),
-                        (installer, What::Installer),
-                    ] {
-                        if what != What::Packages && !with_sources {
-                            continue;
-                        }
-                        if let Some(material) = release.index(&path) {
-                            wanted.push((index, path, what, material));
-                        }
-                    }
-                }
+                wanted.extend(listed(&release, this.releases.len(), archive, arch, with_sources));
                 this.releases.push(release);
             }
         }
@@ -203,7 +186,7 @@ impl Indexes {
     /// The release of an index or a package.
     #[allow(
         clippy::indexing_slicing,
-        reason = "positions of releases are made by `load` alone, each with the release that stands there"
+        reason = "positions of releases are made by `load` alone, each with the release at that position"
     )]
     pub fn release(&self, position: usize) -> &Verified<Release> {
         &self.releases[position]
@@ -243,6 +226,35 @@ enum What {
     Packages,
     Sources,
     Installer,
+}
+
+/// The indexes that a release file lists of those that are wanted.
+fn listed(
+    release: &Verified<Release>,
+    position: usize,
+    archive: &Archive,
+    arch: &str,
+    with_sources: bool,
+) -> Vec<(usize, String, What, PinnedFile)> {
+    let mut found = Vec::new();
+    for component in &archive.components {
+        let packages = format!("{component}/binary-{arch}/Packages.xz");
+        let sources = format!("{component}/source/Sources.xz");
+        let installer = format!("{component}/debian-installer/binary-{arch}/Packages.xz");
+        for (path, what) in [
+            (packages, What::Packages),
+            (sources, What::Sources),
+            (installer, What::Installer),
+        ] {
+            if what != What::Packages && !with_sources {
+                continue;
+            }
+            if let Some(material) = release.index(&path) {
+                found.push((position, path, what, material));
+            }
+        }
+    }
+    found
 }
 
 fn in_files(

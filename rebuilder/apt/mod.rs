@@ -89,7 +89,7 @@ pub async fn releases(
     Ok(releases)
 }
 
-/// Calls `each` for every paragraph of an index that lies decompressed at `plain`.
+/// Calls `each` for every paragraph of an index that is decompressed at `plain`.
 pub fn for_each_paragraph(
     plain: &Path,
     document: &str,

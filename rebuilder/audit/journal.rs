@@ -9,182 +9,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize};
 
+use super::result::ResultLine;
 use super::runs;
 use crate::artifact::Sha256;
-use crate::ledger::Spent;
-use crate::rebuild::search::AttemptError;
-use crate::run::{Cost, Record, RunFolder, Verdict};
+use crate::run::{Record, RunFolder};
 use crate::store::PendingRun;
 use crate::store::{StoreError, write_atomically};
-
-/// How one subject ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum SubjectResult {
-    /// Bit for bit.
-    Reproduced,
-    /// But for what these normalisations set aside.
-    Equivalent {
-        /// Their names.
-        normalisations: Vec<String>,
-    },
-    /// It came out otherwise.
-    Mismatch {
-        /// The causes, the one to look at first first.
-        causes: Vec<String>,
-    },
-    /// There was nothing to compare.
-    Inconclusive {
-        /// Stage that ended it.
-        stage: String,
-        /// What happened there.
-        reason: String,
-    },
-    /// The evidence or the policy spoke against building it.
-    Refused {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl SubjectResult {
-    /// The verdict's name.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Reproduced => "reproduced",
-            Self::Equivalent { .. } => "equivalent",
-            Self::Mismatch { .. } => "mismatch",
-            Self::Inconclusive { .. } => "inconclusive",
-            Self::Refused { .. } => "refused",
-        }
-    }
-
-    /// Why it is not reproduced, in one word or two; nothing where it is.
-    pub fn cause(&self) -> Option<String> {
-        match self {
-            Self::Reproduced => None,
-            Self::Equivalent { normalisations } => Some(normalisations.join(", ")),
-            Self::Mismatch { causes } => causes.first().cloned(),
-            Self::Inconclusive { stage, .. } => Some(format!("stage {stage}")),
-            Self::Refused { .. } => Some("refused".to_owned()),
-        }
-    }
-}
-
-/// One finished subject.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResultLine {
-    /// The subject as the list writes it.
-    pub subject: String,
-    /// How it ended.
-    #[serde(flatten)]
-    pub outcome: SubjectResult,
-    /// Outputs that came out bit for bit, of how many.
-    pub outputs: (usize, usize),
-    /// How many plans were tried.
-    pub attempts: usize,
-    /// Its run folder, below the batch's; none where no plan came of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// Why the run is not signed, where it should be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_signed: Option<String>,
-    /// When it began.
-    pub started: Timestamp,
-    /// When it ended.
-    pub finished: Timestamp,
-    /// What the time went into.
-    pub spent: Spent,
-    /// What it costs to have it verified; none where no run came of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<Cost>,
-}
-
-impl ResultLine {
-    /// What a record says.
-    pub(super) fn of_record(subject: &str, record: &Record) -> Self {
-        let differing = || record.outputs.iter().filter_map(|output| output.differs.as_ref());
-        let outcome = match &record.verdict {
-            Verdict::Reproduced => SubjectResult::Reproduced,
-            Verdict::Equivalent => {
-                let names = differing().flat_map(|differs| &differs.normalisations);
-                let mut normalisations: Vec<_> = names.map(|applied| applied.name.to_string()).collect();
-                normalisations.sort();
-                normalisations.dedup();
-                SubjectResult::Equivalent { normalisations }
-            }
-            Verdict::Mismatch => {
-                let mut causes: Vec<String> = Vec::new();
-                let missing = record.outputs.iter().any(|output| output.rebuilt.is_none());
-                let extra = record.outputs.iter().any(|output| output.released.is_none());
-                causes.extend(missing.then(|| "output missing".to_owned()));
-                causes.extend(extra.then(|| "output not released".to_owned()));
-                for cause in differing().flat_map(|differs| &differs.causes) {
-                    let cause = cause.cause.name().to_owned();
-                    if !causes.contains(&cause) {
-                        causes.push(cause);
-                    }
-                }
-                SubjectResult::Mismatch { causes }
-            }
-            Verdict::Inconclusive { stage, reason } => SubjectResult::Inconclusive {
-                stage: stage.to_string(),
-                reason: reason.clone(),
-            },
-        };
-        let reproduced = record.outputs.iter().filter(|output| output.reproduced()).count();
-        Self {
-            subject: subject.to_owned(),
-            outcome,
-            outputs: (reproduced, record.outputs.len()),
-            attempts: record.attempts.len().max(1),
-            run: None,
-            not_signed: None,
-            started: record.started,
-            finished: record.finished,
-            spent: Spent {
-                build: record.timings.build,
-                setup: record.timings.setup,
-                total: record.timings.total,
-                ..Spent::default()
-            },
-            cost: None,
-        }
-    }
-
-    /// What an error says that left no run.
-    pub(super) fn of_error(subject: &str, error: &AttemptError, started: Timestamp) -> Self {
-        let reason = error.to_string();
-        let outcome = if error.is_refusal() {
-            SubjectResult::Refused { reason }
-        } else {
-            let stage = match error {
-                AttemptError::Plan(_) => "plan",
-                _ => "prepare",
-            };
-            SubjectResult::Inconclusive {
-                stage: stage.to_owned(),
-                reason,
-            }
-        };
-        Self {
-            subject: subject.to_owned(),
-            outcome,
-            outputs: (0, 0),
-            attempts: 1,
-            run: None,
-            not_signed: None,
-            started,
-            finished: Timestamp::now(),
-            spent: Spent::default(),
-            cost: None,
-        }
-    }
-}
 
 /// A folder that cannot be used for a batch.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -367,7 +199,11 @@ fn as_text(line: &ResultLine) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::result::SubjectResult;
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::ledger::Spent;
 
     fn line(subject: &str) -> ResultLine {
         ResultLine {
@@ -413,29 +249,5 @@ mod tests {
             panic!("it was taken");
         };
         assert!(error.to_string().starts_with("line 1 of "), "{error}");
-    }
-
-    #[test]
-    fn what_speaks_against_an_archive_is_a_refusal() {
-        use crate::apt::AptError;
-        use crate::ecosystem::PlanError;
-        use crate::evidence::release::ReleaseError;
-        let wrong = ReleaseError::WrongSuite {
-            suite: "bookworm".into(),
-            found: "sid".into(),
-        };
-        let line = ResultLine::of_error(
-            "a",
-            &PlanError::Apt(AptError::from(wrong)).into(),
-            Timestamp::UNIX_EPOCH,
-        );
-        assert_eq!(line.outcome.word(), "refused");
-        let away = PlanError::NotRebuildable {
-            subject: "a".into(),
-            reason: "b".into(),
-            help: "c".into(),
-        };
-        let line = ResultLine::of_error("a", &away.into(), Timestamp::UNIX_EPOCH);
-        assert_eq!(line.outcome.cause().as_deref(), Some("stage plan"));
     }
 }

@@ -20,7 +20,7 @@ pub enum ListError {
         /// Each with its number, from 1.
         lines: Vec<(usize, SubjectError)>,
     },
-    #[error("{path} names no subject")]
+    #[error("{path} lists no packages")]
     Empty { path: String },
 }
 

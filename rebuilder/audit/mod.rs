@@ -6,6 +6,7 @@
 
 mod journal;
 mod list;
+mod result;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -34,8 +35,9 @@ use crate::run::{Cost, Evidence, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};
 
-pub use journal::{Journal, JournalError, ResultLine, SubjectResult};
+pub use journal::{Journal, JournalError};
 pub use list::{ListError, read as read_list};
+pub use result::{ResultLine, SubjectResult};
 pub use summary::Summary;
 
 /// What all jobs of a batch share.
@@ -73,9 +75,9 @@ pub enum AuditError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
-    #[error("the batch was interrupted; it goes on where it stopped when it is run again")]
+    #[error("the batch was interrupted; run it again to resume it")]
     Interrupted,
-    #[error("a bug ended the job for {subject}: {reason}")]
+    #[error("internal error: the job for {subject} panicked: {reason}")]
     Bug { subject: String, reason: String },
 }
 
@@ -174,7 +176,7 @@ impl Auditor {
     }
 }
 
-/// Where the runs of a batch lie, below its folder.
+/// The runs of a batch, below its folder.
 fn runs(folder: &Path) -> PathBuf {
     folder.join("runs")
 }

@@ -68,7 +68,7 @@ impl Summary {
         }
     }
 
-    /// Whether every subject is reproduced, or equivalent where that is enough.
+    /// Whether every subject is reproduced, or equivalent if that is enough.
     pub fn all_good(&self, allow_equivalent: bool) -> bool {
         self.results.iter().all(|line| match line.outcome {
             SubjectResult::Reproduced => true,
@@ -77,7 +77,7 @@ impl Summary {
         })
     }
 
-    /// Whether some subject came out otherwise, rather than not at all.
+    /// Whether some subject was not reproduced, rather than not built.
     pub fn any_bad(&self, allow_equivalent: bool) -> bool {
         self.results.iter().any(|line| match line.outcome {
             SubjectResult::Mismatch { .. } => true,

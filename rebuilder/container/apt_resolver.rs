@@ -1,6 +1,6 @@
 //! Asking Debian's own resolver, inside the sandbox, against the indexes that were verified outside it.
 //!
-//! apt sees the very index files whose digests stand in the signed release files, has no network, and only
+//! apt sees the very index files whose digests are in the signed release files, has no network, and only
 //! names files; their digests are then looked up in the same indexes, so nothing rests on what it prints.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use crate::apt::{Binary, Indexes};
 use crate::ledger::Work;
 use crate::plan::{INPUTS, OUT, quote};
 use crate::progress::Progress;
-use crate::sandbox::embedded::Embedded;
+use crate::sandbox::embedded::{Embedded, QueryOutput};
 use crate::sandbox::{Input, SandboxError};
 use crate::store::{Blob, Fetcher};
 
@@ -19,8 +19,8 @@ use crate::store::{Blob, Fetcher};
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum ResolveError {
-    #[error("the distribution's resolver finds no solution for {what}: {reason}")]
-    #[diagnostic(help("a dependency has left the archive since; an older state of it is needed"))]
+    #[error("apt cannot resolve {what}: {reason}")]
+    #[diagnostic(help("a dependency was removed from the archive; use an older snapshot"))]
     Unsatisfied { what: String, reason: String },
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -68,17 +68,41 @@ impl AptResolver<'_> {
         what: &str,
         mut inputs: Vec<Input>,
     ) -> Result<Vec<Binary>, ResolveError> {
-        let Self {
-            root,
-            indexes,
-            sandbox,
-            fetcher,
-            progress,
-        } = self;
-        let bar = progress.stage(format!("solving the dependencies of {what}"));
+        let bar = self.progress.stage(format!("solving the dependencies of {what}"));
+        inputs.extend(self.lists()?);
+        let root = self.root.layers();
+        let reply = self.sandbox.query(&root, inputs, script(command), &bar).await?;
+        self.fetcher.ledger().ended(Work::Resolve, reply.took);
+        if !reply.ended.succeeded() || reply.file("failed").is_some() {
+            return Err(ResolveError::Unsatisfied {
+                what: what.to_owned(),
+                reason: reason(&reply),
+            });
+        }
+        let paths = pool_paths(&reply.text("uris"), self.indexes);
+        let found = self
+            .indexes
+            .binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
+        bar.finish_and_clear();
+        let mut unique: BTreeMap<String, Binary> = BTreeMap::new();
+        for binary in found {
+            unique.entry(binary.path.clone()).or_insert(binary);
+        }
+        match paths.iter().find(|path| !unique.contains_key(*path)) {
+            Some(path) => Err(ResolveError::Unsatisfied {
+                what: what.to_owned(),
+                reason: format!("it names {path}, which is in no verified index"),
+            }),
+            None => Ok(unique.into_values().collect()),
+        }
+    }
+
+    /// The verified indexes under the names by which apt finds them, and the list of sources that has them.
+    fn lists(&self) -> Result<Vec<Input>, SandboxError> {
+        let mut inputs = Vec::new();
         let mut sources = String::new();
-        for file in indexes.package_files() {
-            let release = indexes.release(file.release);
+        for file in self.indexes.package_files() {
+            let release = self.indexes.release(file.release);
             let base = release.bases.first().map_or("http://localhost", String::as_str);
             let base = base.split_once("://").map_or(base, |(_, rest)| rest);
             let (component, _) = file.path.split_once('/').unwrap_or((&file.path, ""));
@@ -96,55 +120,36 @@ impl AptResolver<'_> {
                 path: file.plain.clone(),
             });
         }
-        let keep = fetcher
-            .store()
-            .keep(sources.as_bytes())
-            .map_err(SandboxError::from)?;
         inputs.push(Input {
             name: "sources.list".into(),
-            path: keep.path,
+            path: self.fetcher.store().keep(sources.as_bytes())?.path,
         });
-        let script = format!(
-            "mkdir -p /tmp/lists/partial /var/cache/apt/archives/partial\n\
+        Ok(inputs)
+    }
+}
+
+fn script(command: &str) -> String {
+    format!(
+        "mkdir -p /tmp/lists/partial /var/cache/apt/archives/partial\n\
          ln -s {INPUTS}/lists/* /tmp/lists/\n\
          apt-get -y --print-uris --no-install-recommends --no-install-suggests --only-source \
          -o Dir::Etc::SourceList={INPUTS}/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists \
          -o APT::Sandbox::User=root -o Acquire::Languages=none {command} > {OUT}/uris 2> {OUT}/errors || touch {OUT}/failed\n"
-        );
-        let reply = sandbox.query(&root.layers(), inputs, script, &bar).await?;
-        fetcher.ledger().ended(Work::Resolve, reply.took);
-        if !reply.ended.succeeded() || reply.file("failed").is_some() {
-            let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
-            let telling: Vec<_> = errors
-                .lines()
-                .map(str::trim)
-                .filter(|line| line.starts_with("E:") || line.contains("Depends:") || line.contains("but it"))
-                .collect();
-            let reason = if telling.is_empty() {
-                reply.log()
-            } else {
-                telling.join("; ")
-            };
-            return Err(ResolveError::Unsatisfied {
-                what: what.to_owned(),
-                reason,
-            });
-        }
-        let paths = pool_paths(&reply.text("uris"), indexes);
-        let found = indexes
-            .binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
-        bar.finish_and_clear();
-        let mut unique: BTreeMap<String, Binary> = BTreeMap::new();
-        for binary in found {
-            unique.entry(binary.path.clone()).or_insert(binary);
-        }
-        match paths.iter().find(|path| !unique.contains_key(*path)) {
-            Some(path) => Err(ResolveError::Unsatisfied {
-                what: what.to_owned(),
-                reason: format!("it names {path}, which is in no verified index"),
-            }),
-            None => Ok(unique.into_values().collect()),
-        }
+    )
+}
+
+/// Why apt finds no solution: its lines that tell of packages, or the end of the log.
+fn reason(reply: &QueryOutput) -> String {
+    let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
+    let telling: Vec<_> = errors
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("E:") || line.contains("Depends:") || line.contains("but it"))
+        .collect();
+    if telling.is_empty() {
+        reply.log()
+    } else {
+        telling.join("; ")
     }
 }
 

@@ -82,7 +82,7 @@ fn script() -> String {
     )
 }
 
-/// Copies a log to a file below the store that only the user reads, under a name that nobody can know before.
+/// Copies a log to a file below the store that only the user reads, under an unpredictable name.
 fn keep_log(log: &Path, store: &Store) -> std::io::Result<PathBuf> {
     let mut kept = tempfile::Builder::new()
         .prefix("configure-")

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::sandbox::embedded::Embedded;
 use crate::store::Fetcher;
 
-/// Resolves the container called `name` against the archives as they stand now.
+/// Resolves the container called `name` against the archives as they are now.
 pub async fn lock(
     name: &str,
     catalog: &Catalog,

@@ -48,8 +48,8 @@ pub struct Workshop<'a> {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum ContainerError {
-    #[error("no container is called {name:?}")]
-    #[diagnostic(help("known: {known}; \"rebuilder container list\" tells more"))]
+    #[error("there is no container {name:?}")]
+    #[diagnostic(help("known: {known}; \"rebuilder container list\" lists them"))]
     Unknown { name: String, known: String },
     #[error("cannot use {path}: {reason}")]
     #[diagnostic(help("docs/containers.md describes the file"))]
@@ -62,7 +62,7 @@ pub enum ContainerError {
         "run \"rebuilder container lock {name}\", or add a mirror that still has it (the dated snapshot service keeps everything)"
     ))]
     Gone { name: String, source: FetchError },
-    #[error("{package} is in none of the suites of {container}")]
+    #[error("{package} is not in any suite of {container}")]
     #[diagnostic(help("check the name, or add the suite or component that has it"))]
     NoPackage { container: String, package: String },
     #[error(

@@ -47,7 +47,7 @@ impl Receipt {
         progress: &Progress,
     ) -> Result<Option<Self>, ContainerError> {
         let Some(mut receipt) = Self::read(home) else {
-            // Without a receipt, or with one of an earlier version, nobody knows what the tree should be.
+            // Without a receipt, or with one of an earlier version, it is not known what the tree should be.
             sandbox.remove_now(home)?;
             return Ok(None);
         };

@@ -1,34 +1,31 @@
-//! Long-lived credentials where none should be: in sources, recipes, build logs and outputs.
+//! Finds long-lived credentials that leaked into sources, recipes, logs and outputs.
 //!
-//! `rules` finds them, by a rule set that others keep; this module says where to look, and takes what was found out of
+//! `scan` finds them, by the rules of a set that others keep; this module says where to look, and takes what was found out of
 //! everything that is printed or kept. A finding says which rule, where, and how long the secret is, and holds nothing of it.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod rules;
+mod scan;
+mod stream;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
 pub use rules::Depth;
+use scan::SecretHit;
+use stream::{lines, replace};
 
 use crate::artifact::Sha256;
 use crate::compare;
 use crate::deadline::{Deadline, Over};
 use crate::plan::Plan;
 use crate::run::Credential;
-use crate::store::{Blob, StoreError};
+use crate::store::Blob;
 
-/// Most bytes that are looked at together; a secret longer than the overlap of two such pieces can be missed.
-const PIECE: usize = 1 << 20;
-const OVERLAP: usize = 16 << 10;
-/// How much of what was written already is shown to the rules again, for the words before a secret.
-const BEFORE: usize = 1 << 10;
 /// Most findings that are kept of one run, and most of one rule in one place; the rest are counted.
 const MOST: usize = 200;
 const MOST_OF_A_RULE: usize = 5;
@@ -77,7 +74,7 @@ impl Searched {
 
 impl Findings {
     /// Notes hits of one piece of text; those whose secret ends before `from` were noted with the piece before it.
-    fn add(&mut self, place: &str, text: &[u8], from: usize, first_line: u64, hits: &[rules::SecretHit]) {
+    fn add(&mut self, place: &str, text: &[u8], from: usize, first_line: u64, hits: &[SecretHit]) {
         let binary = memchr::memchr(0, text).is_some();
         let (mut line, mut counted) = (first_line, 0);
         for hit in hits.iter().filter(|hit| hit.secret.end > from) {
@@ -124,7 +121,7 @@ impl Findings {
         self.found.len() >= MOST
     }
 
-    /// Looks through a file, which is called `name`, and everything in it where it is an archive; what cannot be read is
+    /// Looks through a file, which is called `name`, and everything in it if it is an archive; what cannot be read is
     /// left. What there was no time for is noted.
     pub fn look_through(&mut self, name: &str, path: &Path, deadline: &Deadline) {
         if let Err(over) = deadline.check() {
@@ -146,94 +143,6 @@ impl Findings {
         }
     }
 
-    fn stream(
-        &mut self,
-        place: &str,
-        path: &str,
-        content: &mut dyn Read,
-        deadline: &Deadline,
-    ) -> io::Result<()> {
-        let mut piece = Vec::new();
-        let (mut line, mut known) = (1_u64, 0);
-        loop {
-            let kept = piece.len();
-            let read = content
-                .take(PIECE.saturating_sub(kept) as u64)
-                .read_to_end(&mut piece)?;
-            if read == 0 {
-                return Ok(());
-            }
-            if self.is_full() {
-                return Err(io::Error::other(format!("more than {MOST} credentials")));
-            }
-            let hits = rules::scan(&piece, path, Depth::Precise, deadline)?;
-            self.add(place, &piece, known, line, &hits);
-            let done = piece.len().saturating_sub(OVERLAP);
-            line = line.saturating_add(piece.get(..done).map_or(0, lines));
-            piece.drain(..done);
-            known = piece.len();
-        }
-    }
-
-    /// Takes credentials out of a log. What there is no time to look at is cut off: a log is kept without credentials,
-    /// or not at all.
-    pub fn redact_file(&mut self, kind: &str, path: &Path, deadline: &Deadline) -> Result<(), StoreError> {
-        let error = |what| StoreError::io(what, path);
-        let mut reader = File::open(path).map_err(error("read"))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(StoreError::io("write into", folder))?;
-        let mut writer = BufWriter::new(file);
-        // Of a piece, the first bytes are written already: words before a secret that comes later.
-        let (mut piece, mut written, mut line, mut changed) = (Vec::new(), 0, 1_u64, false);
-        let mut last = false;
-        while !last {
-            let read = (&mut reader)
-                .take(PIECE as u64)
-                .read_to_end(&mut piece)
-                .map_err(error("read"))?;
-            last = read < PIECE;
-            let hits = match rules::scan(&piece, "", Depth::All, deadline) {
-                Ok(hits) => hits,
-                Err(over) => {
-                    self.unsearched.push(format!("{kind}: {over}"));
-                    let notice = format!(
-                        "\n[rebuilder: the rest of this log is cut off, as it could not be searched for credentials: {over}]\n"
-                    );
-                    writer.write_all(notice.as_bytes()).map_err(error("write"))?;
-                    changed = true;
-                    break;
-                }
-            };
-            let end = if last {
-                piece.len()
-            } else {
-                cut(&piece, written, &hits)
-            };
-            let hits: Vec<_> = hits.into_iter().filter(|hit| hit.secret.start < end).collect();
-            self.add(kind, &piece, written, line, &hits);
-            let ready = piece.get(..end).unwrap_or(&piece);
-            changed |= replace(ready, written, &hits, &mut writer).map_err(error("write"))?;
-            let done = ready.len().saturating_sub(BEFORE);
-            written = ready.len().min(BEFORE);
-            line = line.saturating_add(piece.get(..done).map_or(0, lines));
-            piece.drain(..done);
-        }
-        if !changed {
-            return Ok(());
-        }
-        let file = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .map_err(error("write"))?;
-        file.as_file().sync_all().map_err(error("write"))?;
-        let persisted = file
-            .persist(path)
-            .map_err(|failed| failed.error)
-            .map_err(error("write"))?;
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        persisted.set_permissions(readable).map_err(error("write"))
-    }
-
     /// Everything that was found, and where the search ended early.
     pub fn into_lists(mut self) -> (Vec<Credential>, Vec<String>) {
         self.found.sort();
@@ -244,47 +153,7 @@ impl Findings {
     }
 }
 
-/// Up to where a piece can be written although more follows: what ends later may be the beginning of a secret.
-fn cut(piece: &[u8], written: usize, hits: &[rules::SecretHit]) -> usize {
-    let end = piece.len().saturating_sub(OVERLAP);
-    let line = memchr::memrchr(b'\n', piece.get(..end).unwrap_or_default());
-    let line = line.map_or(end, |at| at.saturating_add(1));
-    let mut end = if line > end / 2 { line } else { end };
-    for hit in hits.iter().rev() {
-        if hit.secret.start < end && end < hit.secret.end {
-            // The rest of it may not have come yet, unless it is longer than everything that is looked at together.
-            end = if hit.secret.start > written {
-                hit.secret.start
-            } else {
-                hit.secret.end
-            };
-        }
-    }
-    end.max(written)
-}
-
-/// How many lines end in a text.
-fn lines(text: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', text).count() as u64
-}
-
-/// Writes a text from `from` on without the secrets in it; says whether there were any.
-fn replace(text: &[u8], from: usize, hits: &[rules::SecretHit], to: &mut impl io::Write) -> io::Result<bool> {
-    let (mut at, mut changed) = (from, false);
-    for hit in hits {
-        if hit.secret.end <= at || hit.secret.start >= text.len() {
-            continue;
-        }
-        to.write_all(text.get(at..hit.secret.start).unwrap_or_default())?;
-        write!(to, "[redacted: {}]", hit.rule.id)?;
-        at = hit.secret.end.min(text.len());
-        changed = true;
-    }
-    to.write_all(text.get(at..).unwrap_or_default())?;
-    Ok(changed)
-}
-
-/// A text without the credentials in it; none where there are none.
+/// A text without the credentials in it; `None` if there are none.
 pub fn redacted(text: &str) -> Option<String> {
     let Ok(hits) = scan(text, Depth::All) else {
         return Some("[redacted: interrupted]".into());
@@ -296,8 +165,8 @@ pub fn redacted(text: &str) -> Option<String> {
 }
 
 /// A text that is short, or this tool's own: it is looked at to its end.
-fn scan(text: &str, depth: Depth) -> Result<Vec<rules::SecretHit>, Over> {
-    rules::scan(text.as_bytes(), "", depth, &Deadline::default())
+fn scan(text: &str, depth: Depth) -> Result<Vec<SecretHit>, Over> {
+    scan::scan(text.as_bytes(), "", depth, &Deadline::default())
 }
 
 /// Takes credentials out of every text of a document.
@@ -341,6 +210,10 @@ pub fn check_plan(plan: &Plan) -> Result<(), InPlan> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+
+    use super::stream::{OVERLAP, PIECE};
     use super::*;
 
     /// Built at run time, so that this file holds none.

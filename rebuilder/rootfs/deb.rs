@@ -205,7 +205,7 @@ impl PackageControl {
             files,
             conffiles: BTreeSet::new(),
         };
-        // A flag word may stand before the path (deb-conffiles(5)); only "remove-on-upgrade" exists.
+        // A flag word may precede the path (deb-conffiles(5)); only "remove-on-upgrade" exists.
         let conffiles = this.text("conffiles").unwrap_or_default();
         this.conffiles = conffiles
             .lines()

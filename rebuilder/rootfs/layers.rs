@@ -52,7 +52,7 @@ impl ImageConfig {
     }
 }
 
-/// The ending of a file name that stands for a layer's media type; none where that is no layer.
+/// The ending of a file name for a layer's media type; `None` if that is not a layer.
 pub fn ending(media_type: &str) -> Option<&'static str> {
     let kind = media_type.rsplit(['.', '+']).next().unwrap_or_default();
     match kind {

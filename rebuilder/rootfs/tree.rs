@@ -57,8 +57,8 @@ pub enum Times {
 
 /// Takes from a made tree what differs from run to run, and what would matter outside a sandbox, and digests it.
 ///
-/// Nothing in a kept tree runs under another user's id, and nobody else writes into it: no new privileges can be had
-/// inside anyway, and outside such modes would be a way to become whoever keeps the tree.
+/// Nothing in a kept tree runs under another user's id, and no other user writes into it: no new privileges can be had
+/// inside anyway, and outside such modes would be a way to become the tree's owner.
 pub fn normalise(root: &Path, times: Times) -> Result<TreeContents, RootfsError> {
     if let Times::Epoch(_) = times {
         // The tree's own links lead nowhere else from here.

@@ -1,4 +1,4 @@
-//! Running steps that nobody trusts: the contract, and the backends that keep it.
+//! Sandboxes for untrusted build steps: the contract and its backends.
 //!
 //! A job sees a root filesystem with a throw-away writable layer, its inputs read-only at `/inputs`, an empty
 //! `/out`, and nothing else: no network but loopback, no host environment, no host files, no capabilities that

@@ -1,4 +1,4 @@
-//! Files that come out of a sandbox. Whatever ran inside may have put anything there, so links, devices and
+//! Files that leave a sandbox. What ran inside may have put anything there, so links, devices and
 //! sockets are refused, names are checked, and sizes are bounded.
 
 use std::fs::{self, File};
@@ -131,7 +131,7 @@ pub(crate) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
             return Err(invalid("is not a relative path below the folder"));
         }
         let place: PathBuf = folder.join(&input.name);
-        // Whoever runs inside reads them, whatever the worker's own mask is.
+        // The build reads them, whatever the worker's own mask is.
         let mut above: Vec<_> = place
             .ancestors()
             .skip(1)

@@ -28,7 +28,7 @@ const CREDENTIALS: usize = 10_000;
 /// Most bytes of an output that is not known to have been released, and of all outputs together.
 pub(super) const OTHER: u64 = 1 << 30;
 pub(super) const ALL: u64 = 32 << 30;
-/// Most bytes of an output that is said to be the release, where only the worker knows how long that is.
+/// Most bytes of an output that is said to be the release, if only the worker knows how long that is.
 pub(super) const UNKNOWN: u64 = 4 << 30;
 /// Longest name of a run, of a file, and any other text of a plan or a record that ends in a statement.
 const ID: usize = 128;

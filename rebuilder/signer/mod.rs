@@ -1,7 +1,7 @@
 //! The signer as a service: a process of its own, under a user of its own, that alone can reach the key.
 //!
 //! ```text
-//!  worker ──▶ socket ──▶ snapshot ──▶ question ──▶ examine ──▶ vouch ──▶ agreement ──▶ log ──▶ key ──▶ bundle
+//!  worker ──▶ socket ──▶ snapshot ──▶ admission ──▶ examine ──▶ vouch ──▶ agreement ──▶ log ──▶ key ──▶ bundle
 //!  any user   who asks   read once    registry,    digests,    recipe,   of workers
 //!                        bounded      policy       verdict     inputs
 //! ```
@@ -9,7 +9,7 @@
 //! A worker may be under an attacker's control, so nothing that it says is believed. The signer reads the run once, so that
 //! it cannot change under its hands; asks the registry itself what was released, and its own policy whether that is worth
 //! signing; examines the run as `rebuilder attest` does; and finds out which of its own recipes gives that plan. What is
-//! left stands in the statement as what the worker states. Whether a build really took place it cannot see: that is what a
+//! left is in the statement as what the worker states. Whether a build really took place it cannot see: that is what a
 //! second worker, under another user or on another machine, is for. `docs/signing.md` has the protocol,
 //! `docs/attestations.md` the origin of every field.
 
@@ -17,14 +17,22 @@
 
 mod admission;
 mod bounds;
+mod copies;
+mod door;
+mod inputs;
+mod outcomes;
 mod recipe;
+mod released;
 mod serve;
 mod snapshot;
+mod wire;
 
 use serde::{Deserialize, Serialize};
 
 pub use admission::Admission;
-pub use serve::{Door, Service, ask};
+pub use door::Door;
+pub use serve::Service;
+pub use wire::ask;
 
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
@@ -71,14 +79,17 @@ pub enum Reply {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum SignerError {
-    #[error("the user {uid} is no worker of this signer")]
+    #[error("user {uid} is not an authorised worker of this signer")]
     Stranger { uid: u32 },
-    #[error("{run} is not in a folder of runs that this signer looks into")]
+    #[error("{run} is not in a folder of runs that this signer reads")]
     Outside { run: String },
-    #[error("{run} belongs to the user {owner}, not to {uid}, who asks")]
+    #[error("{run} belongs to user {owner}, but user {uid} asked")]
     NotOwner { run: String, owner: u32, uid: u32 },
     #[error("cannot take {what} of the run: {reason}")]
     Snapshot { what: String, reason: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Serialise(#[from] SerialiseError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Attest(#[from] AttestError),
@@ -88,21 +99,18 @@ pub enum SignerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Refusal(#[from] Refusal),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Serialise(#[from] SerialiseError),
-    #[error("cannot find out what was released")]
+    #[error("cannot determine what was released")]
     Registry(#[from] Box<PlanError>),
     #[error("the plan {0}")]
     Plan(String),
     #[error("the run {0}")]
     Run(String),
-    #[error("the run {id} was handed in before, with another record")]
+    #[error("the run {id} was handed in before with another record")]
     Replayed { id: String },
-    #[error("cannot take another run of this worker now: it handed in too much of late")]
-    #[diagnostic(help("hand it in again in a while"))]
+    #[error("cannot take another run of this worker now: it has handed in too many recently")]
+    #[diagnostic(help("hand it in again later"))]
     Busy,
-    #[error("the request is none: {0}")]
+    #[error("invalid request: {0}")]
     Request(String),
     #[error("cannot use the socket {path}")]
     #[diagnostic(help("is \"rebuilder signer\" running, and may this user reach its socket?"))]

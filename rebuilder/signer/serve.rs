@@ -4,21 +4,22 @@
 //! the disk, and time. Nothing that one worker does is waited for while another's turn is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::snapshot::{Budget, OpenedRun, SnapshotFolder};
-use super::{Admission, REQUEST, Reply, Request, SignerError};
+use super::copies::{Budget, SnapshotFolder};
+use super::outcomes::{Handing, Outcomes, Pace, held};
+use super::snapshot::OpenedRun;
+use super::wire::{request_line, send};
+use super::{Admission, Door, Reply, Request, SignerError};
 use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
-use crate::attest::log::{Anchor, Event, Log, Stated};
+use crate::attest::log::{Anchor, Event, Log};
 use crate::attest::{
     Agreeing, AttestError, Attestor, Handed, Inventory, Signed, Signer, VerifiedRun, Vouched, verify_digested,
 };
@@ -37,17 +38,8 @@ const MOST_STRANGERS: usize = 1000;
 const LONGEST: Duration = Duration::from_secs(1800);
 const ASKING: Duration = Duration::from_secs(10);
 const ANSWERING: Duration = Duration::from_secs(10);
-/// How long nobody is let in after the machine had no handle, or no memory, for another connection.
+/// How long no one is let in after the machine had no handle, or no memory, for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Who may open the socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// The workers, each by an entry of its own in the socket's access list; nobody where the signer is its only worker.
-    Workers,
-    /// A group: mode 0660.
-    Group(u32),
-}
 
 /// A signer that waits for workers.
 pub struct Service {
@@ -55,7 +47,7 @@ pub struct Service {
     pub signer: Box<dyn Signer>,
     /// `builder.id`.
     pub builder_id: Option<String>,
-    /// The machine that builds, where it is to be told.
+    /// The machine that builds, if it is to be told.
     pub host: Option<String>,
     /// Where everything is written down.
     pub log: PathBuf,
@@ -65,7 +57,7 @@ pub struct Service {
     pub inventory: PathBuf,
     /// Users that may ask.
     pub workers: BTreeSet<u32>,
-    /// Folders in which runs may lie.
+    /// Folders in which runs may be.
     pub runs: Vec<PathBuf>,
     /// Where copies are made.
     pub scratch: PathBuf,
@@ -89,102 +81,6 @@ struct RunningService {
     strangers: Mutex<BTreeMap<u32, Instant>>,
     /// How much each worker has put into the log of late.
     paces: Mutex<BTreeMap<String, Pace>>,
-}
-
-/// What one worker has put into the log of late. Beyond a measure, what it is refused is told to it and not written down,
-/// and what it hands in has to wait: nobody fills the disk with lines.
-struct Pace {
-    minute: (Instant, u32),
-    hour: (Instant, usize),
-}
-
-impl Pace {
-    /// Lines in a minute, and bytes in an hour.
-    const LINES: u32 = 200;
-    const BYTES: usize = 16 << 20;
-
-    fn new() -> Self {
-        Self {
-            minute: (Instant::now(), 0),
-            hour: (Instant::now(), 0),
-        }
-    }
-
-    /// Whether a line of about so many bytes may be written now.
-    fn allows(&mut self, bytes: usize) -> bool {
-        if self.minute.0.elapsed() > Duration::from_secs(60) {
-            self.minute = (Instant::now(), 0);
-        }
-        if self.hour.0.elapsed() > Duration::from_secs(3600) {
-            self.hour = (Instant::now(), 0);
-        }
-        self.minute.1 = self.minute.1.saturating_add(1);
-        self.hour.1 = self.hour.1.saturating_add(bytes);
-        self.minute.1 <= Self::LINES && self.hour.1 <= Self::BYTES
-    }
-}
-
-/// One worker's run with an outcome, in short.
-#[derive(Debug, Clone)]
-struct Handing {
-    plan: Sha256,
-    stated: Option<Stated>,
-}
-
-/// For each subject, the outcomes and the workers that had them; and the record of each
-/// worker's runs.
-#[derive(Default)]
-struct Outcomes {
-    by_subject: BTreeMap<String, BTreeMap<Sha256, BTreeMap<String, Handing>>>,
-    records: BTreeMap<(String, String), Sha256>,
-}
-
-impl Outcomes {
-    /// What the log says of earlier requests.
-    fn read(log: &Path) -> Result<Self, SignerError> {
-        let mut outcomes = Self::default();
-        if log.exists() {
-            Log::each(log, |line| {
-                if let Event::Submitted {
-                    run,
-                    subject,
-                    record,
-                    outcome,
-                    worker,
-                    plan,
-                    stated,
-                } = line.event
-                {
-                    outcomes.add(&subject, outcome, &worker, Handing { plan, stated });
-                    outcomes.records.insert((worker, run), record);
-                }
-            })?;
-        }
-        Ok(outcomes)
-    }
-
-    fn add(&mut self, subject: &str, outcome: Sha256, worker: &str, handing: Handing) {
-        let outcomes = self.by_subject.entry(subject.to_owned()).or_default();
-        outcomes
-            .entry(outcome)
-            .or_default()
-            .insert(worker.to_owned(), handing);
-    }
-
-    /// Workers with this outcome and what each handed in, and how many had another one.
-    fn of(&self, subject: &str, outcome: Sha256) -> (BTreeMap<String, Handing>, usize) {
-        let Some(outcomes) = self.by_subject.get(subject) else {
-            return (BTreeMap::new(), 0);
-        };
-        let same = outcomes.get(&outcome).cloned().unwrap_or_default();
-        let others = outcomes.iter().filter(|(other, _)| **other != outcome);
-        (same, others.map(|(_, workers)| workers.len()).sum())
-    }
-}
-
-/// What a thread panicked over is not lost: the values behind these locks are whole between any two statements.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Service {
@@ -244,98 +140,14 @@ impl Service {
             }
         }
     }
-
-    /// The socket, open to those who may ask and to nobody else; and the lock that says that it is in use.
-    fn listen(&self, socket: &Path) -> Result<(UnixListener, nix::fcntl::Flock<std::fs::File>), SignerError> {
-        let at = |source| SignerError::Socket {
-            path: socket.to_owned(),
-            source,
-        };
-        // A socket may be left behind by a killed service; a living one holds its lock. Whoever could open the lock could
-        // hold it, and keep the service from starting again.
-        let lock = std::fs::File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
-            .open(socket.with_extension("lock"))
-            .map_err(at)?;
-        lock.set_permissions(std::fs::Permissions::from_mode(0o600))
-            .map_err(at)?;
-        let held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, error)| at(error.into()))?;
-        match std::fs::remove_file(socket) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
-            _ => {}
-        }
-        // It appears in its place when its mode is right: nobody gets in before.
-        let folder = socket.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder
-            .unwrap_or(Path::new("."))
-            .join(format!(".s{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .map_err(at)?;
-        let hidden = folder.join("s");
-        let listener = UnixListener::bind(&hidden)
-            .and_then(|listener| self.open_door(&hidden).map(|()| listener))
-            .and_then(|listener| std::fs::rename(&hidden, socket).map(|()| listener));
-        let _ = std::fs::remove_dir_all(&folder);
-        Ok((listener.map_err(at)?, held))
-    }
-
-    /// Lets the workers in, or a group.
-    fn open_door(&self, socket: &Path) -> std::io::Result<()> {
-        let mode = |mode| std::fs::set_permissions(socket, std::fs::Permissions::from_mode(mode));
-        mode(0o600)?;
-        match self.door {
-            Door::Group(group) => {
-                let group = nix::unistd::Gid::from_raw(group);
-                nix::unistd::chown(socket, None, Some(group))?;
-                mode(0o660)
-            }
-            Door::Workers => {
-                let own = nix::unistd::geteuid().as_raw();
-                let others: Vec<u32> = self.workers.iter().copied().filter(|uid| *uid != own).collect();
-                if others.is_empty() {
-                    return Ok(());
-                }
-                let listed = xattr::set(socket, "system.posix_acl_access", &access_list(&others));
-                listed.map_err(|error| {
-                    std::io::Error::other(format!(
-                        "this file system keeps no access lists ({error}); name a group of the workers with --socket-group"
-                    ))
-                })
-            }
-        }
-    }
-}
-
-/// The owner and these users may read and write; POSIX.1e draft 17 in the form of Linux's extended attribute, version 2.
-fn access_list(users: &[u32]) -> Vec<u8> {
-    const NOBODY: u32 = u32::MAX;
-    let mut entries = vec![(0x01_u16, 6_u16, NOBODY)];
-    // In the order of their numbers, as the kernel wants them.
-    entries.extend(users.iter().map(|uid| (0x02, 6, *uid)));
-    entries.extend([(0x04, 0, NOBODY), (0x10, 6, NOBODY), (0x20, 0, NOBODY)]);
-    let mut bytes = 2_u32.to_le_bytes().to_vec();
-    for (tag, permissions, id) in entries {
-        bytes.extend(tag.to_le_bytes());
-        bytes.extend(permissions.to_le_bytes());
-        bytes.extend(id.to_le_bytes());
-    }
-    bytes
 }
 
 impl RunningService {
-    /// Refuses someone who is no worker; written down once a minute, so that nobody can fill the log.
+    /// Refuses a user who is not a worker; written down once a minute, so that no one can fill the log.
     async fn turn_away(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
         const AGAIN: Duration = Duration::from_secs(60);
         // What was sent and not read would make the kernel take the answer back.
-        question(&mut stream).await?;
+        request_line(&mut stream).await?;
         let error = SignerError::Stranger { uid };
         let silent = {
             let mut strangers = held(&self.strangers);
@@ -402,7 +214,7 @@ impl RunningService {
 
     async fn answer(self: Arc<Self>, mut stream: UnixStream, uid: u32, turns: Arc<Semaphore>) {
         let worker = format!("uid {uid}");
-        let asked = tokio::time::timeout(ASKING, question(&mut stream)).await;
+        let asked = tokio::time::timeout(ASKING, request_line(&mut stream)).await;
         let mut run = String::new();
         let outcome = match asked {
             Err(_) => Err(SignerError::Request("it did not come in time".into())),
@@ -475,8 +287,38 @@ impl RunningService {
         .await?;
         drop(snapshot);
         let mut vouched = service.admission.vouch(&examined, &released).await?;
+        let (place, workers, otherwise) = self.submit(&examined, &vouched, worker).await?;
+        if workers.len() < service.needed {
+            return Ok(Reply::Waiting {
+                agree: workers.len(),
+                needed: service.needed,
+                otherwise,
+            });
+        }
+        let own = vouched.words(&examined.plan, &examined.record)?;
+        let others = workers.iter().filter(|(name, _)| *name != worker);
+        vouched.agreement = others
+            .map(|(_, other)| Agreeing {
+                plan: other.plan,
+                differing: other.stated.as_ref().and_then(|other| own.differing(other)),
+            })
+            .collect();
+        let workers = workers.into_keys().collect();
+        let this = self.clone();
+        let signed = apart(turn, move || this.sign(&examined, vouched, workers, place)).await?;
+        Ok(Reply::Signed(Box::new(signed)))
+    }
+
+    /// Writes a run down that may be signed, and counts it: gives its place in the log, the workers with the same outcome
+    /// and what each handed in, and how many had another one.
+    async fn submit(
+        &self,
+        examined: &VerifiedRun,
+        vouched: &Vouched,
+        worker: &str,
+    ) -> Result<(Anchor, BTreeMap<String, Handing>, usize), SignerError> {
         let record = &examined.record;
-        let (outcome, stated) = (outcome(&examined)?, vouched.words(&examined.plan, record)?);
+        let (outcome, stated) = (outcome(examined)?, vouched.words(&examined.plan, record)?);
         self.not_replayed((worker.to_owned(), record.id.clone()), examined.digest)?;
         let listed = stated
             .values
@@ -499,33 +341,14 @@ impl RunningService {
         };
         let place = self.note(event).await?;
         // Counted after it is written down: a run that waits is not forgotten when the signer is ended.
-        let (workers, otherwise) = {
-            let mut outcomes = held(&self.outcomes);
-            let handing = Handing {
-                plan: record.plan,
-                stated: Some(stated.clone()),
-            };
-            outcomes.add(&record.subject, outcome, worker, handing);
-            outcomes.of(&record.subject, outcome)
+        let handing = Handing {
+            plan: record.plan,
+            stated: Some(stated),
         };
-        if workers.len() < service.needed {
-            return Ok(Reply::Waiting {
-                agree: workers.len(),
-                needed: service.needed,
-                otherwise,
-            });
-        }
-        let others = workers.iter().filter(|(name, _)| *name != worker);
-        vouched.agreement = others
-            .map(|(_, other)| Agreeing {
-                plan: other.plan,
-                differing: other.stated.as_ref().and_then(|other| stated.differing(other)),
-            })
-            .collect();
-        let workers = workers.into_keys().collect();
-        let this = self.clone();
-        let signed = apart(turn, move || this.sign(&examined, vouched, workers, place)).await?;
-        Ok(Reply::Signed(Box::new(signed)))
+        let mut outcomes = held(&self.outcomes);
+        outcomes.add(&record.subject, outcome, worker, handing);
+        let (workers, otherwise) = outcomes.of(&record.subject, outcome);
+        Ok((place, workers, otherwise))
     }
 
     /// A run has one record: who hands in another one under its name tries something. The first one that comes takes the
@@ -551,7 +374,7 @@ impl RunningService {
         // Asked each time, so that a revocation holds from the next request on.
         Inventory::check_signer(&service.inventory, service.signer.as_ref(), Timestamp::now())
             .map_err(AttestError::from)?;
-        let attestor = Attestor {
+        let office = Attestor {
             signer: service.signer.as_ref(),
             builder_id: service.builder_id.clone(),
             host: service.host.clone(),
@@ -562,7 +385,7 @@ impl RunningService {
             workers,
             place,
         };
-        Ok(attestor.sign_handed(examined, handed)?)
+        Ok(office.sign_handed(examined, handed)?)
     }
 }
 
@@ -581,23 +404,7 @@ async fn apart<T: Send + 'static>(
         .map_err(|error| SignerError::Request(error.to_string()))?
 }
 
-/// One line, of bounded length.
-async fn question(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    BufReader::new(stream.take(REQUEST))
-        .read_until(b'\n', &mut line)
-        .await?;
-    Ok(line)
-}
-
-async fn send(stream: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec(reply)?;
-    text.push(b'\n');
-    stream.write_all(&text).await?;
-    stream.shutdown().await
-}
-
-/// What workers must agree on: the verdict, and the digest of everything that came out.
+/// What workers must agree on: the verdict, and the digest of every output.
 fn outcome(examined: &VerifiedRun) -> Result<Sha256, SerialiseError> {
     let record = &examined.record;
     let mut outputs: Vec<_> = record
@@ -608,33 +415,4 @@ fn outcome(examined: &VerifiedRun) -> Result<Sha256, SerialiseError> {
     outputs.sort();
     let all = (&record.subject, record.verdict.to_string(), outputs);
     serialise::canonical("the outcome", &all).map(Sha256::of)
-}
-
-/// Asks a signer about a run.
-pub async fn ask(socket: &Path, run: &Path) -> Result<Reply, SignerError> {
-    let at = |source| SignerError::Socket {
-        path: socket.to_owned(),
-        source,
-    };
-    let run = run.canonicalize().map_err(at)?;
-    let mut stream = UnixStream::connect(socket)
-        .await
-        .map_err(|error| match error.kind() {
-            // The socket is open to workers alone.
-            std::io::ErrorKind::PermissionDenied => SignerError::Stranger {
-                uid: nix::unistd::geteuid().as_raw(),
-            },
-            _ => at(error),
-        })?;
-    let mut text = serialise::compact("the request", &Request { version: 1, run })?;
-    text.push(b'\n');
-    stream.write_all(&text).await.map_err(at)?;
-    let mut reply = Vec::new();
-    stream
-        .take(crate::evidence::json::SIZE_LIMIT)
-        .read_to_end(&mut reply)
-        .await
-        .map_err(at)?;
-    serde_json::from_slice(&reply)
-        .map_err(|error| SignerError::Request(format!("the answer is none: {error}")))
 }

@@ -9,126 +9,20 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
+use super::copies::{Budget, Share};
 use super::{SignerError, bounds};
 use crate::artifact::{HashingWriter, Sha256};
 use crate::attest::{AttestError, Digested};
 use crate::evidence::document::{self, Document};
 use crate::plan::Plan;
 use crate::run::{Record, RunFolder};
-
-/// Where copies are made: a folder for each process that signs, with a lock that shows whether it still lives.
-pub(super) struct SnapshotFolder {
-    folder: tempfile::TempDir,
-    _lock: Flock<File>,
-}
-
-const PREFIX: &str = "signing-";
-const LOCK: &str = "lock";
-
-impl SnapshotFolder {
-    /// Makes one below `parent`, and removes those that a crash left behind.
-    pub(super) fn below(parent: &Path) -> Result<Self, SignerError> {
-        let failed = |error: std::io::Error| SignerError::Snapshot {
-            what: parent.display().to_string(),
-            reason: error.to_string(),
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)
-            .map_err(failed)?;
-        sweep(parent);
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent);
-        let folder = folder.map_err(failed)?;
-        let lock = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(folder.path().join(LOCK))
-            .map_err(failed)?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock);
-        let lock = lock.map_err(|(_, error)| failed(error.into()))?;
-        Ok(Self { folder, _lock: lock })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-/// Removes the copies of processes that are gone. Their locks went with them.
-fn sweep(parent: &Path) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if !name.to_string_lossy().starts_with(PREFIX) {
-            continue;
-        }
-        let lock = File::options()
-            .write(true)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(entry.path().join(LOCK));
-        let lives = match lock {
-            Ok(lock) => Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_err(),
-            // Without a lock it is one that was just begun, or a copy of an earlier version.
-            Err(_) => entry
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() < 3600)),
-        };
-        if !lives {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// What one worker's copies may take on the disk, all together.
-#[derive(Clone)]
-pub(super) struct Budget {
-    used: Arc<AtomicU64>,
-    most: u64,
-}
-
-impl Budget {
-    pub(super) fn new(most: u64) -> Self {
-        Self {
-            used: Arc::default(),
-            most,
-        }
-    }
-
-    /// Takes `bytes`, or none.
-    fn take(&self, bytes: u64) -> Option<Share> {
-        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.most);
-        self.used
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
-            .ok()?;
-        Some(Share {
-            used: self.used.clone(),
-            bytes,
-        })
-    }
-}
-
-/// A part of a budget, given back when it is dropped.
-struct Share {
-    used: Arc<AtomicU64>,
-    bytes: u64,
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::SeqCst);
-    }
-}
 
 /// A run whose documents are read, and whose outputs are not yet.
 pub(super) struct OpenedRun {
@@ -159,7 +53,7 @@ fn failed(what: &Path, reason: &dyn std::fmt::Display) -> SignerError {
 }
 
 impl OpenedRun {
-    /// Opens the run at `path`, which must lie below one of `allowed` and belong to `uid`, and reads its documents.
+    /// Opens the run at `path`, which must be below one of `allowed` and belong to `uid`, and reads its documents.
     pub(super) fn open(
         path: &Path,
         uid: u32,
@@ -188,7 +82,7 @@ impl OpenedRun {
             let name = Path::new(&output.name);
             let mut parts = name.components();
             if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                return Err(failed(name, &"it is no plain file name"));
+                return Err(failed(name, &"it is not a plain file name"));
             }
         }
         for (name, most) in [("build.log", bounds::LOG), ("report.html", bounds::REPORT)] {
@@ -231,14 +125,14 @@ impl OpenedRun {
             let known = output.released.and_then(&size);
             // The length that it has if its digest is to be that of the release.
             let expected = known.filter(|_| output.released == Some(rebuilt));
-            // What differs from a release is about as long as it; what nobody knows is bounded all the same.
+            // What differs from a release is about as long as it; an unknown length is bounded all the same.
             let most = known.map_or(bounds::OTHER, |size| bounds::OTHER.max(size.saturating_mul(4)));
             if output.equivalent() {
                 let copies = match &copies {
                     Some(folder) => folder.path().to_owned(),
                     None => copies.insert(copy_folder(scratch)?).path().to_owned(),
                 };
-                // Where nobody knows the length, the budget bounds both.
+                // If the length is unknown, the budget bounds both.
                 let most = if known.is_some() { most } else { budget.most };
                 for (place, most) in [("rebuilt", most), ("released", known.unwrap_or(budget.most))] {
                     let name = Path::new(place).join(&output.name);
@@ -337,7 +231,7 @@ fn file(run: &File, name: &Path, most: u64) -> Result<(File, u64), SignerError> 
         .into();
     let meta = file.metadata().map_err(|error| failed(name, &error))?;
     if !meta.is_file() {
-        return Err(failed(name, &"it is no regular file"));
+        return Err(failed(name, &"it is not a regular file"));
     }
     if meta.len() > most {
         return Err(failed(name, &format!("it has more than {most} bytes")));
@@ -476,7 +370,7 @@ fn documents(run: &File, until: Instant) -> Result<Vec<Document>, SignerError> {
         let below = name.join(digest);
         let bytes = read(run, &below, left.min(crate::evidence::json::SIZE_LIMIT), until)?;
         left = left.saturating_sub(bytes.len() as u64);
-        // What is no evidence says nothing, as before a build.
+        // What is not evidence says nothing, as before a build.
         all.extend(document::read(&below.display().to_string(), &bytes).unwrap_or_default());
     }
     Ok(all)

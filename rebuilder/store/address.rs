@@ -2,35 +2,17 @@
 //!
 //! Most addresses are written by others: indexes, lock files, provenance, registries and redirects name them. They may
 //! lead to public `https` hosts, and nowhere else. What the user typed, or the catalogue of containers names, is the
-//! user's word: a mirror may be a folder, plain HTTP or a private host, but only for what lies below it.
+//! user's word: a mirror may be a folder, plain HTTP or a private host, but only for what is below it.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use url::{Host, Url};
 
+use super::hosts::{AllowedHost, OURS};
 use super::mirror::{MirrorMap, below, joined};
 use super::public::{is_public_name, proxies};
 use crate::text::redacted;
-
-/// Hosts that this program asks by itself. They may resolve to anything, as in networks with mirrors of their own.
-const OURS: [&str; 15] = [
-    "auth.docker.io",
-    "buildinfos.debian.net",
-    "crates.io",
-    "deb.debian.org",
-    "files.pythonhosted.org",
-    "index.crates.io",
-    "index.docker.io",
-    "nodejs.org",
-    "pypi.org",
-    "registry-1.docker.io",
-    "registry.npmjs.org",
-    "security.debian.org",
-    "snapshot.debian.org",
-    "static.crates.io",
-    "static.rust-lang.org",
-];
 
 /// An address that is not followed; the text of the address has no credentials any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,34 +31,6 @@ impl Barred {
     }
 }
 
-/// `HOST[:PORT]` that addresses from documents may lead to, although it is not public.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowedHost {
-    host: Host<String>,
-    port: Option<u16>,
-}
-
-impl std::str::FromStr for AllowedHost {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = || "write it as HOST or HOST:PORT; IPv6 addresses stand in brackets".to_owned();
-        // The scheme has no port of its own, so that any port that was written is seen.
-        let parsed = Url::parse(&format!("https://{text}/")).map_err(|_| form())?;
-        let bare = parsed.username().is_empty()
-            && parsed.password().is_none()
-            && parsed.path() == "/"
-            && parsed.query().is_none()
-            && parsed.fragment().is_none();
-        let host = parsed.host().filter(|_| bare).ok_or_else(form)?.to_owned();
-        let port = match text.rsplit_once(':') {
-            Some((_, digits)) if !digits.ends_with(']') => Some(digits.parse().map_err(|_| form())?),
-            _ => None,
-        };
-        Ok(Self { host, port })
-    }
-}
-
 /// Where an address leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
@@ -86,12 +40,12 @@ pub(super) enum Route {
     Http { url: Url, trust: AddressTrust },
 }
 
-/// Who stands for a host.
+/// Who answers for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AddressTrust {
     /// The user, or this program: it may be anywhere.
     Chosen,
-    /// Nobody: it must be a public machine.
+    /// Only a document: it must be a public machine.
     Outside,
 }
 
@@ -102,7 +56,7 @@ pub(super) struct Word {
     hosts: Vec<AllowedHost>,
     /// Prefixes that were typed, or that the catalogue names.
     chosen: Mutex<Vec<Url>>,
-    /// Prefixes for which plain HTTP is good enough, since signatures and digests stand for what is there.
+    /// Prefixes for which plain HTTP is good enough, since signatures and digests check what is there.
     plain: Mutex<Vec<Url>>,
 }
 
@@ -144,7 +98,7 @@ impl Word {
         Ok(Route::Http { url, trust })
     }
 
-    /// Whether an address that no mirror stands for may be followed.
+    /// Whether an address that is on no mirror may be followed.
     pub(super) fn admit(&self, url: &Url) -> Result<AddressTrust, Barred> {
         let barred = |reason: String| Err(Barred::new(url.as_str(), reason));
         let is_plain = match url.scheme() {
@@ -186,7 +140,7 @@ impl Word {
         }
     }
 
-    /// Whether a redirect may be followed, and who stands for its target.
+    /// Whether a redirect may be followed, and who answers for its target.
     pub(super) fn redirect(&self, from: &Url, trust: AddressTrust, to: &Url) -> Result<AddressTrust, Barred> {
         if from.scheme() == "https" && to.scheme() != "https" {
             return Err(Barred::new(
@@ -207,7 +161,7 @@ impl Word {
         })
     }
 
-    /// Where an image's repository is: the name for its registry, and whether the user stands for that.
+    /// Where an image's repository is: the name for its registry, and whether the user chose it.
     pub(super) fn image(&self, repository: &str) -> Result<(String, bool), Barred> {
         let address = format!("docker://{repository}");
         for map in &self.mirrors {
@@ -217,7 +171,7 @@ impl Word {
             if map.replacement.scheme() != "docker" {
                 return Err(Barred::new(
                     &address,
-                    "its mirror is no registry (docker://HOST/PATH)",
+                    "its mirror is not a registry (docker://HOST/PATH)",
                 ));
             }
             let name = joined(map.replacement.as_str(), rest);

@@ -13,7 +13,7 @@ use crate::artifact::{HashingWriter, Sha256};
 /// A whole, verified file of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
-    /// Where the bytes lie; read-only.
+    /// Where the bytes are; read-only.
     pub path: PathBuf,
     /// Digest that was computed from these very bytes.
     pub sha256: Sha256,
@@ -57,7 +57,7 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
-    /// The file as it lies among the temporary ones, for whoever decides whether it is kept.
+    /// The file among the temporary ones, for the check that decides whether it is kept.
     pub(super) fn unkept(&self) -> Blob {
         Blob {
             path: self.file.path().to_owned(),

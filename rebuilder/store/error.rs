@@ -33,9 +33,9 @@ pub enum StoreError {
     )]
     #[diagnostic(help("name a folder of your own with --store or XDG_DATA_HOME"))]
     Foreign { path: PathBuf, owner: u32, user: u32 },
-    #[error("cannot use the folder {path} for data: others may write into it")]
+    #[error("cannot use the folder {path} for data: other users may write into it")]
     #[diagnostic(help(
-        "take that right from them (chmod go-w), or name a folder of your own with --store or XDG_DATA_HOME"
+        "remove that permission (chmod go-w), or name a folder of your own with --store or XDG_DATA_HOME"
     ))]
     Open { path: PathBuf },
     #[error("cannot determine the home directory for the store")]

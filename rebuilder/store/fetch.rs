@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::address::{AddressTrust, AllowedHost, Barred, Word};
+use super::address::{AddressTrust, Barred, Word};
 use super::blobs::Blob;
 use super::download::{RequestFailure, innermost};
 use super::public::PublicOnly;
-use super::{GitMirror, MirrorMap, Store, StoreError};
+use super::{AllowedHost, GitMirror, MirrorMap, Store, StoreError};
 use crate::artifact::PinnedFile;
 use crate::ledger::Ledger;
 use crate::progress::{Progress, ProgressBar};
@@ -101,7 +101,7 @@ pub struct Fetcher {
     store: Store,
     /// Made on first use: it reads the machine's certificates, which takes longer than verifying a bundle.
     chosen: Arc<OnceLock<Result<reqwest::Client, String>>>,
-    /// The same for hosts that nobody chose: it connects to public addresses only.
+    /// The same for hosts that the user did not choose: it connects to public addresses only.
     outside: Arc<OnceLock<Result<reqwest::Client, String>>>,
     word: Arc<Word>,
     git_mirrors: Arc<Vec<GitMirror>>,
@@ -147,7 +147,7 @@ impl Fetcher {
             };
             builder
                 .build()
-                .map_err(|error| format!("the HTTP client does not start: {}", innermost(&error)))
+                .map_err(|error| format!("cannot start the HTTP client: {}", innermost(&error)))
         });
         made.as_ref()
             .map_err(|reason| RequestFailure::Trouble(reason.clone()))
@@ -165,7 +165,7 @@ impl Fetcher {
         self.word.choose(prefix);
     }
 
-    /// Lets what lies below an address come over plain HTTP, since a signed index pins it.
+    /// Lets what is below an address come over plain HTTP, since a signed index pins it.
     pub fn allow_plain(&self, prefix: &str) {
         self.word.allow_plain(prefix);
     }

@@ -37,7 +37,7 @@ impl std::str::FromStr for MirrorMap {
     }
 }
 
-/// What follows a prefix, if the prefix ends where a part of the path ends: `https://h/a` is no prefix of
+/// What follows a prefix, if the prefix ends where a part of the path ends: `https://h/a` is not a prefix of
 /// `https://h/ab`, nor `https://h` of `https://h.evil.example` or `https://h@evil.example`.
 pub(super) fn below<'a>(address: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = address.strip_prefix(prefix)?;
@@ -59,7 +59,7 @@ impl MirrorMap {
         match self.replacement.scheme() {
             "file" => {
                 let root = self.replacement.to_file_path();
-                let root = root.map_err(|()| Barred::new(address, "its mirror is no folder"))?;
+                let root = root.map_err(|()| Barred::new(address, "its mirror is not a folder"))?;
                 let path = rest.split(['?', '#']).next().unwrap_or_default();
                 let parts = path.split('/').filter(|part| !part.is_empty()).map(|part| {
                     let part = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;

@@ -11,6 +11,7 @@ mod download;
 mod error;
 mod fetch;
 mod git;
+mod hosts;
 mod mirror;
 mod places;
 mod public;
@@ -24,11 +25,11 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
-pub use address::AllowedHost;
 pub use blobs::{Blob, StoreCheck};
 pub use error::StoreError;
 pub use fetch::{FetchError, Fetcher, Received};
 pub use git::{Checkout, GitError, GitMirror, Tag};
+pub use hosts::AllowedHost;
 pub use mirror::MirrorMap;
 use places::FOLDERS;
 pub use registry::ImageFiles;

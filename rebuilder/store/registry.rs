@@ -160,7 +160,7 @@ impl<'a> Registry<'a> {
         let digits = text
             .strip_prefix("sha256:")
             .and_then(|digits| digits.parse().ok());
-        digits.ok_or_else(|| self.broken(&format!("it names {text:?}, which is no SHA-256")))
+        digits.ok_or_else(|| self.broken(&format!("it names {text:?}, which is not a SHA-256")))
     }
 
     fn differs(&self, expected: Sha256, found: Sha256) -> FetchError {

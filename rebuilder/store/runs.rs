@@ -1,7 +1,7 @@
 //! The folder of a run while it is being filled.
 //!
-//! Whoever fills it holds a lock on it, which ends with the process. So a folder whose lock can be taken belongs to
-//! nobody, and the next run removes it at once. A folder outside the store is remembered there by a link.
+//! The process that fills it holds a lock on it, which ends with the process. So a folder whose lock can be taken is
+//! left over, and the next run removes it at once. A folder outside the store is remembered there by a link.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, symlink};
@@ -18,7 +18,7 @@ use crate::run::{Record, RunFolder};
 #[derive(Debug)]
 pub struct PendingRun {
     path: PathBuf,
-    /// The link that remembers it, where it is not in the store.
+    /// The link that remembers it, if it is not in the store.
     link: Option<PathBuf>,
     kept: bool,
     _lock: Flock<File>,
@@ -31,7 +31,7 @@ impl PendingRun {
     /// Begins the names of such folders.
     pub const PREFIX: &'static str = ".rebuilding-";
 
-    /// Makes one below `parent`, and removes those there that nobody fills any more.
+    /// Makes one below `parent`, and removes those there that were left over.
     pub fn below(parent: &Path) -> Result<Self, StoreError> {
         sweep(parent);
         fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
@@ -133,7 +133,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// Removes the folders in `parent`, and those remembered there, that belong to nobody.
+/// Removes the folders in `parent`, and those remembered there, that were left over.
 pub fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {

@@ -1,7 +1,7 @@
 //! Scratch folders of running builds, and the sweep that removes those of killed ones.
 //!
 //! Each holds an advisory lock for as long as its process lives, so a lock that can be taken marks a
-//! folder that nobody uses any more. What lies inside may belong to other user ids than ours (the build's own),
+//! folder that is no longer used. What is inside may belong to other user ids than ours (the build's own),
 //! so taking it away is the sandbox's job; this module only says which folders are stale.
 
 use std::fs::{self, File};
@@ -72,7 +72,7 @@ impl Store {
 
 impl Store {
     /// Temporary files and folders that a killed process left; a running one's are younger than a day. What builds made
-    /// lies in some of them, so taking them away is the sandbox's job too.
+    /// is in some of them, so taking them away is the sandbox's job too.
     pub fn stale_temporaries(&self) -> Vec<PathBuf> {
         self.swept()
             .iter()

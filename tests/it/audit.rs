@@ -154,7 +154,7 @@ fn a_list_that_cannot_be_used_is_told_by_its_line() {
     let list = folder.path().join("list.txt");
     for (content, expected) in [
         ("pypi:idna==3.4\npkg:gem/rails@1.0\n", "line 2 of "),
-        ("# nothing\n\n", "names no subject"),
+        ("# nothing\n\n", "lists no packages"),
     ] {
         fs::write(&list, content).unwrap();
         let output = rebuilder().args(["audit", "run"]).arg(&list).output().unwrap();

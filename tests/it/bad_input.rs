@@ -105,7 +105,7 @@ fn usage_errors_are_two() {
         ),
         (
             &["container", "build", "nothing"],
-            &["no container is called", "bookworm-build"],
+            &["there is no container", "bookworm-build"],
         ),
         (&["attest", "/nowhere"], &["there is no key"]),
     ] {

@@ -2,7 +2,7 @@
 //!
 //! An image's tag can be set by everyone who may use the engine, or come in with a loaded archive. So a root's image
 //! is used by its id, and only if its one layer has the digest of the tar file that this store exports for the root,
-//! and its configuration says nothing. Everything else under our tag is left to lie, and the tag moved.
+//! and its configuration says nothing. Everything else under our tag is left alone, and the tag moved.
 
 use std::collections::HashMap;
 use std::fs::File;

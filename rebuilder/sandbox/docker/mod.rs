@@ -11,55 +11,39 @@ mod guard;
 mod image;
 mod outputs;
 mod owner;
+mod running;
 mod seccomp;
+mod transfer;
+mod watch;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bollard::Docker as Engine;
-use bollard::container::LogOutput;
 use bollard::errors::Error as EngineError;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    InspectContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptionsBuilder,
+    ListContainersOptionsBuilder,
 };
 use futures_util::future::{BoxFuture, Either, FutureExt as _, select};
-use futures_util::{Stream, StreamExt as _};
-use tokio::io::AsyncWriteExt as _;
 
-use super::embedded::{Embedded, LOG_LIMIT, last_line};
-use super::{Bound, CommandResult, ExitReason, Job, Output, OutputError, Sandbox, SandboxError, output};
-use crate::plan::{INPUTS, OUT};
+use super::embedded::Embedded;
+use super::{Bound, CommandResult, ExitReason, Job, Sandbox, SandboxError};
 use crate::progress::ProgressBar;
 use crate::store::Store;
 use engine::{EngineInfo, EngineKind};
 pub use guard::{GUARD_ARGUMENT, guard};
-use owner::{Owner, RunClaim};
+use owner::Owner;
+use running::{RunningContainer, remove};
+use transfer::copy_log;
 
 /// How long removing containers of killed workers may take at the start.
 const SWEEP_TIME: Duration = Duration::from_secs(120);
 
-/// How often a container is looked at while it runs.
-const GLANCE: Duration = Duration::from_millis(250);
-
 /// How long what is left of a log may take to arrive after the end.
 const DRAIN: Duration = Duration::from_secs(60);
-
-/// How long an engine may be unable to say how much a container has written.
-const BLIND: Duration = Duration::from_secs(60);
-
-/// How long an engine may need to describe a container that has ended.
-const SETTLED: Duration = Duration::from_secs(20);
-
-/// For each so many bytes of its disk limit, a build may make one file.
-const BYTES_PER_FILE: u64 = 4096;
-
-/// As many files as a build may make under any disk limit.
-const FEWEST_FILES: u64 = 65_536;
 
 /// A connected engine.
 pub struct Docker {
@@ -109,7 +93,7 @@ impl Docker {
         format!("{}; {root}", self.about.name())
     }
 
-    /// Removes containers whose worker is gone: only this store's, and only where that is certain.
+    /// Removes containers whose worker is gone: only this store's, and only if that is certain.
     async fn sweep(&self) -> Result<(), SandboxError> {
         let ours = format!("{}={}", owner::STORE, self.owner.store());
         let filters = HashMap::from([("label".to_owned(), vec![ours])]);
@@ -280,215 +264,6 @@ impl Docker {
         }
         Ok(outcome)
     }
-
-    async fn send_inputs(&self, job: &Job<'_>, id: &str) -> Result<(), SandboxError> {
-        let folder = self.store.temporary_folder()?;
-        let (staged, file) = (folder.path().join("in"), folder.path().join("in.tar"));
-        let (inputs, packed) = (job.inputs.clone(), file.clone());
-        blocking("packing the inputs", move || {
-            std::fs::create_dir(&staged).map_err(SandboxError::io("stage the inputs"))?;
-            output::stage(&inputs, &staged).map_err(SandboxError::io("stage the inputs"))?;
-            pack(&staged, &packed).map_err(SandboxError::io("pack the inputs"))
-        })
-        .await?;
-        let tar = tokio::fs::File::open(&file)
-            .await
-            .map_err(SandboxError::io("read the packed inputs"))?;
-        let body = bollard::body_try_stream(tokio_util::io::ReaderStream::with_capacity(tar, 1 << 18));
-        let options = UploadToContainerOptionsBuilder::default().path("/").build();
-        let sent = self.engine.upload_to_container(id, Some(options), body).await;
-        sent.map_err(engine_error("take the inputs"))
-    }
-
-    /// Waits for the end of a container, and looks meanwhile how much it has written.
-    async fn watch(&self, job: &Job<'_>, id: &str) -> Result<ExitReason, SandboxError> {
-        let mut exit = pin!(self.exit(id));
-        let mut pause = GLANCE;
-        let mut seen = Instant::now();
-        loop {
-            if let Either::Left((ended, _)) = select(exit.as_mut(), pin!(tokio::time::sleep(pause))).await {
-                // A build that ends in time does not get past its limit either.
-                return Ok(match self.disk_at_end(job, id).await {
-                    Disk::Within => ended?,
-                    Disk::Beyond | Disk::Unknown => ExitReason::DiskFull,
-                });
-            }
-            let begun = Instant::now();
-            match self.disk(job, id).await {
-                Disk::Within => seen = Instant::now(),
-                Disk::Beyond => return Ok(ExitReason::DiskFull),
-                Disk::Unknown if seen.elapsed() > BLIND => return Ok(ExitReason::DiskFull),
-                Disk::Unknown => {}
-            }
-            // Measuring reads folders of any size: it must not take most of the time.
-            pause = GLANCE.max(begun.elapsed().saturating_mul(4));
-        }
-    }
-
-    async fn exit(&self, id: &str) -> Result<ExitReason, SandboxError> {
-        let options = WaitContainerOptionsBuilder::default()
-            .condition("not-running")
-            .build();
-        loop {
-            let mut answers = self.engine.wait_container(id, Some(options.clone()));
-            let code = match answers.next().await {
-                Some(Ok(answer)) => answer.status_code,
-                Some(Err(EngineError::DockerContainerWaitError { code, .. })) => code,
-                // Nobody waits for an answer for as long as a build may take.
-                None | Some(Err(EngineError::RequestTimeoutError)) => {
-                    tokio::time::sleep(GLANCE).await;
-                    continue;
-                }
-                Some(Err(other)) => return Err(engine_error("tell how the container ended")(other)),
-            };
-            return Ok(ExitReason::from_status(i32::try_from(code).unwrap_or(-1)));
-        }
-    }
-
-    /// Engines need a moment to put a container that has ended into order, and cannot describe it until then.
-    async fn disk_at_end(&self, job: &Job<'_>, id: &str) -> Disk {
-        let begun = Instant::now();
-        loop {
-            match self.disk(job, id).await {
-                Disk::Unknown if begun.elapsed() < SETTLED => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                known => return known,
-            }
-        }
-    }
-
-    /// How much a container has written, as far as its engine says.
-    async fn disk(&self, job: &Job<'_>, id: &str) -> Disk {
-        let Ok(about) = self.inspect(id, true).await else {
-            return Disk::Unknown;
-        };
-        let Some(bytes) = about.size_rw.and_then(|size| u64::try_from(size).ok()) else {
-            return Disk::Unknown;
-        };
-        if bytes > job.limits.disk {
-            return Disk::Beyond;
-        }
-        // Empty files and folders have no bytes; they can be counted where the engine's folders are readable here.
-        let upper = about
-            .graph_driver
-            .and_then(|mut driver| driver.data.remove("UpperDir"))
-            .map(PathBuf::from)
-            .filter(|folder| self.about.is_here() && folder.is_dir());
-        let most = (job.limits.disk / BYTES_PER_FILE).max(FEWEST_FILES);
-        let counted = match upper {
-            Some(folder) => blocking("counting files", move || Ok(count(&folder, most))).await,
-            None => Ok(Some(0)),
-        };
-        match counted {
-            Ok(Some(count)) if count <= most => Disk::Within,
-            Ok(Some(_)) => Disk::Beyond,
-            Ok(None) | Err(_) => Disk::Unknown,
-        }
-    }
-
-    async fn receive_outputs(&self, job: &Job<'_>, id: &str) -> Result<Vec<Output>, SandboxError> {
-        let folder = self.store.temporary_folder()?;
-        let path = folder.path().join("out.tar");
-        let mut file = tokio::fs::File::create(&path)
-            .await
-            .map_err(SandboxError::io("receive the outputs"))?;
-        let options = DownloadFromContainerOptionsBuilder::default().path(OUT).build();
-        let mut stream = self.engine.download_from_container(id, Some(options));
-        let mut room = job.most_output().saturating_add(outputs::OVERHEAD);
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(engine_error("hand out the outputs"))?;
-            room = room
-                .checked_sub(chunk.len() as u64)
-                .ok_or_else(|| OutputError::TooMuch {
-                    found: "more bytes".into(),
-                    limit: "the disk limit".into(),
-                })?;
-            file.write_all(&chunk)
-                .await
-                .map_err(SandboxError::io("receive the outputs"))?;
-        }
-        file.flush()
-            .await
-            .map_err(SandboxError::io("receive the outputs"))?;
-        let (to, limit) = (job.outputs.to_owned(), job.most_output());
-        let taken = blocking("taking the outputs", move || {
-            let tar = std::fs::File::open(&path).map_err(SandboxError::io("receive the outputs"))?;
-            Ok(outputs::unpack(tar, &to, limit)?)
-        });
-        taken.await
-    }
-}
-
-/// How much a container has written.
-enum Disk {
-    Within,
-    Beyond,
-    Unknown,
-}
-
-/// The entries below a folder, up to one more than `most`; nothing if some lie deeper than a path can say, for what is
-/// there the engine does not see either. What cannot be read counts as one: it may be gone by now.
-fn count(folder: &Path, most: u64) -> Option<u64> {
-    let mut count = 0_u64;
-    for entry in walkdir::WalkDir::new(folder) {
-        let too_deep = |error: &walkdir::Error| {
-            error.io_error().and_then(std::io::Error::raw_os_error) == Some(nix::libc::ENAMETOOLONG)
-        };
-        if entry.as_ref().err().is_some_and(too_deep) {
-            return None;
-        }
-        count = count.saturating_add(1);
-        if count > most {
-            break;
-        }
-    }
-    Some(count)
-}
-
-/// Writes staged inputs as a tar file.
-fn pack(staged: &Path, file: &Path) -> std::io::Result<()> {
-    let mut tar = tar::Builder::new(std::io::BufWriter::new(std::fs::File::create(file)?));
-    tar.mode(tar::HeaderMode::Deterministic);
-    // Engines do not read the sparse form that files with holes would get.
-    tar.sparse(false);
-    tar.append_dir_all(INPUTS.trim_start_matches('/'), staged)?;
-    tar.into_inner()?
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error)
-        .map(drop)
-}
-
-/// Copies the log to its file and its newest line to the screen. What is beyond the limit is read and dropped, so
-/// that a build does not wait for it.
-async fn copy_log(
-    mut log: impl Stream<Item = Result<LogOutput, EngineError>> + Unpin,
-    path: &Path,
-    bar: &ProgressBar,
-) -> Result<(), SandboxError> {
-    let error = |source| SandboxError::Io {
-        what: format!("write {}", path.display()),
-        source,
-    };
-    let mut file = tokio::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .await
-        .map_err(error)?;
-    let mut room = LOG_LIMIT;
-    while let Some(chunk) = log.next().await {
-        let bytes = chunk.map_err(engine_error("hand out the log"))?.into_bytes();
-        let kept = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-        file.write_all(bytes.get(..kept).unwrap_or_default())
-            .await
-            .map_err(error)?;
-        room = room.saturating_sub(kept as u64);
-        if let Some(line) = last_line(&bytes) {
-            bar.set_message(line);
-        }
-    }
-    file.flush().await.map_err(error)
 }
 
 impl Sandbox for Docker {
@@ -539,51 +314,4 @@ async fn blocking<T: Send + 'static>(
             during,
             reason: error.to_string(),
         })?
-}
-
-/// Removes a container, running or not, and says whether it is gone; what cannot be removed now is the next sweep's.
-async fn remove(engine: &Engine, name: &str) -> bool {
-    let options = RemoveContainerOptionsBuilder::default()
-        .force(true)
-        .v(true)
-        .build();
-    match engine.remove_container(name, Some(options)).await {
-        Ok(()) => true,
-        Err(EngineError::DockerResponseServerError { status_code, .. }) => status_code == 404,
-        Err(_) => false,
-    }
-}
-
-/// A container that must go when its run ends, however that ends.
-struct RunningContainer {
-    engine: Engine,
-    name: Option<String>,
-    guard: Option<guard::ContainerGuard>,
-    claim: RunClaim,
-}
-
-impl RunningContainer {
-    async fn end(mut self) {
-        let Some(name) = self.name.take() else { return };
-        // A guard that is not dismissed goes on trying.
-        if remove(&self.engine, &name).await
-            && let Some(guard) = self.guard.take()
-        {
-            guard.dismiss().await;
-        }
-    }
-}
-
-impl Drop for RunningContainer {
-    fn drop(&mut self) {
-        let Some(name) = self.name.take() else { return };
-        let engine = self.engine.clone();
-        // The runtime that drops us may be ending, so the removal gets a thread and a runtime of its own.
-        let removal = std::thread::spawn(move || {
-            if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(remove(&engine, &name));
-            }
-        });
-        let _ = removal.join();
-    }
 }

@@ -62,7 +62,7 @@ pub(super) fn profile() -> String {
             vec!["clone"],
             json!([{"index": 0, "value": NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]),
         ),
-        // The flags of `clone3` lie in memory, where a filter cannot look; without it the C library uses `clone`.
+        // The flags of `clone3` are in memory, where a filter cannot look; without it the C library uses `clone`.
         json!({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": NO_SUCH_CALL, "args": []}),
     ];
     calls.extend(FAMILIES.map(|family| {

@@ -1,4 +1,4 @@
-//! Memory and process limits through control groups, of either version, where the worker may make them.
+//! Memory and process limits through control groups of either version, if the worker may make them.
 //!
 //! The limits are set from outside before the job starts, on groups that the job cannot see. Root makes groups at
 //! the top; an ordinary user makes them where systemd or the administrator has delegated a subtree to it
@@ -119,7 +119,7 @@ impl Drop for Cgroup {
     }
 }
 
-/// Groups are named for their store too: another one's are none of our business.
+/// Groups are named for their store too: those of another store are left alone.
 fn name(store: &Store, id: &str) -> String {
     format!("{PREFIX}{}-{id}", store.id().short())
 }
@@ -183,7 +183,7 @@ fn unified_parent() -> Option<PathBuf> {
 
 /// Makes a delegated group one that can limit groups below it: its only member, this process, moves down.
 fn delegate(group: &Path) -> io::Result<()> {
-    // Writable only where it was delegated.
+    // Writable only if it was delegated.
     nix::unistd::access(
         &group.join("cgroup.subtree_control"),
         nix::unistd::AccessFlags::W_OK,
@@ -237,7 +237,7 @@ fn remove(group: &Path) {
         below
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .for_each(|entry| remove(&entry.path()));
-        // Busy until the kernel has buried the last process.
+        // Busy until the kernel has reaped the last process.
         if !group.exists() || fs::remove_dir(group).is_ok() {
             return;
         }

@@ -16,8 +16,8 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use super::helper::Task;
 use super::idmap::{COUNT, ROOT_BASE};
+use super::protocol::Task;
 use super::runtime::RunTask;
 
 // linux/mount.h and linux/fcntl.h

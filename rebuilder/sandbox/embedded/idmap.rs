@@ -1,4 +1,4 @@
-//! Which ids of this machine stand for the ids 0…65535 inside the sandbox.
+//! Which ids of this machine the ids 0…65535 inside the sandbox are.
 //!
 //! Root gives each run ids that nothing on disk and no other run has, so a process that escaped would own nothing:
 //! kept trees belong to ids of their own, which no process ever has where the kernel can show them to a run as its

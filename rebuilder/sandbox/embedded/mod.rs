@@ -11,10 +11,12 @@ mod helper;
 mod idmap;
 mod payload;
 mod process;
+mod protocol;
 mod query;
 mod runtime;
 mod sealed;
 mod seccomp;
+mod syscalls;
 mod tasks;
 mod usage;
 
@@ -34,11 +36,11 @@ use crate::progress::ProgressBar;
 use crate::rootfs::{Times, removal};
 use crate::store::{Scratch, Store, StoreError};
 use cgroup::Cgroup;
-use helper::Task;
 pub use helper::serve;
 pub use idmap::IdMap;
 use process::{Helper, asked_by_doctor, copy_log};
 pub(crate) use process::{LOG_LIMIT, last_line};
+use protocol::Task;
 pub use query::QueryOutput;
 pub use runtime::CAPABILITIES;
 pub use tasks::Intact;
@@ -99,7 +101,7 @@ impl Embedded {
     /// Removes scratch folders and control groups of runs whose process is gone.
     pub fn sweep(&self) -> Result<(), SandboxError> {
         for path in self.store.stale_temporaries() {
-            // What is in the way of nothing stops nobody; the next start tries again.
+            // A leftover does no harm, so failing to remove it is not an error; the next start tries again.
             let _ = self.remove_now(&path);
         }
         for scratch in self.store.stale_scratch()? {
@@ -191,6 +193,43 @@ impl Embedded {
         Ok(outcome)
     }
 
+    /// Fills the scratch folder of a run, and says what its helper has to do.
+    fn prepare(
+        &self,
+        job: &Job<'_>,
+        in_place: Option<&Path>,
+        scratch: &Scratch,
+        cgroup: &Cgroup,
+        own_ids: Option<u32>,
+    ) -> Result<Task, SandboxError> {
+        let writable = writable(scratch);
+        self.make_folder(&writable)?;
+        for folder in runtime::WRITABLE {
+            self.make_folder(&writable.join(folder))?;
+        }
+        let inputs = scratch.path().join("in");
+        let opened = fs::Permissions::from_mode(0o755);
+        fs::create_dir(&inputs)
+            .and_then(|()| fs::set_permissions(&inputs, opened))
+            .map_err(StoreError::io("make the input folder", &inputs))?;
+        output::stage(&job.inputs, &inputs).map_err(StoreError::io("stage the inputs in", &inputs))?;
+        let env = job.env.iter();
+        Ok(Task::Run(Box::new(runtime::RunTask {
+            id: scratch.id(),
+            lowers: job.root.folders.iter().rev().cloned().collect(),
+            writable,
+            in_place: in_place.map(Path::to_owned),
+            inputs,
+            own_ids,
+            limit_by_user: cgroup.not_enforced().contains(&Bound::Pids),
+            script: job.script.clone(),
+            env: env.map(|(key, value)| format!("{key}={value}")).collect(),
+            hostname: job.hostname.clone(),
+            umask: job.umask,
+            limits: job.limits,
+        })))
+    }
+
     async fn run_in(
         &self,
         job: &Job<'_>,
@@ -199,38 +238,9 @@ impl Embedded {
         scratch: &Scratch,
         cgroup: &Cgroup,
     ) -> Result<CommandResult, SandboxError> {
-        let inside = |name: &str| scratch.path().join(name);
-        let writable = inside("writable");
-        self.make_folder(&writable)?;
-        for folder in runtime::WRITABLE {
-            self.make_folder(&writable.join(folder))?;
-        }
-        let opened = fs::Permissions::from_mode(0o755);
-        fs::create_dir(inside("in"))
-            .and_then(|()| fs::set_permissions(inside("in"), opened))
-            .map_err(StoreError::io("make the input folder", &inside("in")))?;
-        output::stage(&job.inputs, &inside("in"))
-            .map_err(StoreError::io("stage the inputs in", &inside("in")))?;
-
         let own_ids = self.ids.own();
-        let task = Task::Run(Box::new(runtime::RunTask {
-            id: scratch.id(),
-            lowers: job.root.folders.iter().rev().cloned().collect(),
-            writable: writable.clone(),
-            in_place: in_place.map(Path::to_owned),
-            inputs: inside("in"),
-            own_ids: own_ids.as_ref().map(|ids| ids.first),
-            limit_by_user: cgroup.not_enforced().contains(&Bound::Pids),
-            script: job.script.clone(),
-            env: job
-                .env
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect(),
-            hostname: job.hostname.clone(),
-            umask: job.umask,
-            limits: job.limits,
-        }));
+        let first_id = own_ids.as_ref().map(|ids| ids.first);
+        let task = self.prepare(job, in_place, scratch, cgroup, first_id)?;
         let log = tokio::fs::File::options()
             .create(true)
             .append(true)
@@ -272,9 +282,10 @@ impl Embedded {
             not_enforced,
         };
         if ended.succeeded() {
-            outcome.outputs = output::collect(&writable.join("out"), job.outputs, job.most_output())?;
+            outcome.outputs =
+                output::collect(&writable(scratch).join("out"), job.outputs, job.most_output())?;
             if job.keep == KeepMode::Layer {
-                outcome.layer = Some(self.take_layer(&writable.join("upper")).await?);
+                outcome.layer = Some(self.take_layer(&writable(scratch).join("upper")).await?);
             }
         }
         Ok(outcome)
@@ -291,6 +302,11 @@ impl Embedded {
         fs::rename(upper, &kept).map_err(error)?;
         Ok(kept)
     }
+}
+
+/// What a run writes into, in its scratch folder.
+fn writable(scratch: &Scratch) -> PathBuf {
+    scratch.path().join("writable")
 }
 
 impl Sandbox for Embedded {

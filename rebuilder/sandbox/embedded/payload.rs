@@ -18,7 +18,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 /// The status of a first program that cannot be started, as shells have it.
 const NOT_STARTED: i32 = 127;
 
-/// What becomes of the container's first process once everything around it stands.
+/// What becomes of the container's first process once everything around it is set up.
 #[derive(Clone)]
 pub(super) struct Payload {
     pub(super) seccomp: Vec<seccompiler::BpfProgram>,

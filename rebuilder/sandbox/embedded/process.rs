@@ -9,8 +9,9 @@ use tokio::process::{Child, Command};
 
 use super::IdMap;
 use super::cgroup::Cgroup;
-use super::helper::{self, HelperEvent, Task};
+use super::helper;
 use super::idmap::OwnIds;
+use super::protocol::{HelperEvent, Task};
 use crate::progress::ProgressBar;
 use crate::sandbox::{ExitReason, SandboxError};
 

@@ -31,7 +31,7 @@ impl QueryOutput {
         bounded::read(&self.outputs().join(name), bounded::ANSWER).ok()
     }
 
-    /// The same as text; empty where there is none.
+    /// The same as text; empty if there is none.
     pub fn text(&self, name: &str) -> String {
         String::from_utf8_lossy(&self.file(name).unwrap_or_default()).into_owned()
     }

@@ -23,8 +23,8 @@ use serde_json::json;
 
 use super::super::{ExitReason, OPEN_FILES};
 use super::folders::Folders;
-use super::helper::HelperEvent;
 use super::payload::Payload;
+use super::protocol::HelperEvent;
 use super::seccomp;
 use super::usage::Watch;
 use crate::error::with_causes;
@@ -318,7 +318,7 @@ fn wait(init: Pid, watch: Watch) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
-    // It ends with this process; nobody waits for it.
+    // It ends with this process; it is not waited for.
     std::thread::spawn(move || {
         watching.until_full();
         told.store(true, Ordering::SeqCst);

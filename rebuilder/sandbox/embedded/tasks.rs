@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::helper::{HelperEvent, Task, TaskAnswer};
 use super::process::Helper;
+use super::protocol::{HelperEvent, Task, TaskAnswer};
 use super::{Embedded, IdMap, short_job_limits};
 use crate::artifact::Sha256;
 use crate::error::with_causes;

@@ -45,7 +45,7 @@ impl Watch {
         let mut free_then = self.free();
         let (mut walked, mut cost) = (Instant::now(), Duration::ZERO);
         loop {
-            // A walk that took long is no reason to look away for as long.
+            // A long walk does not justify a long pause.
             std::thread::sleep(cost.clamp(PAUSE, Duration::from_secs(1)));
             let lost = free_then.saturating_sub(self.free());
             let room = self.limit.saturating_sub(measured);
@@ -64,7 +64,7 @@ impl Watch {
         }
     }
 
-    /// Whether more than the limit lies there at the end, if the file system has lost as much since it had this free.
+    /// Whether more than the limit is there at the end, if the file system has lost as much since it had this free.
     pub(super) fn is_full(&self, free_then: u64) -> bool {
         free_then.saturating_sub(self.free()) > self.limit && self.used().0 > self.limit
     }
@@ -137,7 +137,7 @@ fn walk(top: &Path, used: &mut u64, enough: u64) -> Option<bool> {
     let mut complete = true;
     let mut levels = vec![count(CString::default(), &here, used, &mut several_names)?];
     while let Some(level) = levels.last_mut().filter(|_| *used <= enough) {
-        // In an order that nobody knows, each time another.
+        // In an unpredictable order, another one each time.
         if !level.folders.is_empty() {
             let index = random_below(level.folders.len());
             let name = level.folders.swap_remove(index);
@@ -194,7 +194,7 @@ fn identity(folder: &OwnedFd) -> Option<(u64, u64)> {
     Some((stat.st_dev, stat.st_ino))
 }
 
-/// Adds what lies in one folder; gives the folders in it.
+/// Adds what is in one folder; gives the folders in it.
 fn count(name: CString, folder: &OwnedFd, used: &mut u64, several_names: &mut HashSet<u64>) -> Option<Level> {
     let id = identity(folder)?;
     let mut level = Level {

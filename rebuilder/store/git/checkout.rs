@@ -19,7 +19,7 @@ const ARCHIVE_LIMIT: u64 = 16 << 30;
 /// Longest target of a symbolic link (`PATH_MAX`).
 const LINK_LIMIT: u64 = 4096;
 
-/// A commit that lies in the store, checked.
+/// A commit in the store, checked.
 #[derive(Debug, Clone)]
 pub struct Checkout {
     /// Where it is from; its commit is known.
@@ -62,7 +62,7 @@ pub(super) fn write_archive(
         .map_err(|error| first.content(&error))
 }
 
-/// Writes until nobody wants it any more.
+/// Writes until it is no longer wanted.
 struct Until<'a, W> {
     out: W,
     unwanted: &'a AtomicBool,
@@ -251,7 +251,7 @@ impl Checkout {
             .map_err(|_| self.content(&"its time cannot be read"))
     }
 
-    /// A file of the commit; none where it has no such file.
+    /// A file of the commit; `None` if it has no such file.
     pub fn file(&self, path: &str) -> Result<Option<Vec<u8>>, GitError> {
         let object = format!("{}:{path}", self.commit);
         let Ok(size) = self.output(&["cat-file", "-s", &object]) else {

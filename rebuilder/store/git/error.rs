@@ -12,7 +12,7 @@ use crate::store::download::RequestFailure;
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[allow(missing_docs)]
 pub enum GitError {
-    #[error("the git command does not start")]
+    #[error("cannot start git")]
     #[diagnostic(help("install git (Debian package git)"))]
     Missing(#[source] io::Error),
     #[error("cannot fetch commit {commit} of {repository}: {reason}")]
@@ -44,7 +44,7 @@ pub enum GitError {
         address: String,
         reason: String,
     },
-    #[error("{repository} names no commit to build from")]
+    #[error("{repository} does not name a commit to build from")]
     #[diagnostic(help("a branch or a tag can mean any commit; the evidence must name one"))]
     NoCommit { repository: String },
     #[error("the kept copy of {repository} is damaged: {reason}")]
@@ -55,7 +55,7 @@ pub enum GitError {
         reason: String,
     },
     #[error(
-        "the archive of {repository} at {commit} is another one than the plan pins: expected {expected}, found {found}"
+        "the archive of {repository} at {commit} is not the one that the plan pins: expected {expected}, found {found}"
     )]
     Differs {
         repository: String,

@@ -48,7 +48,7 @@ const MOST_SUBMODULES: usize = 256;
 pub struct Tag {
     /// Its name, without `refs/tags/`.
     pub name: String,
-    /// The commit that it leads to, through a tag object where there is one.
+    /// The commit that it leads to, through a tag object if there is one.
     pub commit: String,
 }
 
@@ -70,7 +70,7 @@ fn tags(listing: &str) -> Vec<Tag> {
 }
 
 impl Fetcher {
-    /// Brings the commit that `source` names into the store, or finds it there; and the tag, where it names one.
+    /// Brings the commit that `source` names into the store, or finds it there; and the tag, if it names one.
     pub async fn git(&self, source: &GitSource) -> Result<Checkout, GitError> {
         let commit = source.commit.clone().ok_or_else(|| GitError::NoCommit {
             repository: source.repository.clone(),
@@ -136,7 +136,7 @@ impl Fetcher {
             .iter()
             .find_map(|mirror| mirror.place(repository));
         match mirrored.transpose().map_err(RequestFailure::Barred)? {
-            // A mirror on this machine is no network.
+            // A mirror on this machine needs no network.
             Some(place @ GitPlace::Local(_)) => Ok(Some(place)),
             _ if self.is_offline() => Ok(None),
             Some(place) => Ok(Some(place)),
@@ -144,7 +144,7 @@ impl Fetcher {
         }
     }
 
-    /// The address of a repository that no mirror has. Git itself checks no host and would follow a redirect anywhere,
+    /// The address of a repository that is on no mirror. Git itself checks no host and would follow a redirect anywhere,
     /// so redirects are followed and names are resolved here, and git is told where to go.
     async fn git_host(&self, repository: &str) -> Result<GitPlace, RequestFailure> {
         let url = Url::parse(repository);
@@ -156,7 +156,7 @@ impl Fetcher {
             asked.map_err(|_| RequestFailure::Barred(Barred::new(repository, "it is not an address")))?;
         let answer = self.request(&asked, trust, Ask::default()).await?;
         let found = answer.url().as_str().strip_suffix(question);
-        // What answers elsewhere is no repository; git says so itself.
+        // What answers elsewhere is not a repository; git says so itself.
         let url = found.and_then(|text| Url::parse(text).ok()).unwrap_or(url);
         let trust = self
             .word()

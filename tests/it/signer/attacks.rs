@@ -124,7 +124,7 @@ const ATTACKS: &[Attack] = &[
             fs::remove_file(run.join("build.log")).unwrap();
             nix::unistd::mkfifo(&run.join("build.log"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         },
-        "it is no regular file",
+        "it is not a regular file",
     ),
     (
         "names an output that leads elsewhere",
@@ -133,7 +133,7 @@ const ATTACKS: &[Attack] = &[
                 record["outputs"][0]["name"] = json!("../../keys/key.pem")
             })
         },
-        "it is no plain file name",
+        "it is not a plain file name",
     ),
     (
         "replays a plan of its own making",
@@ -143,7 +143,7 @@ const ATTACKS: &[Attack] = &[
     (
         "builds outside a sandbox",
         |run| forge(run, |record, _| record["backend"] = json!("chroot")),
-        "nobody here vouches for",
+        "this signer does not accept",
     ),
     (
         "leaves the network on",
@@ -200,7 +200,7 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
     // Who asks, and for what.
     let stranger = office.ask(&honest, STRANGER);
     assert!(
-        text(&stranger).contains("is no worker of this signer"),
+        text(&stranger).contains("is not an authorised worker of this signer"),
         "{}",
         text(&stranger)
     );

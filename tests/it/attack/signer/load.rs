@@ -171,17 +171,17 @@ pub(super) fn files(ground: &Ground) -> Result<(), String> {
         ),
         (
             "a pipe for a record",
-            "it is no regular file",
+            "it is not a regular file",
             Box::new(|run| fifo(&run.join("record.json"))),
         ),
         (
             "a pipe for an output",
-            "it is no regular file",
+            "it is not a regular file",
             Box::new(|run| fifo(&run.join("rebuilt/hello"))),
         ),
         (
             "a pipe for a document",
-            "it is no regular file",
+            "it is not a regular file",
             Box::new(|run| {
                 fifo(&run.join("documents").join("0".repeat(64)));
             }),
@@ -317,7 +317,7 @@ pub(super) fn strangers(ground: &Ground) -> Result<(), String> {
     )?;
     let log = fs::read_to_string(office.log()).unwrap();
     must(
-        log.matches("is no worker").count() <= 1,
+        log.matches("is not an authorised worker").count() <= 1,
         "a stranger fills the log",
     )
 }
@@ -376,7 +376,7 @@ pub(super) fn hanging_key(ground: &Ground) -> Result<(), String> {
     office.stop();
     must(begun.exists(), "nothing: the key was never asked")?;
     must(
-        matches!(&answer, Err(refusal) if refusal.contains("nobody here vouches for")),
+        matches!(&answer, Err(refusal) if refusal.contains("this signer does not accept")),
         format!("another answer: {answer:?}"),
     )?;
     must(

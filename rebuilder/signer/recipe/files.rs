@@ -1,0 +1,139 @@
+//! The texts that a plan carries.
+
+use std::collections::BTreeMap;
+
+use super::variables::is_folder;
+use crate::artifact::Ecosystem;
+use crate::artifact::Sha256;
+use crate::plan::{Plan, Role};
+use crate::signer::SignerError;
+
+/// The program that builds wheels, as the planner puts it into each plan.
+const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
+/// Longest text that a plan may carry beside the driver.
+const TEXT: usize = 64 << 10;
+/// Texts that the plan itself carries: only those that its planner writes.
+pub(super) fn files(
+    plan: &Plan,
+    kind: Ecosystem,
+    stated: &mut BTreeMap<String, String>,
+) -> Result<(), SignerError> {
+    for file in &plan.files {
+        let wrong = |reason: &str| {
+            Err(SignerError::Plan(format!(
+                "carries a file {:?} {reason}",
+                file.place
+            )))
+        };
+        match (kind, file.place.as_str()) {
+            (Ecosystem::Pypi, "recipe/build_wheel.py") if file.text == DRIVER => continue,
+            (Ecosystem::Pypi, "recipe/build_wheel.py") => return wrong("that is not this signer's own"),
+            (Ecosystem::Pypi, "recipe/build.json") => {
+                if let Err(reason) = wheel_facts(plan, &file.text) {
+                    return wrong(&reason);
+                }
+            }
+            (Ecosystem::Crates, "commit") => {
+                if let Some(commit) = plan.build.env.get("COMMIT").filter(|commit| commit.len() == 40)
+                    && commit_name(&file.text) != *commit
+                {
+                    return wrong("that is not the text of its commit");
+                }
+            }
+            (Ecosystem::Debian, "binnmu-changelog") => {}
+            _ => return wrong("that no recipe of this signer knows"),
+        }
+        if file.text.len() > TEXT && kind != Ecosystem::Pypi {
+            return wrong("that is too long");
+        }
+        stated.insert(
+            format!("text: {}", file.place),
+            format!("sha256:{}", Sha256::of(&file.text)),
+        );
+    }
+    let driver = plan
+        .files
+        .iter()
+        .any(|file| file.place == "recipe/build_wheel.py");
+    if kind == Ecosystem::Pypi && !driver {
+        return Err(SignerError::Plan(
+            "does not carry the program that builds wheels".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// What git calls a commit with this text.
+fn commit_name(text: &str) -> String {
+    use aws_lc_rs::digest;
+    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    context.update(format!("commit {}\0", text.len()).as_bytes());
+    context.update(text.as_bytes());
+    hex::encode(context.finish())
+}
+
+/// What the driver is told: where the source is, what to call, and facts about the released wheel; no code.
+fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
+    const KEYS: [&str; 12] = [
+        "archive",
+        "backend",
+        "backend_path",
+        "entries",
+        "folder",
+        "hook",
+        "options",
+        "platform",
+        "python",
+        "top",
+        "uniform",
+        "windows",
+    ];
+    let facts: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|error| format!("that cannot be read: {error}"))?;
+    if let Some(odd) = facts.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(format!("with {odd:?}, which its planner does not write"));
+    }
+    let text = |key: &str| facts.get(key).and_then(serde_json::Value::as_str);
+    if text("hook") != Some("build_wheel") {
+        return Err("that asks for another thing than a wheel".into());
+    }
+    let sources = plan.inputs.iter().filter(|input| input.role == Role::Source);
+    let mut places = sources
+        .map(|input| input.place.as_str())
+        .chain(plan.git.iter().map(|git| git.place.as_str()));
+    if !places.any(|place| text("archive") == Some(place)) {
+        return Err("that takes another archive than its source".into());
+    }
+    let object = |c: char| c.is_ascii_alphanumeric() || "_.:".contains(c);
+    if !text("backend").is_some_and(|backend| backend.chars().all(object)) {
+        return Err("with a backend that is not the name of a Python object".into());
+    }
+    let folders = facts.get("backend_path").and_then(serde_json::Value::as_array);
+    let mut folders = folders.into_iter().flatten().map(serde_json::Value::as_str);
+    let inside = |folder: &str| is_folder(folder.trim_start_matches('/'));
+    if !folders.all(|folder| folder.is_some_and(inside)) || text("folder").is_some_and(|it| !inside(it)) {
+        return Err("with a folder that is not one of the source".into());
+    }
+    let word = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
+    };
+    for key in ["top", "python", "platform"] {
+        if text(key).is_some_and(|text| !word(text) || text.starts_with(['.', '-'])) {
+            return Err(format!("in which {key:?} is not a plain word"));
+        }
+    }
+    // They end in a file that setuptools reads.
+    let options = facts.get("options").and_then(serde_json::Value::as_object);
+    for (name, value) in options.into_iter().flatten() {
+        let harmless = match name.as_str() {
+            "universal" => *value == serde_json::json!(1),
+            "python_tag" => *value == serde_json::json!("py2"),
+            _ => false,
+        };
+        if !harmless {
+            return Err(format!("that sets the option {name:?}"));
+        }
+    }
+    Ok(())
+}
