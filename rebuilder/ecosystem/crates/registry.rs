@@ -22,6 +22,7 @@ const INDEX_LIMIT: u64 = 16 << 20;
 
 /// One version, as the index describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(clippy::struct_field_names)]
 pub(super) struct Version {
     /// Name, as it was published.
     pub name: String,

@@ -69,15 +69,13 @@ fn unknown(project: &Project, subject: &Subject) -> PlanError {
     versions.sort();
     versions.dedup();
     let last: Vec<_> = versions.iter().rev().take(5).map(ToString::to_string).collect();
+    let of_version = || match &subject.version {
+        Some(version) => format!("{} {version}", subject.name),
+        None => subject.name.clone(),
+    };
     let what = subject
         .qualifier(FILE_NAME)
-        .map(str::to_owned)
-        .unwrap_or_else(|| {
-            subject.version.as_ref().map_or_else(
-                || subject.name.clone(),
-                |version| format!("{} {version}", subject.name),
-            )
-        });
+        .map_or_else(of_version, str::to_owned);
     PlanError::Unknown {
         subject: what,
         place: registry::INDEX.into(),
