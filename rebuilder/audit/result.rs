@@ -98,7 +98,7 @@ impl ResultLine {
             Verdict::Reproduced => SubjectResult::Reproduced,
             Verdict::Equivalent => {
                 let names = differing().flat_map(|differs| &differs.normalisations);
-                let mut normalisations: Vec<_> = names.map(|applied| applied.name.clone()).collect();
+                let mut normalisations: Vec<_> = names.map(|applied| applied.name).collect();
                 normalisations.sort();
                 normalisations.dedup();
                 SubjectResult::Equivalent {

@@ -54,7 +54,7 @@ impl Released {
         let signed = self.judgement.inspection.provenance.claims.iter();
         let signed = signed
             .filter(|it| it.claim.standing == Standing::Verified)
-            .filter_map(|it| it.signed_at());
+            .filter_map(super::super::evidence::assessment::Assessment::signed_at);
         self.published.into_iter().chain(signed).min()
     }
 }

@@ -268,7 +268,7 @@ impl Fetcher {
                     wrong = differs(shown, "SHA-256", material.sha256.to_hex(), sealed.sha256.to_hex());
                 }
                 Ok(sealed) => {
-                    wrong = differs(shown, "size", material.size.to_string(), sealed.size.to_string())
+                    wrong = differs(shown, "size", material.size.to_string(), sealed.size.to_string());
                 }
                 Err(RequestFailure::Store(error)) => return Err(error.into()),
                 Err(RequestFailure::TooLarge) => {
@@ -276,10 +276,10 @@ impl Fetcher {
                     wrong = differs(shown, "size", material.size.to_string(), found);
                 }
                 Err(RequestFailure::Barred(reason)) => {
-                    barred = Some(FetchError::barred(&material.name, reason))
+                    barred = Some(FetchError::barred(&material.name, reason));
                 }
                 Err(RequestFailure::Status(status)) => {
-                    attempts.push((shown, format!("HTTP status {status}")))
+                    attempts.push((shown, format!("HTTP status {status}")));
                 }
                 Err(RequestFailure::Trouble(reason)) => attempts.push((shown, reason)),
             }

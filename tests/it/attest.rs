@@ -90,23 +90,23 @@ fn statements_say_what_happened_and_strangers_accept_them() {
         let changed_path = folder.path().join("changed.json");
         fs::write(&changed_path, changed.to_string()).unwrap();
         for mut verifier in common::verifiers() {
-            let program = verifier.get_program().to_owned();
+            let program = verifier.get_program().display().to_string();
             let again = verifier
                 .arg(place.join("attestation.sigstore.json"))
                 .arg(&public)
                 .output()
                 .unwrap();
-            assert!(again.status.success(), "{program:?}: {}", text(&again));
+            assert!(again.status.success(), "{program}: {}", text(&again));
             assert_eq!(
                 serde_json::from_slice::<Value>(&again.stdout).unwrap(),
                 statement,
-                "{program:?}"
+                "{program}"
             );
         }
         for mut verifier in common::verifiers() {
-            let program = verifier.get_program().to_owned();
+            let program = verifier.get_program().display().to_string();
             let refused = verifier.arg(&changed_path).arg(&public).output().unwrap();
-            assert!(!refused.status.success(), "{program:?} took a changed payload");
+            assert!(!refused.status.success(), "{program} took a changed payload");
         }
     }
 }

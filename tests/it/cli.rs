@@ -118,7 +118,7 @@ fn only_two_modules_write_to_a_terminal() {
         ("rebuilder/cli/options/signing.rs", "::stderr()"),
         ("rebuilder/cli/options/signing.rs", "prompt_password("),
         // The sandbox's helper talks with its parent there, and a build's output is its stdout.
-        ("rebuilder/sandbox/embedded/helper.rs", "::stderr()"),
+        ("rebuilder/sandbox/embedded/protocol.rs", "::stderr()"),
         ("rebuilder/sandbox/embedded/payload.rs", "::stderr()"),
         ("rebuilder/sandbox/embedded/runtime.rs", "::stdout()"),
         ("rebuilder/sandbox/embedded/runtime.rs", "::stderr()"),

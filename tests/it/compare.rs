@@ -211,7 +211,12 @@ fn exit_codes_follow_the_outcome() {
             1,
             "different",
         ),
-        (&later, &["--normalise", "nothing-like-it"], 2, "no normalisation"),
+        (
+            &later,
+            &["--normalise", "nothing-like-it"],
+            2,
+            "unknown normalisation",
+        ),
         (&missing, &[], 2, "cannot read"),
     ];
     for (other, options, expected, says) in table {

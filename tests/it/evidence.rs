@@ -199,7 +199,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                 .to_string()
                 .into_bytes(),
             3,
-            "stands twice",
+            "occurs twice",
         ),
         (
             "duplicate key in the bundle",
@@ -207,7 +207,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                 .replacen("{\"dsseEnvelope\"", "{\"mediaType\":\"x\",\"dsseEnvelope\"", 1)
                 .into_bytes(),
             2,
-            "stands twice",
+            "occurs twice",
         ),
         (
             "deep nesting",
@@ -232,7 +232,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
             "path tricks in a subject",
             changed(&|s| s["subject"][0]["name"] = json!("../../etc/passwd")),
             3,
-            "leads out of its folder",
+            "points outside its folder",
         ),
         (
             "a ref like an option",
@@ -241,7 +241,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                     json!("--upload-pack=evil");
             }),
             3,
-            "is no git ref",
+            "is not a git ref",
         ),
         (
             "credentials in the address",
@@ -259,7 +259,7 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
                     json!("--output=x");
             }),
             3,
-            "is no commit",
+            "is not a commit",
         ),
     ];
     for (what, evidence, expected, words) in attacks {

@@ -385,5 +385,5 @@ fn hostile_and_broken_archives_are_refused() {
         .args(["evidence", "export", "/nowhere/run"])
         .output()
         .unwrap();
-    assert_eq!(code(&missing), 4, "{}", text(&missing));
+    assert_eq!(code(&missing), 2, "{}", text(&missing));
 }

@@ -318,11 +318,11 @@ fn commands_sign_for_key_services() {
             format!(
                 "case $2 in public) openssl pkey -in {other} -pubout;; *) openssl dgst -sha256 -sign {elsewhere};; esac"
             ),
-            "is no signature of the key",
+            "signature does not verify with the key",
         ),
         (
             format!("case $2 in public) openssl pkey -in {elsewhere} -pubout;; *) exit 0;; esac"),
-            "is no signature of the key",
+            "signature does not verify with the key",
         ),
     ] {
         write(&body);

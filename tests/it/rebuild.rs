@@ -64,7 +64,7 @@ fn packages_end_as_they_are_known_to() {
         }
         let page = fs::read_to_string(run.join("report.html")).unwrap();
         assert!(page.contains(document["verdict"].as_str().unwrap()), "{subject}");
-        assert!(page.contains("What the rebuild assumed"), "{subject}");
+        assert!(page.contains("Assumptions of the rebuild"), "{subject}");
     }
 }
 

@@ -182,7 +182,7 @@ fn two_workers_that_agree_get_a_signature() {
     let waiting = office.ask(&first, WORKERS[0]);
     assert_eq!(code(&waiting), 4, "{}", text(&waiting));
     assert!(
-        text(&waiting).contains("1 of 2 workers had this outcome"),
+        text(&waiting).contains("1 of 2 workers reported this outcome"),
         "{}",
         text(&waiting)
     );
@@ -210,7 +210,7 @@ fn two_workers_that_agree_get_a_signature() {
     let held = office.verify_log(&[&bundle, &other]);
     assert_eq!(code(&held), 0, "{}", text(&held));
     assert!(
-        text(&held).contains("2 attestations are where they say"),
+        text(&held).contains("matched with the log: 2 attestations"),
         "{}",
         text(&held)
     );
@@ -288,11 +288,15 @@ fn a_perfect_lie_needs_a_second_liar() {
     });
     own(&truth, WORKERS[1]);
     for (run, worker, expected) in [
-        (&lie, WORKERS[0], "1 of 2 workers had this outcome, 0 another one"),
+        (
+            &lie,
+            WORKERS[0],
+            "1 of 2 workers reported this outcome, 0 a different one",
+        ),
         (
             &truth,
             WORKERS[1],
-            "1 of 2 workers had this outcome, 1 another one",
+            "1 of 2 workers reported this outcome, 1 a different one",
         ),
     ] {
         let answer = office.ask(run, worker);

@@ -362,8 +362,8 @@ fn many_artifacts_and_urls_and_wrong_use() {
             2,
             "cannot read attestations from /nowhere",
         ),
-        (vec!["sha256:zz"], 2, "is no artifact"),
-        (vec!["/nowhere/file"], 2, "/nowhere/file is no file"),
+        (vec!["sha256:zz"], 2, "is not a digest"),
+        (vec!["/nowhere/file"], 2, "/nowhere/file is not a file"),
         (
             vec![artifact.as_str(), "--policy", "/nowhere.toml"],
             2,
@@ -395,9 +395,9 @@ fn many_artifacts_and_urls_and_wrong_use() {
     for (quorum, what) in [
         ("threshold = 99\n", "needs a weight of 99"),
         ("threshold = 0\n", "needs a weight of 0"),
-        ("roles = { pope = 1 }\n", "needs 1 of the role"),
-        ("parties = [\"nobody\"]\n", "asks the party"),
-        ("agree-on = [\"colour\"]\n", "nothing to agree on"),
+        ("roles = { pope = 1 }\n", "needs 1 with the role"),
+        ("parties = [\"nobody\"]\n", "names the party"),
+        ("agree-on = [\"colour\"]\n", "unknown aspect \"colour\""),
     ] {
         let scene = Scene::new(quorum);
         let output = scene.verify(&[]);

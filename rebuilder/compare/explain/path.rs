@@ -30,7 +30,7 @@ pub(in crate::compare) fn path(released: &str, rebuilt: &str, build_folder: bool
     };
     let (old_head, new_head) = (head(&old), head(&new));
     let is_built_in = |head: &str| BUILD_ROOT.as_ref().is_some_and(|pattern| pattern.is_match(head));
-    if !build_folder && !(is_built_in(&old_head) && is_built_in(&new_head)) {
+    if !(build_folder || is_built_in(&old_head) && is_built_in(&new_head)) {
         return None;
     }
     let confidence = if build_folder || shared > 0 {

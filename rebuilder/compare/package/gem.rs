@@ -42,7 +42,7 @@ fn text(path: FilePath) -> Option<Text> {
             moved: None,
         })));
     }
-    (path.whole.contains(".gem/") && path.name == "metadata").then(|| Text { known, ..Text::PLAIN })
+    (path.whole.contains(".gem/") && path.name == "metadata").then_some(Text { known, ..Text::PLAIN })
 }
 
 /// Fields of the specification of a gem.

@@ -52,8 +52,11 @@ pub(super) struct Package {
     /// Whether versions in the name of a file are those of tools.
     pub named_by_tool: fn(&str) -> bool,
     /// What its manifests call each member, by path: partners for members that are named by digest.
-    pub roles: fn(&dyn FormatReader, &Source, &Meter) -> io::Result<HashMap<String, String>>,
+    pub roles: Roles,
 }
+
+/// Reads off an archive's manifests what they call each member, by path.
+type Roles = fn(&dyn FormatReader, &Source, &Meter) -> io::Result<HashMap<String, String>>;
 
 impl Package {
     /// A kind that knows nothing about itself yet.

@@ -25,7 +25,9 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         .await;
     let policy = judgement.policy.gate(&purl)?;
     let claims = &judgement.inspection.provenance.claims;
-    let signed_at = claims.iter().find_map(|claim| claim.signed_at());
+    let signed_at = claims
+        .iter()
+        .find_map(crate::evidence::assessment::Assessment::signed_at);
     let source = source::choose(planner, &purl, found.version.as_ref(), &mut judgement).await?;
     let (provenance, checkout) = (&source.provenance, &source.checkout);
     let recipe = planner.recipe_or("npm")?;

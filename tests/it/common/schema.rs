@@ -44,7 +44,7 @@ const KINDS: [(&[&str], &str); 25] = [
     (&["verdicts"], "audit"),
     (&["divergences"], "agreement"),
     (&["timings"], "record"),
-    (&["purl", "seconds"], "audit#/$defs/result"),
+    (&["subject", "spent"], "audit#/$defs/result"),
     (&["embedded", "docker"], "doctor"),
     (&["lock", "tree"], "container#/$defs/built"),
     (&["path", "tree"], "container#/$defs/locked"),

@@ -243,7 +243,7 @@ fn debians_record_of_a_build_is_read_and_tied_to_its_files() {
         assert_eq!(finding["standing"], standing);
         assert_eq!(
             finding["claims"][0]["claim"],
-            "built from the Debian source tool 1.0-1 with 1 packages installed"
+            "built from the Debian source tool 1.0-1 with 1 package installed"
         );
     }
 }

@@ -256,7 +256,7 @@ fn a_command_in_an_image_is_run_again() {
     let output = rebuild("embedded", "run-out", &[]);
     assert_eq!(code(&output), 4, "{}", text(&output));
     assert!(
-        text(&output).contains("no path below the source"),
+        text(&output).contains("not a path below the source"),
         "{}",
         text(&output)
     );

@@ -206,7 +206,7 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
     );
     let others = office.ask(&honest, WORKERS[1]);
     assert!(
-        text(&others).contains("belongs to the user 41001, not to 41002"),
+        text(&others).contains("belongs to user 41001, but user 41002 asked"),
         "{}",
         text(&others)
     );

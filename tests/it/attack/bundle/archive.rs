@@ -91,7 +91,7 @@ pub(super) fn second_payload(ground: &Ground) -> Result<(), String> {
         let output = scene.verify(&pack(&files, &[]));
         let found = text(&output);
         must(
-            code(&output) == 3 && found.contains("rebuild.sigstore.json cannot be used as evidence"),
+            code(&output) == 3 && found.contains("rebuild.sigstore.json as evidence"),
             format!("exit {} for {face}: {found}", code(&output)),
         )?;
     }

@@ -166,7 +166,7 @@ pub(super) fn no_attestation(ground: &Ground) -> Result<(), String> {
     });
     let output = scene.verify(&pack(&elsewhere, &[]));
     must(
-        code(&output) == 3 && text(&output).contains("nobody whom you trust says otherwise"),
+        code(&output) == 3 && text(&output).contains("no party that you trust says otherwise"),
         format!("as another's, exit {}: {}", code(&output), text(&output)),
     )
 }

@@ -369,7 +369,7 @@ pub(super) fn second_worker(ground: &Ground) -> Result<(), String> {
     let first = office.run("first", 0, |_, _| {});
     let waiting = office.ask(&first, 0).unwrap_err();
     must(
-        waiting.contains("1 of 2 workers"),
+        waiting.contains("1 of 2 workers reported"),
         format!("a signature for one: {waiting}"),
     )?;
     let second = office.run("second", 1, |plan, record| {
