@@ -1,5 +1,4 @@
 //! Rebuilds a wheel through the library: `cargo run --example rebuild_wheel -- pypi:idna==3.10`
-#![allow(missing_docs)]
 
 use std::error::Error;
 

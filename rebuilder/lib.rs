@@ -26,44 +26,73 @@
 //! [`evidence`] verifies what others claim; [`compare`] explains differences; [`artifact`] has names and digests.
 //! Below them are what everyone may use: [`progress`], [`ledger`], [`bounded`], [`deadline`], [`error`] and [`text`].
 //!
+//! Without the feature `full`, only the comparison is there, and what it stands on.
+//!
 //! `docs/architecture.md` follows a subject through these rooms, and has the invariants.
 
+// The comparison alone uses a part of what lies below it.
+#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
+
 // Faces.
+#[cfg(feature = "full")]
 pub mod cli;
+#[cfg(feature = "full")]
 pub mod report;
 
 // Jobs.
+#[cfg(feature = "full")]
 pub mod agreement;
+#[cfg(feature = "full")]
 pub mod attest;
+#[cfg(feature = "full")]
 pub mod audit;
+#[cfg(feature = "full")]
 pub mod bundle;
+#[cfg(feature = "full")]
 pub mod ecosystem;
+#[cfg(feature = "full")]
 pub mod execute;
+#[cfg(feature = "full")]
 pub mod rebuild;
+#[cfg(feature = "full")]
 pub mod signer;
 
 // The machine.
+#[cfg(feature = "full")]
 pub mod apt;
+#[cfg(feature = "full")]
 pub mod container;
+#[cfg(feature = "full")]
 pub mod credentials;
+#[cfg(feature = "full")]
 pub mod inspect;
+#[cfg(feature = "full")]
 pub mod sandbox;
+#[cfg(feature = "full")]
 pub mod store;
 
 // Facts.
 pub mod artifact;
+#[cfg(feature = "full")]
 pub mod bounded;
 pub mod compare;
 pub mod deadline;
 pub mod error;
+#[cfg(feature = "full")]
 pub mod evidence;
+#[cfg(feature = "full")]
 pub mod ledger;
+#[cfg(feature = "full")]
 pub mod plan;
+#[cfg(feature = "full")]
 pub mod policy;
+#[cfg(feature = "full")]
 pub mod progress;
+#[cfg(feature = "full")]
 pub mod rootfs;
+#[cfg(feature = "full")]
 pub mod run;
 pub mod text;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod storeys;

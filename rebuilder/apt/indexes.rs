@@ -38,7 +38,6 @@ pub struct IndexFile {
 
 /// A binary package as its index describes it.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)]
 pub struct Binary {
     pub package: String,
     pub version: Version,
@@ -55,7 +54,6 @@ pub struct Binary {
 
 /// A source package as its index describes it.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)]
 pub struct SourcePackage {
     pub package: String,
     pub version: Version,

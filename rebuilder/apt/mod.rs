@@ -23,7 +23,6 @@ pub use indexes::{Binary, Indexes, SourcePackage};
 
 /// What is wrong with an archive.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum AptError {
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -20,7 +20,6 @@ pub struct GitSource {
 
 /// A source that must not be given to git.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum SourceError {
     #[error("{0:?} is not the address of a git repository (https://HOST/PATH)")]
     Address(String),

@@ -7,6 +7,7 @@
 mod digest;
 mod ecosystem;
 pub mod git_source;
+#[cfg(feature = "full")]
 mod image;
 pub mod pattern;
 mod pinned_file;
@@ -15,6 +16,7 @@ mod subject;
 
 pub use digest::{DigestError, Digests, HashingReader, HashingWriter, Sha256};
 pub use ecosystem::Ecosystem;
+#[cfg(feature = "full")]
 pub use image::{ImageError, PinnedImage};
 pub use pinned_file::PinnedFile;
 pub use subject::{Subject, SubjectError};

@@ -25,7 +25,6 @@ pub struct Subject {
 
 /// A text that names no artifact that can be rebuilt.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum SubjectError {
     #[error("{text:?} is not a package URL: {reason}")]
     #[diagnostic(help("write it as {forms}"))]

@@ -36,7 +36,6 @@ use log::{Anchor, Event, Log, LogError};
 
 /// A run that cannot be attested.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum AttestError {
     #[error(transparent)]
     #[diagnostic(transparent)]

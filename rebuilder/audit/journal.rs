@@ -20,7 +20,6 @@ use crate::store::{StoreError, write_atomically};
 
 /// A folder that cannot be used for a batch.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum JournalError {
     #[error("another batch is running in {0}")]
     #[diagnostic(help("wait for it, or name another folder with --out"))]

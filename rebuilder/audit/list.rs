@@ -7,7 +7,6 @@ use crate::text;
 
 /// A list that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum ListError {
     #[error("cannot read the list {path}")]
     Read { path: String, source: std::io::Error },

@@ -67,7 +67,6 @@ pub type Finish = Box<dyn Fn(&RunFolder, &Plan, &Record) -> Result<(), String> +
 
 /// A batch that cannot go on.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum AuditError {
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -130,7 +130,6 @@ pub struct Contents {
 
 /// An evidence bundle that cannot be made or read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum BundleError {
     #[error("cannot read {path} of the run")]
     #[diagnostic(help("give the folder that \"rebuilder rebuild --out\" wrote"))]

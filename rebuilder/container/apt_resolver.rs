@@ -17,7 +17,6 @@ use crate::store::{Blob, Fetcher};
 
 /// Dependencies that cannot be resolved.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum ResolveError {
     #[error("apt cannot resolve {what}: {reason}")]
     #[diagnostic(help("a dependency was removed from the archive; use an older snapshot"))]

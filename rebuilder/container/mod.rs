@@ -46,7 +46,6 @@ pub struct Workshop<'a> {
 
 /// A container that cannot be locked or made.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum ContainerError {
     #[error("there is no container {name:?}")]
     #[diagnostic(help("known: {known}; \"rebuilder container list\" lists them"))]

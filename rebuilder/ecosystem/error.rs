@@ -10,7 +10,6 @@ use crate::store::{FetchError, GitError, StoreError};
 
 /// A registry that cannot be reached, or whose answer cannot be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum RegistryError {
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -26,7 +25,6 @@ pub enum RegistryError {
 
 /// A subject for which no plan can be made.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum PlanError {
     #[error("{subject} is not in {place}")]
     #[diagnostic(help("{help}"))]

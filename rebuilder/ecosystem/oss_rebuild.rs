@@ -17,7 +17,6 @@ use crate::plan::Origin;
 
 /// A definition that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum DefinitionError {
     #[error("cannot read the build definition {path}")]
     Read { path: String, source: std::io::Error },

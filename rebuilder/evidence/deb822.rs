@@ -6,7 +6,6 @@ use crate::artifact::Sha256;
 
 /// A control file that cannot be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum Deb822Error {
     #[error("{document} lacks the field {field}, or the field is not valid")]
     Field { document: String, field: &'static str },

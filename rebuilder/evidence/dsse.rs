@@ -33,7 +33,6 @@ pub struct Envelope {
 
 /// A text that is not an envelope, or an envelope without enough good signatures.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum DsseError {
     #[error(transparent)]
     Json(#[from] JsonError),

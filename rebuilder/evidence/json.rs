@@ -16,7 +16,6 @@ pub const SIZE_LIMIT: u64 = 16 << 20;
 
 /// A document that is not acceptable JSON.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum JsonError {
     #[error("it has more than {} MiB", SIZE_LIMIT >> 20)]
     TooLarge,

@@ -32,7 +32,6 @@ pub struct Link {
 
 /// A document that is not a link.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum LinkError {
     #[error("the link's {0} is missing or malformed")]
     Field(&'static str),

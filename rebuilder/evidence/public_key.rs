@@ -12,7 +12,6 @@ use crate::artifact::Sha256;
 
 /// A key or a root that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum TrustError {
     #[error("cannot read the public key {path}")]
     Read { path: PathBuf, source: std::io::Error },

@@ -46,7 +46,6 @@ pub struct Release {
 
 /// An `InRelease` that cannot be trusted.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum ReleaseError {
     #[error(transparent)]
     #[diagnostic(transparent)]

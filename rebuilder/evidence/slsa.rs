@@ -74,7 +74,6 @@ pub enum Build {
 
 /// A provenance that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum ProvenanceError {
     #[error("it has no {0}")]
     Missing(&'static str),

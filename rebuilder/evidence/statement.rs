@@ -60,7 +60,6 @@ pub struct Descriptor {
 
 /// A text that is not an acceptable statement.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum StatementError {
     #[error(transparent)]
     Json(#[from] JsonError),

@@ -12,7 +12,6 @@ pub struct CheckedPlan(Plan);
 
 /// A plan that must not be run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum PlanRefused {
     #[error("cannot run the plan: {reason}")]
     Form { reason: String },

@@ -23,7 +23,6 @@ pub use checked::{CheckedPlan, PlanRefused};
 
 /// A plan that could not be run to its end.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum ExecuteError {
     #[error("{stage}: {reason}; last output: {last}")]
     Question {

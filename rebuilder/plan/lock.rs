@@ -29,7 +29,6 @@ pub struct Lock {
 /// One suite as it was when the lock was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct LockedRelease {
     pub suite: String,
     pub date: jiff::Timestamp,
@@ -40,7 +39,6 @@ pub struct LockedRelease {
 /// Base URLs of one archive; the dated snapshot last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct LockedArchive {
     pub bases: Vec<String>,
 }
@@ -48,7 +46,6 @@ pub struct LockedArchive {
 /// One package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct LockedPackage {
     pub name: String,
     pub version: String,

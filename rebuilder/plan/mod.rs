@@ -176,7 +176,6 @@ pub struct Step {
 
 /// A plan file that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum PlanFileError {
     #[error("cannot read the plan {path}")]
     Read { path: String, source: std::io::Error },

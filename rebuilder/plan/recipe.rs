@@ -104,7 +104,6 @@ pub struct RecipePhase {
 
 /// A recipe that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum RecipeError {
     #[error("cannot read the recipe {path}")]
     Read { path: String, source: std::io::Error },

@@ -66,7 +66,6 @@ impl Decision {
 
 /// A policy file that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum PolicyError {
     #[error("cannot read the policy {path}")]
     Read { path: PathBuf, source: std::io::Error },

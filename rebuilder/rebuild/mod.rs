@@ -25,7 +25,6 @@ use outputs::compare_outputs;
 
 /// A rebuild that broke before it could conclude anything.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]

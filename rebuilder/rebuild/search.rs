@@ -20,7 +20,6 @@ use crate::store::StoreError;
 
 /// A search without any run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum AttemptError {
     #[error(transparent)]
     #[diagnostic(transparent)]

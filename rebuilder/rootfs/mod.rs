@@ -17,7 +17,6 @@ pub use tree::{Times, TreeContents, digest, normalise};
 
 /// A tree that cannot be made or read.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum RootfsError {
     #[error("{document} of {package} is broken")]
     Package {

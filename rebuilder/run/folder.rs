@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
 
-#[allow(missing_docs)]
 impl RunFolder {
     pub fn new(path: &Path) -> Self {
         Self(path.to_owned())

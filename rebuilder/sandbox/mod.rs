@@ -154,7 +154,6 @@ pub struct CommandResult {
 
 /// A sandbox that cannot be had, or broke.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum SandboxError {
     #[error("the {backend} backend does not work here: {reason}")]
     #[diagnostic(help("{help}"))]

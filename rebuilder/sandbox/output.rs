@@ -26,7 +26,6 @@ pub struct Output {
 
 /// An output folder that holds what it must not.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum OutputError {
     #[error("the build left {name:?} in its output folder, which is not a regular file")]
     #[diagnostic(help("only plain files may leave the sandbox"))]

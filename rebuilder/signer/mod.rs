@@ -77,7 +77,6 @@ pub enum Reply {
 
 /// Why the signer does not sign.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum SignerError {
     #[error("user {uid} is not an authorised worker of this signer")]
     Stranger { uid: u32 },

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 /// A store that cannot be used, or a file in it that cannot be read or written.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum StoreError {
     #[error("cannot {what} {path}")]
     #[diagnostic(help("check the permissions there, or name another folder with --store or XDG_DATA_HOME"))]

@@ -30,7 +30,6 @@ pub struct Received {
 
 /// A file that could not be had.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum FetchError {
     #[error("{name} does not exist: {url} answered {status}")]
     #[diagnostic(help("check the name and the version"))]

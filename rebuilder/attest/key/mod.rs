@@ -91,7 +91,6 @@ impl Public {
 
 /// A key that cannot be made, read or used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum KeyError {
     #[error("there is no key at {path}")]
     #[diagnostic(help("make one with \"rebuilder key generate\", or name another with --key"))]

@@ -37,7 +37,6 @@ pub struct Anchor {
 
 /// A log that cannot be written, or that is not intact.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum LogError {
     #[error("cannot use the log {path}")]
     Io { path: PathBuf, source: std::io::Error },

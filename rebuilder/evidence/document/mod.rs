@@ -64,7 +64,6 @@ pub enum Kind {
 
 /// A file that is not evidence of a supported kind.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum DocumentError {
     #[error("cannot read the evidence {path}")]
     Read { path: PathBuf, source: std::io::Error },

@@ -42,7 +42,6 @@ pub struct HashList {
 
 /// A text that is not a list.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum HashListError {
     #[error("line {0} is not a digest and a file name")]
     Line(usize),

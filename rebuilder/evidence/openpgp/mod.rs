@@ -24,7 +24,6 @@ pub struct Keyring {
 
 /// A signed text that does not verify, or a keyring that cannot be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum OpenPgpError {
     #[error("cannot read the keyring {path}")]
     #[diagnostic(help("give a file with OpenPGP certificates, binary or armored"))]

@@ -51,7 +51,6 @@ pub struct CertifiedSignature {
 
 /// A bundle that is malformed, or does not verify.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum SigstoreError {
     #[error(transparent)]
     Json(#[from] JsonError),

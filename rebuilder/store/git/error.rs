@@ -10,7 +10,6 @@ use crate::store::download::RequestFailure;
 
 /// A source that cannot be had from git.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[allow(missing_docs)]
 pub enum GitError {
     #[error("cannot start git")]
     #[diagnostic(help("install git (Debian package git)"))]
