@@ -5,8 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    clippy::items_after_statements,
-    missing_docs
+    clippy::items_after_statements
 )]
 
 use std::fs;

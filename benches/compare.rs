@@ -3,7 +3,7 @@
 //! Pairs are generated below the target folder, once. Each is compared by `rebuilder compare`, read by the
 //! reference tools (decompress and hash both files at the same time, one core each; for the identical pair
 //! `sha256sum` of both), and compared by `diffoscope` where it is installed. All in one run, as ratios.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

@@ -3,7 +3,7 @@
 //! Needs what the comparison is with: a Docker engine (`DOCKER_HOST`) for the start of a sandbox, `mmdebstrap`
 //! and root for the making of a root, PyPI's `sigstore` on the path (or named by `REBUILDER_SIGSTORE`) and
 //! `REBUILDER_VECTORS` for verification. What is missing is said and left out.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

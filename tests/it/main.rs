@@ -11,8 +11,7 @@
     clippy::type_complexity,
     clippy::unused_self,
     clippy::unwrap_used,
-    clippy::verbose_bit_mask,
-    missing_docs
+    clippy::verbose_bit_mask
 )]
 
 #[macro_use]

@@ -290,7 +290,7 @@ json.dump(page, open(top + "/page", "w"))
     let (output, largest) = measured(ground, &arguments);
     must(code(&output) != 0, "the plan was made")?;
     must(
-        text(&output).contains("does not tell its requirements"),
+        text(&output).contains("did not name its requirements"),
         text(&output),
     )?;
     must(largest < 2_500_000, format!("{largest} kB were held"))
