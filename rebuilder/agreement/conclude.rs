@@ -48,7 +48,7 @@ pub fn conclude(
     });
     let other_names = other_names.collect();
     Ok(Agreement {
-        version: 1,
+        version: 2,
         artifact: About {
             name: artifact.name.clone(),
             purl: artifact.purl.clone(),

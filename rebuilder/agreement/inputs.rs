@@ -17,7 +17,6 @@ const KEPT: usize = 4096;
 
 /// Inputs of a build, as far as they are stated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Inputs {
     /// The commit, or a digest of the source files.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,9 +36,8 @@ use crate::artifact::Sha256;
 
 /// The conclusion about one artifact.
 #[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Agreement {
-    /// Form of this document; 1.
+    /// Form of this document; 2. In form 1, `set_aside` was called `setAside`.
     pub version: u32,
     /// What it is about.
     pub artifact: About,
@@ -104,7 +103,6 @@ impl Conclusion {
 
 /// The quorum that the policy asks for.
 #[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Asked {
     /// The policy: its file, or `built-in`.
     pub policy: String,
@@ -121,7 +119,6 @@ pub struct Asked {
 
 /// One party, and what it states.
 #[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct PartyReport {
     /// The party, as the policy calls it; without a policy, its key or identity.
     pub party: String,

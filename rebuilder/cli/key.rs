@@ -312,7 +312,7 @@ fn rotate(
     )?;
     if json {
         output::print_json(
-            &json!({"old": old_public.fingerprint(), "oldKey": old_reference, "until": until, "new": new_public.fingerprint(), "key": to, "public": new_public.pem()}),
+            &json!({"old": old_public.fingerprint(), "old_key": old_reference, "until": until, "new": new_public.fingerprint(), "key": to, "public": new_public.pem()}),
         )
     } else {
         let mut screen = output::screen();

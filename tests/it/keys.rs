@@ -364,7 +364,7 @@ fn keys_are_rotated_with_an_overlap_and_revoked_for_good() {
         second
     );
     place.good(&["attest", &run]);
-    place.good(&["attest", &run, "--key", rotated["oldKey"].as_str().unwrap()]);
+    place.good(&["attest", &run, "--key", rotated["old_key"].as_str().unwrap()]);
     let state = |keys: &Value, fingerprint: &str| {
         let keys = keys["keys"].as_array().unwrap();
         let key = keys.iter().find(|key| key["fingerprint"] == fingerprint).unwrap();
@@ -382,7 +382,7 @@ fn keys_are_rotated_with_an_overlap_and_revoked_for_good() {
     let mut inventory = common::read(&path);
     inventory["keys"][0]["retires"] = "2026-01-01T00:00:00Z".into();
     fs::write(&path, inventory.to_string()).unwrap();
-    let retired = place.run(&["attest", &run, "--key", rotated["oldKey"].as_str().unwrap()]);
+    let retired = place.run(&["attest", &run, "--key", rotated["old_key"].as_str().unwrap()]);
     assert_eq!(code(&retired), 2, "{}", text(&retired));
     assert!(
         text(&retired).contains("was retired on 2026-01-01"),

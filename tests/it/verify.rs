@@ -158,7 +158,7 @@ impl Scene {
 
     fn aside(&self) -> Vec<String> {
         let found = json(&self.verify(&["--json"]));
-        let reasons = found["setAside"].as_array().unwrap().iter();
+        let reasons = found["set_aside"].as_array().unwrap().iter();
         reasons
             .map(|it| format!("{} {}", it["reason"].as_str().unwrap(), it["count"]))
             .collect()

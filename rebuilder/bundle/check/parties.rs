@@ -196,7 +196,9 @@ fn essence(agreement: &Value) -> Value {
         "inputs",
     ];
     serde_json::json!({
-        "whole": of(agreement, &["version", "artifact", "time", "verdict", "weight", "divergences"]),
+        // Both forms say the same about what is compared here.
+        "known": agreement["version"].as_u64().is_some_and(|version| [1, 2].contains(&version)),
+        "whole": of(agreement, &["artifact", "time", "verdict", "weight", "divergences"]),
         "quorum": of(&agreement["quorum"], &["digest", "threshold", "roles", "independent"]),
         "parties": parties.map(|it| of(it, &party)).collect::<Vec<_>>()
     })

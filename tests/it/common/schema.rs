@@ -82,15 +82,19 @@ fn kind(document: &Value) -> &'static str {
         .1
 }
 
+/// The name of a schema, with the form of the document.
+fn id(text: &str) -> String {
+    let schema: Value = serde_json::from_str(text).unwrap();
+    schema["$id"].as_str().unwrap().to_owned()
+}
+
 fn registry() -> &'static Registry<'static> {
     static REGISTRY: OnceLock<Registry<'static>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         let mut registry = Registry::new();
-        for (name, text) in SCHEMAS {
+        for (_, text) in SCHEMAS {
             let schema: Value = serde_json::from_str(text).unwrap();
-            registry = registry
-                .add(format!("urn:rebuilder:schema:{name}:v1"), schema)
-                .unwrap();
+            registry = registry.add(id(text), schema).unwrap();
         }
         registry.prepare().unwrap()
     })
@@ -104,7 +108,8 @@ fn validator(kind: &'static str) -> &'static Validator {
             .chain(["key#/$defs/list", "key#/$defs/inventory", "policy"])
             .map(|kind| {
                 let (name, place) = kind.split_once('#').unwrap_or((kind, ""));
-                let schema = json!({"$ref": format!("urn:rebuilder:schema:{name}:v1#{place}")});
+                let (_, text) = SCHEMAS.iter().find(|(known, _)| *known == name).unwrap();
+                let schema = json!({"$ref": format!("{}#{place}", id(text))});
                 let options = jsonschema::draft202012::options().with_registry(registry());
                 (
                     kind,

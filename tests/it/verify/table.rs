@@ -160,7 +160,7 @@ fn each_constellation_has_its_answer() {
             .filter(|party| party["counted"] == true)
             .map(|party| party["party"].as_str().unwrap().to_owned())
             .collect();
-        let aside: Vec<_> = found["setAside"]
+        let aside: Vec<_> = found["set_aside"]
             .as_array()
             .unwrap()
             .iter()
