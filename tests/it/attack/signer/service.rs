@@ -159,7 +159,7 @@ pub(super) fn keys(ground: &Ground) -> Result<(), String> {
     must(!output.status.success(), "another user's key is taken")?;
     if ground.who == Who::Root {
         must(
-            text(&output).contains("belongs to user"),
+            text(&output).contains("belongs to the user"),
             format!("another reason: {}", text(&output)),
         )?;
     }
