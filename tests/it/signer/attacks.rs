@@ -255,7 +255,7 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
     own(&replay, WORKERS[0]);
     let refused = office.ask(&replay, WORKERS[0]);
     assert!(
-        text(&refused).contains("was handed in before, with another record"),
+        text(&refused).contains("was handed in before with another record"),
         "{}",
         text(&refused)
     );
