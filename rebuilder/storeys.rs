@@ -1,5 +1,7 @@
 //! The guard of the four storeys: no module uses one that `lib.rs` tells of before it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
