@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             compare: Options::default(),
             searched: rebuilder::credentials::Searched::default(),
         };
-        let record = rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?;
+        let (_, record) = rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?;
         println!("{}: {}", record.subject, record.verdict);
         Ok(())
     })

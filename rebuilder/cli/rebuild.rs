@@ -88,10 +88,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let (plan, record) = match (args.plan, args.target.registry_subject()?) {
         (Some(path), _) => {
             let plan = Plan::read(&path)?;
-            let record = rebuilder
-                .rebuild(plan.clone(), &RunFolder::new(folder.path()))
-                .await?;
-            (plan, record)
+            rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?
         }
         (None, Some(subject)) => {
             let mut planner = args.target.planner(context, &embedded, &case)?;
@@ -100,10 +97,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         }
         (None, None) => {
             let plan = make_plan(context, &embedded, &args.target, &case).await?;
-            let record = rebuilder
-                .rebuild(plan.clone(), &RunFolder::new(folder.path()))
-                .await?;
-            (plan, record)
+            rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?
         }
     };
     args.target.evidence.keep(&RunFolder::new(folder.path()))?;

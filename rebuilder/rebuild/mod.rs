@@ -64,7 +64,9 @@ pub struct Rebuilder<'a> {
 
 impl Rebuilder<'_> {
     /// Runs `plan` and writes everything to `run`, an existing empty folder; only the page for people is missing.
-    pub async fn rebuild(&self, plan: Plan, run: &RunFolder) -> Result<Record, RebuildError> {
+    ///
+    /// Gives the plan that was followed, with the digest of every archive from git, and the record.
+    pub async fn rebuild(&self, plan: Plan, run: &RunFolder) -> Result<(Plan, Record), RebuildError> {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let executor = &self.executor;
         let rebuilt = run.rebuilt();
@@ -110,15 +112,15 @@ impl Rebuilder<'_> {
             };
             let record = Record::concluded(&aftermath.plan, concluded, circumstances)?;
             write(&aftermath.run, &record)?;
-            Ok(record)
+            Ok((aftermath.plan.into_inner(), record))
         });
-        let record = worked.await.unwrap_or_else(|error| {
+        let ended = worked.await.unwrap_or_else(|error| {
             Err(RebuildError::Bug {
                 reason: error.to_string(),
             })
         });
         bar.finish_and_clear();
-        record
+        ended
     }
 }
 

@@ -201,8 +201,7 @@ async fn once(
     place: &Path,
 ) -> Result<(Plan, Record), AttemptError> {
     let plan = planner.plan(subject).await?;
-    let record = rebuilder.rebuild(plan.clone(), &RunFolder::new(place)).await?;
-    Ok((plan, record))
+    Ok(rebuilder.rebuild(plan, &RunFolder::new(place)).await?)
 }
 
 /// Whether another source or other tools could help.
