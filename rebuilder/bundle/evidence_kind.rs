@@ -8,6 +8,7 @@ use crate::agreement::Conclusion;
 use crate::attest::predicate::OwnPredicate;
 use crate::evidence::{Claim, Question, Standing};
 use crate::policy::PolicyFile;
+use crate::text::plural;
 
 /// A kind of evidence, as the table of controls names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -116,7 +117,7 @@ impl EvidenceKind {
         let record = facts.record;
         match self {
             Self::Comparison => {
-                format!("{} compared byte by byte", count(record.outputs.len(), "output"))
+                format!("{} compared byte by byte", plural(record.outputs.len(), "output"))
             }
             Self::Isolation => format!(
                 "built by the {} backend: no network, no host environment, no key in reach",
@@ -124,33 +125,27 @@ impl EvidenceKind {
             ),
             Self::Credentials => format!(
                 "sources, log and outputs searched: {} found",
-                count(record.credentials.len(), "credential")
+                plural(record.credentials.len(), "credential")
             ),
             _ => format!("the rebuild is {}", record.verdict),
         }
     }
 }
 
-/// A number and its noun.
-fn count(number: usize, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{ending}")
-}
-
 type Found = Vec<(&'static str, String)>;
 
 fn assumptions(facts: &Facts) -> String {
-    let assumptions = count(facts.plan.assumptions.len(), "assumption");
+    let assumptions = plural(facts.plan.assumptions.len(), "assumption");
     format!("{assumptions}, each with its origin")
 }
 
 fn inputs(facts: &Facts) -> String {
-    let inputs = count(facts.plan.materials().len(), "input");
+    let inputs = plural(facts.plan.materials().len(), "input");
     format!("{inputs} pinned by SHA-256")
 }
 
 fn claims(facts: &Facts) -> String {
-    format!("{} about the release", count(facts.plan.claims.len(), "claim"))
+    format!("{} about the release", plural(facts.plan.claims.len(), "claim"))
 }
 
 fn claims_about<'a>(facts: &Facts<'a>, question: Question) -> impl Iterator<Item = &'a Claim> {
@@ -177,7 +172,7 @@ fn agreement(facts: &Facts) -> Found {
     }
     let agreed = facts.agreements.iter();
     let agreed = agreed.filter(|it| it.verdict == Conclusion::Agreed).count();
-    let all = count(facts.agreements.len(), "file");
+    let all = plural(facts.agreements.len(), "file");
     vec![(
         "agreement.json",
         format!("independent parties agree on {agreed} of {all}"),
@@ -192,7 +187,7 @@ fn of_policy(facts: &Facts, number: fn(&PolicyFile) -> usize, property: &str) ->
     }
     vec![(
         "policy/policy.toml",
-        format!("{} {property}", count(number, "key")),
+        format!("{} {property}", plural(number, "key")),
     )]
 }
 
@@ -223,7 +218,7 @@ fn signer_isolation(facts: &Facts) -> Found {
     if workers == 0 {
         return Vec::new();
     }
-    let workers = count(workers, "agreeing worker");
+    let workers = plural(workers, "agreeing worker");
     vec![(ATTESTATION, format!("signed by a separate process; {workers}"))]
 }
 

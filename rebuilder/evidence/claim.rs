@@ -79,12 +79,6 @@ pub struct Claim {
     pub document: Option<Sha256>,
 }
 
-/// A number of things: "1 file", "2 files".
-pub(crate) fn counted(number: usize, thing: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{ending}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

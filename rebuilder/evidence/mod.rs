@@ -34,6 +34,5 @@ pub mod statement;
 pub mod trust;
 pub mod workflow;
 
-pub(crate) use claim::counted;
 pub use claim::{Claim, Question, Standing};
 pub use proof::{Proof, Signature, Signer, Unproven, Verified};

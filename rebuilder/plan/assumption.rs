@@ -37,8 +37,3 @@ pub(crate) fn assume(what: &str, value: impl Into<String>, origin: Origin) -> As
         origin,
     }
 }
-
-/// A number and a noun: `1 package`, `2 packages`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}

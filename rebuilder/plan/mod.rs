@@ -26,8 +26,8 @@ use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
 use crate::policy::Decision;
 
+pub(crate) use assumption::assume;
 pub use assumption::{Assumption, Origin};
-pub(crate) use assumption::{assume, counted};
 pub use container::PinnedContainer;
 pub use jobs::{Jobs, SetupJob, Work};
 pub use limits::Limits;

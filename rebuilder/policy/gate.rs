@@ -9,7 +9,8 @@ use crate::evidence::assess::Assessment;
 use crate::evidence::git_signature::ObjectSignature;
 use crate::evidence::inspection::{Finding, Inspection};
 use crate::evidence::slsa::Provenance;
-use crate::evidence::{Signer, Standing, Verified, counted};
+use crate::evidence::{Signer, Standing, Verified};
+use crate::text::plural;
 
 impl Policy {
     /// What the policy says about artifacts with these names and this evidence.
@@ -207,7 +208,7 @@ fn required(requirement: Requirement, rule: &Rule, inspection: &Inspection) -> C
             check(
                 "require review",
                 reviews > 0,
-                format!("the evidence has {}", counted(reviews, "review")),
+                format!("the evidence has {}", plural(reviews, "review")),
             )
         }
     }
@@ -253,7 +254,7 @@ fn age(days: u32, signatures: &[Verified<&Assessment>], provenances: &[Verified<
         age <= i64::from(days),
         format!(
             "it was signed {} ago, on {newest}",
-            counted(usize::try_from(age).unwrap_or_default(), "day")
+            plural(usize::try_from(age).unwrap_or_default(), "day")
         ),
     )
 }

@@ -8,8 +8,9 @@ use crate::artifact::{Ecosystem, PinnedFile, Subject};
 use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{
-    Assumption, Basis, Expected, InlineFile, Origin, PinnedGit, PinnedInput, Plan, Role, assume, counted,
+    Assumption, Basis, Expected, InlineFile, Origin, PinnedGit, PinnedInput, Plan, Role, assume,
 };
+use crate::text::plural;
 
 /// Where the crate's commit is put in the sandbox, below `/inputs`.
 const COMMIT_PLACE: &str = "commit";
@@ -135,7 +136,7 @@ fn crates_assumption(locked: &[PinnedFile]) -> Option<Assumption> {
     (!locked.is_empty()).then(|| {
         assume(
             "crates that cargo may choose from for its lock file",
-            counted(locked.len(), "crate"),
+            plural(locked.len(), "crate"),
             Origin::Inferred("Cargo.lock in the released crate".into()),
         )
     })

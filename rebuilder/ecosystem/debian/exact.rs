@@ -10,8 +10,9 @@ use crate::evidence::buildinfo::BuildInfo;
 use crate::evidence::document::{Document, Kind};
 use crate::evidence::release::Archive;
 use crate::inspect;
-use crate::plan::{Lock, counted};
+use crate::plan::Lock;
 use crate::store::Blob;
+use crate::text::plural;
 
 use super::choose::Chosen;
 
@@ -101,7 +102,7 @@ pub(super) async fn packages(
         subject: format!("{} {}", info.source, info.version),
         reason: format!(
             "{} of its .buildinfo cannot be found in today's archive or in the snapshot of the build's day: {}",
-            counted(missing.len(), "package"),
+            plural(missing.len(), "package"),
             missing.iter().take(5).cloned().collect::<Vec<_>>().join(", ")
         ),
         help: "the dated snapshot service has them; if it cannot be reached, map it to a mirror that has them with --mirror".into(),

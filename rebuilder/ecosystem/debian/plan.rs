@@ -14,9 +14,10 @@ use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::buildinfo::BuildInfo;
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Lock, Origin, Phase, PinnedContainer, PinnedInput, Plan, Recipe,
-    Role, assume, counted,
+    Role, assume,
 };
 use crate::store::Fetcher;
+use crate::text::plural;
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
@@ -269,7 +270,7 @@ fn assumptions(
     recorded: bool,
 ) -> Vec<Assumption> {
     let by_record = || Origin::Declared("the .buildinfo".into());
-    let packages = counted(dependencies, "package");
+    let packages = plural(dependencies, "package");
     let mut all = vec![
         assume(
             "build path",

@@ -6,8 +6,9 @@ use super::lockfile::{self, LockedPackage};
 use super::plan::Draft;
 use super::registry;
 use crate::ecosystem::PlanError;
-use crate::plan::{PinnedInput, Role, counted};
+use crate::plan::{PinnedInput, Role};
 use crate::store::FetchError;
+use crate::text::plural;
 
 /// A package manager, by its lock file.
 struct Manager {
@@ -100,7 +101,7 @@ async fn packages_of(
         .planner
         .workshop
         .progress
-        .stage(format!("fetching {}", counted(packages.len(), "package")));
+        .stage(format!("fetching {}", plural(packages.len(), "package")));
     let pinned = stream::iter(packages.into_iter().map(|package| async move {
         let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
         let place = match manager.name {

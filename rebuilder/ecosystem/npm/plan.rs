@@ -7,10 +7,9 @@ use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::workflow::Workflow;
-use crate::plan::{
-    Assumption, Basis, Expected, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, assume, counted,
-};
+use crate::plan::{Assumption, Basis, Expected, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, assume};
 use crate::store::Checkout;
+use crate::text::plural;
 
 /// Plans the rebuild of one tarball.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Plan, PlanError> {
@@ -146,7 +145,7 @@ impl Draft<'_> {
             assume(
                 "dependencies",
                 if packing.installs {
-                    format!("{}, their own scripts off", counted(dependencies, "package"))
+                    format!("{}, their own scripts off", plural(dependencies, "package"))
                 } else {
                     "not installed: nothing that runs needs them".into()
                 },

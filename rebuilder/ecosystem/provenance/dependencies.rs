@@ -9,10 +9,9 @@ use crate::artifact::PinnedFile;
 use crate::container;
 use crate::ecosystem::PlanError;
 use crate::ecosystem::crates::lockfile;
-use crate::plan::{
-    Assumption, Dependencies, Origin, PinnedContainer, PinnedInput, Recipe, Role, assume, counted,
-};
+use crate::plan::{Assumption, Dependencies, Origin, PinnedContainer, PinnedInput, Recipe, Role, assume};
 use crate::store::Checkout;
+use crate::text::plural;
 
 impl Job<'_> {
     pub(super) async fn dependencies(
@@ -47,7 +46,7 @@ impl Job<'_> {
         let assumptions = match recipe.dependencies {
             Dependencies::Cargo => vec![assume(
                 "crates",
-                counted(files.len(), "crate"),
+                plural(files.len(), "crate"),
                 Origin::Declared("Cargo.lock of the source".into()),
             )],
             Dependencies::Python => vec![assume(

@@ -5,8 +5,9 @@
 
 use crate::compare::{Node, Presence};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
-use crate::plan::{Origin, Plan, counted};
+use crate::plan::{Origin, Plan};
 use crate::run::{Record, Verdict};
+use crate::text::plural;
 
 /// First versions of setuptools that write other metadata or choose other files than the ones before; newest first.
 const LADDER: [&str; 16] = [
@@ -85,7 +86,7 @@ fn differ(count: u64) -> &'static str {
 }
 
 fn files(count: u64) -> String {
-    counted(usize::try_from(count).unwrap_or(usize::MAX), "file")
+    plural(usize::try_from(count).unwrap_or(usize::MAX), "file")
 }
 
 fn from_git(hints: &Hints, because: &str) -> Option<Alternative> {

@@ -7,7 +7,8 @@ use crate::evidence::buildinfo::BuildInfo;
 use crate::evidence::hash_list::HashList;
 use crate::evidence::statement::{Descriptor, DigestMatch};
 use crate::evidence::trust::Trust;
-use crate::evidence::{Proof, Question, Standing, Unproven, counted};
+use crate::evidence::{Proof, Question, Standing, Unproven};
+use crate::text::plural;
 
 /// A claim about files with these digests; in a list, a digest is about the file that its line names.
 pub(super) fn about_files(
@@ -61,7 +62,7 @@ pub(super) fn assess_list(
     artifacts: &[Artifact],
     question: Question,
 ) -> Assessment {
-    let claim = format!("a list of {}", counted(list.entries.len(), "digest"));
+    let claim = format!("a list of {}", plural(list.entries.len(), "digest"));
     // A `.narinfo` names a store path, and its file has no name.
     let by_name = list.own.is_none();
     let proof = match (list.understood(), proof) {
@@ -147,7 +148,7 @@ pub(super) fn assess_buildinfo(info: &BuildInfo, artifacts: &[Artifact], trust: 
         "built from the Debian source {} {} with {} installed",
         info.source,
         info.version,
-        counted(info.installed.len(), "package")
+        plural(info.installed.len(), "package")
     );
     if covered == 0 && !artifacts.is_empty() && matches!(proof, Err(Unproven::Unsigned(_))) {
         proof = Err(Unproven::SubjectMismatch("it is about other files".into()));
