@@ -61,12 +61,22 @@ causes! {
         "inspect the differing bytes: no known source of nondeterminism explains them";
     Unread, "unread", "not compared",
         "a damaged file, or one beyond the limits of the comparison: examine it with another tool";
+    AmbiguousArchive, "ambiguous-archive", "archive that unpackers read differently",
+        "write the archive with an ordinary tool: what it unpacks to depends on who unpacks it";
+    OtherSource, "other-source", "release not made from this source",
+        "release what is built from the published source, or publish the source of the release";
+    NotFromSource, "not-from-source", "binary that no source holds",
+        "publish the source of what the release brings ready-made, and build it";
+    MissingFromSource, "missing-from-source", "file that the source lacks",
+        "put the file into the source, or build from the state that has it";
     SourceRevision, "source-revision", "revision of the source",
         "build from the commit that the release names";
     DependencyVersion, "dependency-version", "version of a dependency",
         "build with the same versions of all dependencies (lock file, .buildinfo, dated snapshot)";
     ToolVersion, "tool-version", "version of a compiler or tool",
         "build with the same toolchain, and record its version beside the release";
+    GoBuildInformation, "go-build-information", "Go build information",
+        "build with the same Go, modules and flags, and with -trimpath and -buildvcs=false";
     BuildPath, "build-path", "build path",
         "build in the same folder, or map it away (-ffile-prefix-map=$PWD=., --remap-path-prefix, -trimpath)";
     SourceDateEpoch, "source-date-epoch", "SOURCE_DATE_EPOCH is not honoured",

@@ -155,7 +155,7 @@ pub(super) fn causes(root: &Node) -> Vec<RootCause> {
 fn rank(cause: &RootCause) -> u8 {
     match cause.cause {
         Cause::Content => 0,
-        Cause::Unread => 1,
+        Cause::Unread | Cause::AmbiguousArchive => 1,
         // Nothing that runs differs.
         Cause::DebugInformation => 3,
         _ => 2,

@@ -46,7 +46,7 @@ pub fn sarif(comparison: &Comparison) -> Value {
 
 fn result(comparison: &Comparison, cause: &RootCause) -> Value {
     let level = match (cause.cause, comparison.outcome) {
-        (Cause::Content | Cause::Unread, _) => "error",
+        (Cause::Content | Cause::Unread | Cause::AmbiguousArchive, _) => "error",
         (_, Outcome::Different) => "warning",
         _ => "note",
     };
