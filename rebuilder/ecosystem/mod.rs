@@ -28,7 +28,7 @@ use hints::{Alternative, EndedRun, Hints};
 use packaging::{Forms, Named, Packaging};
 
 pub use error::{PlanError, RegistryError};
-pub use packaging::Release;
+pub use packaging::{Reader, Release};
 pub use planner::Planner;
 
 /// Every ecosystem whose registry can be asked.
@@ -52,6 +52,13 @@ pub async fn lookup(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> 
 /// Further plans that are worth a try after a run that did not reproduce the release, the likeliest first.
 pub fn alternatives(subject: &Subject, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     row(subject.ecosystem).map_or_else(|_| Vec::new(), |row| row.alternatives(run, hints))
+}
+
+/// What reads the answers of registries, what they released, and definitions of others, for fuzzing.
+#[doc(hidden)]
+pub fn readers() -> impl Iterator<Item = Reader> {
+    let rows = ALL.iter().flat_map(|row| row.readers()).copied();
+    rows.chain([oss_rebuild::READER])
 }
 
 impl Planner<'_> {

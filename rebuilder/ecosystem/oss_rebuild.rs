@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::artifact::Subject;
 
+use super::Reader;
 use super::hints::{Hints, SourceHint};
 use crate::artifact::git_source;
 use crate::artifact::git_source::{GitSource, SourceError};
@@ -88,6 +89,10 @@ pub fn find(folder: &Path, subject: &Subject) -> Option<PathBuf> {
     found.sort();
     found.into_iter().next()
 }
+
+pub(super) const READER: Reader = ("oss-rebuild", |bytes| {
+    let _ = parse("build.yaml", &String::from_utf8_lossy(bytes));
+});
 
 fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
     let invalid = |reason: String| DefinitionError::Invalid {

@@ -46,8 +46,25 @@ pub(crate) trait Packaging: Sync {
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Plan, PlanError>>;
 
+    /// What reads what its registry says and what was released there, for fuzzing.
+    fn readers(&self) -> &'static [Reader] {
+        &[]
+    }
+
     /// Further plans that are worth a try after a run that did not reproduce the release, the likeliest first.
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative>;
+}
+
+/// A name, and a function that reads any bytes and forgets what they say.
+pub type Reader = (&'static str, fn(&[u8]));
+
+/// Calls `read` with a file of these bytes, as a reader of files wants them.
+pub(super) fn as_file(bytes: &[u8], read: impl FnOnce(&std::path::Path)) {
+    use std::io::Write as _;
+    let written = tempfile::NamedTempFile::new().and_then(|mut file| file.write_all(bytes).map(|()| file));
+    if let Ok(file) = written {
+        read(file.path());
+    }
 }
 
 /// What is known of a subject before anything is planned.

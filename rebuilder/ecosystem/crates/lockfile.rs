@@ -15,7 +15,7 @@ use crate::store::{Blob, Fetcher};
 const FILE_LIMIT: u64 = 256 << 20;
 
 #[derive(Deserialize)]
-struct CargoLock {
+pub(super) struct CargoLock {
     #[serde(default)]
     package: Vec<LockedCrate>,
 }
@@ -26,6 +26,10 @@ struct LockedCrate {
     version: String,
     source: Option<String>,
     checksum: Option<Sha256>,
+}
+
+pub(super) fn read(text: &str) -> Result<CargoLock, toml::de::Error> {
+    toml::from_str(text)
 }
 
 /// Fetches and pins every crate of `lock` that is not the workspace's own.
@@ -39,8 +43,7 @@ pub(in crate::ecosystem) async fn crates(
         reason,
         help: "only crates of crates.io with a checksum can be pinned".into(),
     };
-    let lock: CargoLock =
-        toml::from_str(lock).map_err(|error| unusable(format!("cannot read Cargo.lock: {error}")))?;
+    let lock = read(lock).map_err(|error| unusable(format!("cannot read Cargo.lock: {error}")))?;
     let mut wanted = Vec::new();
     let mut named = BTreeSet::new();
     // Packages without a source are the workspace's own.

@@ -15,7 +15,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::{Forms, Named, Packaging, PlanError, Planner, Release};
+use super::packaging::as_file;
+use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
@@ -70,7 +71,21 @@ impl Packaging for Crates {
         plan::plan(planner, subject).boxed()
     }
 
+    fn readers(&self) -> &'static [Reader] {
+        READERS
+    }
+
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         alternatives::after(run, hints)
     }
 }
+
+const READERS: &[Reader] = &[
+    ("crates-index", |bytes| {
+        drop(registry::read(&String::from_utf8_lossy(bytes)))
+    }),
+    ("cargo-lock", |bytes| {
+        drop(lockfile::read(&String::from_utf8_lossy(bytes)))
+    }),
+    ("crate", |bytes| as_file(bytes, |path| drop(package::read(path)))),
+];

@@ -160,20 +160,28 @@ async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, RegistryError> {
         reason,
         help: "the index or the mirror in front of it is not in the form of crates.io",
     };
-    let read = |blob: &Blob| {
+    let read_page = |blob: &Blob| {
         let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(0, error.to_string()))?;
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
-        let versions = lines.map(|(at, line)| {
-            serde_json::from_str(line).map_err(|error| bad(at.saturating_add(1), error.to_string()))
-        });
         Ok::<_, RegistryError>(Page {
-            versions: versions.collect::<Result<_, RegistryError>>()?,
+            versions: read(&text).map_err(|(line, reason)| bad(line, reason))?,
             sha256: blob.sha256,
         })
     };
     let what = format!("the index page of {name}");
-    let (page, _) = fetcher.get_unpinned(&what, &[url], INDEX_LIMIT, read).await?;
+    let (page, _) = fetcher
+        .get_unpinned(&what, &[url], INDEX_LIMIT, read_page)
+        .await?;
     Ok(page)
+}
+
+/// The versions of an index page, one in a line; the error names the line, counted from 1.
+pub(super) fn read(text: &str) -> Result<Vec<Version>, (usize, String)> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+    lines
+        .map(|(at, line)| {
+            serde_json::from_str(line).map_err(|error| (at.saturating_add(1), error.to_string()))
+        })
+        .collect()
 }
 
 /// Where a crate is in the index: by the length of its name and its first letters.

@@ -18,9 +18,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::{Forms, Named, Packaging, PlanError, Planner, Release};
+use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
+use crate::evidence::npm;
 use crate::plan::Plan;
 use crate::store::Fetcher;
 
@@ -81,7 +82,20 @@ impl Packaging for Npm {
         plan::plan(planner, subject).boxed()
     }
 
+    fn readers(&self) -> &'static [Reader] {
+        READERS
+    }
+
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         alternatives::after(run, hints)
     }
 }
+
+const READERS: &[Reader] = &[
+    ("package-lock", |bytes| drop(lockfile::read(bytes))),
+    ("yarn-lock", |bytes| drop(lockfile::yarn(bytes))),
+    ("pnpm-lock", |bytes| drop(lockfile::pnpm(bytes))),
+    ("npm-version", |bytes| {
+        drop(serde_json::from_slice::<npm::Version>(bytes))
+    }),
+];

@@ -23,7 +23,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::{Forms, Named, Packaging, PlanError, Planner, Release};
+use super::packaging::as_file;
+use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
@@ -84,6 +85,10 @@ impl Packaging for Pypi {
         plan::plan(planner, subject).boxed()
     }
 
+    fn readers(&self) -> &'static [Reader] {
+        READERS
+    }
+
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         alternatives::after(run, hints)
     }
@@ -96,3 +101,17 @@ fn document(subject: &str, document: impl AsRef<Path>, reason: &(impl ToString +
         reason: reason.to_string(),
     }
 }
+
+const READERS: &[Reader] = &[
+    ("pypi-project", |bytes| drop(registry::read("fuzz", bytes))),
+    ("pyproject", |bytes| {
+        drop(sdist::read(&String::from_utf8_lossy(bytes)))
+    }),
+    ("wheel", |bytes| as_file(bytes, |path| drop(wheel::read(path)))),
+    ("sdist.tar.gz", |bytes| {
+        as_file(bytes, |path| drop(sdist::build_system("x.tar.gz", path)))
+    }),
+    ("sdist.zip", |bytes| {
+        as_file(bytes, |path| drop(sdist::build_system("x.zip", path)))
+    }),
+];

@@ -91,30 +91,32 @@ pub(super) async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, Re
         reason,
         help: "the index, or the mirror in front of it, must offer application/vnd.pypi.simple.v1+json (PEP 691)",
     };
-    let read = |blob: &Blob| {
+    let read_page = |blob: &Blob| {
         let bytes = std::fs::read(&blob.path).map_err(|error| bad(error.to_string()))?;
-        serde_json::from_slice::<Page>(&bytes).map_err(|error| bad(error.to_string()))
+        read(name, &bytes).map_err(bad)
     };
     let what = format!("the index page of {name}");
-    let (page, received) = fetcher.get_unpinned(&what, &[url], PAGE_LIMIT, read).await?;
+    let (files, received) = fetcher.get_unpinned(&what, &[url], PAGE_LIMIT, read_page).await?;
+    Ok(Project {
+        name: name.to_owned(),
+        files,
+        page: received.blob,
+    })
+}
+
+/// The usable files that the page of a project names.
+pub(super) fn read(project: &str, page: &[u8]) -> Result<Vec<ReleasedFile>, String> {
+    let page: Page = serde_json::from_slice(page).map_err(|error| error.to_string())?;
     let mut names = BTreeSet::new();
     let twice = page
         .files
         .iter()
         .find(|file| !names.insert(file.filename.as_str()));
     if let Some(twice) = twice {
-        return Err(bad(format!("it names {} twice", twice.filename)));
+        return Err(format!("it names {} twice", twice.filename));
     }
-    let files = page
-        .files
-        .into_iter()
-        .filter_map(|file| released(name, file))
-        .collect();
-    Ok(Project {
-        name: name.to_owned(),
-        files,
-        page: received.blob,
-    })
+    let files = page.files.into_iter();
+    Ok(files.filter_map(|file| released(project, file)).collect())
 }
 
 /// A file that has all we need; others (eggs, installers, files without digest or time) are left out.

@@ -75,11 +75,11 @@ impl Cgroup {
         &self.not_enforced
     }
 
-    /// Moves a process into the groups; its children follow by themselves.
-    pub(super) fn admit(&self, pid: i32) {
-        for group in &self.groups {
-            // A process that is gone already needs no limit.
-            let _ = fs::write(group.join("cgroup.procs"), pid.to_string());
+    /// How a process gets into the groups; its children follow by themselves.
+    pub(super) fn admission(&self, pid: u32) -> Admission {
+        Admission {
+            groups: self.groups.clone(),
+            pid,
         }
     }
 
@@ -109,6 +109,23 @@ impl Cgroup {
                     remove(&entry.path());
                 }
             }
+        }
+    }
+}
+
+/// The move of one process into the groups of a run.
+#[derive(Debug)]
+pub(super) struct Admission {
+    groups: Vec<PathBuf>,
+    pid: u32,
+}
+
+impl Admission {
+    /// Blocks for as long as the kernel takes: milliseconds.
+    pub(super) fn carry_out(self) {
+        for group in &self.groups {
+            // A process that is gone already needs no limit.
+            let _ = fs::write(group.join("cgroup.procs"), self.pid.to_string());
         }
     }
 }

@@ -64,18 +64,27 @@ impl Helper {
                 reason: error.to_string(),
             })?;
         line.push(b'\n');
+        // The kernel makes whoever moves a process wait; meanwhile the helper starts and enters its namespaces.
+        let admitted = cgroup.zip(this.child.id()).map(|(cgroup, pid)| {
+            let admission = cgroup.admission(pid);
+            tokio::task::spawn_blocking(move || admission.carry_out())
+        });
         let talk = SandboxError::io("talk to the sandbox helper");
         stdin.write_all(&line).await.map_err(talk)?;
         match this.event().await? {
             Some(HelperEvent::WantsMap { pid, shared_ids }) => {
                 this.shared_ids = shared_ids;
                 ids.write(pid, own_ids.filter(|_| !shared_ids))?;
-                if let Some(cgroup) = cgroup {
-                    cgroup.admit(pid);
-                }
             }
             Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
             _ => return Err(unusable("the helper process ended before it began".into())),
+        }
+        // What the helper starts from here on is born in its groups.
+        if let Some(admitted) = admitted {
+            admitted.await.map_err(|error| SandboxError::Broken {
+                during: "starting",
+                reason: error.to_string(),
+            })?;
         }
         stdin
             .write_all(b"go\n")
