@@ -13,9 +13,9 @@ use super::options::normalise::NormaliseArgs;
 use super::options::search::AttemptArgs;
 use super::options::signing::{SigningArgs, SigningChoice};
 use super::rebuild::{Signature, write_page};
-use super::{Context, output};
+use super::{Context, output, suggest};
 use crate::artifact::Subject;
-use crate::audit::{Auditor, Finish, read_list};
+use crate::audit::{Auditor, Finish};
 use crate::compare;
 use crate::container::Catalog;
 use crate::ecosystem::hints::Hints;
@@ -60,7 +60,7 @@ pub(crate) struct RunArgs {
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
     let Command::Run(args) = command;
-    let subjects = read_list(&args.list)?;
+    let subjects = suggest::list(&args.list)?;
     let signer = args.signing.choose()?;
     let folder = args.out.unwrap_or_else(|| default_folder(context, &args.list));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,6 +1,7 @@
 //! The command line: parses, calls, prints.
 
 mod audit;
+mod child;
 mod compare;
 mod container;
 mod doctor;

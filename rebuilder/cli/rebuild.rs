@@ -14,12 +14,11 @@ use super::options::search::AttemptArgs;
 use super::options::signing::{SigningArgs, SigningChoice};
 use super::options::target::Target;
 use super::plan::make_plan;
-use super::{Context, exit_code, output};
+use super::{Context, child, exit_code, output};
 use crate::artifact::serialise;
 use crate::attest::handover::{Handover, waiting};
 use crate::compare;
 use crate::credentials::Searched;
-use crate::deadline::Deadline;
 use crate::execute::Executor;
 use crate::plan::Plan;
 use crate::rebuild::Rebuilder;
@@ -126,14 +125,13 @@ impl SigningChoice {
 
 /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
 fn sign(run: &RunFolder, by: &[std::ffi::OsString], builder_id: Option<&str>) -> Result<Signature, Failure> {
-    let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
-    let mut command = std::process::Command::new(program);
+    let mut command = child::command()?;
     command.arg("attest").arg(run.path()).args(by);
     command.args(["--json", "--quiet"]);
     if let Some(id) = builder_id {
         command.args(["--builder-id", id]);
     }
-    let reply = to_its_end(&mut command)
+    let reply = child::reply(&mut command)
         .map_err(|error| Failure::internal(format!("cannot start the signer, or it was ended: {error}")))?;
     match serde_json::from_slice(&reply) {
         Ok(Handover::Signed { bundle, .. }) => Ok(Signature::Bundle(bundle)),
@@ -153,40 +151,6 @@ fn sign(run: &RunFolder, by: &[std::ffi::OsString], builder_id: Option<&str>) ->
             "the run ended, but the signer's reply cannot be read: {error}"
         ))),
     }
-}
-
-/// Longest reply of a signer that is read; it holds a statement.
-const REPLY: u64 = 64 << 20;
-
-/// Runs a program and gives what it prints on stdout; ends it if this process is to end.
-fn to_its_end(command: &mut std::process::Command) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    use std::process::Stdio;
-    let deadline = Deadline::default();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    // Read while it runs: a full pipe would stop it.
-    let stdout = child.stdout.take();
-    let reader = std::thread::spawn(move || {
-        let mut reply = Vec::new();
-        if let Some(stdout) = stdout {
-            stdout.take(REPLY).read_to_end(&mut reply)?;
-        }
-        Ok(reply)
-    });
-    while child.try_wait()?.is_none() {
-        if let Err(over) = deadline.check() {
-            child.kill()?;
-            child.wait()?;
-            return Err(over.into());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let read = reader.join();
-    read.unwrap_or_else(|_| Err(std::io::Error::other("its output cannot be read")))
 }
 
 fn show(

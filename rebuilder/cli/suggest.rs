@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use crate::artifact::{Subject, SubjectError};
+use crate::audit::{self, ListError};
 use crate::compare::{Chosen, Normalisation};
 use crate::plan::{Recipe, RecipeError};
 
@@ -93,6 +94,32 @@ pub(super) fn subject(text: &str) -> Result<Subject, Failure> {
         }
         other => Ok(other?),
     }
+}
+
+/// Reads a list of packages.
+pub(super) fn list(path: &Path) -> Result<Vec<(String, Subject)>, Failure> {
+    const SHOWN: usize = 5;
+    let error = match audit::read_list(path) {
+        Ok(subjects) => return Ok(subjects),
+        Err(error) => error,
+    };
+    let ListError::Lines { lines, .. } = &error else {
+        return Err(error.into());
+    };
+    let meant: Vec<_> = lines
+        .iter()
+        .filter_map(|(line, error)| match error {
+            SubjectError::Unknown { text, .. } => Some(format!("{} in line {line}", meanings(text).first()?)),
+            _ => None,
+        })
+        .take(SHOWN)
+        .collect();
+    let failure = Failure::from(error);
+    Err(if meant.is_empty() {
+        failure
+    } else {
+        failure.with_help(format!("did you mean {}?", meant.join(", ")))
+    })
 }
 
 /// Whether a text looks like the path of a file; scoped names of npm begin with `@`.

@@ -177,7 +177,9 @@ fn wrong_and_locked_keys_are_told_before_the_work() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (key, locked, secret) = (path("key.pem"), path("locked.pem"), path("secret"));
+    let wrong = path("wrong");
     fs::write(&secret, "correct horse").unwrap();
+    fs::write(&wrong, "battery staple").unwrap();
     let make = |arguments: &[&str]| {
         let mut command = rebuilder();
         command
@@ -213,6 +215,17 @@ fn wrong_and_locked_keys_are_told_before_the_work() {
         (
             vec!["rebuild", "deb:base-files", "--key", &locked],
             &["locked.pem: it is encrypted", "--passphrase-file"],
+        ),
+        (
+            vec![
+                "rebuild",
+                "deb:base-files",
+                "--key",
+                &locked,
+                "--passphrase-file",
+                &wrong,
+            ],
+            &["cannot sign: the passphrase does not open", "locked.pem"],
         ),
     ] {
         let output = rebuilder().args(arguments).output().unwrap();

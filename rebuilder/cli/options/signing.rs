@@ -10,9 +10,9 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::attest::{Inventory, KeyError, Reference, Signer};
-use crate::cli::config_folder;
 use crate::cli::failure::Failure;
 use crate::cli::key::inventory;
+use crate::cli::{child, config_folder};
 use crate::signer::SignerError;
 
 /// The key to sign with.
@@ -38,7 +38,8 @@ pub(crate) struct KeyArgs {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct PassphraseArgs {
-    /// File with the passphrase of an encrypted key [default: systemd's credential "passphrase", or asked for]
+    /// File with the passphrase of an encrypted key [default: systemd's credential "passphrase"; commands that
+    /// run no build ask for it]
     #[arg(
         long,
         value_name = "FILE",
@@ -181,6 +182,7 @@ fn signing_key(named: Option<String>, passphrase: &PassphraseArgs) -> Result<Opt
         check_private(&path)?;
         if let Some(file) = passphrase.file() {
             options.extend(["--passphrase-file".into(), file.into()]);
+            try_to_open(&options)?;
         } else if pem_label(&path).as_deref() == Some("ENCRYPTED PRIVATE KEY") {
             // The signing process has no terminal to ask on, and the build may take hours until then.
             let message = "it is encrypted, and a rebuild does not ask for the passphrase";
@@ -191,6 +193,34 @@ fn signing_key(named: Option<String>, passphrase: &PassphraseArgs) -> Result<Opt
         }
     }
     Ok(Some(options))
+}
+
+/// Has another process open the key, so that a wrong passphrase is found before the build.
+fn try_to_open(options: &[OsString]) -> Result<(), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Reply {
+        error: Option<Refusal>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        message: String,
+        help: Option<String>,
+    }
+    let mut command = child::command()?;
+    command.args(["key", "public", "--json", "--quiet"]).args(options);
+    let reply = child::reply(&mut command)
+        .map_err(|error| Failure::internal(format!("cannot open the signing key: {error}")))?;
+    match serde_json::from_slice::<Reply>(&reply) {
+        Ok(Reply { error: None }) => Ok(()),
+        Ok(Reply { error: Some(refusal) }) => Err({
+            let failure = Failure::usage(format!("cannot sign: {}", refusal.message));
+            match refusal.help {
+                Some(help) => failure.with_help(help),
+                None => failure,
+            }
+        }),
+        Err(error) => Err(Failure::internal(format!("cannot open the signing key: {error}"))),
+    }
 }
 
 /// Refuses a file that is certainly not a private key, before its permissions are complained of.

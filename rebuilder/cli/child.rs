@@ -1,0 +1,45 @@
+//! Processes of this program that have the signing key, which the one that runs builds never holds.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use super::failure::Failure;
+use crate::deadline::Deadline;
+
+/// This program.
+pub(super) fn command() -> Result<Command, Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::internal(error.to_string()))?;
+    Ok(Command::new(program))
+}
+
+/// Longest reply that is read; that of a signer holds a statement.
+const REPLY: u64 = 64 << 20;
+
+/// Runs a program and gives what it prints on stdout; ends it if this process is to end.
+pub(super) fn reply(command: &mut Command) -> std::io::Result<Vec<u8>> {
+    let deadline = Deadline::default();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // Read while it runs: a full pipe would stop it.
+    let stdout = child.stdout.take();
+    let reader = std::thread::spawn(move || {
+        let mut reply = Vec::new();
+        if let Some(stdout) = stdout {
+            stdout.take(REPLY).read_to_end(&mut reply)?;
+        }
+        Ok(reply)
+    });
+    while child.try_wait()?.is_none() {
+        if let Err(over) = deadline.check() {
+            child.kill()?;
+            child.wait()?;
+            return Err(over.into());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let read = reader.join();
+    read.unwrap_or_else(|_| Err(std::io::Error::other("its output cannot be read")))
+}
