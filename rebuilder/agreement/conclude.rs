@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::independence::{Candidate, Chosen, choose};
 use super::stance::{PartyStance, example, members, stance};
-use super::{About, Agreement, Asked, Conclusion, Cost, Reason, RebuildClaim, Tally, divergence};
+use super::{About, Agreement, Asked, Conclusion, Cost, Kind, Reason, RebuildClaim, Tally, divergence};
 use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
 use crate::policy::{self, Aspect, Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
@@ -182,10 +182,7 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
                 || matches!(stance.testimony.reading.says, RebuildClaim::Differs { .. })
         })
         .collect();
-    let against = dissenters
-        .iter()
-        .map(|stance| stance.party.weight)
-        .fold(0, u32::saturating_add);
+    let against = weight_against(&dissenters);
     let counted = if strict.enough { &strict } else { &loose };
     let broken = broken_agreement(parties, &counted.members, quorum);
     let enough = |chosen: &Chosen| {
@@ -244,6 +241,18 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
         },
         why,
     }
+}
+
+/// The weight of those who say otherwise. Failures of this tool count once, however many ran it: a mistake of the tool is
+/// repeated by everyone who uses it.
+fn weight_against(dissenters: &[&PartyStance]) -> u32 {
+    let (own, others): (Vec<_>, Vec<_>) = dissenters
+        .iter()
+        .map(|stance| (stance.testimony.reading.kind, stance.party.weight))
+        .partition(|(kind, _)| *kind == Kind::FailedRebuild);
+    let weights = |list: &[(Kind, u32)]| list.iter().map(|(_, weight)| *weight).collect::<Vec<_>>();
+    let once = weights(&own).into_iter().max().unwrap_or(0);
+    weights(&others).into_iter().fold(once, u32::saturating_add)
 }
 
 /// The items at some positions of a list.

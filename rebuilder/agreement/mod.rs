@@ -217,6 +217,8 @@ pub enum Reason {
     WrongSubject,
     /// It is not about a build or a rebuild.
     NoBuild,
+    /// It says that no build was found that gives these bytes.
+    NoBuildFound,
     /// Its predicate type is not supported.
     UnknownPredicate,
     /// The policy withdrew it, its key or its signer.
@@ -245,6 +247,7 @@ impl Reason {
             Self::UnknownSigner => "the policy does not trust this signer",
             Self::WrongSubject => "about another artifact",
             Self::NoBuild => "not about a build",
+            Self::NoBuildFound => "no build was found, which speaks neither for nor against",
             Self::UnknownPredicate => "unsupported predicate type",
             Self::Revoked => "revoked",
             Self::OutOfTime => "the key was not valid at that time",

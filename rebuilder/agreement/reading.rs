@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::testimony::{Kind, Reading, RebuildClaim};
 use super::{Inputs, Reason};
-use crate::attest::predicate::{BUILD_TYPE, EQUIVALENCE_TYPE, FailedRebuild, OwnPredicate, PLAN};
+use crate::attest::predicate::{
+    BUILD_TYPE, EQUIVALENCE_TYPE, FailedRebuild, OwnPredicate, PLAN, TestOutcome,
+};
 use crate::evidence::assess::{Artifact, Stated, called};
 use crate::evidence::json::member;
 use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
@@ -151,7 +153,18 @@ fn failed(
     artifact: &Artifact,
     says: &RebuildClaim,
 ) -> Result<Reading, (Reason, String)> {
-    let own = match OwnPredicate::read(statement) {
+    let own = OwnPredicate::read(statement);
+    let is_ours = !matches!(
+        own,
+        Ok(None | Some(OwnPredicate::Rebuild(_) | OwnPredicate::Equivalence(_)))
+    );
+    if is_ours && TestOutcome::of(&statement.predicate) == Some(TestOutcome::Warned) {
+        return Err((
+            Reason::NoBuildFound,
+            "no build was found that gives these bytes, which counts neither for nor against them".into(),
+        ));
+    }
+    let own = match own {
         Ok(Some(OwnPredicate::Failed(own))) if *says == RebuildClaim::Same => *own,
         // Of a later version's form, the result alone can be read: it counts against the artifact all the same.
         Err(_) if *says == RebuildClaim::Same => FailedRebuild::default(),

@@ -30,7 +30,7 @@ pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
-use crate::run::{Page, RunFolder};
+use crate::run::{Page, RunFolder, Verdict};
 use crate::store::{StoreError, write_atomically};
 use log::{Anchor, Event, Log, LogError};
 
@@ -50,6 +50,18 @@ pub enum AttestError {
         expected: String,
         found: String,
     },
+    #[error(
+        "no build was found that gives the released bytes, and something that nobody declared may be the reason"
+    )]
+    #[diagnostic(help(
+        "--attest-negative signs just that; only a difference that declared inputs gave is signed as a failure"
+    ))]
+    NotReproduced,
+    #[error(
+        "the run is of an earlier version, which called it a mismatch although something undeclared may be the reason"
+    )]
+    #[diagnostic(help("rebuild it again"))]
+    OldNegative,
     #[error("the run is inconclusive: {reason}")]
     #[diagnostic(help("an inconclusive run is recorded and never signed"))]
     Inconclusive { reason: String },
@@ -85,6 +97,8 @@ pub struct Attestor<'a> {
     pub host: Option<String>,
     /// Path of the log of signatures.
     pub log: &'a Path,
+    /// Whether a run that found no build is signed as what it is.
+    pub negatives: bool,
 }
 
 /// Another user's run, with what the signer knows of it.
@@ -139,7 +153,17 @@ impl Attestor<'_> {
         workers: Vec<String>,
         place: Option<Anchor>,
     ) -> Result<(Signed, Event), AttestError> {
-        let VerifiedRun { record, digest, .. } = verified;
+        let VerifiedRun {
+            plan, record, digest, ..
+        } = verified;
+        match &record.verdict {
+            Verdict::NotReproduced if !self.negatives => return Err(AttestError::NotReproduced),
+            // Nobody is accused for what a guess of this tool may explain.
+            verdict if record.clone().in_present_form(plan).verdict != *verdict => {
+                return Err(AttestError::OldNegative);
+            }
+            _ => {}
+        }
         let statement = statement(verified, info)?.ok_or_else(|| AttestError::Inconclusive {
             reason: record.verdict.to_string(),
         })?;

@@ -2,7 +2,8 @@
 //!
 //! Reproduced: SLSA provenance v1 on the released digests. Equivalent: the same on the rebuilt digests, and a statement on
 //! the released ones in the form of OSS Rebuild's `ArtifactEquivalence@v0.1`. Mismatch: test-result v0.1, `FAILED`, on the
-//! released digests that were not reproduced, so that a negative is evidence too. Inconclusive: no statement.
+//! released digests that were not reproduced, so that a negative is evidence too. Not reproduced, where something
+//! undeclared may be the reason: the same, `WARNED`. Inconclusive: no statement.
 
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ use crate::artifact::serialise::SerialiseError;
 use crate::artifact::{PinnedFile, Sha256};
 use crate::evidence::statement::predicate;
 use crate::plan::{Expected, PinnedContainer, PinnedGit, Plan, Role};
-use crate::run::{Attempt, OutputResult, Record, Verdict};
+use crate::run::{Attempt, OutputResult, Record, Verdict, undeclared};
 
 /// What the signer says of itself in a statement.
 #[derive(Debug, Clone)]
@@ -51,7 +52,8 @@ pub fn statement(verified: &VerifiedRun, info: &SignerInfo) -> Result<Option<Val
                 .map(|output| Resource::named(&output.name, output.rebuilt))
                 .collect()
         }
-        Verdict::Mismatch => return negative(verified, info).tree().map(Some),
+        Verdict::Mismatch => return negative(verified, info, TestOutcome::Failed).tree().map(Some),
+        Verdict::NotReproduced => return negative(verified, info, TestOutcome::Warned).tree().map(Some),
         Verdict::Inconclusive { .. } => return Ok(None),
     };
     let provenance = provenance(verified, info);
@@ -66,7 +68,11 @@ fn released(expected: &Expected) -> Resource {
 }
 
 /// The statement about a run that did not reproduce what was released.
-fn negative(verified: &VerifiedRun, info: &SignerInfo) -> InTotoStatement<FailedRebuild> {
+fn negative(
+    verified: &VerifiedRun,
+    info: &SignerInfo,
+    result: TestOutcome,
+) -> InTotoStatement<FailedRebuild> {
     let VerifiedRun {
         plan, record, report, ..
     } = verified;
@@ -81,10 +87,21 @@ fn negative(verified: &VerifiedRun, info: &SignerInfo) -> InTotoStatement<Failed
     let name = |expected: &Expected| expected.file.name.clone();
     let extra = record.outputs.iter().filter(|output| output.released.is_none());
     let extra = extra.map(|output| output.name.clone());
+    let lost = failed.iter().copied().map(name).chain(extra).collect();
+    let (warned_tests, failed_tests) = match result {
+        TestOutcome::Warned => (lost, Vec::new()),
+        TestOutcome::Failed => (Vec::new(), lost),
+    };
+    let notes = PlanNotes {
+        // What another user ran, only that user assumed.
+        assumptions: (result == TestOutcome::Warned && info.vouched.is_none())
+            .then(|| undeclared(plan).cloned().collect()),
+        ..notes(plan, record, info)
+    };
     let predicate = FailedRebuild {
-        result: TestOutcome::Failed,
+        result,
         configuration: vec![
-            Configured::named(PLAN, record.plan).noted(notes(plan, record, info)),
+            Configured::named(PLAN, record.plan).noted(notes),
             Configured::named(REPORT, *report),
             Configured::named(LOG, record.log),
             Configured {
@@ -93,7 +110,8 @@ fn negative(verified: &VerifiedRun, info: &SignerInfo) -> InTotoStatement<Failed
             },
         ],
         passed_tests: passed.iter().copied().map(name).collect(),
-        failed_tests: failed.iter().copied().map(name).chain(extra).collect(),
+        warned_tests,
+        failed_tests,
     };
     InTotoStatement::new(subjects, predicate::TEST_RESULT, predicate)
 }
@@ -112,6 +130,7 @@ fn notes(plan: &Plan, record: &Record, info: &SignerInfo) -> PlanNotes {
         signed_on: vouched.map(|vouched| vouched.signed_on),
         agreement: vouched.map(Vouched::agreement),
         worker_stated: vouched.map(|vouched| vouched.worker_stated(plan, record)),
+        assumptions: None,
     }
 }
 

@@ -23,6 +23,11 @@ pub enum SubjectResult {
         /// The causes, the one to look at first first.
         causes: Vec<String>,
     },
+    /// No build was found that gives the released bytes; something undeclared may be the reason.
+    NotReproduced {
+        /// The causes, the one to look at first first.
+        causes: Vec<String>,
+    },
     /// There was nothing to compare.
     Inconclusive {
         /// Stage that ended it.
@@ -44,6 +49,7 @@ impl SubjectResult {
             Self::Reproduced => "reproduced",
             Self::Equivalent { .. } => "equivalent",
             Self::Mismatch { .. } => "mismatch",
+            Self::NotReproduced { .. } => "not-reproduced",
             Self::Inconclusive { .. } => "inconclusive",
             Self::Refused { .. } => "refused",
         }
@@ -54,7 +60,7 @@ impl SubjectResult {
         match self {
             Self::Reproduced => None,
             Self::Equivalent { normalisations } => Some(normalisations.join(", ")),
-            Self::Mismatch { causes } => causes.first().cloned(),
+            Self::Mismatch { causes } | Self::NotReproduced { causes } => causes.first().cloned(),
             Self::Inconclusive { stage, .. } => Some(format!("stage {stage}")),
             Self::Refused { .. } => Some("refused".to_owned()),
         }
@@ -105,20 +111,12 @@ impl ResultLine {
                     normalisations: normalisations.iter().map(ToString::to_string).collect(),
                 }
             }
-            Verdict::Mismatch => {
-                let mut causes: Vec<String> = Vec::new();
-                let missing = record.outputs.iter().any(|output| output.rebuilt.is_none());
-                let extra = record.outputs.iter().any(|output| output.released.is_none());
-                causes.extend(missing.then(|| "output missing".to_owned()));
-                causes.extend(extra.then(|| "output not released".to_owned()));
-                for cause in differing().flat_map(|differs| &differs.causes) {
-                    let cause = cause.cause.name().to_owned();
-                    if !causes.contains(&cause) {
-                        causes.push(cause);
-                    }
-                }
-                SubjectResult::Mismatch { causes }
-            }
+            Verdict::Mismatch => SubjectResult::Mismatch {
+                causes: causes(record),
+            },
+            Verdict::NotReproduced => SubjectResult::NotReproduced {
+                causes: causes(record),
+            },
             Verdict::Inconclusive { stage, reason } => SubjectResult::Inconclusive {
                 stage: stage.to_string(),
                 reason: reason.clone(),
@@ -172,6 +170,23 @@ impl ResultLine {
             cost: None,
         }
     }
+}
+
+/// Why the outputs are not the released ones, in a word each.
+fn causes(record: &Record) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
+    let missing = record.outputs.iter().any(|output| output.rebuilt.is_none());
+    let extra = record.outputs.iter().any(|output| output.released.is_none());
+    causes.extend(missing.then(|| "output missing".to_owned()));
+    causes.extend(extra.then(|| "output not released".to_owned()));
+    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
+    for cause in differing.flat_map(|differs| &differs.causes) {
+        let cause = cause.cause.name().to_owned();
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
+    }
+    causes
 }
 
 #[cfg(test)]

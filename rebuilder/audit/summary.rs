@@ -80,7 +80,7 @@ impl Summary {
     /// Whether some subject was not reproduced, rather than not built.
     pub fn any_bad(&self, allow_equivalent: bool) -> bool {
         self.results.iter().any(|line| match line.outcome {
-            SubjectResult::Mismatch { .. } => true,
+            SubjectResult::Mismatch { .. } | SubjectResult::NotReproduced { .. } => true,
             SubjectResult::Equivalent { .. } => !allow_equivalent,
             _ => false,
         })

@@ -10,7 +10,7 @@ use crate::artifact::Sha256;
 use crate::attest::attempts;
 use crate::attest::predicate::{
     EquivalenceDefinition, FailedRebuild, LOG, OutputDigests, OwnPredicate, PLAN, REPORT, RebuildDefinition,
-    Resource, SlsaProvenance,
+    Resource, SlsaProvenance, TestOutcome,
 };
 use crate::evidence::statement::{Descriptor, Statement};
 use crate::plan::Plan;
@@ -50,7 +50,10 @@ fn verdict_of(statement: &Statement, own: &OwnPredicate, record: &Record) -> Res
                 "equivalent"
             })
         }
-        OwnPredicate::Failed(_) => Ok("mismatch"),
+        OwnPredicate::Failed(own) => Ok(match own.result {
+            TestOutcome::Failed => "mismatch",
+            TestOutcome::Warned => "not-reproduced",
+        }),
         OwnPredicate::Equivalence(_) => Err(not_a_rebuild(statement)),
     }
 }
@@ -83,6 +86,7 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
         Verdict::Reproduced => "reproduced",
         Verdict::Equivalent => "equivalent",
         Verdict::Mismatch => "mismatch",
+        Verdict::NotReproduced => "not-reproduced",
         Verdict::Inconclusive { .. } => "inconclusive",
     }
 }
@@ -185,7 +189,11 @@ fn negative(
         .chain(extra.map(|output| output.name.clone()))
         .collect();
     found.same("reproduced files", &attested.passed_tests, &passed);
-    found.same("files that were not reproduced", &attested.failed_tests, &lost);
+    let told = match attested.result {
+        TestOutcome::Failed => &attested.failed_tests,
+        TestOutcome::Warned => &attested.warned_tests,
+    };
+    found.same("files that were not reproduced", told, &lost);
     let entries = &attested.configuration;
     found.digest("plan", digest_of(entries, PLAN), record.plan);
     found.digest("log", digest_of(entries, LOG), record.log);

@@ -33,7 +33,8 @@ fn predicate(verdict: &Verdict) -> Option<(&'static str, f64, &'static str)> {
             "every released file was reproduced except for what the named normalisations set aside",
         )),
         Verdict::Mismatch => Some(("REBUILD_DIFFERS", 0.0, "released files were not reproduced")),
-        Verdict::Inconclusive { .. } => None,
+        // No claim for or against the files follows from these.
+        Verdict::NotReproduced | Verdict::Inconclusive { .. } => None,
     }
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::failure::{Code, Failure};
 use super::options::evidence::{self, EvidenceArgs};
+use super::options::released;
 use super::{Context, output, suggest};
 use crate::evidence::Standing;
 use crate::report::inspection as report;
@@ -37,11 +38,22 @@ pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<Exit
                 case.documents.extend(evidence::beside(path));
             }
         }
-        let artifacts: Result<Vec<_>, _> = files
-            .iter()
-            .map(|path| evidence::local(path, args.purl.as_deref(), &case.documents, &case.everyone()))
-            .collect();
-        (artifacts?, Vec::new(), Vec::new())
+        let (mut artifacts, mut claims, mut more) = (Vec::new(), Vec::new(), Vec::new());
+        for path in &files {
+            let mut artifact =
+                evidence::local(path, args.purl.as_deref(), &case.documents, &case.everyone())?;
+            // Without evidence of the user, what the registry says is all that there is.
+            let silent = args.evidence.is_empty() && case.documents.is_empty() && args.purl.is_none();
+            if silent && let Some(listed) = released::listed(context, &artifact, path).await? {
+                artifact.purl = Some(listed.subject.purl());
+                if !listed.source {
+                    claims.extend(listed.release.claims);
+                    more.extend(listed.release.documents);
+                }
+            }
+            artifacts.push(artifact);
+        }
+        (artifacts, claims, more)
     } else if let ([subject], None) = (args.subject.as_slice(), &args.purl) {
         let subject = suggest::subject(subject)?;
         let found = crate::ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;

@@ -63,7 +63,7 @@ struct Cli {
 }
 
 /// Options of every command.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Common {
     /// Folder for fetched files, roots and scratch space [default: $XDG_DATA_HOME/rebuilder]
@@ -330,7 +330,7 @@ pub(crate) fn exit_code(verdict: &crate::run::Verdict, allow_equivalent: bool) -
     match verdict {
         Verdict::Reproduced => ExitCode::SUCCESS,
         Verdict::Equivalent if allow_equivalent => ExitCode::SUCCESS,
-        Verdict::Equivalent | Verdict::Mismatch => ExitCode::from(1),
+        Verdict::Equivalent | Verdict::Mismatch | Verdict::NotReproduced => ExitCode::from(1),
         Verdict::Inconclusive { .. } => ExitCode::from(Code::Inconclusive as u8),
     }
 }

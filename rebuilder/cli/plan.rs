@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::options::evidence;
+use super::options::released::not_released;
 use super::options::target::Target;
 use super::{Context, output};
 use crate::artifact::{Ecosystem, Subject};
@@ -82,7 +83,7 @@ pub(super) async fn make_plan(
     case: &InspectionRequest,
 ) -> Result<Plan, Failure> {
     let mut planner = target.planner(context, embedded, case)?;
-    if let Some(subject) = target.registry_subject()? {
+    if let Some(subject) = target.listed(context, case).await? {
         return Ok(planner.plan(&subject).await?);
     }
     let Some(text) = &target.subject else {
@@ -113,7 +114,7 @@ pub(super) async fn make_plan(
         Some(subject) => {
             planner.only = true;
             let plan = planner.plan(&subject).await?;
-            check_local(&artifact, &plan)?;
+            check_local(&artifact, &subject, &plan)?;
             Ok(plan)
         }
         None => {
@@ -124,7 +125,7 @@ pub(super) async fn make_plan(
 }
 
 /// A local file must be one of the released ones before anything is built for it.
-fn check_local(artifact: &Artifact, plan: &Plan) -> Result<(), Failure> {
+fn check_local(artifact: &Artifact, subject: &Subject, plan: &Plan) -> Result<(), Failure> {
     let found = artifact.digests.sha256;
     if plan.expected.iter().any(|expected| expected.file.sha256 == found) {
         return Ok(());
@@ -134,12 +135,6 @@ fn check_local(artifact: &Artifact, plan: &Plan) -> Result<(), Failure> {
         .iter()
         .map(|expected| format!("{} sha256:{}", expected.file.name, expected.file.sha256))
         .collect();
-    Err(Failure::refused(
-        format!(
-            "{} (sha256:{found}) is not what was released as {}",
-            artifact.path.as_deref().unwrap_or(Path::new("")).display(),
-            plan.subject
-        ),
-        format!("the signed index has {}", expected.join(", ")),
-    ))
+    let path = artifact.path.as_deref().unwrap_or(Path::new(""));
+    Err(not_released(path, &format!("sha256:{found}"), subject, &expected))
 }

@@ -84,7 +84,12 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         searched: Searched::default(),
     };
     let case = args.target.evidence.open()?;
-    let (plan, record) = match (args.plan, args.target.registry_subject()?) {
+    let subject = if args.plan.is_some() {
+        None
+    } else {
+        args.target.listed(context, &case).await?
+    };
+    let (plan, record) = match (args.plan, subject) {
         (Some(path), _) => {
             let plan = Plan::read(&path)?;
             rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?
@@ -109,47 +114,56 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
 }
 
 impl SigningChoice {
-    /// Signs what is not inconclusive.
+    /// Signs what says something.
     pub(super) fn sign(&self, run: &RunFolder, record: &Record) -> Result<Signature, Failure> {
         match (&record.verdict, &self.by) {
             (Verdict::Inconclusive { .. }, _) => {
                 Ok(Signature::No("an inconclusive run proves nothing".into()))
             }
+            (Verdict::NotReproduced, Some(_)) if !self.negatives => Ok(Signature::No(
+                "no build was found that gives the released bytes, which accuses nobody; --attest-negative signs just that".into(),
+            )),
             (_, None) => Ok(Signature::No(
                 "no signing key found; create one with \"rebuilder key generate\"".into(),
             )),
-            (_, Some(by)) => sign(run, by, self.builder_id.as_deref()),
+            (_, Some(by)) => self.sign_by(run, by),
         }
     }
 }
 
-/// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
-fn sign(run: &RunFolder, by: &[std::ffi::OsString], builder_id: Option<&str>) -> Result<Signature, Failure> {
-    let mut command = child::command()?;
-    command.arg("attest").arg(run.path()).args(by);
-    command.args(["--json", "--quiet"]);
-    if let Some(id) = builder_id {
-        command.args(["--builder-id", id]);
-    }
-    let reply = child::reply(&mut command)
-        .map_err(|error| Failure::internal(format!("cannot start the signer, or it was ended: {error}")))?;
-    match serde_json::from_slice(&reply) {
-        Ok(Handover::Signed { bundle, .. }) => Ok(Signature::Bundle(bundle)),
-        Ok(Handover::Waits {
-            agree,
-            needed,
-            otherwise,
-        }) => Ok(Signature::Waits(waiting(agree, needed, otherwise))),
-        Ok(Handover::Refused { reason, help }) => Err({
-            let failure = Failure::usage(format!("the run ended, but it cannot be signed: {reason}"));
-            match help {
-                Some(help) => failure.with_help(help),
-                None => failure,
-            }
-        }),
-        Err(error) => Err(Failure::internal(format!(
-            "the run ended, but the signer's reply cannot be read: {error}"
-        ))),
+impl SigningChoice {
+    /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
+    fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
+        let mut command = child::command()?;
+        command.arg("attest").arg(run.path()).args(by);
+        command.args(["--json", "--quiet"]);
+        if let Some(id) = &self.builder_id {
+            command.args(["--builder-id", id]);
+        }
+        if self.negatives {
+            command.arg("--attest-negative");
+        }
+        let reply = child::reply(&mut command).map_err(|error| {
+            Failure::internal(format!("cannot start the signer, or it was ended: {error}"))
+        })?;
+        match serde_json::from_slice(&reply) {
+            Ok(Handover::Signed { bundle, .. }) => Ok(Signature::Bundle(bundle)),
+            Ok(Handover::Waits {
+                agree,
+                needed,
+                otherwise,
+            }) => Ok(Signature::Waits(waiting(agree, needed, otherwise))),
+            Ok(Handover::Refused { reason, help }) => Err({
+                let failure = Failure::usage(format!("the run ended, but it cannot be signed: {reason}"));
+                match help {
+                    Some(help) => failure.with_help(help),
+                    None => failure,
+                }
+            }),
+            Err(error) => Err(Failure::internal(format!(
+                "the run ended, but the signer's reply cannot be read: {error}"
+            ))),
+        }
     }
 }
 

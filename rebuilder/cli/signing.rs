@@ -40,6 +40,9 @@ pub(crate) struct AttestArgs {
         conflicts_with = "key"
     )]
     signer: Option<PathBuf>,
+    /// Sign a run that found no build giving the released bytes too, as what it is: evidence neither for nor against them
+    #[arg(long, help_heading = "Signing")]
+    attest_negative: bool,
     /// Log of signatures to append to [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
     #[arg(long, value_name = "FILE", help_heading = "Signing")]
     log: Option<PathBuf>,
@@ -68,6 +71,9 @@ pub(crate) struct SignerArgs {
     /// Image that a plan may use even if no provenance names it, as NAME@sha256:DIGEST; may be repeated
     #[arg(long, value_name = "IMAGE")]
     image: Vec<String>,
+    /// Sign runs that found no build giving the released bytes too, as what they are: evidence neither for nor against them
+    #[arg(long)]
+    attest_negative: bool,
     /// Maximum disk space for copies of one worker's runs, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 8192)]
     worker_disk: u32,
@@ -163,6 +169,7 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
             builder_id: args.key.named_builder(),
             host: None,
             log: &log,
+            negatives: args.attest_negative,
         };
         tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
     };
@@ -210,6 +217,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         None => Door::Workers,
     };
     let service = Service {
+        negatives: args.attest_negative,
         door,
         disk: u64::from(args.worker_disk) << 20,
         builder_id: args.key.named_builder(),

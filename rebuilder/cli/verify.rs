@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use super::failure::{Code, Failure};
 use super::options::evidence::{self, TrustArgs};
 use super::options::signing::KeyArgs;
-use super::{Common, Context, output};
+use super::{Common, Context, output, suggest};
 use crate::agreement::{self, Agreement, Conclusion};
 use crate::artifact::{Digests, Sha256};
 use crate::attest;
+use crate::ecosystem;
 use crate::evidence::assess::Artifact;
 use crate::evidence::json::SIZE_LIMIT;
 use crate::evidence::trust::Trust;
@@ -23,7 +24,7 @@ use crate::store::Blob;
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// Released files, or the digest of one as sha256:HEX
+    /// Released files, the digest of one as sha256:HEX, or packages as for "rebuilder rebuild", whose files the registry names
     #[arg(required = true)]
     artifact: Vec<String>,
     /// Package URL of ARTIFACT
@@ -55,11 +56,18 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         ));
     }
     let (trust, policy) = args.trust.open_with_keys()?;
-    let artifacts: Vec<Artifact> = args
-        .artifact
-        .iter()
-        .map(|text| artifact(text, &args, &trust))
-        .collect::<Result<_, _>>()?;
+    let mut artifacts: Vec<Artifact> = Vec::new();
+    for text in &args.artifact {
+        if Path::new(text).is_file() || text.starts_with("sha256:") {
+            artifacts.push(artifact(text, &args, &trust)?);
+            continue;
+        }
+        // Only here the store is opened, so that an install hook with local files does not wait for it.
+        let context = Context::open(common.clone())?;
+        let subject = suggest::subject(text)?;
+        let release = ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
+        artifacts.extend(release.artifacts);
+    }
     let places = places(common, &args, &artifacts).await?;
     // Asks for the key before the attestations are read.
     let signer = match &args.summary {

@@ -1,8 +1,11 @@
 //! What a comparison says: a tree of nodes, the differences found in each, and what they have in common.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Confidence, Reason};
+use super::conclude::causes;
 use super::limits::Limit;
 use super::normalise::Normalisation;
 use super::place::Place;
@@ -51,6 +54,11 @@ impl Finding {
             normalisation: None,
             places: 1,
         }
+    }
+
+    /// Whether nothing explains it or sets it aside.
+    pub fn is_content(&self) -> bool {
+        self.cause == Cause::Content && self.normalisation.is_none()
     }
 
     pub(super) fn because(mut self, cause: Cause, confidence: Confidence) -> Self {
@@ -188,12 +196,25 @@ impl Node {
     pub fn each<'a>(&'a self, path: &str, visit: &mut dyn FnMut(&str, &'a Node)) {
         visit(path, self);
         for child in &self.children {
-            let below = if path.is_empty() {
-                child.name.clone()
-            } else {
-                format!("{path}/{}", child.name)
-            };
-            child.each(&below, visit);
+            child.each(&child_path(path, child), visit);
+        }
+    }
+
+    fn attribute(
+        &mut self,
+        path: &str,
+        reason: &dyn Fn(&str, &Self) -> Option<(Cause, &'static str, Confidence)>,
+    ) {
+        if let Some((cause, key, confidence)) = reason(path, self) {
+            for finding in self.findings.iter_mut().filter(|finding| finding.is_content()) {
+                finding.cause = cause;
+                key.clone_into(&mut finding.key);
+                finding.confidence = confidence;
+            }
+        }
+        for child in &mut self.children {
+            let below = child_path(path, child);
+            child.attribute(&below, reason);
         }
     }
 
@@ -202,6 +223,14 @@ impl Node {
         for child in &mut self.children {
             child.each_mut(visit);
         }
+    }
+}
+
+fn child_path(path: &str, child: &Node) -> String {
+    if path.is_empty() {
+        child.name.clone()
+    } else {
+        format!("{path}/{}", child.name)
     }
 }
 
@@ -325,5 +354,41 @@ impl Comparison {
             limits: Vec::new(),
             tree: None,
         }
+    }
+
+    /// Attributes changes of content by what is known beyond the two files, and concludes the causes again. `reason` gets
+    /// each node with its path. Nothing that was not set aside is set aside by it.
+    pub fn attribute(&mut self, reason: &dyn Fn(&str, &Node) -> Option<(Cause, &'static str, Confidence)>) {
+        let Some(tree) = &mut self.tree else { return };
+        tree.attribute("", reason);
+        self.causes = causes(tree);
+    }
+
+    /// The causes of what no normalisation set aside, each once and with the surest of its findings; of what only follows
+    /// from something else only where there is nothing else.
+    pub fn open_causes(&self) -> Vec<(Cause, Confidence)> {
+        let aside = |finding: &Finding| {
+            let own = finding.normalisation;
+            self.normalisations
+                .iter()
+                .any(|applied| Some(applied.name) == own)
+        };
+        let (mut causes, mut following) = (BTreeMap::new(), BTreeMap::new());
+        if let Some(tree) = &self.tree {
+            tree.each("", &mut |_, node| {
+                for finding in node.findings.iter().filter(|finding| !aside(finding)) {
+                    let kind = if finding.follows {
+                        &mut following
+                    } else {
+                        &mut causes
+                    };
+                    let sure = kind.entry(finding.cause).or_insert(finding.confidence);
+                    *sure = finding.confidence.max(*sure);
+                }
+            });
+        }
+        if causes.is_empty() { following } else { causes }
+            .into_iter()
+            .collect()
     }
 }

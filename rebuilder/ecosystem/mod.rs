@@ -20,12 +20,14 @@ mod released;
 mod repository;
 mod subject;
 
+use std::path::Path;
+
 use crate::artifact::{Ecosystem, Subject};
 use crate::container::Catalog;
 use crate::plan::Plan;
 use crate::store::Fetcher;
 use hints::{Alternative, EndedRun, Hints};
-use packaging::{Forms, Named, Packaging};
+use packaging::{Forms, Named, Packaging, ReleasedName};
 
 pub use error::{PlanError, RegistryError};
 pub use packaging::{Reader, Release};
@@ -47,6 +49,20 @@ fn row(ecosystem: Ecosystem) -> Result<&'static dyn Packaging, PlanError> {
 /// Looks a subject up, and gives what is claimed of it.
 pub async fn lookup(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> Result<Release, PlanError> {
     row(subject.ecosystem)?.lookup(fetcher, catalog, subject).await
+}
+
+/// The subject that a released file says that it is, read off its name and metadata; nothing vouches for that yet.
+pub fn read_off(path: &Path) -> Option<Subject> {
+    let name = path.file_name()?.to_str()?;
+    ALL.iter().find_map(|row| {
+        let named = row.read_off(&ReleasedName { path, name })?;
+        row.subject(&named).ok()
+    })
+}
+
+/// What lists the released files of an ecosystem, for people, and whether that is signed.
+pub fn index(ecosystem: Ecosystem) -> &'static str {
+    row(ecosystem).map_or("the registry", |row| row.index())
 }
 
 /// Further plans that are worth a try after a run that did not reproduce the release, the likeliest first.

@@ -1,6 +1,7 @@
 //! What every row of the table says.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
@@ -8,6 +9,7 @@ use super::error::PlanError;
 use super::hints::{Alternative, EndedRun, Hints};
 use super::planner::Planner;
 use crate::artifact::{Ecosystem, PinnedFile, Subject, SubjectError};
+use crate::compare;
 use crate::container::Catalog;
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
@@ -25,6 +27,12 @@ pub(crate) trait Packaging: Sync {
 
     /// Checks and normalises a name.
     fn subject(&self, named: &Named<'_>) -> Result<Subject, SubjectError>;
+
+    /// What lists its released files, for people, and whether that is signed: `PyPI's index, which is not signed`.
+    fn index(&self) -> &'static str;
+
+    /// What a released file says that it is, if it is a file of this ecosystem: its name, and what its metadata has.
+    fn read_off(&self, file: &ReleasedName<'_>) -> Option<Named<'static>>;
 
     /// The folder of its packages among OSS Rebuild's build definitions, if these have one.
     fn oss_rebuild(&self) -> Option<&'static str> {
@@ -55,11 +63,43 @@ pub(crate) trait Packaging: Sync {
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative>;
 }
 
+/// A released file on this machine.
+pub(crate) struct ReleasedName<'a> {
+    pub path: &'a Path,
+    /// The file's own name.
+    pub name: &'a str,
+}
+
+impl ReleasedName<'_> {
+    /// The text of the first member whose path fits.
+    pub(super) fn text(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let bytes = compare::read_member(self.path, fits).ok().flatten()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// A name and a version, as a file's own metadata has them.
+pub(super) fn named(name: &str, version: &str) -> Named<'static> {
+    Named {
+        text: "",
+        namespace: None,
+        name: name.trim().to_owned(),
+        version: Some(version.trim().to_owned()),
+        qualifiers: BTreeMap::new(),
+    }
+}
+
+/// The value of a field in a text of lines `NAME: VALUE`.
+pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = text.lines().take_while(|line| !line.trim().is_empty());
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+}
+
 /// A name, and a function that reads any bytes and forgets what they say.
 pub type Reader = (&'static str, fn(&[u8]));
 
 /// Calls `read` with a file of these bytes, as a reader of files wants them.
-pub(super) fn as_file(bytes: &[u8], read: impl FnOnce(&std::path::Path)) {
+pub(super) fn as_file(bytes: &[u8], read: impl FnOnce(&Path)) {
     use std::io::Write as _;
     let written = tempfile::NamedTempFile::new().and_then(|mut file| file.write_all(bytes).map(|()| file));
     if let Ok(file) = written {

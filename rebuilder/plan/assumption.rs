@@ -29,6 +29,33 @@ pub struct Assumption {
     pub origin: Origin,
 }
 
+/// The part of a build that a value decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// What goes in and what works on it: source, tools, packages, options, steps.
+    Inputs,
+    /// When the build takes place, as it sees it, and where.
+    Circumstances,
+    /// Which permissions files have before the build and get from it.
+    Modes,
+}
+
+impl Assumption {
+    /// Whether a document or the user declares it; anything else is this tool's guess.
+    pub fn is_declared(&self) -> bool {
+        matches!(self.origin, Origin::Declared(_))
+    }
+
+    /// What it decides. What is not known here may decide anything.
+    pub fn aspect(&self) -> Aspect {
+        match self.what.as_str() {
+            "SOURCE_DATE_EPOCH" | "clock" | "build path" => Aspect::Circumstances,
+            "umask" | "file modes" => Aspect::Modes,
+            _ => Aspect::Inputs,
+        }
+    }
+}
+
 /// An assumption, in one line.
 pub(crate) fn assume(what: &str, value: impl Into<String>, origin: Origin) -> Assumption {
     Assumption {

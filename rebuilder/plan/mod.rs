@@ -27,7 +27,7 @@ use crate::evidence::assess::Artifact;
 use crate::policy::Decision;
 
 pub(crate) use assumption::assume;
-pub use assumption::{Assumption, Origin};
+pub use assumption::{Aspect, Assumption, Origin};
 pub use container::PinnedContainer;
 pub use jobs::{Jobs, SetupJob, Work};
 pub use limits::Limits;

@@ -2,6 +2,7 @@
 //!
 //! [`Rebuilder::rebuild`] is the story of one run; [`search`] repeats it with other assumptions.
 
+mod against_source;
 mod outputs;
 pub mod search;
 
@@ -19,8 +20,9 @@ use crate::execute::{BuildEnd, CheckedPlan, ExecuteError, Executor, Inputs, Plan
 use crate::plan::{Plan, Role};
 use crate::run::{Circumstances, Compared, Concluded, Evidence, OutputResult, Record, RunFolder, Timings};
 use crate::sandbox::{KeepMode, Output};
-use crate::store::{StoreError, write_atomically};
+use crate::store::{Blob, StoreError, write_atomically};
 
+use against_source::Sources;
 use outputs::compare_outputs;
 
 /// A rebuild that broke before it could conclude anything.
@@ -192,33 +194,45 @@ impl Aftermath {
             let compared = compare_outputs(&self.plan, outputs, &self.inputs.released, &self.run, &options);
             (compared, search.join().unwrap_or_default())
         });
-        let (results, not_compared) = compared?;
+        let (mut results, not_compared) = compared?;
+        let sources = Sources::of(
+            &self.plan,
+            self.sources().map(|(_, blob)| blob.path.clone()).collect(),
+        );
+        for output in &mut results {
+            let (released, rebuilt) = (
+                self.run.released().join(&output.name),
+                self.run.rebuilt().join(&output.name),
+            );
+            sources.attribute(output, &released, &rebuilt, &deadline);
+        }
         Ok((results, not_compared, found))
+    }
+
+    /// Every archive that the plan names as a source, with its place.
+    fn sources(&self) -> impl Iterator<Item = (&str, &Blob)> {
+        let inputs = self.plan.inputs.iter().zip(&self.inputs.files);
+        let inputs = inputs
+            .filter(|(input, _)| input.role == Role::Source)
+            .map(|(input, blob)| (input.place.as_str(), blob));
+        let git = self.plan.git.iter().zip(&self.inputs.git);
+        inputs.chain(git.map(|(git, blob)| (git.place.as_str(), blob)))
     }
 
     /// How long comparing and searching may take: in proportion to the files.
     fn time(&self, outputs: &[Output]) -> Duration {
         let released = self.inputs.released.iter().flatten().map(|blob| blob.size);
-        let sources = self.plan.inputs.iter().zip(&self.inputs.files);
-        let sources = sources
-            .filter(|(input, _)| input.role == Role::Source)
-            .map(|(_, blob)| blob.size);
-        let git = self.inputs.git.iter().map(|blob| blob.size);
+        let sources = self.sources().map(|(_, blob)| blob.size);
         let outputs = outputs.iter().map(|output| output.size);
-        let all = released.chain(sources).chain(git).chain(outputs);
+        let all = released.chain(sources).chain(outputs);
         compare::Limits::time_for(all.fold(0, u64::saturating_add))
     }
 
     /// Looks for credentials in the sources and in the outputs.
     fn search(&self, outputs: &[Output], deadline: &Deadline) -> Findings {
         let mut findings = Findings::default();
-        let inputs = self.plan.inputs.iter().zip(&self.inputs.files);
-        for (input, blob) in inputs.filter(|(input, _)| input.role == Role::Source) {
-            let name = format!("source {}", input.place);
-            self.searched.look_through(&mut findings, &name, blob, deadline);
-        }
-        for (git, blob) in self.plan.git.iter().zip(&self.inputs.git) {
-            let name = format!("source {}", git.place);
+        for (place, blob) in self.sources() {
+            let name = format!("source {place}");
             self.searched.look_through(&mut findings, &name, blob, deadline);
         }
         for output in outputs {

@@ -60,7 +60,7 @@ impl Done {
         let rank = match self.record.verdict {
             Verdict::Reproduced => 0,
             Verdict::Equivalent => 1,
-            Verdict::Mismatch => 2,
+            Verdict::Mismatch | Verdict::NotReproduced => 2,
             Verdict::Inconclusive { .. } => 3,
         };
         (rank, self.record.places())

@@ -47,7 +47,7 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
             SubjectResult::Mismatch { .. } | SubjectResult::Refused { .. } => Style::Red,
             _ => Style::Yellow,
         };
-        let word = style.of(format_args!("{:<12}", line.outcome.word()));
+        let word = style.of(format_args!("{:<14}", line.outcome.word()));
         out.line([word, plain(format_args!(" {}", line.subject))]);
         out.line([plain("             "), Style::Dim.of(why(line))]);
     }
@@ -133,10 +133,10 @@ fn why(line: &ResultLine) -> String {
     match &line.outcome {
         SubjectResult::Reproduced => String::new(),
         SubjectResult::Equivalent { normalisations } => format!("set aside: {}", normalisations.join(", ")),
-        SubjectResult::Mismatch { causes } if causes.is_empty() => {
+        SubjectResult::Mismatch { causes } | SubjectResult::NotReproduced { causes } if causes.is_empty() => {
             "only the digests were compared".to_owned()
         }
-        SubjectResult::Mismatch { causes } => causes.join(", "),
+        SubjectResult::Mismatch { causes } | SubjectResult::NotReproduced { causes } => causes.join(", "),
         SubjectResult::Inconclusive { stage, reason } => format!("{stage}: {reason}"),
         SubjectResult::Refused { reason } => reason.clone(),
     }

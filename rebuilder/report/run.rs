@@ -7,7 +7,7 @@ use crate::artifact::Sha256;
 use crate::compare::Outcome;
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{Origin, Plan, Role};
-use crate::run::{Evidence, OutputResult, Record, Verdict};
+use crate::run::{Evidence, OutputResult, Record, Verdict, undeclared};
 use crate::text::{Screen, Style, and_more, plain, plural};
 
 /// Most notes of one output, and credentials, that a terminal shows.
@@ -58,6 +58,7 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
         verdict: word(&record.verdict),
         reason: match &record.verdict {
             Verdict::Inconclusive { stage, reason } => format!("stage {stage}: {reason}"),
+            Verdict::NotReproduced => no_build_found(plan),
             _ => String::new(),
         },
         signature: of(Question::Signature),
@@ -123,12 +124,15 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
     let style = match record.verdict {
         Verdict::Reproduced => Style::Good,
         Verdict::Mismatch => Style::Bad,
-        Verdict::Equivalent | Verdict::Inconclusive { .. } => Style::Open,
+        Verdict::Equivalent | Verdict::NotReproduced | Verdict::Inconclusive { .. } => Style::Open,
     };
     out.line([
         style.of(&record.verdict),
         plain(format_args!("  {}", plan.subject)),
     ]);
+    if record.verdict == Verdict::NotReproduced {
+        out.say(format_args!("    {}", no_build_found(plan)));
+    }
     out
 }
 
@@ -198,11 +202,24 @@ fn not_shown(count: usize, out: &mut Screen) {
     }
 }
 
+/// What was assumed and may be the reason why no build gives the released bytes.
+fn no_build_found(plan: &Plan) -> String {
+    let mut assumed: Vec<_> = undeclared(plan)
+        .map(|assumption| assumption.what.as_str())
+        .collect();
+    assumed.dedup();
+    format!(
+        "no build was found that gives these bytes; that accuses nobody, as what nobody declared may be the reason: {}",
+        assumed.join(", ")
+    )
+}
+
 fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Reproduced => "reproduced",
         Verdict::Equivalent => "equivalent",
         Verdict::Mismatch => "mismatch",
+        Verdict::NotReproduced => "not-reproduced",
         Verdict::Inconclusive { .. } => "inconclusive",
     }
 }

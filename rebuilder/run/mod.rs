@@ -12,4 +12,4 @@ pub use folder::RunFolder;
 pub use record::{
     Attempt, Circumstances, Compared, Concluded, Evidence, OutputResult, Page, Record, Timings,
 };
-pub use verdict::{Stage, Verdict};
+pub use verdict::{Stage, Verdict, undeclared};

@@ -100,7 +100,7 @@ pub struct Attempt {
 /// What is kept of a run, as `record.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Form of this document; 1.
+    /// Form of this document; 2. In form 1, [`Verdict::Mismatch`] stands for [`Verdict::NotReproduced`] too.
     pub version: u32,
     /// Name of this run.
     pub id: String,
@@ -184,7 +184,7 @@ impl Record {
             Err((stage, reason)) => (Verdict::Inconclusive { stage, reason }, Compared::default()),
         };
         Ok(Self {
-            version: 1,
+            version: 2,
             id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%S%3fZ"), digest.short()),
             subject: plan.subject.clone(),
             verdict,
@@ -212,8 +212,21 @@ impl Record {
         match &self.verdict {
             // Nothing was compared, unless comparing is what ended it.
             Verdict::Inconclusive { stage, .. } if *stage != Stage::Comparison => self.verdict.clone(),
-            _ => conclude(plan, &self.outputs),
+            _ => match conclude(plan, &self.outputs) {
+                Verdict::NotReproduced if self.version == 1 => Verdict::Mismatch,
+                verdict => verdict,
+            },
         }
+    }
+
+    /// The same record in the present form.
+    #[must_use]
+    pub fn in_present_form(mut self, plan: &Plan) -> Self {
+        if self.version == 1 {
+            self.version = 2;
+            self.verdict = self.verdict_of(plan);
+        }
+        self
     }
 }
 

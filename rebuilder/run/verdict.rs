@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::OutputResult;
-use crate::plan::{Expected, Plan};
+use crate::compare::{Cause, Confidence};
+use crate::plan::{Aspect, Assumption, Expected, Plan};
 
 /// What a rebuild concludes; that nothing could be compared is one of the answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +16,12 @@ pub enum Verdict {
     Reproduced,
     /// Every declared output was produced and nothing else, and named normalisations set aside all differences.
     Equivalent,
-    /// An output differs, is missing, or is not declared.
+    /// An output differs, is missing, or is not declared, and nothing that was assumed can explain that: the inputs that
+    /// decide it were declared.
     Mismatch,
+    /// No build was found that gives these bytes. Something that nobody declared may be the reason, so this speaks neither
+    /// for nor against the release.
+    NotReproduced,
     /// The build produced no outputs to compare, or there was no time to compare them.
     Inconclusive {
         /// Stage that ended it.
@@ -32,6 +37,7 @@ impl fmt::Display for Verdict {
             Self::Reproduced => f.write_str("reproduced"),
             Self::Equivalent => f.write_str("equivalent"),
             Self::Mismatch => f.write_str("mismatch"),
+            Self::NotReproduced => f.write_str("not-reproduced"),
             Self::Inconclusive { stage, reason } => write!(f, "inconclusive ({stage}: {reason})"),
         }
     }
@@ -83,9 +89,64 @@ pub(super) fn conclude(plan: &Plan, outputs: &[OutputResult]) -> Verdict {
             stage: Stage::Comparison,
             reason: format!("it was stopped, as its time was over: {}", names.join(", ")),
         }
-    } else {
+    } else if differences(plan, outputs).any(|kind| undeclared(plan).all(|it| !explains(it, kind))) {
         Verdict::Mismatch
+    } else {
+        Verdict::NotReproduced
     }
+}
+
+/// The assumptions that no document and no user declared.
+pub fn undeclared(plan: &Plan) -> impl Iterator<Item = &Assumption> {
+    plan.assumptions.iter().filter(|it| !it.is_declared())
+}
+
+/// One kind of difference between what was released and what was rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Difference {
+    /// An output is missing, or was never released.
+    Presence,
+    /// For this reason bytes differ.
+    Bytes(Cause, Confidence),
+}
+
+/// Whether another value of an assumption could be the whole reason for a difference.
+fn explains(assumption: &Assumption, difference: Difference) -> bool {
+    let of_modes = matches!(
+        difference,
+        Difference::Bytes(Cause::Permissions | Cause::Ownership, _)
+    );
+    match (assumption.aspect(), difference) {
+        // A release that was not made from the source that was published with it stays so, whatever builds it.
+        (_, Difference::Bytes(Cause::OtherSource, Confidence::Proven)) => false,
+        (Aspect::Inputs, _) => true,
+        // A build that reads the clock or its folder may write anything, but does not fail to write.
+        (Aspect::Circumstances, Difference::Presence) => false,
+        (Aspect::Circumstances, Difference::Bytes(..)) => !of_modes,
+        (Aspect::Modes, _) => of_modes,
+    }
+}
+
+/// The kinds of differences that nothing sets aside.
+fn differences<'a>(plan: &'a Plan, outputs: &'a [OutputResult]) -> impl Iterator<Item = Difference> + 'a {
+    let missing = plan.expected.iter().any(|expected| {
+        let mut outputs = outputs.iter();
+        !outputs.any(|output| output.name == expected.file.name && output.rebuilt.is_some())
+    });
+    let extra = outputs.iter().any(|output| output.released.is_none());
+    let presence = (missing || extra).then_some(Difference::Presence);
+    let bytes = outputs
+        .iter()
+        .filter(|output| output.rebuilt.is_some() && output.released.is_some())
+        .filter(|output| !output.reproduced() && !output.equivalent() && !output.stopped())
+        .flat_map(|output| match &output.differs {
+            Some(comparison) => comparison.open_causes(),
+            // Only the released digest is known.
+            None => vec![(Cause::Content, Confidence::Proven)],
+        });
+    presence
+        .into_iter()
+        .chain(bytes.map(|(cause, confidence)| Difference::Bytes(cause, confidence)))
 }
 
 #[cfg(test)]
@@ -123,6 +184,22 @@ mod tests {
         }
     }
 
+    fn plan(outputs: &[OutputResult], assumptions: &serde_json::Value) -> Plan {
+        let expected_files: Vec<_> = outputs
+            .iter()
+            .map(|output| json!({"purl": "pkg:generic/x@1", "file": {"name": output.name, "urls": [], "sha256": output.released, "size": 8}}))
+            .collect();
+        serde_json::from_value(json!({
+            "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
+            "expected": expected_files, "not_compared": [],
+            "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
+            "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
+            "hostname": "localhost", "umask": 18,
+            "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": assumptions
+        }))
+        .unwrap()
+    }
+
     /// A comparison that had no time to end proves nothing but that the bytes differ.
     #[test]
     fn a_comparison_that_was_stopped_is_not_a_verdict() {
@@ -137,20 +214,93 @@ mod tests {
             ),
         ] {
             let outputs = vec![same("a"), second];
-            let expected_files: Vec<_> = outputs
-                .iter()
-                .map(|output| json!({"purl": "pkg:generic/x@1", "file": {"name": output.name, "urls": [], "sha256": output.released, "size": 8}}))
-                .collect();
-            let plan: Plan = serde_json::from_value(json!({
-                "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
-                "expected": expected_files, "not_compared": [],
-                "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
-                "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
-                "hostname": "localhost", "umask": 18,
-                "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": []
-            }))
-            .unwrap();
+            let plan = plan(&outputs, &json!([]));
             assert_eq!(conclude(&plan, &outputs).to_string(), expected);
         }
+    }
+
+    /// Each kind of undeclared value beside each kind of difference.
+    #[test]
+    fn nobody_is_accused_of_what_a_guess_explains() {
+        let differing = |cause: Cause, confidence: Confidence| {
+            let mut output = output("a", false, false);
+            for finding in output
+                .differs
+                .iter_mut()
+                .flat_map(|it| &mut it.tree)
+                .flat_map(|it| &mut it.findings)
+            {
+                (finding.cause, finding.confidence) = (cause, confidence);
+            }
+            output
+        };
+        let missing = OutputResult {
+            rebuilt: None,
+            differs: None,
+            ..output("a", true, false)
+        };
+        let proven = |cause| differing(cause, Confidence::Proven);
+        let differences = [
+            missing,
+            proven(Cause::Permissions),
+            proven(Cause::Content),
+            proven(Cause::ToolVersion),
+            proven(Cause::OtherSource),
+            differing(Cause::OtherSource, Confidence::Likely),
+        ];
+        let all = "mismatch mismatch mismatch mismatch mismatch mismatch";
+        for (what, origin, expected) in [
+            ("version of the backend", "declared", all),
+            ("source", "convention", "not not not not mismatch not"),
+            (
+                "version of the backend",
+                "inferred",
+                "not not not not mismatch not",
+            ),
+            ("cargo", "tried", "not not not not mismatch not"),
+            ("something new", "convention", "not not not not mismatch not"),
+            ("clock", "inferred", "mismatch mismatch not not mismatch not"),
+            (
+                "SOURCE_DATE_EPOCH",
+                "inferred",
+                "mismatch mismatch not not mismatch not",
+            ),
+            (
+                "build path",
+                "convention",
+                "mismatch mismatch not not mismatch not",
+            ),
+            (
+                "umask",
+                "inferred",
+                "mismatch not mismatch mismatch mismatch mismatch",
+            ),
+            (
+                "file modes",
+                "inferred",
+                "mismatch not mismatch mismatch mismatch mismatch",
+            ),
+        ] {
+            for (difference, expected) in differences.iter().zip(expected.split(' ')) {
+                let outputs = [difference.clone()];
+                let assumed = json!([{"what": what, "value": "x", "origin": {origin: "somebody"}}]);
+                let verdict = conclude(&plan(&outputs, &assumed), &outputs).to_string();
+                let wanted = if expected == "not" {
+                    "not-reproduced"
+                } else {
+                    expected
+                };
+                assert_eq!(verdict, wanted, "{what}, {origin}: {:?}", difference.differs);
+            }
+        }
+    }
+
+    /// One difference that nothing explains is enough, whatever else differs.
+    #[test]
+    fn what_one_guess_explains_does_not_excuse_the_rest() {
+        let content = output("a", false, false);
+        let outputs = [content, output("b", true, false)];
+        let assumed = json!([{"what": "umask", "value": "022", "origin": {"inferred": "a mode"}}]);
+        assert_eq!(conclude(&plan(&outputs, &assumed), &outputs), Verdict::Mismatch);
     }
 }

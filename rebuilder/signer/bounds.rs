@@ -38,7 +38,7 @@ const TEXT: usize = 16 << 10;
 /// Refuses a record with more than a rebuild can give, before anything is done with it.
 pub(super) fn record(record: &Record) -> Result<(), SignerError> {
     let refuse = |reason: String| Err(SignerError::Run(reason));
-    if record.version != 1 {
+    if ![1, 2].contains(&record.version) {
         return refuse(format!("has a record of version {}", record.version));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "._:+-".contains(c);

@@ -69,6 +69,8 @@ pub struct Service {
     pub needed: usize,
     /// What is asked of each run.
     pub admission: Admission,
+    /// Whether runs that found no build are signed as what they are.
+    pub negatives: bool,
 }
 
 /// A service that runs, and what it knows of earlier requests.
@@ -379,6 +381,7 @@ impl RunningService {
             builder_id: service.builder_id.clone(),
             host: service.host.clone(),
             log: &service.log,
+            negatives: service.negatives,
         };
         let handed = Handed {
             vouched,

@@ -38,7 +38,11 @@ fn packages_end_as_they_are_known_to() {
         let document = json(&output);
         assert_eq!(
             document["verdict"],
-            if *expected == 0 { "reproduced" } else { "mismatch" },
+            if *expected == 0 {
+                "reproduced"
+            } else {
+                "not-reproduced"
+            },
             "{subject}"
         );
         let outputs = document["outputs"].as_array().unwrap();

@@ -167,7 +167,7 @@ impl OwnPredicate {
                 _ => None,
             },
             // Other test results have neither this result nor a plan.
-            predicate::TEST_RESULT if value.get("result").is_some_and(|it| it == "FAILED") => {
+            predicate::TEST_RESULT if TestOutcome::of(value).is_some() => {
                 let entries = member(value, ["configuration"]).as_array().into_iter().flatten();
                 let mut names = entries.map(|entry| member(entry, ["name"]));
                 if names.any(|name| name == PLAN) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Configured, NamedRecipe, OtherWorker, WorkerStated};
 use crate::artifact::Sha256;
 use crate::attest::log::Anchor;
+use crate::plan::Assumption;
 use crate::policy::Decision;
 use crate::run::{Evidence, OutputResult};
 
@@ -16,15 +17,27 @@ pub(crate) struct FailedRebuild {
     pub result: TestOutcome,
     pub configuration: Vec<Configured>,
     pub passed_tests: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warned_tests: Vec<String>,
     pub failed_tests: Vec<String>,
 }
 
-/// The only result that this tool states: a rebuild that reproduced has provenance instead.
+/// The results that this tool states: a rebuild that reproduced has provenance instead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub(crate) enum TestOutcome {
+    /// Other bytes came of declared inputs.
     #[default]
-    #[serde(rename = "FAILED")]
     Failed,
+    /// No build was found that gives the released bytes; that speaks neither for nor against them.
+    Warned,
+}
+
+impl TestOutcome {
+    /// The result in a test-result predicate, if it is one of these.
+    pub fn of(predicate: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(predicate.get("result")?).ok()
+    }
 }
 
 /// What a negative says of its plan.
@@ -49,6 +62,9 @@ pub(crate) struct PlanNotes {
     pub agreement: Option<Vec<OtherWorker>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_stated: Option<WorkerStated>,
+    /// What was assumed and may be the reason; where no build was found only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assumptions: Option<Vec<Assumption>>,
 }
 
 /// An output, and both its digests as far as there are any.

@@ -2,6 +2,7 @@
 
 pub(super) mod evidence;
 pub(super) mod normalise;
+pub(super) mod released;
 pub(super) mod sandbox;
 pub(super) mod search;
 pub(super) mod signing;

@@ -133,6 +133,9 @@ pub(crate) struct SigningArgs {
         hide_env_values = true
     )]
     builder_id: Option<String>,
+    /// Sign a run that found no build giving the released bytes too, as what it is: evidence neither for nor against them
+    #[arg(long)]
+    attest_negative: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -151,6 +154,7 @@ impl SigningArgs {
         Ok(SigningChoice {
             by,
             builder_id: self.builder_id,
+            negatives: self.attest_negative,
         })
     }
 }
@@ -160,6 +164,8 @@ pub(crate) struct SigningChoice {
     /// The options that name it to `rebuilder attest`.
     pub by: Option<Vec<OsString>>,
     pub builder_id: Option<String>,
+    /// Whether a run that found no build is signed as what it is.
+    pub negatives: bool,
 }
 
 /// Options for the key to sign with: the named one, or the default one if it exists.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::evidence::EvidenceArgs;
+use super::evidence::{self, EvidenceArgs};
+use super::released::{self, Listed};
 use crate::artifact::Subject;
 use crate::artifact::git_source::{self, GitSource};
 use crate::cli::Context;
@@ -66,7 +67,7 @@ fn source(text: &str) -> Result<SourceHint, String> {
 }
 
 fn named_by_the_user() -> Origin {
-    Origin::Convention("named by the user who asked for the rebuild".into())
+    Origin::Declared("the user who asked for the rebuild".into())
 }
 
 fn tool(text: &str) -> Result<(String, String), String> {
@@ -75,14 +76,42 @@ fn tool(text: &str) -> Result<(String, String), String> {
 }
 
 impl Target {
-    /// The subject, if it names a package and not a file.
-    pub fn registry_subject(&self) -> Result<Option<Subject>, Failure> {
-        match &self.subject {
-            Some(text) if self.purl.is_none() && !Path::new(text).is_file() => {
-                Ok(Some(suggest::subject(text)?))
-            }
-            _ => Ok(None),
+    /// The package that the registry lists: the one that is named, or the one that a released file says it is. In the
+    /// second case the registry has confirmed the file. `None` if evidence of the user says what the file is, or nothing
+    /// does.
+    pub async fn listed(
+        &self,
+        context: &Context,
+        case: &InspectionRequest,
+    ) -> Result<Option<Subject>, Failure> {
+        let Some(text) = &self.subject else {
+            return Ok(None);
+        };
+        let path = Path::new(text);
+        if self.purl.is_none() && !path.is_file() {
+            return Ok(Some(suggest::subject(text)?));
         }
+        if self.purl.is_some() || !self.evidence.is_empty() {
+            return Ok(None);
+        }
+        let artifact = evidence::local(path, None, &case.documents, &case.everyone())?;
+        let Some(Listed { subject, source, .. }) = released::listed(context, &artifact, path).await? else {
+            return Ok(None);
+        };
+        if source {
+            let what = format!(
+                "{text} is the source of {}, which builds begin with; nothing builds it",
+                subject.purl()
+            );
+            return Err(Failure::usage(what).with_help("name what is built from it, such as the wheel"));
+        }
+        Ok(Some(subject))
+    }
+
+    /// Whether a released file is what is asked for, rather than everything that is built from its source.
+    fn is_file(&self) -> bool {
+        let subject = self.subject.as_deref();
+        subject.is_some_and(|text| Path::new(text).is_file())
     }
 
     pub fn planner<'a>(
@@ -106,7 +135,7 @@ impl Target {
         Ok(Planner {
             workshop: context.workshop(embedded),
             recipe: self.recipe.as_deref().map(suggest::recipe).transpose()?,
-            only: self.only,
+            only: self.only || self.is_file(),
             case,
             released: Vec::new(),
             hints,

@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::packaging::as_file;
+use super::packaging::{ReleasedName, as_file, named};
 use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
@@ -52,6 +52,29 @@ impl Packaging for Crates {
 
     fn oss_rebuild(&self) -> Option<&'static str> {
         Some("cratesio")
+    }
+
+    fn index(&self) -> &'static str {
+        "the index of crates.io, which is not signed"
+    }
+
+    fn read_off(&self, file: &ReleasedName<'_>) -> Option<Named<'static>> {
+        #[derive(serde::Deserialize)]
+        struct Manifest {
+            package: Package,
+        }
+        #[derive(serde::Deserialize)]
+        struct Package {
+            name: String,
+            version: String,
+        }
+        if !file.name.ends_with(".crate") {
+            return None;
+        }
+        let manifest =
+            file.text(|path| path.split_once('/').is_some_and(|(_, rest)| rest == "Cargo.toml"))?;
+        let Manifest { package } = toml::from_str(&manifest).ok()?;
+        Some(named(&package.name, &package.version))
     }
 
     fn lookup<'a>(

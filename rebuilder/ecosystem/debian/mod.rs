@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
+use super::packaging::{ReleasedName, field, named};
 use super::{Forms, Named, Packaging, PlanError, Planner, Release};
 use crate::apt::Binary;
 use crate::artifact::{Ecosystem, Subject, SubjectError};
@@ -65,6 +66,29 @@ impl Packaging for Debian {
         Ok(package.subject())
     }
 
+    fn index(&self) -> &'static str {
+        "the index of the archive, which is signed"
+    }
+
+    fn read_off(&self, file: &ReleasedName<'_>) -> Option<Named<'static>> {
+        if !file.name.ends_with(".deb") {
+            return None;
+        }
+        let control = file.text(|path| path.starts_with("control.tar") && path.ends_with("/control"))?;
+        let value = |name| field(&control, name);
+        let mut named = named(value("Package")?, value("Version")?);
+        // A package for all architectures is built on the usual one.
+        let own = value("Architecture").filter(|arch| *arch != "all");
+        named.qualifiers = own
+            .map(|arch| ("arch".into(), arch.to_owned()))
+            .into_iter()
+            .collect();
+        if let Some(distro) = distribution(value("Version")?) {
+            named.qualifiers.insert("distro".into(), distro.to_owned());
+        }
+        Some(named)
+    }
+
     fn lookup<'a>(
         &'a self,
         fetcher: &'a Fetcher,
@@ -85,6 +109,15 @@ impl Packaging for Debian {
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         alternatives::after(run, hints)
     }
+}
+
+/// The release that a version of an update names, as in `1.2-3+deb13u1`.
+fn distribution(version: &str) -> Option<&'static str> {
+    ["12", "13"]
+        .into_iter()
+        .zip(["bookworm", "trixie"])
+        .find(|(number, _)| version.contains(&format!("deb{number}u")))
+        .map(|(_, name)| name)
 }
 
 /// What a subject names in a Debian archive.

@@ -243,10 +243,13 @@ fn build(
     if let Some(info) = buildinfo {
         build.env.extend(exact::environment(info));
     }
-    let options = build.env.entry("DEB_BUILD_OPTIONS".into()).or_default();
+    let options = build.env.entry(OPTIONS.into()).or_default();
     *options = build_options(options, settings.tests.is_some());
     Ok(build)
 }
+
+/// The variable that says how to build.
+pub(super) const OPTIONS: &str = "DEB_BUILD_OPTIONS";
 
 /// The options with or without `nocheck`, which switches tests off.
 fn build_options(options: &str, tests: bool) -> String {
@@ -271,6 +274,8 @@ fn assumptions(
 ) -> Vec<Assumption> {
     let by_record = || Origin::Declared("the .buildinfo".into());
     let packages = plural(dependencies, "package");
+    // Without the word, tests ran where the recorded build took place.
+    let tests_ran = settings.tests.is_some();
     let mut all = vec![
         assume(
             "build path",
@@ -282,9 +287,13 @@ fn assumptions(
             },
         ),
         assume(
-            "DEB_BUILD_OPTIONS",
-            build.env.get("DEB_BUILD_OPTIONS").cloned().unwrap_or_default(),
-            Origin::Convention("tests rarely affect the package, so they are skipped".into()),
+            OPTIONS,
+            build.env.get(OPTIONS).cloned().unwrap_or_default(),
+            if recorded && tests_ran {
+                by_record()
+            } else {
+                Origin::Convention("tests rarely affect the package, so they are skipped".into())
+            },
         ),
         if recorded {
             assume(

@@ -18,6 +18,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
+use super::packaging::{ReleasedName, named};
 use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
@@ -63,6 +64,23 @@ impl Packaging for Npm {
 
     fn oss_rebuild(&self) -> Option<&'static str> {
         Some("npm")
+    }
+
+    fn index(&self) -> &'static str {
+        "the npm registry, as it answers today"
+    }
+
+    fn read_off(&self, file: &ReleasedName<'_>) -> Option<Named<'static>> {
+        if !file.name.ends_with(".tgz") {
+            return None;
+        }
+        let manifest = file.text(|path| {
+            path.split_once('/')
+                .is_some_and(|(_, rest)| rest == "package.json")
+        })?;
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).ok()?;
+        let text = |key: &str| manifest.get(key)?.as_str();
+        Some(named(text("name")?, text("version")?))
     }
 
     fn lookup<'a>(

@@ -38,9 +38,9 @@ impl Job<'_> {
             assume(
                 "recipe",
                 recipe.description.clone(),
-                Origin::Convention("named by the user".into()),
+                Origin::Declared("the user, who named it".into()),
             ),
-            assume("build path", path, Origin::Convention("the recipe".into())),
+            assume("build path", path, Origin::Declared("the recipe".into())),
             assume(
                 "SOURCE_DATE_EPOCH",
                 time.to_string(),

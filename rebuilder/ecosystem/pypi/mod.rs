@@ -23,7 +23,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::packaging::as_file;
+use super::packaging::{ReleasedName, as_file, field, named};
 use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
@@ -62,6 +62,26 @@ impl Packaging for Pypi {
             qualifiers: file.map(|file| (FILE_NAME, file)).into_iter().collect(),
             ..Subject::new(Ecosystem::Pypi, name.as_ref(), version.as_deref())
         })
+    }
+
+    fn index(&self) -> &'static str {
+        "PyPI's index, which is not signed"
+    }
+
+    fn read_off(&self, file: &ReleasedName<'_>) -> Option<Named<'static>> {
+        let wheel = file.name.ends_with(".whl");
+        let metadata = if wheel {
+            file.text(|path| path.ends_with(".dist-info/METADATA"))
+        } else if file.name.ends_with(".tar.gz") || file.name.ends_with(".zip") {
+            file.text(|path| path.matches('/').count() == 1 && path.ends_with("/PKG-INFO"))
+        } else {
+            None
+        }?;
+        let mut named = named(field(&metadata, "Name")?, field(&metadata, "Version")?);
+        if wheel {
+            named.qualifiers.insert(FILE_NAME.into(), file.name.to_owned());
+        }
+        Some(named)
     }
 
     fn oss_rebuild(&self) -> Option<&'static str> {
