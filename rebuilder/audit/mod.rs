@@ -30,7 +30,7 @@ use crate::plan::Plan;
 use crate::progress::{Progress, ProgressBar};
 use crate::rebuild::search;
 use crate::rebuild::search::AttemptError;
-use crate::rebuild::{RebuildError, Rebuilder};
+use crate::rebuild::{self, RebuildError, Rebuilder};
 use crate::run::{Cost, Evidence, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};
@@ -156,8 +156,9 @@ impl Auditor {
         };
         let done = search::search(&mut planner, subject, &rebuilder, self.attempts, pending.path()).await;
         let mut line = match done {
-            Ok((plan, record)) => {
+            Ok((plan, mut record)) => {
                 let run = RunFolder::new(pending.path());
+                rebuild::finish(&run, &mut record, begun).map_err(JournalError::from)?;
                 let signed = (self.finish)(&run, &plan, &record);
                 let mut line = ResultLine::of_record(text, &record);
                 line.not_signed = signed.err();

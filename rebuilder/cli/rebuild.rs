@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
@@ -21,8 +22,7 @@ use crate::compare;
 use crate::credentials::Searched;
 use crate::execute::Executor;
 use crate::plan::Plan;
-use crate::rebuild::Rebuilder;
-use crate::rebuild::search;
+use crate::rebuild::{self, Rebuilder, search};
 use crate::report;
 use crate::run::{Cost, Evidence, Record, RunFolder, Verdict};
 use crate::sandbox::embedded::Embedded;
@@ -62,6 +62,7 @@ pub(crate) struct RebuildArgs {
 }
 
 pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
+    let begun = Instant::now();
     let signer = args.signing.choose()?;
     let folder = pending(context, args.out.as_deref())?;
     let embedded = Embedded::new(&context.store)?;
@@ -89,7 +90,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     } else {
         args.target.listed(context, &case).await?
     };
-    let (plan, record) = match (args.plan, subject) {
+    let (plan, mut record) = match (args.plan, subject) {
         (Some(path), _) => {
             let plan = Plan::read(&path)?;
             rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?
@@ -104,6 +105,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
             rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?
         }
     };
+    rebuild::finish(&RunFolder::new(folder.path()), &mut record, begun)?;
     args.target.evidence.keep(&RunFolder::new(folder.path()))?;
     let place = args.out.unwrap_or_else(|| context.store.run_of(&plan.title()));
     write_page(&RunFolder::new(folder.path()), &plan, &record)?;

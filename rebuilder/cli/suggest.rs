@@ -109,7 +109,10 @@ pub(super) fn list(path: &Path) -> Result<Vec<(String, Subject)>, Failure> {
     let meant: Vec<_> = lines
         .iter()
         .filter_map(|(line, error)| match error {
-            SubjectError::Unknown { text, .. } => Some(format!("{} in line {line}", meanings(text).first()?)),
+            SubjectError::Unknown { text, .. } => match meanings(text).as_slice() {
+                [only] => Some(format!("{only} in line {line}")),
+                _ => None,
+            },
             _ => None,
         })
         .take(SHOWN)

@@ -110,6 +110,7 @@ impl Rebuilder<'_> {
                     build: execution.build_seconds,
                     compare: clock.elapsed().saturating_sub(before).as_secs_f64(),
                     total: clock.elapsed().as_secs_f64(),
+                    wall: None,
                 },
             };
             let record = Record::concluded(&aftermath.plan, concluded, circumstances)?;
@@ -124,6 +125,12 @@ impl Rebuilder<'_> {
         bar.finish_and_clear();
         ended
     }
+}
+
+/// Notes in a finished run's record how long all of it took since `begun`.
+pub fn finish(run: &RunFolder, record: &mut Record, begun: Instant) -> Result<(), StoreError> {
+    record.timings.wall = Some(begun.elapsed().as_secs_f64());
+    write(run, record)
 }
 
 /// Writes the record of a run.

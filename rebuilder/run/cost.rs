@@ -8,7 +8,8 @@ use crate::plan::Plan;
 /// The cost of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Seconds from the plan to the verdict: how much longer a release takes that waits for it.
+    /// Seconds by the clock on the wall, planning and every attempt included: how much longer a release takes that waits
+    /// for the verdict.
     pub seconds: f64,
     /// The part of them in which the build itself ran.
     pub build_seconds: f64,
@@ -27,7 +28,7 @@ impl Cost {
         let files = walkdir::WalkDir::new(run.path()).into_iter().flatten();
         let files = files.filter(|entry| entry.file_type().is_file());
         Self {
-            seconds: record.timings.total,
+            seconds: record.timings.wall.unwrap_or(record.timings.total),
             build_seconds: record.timings.build,
             attestation_bytes: size(&run.bundle()) + size(&run.equivalence()),
             run_bytes: files.map(|entry| size(entry.path())).sum(),

@@ -74,6 +74,10 @@ pub struct Timings {
     pub compare: f64,
     /// Everything, from the plan on.
     pub total: f64,
+    /// By the clock on the wall, from the question to the verdict: planning and every attempt included. Records of earlier
+    /// versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall: Option<f64>,
 }
 
 /// One plan that was tried.

@@ -363,7 +363,11 @@ fn many_artifacts_and_urls_and_wrong_use() {
             "cannot read attestations from /nowhere",
         ),
         (vec!["sha256:zz"], 2, "is not a digest"),
-        (vec!["/nowhere/file"], 2, "/nowhere/file is not a file"),
+        (
+            vec!["/nowhere/file"],
+            2,
+            "cannot read /nowhere/file: no such file",
+        ),
         (
             vec![artifact.as_str(), "--policy", "/nowhere.toml"],
             2,

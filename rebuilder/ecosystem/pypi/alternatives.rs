@@ -3,6 +3,7 @@
 //! The form of the metadata follows the version of setuptools, of which nothing but bounds is known; files that only
 //! the released wheel has can be in the repository although the source distribution lacks them.
 
+use super::assumptions::GENERATOR;
 use crate::compare::{Node, Presence};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
@@ -97,7 +98,19 @@ fn from_git(hints: &Hints, because: &str) -> Option<Alternative> {
 }
 
 /// Other versions of setuptools than the one in the plan, the nearest older ones first.
+///
+/// Where the released wheel was signed by setuptools itself, its version is known, and any other contradicts the release. But
+/// some of these versions take the package "wheel" where it is installed, although they have a copy of their own.
 fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
+    let generator = plan.assumptions.iter().find(|it| it.what == GENERATOR);
+    if generator.is_some_and(|it| it.value.starts_with("setuptools")) {
+        let known = hints.tools.contains_key("wheel") || version_in(plan, "wheel").is_some();
+        let with = || Alternative {
+            hints: hints.with_tool("wheel", ">0", Origin::Tried(because.to_owned())),
+            because: format!("wheel installed beside setuptools: {because}"),
+        };
+        return (!known).then(with).into_iter().collect();
+    }
     if hints.tools.contains_key("setuptools") && !tried(hints) {
         return Vec::new();
     }

@@ -6,6 +6,9 @@ use super::wheel::WheelFacts;
 use crate::artifact::PinnedFile;
 use crate::plan::{Assumption, Origin, assume};
 
+/// What the `Generator` line of the released wheel says.
+pub(super) const GENERATOR: &str = "version of the backend";
+
 impl Draft<'_> {
     /// All of them, in the order in which the plan tells them.
     pub(super) fn assumptions(&self, required: &[String], chosen: &[PinnedFile]) -> Vec<Assumption> {
@@ -84,7 +87,7 @@ impl Draft<'_> {
                 backend_origin,
             ),
             assume(
-                "version of the backend",
+                GENERATOR,
                 self.facts.generator.clone(),
                 Origin::Inferred("Generator in WHEEL of the released wheel".into()),
             ),

@@ -41,9 +41,12 @@ impl Draft<'_> {
                 required.push(pin);
             }
         }
-        // setuptools needs the package "wheel" until 70.1, whether a project says so or not.
-        if system.build_backend.starts_with("setuptools") && !required.iter().any(|r| r.starts_with("wheel"))
-        {
+        // setuptools needs the package "wheel" before 70.1, whether a project says so or not. From then on it has a copy of
+        // its own and signs with its own name; some versions take the package where one is installed, which writes other
+        // metadata.
+        let own_copy = self.facts.generator.starts_with("setuptools");
+        let named = required.iter().any(|name| name.starts_with("wheel"));
+        if system.build_backend.starts_with("setuptools") && !own_copy && !named {
             required.push("wheel".into());
         }
         if self.native {

@@ -32,7 +32,7 @@ const ATTACKS: &[Attack] = &[
                 record["outputs"][0]["released"] = json!(evil);
             });
         },
-        "expected mismatch, found reproduced",
+        "expected not-reproduced, found reproduced",
     ),
     (
         "lets the plan expect its own bytes",
