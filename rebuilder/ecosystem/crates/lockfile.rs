@@ -1,6 +1,6 @@
 //! The crates that a `Cargo.lock` names, pinned by the checksums that it gives.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
@@ -32,17 +32,68 @@ pub(super) fn read(text: &str) -> Result<CargoLock, toml::de::Error> {
     toml::from_str(text)
 }
 
+/// Fetches and pins the crates that some lock files take from the registry, each once. What they take from elsewhere is left
+/// out: cargo may do without it.
+pub(super) async fn of_registry(
+    fetcher: &Fetcher,
+    title: &str,
+    locks: impl Iterator<Item = &str>,
+) -> Result<Vec<PinnedFile>, PlanError> {
+    let mut wanted = BTreeMap::new();
+    for text in locks {
+        let lock = read(text).map_err(|error| unusable(title, format!("cannot read Cargo.lock: {error}")))?;
+        for package in lock.package {
+            let Some(checksum) = package
+                .checksum
+                .filter(|_| package.source.as_deref() == Some(PUBLIC))
+            else {
+                continue;
+            };
+            let name = (package.name, package.version);
+            if *wanted.entry(name.clone()).or_insert(checksum) != checksum {
+                let reason = format!("Cargo.lock names {} {} with two checksums", name.0, name.1);
+                return Err(unusable(title, reason));
+            }
+        }
+    }
+    let wanted = wanted.into_iter();
+    all(
+        fetcher,
+        wanted.map(|((name, version), checksum)| (name, version, checksum)),
+    )
+    .await
+}
+
+/// The source of crates of the public registry.
+const PUBLIC: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+fn unusable(title: &str, reason: String) -> PlanError {
+    PlanError::NotRebuildable {
+        subject: title.to_owned(),
+        reason,
+        help: "only crates of crates.io with a checksum can be pinned".into(),
+    }
+}
+
+/// Fetches crates by name, version and checksum.
+async fn all(
+    fetcher: &Fetcher,
+    wanted: impl Iterator<Item = (String, String, Sha256)>,
+) -> Result<Vec<PinnedFile>, PlanError> {
+    let fetched = stream::iter(wanted.map(|(name, version, checksum)| async move {
+        let (file, url) = registry::download(&name, &version);
+        pin(fetcher, "its lock file", file, url, checksum).await
+    }));
+    fetched.buffered(8).try_collect().await
+}
+
 /// Fetches and pins every crate of `lock` that is not the workspace's own.
 pub(in crate::ecosystem) async fn crates(
     fetcher: &Fetcher,
     title: &str,
     lock: &str,
 ) -> Result<Vec<PinnedFile>, PlanError> {
-    let unusable = |reason: String| PlanError::NotRebuildable {
-        subject: title.to_owned(),
-        reason,
-        help: "only crates of crates.io with a checksum can be pinned".into(),
-    };
+    let unusable = |reason: String| unusable(title, reason);
     let lock = read(lock).map_err(|error| unusable(format!("cannot read Cargo.lock: {error}")))?;
     let mut wanted = Vec::new();
     let mut named = BTreeSet::new();
@@ -52,8 +103,7 @@ pub(in crate::ecosystem) async fn crates(
         .into_iter()
         .filter(|package| package.source.is_some())
     {
-        let is_public =
-            package.source.as_deref() == Some("registry+https://github.com/rust-lang/crates.io-index");
+        let is_public = package.source.as_deref() == Some(PUBLIC);
         let Some(checksum) = package.checksum.filter(|_| is_public) else {
             return Err(unusable(format!(
                 "Cargo.lock takes {} from elsewhere",
@@ -69,11 +119,7 @@ pub(in crate::ecosystem) async fn crates(
         }
         wanted.push((package.name, package.version, checksum));
     }
-    let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
-        let (file, url) = registry::download(&name, &version);
-        pin(fetcher, "its lock file", file, url, checksum).await
-    }));
-    fetched.buffered(8).try_collect().await
+    all(fetcher, wanted.into_iter()).await
 }
 
 /// A file whose digest is known, from `says`, and whose length is not.

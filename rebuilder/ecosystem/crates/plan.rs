@@ -10,6 +10,7 @@ use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Origin, PinnedGit, PinnedInput, Plan, Role, assume,
 };
+use crate::store::Checkout;
 use crate::text::plural;
 
 /// Where the crate's commit is put in the sandbox, below `/inputs`.
@@ -29,11 +30,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let archive = fetcher.git_archive(&checkout, false).await?;
     let recipe = planner.recipe_or("crate")?;
     let cargo = toolchain::choose(planner, &purl, version.published).await?;
-    let locked = match &package.lock {
-        Some(lock) => lockfile::crates(fetcher, &purl, lock).await?,
-        None => Vec::new(),
-    };
     let folder = planner.hints.folder().unwrap_or(&package.folder);
+    // cargo resolves the whole workspace before it packs one of its members.
+    let workspace = workspace_lock(&checkout, folder)?;
+    let locks = [package.lock.as_deref(), workspace.as_deref()];
+    let locked = lockfile::of_registry(fetcher, &purl, locks.into_iter().flatten()).await?;
     let path = format!("/build/{}", checkout.source.name());
     let values = [
         ("SOURCE", path.as_str()),
@@ -59,7 +60,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         source_origin,
     )];
     assumptions.extend(cargo.assumptions);
-    assumptions.extend(crates_assumption(&locked));
+    assumptions.extend(crates_assumption(&locked, workspace.is_some()));
     let dependency = |file: &PinnedFile| PinnedInput {
         role: Role::Dependency,
         purl: None,
@@ -132,12 +133,35 @@ async fn choose_source(
     Ok((source, Origin::Inferred(from)))
 }
 
-fn crates_assumption(locked: &[PinnedFile]) -> Option<Assumption> {
+/// The lock file of the workspace that a folder of the commit belongs to: the nearest one above it.
+fn workspace_lock(checkout: &Checkout, folder: &str) -> Result<Option<String>, PlanError> {
+    let mut folder = folder.trim_matches('/');
+    loop {
+        let path = match folder {
+            "" => "Cargo.lock".to_owned(),
+            folder => format!("{folder}/Cargo.lock"),
+        };
+        if let Some(bytes) = checkout.file(&path)? {
+            return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        if folder.is_empty() {
+            return Ok(None);
+        }
+        folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+}
+
+fn crates_assumption(locked: &[PinnedFile], workspace: bool) -> Option<Assumption> {
+    let from = if workspace {
+        Origin::Declared("Cargo.lock of the commit".into())
+    } else {
+        Origin::Inferred("Cargo.lock in the released crate".into())
+    };
     (!locked.is_empty()).then(|| {
         assume(
             "crates that cargo may choose from for its lock file",
             plural(locked.len(), "crate"),
-            Origin::Inferred("Cargo.lock in the released crate".into()),
+            from,
         )
     })
 }
