@@ -1,63 +1,76 @@
-//! Marshalled objects (`Python/marshal.c`) as a flat list of values, in the order that they are written.
+//! Marshalled objects (`Python/marshal.c`) as what they mean: values with their references resolved.
+//!
+//! Each value gets a number that only equal values share, whichever side they are on. So two trees are compared in
+//! one step, and a file that refers to one value a million times costs no more than its bytes.
 
-/// One marshalled value; containers are their lengths only, and their elements follow.
-#[derive(Debug)]
-pub(super) struct Value {
-    /// Where it is written; the same value may be elsewhere on the other side.
-    pub offset: usize,
-    pub kind: Kind,
-    /// Whether it may be referred to.
-    shared: bool,
-    pub bytes: Vec<u8>,
-}
+use std::borrow::Cow;
 
-/// The type byte without its top bit, told apart as far as the comparison needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A reference to an earlier value.
-    Reference,
-    /// A string that people may have written.
-    Text(u8),
-    Other(u8),
-}
+use super::value::{Id, Kind, Object, Tree, Values};
+use super::version::Layout;
 
-impl Value {
-    pub fn same(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.shared == other.shared && self.bytes == other.bytes
-    }
+const MOST_OBJECTS: usize = 1_000_000;
+/// Python itself refuses what is nested deeper.
+const DEEPEST: usize = 2000;
 
-    /// The value of a string, if it is UTF-8.
-    pub fn text(&self) -> Option<&str> {
-        match self.kind {
-            Kind::Text(_) => std::str::from_utf8(&self.bytes).ok(),
-            _ => None,
-        }
-    }
-}
-
-const MOST_VALUES: usize = 1_000_000;
-const DEEPEST: u32 = 200;
-
-/// Every value in the order it is written; none if `bytes` are not marshalled code.
-pub(super) fn values(bytes: &[u8], magic: u32) -> Option<Vec<Value>> {
+/// Reads one marshalled object; none if Python would not load it either, or if it has more objects than compilers
+/// write.
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    layout: &'static Layout,
+    values: &mut Values<'a>,
+) -> Option<Tree<'a>> {
     let mut reader = Reader {
         rest: bytes,
-        length: bytes.len(),
-        magic,
-        values: Vec::new(),
+        layout,
+        values,
+        objects: Vec::new(),
+        references: Vec::new(),
+        interned: Vec::new(),
+        open: Vec::new(),
     };
-    reader.value(DEEPEST)?;
-    reader.rest.is_empty().then_some(reader.values)
+    let root = reader.object()?;
+    Some(Tree {
+        root,
+        rest: reader.rest,
+        has_mutable: reader.objects.iter().any(|object| object.kind.is_mutable()),
+        objects: reader.objects,
+    })
 }
 
-struct Reader<'a> {
+/// A container whose elements are being read.
+struct Open {
+    at: usize,
+    kind: Kind,
+    /// How many elements there are; a dictionary ends with a null.
+    count: Option<usize>,
+}
+
+struct Reader<'a, 'v> {
     rest: &'a [u8],
-    length: usize,
-    magic: u32,
-    values: Vec<Value>,
+    layout: &'static Layout,
+    values: &'v mut Values<'a>,
+    objects: Vec<Object<'a>>,
+    /// Places of the objects that may be referred to.
+    references: Vec<usize>,
+    /// Places of the interned strings of Python 2.
+    interned: Vec<usize>,
+    open: Vec<Open>,
 }
 
-impl<'a> Reader<'a> {
+/// What one type byte begins.
+enum Begun {
+    /// An object that is complete.
+    Whole(usize),
+    /// A container; its elements follow.
+    Container,
+    /// The end of a dictionary.
+    Null,
+}
+
+/// An object without a number yet.
+const UNREAD: Id = Id::MAX;
+
+impl<'a> Reader<'a, '_> {
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let taken;
         (taken, self.rest) = self.rest.split_at_checked(length)?;
@@ -78,94 +91,238 @@ impl<'a> Reader<'a> {
         self.byte().map(usize::from)
     }
 
+    /// Lengths are signed; a negative one is damage.
     fn length(&mut self) -> Option<usize> {
-        usize::try_from(u32::from_le_bytes(self.word()?)).ok()
+        usize::try_from(i32::from_le_bytes(self.word()?)).ok()
     }
 
-    /// One type byte, whose top bit says that the value may be referred to later; then what the type has.
-    fn value(&mut self, depth: u32) -> Option<()> {
-        let below = depth.checked_sub(1)?;
-        if self.values.len() > MOST_VALUES {
+    /// One object with all that is in it.
+    fn object(&mut self) -> Option<usize> {
+        loop {
+            let mut done = match self.begin()? {
+                Begun::Whole(at) => Some(at),
+                Begun::Container => None,
+                Begun::Null => {
+                    let open = self.open.last_mut().filter(|open| open.kind == Kind::Dict)?;
+                    open.count = Some(self.objects.get(open.at)?.elements.len());
+                    None
+                }
+            };
+            // Whatever is complete is an element of what is open, which may complete that as well.
+            while let Some(open) = self.open.last() {
+                let (at, kind, count) = (open.at, open.kind, open.count);
+                if let Some(element) = done.take() {
+                    self.objects.get_mut(at)?.elements.push(element);
+                }
+                let read = self.objects.get(at)?.elements.len();
+                if kind == Kind::Code && read == self.layout.before_line.len() {
+                    let line = self.word()?;
+                    self.objects.get_mut(at)?.bytes.to_mut().extend_from_slice(&line);
+                }
+                if count != Some(read) {
+                    break;
+                }
+                self.open.pop();
+                self.finish(at)?;
+                done = Some(at);
+            }
+            if let (Some(at), true) = (done, self.open.is_empty()) {
+                return Some(at);
+            }
+        }
+    }
+
+    /// Numbers an object whose elements are all read.
+    fn finish(&mut self, at: usize) -> Option<()> {
+        let object = self.objects.get(at)?;
+        if object.kind == Kind::Dict && object.elements.len() % 2 != 0 {
             return None;
         }
-        let offset = self.length.saturating_sub(self.rest.len());
-        let byte = self.byte()?;
-        let kind = byte & 0x7f;
-        let index = self.values.len();
-        self.values.push(Value {
-            offset,
-            kind: match kind {
-                b'r' => Kind::Reference,
-                b't' | b'u' | b'a' | b'A' | b'z' | b'Z' => Kind::Text(kind),
-                _ => Kind::Other(kind),
-            },
-            shared: byte & 0x80 != 0,
-            bytes: Vec::new(),
+        let ids = object.elements.iter().map(|element| self.objects.get(*element));
+        let ids: Option<Vec<Id>> = ids.map(|element| element.map(|element| element.id)).collect();
+        let id = self.values.number(object.kind, object.bytes.clone(), ids?)?;
+        self.objects.get_mut(at)?.id = id;
+        Some(())
+    }
+
+    fn add(&mut self, kind: Kind, interned: bool, bytes: Cow<'a, [u8]>, referred: bool) -> Option<usize> {
+        if self.objects.len() >= MOST_OBJECTS {
+            return None;
+        }
+        let at = self.objects.len();
+        self.objects.push(Object {
+            kind,
+            interned,
+            bytes,
+            elements: Vec::new(),
+            id: UNREAD,
         });
-        let mut elements: usize = 0;
-        let own = match kind {
-            b'0' | b'N' | b'F' | b'T' | b'S' | b'.' => Vec::new(),
-            b'i' | b'r' => self.take(4)?.to_vec(),
-            b'I' | b'g' => self.take(8)?.to_vec(),
-            b'y' => self.take(16)?.to_vec(),
-            b'l' => self.long()?,
-            b's' | b't' | b'u' | b'a' | b'A' => {
-                let length = self.length()?;
-                self.take(length)?.to_vec()
+        if referred {
+            self.references.push(at);
+        }
+        Some(at)
+    }
+
+    fn whole(&mut self, kind: Kind, interned: bool, bytes: Cow<'a, [u8]>, referred: bool) -> Option<Begun> {
+        let at = self.add(kind, interned, bytes, referred)?;
+        self.finish(at)?;
+        Some(Begun::Whole(at))
+    }
+
+    fn container(
+        &mut self,
+        kind: Kind,
+        count: Option<usize>,
+        own: &'a [u8],
+        referred: bool,
+    ) -> Option<Begun> {
+        let at = self.add(kind, false, Cow::Borrowed(own), referred)?;
+        if count == Some(0) {
+            self.finish(at)?;
+            return Some(Begun::Whole(at));
+        }
+        // Each element takes at least a byte.
+        if self.open.len() >= DEEPEST || count.is_some_and(|count| count > self.rest.len()) {
+            return None;
+        }
+        self.open.push(Open { at, kind, count });
+        Some(Begun::Container)
+    }
+
+    /// An object that was read before, and is complete.
+    fn again(&self, at: Option<usize>) -> Option<Begun> {
+        let at = at?;
+        (self.objects.get(at)?.id != UNREAD).then_some(Begun::Whole(at))
+    }
+
+    /// One type byte, whose top bit says that the object may be referred to later; then what the type has.
+    fn begin(&mut self) -> Option<Begun> {
+        let byte = self.byte()?;
+        let (kind, referred) = if self.layout.flagged {
+            (byte & 0x7f, byte & 0x80 != 0)
+        } else {
+            (byte, false)
+        };
+        match kind {
+            b'0' => Some(Begun::Null),
+            // Readers leave these out of what may be referred to, whatever the top bit says.
+            b'N' => self.whole(Kind::None, false, Cow::default(), false),
+            b'F' => self.whole(Kind::False, false, Cow::default(), false),
+            b'T' => self.whole(Kind::True, false, Cow::default(), false),
+            b'S' => self.whole(Kind::StopIteration, false, Cow::default(), false),
+            b'.' => self.whole(Kind::Ellipsis, false, Cow::default(), false),
+            b'i' => {
+                let number = i32::from_le_bytes(self.word()?);
+                self.whole(Kind::Int, false, Cow::Owned(digits(i64::from(number))), referred)
             }
-            b'z' | b'Z' => {
-                let length = self.short_length()?;
-                self.take(length)?.to_vec()
+            b'I' if !self.layout.flagged => {
+                let number = i64::from_le_bytes(*self.take(8)?.first_chunk()?);
+                self.whole(Kind::Int, false, Cow::Owned(digits(number)), referred)
             }
-            b'(' | b'[' | b'<' | b'>' => {
-                elements = self.length()?;
-                elements.to_le_bytes().to_vec()
+            b'l' => {
+                let kind = if self.layout.flagged {
+                    Kind::Int
+                } else {
+                    Kind::Long
+                };
+                let number = self.long()?;
+                self.whole(kind, false, number, referred)
             }
-            b')' => {
-                elements = self.short_length()?;
-                elements.to_le_bytes().to_vec()
+            b'g' => {
+                let number = self.take(8)?;
+                self.whole(Kind::Float, false, Cow::Borrowed(number), referred)
             }
-            b'{' => return self.pairs(below),
-            b':' => {
-                elements = 3;
-                Vec::new()
+            b'y' => {
+                let number = self.take(16)?;
+                self.whole(Kind::Complex, false, Cow::Borrowed(number), referred)
             }
-            b'c' => return self.code(index, below),
+            b'(' | b')' => {
+                let count = if kind == b')' {
+                    self.short_length()?
+                } else {
+                    self.length()?
+                };
+                self.container(Kind::Tuple, Some(count), &[], referred)
+            }
+            b'[' | b'<' | b'>' => {
+                let count = self.length()?;
+                let kind = match kind {
+                    b'[' => Kind::List,
+                    b'<' => Kind::Set,
+                    _ => Kind::FrozenSet,
+                };
+                self.container(kind, Some(count), &[], referred)
+            }
+            b'{' => self.container(Kind::Dict, None, &[], referred),
+            b':' => self.container(Kind::Slice, Some(3), &[], referred),
+            b'c' => {
+                let numbers = self.take(self.layout.numbers.len().checked_mul(4)?)?;
+                self.container(Kind::Code, Some(self.layout.fields().count()), numbers, referred)
+            }
+            b'r' if self.layout.flagged => {
+                let index = self.length()?;
+                self.again(self.references.get(index).copied())
+            }
+            b'R' if !self.layout.flagged => {
+                let index = self.length()?;
+                self.again(self.interned.get(index).copied())
+            }
+            other => self.string(other, referred),
+        }
+    }
+
+    fn string(&mut self, kind: u8, referred: bool) -> Option<Begun> {
+        let length = match kind {
+            b'z' | b'Z' if self.layout.flagged => self.short_length()?,
+            b'a' | b'A' if self.layout.flagged => self.length()?,
+            b's' | b't' | b'u' => self.length()?,
             _ => return None,
         };
-        self.values.get_mut(index)?.bytes = own;
-        (0..elements).try_for_each(|_| self.value(below))
+        let bytes = self.take(length)?;
+        match kind {
+            b's' => self.whole(Kind::Bytes, false, Cow::Borrowed(bytes), referred),
+            b't' if !self.layout.flagged => {
+                self.interned.push(self.objects.len());
+                self.whole(Kind::Bytes, true, Cow::Borrowed(bytes), false)
+            }
+            b't' | b'u' => self.whole(Kind::Text, kind == b't', Cow::Borrowed(bytes), referred),
+            // One byte for each character, of which Python does not check that it is ASCII.
+            _ => {
+                let text = if bytes.is_ascii() {
+                    Cow::Borrowed(bytes)
+                } else {
+                    let text: String = bytes.iter().copied().map(char::from).collect();
+                    Cow::Owned(text.into_bytes())
+                };
+                self.whole(Kind::Text, matches!(kind, b'A' | b'Z'), text, referred)
+            }
+        }
     }
 
     /// A large number: how many digits of 15 bits, with its sign, then two bytes for each.
-    fn long(&mut self) -> Option<Vec<u8>> {
-        let count = self.word()?;
-        let digits = usize::try_from(i32::from_le_bytes(count).unsigned_abs()).ok()?;
-        let digits = self.take(digits.checked_mul(2)?)?;
-        Some([&count, digits].concat())
+    fn long(&mut self) -> Option<Cow<'a, [u8]>> {
+        let whole = self.rest;
+        let count = usize::try_from(i32::from_le_bytes(self.word()?).unsigned_abs()).ok()?;
+        let digits = self.take(count.checked_mul(2)?)?;
+        let (digits, _) = digits.as_chunks::<2>();
+        let in_range = digits.iter().all(|digit| u16::from_le_bytes(*digit) < 1 << 15);
+        // Python refuses numbers with leading zeros.
+        let is_short = digits.last().is_none_or(|last| *last != [0, 0]);
+        let length = count.checked_mul(2)?.checked_add(4)?;
+        (in_range && is_short).then_some(Cow::Borrowed(whole.get(..length)?))
     }
+}
 
-    /// A dictionary: keys and values until a null.
-    fn pairs(&mut self, depth: u32) -> Option<()> {
-        while *self.rest.first()? != b'0' {
-            self.value(depth)?;
-            self.value(depth)?;
-        }
-        self.byte().map(|_| ())
+/// A small number in the form of large ones.
+fn digits(number: i64) -> Vec<u8> {
+    let mut left = number.unsigned_abs();
+    let mut digits = Vec::new();
+    let mut count: i32 = 0;
+    while left > 0 {
+        digits.extend_from_slice(&u16::try_from(left & 0x7fff).unwrap_or_default().to_le_bytes());
+        left >>= 15;
+        count = count.saturating_add(1);
     }
-
-    /// A code object: a few numbers, values, the first line, and tables.
-    fn code(&mut self, index: usize, depth: u32) -> Option<()> {
-        let (numbers, before, after) = match self.magic {
-            3450.. => (5_usize, 8, 2),
-            3400.. => (6, 8, 1),
-            3360.. => (5, 8, 1),
-            _ => return None,
-        };
-        let mut own = self.take(numbers.checked_mul(4)?)?.to_vec();
-        (0..before).try_for_each(|_| self.value(depth))?;
-        own.extend_from_slice(self.take(4)?);
-        self.values.get_mut(index)?.bytes = own;
-        (0..after).try_for_each(|_| self.value(depth))
-    }
+    let count = if number < 0 { count.saturating_neg() } else { count };
+    [count.to_le_bytes().as_slice(), digits.as_slice()].concat()
 }
