@@ -1,20 +1,22 @@
-//! JSON: values by pointer (RFC 6901), so that a changed value is told from another order or another layout.
+//! JSON: values by pointer, so that a changed value is told from another order of members or another layout.
 
-mod repeated;
+mod differ;
+#[cfg(test)]
+mod tests;
+mod value;
 
-use serde_json::Value;
+use differ::Differ;
+use value::Documents;
 
 use crate::compare::cause::{Cause, Confidence};
-use crate::compare::explain::{Context, explain};
 use crate::compare::file::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::file::text;
 use crate::compare::finding::Finding;
-use crate::compare::package::{self, JsonValue};
 
 pub(super) struct Json;
 
 const LARGEST: usize = 8 << 20;
-const DEEPEST: u32 = 64;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl FileComparator for Json {
     fn example(&self) -> (&'static str, &'static [u8]) {
@@ -23,6 +25,7 @@ impl FileComparator for Json {
 
     fn recognises(&self, pair: &Pair) -> bool {
         let looks = |text: &[u8]| {
+            let (_, text) = marked(text);
             let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
             text.len() <= LARGEST && matches!(first, Some(b'{' | b'['))
         };
@@ -30,143 +33,79 @@ impl FileComparator for Json {
     }
 
     fn compare(&self, pair: &Pair) -> Option<Leaf> {
-        let (released, rebuilt) = (pair.released, pair.rebuilt);
-        let old: Value = serde_json::from_slice(released).ok()?;
-        let new: Value = serde_json::from_slice(rebuilt).ok()?;
-        if repeated::names(released) || repeated::names(rebuilt) {
+        let (old_mark, released) = marked(pair.released);
+        let (new_mark, rebuilt) = marked(pair.rebuilt);
+        let old = value::read(std::str::from_utf8(released).ok()?)?;
+        let new = value::read(std::str::from_utf8(rebuilt).ok()?)?;
+        if old.values.len() != new.values.len() {
+            // Lines are told apart as text.
             return None;
         }
         let mut leaf = Leaf::of("JSON");
-        if old == new {
-            let (old, new) = (without_space(released), without_space(rebuilt));
-            let (cause, key) = if old.len() == new.len() && old != new {
-                (Cause::Order, "keys of JSON objects")
-            } else {
-                (Cause::ToolVersion, "layout of JSON")
-            };
-            leaf.add(
-                Finding::new("the document", "same values", "same values")
-                    .because(cause, Confidence::Proven)
-                    .keyed(key),
-            );
-        } else {
-            differ(&mut leaf, pair.path.name, "", &old, &new, DEEPEST);
+        if old_mark != new_mark {
+            let told = |marked| if marked { "there" } else { "missing" };
+            // Some readers refuse it.
+            leaf.add(Finding::new("byte order mark", told(old_mark), told(new_mark)));
         }
-        leaf.excerpts.extend(text::excerpt(released, rebuilt));
+        documents(&mut leaf, pair.path.name, &old, &new);
+        leaf.excerpts.extend(text::excerpt(pair.released, pair.rebuilt));
         Some(leaf)
     }
 }
 
-/// The text without white space: what is left of layout is order.
-fn without_space(text: &[u8]) -> Vec<u8> {
-    text.iter()
-        .copied()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect()
-}
-
-type Object = serde_json::Map<String, Value>;
-
-fn differ(leaf: &mut Leaf, file: &str, pointer: &str, old: &Value, new: &Value, depth: u32) {
-    let Some(below) = depth.checked_sub(1) else {
-        return value(leaf, file, pointer, old, new);
-    };
-    match (old, new) {
-        (Value::Object(old), Value::Object(new)) => objects(leaf, file, pointer, old, new, below),
-        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
-            arrays(leaf, file, pointer, old, new, below);
-        }
-        (old, new) => value(leaf, file, pointer, old, new),
+/// Whether a text begins with a byte order mark, and what follows.
+fn marked(text: &[u8]) -> (bool, &[u8]) {
+    match text.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => (true, rest),
+        None => (false, text),
     }
 }
 
-fn objects(leaf: &mut Leaf, file: &str, pointer: &str, old: &Object, new: &Object, depth: u32) {
-    // A size beside a digest follows from what the digest is of.
-    let described = matches!(
-        (old.get("digest"), new.get("digest")),
-        (Some(old), Some(new)) if old != new
-    );
-    for (key, value) in old {
-        let below = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-        match new.get(key) {
-            Some(other) if other != value && described && key == "size" => leaf.add(
-                Finding::new(below, value.to_string(), other.to_string())
-                    .because(Cause::Checksum, Confidence::Likely)
-                    .keyed("sizes of other blobs of the image")
-                    .following(),
-            ),
-            Some(other) if other != value => differ(leaf, file, &below, value, other, depth),
-            Some(_) => {}
-            None => leaf.add(Finding::new(below, value.to_string(), "")),
-        }
+fn documents(leaf: &mut Leaf, file: &str, old: &Documents, new: &Documents) {
+    let mut differ = Differ::new(file, leaf);
+    let lines = old.values.len() > 1;
+    for (index, (released, rebuilt)) in old.values.iter().zip(&new.values).enumerate() {
+        let pointer = if lines {
+            format!("document {}: ", index.saturating_add(1))
+        } else {
+            String::new()
+        };
+        differ.values(&pointer, released, rebuilt);
     }
-    for (key, value) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
-        leaf.add(Finding::new(format!("{pointer}/{key}"), "", value.to_string()));
-    }
-}
-
-fn arrays(leaf: &mut Leaf, file: &str, pointer: &str, old: &[Value], new: &[Value], depth: u32) {
-    let texts = |list: &[Value]| list.iter().map(Value::to_string).collect::<Vec<_>>();
-    let (old_texts, new_texts) = (texts(old), texts(new));
-    let sorted = |texts: &[String]| {
-        let mut texts = texts.to_vec();
-        texts.sort();
-        texts
-    };
-    if sorted(&old_texts) == sorted(&new_texts) {
-        let list = |texts: &[String]| format!("[{}]", texts.join(","));
+    let (reordered, escapes) = (differ.reordered.take(), differ.escapes);
+    if let Some((first, count)) = reordered {
+        let place = if first.is_empty() {
+            "the document".to_owned()
+        } else {
+            first
+        };
         leaf.add(
-            Finding::new(pointer, list(&old_texts), list(&new_texts))
+            Finding::new(place, "same members", "same members")
                 .because(Cause::Order, Confidence::Proven)
-                .keyed("elements of JSON arrays"),
+                .keyed("keys of JSON objects")
+                .times(count),
         );
-        return;
     }
-    let pairs = old.iter().zip(new).enumerate();
-    for (index, (old, new)) in pairs.filter(|(_, (old, new))| old != new) {
-        differ(leaf, file, &format!("{pointer}/{index}"), old, new, depth);
+    if escapes > 0 {
+        leaf.add(
+            Finding::new("strings", "same characters", "same characters")
+                .because(Cause::ToolVersion, Confidence::Proven)
+                .keyed("escapes in JSON strings")
+                .times(escapes),
+        );
+    }
+    if leaf.findings.is_empty() || runs(old) != runs(new) {
+        leaf.add(
+            Finding::new("white space between values", "same values", "same values")
+                .because(Cause::ToolVersion, Confidence::Proven)
+                .keyed("layout of JSON"),
+        );
     }
 }
 
-fn value(leaf: &mut Leaf, file: &str, pointer: &str, old: &Value, new: &Value) {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let (released, rebuilt) = (text(old), text(new));
-    let known = package::value(&JsonValue {
-        file,
-        pointer,
-        released: &released,
-        rebuilt: &rebuilt,
-    });
-    if let Some(finding) = known {
-        leaf.findings.push(finding);
-        return;
-    }
-    let field = pointer
-        .rsplit('/')
-        .find(|part| part.parse::<u64>().is_err())
-        .unwrap_or("");
-    let parent = pointer.rsplit('/').nth(1).unwrap_or("");
-    let context = Context {
-        field,
-        dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
-        ..Context::default()
-    };
-    let mut reasons = explain(&released, &rebuilt, context);
-    if reasons.is_empty() {
-        // A number means something by its field's name only.
-        reasons = explain(
-            &format!("{field}: {released}"),
-            &format!("{field}: {rebuilt}"),
-            context,
-        );
-    }
-    if reasons.is_empty() {
-        leaf.add(Finding::new(pointer, &released, &rebuilt));
-    }
-    for reason in &reasons {
-        leaf.add_reason(pointer, &released, &rebuilt, reason);
-    }
+/// The white space of all documents, in an order that does not depend on that of the values.
+fn runs<'a>(documents: &Documents<'a>) -> Vec<&'a str> {
+    let mut runs = documents.layout.clone();
+    runs.sort_unstable();
+    runs
 }

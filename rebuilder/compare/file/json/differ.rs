@@ -1,0 +1,275 @@
+//! Two JSON values that differ: where, by pointer (RFC 6901), and why.
+
+use std::collections::HashMap;
+
+use super::value::{Is, Member, Value, by_name};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::explain::{Context, explain};
+use crate::compare::file::comparator::Leaf;
+use crate::compare::finding::Finding;
+use crate::compare::package::{self, JsonValue};
+
+/// Most values that are explained one by one.
+const MOST_EXPLAINED: usize = 5000;
+/// Longer pointers are cut.
+const LONGEST_POINTER: usize = 300;
+
+pub(super) struct Differ<'a> {
+    /// Name of the file.
+    pub file: &'a str,
+    pub leaf: &'a mut Leaf,
+    explained: usize,
+    /// The first object whose members are in another order, and how many there are.
+    pub reordered: Option<(String, u64)>,
+    /// Strings of one meaning that are written in two ways.
+    pub escapes: u64,
+}
+
+impl<'a> Differ<'a> {
+    pub fn new(file: &'a str, leaf: &'a mut Leaf) -> Self {
+        Self {
+            file,
+            leaf,
+            explained: 0,
+            reordered: None,
+            escapes: 0,
+        }
+    }
+
+    pub fn values(&mut self, pointer: &str, old: &Value, new: &Value) {
+        if old.raw == new.raw {
+            return;
+        }
+        match (&old.is, &new.is) {
+            (Is::Object(old), Is::Object(new)) => self.objects(pointer, old, new),
+            (Is::Array(old), Is::Array(new)) if old.len() == new.len() => self.same_length(pointer, old, new),
+            (Is::Array(old), Is::Array(new)) => self.other_length(pointer, old, new),
+            (Is::Text(one), Is::Text(other)) if one == other => {
+                self.escapes = self.escapes.saturating_add(1);
+            }
+            (Is::Text(one), Is::Text(other)) => {
+                match (std::str::from_utf8(one), std::str::from_utf8(other)) {
+                    (Ok(released), Ok(rebuilt)) => self.explain(pointer, released, rebuilt),
+                    _ => self.content(pointer, old.raw, new.raw),
+                }
+            }
+            (Is::Word, Is::Word) if old.kind() == new.kind() => self.explain(pointer, old.raw, new.raw),
+            _ => {
+                let told = |value: &Value| format!("{} {}", value.kind(), value.raw);
+                self.content(pointer, &told(old), &told(new));
+            }
+        }
+    }
+
+    fn content(&mut self, pointer: &str, released: &str, rebuilt: &str) {
+        self.leaf.add(Finding::new(pointer, released, rebuilt));
+    }
+
+    fn objects(&mut self, pointer: &str, old: &[Member], new: &[Member]) {
+        let (released, rebuilt) = (by_name(old), by_name(new));
+        let names = |members: &'_ [Member]| {
+            members
+                .iter()
+                .map(|member| member.raw_name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let same_names = released
+            .iter()
+            .map(|member| &member.name)
+            .eq(rebuilt.iter().map(|member| &member.name));
+        if same_names
+            && !old
+                .iter()
+                .map(|member| &member.name)
+                .eq(new.iter().map(|member| &member.name))
+        {
+            if order_matters(self.file, pointer) {
+                self.content(pointer, &names(old).join(", "), &names(new).join(", "));
+            } else {
+                let (_, count) = self.reordered.get_or_insert_with(|| (pointer.to_owned(), 0));
+                *count = count.saturating_add(1);
+            }
+        }
+        let digest = |members: &[&Member]| {
+            let mut digests = members.iter().filter(|member| member.name.as_ref() == b"digest");
+            digests.next().map(|member| member.value.raw.to_owned())
+        };
+        // A size beside a digest follows from what the digest is of.
+        let described = digest(&released)
+            .zip(digest(&rebuilt))
+            .is_some_and(|(old, new)| old != new);
+        let (mut released, mut rebuilt) = (released.as_slice(), rebuilt.as_slice());
+        while let Some(name) = first_name(released, rebuilt) {
+            let (old, new);
+            (old, released) = split_off(released, &name);
+            (new, rebuilt) = split_off(rebuilt, &name);
+            let below = below(pointer, &String::from_utf8_lossy(&name));
+            match (old, new) {
+                ([old], [new]) => {
+                    self.escapes = self
+                        .escapes
+                        .saturating_add(u64::from(old.raw_name != new.raw_name));
+                    if described && name == b"size" && old.value.raw != new.value.raw {
+                        self.leaf.add(
+                            Finding::new(below, old.value.raw, new.value.raw)
+                                .because(Cause::Checksum, Confidence::Likely)
+                                .keyed("sizes of other blobs of the image")
+                                .following(),
+                        );
+                    } else {
+                        self.values(&below, &old.value, &new.value);
+                    }
+                }
+                _ => self.repeated(&below, old, new),
+            }
+        }
+    }
+
+    /// Members of one name, of which some side has none or several.
+    fn repeated(&mut self, pointer: &str, old: &[&Member], new: &[&Member]) {
+        let same = |(old, new): (&&Member, &&Member)| old.value.means_the_same(&new.value);
+        if old.len() == new.len() && old.iter().zip(new).all(same) {
+            for (old, new) in old.iter().zip(new) {
+                self.values(pointer, &old.value, &new.value);
+            }
+            return;
+        }
+        let told = |members: &[&Member]| {
+            let values: Vec<_> = members.iter().map(|member| member.value.raw).collect();
+            values.join(", then ")
+        };
+        let (released, rebuilt) = (told(old), told(new));
+        self.content(pointer, &released, &rebuilt);
+    }
+
+    fn same_length(&mut self, pointer: &str, old: &[Value], new: &[Value]) {
+        if is_permutation(old, new) {
+            let list = |values: &[Value]| {
+                let raw: Vec<_> = values.iter().map(|value| value.raw).collect();
+                format!("[{}]", raw.join(","))
+            };
+            let finding = Finding::new(pointer, list(old), list(new));
+            self.leaf
+                .add(finding.keyed("order of the elements of a JSON array"));
+            return;
+        }
+        for (index, (old, new)) in old.iter().zip(new).enumerate() {
+            if old.raw != new.raw {
+                self.values(&below(pointer, &index.to_string()), old, new);
+            }
+        }
+    }
+
+    /// What is left of two arrays without the same beginning and the same end.
+    fn other_length(&mut self, pointer: &str, old: &[Value], new: &[Value]) {
+        let common = |pairs: &mut dyn Iterator<Item = (&Value, &Value)>| {
+            pairs.take_while(|(old, new)| old.means_the_same(new)).count()
+        };
+        let first = common(&mut old.iter().zip(new));
+        let most = old.len().min(new.len()).saturating_sub(first);
+        let last = common(&mut old.iter().rev().zip(new.iter().rev()).take(most));
+        let middle = |values: &[Value]| {
+            let end = values.len().saturating_sub(last);
+            let left: Vec<_> = values
+                .get(first..end)
+                .unwrap_or_default()
+                .iter()
+                .map(|value| value.raw)
+                .collect();
+            left.join(", ")
+        };
+        let (released, rebuilt) = (middle(old), middle(new));
+        self.content(&below(pointer, &first.to_string()), &released, &rebuilt);
+    }
+
+    /// Two strings, or two numbers.
+    fn explain(&mut self, pointer: &str, released: &str, rebuilt: &str) {
+        self.explained = self.explained.saturating_add(1);
+        if self.explained > MOST_EXPLAINED {
+            return self.content("values beyond those read", released, rebuilt);
+        }
+        let known = package::value(&JsonValue {
+            file: self.file,
+            pointer,
+            released,
+            rebuilt,
+        });
+        if let Some(finding) = known {
+            self.leaf.findings.push(finding);
+            return;
+        }
+        let field = pointer
+            .rsplit('/')
+            .find(|part| part.parse::<u64>().is_err())
+            .unwrap_or("");
+        let parent = pointer.rsplit('/').nth(1).unwrap_or("");
+        let context = Context {
+            field,
+            dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
+            ..Context::default()
+        };
+        let mut reasons = explain(released, rebuilt, context);
+        if reasons.is_empty() {
+            // A number means something by its field's name only.
+            let named = |value: &str| format!("{field}: {value}");
+            reasons = explain(&named(released), &named(rebuilt), context);
+        }
+        if reasons.is_empty() {
+            self.content(pointer, released, rebuilt);
+        }
+        for reason in &reasons {
+            self.leaf.add_reason(pointer, released, rebuilt, reason);
+        }
+    }
+}
+
+/// Node takes the first condition of `exports` and `imports` that holds.
+fn order_matters(file: &str, pointer: &str) -> bool {
+    file == "package.json" && (pointer.starts_with("/exports") || pointer.starts_with("/imports"))
+}
+
+/// The lesser of the first names of two sorted lists.
+fn first_name(old: &[&Member], new: &[&Member]) -> Option<Vec<u8>> {
+    let names = old.first().into_iter().chain(new.first());
+    names.map(|member| &member.name).min().map(|name| name.to_vec())
+}
+
+/// The members of that name at the beginning, and the rest.
+fn split_off<'v, 'a, 'm>(
+    members: &'v [&'m Member<'a>],
+    name: &[u8],
+) -> (&'v [&'m Member<'a>], &'v [&'m Member<'a>]) {
+    let count = members
+        .iter()
+        .take_while(|member| member.name.as_ref() == name)
+        .count();
+    members.split_at_checked(count).unwrap_or_default()
+}
+
+fn below(pointer: &str, name: &str) -> String {
+    if pointer.len() > LONGEST_POINTER {
+        return pointer.to_owned();
+    }
+    let name: String = name.chars().take(LONGEST_POINTER).collect();
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Whether two arrays have the same single values, each as often.
+fn is_permutation(old: &[Value], new: &[Value]) -> bool {
+    let is_single = |value: &Value| matches!(value.is, Is::Word | Is::Text(_));
+    let is_same = old
+        .iter()
+        .map(|value| value.raw)
+        .eq(new.iter().map(|value| value.raw));
+    if is_same || !old.iter().chain(new).all(is_single) {
+        return false;
+    }
+    let mut counts: HashMap<&str, i64> = HashMap::new();
+    for (values, step) in [(old, 1), (new, -1)] {
+        for value in values {
+            let count = counts.entry(value.raw).or_default();
+            *count = count.saturating_add(step);
+        }
+    }
+    counts.values().all(|count| *count == 0)
+}
