@@ -9,6 +9,7 @@ mod checksums;
 mod class;
 mod comparator;
 mod elf;
+mod go;
 mod json;
 mod matching;
 mod pe;
@@ -29,6 +30,7 @@ use super::normalise::Normalisation;
 
 /// The first that recognises two files and can read them decides.
 static COMPARATORS: &[&dyn FileComparator] = &[
+    &go::Go,
     &elf::Elf,
     &pyc::Pyc,
     &class::Class,
@@ -46,11 +48,7 @@ pub(super) const LARGEST: u64 = 40 << 20;
 /// Where and why two different files differ. `path` only helps to tell what they are.
 pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
     let pair = Pair::new(path, released, rebuilt);
-    let read = COMPARATORS
-        .iter()
-        .filter(|comparator| comparator.recognises(&pair))
-        .find_map(|comparator| comparator.compare(&pair));
-    let mut leaf = read.unwrap_or_else(|| bytes::compare(released, rebuilt));
+    let mut leaf = read(&pair, COMPARATORS.iter().copied());
     if leaf.findings.is_empty() {
         // No comparator may call different bytes the same.
         let rest = bytes::compare(released, rebuilt);
@@ -58,6 +56,23 @@ pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
         leaf.excerpts.extend(rest.excerpts);
     }
     leaf
+}
+
+/// What all comparators but one make of two files, for a comparator that reads only a part of them.
+fn read_as_another(but: &dyn FileComparator, pair: &Pair) -> Leaf {
+    let others = COMPARATORS.iter().copied();
+    read(pair, others.filter(|other| other.example() != but.example()))
+}
+
+fn read(pair: &Pair, mut comparators: impl Iterator<Item = &'static dyn FileComparator>) -> Leaf {
+    comparators
+        .find_map(|comparator| {
+            comparator
+                .recognises(pair)
+                .then(|| comparator.compare(pair))
+                .flatten()
+        })
+        .unwrap_or_else(|| bytes::compare(pair.released, pair.rebuilt))
 }
 
 /// A name and the first bytes of a file of each format.

@@ -1,0 +1,104 @@
+//! Go programs: what the linker records about the build (`debug/buildinfo`), whatever the format of the executable.
+//!
+//! Where both records have the same length, that of the rebuild takes the place of the released one, and so does the
+//! build ID; the rest of the files is then compared as if there were no record. So what is left over stays a change
+//! of content. Records of other lengths move everything behind them: they are named beside that change.
+
+mod modules;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use record::{BuildId, Record};
+
+use super::comparator::{FileComparator, Leaf, Pair};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::finding::Finding;
+
+pub(super) struct Go;
+
+impl FileComparator for Go {
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        (
+            "go-program",
+            b"\xcf\xfa\xed\xfe\x07\0\0\x01\x03\0\0\0\x02\0\0\0\xff Go buildinf:\x08\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08go1.19.8\0",
+        )
+    }
+
+    fn recognises(&self, pair: &Pair) -> bool {
+        let known = |bytes: &[u8]| record::is_executable(bytes) && record::read(bytes).is_some();
+        known(pair.released) && known(pair.rebuilt)
+    }
+
+    fn compare(&self, pair: &Pair) -> Option<Leaf> {
+        let (old, new) = (record::read(pair.released)?, record::read(pair.rebuilt)?);
+        let mut leaf = Leaf::of("Go program");
+        let mut released = Cow::Borrowed(pair.released);
+        if let Some(finding) = build_id(&mut released, pair) {
+            leaf.add(finding);
+        }
+        let substituted = substitute(&mut released, &old, &new);
+        let confidence = if substituted {
+            Confidence::Proven
+        } else {
+            Confidence::Likely
+        };
+        modules::compare(&mut leaf, (&old, &new), confidence);
+        if *released == *pair.rebuilt {
+            return Some(leaf);
+        }
+        let rest = super::read_as_another(self, &Pair::new(pair.path.whole, &released, pair.rebuilt));
+        leaf.format = rest.format;
+        let moved = !substituted && old != new;
+        leaf.append(rest);
+        if moved {
+            for finding in leaf
+                .findings
+                .iter_mut()
+                .filter(|finding| finding.cause == Cause::Content)
+            {
+                let place = format!(
+                    "{}, which may follow from the Go build information",
+                    finding.place
+                );
+                finding.place = place.into();
+            }
+        }
+        Some(leaf)
+    }
+}
+
+/// Puts the record of the rebuild into the place of the released one, wherever that is; only where the lengths are
+/// the same, so that nothing moves.
+fn substitute(released: &mut Cow<[u8]>, old: &Record, new: &Record) -> bool {
+    if old == new || old.modules.len() != new.modules.len() || old.version != new.version {
+        return false;
+    }
+    for at in record::framed(released, &old.modules) {
+        let end = at.saturating_add(new.modules.len());
+        if let Some(place) = released.to_mut().get_mut(at..end) {
+            place.copy_from_slice(&new.modules);
+        }
+    }
+    true
+}
+
+/// The build ID is made of digests of the inputs and of the result, so it follows from any other difference.
+fn build_id(released: &mut Cow<[u8]>, pair: &Pair) -> Option<Finding> {
+    let (old, new) = (BuildId::read(pair.released)?, BuildId::read(pair.rebuilt)?);
+    if old == new || old.at != new.at || old.text.len() != new.text.len() {
+        return None;
+    }
+    let place = released
+        .to_mut()
+        .get_mut(old.at..old.at.checked_add(old.text.len())?)?;
+    place.copy_from_slice(new.text.as_bytes());
+    Some(
+        Finding::new("Go build ID", old.text, new.text)
+            .because(Cause::BuildId, Confidence::Proven)
+            .keyed("Go build IDs")
+            .following(),
+    )
+}
