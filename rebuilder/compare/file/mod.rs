@@ -8,6 +8,7 @@ mod bytes;
 mod checksums;
 mod class;
 mod comparator;
+mod dotnet;
 mod elf;
 mod go;
 mod json;
@@ -36,6 +37,7 @@ static COMPARATORS: &[&dyn FileComparator] = &[
     &class::Class,
     &png::Png,
     &sqlite::Sqlite,
+    &dotnet::DotNet,
     &pe::Pe,
     &signature::Signature,
     &json::Json,
