@@ -1,6 +1,11 @@
-//! SQLite databases: counters and the version of the library in the header (sqlite.org/fileformat); the rest is bytes.
+//! SQLite databases (sqlite.org/fileformat): the fields of the header by name, the rest page by page.
+//!
+//! The change counter and the version of the library say nothing about what the tables hold. All other fields do, or
+//! a program can read them, and so they are content; so is what deleted rows leave in free pages.
 
-use super::bytes;
+use std::collections::HashSet;
+
+use super::bytes::{excerpt, ranges, window};
 use super::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
@@ -8,11 +13,36 @@ use crate::compare::finding::Finding;
 pub(super) struct Sqlite;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// Bytes 24 to 28: how often the file was changed.
+const HEADER: usize = 100;
+/// How often the file was changed.
 const CHANGE_COUNTER: usize = 24;
-/// Bytes 92 to 96: the change counter when the version was written; then the version of the library.
+const FIRST_FREE_PAGE: usize = 32;
+const FREE_PAGES: usize = 36;
+/// The change counter when the version was written; the number of pages in the header holds only if they are the same.
 const VERSION_VALID_FOR: usize = 92;
+/// Version of the library that wrote last.
 const VERSION: usize = 96;
+
+/// The other fields: offset, length and name.
+const FIELDS: &[(usize, usize, &str)] = &[
+    (16, 2, "size of pages"),
+    (18, 1, "version for writers"),
+    (19, 1, "version for readers"),
+    (20, 1, "reserved bytes of each page"),
+    (21, 3, "fractions of payload"),
+    (28, 4, "number of pages"),
+    (FIRST_FREE_PAGE, 4, "first free page"),
+    (FREE_PAGES, 4, "number of free pages"),
+    (40, 4, "schema cookie"),
+    (44, 4, "schema format"),
+    (48, 4, "size of the cache"),
+    (52, 4, "largest root page"),
+    (56, 4, "encoding of text"),
+    (60, 4, "user version"),
+    (64, 4, "incremental vacuum"),
+    (68, 4, "application ID"),
+    (72, 20, "reserved bytes of the header"),
+];
 
 impl FileComparator for Sqlite {
     fn example(&self) -> (&'static str, &'static [u8]) {
@@ -24,51 +54,285 @@ impl FileComparator for Sqlite {
     }
 
     fn compare(&self, pair: &Pair) -> Option<Leaf> {
+        let (old, new) = (Database::read(pair.released)?, Database::read(pair.rebuilt)?);
         let mut leaf = Leaf::of("SQLite");
-        let versions = (number(pair.released, VERSION)?, number(pair.rebuilt, VERSION)?);
-        if versions.0 != versions.1 {
-            let (released, rebuilt) = (version(versions.0), version(versions.1));
-            let key = format!("SQLite {released} → {rebuilt}");
-            leaf.add(
-                Finding::new("version of the library", released, rebuilt)
-                    .because(Cause::ToolVersion, Confidence::Proven)
-                    .keyed(key),
-            );
+        versions(&mut leaf, &old, &new);
+        counters(&mut leaf, &old, &new);
+        for (at, length, name) in FIELDS {
+            let (released, rebuilt) = (window(old.bytes, *at, *length), window(new.bytes, *at, *length));
+            if released != rebuilt {
+                let finding = Finding::new(*name, told(released), told(rebuilt));
+                leaf.add(finding.keyed("fields of SQLite headers"));
+            }
         }
-        let counters = (
-            number(pair.released, CHANGE_COUNTER)?,
-            number(pair.rebuilt, CHANGE_COUNTER)?,
-        );
-        if counters.0 != counters.1 {
-            leaf.add(
-                Finding::new("change counter", counters.0.to_string(), counters.1.to_string())
-                    .because(Cause::Order, Confidence::Possible)
-                    .keyed("number of SQLite transactions"),
-            );
-        }
-        let (released, rebuilt) = (blanked(pair.released)?, blanked(pair.rebuilt)?);
-        if released != rebuilt {
-            leaf.append(bytes::compare(&released, &rebuilt));
-        }
+        pages(&mut leaf, &old, &new);
         Some(leaf)
     }
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
-    let field = bytes.get(at..)?.first_chunk()?;
-    Some(u32::from_be_bytes(*field))
-}
-
-fn version(number: u32) -> String {
-    let (major, minor, patch) = (number / 1_000_000, number / 1000 % 1000, number % 1000);
-    format!("{major}.{minor}.{patch}")
-}
-
-/// The file without the numbers that were compared.
-fn blanked(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut blanked = bytes.to_vec();
-    for at in [CHANGE_COUNTER, VERSION_VALID_FOR, VERSION] {
-        *blanked.get_mut(at..)?.first_chunk_mut()? = [0; 4];
+/// A number, big-endian, or bytes that are too many for one.
+fn told(bytes: &[u8]) -> String {
+    if bytes.len() > 4 {
+        return hex::encode(bytes);
     }
-    Some(blanked)
+    let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+    bytes.iter().fold(0, fold).to_string()
+}
+
+struct Database<'a> {
+    bytes: &'a [u8],
+    page: usize,
+    free: HashSet<usize>,
+}
+
+impl<'a> Database<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        bytes.get(..HEADER)?;
+        let size = u16::from_be_bytes(*bytes.get(16..)?.first_chunk()?);
+        // 65536 does not fit.
+        let page = if size == 1 { 1 << 16 } else { usize::from(size) };
+        if !page.is_power_of_two() || page < 512 {
+            return None;
+        }
+        let mut database = Self {
+            bytes,
+            page,
+            free: HashSet::new(),
+        };
+        database.free = database.free_pages().unwrap_or_default();
+        Some(database)
+    }
+
+    fn number(&self, at: usize) -> Option<u32> {
+        let field = self.bytes.get(at..)?.first_chunk()?;
+        Some(u32::from_be_bytes(*field))
+    }
+
+    /// Pages are numbered from 1.
+    fn page(&self, number: usize) -> Option<&'a [u8]> {
+        let start = number.checked_sub(1)?.checked_mul(self.page)?;
+        let page = window(self.bytes, start, self.page);
+        (!page.is_empty()).then_some(page)
+    }
+
+    fn count(&self) -> usize {
+        self.bytes.len().div_ceil(self.page)
+    }
+
+    /// Walks the list of free pages: trunks, each with the number of the next one and a list of leaves.
+    fn free_pages(&self) -> Option<HashSet<usize>> {
+        let mut free = HashSet::new();
+        let mut trunk = usize::try_from(self.number(FIRST_FREE_PAGE)?).ok()?;
+        while trunk != 0 && free.insert(trunk) {
+            let (words, _) = self.page(trunk)?.as_chunks::<4>();
+            let mut words = words.iter().map(|word| u32::from_be_bytes(*word));
+            trunk = usize::try_from(words.next()?).ok()?;
+            let count = usize::try_from(words.next()?).ok()?;
+            free.extend(words.take(count).filter_map(|leaf| usize::try_from(leaf).ok()));
+        }
+        Some(free)
+    }
+
+    /// What a page holds, by its first byte (section 1.6).
+    fn kind(&self, number: usize) -> &'static str {
+        if self.free.contains(&number) {
+            return "free pages";
+        }
+        let start = if number == 1 { HEADER } else { 0 };
+        match self.page(number).and_then(|page| page.get(start)) {
+            Some(2 | 10) => "pages of indexes",
+            Some(5 | 13) => "pages of tables",
+            Some(_) => "other pages",
+            None => "missing pages",
+        }
+    }
+}
+
+fn versions(leaf: &mut Leaf, old: &Database, new: &Database) {
+    let version = |database: &Database| {
+        let number = database.number(VERSION).unwrap_or(0);
+        let (major, minor, patch) = (number / 1_000_000, number / 1000 % 1000, number % 1000);
+        format!("{major}.{minor}.{patch}")
+    };
+    if old.number(VERSION) == new.number(VERSION) {
+        return;
+    }
+    let (released, rebuilt) = (version(old), version(new));
+    let key = format!("SQLite {released} → {rebuilt}");
+    leaf.add(
+        Finding::new("version of the library", released, rebuilt)
+            .because(Cause::ToolVersion, Confidence::Proven)
+            .keyed(key),
+    );
+}
+
+fn counters(leaf: &mut Leaf, old: &Database, new: &Database) {
+    let counters = |database: &Database| {
+        (
+            database.number(CHANGE_COUNTER),
+            database.number(VERSION_VALID_FOR),
+        )
+    };
+    let (released, rebuilt) = (counters(old), counters(new));
+    if released == rebuilt {
+        return;
+    }
+    let told = |(counter, valid_for): (Option<u32>, Option<u32>)| {
+        let (counter, valid_for) = (counter.unwrap_or(0), valid_for.unwrap_or(0));
+        if counter == valid_for {
+            counter.to_string()
+        } else {
+            format!("{counter}, the version is that of change {valid_for}")
+        }
+    };
+    let finding = Finding::new("change counter", told(released), told(rebuilt));
+    leaf.add(if released.0 == released.1 && rebuilt.0 == rebuilt.1 {
+        finding
+            .because(Cause::Order, Confidence::Proven)
+            .keyed("number of SQLite transactions")
+    } else {
+        // Readers trust the number of pages in the header on one side only.
+        finding.keyed("fields of SQLite headers")
+    });
+}
+
+/// Pages of one number, without the header; one finding for each kind of page.
+fn pages(leaf: &mut Leaf, old: &Database, new: &Database) {
+    const KEY: &str = "pages of SQLite databases";
+    if old.page != new.page {
+        let size = |database: &Database| format!("{} bytes", database.bytes.len());
+        leaf.add(Finding::new("pages of another size", size(old), size(new)).keyed(KEY));
+        return;
+    }
+    let count = |database: &Database| format!("{} pages, {} bytes", database.count(), database.bytes.len());
+    if old.bytes.len() != new.bytes.len() {
+        leaf.add(Finding::new("length", count(old), count(new)).keyed(KEY));
+    }
+    let mut shown = false;
+    for number in 1..=old.count().min(new.count()) {
+        let (Some(released), Some(rebuilt)) = (old.page(number), new.page(number)) else {
+            continue;
+        };
+        let skip = if number == 1 { HEADER } else { 0 };
+        let (one, other) = (window(released, skip, old.page), window(rebuilt, skip, old.page));
+        if one == other {
+            continue;
+        }
+        let same = one.iter().zip(other).take_while(|(old, new)| old == new).count();
+        let at = same.saturating_add(skip);
+        let told = |page: &[u8], kind: &str| format!("{} in {kind}", hex::encode(window(page, at, 16)));
+        leaf.add(
+            Finding::new(
+                format!("page {number} +{at:#x}"),
+                told(released, old.kind(number)),
+                told(rebuilt, new.kind(number)),
+            )
+            .keyed(format!("{} of SQLite databases", new.kind(number))),
+        );
+        if !shown && released.len() == rebuilt.len() {
+            shown = true;
+            let start = number.saturating_sub(1).saturating_mul(old.page) as u64;
+            leaf.excerpts
+                .push(excerpt(start, released, rebuilt, &ranges(released, rebuilt)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{Options, Outcome, compare_bytes};
+
+    /// Three pages of 512 bytes: a table, another one, and a free page.
+    fn database() -> Vec<u8> {
+        let mut file = MAGIC.to_vec();
+        file.resize(3 * 512, 0);
+        file[16..18].copy_from_slice(&512_u16.to_be_bytes());
+        for (at, number) in [
+            (24, 7_u32),
+            (28, 3),
+            (32, 3),
+            (36, 1),
+            (56, 1),
+            (92, 7),
+            (96, 3_040_001),
+        ] {
+            file[at..at + 4].copy_from_slice(&number.to_be_bytes());
+        }
+        file[100] = 13;
+        file[512] = 13;
+        file
+    }
+
+    fn first(old: &[u8], new: &[u8]) -> (Cause, String, String) {
+        let comparison = compare_bytes("x.db", old, new, &Options::default());
+        assert_eq!(comparison.outcome, Outcome::Different);
+        let cause = &comparison.causes[0];
+        (cause.cause, cause.key.clone(), cause.example.place.clone())
+    }
+
+    /// The database with a number at each of some offsets.
+    fn with(numbers: &[(usize, u32)]) -> Vec<u8> {
+        let mut file = database();
+        for (at, number) in numbers {
+            file[*at..*at + 4].copy_from_slice(&number.to_be_bytes());
+        }
+        file
+    }
+
+    #[test]
+    fn the_counter_and_the_version_are_no_content() {
+        let found = first(&database(), &with(&[(24, 9), (92, 9)]));
+        assert_eq!((found.0, found.2.as_str()), (Cause::Order, "change counter"));
+        let found = first(&database(), &with(&[(96, 3_041_002)]));
+        assert_eq!(
+            (found.0, found.1.as_str()),
+            (Cause::ToolVersion, "SQLite 3.40.1 → 3.41.2")
+        );
+    }
+
+    #[test]
+    fn a_counter_that_is_not_that_of_the_version_is_content() {
+        for numbers in [&[(24, 9)], &[(92, 9)]] {
+            assert_eq!(first(&database(), &with(numbers)).0, Cause::Content);
+        }
+    }
+
+    #[test]
+    fn every_other_byte_is_content() {
+        let old = database();
+        for at in (16..old.len()).filter(|at| !(24..28).contains(at) && !(92..100).contains(at)) {
+            let mut new = old.clone();
+            new[at] ^= 0x10;
+            let (cause, key, place) = first(&old, &new);
+            assert_eq!(cause, Cause::Content, "byte {at}: {place} {key}");
+            // Beside another counter as well.
+            new[27] = 9;
+            new[95] = 9;
+            assert_eq!(first(&old, &new).0, Cause::Content, "byte {at}");
+        }
+        assert_eq!(first(&old, &[old.clone(), vec![0; 512]].concat()).2, "length");
+    }
+
+    #[test]
+    fn pages_are_named_by_what_they_hold() {
+        let old = database();
+        for (at, key) in [
+            (600, "pages of tables of SQLite databases"),
+            (1200, "free pages of SQLite databases"),
+        ] {
+            let mut new = old.clone();
+            new[at] ^= 1;
+            assert_eq!(first(&old, &new).1, key);
+        }
+    }
+
+    #[test]
+    fn a_list_of_free_pages_that_goes_round_ends() {
+        let mut old = database();
+        old[1024..1028].copy_from_slice(&3_u32.to_be_bytes());
+        let mut new = old.clone();
+        new[1100] = 1;
+        assert_eq!(first(&old, &new).1, "free pages of SQLite databases");
+    }
 }
