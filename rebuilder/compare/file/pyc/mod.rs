@@ -91,6 +91,14 @@ fn compare_code(leaf: &mut Leaf, layout: &'static Layout, old: &[u8], new: &[u8]
             paths,
         };
         code::compare(leaf, &sides);
+        // Values that are explained must not hide what only the walk in step sees.
+        if leaf
+            .findings
+            .iter()
+            .all(|finding| finding.cause != Cause::Content)
+        {
+            leaf.findings.extend(sharing::beside(&released, &rebuilt));
+        }
     } else if without(old, released.rest) != without(new, rebuilt.rest) {
         leaf.findings.extend(sharing::compare(&released, &rebuilt));
     }

@@ -241,6 +241,30 @@ fn one_folder_in_place_of_another_is_a_build_path() {
 }
 
 #[test]
+fn a_build_path_hides_no_other_difference() {
+    let in_folder = |file: &'static str, constants: &[Written]| Code {
+        file,
+        ..Code::with(constants)
+    };
+    let list = many(b'[', &[]);
+    let table = [
+        (
+            vec![many(b'>', &[number(0), number(8)])],
+            vec![many(b'>', &[number(8), number(0)])],
+            "order of the elements of sets of numbers",
+        ),
+        (
+            vec![marked(list.clone()), again(0)],
+            vec![list.clone(), list],
+            "shared values that code can change",
+        ),
+    ];
+    for (old, new, place) in table {
+        assert_content(&in_folder("/a/m.py", &old), &in_folder("/b/m.py", &new), place);
+    }
+}
+
+#[test]
 fn headers_are_read_by_version() {
     let code = Code::default();
     let of = |magic, words: &[u32]| file(magic, words, &code.written(magic));
