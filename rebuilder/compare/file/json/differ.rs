@@ -208,17 +208,19 @@ impl<'a> Differ<'a> {
             dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
             ..Context::default()
         };
-        let mut reasons = explain(released, rebuilt, context);
-        if reasons.is_empty() {
-            // A number means something by its field's name only.
-            let named = |value: &str| format!("{field}: {value}");
-            reasons = explain(&named(released), &named(rebuilt), context);
-        }
-        if reasons.is_empty() {
-            self.content(pointer, released, rebuilt);
-        }
+        let reasons = explain(released, rebuilt, context);
         for reason in &reasons {
             self.leaf.add_reason(pointer, released, rebuilt, reason);
+        }
+        if !reasons.is_empty() {
+            return;
+        }
+        self.content(pointer, released, rebuilt);
+        // With the name of its field, the value may be what a build leaves behind, or a setting.
+        let named = |value: &str| format!("{field}: {value}");
+        for mut reason in explain(&named(released), &named(rebuilt), context) {
+            reason.confidence = Confidence::Possible;
+            self.leaf.add_reason(pointer, released, rebuilt, &reason);
         }
     }
 }

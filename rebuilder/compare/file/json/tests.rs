@@ -166,6 +166,16 @@ fn what_a_build_leaves_behind_is_named() {
 }
 
 #[test]
+fn a_setting_is_content_whatever_its_name() {
+    for (old, new) in [
+        (r#"{"jobs": 4}"#, r#"{"jobs": 8}"#),
+        (r#"{"encoding": "utf-8"}"#, r#"{"encoding": "latin-1"}"#),
+    ] {
+        assert_eq!(first(old, new).0, Cause::Content, "{old} {new}");
+    }
+}
+
+#[test]
 fn deep_and_wide_files_are_bounded() {
     let deep = |end: &str| format!("{}{end}{}", "[".repeat(2000), "]".repeat(2000));
     assert_eq!(first(&deep("1"), &deep("2")).0, Cause::Content);

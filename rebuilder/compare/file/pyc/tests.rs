@@ -324,6 +324,50 @@ fn headers_are_read_by_version() {
 }
 
 #[test]
+fn every_version_is_read_by_its_own_layout() {
+    let table: [(u16, &[u32]); 10] = [
+        (PYTHON_2_7, &[1]),
+        (PYTHON_3_6, &[1, 50]),
+        (3394, &[0, 1, 50]),
+        (3413, &[0, 1, 50]),
+        (3425, &[0, 1, 50]),
+        (3439, &[0, 1, 50]),
+        (PYTHON_3_11, &[0, 1, 50]),
+        (3531, &[0, 1, 50]),
+        (3571, &[0, 1, 50]),
+        (3627, &[0, 1, 50]),
+    ];
+    for (magic, words) in table {
+        let of = |value: &Written| {
+            let function = Code {
+                name: "f",
+                constants: vec![value.clone()],
+                ..Code::default()
+            };
+            let module = Code::with(&[function.written(magic)]);
+            file(magic, words, &module.written(magic))
+        };
+        let (cause, _, _, place) = first(&compared(&of(&number(1)), &of(&number(2))));
+        assert_eq!(
+            (cause, place.as_str()),
+            (Cause::Content, "f: constant"),
+            "{magic}"
+        );
+        let comparison = compared(&of(&number(1)), &of(&marked(number(1))));
+        // Python 2 has no marks.
+        let wanted = if magic == PYTHON_2_7 {
+            Outcome::Different
+        } else {
+            Outcome::Equivalent
+        };
+        assert_eq!(comparison.outcome, wanted, "{magic}");
+    }
+    let slice = |end| Written([b":".as_slice(), &number(1).0, &number(end).0, &none().0].concat());
+    let of = |end| file(3627, &[0, 1, 50], &Code::with(&[slice(end)]).written(PYTHON_3_11));
+    assert_eq!(first(&compared(&of(2), &of(3))).3, "<module>: constant");
+}
+
+#[test]
 fn nothing_is_hidden_behind_a_header() {
     let code = Code::default().written(PYTHON_3_11);
     let of = |words: &[u32], code: &Written| file(PYTHON_3_11, words, code);

@@ -77,10 +77,11 @@ impl Default for Code {
 
 impl Code {
     pub fn written(&self, magic: u16) -> Written {
+        let is_new = (PYTHON_3_11..PYTHON_2_7).contains(&magic);
         let numbers: usize = match magic {
             PYTHON_2_7 => 4,
-            PYTHON_3_6 | PYTHON_3_11 => 5,
-            _ => 6,
+            3400..3450 => 6,
+            _ => 5,
         };
         let mut out = vec![b'c'];
         out.resize(1 + numbers * 4, 0);
@@ -97,7 +98,7 @@ impl Code {
             tuple(&[]),
             tuple(&[]),
         ];
-        if magic == PYTHON_3_11 {
+        if is_new {
             values.extend([bytes(b""), name(self.file), name(self.name), name(self.name)]);
         } else {
             values.extend([tuple(&[]), tuple(&[]), name(self.file), name(self.name)]);
@@ -107,7 +108,7 @@ impl Code {
         }
         out.extend(self.first_line.to_le_bytes());
         out.extend(bytes(b"\x01").0);
-        if magic == PYTHON_3_11 {
+        if is_new {
             out.extend(bytes(b"").0);
         }
         Written(out)
