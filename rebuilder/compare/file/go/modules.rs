@@ -75,7 +75,7 @@ fn line(name: &str, old: &str, new: &str, confidence: Confidence) -> Finding {
         ("dep", _) if version(old) == version(new) => finding.keyed("sum of a Go module"),
         ("dep", _) => finding
             .because(Cause::DependencyVersion, confidence)
-            .keyed(both(what)),
+            .keyed(format!("{what} {} → {}", version(old), version(new))),
         _ => finding.because(Cause::GoBuildInformation, confidence).keyed(name),
     }
 }

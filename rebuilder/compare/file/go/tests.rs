@@ -157,3 +157,50 @@ fn only_the_build_id_is_named_as_such() {
         Cause::Content
     );
 }
+
+/// An ELF program of Go 1.17: one segment, whose address is 0x1000 more than the offset, and a record of addresses.
+fn with_addresses(modules: &str) -> Vec<u8> {
+    let framed = [START, modules.as_bytes(), END].concat();
+    let mut file = vec![0; 0x400];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(0x10, &[2, 0, 62, 0, 1]);
+    put(0x20, &[64]);
+    put(0x34, &[64, 0, 56, 0, 1, 0, 64, 0]);
+    // The segment: loaded, readable, at offset 0.
+    put(0x40, &[1, 0, 0, 0, 4]);
+    put(0x50, &0x1000_u64.to_le_bytes());
+    put(0x60, &0x400_u64.to_le_bytes());
+    put(0x68, &0x400_u64.to_le_bytes());
+    put(0x100, b"\xff Go buildinf:\x08\0");
+    put(0x110, &0x1140_u64.to_le_bytes());
+    put(0x118, &0x1150_u64.to_le_bytes());
+    put(0x140, &0x1160_u64.to_le_bytes());
+    put(0x148, &7_u64.to_le_bytes());
+    put(0x150, &0x1180_u64.to_le_bytes());
+    put(0x158, &(framed.len() as u64).to_le_bytes());
+    put(0x160, b"go1.17.");
+    put(0x180, &framed);
+    file
+}
+
+#[test]
+fn old_records_are_addresses_of_strings() {
+    let lines = "path\tm\nmod\tm\t(devel)\t\ndep\tx\tv0.1.0\th1:a=\n";
+    let compared = |new: &[u8]| compare_bytes("program", &with_addresses(lines), new, &Options::default());
+    let comparison = compared(&with_addresses(&lines.replace("v0.1.0", "v0.2.0")));
+    assert_eq!(comparison.causes.len(), 1, "{:?}", comparison.causes);
+    assert_eq!(comparison.causes[0].cause, Cause::DependencyVersion);
+    assert_eq!(comparison.causes[0].key, "x v0.1.0 → v0.2.0");
+    let mut other = with_addresses(&lines.replace("v0.1.0", "v0.2.0"));
+    other[0x3f0] = 1;
+    assert_eq!(compared(&other).causes[0].cause, Cause::Content);
+}
+
+#[test]
+fn two_records_say_nothing() {
+    let twice = |old: &str| [Program::of(LINES).written(), Program::of(old).written()].concat();
+    let (old, new) = (twice(LINES), twice(&LINES.replace("d1d05657", "c8ceca80")));
+    let comparison = compare_bytes("program", &old, &new, &Options::default());
+    assert_eq!(comparison.causes[0].cause, Cause::Content);
+}
