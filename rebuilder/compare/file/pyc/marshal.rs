@@ -211,31 +211,7 @@ impl<'a> Reader<'a, '_> {
             b'T' => self.whole(Kind::True, false, Cow::default(), false),
             b'S' => self.whole(Kind::StopIteration, false, Cow::default(), false),
             b'.' => self.whole(Kind::Ellipsis, false, Cow::default(), false),
-            b'i' => {
-                let number = i32::from_le_bytes(self.word()?);
-                self.whole(Kind::Int, false, Cow::Owned(digits(i64::from(number))), referred)
-            }
-            b'I' if !self.layout.flagged => {
-                let number = i64::from_le_bytes(*self.take(8)?.first_chunk()?);
-                self.whole(Kind::Int, false, Cow::Owned(digits(number)), referred)
-            }
-            b'l' => {
-                let kind = if self.layout.flagged {
-                    Kind::Int
-                } else {
-                    Kind::Long
-                };
-                let number = self.long()?;
-                self.whole(kind, false, number, referred)
-            }
-            b'g' => {
-                let number = self.take(8)?;
-                self.whole(Kind::Float, false, Cow::Borrowed(number), referred)
-            }
-            b'y' => {
-                let number = self.take(16)?;
-                self.whole(Kind::Complex, false, Cow::Borrowed(number), referred)
-            }
+            b'i' | b'I' | b'l' | b'g' | b'y' => self.number(kind, referred),
             b'(' | b')' => {
                 let count = if kind == b')' {
                     self.short_length()?
@@ -268,6 +244,37 @@ impl<'a> Reader<'a, '_> {
                 self.again(self.interned.get(index).copied())
             }
             other => self.string(other, referred),
+        }
+    }
+
+    fn number(&mut self, kind: u8, referred: bool) -> Option<Begun> {
+        match kind {
+            b'i' => {
+                let number = i32::from_le_bytes(self.word()?);
+                self.whole(Kind::Int, false, Cow::Owned(digits(i64::from(number))), referred)
+            }
+            b'I' if !self.layout.flagged => {
+                let number = i64::from_le_bytes(*self.take(8)?.first_chunk()?);
+                self.whole(Kind::Int, false, Cow::Owned(digits(number)), referred)
+            }
+            b'l' => {
+                let kind = if self.layout.flagged {
+                    Kind::Int
+                } else {
+                    Kind::Long
+                };
+                let number = self.long()?;
+                self.whole(kind, false, number, referred)
+            }
+            b'g' => {
+                let number = self.take(8)?;
+                self.whole(Kind::Float, false, Cow::Borrowed(number), referred)
+            }
+            b'y' => {
+                let number = self.take(16)?;
+                self.whole(Kind::Complex, false, Cow::Borrowed(number), referred)
+            }
+            _ => None,
         }
     }
 
