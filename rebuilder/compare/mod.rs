@@ -192,6 +192,7 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
             .push(Finding::new("bytes that no reader looked at", "", ""));
     }
     conclude::checksums(&mut tree);
+    let clamped = comparer.clamped.into_inner();
     let times = comparer
         .times
         .into_inner()
@@ -199,7 +200,7 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     conclude::years(&mut tree, &times);
     let epoch = options
         .source_date_epoch
-        .or_else(|| conclude::clamped(&times).filter(|_| package::clamps_times(name)));
+        .or_else(|| conclude::clamped(&times).filter(|_| clamped));
     conclude::source_date_epoch(&mut tree, epoch);
     comparison.causes = conclude::causes(&tree);
     (comparison.outcome, comparison.normalisations) = conclude::outcome(&tree, options);

@@ -1,7 +1,7 @@
 //! Gems: a tar archive of two compressed archives, their checksums, and signatures.
 
-use super::text::{Checksums, Field, Lines, Text, is_detached_signature, listed};
-use super::{FilePath, Meaning, Package, Signature, Within};
+use super::text::{Checksums, Field, Lines, Text, listed};
+use super::{Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
@@ -14,35 +14,35 @@ pub(super) static GEM: Package = Package {
         Normalisation::GemMetadataDate,
         Normalisation::GemMetadataRubygemsVersion,
     ],
-    recognises: |archive| archive.path.ends_with(".gem") && archive.format == "tar",
-    within: Within {
-        installs: false,
-        // RubyGems sets its own times and owners when it unpacks.
-        repacked: Some(Normalisation::GemInnerArchives),
-    },
+    recognises: |archive| archive.format == "tar" && archive.has("metadata.gz") && archive.has("data.tar.gz"),
+    unpacks: |part| part == "data.tar",
+    ignores_owners: true,
+    // RubyGems sets its own times and owners when it unpacks.
+    repacked: Some(Normalisation::GemInnerArchives),
     text,
-    meaning: |field| (field == "rubygems_version").then_some(Meaning::Tool),
-    signature: |path| {
-        (path.whole.contains(".gem/") && is_detached_signature(path)).then_some(Signature {
-            normalisation: Some(Normalisation::GemExcludeSignatures),
-        })
+    meaning: |located, field| {
+        (located.top() == Some("metadata") && field == "rubygems_version").then_some(Meaning::Tool)
+    },
+    signature: |located| {
+        let signed = ["checksums.yaml.gz.sig", "data.tar.gz.sig", "metadata.gz.sig"];
+        signed
+            .contains(&located.top()?)
+            .then_some(Normalisation::GemExcludeSignatures)
     },
     ..Package::new("gem")
 };
 
-fn text(path: FilePath) -> Option<Text> {
-    if path.name.eq_ignore_ascii_case("checksums.yaml") {
-        return Some(Text::of(Lines::Checksums(Checksums {
+fn text(located: Located) -> Option<Text> {
+    match located.top()? {
+        "checksums.yaml" => Some(Text::of(Lines::Checksums(Checksums {
             file: listed,
             several_kinds: true,
-            changed: path
-                .whole
-                .ends_with("checksums.yaml")
-                .then_some(Normalisation::GemExcludeChecksums),
+            changed: Some(Normalisation::GemExcludeChecksums),
             moved: None,
-        })));
+        }))),
+        "metadata" => Some(Text { known, ..Text::PLAIN }),
+        _ => None,
     }
-    (path.whole.contains(".gem/") && path.name == "metadata").then_some(Text { known, ..Text::PLAIN })
 }
 
 /// Fields of the specification of a gem.

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{JsonValue, Package};
+use super::{Archive, JsonValue, Located, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::format::FormatReader;
@@ -16,13 +16,29 @@ use crate::compare::limits::Meter;
 use crate::compare::source::Source;
 
 pub(super) static IMAGE: Package = Package {
+    recognises,
     value: digest,
     roles,
     ..Package::new("image")
 };
 
+/// A tar archive with an OCI layout, or what `docker save` writes: a folder or a configuration named by digest.
+fn recognises(archive: &Archive) -> bool {
+    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let of_image = |name: &String| {
+        let (folder, file) = name.rsplit_once('/').unwrap_or(("", name.as_str()));
+        match folder {
+            "" => file.strip_suffix(".json").is_some_and(is_digest),
+            "blobs/sha256" => is_digest(file),
+            folder => is_digest(folder) && matches!(file, "layer.tar" | "json" | "VERSION"),
+        }
+    };
+    archive.format == "tar" && archive.names.iter().any(of_image)
+}
+
 /// Names that are digests: of blobs (`sha256:…`), and of the files that `docker save` writes.
-fn digest(value: &JsonValue) -> Option<Finding> {
+fn digest(located: Located, value: &JsonValue) -> Option<Finding> {
+    located.top()?;
     if without_digest(value.released)? != without_digest(value.rebuilt)? {
         return None;
     }

@@ -1,25 +1,21 @@
 //! RPM packages: fields of the two headers, as the reader of the format names them.
 
 use super::text::{Field, Lines, Text};
-use super::{Meaning, Package, Within};
+use super::{Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 
 pub(super) static RPM: Package = Package {
     recognises: |archive| archive.format == "rpm",
-    within: Within {
-        installs: true,
-        repacked: None,
-    },
-    text: |path| {
-        matches!(path.name, "header" | "signature").then(|| Text {
+    text: |located| {
+        matches!(located.top()?, "header" | "signature").then(|| Text {
             known,
             ..Text::of(Lines::Fields)
         })
     },
-    meaning: |field| match field {
-        "rpm version" => Some(Meaning::Tool),
-        "provides" | "requires" => Some(Meaning::Dependency),
+    meaning: |located, field| match (located.top()?, field) {
+        ("header", "rpm version") => Some(Meaning::Tool),
+        ("header", "provides" | "requires") => Some(Meaning::Dependency),
         _ => None,
     },
     ..Package::new("rpm")

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::FilePath;
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
@@ -71,17 +70,23 @@ impl Field<'_> {
     }
 }
 
-/// Lists beside packages, such as `SHA256SUMS`.
-pub(super) fn list_of_checksums(path: FilePath) -> Option<Text> {
-    let lower = path.name.to_ascii_lowercase();
-    (lower.ends_with("sums") || lower.starts_with("sha256sum")).then(|| {
-        Text::of(Lines::Checksums(Checksums {
+/// What the name of a text says of its form, whatever it is in. It sets nothing aside.
+pub(super) fn by_name(name: &str) -> Text {
+    let lower = name.to_ascii_lowercase();
+    if lower.ends_with("sums") || lower.starts_with("sha256sum") {
+        return Text::of(Lines::Checksums(Checksums {
             file: listed,
             several_kinds: true,
             changed: None,
             moved: None,
-        }))
-    })
+        }));
+    }
+    let has_fields = matches!(name, "METADATA" | "PKG-INFO" | "WHEEL" | "control") || lower.ends_with(".mf");
+    if has_fields {
+        Text::of(Lines::Fields)
+    } else {
+        Text::PLAIN
+    }
 }
 
 /// The file that a line is about: `DIGEST  FILE`, `DIGEST *FILE` or `FILE: DIGEST`.
@@ -94,9 +99,4 @@ pub(in crate::compare) fn listed(line: &str) -> Option<String> {
     }
     let (file, digest) = line.trim_start().split_once(": ")?;
     (digest.len() >= 32 && is_hex(digest.trim_matches(['"', '\'']))).then(|| file.to_owned())
-}
-
-/// Whether a file has the name of a signature of another file.
-pub(in crate::compare) fn is_detached_signature(path: FilePath) -> bool {
-    path.ends_with_any(&[".sig", ".asc", ".sign", ".p7s", ".minisig"])
 }

@@ -3,35 +3,52 @@
 use std::borrow::Cow;
 
 use super::text::{Checksums, Lines, Text};
-use super::{FilePath, Meaning, Package};
+use super::{Located, Meaning, Package};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static WHEEL: Package = Package {
     normalisations: &[Normalisation::WheelMetadataOrder, Normalisation::WheelRecord],
-    text,
-    meaning: |field| match field {
-        "metadata-version" | "root-is-purelib" => Some(Meaning::Tool),
-        "requires" | "requires-dist" => Some(Meaning::Dependency),
-        _ => None,
+    recognises: |archive| {
+        archive.format == "zip" && archive.names.iter().any(|name| metadata(name) == Some("WHEEL"))
     },
-    // Names of wheels and of extension modules have the version of Python in them.
-    named_by_tool: |path| path.contains("py3") || path.contains("cpython"),
-    ..Package::new("wheel")
-};
-
-fn text(path: FilePath) -> Option<Text> {
-    match path.name {
+    ignores_owners: true,
+    text: |located| match metadata(located.top()?)? {
         "RECORD" => Some(Text::of(Lines::Checksums(Checksums {
             file: recorded,
             several_kinds: false,
             changed: Some(Normalisation::WheelRecord),
             moved: Some(Normalisation::WheelRecord),
         }))),
-        "METADATA" if path.whole.ends_with(".dist-info/METADATA") => Some(Text {
+        "METADATA" => Some(Text {
             moved,
             ..Text::of(Lines::Fields)
         }),
-        "METADATA" | "PKG-INFO" | "WHEEL" => Some(Text::of(Lines::Fields)),
+        "WHEEL" => Some(Text::of(Lines::Fields)),
+        _ => None,
+    },
+    meaning: |located, field| meaning(metadata(located.top()?)?, field),
+    // Names of extension modules have the version of Python in them.
+    named_by_tool: |path| path.contains(".cpython-"),
+    ..Package::new("wheel")
+};
+
+pub(super) static SDIST: Package = Package {
+    recognises: |archive| matches!(archive.format, "tar" | "zip") && archive.has_below_top("PKG-INFO"),
+    ignores_owners: true,
+    meaning: |located, field| meaning(located.name(), field),
+    ..Package::new("sdist")
+};
+
+/// The name of a file in `NAME-VERSION.dist-info/`, at the top of a wheel.
+fn metadata(path: &str) -> Option<&str> {
+    let (folder, file) = path.split_once('/')?;
+    (folder.ends_with(".dist-info") && !file.contains('/')).then_some(file)
+}
+
+fn meaning(file: &str, field: &str) -> Option<Meaning> {
+    match (file, field) {
+        ("METADATA" | "PKG-INFO", "metadata-version") | ("WHEEL", "root-is-purelib") => Some(Meaning::Tool),
+        ("METADATA" | "PKG-INFO", "requires" | "requires-dist") => Some(Meaning::Dependency),
         _ => None,
     }
 }
