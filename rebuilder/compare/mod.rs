@@ -20,6 +20,7 @@ mod again;
 mod archive;
 mod both;
 mod cause;
+mod claims;
 mod compressed;
 mod conclude;
 mod explain;
@@ -37,6 +38,7 @@ mod package;
 mod pair;
 mod partners;
 mod place;
+mod recompute;
 mod row;
 mod source;
 mod stored;
@@ -191,7 +193,8 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
         tree.findings
             .push(Finding::new("bytes that no reader looked at", "", ""));
     }
-    conclude::checksums(&mut tree);
+    claims::verify(&mut tree, Both::new(old, new), &meter);
+    conclude::sizes(&mut tree);
     let clamped = comparer.clamped.into_inner();
     let times = comparer
         .times

@@ -3,6 +3,8 @@
 use super::text::{Checksums, Field, Lines, Text, listed};
 use super::{Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims, Files};
+use crate::compare::conclude::SIZES;
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
@@ -34,8 +36,8 @@ fn document(name: &str) -> bool {
 fn text(located: Located) -> Option<Text> {
     match located.inside("control.tar") {
         Some("md5sums") => Some(Text::of(Lines::Checksums(Checksums {
-            file: listed,
-            several_kinds: true,
+            claims: listed,
+            files: Files::Part("data.tar"),
             changed: Some(Normalisation::DebMd5sums),
             moved: None,
         }))),
@@ -43,7 +45,10 @@ fn text(located: Located) -> Option<Text> {
             known,
             ..Text::of(Lines::Fields)
         }),
-        _ => (located.top().is_some() && document(located.name())).then(|| Text::of(Lines::Fields)),
+        _ => (located.top().is_some() && document(located.name())).then(|| Text {
+            known: beside,
+            ..Text::of(Lines::Fields)
+        }),
     }
 }
 
@@ -52,8 +57,27 @@ fn known(field: &Field) -> Option<Finding> {
         field
             .finding()
             .because(Cause::Checksum, Confidence::Likely)
-            .keyed("sizes of other files")
+            .keyed(SIZES)
             .following()
+    })
+}
+
+/// A line of `Files`, `Checksums-Sha1`, or `Checksums-Sha256`: digest, size, and the name of the file at the end.
+fn beside(field: &Field) -> Option<Finding> {
+    let claim = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ([digest, size, file] | [digest, size, _, _, file]) = words.as_slice() else {
+            return None;
+        };
+        Some(Claim::hex(file, digest)?.sized(size.parse().ok()?))
+    };
+    let is_list = field.name == "Files" || field.name.starts_with("Checksums-");
+    let (released, rebuilt) = (claim(field.released)?, claim(field.rebuilt)?);
+    let same = released.file == rebuilt.file && released.algorithm == rebuilt.algorithm;
+    (is_list && same).then(|| {
+        field
+            .finding()
+            .claiming(Claims::new(Some(released), Some(rebuilt), Files::Beside))
     })
 }
 

@@ -1,8 +1,11 @@
 //! Gems: a tar archive of two compressed archives, their checksums, and signatures.
 
-use super::text::{Checksums, Field, Lines, Text, listed};
+use std::borrow::Cow;
+
+use super::text::{Checksums, Field, Lines, Text};
 use super::{Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
@@ -35,14 +38,31 @@ pub(super) static GEM: Package = Package {
 fn text(located: Located) -> Option<Text> {
     match located.top()? {
         "checksums.yaml" => Some(Text::of(Lines::Checksums(Checksums {
-            file: listed,
-            several_kinds: true,
+            claims: checksums,
+            files: Files::Archive,
             changed: Some(Normalisation::GemExcludeChecksums),
             moved: None,
         }))),
         "metadata" => Some(Text { known, ..Text::PLAIN }),
         _ => None,
     }
+}
+
+/// Names of algorithms, each with the digests of members in indented lines.
+fn checksums(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
+    let mut algorithm = None;
+    lines
+        .iter()
+        .map(|line| {
+            let (name, digest) = line.trim_end().split_once(':')?;
+            if !line.starts_with(' ') {
+                algorithm = Algorithm::named(name);
+                return None;
+            }
+            let digest = digest.trim().trim_matches(['"', '\'']);
+            Claim::hex(name.trim(), digest).filter(|claim| Some(claim.algorithm) == algorithm)
+        })
+        .collect()
 }
 
 /// Fields of the specification of a gem.

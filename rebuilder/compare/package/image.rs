@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Archive, JsonValue, Located, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims, Files};
 use crate::compare::finding::Finding;
 use crate::compare::format::FormatReader;
 use crate::compare::limits::Meter;
@@ -48,10 +49,23 @@ fn digest(located: Located, value: &JsonValue) -> Option<Finding> {
         .keyed("digests of other files of the image")
         .following();
     // What layers unpack to is not a file of the image; the layer that it comes from is compared.
-    if !value.pointer.contains("/diff_ids/") {
-        finding.checksum_of = Some(value.released.trim_start_matches("sha256:").to_owned());
+    if !value.pointer.contains("/diff_ids/")
+        && let (Some(released), Some(rebuilt)) = (blob_of(value.released), blob_of(value.rebuilt))
+    {
+        finding = finding.claiming(Claims::new(Some(released), Some(rebuilt), Files::Archive));
     }
     Some(finding)
+}
+
+/// The file that a digest names: a blob, or the configuration that `docker save` writes.
+fn blob_of(text: &str) -> Option<Claim> {
+    if let Some(digest) = text.strip_suffix(".json") {
+        return Claim::hex(text, digest);
+    }
+    let digest = text
+        .strip_prefix("sha256:")
+        .or_else(|| text.strip_prefix("blobs/sha256/"))?;
+    Claim::hex(&format!("blobs/sha256/{digest}"), digest)
 }
 
 /// The text without the one SHA-256 in it.

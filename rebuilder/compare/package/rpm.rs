@@ -3,6 +3,8 @@
 use super::text::{Field, Lines, Text};
 use super::{Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims, Files};
+use crate::compare::conclude::SIZES;
 use crate::compare::finding::Finding;
 
 pub(super) static RPM: Package = Package {
@@ -33,11 +35,18 @@ fn known(field: &Field) -> Option<Finding> {
     Some(match field.name {
         "size" => finding
             .because(Cause::Checksum, Confidence::Likely)
-            .keyed("sizes of other files")
+            .keyed(SIZES)
             .following(),
-        "payload digest" | "alternative payload digest" | "file digest" if is_digest => {
-            of_other_part(finding)
+        "payload digest" => {
+            let claim = |digest| Claim::hex("payload", digest);
+            let claims = Claims::new(
+                Some(claim(field.released)?),
+                Some(claim(field.rebuilt)?),
+                Files::Archive,
+            );
+            finding.claiming(claims)
         }
+        "alternative payload digest" | "file digest" if is_digest => of_other_part(finding),
         name if name.starts_with("digest of ") => of_other_part(finding),
         "signature" => finding
             .because(Cause::Signature, Confidence::Proven)

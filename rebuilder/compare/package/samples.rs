@@ -10,6 +10,8 @@ pub(in crate::compare) struct Sample {
     pub owner: u64,
     pub time: u64,
     pub bytes: Vec<u8>,
+    /// What it is a hard link to, in a tar archive.
+    pub link: Option<String>,
 }
 
 /// A file with the usual mode and owner.
@@ -20,6 +22,7 @@ pub(in crate::compare) fn sample(path: &str, bytes: impl AsRef<[u8]>) -> Sample 
         owner: 0,
         time: 1_700_000_000,
         bytes: bytes.as_ref().to_vec(),
+        link: None,
     }
 }
 
@@ -36,6 +39,11 @@ pub(in crate::compare) fn tar(files: &[Sample]) -> Vec<u8> {
         header.set_mode(file.mode);
         header.set_uid(file.owner);
         header.set_mtime(file.time);
+        if let Some(link) = &file.link {
+            header.set_entry_type(tar::EntryType::Link);
+            builder.append_link(&mut header, &file.path, link).unwrap();
+            continue;
+        }
         builder
             .append_data(&mut header, &file.path, file.bytes.as_slice())
             .unwrap();

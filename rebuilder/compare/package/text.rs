@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
@@ -45,10 +46,10 @@ pub(in crate::compare) enum Lines {
 /// A list of digests of other files.
 #[derive(Clone, Copy)]
 pub(in crate::compare) struct Checksums {
-    /// The file that a line is about.
-    pub file: fn(&str) -> Option<String>,
-    /// Whether there may be digests of several kinds for one file; their lines have different lengths.
-    pub several_kinds: bool,
+    /// What each line claims of a file, if it does.
+    pub claims: fn(&[Cow<str>]) -> Vec<Option<Claim>>,
+    /// Where these files are.
+    pub files: Files,
     /// What sets aside a line that follows from the difference of its file.
     pub changed: Option<Normalisation>,
     /// What sets aside that the same line is in another place.
@@ -75,8 +76,8 @@ pub(super) fn by_name(name: &str) -> Text {
     let lower = name.to_ascii_lowercase();
     if lower.ends_with("sums") || lower.starts_with("sha256sum") {
         return Text::of(Lines::Checksums(Checksums {
-            file: listed,
-            several_kinds: true,
+            claims: listed,
+            files: Files::Beside,
             changed: None,
             moved: None,
         }));
@@ -89,14 +90,17 @@ pub(super) fn by_name(name: &str) -> Text {
     }
 }
 
-/// The file that a line is about: `DIGEST  FILE`, `DIGEST *FILE` or `FILE: DIGEST`.
-pub(in crate::compare) fn listed(line: &str) -> Option<String> {
-    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let line = line.trim_end();
-    let (digest, file) = line.split_once([' ', ':'])?;
-    if digest.len() >= 32 && is_hex(digest) {
-        return Some(file.trim_start_matches([' ', '*']).to_owned());
+/// Lines such as `DIGEST  FILE`, `DIGEST *FILE`, or `ALGORITHM (FILE) = DIGEST`, as md5sum(1) writes them.
+pub(super) fn listed(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
+    lines.iter().map(|line| listed_line(line)).collect()
+}
+
+fn listed_line(line: &str) -> Option<Claim> {
+    let line = line.trim_end_matches(['\n', '\r']);
+    if let Some((start, digest)) = line.rsplit_once(") = ") {
+        let (algorithm, file) = start.split_once(" (")?;
+        return Claim::of(file, Algorithm::named(algorithm)?, digest);
     }
-    let (file, digest) = line.trim_start().split_once(": ")?;
-    (digest.len() >= 32 && is_hex(digest.trim_matches(['"', '\'']))).then(|| file.to_owned())
+    let (digest, file) = line.split_once(' ')?;
+    Claim::hex(file.strip_prefix([' ', '*'])?, digest)
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::text::{Checksums, Lines, Text};
 use super::{Located, Meaning, Package};
+use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static WHEEL: Package = Package {
@@ -13,12 +14,15 @@ pub(super) static WHEEL: Package = Package {
     },
     ignores_owners: true,
     text: |located| match metadata(located.top()?)? {
-        "RECORD" => Some(Text::of(Lines::Checksums(Checksums {
-            file: recorded,
-            several_kinds: false,
-            changed: Some(Normalisation::WheelRecord),
-            moved: Some(Normalisation::WheelRecord),
-        }))),
+        "RECORD" => Some(Text {
+            moved: |_, _| Some(Normalisation::WheelRecord),
+            ..Text::of(Lines::Checksums(Checksums {
+                claims: recorded,
+                files: Files::Archive,
+                changed: Some(Normalisation::WheelRecord),
+                moved: Some(Normalisation::WheelRecord),
+            }))
+        }),
         "METADATA" => Some(Text {
             moved,
             ..Text::of(Lines::Fields)
@@ -53,12 +57,26 @@ fn meaning(file: &str, field: &str) -> Option<Meaning> {
     }
 }
 
-/// The file of a line of RECORD: `FILE,sha256=DIGEST,SIZE`.
-fn recorded(line: &str) -> Option<String> {
-    let (rest, size) = line.trim_end().rsplit_once(',')?;
+/// Lines of RECORD: `FILE,ALGORITHM=DIGEST,SIZE`, where the name may be in quotes and the size may be left out.
+fn recorded(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
+    lines.iter().map(|line| recorded_line(line)).collect()
+}
+
+fn recorded_line(line: &str) -> Option<Claim> {
+    let (rest, size) = line.trim_end_matches(['\n', '\r']).rsplit_once(',')?;
     let (file, digest) = rest.rsplit_once(',')?;
-    let plain = digest.is_empty() || digest.starts_with("sha");
-    (plain && size.bytes().all(|byte| byte.is_ascii_digit())).then(|| file.trim_matches('"').to_owned())
+    let (algorithm, digest) = digest.split_once('=')?;
+    let quoted = file.strip_prefix('"').and_then(|file| file.strip_suffix('"'));
+    let file = match quoted {
+        Some(file) => file.replace("\"\"", "\""),
+        None if file.contains(['"', ',']) => return None,
+        None => file.to_owned(),
+    };
+    let claim = Claim::of(&file, Algorithm::named(algorithm)?, digest)?;
+    if size.is_empty() {
+        return Some(claim);
+    }
+    Some(claim.sized(size.parse().ok()?))
 }
 
 /// Fields that may be repeated, and whose order has no meaning (core metadata specification).
