@@ -21,6 +21,7 @@ mod text;
 
 pub(super) use bytes::{fill, stream};
 pub(super) use comparator::Leaf;
+pub(super) use signature::{LONGEST_SIGNATURE, is_signature};
 
 use comparator::{FileComparator, Pair};
 

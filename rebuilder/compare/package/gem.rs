@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::text::{Checksums, Field, Lines, Text};
+use super::text::{Checksums, Field, Lines, Text, is_rsa_signature};
 use super::{Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::claims::{Algorithm, Claim, Files};
@@ -26,14 +26,17 @@ pub(super) static GEM: Package = Package {
     meaning: |located, field| {
         (located.top() == Some("metadata") && field == "rubygems_version").then_some(Meaning::Tool)
     },
-    signature: |located| {
-        let signed = ["checksums.yaml.gz.sig", "data.tar.gz.sig", "metadata.gz.sig"];
-        signed
-            .contains(&located.top()?)
-            .then_some(Normalisation::GemExcludeSignatures)
-    },
+    signature: |located| is_signed(located).then_some(Normalisation::GemExcludeSignatures),
+    raw_signature: |located, bytes| is_signed(located) && is_rsa_signature(bytes),
     ..Package::new("gem")
 };
+
+fn is_signed(located: Located) -> bool {
+    matches!(
+        located.top(),
+        Some("checksums.yaml.gz.sig" | "data.tar.gz.sig" | "metadata.gz.sig")
+    )
+}
 
 fn text(located: Located) -> Option<Text> {
     match located.top()? {

@@ -61,6 +61,8 @@ pub(super) struct Package {
     pub value: fn(Located, &JsonValue) -> Option<Finding>,
     /// What sets aside that signatures in this place differ. Whether a file is a signature, its content says.
     pub signature: fn(Located) -> Option<Normalisation>,
+    /// Whether bytes that have no form are a signature, in this place of the package.
+    pub raw_signature: fn(Located, &[u8]) -> bool,
     /// Whether versions in the name of a file are those of tools.
     pub named_by_tool: fn(&str) -> bool,
     /// What its manifests call each member, by path: partners for members that are named by digest.
@@ -87,6 +89,7 @@ impl Package {
             meaning: |_, _| None,
             value: |_, _| None,
             signature: |_| None,
+            raw_signature: |_, _| false,
             named_by_tool: |_| false,
             roles: |_, _, _| Ok(HashMap::new()),
         }

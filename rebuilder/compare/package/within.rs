@@ -194,6 +194,12 @@ impl<'a> File<'a> {
             .find_map(|(package, located)| (package.value)(located, value))
     }
 
+    /// Whether bytes that have no form are a signature here.
+    pub fn is_raw_signature(self, bytes: &[u8]) -> bool {
+        self.packages()
+            .any(|(package, located)| (package.raw_signature)(located, bytes))
+    }
+
     /// What sets aside that signatures differ, in this place of the package.
     pub fn signature(self) -> Option<Normalisation> {
         self.packages()
