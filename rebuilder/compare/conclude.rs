@@ -2,7 +2,7 @@
 //! normalisations account for all of them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Options;
 use super::cause::{Cause, Confidence};
@@ -104,6 +104,42 @@ pub(super) fn years(root: &mut Node, times: &HashMap<i64, u64>) {
     });
 }
 
+/// A benign reason that is only possible does not stand alone: where nothing in a node says that it may be content,
+/// the difference is told as that too. A pair of build folders that is sure elsewhere is the reason here as well.
+pub(super) fn doubts(root: &mut Node) {
+    let mut sure: HashSet<String> = HashSet::new();
+    root.each("", &mut |_, node| {
+        let paths = node.findings.iter().filter(|own| own.cause == Cause::BuildPath);
+        let paths = paths.filter(|own| own.confidence > Confidence::Possible);
+        sure.extend(paths.map(|own| own.key.clone()));
+    });
+    root.each_mut(&mut |node| {
+        let mut doubted: Vec<Finding> = Vec::new();
+        for finding in &mut node.findings {
+            let elsewhere = finding.cause == Cause::BuildPath && sure.contains(&finding.key);
+            if finding.confidence > Confidence::Possible || elsewhere {
+                continue;
+            }
+            finding.normalisation = None;
+            doubted.push(Finding {
+                cause: Cause::Content,
+                key: String::new(),
+                confidence: Confidence::Proven,
+                follows: false,
+                ..finding.clone()
+            });
+        }
+        if node.findings.iter().all(|finding| !is_open(finding.cause)) {
+            node.findings.extend(doubted);
+        }
+    });
+}
+
+/// Whether a finding leaves open what the difference is.
+fn is_open(cause: Cause) -> bool {
+    matches!(cause, Cause::Content | Cause::Unread | Cause::AmbiguousArchive)
+}
+
 /// Root causes, the one to look at first.
 pub(super) fn causes(root: &Node) -> Vec<RootCause> {
     let mut groups: BTreeMap<(Cause, String), RootCause> = BTreeMap::new();
@@ -175,7 +211,7 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
         for finding in &node.findings {
             let normalisation = finding
                 .normalisation
-                .filter(|normalisation| options.normalise.has(*normalisation));
+                .filter(|known| options.normalise.has(*known) && !is_open(finding.cause));
             let Some(normalisation) = normalisation else {
                 all = false;
                 continue;
@@ -194,4 +230,104 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
         Outcome::Different
     };
     (outcome, applied.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(cause: Cause, confidence: Confidence, key: &str) -> Finding {
+        Finding::new("line 1", "a", "b")
+            .because(cause, confidence)
+            .keyed(key)
+    }
+
+    fn concluded(findings: Vec<Finding>) -> (Vec<Cause>, Outcome) {
+        let mut root = Node {
+            findings,
+            ..Node::default()
+        };
+        doubts(&mut root);
+        let causes = causes(&root).into_iter().map(|cause| cause.cause).collect();
+        (causes, outcome(&root, &Options::default()).0)
+    }
+
+    #[test]
+    fn content_comes_first_whatever_explains_more() {
+        for cause in Cause::ALL {
+            let many = finding(*cause, Confidence::Proven, "many").times(1000);
+            let content = finding(Cause::Content, Confidence::Proven, "one");
+            let (causes, _) = concluded(vec![many, content]);
+            assert_eq!(causes.first(), Some(&Cause::Content), "{cause}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_possible_is_content_too() {
+        for cause in Cause::ALL.iter().filter(|cause| !is_open(**cause)) {
+            let aside = finding(*cause, Confidence::Possible, "x").set_aside_by(Normalisation::TarTime);
+            let (causes, outcome) = concluded(vec![aside.clone()]);
+            assert_eq!(causes.first(), Some(&Cause::Content), "{cause}");
+            assert_eq!(outcome, Outcome::Different, "{cause}");
+            let (causes, _) = concluded(vec![aside.following()]);
+            assert_eq!(causes.first(), Some(&Cause::Content), "{cause} that follows");
+            let likely = finding(*cause, Confidence::Likely, "x").set_aside_by(Normalisation::TarTime);
+            assert_eq!(
+                concluded(vec![likely]),
+                (vec![*cause], Outcome::Equivalent),
+                "{cause}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_normalisation_sets_content_aside() {
+        for cause in Cause::ALL.iter().filter(|cause| is_open(**cause)) {
+            let aside = finding(*cause, Confidence::Proven, "x").set_aside_by(Normalisation::TarTime);
+            assert_eq!(concluded(vec![aside]).1, Outcome::Different, "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_no_surer_for_being_late() {
+        let text = |confidence| Finding {
+            released: "2024".into(),
+            rebuilt: "2026".into(),
+            ..finding(Cause::Timestamp, confidence, "date")
+        };
+        for confidence in [Confidence::Possible, Confidence::Likely] {
+            let mut root = Node {
+                findings: vec![text(confidence), finding(Cause::Content, Confidence::Proven, "")],
+                ..Node::default()
+            };
+            source_date_epoch(&mut root, Some(1_700_000_000));
+            assert_eq!(root.findings[1].cause, Cause::Content);
+            assert_eq!(root.findings[0].cause, Cause::SourceDateEpoch);
+            assert_eq!(
+                root.findings[0].confidence == Confidence::Possible,
+                confidence == Confidence::Possible
+            );
+        }
+    }
+
+    #[test]
+    fn a_size_of_files_follows_from_files_of_other_sizes_alone() {
+        let of = |sizes: (u64, u64)| Node {
+            sizes: (Some(sizes.0), Some(sizes.1)),
+            findings: vec![finding(Cause::Timestamp, Confidence::Proven, "x")],
+            ..Node::default()
+        };
+        let about = Node {
+            findings: vec![finding(Cause::Checksum, Confidence::Likely, SIZES).following()],
+            ..of((10, 11))
+        };
+        for (sizes, wanted) in [((5, 6), Cause::Timestamp), ((5, 5), Cause::Content)] {
+            let mut root = Node {
+                children: vec![about.clone(), of(sizes)],
+                ..Node::default()
+            };
+            super::sizes(&mut root);
+            assert_eq!(causes(&root)[0].cause, wanted, "{sizes:?}");
+        }
+    }
 }
