@@ -109,31 +109,32 @@ fn field_finding(
     within.set_aside(finding)
 }
 
-/// Owners and modes count where the archive is not known to be unpacked by something that sets its own. Only the names
-/// of all members tell that.
+/// Owners and modes count unless what unpacks the archive is known to set its own. Only the names of all members tell
+/// that.
 pub(super) fn keep_owners(
     nodes: &mut [(usize, Node)],
     format: &dyn FormatReader,
     walked: &Walked,
     within: Within,
 ) {
-    let is_installed = |finding: &Finding| finding.place.field().is_some_and(|kind| kind.installed);
-    let mut findings = nodes.iter_mut().flat_map(|(_, node)| &mut node.findings);
-    let Some(first) = findings.find(|finding| is_installed(finding)) else {
+    let findings = nodes.iter_mut().flat_map(|(_, node)| &mut node.findings);
+    let mut installed = findings
+        .filter(|finding| finding.place.field().is_some_and(|kind| kind.installed))
+        .peekable();
+    if installed.peek().is_none() {
         return;
-    };
+    }
     let complete = walked.names.len() >= walked.pairs.len();
     let alone = walked.alone.as_ref().each();
     let alone = alone
         .into_iter()
         .flat_map(|(_, rows)| rows.iter().map(|row| &row.path));
     let names = walked.names.values().chain(alone).filter(|_| complete);
-    if within.ignores_owners(format.name(), names.cloned().collect()) {
-        return;
-    }
-    first.normalisation = None;
-    for finding in findings.filter(|finding| is_installed(finding)) {
-        finding.normalisation = None;
+    let installer = within.installer(format.name(), names.cloned().collect());
+    for finding in installed {
+        if !installer.is_some_and(|package| package.ignores(finding)) {
+            finding.normalisation = None;
+        }
     }
 }
 

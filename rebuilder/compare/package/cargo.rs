@@ -1,6 +1,6 @@
 //! Crates: what cargo writes into them beside the sources.
 
-use super::{JsonValue, Located, Package};
+use super::{JsonValue, Located, Package, READ_AND_WRITE};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
@@ -13,6 +13,8 @@ pub(super) static CRATE: Package = Package {
             && (archive.has_below_top(".cargo_vcs_info.json") || archive.has_below_top("Cargo.toml.orig"))
     },
     ignores_owners: true,
+    // cargo applies the umask, and builds what it unpacked as the same user.
+    ignored_modes: READ_AND_WRITE,
     value: commit,
     ..Package::new("crate")
 };

@@ -20,6 +20,8 @@ pub(super) static GEM: Package = Package {
     recognises: |archive| archive.format == "tar" && archive.has("metadata.gz") && archive.has("data.tar.gz"),
     unpacks: |part| part == "data.tar",
     ignores_owners: true,
+    // RubyGems installs modes as they are, so a file that others may write is one.
+    ignored_modes: 0o064,
     // RubyGems sets its own times and owners when it unpacks.
     repacked: Some(Normalisation::GemInnerArchives),
     text,

@@ -1,7 +1,7 @@
 //! Jars: manifests, properties that build tools leave behind, and signatures (JAR file specification).
 
 use super::text::{Field, Lines, Text};
-use super::{Located, Meaning, Package};
+use super::{GROUP_AND_OTHERS, Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
@@ -17,6 +17,7 @@ pub(super) static JAR: Package = Package {
     ],
     recognises: |archive| archive.format == "zip" && archive.has("META-INF/MANIFEST.MF"),
     ignores_owners: true,
+    ignored_modes: GROUP_AND_OTHERS,
     text,
     meaning: |located, field| {
         const TOOLS: [&str; 6] = [

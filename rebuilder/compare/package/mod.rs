@@ -23,6 +23,7 @@ mod within;
 use std::collections::HashMap;
 use std::io;
 
+use super::cause::Cause;
 use super::finding::Finding;
 use super::format::FormatReader;
 use super::limits::Meter;
@@ -45,8 +46,10 @@ pub(super) struct Package {
     pub document: fn(&str) -> bool,
     /// Whether its installer is what unpacks the archive at that path in the package.
     pub unpacks: fn(&str) -> bool,
-    /// Whether its installer sets owners, and the permission bits of group and others, by itself.
+    /// Whether its installer gives the files owners of its own.
     pub ignores_owners: bool,
+    /// Permission bits that have no effect on what its installer makes of a file.
+    pub ignored_modes: u32,
     /// What replaces all normalisations of archives that its installer unpacks and makes anew.
     pub repacked: Option<Normalisation>,
     /// Whether its members have times that were clamped to SOURCE_DATE_EPOCH.
@@ -82,6 +85,7 @@ impl Package {
             document: |_| false,
             unpacks: |_| false,
             ignores_owners: false,
+            ignored_modes: 0,
             repacked: None,
             clamps_times: false,
             text: |_| None,
@@ -95,6 +99,28 @@ impl Package {
         }
     }
 }
+
+impl Package {
+    /// Whether its installer does not look at the owner or the mode that differs.
+    pub fn ignores(&self, finding: &Finding) -> bool {
+        if finding.cause != Cause::Permissions {
+            return self.ignores_owners;
+        }
+        let mode = |text: &str| u32::from_str_radix(text, 8).ok();
+        match (mode(&finding.released), mode(&finding.rebuilt)) {
+            (Some(released), Some(rebuilt)) => (released ^ rebuilt) & !self.ignored_modes == 0,
+            // An archive may have been written without modes: the umask decides, and nobody may execute the file.
+            (Some(mode), None) | (None, Some(mode)) => {
+                self.ignored_modes == GROUP_AND_OTHERS && mode & 0o7111 == 0
+            }
+            (None, None) => false,
+        }
+    }
+}
+
+/// Permission bits of group and others: to read, to write, and to execute.
+const GROUP_AND_OTHERS: u32 = 0o077;
+const READ_AND_WRITE: u32 = 0o066;
 
 /// The kinds of packages. An archive is of at most one.
 pub(super) static PACKAGES: &[&Package] = &[

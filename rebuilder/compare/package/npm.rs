@@ -1,11 +1,13 @@
 //! npm packages: fields of `package.json` and of lock files.
 
-use super::{Located, Meaning, Package};
+use super::{Located, Meaning, Package, READ_AND_WRITE};
 
 pub(super) static NPM: Package = Package {
     recognises: |archive| archive.format == "tar" && archive.has("package/package.json"),
     document: is_manifest,
     ignores_owners: true,
+    // npm lets all read and write but for the umask, and keeps all other bits.
+    ignored_modes: READ_AND_WRITE,
     meaning,
     ..Package::new("npm")
 };

@@ -264,7 +264,7 @@ fn owners_and_modes_count_unless_the_installer_sets_its_own() {
             found.causes.iter().all(|cause| cause.cause != Cause::Content),
             "{name}"
         );
-        for mode in [0o4644, 0o2644, 0o1644, 0o744, 0o044, 0o654] {
+        for mode in [0o4644, 0o2644, 0o1644, 0o744, 0o044, 0o654, 0o645] {
             let found = compared("x", &pack(0o644, 0), &pack(mode, 0));
             // The zip writer leaves set-id bits out.
             let wanted = if pack(0o644, 0) == pack(mode, 0) {
@@ -279,5 +279,33 @@ fn owners_and_modes_count_unless_the_installer_sets_its_own() {
             let found = compared("x", &released, &rebuilt);
             assert_eq!(found.outcome == Outcome::Equivalent, *ignored, "owner in {name}");
         }
+    }
+}
+
+#[test]
+fn what_an_installer_keeps_of_a_mode_is_not_set_aside() {
+    type Pack = fn(u32) -> Vec<u8>;
+    let npm: Pack = |mode| {
+        gzip(&tar(&owned(
+            &[("package/package.json", "")],
+            "package/a",
+            mode,
+            0,
+        )))
+    };
+    let wheel: Pack = |mode| zip(&owned(&[("x-1.dist-info/WHEEL", "")], "x.py", mode, 0));
+    let packed_gem: Pack = |mode| gem(&owned(&[], "lib/x.rb", mode, 0));
+    let table: &[(&str, Pack, [u32; 2], bool)] = &[
+        ("npm", npm, [0o644, 0o666], true),
+        ("npm", npm, [0o755, 0o745], false),
+        ("wheel", wheel, [0o755, 0o700], true),
+        ("wheel", wheel, [0o644, 0o600], true),
+        ("gem", packed_gem, [0o644, 0o640], true),
+        ("gem", packed_gem, [0o644, 0o666], false),
+        ("gem", packed_gem, [0o755, 0o744], false),
+    ];
+    for (name, pack, [released, rebuilt], wanted) in table {
+        let found = is_equivalent("x", &pack(*released), &pack(*rebuilt));
+        assert_eq!(found, *wanted, "{name}: {released:o} {rebuilt:o}");
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::text::{Checksums, Lines, Text};
-use super::{Located, Meaning, Package};
+use super::{GROUP_AND_OTHERS, Located, Meaning, Package, READ_AND_WRITE};
 use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::normalise::Normalisation;
 
@@ -13,6 +13,8 @@ pub(super) static WHEEL: Package = Package {
         archive.format == "zip" && archive.names.iter().any(|name| metadata(name) == Some("WHEEL"))
     },
     ignores_owners: true,
+    // pip makes a file executable for all if anybody may run it; all else is the umask.
+    ignored_modes: GROUP_AND_OTHERS,
     text: |located| match metadata(located.top()?)? {
         "RECORD" => Some(Text {
             moved: |_, _| Some(Normalisation::WheelRecord),
@@ -39,6 +41,8 @@ pub(super) static WHEEL: Package = Package {
 pub(super) static SDIST: Package = Package {
     recognises: |archive| matches!(archive.format, "tar" | "zip") && archive.has_below_top("PKG-INFO"),
     ignores_owners: true,
+    // tarfile's filter for data takes group and others the right to write.
+    ignored_modes: READ_AND_WRITE,
     meaning: |located, field| meaning(located.name(), field),
     ..Package::new("sdist")
 };

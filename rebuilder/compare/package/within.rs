@@ -103,11 +103,9 @@ impl<'a> Within<'a> {
         outer.kind.filter(|package| (package.unpacks)(part))
     }
 
-    /// Whether what unpacks the archive, with members of all these names, sets owners by itself, and the permission bits
-    /// of group and others.
-    pub fn ignores_owners(self, format: &'static str, names: Vec<String>) -> bool {
-        let package = self.unpacked_by().or_else(|| Archive { format, names }.kind());
-        package.is_some_and(|package| package.ignores_owners)
+    /// The package whose installer unpacks an archive with members of all these names.
+    pub fn installer(self, format: &'static str, names: Vec<String>) -> Option<&'static Package> {
+        self.unpacked_by().or_else(|| Archive { format, names }.kind())
     }
 
     /// The finding, set aside by what holds here.
