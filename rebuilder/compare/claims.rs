@@ -97,20 +97,19 @@ impl Claim {
         Some(Self::new(file, algorithm, digest))
     }
 
-    /// With the size of the file, in bytes.
-    pub fn sized(self, size: u64) -> Self {
-        let size = Some(size);
-        Self { size, ..self }
+    /// With the size of the file, in decimal digits.
+    pub fn sized(self, size: &str) -> Option<Self> {
+        let plain = size.bytes().all(|byte| byte.is_ascii_digit());
+        let size = Some(size.parse().ok().filter(|_| plain)?);
+        Some(Self { size, ..self })
     }
 
     fn new(file: &str, algorithm: Algorithm, digest: Vec<u8>) -> Self {
-        let file = file.trim_start_matches("./").trim_start_matches('/').to_owned();
-        let size = None;
         Self {
-            file,
+            file: file.to_owned(),
             algorithm,
             digest,
-            size,
+            size: None,
         }
     }
 
@@ -237,6 +236,7 @@ fn fault(claims: &Claims, which: Which, paths: &[String], wanted: &Wanted) -> Op
 /// The way to a file: members of archives in archives.
 fn target(list: &[String], files: Files, file: &str) -> Option<Vec<String>> {
     let (own, archives) = list.split_last()?;
+    let file = file.strip_prefix("./").unwrap_or(file);
     let mut way = archives.to_vec();
     match files {
         Files::Archive => way.push(file.to_owned()),
@@ -346,6 +346,31 @@ mod tests {
             ),
             ("no digest", line(other) + "x.py,,\n", Outcome::Different),
             ("no line", line(other), Outcome::Different),
+            (
+                "another path",
+                line(other) + &of_code("ok = 1\n").replace("x.py", "/x.py"),
+                Outcome::Different,
+            ),
+            (
+                "a path with a dot",
+                line(other) + &of_code("ok = 1\n").replace("x.py", "./x.py"),
+                Outcome::Different,
+            ),
+            (
+                "in quotes",
+                line(other) + &of_code("ok = 1\n").replace("x.py", "\"x.py\""),
+                Outcome::Equivalent,
+            ),
+            (
+                "a blank",
+                line(other) + &of_code("ok = 1\n").replace(",7", ",7 "),
+                Outcome::Different,
+            ),
+            (
+                "a sign",
+                line(other) + &of_code("ok = 1\n").replace(",7", ",+7"),
+                Outcome::Different,
+            ),
             (
                 "a line too many",
                 line(other) + &of_code("ok = 1\n") + &of_code("ok = 1\n").replace("x.py", "y.py"),

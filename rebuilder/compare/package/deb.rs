@@ -1,6 +1,8 @@
 //! Debian packages (deb(5)) and the signed documents beside them (deb-control(5), deb-changes(5), deb-buildinfo(5)).
 
-use super::text::{Checksums, Field, Lines, Text, listed};
+use std::borrow::Cow;
+
+use super::text::{Checksums, Field, Lines, Text};
 use super::{Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::claims::{Claim, Claims, Files};
@@ -36,7 +38,7 @@ fn document(name: &str) -> bool {
 fn text(located: Located) -> Option<Text> {
     match located.inside("control.tar") {
         Some("md5sums") => Some(Text::of(Lines::Checksums(Checksums {
-            claims: listed,
+            claims: md5sums,
             files: Files::Part("data.tar"),
             changed: Some(Normalisation::DebMd5sums),
             moved: None,
@@ -62,6 +64,16 @@ fn known(field: &Field) -> Option<Finding> {
     })
 }
 
+/// Lines as dpkg reads them: 32 digits in lower case, two blanks, and a path from the root.
+fn md5sums(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
+    let claim = |line: &Cow<str>| {
+        let (digest, file) = line.strip_suffix('\n')?.split_once("  ")?;
+        let is_digest = digest.len() == 32 && digest.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+        if is_digest { Claim::hex(file, digest) } else { None }
+    };
+    lines.iter().map(claim).collect()
+}
+
 /// A line of `Files`, `Checksums-Sha1`, or `Checksums-Sha256`: digest, size, and the name of the file at the end.
 fn beside(field: &Field) -> Option<Finding> {
     let claim = |line: &str| {
@@ -69,7 +81,7 @@ fn beside(field: &Field) -> Option<Finding> {
         let ([digest, size, file] | [digest, size, _, _, file]) = words.as_slice() else {
             return None;
         };
-        Some(Claim::hex(file, digest)?.sized(size.parse().ok()?))
+        Claim::hex(file, digest)?.sized(size)
     };
     let is_list = field.name == "Files" || field.name.starts_with("Checksums-");
     let (released, rebuilt) = (claim(field.released)?, claim(field.rebuilt)?);

@@ -47,17 +47,14 @@ impl Archive {
     /// Whether all of it is below one folder that has a file of that name.
     pub fn has_below_top(&self, file: &str) -> bool {
         let top = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
-        let Some(first) = self.names.first().map(|name| top(name)) else {
+        // The folder that was packed may be a member itself.
+        let names = || self.names.iter().filter(|name| *name != ".");
+        let Some(first) = names().next().map(|name| top(name)) else {
             return false;
         };
         let below = |name: &str| name.strip_prefix(&first)?.strip_prefix('/').map(str::to_owned);
-        self.names
-            .iter()
-            .all(|name| *name == first || below(name).is_some())
-            && self
-                .names
-                .iter()
-                .any(|name| below(name).is_some_and(|name| name == file))
+        names().all(|name| *name == first || below(name).is_some())
+            && names().any(|name| below(name).is_some_and(|name| name == file))
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn listed(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
 }
 
 fn listed_line(line: &str) -> Option<Claim> {
-    let line = line.trim_end_matches(['\n', '\r']);
+    let line = line.strip_suffix('\n').unwrap_or(line);
     if let Some((start, digest)) = line.rsplit_once(") = ") {
         let (algorithm, file) = start.split_once(" (")?;
         return Claim::of(file, Algorithm::named(algorithm)?, digest);

@@ -80,7 +80,7 @@ fn recorded_line(line: &str) -> Option<Claim> {
     if size.is_empty() {
         return Some(claim);
     }
-    Some(claim.sized(size.parse().ok()?))
+    claim.sized(size)
 }
 
 /// Fields that may be repeated, and whose order has no meaning (core metadata specification).
