@@ -15,6 +15,7 @@ use super::pair::{At, Comparer, on_two_threads};
 use super::partners;
 use super::row::Row;
 use super::source::Source;
+use super::stale;
 use super::stored;
 use super::walk::{self, Judged, Later};
 use crate::artifact::Sha256;
@@ -58,6 +59,14 @@ impl Comparer<'_> {
         let later = std::mem::take(&mut walked.later);
         let mut nodes = std::mem::take(&mut walked.nodes);
         self.second_walk(archive, sides, later, &mut nodes);
+        let listing = stale::Listing {
+            path: at.path,
+            format,
+            sides,
+            meter: self.meter,
+            within,
+        };
+        node.findings.extend(stale::lines(&listing, &nodes));
         keep_owners(&mut nodes, format, &walked, within);
         if walked.errors.as_ref().all(Option::is_none) {
             node.findings.extend(order(format, &walked, within));

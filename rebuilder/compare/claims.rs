@@ -337,6 +337,7 @@ mod tests {
                 hex(other) + &of_code("ok = 1\n"),
                 Outcome::Equivalent,
             ),
+            ("the same", good.clone(), Outcome::Different),
             ("not updated", hex(one) + &of_code("ok = 1\n"), Outcome::Different),
             ("a lie", line(other) + &of_code("evil = 1\n"), Outcome::Different),
             (

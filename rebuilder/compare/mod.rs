@@ -41,6 +41,7 @@ mod place;
 mod recompute;
 mod row;
 mod source;
+mod stale;
 mod stored;
 mod walk;
 mod zones;

@@ -54,6 +54,8 @@ pub(super) struct Package {
     pub repacked: Option<Normalisation>,
     /// Whether its members have times that were clamped to SOURCE_DATE_EPOCH.
     pub clamps_times: bool,
+    /// Whether the member of that path is the list of checksums of all others.
+    pub list: Option<fn(&str) -> bool>,
     /// What it knows of a text file.
     pub text: fn(Located) -> Option<Text>,
     /// One reason for all of the difference between two texts.
@@ -88,6 +90,7 @@ impl Package {
             ignored_modes: 0,
             repacked: None,
             clamps_times: false,
+            list: None,
             text: |_| None,
             whole_text: |_, _, _| None,
             meaning: |_, _| None,

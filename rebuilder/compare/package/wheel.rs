@@ -15,6 +15,7 @@ pub(super) static WHEEL: Package = Package {
     ignores_owners: true,
     // pip makes a file executable for all if anybody may run it; all else is the umask.
     ignored_modes: GROUP_AND_OTHERS,
+    list: Some(|path| metadata(path) == Some("RECORD")),
     text: |located| match metadata(located.top()?)? {
         "RECORD" => Some(Text {
             moved: |_, _| Some(Normalisation::WheelRecord),

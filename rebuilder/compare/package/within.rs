@@ -125,6 +125,20 @@ impl<'a> Within<'a> {
             .is_some_and(|package| package.clamps_times)
     }
 
+    /// Whether the archive is a package that lists checksums of its members.
+    pub fn has_list(self) -> bool {
+        self.list().is_some()
+    }
+
+    /// Whether the member of that path is this list.
+    pub fn is_list(self, path: &str) -> bool {
+        self.list().is_some_and(|list| list(path))
+    }
+
+    fn list(self) -> Option<fn(&str) -> bool> {
+        self.archive?.kind?.list
+    }
+
     /// Whether versions in the name of a file are those of tools.
     pub fn named_by_tool(self, path: &str) -> bool {
         let Some(archive) = self.archive else { return false };
