@@ -6,14 +6,16 @@ use std::sync::atomic::Ordering;
 use super::again::{self, Wanted};
 use super::both::{Both, Which};
 use super::cause::{Cause, Confidence};
-use super::fields::{field_findings, member, order};
+use super::fields::{field_findings, keep_owners, member, order};
+use super::file::{LONGEST_SIGNATURE, is_signature};
 use super::finding::{Finding, Node, Presence};
 use super::format::FormatReader;
-use super::package::{self, FilePath};
+use super::package::{self, Enclosing};
 use super::pair::{At, Comparer, on_two_threads};
 use super::partners;
 use super::row::Row;
 use super::source::Source;
+use super::stale;
 use super::stored;
 use super::walk::{self, Judged, Later};
 use crate::artifact::Sha256;
@@ -35,11 +37,16 @@ const MOST_TIMES: usize = 10_000;
 impl Comparer<'_> {
     /// The members of two archives of one format.
     pub fn archive(&self, at: At, format: &'static dyn FormatReader, sides: Both<&Source>, node: &mut Node) {
-        let within = at.within.and_in(&package::Archive {
-            path: at.path,
-            format: format.name(),
-            source: sides.released,
-        });
+        let known = package::Archive::read(format, sides.released, self.meter);
+        let enclosing = Enclosing::new(at.path, &known, at.within);
+        let within = if matches!(sides.released, Source::Folder(_)) {
+            at.within
+        } else {
+            enclosing.within()
+        };
+        if at.depth == self.meter.depth {
+            self.clamped.store(within.clamps_times(), Ordering::Relaxed);
+        }
         let at = At { within, ..at };
         let archive = Archive { at, format };
         let judge = |released: Row, rebuilt: Row| self.judge(archive, released, rebuilt);
@@ -48,16 +55,25 @@ impl Comparer<'_> {
             let unread = error.as_ref().map(|error| self.unread(which.name(), error));
             node.findings.extend(unread);
         }
-        partners::pair(format, sides, self.meter, &mut walked);
+        partners::pair(format, sides, self.meter, within, &mut walked);
         let later = std::mem::take(&mut walked.later);
         let mut nodes = std::mem::take(&mut walked.nodes);
         self.second_walk(archive, sides, later, &mut nodes);
+        let listing = stale::Listing {
+            path: at.path,
+            format,
+            sides,
+            meter: self.meter,
+            within,
+        };
+        node.findings.extend(stale::lines(&listing, &nodes));
+        keep_owners(&mut nodes, format, &walked, within);
         if walked.errors.as_ref().all(Option::is_none) {
             node.findings.extend(order(format, &walked, within));
             let fields = walked.fields.as_ref();
             node.findings
                 .extend(field_findings(format.name(), fields, within));
-            nodes.extend(only(walked.alone));
+            nodes.extend(self.only(archive, sides, walked.alone));
         }
         nodes.sort_by(|(_, one), (_, next)| one.name.cmp(&next.name));
         node.same = walked.same;
@@ -188,30 +204,65 @@ impl Comparer<'_> {
         node.children = kept;
         node.findings.extend(folded);
     }
-}
 
-/// Nodes for members of one side only.
-fn only(alone: Both<Vec<Row>>) -> Vec<(usize, Node)> {
-    let mut nodes = Vec::new();
-    for (which, rows) in alone.each() {
-        for row in rows {
-            let (presence, sizes, released, rebuilt) = match which {
-                Which::Released => (Presence::OnlyReleased, (Some(row.size), None), "there", "missing"),
-                Which::Rebuilt => (Presence::OnlyRebuilt, (None, Some(row.size)), "missing", "there"),
-            };
-            let mut finding = Finding::new("presence", released, rebuilt).keyed("members on one side only");
-            if package::added_by_signing(FilePath::new(&row.path)) {
-                finding = finding.because(Cause::Signature, Confidence::Likely);
+    /// Nodes for members of one side only.
+    fn only(&self, archive: Archive, sides: Both<&Source>, alone: Both<Vec<Row>>) -> Vec<(usize, Node)> {
+        let mut nodes = Vec::new();
+        for (which, mut rows) in alone.each() {
+            self.read_small(archive, sides.of(which), &mut rows);
+            for row in rows {
+                let (presence, sizes, released, rebuilt) = match which {
+                    Which::Released => (Presence::OnlyReleased, (Some(row.size), None), "there", "missing"),
+                    Which::Rebuilt => (Presence::OnlyRebuilt, (None, Some(row.size)), "missing", "there"),
+                };
+                let mut finding =
+                    Finding::new("presence", released, rebuilt).keyed("members on one side only");
+                let path = format!("{}/{}", archive.at.path, row.path);
+                let file = package::File::new(&path, archive.at.within);
+                if is_small(&row)
+                    && let Some(source) = &row.source
+                    && source
+                        .head(LONGEST_SIGNATURE)
+                        .is_ok_and(|bytes| is_signature(file, &bytes))
+                {
+                    finding = finding
+                        .because(Cause::Signature, Confidence::Likely)
+                        .keyed("signatures on one side only")
+                        .set_aside_by(file.signature());
+                }
+                let node = Node {
+                    name: row.path,
+                    presence,
+                    sizes,
+                    findings: vec![finding],
+                    ..Node::default()
+                };
+                nodes.push((row.index, node));
             }
-            let node = Node {
-                name: row.path,
-                presence,
-                sizes,
-                findings: vec![finding],
-                ..Node::default()
-            };
-            nodes.push((row.index, node));
+        }
+        nodes
+    }
+
+    /// Reads again what may be a signature and was not kept. What cannot be read is not one.
+    fn read_small(&self, archive: Archive, source: &Source, rows: &mut [Row]) {
+        let lost = |row: &&mut Row| row.source.is_none() && is_small(row);
+        let mut wanted: Wanted = rows
+            .iter_mut()
+            .filter(lost)
+            .map(|row| (row.index, None))
+            .collect();
+        if wanted.is_empty() || again::fetch(archive.format, source, self.meter, &mut wanted).is_err() {
+            return;
+        }
+        for row in rows {
+            if let Some(source) = wanted.remove(&row.index) {
+                row.source = source;
+            }
         }
     }
-    nodes
+}
+
+/// Whether it is short enough to be a signature.
+fn is_small(row: &Row) -> bool {
+    (1..=LONGEST_SIGNATURE as u64).contains(&row.size)
 }

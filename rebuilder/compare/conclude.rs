@@ -9,44 +9,26 @@ use super::cause::{Cause, Confidence};
 use super::finding::{Applied, Example, Finding, Node, Outcome, Presence, RootCause};
 use super::normalise::Normalisation;
 
-/// Says of each finding that claims to be a checksum whether the file that it names was seen to differ.
-pub(super) fn checksums(root: &mut Node) {
-    let mut differing: HashSet<String> = HashSet::new();
-    root.each("", &mut |path, node| {
-        let changed =
-            node.presence != Presence::Both || !node.findings.is_empty() || !node.children.is_empty();
-        if changed {
-            differing.insert(path.to_owned());
-            if let Some(other) = &node.rebuilt_name {
-                differing.insert(other.clone());
-            }
-        }
+/// How findings of sizes of other files are marked, which [`sizes`] looks at.
+pub(super) const SIZES: &str = "sizes of other files";
+
+/// A size of all files together follows from them only if one of them has another size, or is new.
+pub(super) fn sizes(root: &mut Node) {
+    let mut resized = false;
+    root.each("", &mut |_, node| {
+        let own = node.children.is_empty() && node.sizes.0 != node.sizes.1;
+        let about_sizes = node.findings.iter().any(|finding| finding.key == SIZES);
+        resized |= (own && !about_sizes) || node.presence != Presence::Both;
     });
-    // By every ending of the path, as lists name files relative to where they are.
-    let mut endings: HashSet<&str> = HashSet::new();
-    for path in &differing {
-        let mut rest = path.as_str();
-        loop {
-            endings.insert(rest);
-            match rest.split_once('/') {
-                Some((_, below)) => rest = below,
-                None => break,
-            }
-        }
+    if resized {
+        return;
     }
-    let known = |file: &str| endings.contains(file.trim_start_matches("./").trim_start_matches('/'));
     root.each_mut(&mut |node| {
-        for finding in &mut node.findings {
-            let Some(file) = &finding.checksum_of else {
-                continue;
-            };
-            if !known(file) {
-                finding.cause = Cause::Content;
-                finding.key = "a checksum of a file that is the same on both sides".into();
-                finding.confidence = Confidence::Proven;
-                finding.follows = false;
-                finding.normalisation = None;
-            }
+        for finding in node.findings.iter_mut().filter(|finding| finding.key == SIZES) {
+            finding.cause = Cause::Content;
+            finding.key = "a size of files that have the same sizes on both sides".into();
+            finding.confidence = Confidence::Proven;
+            finding.follows = false;
         }
     });
 }
@@ -122,6 +104,42 @@ pub(super) fn years(root: &mut Node, times: &HashMap<i64, u64>) {
     });
 }
 
+/// A benign reason that is only possible does not stand alone: where nothing in a node says that it may be content,
+/// the difference is told as that too. A pair of build folders that is sure elsewhere is the reason here as well.
+pub(super) fn doubts(root: &mut Node) {
+    let mut sure: HashSet<String> = HashSet::new();
+    root.each("", &mut |_, node| {
+        let paths = node.findings.iter().filter(|own| own.cause == Cause::BuildPath);
+        let paths = paths.filter(|own| own.confidence > Confidence::Possible);
+        sure.extend(paths.map(|own| own.key.clone()));
+    });
+    root.each_mut(&mut |node| {
+        let mut doubted: Vec<Finding> = Vec::new();
+        for finding in &mut node.findings {
+            let elsewhere = finding.cause == Cause::BuildPath && sure.contains(&finding.key);
+            if finding.confidence > Confidence::Possible || elsewhere {
+                continue;
+            }
+            finding.normalisation = None;
+            doubted.push(Finding {
+                cause: Cause::Content,
+                key: String::new(),
+                confidence: Confidence::Proven,
+                follows: false,
+                ..finding.clone()
+            });
+        }
+        if node.findings.iter().all(|finding| !is_open(finding.cause)) {
+            node.findings.extend(doubted);
+        }
+    });
+}
+
+/// Whether a finding leaves open what the difference is.
+fn is_open(cause: Cause) -> bool {
+    matches!(cause, Cause::Content | Cause::Unread | Cause::AmbiguousArchive)
+}
+
 /// Root causes, the one to look at first.
 pub(super) fn causes(root: &Node) -> Vec<RootCause> {
     let mut groups: BTreeMap<(Cause, String), RootCause> = BTreeMap::new();
@@ -188,11 +206,12 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
     let mut applied: BTreeMap<Normalisation, Applied> = BTreeMap::new();
     let mut all = true;
     root.each("", &mut |_, node| {
-        all &= node.presence == Presence::Both;
+        // What one side alone has is set aside by its finding, or not at all.
+        all &= node.presence == Presence::Both || !node.findings.is_empty();
         for finding in &node.findings {
             let normalisation = finding
                 .normalisation
-                .filter(|normalisation| options.normalise.has(*normalisation));
+                .filter(|known| options.normalise.has(*known) && !is_open(finding.cause));
             let Some(normalisation) = normalisation else {
                 all = false;
                 continue;
@@ -211,4 +230,104 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
         Outcome::Different
     };
     (outcome, applied.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(cause: Cause, confidence: Confidence, key: &str) -> Finding {
+        Finding::new("line 1", "a", "b")
+            .because(cause, confidence)
+            .keyed(key)
+    }
+
+    fn concluded(findings: Vec<Finding>) -> (Vec<Cause>, Outcome) {
+        let mut root = Node {
+            findings,
+            ..Node::default()
+        };
+        doubts(&mut root);
+        let causes = causes(&root).into_iter().map(|cause| cause.cause).collect();
+        (causes, outcome(&root, &Options::default()).0)
+    }
+
+    #[test]
+    fn content_comes_first_whatever_explains_more() {
+        for cause in Cause::ALL {
+            let many = finding(*cause, Confidence::Proven, "many").times(1000);
+            let content = finding(Cause::Content, Confidence::Proven, "one");
+            let (causes, _) = concluded(vec![many, content]);
+            assert_eq!(causes.first(), Some(&Cause::Content), "{cause}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_possible_is_content_too() {
+        for cause in Cause::ALL.iter().filter(|cause| !is_open(**cause)) {
+            let aside = finding(*cause, Confidence::Possible, "x").set_aside_by(Normalisation::TarTime);
+            let (causes, outcome) = concluded(vec![aside.clone()]);
+            assert_eq!(causes.first(), Some(&Cause::Content), "{cause}");
+            assert_eq!(outcome, Outcome::Different, "{cause}");
+            let (causes, _) = concluded(vec![aside.following()]);
+            assert_eq!(causes.first(), Some(&Cause::Content), "{cause} that follows");
+            let likely = finding(*cause, Confidence::Likely, "x").set_aside_by(Normalisation::TarTime);
+            assert_eq!(
+                concluded(vec![likely]),
+                (vec![*cause], Outcome::Equivalent),
+                "{cause}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_normalisation_sets_content_aside() {
+        for cause in Cause::ALL.iter().filter(|cause| is_open(**cause)) {
+            let aside = finding(*cause, Confidence::Proven, "x").set_aside_by(Normalisation::TarTime);
+            assert_eq!(concluded(vec![aside]).1, Outcome::Different, "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_no_surer_for_being_late() {
+        let text = |confidence| Finding {
+            released: "2024".into(),
+            rebuilt: "2026".into(),
+            ..finding(Cause::Timestamp, confidence, "date")
+        };
+        for confidence in [Confidence::Possible, Confidence::Likely] {
+            let mut root = Node {
+                findings: vec![text(confidence), finding(Cause::Content, Confidence::Proven, "")],
+                ..Node::default()
+            };
+            source_date_epoch(&mut root, Some(1_700_000_000));
+            assert_eq!(root.findings[1].cause, Cause::Content);
+            assert_eq!(root.findings[0].cause, Cause::SourceDateEpoch);
+            assert_eq!(
+                root.findings[0].confidence == Confidence::Possible,
+                confidence == Confidence::Possible
+            );
+        }
+    }
+
+    #[test]
+    fn a_size_of_files_follows_from_files_of_other_sizes_alone() {
+        let of = |sizes: (u64, u64)| Node {
+            sizes: (Some(sizes.0), Some(sizes.1)),
+            findings: vec![finding(Cause::Timestamp, Confidence::Proven, "x")],
+            ..Node::default()
+        };
+        let about = Node {
+            findings: vec![finding(Cause::Checksum, Confidence::Likely, SIZES).following()],
+            ..of((10, 11))
+        };
+        for (sizes, wanted) in [((5, 6), Cause::Timestamp), ((5, 5), Cause::Content)] {
+            let mut root = Node {
+                children: vec![about.clone(), of(sizes)],
+                ..Node::default()
+            };
+            super::sizes(&mut root);
+            assert_eq!(causes(&root)[0].cause, wanted, "{sizes:?}");
+        }
+    }
 }

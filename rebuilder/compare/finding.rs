@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Confidence, Reason};
+use super::claims::Claims;
 use super::conclude::causes;
 use super::limits::Limit;
 use super::normalise::Normalisation;
@@ -32,6 +33,9 @@ pub struct Finding {
     /// The file that it is a checksum of, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_of: Option<String>,
+    /// What both sides claim of that file, until it was recomputed.
+    #[serde(skip)]
+    pub(super) claims: Option<Box<Claims>>,
     /// What may set it aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
@@ -51,6 +55,7 @@ impl Finding {
             confidence: Confidence::Proven,
             follows: false,
             checksum_of: None,
+            claims: None,
             normalisation: None,
             places: 1,
         }
@@ -84,6 +89,15 @@ impl Finding {
     pub(super) fn following(mut self) -> Self {
         self.follows = true;
         self
+    }
+
+    /// A checksum that follows from its file, if that proves to be so.
+    pub(super) fn claiming(mut self, claims: Claims) -> Self {
+        self.checksum_of = claims.file().map(str::to_owned);
+        self.claims = Some(Box::new(claims));
+        self.because(Cause::Checksum, Confidence::Likely)
+            .keyed("checksums of other files")
+            .following()
     }
 
     pub(super) fn times(mut self, places: u64) -> Self {

@@ -53,12 +53,12 @@ macro_rules! normalisations {
 normalisations! {
     ArMetadata "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     Bzip2Compression "bzip2-compression" true "bzip2" "how the bytes are compressed" "both sides decompress to the same bytes";
-    CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in .cargo_vcs_info.json" "cargo never reads it when building";
-    DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums that follow from other differences" "checked file by file: a line counts only where the file it names was compared";
+    CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in NAME-VERSION/.cargo_vcs_info.json" "cargo never reads it when building";
+    DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums" "each digest is recomputed: on both sides it is that of the file in data.tar";
     ElfBuildId "elf-build-id" false "ELF" ".note.gnu.build-id" "a name for debuggers; code does not depend on it unless it reads its own notes";
     ElfDebugLink "elf-debug-link" false "ELF" ".gnu_debuglink: name and CRC of the separate debug file" "only debuggers read it";
-    GemExcludeChecksums "gem-exclude-checksums" true "gem" "checksums.yaml.gz" "holds digests of the other members, which are compared themselves";
-    GemExcludeSignatures "gem-exclude-signatures" true "gem" "*.sig members" "signatures depend on a key that only the publisher holds";
+    GemExcludeChecksums "gem-exclude-checksums" true "gem" "lines of checksums.yaml.gz" "each digest is recomputed: on both sides it is that of the member";
+    GemExcludeSignatures "gem-exclude-signatures" true "gem" "signatures of the three members" "signatures depend on a key that only the publisher holds";
     GemInnerArchives "gem-inner-archives" true "gem" "times, owners and compression of data.tar.gz and metadata.gz" "RubyGems sets its own when unpacking";
     GemMetadataDate "gem-metadata-date" true "gem" "date in the gem's specification" "RubyGems only shows it";
     GemMetadataRubygemsVersion "gem-metadata-rubygems-version" true "gem" "rubygems_version in the gem's specification" "names the tool that packed it";
@@ -76,19 +76,19 @@ normalisations! {
     PycSharedConstants "pyc-shared-constants" false "pyc" "whether equal constants are one object" "the values are equal; only code that compares constants by identity could tell";
     PycSourceTime "pyc-source-time" false "pyc" "time of the source in the header" "only decides whether Python recompiles the source";
     TarDeviceNumber "tar-device-number" true "tar" "device numbers of members that are not devices" "no unpacker uses them";
-    TarFileMode "tar-file-mode" true "tar, outside packages that install modes" "permission bits of group and others" "the owner's execute bit and set-id bits are never set aside";
+    TarFileMode "tar-file-mode" true "crate, gem, npm package, sdist" "permission bits that the installer does not take over" "the owner's bits, set-id and sticky bits are never set aside, nor that someone may execute a file whom the installer lets";
     TarFileOrder "tar-file-order" true "tar without repeated names or hard links" "order of members" "each path is written once, so the order does not matter";
     TarHeaders "tar-headers" true "tar" "which tar dialect holds the same values" "every reader understands ustar, GNU and pax headers alike; numbers that are neither octal nor small in base 256 are never set aside";
-    TarOwners "tar-owners" true "tar, outside packages that install owners" "user and group, by number and name" "cargo, npm, pip and gem unpack as the calling user";
+    TarOwners "tar-owners" true "crate, gem, npm package, sdist" "user and group, by number and name" "cargo, npm, pip and gem give the files owners of their own";
     TarTime "tar-time" true "tar" "times of members" "no package manager's behaviour depends on them";
     TarXattrs "tar-xattrs" true "tar" "comments, user attributes and owners in pax headers" "no unpacker takes names, sizes or contents from them; other records, capabilities and labels are never set aside";
     WheelMetadataOrder "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "their order has no meaning in the core metadata specification; the fields themselves are compared";
-    WheelRecord "wheel-record" true "wheel" "lines of RECORD that follow from other differences" "checked file by file: a line counts only where the file it names was compared";
+    WheelRecord "wheel-record" true "wheel" "lines of RECORD and their order" "each digest and size is recomputed: on both sides they are those of the file in the wheel";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";
     ZipCompression "zip-compression" true "zip" "method and level" "both sides decompress to the same bytes";
     ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers take them from the central directory";
     ZipFileEncoding "zip-file-encoding" true "zip" "the flag that says a pure ASCII name is UTF-8" "ASCII is the same in both";
-    ZipFileMode "zip-file-mode" true "zip" "permission bits of group and others" "the owner's execute bit and set-id bits are never set aside";
+    ZipFileMode "zip-file-mode" true "jar, wheel, sdist" "permission bits that the installer does not take over" "the owner's bits, set-id and sticky bits are never set aside, nor whether anybody may execute a file";
     ZipFileOrder "zip-file-order" true "zip without repeated names" "order of entries" "readers find entries by name";
     ZipMisc "zip-misc" true "zip" "versions, creating system, internal attributes, known extra fields, directory entries' own data" "unzip, pip and the JVM ignore them";
     ZipModifiedTime "zip-modified-time" true "zip" "times of entries" "no package manager's behaviour depends on them";
@@ -96,9 +96,28 @@ normalisations! {
 }
 
 impl Normalisation {
-    /// Grows with every change of meaning. None has changed yet.
+    /// Grows with every change of meaning.
     pub fn version(self) -> u32 {
-        1
+        match self {
+            Self::CargoVcsHash
+            | Self::DebMd5sums
+            | Self::GemExcludeChecksums
+            | Self::GemExcludeSignatures
+            | Self::GemInnerArchives
+            | Self::GemMetadataDate
+            | Self::GemMetadataRubygemsVersion
+            | Self::JarAttributeValueOrder
+            | Self::JarBuildMetadata
+            | Self::JarGitProperties
+            | Self::JarMavenPomProperties
+            | Self::JarSignature
+            | Self::TarFileMode
+            | Self::TarOwners
+            | Self::WheelMetadataOrder
+            | Self::WheelRecord
+            | Self::ZipFileMode => 2,
+            _ => 1,
+        }
     }
 }
 
@@ -197,6 +216,30 @@ mod tests {
             rows, wanted,
             "docs/normalisations.md has one row for each, in order of name"
         );
+    }
+
+    #[test]
+    fn every_normalisation_is_argued_for() {
+        let page = include_str!("../../docs/normalisations.md");
+        let sections: Vec<(&str, &str)> = page
+            .split("\n### ")
+            .skip(1)
+            .filter_map(|section| section.split_once('\n'))
+            .collect();
+        for (heading, text) in &sections {
+            for part in ["**Why.**", "**Held against.**", "**Refuses.**"] {
+                assert!(text.contains(part), "{heading}: {part}");
+            }
+        }
+        for known in Normalisation::ALL {
+            let name = format!("`{known}`");
+            let argued = sections.iter().filter(|(heading, _)| heading.contains(&name));
+            assert_eq!(
+                argued.count(),
+                1,
+                "docs/normalisations.md has one section for {known}"
+            );
+        }
     }
 
     #[test]

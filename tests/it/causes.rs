@@ -365,7 +365,7 @@ const CASES: &[Case] = &[
         "signed with two keys",
         ["N=1", "N=2"],
         "a.tar",
-        "echo hi > f; openssl genpkey -algorithm ed25519 -out k.pem 2>/dev/null; openssl pkeyutl -sign -inkey k.pem -rawin -in f -out f.sig; touch -d @1764000000 f f.sig; tar cf a.tar --owner=0 --group=0 f f.sig",
+        "echo hi > f; openssl req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -subj /CN=x -set_serial 1 -days 1 2>/dev/null; openssl cms -sign -binary -in f -signer c.pem -inkey k.pem -outform DER -out f.p7s; touch -d @1764000000 f f.p7s; tar cf a.tar --owner=0 --group=0 f f.p7s",
     ),
     case(
         "content",

@@ -47,7 +47,7 @@ impl FileComparator for DotNet {
             });
         }
         if !rest_is_same {
-            let rest = super::read_as_another(self, &Pair::new(pair.path.whole, &released, pair.rebuilt));
+            let rest = super::read_as_another(self, &Pair::new(pair.file, &released, pair.rebuilt));
             leaf.append(rest);
         }
         Some(leaf)

@@ -23,11 +23,15 @@ mod text;
 
 pub(super) use bytes::{fill, stream};
 pub(super) use comparator::Leaf;
+pub(super) use signature::{LONGEST_SIGNATURE, is_signature};
 
 use comparator::{FileComparator, Pair};
 
 use super::finding::Finding;
 use super::normalise::Normalisation;
+use super::package::File;
+#[cfg(test)]
+use super::package::Within;
 
 /// The first that recognises two files and can read them decides.
 static COMPARATORS: &[&dyn FileComparator] = &[
@@ -47,9 +51,9 @@ static COMPARATORS: &[&dyn FileComparator] = &[
 /// Largest file that is read whole, in bytes; larger ones are compared as streams of bytes.
 pub(super) const LARGEST: u64 = 40 << 20;
 
-/// Where and why two different files differ. `path` only helps to tell what they are.
-pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
-    let pair = Pair::new(path, released, rebuilt);
+/// Where and why two different files differ.
+pub(super) fn compare(file: File, released: &[u8], rebuilt: &[u8]) -> Leaf {
+    let pair = Pair::new(file, released, rebuilt);
     let mut leaf = read(&pair, COMPARATORS.iter().copied());
     if leaf.findings.is_empty() {
         // No comparator may call different bytes the same.
@@ -92,6 +96,6 @@ pub(super) fn normalisations() -> impl Iterator<Item = (&'static str, &'static [
 /// Whether a comparator takes two such files for its own.
 #[cfg(test)]
 pub(super) fn recognises(path: &str, released: &[u8], rebuilt: &[u8]) -> bool {
-    let pair = Pair::new(path, released, rebuilt);
+    let pair = Pair::new(File::new(path, Within::default()), released, rebuilt);
     COMPARATORS.iter().any(|comparator| comparator.recognises(&pair))
 }

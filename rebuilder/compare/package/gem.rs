@@ -1,8 +1,11 @@
 //! Gems: a tar archive of two compressed archives, their checksums, and signatures.
 
-use super::text::{Checksums, Field, Lines, Text, is_detached_signature, listed};
-use super::{FilePath, Meaning, Package, Signature, Within};
+use std::borrow::Cow;
+
+use super::text::{Checksums, Field, Lines, Text, is_rsa_signature};
+use super::{Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
@@ -14,35 +17,57 @@ pub(super) static GEM: Package = Package {
         Normalisation::GemMetadataDate,
         Normalisation::GemMetadataRubygemsVersion,
     ],
-    recognises: |archive| archive.path.ends_with(".gem") && archive.format == "tar",
-    within: Within {
-        installs: false,
-        // RubyGems sets its own times and owners when it unpacks.
-        repacked: Some(Normalisation::GemInnerArchives),
-    },
+    recognises: |archive| archive.format == "tar" && archive.has("metadata.gz") && archive.has("data.tar.gz"),
+    unpacks: |part| part == "data.tar",
+    ignores_owners: true,
+    // RubyGems installs modes as they are, so a file that others may write is one.
+    ignored_modes: 0o064,
+    // RubyGems sets its own times and owners when it unpacks.
+    repacked: Some(Normalisation::GemInnerArchives),
     text,
-    meaning: |field| (field == "rubygems_version").then_some(Meaning::Tool),
-    signature: |path| {
-        (path.whole.contains(".gem/") && is_detached_signature(path)).then_some(Signature {
-            normalisation: Some(Normalisation::GemExcludeSignatures),
-        })
+    meaning: |located, field| {
+        (located.top() == Some("metadata") && field == "rubygems_version").then_some(Meaning::Tool)
     },
+    signature: |located| is_signed(located).then_some(Normalisation::GemExcludeSignatures),
+    raw_signature: |located, bytes| is_signed(located) && is_rsa_signature(bytes),
     ..Package::new("gem")
 };
 
-fn text(path: FilePath) -> Option<Text> {
-    if path.name.eq_ignore_ascii_case("checksums.yaml") {
-        return Some(Text::of(Lines::Checksums(Checksums {
-            file: listed,
-            several_kinds: true,
-            changed: path
-                .whole
-                .ends_with("checksums.yaml")
-                .then_some(Normalisation::GemExcludeChecksums),
+fn is_signed(located: Located) -> bool {
+    matches!(
+        located.top(),
+        Some("checksums.yaml.gz.sig" | "data.tar.gz.sig" | "metadata.gz.sig")
+    )
+}
+
+fn text(located: Located) -> Option<Text> {
+    match located.top()? {
+        "checksums.yaml" => Some(Text::of(Lines::Checksums(Checksums {
+            claims: checksums,
+            files: Files::Archive,
+            changed: Some(Normalisation::GemExcludeChecksums),
             moved: None,
-        })));
+        }))),
+        "metadata" => Some(Text { known, ..Text::PLAIN }),
+        _ => None,
     }
-    (path.whole.contains(".gem/") && path.name == "metadata").then_some(Text { known, ..Text::PLAIN })
+}
+
+/// Names of algorithms, each with the digests of members in indented lines.
+fn checksums(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
+    let mut algorithm = None;
+    lines
+        .iter()
+        .map(|line| {
+            let (name, digest) = line.trim_end().split_once(':')?;
+            if !line.starts_with(' ') {
+                algorithm = Algorithm::named(name);
+                return None;
+            }
+            let digest = digest.trim().trim_matches(['"', '\'']);
+            Claim::hex(name.trim(), digest).filter(|claim| Some(claim.algorithm) == algorithm)
+        })
+        .collect()
 }
 
 /// Fields of the specification of a gem.

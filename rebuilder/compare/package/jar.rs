@@ -1,7 +1,7 @@
 //! Jars: manifests, properties that build tools leave behind, and signatures (JAR file specification).
 
-use super::text::{Field, Lines, Text, is_detached_signature};
-use super::{FilePath, Meaning, Package, Signature};
+use super::text::{Field, Lines, Text};
+use super::{GROUP_AND_OTHERS, Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
@@ -15,8 +15,11 @@ pub(super) static JAR: Package = Package {
         Normalisation::JarMavenPomProperties,
         Normalisation::JarSignature,
     ],
+    recognises: |archive| archive.format == "zip" && archive.has("META-INF/MANIFEST.MF"),
+    ignores_owners: true,
+    ignored_modes: GROUP_AND_OTHERS,
     text,
-    meaning: |field| {
+    meaning: |located, field| {
         const TOOLS: [&str; 6] = [
             "created-by",
             "build-jdk",
@@ -25,38 +28,37 @@ pub(super) static JAR: Package = Package {
             "archiver-version",
             "bundle-generator",
         ];
-        TOOLS.contains(&field).then_some(Meaning::Tool)
+        let is_manifest = located.top() == Some("META-INF/MANIFEST.MF");
+        (is_manifest && TOOLS.contains(&field)).then_some(Meaning::Tool)
     },
-    signature: |path| {
-        let own = path.ends_with_any(&[".RSA", ".DSA", ".EC", ".SF"]) || is_detached_signature(path);
-        (path.whole.contains("META-INF/") && own).then_some(Signature {
-            normalisation: Some(Normalisation::JarSignature),
-        })
+    signature: |located| {
+        let file = located.top()?.strip_prefix("META-INF/")?;
+        let signs = [".RSA", ".DSA", ".EC", ".SF"]
+            .iter()
+            .any(|ending| file.ends_with(ending));
+        (signs && !file.contains('/')).then_some(Normalisation::JarSignature)
     },
-    added_by_signing: |path| path.whole.contains("META-INF/") && path.name.ends_with(".SF"),
     ..Package::new("jar")
 };
 
-fn text(path: FilePath) -> Option<Text> {
-    let FilePath { whole, name } = path;
-    if whole.ends_with("META-INF/MANIFEST.MF") {
+fn text(located: Located) -> Option<Text> {
+    let path = located.top()?;
+    if path == "META-INF/MANIFEST.MF" {
         Some(Text {
             known: attribute,
             ..Text::of(Lines::Fields)
         })
-    } else if whole.contains("META-INF/maven/") && name == "pom.properties" {
+    } else if path.starts_with("META-INF/maven/") && located.name() == "pom.properties" {
         Some(Text {
             known: comment,
             ..Text::PLAIN
         })
-    } else if name.ends_with("git.properties") {
+    } else if located.name() == "git.properties" {
         Some(Text {
             known: comment,
             every: of_git,
             ..Text::PLAIN
         })
-    } else if name.to_ascii_lowercase().ends_with(".mf") {
-        Some(Text::of(Lines::Fields))
     } else {
         None
     }

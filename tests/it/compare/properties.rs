@@ -7,12 +7,22 @@ use super::{Files, Made, gzip, tar, zip};
 
 type Pack = fn(&[Made], u32) -> Vec<u8>;
 
+/// Packages whose installers set owners and modes by themselves.
 const PACKS: [(&str, Pack); 4] = [
-    ("x.tar", |made, _| tar(made)),
-    ("x.zip", |made, _| zip(made)),
-    ("x.tgz", |made, level| gzip(&tar(made), level)),
-    ("x.whl", |made, _| zip(made)),
+    ("x.tar", |made, _| tar(&with("package/package.json", made))),
+    ("x.zip", |made, _| zip(&with("META-INF/MANIFEST.MF", made))),
+    ("x.tgz", |made, level| {
+        gzip(&tar(&with("package/package.json", made)), level)
+    }),
+    ("x.whl", |made, _| zip(&with("x-1.dist-info/WHEEL", made))),
 ];
+
+/// The members behind the one that tells what kind of package it is.
+fn with(mark: &str, made: &[Made]) -> Vec<Made> {
+    let mut all = vec![Made::new(mark, b"{}")];
+    all.extend_from_slice(made);
+    all
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]

@@ -49,7 +49,7 @@ impl FileComparator for Go {
         if *released == *pair.rebuilt {
             return Some(leaf);
         }
-        let rest = super::read_as_another(self, &Pair::new(pair.path.whole, &released, pair.rebuilt));
+        let rest = super::read_as_another(self, &Pair::new(pair.file, &released, pair.rebuilt));
         leaf.format = rest.format;
         let moved = !substituted && old != new;
         leaf.append(rest);

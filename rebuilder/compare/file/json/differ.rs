@@ -7,7 +7,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::{Context, explain};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
-use crate::compare::package::{self, JsonValue};
+use crate::compare::package::{File, JsonValue};
 
 /// Most values that are explained one by one.
 const MOST_EXPLAINED: usize = 5000;
@@ -15,8 +15,7 @@ const MOST_EXPLAINED: usize = 5000;
 const LONGEST_POINTER: usize = 300;
 
 pub(super) struct Differ<'a> {
-    /// Name of the file.
-    pub file: &'a str,
+    pub file: File<'a>,
     pub leaf: &'a mut Leaf,
     explained: usize,
     /// The first object whose members are in another order, and how many there are.
@@ -26,7 +25,7 @@ pub(super) struct Differ<'a> {
 }
 
 impl<'a> Differ<'a> {
-    pub fn new(file: &'a str, leaf: &'a mut Leaf) -> Self {
+    pub fn new(file: File<'a>, leaf: &'a mut Leaf) -> Self {
         Self {
             file,
             leaf,
@@ -83,7 +82,7 @@ impl<'a> Differ<'a> {
                 .map(|member| &member.name)
                 .eq(new.iter().map(|member| &member.name))
         {
-            if order_matters(self.file, pointer) {
+            if order_matters(self.file.path.name, pointer) {
                 self.content(pointer, &names(old).join(", "), &names(new).join(", "));
             } else {
                 let (_, count) = self.reordered.get_or_insert_with(|| (pointer.to_owned(), 0));
@@ -188,8 +187,7 @@ impl<'a> Differ<'a> {
         if self.explained > MOST_EXPLAINED {
             return self.content("values beyond those read", released, rebuilt);
         }
-        let known = package::value(&JsonValue {
-            file: self.file,
+        let known = self.file.value(&JsonValue {
             pointer,
             released,
             rebuilt,
@@ -205,6 +203,7 @@ impl<'a> Differ<'a> {
         let parent = pointer.rsplit('/').nth(1).unwrap_or("");
         let context = Context {
             field,
+            meaning: self.file.meaning(field),
             dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
             ..Context::default()
         };

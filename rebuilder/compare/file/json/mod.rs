@@ -12,6 +12,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::file::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::file::text;
 use crate::compare::finding::Finding;
+use crate::compare::package::File;
 
 pub(super) struct Json;
 
@@ -47,7 +48,7 @@ impl FileComparator for Json {
             // Some readers refuse it.
             leaf.add(Finding::new("byte order mark", told(old_mark), told(new_mark)));
         }
-        documents(&mut leaf, pair.path.name, &old, &new);
+        documents(&mut leaf, pair.file, &old, &new);
         leaf.excerpts.extend(text::excerpt(pair.released, pair.rebuilt));
         Some(leaf)
     }
@@ -61,7 +62,7 @@ fn marked(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-fn documents(leaf: &mut Leaf, file: &str, old: &Documents, new: &Documents) {
+fn documents(leaf: &mut Leaf, file: File, old: &Documents, new: &Documents) {
     let mut differ = Differ::new(file, leaf);
     let lines = old.values.len() > 1;
     for (index, (released, rebuilt)) in old.values.iter().zip(&new.values).enumerate() {

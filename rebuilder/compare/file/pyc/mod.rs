@@ -45,7 +45,10 @@ impl FileComparator for Pyc {
 
     fn recognises(&self, pair: &Pair) -> bool {
         let known = |bytes: &[u8]| Header::read(bytes).is_some_and(|header| header.version.is_some());
-        pair.path.ends_with_any(&[".pyc", ".pyo"]) || known(pair.released) && known(pair.rebuilt)
+        [".pyc", ".pyo"]
+            .iter()
+            .any(|ending| pair.path.name.ends_with(ending))
+            || known(pair.released) && known(pair.rebuilt)
     }
 
     fn compare(&self, pair: &Pair) -> Option<Leaf> {

