@@ -63,6 +63,13 @@ impl Comparer<'_> {
         node.same = walked.same;
         node.children = nodes.into_iter().map(|(_, node)| node).collect();
         format.settle(node);
+        let settling = package::Settling {
+            path: at.path,
+            format,
+            sides,
+            meter: self.meter,
+        };
+        package::settle(&settling, node);
         self.fold(node);
     }
 

@@ -188,7 +188,8 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
     let mut applied: BTreeMap<Normalisation, Applied> = BTreeMap::new();
     let mut all = true;
     root.each("", &mut |_, node| {
-        all &= node.presence == Presence::Both;
+        // What one side alone has is set aside by its finding, or not at all.
+        all &= node.presence == Presence::Both || !node.findings.is_empty();
         for finding in &node.findings {
             let normalisation = finding
                 .normalisation

@@ -5,24 +5,28 @@
 
 mod apk;
 mod cargo;
+mod cms;
 mod deb;
+mod digest;
 mod gem;
 mod image;
 mod jar;
 mod npm;
 mod rpm;
+mod settle;
 mod text;
 mod wheel;
 
 use std::collections::HashMap;
 use std::io;
 
-use super::finding::Finding;
+use super::finding::{Finding, Node};
 use super::format::FormatReader;
 use super::limits::Meter;
 use super::normalise::Normalisation;
 use super::source::Source;
 
+pub(super) use settle::{Settling, settle};
 pub(super) use text::{Checksums, Field, Lines, Text, is_detached_signature};
 
 /// What one kind of package knows about itself. What a kind says nothing about has the value of [`Package::new`].
@@ -53,6 +57,8 @@ pub(super) struct Package {
     pub named_by_tool: fn(&str) -> bool,
     /// What its manifests call each member, by path: partners for members that are named by digest.
     pub roles: Roles,
+    /// Judges again what only all members together tell, once they were compared.
+    pub settle: Option<fn(&Settling, &mut Node)>,
 }
 
 /// Reads off an archive's manifests what they call each member, by path.
@@ -75,6 +81,7 @@ impl Package {
             added_by_signing: |_| false,
             named_by_tool: |_| false,
             roles: |_, _, _| Ok(HashMap::new()),
+            settle: None,
         }
     }
 }
