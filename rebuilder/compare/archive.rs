@@ -5,11 +5,10 @@ use std::sync::atomic::Ordering;
 
 use super::again::{self, Wanted};
 use super::both::{Both, Which};
-use super::cause::{Cause, Confidence};
-use super::fields::{field_findings, member, order};
+use super::fields::{field_findings, keep_owners, member, order};
 use super::finding::{Finding, Node, Presence};
 use super::format::FormatReader;
-use super::package::{self, FilePath};
+use super::package::{self, Enclosing};
 use super::pair::{At, Comparer, on_two_threads};
 use super::partners;
 use super::row::Row;
@@ -35,11 +34,16 @@ const MOST_TIMES: usize = 10_000;
 impl Comparer<'_> {
     /// The members of two archives of one format.
     pub fn archive(&self, at: At, format: &'static dyn FormatReader, sides: Both<&Source>, node: &mut Node) {
-        let within = at.within.and_in(&package::Archive {
-            path: at.path,
-            format: format.name(),
-            source: sides.released,
-        });
+        let known = package::Archive::read(format, sides.released, self.meter);
+        let enclosing = Enclosing::new(at.path, &known, at.within);
+        let within = if matches!(sides.released, Source::Folder(_)) {
+            at.within
+        } else {
+            enclosing.within()
+        };
+        if at.depth == self.meter.depth {
+            self.clamped.store(within.clamps_times(), Ordering::Relaxed);
+        }
         let at = At { within, ..at };
         let archive = Archive { at, format };
         let judge = |released: Row, rebuilt: Row| self.judge(archive, released, rebuilt);
@@ -48,10 +52,11 @@ impl Comparer<'_> {
             let unread = error.as_ref().map(|error| self.unread(which.name(), error));
             node.findings.extend(unread);
         }
-        partners::pair(format, sides, self.meter, &mut walked);
+        partners::pair(format, sides, self.meter, within, &mut walked);
         let later = std::mem::take(&mut walked.later);
         let mut nodes = std::mem::take(&mut walked.nodes);
         self.second_walk(archive, sides, later, &mut nodes);
+        keep_owners(&mut nodes, format, &walked, within);
         if walked.errors.as_ref().all(Option::is_none) {
             node.findings.extend(order(format, &walked, within));
             let fields = walked.fields.as_ref();
@@ -64,12 +69,11 @@ impl Comparer<'_> {
         node.children = nodes.into_iter().map(|(_, node)| node).collect();
         format.settle(node);
         let settling = package::Settling {
-            path: at.path,
             format,
             sides,
             meter: self.meter,
         };
-        package::settle(&settling, node);
+        package::settle(enclosing.kind(), &settling, node);
         self.fold(node);
     }
 
@@ -206,10 +210,7 @@ fn only(alone: Both<Vec<Row>>) -> Vec<(usize, Node)> {
                 Which::Released => (Presence::OnlyReleased, (Some(row.size), None), "there", "missing"),
                 Which::Rebuilt => (Presence::OnlyRebuilt, (None, Some(row.size)), "missing", "there"),
             };
-            let mut finding = Finding::new("presence", released, rebuilt).keyed("members on one side only");
-            if package::added_by_signing(FilePath::new(&row.path)) {
-                finding = finding.because(Cause::Signature, Confidence::Likely);
-            }
+            let finding = Finding::new("presence", released, rebuilt).keyed("members on one side only");
             let node = Node {
                 name: row.path,
                 presence,

@@ -2,51 +2,33 @@
 //! normalisations account for all of them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::Options;
 use super::cause::{Cause, Confidence};
 use super::finding::{Applied, Example, Finding, Node, Outcome, Presence, RootCause};
 use super::normalise::Normalisation;
 
-/// Says of each finding that claims to be a checksum whether the file that it names was seen to differ.
-pub(super) fn checksums(root: &mut Node) {
-    let mut differing: HashSet<String> = HashSet::new();
-    root.each("", &mut |path, node| {
-        let changed =
-            node.presence != Presence::Both || !node.findings.is_empty() || !node.children.is_empty();
-        if changed {
-            differing.insert(path.to_owned());
-            if let Some(other) = &node.rebuilt_name {
-                differing.insert(other.clone());
-            }
-        }
+/// How findings of sizes of other files are marked, which [`sizes`] looks at.
+pub(super) const SIZES: &str = "sizes of other files";
+
+/// A size of all files together follows from them only if one of them has another size, or is new.
+pub(super) fn sizes(root: &mut Node) {
+    let mut resized = false;
+    root.each("", &mut |_, node| {
+        let own = node.children.is_empty() && node.sizes.0 != node.sizes.1;
+        let about_sizes = node.findings.iter().any(|finding| finding.key == SIZES);
+        resized |= (own && !about_sizes) || node.presence != Presence::Both;
     });
-    // By every ending of the path, as lists name files relative to where they are.
-    let mut endings: HashSet<&str> = HashSet::new();
-    for path in &differing {
-        let mut rest = path.as_str();
-        loop {
-            endings.insert(rest);
-            match rest.split_once('/') {
-                Some((_, below)) => rest = below,
-                None => break,
-            }
-        }
+    if resized {
+        return;
     }
-    let known = |file: &str| endings.contains(file.trim_start_matches("./").trim_start_matches('/'));
     root.each_mut(&mut |node| {
-        for finding in &mut node.findings {
-            let Some(file) = &finding.checksum_of else {
-                continue;
-            };
-            if !known(file) {
-                finding.cause = Cause::Content;
-                finding.key = "a checksum of a file that is the same on both sides".into();
-                finding.confidence = Confidence::Proven;
-                finding.follows = false;
-                finding.normalisation = None;
-            }
+        for finding in node.findings.iter_mut().filter(|finding| finding.key == SIZES) {
+            finding.cause = Cause::Content;
+            finding.key = "a size of files that have the same sizes on both sides".into();
+            finding.confidence = Confidence::Proven;
+            finding.follows = false;
         }
     });
 }

@@ -8,7 +8,7 @@ use super::explain::{Context, explain};
 use super::finding::{Finding, Node};
 use super::format::FormatReader;
 use super::order::sorted_by_locale;
-use super::package::{self, Within};
+use super::package::Within;
 use super::partners;
 use super::row::Row;
 use super::stored::{FieldKind, Fields, Value, joined};
@@ -20,7 +20,7 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
     let rebuilt_name = (released.path != rebuilt.path).then(|| rebuilt.path.clone());
     if let Some(other) = &rebuilt_name {
         let context = Context {
-            tool: package::named_by_tool(&released.path),
+            tool: within.named_by_tool(&released.path),
             ..Context::default()
         };
         let finding = || Finding::new("name", &released.path, other);
@@ -88,9 +88,6 @@ fn field_finding(
     if kind.cause == Cause::Content {
         finding.key = String::new();
     }
-    if kind.installed && within.installs {
-        finding.normalisation = None;
-    }
     if let ([Value::Mode(released)], [Value::Mode(rebuilt)]) = (old, new) {
         let changed = released ^ rebuilt;
         if changed & 0o7000 != 0 {
@@ -99,7 +96,8 @@ fn field_finding(
                 .because(Cause::Content, Confidence::Proven)
                 .keyed("set-id and sticky bits");
             finding.normalisation = None;
-        } else if changed & 0o100 != 0 {
+        } else if changed & 0o700 != 0 || (released & 0o111 == 0) != (rebuilt & 0o111 == 0) {
+            // pip makes a file executable for everyone if anyone may run it.
             finding.normalisation = None;
         } else if let Some(key) = umask(*released, *rebuilt) {
             finding.key = format!("{format}: {key}");
@@ -109,6 +107,34 @@ fn field_finding(
         finding = finding.because(reason.cause, reason.confidence).keyed(reason.key);
     }
     within.set_aside(finding)
+}
+
+/// Owners and modes count where the archive is not known to be unpacked by something that sets its own. Only the names
+/// of all members tell that.
+pub(super) fn keep_owners(
+    nodes: &mut [(usize, Node)],
+    format: &dyn FormatReader,
+    walked: &Walked,
+    within: Within,
+) {
+    let is_installed = |finding: &Finding| finding.place.field().is_some_and(|kind| kind.installed);
+    let mut findings = nodes.iter_mut().flat_map(|(_, node)| &mut node.findings);
+    let Some(first) = findings.find(|finding| is_installed(finding)) else {
+        return;
+    };
+    let complete = walked.names.len() >= walked.pairs.len();
+    let alone = walked.alone.as_ref().each();
+    let alone = alone
+        .into_iter()
+        .flat_map(|(_, rows)| rows.iter().map(|row| &row.path));
+    let names = walked.names.values().chain(alone).filter(|_| complete);
+    if within.ignores_owners(format.name(), names.cloned().collect()) {
+        return;
+    }
+    first.normalisation = None;
+    for finding in findings.filter(|finding| is_installed(finding)) {
+        finding.normalisation = None;
+    }
 }
 
 /// The two masks that would make these two modes of one.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Confidence, Reason};
+use super::claims::Claims;
 use super::limits::Limit;
 use super::normalise::Normalisation;
 use super::place::Place;
@@ -29,6 +30,9 @@ pub struct Finding {
     /// The file that it is a checksum of, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_of: Option<String>,
+    /// What both sides claim of that file, until it was recomputed.
+    #[serde(skip)]
+    pub(super) claims: Option<Box<Claims>>,
     /// What may set it aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
@@ -48,6 +52,7 @@ impl Finding {
             confidence: Confidence::Proven,
             follows: false,
             checksum_of: None,
+            claims: None,
             normalisation: None,
             places: 1,
         }
@@ -76,6 +81,15 @@ impl Finding {
     pub(super) fn following(mut self) -> Self {
         self.follows = true;
         self
+    }
+
+    /// A checksum that follows from its file, if that proves to be so.
+    pub(super) fn claiming(mut self, claims: Claims) -> Self {
+        self.checksum_of = claims.file().map(str::to_owned);
+        self.claims = Some(Box::new(claims));
+        self.because(Cause::Checksum, Confidence::Likely)
+            .keyed("checksums of other files")
+            .following()
     }
 
     pub(super) fn times(mut self, places: u64) -> Self {

@@ -150,6 +150,16 @@ impl Meter {
         }
     }
 
+    /// For looking ahead: nothing that is read this way counts, but time does.
+    pub fn apart(&self) -> Self {
+        Self {
+            unpacked: AtomicU64::new(0),
+            members: AtomicU64::new(0),
+            deadline: self.deadline.clone(),
+            ..*self
+        }
+    }
+
     pub fn unpacked(&self, bytes: u64) -> io::Result<()> {
         let before = self.unpacked.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > self.most {

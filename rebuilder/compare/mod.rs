@@ -20,6 +20,7 @@ mod again;
 mod archive;
 mod both;
 mod cause;
+mod claims;
 mod compressed;
 mod conclude;
 mod explain;
@@ -37,6 +38,7 @@ mod package;
 mod pair;
 mod partners;
 mod place;
+mod recompute;
 mod row;
 mod source;
 mod stored;
@@ -191,7 +193,9 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
         tree.findings
             .push(Finding::new("bytes that no reader looked at", "", ""));
     }
-    conclude::checksums(&mut tree);
+    claims::verify(&mut tree, Both::new(old, new), &meter);
+    conclude::sizes(&mut tree);
+    let clamped = comparer.clamped.into_inner();
     let times = comparer
         .times
         .into_inner()
@@ -199,7 +203,7 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     conclude::years(&mut tree, &times);
     let epoch = options
         .source_date_epoch
-        .or_else(|| conclude::clamped(&times).filter(|_| package::clamps_times(name)));
+        .or_else(|| conclude::clamped(&times).filter(|_| clamped));
     conclude::source_date_epoch(&mut tree, epoch);
     comparison.causes = conclude::causes(&tree);
     (comparison.outcome, comparison.normalisations) = conclude::outcome(&tree, options);

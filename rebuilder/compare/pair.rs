@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read as _};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 
 use super::again::materialise;
@@ -12,21 +12,24 @@ use super::file::{self, Leaf};
 use super::finding::{Finding, LimitHit, Node};
 use super::format::{self, FormatReader, HEAD};
 use super::limits::{Hit, Limit, Meter, Metered};
-use super::package::{FilePath, Within};
+use super::package::{File, FilePath, Within};
 use super::source::{Codec, Source};
 
 /// Where a pair is in all that is compared.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
     pub path: &'a str,
-    pub within: Within,
+    pub within: Within<'a>,
     /// How many archives deep it may still go.
     pub depth: u32,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
     /// A pair inside of this one.
-    pub fn inside(self, path: &str) -> At<'_> {
+    pub fn inside<'b>(self, path: &'b str) -> At<'b>
+    where
+        'a: 'b,
+    {
         At {
             path,
             within: self.within,
@@ -43,6 +46,8 @@ pub(super) struct Comparer<'a> {
     pub times: Mutex<HashMap<i64, u64>>,
     /// How many nodes there are.
     pub nodes: AtomicU64,
+    /// Whether all is one package whose times were clamped to SOURCE_DATE_EPOCH.
+    pub clamped: AtomicBool,
 }
 
 /// Files smaller than this are read one after the other.
@@ -55,6 +60,7 @@ impl<'a> Comparer<'a> {
             limits: Mutex::default(),
             times: Mutex::default(),
             nodes: AtomicU64::new(0),
+            clamped: AtomicBool::new(false),
         }
     }
 
@@ -98,7 +104,7 @@ impl<'a> Comparer<'a> {
             self.archive(at, format, sides.as_ref(), node);
             return Ok(());
         }
-        let leaf = self.leaf(at.path, sides, node)?;
+        let leaf = self.leaf(at, sides, node)?;
         node.format = leaf.format.into();
         node.findings.extend(leaf.findings);
         node.excerpts.extend(leaf.excerpts);
@@ -140,7 +146,7 @@ impl<'a> Comparer<'a> {
     }
 
     /// Two files that are not archives.
-    fn leaf(&self, path: &str, sides: Both<&Source>, node: &mut Node) -> io::Result<Leaf> {
+    fn leaf(&self, at: At, sides: Both<&Source>, node: &mut Node) -> io::Result<Leaf> {
         let large = sides.all(|side| side.size().is_none_or(|size| size > WORTH_A_THREAD));
         let read = if large {
             on_two_threads(sides, |side| self.load(side))
@@ -155,7 +161,7 @@ impl<'a> Comparer<'a> {
                     ..Leaf::default()
                 });
             }
-            return Ok(file::compare(path, &released, &rebuilt));
+            return Ok(file::compare(File::new(at.path, at.within), &released, &rebuilt));
         }
         let (leaf, released, rebuilt) = file::stream(self.open(sides.released)?, self.open(sides.rebuilt)?)?;
         node.sizes = (Some(released), Some(rebuilt));

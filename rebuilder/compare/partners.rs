@@ -9,14 +9,20 @@ use regex::Regex;
 use super::both::{Both, Which};
 use super::format::FormatReader;
 use super::limits::Meter;
-use super::package;
+use super::package::Within;
 use super::row::Row;
 use super::source::{Codec, Source};
 use super::walk::{Later, Walked};
 use crate::artifact::Sha256;
 
 /// Pairs what is left alone on both sides, if there is a reason to.
-pub(super) fn pair(format: &dyn FormatReader, sides: Both<&Source>, meter: &Meter, walked: &mut Walked) {
+pub(super) fn pair(
+    format: &dyn FormatReader,
+    sides: Both<&Source>,
+    meter: &Meter,
+    within: Within,
+    walked: &mut Walked,
+) {
     let Both {
         released: old,
         rebuilt: new,
@@ -26,7 +32,7 @@ pub(super) fn pair(format: &dyn FormatReader, sides: Both<&Source>, meter: &Mete
     }
     let mut found = Vec::new();
     if old.iter().chain(new.iter()).any(|row| is_digest(&row.path)) {
-        let roles = sides.map(|side| package::roles(format, side, meter).unwrap_or_default());
+        let roles = sides.map(|side| within.roles(format, side, meter).unwrap_or_default());
         join(old, new, &mut found, |which, row| {
             roles.of(which).get(&row.path).cloned()
         });

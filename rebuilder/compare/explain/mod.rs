@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::cause::{Cause, Confidence, Reason};
-use super::package::{self, Meaning};
+use super::package::Meaning;
 use locale::locale;
 use pattern::{Class, PATTERNS, Signs, mask};
 
@@ -30,6 +30,8 @@ pub(super) struct Context<'a> {
     pub build_folder: bool,
     /// Name of the field, if the text is the value of one.
     pub field: &'a str,
+    /// What its package says of that field.
+    pub meaning: Option<Meaning>,
 }
 
 /// Fields whose value is a host or a person.
@@ -55,13 +57,8 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
         return Vec::new();
     }
     let named = |pattern| !context.field.is_empty() && fits(pattern, context.field);
-    let meaning = if context.field.is_empty() {
-        None
-    } else {
-        package::meaning(context.field)
-    };
-    let tool = context.tool || meaning == Some(Meaning::Tool) || named(&TOOL);
-    let dependency = context.dependency || meaning == Some(Meaning::Dependency);
+    let tool = context.tool || context.meaning == Some(Meaning::Tool) || named(&TOOL);
+    let dependency = context.dependency || context.meaning == Some(Meaning::Dependency);
     if named(&WHO) && released.len() < 256 && rebuilt.len() < 256 {
         return vec![Reason::new(
             Cause::BuildHost,
@@ -168,6 +165,7 @@ mod tests {
     fn causes(released: &str, rebuilt: &str, field: &str) -> Vec<(Cause, String)> {
         let context = Context {
             field,
+            meaning: (field == "Depends").then_some(Meaning::Dependency),
             ..Context::default()
         };
         explain(released, rebuilt, context)

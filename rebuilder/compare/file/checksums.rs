@@ -1,32 +1,28 @@
-//! Lists of digests of other files, paired by the file that they are of.
+//! Lists of digests of other files, paired by the file that they are of. Whether a digest is right, [`claims`] finds
+//! out once all is compared.
+//!
+//! [`claims`]: crate::compare::claims
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use super::comparator::Leaf;
 use super::matching::{Changes, Sides, line_at, line_number};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims};
 use crate::compare::finding::Finding;
 use crate::compare::package::Checksums;
+
+/// Most lines that are held against their files; the rest is content.
+const MOST_LINES: usize = 100_000;
 
 /// The lines of one file in both lists.
 type Places = (Option<usize>, Option<usize>);
 
 pub(super) fn compare(leaf: &mut Leaf, list: &Checksums, sides: &Sides, changes: &mut Changes) {
-    // Lines for one file are told apart by their length if there may be several.
-    let key = |line: &str| {
-        let length = line.trim_end().len();
-        Some(((list.file)(line)?, if list.several_kinds { length } else { 0 }))
-    };
-    let mut by_file: BTreeMap<(String, usize), Places> = BTreeMap::new();
-    changes.removed.retain(|at| {
-        key(line_at(&sides.released, *at))
-            .is_none_or(|key| by_file.entry(key).or_default().0.replace(*at).is_some())
-    });
-    changes.added.retain(|at| {
-        key(line_at(&sides.rebuilt, *at))
-            .is_none_or(|key| by_file.entry(key).or_default().1.replace(*at).is_some())
-    });
-    for ((file, _), (released_at, rebuilt_at)) in by_file {
+    let old = Claimed::of(list, &sides.released, &changes.removed);
+    let new = Claimed::of(list, &sides.rebuilt, &changes.added);
+    for (released_at, rebuilt_at) in paired(&old, &new, changes) {
         let released = released_at.map_or("", |at| line_at(&sides.released, at).trim_end());
         let rebuilt = rebuilt_at.map_or("", |at| line_at(&sides.rebuilt, at).trim_end());
         let place = line_number(released_at.or(rebuilt_at).unwrap_or(0));
@@ -39,12 +35,60 @@ pub(super) fn compare(leaf: &mut Leaf, list: &Checksums, sides: &Sides, changes:
             );
             continue;
         }
-        let mut finding = Finding::new(place, released, rebuilt)
-            .because(Cause::Checksum, Confidence::Likely)
-            .keyed("checksums of other files")
-            .following()
-            .set_aside_by(list.changed);
-        finding.checksum_of = Some(file);
+        let claims = Claims::new(old.at(released_at), new.at(rebuilt_at), list.files);
+        let finding = Finding::new(place, released, rebuilt)
+            .set_aside_by(list.changed)
+            .claiming(claims);
         leaf.findings.push(finding);
     }
+}
+
+/// What differing lines of one side claim, by their places.
+struct Claimed(HashMap<usize, Claim>);
+
+impl Claimed {
+    fn of(list: &Checksums, lines: &[Cow<str>], places: &[usize]) -> Self {
+        let mut claims = (list.claims)(lines);
+        let own = places.iter().take(MOST_LINES);
+        Self(
+            own.filter_map(|at| Some((*at, claims.get_mut(*at)?.take()?)))
+                .collect(),
+        )
+    }
+
+    fn at(&self, place: Option<usize>) -> Option<Claim> {
+        place.and_then(|place| self.0.get(&place)).cloned()
+    }
+}
+
+/// Lines that are of one file, with one algorithm if there are several; they are no longer among the changes.
+fn paired(old: &Claimed, new: &Claimed, changes: &mut Changes) -> Vec<Places> {
+    let key = |claims: &Claimed, at: &usize| {
+        let claim = claims.0.get(at)?;
+        Some((claim.file.clone(), claim.algorithm))
+    };
+    let mut by_file: BTreeMap<_, Places> = BTreeMap::new();
+    changes
+        .removed
+        .retain(|at| key(old, at).is_none_or(|key| by_file.entry(key).or_default().0.replace(*at).is_some()));
+    changes
+        .added
+        .retain(|at| key(new, at).is_none_or(|key| by_file.entry(key).or_default().1.replace(*at).is_some()));
+    // What is left of each side may be one line with another algorithm.
+    let mut pairs: Vec<Places> = Vec::new();
+    let mut alone: BTreeMap<String, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    for ((file, _), places) in by_file {
+        match places {
+            (Some(released), None) => alone.entry(file).or_default().0.push(released),
+            (None, Some(rebuilt)) => alone.entry(file).or_default().1.push(rebuilt),
+            both => pairs.push(both),
+        }
+    }
+    for (released, rebuilt) in alone.into_values() {
+        for index in 0..released.len().max(rebuilt.len()) {
+            pairs.push((released.get(index).copied(), rebuilt.get(index).copied()));
+        }
+    }
+    pairs.sort_unstable();
+    pairs
 }

@@ -6,7 +6,7 @@ use crate::compare::cause::Reason;
 use crate::compare::explain::{Context, explain};
 use crate::compare::finding::{Excerpt, Finding};
 use crate::compare::normalise::Normalisation;
-use crate::compare::package::FilePath;
+use crate::compare::package::{File, FilePath};
 
 /// Compares files of one format.
 pub(super) trait FileComparator: Sync {
@@ -25,15 +25,17 @@ pub(super) trait FileComparator: Sync {
 /// Two different files.
 pub(super) struct Pair<'a> {
     pub path: FilePath<'a>,
+    pub file: File<'a>,
     pub released: &'a [u8],
     pub rebuilt: &'a [u8],
     texts: OnceCell<bool>,
 }
 
 impl<'a> Pair<'a> {
-    pub fn new(path: &'a str, released: &'a [u8], rebuilt: &'a [u8]) -> Self {
+    pub fn new(file: File<'a>, released: &'a [u8], rebuilt: &'a [u8]) -> Self {
         Self {
-            path: FilePath::new(path),
+            path: file.path,
+            file,
             released,
             rebuilt,
             texts: OnceCell::new(),

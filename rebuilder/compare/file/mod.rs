@@ -26,6 +26,9 @@ use comparator::{FileComparator, Pair};
 
 use super::finding::Finding;
 use super::normalise::Normalisation;
+use super::package::File;
+#[cfg(test)]
+use super::package::Within;
 
 /// The first that recognises two files and can read them decides.
 static COMPARATORS: &[&dyn FileComparator] = &[
@@ -43,9 +46,9 @@ static COMPARATORS: &[&dyn FileComparator] = &[
 /// Largest file that is read whole, in bytes; larger ones are compared as streams of bytes.
 pub(super) const LARGEST: u64 = 40 << 20;
 
-/// Where and why two different files differ. `path` only helps to tell what they are.
-pub(super) fn compare(path: &str, released: &[u8], rebuilt: &[u8]) -> Leaf {
-    let pair = Pair::new(path, released, rebuilt);
+/// Where and why two different files differ.
+pub(super) fn compare(file: File, released: &[u8], rebuilt: &[u8]) -> Leaf {
+    let pair = Pair::new(file, released, rebuilt);
     let read = COMPARATORS
         .iter()
         .filter(|comparator| comparator.recognises(&pair))
@@ -75,6 +78,6 @@ pub(super) fn normalisations() -> impl Iterator<Item = (&'static str, &'static [
 /// Whether a comparator takes two such files for its own.
 #[cfg(test)]
 pub(super) fn recognises(path: &str, released: &[u8], rebuilt: &[u8]) -> bool {
-    let pair = Pair::new(path, released, rebuilt);
+    let pair = Pair::new(File::new(path, Within::default()), released, rebuilt);
     COMPARATORS.iter().any(|comparator| comparator.recognises(&pair))
 }

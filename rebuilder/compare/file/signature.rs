@@ -3,7 +3,6 @@
 use super::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
-use crate::compare::package;
 
 pub(super) struct Signature;
 
@@ -13,18 +12,17 @@ impl FileComparator for Signature {
     }
 
     fn recognises(&self, pair: &Pair) -> bool {
-        package::signature(pair.path).is_some()
+        pair.file.signature().is_some()
     }
 
     fn compare(&self, pair: &Pair) -> Option<Leaf> {
-        let signature = package::signature(pair.path)?;
         let form = if pair.are_texts() { "text" } else { "binary" };
         let mut leaf = Leaf::of("signature");
         leaf.add(
             Finding::new("the signature", form, form)
                 .because(Cause::Signature, Confidence::Likely)
                 .keyed("signature")
-                .set_aside_by(signature.normalisation),
+                .set_aside_by(pair.file.signature()),
         );
         Some(leaf)
     }

@@ -1,18 +1,25 @@
 //! Crates: what cargo writes into them beside the sources.
 
-use super::{JsonValue, Package};
+use super::{JsonValue, Located, Package};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
 pub(super) static CRATE: Package = Package {
     normalisations: &[Normalisation::CargoVcsHash],
+    // Only `cargo package` writes these two.
+    recognises: |archive| {
+        archive.format == "tar"
+            && (archive.has_below_top(".cargo_vcs_info.json") || archive.has_below_top("Cargo.toml.orig"))
+    },
+    ignores_owners: true,
     value: commit,
     ..Package::new("crate")
 };
 
-fn commit(value: &JsonValue) -> Option<Finding> {
-    (value.file == ".cargo_vcs_info.json" && value.pointer == "/git/sha1").then(|| {
+fn commit(located: Located, value: &JsonValue) -> Option<Finding> {
+    let (_, file) = located.top()?.split_once('/')?;
+    (file == ".cargo_vcs_info.json" && value.pointer == "/git/sha1").then(|| {
         value
             .finding()
             .because(Cause::SourceRevision, Confidence::Proven)

@@ -1,55 +1,55 @@
 //! Debian packages (deb(5)) and the signed documents beside them (deb-control(5), deb-changes(5), deb-buildinfo(5)).
 
 use super::text::{Checksums, Field, Lines, Text, listed};
-use super::{Archive, FilePath, Meaning, Package, Within};
+use super::{Located, Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims, Files};
+use crate::compare::conclude::SIZES;
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
 pub(super) static DEB: Package = Package {
     normalisations: &[Normalisation::DebMd5sums],
-    recognises,
-    within: Within {
-        installs: true,
-        repacked: None,
+    recognises: |archive| {
+        archive.format == "ar"
+            && archive
+                .names
+                .first()
+                .is_some_and(|first| first == "debian-binary")
     },
-    clamps_times: |name| [".deb", ".udeb"].iter().any(|ending| name.ends_with(ending)),
+    document,
+    clamps_times: true,
+    named_by_tool: |path| path.contains(".cpython-"),
     text,
     whole_text: trimmed_changelog,
     meaning,
     ..Package::new("deb")
 };
 
-/// An ar archive whose first member is `debian-binary`.
-fn recognises(archive: &Archive) -> bool {
-    const MAGIC: usize = 8;
-    archive.format == "ar"
-        && archive.source.head(100).is_ok_and(|head| {
-            head.get(MAGIC..)
-                .is_some_and(|first| first.starts_with(b"debian-binary"))
-        })
+/// The documents of a source package, an upload, and a build.
+fn document(name: &str) -> bool {
+    [".dsc", ".changes", ".buildinfo"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
-fn text(path: FilePath) -> Option<Text> {
-    let FilePath { whole, name } = path;
-    if whole.ends_with("control.tar/md5sums")
-        || whole.contains("/control.tar.") && whole.ends_with("/md5sums")
-    {
-        return Some(Text::of(Lines::Checksums(Checksums {
-            file: listed,
-            several_kinds: true,
+fn text(located: Located) -> Option<Text> {
+    match located.inside("control.tar") {
+        Some("md5sums") => Some(Text::of(Lines::Checksums(Checksums {
+            claims: listed,
+            files: Files::Part("data.tar"),
             changed: Some(Normalisation::DebMd5sums),
             moved: None,
-        })));
+        }))),
+        Some("control") => Some(Text {
+            known,
+            ..Text::of(Lines::Fields)
+        }),
+        _ => (located.top().is_some() && document(located.name())).then(|| Text {
+            known: beside,
+            ..Text::of(Lines::Fields)
+        }),
     }
-    let lower = name.to_ascii_lowercase();
-    let document = [".dsc", ".changes", ".buildinfo"]
-        .iter()
-        .any(|ending| lower.ends_with(ending));
-    (name == "control" || document).then(|| Text {
-        known,
-        ..Text::of(Lines::Fields)
-    })
 }
 
 fn known(field: &Field) -> Option<Finding> {
@@ -57,12 +57,31 @@ fn known(field: &Field) -> Option<Finding> {
         field
             .finding()
             .because(Cause::Checksum, Confidence::Likely)
-            .keyed("sizes of other files")
+            .keyed(SIZES)
             .following()
     })
 }
 
-fn meaning(field: &str) -> Option<Meaning> {
+/// A line of `Files`, `Checksums-Sha1`, or `Checksums-Sha256`: digest, size, and the name of the file at the end.
+fn beside(field: &Field) -> Option<Finding> {
+    let claim = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ([digest, size, file] | [digest, size, _, _, file]) = words.as_slice() else {
+            return None;
+        };
+        Some(Claim::hex(file, digest)?.sized(size.parse().ok()?))
+    };
+    let is_list = field.name == "Files" || field.name.starts_with("Checksums-");
+    let (released, rebuilt) = (claim(field.released)?, claim(field.rebuilt)?);
+    let same = released.file == rebuilt.file && released.algorithm == rebuilt.algorithm;
+    (is_list && same).then(|| {
+        field
+            .finding()
+            .claiming(Claims::new(Some(released), Some(rebuilt), Files::Beside))
+    })
+}
+
+fn meaning(located: Located, field: &str) -> Option<Meaning> {
     const DEPENDENCIES: [&str; 13] = [
         "depends",
         "pre-depends",
@@ -78,11 +97,13 @@ fn meaning(field: &str) -> Option<Meaning> {
         "build-depends",
         "installed-build-depends",
     ];
-    DEPENDENCIES.contains(&field).then_some(Meaning::Dependency)
+    let is_control = located.inside("control.tar") == Some("control");
+    let is_document = located.top().is_some() && document(located.name());
+    ((is_control || is_document) && DEPENDENCIES.contains(&field)).then_some(Meaning::Dependency)
 }
 
 /// A changelog that a newer debhelper cut short: what comes before its note is how the other side begins.
-fn trimmed_changelog(released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
+fn trimmed_changelog(located: Located, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
     const NOTE: &[u8] = b"# Older entries have been removed from this changelog.";
     let is_start_of = |text: &[u8], other: &[u8]| {
         let at = text.windows(NOTE.len()).position(|window| window == NOTE);
@@ -91,7 +112,9 @@ fn trimmed_changelog(released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
             !kept.is_empty() && other.starts_with(kept) && note.split(|byte| *byte == b'\n').count() <= 4
         })
     };
-    if !is_start_of(released, rebuilt) && !is_start_of(rebuilt, released) {
+    let path = located.inside("data.tar")?;
+    let is_changelog = path.starts_with("usr/share/doc/") && located.name().contains("changelog");
+    if !is_changelog || !is_start_of(released, rebuilt) && !is_start_of(rebuilt, released) {
         return None;
     }
     let size = |text: &[u8]| format!("{} bytes", text.len());

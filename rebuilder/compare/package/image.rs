@@ -8,21 +8,38 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{JsonValue, Package};
+use super::{Archive, JsonValue, Located, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims, Files};
 use crate::compare::finding::Finding;
 use crate::compare::format::FormatReader;
 use crate::compare::limits::Meter;
 use crate::compare::source::Source;
 
 pub(super) static IMAGE: Package = Package {
+    recognises,
     value: digest,
     roles,
     ..Package::new("image")
 };
 
+/// A tar archive with an OCI layout, or what `docker save` writes: a folder or a configuration named by digest.
+fn recognises(archive: &Archive) -> bool {
+    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let of_image = |name: &String| {
+        let (folder, file) = name.rsplit_once('/').unwrap_or(("", name.as_str()));
+        match folder {
+            "" => file.strip_suffix(".json").is_some_and(is_digest),
+            "blobs/sha256" => is_digest(file),
+            folder => is_digest(folder) && matches!(file, "layer.tar" | "json" | "VERSION"),
+        }
+    };
+    archive.format == "tar" && archive.names.iter().any(of_image)
+}
+
 /// Names that are digests: of blobs (`sha256:…`), and of the files that `docker save` writes.
-fn digest(value: &JsonValue) -> Option<Finding> {
+fn digest(located: Located, value: &JsonValue) -> Option<Finding> {
+    located.top()?;
     if without_digest(value.released)? != without_digest(value.rebuilt)? {
         return None;
     }
@@ -32,10 +49,23 @@ fn digest(value: &JsonValue) -> Option<Finding> {
         .keyed("digests of other files of the image")
         .following();
     // What layers unpack to is not a file of the image; the layer that it comes from is compared.
-    if !value.pointer.contains("/diff_ids/") {
-        finding.checksum_of = Some(value.released.trim_start_matches("sha256:").to_owned());
+    if !value.pointer.contains("/diff_ids/")
+        && let (Some(released), Some(rebuilt)) = (blob_of(value.released), blob_of(value.rebuilt))
+    {
+        finding = finding.claiming(Claims::new(Some(released), Some(rebuilt), Files::Archive));
     }
     Some(finding)
+}
+
+/// The file that a digest names: a blob, or the configuration that `docker save` writes.
+fn blob_of(text: &str) -> Option<Claim> {
+    if let Some(digest) = text.strip_suffix(".json") {
+        return Claim::hex(text, digest);
+    }
+    let digest = text
+        .strip_prefix("sha256:")
+        .or_else(|| text.strip_prefix("blobs/sha256/"))?;
+    Claim::hex(&format!("blobs/sha256/{digest}"), digest)
 }
 
 /// The text without the one SHA-256 in it.

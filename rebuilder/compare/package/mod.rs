@@ -11,11 +11,17 @@ mod digest;
 mod gem;
 mod image;
 mod jar;
+mod layout;
 mod npm;
 mod rpm;
+#[cfg(test)]
+pub(super) mod samples;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod text;
 mod wheel;
+mod within;
 
 use std::collections::HashMap;
 use std::io;
@@ -26,8 +32,10 @@ use super::limits::Meter;
 use super::normalise::Normalisation;
 use super::source::Source;
 
+pub(super) use layout::Archive;
 pub(super) use settle::{Settling, settle};
-pub(super) use text::{Checksums, Field, Lines, Text, is_detached_signature};
+pub(super) use text::{Checksums, Field, Lines, Text};
+pub(super) use within::{Enclosing, File, Located, Within};
 
 /// What one kind of package knows about itself. What a kind says nothing about has the value of [`Package::new`].
 pub(super) struct Package {
@@ -35,24 +43,28 @@ pub(super) struct Package {
     pub name: &'static str,
     /// The normalisations that are for this kind alone.
     pub normalisations: &'static [Normalisation],
-    /// Whether an archive is such a package.
+    /// Whether an archive is such a package, by what it holds.
     pub recognises: fn(&Archive) -> bool,
-    /// What holds for everything within it.
-    pub within: Within,
-    /// Whether a file of that name has members whose times were clamped to SOURCE_DATE_EPOCH.
-    pub clamps_times: fn(&str) -> bool,
+    /// Whether a file of that name, by itself, is a document of this kind.
+    pub document: fn(&str) -> bool,
+    /// Whether its installer is what unpacks the archive at that path in the package.
+    pub unpacks: fn(&str) -> bool,
+    /// Whether its installer sets owners, and the permission bits of group and others, by itself.
+    pub ignores_owners: bool,
+    /// What replaces all normalisations of archives that its installer unpacks and makes anew.
+    pub repacked: Option<Normalisation>,
+    /// Whether its members have times that were clamped to SOURCE_DATE_EPOCH.
+    pub clamps_times: bool,
     /// What it knows of a text file.
-    pub text: fn(FilePath) -> Option<Text>,
+    pub text: fn(Located) -> Option<Text>,
     /// One reason for all of the difference between two texts.
-    pub whole_text: fn(&[u8], &[u8]) -> Option<Finding>,
+    pub whole_text: fn(Located, &[u8], &[u8]) -> Option<Finding>,
     /// What a field in a text or in JSON is about; its name has lower case.
-    pub meaning: fn(&str) -> Option<Meaning>,
+    pub meaning: fn(Located, &str) -> Option<Meaning>,
     /// What it knows of a value in JSON.
-    pub value: fn(&JsonValue) -> Option<Finding>,
-    /// Whether a file is nothing but a signature, and what sets it aside.
-    pub signature: fn(FilePath) -> Option<Signature>,
-    /// Whether a member that only one side has comes from signing that side.
-    pub added_by_signing: fn(FilePath) -> bool,
+    pub value: fn(Located, &JsonValue) -> Option<Finding>,
+    /// What sets aside that signatures in this place differ. Whether a file is a signature, its content says.
+    pub signature: fn(Located) -> Option<Normalisation>,
     /// Whether versions in the name of a file are those of tools.
     pub named_by_tool: fn(&str) -> bool,
     /// What its manifests call each member, by path: partners for members that are named by digest.
@@ -71,14 +83,16 @@ impl Package {
             name,
             normalisations: &[],
             recognises: |_| false,
-            within: Within::NOTHING,
-            clamps_times: |_| false,
+            document: |_| false,
+            unpacks: |_| false,
+            ignores_owners: false,
+            repacked: None,
+            clamps_times: false,
             text: |_| None,
-            whole_text: |_, _| None,
-            meaning: |_| None,
-            value: |_| None,
+            whole_text: |_, _, _| None,
+            meaning: |_, _| None,
+            value: |_, _| None,
             signature: |_| None,
-            added_by_signing: |_| false,
             named_by_tool: |_| false,
             roles: |_, _, _| Ok(HashMap::new()),
             settle: None,
@@ -86,9 +100,10 @@ impl Package {
     }
 }
 
-/// The kinds of packages. The first that knows a file decides.
+/// The kinds of packages. An archive is of at most one.
 pub(super) static PACKAGES: &[&Package] = &[
     &wheel::WHEEL,
+    &wheel::SDIST,
     &gem::GEM,
     &jar::JAR,
     &deb::DEB,
@@ -98,13 +113,6 @@ pub(super) static PACKAGES: &[&Package] = &[
     &npm::NPM,
     &image::IMAGE,
 ];
-
-/// An archive that may be a package.
-pub(super) struct Archive<'a> {
-    pub path: &'a str,
-    pub format: &'static str,
-    pub source: &'a Source,
-}
 
 /// The path of a file within what is compared.
 #[derive(Debug, Clone, Copy)]
@@ -119,45 +127,6 @@ impl<'a> FilePath<'a> {
         let name = whole.rsplit('/').next().unwrap_or(whole);
         Self { whole, name }
     }
-
-    pub fn ends_with_any(self, endings: &[&str]) -> bool {
-        endings.iter().any(|ending| self.name.ends_with(ending))
-    }
-}
-
-/// What a pair of files is in; decides what may be set aside.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Within {
-    /// A package whose modes and owners are those of the installed files.
-    pub installs: bool,
-    /// A package whose inner archives are made anew when it is unpacked: one normalisation replaces all of theirs.
-    pub repacked: Option<Normalisation>,
-}
-
-impl Within {
-    const NOTHING: Self = Self {
-        installs: false,
-        repacked: None,
-    };
-
-    /// What holds within an archive that itself is in `self`.
-    pub fn and_in(self, archive: &Archive) -> Self {
-        PACKAGES
-            .iter()
-            .filter(|package| (package.recognises)(archive))
-            .fold(self, |within, package| Self {
-                installs: within.installs || package.within.installs,
-                repacked: within.repacked.or(package.within.repacked),
-            })
-    }
-
-    /// The finding, set aside by what holds here.
-    pub fn set_aside(self, mut finding: Finding) -> Finding {
-        if finding.normalisation.is_some() {
-            finding.normalisation = self.repacked.or(finding.normalisation);
-        }
-        finding
-    }
 }
 
 /// What a named field is about.
@@ -171,8 +140,6 @@ pub(super) enum Meaning {
 
 /// One value in a JSON file that differs.
 pub(super) struct JsonValue<'a> {
-    /// Name of the file.
-    pub file: &'a str,
     /// Where in the file (RFC 6901).
     pub pointer: &'a str,
     pub released: &'a str,
@@ -183,72 +150,6 @@ impl JsonValue<'_> {
     fn finding(&self) -> Finding {
         Finding::new(self.pointer, self.released, self.rebuilt)
     }
-}
-
-/// A file that is nothing but a signature.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Signature {
-    pub normalisation: Option<Normalisation>,
-}
-
-/// Whether a file of that name has members whose times were clamped to SOURCE_DATE_EPOCH.
-pub(super) fn clamps_times(name: &str) -> bool {
-    PACKAGES.iter().any(|package| (package.clamps_times)(name))
-}
-
-/// What the first kind that knows a text file says of it.
-pub(super) fn text(path: FilePath) -> Text {
-    let known = PACKAGES.iter().find_map(|package| (package.text)(path));
-    known
-        .or_else(|| text::list_of_checksums(path))
-        .unwrap_or(Text::PLAIN)
-}
-
-/// One reason for all of the difference between two texts.
-pub(super) fn whole_text(released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
-    PACKAGES
-        .iter()
-        .find_map(|package| (package.whole_text)(released, rebuilt))
-}
-
-/// What a field of that name is about, if some kind of package has it.
-pub(super) fn meaning(field: &str) -> Option<Meaning> {
-    let field = field.to_ascii_lowercase();
-    PACKAGES.iter().find_map(|package| (package.meaning)(&field))
-}
-
-/// What some kind of package knows of a value in JSON.
-pub(super) fn value(value: &JsonValue) -> Option<Finding> {
-    PACKAGES.iter().find_map(|package| (package.value)(value))
-}
-
-/// Whether a file is nothing but a signature.
-pub(super) fn signature(path: FilePath) -> Option<Signature> {
-    let known = PACKAGES.iter().find_map(|package| (package.signature)(path));
-    known.or_else(|| is_detached_signature(path).then_some(Signature { normalisation: None }))
-}
-
-/// Whether a member that only one side has comes from signing that side.
-pub(super) fn added_by_signing(path: FilePath) -> bool {
-    path.name.ends_with(".sig") || PACKAGES.iter().any(|package| (package.added_by_signing)(path))
-}
-
-/// Whether versions in the name of a file are those of tools.
-pub(super) fn named_by_tool(path: &str) -> bool {
-    PACKAGES.iter().any(|package| (package.named_by_tool)(path))
-}
-
-/// What manifests in an archive call its members.
-pub(super) fn roles(
-    format: &dyn FormatReader,
-    source: &Source,
-    meter: &Meter,
-) -> io::Result<HashMap<String, String>> {
-    let mut roles = HashMap::new();
-    for package in PACKAGES {
-        roles.extend((package.roles)(format, source, meter)?);
-    }
-    Ok(roles)
 }
 
 /// What kinds of packages set aside, by name.

@@ -1,13 +1,20 @@
 //! npm packages: fields of `package.json` and of lock files.
 
-use super::{Meaning, Package};
+use super::{Located, Meaning, Package};
 
 pub(super) static NPM: Package = Package {
+    recognises: |archive| archive.format == "tar" && archive.has("package/package.json"),
+    document: is_manifest,
+    ignores_owners: true,
     meaning,
     ..Package::new("npm")
 };
 
-fn meaning(field: &str) -> Option<Meaning> {
+fn is_manifest(name: &str) -> bool {
+    matches!(name, "package.json" | "package-lock.json" | "npm-shrinkwrap.json")
+}
+
+fn meaning(located: Located, field: &str) -> Option<Meaning> {
     const TOOLS: [&str; 4] = ["npmversion", "npm_version", "nodeversion", "node_version"];
     const DEPENDENCIES: [&str; 4] = [
         "dependencies",
@@ -15,6 +22,9 @@ fn meaning(field: &str) -> Option<Meaning> {
         "peerdependencies",
         "optionaldependencies",
     ];
+    if !is_manifest(located.name()) {
+        return None;
+    }
     if TOOLS.contains(&field.strip_prefix('_').unwrap_or(field)) {
         return Some(Meaning::Tool);
     }

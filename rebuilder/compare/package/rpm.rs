@@ -1,25 +1,23 @@
 //! RPM packages: fields of the two headers, as the reader of the format names them.
 
 use super::text::{Field, Lines, Text};
-use super::{Meaning, Package, Within};
+use super::{Meaning, Package};
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims, Files};
+use crate::compare::conclude::SIZES;
 use crate::compare::finding::Finding;
 
 pub(super) static RPM: Package = Package {
     recognises: |archive| archive.format == "rpm",
-    within: Within {
-        installs: true,
-        repacked: None,
-    },
-    text: |path| {
-        matches!(path.name, "header" | "signature").then(|| Text {
+    text: |located| {
+        matches!(located.top()?, "header" | "signature").then(|| Text {
             known,
             ..Text::of(Lines::Fields)
         })
     },
-    meaning: |field| match field {
-        "rpm version" => Some(Meaning::Tool),
-        "provides" | "requires" => Some(Meaning::Dependency),
+    meaning: |located, field| match (located.top()?, field) {
+        ("header", "rpm version") => Some(Meaning::Tool),
+        ("header", "provides" | "requires") => Some(Meaning::Dependency),
         _ => None,
     },
     ..Package::new("rpm")
@@ -37,11 +35,18 @@ fn known(field: &Field) -> Option<Finding> {
     Some(match field.name {
         "size" => finding
             .because(Cause::Checksum, Confidence::Likely)
-            .keyed("sizes of other files")
+            .keyed(SIZES)
             .following(),
-        "payload digest" | "alternative payload digest" | "file digest" if is_digest => {
-            of_other_part(finding)
+        "payload digest" => {
+            let claim = |digest| Claim::hex("payload", digest);
+            let claims = Claims::new(
+                Some(claim(field.released)?),
+                Some(claim(field.rebuilt)?),
+                Files::Archive,
+            );
+            finding.claiming(claims)
         }
+        "alternative payload digest" | "file digest" if is_digest => of_other_part(finding),
         name if name.starts_with("digest of ") => of_other_part(finding),
         "signature" => finding
             .because(Cause::Signature, Confidence::Proven)

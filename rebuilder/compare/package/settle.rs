@@ -4,16 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _};
 
-use super::{Archive, PACKAGES};
+use super::{Archive, Package};
 use crate::compare::both::{Both, Which};
-use crate::compare::finding::{Finding, Node};
+use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::format::FormatReader;
 use crate::compare::limits::Meter;
 use crate::compare::source::Source;
 
 /// Both packages, and how they are read.
 pub(in crate::compare) struct Settling<'a> {
-    pub path: &'a str,
     pub format: &'static dyn FormatReader,
     pub sides: Both<&'a Source>,
     pub meter: &'a Meter,
@@ -31,7 +30,7 @@ impl Settling<'_> {
         self.sides.try_map(|source| {
             let mut found = Members::new();
             let mut room = MOST_READ;
-            self.format.walk(source, self.meter, &mut |member| {
+            self.format.walk(source, &self.meter.apart(), &mut |member| {
                 if !wanted(&member.path) {
                     return Ok(true);
                 }
@@ -56,7 +55,7 @@ impl Settling<'_> {
     ) -> io::Result<HashMap<String, Option<D>>> {
         let mut found = HashMap::new();
         self.format
-            .walk(self.sides.of(which), self.meter, &mut |member| {
+            .walk(self.sides.of(which), &self.meter.apart(), &mut |member| {
                 if wanted(&member.path) {
                     let digest = digest(member.content)?;
                     found
@@ -70,21 +69,25 @@ impl Settling<'_> {
     }
 }
 
-/// Lets each kind of package that both sides are judge again what it alone can tell.
-pub(in crate::compare) fn settle(settling: &Settling, node: &mut Node) {
-    for package in PACKAGES {
-        let is = |source: &Source| {
-            (package.recognises)(&Archive {
-                path: settling.path,
-                format: settling.format.name(),
-                source,
-            })
-        };
-        if let Some(settle) = package.settle
-            && settling.sides.all(is)
-        {
-            settle(settling, node);
-        }
+/// Lets the kind of package that both sides are judge again what it alone can tell. One side may lack what makes it a
+/// package of that kind, such as a manifest that only signing adds.
+pub(in crate::compare) fn settle(released: Option<&'static Package>, settling: &Settling, node: &mut Node) {
+    let alone = node
+        .children
+        .iter()
+        .any(|child| child.presence == Presence::OnlyRebuilt);
+    if node.children.is_empty() || (released.is_none() && !alone) {
+        return;
+    }
+    let rebuilt = Archive::read(settling.format, settling.sides.rebuilt, settling.meter).kind();
+    let kind = released.or(rebuilt);
+    let is_kind =
+        |own: Option<&Package>| own.is_none_or(|own| kind.is_some_and(|kind| kind.name == own.name));
+    if is_kind(released)
+        && is_kind(rebuilt)
+        && let Some(settle) = kind.and_then(|kind| kind.settle)
+    {
+        settle(settling, node);
     }
 }
 

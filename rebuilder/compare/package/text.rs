@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::FilePath;
+use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
@@ -46,10 +46,10 @@ pub(in crate::compare) enum Lines {
 /// A list of digests of other files.
 #[derive(Clone, Copy)]
 pub(in crate::compare) struct Checksums {
-    /// The file that a line is about.
-    pub file: fn(&str) -> Option<String>,
-    /// Whether there may be digests of several kinds for one file; their lines have different lengths.
-    pub several_kinds: bool,
+    /// What each line claims of a file, if it does.
+    pub claims: fn(&[Cow<str>]) -> Vec<Option<Claim>>,
+    /// Where these files are.
+    pub files: Files,
     /// What sets aside a line that follows from the difference of its file.
     pub changed: Option<Normalisation>,
     /// What sets aside that the same line is in another place.
@@ -71,32 +71,36 @@ impl Field<'_> {
     }
 }
 
-/// Lists beside packages, such as `SHA256SUMS`.
-pub(super) fn list_of_checksums(path: FilePath) -> Option<Text> {
-    let lower = path.name.to_ascii_lowercase();
-    (lower.ends_with("sums") || lower.starts_with("sha256sum")).then(|| {
-        Text::of(Lines::Checksums(Checksums {
-            file: listed,
-            several_kinds: true,
+/// What the name of a text says of its form, whatever it is in. It sets nothing aside.
+pub(super) fn by_name(name: &str) -> Text {
+    let lower = name.to_ascii_lowercase();
+    if lower.ends_with("sums") || lower.starts_with("sha256sum") {
+        return Text::of(Lines::Checksums(Checksums {
+            claims: listed,
+            files: Files::Beside,
             changed: None,
             moved: None,
-        }))
-    })
-}
-
-/// The file that a line is about: `DIGEST  FILE`, `DIGEST *FILE` or `FILE: DIGEST`.
-pub(in crate::compare) fn listed(line: &str) -> Option<String> {
-    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let line = line.trim_end();
-    let (digest, file) = line.split_once([' ', ':'])?;
-    if digest.len() >= 32 && is_hex(digest) {
-        return Some(file.trim_start_matches([' ', '*']).to_owned());
+        }));
     }
-    let (file, digest) = line.trim_start().split_once(": ")?;
-    (digest.len() >= 32 && is_hex(digest.trim_matches(['"', '\'']))).then(|| file.to_owned())
+    let has_fields = matches!(name, "METADATA" | "PKG-INFO" | "WHEEL" | "control") || lower.ends_with(".mf");
+    if has_fields {
+        Text::of(Lines::Fields)
+    } else {
+        Text::PLAIN
+    }
 }
 
-/// Whether a file has the name of a signature of another file.
-pub(in crate::compare) fn is_detached_signature(path: FilePath) -> bool {
-    path.ends_with_any(&[".sig", ".asc", ".sign", ".p7s", ".minisig"])
+/// Lines such as `DIGEST  FILE`, `DIGEST *FILE`, or `ALGORITHM (FILE) = DIGEST`, as md5sum(1) writes them.
+pub(super) fn listed(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
+    lines.iter().map(|line| listed_line(line)).collect()
+}
+
+fn listed_line(line: &str) -> Option<Claim> {
+    let line = line.trim_end_matches(['\n', '\r']);
+    if let Some((start, digest)) = line.rsplit_once(") = ") {
+        let (algorithm, file) = start.split_once(" (")?;
+        return Claim::of(file, Algorithm::named(algorithm)?, digest);
+    }
+    let (digest, file) = line.split_once(' ')?;
+    Claim::hex(file.strip_prefix([' ', '*'])?, digest)
 }

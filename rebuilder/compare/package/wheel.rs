@@ -3,45 +3,80 @@
 use std::borrow::Cow;
 
 use super::text::{Checksums, Lines, Text};
-use super::{FilePath, Meaning, Package};
+use super::{Located, Meaning, Package};
+use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static WHEEL: Package = Package {
     normalisations: &[Normalisation::WheelMetadataOrder, Normalisation::WheelRecord],
-    text,
-    meaning: |field| match field {
-        "metadata-version" | "root-is-purelib" => Some(Meaning::Tool),
-        "requires" | "requires-dist" => Some(Meaning::Dependency),
-        _ => None,
+    recognises: |archive| {
+        archive.format == "zip" && archive.names.iter().any(|name| metadata(name) == Some("WHEEL"))
     },
-    // Names of wheels and of extension modules have the version of Python in them.
-    named_by_tool: |path| path.contains("py3") || path.contains("cpython"),
-    ..Package::new("wheel")
-};
-
-fn text(path: FilePath) -> Option<Text> {
-    match path.name {
-        "RECORD" => Some(Text::of(Lines::Checksums(Checksums {
-            file: recorded,
-            several_kinds: false,
-            changed: Some(Normalisation::WheelRecord),
-            moved: Some(Normalisation::WheelRecord),
-        }))),
-        "METADATA" if path.whole.ends_with(".dist-info/METADATA") => Some(Text {
+    ignores_owners: true,
+    text: |located| match metadata(located.top()?)? {
+        "RECORD" => Some(Text {
+            moved: |_, _| Some(Normalisation::WheelRecord),
+            ..Text::of(Lines::Checksums(Checksums {
+                claims: recorded,
+                files: Files::Archive,
+                changed: Some(Normalisation::WheelRecord),
+                moved: Some(Normalisation::WheelRecord),
+            }))
+        }),
+        "METADATA" => Some(Text {
             moved,
             ..Text::of(Lines::Fields)
         }),
-        "METADATA" | "PKG-INFO" | "WHEEL" => Some(Text::of(Lines::Fields)),
+        "WHEEL" => Some(Text::of(Lines::Fields)),
+        _ => None,
+    },
+    meaning: |located, field| meaning(metadata(located.top()?)?, field),
+    // Names of extension modules have the version of Python in them.
+    named_by_tool: |path| path.contains(".cpython-"),
+    ..Package::new("wheel")
+};
+
+pub(super) static SDIST: Package = Package {
+    recognises: |archive| matches!(archive.format, "tar" | "zip") && archive.has_below_top("PKG-INFO"),
+    ignores_owners: true,
+    meaning: |located, field| meaning(located.name(), field),
+    ..Package::new("sdist")
+};
+
+/// The name of a file in `NAME-VERSION.dist-info/`, at the top of a wheel.
+fn metadata(path: &str) -> Option<&str> {
+    let (folder, file) = path.split_once('/')?;
+    (folder.ends_with(".dist-info") && !file.contains('/')).then_some(file)
+}
+
+fn meaning(file: &str, field: &str) -> Option<Meaning> {
+    match (file, field) {
+        ("METADATA" | "PKG-INFO", "metadata-version") | ("WHEEL", "root-is-purelib") => Some(Meaning::Tool),
+        ("METADATA" | "PKG-INFO", "requires" | "requires-dist") => Some(Meaning::Dependency),
         _ => None,
     }
 }
 
-/// The file of a line of RECORD: `FILE,sha256=DIGEST,SIZE`.
-fn recorded(line: &str) -> Option<String> {
-    let (rest, size) = line.trim_end().rsplit_once(',')?;
+/// Lines of RECORD: `FILE,ALGORITHM=DIGEST,SIZE`, where the name may be in quotes and the size may be left out.
+fn recorded(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
+    lines.iter().map(|line| recorded_line(line)).collect()
+}
+
+fn recorded_line(line: &str) -> Option<Claim> {
+    let (rest, size) = line.trim_end_matches(['\n', '\r']).rsplit_once(',')?;
     let (file, digest) = rest.rsplit_once(',')?;
-    let plain = digest.is_empty() || digest.starts_with("sha");
-    (plain && size.bytes().all(|byte| byte.is_ascii_digit())).then(|| file.trim_matches('"').to_owned())
+    let (algorithm, digest) = digest.split_once('=')?;
+    let quoted = file.strip_prefix('"').and_then(|file| file.strip_suffix('"'));
+    let file = match quoted {
+        Some(file) => file.replace("\"\"", "\""),
+        None if file.contains(['"', ',']) => return None,
+        None => file.to_owned(),
+    };
+    let claim = Claim::of(&file, Algorithm::named(algorithm)?, digest)?;
+    if size.is_empty() {
+        return Some(claim);
+    }
+    Some(claim.sized(size.parse().ok()?))
 }
 
 /// Fields that may be repeated, and whose order has no meaning (core metadata specification).

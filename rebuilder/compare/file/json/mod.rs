@@ -9,7 +9,7 @@ use crate::compare::explain::{Context, explain};
 use crate::compare::file::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::file::text;
 use crate::compare::finding::Finding;
-use crate::compare::package::{self, JsonValue};
+use crate::compare::package::{File, JsonValue};
 
 pub(super) struct Json;
 
@@ -50,7 +50,7 @@ impl FileComparator for Json {
                     .keyed(key),
             );
         } else {
-            differ(&mut leaf, pair.path.name, "", &old, &new, DEEPEST);
+            differ(&mut leaf, pair.file, "", &old, &new, DEEPEST);
         }
         leaf.excerpts.extend(text::excerpt(released, rebuilt));
         Some(leaf)
@@ -67,7 +67,7 @@ fn without_space(text: &[u8]) -> Vec<u8> {
 
 type Object = serde_json::Map<String, Value>;
 
-fn differ(leaf: &mut Leaf, file: &str, pointer: &str, old: &Value, new: &Value, depth: u32) {
+fn differ(leaf: &mut Leaf, file: File, pointer: &str, old: &Value, new: &Value, depth: u32) {
     let Some(below) = depth.checked_sub(1) else {
         return value(leaf, file, pointer, old, new);
     };
@@ -80,7 +80,7 @@ fn differ(leaf: &mut Leaf, file: &str, pointer: &str, old: &Value, new: &Value, 
     }
 }
 
-fn objects(leaf: &mut Leaf, file: &str, pointer: &str, old: &Object, new: &Object, depth: u32) {
+fn objects(leaf: &mut Leaf, file: File, pointer: &str, old: &Object, new: &Object, depth: u32) {
     // A size beside a digest follows from what the digest is of.
     let described = matches!(
         (old.get("digest"), new.get("digest")),
@@ -105,7 +105,7 @@ fn objects(leaf: &mut Leaf, file: &str, pointer: &str, old: &Object, new: &Objec
     }
 }
 
-fn arrays(leaf: &mut Leaf, file: &str, pointer: &str, old: &[Value], new: &[Value], depth: u32) {
+fn arrays(leaf: &mut Leaf, file: File, pointer: &str, old: &[Value], new: &[Value], depth: u32) {
     let texts = |list: &[Value]| list.iter().map(Value::to_string).collect::<Vec<_>>();
     let (old_texts, new_texts) = (texts(old), texts(new));
     let sorted = |texts: &[String]| {
@@ -128,14 +128,13 @@ fn arrays(leaf: &mut Leaf, file: &str, pointer: &str, old: &[Value], new: &[Valu
     }
 }
 
-fn value(leaf: &mut Leaf, file: &str, pointer: &str, old: &Value, new: &Value) {
+fn value(leaf: &mut Leaf, file: File, pointer: &str, old: &Value, new: &Value) {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     let (released, rebuilt) = (text(old), text(new));
-    let known = package::value(&JsonValue {
-        file,
+    let known = file.value(&JsonValue {
         pointer,
         released: &released,
         rebuilt: &rebuilt,
@@ -151,6 +150,7 @@ fn value(leaf: &mut Leaf, file: &str, pointer: &str, old: &Value, new: &Value) {
     let parent = pointer.rsplit('/').nth(1).unwrap_or("");
     let context = Context {
         field,
+        meaning: file.meaning(field),
         dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
         ..Context::default()
     };

@@ -15,7 +15,7 @@ use crate::compare::file::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::file::matching::{Changes, Sides, line_at, line_number, match_alike, moved};
 use crate::compare::finding::{Excerpt, Finding, Hunk};
 use crate::compare::order::shuffled;
-use crate::compare::package::{self, Field, Lines};
+use crate::compare::package::{self, Field, File, Lines};
 
 pub(in crate::compare::file) struct Text;
 
@@ -42,12 +42,12 @@ impl FileComparator for Text {
     fn compare(&self, pair: &Pair) -> Option<Leaf> {
         let mut leaf = Leaf::of("text");
         let whole = line_ends(pair.released, pair.rebuilt)
-            .or_else(|| package::whole_text(pair.released, pair.rebuilt));
+            .or_else(|| pair.file.whole_text(pair.released, pair.rebuilt));
         if let Some(finding) = whole {
             leaf.add(finding);
             return Some(leaf);
         }
-        let known = package::text(pair.path);
+        let known = pair.file.text();
         let sides = Sides::of(pair.released, pair.rebuilt);
         let diff = diff(&sides);
         let is_list = matches!(known.lines, Lines::Checksums(_));
@@ -57,7 +57,7 @@ impl FileComparator for Text {
             Lines::Checksums(list) => checksums::compare(&mut leaf, &list, &sides, &mut changes),
             Lines::Single | Lines::Fields => match_alike(&sides, &mut changes),
         }
-        explain_pairs(&mut leaf, &known, &sides, &changes);
+        explain_pairs(&mut leaf, pair.file, &known, &sides, &changes);
         leaf.excerpts.push(excerpt_of(&diff, &sides));
         for finding in &mut leaf.findings {
             (known.every)(finding);
@@ -67,7 +67,7 @@ impl FileComparator for Text {
 }
 
 /// Findings for pairs of lines, and for lines without a partner.
-fn explain_pairs(leaf: &mut Leaf, known: &package::Text, sides: &Sides, changes: &Changes) {
+fn explain_pairs(leaf: &mut Leaf, file: File, known: &package::Text, sides: &Sides, changes: &Changes) {
     let mut read: usize = 0;
     for (released, rebuilt) in &changes.pairs {
         // A file that was written anew is a change of content; its single lines need no reasons.
@@ -80,7 +80,7 @@ fn explain_pairs(leaf: &mut Leaf, known: &package::Text, sides: &Sides, changes:
         {
             break;
         }
-        explain_pair(leaf, known, sides, (*released, *rebuilt));
+        explain_pair(leaf, file, known, sides, (*released, *rebuilt));
         read = read.saturating_add(1);
     }
     for at in &changes.removed {
@@ -97,7 +97,7 @@ fn explain_pairs(leaf: &mut Leaf, known: &package::Text, sides: &Sides, changes:
     }
 }
 
-fn explain_pair(leaf: &mut Leaf, known: &package::Text, sides: &Sides, at: (usize, usize)) {
+fn explain_pair(leaf: &mut Leaf, file: File, known: &package::Text, sides: &Sides, at: (usize, usize)) {
     let continued = matches!(known.lines, Lines::Fields);
     let (released, rebuilt) = (
         line_at(&sides.released, at.0).trim_end(),
@@ -124,6 +124,7 @@ fn explain_pair(leaf: &mut Leaf, known: &package::Text, sides: &Sides, at: (usiz
     }
     let context = Context {
         field: name,
+        meaning: file.meaning(name),
         ..Context::default()
     };
     // The value alone first: a name with digits in it is not a version.

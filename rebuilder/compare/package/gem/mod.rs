@@ -5,7 +5,7 @@ mod settle;
 mod tests;
 mod yaml;
 
-use super::{Meaning, Package, Within};
+use super::{Meaning, Package};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static GEM: Package = Package {
@@ -18,13 +18,14 @@ pub(super) static GEM: Package = Package {
         Normalisation::GemMetadataRubygemsVersion,
         Normalisation::GemMetadataYamlNormalize,
     ],
-    recognises: |archive| archive.path.ends_with(".gem") && archive.format == "tar",
-    within: Within {
-        installs: false,
-        // RubyGems sets its own times and owners when it unpacks.
-        repacked: Some(Normalisation::GemInnerArchives),
+    recognises: |archive| archive.format == "tar" && archive.has("metadata.gz") && archive.has("data.tar.gz"),
+    unpacks: |part| part == "data.tar",
+    ignores_owners: true,
+    // RubyGems sets its own times and owners when it unpacks.
+    repacked: Some(Normalisation::GemInnerArchives),
+    meaning: |located, field| {
+        (located.top() == Some("metadata") && field == "rubygems_version").then_some(Meaning::Tool)
     },
-    meaning: |field| (field == "rubygems_version").then_some(Meaning::Tool),
     settle: Some(settle::settle),
     ..Package::new("gem")
 };

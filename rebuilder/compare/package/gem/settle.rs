@@ -9,7 +9,7 @@ use crate::compare::both::{Both, Which};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::normalise::Normalisation;
-use crate::compare::package::digest::{Algorithm, Digests, base64, of_stream};
+use crate::compare::package::digest::{Algorithm, Digests, base64};
 use crate::compare::package::settle::{Members, Settling, replace};
 
 const METADATA: &str = "metadata.gz";
@@ -267,20 +267,17 @@ fn settle_checksums(settling: &Settling, child: &mut Node, members: &Both<Member
         .collect();
         let is_claimed = |path: &str| claims.keys().any(|(_, member)| member == path);
         let computed: HashMap<String, Option<Digests>> =
-            match settling.digests(which, &is_claimed, &|content| of_stream(&algorithms, content)) {
+            match settling.digests(which, &is_claimed, &|content| {
+                Digests::read(content, algorithms.iter().copied())
+            }) {
                 Ok(computed) => computed,
                 Err(_) => return,
             };
         for ((algorithm, member), claimed) in &claims {
-            let own = Algorithm::named(algorithm);
             let digests = computed.get(member).and_then(Option::as_ref);
-            let digest = digests.and_then(|digests| digests.iter().find(|(known, _)| Some(*known) == own));
-            let right = digest.is_some_and(|(_, digest)| hex::encode(digest) == *claimed);
-            if !right {
-                let there = digest.map_or_else(
-                    || "nothing to compare it with".to_owned(),
-                    |(_, digest)| hex::encode(digest),
-                );
+            let digest = Algorithm::named(algorithm).and_then(|own| digests?.get(own));
+            if digest.map(hex::encode).as_ref() != Some(claimed) {
+                let there = digest.map_or_else(|| "nothing to compare it with".to_owned(), hex::encode);
                 let place = format!("{algorithm} of {member}, {} side", which.name());
                 wrong.push(
                     Finding::new(place, claimed, there).keyed("a checksum that is not that of the member"),

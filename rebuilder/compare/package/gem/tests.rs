@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::compare::package::digest::Algorithm;
+use crate::compare::package::digest::{self, Algorithm};
 use crate::compare::{Cause, Comparison, Normalisation, Options, Outcome, compare_bytes};
 
 fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
@@ -26,7 +26,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn members(specification: &str, code: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let metadata = gzip(format!("--- !ruby/object:Gem::Specification\n{specification}").as_bytes());
     let data = gzip(&tar(&[("lib/x.rb", code), ("lib/boot.sig", code)]));
-    let sum = |bytes: &[u8]| hex::encode(Algorithm::Sha256.of(bytes));
+    let sum = |bytes: &[u8]| hex::encode(digest::of(Algorithm::Sha256, bytes));
     let sums = format!(
         "---\nSHA256:\n  metadata.gz: {}\n  data.tar.gz: {}\n",
         sum(&metadata),
@@ -120,7 +120,11 @@ fn checksums_are_recomputed() {
 
 #[test]
 fn signatures_are_told_by_what_they_are() {
-    let random = |seed: u8| -> Vec<u8> { (0..4).flat_map(|at| Algorithm::Sha512.of(&[seed, at])).collect() };
+    let random = |seed: u8| -> Vec<u8> {
+        (0..4)
+            .flat_map(|at| digest::of(Algorithm::Sha512, &[seed, at]))
+            .collect()
+    };
     let plain = members("a: b\n", b"puts 1\n");
     let with = |name: &'static str, bytes: Vec<u8>| {
         let mut members = plain.clone();

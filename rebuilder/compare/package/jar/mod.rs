@@ -16,7 +16,7 @@ mod tests;
 mod writing;
 
 use super::text::{Lines, Text};
-use super::{Archive, FilePath, Meaning, Package};
+use super::{Located, Meaning, Package};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static JAR: Package = Package {
@@ -28,38 +28,28 @@ pub(super) static JAR: Package = Package {
         Normalisation::JarMavenPomProperties,
         Normalisation::JarSignature,
     ],
-    recognises,
+    recognises: |archive| archive.format == "zip" && archive.has(MANIFEST),
+    ignores_owners: true,
     text,
-    meaning: |field| {
-        const TOOLS: [&str; 6] = [
-            "created-by",
-            "build-jdk",
-            "build-jdk-spec",
-            "ant-version",
-            "archiver-version",
-            "bundle-generator",
-        ];
-        TOOLS.contains(&field).then_some(Meaning::Tool)
-    },
+    meaning,
     settle: Some(settle::settle),
     ..Package::new("jar")
 };
 
-/// A zip archive with the ending of something that a JVM, an application server or Android loads.
-fn recognises(archive: &Archive) -> bool {
-    const ENDINGS: [&str; 14] = [
-        "aar", "apk", "ear", "hpi", "jar", "jmod", "jpi", "kar", "nbm", "par", "rar", "sar", "war", "xpi",
-    ];
-    let ending = archive
-        .path
-        .rsplit_once('.')
-        .map(|(_, ending)| ending.to_ascii_lowercase());
-    archive.format == "zip" && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+const MANIFEST: &str = "META-INF/MANIFEST.MF";
+
+fn text(located: Located) -> Option<Text> {
+    (located.top() == Some(MANIFEST)).then(|| Text::of(Lines::Fields))
 }
 
-fn text(path: FilePath) -> Option<Text> {
-    path.name
-        .to_ascii_lowercase()
-        .ends_with(".mf")
-        .then(|| Text::of(Lines::Fields))
+fn meaning(located: Located, field: &str) -> Option<Meaning> {
+    const TOOLS: [&str; 6] = [
+        "created-by",
+        "build-jdk",
+        "build-jdk-spec",
+        "ant-version",
+        "archiver-version",
+        "bundle-generator",
+    ];
+    (located.top() == Some(MANIFEST) && TOOLS.contains(&field)).then_some(Meaning::Tool)
 }

@@ -11,7 +11,7 @@ use crate::compare::both::{Both, Which};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::normalise::Normalisation;
-use crate::compare::package::digest::{Algorithm, Digests, base64, of_stream};
+use crate::compare::package::digest::{Algorithm, Digests, base64};
 use crate::compare::package::settle::{Members, Settling, replace};
 
 /// The JVM finds a manifest in any case of letters.
@@ -97,6 +97,7 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
             bytes: found.rebuilt.1,
         },
     );
+    let mut signed_here = false;
     for child in &mut node.children {
         if signature::kind(&child.name).is_some() && are_signatures(child, members, &signed) {
             let finding = Finding::new("the signature", "", "")
@@ -104,14 +105,22 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
                 .keyed("signature of the jar")
                 .set_aside_by(Normalisation::JarSignature);
             replace(child, "signature", vec![finding]);
+            signed_here = true;
         }
     }
     let child = node.children.iter_mut().find(|child| is_manifest(&child.name))?;
-    if !is_pair(child) || found.released.1 == found.rebuilt.1 {
+    if child.rebuilt_name.is_some() || found.released.1 == found.rebuilt.1 {
         return None;
     }
     let mut findings = attributes::compare(sides);
     findings.extend(digests(settling, sides).ok()?);
+    if child.presence != Presence::Both {
+        // A signer adds a manifest, which says nothing but what the signature covers.
+        findings.retain(|finding| !finding.place.is_words("manifest-version"));
+        if !signed_here || findings.iter().any(|finding| finding.normalisation.is_none()) {
+            return None;
+        }
+    }
     if findings.is_empty() {
         findings.push(super::writing::of_form(
             "line ends",
@@ -190,7 +199,7 @@ fn digests(settling: &Settling, sides: Both<&Manifest>) -> io::Result<Vec<Findin
     let mut computed: Both<HashMap<String, Option<Digests>>> = Both::default();
     for which in [Which::Released, Which::Rebuilt] {
         *computed.of_mut(which) = settling.digests(which, &|path| sections.contains(path), &|content| {
-            of_stream(&algorithms, content)
+            Digests::read(content, algorithms.iter().copied())
         })?;
     }
     let is_right = |which: Which, key: &(&str, String)| {
@@ -199,8 +208,8 @@ fn digests(settling: &Settling, sides: Both<&Manifest>) -> io::Result<Vec<Findin
         };
         let digests = computed.of(which).get(key.0).and_then(Option::as_ref);
         let algorithm = digest_of_entry(&key.1).and_then(Algorithm::named);
-        let right = digests.and_then(|digests| digests.iter().find(|(own, _)| Some(*own) == algorithm));
-        right.is_some_and(|(_, digest)| base64(claimed).as_ref() == Some(digest))
+        let right = algorithm.and_then(|algorithm| digests?.get(algorithm));
+        right.is_some_and(|right| base64(claimed).is_some_and(|claimed| claimed == right))
     };
     let (right, wrong): (Vec<_>, Vec<_>) = differing
         .into_iter()

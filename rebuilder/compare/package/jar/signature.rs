@@ -3,7 +3,7 @@
 use super::form::Form;
 use super::manifest::{Manifest, Section, Values};
 use crate::compare::package::cms;
-use crate::compare::package::digest::{Algorithm, base64};
+use crate::compare::package::digest::{Algorithm, base64, of as digest};
 
 /// A manifest, and its bytes.
 pub(super) struct Signed<'a> {
@@ -45,10 +45,10 @@ fn signs(file: &Manifest, of: &Signed) -> Option<()> {
     for (name, values) in file.main.values() {
         let [value] = values.as_slice() else { return None };
         if let Some(algorithm) = name.strip_suffix("-digest-manifest") {
-            let right = Algorithm::named(algorithm)?.of(of.bytes) == base64(value)?;
+            let right = digest(Algorithm::named(algorithm)?, of.bytes) == base64(value)?;
             whole = Some(right && whole != Some(false));
         } else if let Some(algorithm) = name.strip_suffix("-digest-manifest-main-attributes") {
-            let right = Algorithm::named(algorithm)?.of(part(of, &of.manifest.main)) == base64(value)?;
+            let right = digest(Algorithm::named(algorithm)?, part(of, &of.manifest.main)) == base64(value)?;
             main = Some(right && main != Some(false));
         } else {
             let known = match name.as_str() {
@@ -84,7 +84,7 @@ fn are_right(values: &Values, signed: &[u8]) -> bool {
     let is_right = |(name, values): (&String, &Vec<&str>)| {
         let algorithm = name.strip_suffix("-digest").and_then(Algorithm::named);
         let [value] = values.as_slice() else { return false };
-        algorithm.is_some_and(|algorithm| base64(value).is_some_and(|digest| digest == algorithm.of(signed)))
+        algorithm.is_some_and(|algorithm| base64(value) == Some(digest(algorithm, signed)))
     };
     !values.is_empty() && values.iter().all(is_right)
 }
@@ -94,10 +94,10 @@ pub(super) fn is_block(bytes: &[u8], file: &[u8]) -> bool {
     let Some(block) = cms::signed_data(bytes) else {
         return false;
     };
-    let is_of_file = |(object, digest): &(&[u8], Option<&[u8]>)| match digest {
+    let is_of_file = |(object, signed): &(&[u8], Option<&[u8]>)| match signed {
         // The signature is then over the file itself.
         None => true,
-        Some(digest) => algorithm(object).is_some_and(|algorithm| algorithm.of(file) == *digest),
+        Some(signed) => algorithm(object).is_some_and(|algorithm| digest(algorithm, file) == *signed),
     };
     block.content.is_none_or(|content| content == file) && block.digests.iter().all(is_of_file)
 }

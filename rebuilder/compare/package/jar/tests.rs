@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::compare::package::digest::Algorithm;
+use crate::compare::package::digest::{self, Algorithm};
 use crate::compare::{Cause, Comparison, Normalisation, Options, Outcome, compare_bytes};
 
 /// A jar with these entries, all at one time.
@@ -303,7 +303,14 @@ fn properties_are_known_at_their_places_and_by_their_form() {
             Outcome::Different,
         ),
     ] {
-        let found = compare(&[(path, released.as_bytes())], &[(path, rebuilt.as_bytes())]);
+        let manifest = (
+            "META-INF/MANIFEST.MF",
+            b"Manifest-Version: 1.0\r\n\r\n".as_slice(),
+        );
+        let found = compare(
+            &[manifest, (path, released.as_bytes())],
+            &[manifest, (path, rebuilt.as_bytes())],
+        );
         assert_eq!(found.outcome, outcome, "{path} {released} {rebuilt} {found:?}");
     }
 }
@@ -321,7 +328,7 @@ fn block(file: &[u8]) -> Vec<u8> {
     const DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
     const SIGNED: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
     const DIGEST: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04";
-    let digest = der(0x04, &[&Algorithm::Sha256.of(file)]);
+    let digest = der(0x04, &[&digest::of(Algorithm::Sha256, file)]);
     let attributes = der(0xa0, &[&der(0x30, &[DIGEST, &der(0x31, &[&digest])])]);
     let algorithm = der(0x30, &[SHA_256]);
     let one = der(0x02, &[&[1]]);
@@ -367,7 +374,7 @@ fn in_base64(bytes: &[u8]) -> String {
 
 /// Entries of a jar with this class, signed.
 fn signed(class: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let sum = |bytes: &[u8]| in_base64(&Algorithm::Sha256.of(bytes));
+    let sum = |bytes: &[u8]| in_base64(&digest::of(Algorithm::Sha256, bytes));
     let section = format!("Name: a/A.class\r\nSHA-256-Digest: {}\r\n\r\n", sum(class));
     let manifest = format!("Manifest-Version: 1.0\r\nMain-Class: a.A\r\n\r\n{section}");
     let file = format!(

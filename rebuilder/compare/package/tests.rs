@@ -1,0 +1,283 @@
+//! What kinds of packages say counts in their own places alone.
+
+use super::samples::{Sample, deb, gem, gzip, jar, sample, samples, tar, zip};
+use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
+
+fn compared(name: &str, released: &[u8], rebuilt: &[u8]) -> Comparison {
+    compare_bytes(name, released, rebuilt, &Options::default())
+}
+
+fn is_equivalent(name: &str, released: &[u8], rebuilt: &[u8]) -> bool {
+    compared(name, released, rebuilt).outcome == Outcome::Equivalent
+}
+
+/// The same package twice, once with each text in one of its files.
+type Packed = fn(&str) -> Vec<u8>;
+
+const COMMITS: [&str; 2] = [
+    "{\"git\": {\"sha1\": \"8f14e45fceea167a5a36dedd4bea2543b2a0a3f1\"}}",
+    "{\"git\": {\"sha1\": \"c9f0f895fb98ab9159f51fd0297e236d1b2c3d4e\"}}",
+];
+
+fn crate_with(file: &str, text: &str) -> Vec<u8> {
+    gzip(&tar(&samples(&[
+        ("x-1/.cargo_vcs_info.json", COMMITS[0]),
+        ("x-1/Cargo.toml", ""),
+        (file, text),
+    ])))
+}
+
+#[test]
+fn files_mean_something_in_their_own_package_alone() {
+    const GIT: [&str; 2] = ["git.branch=main\n", "git.branch=evil\n"];
+    let table: &[(&str, [&str; 2], Packed, bool)] = &[
+        ("a.jar", GIT, |text| jar(&[("git.properties", text)]), true),
+        ("renamed", GIT, |text| jar(&[("git.properties", text)]), true),
+        (
+            "a.zip",
+            GIT,
+            |text| zip(&samples(&[("git.properties", text)])),
+            false,
+        ),
+        (
+            "a.jar",
+            GIT,
+            |text| zip(&samples(&[("git.properties", text)])),
+            false,
+        ),
+        ("a.jar", GIT, |text| jar(&[("x/notgit.properties", text)]), false),
+        (
+            "x.tar",
+            GIT,
+            |text| tar(&[sample("in/a.jar", jar(&[("git.properties", text)]))]),
+            true,
+        ),
+        (
+            "x.tar",
+            GIT,
+            |text| {
+                tar(&samples(&[
+                    ("META-INF/MANIFEST.MF", ""),
+                    ("git.properties", text),
+                ]))
+            },
+            false,
+        ),
+        (
+            "x-1.crate",
+            COMMITS,
+            |text| {
+                gzip(&tar(&samples(&[
+                    ("x-1/.cargo_vcs_info.json", text),
+                    ("x-1/Cargo.toml", ""),
+                ])))
+            },
+            true,
+        ),
+        (
+            "x-1.crate",
+            COMMITS,
+            |text| crate_with("x-1/src/.cargo_vcs_info.json", text),
+            false,
+        ),
+        (
+            "x.tar",
+            COMMITS,
+            |text| tar(&samples(&[("a/.cargo_vcs_info.json", text), ("b", "")])),
+            false,
+        ),
+    ];
+    for (name, texts, pack, wanted) in table {
+        let (released, rebuilt) = (pack(texts[0]), pack(texts[1]));
+        assert_eq!(
+            is_equivalent(name, &released, &rebuilt),
+            *wanted,
+            "{name}, {texts:?}"
+        );
+    }
+}
+
+#[test]
+fn an_archive_that_may_be_two_things_is_neither() {
+    let both = |text| {
+        jar(&[
+            ("x-1.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
+            ("git.properties", text),
+        ])
+    };
+    assert!(!is_equivalent("x.whl", &both("a=1\n"), &both("a=2\n")));
+}
+
+#[test]
+fn what_lies_in_a_gem_is_content_but_for_its_own_parts() {
+    let specification = |date: &str, path: &str| {
+        let text = format!("name: x\ndate: {date} 00:00:00.000000000 Z\n");
+        let files = [sample(path, &text), sample("lib/x.rb", "")];
+        let metadata = if path == "metadata" {
+            gzip(text.as_bytes())
+        } else {
+            gzip(b"name: x\n")
+        };
+        tar(&[
+            sample("metadata.gz", metadata),
+            sample(
+                "data.tar.gz",
+                gzip(&tar(&files[usize::from(path == "metadata")..])),
+            ),
+        ])
+    };
+    for (path, wanted) in [
+        ("metadata", true),
+        ("lib/metadata", false),
+        ("lib/checksums.yaml", false),
+    ] {
+        let found = compared(
+            "x.gem",
+            &specification("2024-01-02", path),
+            &specification("2024-03-04", path),
+        );
+        assert_eq!(found.outcome == Outcome::Equivalent, wanted, "{path}");
+    }
+}
+
+/// One file with a mode and an owner, beside what makes the archive the package that it is.
+fn owned(others: &[(&str, &str)], path: &str, mode: u32, owner: u64) -> Vec<Sample> {
+    let mut files = samples(others);
+    files.push(Sample {
+        mode,
+        owner,
+        ..sample(path, "ok\n")
+    });
+    files
+}
+
+#[test]
+fn owners_and_modes_count_unless_the_installer_sets_its_own() {
+    type Pack = fn(u32, u64) -> Vec<u8>;
+    let table: &[(&str, Pack, bool)] = &[
+        (
+            "wheel",
+            |mode, owner| zip(&owned(&[("x-1.dist-info/WHEEL", "")], "x.py", mode, owner)),
+            true,
+        ),
+        (
+            "sdist",
+            |mode, owner| gzip(&tar(&owned(&[("x-1/PKG-INFO", "")], "x-1/x.py", mode, owner))),
+            true,
+        ),
+        // Many build backends write PKG-INFO last.
+        (
+            "late sdist",
+            |mode, owner| {
+                let mut files = owned(&[("x-1/a", &"a".repeat(1 << 18))], "x-1/x.py", mode, owner);
+                files.push(sample("x-1/PKG-INFO", ""));
+                gzip(&tar(&files))
+            },
+            true,
+        ),
+        (
+            "crate",
+            |mode, owner| gzip(&tar(&owned(&[("x-1/Cargo.toml.orig", "")], "x-1/a", mode, owner))),
+            true,
+        ),
+        (
+            "npm",
+            |mode, owner| {
+                gzip(&tar(&owned(
+                    &[("package/package.json", "")],
+                    "package/a",
+                    mode,
+                    owner,
+                )))
+            },
+            true,
+        ),
+        (
+            "jar",
+            |mode, owner| zip(&owned(&[("META-INF/MANIFEST.MF", "")], "a", mode, owner)),
+            true,
+        ),
+        (
+            "gem",
+            |mode, owner| gem(&owned(&[], "lib/x.rb", mode, owner)),
+            true,
+        ),
+        (
+            "deb",
+            |mode, owner| deb(&[], &owned(&[], "usr/share/x", mode, owner)),
+            false,
+        ),
+        (
+            "deb control",
+            |mode, owner| deb(&owned(&[], "postinst", mode, owner), &[]),
+            false,
+        ),
+        (
+            "pacman",
+            |mode, owner| tar(&owned(&[(".PKGINFO", ""), (".MTREE", "")], "usr/x", mode, owner)),
+            false,
+        ),
+        (
+            "apk",
+            |mode, owner| gzip(&tar(&owned(&[(".PKGINFO", "")], "usr/x", mode, owner))),
+            false,
+        ),
+        (
+            "root",
+            |mode, owner| tar(&owned(&[("etc/passwd", "")], "usr/x", mode, owner)),
+            false,
+        ),
+        ("plain", |mode, owner| tar(&owned(&[], "x", mode, owner)), false),
+        (
+            "layer in a sdist",
+            |mode, owner| {
+                let inner = tar(&owned(&[("etc/a", "")], "usr/x", mode, owner));
+                tar(&[sample("x-1/PKG-INFO", ""), sample("x-1/root.tar", inner)])
+            },
+            false,
+        ),
+        (
+            "data.tar of a gem in a gem",
+            |mode, owner| gem(&[sample("data.tar", tar(&owned(&[], "x", mode, owner)))]),
+            false,
+        ),
+        // It begins like a crate.
+        (
+            "crate with a tail",
+            |mode, owner| {
+                let mut files = owned(
+                    &[("x-1/Cargo.toml.orig", ""), ("x-1/a", &"a".repeat(1 << 18))],
+                    "x-1/b",
+                    mode,
+                    owner,
+                );
+                files.push(sample("etc/passwd", ""));
+                gzip(&tar(&files))
+            },
+            false,
+        ),
+    ];
+    for (name, pack, ignored) in table {
+        let found = compared("x", &pack(0o644, 0), &pack(0o664, 0));
+        assert_eq!(found.outcome == Outcome::Equivalent, *ignored, "mode in {name}");
+        assert!(
+            found.causes.iter().all(|cause| cause.cause != Cause::Content),
+            "{name}"
+        );
+        for mode in [0o4644, 0o2644, 0o1644, 0o744, 0o044, 0o654] {
+            let found = compared("x", &pack(0o644, 0), &pack(mode, 0));
+            // The zip writer leaves set-id bits out.
+            let wanted = if pack(0o644, 0) == pack(mode, 0) {
+                Outcome::Identical
+            } else {
+                Outcome::Different
+            };
+            assert_eq!(found.outcome, wanted, "mode {mode:o} in {name}");
+        }
+        let (released, rebuilt) = (pack(0o644, 0), pack(0o644, 1000));
+        if released != rebuilt {
+            let found = compared("x", &released, &rebuilt);
+            assert_eq!(found.outcome == Outcome::Equivalent, *ignored, "owner in {name}");
+        }
+    }
+}
