@@ -14,6 +14,7 @@ mod jar;
 mod layout;
 mod npm;
 mod rpm;
+mod rsa;
 #[cfg(test)]
 pub(super) mod samples;
 mod settle;

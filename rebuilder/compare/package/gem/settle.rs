@@ -10,6 +10,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::normalise::Normalisation;
 use crate::compare::package::digest::{Algorithm, Digests, base64};
+use crate::compare::package::rsa;
 use crate::compare::package::settle::{Members, Settling, replace};
 
 const METADATA: &str = "metadata.gz";
@@ -310,7 +311,7 @@ fn settle_checksums(settling: &Settling, child: &mut Node, members: &Both<Member
 fn settle_signature(child: &mut Node, members: &Both<Members>) {
     let name = child.name.clone();
     let is_there = |presence| child.presence == Presence::Both || child.presence == presence;
-    let is = |members: &Members| members.get(&name).is_some_and(|bytes| is_signature(bytes));
+    let is = |members: &Members| members.get(&name).is_some_and(|bytes| rsa::is_signature(bytes));
     let right = (!is_there(Presence::OnlyReleased) || is(&members.released))
         && (!is_there(Presence::OnlyRebuilt) || is(&members.rebuilt));
     if right {
@@ -320,13 +321,4 @@ fn settle_signature(child: &mut Node, members: &Both<Members>) {
             .set_aside_by(Normalisation::GemExcludeSignatures);
         replace(child, "signature", vec![finding]);
     }
-}
-
-/// A number of the size of an RSA key (PKCS #1): no text, and as irregular as the output of RSA.
-fn is_signature(bytes: &[u8]) -> bool {
-    const SIZES: [usize; 5] = [128, 256, 384, 512, 1024];
-    let high = bytes.iter().filter(|byte| **byte >= 0x80).count();
-    let kinds = bytes.iter().collect::<BTreeSet<_>>().len();
-    let third = bytes.len().checked_div(3).unwrap_or(0);
-    SIZES.contains(&bytes.len()) && (third..=third.saturating_mul(2)).contains(&high) && kinds >= 64
 }
