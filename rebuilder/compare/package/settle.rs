@@ -1,6 +1,7 @@
 //! Two packages whose members were compared, to be read once more for what only several members together tell: whether
 //! a digest is that of the entry that it names, and whether a signature is one of the file beside it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _};
 
@@ -8,7 +9,7 @@ use super::{Archive, Package};
 use crate::compare::both::{Both, Which};
 use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::format::FormatReader;
-use crate::compare::limits::Meter;
+use crate::compare::limits::{Meter, Metered};
 use crate::compare::source::Source;
 
 /// Both packages, and how they are read.
@@ -25,24 +26,25 @@ pub(super) type Members = BTreeMap<String, Vec<u8>>;
 const MOST_READ: u64 = 64 << 20;
 
 impl Settling<'_> {
-    /// The members of both sides whose path is `wanted`; an error if one is repeated or too large.
+    /// The members of both sides whose path is `wanted`; an error if one is repeated, or they are too large.
     pub fn members(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<Both<Members>> {
+        let meter = self.meter.apart();
         self.sides.try_map(|source| {
-            let mut found = Members::new();
-            let mut room = MOST_READ;
-            self.format.walk(source, &self.meter.apart(), &mut |member| {
-                if !wanted(&member.path) {
-                    return Ok(true);
-                }
-                let mut bytes = Vec::new();
-                member.content.take(room).read_to_end(&mut bytes)?;
-                room = room.saturating_sub(bytes.len() as u64);
-                if room == 0 || found.insert(member.path, bytes).is_some() {
-                    return Err(io::ErrorKind::InvalidData.into());
-                }
-                Ok(true)
-            })?;
-            Ok(found)
+            let mut found = Found {
+                members: Members::new(),
+                room: MOST_READ,
+            };
+            if self.format.name() == "zip" {
+                found.by_name(source, wanted, &meter)?;
+            } else {
+                self.format.walk(source, &meter, &mut |member| {
+                    if wanted(&member.path) {
+                        found.add(member.path, member.content)?;
+                    }
+                    Ok(true)
+                })?;
+            }
+            Ok(found.members)
         })
     }
 
@@ -66,6 +68,44 @@ impl Settling<'_> {
                 Ok(true)
             })?;
         Ok(found)
+    }
+}
+
+/// Members that were found by now, and how many more bytes may be read.
+struct Found {
+    members: Members,
+    room: u64,
+}
+
+impl Found {
+    fn add(&mut self, path: String, content: &mut dyn io::Read) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        content.take(self.room).read_to_end(&mut bytes)?;
+        self.room = self.room.saturating_sub(bytes.len() as u64);
+        if self.room == 0 || self.members.insert(path, bytes).is_some() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(())
+    }
+
+    /// Reads entries of a zip archive without a walk over all others.
+    fn by_name(&mut self, source: &Source, wanted: &dyn Fn(&str) -> bool, meter: &Meter) -> io::Result<()> {
+        let reader = io::BufReader::new(source.seekable()?);
+        let mut archive = zip::ZipArchive::new(reader)?;
+        if archive.has_duplicate_names() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let names = archive.file_names().filter_map(Result::ok);
+        let names: Vec<String> = names.filter(|name| wanted(name)).map(Cow::into_owned).collect();
+        for name in names {
+            let mut inner = archive.by_name(&name)?;
+            let mut content = Metered {
+                inner: &mut inner,
+                meter,
+            };
+            self.add(name, &mut content)?;
+        }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use facts::{About, Class as Parsed, Fact, Member};
 use pool::METHOD;
 
+use super::bytes;
 use super::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
@@ -23,59 +24,89 @@ const MAGIC: &[u8] = b"\xca\xfe\xba\xbe";
 
 impl FileComparator for Class {
     fn example(&self) -> (&'static str, &'static [u8]) {
-        ("x.class", MAGIC)
+        ("x.class", b"\xca\xfe\xba\xbe\0\0\0\x3d")
     }
 
     fn recognises(&self, pair: &Pair) -> bool {
-        pair.begin_with(MAGIC)
+        // Universal binaries of macOS begin alike, with the number of their architectures.
+        const FIRST_VERSION: u16 = 45;
+        let is_class = |bytes: &[u8]| {
+            let version = bytes.get(6..).and_then(<[u8]>::first_chunk);
+            bytes.starts_with(MAGIC)
+                && version.is_some_and(|version| u16::from_be_bytes(*version) >= FIRST_VERSION)
+        };
+        is_class(pair.released) && is_class(pair.rebuilt)
     }
 
     fn compare(&self, pair: &Pair) -> Option<Leaf> {
-        let (mut old, new) = (Parsed::read(pair.released)?, Parsed::read(pair.rebuilt)?);
-        let mut leaf = Leaf::of("Java class");
-        let unused = (old.pool.unused()?, new.pool.unused()?);
-        if unused.0 != unused.1 {
-            let only = |own: &[String], other: &[String]| {
-                let other: BTreeSet<&String> = other.iter().collect();
-                let only = own.iter().filter(|constant| !other.contains(constant));
-                only.take(8)
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", ")
-                    .replace(METHOD, ".")
-            };
-            let (released, rebuilt) = (only(&unused.0, &unused.1), only(&unused.1, &unused.0));
-            leaf.add(Finding::new("constants that nothing uses", released, rebuilt));
-        }
-        if old.name != new.name {
-            leaf.add(Finding::new("name of the class", &old.name, &new.name));
-        }
-        let renamed = renamed::rename(&mut old, &new);
-        if let Some((released, rebuilt, count)) = &renamed {
-            leaf.add(
-                Finding::new("names of synthetic methods", released, rebuilt)
-                    .because(Cause::Order, Confidence::Proven)
-                    .keyed("numbers of synthetic methods")
-                    .times(*count),
-            );
-        }
-        facts(&mut leaf, &old, &new, (&old.name, ""), (&old.facts, &new.facts));
-        members(&mut leaf, &old, &new);
-        if leaf.findings.is_empty() && old.version == new.version {
-            let place = if old.constants == new.constants {
-                "order of attributes"
-            } else {
-                "order of constants"
-            };
-            leaf.add(
-                Finding::new(place, "", "")
-                    .because(Cause::Order, Confidence::Proven)
-                    .keyed(format!("{place} in classes")),
-            );
-        }
-        version(&mut leaf, &old, &new);
-        Some(leaf)
+        Some(compare(pair).unwrap_or_else(|| unread(pair)))
     }
+}
+
+fn compare(pair: &Pair) -> Option<Leaf> {
+    let (mut old, new) = (Parsed::read(pair.released)?, Parsed::read(pair.rebuilt)?);
+    let mut leaf = Leaf::of("Java class");
+    let unused = (old.pool.unused()?, new.pool.unused()?);
+    if unused.0 != unused.1 {
+        let only = |own: &[String], other: &[String]| {
+            let other: BTreeSet<&String> = other.iter().collect();
+            let only = own.iter().filter(|constant| !other.contains(constant));
+            only.take(8)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ")
+                .replace(METHOD, ".")
+        };
+        let (released, rebuilt) = (only(&unused.0, &unused.1), only(&unused.1, &unused.0));
+        leaf.add(Finding::new("constants that nothing uses", released, rebuilt));
+    }
+    if old.name != new.name {
+        leaf.add(Finding::new("name of the class", &old.name, &new.name));
+    }
+    let renamed = renamed::rename(&mut old, &new);
+    if let Some((released, rebuilt, count)) = &renamed {
+        leaf.add(
+            Finding::new("names of synthetic methods", released, rebuilt)
+                .because(Cause::Order, Confidence::Proven)
+                .keyed("numbers of synthetic methods")
+                .times(*count),
+        );
+    }
+    facts(&mut leaf, &old, &new, (&old.name, ""), (&old.facts, &new.facts));
+    members(&mut leaf, &old, &new);
+    if leaf.findings.is_empty() && old.version == new.version {
+        let place = if old.constants == new.constants {
+            "order of attributes"
+        } else {
+            "order of constants"
+        };
+        leaf.add(
+            Finding::new(place, "", "")
+                .because(Cause::Order, Confidence::Proven)
+                .keyed(format!("{place} in classes")),
+        );
+    }
+    version(&mut leaf, &old, &new);
+    Some(leaf)
+}
+
+/// A class that cannot be read means nothing that is known, so no byte in it is explained.
+fn unread(pair: &Pair) -> Leaf {
+    let mut leaf = bytes::compare(pair.released, pair.rebuilt);
+    let first = pair
+        .released
+        .iter()
+        .zip(pair.rebuilt)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let shown = |side: &[u8]| hex::encode(bytes::window(side, first, 16));
+    leaf.format = "damaged Java class";
+    leaf.findings = vec![Finding::new(
+        format!("offset {first:#x} of a class that cannot be read"),
+        shown(pair.released),
+        shown(pair.rebuilt),
+    )];
+    leaf
 }
 
 fn version(leaf: &mut Leaf, old: &Parsed, new: &Parsed) {

@@ -202,3 +202,123 @@ fn a_damaged_class_is_bytes() {
         assert!(!found.causes.is_empty());
     }
 }
+
+/// A class whose static methods call methods of their own class in this order, or load a number; with their flags.
+fn calls(methods: &[(&str, u16, &[Do])]) -> Vec<u8> {
+    let mut pool: Vec<Vec<u8>> = Vec::new();
+    let mut intern = |constant: Vec<u8>| -> [u8; 2] {
+        let at = pool.iter().position(|own| *own == constant).unwrap_or_else(|| {
+            pool.push(constant);
+            pool.len() - 1
+        });
+        u16::try_from(at + 1).expect("few constants").to_be_bytes()
+    };
+    let utf8 = |text: &str| {
+        [
+            &[1, 0, u8::try_from(text.len()).expect("a short text")],
+            text.as_bytes(),
+        ]
+        .concat()
+    };
+    let name = intern(utf8("a/A"));
+    let this = intern([&[7], name.as_slice()].concat());
+    let (kind, code) = (intern(utf8("()V")), intern(utf8("Code")));
+    let mut body = Vec::new();
+    for (name, flags, does) in methods {
+        let mut bytes = Vec::new();
+        for what in *does {
+            match what {
+                Do::Call(other) => {
+                    let other = intern(utf8(other));
+                    let both = intern([[12].as_slice(), &other, &kind].concat());
+                    let reference = intern([[10].as_slice(), &this, &both].concat());
+                    bytes.extend([&[0xb8], reference.as_slice()].concat());
+                }
+                Do::Load(text) => {
+                    let text = intern(utf8(text));
+                    let string = intern([&[8], text.as_slice()].concat());
+                    bytes.extend([0x12, string[1], 0x57]);
+                }
+            }
+        }
+        bytes.push(0xb1);
+        let length = u32::try_from(bytes.len()).expect("short code");
+        let own = [flags.to_be_bytes(), intern(utf8(name)), kind, [0, 1], code].concat();
+        let head = [
+            (length + 12).to_be_bytes().as_slice(),
+            &[0, 1, 0, 0],
+            &length.to_be_bytes(),
+        ]
+        .concat();
+        body.extend([own, head, bytes, vec![0; 4]].concat());
+    }
+    let count = |number: usize| u16::try_from(number).expect("few").to_be_bytes();
+    let head = [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 61];
+    let pool_bytes = [count(pool.len() + 1).to_vec(), pool.concat()].concat();
+    let class = [[0, 0x21], this, [0, 0], [0, 0], [0, 0], count(methods.len())].concat();
+    [head.to_vec(), pool_bytes, class, body, vec![0, 0]].concat()
+}
+
+enum Do {
+    Call(&'static str),
+    Load(&'static str),
+}
+
+#[test]
+fn synthetic_methods_may_have_other_numbers_but_no_other_code() {
+    use Do::{Call, Load};
+    const PRIVATE: u16 = 0x100a;
+    let class = |one: &'static str, other: &'static str, first: &'static str, second: &'static str| {
+        calls(&[
+            ("main", 9, &[Call(one), Call(other), Load("lambda$main$0")]),
+            (one, PRIVATE, &[Load(first)]),
+            (other, PRIVATE, &[Load(second)]),
+        ])
+    };
+    let compare =
+        |released: &[u8], rebuilt: &[u8]| compare_bytes("A.class", released, rebuilt, &Options::default());
+    let plain = class("lambda$main$0", "lambda$main$1", "x", "y");
+    let found = compare(&plain, &class("lambda$main$1", "lambda$main$0", "x", "y"));
+    assert!(
+        found.causes.iter().all(|cause| cause.cause == Cause::Order),
+        "{found:?}"
+    );
+    assert_eq!(found.causes[0].key, "numbers of synthetic methods");
+    for other in [
+        class("lambda$main$1", "lambda$main$0", "x", "evil"),
+        class("lambda$main$1", "lambda$main$0", "y", "x"),
+        class("lambda$main$0", "lambda$main$1", "y", "x"),
+    ] {
+        let found = compare(&plain, &other);
+        let swapped = found.causes[0].cause == Cause::Content;
+        // Two methods whose code is swapped with their numbers are the same program only if their callers follow.
+        assert!(swapped, "{found:?}");
+    }
+    // A text that has such a name is not renamed with it.
+    let text = |text: &'static str| {
+        calls(&[
+            ("main", 9, &[Call("lambda$0"), Load(text)]),
+            ("lambda$0", PRIVATE, &[]),
+        ])
+    };
+    let found = compare(&text("lambda$0"), &text("lambda$1"));
+    assert_eq!(found.causes[0].cause, Cause::Content);
+    let public = |name: &'static str| calls(&[(name, 9, &[Load("x")])]);
+    assert_eq!(
+        compare(&public("lambda$0"), &public("lambda$1")).causes[0].cause,
+        Cause::Content
+    );
+}
+
+#[test]
+fn the_version_of_kotlins_metadata_is_that_of_its_compiler() {
+    let metadata = |version: &str, data: &str| format!("@Lkotlin/Metadata;(mv=[{version}], d1=[s {data}])");
+    let is = |one: &str, other: &str| super::is_kotlin_version(one, other);
+    assert!(is(
+        &metadata("I int 1, I int 8", "x"),
+        &metadata("I int 1, I int 9", "x")
+    ));
+    assert!(!is(&metadata("I int 1", "x"), &metadata("I int 1", "y")));
+    assert!(!is(&metadata("I int 1", "x"), &metadata("s evil", "x")));
+    assert!(!is("@Lx;(mv=[I int 1])", "@Lx;(mv=[I int 2])"));
+}

@@ -246,7 +246,7 @@ fn claims(packed: &[u8]) -> Option<Claims> {
 /// Lists of checksums are right or wrong: RubyGems compares them with the members when it installs.
 fn settle_checksums(settling: &Settling, child: &mut Node, members: &Both<Members>) {
     let mut wrong: Vec<Finding> = Vec::new();
-    let mut total: usize = 0;
+    let mut totals = Both::new(0_usize, 0_usize);
     for (which, members) in members.as_ref().each() {
         let Some(packed) = members.get(CHECKSUMS) else {
             continue;
@@ -285,16 +285,13 @@ fn settle_checksums(settling: &Settling, child: &mut Node, members: &Both<Member
                 );
             }
         }
-        total = total.saturating_add(claims.len());
+        *totals.of_mut(which) = claims.len();
     }
     if wrong.is_empty() {
         let side = |which: Which| {
-            if members.of(which).contains_key(CHECKSUMS) {
-                "right"
-            } else {
-                "missing"
-            }
+            if *totals.of(which) > 0 { "right" } else { "missing" }
         };
+        let total = totals.released.saturating_add(totals.rebuilt);
         let finding = Finding::new(
             "checksums of members",
             side(Which::Released),

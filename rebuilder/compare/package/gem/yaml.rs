@@ -31,6 +31,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Value> {
     options.disallow_directives = true;
     options.set_emit_comments(true);
     let text = std::str::from_utf8(bytes).ok()?;
+    // Emitters end a line with one space at most, where a key has no value.
+    let ends_oddly = |line: &str| {
+        line.trim_end().len().saturating_add(1) < line.len() || (!line.is_empty() && line.trim().is_empty())
+    };
+    text.split('\n').all(|line| !ends_oddly(line)).then_some(())?;
     let mut reader = Reader {
         parser: Parser::new_from_str_with_options(text, options),
         anchors: BTreeMap::new(),
@@ -172,6 +177,8 @@ mod tests {
             "%YAML 1.1\n---\na: b\n",
             "a: &1 x\nb:\n  <<: *1\n",
             "a: *none\n",
+            "a: b  \n",
+            "a: b\n \nc: d\n",
         ] {
             assert_eq!(read(text.as_bytes()), None, "{text:?}");
         }

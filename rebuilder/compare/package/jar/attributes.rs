@@ -1,6 +1,6 @@
 //! Two manifests compared by what they mean, and then by how they are written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::attribute;
 use super::clauses;
@@ -26,6 +26,16 @@ pub(super) fn compare(sides: Both<&Manifest>) -> Vec<Finding> {
         .collect();
     let none = Values::new();
     for name in names {
+        let only_named = |named: &BTreeMap<&str, Values>| named.get(name).is_none_or(Values::is_empty);
+        if named.as_ref().all(only_named) && !named.as_ref().all(|named| named.contains_key(name)) {
+            let there = |named: &BTreeMap<&str, Values>| if named.contains_key(name) { name } else { "" };
+            let sides = named.as_ref().map(there);
+            findings.push(Finding::new(
+                "section without attributes",
+                sides.released,
+                sides.rebuilt,
+            ));
+        }
         let values = named.as_ref().map(|named| named.get(name).unwrap_or(&none));
         section(name, values.released, values.rebuilt, &mut findings);
     }

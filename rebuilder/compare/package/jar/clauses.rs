@@ -27,7 +27,16 @@ pub(super) fn only_order(attribute: &str, released: &str, rebuilt: &str) -> bool
 fn clauses(value: &str) -> Option<Vec<Vec<String>>> {
     let mut clauses: Vec<Vec<String>> = Vec::new();
     let mut names = BTreeSet::new();
-    for clause in split(value, ',')? {
+    let mut listed = split(value, ',')?;
+    // Some tools write a space behind each comma.
+    if let [_, rest @ ..] = listed.as_mut_slice()
+        && rest.iter().all(|clause| clause.starts_with(' '))
+    {
+        for clause in rest {
+            *clause = clause.get(1..)?;
+        }
+    }
+    for clause in listed {
         let mut parts = Vec::new();
         for (at, part) in split(clause, ';')?.into_iter().enumerate() {
             let is_parameter = part.contains('=');
@@ -129,6 +138,9 @@ mod tests {
             ("dynamicimport-package", "a,b", "b,a", false),
             ("export-package", "a,b", "b,c", false),
             ("export-package", "a,a,b", "a,b,b", false),
+            ("import-package", "a, b", "b, a", true),
+            ("import-package", "a, b", "b,a", true),
+            ("import-package", "a,  b", "b,a", false),
             ("import-package", r#"a;x="1,b"#, r#"b,a;x="1"#, false),
         ] {
             assert_eq!(

@@ -64,7 +64,7 @@ macro_rules! forms {
 
 forms! {
     Milliseconds r"^\d{12,14}$";
-    Date r"^(?:(?:\d{1,4}|\d{6}|\d{8}|\d{10}|\d{12,14}|\d{1,2}(?:st|nd|rd|th)|Mon|Tue|Wed|Thu|Fri|Sat|Sun|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|at|UTC|GMT|Z|[A-Z]{1,3}[SD]?T)(?:[ ,./:+-]{0,2}|T|_|$)){1,16}\)?$";
+    Date r"^(?:(?:\d{1,4}|\d{6}|\d{8,10}|\d{12,14}|\d{1,2}(?:st|nd|rd|th)|Mon|Tue|Wed|Thu|Fri|Sat|Sun|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|at|UTC|GMT|Z|[A-Z]{1,3}[SD]?T)(?:[ ,./:+-]{0,2}|T|_|$)){1,16}\)?$";
     Version r"^v?\d{1,4}(?:[._]\d+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?$";
     Tool r"^(?:v?\d{1,4}(?:[._]\d+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|[A-Za-z][A-Za-z0-9.]*(?:[ -][A-Za-z][A-Za-z0-9.]*){0,4}(?:[ -]v?\d[A-Za-z0-9._+-]*)(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|Apache Maven(?: Bundle Plugin)?|Maven (?:Archiver|Integration for Eclipse|Jar Plugin|Source Plugin)|Plexus Archiver|Apache Ant|Gradle|SingleJar|singlejar|bazel(?:-singlejar)?|Bazel|sbt|Signtool \(signtool\))$";
     User r"^(?:[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,63}(?: [A-Za-z0-9_.@-]{1,32}){0,3}|\?|\$\{user\.name\})?$";
@@ -74,7 +74,7 @@ forms! {
     Commit r"^(?:(?:[0-9a-f]{7,40}|[0-9a-f]{64})(?:-dirty|\+dirty)?|\d{1,8}|)$";
     Ref r"^(?:[A-Za-z0-9][A-Za-z0-9_.+/,#@-]{0,150})?$";
     Build r"^[A-Za-z0-9_#.:+-]{1,80}$";
-    System r"^[A-Za-z0-9][A-Za-z0-9_ .,()/+-]{0,100}$";
+    System r"^[A-Za-z0-9][A-Za-z0-9_ .,;()/+-]{0,100}$";
     Vendor r"^[A-Za-z][A-Za-z0-9 .,&+()-]{0,60}$";
     Url r"^(?:scm:[a-z]+:)?(?:(?:https?|ssh|git)://|git@)[A-Za-z0-9_.@:/~+%-]+(?:[?#][A-Za-z0-9_./=&-]*)?(?:;[a-z]+=[^\x00-\x20;,]*)*$";
     Flag r"^(?:true|false)$";

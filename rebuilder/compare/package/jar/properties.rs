@@ -86,14 +86,45 @@ pub(super) fn compare(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Vec
         .keyed("keys of properties");
         findings.push(finding.set_aside_by(kind.normalisation()));
     }
+    findings.extend(blanks(&sides));
     if findings.is_empty() {
-        // Keys, values, order and comments are the same: line ends, escapes and blanks are left.
+        // Keys, values, order, comments and blanks are the same: line ends are left, and escapes of signs.
         let finding = Finding::new("line ends and escapes", "", "")
             .because(Cause::ArchiveDialect, Confidence::Proven)
             .keyed("the same properties, written in another way");
         findings.push(finding.set_aside_by(kind.normalisation()));
     }
     Some(findings)
+}
+
+/// Blanks and escapes in which the same properties differ: no tool writes them in two ways.
+fn blanks(sides: &Both<Properties>) -> Option<Finding> {
+    let pairs = sides
+        .as_ref()
+        .map(|side| side.pairs.iter().collect::<BTreeSet<_>>());
+    let written = sides.as_ref().map(|side| {
+        let other = |pair: &(String, String)| pairs.as_ref().all(|pairs| pairs.contains(pair));
+        let common = side
+            .pairs
+            .iter()
+            .zip(&side.written)
+            .filter(|(pair, _)| other(pair));
+        let mut lines: Vec<&String> = common.map(|(_, line)| line).chain(&side.blanks).collect();
+        lines.sort();
+        lines
+    });
+    let (released, rebuilt) = (&written.released, &written.rebuilt);
+    let only = |own: &[&String], other: &[&String]| {
+        let line = own.iter().find(|line| other.binary_search(line).is_err());
+        line.map_or_else(String::new, |line| format!("{line:?}"))
+    };
+    (!written.same()).then(|| {
+        Finding::new(
+            "blanks and escapes",
+            only(released, rebuilt),
+            only(rebuilt, released),
+        )
+    })
 }
 
 /// One key whose values differ.
@@ -170,6 +201,10 @@ struct Properties {
     pairs: Vec<(String, String)>,
     /// Without the sign before.
     comments: Vec<String>,
+    /// Each pair as it is written, but for the escapes that are a matter of taste.
+    written: Vec<String>,
+    /// Lines of blanks.
+    blanks: Vec<String>,
 }
 
 impl Properties {
@@ -187,8 +222,12 @@ impl Properties {
         let mut properties = Self::default();
         let mut lines = text.split(['\n', '\r']);
         while let Some(line) = lines.next() {
+            let whole = line;
             let line = line.trim_start_matches(BLANKS);
             if line.is_empty() {
+                if !whole.is_empty() {
+                    properties.blanks.push(whole.to_owned());
+                }
                 continue;
             }
             if let Some(comment) = line.strip_prefix(['#', '!']) {
@@ -196,11 +235,18 @@ impl Properties {
                 continue;
             }
             let mut logical = line.to_owned();
+            let mut written = whole.to_owned();
             while trailing_backslashes(&logical) % 2 == 1 {
                 logical.pop();
                 let more = lines.next().unwrap_or_default();
                 logical.push_str(more.trim_start_matches(BLANKS));
+                written.push('\n');
+                written.push_str(more);
             }
+            for escaped in [":", "=", "#", "!"] {
+                written = written.replace(&format!("\\{escaped}"), escaped);
+            }
+            properties.written.push(written);
             properties.pairs.push(pair(&logical)?);
         }
         Some(properties)

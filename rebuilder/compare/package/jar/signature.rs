@@ -1,5 +1,7 @@
 //! Signature files and blocks of a signed jar (JAR File Specification, "Signed JAR File"), recomputed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::form::Form;
 use super::manifest::{Manifest, Section, Values};
 use crate::compare::package::cms;
@@ -62,16 +64,18 @@ fn signs(file: &Manifest, of: &Signed) -> Option<()> {
             known.then_some(())?;
         }
     }
-    let mut sections = 0_usize;
+    // Sections that the manifest has twice are digested one behind the other.
+    let mut signed: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    for section in &of.manifest.sections {
+        signed.entry(&section.name).or_default().extend(part(of, section));
+    }
+    let mut sections = BTreeSet::new();
     for section in &file.sections {
-        // Sections that the manifest has twice are digested one behind the other.
-        let of_name = of.manifest.sections.iter().filter(|own| own.name == section.name);
-        let signed: Vec<u8> = of_name.flat_map(|own| part(of, own)).copied().collect();
-        (!signed.is_empty() && are_right(&section.values(), &signed)).then_some(())?;
-        sections = sections.saturating_add(1);
+        let signed = signed.get(section.name.as_str())?;
+        (sections.insert(&section.name) && are_right(&section.values(), signed)).then_some(())?;
     }
     // A manifest to which another signer added sections is verified section by section.
-    let by_sections = main == Some(true) && sections > 0;
+    let by_sections = main == Some(true) && !sections.is_empty();
     (whole == Some(true) || (whole == Some(false) && by_sections)).then_some(())
 }
 
