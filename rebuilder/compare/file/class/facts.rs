@@ -2,6 +2,7 @@
 //! every reference is resolved.
 
 use super::code::{self, Code};
+use super::debug;
 use super::pool::{Pool, Reader};
 
 /// One thing that a class says.
@@ -177,13 +178,17 @@ fn known(name: &str, mut reader: Reader, pool: &Pool) -> Option<(String, About)>
     let mut about = About::Meaning;
     let value = match name {
         "SourceFile" => {
-            about = About::Debug;
-            pool.utf8(reader.u2()?)?
+            let file = pool.utf8(reader.u2()?)?;
+            about = debug::about_name(&file);
+            file
         }
         "SourceDebugExtension" => {
-            about = About::Debug;
-            let length = reader.0.len();
-            hex::encode(reader.take(length)?)
+            // A source map (JSR 45); anything else is for nobody that is known.
+            let map = reader.take(reader.0.len())?;
+            if map.starts_with(b"SMAP\n") {
+                about = About::Debug;
+            }
+            hex::encode(map)
         }
         "Synthetic" | "Deprecated" => String::new(),
         "ConstantValue" | "Signature" | "NestHost" | "ModuleMainClass" => pool.meaning(reader.u2()?)?,
@@ -353,8 +358,12 @@ fn code_of(reader: &mut Reader, pool: &Pool, facts: &mut Facts) -> Option<Vec<St
         let content = reader.take(usize::try_from(length).ok()?)?;
         let inner = Reader(content);
         let (value, about) = match name.as_str() {
-            "LineNumberTable" => (lines(inner, &code), About::Debug),
-            "LocalVariableTable" | "LocalVariableTypeTable" => (variables(inner, &code, pool), About::Debug),
+            "LineNumberTable" => (debug::lines(inner, &code), About::Debug),
+            "LocalVariableTable" | "LocalVariableTypeTable" => {
+                let variables = debug::variables(inner, &code, pool);
+                let about = variables.as_ref().map_or(About::Raw, |(_, about)| *about);
+                (variables.map(|(variables, _)| variables), about)
+            }
             "StackMapTable" => (
                 code::frames(inner, &code, pool).map(|frames| frames.join("; ")),
                 About::Meaning,
@@ -367,32 +376,4 @@ fn code_of(reader: &mut Reader, pool: &Pool, facts: &mut Facts) -> Option<Vec<St
         }
     }
     Some(code.instructions)
-}
-
-fn lines(mut reader: Reader, code: &Code) -> Option<String> {
-    let mut lines = Vec::new();
-    for _ in 0..reader.u2()? {
-        let number = code.number(usize::from(reader.u2()?))?;
-        lines.push(format!("{number}: line {}", reader.u2()?));
-    }
-    reader.is_empty().then(|| lines.join(", "))
-}
-
-fn variables(mut reader: Reader, code: &Code, pool: &Pool) -> Option<String> {
-    let mut variables = Vec::new();
-    for _ in 0..reader.u2()? {
-        let start = reader.u2()?;
-        let end = usize::from(start).checked_add(usize::from(reader.u2()?))?;
-        let (name, kind) = (pool.utf8(reader.u2()?)?, pool.utf8(reader.u2()?)?);
-        let numbers = (code.number(usize::from(start))?, code.number(end)?);
-        variables.push(format!(
-            "{} {name}:{kind} {}..{}",
-            reader.u2()?,
-            numbers.0,
-            numbers.1
-        ));
-    }
-    // Their order has no meaning.
-    variables.sort();
-    reader.is_empty().then(|| variables.join(", "))
 }

@@ -2,6 +2,7 @@
 //! order of constants is none, and one changed reference is.
 
 mod code;
+mod debug;
 mod facts;
 mod pool;
 mod renamed;

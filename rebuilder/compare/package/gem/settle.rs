@@ -63,9 +63,11 @@ fn signed(path: &str) -> Option<&str> {
 /// A compressed document: its bytes, and what they mean.
 fn document(packed: &[u8]) -> Option<(Vec<u8>, Value)> {
     let mut bytes = Vec::new();
-    let decoder = flate2::bufread::MultiGzDecoder::new(packed);
-    decoder.take(MOST_DECODED).read_to_end(&mut bytes).ok()?;
-    ((bytes.len() as u64) < MOST_DECODED).then_some(())?;
+    // RubyGems reads the first stream alone, so there has to be nothing behind it.
+    let mut decoder = flate2::bufread::GzDecoder::new(packed).take(MOST_DECODED);
+    decoder.read_to_end(&mut bytes).ok()?;
+    let is_whole = (bytes.len() as u64) < MOST_DECODED && decoder.into_inner().into_inner().is_empty();
+    is_whole.then_some(())?;
     let value = yaml::read(&bytes)?;
     Some((bytes, value))
 }

@@ -103,6 +103,16 @@ fn a_specification_is_compared_by_what_it_means() {
 }
 
 #[test]
+fn a_specification_behind_another_stream_is_not_what_ruby_reads() {
+    let mut twice = members("date: 2024-01-02\n", b"puts 1\n");
+    twice[0].1.extend(gzip(b"rubygems_version: 3.3.15\n"));
+    twice.pop();
+    let mut once = members("date: 2024-01-03\nrubygems_version: 3.3.15\n", b"puts 1\n");
+    once.pop();
+    assert_eq!(compare(&once, &twice).outcome, Outcome::Different);
+}
+
+#[test]
 fn checksums_are_recomputed() {
     let honest = members("date: 2024-01-02\n", b"puts 1\n");
     let mut wrong = members("date: 2024-01-03\n", b"puts 1\n");

@@ -6,13 +6,15 @@ use crate::compare::cause::Cause;
 /// What an attribute records, and what its values look like.
 pub(super) struct Known {
     pub cause: Cause,
-    form: Form,
+    forms: &'static [Form],
 }
 
 impl Known {
     /// Whether all values have the form of the attribute.
     pub fn fits(&self, values: &[&str]) -> bool {
-        values.iter().all(|value| self.form.has(value))
+        values
+            .iter()
+            .all(|value| self.forms.iter().any(|form| form.has(value)))
     }
 }
 
@@ -20,8 +22,8 @@ impl Known {
 /// reads; OSS Rebuild drops them too.
 pub(super) fn known(name: &str) -> Option<Known> {
     use Cause::{BuildHost, HostSystem, SourceRevision, Timestamp, ToolVersion};
-    let (cause, form) = match name {
-        "bnd-lastmodified" => (Timestamp, Form::Milliseconds),
+    let (cause, forms): (Cause, &'static [Form]) = match name {
+        "bnd-lastmodified" => (Timestamp, &[Form::Milliseconds]),
         "build-date"
         | "build-date-utc"
         | "build-time"
@@ -35,7 +37,7 @@ pub(super) fn known(name: &str) -> Option<Known> {
         | "source-date-epoch"
         | "sunset-builton"
         | "today"
-        | "tstamp" => (Timestamp, Form::Date),
+        | "tstamp" => (Timestamp, &[Form::Date]),
         "ant-version"
         | "archiver-version"
         | "build-tool"
@@ -43,7 +45,7 @@ pub(super) fn known(name: &str) -> Option<Known> {
         | "created-by"
         | "maven-version"
         | "originally-created-by"
-        | "tool" => (ToolVersion, Form::Tool),
+        | "tool" => (ToolVersion, &[Form::Tool]),
         "build-java-version"
         | "build-jdk"
         | "build-jdk-spec"
@@ -52,22 +54,22 @@ pub(super) fn known(name: &str) -> Option<Known> {
         | "java-version"
         | "x-compile-release-jdk"
         | "x-compile-source-jdk"
-        | "x-compile-target-jdk" => (ToolVersion, Form::Version),
-        "implementation-build-java-vendor" | "java-vendor" => (ToolVersion, Form::Vendor),
-        "built-by" => (BuildHost, Form::User),
-        "build-host" | "built-host" => (BuildHost, Form::Host),
-        "built-on" => (BuildHost, Form::HostOrDate),
+        | "x-compile-target-jdk" => (ToolVersion, &[Form::Version]),
+        "implementation-build-java-vendor" | "java-vendor" => (ToolVersion, &[Form::Vendor]),
+        "built-by" => (BuildHost, &[Form::User]),
+        "build-host" | "built-host" => (BuildHost, &[Form::Host]),
+        "built-on" => (BuildHost, &[Form::Host, Form::Date]),
         "build-id"
         | "build-job"
         | "build-number"
         | "hudson-build-number"
         | "implementation-build"
-        | "jenkins-build-number" => (BuildHost, Form::Build),
-        "build-status" | "built-status" => (BuildHost, Form::Word),
-        "build-os" | "built-os" | "os-arch" | "os-name" | "os-version" => (HostSystem, Form::System),
-        "build-url" => (BuildHost, Form::Url),
+        | "jenkins-build-number" => (BuildHost, &[Form::Build]),
+        "build-status" | "built-status" => (BuildHost, &[Form::Word]),
+        "build-os" | "built-os" | "os-arch" | "os-name" | "os-version" => (HostSystem, &[Form::System]),
+        "build-url" => (BuildHost, &[Form::Url]),
         "git-sha" | "hash" | "scm-git-commit-abbrev" | "scm-git-commit-id" | "scm-revision" => {
-            (SourceRevision, Form::Commit)
+            (SourceRevision, &[Form::Commit])
         }
         "git-branch"
         | "git-commit-id-describe"
@@ -75,10 +77,12 @@ pub(super) fn known(name: &str) -> Option<Known> {
         | "git-descriptor"
         | "git-tags"
         | "scm-git-branch"
-        | "scm-git-commit-description" => (SourceRevision, Form::Ref),
-        "scm-git-commit-dirty" => (SourceRevision, Form::Flag),
-        "eclipse-sourcereferences" | "git-remote-origin-url" | "module-origin" => (SourceRevision, Form::Url),
+        | "scm-git-commit-description" => (SourceRevision, &[Form::Ref]),
+        "scm-git-commit-dirty" => (SourceRevision, &[Form::Flag]),
+        "eclipse-sourcereferences" | "git-remote-origin-url" | "module-origin" => {
+            (SourceRevision, &[Form::Url])
+        }
         _ => return None,
     };
-    Some(Known { cause, form })
+    Some(Known { cause, forms })
 }

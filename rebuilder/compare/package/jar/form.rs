@@ -21,8 +21,6 @@ pub(super) enum Form {
     Mail,
     /// A host.
     Host,
-    /// A host or a date.
-    HostOrDate,
     /// A commit of git, or a number of a revision.
     Commit,
     /// Branches, tags, and what `git describe` says.
@@ -63,23 +61,22 @@ macro_rules! forms {
 }
 
 forms! {
-    Milliseconds r"^\d{12,14}$";
-    Date r"^(?:(?:\d{1,4}|\d{6}|\d{8,10}|\d{12,14}|\d{1,2}(?:st|nd|rd|th)|Mon|Tue|Wed|Thu|Fri|Sat|Sun|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|at|UTC|GMT|Z|[A-Z]{1,3}[SD]?T)(?:[ ,./:+-]{0,2}|T|_|$)){1,16}\)?$";
-    Version r"^v?\d{1,4}(?:[._]\d+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?$";
-    Tool r"^(?:v?\d{1,4}(?:[._]\d+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|[A-Za-z][A-Za-z0-9.]*(?:[ -][A-Za-z][A-Za-z0-9.]*){0,4}(?:[ -]v?\d[A-Za-z0-9._+-]*)(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|Apache Maven(?: Bundle Plugin)?|Maven (?:Archiver|Integration for Eclipse|Jar Plugin|Source Plugin)|Plexus Archiver|Apache Ant|Gradle|SingleJar|singlejar|bazel(?:-singlejar)?|Bazel|sbt|Signtool \(signtool\))$";
-    User r"^(?:[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,63}(?: [A-Za-z0-9_.@-]{1,32}){0,3}|\?|\$\{user\.name\})?$";
+    Milliseconds r"^[0-9]{12,14}$";
+    Date r"^(?:(?:[0-9]{1,4}|[0-9]{6}|[0-9]{8,10}|[0-9]{12,14}|[0-9]{1,2}(?:st|nd|rd|th)|Mon|Tue|Wed|Thu|Fri|Sat|Sun|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|at|UTC|GMT|Z|[A-Z]{1,3}[SD]?T)(?:[ ,./:+-]{0,2}|T|_|$)){1,16}\)?$";
+    Version r"^v?[0-9]{1,4}(?:[._][0-9]+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?$";
+    Tool r"^(?:v?[0-9]{1,4}(?:[._][0-9]+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|[A-Za-z][A-Za-z0-9.]*(?:[ -][A-Za-z][A-Za-z0-9.]*){0,4}(?:[ -]v?[0-9][A-Za-z0-9._+-]*)(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|Apache Maven(?: Bundle Plugin)?|Maven (?:Archiver|Integration for Eclipse|Jar Plugin|Source Plugin)|Plexus Archiver|Apache Ant|Gradle|SingleJar|singlejar|bazel(?:-singlejar)?|Bazel|sbt|Signtool \(signtool\))$";
+    User r"^(?:[\p{L}0-9_][\p{L}0-9_.@\\$-]{0,63}(?: [\p{L}0-9_.@-]{1,32}){0,3}|\?|\$\{user\.name\})?$";
     Mail r"^(?:[A-Za-z0-9_.+%\[\]-]{1,64}@[A-Za-z0-9.\[\]-]{1,100})?$";
     Host r"^(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,252}(?:/[0-9A-Fa-f.:]+)?)?$";
-    HostOrDate r"^[A-Za-z0-9][A-Za-z0-9_.:, +/-]{0,100}$";
-    Commit r"^(?:(?:[0-9a-f]{7,40}|[0-9a-f]{64})(?:-dirty|\+dirty)?|\d{1,8}|)$";
+    Commit r"^(?:(?:[0-9a-f]{7,40}|[0-9a-f]{64})(?:-dirty|\+dirty)?|[0-9]{1,8}|)$";
     Ref r"^(?:[A-Za-z0-9][A-Za-z0-9_.+/,#@-]{0,150})?$";
     Build r"^[A-Za-z0-9_#.:+-]{1,80}$";
-    System r"^[A-Za-z0-9][A-Za-z0-9_ .,;()/+-]{0,100}$";
+    System r"^(?:Linux|Windows|Mac OS X|macOS|Darwin|SunOS|Solaris|FreeBSD|OpenBSD|AIX|amd64|x86_64|x86|i[3-6]86|aarch64|arm[a-z0-9]*|ppc64(?:le)?|s390x|riscv64|v?[0-9]+(?:[._+~-][A-Za-z0-9]+)*)(?:[ ;,/()_-]{1,2}[A-Za-z0-9][A-Za-z0-9._+~-]*){0,8}\)?$";
     Vendor r"^[A-Za-z][A-Za-z0-9 .,&+()-]{0,60}$";
     Url r"^(?:scm:[a-z]+:)?(?:(?:https?|ssh|git)://|git@)[A-Za-z0-9_.@:/~+%-]+(?:[?#][A-Za-z0-9_./=&-]*)?(?:;[a-z]+=[^\x00-\x20;,]*)*$";
     Flag r"^(?:true|false)$";
     Word r"^[a-z]{1,20}$";
-    Number r"^\d{0,12}$";
+    Number r"^[0-9]{0,12}$";
 }
 
 impl Form {
@@ -157,6 +154,18 @@ mod tests {
                     "http://evil/x",
                     "Apache Maven 3.6.0\u{202e}",
                 ],
+            ),
+            (
+                Form::System,
+                &[
+                    "Linux",
+                    "Linux; 4.4.0; amd64",
+                    "amd64",
+                    "5.4.0-1042-azure",
+                    "Windows 10",
+                    "Mac OS X 10.15 (x86_64)",
+                ],
+                &["curl evil", "", "x"],
             ),
             (
                 Form::User,
