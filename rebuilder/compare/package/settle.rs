@@ -112,14 +112,17 @@ impl Found {
 /// Lets the kind of package that both sides are judge again what it alone can tell. One side may lack what makes it a
 /// package of that kind, such as a manifest that only signing adds.
 pub(in crate::compare) fn settle(released: Option<&'static Package>, settling: &Settling, node: &mut Node) {
-    let alone = node
-        .children
-        .iter()
-        .any(|child| child.presence == Presence::OnlyRebuilt);
-    if node.children.is_empty() || (released.is_none() && !alone) {
+    let is_alone = |child: &Node| child.presence != Presence::Both || child.rebuilt_name.is_some();
+    let same_names = !node.children.iter().any(is_alone);
+    if node.children.is_empty() || (released.is_none() && same_names) {
         return;
     }
-    let rebuilt = Archive::read(settling.format, settling.sides.rebuilt, settling.meter).kind();
+    // Archives of the same names are of the same kind.
+    let rebuilt = if same_names {
+        released
+    } else {
+        Archive::read(settling.format, settling.sides.rebuilt, settling.meter).kind()
+    };
     let kind = released.or(rebuilt);
     let is_kind =
         |own: Option<&Package>| own.is_none_or(|own| kind.is_some_and(|kind| kind.name == own.name));

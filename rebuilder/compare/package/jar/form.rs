@@ -46,11 +46,13 @@ const LONGEST: usize = 200;
 
 macro_rules! forms {
     ($($form:ident $pattern:literal;)*) => {
-        fn pattern(form: Form) -> &'static LazyLock<Option<Regex>> {
+        /// The pattern of a form; none of one that is told without.
+        fn pattern(form: Form) -> Option<&'static LazyLock<Option<Regex>>> {
             match form {
+                Form::User => None,
                 $(Form::$form => {
                     static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($pattern).ok());
-                    &PATTERN
+                    Some(&PATTERN)
                 })*
             }
         }
@@ -62,17 +64,16 @@ macro_rules! forms {
 
 forms! {
     Milliseconds r"^[0-9]{12,14}$";
-    Date r"^(?:(?:[0-9]{1,4}|[0-9]{6}|[0-9]{8,10}|[0-9]{12,14}|[0-9]{1,2}(?:st|nd|rd|th)|Mon|Tue|Wed|Thu|Fri|Sat|Sun|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|at|UTC|GMT|Z|[A-Z]{1,3}[SD]?T)(?:[ ,./:+-]{0,2}|T|_|$)){1,16}\)?$";
-    Version r"^v?[0-9]{1,4}(?:[._][0-9]+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?$";
-    Tool r"^(?:v?[0-9]{1,4}(?:[._][0-9]+){0,6}(?:[-_.+~][A-Za-z0-9]+){0,8}(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|[A-Za-z][A-Za-z0-9.]*(?:[ -][A-Za-z][A-Za-z0-9.]*){0,4}(?:[ -]v?[0-9][A-Za-z0-9._+-]*)(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|Apache Maven(?: Bundle Plugin)?|Maven (?:Archiver|Integration for Eclipse|Jar Plugin|Source Plugin)|Plexus Archiver|Apache Ant|Gradle|SingleJar|singlejar|bazel(?:-singlejar)?|Bazel|sbt|Signtool \(signtool\))$";
-    User r"^(?:[\p{L}0-9_][\p{L}0-9_.@\\$-]{0,63}(?: [\p{L}0-9_.@-]{1,32}){0,3}|\?|\$\{user\.name\})?$";
-    Mail r"^(?:[A-Za-z0-9_.+%\[\]-]{1,64}@[A-Za-z0-9.\[\]-]{1,100})?$";
-    Host r"^(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,252}(?:/[0-9A-Fa-f.:]+)?)?$";
+    Date r"^(?:(?:[0-9]{1,4}|[0-9]{6}|[0-9]{8,10}|[0-9]{12,14}|[0-9]{1,2}(?:st|nd|rd|th)|Mon|Tue|Wed|Thu|Fri|Sat|Sun|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|at|UTC|GMT|Z|[A-Z]{1,3}[SD]?T)(?:[ ,./:+-]{0,2}|T|_|$))+\)?$";
+    Version r"^v?[0-9]{1,4}(?:[._][0-9]+)*(?:[-_.+~][A-Za-z0-9]+)*(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?$";
+    Tool r"^(?:v?[0-9]{1,4}(?:[._][0-9]+)*(?:[-_.+~][A-Za-z0-9]+)*(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|[A-Za-z][A-Za-z0-9.]*(?:[ -][A-Za-z][A-Za-z0-9.]*){0,4}(?:[ -]v?[0-9][A-Za-z0-9._+-]*)(?: \([A-Za-z0-9][A-Za-z0-9 .,&+/_-]*\))?|Apache Maven(?: Bundle Plugin)?|Maven (?:Archiver|Integration for Eclipse|Jar Plugin|Source Plugin)|Plexus Archiver|Apache Ant|Gradle|SingleJar|singlejar|bazel(?:-singlejar)?|Bazel|sbt|Signtool \(signtool\))$";
+    Mail r"^(?:[A-Za-z0-9_.+%\[\]-]+@[A-Za-z0-9.\[\]-]+)?$";
+    Host r"^(?:[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[0-9A-Fa-f.:]+)?)?$";
     Commit r"^(?:(?:[0-9a-f]{7,40}|[0-9a-f]{64})(?:-dirty|\+dirty)?|[0-9]{1,8}|)$";
-    Ref r"^(?:[A-Za-z0-9][A-Za-z0-9_.+/,#@-]{0,150})?$";
-    Build r"^[A-Za-z0-9_#.:+-]{1,80}$";
-    System r"^(?:Linux|Windows|Mac OS X|macOS|Darwin|SunOS|Solaris|FreeBSD|OpenBSD|AIX|amd64|x86_64|x86|i[3-6]86|aarch64|arm[a-z0-9]*|ppc64(?:le)?|s390x|riscv64|v?[0-9]+(?:[._+~-][A-Za-z0-9]+)*)(?:[ ;,/()_-]{1,2}[A-Za-z0-9][A-Za-z0-9._+~-]*){0,8}\)?$";
-    Vendor r"^[A-Za-z][A-Za-z0-9 .,&+()-]{0,60}$";
+    Ref r"^(?:[A-Za-z0-9][A-Za-z0-9_.+/,#@-]*)?$";
+    Build r"^[A-Za-z0-9_#.:+-]+$";
+    System r"^(?:Linux|Windows|Mac OS X|macOS|Darwin|SunOS|Solaris|FreeBSD|OpenBSD|AIX|amd64|x86_64|x86|i[3-6]86|aarch64|arm[a-z0-9]*|ppc64(?:le)?|s390x|riscv64|v?[0-9]+(?:[._+~-][A-Za-z0-9]+)*)(?:[ ;,/()_-]{1,2}[A-Za-z0-9][A-Za-z0-9._+~-]*)*\)?$";
+    Vendor r"^[A-Za-z][A-Za-z0-9 .,&+()-]*$";
     Url r"^(?:scm:[a-z]+:)?(?:(?:https?|ssh|git)://|git@)[A-Za-z0-9_.@:/~+%-]+(?:[?#][A-Za-z0-9_./=&-]*)?(?:;[a-z]+=[^\x00-\x20;,]*)*$";
     Flag r"^(?:true|false)$";
     Word r"^[a-z]{1,20}$";
@@ -83,12 +84,24 @@ impl Form {
     pub fn has(self, value: &str) -> bool {
         // A form without a number in it says nothing of a date.
         let dated = self != Self::Date || value.contains(|c: char| c.is_ascii_digit());
-        value.len() <= LONGEST
-            && dated
-            && pattern(self)
-                .as_ref()
-                .is_some_and(|pattern| pattern.is_match(value))
+        if value.len() > LONGEST || !dated {
+            return false;
+        }
+        match pattern(self) {
+            Some(pattern) => pattern.as_ref().is_some_and(|pattern| pattern.is_match(value)),
+            None => is_user(value),
+        }
     }
+}
+
+/// At most four words of letters, digits and the signs of accounts, or what stands for nobody.
+fn is_user(value: &str) -> bool {
+    const MOST_WORDS: usize = 4;
+    let is_sign = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '@' | '\\' | '$' | '-');
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(is_sign);
+    let begins = value.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    matches!(value, "" | "?" | "${user.name}")
+        || (begins && value.split(' ').count() <= MOST_WORDS && value.split(' ').all(is_word))
 }
 
 #[cfg(test)]
@@ -97,7 +110,11 @@ mod tests {
 
     #[test]
     fn values_of_tools_have_their_form_and_others_do_not() {
-        assert!(FORMS.iter().all(|form| pattern(*form).is_some()));
+        assert!(
+            FORMS
+                .iter()
+                .all(|form| pattern(*form).is_some_and(|pattern| pattern.is_some()))
+        );
         let table: &[(Form, &[&str], &[&str])] = &[
             (
                 Form::Milliseconds,
@@ -169,7 +186,7 @@ mod tests {
             ),
             (
                 Form::User,
-                &["root", "Jane Doe", "", "a.b@c", "CORP\\jane"],
+                &["root", "Jane Doe", "Jürgen", "", "a.b@c", "CORP\\jane"],
                 &["$(curl evil)", "a; b", "../x"],
             ),
             (
