@@ -116,7 +116,10 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
     findings.extend(digests(settling, sides).ok()?);
     if child.presence != Presence::Both {
         // A signer adds a manifest, which says nothing but what the signature covers.
-        findings.retain(|finding| !finding.place.is_words("manifest-version"));
+        findings.retain(|finding| {
+            let is_form = finding.normalisation == Some(Normalisation::JarManifestForm);
+            !is_form && !finding.place.is_words("manifest-version")
+        });
         if !signed_here || findings.iter().any(|finding| finding.normalisation.is_none()) {
             return None;
         }

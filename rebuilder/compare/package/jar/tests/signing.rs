@@ -63,9 +63,14 @@ fn in_base64(bytes: &[u8]) -> String {
 
 /// Entries of a jar with this class, signed.
 fn signed(class: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    signed_with("Main-Class: a.A\r\n", class)
+}
+
+/// The same, with these attributes.
+fn signed_with(attributes: &str, class: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let sum = |bytes: &[u8]| in_base64(&digest::of(Algorithm::Sha256, bytes));
     let section = format!("Name: a/A.class\r\nSHA-256-Digest: {}\r\n\r\n", sum(class));
-    let manifest = format!("Manifest-Version: 1.0\r\nMain-Class: a.A\r\n\r\n{section}");
+    let manifest = format!("Manifest-Version: 1.0\r\n{attributes}\r\n{section}");
     let file = format!(
         "Signature-Version: 1.0\r\nSHA-256-Digest-Manifest: {}\r\nCreated-By: 17 (Debian)\r\n\r\nName: a/A.class\r\nSHA-256-Digest: {}\r\n\r\n",
         sum(manifest.as_bytes()),
@@ -174,4 +179,18 @@ fn digests_of_entries_follow_from_the_entries() {
     wrong[0].1 = signed(b"other")[0].1.clone();
     let found = compare(&signed(b"class"), &wrong);
     assert!(found.causes[0].key.contains("not that of the entry"), "{found:?}");
+}
+
+#[test]
+fn a_signer_may_add_the_manifest() {
+    let compare = |entries: &[(&'static str, Vec<u8>)]| {
+        let unsigned = whole(&[("a/A.class", b"class".to_vec())]);
+        compare_bytes("x.jar", &whole(entries), &unsigned, &Options::default())
+    };
+    let found = compare(&signed_with("", b"class"));
+    assert_eq!(found.outcome, Outcome::Equivalent, "{found:?}");
+    assert_eq!(applied(&found), [Normalisation::JarSignature]);
+    let found = compare(&signed_with("Main-Class: a.A\r\n", b"class"));
+    assert_eq!(found.outcome, Outcome::Different, "{found:?}");
+    assert_eq!(found.causes[0].cause, Cause::Content);
 }
