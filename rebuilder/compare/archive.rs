@@ -79,6 +79,12 @@ impl Comparer<'_> {
         node.same = walked.same;
         node.children = nodes.into_iter().map(|(_, node)| node).collect();
         format.settle(node);
+        let settling = package::Settling {
+            format,
+            sides,
+            meter: self.meter,
+        };
+        package::settle(enclosing.kind(), &settling, node);
         self.fold(node);
     }
 

@@ -60,8 +60,10 @@ normalisations! {
     GemExcludeChecksums "gem-exclude-checksums" true "gem" "lines of checksums.yaml.gz" "each digest is recomputed: on both sides it is that of the member";
     GemExcludeSignatures "gem-exclude-signatures" true "gem" "signatures of the three members" "signatures depend on a key that only the publisher holds";
     GemInnerArchives "gem-inner-archives" true "gem" "times, owners and compression of data.tar.gz and metadata.gz" "RubyGems sets its own when unpacking";
+    GemMetadataCertChain "gem-metadata-cert-chain" true "gem" "certificates of the signer in the gem's specification" "they depend on a key that only the publisher holds";
     GemMetadataDate "gem-metadata-date" true "gem" "date in the gem's specification" "RubyGems only shows it";
     GemMetadataRubygemsVersion "gem-metadata-rubygems-version" true "gem" "rubygems_version in the gem's specification" "names the tool that packed it";
+    GemMetadataYamlNormalize "gem-metadata-yaml-normalize" true "gem" "quotes, blanks and order of keys in the gem's specification" "Ruby loads the same values from both";
     GzipCompression "gzip-compression" true "gzip" "how the bytes are compressed, and the level that the header names" "both sides decompress to the same bytes";
     GzipMisc "gzip-misc" true "gzip" "operating system, comment, flags and extra fields of the header" "gunzip ignores them";
     GzipName "gzip-name" true "gzip" "file name in the header" "only gunzip -N uses it";
@@ -69,6 +71,7 @@ normalisations! {
     JarAttributeValueOrder "jar-attribute-value-order" true "jar" "order of comma-separated attribute values in MANIFEST.MF" "OSGi reads them as sets";
     JarBuildMetadata "jar-build-metadata" true "jar" "build tool, JDK, user, host and time attributes of MANIFEST.MF" "the JVM does not read them";
     JarGitProperties "jar-git-properties" true "jar" "git.properties" "records where the source was built; class loaders do not read it";
+    JarManifestForm "jar-manifest-form" true "jar" "line ends, folding, blank lines and order of attributes in MANIFEST.MF" "the JVM reads the same attributes from both";
     JarMavenPomProperties "jar-maven-pom-properties" true "jar" "comments of pom.properties" "comments";
     JarSignature "jar-signature" true "jar" "signature files in META-INF and the digests in MANIFEST.MF" "signatures depend on a key that only the publisher holds";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";

@@ -32,6 +32,11 @@ impl Place {
         self.field().is_some_and(|own| std::ptr::eq(own, kind))
     }
 
+    /// Whether its words are these, and it is not a stored field.
+    pub(super) fn is_words(&self, words: &str) -> bool {
+        matches!(&self.0, Where::Words(own) if own == words)
+    }
+
     fn words(&self) -> &str {
         match &self.0 {
             Where::Field(kind) => kind.name,

@@ -25,7 +25,7 @@ impl Digests {
         self.digests.get(&algorithm).map(Vec::as_slice)
     }
 
-    fn read(mut content: impl Read, algorithms: impl Iterator<Item = Algorithm>) -> io::Result<Self> {
+    pub fn read(mut content: impl Read, algorithms: impl Iterator<Item = Algorithm>) -> io::Result<Self> {
         let mut states: Vec<(Algorithm, State)> = algorithms.map(|own| (own, State::new(own))).collect();
         let mut buffer = vec![0; 1 << 16];
         let mut size = 0_u64;

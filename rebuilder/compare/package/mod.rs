@@ -5,15 +5,19 @@
 
 mod apk;
 mod cargo;
+mod cms;
 mod deb;
+mod digest;
 mod gem;
 mod image;
 mod jar;
 mod layout;
 mod npm;
 mod rpm;
+mod rsa;
 #[cfg(test)]
 pub(super) mod samples;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -24,13 +28,14 @@ use std::collections::HashMap;
 use std::io;
 
 use super::cause::Cause;
-use super::finding::Finding;
+use super::finding::{Finding, Node};
 use super::format::FormatReader;
 use super::limits::Meter;
 use super::normalise::Normalisation;
 use super::source::Source;
 
 pub(super) use layout::Archive;
+pub(super) use settle::{Settling, settle};
 pub(super) use text::{Checksums, Field, Lines, Text};
 pub(super) use within::{Enclosing, File, Located, Within};
 
@@ -72,6 +77,8 @@ pub(super) struct Package {
     pub named_by_tool: fn(&str) -> bool,
     /// What its manifests call each member, by path: partners for members that are named by digest.
     pub roles: Roles,
+    /// Judges again what only all members together tell, once they were compared.
+    pub settle: Option<fn(&Settling, &mut Node)>,
 }
 
 /// Reads off an archive's manifests what they call each member, by path.
@@ -99,6 +106,7 @@ impl Package {
             raw_signature: |_, _| false,
             named_by_tool: |_| false,
             roles: |_, _, _| Ok(HashMap::new()),
+            settle: None,
         }
     }
 }

@@ -65,6 +65,11 @@ impl<'a> Enclosing<'a> {
         }
     }
 
+    /// What it is, if it is a package of one kind.
+    pub fn kind(&self) -> Option<&'static Package> {
+        self.kind
+    }
+
     pub fn within(&'a self) -> Within<'a> {
         Within { archive: Some(self) }
     }

@@ -1,0 +1,33 @@
+//! Gems: a tar archive of two compressed archives, their checksums, and signatures.
+
+mod settle;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use super::{Meaning, Package};
+use crate::compare::normalise::Normalisation;
+
+pub(super) static GEM: Package = Package {
+    normalisations: &[
+        Normalisation::GemExcludeChecksums,
+        Normalisation::GemExcludeSignatures,
+        Normalisation::GemInnerArchives,
+        Normalisation::GemMetadataCertChain,
+        Normalisation::GemMetadataDate,
+        Normalisation::GemMetadataRubygemsVersion,
+        Normalisation::GemMetadataYamlNormalize,
+    ],
+    recognises: |archive| archive.format == "tar" && archive.has("metadata.gz") && archive.has("data.tar.gz"),
+    unpacks: |part| part == "data.tar",
+    ignores_owners: true,
+    // RubyGems installs modes as they are, so a file that others may write is one.
+    ignored_modes: 0o064,
+    // RubyGems sets its own times and owners when it unpacks.
+    repacked: Some(Normalisation::GemInnerArchives),
+    meaning: |located, field| {
+        (located.top() == Some("metadata") && field == "rubygems_version").then_some(Meaning::Tool)
+    },
+    settle: Some(settle::settle),
+    ..Package::new("gem")
+};

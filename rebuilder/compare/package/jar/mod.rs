@@ -1,0 +1,56 @@
+//! Jars: manifests, properties that build tools leave behind, and signatures (JAR File Specification).
+//!
+//! Nothing here is told by its name alone. A manifest is compared by its attributes once the JVM would take it, a digest
+//! is recomputed from the entry beside it, and a signature is one only of the manifest beside it.
+
+mod attribute;
+mod attributes;
+mod clauses;
+mod form;
+mod manifest;
+mod properties;
+mod settle;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+use super::text::{Lines, Text};
+use super::{GROUP_AND_OTHERS, Located, Meaning, Package};
+use crate::compare::normalise::Normalisation;
+
+pub(super) static JAR: Package = Package {
+    normalisations: &[
+        Normalisation::JarAttributeValueOrder,
+        Normalisation::JarBuildMetadata,
+        Normalisation::JarGitProperties,
+        Normalisation::JarManifestForm,
+        Normalisation::JarMavenPomProperties,
+        Normalisation::JarSignature,
+    ],
+    recognises: |archive| archive.format == "zip" && archive.has(MANIFEST),
+    ignores_owners: true,
+    ignored_modes: GROUP_AND_OTHERS,
+    text,
+    meaning,
+    settle: Some(settle::settle),
+    ..Package::new("jar")
+};
+
+const MANIFEST: &str = "META-INF/MANIFEST.MF";
+
+fn text(located: Located) -> Option<Text> {
+    (located.top() == Some(MANIFEST)).then(|| Text::of(Lines::Fields))
+}
+
+fn meaning(located: Located, field: &str) -> Option<Meaning> {
+    const TOOLS: [&str; 6] = [
+        "created-by",
+        "build-jdk",
+        "build-jdk-spec",
+        "ant-version",
+        "archiver-version",
+        "bundle-generator",
+    ];
+    (located.top() == Some(MANIFEST) && TOOLS.contains(&field)).then_some(Meaning::Tool)
+}

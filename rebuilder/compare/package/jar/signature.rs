@@ -1,0 +1,120 @@
+//! Signature files and blocks of a signed jar (JAR File Specification, "Signed JAR File"), recomputed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::form::Form;
+use super::manifest::{Manifest, Section, Values};
+use crate::compare::package::cms;
+use crate::compare::package::digest::{Algorithm, base64, of as digest};
+
+/// A manifest, and its bytes.
+pub(super) struct Signed<'a> {
+    pub manifest: &'a Manifest,
+    pub bytes: &'a [u8],
+}
+
+/// Whether the JVM takes a path for a signature file (`SF`) or a signature block: directly in META-INF.
+pub(super) fn kind(path: &str) -> Option<Kind> {
+    let upper = path.to_ascii_uppercase();
+    let name = upper
+        .strip_prefix("META-INF/")
+        .filter(|name| !name.contains('/'))?;
+    let (stem, ending) = name.rsplit_once('.')?;
+    (!stem.is_empty()).then_some(())?;
+    match ending {
+        "SF" => Some(Kind::File),
+        "RSA" | "DSA" | "EC" => Some(Kind::Block),
+        _ => None,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Block,
+}
+
+/// Whether all of `bytes` is a signature file of this manifest: nothing but digests, and every one of them right.
+pub(super) fn is_file(bytes: &[u8], of: &Signed) -> bool {
+    Manifest::parse(bytes).is_ok_and(|file| signs(&file, of).is_some())
+}
+
+fn signs(file: &Manifest, of: &Signed) -> Option<()> {
+    let first = file.main.attributes.first()?;
+    let is_version = first.name.eq_ignore_ascii_case("Signature-Version") && Form::Version.has(&first.value);
+    (is_version && file.unended.is_none()).then_some(())?;
+    let (mut whole, mut main) = (None, None);
+    for (name, values) in file.main.values() {
+        let [value] = values.as_slice() else { return None };
+        if let Some(algorithm) = name.strip_suffix("-digest-manifest") {
+            let right = digest(Algorithm::named(algorithm)?, of.bytes) == base64(value)?;
+            whole = Some(right && whole != Some(false));
+        } else if let Some(algorithm) = name.strip_suffix("-digest-manifest-main-attributes") {
+            let right = digest(Algorithm::named(algorithm)?, part(of, &of.manifest.main)) == base64(value)?;
+            main = Some(right && main != Some(false));
+        } else {
+            let known = match name.as_str() {
+                "signature-version" => true,
+                "created-by" => Form::Tool.has(value),
+                "x-android-apk-signed" => value
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || b", ".contains(&byte)),
+                _ => false,
+            };
+            known.then_some(())?;
+        }
+    }
+    // Sections that the manifest has twice are digested one behind the other.
+    let mut signed: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    for section in &of.manifest.sections {
+        signed.entry(&section.name).or_default().extend(part(of, section));
+    }
+    let mut sections = BTreeSet::new();
+    for section in &file.sections {
+        let signed = signed.get(section.name.as_str())?;
+        (sections.insert(&section.name) && are_right(&section.values(), signed)).then_some(())?;
+    }
+    // A manifest to which another signer added sections is verified section by section.
+    let by_sections = main == Some(true) && !sections.is_empty();
+    (whole == Some(true) || (whole == Some(false) && by_sections)).then_some(())
+}
+
+fn part<'a>(of: &Signed<'a>, section: &Section) -> &'a [u8] {
+    of.bytes.get(section.bytes.clone()).unwrap_or_default()
+}
+
+/// Whether a section has digests alone, and each is that of `signed`.
+fn are_right(values: &Values, signed: &[u8]) -> bool {
+    let is_right = |(name, values): (&String, &Vec<&str>)| {
+        let algorithm = name.strip_suffix("-digest").and_then(Algorithm::named);
+        let [value] = values.as_slice() else { return false };
+        algorithm.is_some_and(|algorithm| base64(value) == Some(digest(algorithm, signed)))
+    };
+    !values.is_empty() && values.iter().all(is_right)
+}
+
+/// Whether all of `bytes` is a signature block of this signature file.
+pub(super) fn is_block(bytes: &[u8], file: &[u8]) -> bool {
+    let Some(block) = cms::signed_data(bytes) else {
+        return false;
+    };
+    let is_of_file = |(object, signed): &(&[u8], Option<&[u8]>)| match signed {
+        // The signature is then over the file itself.
+        None => true,
+        Some(signed) => algorithm(object).is_some_and(|algorithm| digest(algorithm, file) == *signed),
+    };
+    block.content.is_none_or(|content| content == file) && block.digests.iter().all(is_of_file)
+}
+
+/// Digest algorithms by object identifier (RFC 3370, RFC 5754).
+fn algorithm(object: &[u8]) -> Option<Algorithm> {
+    Some(match object {
+        b"\x2a\x86\x48\x86\xf7\x0d\x02\x05" => Algorithm::Md5,
+        b"\x2b\x0e\x03\x02\x1a" => Algorithm::Sha1,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x04" => Algorithm::Sha224,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x01" => Algorithm::Sha256,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x02" => Algorithm::Sha384,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x03" => Algorithm::Sha512,
+        _ => return None,
+    })
+}

@@ -1,0 +1,13 @@
+//! Detached signatures of RSA: a number and nothing else (PKCS #1).
+
+use std::collections::BTreeSet;
+
+/// Whether bytes are a number of the size of an RSA key: no text, and as irregular as what RSA gives.
+pub(super) fn is_signature(bytes: &[u8]) -> bool {
+    const SIZES: [usize; 5] = [128, 256, 384, 512, 1024];
+    const FEWEST_KINDS: usize = 64;
+    let high = bytes.iter().filter(|byte| **byte >= 0x80).count();
+    let kinds = bytes.iter().collect::<BTreeSet<_>>().len();
+    let third = bytes.len().checked_div(3).unwrap_or(0);
+    SIZES.contains(&bytes.len()) && (third..=third.saturating_mul(2)).contains(&high) && kinds >= FEWEST_KINDS
+}
