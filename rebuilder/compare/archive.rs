@@ -15,6 +15,7 @@ use super::partners;
 use super::row::Row;
 use super::source::Source;
 use super::stored;
+use super::tree;
 use super::walk::{self, Judged, Later};
 use crate::artifact::Sha256;
 
@@ -53,6 +54,7 @@ impl Comparer<'_> {
         let mut nodes = std::mem::take(&mut walked.nodes);
         self.second_walk(archive, sides, later, &mut nodes);
         if walked.errors.as_ref().all(Option::is_none) {
+            node.findings.extend(tree::ambiguous(walked.outlines.as_ref()));
             node.findings.extend(order(format, &walked, within));
             let fields = walked.fields.as_ref();
             node.findings

@@ -12,6 +12,7 @@ use super::package::{self, Within};
 use super::partners;
 use super::row::Row;
 use super::stored::{FieldKind, Fields, Value, joined};
+use super::tree;
 use super::walk::Walked;
 
 /// A node with the fields in which two members differ.
@@ -145,6 +146,21 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
     let (released, rebuilt) = (name(first), rebuilt_name(instead));
     let old: Vec<String> = pairs.iter().map(|(released, _)| name(released)).collect();
     let new: Vec<String> = expected.iter().map(rebuilt_name).collect();
+    if let Some(why) = tree::order_matters(
+        walked.outlines.as_ref(),
+        within.installs || format.folders_first(),
+    ) {
+        let told = |why: String, name: String| if why.is_empty() { name } else { why };
+        return Some(
+            Finding::new(
+                "order of members",
+                told(why.released, released),
+                told(why.rebuilt, rebuilt),
+            )
+            .keyed("an order that changes what is unpacked")
+            .times(moved.count() as u64),
+        );
+    }
     let (cause, key) = match sorted_by_locale(&old, &new) {
         Some(locale) => (Cause::Locale, locale.to_owned()),
         None => (Cause::Order, format!("{} members", format.name())),
@@ -152,7 +168,7 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
     let finding = Finding::new("order of members", released, rebuilt)
         .because(cause, Confidence::Proven)
         .keyed(key)
-        .set_aside_by(format.order().filter(|_| !walked.order_matters))
+        .set_aside_by(format.order())
         .times(moved.count() as u64);
     Some(within.set_aside(finding))
 }

@@ -40,6 +40,7 @@ mod place;
 mod row;
 mod source;
 mod stored;
+mod tree;
 mod walk;
 mod zones;
 

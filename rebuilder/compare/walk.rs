@@ -17,7 +17,8 @@ use super::limits::Meter;
 use super::lockstep;
 use super::row::{Identity, Row};
 use super::source::Source;
-use super::stored::{Fields, is_hard_link};
+use super::stored::Fields;
+use super::tree::{Outline, Tree};
 use crate::artifact::HashingWriter;
 
 /// Largest member that waits in memory for its partner, and how much may wait on each side.
@@ -49,8 +50,8 @@ pub(super) struct Walked {
     /// Places of pairs in both archives, and their names while there are not too many.
     pub pairs: Vec<(usize, usize)>,
     pub names: HashMap<usize, String>,
-    /// Whether some path is repeated, or a hard link depends on what was before it.
-    pub order_matters: bool,
+    /// What of each side's tree depends on the order of members or on the unpacker.
+    pub outlines: Both<Outline>,
     /// Fields of the archives themselves.
     pub fields: Both<Fields>,
     /// What ended a walk early.
@@ -140,6 +141,7 @@ impl Meeting<'_> {
 
     fn side(&self, which: Which, format: &dyn FormatReader, source: &Source, meter: &Meter) {
         let mut places = 0..;
+        let mut tree = Tree::new(&self.hasher);
         let (mut buffer, mut pieces) = (vec![0; 1 << 16], lockstep::Pieces::default());
         let end = format.walk(source, meter, &mut |member| {
             let large = member.source.is_none() && member.size >= WORTH_WAITING;
@@ -149,6 +151,7 @@ impl Meeting<'_> {
                 None
             };
             let index = places.next().unwrap_or(usize::MAX);
+            tree.add(&member.path, &member.fields);
             let row = match line {
                 Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP, &mut pieces)?,
                 None => read(member, index, &mut buffer)?,
@@ -157,6 +160,7 @@ impl Meeting<'_> {
             Ok(true)
         });
         let mut state = self.lock();
+        *state.walked.outlines.of_mut(which) = tree.outline();
         match end {
             Ok(fields) => *state.walked.fields.of_mut(which) = fields,
             Err(error) => *state.walked.errors.of_mut(which) = Some(error),
@@ -219,9 +223,6 @@ impl Meeting<'_> {
         let times = state.sides.of_mut(which).seen.entry(hash).or_default();
         *times = times.saturating_add(1);
         let key = (row.path.clone(), *times);
-        if key.1 > 1 || is_hard_link(&row.fields) {
-            state.walked.order_matters = true;
-        }
         let size = row.held();
         loop {
             let theirs = state.sides.of_mut(other);

@@ -9,7 +9,7 @@ use super::{FormatReader, Member, Visit, path_text};
 use crate::compare::cause::Cause;
 use crate::compare::limits::Meter;
 use crate::compare::source::Source;
-use crate::compare::stored::{FieldKind, Fields, Value};
+use crate::compare::stored::{FieldKind, Fields, Type, Value};
 
 pub(super) struct Folder;
 
@@ -52,22 +52,12 @@ fn walk(folder: &Path, prefix: &str, meter: &Meter, visit: Visit) -> io::Result<
         let kind = entry.file_type()?;
         let metadata = std::fs::symlink_metadata(entry.path())?;
         let mut fields: Fields = Vec::new();
-        let word = if kind.is_dir() {
-            "folder"
-        } else if kind.is_symlink() {
-            "symbolic link"
-        } else if kind.is_file() {
-            "file"
-        } else {
-            "other"
-        };
-        fields.push((&TYPE, Value::Text(word.to_owned())));
+        let what = Type::of_mode(metadata.permissions().mode()).unwrap_or(Type::Other);
+        fields.push((&TYPE, Value::Type(what)));
         if kind.is_symlink() {
             let target = std::fs::read_link(entry.path())?;
-            fields.push((
-                &LINK,
-                Value::Text(path_text(target.as_os_str().as_encoded_bytes())),
-            ));
+            let target = path_text(target.as_os_str().as_encoded_bytes());
+            fields.push((&LINK, Value::Target(target)));
         } else {
             fields.push((&MODE, Value::Mode(metadata.permissions().mode() & 0o7777)));
         }

@@ -21,7 +21,9 @@ use crate::artifact::{HashingWriter, Sha256};
 
 /// One member as a walk meets it.
 pub(super) struct Member<'a> {
+    /// Cleaned by [`super::tree::clean`] where all readers of the format do so; how it was written is a field then.
     pub path: String,
+    /// A [`Value::Type`] says what is unpacked (a file, if there is none), a [`Value::Target`] what a link is to.
     pub fields: Fields,
     /// Length of its bytes, as the format claims.
     pub size: u64,
@@ -43,9 +45,13 @@ pub(super) trait FormatReader: Sync {
     fn normalisations(&self) -> &'static [Normalisation] {
         &[]
     }
-    /// What sets aside that members are in another order, if no path is repeated and no member depends on another.
+    /// What sets aside that members are in another order, where that makes no other tree.
     fn order(&self) -> Option<Normalisation> {
         None
+    }
+    /// Whether its unpackers need a folder before what is in it.
+    fn folders_first(&self) -> bool {
+        false
     }
     /// Whether these are the first bytes of such a file.
     fn begins(&self, head: &[u8]) -> bool;

@@ -15,6 +15,7 @@ use crate::compare::limits::{Hit, Limit, Meter, Metered};
 use crate::compare::normalise::Normalisation;
 use crate::compare::source::Source;
 use crate::compare::stored::{FieldKind, Fields, Value, joined};
+use crate::compare::tree::clean;
 
 pub(super) struct Tar;
 
@@ -187,12 +188,7 @@ impl FormatReader for Tar {
             meter.member(path_bytes.len())?;
             let mut fields = Fields::new();
             let spelled = path_text(&path_bytes);
-            let path = spelled.trim_start_matches("./").trim_end_matches('/');
-            let path = if path.is_empty() {
-                ".".to_owned()
-            } else {
-                path.to_owned()
-            };
+            let path = clean(&spelled).into_owned();
             if path != spelled && spelled.strip_suffix('/') != Some(&path) {
                 fields.push((&SPELLING, Value::Text(spelled.replacen(&path, "…", 1))));
             }
@@ -266,7 +262,7 @@ fn header_fields<R: Read>(entry: &tar::Entry<R>, fields: &mut Fields) {
     let kind = header.entry_type();
     fields.push((&TYPE, type_of(kind)));
     if let Some(target) = entry.link_name_bytes().filter(|target| !target.is_empty()) {
-        fields.push((&LINK, Value::Text(path_text(&target))));
+        fields.push((&LINK, Value::Target(path_text(&target))));
     }
     if let Ok(mode) = header.mode() {
         fields.push((&MODE, Value::Mode(mode)));
