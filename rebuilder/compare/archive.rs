@@ -9,6 +9,7 @@ use super::cause::{Cause, Confidence};
 use super::fields::{field_findings, member, order};
 use super::finding::{Finding, Node, Presence};
 use super::format::FormatReader;
+use super::front;
 use super::package::{self, FilePath};
 use super::pair::{At, Comparer, on_two_threads};
 use super::partners;
@@ -46,7 +47,7 @@ impl Comparer<'_> {
         let judge = |released: Row, rebuilt: Row| self.judge(archive, released, rebuilt);
         let mut walked = walk::walk(format, sides, self.meter, &judge);
         for (which, error) in walked.errors.as_ref().each() {
-            let unread = error.as_ref().map(|error| self.unread(which.name(), error));
+            let unread = error.as_ref().map(|error| self.unread_side(which, error));
             node.findings.extend(unread);
         }
         partners::pair(format, sides, self.meter, &mut walked);
@@ -56,10 +57,17 @@ impl Comparer<'_> {
         if walked.errors.as_ref().all(Option::is_none) {
             node.findings.extend(tree::ambiguous(walked.outlines.as_ref()));
             node.findings.extend(order(format, &walked, within));
+            node.findings.extend(front::findings(walked.fronts.as_ref()));
             let fields = walked.fields.as_ref();
             node.findings
                 .extend(field_findings(format.name(), fields, within));
-            nodes.extend(only(walked.alone));
+        }
+        // A walk that ended early may not have come to a partner.
+        let complete = walked.errors.as_ref().map(Option::is_none);
+        for (which, rows) in walked.alone.each() {
+            if *complete.of(which.other()) {
+                nodes.extend(only(which, rows));
+            }
         }
         nodes.sort_by(|(_, one), (_, next)| one.name.cmp(&next.name));
         node.same = walked.same;
@@ -85,6 +93,18 @@ impl Comparer<'_> {
             } else {
                 Judged::Node(Box::new(node))
             };
+        }
+        let unread = Both::new(released.unread(), rebuilt.unread());
+        if unread.any(|reason| reason.is_some()) {
+            let mut node = member(archive.format.name(), &released, &rebuilt, archive.at.within);
+            let told = unread.map(|reason| reason.unwrap_or("readable"));
+            let finding = Finding::new("contents", told.released, told.rebuilt);
+            node.findings.push(
+                finding
+                    .because(Cause::Unread, Confidence::Proven)
+                    .keyed("damaged"),
+            );
+            return Judged::Node(Box::new(node));
         }
         if released.source.is_none() || rebuilt.source.is_none() {
             return Judged::Later(Box::new(Later { released, rebuilt }));
@@ -112,6 +132,15 @@ impl Comparer<'_> {
                 .push(Finding::new("bytes", digest(released), digest(rebuilt)));
         }
         node
+    }
+
+    /// That one side was not read to its end.
+    fn unread_side(&self, which: Which, error: &std::io::Error) -> Finding {
+        let mut finding = self.unread(which.name(), error);
+        if which == Which::Rebuilt {
+            std::mem::swap(&mut finding.released, &mut finding.rebuilt);
+        }
+        finding
     }
 
     /// Reads again what was not at hand, in one walk of each side.
@@ -148,8 +177,8 @@ impl Comparer<'_> {
             }
             let mut node = self.member(archive, &pair.released, &pair.rebuilt);
             if pair.released.source.is_none() || pair.rebuilt.source.is_none() {
-                for (_, end) in fetched.as_ref().each() {
-                    let unread = end.as_ref().err().map(|error| self.unread("the file", error));
+                for (which, end) in fetched.as_ref().each() {
+                    let unread = end.as_ref().err().map(|error| self.unread_side(which, error));
                     node.findings.extend(unread);
                 }
             }
@@ -193,27 +222,23 @@ impl Comparer<'_> {
 }
 
 /// Nodes for members of one side only.
-fn only(alone: Both<Vec<Row>>) -> Vec<(usize, Node)> {
-    let mut nodes = Vec::new();
-    for (which, rows) in alone.each() {
-        for row in rows {
-            let (presence, sizes, released, rebuilt) = match which {
-                Which::Released => (Presence::OnlyReleased, (Some(row.size), None), "there", "missing"),
-                Which::Rebuilt => (Presence::OnlyRebuilt, (None, Some(row.size)), "missing", "there"),
-            };
-            let mut finding = Finding::new("presence", released, rebuilt).keyed("members on one side only");
-            if package::added_by_signing(FilePath::new(&row.path)) {
-                finding = finding.because(Cause::Signature, Confidence::Likely);
-            }
-            let node = Node {
-                name: row.path,
-                presence,
-                sizes,
-                findings: vec![finding],
-                ..Node::default()
-            };
-            nodes.push((row.index, node));
+fn only(which: Which, rows: Vec<Row>) -> impl Iterator<Item = (usize, Node)> {
+    rows.into_iter().map(move |row| {
+        let (presence, sizes, released, rebuilt) = match which {
+            Which::Released => (Presence::OnlyReleased, (Some(row.size), None), "there", "missing"),
+            Which::Rebuilt => (Presence::OnlyRebuilt, (None, Some(row.size)), "missing", "there"),
+        };
+        let mut finding = Finding::new("presence", released, rebuilt).keyed("members on one side only");
+        if package::added_by_signing(FilePath::new(&row.path)) {
+            finding = finding.because(Cause::Signature, Confidence::Likely);
         }
-    }
-    nodes
+        let node = Node {
+            name: row.path,
+            presence,
+            sizes,
+            findings: vec![finding],
+            ..Node::default()
+        };
+        (row.index, node)
+    })
 }

@@ -18,6 +18,9 @@ use super::walk::Walked;
 /// A node with the fields in which two members differ.
 pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within) -> Node {
     let mut findings = field_findings(format, Both::new(&released.fields, &rebuilt.fields), within);
+    if package::placed(format, &released.path).is_some_and(|placed| placed.as_stored) {
+        findings.iter_mut().for_each(moves_bytes);
+    }
     let rebuilt_name = (released.path != rebuilt.path).then(|| rebuilt.path.clone());
     if let Some(other) = &rebuilt_name {
         let context = Context {
@@ -51,6 +54,17 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
         sizes: (Some(released.size), Some(rebuilt.size)),
         findings,
         ..Node::default()
+    }
+}
+
+/// Nothing sets aside what puts other bytes at the place where readers look for them: a compression, or a field that only
+/// one side has.
+fn moves_bytes(finding: &mut Finding) {
+    let one_sided = finding.released.is_empty() != finding.rebuilt.is_empty();
+    if finding.cause == Cause::Compression || one_sided {
+        finding.cause = Cause::Content;
+        finding.normalisation = None;
+        finding.key = "a member whose bytes are looked for at their place".into();
     }
 }
 
@@ -94,13 +108,15 @@ fn field_finding(
     }
     if let ([Value::Mode(released)], [Value::Mode(rebuilt)]) = (old, new) {
         let changed = released ^ rebuilt;
-        if changed & 0o7000 != 0 {
+        if changed & 0o7777 == 0 {
+            finding.key = format!("{format}: type within the mode");
+        } else if changed & 0o7000 != 0 {
             // A set-id bit is what a program may do.
             finding = finding
                 .because(Cause::Content, Confidence::Proven)
                 .keyed("set-id and sticky bits");
             finding.normalisation = None;
-        } else if changed & 0o100 != 0 {
+        } else if changed & 0o700 != 0 {
             finding.normalisation = None;
         } else if let Some(key) = umask(*released, *rebuilt) {
             finding.key = format!("{format}: {key}");
@@ -115,14 +131,14 @@ fn field_finding(
 /// The two masks that would make these two modes of one.
 fn umask(released: u32, rebuilt: u32) -> Option<String> {
     const MASKS: [u32; 5] = [0o000, 0o002, 0o022, 0o027, 0o077];
-    let full = if (released | rebuilt) & 0o100 != 0 {
+    let full = if released & rebuilt & 0o100 != 0 {
         0o777
     } else {
         0o666
     };
     let mask = |mode: u32| MASKS.into_iter().find(|mask| full & !mask == mode & 0o777);
     let (released, rebuilt) = (mask(released)?, mask(rebuilt)?);
-    Some(format!("umask {released:03o} → {rebuilt:03o}"))
+    (released != rebuilt).then(|| format!("umask {released:03o} → {rebuilt:03o}"))
 }
 
 /// Whether the same members are in another order.

@@ -27,6 +27,7 @@ mod fields;
 mod file;
 mod finding;
 mod format;
+mod front;
 mod gzip;
 mod limits;
 mod lockstep;

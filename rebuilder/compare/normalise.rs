@@ -74,7 +74,7 @@ normalisations! {
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
     PycSourceTime "pyc-source-time" false "pyc" "time of the source in the header" "only decides whether Python recompiles the source";
     TarDeviceNumber "tar-device-number" true "tar" "device numbers of members that are not devices" "no unpacker uses them";
-    TarFileMode "tar-file-mode" true "tar, outside packages that install modes" "permission bits of group and others" "the owner's execute bit and set-id bits are never set aside";
+    TarFileMode "tar-file-mode" true "tar, outside packages that install modes" "permission bits of group and others" "the owner's bits and set-id bits are never set aside";
     TarFileOrder "tar-file-order" true "tar" "order of members, where the same tree is unpacked" "paths that are repeated or meet, and links and what they need, keep their order";
     TarHeaders "tar-headers" true "tar" "which tar dialect holds the same values" "every reader understands ustar, GNU and pax headers alike; numbers that are neither octal nor small in base 256 are never set aside";
     TarOwners "tar-owners" true "tar, outside packages that install owners" "user and group, by number and name" "cargo, npm, pip and gem unpack as the calling user";
@@ -86,7 +86,7 @@ normalisations! {
     ZipCompression "zip-compression" true "zip" "method and level" "both sides decompress to the same bytes";
     ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers take them from the central directory";
     ZipFileEncoding "zip-file-encoding" true "zip" "the flag that says a pure ASCII name is UTF-8" "ASCII is the same in both";
-    ZipFileMode "zip-file-mode" true "zip" "permission bits of group and others" "the owner's execute bit and set-id bits are never set aside";
+    ZipFileMode "zip-file-mode" true "zip" "permission bits of group and others" "the owner's bits and set-id bits are never set aside";
     ZipFileOrder "zip-file-order" true "zip" "order of entries, where the same tree is unpacked" "readers find entries by name, and no name is another one's";
     ZipMisc "zip-misc" true "zip" "versions, creating system, internal attributes, known extra fields, directory entries' own data" "unzip, pip and the JVM ignore them";
     ZipModifiedTime "zip-modified-time" true "zip" "times of entries" "no package manager's behaviour depends on them";

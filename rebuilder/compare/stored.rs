@@ -105,6 +105,8 @@ pub(super) enum Type {
     BlockDevice,
     Fifo,
     Socket,
+    /// A file whose path ends with a slash, of which some make a folder.
+    FileOrFolder,
     /// Nothing: it says something of the members that follow.
     Header,
     Other,
@@ -121,6 +123,7 @@ impl fmt::Display for Type {
             Self::BlockDevice => "block device",
             Self::Fifo => "fifo",
             Self::Socket => "socket",
+            Self::FileOrFolder => "file with a slash at its end",
             Self::Header => "global header",
             Self::Other => "other",
         })

@@ -162,6 +162,10 @@ impl<'a> Tree<'a> {
                 .ambiguous
                 .tell(fact, || format!("{path}: an absolute path"));
         }
+        if what == Type::FileOrFolder {
+            let fact = self.fact("slash", path);
+            self.outline.ambiguous.tell(fact, || format!("{path}: a {what}"));
+        }
         let (folder, name) = plain.rsplit_once('/').unwrap_or(("", plain));
         let Some(mut way) = self.folder(folder, path) else {
             return;

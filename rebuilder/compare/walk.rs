@@ -13,13 +13,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::both::{Both, Which};
 use super::finding::Node;
 use super::format::{FormatReader, Member};
-use super::limits::Meter;
+use super::front::Front;
+use super::limits::{Hit, Meter};
 use super::lockstep;
-use super::row::{Identity, Row};
+use super::row::{Bytes, Identity, Row};
 use super::source::Source;
 use super::stored::Fields;
 use super::tree::{Outline, Tree};
 use crate::artifact::HashingWriter;
+use crate::deadline::Over;
 
 /// Largest member that waits in memory for its partner, and how much may wait on each side.
 const LARGEST_KEPT: usize = 8 << 20;
@@ -52,6 +54,8 @@ pub(super) struct Walked {
     pub names: HashMap<usize, String>,
     /// What of each side's tree depends on the order of members or on the unpacker.
     pub outlines: Both<Outline>,
+    /// Members that readers look for by place.
+    pub fronts: Both<Front>,
     /// Fields of the archives themselves.
     pub fields: Both<Fields>,
     /// What ended a walk early.
@@ -141,9 +145,9 @@ impl Meeting<'_> {
 
     fn side(&self, which: Which, format: &dyn FormatReader, source: &Source, meter: &Meter) {
         let mut places = 0..;
-        let mut tree = Tree::new(&self.hasher);
+        let (mut tree, mut front) = (Tree::new(&self.hasher), Front::default());
         let (mut buffer, mut pieces) = (vec![0; 1 << 16], lockstep::Pieces::default());
-        let end = format.walk(source, meter, &mut |member| {
+        let end = format.walk(source, meter, &mut |mut member| {
             let large = member.source.is_none() && member.size >= WORTH_WAITING;
             let line = if large {
                 self.wait_before(which, &member.path)
@@ -152,15 +156,36 @@ impl Meeting<'_> {
             };
             let index = places.next().unwrap_or(usize::MAX);
             tree.add(&member.path, &member.fields);
-            let row = match line {
-                Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP, &mut pieces)?,
-                None => read(member, index, &mut buffer)?,
+            front.add(format.name(), &member.path, &member.fields);
+            let read = match line {
+                Some(line) => lockstep::read(line, &mut member, LARGEST_IN_STEP, &mut pieces),
+                None => read(&mut member, &mut buffer),
             };
-            self.meet(which, row);
+            let bytes = match read {
+                // The next member of a stream is where this one ends, if that is found.
+                Err(error) if !format.streams() && Hit::of(&error).is_none() => Bytes {
+                    size: member.size,
+                    identity: Identity::Unread(error.to_string()),
+                    source: None,
+                },
+                read => read.map_err(|error| at(&member.path, error))?,
+            };
+            self.meet(
+                which,
+                Row {
+                    path: member.path,
+                    index,
+                    fields: member.fields,
+                    size: bytes.size,
+                    identity: bytes.identity,
+                    source: bytes.source,
+                },
+            );
             Ok(true)
         });
         let mut state = self.lock();
         *state.walked.outlines.of_mut(which) = tree.outline();
+        *state.walked.fronts.of_mut(which) = front;
         match end {
             Ok(fields) => *state.walked.fields.of_mut(which) = fields,
             Err(error) => *state.walked.errors.of_mut(which) = Some(error),
@@ -280,8 +305,8 @@ impl Meeting<'_> {
 }
 
 /// Reads a member: its bytes if they are few and cannot be read again without walking, otherwise their digest.
-fn read(member: Member, index: usize, buffer: &mut [u8]) -> io::Result<Row> {
-    let again = member.source;
+fn read(member: &mut Member, buffer: &mut [u8]) -> io::Result<Bytes> {
+    let again = member.source.take();
     let mut kept = Vec::new();
     let mut hashing = again.is_some().then(|| HashingWriter::new(io::sink()));
     let mut size: u64 = 0;
@@ -308,12 +333,17 @@ fn read(member: Member, index: usize, buffer: &mut [u8]) -> io::Result<Row> {
         Some(hashing) => (Identity::Digest(hashing.finish().1), again),
         None => (Identity::Held, Some(Source::memory(kept))),
     };
-    Ok(Row {
-        path: member.path,
-        index,
-        fields: member.fields,
+    Ok(Bytes {
         size,
         identity,
         source,
     })
+}
+
+/// The error with the member at which a walk ends; a limit is one of the whole comparison.
+fn at(path: &str, error: io::Error) -> io::Error {
+    if Hit::of(&error).is_some() || Over::of(&error).is_some() {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("{path}: {error}"))
 }

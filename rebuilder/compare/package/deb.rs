@@ -1,7 +1,7 @@
 //! Debian packages (deb(5)) and the signed documents beside them (deb-control(5), deb-changes(5), deb-buildinfo(5)).
 
 use super::text::{Checksums, Field, Lines, Text, listed};
-use super::{Archive, FilePath, Meaning, Package, Within};
+use super::{Archive, FilePath, Meaning, Package, Placed, Within};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
@@ -14,6 +14,7 @@ pub(super) static DEB: Package = Package {
         repacked: None,
     },
     clamps_times: |name| [".deb", ".udeb"].iter().any(|ending| name.ends_with(ending)),
+    placed,
     text,
     whole_text: trimmed_changelog,
     meaning,
@@ -28,6 +29,17 @@ fn recognises(archive: &Archive) -> bool {
             head.get(MAGIC..)
                 .is_some_and(|first| first.starts_with(b"debian-binary"))
         })
+}
+
+/// dpkg takes the first three members by their place (deb(5)); others begin with an underscore.
+fn placed(format: &str, path: &str) -> Option<Placed> {
+    let rank = match path {
+        "debian-binary" => 0,
+        path if path.starts_with("control.tar") || path.starts_with('_') => 1,
+        path if path.starts_with("data.tar") => 2,
+        _ => return None,
+    };
+    (format == "ar").then(|| Placed::at(rank))
 }
 
 fn text(path: FilePath) -> Option<Text> {

@@ -1,7 +1,7 @@
 //! Gems: a tar archive of two compressed archives, their checksums, and signatures.
 
 use super::text::{Checksums, Field, Lines, Text, is_detached_signature, listed};
-use super::{FilePath, Meaning, Package, Signature, Within};
+use super::{FilePath, Meaning, Package, Placed, Signature, Within};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
@@ -20,6 +20,7 @@ pub(super) static GEM: Package = Package {
         // RubyGems sets its own times and owners when it unpacks.
         repacked: Some(Normalisation::GemInnerArchives),
     },
+    placed,
     text,
     meaning: |field| (field == "rubygems_version").then_some(Meaning::Tool),
     signature: |path| {
@@ -29,6 +30,16 @@ pub(super) static GEM: Package = Package {
     },
     ..Package::new("gem")
 };
+
+/// RubyGems reads a gem as a stream: the specification before the files that it describes.
+fn placed(format: &str, path: &str) -> Option<Placed> {
+    let rank = match path {
+        "metadata.gz" | "metadata.gz.sig" => 0,
+        "data.tar.gz" | "data.tar.gz.sig" => 1,
+        _ => return None,
+    };
+    (format == "tar").then(|| Placed::at(rank))
+}
 
 fn text(path: FilePath) -> Option<Text> {
     if path.name.eq_ignore_ascii_case("checksums.yaml") {

@@ -1,7 +1,7 @@
 //! Jars: manifests, properties that build tools leave behind, and signatures (JAR file specification).
 
 use super::text::{Field, Lines, Text, is_detached_signature};
-use super::{FilePath, Meaning, Package, Signature};
+use super::{FilePath, Meaning, Package, Placed, Signature};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
@@ -27,6 +27,7 @@ pub(super) static JAR: Package = Package {
         ];
         TOOLS.contains(&field).then_some(Meaning::Tool)
     },
+    placed,
     signature: |path| {
         let own = path.ends_with_any(&[".RSA", ".DSA", ".EC", ".SF"]) || is_detached_signature(path);
         (path.whole.contains("META-INF/") && own).then_some(Signature {
@@ -36,6 +37,13 @@ pub(super) static JAR: Package = Package {
     added_by_signing: |path| path.whole.contains("META-INF/") && path.name.ends_with(".SF"),
     ..Package::new("jar")
 };
+
+/// `JarInputStream` finds a manifest only as the first entry, or behind the entry of its folder.
+fn placed(format: &str, path: &str) -> Option<Placed> {
+    let ranks = ["META-INF", "META-INF/MANIFEST.MF"];
+    let rank = ranks.iter().position(|known| path.eq_ignore_ascii_case(known))?;
+    (format == "zip").then(|| Placed::at(u8::from(rank > 0)))
+}
 
 fn text(path: FilePath) -> Option<Text> {
     let FilePath { whole, name } = path;

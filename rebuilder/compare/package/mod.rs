@@ -6,6 +6,7 @@
 mod apk;
 mod cargo;
 mod deb;
+mod document;
 mod gem;
 mod image;
 mod jar;
@@ -51,6 +52,8 @@ pub(super) struct Package {
     pub added_by_signing: fn(FilePath) -> bool,
     /// Whether versions in the name of a file are those of tools.
     pub named_by_tool: fn(&str) -> bool,
+    /// Whether readers look for a member, by format and path, at a place of its own.
+    pub placed: fn(&str, &str) -> Option<Placed>,
     /// What its manifests call each member, by path: partners for members that are named by digest.
     pub roles: Roles,
 }
@@ -74,6 +77,7 @@ impl Package {
             signature: |_| None,
             added_by_signing: |_| false,
             named_by_tool: |_| false,
+            placed: |_, _| None,
             roles: |_, _, _| Ok(HashMap::new()),
         }
     }
@@ -90,6 +94,7 @@ pub(super) static PACKAGES: &[&Package] = &[
     &cargo::CRATE,
     &npm::NPM,
     &image::IMAGE,
+    &document::DOCUMENT,
 ];
 
 /// An archive that may be a package.
@@ -182,6 +187,29 @@ impl JsonValue<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signature {
     pub normalisation: Option<Normalisation>,
+}
+
+/// The place at which readers look for a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// Members of lower rank come before it, and all that have none behind it.
+    pub rank: u8,
+    /// Whether its bytes are looked for there too: uncompressed, at an offset that extra fields would move.
+    pub as_stored: bool,
+}
+
+impl Placed {
+    const fn at(rank: u8) -> Self {
+        Self {
+            rank,
+            as_stored: false,
+        }
+    }
+}
+
+/// Where readers look for a member, if it has a place of its own in some kind of package.
+pub(super) fn placed(format: &str, path: &str) -> Option<Placed> {
+    PACKAGES.iter().find_map(|package| (package.placed)(format, path))
 }
 
 /// Whether a file of that name has members whose times were clamped to SOURCE_DATE_EPOCH.

@@ -14,7 +14,7 @@ use crate::compare::finding::Node;
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
 use crate::compare::normalise::Normalisation;
 use crate::compare::source::Source;
-use crate::compare::stored::{FieldKind, Fields, Value, joined};
+use crate::compare::stored::{FieldKind, Fields, Type, Value, joined};
 use crate::compare::tree::clean;
 
 pub(super) struct Tar;
@@ -194,6 +194,12 @@ impl FormatReader for Tar {
             }
             recorded(&tape.take(), padding, &mut fields);
             header_fields(&entry, &mut fields);
+            if spelled.ends_with('/') {
+                let files = fields
+                    .iter_mut()
+                    .filter(|(_, value)| *value == Value::Type(Type::File));
+                files.for_each(|(_, value)| *value = Value::Type(Type::FileOrFolder));
+            }
             pax_fields(&mut entry, &mut fields)?;
             let place = (entry.raw_file_position(), entry.size());
             let sparse = entry.header().entry_type().is_gnu_sparse();
