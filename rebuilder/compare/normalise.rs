@@ -54,6 +54,8 @@ normalisations! {
     ArMetadata "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     Bzip2Compression "bzip2-compression" true "bzip2" "how the bytes are compressed" "both sides decompress to the same bytes";
     CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in .cargo_vcs_info.json" "cargo never reads it when building";
+    CpioFileOrder "cpio-file-order" true "cpio" "order of members, where the same tree is unpacked" "paths that are repeated or meet, links and what they need, and folders and what is in them keep their order";
+    CpioInode "cpio-inode" true "cpio" "inode, device and number of links on the file system that the files came from" "unpackers only tell hard links by them, which are compared themselves";
     DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums that follow from other differences" "checked file by file: a line counts only where the file it names was compared";
     ElfBuildId "elf-build-id" false "ELF" ".note.gnu.build-id" "a name for debuggers; code does not depend on it unless it reads its own notes";
     ElfDebugLink "elf-debug-link" false "ELF" ".gnu_debuglink: name and CRC of the separate debug file" "only debuggers read it";
