@@ -72,6 +72,9 @@ impl Comparer<'_> {
         nodes.sort_by(|(_, one), (_, next)| one.name.cmp(&next.name));
         node.same = walked.same;
         node.children = nodes.into_iter().map(|(_, node)| node).collect();
+        if !node.is_same() {
+            format.prove(sides, self.meter, node);
+        }
         format.settle(node);
         self.fold(node);
     }

@@ -12,6 +12,7 @@ mod zip;
 
 use std::io::{self, Read, Write as _};
 
+use super::both::Both;
 use super::finding::Node;
 use super::limits::Meter;
 use super::normalise::Normalisation;
@@ -59,6 +60,8 @@ pub(super) trait FormatReader: Sync {
     fn streams(&self) -> bool;
     /// Walks the members, and gives the fields of the archive itself.
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields>;
+    /// Looks at both archives again, where only that can tell what a difference follows from.
+    fn prove(&self, _sides: Both<&Source>, _meter: &Meter, _node: &mut Node) {}
     /// Says what only all members of an archive together can tell.
     fn settle(&self, _node: &mut Node) {}
 }

@@ -81,7 +81,17 @@ impl FormatReader for Cpio {
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let inner = io::BufReader::with_capacity(1 << 17, source.open()?);
+        Self::walk_reader(source.open()?, meter, visit)
+    }
+
+    fn settle(&self, node: &mut Node) {
+        settle_zeros(node, &ZEROS);
+    }
+}
+
+impl Cpio {
+    /// Walks what comes from a reader, to its end.
+    pub(super) fn walk_reader(inner: impl Read, meter: &Meter, visit: Visit) -> io::Result<Fields> {
         let mut reader = io::BufReader::with_capacity(1 << 17, Metered { inner, meter });
         let mut walk = Walk::default();
         loop {
@@ -104,10 +114,6 @@ impl FormatReader for Cpio {
                 return Ok(Fields::new());
             }
         }
-    }
-
-    fn settle(&self, node: &mut Node) {
-        settle_zeros(node, &ZEROS);
     }
 }
 
