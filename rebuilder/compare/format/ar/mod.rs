@@ -68,8 +68,18 @@ impl FormatReader for Ar {
 
     fn settle(&self, node: &mut Node) {
         // An index that is right says of the members what they say themselves.
-        for finding in &mut node.findings {
-            finding.follows |= finding.place.is(&INDEX);
+        for finding in node
+            .findings
+            .iter_mut()
+            .filter(|finding| finding.place.is(&INDEX))
+        {
+            if finding.released.is_empty() || finding.rebuilt.is_empty() {
+                // Linkers refuse a library without one.
+                finding.cause = Cause::Content;
+                finding.key = String::new();
+            } else {
+                finding.follows = true;
+            }
         }
     }
 }

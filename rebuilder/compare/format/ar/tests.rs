@@ -174,6 +174,13 @@ fn a_symbol_index_follows_only_if_it_is_right() {
         .unwrap_or_default();
     renamed[name + 1] = b'h';
     assert_eq!(first(&compared(&good, &renamed)).0, Cause::Content);
+    let Some(without) = library("rcDS", source) else {
+        return;
+    };
+    assert_eq!(
+        first(&compared(&good, &without)),
+        (Cause::Content, "symbol index".into())
+    );
     // Another object moves what comes behind it; the index follows.
     let longer = "int f(void) { return 1; } int e(void) { return 3; } int more(void) { return 4; }";
     let Some(longer) = library("rcD", longer) else {
