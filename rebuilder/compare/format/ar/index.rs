@@ -12,7 +12,8 @@ use crate::compare::stored::{FieldKind, Fields, Value};
 
 /// An index that is right: it differs if the members do, or their places.
 pub(super) static INDEX: FieldKind = FieldKind::new("symbol index", Cause::Checksum);
-static WRONG: FieldKind = FieldKind::new("symbol index that does not fit the members", Cause::Content);
+pub(super) static WRONG: FieldKind =
+    FieldKind::new("symbol index that does not fit the members", Cause::Content);
 /// Members of other formats than ELF, such as those for link-time optimisation.
 static UNCHECKED: FieldKind = FieldKind::new("symbols of members without a symbol table", Cause::Content);
 

@@ -8,7 +8,7 @@ mod tests;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use header::{HEADER, Header, Name, NameTable};
-use index::{INDEX, Index};
+use index::{INDEX, Index, WRONG};
 
 use super::{FormatReader, Member, Visit, described, path_text};
 use crate::compare::cause::Cause;
@@ -67,6 +67,10 @@ impl FormatReader for Ar {
     }
 
     fn settle(&self, node: &mut Node) {
+        // One that is wrong is told once.
+        if node.findings.iter().any(|finding| finding.place.is(&WRONG)) {
+            node.findings.retain(|finding| !finding.place.is(&INDEX));
+        }
         // An index that is right says of the members what they say themselves.
         for finding in node
             .findings
