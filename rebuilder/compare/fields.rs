@@ -108,7 +108,7 @@ fn field_finding(
     }
     if let ([Value::Mode(released)], [Value::Mode(rebuilt)]) = (old, new) {
         let changed = released ^ rebuilt;
-        if changed & 0o7777 == 0 {
+        if changed.trailing_zeros() >= 12 {
             finding.key = format!("{format}: type within the mode");
         } else if changed & 0o7000 != 0 {
             // A set-id bit is what a program may do.

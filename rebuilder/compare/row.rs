@@ -43,8 +43,8 @@ impl Row {
         }
         match (&self.identity, &other.identity) {
             (Identity::InStep { same: own }, Identity::InStep { same: theirs }) => *own && *theirs,
-            (Identity::Unread(_), _) | (_, Identity::Unread(_)) => false,
-            (Identity::InStep { .. }, _) | (_, Identity::InStep { .. }) => false,
+            (Identity::Unread(_) | Identity::InStep { .. }, _)
+            | (_, Identity::Unread(_) | Identity::InStep { .. }) => false,
             (Identity::Held, Identity::Held) => match (&self.source, &other.source) {
                 (Some(Source::Memory(own)), Some(Source::Memory(theirs))) => own == theirs,
                 _ => false,

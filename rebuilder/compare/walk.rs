@@ -147,7 +147,10 @@ impl Meeting<'_> {
         let mut places = 0..;
         let (mut tree, mut front) = (Tree::new(&self.hasher), Front::default());
         let (mut buffer, mut pieces) = (vec![0; 1 << 16], lockstep::Pieces::default());
+        let mut last = String::new();
+        let mut named = false;
         let end = format.walk(source, meter, &mut |mut member| {
+            last.clone_from(&member.path);
             let large = member.source.is_none() && member.size >= WORTH_WAITING;
             let line = if large {
                 self.wait_before(which, &member.path)
@@ -168,7 +171,11 @@ impl Meeting<'_> {
                     identity: Identity::Unread(error.to_string()),
                     source: None,
                 },
-                read => read.map_err(|error| at(&member.path, error))?,
+                Err(error) => {
+                    named = true;
+                    return Err(at(&member.path, &error).unwrap_or(error));
+                }
+                Ok(bytes) => bytes,
             };
             self.meet(
                 which,
@@ -188,7 +195,14 @@ impl Meeting<'_> {
         *state.walked.fronts.of_mut(which) = front;
         match end {
             Ok(fields) => *state.walked.fields.of_mut(which) = fields,
-            Err(error) => *state.walked.errors.of_mut(which) = Some(error),
+            Err(error) => {
+                let named = if named || last.is_empty() {
+                    None
+                } else {
+                    at(&format!("in {last} or behind it"), &error)
+                };
+                *state.walked.errors.of_mut(which) = Some(named.unwrap_or(error));
+            }
         }
         state.sides.of_mut(which).idle = true;
         self.turn.notify_all();
@@ -340,10 +354,8 @@ fn read(member: &mut Member, buffer: &mut [u8]) -> io::Result<Bytes> {
     })
 }
 
-/// The error with the member at which a walk ends; a limit is one of the whole comparison.
-fn at(path: &str, error: io::Error) -> io::Error {
-    if Hit::of(&error).is_some() || Over::of(&error).is_some() {
-        return error;
-    }
-    io::Error::new(error.kind(), format!("{path}: {error}"))
+/// The error with the place at which a walk ends; a limit is one of the whole comparison and has its own words.
+fn at(place: &str, error: &io::Error) -> Option<io::Error> {
+    let is_limit = Hit::of(error).is_some() || Over::of(error).is_some();
+    (!is_limit).then(|| io::Error::new(error.kind(), format!("{place}: {error}")))
 }

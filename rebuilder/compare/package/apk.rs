@@ -29,6 +29,6 @@ fn placed(format: &str, path: &str) -> Option<Placed> {
         ".post-deinstall",
         ".trigger",
     ];
-    let rank = if path.starts_with(".SIGN.") { 0 } else { 1 };
+    let rank = u8::from(!path.starts_with(".SIGN."));
     (format == "tar" && (rank == 0 || CONTROL.contains(&path))).then(|| Placed::at(rank))
 }

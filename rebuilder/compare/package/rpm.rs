@@ -46,9 +46,18 @@ fn known(field: &Field) -> Option<Finding> {
         "signature" => finding
             .because(Cause::Signature, Confidence::Proven)
             .keyed("signature of the package"),
+        "reserved space" if is_zeros(field.released) && is_zeros(field.rebuilt) => finding
+            .because(Cause::Signature, Confidence::Proven)
+            .keyed("room for signatures"),
         "build time" | "file mtime" => finding
             .because(Cause::Timestamp, Confidence::Proven)
             .keyed(format!("rpm: {}", field.name)),
         _ => return None,
     })
+}
+
+/// How the reader of the format writes bytes that are all zero.
+fn is_zeros(value: &str) -> bool {
+    let count = value.strip_suffix(" zeros");
+    count.is_some_and(|count| count.bytes().all(|byte| byte.is_ascii_digit()))
 }

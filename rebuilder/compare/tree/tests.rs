@@ -6,7 +6,7 @@ use crate::compare::stored::{FieldKind, Value};
 static KIND: FieldKind = FieldKind::new("type", Cause::Content);
 
 /// Members in a short form: `a/`, `a`, `a -> b` and `a = b` are a folder, a file, a symbolic and a hard link.
-fn outline<'a>(hasher: &'a RandomState, members: &[&str]) -> Outline {
+fn outline(hasher: &RandomState, members: &[&str]) -> Outline {
     let mut tree = Tree::new(hasher);
     for member in members {
         let parts = |by| member.split_once(by);

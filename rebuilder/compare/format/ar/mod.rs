@@ -59,7 +59,7 @@ impl FormatReader for Ar {
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
         let mut walk = Walk::begin(source, meter)?;
         while let Some(header) = walk.next()? {
-            if !walk.take(header, visit)? {
+            if !walk.take(&header, visit)? {
                 return Ok(Fields::new());
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads one member, or a table that says something of the others; answers whether to go on.
-    fn take(&mut self, header: Header, visit: Visit) -> io::Result<bool> {
+    fn take(&mut self, header: &Header, visit: Visit) -> io::Result<bool> {
         let begin = self.at;
         let body = begin.saturating_add(HEADER);
         let is_table = matches!(header.name, Name::Table | Name::Index(_));
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
             self.at = end.saturating_add(1);
         }
         if is_table {
-            self.table(&header, body)?;
+            self.table(header, body)?;
             return Ok(true);
         }
         let inline = match header.name {
@@ -181,7 +181,7 @@ impl<'a> Walk<'a> {
             .ok_or_else(|| invalid("a name that is longer than its member"))?;
         // BSD tools call the index like any member.
         if let Some(kind) = index::named(&name) {
-            self.index(kind, &header, from, left)?;
+            self.index(kind, header, from, left)?;
             return Ok(true);
         }
         self.meter.member(name.len())?;
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
             fields.push((&OUTSIDE, Value::Number(header.size)));
         }
         let part = self.source.part(from, left);
-        if self.index.as_ref().is_some_and(|index| index.is_open()) {
+        if self.index.as_ref().is_some_and(Index::is_open) {
             let bytes = self.read(from, if left > MOST_TABLE { 0 } else { left })?;
             if let Some(index) = &mut self.index {
                 index.member(begin, &name, &bytes);

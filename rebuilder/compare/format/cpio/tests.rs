@@ -66,10 +66,14 @@ fn old_ascii(path: &str, data: &[u8], mode: u32) -> Vec<u8> {
     [header.as_bytes(), data].concat()
 }
 
+fn size(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
 fn old_binary(path: &str, data: &[u8], mode: u16, little: bool) -> Vec<u8> {
     let word = |value: u32| u16::try_from(value & 0xffff).unwrap_or(0);
     let time = if mode == 0 { 0 } else { FILE.time };
-    let (name, size) = (path.len() as u32 + 1, data.len() as u32);
+    let (name, size) = (size(path.as_bytes()) + 1, size(data));
     let words = [
         0o070_707,
         0,

@@ -115,12 +115,18 @@ impl Header {
         }
         for entry in &self.entries {
             let value = self.value(entry).unwrap_or_default();
+            if self.is_whole_region(entry, value) {
+                continue;
+            }
             let Tag { name, kind } = name(entry.tag);
             let name = match Kind::of(entry.kind) {
                 own if own == kind => name,
                 own => format!("{name} as {}", own.name()),
             };
             match width(entry.kind) {
+                Some(1) if value.len() > 16 && value.iter().all(|byte| *byte == 0) => {
+                    let _ = writeln!(text, "{name}: {} zeros", value.len());
+                }
                 Some(1) if entry.kind != 2 => {
                     let _ = writeln!(text, "{name}: {}", hex::encode(value));
                 }
@@ -139,6 +145,15 @@ impl Header {
         }
         self.layout(&mut text);
         text
+    }
+
+    /// Whether it says that all tags are in one part, which is signed as it is: their number follows from them.
+    fn is_whole_region(&self, entry: &Entry, value: &[u8]) -> bool {
+        let length = self.store.saturating_sub(INTRO);
+        let back = u32::try_from(length).map_or(0, u32::wrapping_neg);
+        let wanted = [entry.tag, 7, back, 16].map(u32::to_be_bytes).concat();
+        let first = self.entries.first().map(|first| first.tag);
+        matches!(entry.tag, 62 | 63) && first == Some(entry.tag) && entry.kind == 7 && value == wanted
     }
 
     /// Values come in the order of their tags without a gap, but for the entry that says how far the signed part goes;

@@ -56,12 +56,11 @@ pub(super) fn of_signature(tag: u32) -> Tag {
     let (name, kind) = match tag {
         62 => ("signed part", Bytes),
         267 | 268 | 1002 | 1003 | 1005 => ("signature", Bytes),
-        256 => ("size", Long),
+        256 | 270 | 271 => ("size", Long),
         277 | 278 => ("signature", Kind::Strings),
         269 => ("digest of the header by SHA-1", String),
         273 => ("digest of the header by SHA-256", String),
         1004 => ("digest of header and payload by MD5", Bytes),
-        270 | 271 => ("size", Long),
         1000 | 1007 => ("size", Number),
         1008 => ("reserved space", Bytes),
         tag => return unknown(tag),

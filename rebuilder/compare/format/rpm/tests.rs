@@ -4,6 +4,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::compare::{Cause, Comparison, Options, compare_bytes};
 
+fn size<T>(values: &[T]) -> u32 {
+    u32::try_from(values.len()).unwrap_or(u32::MAX)
+}
+
 /// A header of 32-bit numbers and strings.
 fn header(values: &[(u32, Value)]) -> Vec<u8> {
     let (mut index, mut store) = (Vec::new(), Vec::new());
@@ -21,11 +25,11 @@ fn header(values: &[(u32, Value)]) -> Vec<u8> {
         };
         store.resize(store.len().next_multiple_of(align), 0);
         let count = if let Value::List(list) = value {
-            list.len() as u32
+            size(list)
         } else {
             1
         };
-        for number in [*tag, kind, store.len() as u32, count] {
+        for number in [*tag, kind, size(&store), count] {
             index.extend(number.to_be_bytes());
         }
         match value {
@@ -36,8 +40,8 @@ fn header(values: &[(u32, Value)]) -> Vec<u8> {
         }
     }
     let mut bytes = vec![0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0];
-    bytes.extend((values.len() as u32).to_be_bytes());
-    bytes.extend((store.len() as u32).to_be_bytes());
+    bytes.extend((size(values)).to_be_bytes());
+    bytes.extend((size(&store)).to_be_bytes());
     bytes.extend(index);
     bytes.extend(store);
     bytes
@@ -66,9 +70,9 @@ fn package(change: &Change) -> Vec<u8> {
     for (path, data, mode) in [("./a", change.data, 0o100_644), ("TRAILER!!!", "", 0)] {
         let numbers = [1, mode, 0, 0, 1, 0, data.len(), 0, 0, 0, 0, path.len() + 1, 0];
         payload.extend(b"070701");
-        numbers
-            .iter()
-            .for_each(|number| payload.extend(format!("{number:08x}").bytes()));
+        for number in numbers {
+            payload.extend(format!("{number:08x}").bytes());
+        }
         payload.extend(path.bytes().chain([0]));
         payload.resize(payload.len().next_multiple_of(4), 0);
         payload.extend(data.bytes());
@@ -81,7 +85,7 @@ fn package(change: &Change) -> Vec<u8> {
         (1000, text("x")),
         (1005, text(change.description)),
         (1006, Value::Number(change.time)),
-        (1028, Value::Number(change.data.len() as u32)),
+        (1028, Value::Number(size(change.data.as_bytes()))),
         (1030, Value::Short(0o100_644)),
         (1035, own(change.digest, change.data.as_bytes())),
         (1037, Value::Number(0)),

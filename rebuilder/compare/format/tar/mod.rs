@@ -38,11 +38,13 @@ static EXTENDED: FieldKind = FieldKind::by(
     Normalisation::TarHeaders,
 )
 .refined(process_number);
+/// dpkg keeps paths as they are written.
 static SPELLING: FieldKind = FieldKind::by(
     "path as written",
     Cause::ArchiveDialect,
     Normalisation::TarHeaders,
-);
+)
+.installed();
 static ATTRIBUTES: FieldKind = FieldKind::by("pax records", Cause::ArchiveDialect, Normalisation::TarXattrs);
 static SECURITY: FieldKind = FieldKind::new("security attributes", Cause::Content);
 static MEANING: FieldKind = FieldKind::new("pax records that change what is unpacked", Cause::Content);
