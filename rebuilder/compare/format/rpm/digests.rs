@@ -9,6 +9,7 @@ use sha2::digest::DynDigest;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::Parts;
+use crate::compare::again::materialise;
 use crate::compare::format::{cpio, path_text};
 use crate::compare::limits::{Meter, Metered};
 use crate::compare::source::{Codec, Source};
@@ -92,13 +93,12 @@ struct Described {
 fn files(parts: &Parts, source: &Source, meter: &Meter, faults: &mut Faults) -> io::Result<()> {
     let header = &parts.header;
     let length = parts.size.saturating_sub(parts.payload);
-    let payload = match source.part(parts.payload, length) {
-        Some(part) => part,
-        None => {
-            let mut reader = source.seekable()?;
-            reader.seek(SeekFrom::Start(parts.payload))?;
-            crate::compare::again::materialise(&mut Metered { inner: reader, meter }, IN_MEMORY)?
-        }
+    let payload = if let Some(part) = source.part(parts.payload, length) {
+        part
+    } else {
+        let mut reader = source.seekable()?;
+        reader.seek(SeekFrom::Start(parts.payload))?;
+        materialise(&mut Metered { inner: reader, meter }, IN_MEMORY)?
     };
     let plain =
         Codec::detect(&payload.head(16)?).map_or_else(|| payload.clone(), |codec| payload.decoded(codec));
