@@ -12,10 +12,18 @@ pub(super) static RPM: Package = Package {
         repacked: None,
     },
     text: |path| {
-        matches!(path.name, "header" | "signature").then(|| Text {
+        let text = Text {
             known,
             ..Text::of(Lines::Fields)
-        })
+        };
+        match path.name {
+            "header" => Some(text),
+            "signature" => Some(Text {
+                every: on_one_side,
+                ..text
+            }),
+            _ => None,
+        }
     },
     meaning: |field| match field {
         "rpm version" => Some(Meaning::Tool),
@@ -54,6 +62,21 @@ fn known(field: &Field) -> Option<Finding> {
             .keyed(format!("rpm: {}", field.name)),
         _ => return None,
     })
+}
+
+/// A signature that only one side has; the reader of the format has seen that it is one.
+fn on_one_side(finding: &mut Finding) {
+    let (released, rebuilt) = (&finding.released, &finding.rebuilt);
+    let line = match (released.is_empty(), rebuilt.is_empty()) {
+        (true, false) => rebuilt,
+        (false, true) => released,
+        _ => return,
+    };
+    let signature = line.strip_prefix("signature: ");
+    if signature.is_some_and(|hex| hex.starts_with(['8', 'c'])) {
+        finding.cause = Cause::Signature;
+        finding.key = "signature of the package".into();
+    }
 }
 
 /// How the reader of the format writes bytes that are all zero.

@@ -120,6 +120,9 @@ impl Header {
             }
             let Tag { name, kind } = name(entry.tag);
             let name = match Kind::of(entry.kind) {
+                own if own == kind && name == "signature" && own == Kind::Bytes && !is_openpgp(value) => {
+                    format!("{name} of unknown form")
+                }
                 own if own == kind => name,
                 own => format!("{name} as {}", own.name()),
             };
@@ -191,6 +194,20 @@ impl Header {
             let _ = writeln!(text, "order of values: {}", described(index));
         }
     }
+}
+
+/// Whether it is one OpenPGP signature packet and nothing else (RFC 9580, 4.2).
+fn is_openpgp(value: &[u8]) -> bool {
+    let (length, begins) = match value {
+        [0x88, length, rest @ ..] | [0xc2, length @ ..=191, rest @ ..] => (u64::from(*length), rest),
+        [0x89, high, low, rest @ ..] => (u64::from(u16::from_be_bytes([*high, *low])), rest),
+        [0xc2, high @ 192..=223, low, rest @ ..] => {
+            let length = u64::from(u16::from_be_bytes([*high, *low]));
+            (length.saturating_sub(192 << 8).saturating_add(192), rest)
+        }
+        _ => return false,
+    };
+    begins.len() as u64 == length
 }
 
 fn strings(value: &[u8]) -> Vec<&[u8]> {

@@ -17,6 +17,7 @@ fn header(values: &[(u32, Value)]) -> Vec<u8> {
             Value::Short(_) => 3,
             Value::Text(_) => 6,
             Value::List(_) => 8,
+            Value::Bytes(_) => 7,
         };
         let align = match value {
             Value::Number(_) => 4,
@@ -24,10 +25,10 @@ fn header(values: &[(u32, Value)]) -> Vec<u8> {
             _ => 1,
         };
         store.resize(store.len().next_multiple_of(align), 0);
-        let count = if let Value::List(list) = value {
-            size(list)
-        } else {
-            1
+        let count = match value {
+            Value::List(list) => size(list),
+            Value::Bytes(bytes) => size(bytes),
+            _ => 1,
         };
         for number in [*tag, kind, size(&store), count] {
             index.extend(number.to_be_bytes());
@@ -35,6 +36,7 @@ fn header(values: &[(u32, Value)]) -> Vec<u8> {
         match value {
             Value::Number(number) => store.extend(number.to_be_bytes()),
             Value::Short(number) => store.extend(number.to_be_bytes()),
+            Value::Bytes(bytes) => store.extend_from_slice(bytes),
             Value::Text(text) => store.extend(text.bytes().chain([0])),
             Value::List(list) => list.iter().for_each(|text| store.extend(text.bytes().chain([0]))),
         }
@@ -52,6 +54,7 @@ enum Value {
     Short(u16),
     Text(String),
     List(Vec<String>),
+    Bytes(&'static [u8]),
 }
 
 /// What a test changes in a package of one file.
@@ -61,6 +64,7 @@ struct Change {
     description: &'static str,
     digest: Option<&'static str>,
     payload_digest: Option<&'static str>,
+    signature: &'static [u8],
     time: u32,
 }
 
@@ -98,7 +102,11 @@ fn package(change: &Change) -> Vec<u8> {
     ]);
     let mut bytes = b"\xed\xab\xee\xdb\x03\0\0\0\0\x01x-1-1".to_vec();
     bytes.resize(96, 0);
-    bytes.extend(header(&[(273, text(&sha256(&main)))]));
+    let mut tags = vec![(273, text(&sha256(&main)))];
+    if !change.signature.is_empty() {
+        tags.insert(0, (268, Value::Bytes(change.signature)));
+    }
+    bytes.extend(header(&tags));
     bytes.resize(bytes.len().next_multiple_of(8), 0);
     [bytes, main, payload].concat()
 }
@@ -117,6 +125,7 @@ const PLAIN: Change = Change {
     description: "x",
     digest: None,
     payload_digest: None,
+    signature: b"",
     time: 1_700_000_000,
 };
 
@@ -167,6 +176,23 @@ fn digests_follow_only_if_they_are_right() {
             found.tree
         );
     }
+}
+
+#[test]
+fn a_signature_of_one_side_is_one_if_it_is_a_packet() {
+    let first = |signature: &'static [u8]| {
+        let found = compared(&PLAIN, &Change { signature, ..PLAIN });
+        let findings = found
+            .tree
+            .iter()
+            .flat_map(|tree| &tree.children)
+            .flat_map(|node| &node.findings);
+        let mut signatures = findings.filter(|finding| finding.rebuilt.starts_with("signature"));
+        signatures.next().map(|finding| finding.cause)
+    };
+    assert_eq!(first(&[0x88, 2, 4, 0]), Some(Cause::Signature));
+    assert_eq!(first(&[0x88, 2, 4, 0, 0]), Some(Cause::Content));
+    assert_eq!(first(b"hidden"), Some(Cause::Content));
 }
 
 #[test]
