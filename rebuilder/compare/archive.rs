@@ -10,6 +10,7 @@ use super::fields::{field_findings, keep_owners, member, order};
 use super::file::{LONGEST_SIGNATURE, is_signature};
 use super::finding::{Finding, Node, Presence};
 use super::format::FormatReader;
+use super::front;
 use super::package::{self, Enclosing};
 use super::pair::{At, Comparer, on_two_threads};
 use super::partners;
@@ -17,6 +18,7 @@ use super::row::Row;
 use super::source::Source;
 use super::stale;
 use super::stored;
+use super::tree;
 use super::walk::{self, Judged, Later};
 use crate::artifact::Sha256;
 
@@ -52,7 +54,7 @@ impl Comparer<'_> {
         let judge = |released: Row, rebuilt: Row| self.judge(archive, released, rebuilt);
         let mut walked = walk::walk(format, sides, self.meter, &judge);
         for (which, error) in walked.errors.as_ref().each() {
-            let unread = error.as_ref().map(|error| self.unread(which.name(), error));
+            let unread = error.as_ref().map(|error| self.unread_side(which, error));
             node.findings.extend(unread);
         }
         partners::pair(format, sides, self.meter, within, &mut walked);
@@ -69,15 +71,28 @@ impl Comparer<'_> {
         node.findings.extend(stale::lines(&listing, &nodes));
         keep_owners(&mut nodes, format, &walked, within);
         if walked.errors.as_ref().all(Option::is_none) {
+            node.findings.extend(tree::ambiguous(walked.outlines.as_ref()));
             node.findings.extend(order(format, &walked, within));
+            node.findings.extend(front::findings(walked.fronts.as_ref()));
             let fields = walked.fields.as_ref();
             node.findings
                 .extend(field_findings(format.name(), fields, within));
-            nodes.extend(self.only(archive, sides, walked.alone));
         }
+        // A walk that ended early may not have come to a partner.
+        let complete = walked.errors.as_ref().map(Option::is_none);
+        let mut alone = walked.alone;
+        for (which, complete) in complete.each() {
+            if !complete {
+                alone.of_mut(which.other()).clear();
+            }
+        }
+        nodes.extend(self.only(archive, sides, alone));
         nodes.sort_by(|(_, one), (_, next)| one.name.cmp(&next.name));
         node.same = walked.same;
         node.children = nodes.into_iter().map(|(_, node)| node).collect();
+        if !node.is_same() {
+            format.prove(sides, self.meter, node);
+        }
         format.settle(node);
         let settling = package::Settling {
             format,
@@ -106,6 +121,18 @@ impl Comparer<'_> {
                 Judged::Node(Box::new(node))
             };
         }
+        let unread = Both::new(released.unread(), rebuilt.unread());
+        if unread.any(|reason| reason.is_some()) {
+            let mut node = member(archive.format.name(), &released, &rebuilt, archive.at.within);
+            let told = unread.map(|reason| reason.unwrap_or("readable"));
+            let finding = Finding::new("contents", told.released, told.rebuilt);
+            node.findings.push(
+                finding
+                    .because(Cause::Unread, Confidence::Proven)
+                    .keyed("damaged"),
+            );
+            return Judged::Node(Box::new(node));
+        }
         if released.source.is_none() || rebuilt.source.is_none() {
             return Judged::Later(Box::new(Later { released, rebuilt }));
         }
@@ -132,6 +159,15 @@ impl Comparer<'_> {
                 .push(Finding::new("bytes", digest(released), digest(rebuilt)));
         }
         node
+    }
+
+    /// That one side was not read to its end.
+    fn unread_side(&self, which: Which, error: &std::io::Error) -> Finding {
+        let mut finding = self.unread(which.name(), error);
+        if which == Which::Rebuilt {
+            std::mem::swap(&mut finding.released, &mut finding.rebuilt);
+        }
+        finding
     }
 
     /// Reads again what was not at hand, in one walk of each side.
@@ -168,8 +204,8 @@ impl Comparer<'_> {
             }
             let mut node = self.member(archive, &pair.released, &pair.rebuilt);
             if pair.released.source.is_none() || pair.rebuilt.source.is_none() {
-                for (_, end) in fetched.as_ref().each() {
-                    let unread = end.as_ref().err().map(|error| self.unread("the file", error));
+                for (which, end) in fetched.as_ref().each() {
+                    let unread = end.as_ref().err().map(|error| self.unread_side(which, error));
                     node.findings.extend(unread);
                 }
             }
@@ -229,7 +265,7 @@ impl Comparer<'_> {
                     && let Some(source) = &row.source
                     && source
                         .head(LONGEST_SIGNATURE)
-                        .is_ok_and(|bytes| is_signature(file, &bytes))
+                        .is_ok_and(|bytes| is_signature(&bytes))
                 {
                     finding = finding
                         .because(Cause::Signature, Confidence::Likely)
@@ -271,4 +307,122 @@ impl Comparer<'_> {
 /// Whether it is short enough to be a signature.
 fn is_small(row: &Row) -> bool {
     (1..=LONGEST_SIGNATURE as u64).contains(&row.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
+
+    fn zipped(entries: &[(&str, &[u8])], method: zip::CompressionMethod) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        for (name, data) in entries {
+            let written = writer.start_file(*name, options).map(|()| writer.write_all(data));
+            assert!(matches!(written, Ok(Ok(()))));
+        }
+        writer
+            .finish()
+            .map(std::io::Cursor::into_inner)
+            .unwrap_or_default()
+    }
+
+    fn tarred(entries: &[(&str, tar::EntryType, &str)], time: u64) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, kind, data) in entries {
+            let mut header = tar::Header::new_ustar();
+            header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_mode(0o755);
+            header.set_mtime(time);
+            if kind.is_hard_link() || kind.is_symlink() {
+                header.set_size(0);
+                assert!(header.set_link_name(data).is_ok());
+            } else {
+                header.set_size(data.len() as u64);
+            }
+            header.set_cksum();
+            let data = if header.size().is_ok_and(|size| size > 0) {
+                *data
+            } else {
+                ""
+            };
+            assert!(builder.append(&header, data.as_bytes()).is_ok());
+        }
+        builder.into_inner().unwrap_or_default()
+    }
+
+    fn compared(name: &str, released: &[u8], rebuilt: &[u8]) -> Comparison {
+        compare_bytes(name, released, rebuilt, &Options::default())
+    }
+
+    fn told(comparison: &Comparison) -> Vec<(Cause, &str)> {
+        let causes = comparison.causes.iter();
+        causes
+            .map(|cause| (cause.cause, cause.example.place.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn the_order_of_a_tar_archive_is_set_aside_only_if_it_makes_the_same_tree() {
+        use tar::EntryType::{Directory, Link, Regular, Symlink};
+        let (d, x, l) = (("d", Directory, ""), ("d/x", Regular, "1"), ("l", Symlink, "d"));
+        let (y, link, y_again) = (("y", Regular, "2"), ("z", Link, "y"), ("./y", Regular, "3"));
+        let good = tarred(&[d, x, l, y, link], 5);
+        let moved = compared("a.tar", &good, &tarred(&[y, link, l, d, x], 6));
+        assert_eq!(moved.outcome, Outcome::Equivalent, "{:?}", moved.tree);
+        let early = compared("a.tar", &good, &tarred(&[link, y, l, d, x], 6));
+        assert_eq!(told(&early)[0], (Cause::Content, "order of members"));
+        let repeated = compared("a.tar", &good, &tarred(&[d, x, l, y, link, y_again], 6));
+        let place = "paths that unpackers read differently";
+        assert!(
+            told(&repeated).contains(&(Cause::AmbiguousArchive, place)),
+            "{:?}",
+            repeated.causes
+        );
+        let (slash, none) = (("f/", Regular, ""), ("f", Regular, ""));
+        let found = compared("a.tar", &tarred(&[none], 5), &tarred(&[slash], 6));
+        assert_eq!(told(&found)[0], (Cause::Content, "type"));
+    }
+
+    #[test]
+    fn members_that_are_looked_for_at_their_place() {
+        use zip::CompressionMethod::{Deflated, Stored};
+        let (kind, file) = (
+            ("mimetype", b"application/epub+zip" as &[u8]),
+            ("a", b"a" as &[u8]),
+        );
+        let good = zipped(&[kind, file], Stored);
+        let late = compared("a.epub", &good, &zipped(&[file, kind], Stored));
+        assert_eq!(told(&late)[0], (Cause::Content, "place of mimetype"));
+        let packed = compared("a.epub", &good, &zipped(&[kind, file], Deflated));
+        assert_eq!(
+            told(&packed)[0],
+            (Cause::Content, "compression"),
+            "{:?}",
+            packed.tree
+        );
+        let manifest = ("META-INF/MANIFEST.MF", b"x" as &[u8]);
+        let good = zipped(&[manifest, file], Stored);
+        let late = compared("a.jar", &good, &zipped(&[file, manifest], Stored));
+        assert_eq!(told(&late)[0], (Cause::Content, "place of META-INF/MANIFEST.MF"));
+    }
+
+    #[test]
+    fn a_damaged_member_is_told_and_the_others_are_compared() {
+        let entries = |last| [("a", b"one" as &[u8]), ("b", b"two"), ("c", last)];
+        let good = zipped(&entries(b"three"), zip::CompressionMethod::Stored);
+        let mut damaged = zipped(&entries(b"four!"), zip::CompressionMethod::Stored);
+        let at = damaged
+            .windows(3)
+            .position(|bytes| bytes == b"two")
+            .unwrap_or_default();
+        damaged[at] ^= 1;
+        let found = compared("a.zip", &good, &damaged);
+        assert_eq!(told(&found)[0].0, Cause::Content);
+        let unread = found.causes.iter().find(|cause| cause.cause == Cause::Unread);
+        let example = unread.map(|cause| (cause.example.path.as_str(), cause.example.released.as_str()));
+        assert_eq!(example, Some(("b", "readable")), "{:?}", found.causes);
+    }
 }

@@ -8,15 +8,19 @@ use super::explain::{Context, explain};
 use super::finding::{Finding, Node};
 use super::format::FormatReader;
 use super::order::sorted_by_locale;
-use super::package::Within;
+use super::package::{self, Within};
 use super::partners;
 use super::row::Row;
 use super::stored::{FieldKind, Fields, Value, joined};
+use super::tree;
 use super::walk::Walked;
 
 /// A node with the fields in which two members differ.
 pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within) -> Node {
     let mut findings = field_findings(format, Both::new(&released.fields, &rebuilt.fields), within);
+    if package::placed(format, &released.path).is_some_and(|placed| placed.as_stored) {
+        findings.iter_mut().for_each(moves_bytes);
+    }
     let rebuilt_name = (released.path != rebuilt.path).then(|| rebuilt.path.clone());
     if let Some(other) = &rebuilt_name {
         let context = Context {
@@ -50,6 +54,17 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
         sizes: (Some(released.size), Some(rebuilt.size)),
         findings,
         ..Node::default()
+    }
+}
+
+/// Nothing sets aside what puts other bytes at the place where readers look for them: a compression, or a field that only
+/// one side has.
+fn moves_bytes(finding: &mut Finding) {
+    let one_sided = finding.released.is_empty() != finding.rebuilt.is_empty();
+    if finding.cause == Cause::Compression || one_sided {
+        finding.cause = Cause::Content;
+        finding.normalisation = None;
+        finding.key = "a member whose bytes are looked for at their place".into();
     }
 }
 
@@ -90,13 +105,16 @@ fn field_finding(
     }
     if let ([Value::Mode(released)], [Value::Mode(rebuilt)]) = (old, new) {
         let changed = released ^ rebuilt;
-        if changed & 0o7000 != 0 {
+        if changed.trailing_zeros() >= 12 {
+            finding.key = format!("{format}: type within the mode");
+        } else if changed & 0o7000 != 0 {
             // A set-id bit is what a program may do.
             finding = finding
                 .because(Cause::Content, Confidence::Proven)
                 .keyed("set-id and sticky bits");
             finding.normalisation = None;
-        } else if changed & 0o700 != 0 || (released & 0o111 == 0) != (rebuilt & 0o111 == 0) {
+        } else if changed & 0o700 != 0 || kind.installed && (released & 0o111 == 0) != (rebuilt & 0o111 == 0)
+        {
             // pip makes a file executable for everyone if anyone may run it.
             finding.normalisation = None;
         } else if let Some(key) = umask(*released, *rebuilt) {
@@ -141,14 +159,14 @@ pub(super) fn keep_owners(
 /// The two masks that would make these two modes of one.
 fn umask(released: u32, rebuilt: u32) -> Option<String> {
     const MASKS: [u32; 5] = [0o000, 0o002, 0o022, 0o027, 0o077];
-    let full = if (released | rebuilt) & 0o100 != 0 {
+    let full = if released & rebuilt & 0o100 != 0 {
         0o777
     } else {
         0o666
     };
     let mask = |mode: u32| MASKS.into_iter().find(|mask| full & !mask == mode & 0o777);
     let (released, rebuilt) = (mask(released)?, mask(rebuilt)?);
-    Some(format!("umask {released:03o} → {rebuilt:03o}"))
+    (released != rebuilt).then(|| format!("umask {released:03o} → {rebuilt:03o}"))
 }
 
 /// Whether the same members are in another order.
@@ -172,6 +190,21 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
     let (released, rebuilt) = (name(first), rebuilt_name(instead));
     let old: Vec<String> = pairs.iter().map(|(released, _)| name(released)).collect();
     let new: Vec<String> = expected.iter().map(rebuilt_name).collect();
+    if let Some(why) = tree::order_matters(
+        walked.outlines.as_ref(),
+        within.installs() && format.streams() || format.folders_first(),
+    ) {
+        let told = |why: String, name: String| if why.is_empty() { name } else { why };
+        return Some(
+            Finding::new(
+                "order of members",
+                told(why.released, released),
+                told(why.rebuilt, rebuilt),
+            )
+            .keyed("an order that changes what is unpacked")
+            .times(moved.count() as u64),
+        );
+    }
     let (cause, key) = match sorted_by_locale(&old, &new) {
         Some(locale) => (Cause::Locale, locale.to_owned()),
         None => (Cause::Order, format!("{} members", format.name())),
@@ -179,7 +212,7 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
     let finding = Finding::new("order of members", released, rebuilt)
         .because(cause, Confidence::Proven)
         .keyed(key)
-        .set_aside_by(format.order().filter(|_| !walked.order_matters))
+        .set_aside_by(format.order())
         .times(moved.count() as u64);
     Some(within.set_aside(finding))
 }

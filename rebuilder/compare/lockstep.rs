@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::file::fill;
 use super::format::Member;
-use super::row::{Identity, Row};
+use super::row::{Bytes, Identity};
 use super::source::Source;
 
 /// How much is read at once.
@@ -65,13 +65,7 @@ impl Pieces {
 
 /// Reads a member while its partner is read on the other thread. Its bytes are kept if they are at most `most` and
 /// not the same. A line that the other side breaks off, as it failed, counts as different.
-pub(super) fn read(
-    line: Line,
-    member: Member,
-    index: usize,
-    most: usize,
-    pieces: &mut Pieces,
-) -> io::Result<Row> {
+pub(super) fn read(line: Line, member: &mut Member, most: usize, pieces: &mut Pieces) -> io::Result<Bytes> {
     let mut whole = member.size <= most as u64;
     let mut size = 0_u64;
     pieces.give_back();
@@ -130,10 +124,7 @@ pub(super) fn read(
         Source::memory(bytes.concat())
     });
     pieces.give_back();
-    Ok(Row {
-        path: member.path,
-        index,
-        fields: member.fields,
+    Ok(Bytes {
         size,
         identity: Identity::InStep { same },
         source,

@@ -28,6 +28,7 @@ mod fields;
 mod file;
 mod finding;
 mod format;
+mod front;
 mod gzip;
 mod limits;
 mod lockstep;
@@ -43,6 +44,7 @@ mod row;
 mod source;
 mod stale;
 mod stored;
+mod tree;
 mod walk;
 mod zones;
 

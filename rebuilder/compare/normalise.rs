@@ -54,6 +54,8 @@ normalisations! {
     ArMetadata "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     Bzip2Compression "bzip2-compression" true "bzip2" "how the bytes are compressed" "both sides decompress to the same bytes";
     CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in NAME-VERSION/.cargo_vcs_info.json" "cargo never reads it when building";
+    CpioFileOrder "cpio-file-order" true "cpio" "order of members, where the same tree is unpacked" "paths that are repeated or meet, links and what they need, and folders and what is in them keep their order";
+    CpioInode "cpio-inode" true "cpio" "inode, device and number of links on the file system that the files came from" "unpackers only tell hard links by them, which are compared themselves";
     DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums" "each digest is recomputed: on both sides it is that of the file in data.tar";
     ElfBuildId "elf-build-id" false "ELF" ".note.gnu.build-id" "a name for debuggers; code does not depend on it unless it reads its own notes";
     ElfDebugLink "elf-debug-link" false "ELF" ".gnu_debuglink: name and CRC of the separate debug file" "only debuggers read it";
@@ -80,7 +82,7 @@ normalisations! {
     PycSourceTime "pyc-source-time" false "pyc" "time of the source in the header" "only decides whether Python recompiles the source";
     TarDeviceNumber "tar-device-number" true "tar" "device numbers of members that are not devices" "no unpacker uses them";
     TarFileMode "tar-file-mode" true "crate, gem, npm package, sdist" "permission bits that the installer does not take over" "the owner's bits, set-id and sticky bits are never set aside, nor that someone may execute a file whom the installer lets";
-    TarFileOrder "tar-file-order" true "tar without repeated names or hard links" "order of members" "each path is written once, so the order does not matter";
+    TarFileOrder "tar-file-order" true "tar" "order of members, where the same tree is unpacked" "paths that are repeated or meet, and links and what they need, keep their order";
     TarHeaders "tar-headers" true "tar" "which tar dialect holds the same values" "every reader understands ustar, GNU and pax headers alike; numbers that are neither octal nor small in base 256 are never set aside";
     TarOwners "tar-owners" true "crate, gem, npm package, sdist" "user and group, by number and name" "cargo, npm, pip and gem give the files owners of their own";
     TarTime "tar-time" true "tar" "times of members" "no package manager's behaviour depends on them";
@@ -92,7 +94,7 @@ normalisations! {
     ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers take them from the central directory";
     ZipFileEncoding "zip-file-encoding" true "zip" "the flag that says a pure ASCII name is UTF-8" "ASCII is the same in both";
     ZipFileMode "zip-file-mode" true "jar, wheel, sdist" "permission bits that the installer does not take over" "the owner's bits, set-id and sticky bits are never set aside, nor whether anybody may execute a file";
-    ZipFileOrder "zip-file-order" true "zip without repeated names" "order of entries" "readers find entries by name";
+    ZipFileOrder "zip-file-order" true "zip" "order of entries, where the same tree is unpacked" "readers find entries by name, and no name is another one's";
     ZipMisc "zip-misc" true "zip" "versions, creating system, internal attributes, known extra fields, directory entries' own data" "unzip, pip and the JVM ignore them";
     ZipModifiedTime "zip-modified-time" true "zip" "times of entries" "no package manager's behaviour depends on them";
     ZstdCompression "zstd-compression" true "zstd" "how the bytes are compressed" "both sides decompress to the same bytes";

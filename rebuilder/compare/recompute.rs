@@ -11,7 +11,7 @@ use super::format::{self, FormatReader, HEAD, Member};
 use super::limits::{Meter, Metered};
 use super::partners::without_compression;
 use super::source::{Codec, Source};
-use super::stored::{Value, is_hard_link};
+use super::stored::{Type, target, type_of};
 
 /// Length and digests of a file.
 #[derive(Debug, Default)]
@@ -219,12 +219,8 @@ fn find(source: &Source, wanted: &mut Wanted, meter: &Meter, depth: u32) -> io::
 }
 
 fn take(member: Member, wanted: &mut Wanted, meter: &Meter, depth: u32) -> io::Result<()> {
-    if is_hard_link(&member.fields) {
-        let target = member.fields.iter().find_map(|(kind, value)| match value {
-            Value::Text(target) if kind.name == "link" => Some(target),
-            _ => None,
-        });
-        wanted.link = target.map(|target| target.trim_start_matches("./").to_owned());
+    if type_of(&member.fields) == Some(Type::HardLink) {
+        wanted.link = target(&member.fields).map(|target| target.trim_start_matches("./").to_owned());
         return Ok(());
     }
     let algorithms = wanted.algorithms.clone().into_iter();

@@ -15,8 +15,15 @@ pub(super) struct Row {
     pub source: Option<Source>,
 }
 
+/// What was read of a member.
+pub(super) struct Bytes {
+    pub size: u64,
+    pub identity: Identity,
+    pub source: Option<Source>,
+}
+
 /// What tells whether two members have the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Identity {
     Digest(Sha256),
     /// Compared with its partner byte by byte while both were read.
@@ -25,6 +32,8 @@ pub(super) enum Identity {
     },
     /// Its bytes are in memory, and no digest was asked for yet.
     Held,
+    /// It could not be read, for this reason.
+    Unread(String),
 }
 
 impl Row {
@@ -32,9 +41,10 @@ impl Row {
         if self.size != other.size {
             return false;
         }
-        match (self.identity, other.identity) {
-            (Identity::InStep { same: own }, Identity::InStep { same: theirs }) => own && theirs,
-            (Identity::InStep { .. }, _) | (_, Identity::InStep { .. }) => false,
+        match (&self.identity, &other.identity) {
+            (Identity::InStep { same: own }, Identity::InStep { same: theirs }) => *own && *theirs,
+            (Identity::Unread(_) | Identity::InStep { .. }, _)
+            | (_, Identity::Unread(_) | Identity::InStep { .. }) => false,
             (Identity::Held, Identity::Held) => match (&self.source, &other.source) {
                 (Some(Source::Memory(own)), Some(Source::Memory(theirs))) => own == theirs,
                 _ => false,
@@ -45,9 +55,17 @@ impl Row {
 
     /// Its digest, if it was read alone.
     pub fn sha256(&self) -> Option<Sha256> {
-        match (self.identity, &self.source) {
-            (Identity::Digest(sha256), _) => Some(sha256),
+        match (&self.identity, &self.source) {
+            (Identity::Digest(sha256), _) => Some(*sha256),
             (Identity::Held, Some(Source::Memory(bytes))) => Some(Sha256::of(bytes.as_slice())),
+            _ => None,
+        }
+    }
+
+    /// Why it could not be read.
+    pub fn unread(&self) -> Option<&str> {
+        match &self.identity {
+            Identity::Unread(reason) => Some(reason),
             _ => None,
         }
     }

@@ -87,9 +87,64 @@ pub(super) enum Value {
         system: String,
         versions: String,
     },
-    /// The member is another name of an earlier one.
-    HardLink,
+    Type(Type),
+    /// What a link is to, as it is written.
+    Target(String),
     Text(String),
+}
+
+/// What an unpacker makes of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    File,
+    Folder,
+    SymbolicLink,
+    /// Another name of an earlier member.
+    HardLink,
+    CharacterDevice,
+    BlockDevice,
+    Fifo,
+    Socket,
+    /// A file whose path ends with a slash, of which some make a folder.
+    FileOrFolder,
+    /// Nothing: it says something of the members that follow.
+    Header,
+    Other,
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "file",
+            Self::Folder => "folder",
+            Self::SymbolicLink => "symbolic link",
+            Self::HardLink => "hard link",
+            Self::CharacterDevice => "character device",
+            Self::BlockDevice => "block device",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+            Self::FileOrFolder => "file with a slash at its end",
+            Self::Header => "global header",
+            Self::Other => "other",
+        })
+    }
+}
+
+impl Type {
+    /// The type within a Unix mode, if it has one.
+    pub fn of_mode(mode: u32) -> Option<Self> {
+        Some(match mode & 0o170_000 {
+            0o010_000 => Self::Fifo,
+            0o020_000 => Self::CharacterDevice,
+            0o040_000 => Self::Folder,
+            0o060_000 => Self::BlockDevice,
+            0o100_000 => Self::File,
+            0o120_000 => Self::SymbolicLink,
+            0o140_000 => Self::Socket,
+            0 => return None,
+            _ => Self::Other,
+        })
+    }
 }
 
 impl fmt::Display for Value {
@@ -102,8 +157,8 @@ impl fmt::Display for Value {
                 Err(_) => write!(f, "{seconds}"),
             },
             Self::Creator { system, versions } => write!(f, "{system} {versions}"),
-            Self::HardLink => f.write_str("hard link"),
-            Self::Text(text) => f.write_str(text),
+            Self::Type(what) => what.fmt(f),
+            Self::Target(text) | Self::Text(text) => f.write_str(text),
         }
     }
 }
@@ -140,7 +195,18 @@ pub(super) fn time(fields: &Fields) -> Option<i64> {
     })
 }
 
-/// Whether the member is another name of an earlier one.
-pub(super) fn is_hard_link(fields: &Fields) -> bool {
-    fields.iter().any(|(_, value)| *value == Value::HardLink)
+/// What an unpacker makes of the member, if the format says so.
+pub(super) fn type_of(fields: &Fields) -> Option<Type> {
+    fields.iter().find_map(|(_, value)| match value {
+        Value::Type(what) => Some(*what),
+        _ => None,
+    })
+}
+
+/// What a link is to.
+pub(super) fn target(fields: &Fields) -> Option<&str> {
+    fields.iter().find_map(|(_, value)| match value {
+        Value::Target(target) => Some(target.as_str()),
+        _ => None,
+    })
 }

@@ -13,12 +13,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::both::{Both, Which};
 use super::finding::Node;
 use super::format::{FormatReader, Member};
-use super::limits::Meter;
+use super::front::Front;
+use super::limits::{Hit, Meter};
 use super::lockstep;
-use super::row::{Identity, Row};
+use super::row::{Bytes, Identity, Row};
 use super::source::Source;
-use super::stored::{Fields, is_hard_link};
+use super::stored::Fields;
+use super::tree::{Outline, Tree};
 use crate::artifact::HashingWriter;
+use crate::deadline::Over;
 
 /// Largest member that waits in memory for its partner, and how much may wait on each side.
 const LARGEST_KEPT: usize = 8 << 20;
@@ -49,8 +52,10 @@ pub(super) struct Walked {
     /// Places of pairs in both archives, and their names while there are not too many.
     pub pairs: Vec<(usize, usize)>,
     pub names: HashMap<usize, String>,
-    /// Whether some path is repeated, or a hard link depends on what was before it.
-    pub order_matters: bool,
+    /// What of each side's tree depends on the order of members or on the unpacker.
+    pub outlines: Both<Outline>,
+    /// Members that readers look for by place.
+    pub fronts: Both<Front>,
     /// Fields of the archives themselves.
     pub fields: Both<Fields>,
     /// What ended a walk early.
@@ -140,8 +145,12 @@ impl Meeting<'_> {
 
     fn side(&self, which: Which, format: &dyn FormatReader, source: &Source, meter: &Meter) {
         let mut places = 0..;
+        let (mut tree, mut front) = (Tree::new(&self.hasher), Front::default());
         let (mut buffer, mut pieces) = (vec![0; 1 << 16], lockstep::Pieces::default());
-        let end = format.walk(source, meter, &mut |member| {
+        let mut last = String::new();
+        let mut named = false;
+        let end = format.walk(source, meter, &mut |mut member| {
+            last.clone_from(&member.path);
             let large = member.source.is_none() && member.size >= WORTH_WAITING;
             let line = if large {
                 self.wait_before(which, &member.path)
@@ -149,17 +158,51 @@ impl Meeting<'_> {
                 None
             };
             let index = places.next().unwrap_or(usize::MAX);
-            let row = match line {
-                Some(line) => lockstep::read(line, member, index, LARGEST_IN_STEP, &mut pieces)?,
-                None => read(member, index, &mut buffer)?,
+            tree.add(&member.path, &member.fields);
+            front.add(format.name(), &member.path, &member.fields);
+            let read = match line {
+                Some(line) => lockstep::read(line, &mut member, LARGEST_IN_STEP, &mut pieces),
+                None => read(&mut member, &mut buffer),
             };
-            self.meet(which, row);
+            let bytes = match read {
+                // The next member of a stream is where this one ends, if that is found.
+                Err(error) if !format.streams() && Hit::of(&error).is_none() => Bytes {
+                    size: member.size,
+                    identity: Identity::Unread(error.to_string()),
+                    source: None,
+                },
+                Err(error) => {
+                    named = true;
+                    return Err(at(&member.path, &error).unwrap_or(error));
+                }
+                Ok(bytes) => bytes,
+            };
+            self.meet(
+                which,
+                Row {
+                    path: member.path,
+                    index,
+                    fields: member.fields,
+                    size: bytes.size,
+                    identity: bytes.identity,
+                    source: bytes.source,
+                },
+            );
             Ok(true)
         });
         let mut state = self.lock();
+        *state.walked.outlines.of_mut(which) = tree.outline();
+        *state.walked.fronts.of_mut(which) = front;
         match end {
             Ok(fields) => *state.walked.fields.of_mut(which) = fields,
-            Err(error) => *state.walked.errors.of_mut(which) = Some(error),
+            Err(error) => {
+                let named = if named || last.is_empty() {
+                    None
+                } else {
+                    at(&format!("in {last} or behind it"), &error)
+                };
+                *state.walked.errors.of_mut(which) = Some(named.unwrap_or(error));
+            }
         }
         state.sides.of_mut(which).idle = true;
         self.turn.notify_all();
@@ -219,9 +262,6 @@ impl Meeting<'_> {
         let times = state.sides.of_mut(which).seen.entry(hash).or_default();
         *times = times.saturating_add(1);
         let key = (row.path.clone(), *times);
-        if key.1 > 1 || is_hard_link(&row.fields) {
-            state.walked.order_matters = true;
-        }
         let size = row.held();
         loop {
             let theirs = state.sides.of_mut(other);
@@ -279,8 +319,8 @@ impl Meeting<'_> {
 }
 
 /// Reads a member: its bytes if they are few and cannot be read again without walking, otherwise their digest.
-fn read(member: Member, index: usize, buffer: &mut [u8]) -> io::Result<Row> {
-    let again = member.source;
+fn read(member: &mut Member, buffer: &mut [u8]) -> io::Result<Bytes> {
+    let again = member.source.take();
     let mut kept = Vec::new();
     let mut hashing = again.is_some().then(|| HashingWriter::new(io::sink()));
     let mut size: u64 = 0;
@@ -307,12 +347,15 @@ fn read(member: Member, index: usize, buffer: &mut [u8]) -> io::Result<Row> {
         Some(hashing) => (Identity::Digest(hashing.finish().1), again),
         None => (Identity::Held, Some(Source::memory(kept))),
     };
-    Ok(Row {
-        path: member.path,
-        index,
-        fields: member.fields,
+    Ok(Bytes {
         size,
         identity,
         source,
     })
+}
+
+/// The error with the place at which a walk ends; a limit is one of the whole comparison and has its own words.
+fn at(place: &str, error: &io::Error) -> Option<io::Error> {
+    let is_limit = Hit::of(error).is_some() || Over::of(error).is_some();
+    (!is_limit).then(|| io::Error::new(error.kind(), format!("{place}: {error}")))
 }

@@ -4,7 +4,9 @@
 /// the two that are furthest from each other.
 pub(super) fn zones_apart(released: i64, rebuilt: i64) -> bool {
     const QUARTER: i64 = 15 * 60;
+    const DAY: i64 = 24 * 3600;
     const FURTHEST: u64 = 26 * 3600;
     let apart = released.saturating_sub(rebuilt);
-    apart != 0 && apart % QUARTER == 0 && apart.unsigned_abs() <= FURTHEST
+    // Whole days are days, although the two zones that are furthest apart differ by more than one.
+    apart % DAY != 0 && apart % QUARTER == 0 && apart.unsigned_abs() <= FURTHEST
 }

@@ -9,13 +9,22 @@ use super::{FormatReader, Member, Visit, path_text};
 use crate::compare::cause::Cause;
 use crate::compare::limits::Meter;
 use crate::compare::source::Source;
-use crate::compare::stored::{FieldKind, Fields, Value};
+use crate::compare::stored::{FieldKind, Fields, Type, Value};
 
 pub(super) struct Folder;
 
 static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
 static MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
 static LINK: FieldKind = FieldKind::new("link", Cause::Content);
+
+/// A file that cannot be opened; its error comes when it is read.
+struct Failing(Option<io::Error>);
+
+impl io::Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
 
 impl FormatReader for Folder {
     fn name(&self) -> &'static str {
@@ -43,7 +52,9 @@ impl FormatReader for Folder {
 }
 
 fn walk(folder: &Path, prefix: &str, meter: &Meter, visit: Visit) -> io::Result<bool> {
-    let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{prefix}: {error}"));
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = entries.map_err(named)?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let name = path_text(entry.file_name().as_encoded_bytes());
@@ -52,33 +63,23 @@ fn walk(folder: &Path, prefix: &str, meter: &Meter, visit: Visit) -> io::Result<
         let kind = entry.file_type()?;
         let metadata = std::fs::symlink_metadata(entry.path())?;
         let mut fields: Fields = Vec::new();
-        let word = if kind.is_dir() {
-            "folder"
-        } else if kind.is_symlink() {
-            "symbolic link"
-        } else if kind.is_file() {
-            "file"
-        } else {
-            "other"
-        };
-        fields.push((&TYPE, Value::Text(word.to_owned())));
+        let what = Type::of_mode(metadata.permissions().mode()).unwrap_or(Type::Other);
+        fields.push((&TYPE, Value::Type(what)));
         if kind.is_symlink() {
             let target = std::fs::read_link(entry.path())?;
-            fields.push((
-                &LINK,
-                Value::Text(path_text(target.as_os_str().as_encoded_bytes())),
-            ));
+            let target = path_text(target.as_os_str().as_encoded_bytes());
+            fields.push((&LINK, Value::Target(target)));
         } else {
             fields.push((&MODE, Value::Mode(metadata.permissions().mode() & 0o7777)));
         }
-        let source = if kind.is_file() {
-            Some(Source::file(&entry.path())?)
+        let opened = if kind.is_file() {
+            Source::file(&entry.path()).and_then(|source| Ok((source.open()?, source)))
         } else {
-            None
+            Ok((Box::new(io::empty()) as _, Source::memory(Vec::new())))
         };
-        let mut content: Box<dyn io::Read> = match &source {
-            Some(source) => source.open()?,
-            None => Box::new(io::empty()),
+        let (mut content, source): (Box<dyn io::Read>, _) = match opened {
+            Ok((content, source)) => (content, Some(source).filter(|_| kind.is_file())),
+            Err(error) => (Box::new(Failing(Some(error))), None),
         };
         let more = visit(Member {
             path: path.clone(),

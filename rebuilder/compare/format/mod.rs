@@ -12,6 +12,7 @@ mod zip;
 
 use std::io::{self, Read, Write as _};
 
+use super::both::Both;
 use super::finding::Node;
 use super::limits::Meter;
 use super::normalise::Normalisation;
@@ -21,7 +22,9 @@ use crate::artifact::{HashingWriter, Sha256};
 
 /// One member as a walk meets it.
 pub(super) struct Member<'a> {
+    /// Cleaned by [`super::tree::clean`] where all readers of the format do so; how it was written is a field then.
     pub path: String,
+    /// A [`Value::Type`] says what is unpacked (a file, if there is none), a [`Value::Target`] what a link is to.
     pub fields: Fields,
     /// Length of its bytes, as the format claims.
     pub size: u64,
@@ -43,9 +46,13 @@ pub(super) trait FormatReader: Sync {
     fn normalisations(&self) -> &'static [Normalisation] {
         &[]
     }
-    /// What sets aside that members are in another order, if no path is repeated and no member depends on another.
+    /// What sets aside that members are in another order, where that makes no other tree.
     fn order(&self) -> Option<Normalisation> {
         None
+    }
+    /// Whether its unpackers need a folder before what is in it.
+    fn folders_first(&self) -> bool {
+        false
     }
     /// Whether these are the first bytes of such a file.
     fn begins(&self, head: &[u8]) -> bool;
@@ -53,6 +60,8 @@ pub(super) trait FormatReader: Sync {
     fn streams(&self) -> bool;
     /// Walks the members, and gives the fields of the archive itself.
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields>;
+    /// Looks at both archives again, where only that can tell what a difference follows from.
+    fn prove(&self, _sides: Both<&Source>, _meter: &Meter, _node: &mut Node) {}
     /// Says what only all members of an archive together can tell.
     fn settle(&self, _node: &mut Node) {}
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::text::{Checksums, Field, Lines, Text};
-use super::{Located, Meaning, Package};
+use super::{Located, Meaning, Package, Placed};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::claims::{Claim, Claims, Files};
 use crate::compare::conclude::SIZES;
@@ -22,6 +22,7 @@ pub(super) static DEB: Package = Package {
     document,
     clamps_times: true,
     named_by_tool: |path| path.contains(".cpython-"),
+    placed,
     text,
     whole_text: trimmed_changelog,
     meaning,
@@ -33,6 +34,17 @@ fn document(name: &str) -> bool {
     [".dsc", ".changes", ".buildinfo"]
         .iter()
         .any(|ending| name.ends_with(ending))
+}
+
+/// dpkg takes the first three members by their place (deb(5)); others begin with an underscore.
+fn placed(format: &str, path: &str) -> Option<Placed> {
+    let rank = match path {
+        "debian-binary" => 0,
+        path if path.starts_with("control.tar") || path.starts_with('_') => 1,
+        path if path.starts_with("data.tar") => 2,
+        _ => return None,
+    };
+    (format == "ar").then(|| Placed::at(rank))
 }
 
 fn text(located: Located) -> Option<Text> {

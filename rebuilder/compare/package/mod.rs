@@ -8,6 +8,7 @@ mod cargo;
 mod cms;
 mod deb;
 mod digest;
+mod document;
 mod gem;
 mod image;
 mod jar;
@@ -71,10 +72,10 @@ pub(super) struct Package {
     pub value: fn(Located, &JsonValue) -> Option<Finding>,
     /// What sets aside that signatures in this place differ. Whether a file is a signature, its content says.
     pub signature: fn(Located) -> Option<Normalisation>,
-    /// Whether bytes that have no form are a signature, in this place of the package.
-    pub raw_signature: fn(Located, &[u8]) -> bool,
     /// Whether versions in the name of a file are those of tools.
     pub named_by_tool: fn(&str) -> bool,
+    /// Whether readers look for a member, by format and path, at a place of its own.
+    pub placed: fn(&str, &str) -> Option<Placed>,
     /// What its manifests call each member, by path: partners for members that are named by digest.
     pub roles: Roles,
     /// Judges again what only all members together tell, once they were compared.
@@ -103,8 +104,8 @@ impl Package {
             meaning: |_, _| None,
             value: |_, _| None,
             signature: |_| None,
-            raw_signature: |_, _| false,
             named_by_tool: |_| false,
+            placed: |_, _| None,
             roles: |_, _, _| Ok(HashMap::new()),
             settle: None,
         }
@@ -145,6 +146,7 @@ pub(super) static PACKAGES: &[&Package] = &[
     &cargo::CRATE,
     &npm::NPM,
     &image::IMAGE,
+    &document::DOCUMENT,
 ];
 
 /// The path of a file within what is compared.
@@ -183,6 +185,29 @@ impl JsonValue<'_> {
     fn finding(&self) -> Finding {
         Finding::new(self.pointer, self.released, self.rebuilt)
     }
+}
+
+/// The place at which readers look for a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// Members of lower rank come before it, and all that have none behind it.
+    pub rank: u8,
+    /// Whether its bytes are looked for there too: uncompressed, at an offset that extra fields would move.
+    pub as_stored: bool,
+}
+
+impl Placed {
+    const fn at(rank: u8) -> Self {
+        Self {
+            rank,
+            as_stored: false,
+        }
+    }
+}
+
+/// Where readers look for a member, if it has a place of its own in some kind of package.
+pub(super) fn placed(format: &str, path: &str) -> Option<Placed> {
+    PACKAGES.iter().find_map(|package| (package.placed)(format, path))
 }
 
 /// What kinds of packages set aside, by name.

@@ -10,10 +10,18 @@ use crate::compare::finding::Finding;
 pub(super) static RPM: Package = Package {
     recognises: |archive| archive.format == "rpm",
     text: |located| {
-        matches!(located.top()?, "header" | "signature").then(|| Text {
+        let text = Text {
             known,
             ..Text::of(Lines::Fields)
-        })
+        };
+        match located.top()? {
+            "header" => Some(text),
+            "signature" => Some(Text {
+                every: on_one_side,
+                ..text
+            }),
+            _ => None,
+        }
     },
     meaning: |located, field| match (located.top()?, field) {
         ("header", "rpm version") => Some(Meaning::Tool),
@@ -51,9 +59,33 @@ fn known(field: &Field) -> Option<Finding> {
         "signature" => finding
             .because(Cause::Signature, Confidence::Proven)
             .keyed("signature of the package"),
+        "reserved space" if is_zeros(field.released) && is_zeros(field.rebuilt) => finding
+            .because(Cause::Signature, Confidence::Proven)
+            .keyed("room for signatures"),
         "build time" | "file mtime" => finding
             .because(Cause::Timestamp, Confidence::Proven)
             .keyed(format!("rpm: {}", field.name)),
         _ => return None,
     })
+}
+
+/// A signature that only one side has; the reader of the format has seen that it is one.
+fn on_one_side(finding: &mut Finding) {
+    let (released, rebuilt) = (&finding.released, &finding.rebuilt);
+    let line = match (released.is_empty(), rebuilt.is_empty()) {
+        (true, false) => rebuilt,
+        (false, true) => released,
+        _ => return,
+    };
+    let signature = line.strip_prefix("signature: ");
+    if signature.is_some_and(|hex| hex.starts_with(['8', 'c'])) {
+        finding.cause = Cause::Signature;
+        finding.key = "signature of the package".into();
+    }
+}
+
+/// How the reader of the format writes bytes that are all zero.
+fn is_zeros(value: &str) -> bool {
+    let count = value.strip_suffix(" zeros");
+    count.is_some_and(|count| count.bytes().all(|byte| byte.is_ascii_digit()))
 }

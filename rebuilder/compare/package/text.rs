@@ -71,11 +71,6 @@ impl Field<'_> {
     }
 }
 
-/// Whether bytes have the length of an RSA signature.
-pub(super) fn is_rsa_signature(bytes: &[u8]) -> bool {
-    matches!(bytes.len(), 128 | 256 | 384 | 512)
-}
-
 /// What the name of a text says of its form, whatever it is in. It sets nothing aside.
 pub(super) fn by_name(name: &str) -> Text {
     let lower = name.to_ascii_lowercase();

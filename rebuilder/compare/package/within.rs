@@ -113,6 +113,13 @@ impl<'a> Within<'a> {
         self.unpacked_by().or_else(|| Archive { format, names }.kind())
     }
 
+    /// Whether an installer takes the files over as the archive has them, owners and order included.
+    pub fn installs(self) -> bool {
+        let own = self.archive.and_then(|archive| archive.kind);
+        let installer = self.unpacked_by().or(own);
+        installer.is_some_and(|package| !package.ignores_owners)
+    }
+
     /// The finding, set aside by what holds here.
     pub fn set_aside(self, mut finding: Finding) -> Finding {
         if finding.normalisation.is_some() {
@@ -209,12 +216,6 @@ impl<'a> File<'a> {
     pub fn value(self, value: &JsonValue) -> Option<Finding> {
         self.packages()
             .find_map(|(package, located)| (package.value)(located, value))
-    }
-
-    /// Whether bytes that have no form are a signature here.
-    pub fn is_raw_signature(self, bytes: &[u8]) -> bool {
-        self.packages()
-            .any(|(package, located)| (package.raw_signature)(located, bytes))
     }
 
     /// What sets aside that signatures differ, in this place of the package.

@@ -11,7 +11,6 @@ mod tests;
 use super::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
-use crate::compare::package::File;
 
 pub(in crate::compare::file) struct Signature;
 
@@ -27,12 +26,10 @@ enum Form {
     Signify,
     Ssh,
     Sigstore,
-    /// A number that only its place in a package makes a signature.
-    Raw,
 }
 
 impl Form {
-    fn of(file: File, bytes: &[u8]) -> Option<Self> {
+    fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > LONGEST_SIGNATURE {
             return None;
         }
@@ -40,7 +37,6 @@ impl Form {
         is(Self::Cms, cms::is_signature(bytes))
             .or_else(|| is(Self::OpenPgp, openpgp::is_signature(bytes)))
             .or_else(|| lines::form(bytes))
-            .or_else(|| is(Self::Raw, file.is_raw_signature(bytes)))
     }
 
     fn name(self) -> &'static str {
@@ -51,14 +47,13 @@ impl Form {
             Self::Signify => "signify",
             Self::Ssh => "SSH",
             Self::Sigstore => "Sigstore",
-            Self::Raw => "raw",
         }
     }
 }
 
 /// Whether a file is nothing but a signature.
-pub(in crate::compare) fn is_signature(file: File, bytes: &[u8]) -> bool {
-    Form::of(file, bytes).is_some()
+pub(in crate::compare) fn is_signature(bytes: &[u8]) -> bool {
+    Form::of(bytes).is_some()
 }
 
 impl FileComparator for Signature {
@@ -67,12 +62,12 @@ impl FileComparator for Signature {
     }
 
     fn recognises(&self, pair: &Pair) -> bool {
-        let form = Form::of(pair.file, pair.released);
-        form.is_some() && form == Form::of(pair.file, pair.rebuilt)
+        let form = Form::of(pair.released);
+        form.is_some() && form == Form::of(pair.rebuilt)
     }
 
     fn compare(&self, pair: &Pair) -> Option<Leaf> {
-        let form = Form::of(pair.file, pair.released)?;
+        let form = Form::of(pair.released)?;
         let shown = |bytes: &[u8]| format!("{}, {} bytes", form.name(), bytes.len());
         let mut leaf = Leaf::of("signature");
         leaf.add(

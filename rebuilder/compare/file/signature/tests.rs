@@ -227,24 +227,3 @@ fn a_signature_that_one_side_alone_has_is_told_as_one() {
     );
     assert_eq!(found.causes[0].cause, Cause::Content);
 }
-
-#[test]
-fn raw_signatures_are_so_in_their_place_alone() {
-    let signed = |file: &str, byte: u8| {
-        let mut whole = Vec::new();
-        let inner = gem(&[sample("lib/x.rb", "")]);
-        for entry in tar::Archive::new(inner.as_slice()).entries().unwrap() {
-            let mut entry = entry.unwrap();
-            let path = entry.path().unwrap().display().to_string();
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
-            whole.push(sample(&path, bytes));
-        }
-        whole.push(sample(file, vec![byte; 256]));
-        tar(&whole)
-    };
-    let outcome =
-        |file: &str| compare_bytes("x.gem", &signed(file, 1), &signed(file, 2), &Options::default()).outcome;
-    assert_eq!(outcome("data.tar.gz.sig"), Outcome::Equivalent);
-    assert_eq!(outcome("lib.sig"), Outcome::Different);
-}

@@ -1,7 +1,7 @@
 //! The block that a header is, and what the tar reader does not tell of it.
 
 use crate::compare::format::path_text;
-use crate::compare::stored::Value;
+use crate::compare::stored::{Type, Value};
 
 /// All of an archive is in blocks of this size.
 pub(super) const BLOCK: usize = 512;
@@ -23,18 +23,17 @@ pub(super) fn odd_number(block: &[u8; BLOCK], (at, length): (usize, usize)) -> O
 }
 
 pub(super) fn type_of(kind: tar::EntryType) -> Value {
-    let name = match kind {
-        tar::EntryType::Link => return Value::HardLink,
-        tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => "file",
-        tar::EntryType::Symlink => "symbolic link",
-        tar::EntryType::Char => "character device",
-        tar::EntryType::Block => "block device",
-        tar::EntryType::Directory => "folder",
-        tar::EntryType::Fifo => "fifo",
-        tar::EntryType::XGlobalHeader => "global header",
-        _ => "other",
-    };
-    Value::Text(name.to_owned())
+    Value::Type(match kind {
+        tar::EntryType::Link => Type::HardLink,
+        tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => Type::File,
+        tar::EntryType::Symlink => Type::SymbolicLink,
+        tar::EntryType::Char => Type::CharacterDevice,
+        tar::EntryType::Block => Type::BlockDevice,
+        tar::EntryType::Directory => Type::Folder,
+        tar::EntryType::Fifo => Type::Fifo,
+        tar::EntryType::XGlobalHeader => Type::Header,
+        _ => Type::Other,
+    })
 }
 
 /// Start and length of the numeric fields.

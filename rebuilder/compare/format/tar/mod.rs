@@ -14,7 +14,8 @@ use crate::compare::finding::Node;
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
 use crate::compare::normalise::Normalisation;
 use crate::compare::source::Source;
-use crate::compare::stored::{FieldKind, Fields, Value, joined};
+use crate::compare::stored::{FieldKind, Fields, Type, Value, joined};
+use crate::compare::tree::clean;
 
 pub(super) struct Tar;
 
@@ -37,11 +38,13 @@ static EXTENDED: FieldKind = FieldKind::by(
     Normalisation::TarHeaders,
 )
 .refined(process_number);
+/// dpkg keeps paths as they are written.
 static SPELLING: FieldKind = FieldKind::by(
     "path as written",
     Cause::ArchiveDialect,
     Normalisation::TarHeaders,
-);
+)
+.installed();
 static ATTRIBUTES: FieldKind = FieldKind::by("pax records", Cause::ArchiveDialect, Normalisation::TarXattrs);
 static SECURITY: FieldKind = FieldKind::new("security attributes", Cause::Content);
 static MEANING: FieldKind = FieldKind::new("pax records that change what is unpacked", Cause::Content);
@@ -187,17 +190,18 @@ impl FormatReader for Tar {
             meter.member(path_bytes.len())?;
             let mut fields = Fields::new();
             let spelled = path_text(&path_bytes);
-            let path = spelled.trim_start_matches("./").trim_end_matches('/');
-            let path = if path.is_empty() {
-                ".".to_owned()
-            } else {
-                path.to_owned()
-            };
+            let path = clean(&spelled).into_owned();
             if path != spelled && spelled.strip_suffix('/') != Some(&path) {
                 fields.push((&SPELLING, Value::Text(spelled.replacen(&path, "…", 1))));
             }
             recorded(&tape.take(), padding, &mut fields);
             header_fields(&entry, &mut fields);
+            if spelled.ends_with('/') {
+                let files = fields
+                    .iter_mut()
+                    .filter(|(_, value)| *value == Value::Type(Type::File));
+                files.for_each(|(_, value)| *value = Value::Type(Type::FileOrFolder));
+            }
             pax_fields(&mut entry, &mut fields)?;
             let place = (entry.raw_file_position(), entry.size());
             let sparse = entry.header().entry_type().is_gnu_sparse();
@@ -266,7 +270,7 @@ fn header_fields<R: Read>(entry: &tar::Entry<R>, fields: &mut Fields) {
     let kind = header.entry_type();
     fields.push((&TYPE, type_of(kind)));
     if let Some(target) = entry.link_name_bytes().filter(|target| !target.is_empty()) {
-        fields.push((&LINK, Value::Text(path_text(&target))));
+        fields.push((&LINK, Value::Target(path_text(&target))));
     }
     if let Ok(mode) = header.mode() {
         fields.push((&MODE, Value::Mode(mode)));

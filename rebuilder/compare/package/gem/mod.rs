@@ -5,7 +5,7 @@ mod settle;
 mod tests;
 mod yaml;
 
-use super::{Meaning, Package};
+use super::{Meaning, Package, Placed};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static GEM: Package = Package {
@@ -28,6 +28,17 @@ pub(super) static GEM: Package = Package {
     meaning: |located, field| {
         (located.top() == Some("metadata") && field == "rubygems_version").then_some(Meaning::Tool)
     },
+    placed,
     settle: Some(settle::settle),
     ..Package::new("gem")
 };
+
+/// RubyGems reads a gem as a stream: the specification before the files that it describes.
+fn placed(format: &str, path: &str) -> Option<Placed> {
+    let rank = match path {
+        "metadata.gz" | "metadata.gz.sig" => 0,
+        "data.tar.gz" | "data.tar.gz.sig" => 1,
+        _ => return None,
+    };
+    (format == "tar").then(|| Placed::at(rank))
+}

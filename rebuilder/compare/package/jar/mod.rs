@@ -16,7 +16,7 @@ mod tests;
 mod writing;
 
 use super::text::{Lines, Text};
-use super::{GROUP_AND_OTHERS, Located, Meaning, Package};
+use super::{GROUP_AND_OTHERS, Located, Meaning, Package, Placed};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static JAR: Package = Package {
@@ -33,6 +33,7 @@ pub(super) static JAR: Package = Package {
     ignored_modes: GROUP_AND_OTHERS,
     text,
     meaning,
+    placed,
     settle: Some(settle::settle),
     ..Package::new("jar")
 };
@@ -53,4 +54,11 @@ fn meaning(located: Located, field: &str) -> Option<Meaning> {
         "bundle-generator",
     ];
     (located.top() == Some(MANIFEST) && TOOLS.contains(&field)).then_some(Meaning::Tool)
+}
+
+/// `JarInputStream` finds a manifest only as the first entry, or behind the entry of its folder.
+fn placed(format: &str, path: &str) -> Option<Placed> {
+    let ranks = ["META-INF", MANIFEST];
+    let rank = ranks.iter().position(|known| path.eq_ignore_ascii_case(known))?;
+    (format == "zip").then(|| Placed::at(u8::from(rank > 0)))
 }

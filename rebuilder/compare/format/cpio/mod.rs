@@ -1,0 +1,324 @@
+//! cpio: initramfs images and the payload of RPM packages, in the old and new formats, and one archive behind another.
+
+mod header;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Read};
+
+use header::{Dialect, Header};
+
+use super::{FormatReader, Member, Visit, described, path_text, settle_zeros, tail};
+use crate::artifact::Sha256;
+use crate::compare::cause::Cause;
+use crate::compare::finding::Node;
+use crate::compare::limits::{Meter, Metered};
+use crate::compare::normalise::Normalisation;
+use crate::compare::source::{Codec, Source};
+use crate::compare::stored::{FieldKind, Fields, Type, Value};
+use crate::compare::tree::clean;
+
+pub(super) struct Cpio;
+
+static DIALECT: FieldKind = FieldKind::new("header", Cause::ArchiveDialect);
+static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
+static MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
+static TIME: FieldKind = FieldKind::new("time", Cause::Timestamp);
+static OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
+static GROUP: FieldKind = FieldKind::new("group", Cause::Ownership);
+static LINKED: FieldKind = FieldKind::new("hard link", Cause::Content);
+static LINKS: FieldKind = FieldKind::by("number of links", Cause::HostSystem, Normalisation::CpioInode);
+/// Inode and device numbers of the file system that the files came from; only links are told by them.
+static INODE: FieldKind = FieldKind::by("inode", Cause::HostSystem, Normalisation::CpioInode);
+static HOME: FieldKind = FieldKind::by(
+    "device of the file system",
+    Cause::HostSystem,
+    Normalisation::CpioInode,
+);
+static DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
+static UNUSED_DEVICE: FieldKind = FieldKind::new("device number", Cause::ArchiveDialect);
+static SPELLING: FieldKind = FieldKind::new("path as written", Cause::ArchiveDialect);
+static SUM: FieldKind = FieldKind::new("sum in a format without sums", Cause::Content);
+static WRONG_SUMS: FieldKind = FieldKind::new("sums that do not fit the contents", Cause::Content);
+static BEHIND_NAME: FieldKind = FieldKind::new("bytes behind the name", Cause::Content);
+static PADDING: FieldKind = FieldKind::new("bytes between members", Cause::Content);
+/// GNU cpio reads only the first archive, the kernel reads all.
+static PART: FieldKind = FieldKind::new("archive", Cause::Content);
+static TRAILER: FieldKind = FieldKind::new("end mark", Cause::Content);
+static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
+static ZEROS: FieldKind = FieldKind::new("zeros at the end", Cause::ArchiveDialect);
+
+impl FormatReader for Cpio {
+    fn name(&self) -> &'static str {
+        "cpio"
+    }
+
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        let trailer = b"07070100000000000000000000000000000000000000010000000000000000\
+            000000000000000000000000000000000000000B00000000TRAILER!!!\0\0\0\0";
+        ("x.cpio", trailer)
+    }
+
+    fn normalisations(&self) -> &'static [Normalisation] {
+        &[Normalisation::CpioFileOrder, Normalisation::CpioInode]
+    }
+
+    fn order(&self) -> Option<Normalisation> {
+        Some(Normalisation::CpioFileOrder)
+    }
+
+    fn folders_first(&self) -> bool {
+        true
+    }
+
+    fn begins(&self, head: &[u8]) -> bool {
+        Header::begins(head)
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
+        Self::walk_reader(source.open()?, meter, visit)
+    }
+
+    fn settle(&self, node: &mut Node) {
+        settle_zeros(node, &ZEROS);
+    }
+}
+
+impl Cpio {
+    /// Walks what comes from a reader, to its end.
+    pub(super) fn walk_reader(inner: impl Read, meter: &Meter, visit: Visit) -> io::Result<Fields> {
+        let mut reader = io::BufReader::with_capacity(1 << 17, Metered { inner, meter });
+        let mut walk = Walk::default();
+        loop {
+            let Some(header) = Header::read(&mut reader)? else {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "it ends without an end mark",
+                ));
+            };
+            let (name, behind) = header.read_name(&mut reader)?;
+            if name == b"TRAILER!!!" {
+                walk.trailer(&header, &behind);
+                if !walk.next_archive(&mut reader, visit)? {
+                    return walk.end(reader);
+                }
+                continue;
+            }
+            meter.member(name.len())?;
+            if !walk.member(&header, &name, &behind, &mut reader, visit)? {
+                return Ok(Fields::new());
+            }
+        }
+    }
+}
+
+/// Things of many members that only differ if something is wrong: how many, the first, and a digest of all.
+#[derive(Default)]
+struct Noted {
+    count: u64,
+    first: String,
+    all: String,
+}
+
+impl Noted {
+    fn add(&mut self, text: String) {
+        self.count = self.count.saturating_add(1);
+        self.all = Sha256::of(format!("{} {text}", self.all).as_bytes()).to_hex();
+        if self.count == 1 {
+            self.first = text;
+        }
+    }
+
+    fn field(self, kind: &'static FieldKind) -> Option<(&'static FieldKind, Value)> {
+        let text = format!("{}: {}, sha256 {:.16}…", self.count, self.first, self.all);
+        (self.count > 0).then_some((kind, Value::Text(text)))
+    }
+}
+
+/// How far an archive was read.
+#[derive(Default)]
+struct Walk {
+    /// How many archives came before.
+    part: u64,
+    /// The first name of each file that has several.
+    linked: HashMap<((u64, u64), u64), String>,
+    padding: Noted,
+    wrong_sums: Noted,
+    fields: Fields,
+}
+
+impl Walk {
+    fn member(
+        &mut self,
+        header: &Header,
+        name: &[u8],
+        behind: &[u8],
+        reader: &mut impl Read,
+        visit: Visit,
+    ) -> io::Result<bool> {
+        let spelled = path_text(name);
+        let path = clean(&spelled).into_owned();
+        let mut fields = self.fields_of(header, &path);
+        if path != spelled {
+            fields.push((&SPELLING, Value::Text(spelled.replacen(&path, "…", 1))));
+        }
+        if !behind.is_empty() {
+            fields.push((&BEHIND_NAME, Value::Text(described(behind))));
+        }
+        let mut content = Summed {
+            inner: reader.by_ref().take(header.size),
+            sum: 0,
+        };
+        let more = visit(Member {
+            path: path.clone(),
+            fields,
+            size: header.size,
+            content: &mut content,
+            source: None,
+        })?;
+        if !more {
+            return Ok(false);
+        }
+        io::copy(&mut content, &mut io::sink())?;
+        let (left, sum) = (content.inner.limit(), u64::from(content.sum));
+        if left > 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{path}: {left} of its {} bytes are missing", header.size),
+            ));
+        }
+        let is_file = Type::of_mode(mode(header)) == Some(Type::File);
+        if header.dialect == Dialect::Sums && header.sum != sum && (is_file || header.sum != 0) {
+            self.wrong_sums
+                .add(format!("{path} has {:#x}, not {sum:#x}", header.sum));
+        }
+        let mut padding = Vec::new();
+        reader.by_ref().take(header.padding()).read_to_end(&mut padding)?;
+        if padding.iter().any(|byte| *byte != 0) {
+            self.padding.add(format!("behind {path} {}", described(&padding)));
+        }
+        Ok(true)
+    }
+
+    fn fields_of(&mut self, header: &Header, path: &str) -> Fields {
+        let mode = mode(header);
+        let what = Type::of_mode(mode).unwrap_or(Type::Other);
+        let dialect = format!("{}{}", header.dialect.name(), header.letters);
+        let mut fields: Fields = vec![
+            (&DIALECT, Value::Text(dialect)),
+            (&TYPE, Value::Type(what)),
+            (&MODE, Value::Mode(mode & !0o170_000)),
+            (&TIME, Value::Time(i64::try_from(header.time).unwrap_or(i64::MAX))),
+            (&OWNER, Value::Number(header.owner)),
+            (&GROUP, Value::Number(header.group)),
+            (&LINKS, Value::Number(header.links)),
+            (&INODE, Value::Number(header.inode)),
+            (&HOME, numbers(header.home)),
+        ];
+        if header.links > 1 && what != Type::Folder {
+            let first = self.linked.entry((header.home, header.inode));
+            let first = first.or_insert_with(|| path.to_owned());
+            if first != path {
+                fields.push((&LINKED, Value::Target(first.clone())));
+            }
+        }
+        let is_device = matches!(what, Type::CharacterDevice | Type::BlockDevice);
+        if is_device {
+            fields.push((&DEVICE, numbers(header.device)));
+        } else if header.device != (0, 0) {
+            fields.push((&UNUSED_DEVICE, numbers(header.device)));
+        }
+        if header.dialect != Dialect::Sums && header.sum != 0 {
+            fields.push((&SUM, Value::Text(format!("{:#x}", header.sum))));
+        }
+        if self.part > 0 {
+            fields.push((&PART, Value::Number(self.part.saturating_add(1))));
+        }
+        fields
+    }
+
+    /// The member that ends an archive has nothing but its name and one link.
+    fn trailer(&mut self, header: &Header, behind: &[u8]) {
+        let mut text = format!("{} links", header.links);
+        let numbers = [header.inode, header.mode, header.owner, header.group, header.time];
+        let others = [header.size, header.sum, header.home.0, header.home.1];
+        let odd = numbers.iter().chain(&others).any(|number| *number != 0) || header.device != (0, 0);
+        if odd || !behind.is_empty() {
+            text.push_str(&format!(", {header:?} {}", described(behind)));
+        }
+        self.fields.push((&TRAILER, Value::Text(text)));
+    }
+
+    /// Whether another archive follows, as the kernel reads them. A compressed one is a member of its own.
+    fn next_archive<R: Read>(&mut self, reader: &mut io::BufReader<R>, visit: Visit) -> io::Result<bool> {
+        let mut zeros = 0_u64;
+        loop {
+            let buffer = reader.fill_buf()?;
+            let here = buffer.iter().take_while(|byte| **byte == 0).count();
+            let ends = buffer.is_empty() || here < buffer.len();
+            reader.consume(here);
+            zeros = zeros.saturating_add(here as u64);
+            if ends {
+                break;
+            }
+        }
+        self.fields.push((&ZEROS, Value::Number(zeros)));
+        // Enough for a header and its name is in the buffer, unless it ends right there.
+        let head = reader.buffer();
+        self.part = self.part.saturating_add(1);
+        self.linked.clear();
+        if Header::begins(head) {
+            return Ok(true);
+        }
+        if Codec::detect(head).is_some() {
+            let part = self.part.saturating_add(1);
+            visit(Member {
+                path: format!("archive {part}"),
+                fields: vec![(&TYPE, Value::Type(Type::Header))],
+                size: 0,
+                content: reader,
+                source: None,
+            })?;
+        }
+        Ok(false)
+    }
+
+    fn end(mut self, rest: impl Read) -> io::Result<Fields> {
+        let after = tail(rest, &AFTER, &ZEROS)?;
+        self.fields
+            .extend(after.into_iter().filter(|(kind, _)| *kind == &AFTER));
+        self.fields.extend(self.padding.field(&PADDING));
+        self.fields.extend(self.wrong_sums.field(&WRONG_SUMS));
+        Ok(self.fields)
+    }
+}
+
+fn mode(header: &Header) -> u32 {
+    u32::try_from(header.mode).unwrap_or(u32::MAX)
+}
+
+fn numbers((major, minor): (u64, u64)) -> Value {
+    Value::Text(format!("{major}:{minor}"))
+}
+
+/// Adds up the bytes that are read, as the format with sums does.
+struct Summed<R> {
+    inner: R,
+    sum: u32,
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        self.sum = bytes
+            .iter()
+            .fold(self.sum, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+        Ok(read)
+    }
+}

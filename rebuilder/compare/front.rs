@@ -1,0 +1,52 @@
+//! Members that readers expect in front of all others, as they look for them by place: what is first in a Debian
+//! package, in a jar that is read as a stream, in an EPUB.
+
+use super::both::Both;
+use super::finding::Finding;
+use super::package;
+use super::stored::{Fields, Type, type_of};
+
+/// How many such members are remembered.
+const MOST: usize = 64;
+
+/// One side's members with a place of their own, and what stands before each that should not.
+#[derive(Debug, Default)]
+pub(super) struct Front {
+    found: Vec<(String, Option<String>)>,
+    highest: u8,
+    /// The first member without a place of its own.
+    other: Option<String>,
+}
+
+impl Front {
+    /// The next member in stored order.
+    pub fn add(&mut self, format: &str, path: &str, fields: &Fields) {
+        if type_of(fields) == Some(Type::Header) || self.found.len() >= MOST {
+            return;
+        }
+        let Some(placed) = package::placed(format, path) else {
+            self.other.get_or_insert_with(|| path.to_owned());
+            return;
+        };
+        let before = self.other.clone().or_else(|| {
+            let last = self.found.last().filter(|_| placed.rank < self.highest);
+            last.map(|(path, _)| path.clone())
+        });
+        self.highest = self.highest.max(placed.rank);
+        self.found.push((path.to_owned(), before));
+    }
+}
+
+/// Members that are in their place on one side only.
+pub(super) fn findings(sides: Both<&Front>) -> Vec<Finding> {
+    let told = |before: &Option<String>| match before {
+        Some(other) => format!("behind {other}"),
+        None => "in its place".to_owned(),
+    };
+    let pairs = sides.released.found.iter().filter_map(|(path, released)| {
+        let (_, rebuilt) = sides.rebuilt.found.iter().find(|(other, _)| other == path)?;
+        let place = format!("place of {path}");
+        (released.is_some() != rebuilt.is_some()).then(|| Finding::new(place, told(released), told(rebuilt)))
+    });
+    pairs.collect()
+}

@@ -1,0 +1,14 @@
+//! Documents that are told by their first bytes: EPUB (OCF 3.3, 4.3) and OpenDocument (part 2, 3.3). `mimetype` is the
+//! first member, and stored as it is.
+
+use super::{Package, Placed};
+
+pub(super) static DOCUMENT: Package = Package {
+    placed: |format, path| {
+        (format == "zip" && path == "mimetype").then_some(Placed {
+            rank: 0,
+            as_stored: true,
+        })
+    },
+    ..Package::new("document")
+};

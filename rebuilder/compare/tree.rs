@@ -1,0 +1,346 @@
+//! What unpackers make of an archive: one tree, built from the members in stored order.
+//!
+//! A later member replaces an earlier one of the same path, `a//x` and `./a/x` mean `a/x`, a hard link needs its
+//! target before it, and what lies below a symbolic link lies elsewhere. The order of members has no meaning where
+//! none of this makes it matter; [`Outline`] holds what does, so that two archives are compared by it.
+//!
+//! Only hashes are kept of paths, 32 bytes for each member and each folder. The model holds for widely used unpackers
+//! (GNU tar, bsdtar, Python, dpkg, Info-ZIP, cpio); where they disagree about an archive, that is said too.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::both::Both;
+use super::cause::{Cause, Confidence};
+use super::finding::Finding;
+use super::stored::{Fields, Type, mode, target, type_of};
+
+/// Longest path that is followed, in components. The longest that Linux opens has half of 4096.
+const DEEPEST: usize = 256;
+/// How many notes of each kind are kept in words.
+const MOST_TOLD: usize = 64;
+
+/// The path that every unpacker takes it for: without `.` and empty components, and without a slash at its end.
+/// A slash at its beginning and `..` stay, as unpackers differ in what they make of them.
+pub(super) fn clean(path: &str) -> Cow<'_, str> {
+    let rest = path.strip_prefix('/').unwrap_or(path);
+    let odd = |component: &str| component.is_empty() || component == ".";
+    if !rest.split('/').any(odd) {
+        return Cow::Borrowed(path);
+    }
+    let kept: Vec<&str> = rest.split('/').filter(|component| !odd(component)).collect();
+    let root = if rest.len() == path.len() { "" } else { "/" };
+    let joined = format!("{root}{}", kept.join("/"));
+    Cow::Owned(if joined.is_empty() { ".".to_owned() } else { joined })
+}
+
+/// Facts about members, as a sum of keyed hashes that does not depend on their order, and the first few in words.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    sum: u64,
+    told: Vec<(u64, String)>,
+}
+
+impl Notes {
+    fn add(&mut self, fact: u64) {
+        self.sum = self.sum.wrapping_add(fact);
+    }
+
+    fn tell(&mut self, fact: u64, words: impl FnOnce() -> String) {
+        self.add(fact);
+        if self.told.len() < MOST_TOLD {
+            self.told.push((fact, words()));
+        }
+    }
+
+    /// The first fact that the other side lacks.
+    fn beyond(&self, other: &Self) -> String {
+        let lacks = |fact: &u64| other.told.iter().all(|(known, _)| known != fact);
+        let first = self.told.iter().find(|(fact, _)| lacks(fact));
+        first.map(|(_, words)| words.clone()).unwrap_or_default()
+    }
+}
+
+/// What of an archive's tree depends on the order of members or on the unpacker.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    /// Members that must keep their order among each other.
+    order: Notes,
+    /// Folders that come after what is in them.
+    late: Notes,
+    /// What widely used unpackers disagree about.
+    ambiguous: Notes,
+    /// Why no two members may change places, if that is so.
+    tangled: Option<String>,
+}
+
+/// What is known of one path.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// How often it came; never, if it only lies on the way to others.
+    times: u32,
+    what: Type,
+}
+
+/// Where a path leads: its hash, and the hash that it shares with others that are one file on some file systems.
+#[derive(Clone)]
+struct Way {
+    exact: DefaultHasher,
+    folded: DefaultHasher,
+}
+
+impl Way {
+    fn new(hasher: &RandomState) -> Self {
+        Self {
+            exact: hasher.build_hasher(),
+            folded: hasher.build_hasher(),
+        }
+    }
+
+    /// One component further. File systems without case, and those that normalise names, take several for one; on
+    /// some a backslash is a slash.
+    fn step(&mut self, component: &str, buffer: &mut String) {
+        buffer.clear();
+        if component.is_ascii() {
+            buffer.push_str(component);
+            buffer.make_ascii_lowercase();
+        } else {
+            buffer.extend(component.nfc().flat_map(char::to_lowercase));
+        }
+        for part in buffer.split('\\') {
+            self.folded.write(b"/");
+            self.folded.write(part.as_bytes());
+        }
+        self.exact.write(b"/");
+        self.exact.write(component.as_bytes());
+    }
+}
+
+/// The tree as it grows.
+pub(super) struct Tree<'a> {
+    hasher: &'a RandomState,
+    seen: HashMap<u64, Seen>,
+    /// The last of the paths that differ only by case and the like, by what they share.
+    last: HashMap<u64, u64>,
+    outline: Outline,
+    /// The folder of the last member, if it is an ordinary one.
+    folder: Option<(String, Way)>,
+    buffer: String,
+}
+
+impl<'a> Tree<'a> {
+    /// Facts of two trees can be compared if both have the same hasher.
+    pub fn new(hasher: &'a RandomState) -> Self {
+        Self {
+            hasher,
+            seen: HashMap::new(),
+            last: HashMap::new(),
+            outline: Outline::default(),
+            folder: None,
+            buffer: String::new(),
+        }
+    }
+
+    pub fn outline(self) -> Outline {
+        self.outline
+    }
+
+    /// The next member in stored order.
+    pub fn add(&mut self, path: &str, fields: &Fields) {
+        let what = type_of(fields).unwrap_or(Type::File);
+        let cleaned = clean(path);
+        let plain = cleaned.trim_start_matches('/');
+        if what == Type::Header || plain.is_empty() || plain == "." {
+            return;
+        }
+        if plain.len() < cleaned.len() {
+            let fact = self.fact("absolute", &cleaned);
+            self.outline
+                .ambiguous
+                .tell(fact, || format!("{path}: an absolute path"));
+        }
+        if what == Type::FileOrFolder {
+            let fact = self.fact("slash", path);
+            self.outline.ambiguous.tell(fact, || format!("{path}: a {what}"));
+        }
+        let (folder, name) = plain.rsplit_once('/').unwrap_or(("", plain));
+        let Some(mut way) = self.folder(folder, path) else {
+            return;
+        };
+        if name == ".." {
+            self.outside(path);
+            return;
+        }
+        way.step(name, &mut self.buffer);
+        if what == Type::HardLink {
+            self.link(path, fields);
+        }
+        self.put(path, what, &way, fields);
+    }
+
+    /// The way to a folder, whose own folders are there from now on if they were not before.
+    fn folder(&mut self, folder: &str, path: &str) -> Option<Way> {
+        if let Some((known, way)) = &self.folder
+            && known == folder
+        {
+            return Some(way.clone());
+        }
+        let mut way = Way::new(self.hasher);
+        let mut ordinary = true;
+        for (depth, component) in folder.split('/').filter(|part| !part.is_empty()).enumerate() {
+            if component == ".." || depth >= DEEPEST {
+                self.outside(path);
+                return None;
+            }
+            way.step(component, &mut self.buffer);
+            let exact = way.exact.finish();
+            let below = self.seen.get(&exact).map(|seen| seen.what);
+            if below.is_none() {
+                let what = Type::Folder;
+                self.seen.insert(exact, Seen { times: 0, what });
+                self.alike(path, what, &way);
+            }
+            if let Some(below) = below.filter(|below| *below != Type::Folder) {
+                ordinary = false;
+                self.tangle(path, || format!("{path}: below a {below}"));
+            }
+        }
+        self.folder = ordinary.then(|| (folder.to_owned(), way.clone()));
+        Some(way)
+    }
+
+    fn put(&mut self, path: &str, what: Type, way: &Way, fields: &Fields) {
+        self.alike(path, what, way);
+        let key = way.exact.finish();
+        let before = self.seen.get(&key).copied();
+        let times = before.map_or(0, |before| before.times);
+        let now = Seen {
+            times: times.saturating_add(1),
+            what,
+        };
+        self.seen.insert(key, now);
+        let is_folder = what == Type::Folder;
+        let comes_late = before.is_some() && times == 0;
+        // Some unpackers set the mode of a folder at once, and cannot write into it then.
+        if is_folder && mode(fields).is_some_and(|mode| mode & 0o300 != 0o300) {
+            let fact = self.fact(("closed", comes_late), path);
+            self.outline.order.add(fact);
+        }
+        let Some(before) = before else { return };
+        match (before.what == Type::Folder, is_folder) {
+            (true, true) if comes_late => {
+                let fact = self.fact("late", path);
+                let words = || format!("{path}, after what is in it");
+                self.outline.late.tell(fact, words);
+            }
+            (true, true) => {}
+            (false, false) => {
+                let fact = self.fact(times, path);
+                let words = || format!("{path}: a repeated path");
+                self.outline.order.tell(fact, words);
+                self.outline.ambiguous.tell(fact, words);
+            }
+            _ => {
+                self.folder = None;
+                self.tangle(path, || format!("{path}: a {what} after a {}", before.what));
+            }
+        }
+    }
+
+    /// Another path that is the same one on some file systems: of files, the later wins there.
+    fn alike(&mut self, path: &str, what: Type, way: &Way) {
+        let exact = way.exact.finish();
+        let Some(before) = self.last.insert(way.folded.finish(), exact) else {
+            return;
+        };
+        let other = self.seen.get(&before).map(|seen| seen.what);
+        if before != exact && (other, what) != (Some(Type::Folder), Type::Folder) {
+            let fact = self.fact(("alike", before), path);
+            let words = || format!("{path}, after a name that differs from it by case or spelling alone");
+            self.outline.order.tell(fact, words);
+        }
+    }
+
+    /// A hard link is to what its target is at that moment.
+    fn link(&mut self, path: &str, fields: &Fields) {
+        let Some(target) = target(fields) else { return };
+        let cleaned = clean(target);
+        let mut way = Way::new(self.hasher);
+        let parts = cleaned.split('/').filter(|part| !part.is_empty());
+        for component in parts.take(DEEPEST) {
+            way.step(component, &mut self.buffer);
+        }
+        let times = self
+            .seen
+            .get(&way.exact.finish())
+            .map_or(0, |target| target.times);
+        let fact = self.fact(("link", times), path);
+        if times == 0 {
+            self.outline
+                .order
+                .tell(fact, || format!("{path}, a hard link before its target {target}"));
+        } else {
+            self.outline.order.add(fact);
+        }
+    }
+
+    /// A member whose place depends on what is already there, and on the unpacker.
+    fn tangle(&mut self, path: &str, words: impl FnOnce() -> String) {
+        let fact = self.fact("tangled", path);
+        let words = words();
+        self.outline.ambiguous.tell(fact, || words.clone());
+        self.outline.tangled.get_or_insert(words);
+    }
+
+    fn outside(&mut self, path: &str) {
+        self.tangle(path, || {
+            let shown: String = path.chars().take(80).collect();
+            format!("{shown}: a path with \"..\", or a very deep one")
+        });
+    }
+
+    fn fact(&self, kind: impl std::hash::Hash, path: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        kind.hash(&mut hasher);
+        path.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Why the same members in another order make another tree, for each side, if they do. With `folders_first`, a folder
+/// must come before what is in it.
+pub(super) fn order_matters(outlines: Both<&Outline>, folders_first: bool) -> Option<Both<String>> {
+    let Both { released, rebuilt } = outlines;
+    if released.tangled.is_some() || rebuilt.tangled.is_some() {
+        return Some(outlines.map(|outline| outline.tangled.clone().unwrap_or_default()));
+    }
+    let differing = |of: fn(&Outline) -> &Notes| {
+        let (old, new) = (of(released), of(rebuilt));
+        (old.sum != new.sum).then(|| Both::new(old.beyond(new), new.beyond(old)))
+    };
+    differing(|outline| &outline.order)
+        .or_else(|| differing(|outline| &outline.late).filter(|_| folders_first))
+}
+
+/// What unpackers disagree about on one side and not, or otherwise, on the other.
+pub(super) fn ambiguous(outlines: Both<&Outline>) -> Option<Finding> {
+    let notes = outlines.map(|outline| &outline.ambiguous);
+    if notes.map(|notes| notes.sum).same() {
+        return None;
+    }
+    let (released, rebuilt) = (
+        notes.released.beyond(notes.rebuilt),
+        notes.rebuilt.beyond(notes.released),
+    );
+    Some(
+        Finding::new("paths that unpackers read differently", released, rebuilt)
+            .because(Cause::AmbiguousArchive, Confidence::Proven)
+            .keyed("paths that unpackers read differently"),
+    )
+}
+
+#[cfg(test)]
+mod tests;
