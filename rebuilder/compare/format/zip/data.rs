@@ -38,6 +38,15 @@ pub(super) fn method(method: u16) -> String {
     name.into()
 }
 
+/// The version that a method needs (APPNOTE 4.4.3.2), if it is later than most.
+pub(super) fn needs(method: u16) -> u16 {
+    match method {
+        LZMA | ZSTD | XZ | 98 => 63,
+        AES => 51,
+        _ => 0,
+    }
+}
+
 /// Whether [`open`] reads it.
 pub(super) fn reads(method: u16) -> bool {
     matches!(method, STORED | DEFLATED | BZIP2 | LZMA | ZSTD | XZ)

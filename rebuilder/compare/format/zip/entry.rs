@@ -61,7 +61,8 @@ static ENCRYPTION: FieldKind = FieldKind::new("encryption", Cause::Content);
 static COMMENT: FieldKind = FieldKind::new("comment", Cause::Content);
 static MIMETYPE: FieldKind = FieldKind::new("form of the mimetype entry", Cause::Content);
 
-/// The newest version needed that every common unpacker accepts: 4.6, for bzip2. Info-ZIP's unzip refuses later ones.
+/// The newest version needed that every common unpacker accepts: 4.6, for bzip2. Info-ZIP's unzip refuses later ones;
+/// what a rare method needs is told by its name.
 const NEWEST: u16 = 46;
 
 /// An entry as its reader found it.
@@ -106,7 +107,8 @@ pub(super) fn fields(entry: &Entry) -> Fields {
     for text in disagreements(entry) {
         add(&DISAGREES, text);
     }
-    for needs in [needs, needed].into_iter().filter(|needs| *needs > NEWEST) {
+    let newest = data::needs(outer.method).max(NEWEST);
+    for needs in [needs, needed].into_iter().filter(|needs| *needs > newest) {
         add(&NEEDS, needs.to_string());
     }
     of_data(entry, &mut add);
@@ -137,7 +139,8 @@ fn of_data(entry: &Entry, add: &mut impl FnMut(&'static FieldKind, String)) {
     add(&LEVEL_HINT, format!("{} and {}", levels[0], levels[1]));
     add(&CRC, format!("{:08x}", header.crc));
     let descriptor = entry.descriptor.map_or_else(|| "none".into(), Descriptor::text);
-    let early = entry.local.header.has(LATE_SIZES) && entry.local.header.crc != 0;
+    let local = &entry.local.header;
+    let early = local.has(LATE_SIZES) && (local.crc != 0 || local.packed != 0 || local.size != 0);
     let early = if early { ", values in the local header" } else { "" };
     add(&DESCRIPTOR, descriptor + early);
     let encryption = match (header.has(STRONG), header.has(ENCRYPTED)) {
@@ -185,15 +188,19 @@ fn disagreements(entry: &Entry) -> Vec<String> {
     let time = |header: &Header| format!("{:04x} {:04x}", header.time.0, header.time.1);
     add("time", time(inner), time(outer));
     let late = inner.has(LATE_SIZES);
-    let said = |header: &Header| (header.crc, header.packed, header.size);
-    let without_zip64 = u64::from(u32::MAX);
-    let none = matches!(said(inner), (0, 0, 0)) || inner.crc == 0 && inner.size == without_zip64;
-    if !(late && none) {
-        let values = |header: &Header| {
-            let (crc, packed, size) = said(header);
-            format!("CRC-32 {crc:08x}, {packed} and {size} bytes")
-        };
-        add("CRC and sizes", values(inner), values(outer));
+    // Zero, or all ones beside a ZIP64 field, stands for what the data descriptor says.
+    let is_open = |value: u64| late && (value == 0 || value == u64::from(u32::MAX));
+    let said = |header: &Header| [u64::from(header.crc), header.packed, header.size];
+    if said(inner)
+        .into_iter()
+        .zip(said(outer))
+        .any(|(own, other)| own != other && !is_open(own))
+    {
+        let [own, other] = [inner, outer].map(|header| {
+            let (packed, size) = (header.packed, header.size);
+            format!("CRC-32 {:08x}, {packed} and {size} bytes", header.crc)
+        });
+        add("CRC and sizes", own, other);
     }
     if late {
         match entry.descriptor {

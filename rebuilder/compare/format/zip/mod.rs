@@ -22,7 +22,7 @@ mod time;
 use std::io::{self, BufRead, Read as _};
 
 use bytes::Bytes;
-use data::Checked;
+use data::{Checked, Faults};
 use directory::Directory;
 use end::End;
 use entry::Entry;
@@ -124,6 +124,9 @@ impl FormatReader for Zip {
     }
 
     fn settle(&self, node: &mut Node) {
+        for child in &mut node.children {
+            without_contents(child);
+        }
         time::one_zone(&mut node.children);
         time::of_one_commit(node);
     }
@@ -135,6 +138,21 @@ fn invalid(what: &str) -> io::Error {
 
 /// Compressed data up to this size is read at once.
 const SMALL: u64 = 1 << 16;
+
+const NO_LOCAL: &str = "no local header where the directory says";
+
+/// Where the data of an entry is.
+#[derive(Clone, Copy)]
+struct Data {
+    start: u64,
+    end: u64,
+}
+
+impl Data {
+    fn length(self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+}
 
 struct Walk<'a> {
     source: &'a Source,
@@ -168,37 +186,26 @@ impl Walk<'_> {
     fn entry(&mut self, index: u64, central: &Central, visit: Visit) -> io::Result<bool> {
         let (meter, header) = (self.meter, &central.header);
         meter.member(header.name.len())?;
-        let start = central.offset.saturating_add(self.shift);
-        let (next, _) = self.directory.after(start);
-        let found = Local::read(&mut self.bytes, start)?;
-        let mut unread = found
-            .is_none()
-            .then(|| "no local header where the directory says".to_owned());
-        let local = found.unwrap_or_else(|| Local {
-            header: header.clone(),
-            start,
-            data: start,
-        });
-        let packed = if unread.is_none() { header.packed } else { 0 };
-        let data_end = local.data.saturating_add(packed);
-        if data_end > next {
-            return Err(directory::overlap(&entry::path(header)));
+        let path = entry::path(header);
+        let (local, unread) = self.local(central)?;
+        let (next, _) = self.directory.after(local.start);
+        // Without a local header it is not known where the data begins.
+        let length = if local.data > local.start {
+            header.packed
+        } else {
+            0
+        };
+        let data = Data {
+            start: local.data,
+            end: local.data.saturating_add(length),
+        };
+        if data.end > next {
+            return Err(directory::overlap(&path));
         }
-        if unread.is_none() {
-            unread = unreadable(central);
-        }
-        let mut small = Vec::new();
-        let is_small = packed <= SMALL;
-        let mut crc = 0;
-        if is_small {
-            self.bytes.go(local.data)?;
-            (&mut self.bytes).take(packed).read_to_end(&mut small)?;
-            crc = data::crc(&small);
-        } else if header.method != data::STORED && unread.is_none() {
-            self.bytes.go(local.data)?;
-            crc = data::crc_of((&mut self.bytes).take(packed), meter)?;
-        }
-        let (descriptor, behind) = gaps::descriptor(&mut self.bytes, header, data_end, next)?;
+        let is_read = unread.is_none();
+        let is_packed = is_read && header.method != data::STORED;
+        let (small, crc) = self.small(data, is_packed)?;
+        let (descriptor, behind) = gaps::descriptor(&mut self.bytes, header, data.end, next)?;
         let mut fields = entry::fields(&Entry {
             index,
             local: &local,
@@ -206,60 +213,94 @@ impl Walk<'_> {
             descriptor,
             shift: self.shift,
         });
-        self.behind(behind, start, &mut fields)?;
-        if let Some(reason) = &unread {
-            let text = self.bytes.described(local.data, data_end, meter)?;
+        self.behind(behind, local.start, &mut fields)?;
+        if let Some(reason) = unread {
+            let text = self.bytes.described(data.start, data.end, meter)?;
             fields.push((&UNREAD, Value::Text(format!("{reason}: {text}"))));
-        } else if header.method != data::STORED {
-            entry::packed(&mut fields, packed, crc);
+        } else if is_packed {
+            entry::packed(&mut fields, data.length(), crc);
         }
-        let path = entry::path(header);
-        let is_plain = header.method == data::STORED && unread.is_none();
-        let source = is_plain.then(|| self.source.part(local.data, packed)).flatten();
-        let size = if unread.is_none() { header.size } else { 0 };
-        if !is_small {
-            self.bytes.go(local.data)?;
+        let is_plain = is_read && !is_packed;
+        let mut slice = small.as_deref().unwrap_or_default();
+        if small.is_none() {
+            self.bytes.go(data.start)?;
         }
-        let mut slice = small.as_slice();
-        let mut rest = (&mut self.bytes).take(packed);
-        let input: &mut dyn BufRead = if is_small { &mut slice } else { &mut rest };
-        let nothing: &mut dyn BufRead = &mut io::empty();
-        let is_read = unread.is_none();
-        let input = if is_read { input } else { nothing };
+        let mut rest = (&mut self.bytes).take(data.length());
+        let input: &mut dyn BufRead = match &small {
+            _ if !is_read => &mut io::empty(),
+            Some(_) => &mut slice,
+            None => &mut rest,
+        };
         let mut checked = Checked::new(header, input, is_read, meter);
         let more = visit(Member {
             path: path.clone(),
             fields,
-            size,
+            size: if is_read { header.size } else { 0 },
             content: &mut checked,
-            source,
+            source: is_plain
+                .then(|| self.source.part(data.start, data.length()))
+                .flatten(),
         })?;
         if !more {
             return Ok(false);
         }
         let faults = checked.faults(header)?;
-        let left = if is_small {
-            slice.len() as u64
-        } else {
-            rest.limit()
-        };
-        for (kind, text) in [(&DAMAGED, &faults.unread), (&WRONG, &faults.wrong)] {
-            if let Some(text) = text {
-                let text = format!("{path}: {text}");
-                self.fields.push((kind, Value::Text(text)));
-            }
-        }
-        let from = data_end.saturating_sub(left);
-        if faults.unread.is_some() {
-            let text = self.bytes.described(local.data, data_end, meter)?;
-            self.fields
-                .push((&DAMAGED, Value::Text(format!("{path}: {text}"))));
-        } else if faults.is_judged && from < data_end {
-            let text = self.bytes.described(from, data_end, meter)?;
-            self.fields
-                .push((&BEHIND_DATA, Value::Text(format!("{path}: {text}"))));
-        }
+        let left = small.as_ref().map_or(rest.limit(), |_| slice.len() as u64);
+        self.judge(&path, &faults, data, left)?;
         Ok(true)
+    }
+
+    /// The local header of an entry, and why its data is not read, if it is not.
+    fn local(&mut self, central: &Central) -> io::Result<(Local, Option<String>)> {
+        let start = central.offset.saturating_add(self.shift);
+        if let Some(local) = Local::read(&mut self.bytes, start)? {
+            return Ok((local, unreadable(central)));
+        }
+        let stand_in = Local {
+            header: central.header.clone(),
+            start,
+            data: start,
+        };
+        Ok((stand_in, Some(NO_LOCAL.into())))
+    }
+
+    /// The data if it is small, and its CRC-32 if that is asked for: compressed data is compared too.
+    fn small(&mut self, data: Data, wants_crc: bool) -> io::Result<(Option<Vec<u8>>, u32)> {
+        self.bytes.go(data.start)?;
+        let mut input = (&mut self.bytes).take(data.length());
+        if data.length() > SMALL {
+            let crc = if wants_crc {
+                data::crc_of(input, self.meter)?
+            } else {
+                0
+            };
+            return Ok((None, crc));
+        }
+        let mut small = Vec::new();
+        input.read_to_end(&mut small)?;
+        let crc = if wants_crc { data::crc(&small) } else { 0 };
+        Ok((Some(small), crc))
+    }
+
+    /// Notes what was wrong with the data of an entry, of which `left` bytes were not needed.
+    fn judge(&mut self, path: &str, faults: &Faults, data: Data, left: u64) -> io::Result<()> {
+        let mut add = |kind: &'static FieldKind, text: &str| {
+            let text = format!("{path}: {text}");
+            self.fields.push((kind, Value::Text(text)));
+        };
+        if let Some(text) = &faults.unread {
+            let all = self.bytes.described(data.start, data.end, self.meter)?;
+            add(&DAMAGED, &format!("{text}: {all}"));
+        }
+        if let Some(text) = &faults.wrong {
+            add(&WRONG, text);
+        }
+        if faults.is_judged && left > 0 {
+            let from = data.end.saturating_sub(left);
+            let text = self.bytes.described(from, data.end, self.meter)?;
+            add(&BEHIND_DATA, &text);
+        }
+        Ok(())
     }
 
     /// Bytes behind an entry that begins at `start` which belong to nothing.
@@ -287,6 +328,16 @@ impl Walk<'_> {
         let (entries, directory_end) = (self.directory.entries(), self.directory.end);
         fields.extend(end.fields(&mut self.bytes, entries, directory_end, self.meter)?);
         Ok(fields)
+    }
+}
+
+/// Contents that are not read on one side were not compared, so nothing is told of them but that.
+fn without_contents(node: &mut Node) {
+    let unread = node.findings.iter().any(|finding| finding.place.is(&UNREAD));
+    if unread && node.rebuilt_name.is_none() {
+        node.findings.retain(|finding| finding.place.field().is_some());
+        node.excerpts.clear();
+        node.children.clear();
     }
 }
 

@@ -250,6 +250,12 @@ fn what_only_some_unpackers_read() {
     for (method, data) in [(9, b"\x4b\x04\0".as_slice()), (98, b"abc")] {
         let unread = plain.but(|e| (e.method, e.packed) = (method, Some(data.into())));
         let other = unread.but(|e| e.packed = Some(b"xyz".into()));
+        let found = super::compare(
+            &zip(std::slice::from_ref(&plain)),
+            &zip(std::slice::from_ref(&unread)),
+        );
+        let causes: Vec<Cause> = found.causes.iter().map(|cause| cause.cause).collect();
+        assert_eq!(causes[0], Cause::Unread, "{}", super::told(&found));
         differs(
             "unread",
             &zip(&[unread]),
