@@ -49,12 +49,13 @@ pub(super) fn fields(central: &Central, fields: &mut Fields) {
     }
     let mode = mode(central, by_name);
     let runs = !by_name && mode & 0o111 != 0;
-    let bare = match (stored, kind) {
-        (0, _) => "no mode",
-        (_, 0) => "a mode without a type",
-        _ => "a mode with a type",
+    let bare = match stored {
+        0 => "no mode",
+        _ => "a mode without a type",
     };
-    add(&MODE_TYPE, bare.into());
+    if stored == 0 || kind == 0 {
+        add(&MODE_TYPE, bare.into());
+    }
     if runs && kind == 0 {
         add(&EXECUTABLE, bare.into());
     }
@@ -62,11 +63,13 @@ pub(super) fn fields(central: &Central, fields: &mut Fields) {
     if (runs || special) && !central.is_unix() {
         add(&FOREIGN_MODE, format!("{mode:04o} by {}", central.system_name()));
     }
-    add(&OWNER_MODE, format!("{:04o}", mode & 0o600));
-    add(
-        &ATTRIBUTES,
-        format!("{:#x}, text: {}", dos & DOS_HARMLESS, central.internal & 1),
-    );
+    if mode & 0o600 != 0o600 {
+        add(&OWNER_MODE, format!("{:04o}", mode & 0o600));
+    }
+    let text = if central.internal & 1 == 0 { "" } else { ", text" };
+    if dos & DOS_HARMLESS != 0 || !text.is_empty() {
+        add(&ATTRIBUTES, format!("{:#x}{text}", dos & DOS_HARMLESS));
+    }
     if dos & !DOS_HARMLESS != 0 {
         add(&OTHER_ATTRIBUTES, format!("{:#x}", dos & !DOS_HARMLESS));
     }

@@ -136,7 +136,9 @@ fn of_data(entry: &Entry, add: &mut impl FnMut(&'static FieldKind, String)) {
     }
     add(&COMPRESSION, method);
     let levels = [&entry.local.header, header].map(|header| (header.flags & LEVEL) >> 1);
-    add(&LEVEL_HINT, format!("{} and {}", levels[0], levels[1]));
+    if levels != [0, 0] {
+        add(&LEVEL_HINT, format!("{} and {}", levels[0], levels[1]));
+    }
     add(&CRC, format!("{:08x}", header.crc));
     let descriptor = entry.descriptor.map_or_else(|| "none".into(), Descriptor::text);
     let local = &entry.local.header;
@@ -154,11 +156,13 @@ fn of_data(entry: &Entry, add: &mut impl FnMut(&'static FieldKind, String)) {
 /// What the name is, as far as its bytes do not say it.
 fn of_name(central: &Central, local: &Header, add: &mut impl FnMut(&'static FieldKind, String)) {
     let header = &central.header;
-    let flags = format!("{} and {}", local.has(UTF8), header.has(UTF8));
+    let flags = || format!("{} and {}", local.has(UTF8), header.has(UTF8));
     if header.name.is_ascii() && local.name.is_ascii() {
-        add(&ENCODING, flags);
+        if local.has(UTF8) || header.has(UTF8) {
+            add(&ENCODING, flags());
+        }
     } else {
-        add(&NAME_ENCODING, format!("UTF-8: {flags}"));
+        add(&NAME_ENCODING, format!("UTF-8: {}", flags()));
     }
     // Unpackers turn them into slashes if the writer says that it is MS-DOS or Windows.
     if header.name.contains(&b'\\') {
@@ -171,22 +175,28 @@ fn disagreements(entry: &Entry) -> Vec<String> {
     let Entry { local, central, .. } = *entry;
     let (inner, outer) = (&local.header, &central.header);
     let mut texts = Vec::new();
-    let mut add = |what: &str, local: String, central: String| {
-        if local != central {
-            texts.push(format!(
-                "{what}: {local} in the local header, {central} in the directory"
-            ));
-        }
+    let mut add = |what: &str, tell: &dyn Fn(&Header) -> String| {
+        let (own, other) = (tell(inner), tell(outer));
+        texts.push(format!(
+            "{what}: {own} in the local header, {other} in the directory"
+        ));
     };
-    add("name", path_text(&inner.name), path_text(&outer.name));
-    add("method", data::method(inner.method), data::method(outer.method));
+    if inner.name != outer.name {
+        add("name", &|header| path_text(&header.name));
+    }
+    if inner.method != outer.method {
+        add("method", &|header| data::method(header.method));
+    }
     let is_ascii = outer.name.is_ascii() && inner.name.is_ascii();
     let ignored = LEVEL | if is_ascii { UTF8 } else { 0 };
-    let flags = [inner, outer].map(|header| format!("{:#06x}", header.flags & !ignored));
-    let [own, other] = flags;
-    add("flags", own, other);
-    let time = |header: &Header| format!("{:04x} {:04x}", header.time.0, header.time.1);
-    add("time", time(inner), time(outer));
+    if (inner.flags ^ outer.flags) & !ignored != 0 {
+        add("flags", &|header| format!("{:#06x}", header.flags));
+    }
+    if inner.time != outer.time {
+        add("time", &|header| {
+            format!("{:04x} {:04x}", header.time.0, header.time.1)
+        });
+    }
     let late = inner.has(LATE_SIZES);
     // Zero, or all ones beside a ZIP64 field, stands for what the data descriptor says.
     let is_open = |value: u64| late && (value == 0 || value == u64::from(u32::MAX));
@@ -196,11 +206,10 @@ fn disagreements(entry: &Entry) -> Vec<String> {
         .zip(said(outer))
         .any(|(own, other)| own != other && !is_open(own))
     {
-        let [own, other] = [inner, outer].map(|header| {
+        add("CRC and sizes", &|header| {
             let (packed, size) = (header.packed, header.size);
             format!("CRC-32 {:08x}, {packed} and {size} bytes", header.crc)
         });
-        add("CRC and sizes", own, other);
     }
     if late {
         match entry.descriptor {

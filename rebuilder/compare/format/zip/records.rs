@@ -61,6 +61,9 @@ struct Said {
 
 /// Fields of both extra fields.
 pub(super) fn fields(entry: &Entry, fields: &mut Fields) {
+    if entry.local.header.extra.is_empty() && entry.central.header.extra.is_empty() {
+        return;
+    }
     let inner = said(entry, &entry.local.header, true);
     let outer = said(entry, &entry.central.header, false);
     let mut disagree = |what: &str, local: Option<String>, central: Option<String>| {
@@ -83,12 +86,13 @@ pub(super) fn fields(entry: &Entry, fields: &mut Fields) {
     for ((local, central), kind) in times.zip([&MODIFIED, &ACCESSED, &CREATED]) {
         fields.extend(local.or(central).map(|time| (kind, Value::Time(time))));
     }
+    let has_known = !inner.layout.is_empty() || !outer.layout.is_empty();
     let texts = [
         (&NTFS, ntfs(&inner).or_else(|| ntfs(&outer))),
         (&OWNER, owner(&inner).or_else(|| owner(&outer))),
         (
             &KNOWN,
-            Some(format!("{}; in the directory{}", inner.layout, outer.layout)),
+            has_known.then(|| format!("local{}, central{}", inner.layout, outer.layout)),
         ),
     ];
     for (kind, text) in texts {
