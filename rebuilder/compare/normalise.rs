@@ -85,12 +85,12 @@ normalisations! {
     WheelRecord "wheel-record" true "wheel" "lines of RECORD that follow from other differences" "checked file by file: a line counts only where the file it names was compared";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";
     ZipAlignment "zip-alignment" true "zip" "padding in extra fields that makes data begin at a multiple of a power of two" "it is zeros, and no more of them than the alignment needs: computed again for each entry";
-    ZipCompression "zip-compression" true "zip" "method and level" "both sides decompress to the same bytes";
-    ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers take them from the central directory";
+    ZipCompression "zip-compression" true "zip" "stored or deflated, and the level" "both sides decompress to the same bytes";
+    ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers of the directory and of deflated streams both know them; they are checked against the directory";
     ZipFileEncoding "zip-file-encoding" true "zip" "the flag that says a pure ASCII name is UTF-8" "ASCII is the same in both";
-    ZipFileMode "zip-file-mode" true "zip" "permission bits of group and others" "the owner's execute bit and set-id bits are never set aside";
+    ZipFileMode "zip-file-mode" true "zip" "permission bits of group and others" "the owner's bits and set-id bits are never set aside";
     ZipFileOrder "zip-file-order" true "zip without repeated names" "order of entries" "readers find entries by name";
-    ZipMisc "zip-misc" true "zip" "versions, creating system, internal attributes, known extra fields, directory entries' own data" "unzip, pip and the JVM ignore them";
+    ZipMisc "zip-misc" true "zip" "versions, creating system, text bit, MS-DOS attributes without a meaning elsewhere, known extra fields, needless ZIP64 records" "unzip, pip and the JVM ignore them";
     ZipModeType "zip-mode-type" true "zip" "whether the mode of an entry that is not executable is stored, and names its type" "unpackers take an entry without a type for an ordinary file, or for a folder if its name says so";
     ZipModifiedTime "zip-modified-time" true "zip" "times of entries" "no package manager's behaviour depends on them";
     ZstdCompression "zstd-compression" true "zstd" "how the bytes are compressed" "both sides decompress to the same bytes";

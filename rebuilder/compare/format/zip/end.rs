@@ -162,7 +162,7 @@ impl End {
             Numbers(&found).u64(8),
             (Numbers(&found).u32(4), Numbers(&found).u32(16)),
         );
-        if disks != (0, 1) && disks != (0, 0) {
+        if disks != (0, 1) {
             self.disagreements
                 .push(format!("disks {} and {} in the ZIP64 locator", disks.0, disks.1));
         }
@@ -184,6 +184,11 @@ impl End {
                     numbers.u32(20),
                     numbers.u64(24),
                     numbers.u64(32)
+                ));
+            }
+            if record != stated {
+                self.disagreements.push(format!(
+                    "a ZIP64 locator that names {stated}, where the record is not"
                 ));
             }
             let zip64 = Zip64End {

@@ -146,9 +146,10 @@ fn of_data(entry: &Entry, add: &mut impl FnMut(&'static FieldKind, String)) {
     let early = if early { ", values in the local header" } else { "" };
     add(&DESCRIPTOR, descriptor + early);
     let encryption = match (header.has(STRONG), header.has(ENCRYPTED)) {
-        (true, _) => "strong",
-        (_, true) => "traditional or AES",
-        _ => return,
+        (true, true) => "strong",
+        (true, false) => "strong, of an entry that is not encrypted",
+        (false, true) => "traditional or AES",
+        (false, false) => return,
     };
     add(&ENCRYPTION, encryption.into());
 }

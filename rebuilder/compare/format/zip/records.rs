@@ -54,6 +54,7 @@ struct Said {
     times: Times,
     ntfs: Option<[u64; 3]>,
     owner: Option<(u64, u64)>,
+    has_zip64: bool,
     /// Which known records there are, in order.
     layout: String,
     rest: Fields,
@@ -102,6 +103,9 @@ pub(super) fn fields(entry: &Entry, fields: &mut Fields) {
     fields.extend(outer.rest);
 }
 
+/// Extra fields with more records than any tool writes are compared as they are.
+const MOST_RECORDS: usize = 64;
+
 fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
     let mut said = Said::default();
     let place = if is_local { "local" } else { "central" };
@@ -109,12 +113,17 @@ fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
     if zeros > 0 {
         said.zeros(entry, header, zeros, is_local);
     }
+    if extra::records(own).count() > MOST_RECORDS {
+        let text = format!("{place}: {}", hex::encode(own));
+        said.rest.push((&UNKNOWN, Value::Text(text)));
+        return said;
+    }
     for record in extra::records(own) {
         let id = record.id.unwrap_or(0);
         let meaning = extra::meaning(&record, is_local);
         let known = !matches!(meaning, Meaning::Unknown | Meaning::Alignment(..));
         if known {
-            said.layout.push_str(&format!(" {id:04x}"));
+            said.layout.push_str(&format!(" {id:04x}{}", shape(&record)));
         }
         let mut add = |kind: &'static FieldKind, text: String| said.rest.push((kind, Value::Text(text)));
         match meaning {
@@ -131,7 +140,8 @@ fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
                 }
             }
             Meaning::NtfsTimes(times) if said.ntfs.is_none() => said.ntfs = Some(times),
-            Meaning::Zip64 => {
+            Meaning::Zip64 if !said.has_zip64 => {
+                said.has_zip64 = true;
                 if !is_usual(&header.zip64, &entry.central.header) {
                     add(&UNKNOWN, raw(place, &record));
                 }
@@ -206,6 +216,17 @@ fn is_usual(zip64: &Zip64, central: &Header) -> bool {
     let sizes = [central.size, central.packed].map(u64::to_le_bytes).concat();
     let rest = &zip64.rest;
     rest.is_empty() || *rest == sizes || matches!(rest.len(), 8 | 16) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// How a record is written: its length, and the byte that says what follows, flags of times or the length of an owner.
+fn shape(record: &Record) -> String {
+    let length = record.data.len();
+    let detail = match record.id {
+        Some(0x5455) => record.data.first(),
+        Some(0x7875) => record.data.get(1),
+        _ => None,
+    };
+    detail.map_or_else(|| format!(":{length}"), |detail| format!(":{length}/{detail}"))
 }
 
 fn raw(place: &str, record: &Record) -> String {

@@ -6,6 +6,7 @@
     clippy::semicolon_if_nothing_returned
 )]
 
+mod archives;
 mod benign;
 mod hostile;
 mod writer;
