@@ -60,7 +60,7 @@ pub(super) fn fields(central: &Central, fields: &mut Fields) {
         add(&EXECUTABLE, bare.into());
     }
     let special = mode & 0o7000 != 0;
-    if (runs || special) && !central.is_unix() {
+    if (runs || special) && !central.is_unix() || has_own_attributes(central.system()) {
         add(&FOREIGN_MODE, format!("{mode:04o} by {}", central.system_name()));
     }
     if mode & 0o600 != 0o600 {
@@ -96,6 +96,11 @@ fn file_type(central: &Central, kind: u32) -> String {
     } else {
         format!("{known}, by {}", central.system_name())
     }
+}
+
+/// Whether unpackers read the upper attributes in a way of that system: all but MS-DOS, HPFS, NTFS, VFAT, and Unix.
+fn has_own_attributes(system: u8) -> bool {
+    !matches!(system, 0 | 3 | 6 | 10 | 14 | 19)
 }
 
 /// The permission bits that unpackers give, before their umask.

@@ -163,7 +163,12 @@ fn of_name(central: &Central, local: &Header, add: &mut impl FnMut(&'static Fiel
             add(&ENCODING, flags());
         }
     } else {
-        add(&NAME_ENCODING, format!("UTF-8: {}", flags()));
+        let system = if header.has(UTF8) {
+            String::new()
+        } else {
+            central.system_name()
+        };
+        add(&NAME_ENCODING, format!("UTF-8: {} {system}", flags()));
     }
     // Unpackers turn them into slashes if the writer says that it is MS-DOS or Windows.
     if header.name.contains(&b'\\') {

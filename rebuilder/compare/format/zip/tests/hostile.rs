@@ -105,6 +105,9 @@ fn entries() {
         ("not readable", Cause::Permissions, "mode for the owner", |e| {
             e.external = 0o100_044 << 16
         }),
+        ("Amiga", Cause::Permissions, "system that the mode is of", |e| {
+            e.made = 0x0114
+        }),
         (
             "hidden",
             Cause::Permissions,
