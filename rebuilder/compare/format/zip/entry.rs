@@ -59,7 +59,6 @@ static BACKSLASHES: FieldKind = FieldKind::new("backslashes in the name", Cause:
 static FLAGS: FieldKind = FieldKind::new("flags that unpackers refuse or ignore", Cause::Content);
 static ENCRYPTION: FieldKind = FieldKind::new("encryption", Cause::Content);
 static COMMENT: FieldKind = FieldKind::new("comment", Cause::Content);
-static MIMETYPE: FieldKind = FieldKind::new("form of the mimetype entry", Cause::Content);
 
 /// The newest version needed that every common unpacker accepts: 4.6, for bzip2. Info-ZIP's unzip refuses later ones;
 /// what a rare method needs is told by its name.
@@ -67,7 +66,6 @@ const NEWEST: u16 = 46;
 
 /// An entry as its reader found it.
 pub(super) struct Entry<'a> {
-    pub index: u64,
     pub local: &'a Local,
     pub central: &'a Central,
     pub descriptor: Option<Descriptor>,
@@ -119,9 +117,6 @@ pub(super) fn fields(entry: &Entry) -> Fields {
     }
     if !central.comment.is_empty() {
         add(&COMMENT, path_text(&central.comment));
-    }
-    if outer.name == b"mimetype" {
-        add(&MIMETYPE, mimetype(entry));
     }
     records::fields(entry, &mut fields);
     fields
@@ -240,27 +235,6 @@ fn disagreements(entry: &Entry) -> Vec<String> {
         ));
     }
     texts
-}
-
-/// EPUB and OpenDocument files are known by their first bytes, which are those of this entry (OCF 3.3, 4.3).
-fn mimetype(entry: &Entry) -> String {
-    let header = &entry.local.header;
-    let found = [
-        (entry.index != 0 || entry.local.start != 0, "not first"),
-        (header.method != data::STORED, "compressed"),
-        (!header.extra.is_empty(), "with an extra field"),
-        (header.has(LATE_SIZES), "with a data descriptor"),
-    ];
-    let found: Vec<&str> = found
-        .into_iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, what)| what)
-        .collect();
-    if found.is_empty() {
-        "first, stored and plain".into()
-    } else {
-        found.join(", ")
-    }
 }
 
 /// The path of an entry; a folder's without the slash at its end.

@@ -112,11 +112,11 @@ impl FormatReader for Zip {
         if !walk.prefix(visit)? {
             return Ok(Fields::new());
         }
-        for index in 0..walk.directory.entries() {
+        for _ in 0..walk.directory.entries() {
             let Some(central) = Central::read(&mut headers)? else {
                 return Err(invalid("the directory changed while it was read"));
             };
-            if !walk.entry(index, &central, visit)? {
+            if !walk.entry(&central, visit)? {
                 return Ok(Fields::new());
             }
         }
@@ -183,7 +183,7 @@ impl Walk<'_> {
     }
 
     /// Reads one entry; answers whether to go on.
-    fn entry(&mut self, index: u64, central: &Central, visit: Visit) -> io::Result<bool> {
+    fn entry(&mut self, central: &Central, visit: Visit) -> io::Result<bool> {
         let (meter, header) = (self.meter, &central.header);
         meter.member(header.name.len())?;
         let path = entry::path(header);
@@ -207,7 +207,6 @@ impl Walk<'_> {
         let (small, crc) = self.small(data, is_packed)?;
         let (descriptor, behind) = gaps::descriptor(&mut self.bytes, header, data.end, next)?;
         let mut fields = entry::fields(&Entry {
-            index,
             local: &local,
             central,
             descriptor,

@@ -322,24 +322,3 @@ fn entries_that_share_bytes_are_a_limit() {
     let found = compare(&zip(&two), &zip(&[entry("a", "hi\n")]));
     assert_eq!(found.limits.len(), 1, "{}", told(&found));
 }
-
-#[test]
-fn the_mimetype_of_an_epub_is_first_and_plain() {
-    let (kind, text) = (entry("mimetype", "application/epub+zip"), entry("a", "x"));
-    let released = zip(&[kind.clone(), text.clone()]);
-    let place = "form of the mimetype entry";
-    differs(
-        "last",
-        &released,
-        &zip(&[text.clone(), kind.clone()]),
-        Cause::Content,
-        place,
-    );
-    differs(
-        "deflated",
-        &released,
-        &zip(&[kind.deflated(), text]),
-        Cause::Content,
-        place,
-    );
-}
