@@ -3,10 +3,11 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::cause::Cause;
 use super::format::{self, HEAD};
 use super::limits::{Hit, Limits, Meter, Metered};
 use super::source::{Codec, Source};
-use super::stored;
+use super::stored::{self, Fields};
 use crate::artifact::Sha256;
 use crate::deadline::{Deadline, Over};
 
@@ -53,7 +54,8 @@ pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
         let Some((format, source)) = open(&source)? else {
             return Ok(false);
         };
-        format.walk(&source, &meter(&source), &mut |member| {
+        let fields = format.walk(&source, &meter(&source), &mut |member| {
+            readable(&member.fields)?;
             let (sha256, size) = Sha256::of_reader(member.content)?;
             members.push(Member {
                 path: member.path,
@@ -65,6 +67,7 @@ pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
             });
             Ok(true)
         })?;
+        readable(&fields)?;
         Ok(true)
     });
     match walked {
@@ -132,7 +135,7 @@ fn visit(
             },
         );
     };
-    format.walk(&plain, meter, &mut |member| {
+    let fields = format.walk(&plain, meter, &mut |member| {
         let below = if path.is_empty() {
             member.path.clone()
         } else {
@@ -154,17 +157,21 @@ fn visit(
         }
         Ok(true)
     })?;
-    Ok(())
+    readable(&fields)
+}
+
+/// An error if something in an archive was not read.
+fn readable(fields: &Fields) -> io::Result<()> {
+    let unread = fields.iter().find(|(kind, _)| kind.cause == Cause::Unread);
+    unread.map_or(Ok(()), |(kind, value)| {
+        let what = format!("{}: {value}", kind.name);
+        Err(io::Error::new(io::ErrorKind::InvalidData, what))
+    })
 }
 
 /// A damaged archive inside an archive ends only its own search.
 fn unless_damaged(walked: io::Result<()>) -> io::Result<()> {
-    let damaged = |error: &io::Error| {
-        error.kind() != io::ErrorKind::Other
-            || error
-                .get_ref()
-                .is_some_and(|inner| inner.downcast_ref::<zip::result::ZipError>().is_some())
-    };
+    let damaged = |error: &io::Error| error.kind() != io::ErrorKind::Other;
     match walked {
         Err(error) if Hit::of(&error).is_none() && Over::of(&error).is_none() && damaged(&error) => Ok(()),
         other => other,
@@ -206,7 +213,7 @@ fn search(
     let Some((format, source)) = open(source)? else {
         return Ok(());
     };
-    format.walk(&source, meter, &mut |member| {
+    let fields = format.walk(&source, meter, &mut |member| {
         let path = format!("{prefix}{}", member.path);
         if fits(&path) {
             let mut content = Vec::new();
@@ -219,5 +226,5 @@ fn search(
         }
         Ok(found.is_none())
     })?;
-    Ok(())
+    readable(&fields)
 }

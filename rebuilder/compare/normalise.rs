@@ -51,6 +51,7 @@ macro_rules! normalisations {
 }
 
 normalisations! {
+    ApkSigningBlock "apk-signing-block" true "Android package" "signatures of schemes 2 and 3, stamps and padding between the entries and the directory" "signatures depend on a key that only the publisher holds; other data of the block is compared";
     ArMetadata "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     Bzip2Compression "bzip2-compression" true "bzip2" "how the bytes are compressed" "both sides decompress to the same bytes";
     CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in NAME-VERSION/.cargo_vcs_info.json" "cargo never reads it when building";
@@ -90,12 +91,14 @@ normalisations! {
     WheelMetadataOrder "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "their order has no meaning in the core metadata specification; the fields themselves are compared";
     WheelRecord "wheel-record" true "wheel" "lines of RECORD and their order" "each digest and size is recomputed: on both sides they are those of the file in the wheel";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";
-    ZipCompression "zip-compression" true "zip" "method and level" "both sides decompress to the same bytes";
-    ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers take them from the central directory";
+    ZipAlignment "zip-alignment" true "zip" "padding in extra fields that makes data begin at a multiple of a power of two" "it is zeros, and no more of them than the alignment needs: computed again for each entry";
+    ZipCompression "zip-compression" true "zip" "stored or deflated, and the level" "both sides decompress to the same bytes";
+    ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers of the directory and of deflated streams both know them; they are checked against the directory";
     ZipFileEncoding "zip-file-encoding" true "zip" "the flag that says a pure ASCII name is UTF-8" "ASCII is the same in both";
     ZipFileMode "zip-file-mode" true "jar, wheel, sdist" "permission bits that the installer does not take over" "the owner's bits, set-id and sticky bits are never set aside, nor whether anybody may execute a file";
     ZipFileOrder "zip-file-order" true "zip" "order of entries, where the same tree is unpacked" "readers find entries by name, and no name is another one's";
-    ZipMisc "zip-misc" true "zip" "versions, creating system, internal attributes, known extra fields, directory entries' own data" "unzip, pip and the JVM ignore them";
+    ZipMisc "zip-misc" true "zip" "versions, creating system, text bit, MS-DOS attributes without a meaning elsewhere, known extra fields, needless ZIP64 records" "unzip, pip and the JVM ignore them";
+    ZipModeType "zip-mode-type" true "zip" "whether the mode of an entry that is not executable is stored, and names its type" "unpackers take an entry without a type for an ordinary file, or for a folder if its name says so";
     ZipModifiedTime "zip-modified-time" true "zip" "times of entries" "no package manager's behaviour depends on them";
     ZstdCompression "zstd-compression" true "zstd" "how the bytes are compressed" "both sides decompress to the same bytes";
 }

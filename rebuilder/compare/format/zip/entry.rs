@@ -1,43 +1,49 @@
-//! Fields of one entry.
+//! Fields of one entry: what both of its headers say, and where they disagree.
+//!
+//! Readers of the directory go by the central header, readers of streams by the local one. Where the two say different
+//! things, the archive is another one for each of them.
 
-use zip::read::ZipFileEntry;
-
-use super::header::{CentralHeader, LATE_SIZES, LocalHeader, UTF8};
+use super::attributes;
+use super::data;
+use super::gaps::Descriptor;
+use super::header::{Central, ENCRYPTED, Header, LATE_SIZES, LEVEL, Local, STRONG, UTF8};
+use super::records;
+use super::time::dos_time;
 use crate::compare::cause::Cause;
+use crate::compare::finding::Finding;
 use crate::compare::format::path_text;
 use crate::compare::normalise::Normalisation;
 use crate::compare::stored::{FieldKind, Fields, Value};
 
-static MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, Normalisation::ZipFileMode).installed();
 pub(super) static TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, Normalisation::ZipModifiedTime);
-static EXTRA_TIME: FieldKind = FieldKind::by(
-    "time in the extra field",
+static NO_TIME: FieldKind = FieldKind::by(
+    "MS-DOS time that does not exist",
     Cause::Timestamp,
     Normalisation::ZipModifiedTime,
 );
-static EXTRA_OWNER: FieldKind = FieldKind::by(
-    "owner in the extra field",
-    Cause::Ownership,
-    Normalisation::ZipMisc,
-)
-.installed();
-static EXTRA_KNOWN: FieldKind = FieldKind::by("extra field", Cause::ArchiveDialect, Normalisation::ZipMisc);
-static EXTRA_OTHER: FieldKind = FieldKind::new("extra field of unknown kind", Cause::Content);
-pub(super) static EXTRA_FIELDS: [&FieldKind; 4] = [&EXTRA_TIME, &EXTRA_OWNER, &EXTRA_KNOWN, &EXTRA_OTHER];
+pub(super) static DISAGREES: FieldKind =
+    FieldKind::new("local header against the directory", Cause::AmbiguousArchive);
 static COMPRESSION: FieldKind =
     FieldKind::by("compression", Cause::Compression, Normalisation::ZipCompression);
-pub(super) static SIZE: FieldKind = FieldKind::by(
-    "compressed size",
+static RARE_METHOD: FieldKind = FieldKind::new("method that few unpackers read", Cause::Compression);
+static LEVEL_HINT: FieldKind = FieldKind::by(
+    "level of compression",
+    Cause::Compression,
+    Normalisation::ZipCompression,
+);
+pub(super) static PACKED: FieldKind = FieldKind::by(
+    "compressed bytes",
     Cause::Compression,
     Normalisation::ZipCompression,
 )
 .following_contents();
+static CRC: FieldKind = FieldKind::new("CRC-32", Cause::Content).following_contents();
 static CREATOR: FieldKind = FieldKind::by(
     "creator and versions",
     Cause::ArchiveDialect,
     Normalisation::ZipMisc,
 );
-static ATTRIBUTES: FieldKind = FieldKind::by("attributes", Cause::ArchiveDialect, Normalisation::ZipMisc);
+static NEEDS: FieldKind = FieldKind::new("version that unpackers refuse", Cause::Content);
 static DESCRIPTOR: FieldKind = FieldKind::by(
     "data descriptor",
     Cause::ArchiveDialect,
@@ -48,114 +54,199 @@ static ENCODING: FieldKind = FieldKind::by(
     Cause::ArchiveDialect,
     Normalisation::ZipFileEncoding,
 );
-static FLAGS: FieldKind = FieldKind::by("flags", Cause::ArchiveDialect, Normalisation::ZipMisc);
-static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
+static NAME_ENCODING: FieldKind = FieldKind::new("encoding of the name", Cause::Content);
+static BACKSLASHES: FieldKind = FieldKind::new("backslashes in the name", Cause::AmbiguousArchive);
+static FLAGS: FieldKind = FieldKind::new("flags that unpackers refuse or ignore", Cause::Content);
+static ENCRYPTION: FieldKind = FieldKind::new("encryption", Cause::Content);
 static COMMENT: FieldKind = FieldKind::new("comment", Cause::Content);
-static TWO_NAMES: FieldKind = FieldKind::new("name in the local header", Cause::Content);
 
-/// What both headers say of an entry.
-pub(super) fn fields(entry: &ZipFileEntry, local: &LocalHeader, central: &CentralHeader) -> Fields {
-    let mut fields = Fields::new();
-    let mut add = |kind: &'static FieldKind, text: String| fields.push((kind, Value::Text(text)));
-    add(&COMPRESSION, entry.compression().to_string());
-    let is_utf8 = |flags: u16| flags & UTF8 != 0;
-    add(&ENCODING, is_utf8(central.flags).to_string());
-    if (is_utf8(central.flags) || is_utf8(local.flags)) && !entry.name_raw().is_ascii() {
-        add(&TYPE, "name in UTF-8".into());
-    }
-    add(&DESCRIPTOR, central.has_late_sizes().to_string());
-    let rest = |flags: u16| flags & !(UTF8 | LATE_SIZES);
-    add(
-        &FLAGS,
-        format!("{:#x} {:#x}", rest(local.flags), rest(central.flags)),
-    );
-    if local.name != entry.name_raw() {
-        add(&TWO_NAMES, path_text(&local.name));
-    }
-    extra_fields(&local.extra, "local", &mut add);
-    extra_fields(&central.extra, "central", &mut add);
-    if !entry.comment_raw().is_empty() {
-        add(&COMMENT, path_text(entry.comment_raw()));
-    }
-    let mut all = origin(entry, local, central);
-    all.append(&mut fields);
-    all.push((&SIZE, Value::Number(entry.compressed_size())));
-    all
+/// The newest version needed that every common unpacker accepts: 4.6, for bzip2. Info-ZIP's unzip refuses later ones;
+/// what a rare method needs is told by its name.
+const NEWEST: u16 = 46;
+
+/// An entry as its reader found it.
+pub(super) struct Entry<'a> {
+    pub local: &'a Local,
+    pub central: &'a Central,
+    pub descriptor: Option<Descriptor>,
+    /// How much comes before the archive in its file.
+    pub shift: u64,
 }
 
-/// What wrote the entry, from a file with which attributes and time.
-fn origin(entry: &ZipFileEntry, local: &LocalHeader, central: &CentralHeader) -> Fields {
-    let mut fields = Fields::new();
-    let (major, minor) = entry.version_made_by();
-    let (needs, needed) = (local.needs, entry.version_needed());
-    fields.push((
-        &CREATOR,
-        Value::Creator {
-            system: format!("{:?}", entry.system()),
-            versions: format!("{major}.{minor}, needs {needs} and {needed}"),
-        },
-    ));
-    // Writers on other systems store Unix modes too; the reader's own accessor makes some up for those.
-    let stored = entry.external_attributes() >> 16;
-    if let Some(mode) = (stored != 0).then_some(stored).or_else(|| entry.unix_mode()) {
-        fields.push((&TYPE, Value::Text(format!("{:o}", mode >> 12))));
-        fields.push((&MODE, Value::Mode(mode & 0o7777)));
+/// Whether a finding is about a time of an entry.
+pub(super) fn is_time(finding: &Finding) -> bool {
+    finding.place.is(&TIME) || is_utc(finding)
+}
+
+/// Whether a finding is about a time that both sides have in UTC.
+pub(super) fn is_utc(finding: &Finding) -> bool {
+    let kind = finding.place.field();
+    kind.is_some_and(records::is_utc) && finding.cause == Cause::Timestamp
+}
+
+/// What both headers say of an entry.
+pub(super) fn fields(entry: &Entry) -> Fields {
+    let Entry { local, central, .. } = *entry;
+    let (inner, outer) = (&local.header, &central.header);
+    let (major, minor) = ((central.made & 0xff) / 10, (central.made & 0xff) % 10);
+    let (needs, needed) = (inner.needs, outer.needs);
+    let creator = Value::Creator {
+        system: central.system_name(),
+        versions: format!("{major}.{minor}, needs {needs} and {needed}"),
+    };
+    let mut fields = vec![(&CREATOR, creator)];
+    attributes::fields(central, &mut fields);
+    let (time, exists) = dos_time(outer.time);
+    fields.push((&TIME, Value::Time(time)));
+    let mut add = |kind: &'static FieldKind, text: String| fields.push((kind, Value::Text(text)));
+    if !exists {
+        add(&NO_TIME, format!("{:04x} {:04x}", outer.time.0, outer.time.1));
     }
-    let attributes = entry.external_attributes() & 0xffff;
-    let text = format!("{attributes:#x} {:#x}", central.internal);
-    fields.push((&ATTRIBUTES, Value::Text(text)));
-    fields.push((&TIME, Value::Time(dos_time(local.time))));
-    if local.time != central.time {
-        let both = format!("{} in the central directory", Value::Time(dos_time(central.time)));
-        fields.push((&EXTRA_TIME, Value::Text(both)));
+    for text in disagreements(entry) {
+        add(&DISAGREES, text);
     }
+    let newest = data::needs(outer.method).max(NEWEST);
+    for needs in [needs, needed].into_iter().filter(|needs| *needs > newest) {
+        add(&NEEDS, needs.to_string());
+    }
+    of_data(entry, &mut add);
+    of_name(central, inner, &mut add);
+    let rest = outer.flags & !(ENCRYPTED | LEVEL | LATE_SIZES | STRONG | UTF8);
+    if rest != 0 {
+        add(&FLAGS, format!("{rest:#06x}"));
+    }
+    if !central.comment.is_empty() {
+        add(&COMMENT, path_text(&central.comment));
+    }
+    records::fields(entry, &mut fields);
     fields
 }
 
-/// Seconds since 1970 of an MS-DOS date and time, read as UTC.
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "no field has more than seven bits, a year is at most 2107, and time has no more than 24 hours"
-)]
-fn dos_time((date, time): (u16, u16)) -> i64 {
-    let field =
-        |value: u16, shift: u16, bits: u16| i8::try_from((value >> shift) & ((1 << bits) - 1)).unwrap_or(0);
-    let year = 1980 + i16::from(field(date, 9, 7));
-    let civil = jiff::civil::DateTime::new(
-        year,
-        field(date, 5, 4).clamp(1, 12),
-        field(date, 0, 5).clamp(1, 28),
-        field(time, 11, 5).min(23),
-        field(time, 5, 6).min(59),
-        (field(time, 0, 5) * 2).min(58),
-        0,
-    );
-    // Days after the 28th are added, as not every month has them.
-    let beyond = i64::from((field(date, 0, 5) - 28).max(0)) * 86400;
-    civil
-        .ok()
-        .and_then(|civil| jiff::tz::TimeZone::UTC.to_timestamp(civil).ok())
-        .map_or(0, |time| time.as_second() + beyond)
+/// How the data is stored, and where its sizes are.
+fn of_data(entry: &Entry, add: &mut impl FnMut(&'static FieldKind, String)) {
+    let header = &entry.central.header;
+    let method = data::method(header.method);
+    if !matches!(header.method, data::STORED | data::DEFLATED) {
+        add(&RARE_METHOD, method.clone());
+    }
+    add(&COMPRESSION, method);
+    let levels = [&entry.local.header, header].map(|header| (header.flags & LEVEL) >> 1);
+    if levels != [0, 0] {
+        add(&LEVEL_HINT, format!("{} and {}", levels[0], levels[1]));
+    }
+    add(&CRC, format!("{:08x}", header.crc));
+    let descriptor = entry.descriptor.map_or_else(|| "none".into(), Descriptor::text);
+    let local = &entry.local.header;
+    let early = local.has(LATE_SIZES) && (local.crc != 0 || local.packed != 0 || local.size != 0);
+    let early = if early { ", values in the local header" } else { "" };
+    add(&DESCRIPTOR, descriptor + early);
+    let encryption = match (header.has(STRONG), header.has(ENCRYPTED)) {
+        (true, true) => "strong",
+        (true, false) => "strong, of an entry that is not encrypted",
+        (false, true) => "traditional or AES",
+        (false, false) => return,
+    };
+    add(&ENCRYPTION, encryption.into());
 }
 
-/// One field for each record of an extra field (APPNOTE 4.5).
-fn extra_fields(mut extra: &[u8], place: &str, add: &mut impl FnMut(&'static FieldKind, String)) {
-    while let Some(([id, id_high, size, size_high], rest)) = extra.split_first_chunk::<4>() {
-        let id = u16::from_le_bytes([*id, *id_high]);
-        let size = usize::from(u16::from_le_bytes([*size, *size_high]));
-        let data;
-        (data, extra) = rest.split_at_checked(size).unwrap_or((rest, &[]));
-        let kind: &'static FieldKind = match id {
-            // Times of Info-ZIP and of NTFS.
-            0x5455 | 0x000a | 0x000d => &EXTRA_TIME,
-            0x7875 | 0x7855 | 0x5855 => &EXTRA_OWNER,
-            // zip64, Java's mark, alignment, the Unicode path beside an old name.
-            0x0001 | 0xcafe | 0xd935 | 0x7075 | 0x6375 => &EXTRA_KNOWN,
-            _ => &EXTRA_OTHER,
+/// What the name is, as far as its bytes do not say it.
+fn of_name(central: &Central, local: &Header, add: &mut impl FnMut(&'static FieldKind, String)) {
+    let header = &central.header;
+    let flags = || format!("{} and {}", local.has(UTF8), header.has(UTF8));
+    if header.name.is_ascii() && local.name.is_ascii() {
+        if local.has(UTF8) || header.has(UTF8) {
+            add(&ENCODING, flags());
+        }
+    } else {
+        let system = if header.has(UTF8) {
+            String::new()
+        } else {
+            central.system_name()
         };
-        add(kind, format!("{place} {id:#06x}: {}", hex::encode(data)));
+        add(&NAME_ENCODING, format!("UTF-8: {} {system}", flags()));
     }
-    if !extra.is_empty() && extra.iter().any(|byte| *byte != 0) {
-        add(&EXTRA_OTHER, format!("{place}: {}", hex::encode(extra)));
+    // Unpackers turn them into slashes if the writer says that it is MS-DOS or Windows.
+    if header.name.contains(&b'\\') {
+        add(&BACKSLASHES, central.system_name());
     }
+}
+
+/// What a reader of the stream and one of the directory would see differently.
+fn disagreements(entry: &Entry) -> Vec<String> {
+    let Entry { local, central, .. } = *entry;
+    let (inner, outer) = (&local.header, &central.header);
+    let mut texts = Vec::new();
+    let mut add = |what: &str, tell: &dyn Fn(&Header) -> String| {
+        let (own, other) = (tell(inner), tell(outer));
+        texts.push(format!(
+            "{what}: {own} in the local header, {other} in the directory"
+        ));
+    };
+    if inner.name != outer.name {
+        add("name", &|header| path_text(&header.name));
+    }
+    if inner.method != outer.method {
+        add("method", &|header| data::method(header.method));
+    }
+    let is_ascii = outer.name.is_ascii() && inner.name.is_ascii();
+    let ignored = LEVEL | if is_ascii { UTF8 } else { 0 };
+    if (inner.flags ^ outer.flags) & !ignored != 0 {
+        add("flags", &|header| format!("{:#06x}", header.flags));
+    }
+    if inner.time != outer.time {
+        add("time", &|header| {
+            format!("{:04x} {:04x}", header.time.0, header.time.1)
+        });
+    }
+    let late = inner.has(LATE_SIZES);
+    // Zero, or all ones beside a ZIP64 field, stands for what the data descriptor says.
+    let is_open = |value: u64| late && (value == 0 || value == u64::from(u32::MAX));
+    let said = |header: &Header| [u64::from(header.crc), header.packed, header.size];
+    if said(inner)
+        .into_iter()
+        .zip(said(outer))
+        .any(|(own, other)| own != other && !is_open(own))
+    {
+        add("CRC and sizes", &|header| {
+            let (packed, size) = (header.packed, header.size);
+            format!("CRC-32 {:08x}, {packed} and {size} bytes", header.crc)
+        });
+    }
+    if late {
+        match entry.descriptor {
+            None => texts.push("no data descriptor with the values of the directory".into()),
+            Some(found) if found.is_long != inner.zip64.replaces.is_some() => {
+                texts.push(format!(
+                    "data descriptor of {} against its ZIP64 field",
+                    found.text()
+                ));
+            }
+            Some(_) if outer.method == data::STORED && outer.size > 0 => {
+                texts.push("stored with sizes behind the data, which readers of streams refuse".into());
+            }
+            Some(_) => {}
+        }
+    }
+    let plain = outer.method == data::STORED && !outer.has(ENCRYPTED);
+    if plain && outer.packed != outer.size {
+        texts.push(format!(
+            "stored as {} bytes that are {}",
+            outer.packed, outer.size
+        ));
+    }
+    texts
+}
+
+/// The path of an entry; a folder's without the slash at its end.
+pub(super) fn path(header: &Header) -> String {
+    let name = match header.name.strip_suffix(b"/") {
+        Some(name) if !name.is_empty() => name,
+        _ => &header.name,
+    };
+    path_text(name)
+}
+
+/// Adds what the compressed bytes are, so that other ones for the same contents are seen.
+pub(super) fn packed(fields: &mut Fields, length: u64, crc: u32) {
+    fields.push((&PACKED, Value::Text(format!("{length} bytes, CRC-32 {crc:08x}"))));
 }

@@ -1,82 +1,207 @@
-//! Local and central headers, for what the zip reader does not give.
+//! Local and central headers (APPNOTE 4.3.7 and 4.3.12), with the numbers that ZIP64 fields replace.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read as _};
 
-pub(super) const UTF8: u16 = 1 << 11;
+use super::bytes::{Bytes, Numbers};
+use super::extra;
+
+pub(super) const ENCRYPTED: u16 = 1;
+/// CRC and sizes follow the data.
 pub(super) const LATE_SIZES: u16 = 1 << 3;
+pub(super) const STRONG: u16 = 1 << 6;
+pub(super) const UTF8: u16 = 1 << 11;
+/// How hard the compressor tried, or details of its method.
+pub(super) const LEVEL: u16 = 6;
 
-/// A number in a record; zero if the record is cut off, which its callers rule out.
-pub(super) fn number(bytes: &[u8], at: usize) -> u16 {
-    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
-    bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes))
-}
+const MAX: u32 = u32::MAX;
 
-/// What a local header says (APPNOTE 4.3.7); the zip reader itself goes by the central directory.
-pub(super) struct LocalHeader {
-    pub start: u64,
+/// What both headers have.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Header {
     pub needs: u16,
     pub flags: u16,
+    pub method: u16,
+    /// MS-DOS date and time.
     pub time: (u16, u16),
+    pub crc: u32,
+    pub packed: u64,
+    pub size: u64,
     pub name: Vec<u8>,
     pub extra: Vec<u8>,
-    pub end: u64,
+    /// Which numbers a ZIP64 field holds, and what it has beyond them.
+    pub zip64: Zip64,
 }
 
-impl LocalHeader {
-    pub fn read(reader: &mut (impl Read + Seek), start: u64) -> io::Result<Self> {
-        let mut fixed = [0; 30];
-        reader.seek(SeekFrom::Start(start))?;
-        reader.read_exact(&mut fixed)?;
-        let mut name = vec![0; usize::from(number(&fixed, 26))];
-        let mut extra = vec![0; usize::from(number(&fixed, 28))];
-        reader.read_exact(&mut name)?;
-        reader.read_exact(&mut extra)?;
-        Ok(Self {
-            start,
-            needs: number(&fixed, 4),
-            flags: number(&fixed, 6),
-            time: (number(&fixed, 12), number(&fixed, 10)),
-            end: [30, name.len(), extra.len()]
-                .into_iter()
-                .fold(start, |end, length| end.saturating_add(length as u64)),
-            name,
-            extra,
-        })
+impl Header {
+    pub fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// From the fields that both headers have in one order; `at` is where it begins.
+    fn fixed(numbers: Numbers, at: usize) -> Self {
+        let place = |after: usize| at.saturating_add(after);
+        Self {
+            needs: numbers.u16(at),
+            flags: numbers.u16(place(2)),
+            method: numbers.u16(place(4)),
+            time: (numbers.u16(place(8)), numbers.u16(place(6))),
+            crc: numbers.u32(place(10)),
+            packed: u64::from(numbers.u32(place(14))),
+            size: u64::from(numbers.u32(place(18))),
+            ..Self::default()
+        }
+    }
+
+    pub fn is_folder(&self) -> bool {
+        self.name.ends_with(b"/")
     }
 }
 
-/// What the zip reader does not give of a central header (APPNOTE 4.3.12).
-pub(super) struct CentralHeader {
-    pub flags: u16,
-    pub time: (u16, u16),
+/// A local header and where it is.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    pub header: Header,
+    pub start: u64,
+    /// Where the data begins.
+    pub data: u64,
+}
+
+impl Local {
+    /// None if there is no local header.
+    pub fn read(bytes: &mut Bytes, start: u64) -> io::Result<Option<Self>> {
+        let fixed = bytes.read_at(start, 30)?;
+        if fixed.len() < 30 || !fixed.starts_with(b"PK\x03\x04") {
+            return Ok(None);
+        }
+        let numbers = Numbers(&fixed);
+        let mut header = Header::fixed(numbers, 4);
+        let lengths = [26, 28].map(|at| u64::from(numbers.u16(at)));
+        for (field, length) in [&mut header.name, &mut header.extra].into_iter().zip(lengths) {
+            bytes.by_ref().take(length).read_to_end(field)?;
+        }
+        let data = lengths
+            .into_iter()
+            .fold(start.saturating_add(30), u64::saturating_add);
+        if data != bytes.at() {
+            return Ok(None);
+        }
+        let Header {
+            extra, size, packed, ..
+        } = &mut header;
+        header.zip64 = Zip64::resolve(extra, &mut [size, packed], None);
+        Ok(Some(Self { header, start, data }))
+    }
+}
+
+/// A header of the central directory.
+#[derive(Debug, Default)]
+pub(super) struct Central {
+    pub header: Header,
+    /// Version and system of the writer.
+    pub made: u16,
+    pub comment: Vec<u8>,
+    pub disk: u32,
     pub internal: u16,
-    pub extra: Vec<u8>,
-    pub end: u64,
+    pub external: u32,
+    /// Where its local header is, as it says itself.
+    pub offset: u64,
 }
 
-impl CentralHeader {
-    /// Whether CRC and sizes are stored after the data.
-    pub fn has_late_sizes(&self) -> bool {
-        self.flags & LATE_SIZES != 0
+impl Central {
+    /// None if there is no central header.
+    pub fn read(bytes: &mut Bytes) -> io::Result<Option<Self>> {
+        if !bytes_follow(bytes, b"PK\x01\x02")? {
+            return Ok(None);
+        }
+        let mut fixed = [0; 46];
+        bytes.read_exact(&mut fixed)?;
+        let numbers = Numbers(&fixed);
+        let mut central = Self {
+            header: Header::fixed(numbers, 6),
+            made: numbers.u16(4),
+            disk: u32::from(numbers.u16(34)),
+            internal: numbers.u16(36),
+            external: numbers.u32(38),
+            offset: u64::from(numbers.u32(42)),
+            ..Self::default()
+        };
+        let header = &mut central.header;
+        let fields = [&mut header.name, &mut header.extra, &mut central.comment];
+        for (field, at) in fields.into_iter().zip([28, 30, 32]) {
+            field.resize(usize::from(numbers.u16(at)), 0);
+            bytes.read_exact(field)?;
+        }
+        let Header {
+            extra, size, packed, ..
+        } = header;
+        let mut replaced = [size, packed, &mut central.offset];
+        header.zip64 = Zip64::resolve(extra, &mut replaced, Some(&mut central.disk));
+        Ok(Some(central))
     }
 
-    pub fn read(reader: &mut (impl Read + Seek), start: u64) -> io::Result<Self> {
-        let mut fixed = [0; 46];
-        reader.seek(SeekFrom::Start(start))?;
-        reader.read_exact(&mut fixed)?;
-        let name = i64::from(number(&fixed, 28));
-        let mut extra = vec![0; usize::from(number(&fixed, 30))];
-        reader.seek(SeekFrom::Current(name))?;
-        reader.read_exact(&mut extra)?;
-        let lengths = [28, 30, 32].map(|at| u64::from(number(&fixed, at)));
-        Ok(Self {
-            flags: number(&fixed, 8),
-            time: (number(&fixed, 14), number(&fixed, 12)),
-            internal: number(&fixed, 36),
-            end: lengths
-                .into_iter()
-                .fold(start.saturating_add(46), u64::saturating_add),
-            extra,
-        })
+    /// The system that wrote it (APPNOTE 4.4.2).
+    pub fn system(&self) -> u8 {
+        self.made.to_be_bytes()[0]
+    }
+
+    /// Whether the upper attributes are those of Unix.
+    pub fn is_unix(&self) -> bool {
+        matches!(self.system(), 3 | 19)
+    }
+
+    pub fn system_name(&self) -> String {
+        match self.system() {
+            0 => "Dos".into(),
+            3 => "Unix".into(),
+            10 => "Ntfs".into(),
+            14 => "Vfat".into(),
+            19 => "OsX".into(),
+            other => format!("system {other}"),
+        }
+    }
+}
+
+fn bytes_follow(bytes: &mut Bytes, signature: &[u8]) -> io::Result<bool> {
+    let at = bytes.at();
+    let found = bytes.read_at(at, signature.len())? == signature;
+    bytes.go(at)?;
+    Ok(found)
+}
+
+/// What a ZIP64 field held (APPNOTE 4.5.3).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Zip64 {
+    /// How many of the numbers that it may replace it replaces; none if there is no such field.
+    pub replaces: Option<u8>,
+    /// What is left of it.
+    pub rest: Vec<u8>,
+}
+
+impl Zip64 {
+    /// Replaces each number that is all ones by the next one of the field.
+    fn resolve(extra: &[u8], numbers: &mut [&mut u64], disk: Option<&mut u32>) -> Self {
+        let Some(mut rest) = extra::find(extra, extra::ZIP64) else {
+            return Self::default();
+        };
+        let mut replaces = 0_u8;
+        for number in numbers.iter_mut() {
+            if **number == u64::from(MAX)
+                && let Some((own, behind)) = rest.split_first_chunk()
+            {
+                **number = u64::from_le_bytes(*own);
+                (rest, replaces) = (behind, replaces.saturating_add(1));
+            }
+        }
+        if let Some(disk) = disk
+            && *disk == u32::from(u16::MAX)
+            && let Some((own, behind)) = rest.split_first_chunk()
+        {
+            *disk = u32::from_le_bytes(*own);
+            (rest, replaces) = (behind, replaces.saturating_add(1));
+        }
+        Self {
+            replaces: Some(replaces),
+            rest: rest.to_vec(),
+        }
     }
 }

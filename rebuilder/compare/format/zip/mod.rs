@@ -1,29 +1,48 @@
-//! zip: wheels, jars, and everything else that Java and Python pack.
+//! zip: wheels, jars, and everything else that Java and Python pack (APPNOTE 6.3.10).
+//!
+//! A zip file has two directories: the central one at its end, and the local headers before each entry's data. Both
+//! are read, and so is everything that is between, before and behind them; what no record accounts for is content.
 
+mod attributes;
+mod bytes;
+mod data;
+mod directory;
+mod end;
 mod entry;
+mod extra;
 mod gaps;
 mod header;
+mod records;
+mod signing;
 
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+#[cfg(test)]
+mod tests;
+mod time;
 
-use gaps::Span;
-use header::{CentralHeader, LocalHeader};
+use std::io::{self, BufRead, Read as _};
 
-use super::{FormatReader, Member, Visit, path_text};
-use crate::artifact::Sha256;
-use crate::compare::cause::{Cause, Confidence};
-use crate::compare::finding::{Finding, Node};
-use crate::compare::limits::{Hit, Limit, Meter, Metered};
+use bytes::Bytes;
+use data::{Checked, Faults};
+use directory::Directory;
+use end::End;
+use entry::Entry;
+use header::{Central, Local};
+
+use super::{FormatReader, Member, Visit};
+use crate::compare::cause::Cause;
+use crate::compare::finding::Node;
+use crate::compare::limits::Meter;
 use crate::compare::normalise::Normalisation;
-use crate::compare::source::{ReadSeek, Source};
+use crate::compare::source::Source;
 use crate::compare::stored::{FieldKind, Fields, Value};
-use crate::compare::zones::zones_apart;
 
 pub(super) struct Zip;
 
-static ARCHIVE_COMMENT: FieldKind = FieldKind::new("comment of the archive", Cause::Content);
-static REPEATED: FieldKind = FieldKind::new("repeated names", Cause::Content);
-static ENCRYPTED: FieldKind = FieldKind::new("encrypted", Cause::Content);
+static UNREAD: FieldKind = FieldKind::new("data that is not read", Cause::Unread);
+static DAMAGED: FieldKind = FieldKind::new("entry that cannot be read", Cause::Unread);
+static WRONG: FieldKind = FieldKind::new("entry that is not what the directory says", Cause::Content);
+static BEHIND_DATA: FieldKind = FieldKind::new("bytes behind the compressed data", Cause::Content);
+static BEHIND_ENTRY: FieldKind = FieldKind::new("bytes behind the entry", Cause::Content);
 
 impl FormatReader for Zip {
     fn name(&self) -> &'static str {
@@ -36,12 +55,15 @@ impl FormatReader for Zip {
 
     fn normalisations(&self) -> &'static [Normalisation] {
         &[
+            Normalisation::ApkSigningBlock,
+            Normalisation::ZipAlignment,
             Normalisation::ZipCompression,
             Normalisation::ZipDataDescriptor,
             Normalisation::ZipFileEncoding,
             Normalisation::ZipFileMode,
             Normalisation::ZipFileOrder,
             Normalisation::ZipMisc,
+            Normalisation::ZipModeType,
             Normalisation::ZipModifiedTime,
         ]
     }
@@ -54,152 +76,275 @@ impl FormatReader for Zip {
         head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
     }
 
+    fn ends(&self, source: &Source) -> io::Result<bool> {
+        let mut bytes = Bytes::open(source)?;
+        let Some(end) = end::find(&mut bytes)?.filter(|end| end.size > 0) else {
+            return Ok(false);
+        };
+        bytes.go(end.directory)?;
+        let Some(first) = Central::read(&mut bytes)? else {
+            return Ok(false);
+        };
+        let start = first.offset.saturating_add(end.shift);
+        Ok(Local::read(&mut bytes, start)?.is_some())
+    }
+
     fn streams(&self) -> bool {
         false
     }
 
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields> {
-        let mut raw = io::BufReader::new(source.seekable()?);
-        let mut archive = open(source)?;
-        let mut spans = Vec::with_capacity(archive.len());
-        let mut central_end = archive.central_directory_start();
-        for index in 0..archive.len() {
-            let entry = archive.by_index_data(index).map_err(invalid)?;
-            meter.member(entry.name_raw().len())?;
-            let mut path = path_text(entry.name_raw());
-            if entry.is_dir() {
-                path.truncate(path.trim_end_matches('/').len());
-            }
-            let local = LocalHeader::read(&mut raw, entry.header_start())?;
-            let central = CentralHeader::read(&mut raw, entry.central_header_start())?;
-            central_end = central_end.max(central.end);
-            let mut fields = entry::fields(&entry, &local, &central);
-            let (size, packed) = (entry.size(), entry.compressed_size());
-            spans.push(Span {
-                start: local.start,
-                end: local.end.saturating_add(packed),
-                descriptor: central.has_late_sizes().then_some((entry.crc32(), packed, size)),
-            });
-            let encrypted = entry.encrypted();
-            let stored = entry.compression() == zip::CompressionMethod::Stored && !encrypted;
-            let readable = !encrypted && archive.by_index(index).is_ok();
-            let mut entry = if readable {
-                archive.by_index(index)
-            } else {
-                let note = "or of an unknown compression: compared as stored";
-                fields.push((&ENCRYPTED, Value::Text(note.into())));
-                archive.by_index_raw(index)
-            }
-            .map_err(invalid)?;
-            let mut content = Metered {
-                inner: &mut entry,
-                meter,
+        let mut bytes = Bytes::open(source)?;
+        let Some(end) = end::find(&mut bytes)? else {
+            return Err(invalid("no end record with a directory within the last 64 KiB"));
+        };
+        let directory = Directory::survey(&mut bytes, &end, meter)?;
+        let mut headers = Bytes::open(source)?;
+        headers.go(end.directory)?;
+        let mut walk = Walk {
+            source,
+            meter,
+            bytes,
+            shift: end.shift,
+            fields: Fields::new(),
+            directory,
+        };
+        if !walk.prefix(visit)? {
+            return Ok(Fields::new());
+        }
+        for _ in 0..walk.directory.entries() {
+            let Some(central) = Central::read(&mut headers)? else {
+                return Err(invalid("the directory changed while it was read"));
             };
-            let more = visit(Member {
-                path,
-                fields,
-                size,
-                content: &mut content,
-                source: source.part(local.end, packed).filter(|_| stored),
-            })?;
-            if !more {
+            if !walk.entry(&central, visit)? {
                 return Ok(Fields::new());
             }
         }
-        of_archive(&archive, &mut raw, spans, central_end)
+        walk.finish(end)
     }
 
     fn settle(&self, node: &mut Node) {
-        one_zone(&mut node.children);
+        for child in &mut node.children {
+            without_contents(child);
+        }
+        time::one_zone(&mut node.children);
+        time::of_one_commit(node);
     }
 }
 
-type Raw = io::BufReader<Box<dyn ReadSeek>>;
-
-fn open(source: &Source) -> io::Result<zip::ZipArchive<Raw>> {
-    let reader = io::BufReader::with_capacity(1 << 16, source.seekable()?);
-    let mut archive = zip::ZipArchive::new(reader).map_err(invalid)?;
-    if archive.has_overlapping_entries().map_err(invalid)? {
-        return Err(Hit::error(
-            Limit::OverlappingEntries,
-            "entries of the zip archive share bytes",
-        ));
-    }
-    Ok(archive)
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Fields of the archive itself.
-fn of_archive(
-    archive: &zip::ZipArchive<Raw>,
-    raw: &mut Raw,
-    spans: Vec<Span>,
-    central_end: u64,
-) -> io::Result<Fields> {
-    let mut fields = Fields::new();
-    let central_start = archive.central_directory_start();
-    if archive.has_duplicate_names() {
-        // A reader keeps only one of the entries, so their headers are compared as bytes.
-        raw.seek(SeekFrom::Start(central_start))?;
-        let size = central_end.saturating_sub(central_start);
-        let (digest, _) = Sha256::of_reader(raw.by_ref().take(size))?;
-        let text = format!("central directory sha256 {}…", digest.short());
-        fields.push((&REPEATED, Value::Text(text)));
-    }
-    if !archive.comment().is_empty() {
-        fields.push((&ARCHIVE_COMMENT, Value::Text(path_text(archive.comment()))));
-    }
-    gaps::between(raw, spans, central_start, &mut fields)?;
-    gaps::after(raw, central_end, &mut fields)?;
-    Ok(fields)
+/// Compressed data up to this size is read at once.
+const SMALL: u64 = 1 << 16;
+
+const NO_LOCAL: &str = "no local header where the directory says";
+
+/// Where the data of an entry is.
+#[derive(Clone, Copy)]
+struct Data {
+    start: u64,
+    end: u64,
 }
 
-fn invalid(error: zip::result::ZipError) -> io::Error {
-    match error {
-        zip::result::ZipError::Io(error) => error,
-        error => io::Error::new(io::ErrorKind::InvalidData, error),
+impl Data {
+    fn length(self) -> u64 {
+        self.end.saturating_sub(self.start)
     }
 }
 
-/// Times that all differ by one whole number of quarter hours were written in two time zones.
-fn one_zone(children: &mut [Node]) {
-    let is_time = |finding: &Finding| finding.place.is(&entry::TIME);
-    let seconds = |text: &str| {
-        text.parse::<jiff::Timestamp>()
-            .ok()
-            .map(jiff::Timestamp::as_second)
-    };
-    let mut apart = None;
-    for finding in children
-        .iter()
-        .flat_map(|child| &child.findings)
-        .filter(|finding| is_time(finding))
-    {
-        let (Some(released), Some(rebuilt)) = (seconds(&finding.released), seconds(&finding.rebuilt)) else {
-            return;
+struct Walk<'a> {
+    source: &'a Source,
+    meter: &'a Meter,
+    bytes: Bytes,
+    shift: u64,
+    directory: Directory,
+    /// What was found out about entries once they were read.
+    fields: Fields,
+}
+
+impl Walk<'_> {
+    /// A program before the archive, as self-extractors have it, is compared like a member.
+    fn prefix(&mut self, visit: Visit) -> io::Result<bool> {
+        let length = self.directory.first();
+        if length <= directory::LONGEST_PREFIX {
+            return Ok(true);
+        }
+        self.meter.member(0)?;
+        self.bytes.go(0)?;
+        visit(Member {
+            path: "bytes before the first entry".into(),
+            fields: Fields::new(),
+            size: length,
+            content: &mut (&mut self.bytes).take(length),
+            source: self.source.part(0, length),
+        })
+    }
+
+    /// Reads one entry; answers whether to go on.
+    fn entry(&mut self, central: &Central, visit: Visit) -> io::Result<bool> {
+        let (meter, header) = (self.meter, &central.header);
+        meter.member(header.name.len())?;
+        let path = entry::path(header);
+        let (local, unread) = self.local(central)?;
+        let (next, _) = self.directory.after(local.start);
+        // Without a local header it is not known where the data begins.
+        let length = if local.data > local.start {
+            header.packed
+        } else {
+            0
         };
-        let own = released.saturating_sub(rebuilt);
-        if !zones_apart(released, rebuilt) || apart.is_some_and(|apart| apart != own) {
-            return;
+        let data = Data {
+            start: local.data,
+            end: local.data.saturating_add(length),
+        };
+        if data.end > next {
+            return Err(directory::overlap(&path));
         }
-        apart = Some(own);
+        let is_read = unread.is_none();
+        let is_packed = is_read && header.method != data::STORED;
+        let (small, crc) = self.small(data, is_packed)?;
+        let (descriptor, behind) = gaps::descriptor(&mut self.bytes, header, data.end, next)?;
+        let mut fields = entry::fields(&Entry {
+            local: &local,
+            central,
+            descriptor,
+            shift: self.shift,
+        });
+        self.behind(behind, local.start, &mut fields)?;
+        if let Some(reason) = unread {
+            let text = self.bytes.described(data.start, data.end, meter)?;
+            fields.push((&UNREAD, Value::Text(format!("{reason}: {text}"))));
+        } else if is_packed {
+            entry::packed(&mut fields, data.length(), crc);
+        }
+        let is_plain = is_read && !is_packed;
+        let mut slice = small.as_deref().unwrap_or_default();
+        if small.is_none() {
+            self.bytes.go(data.start)?;
+        }
+        let mut rest = (&mut self.bytes).take(data.length());
+        let input: &mut dyn BufRead = match &small {
+            _ if !is_read => &mut io::empty(),
+            Some(_) => &mut slice,
+            None => &mut rest,
+        };
+        let mut checked = Checked::new(header, input, is_read, meter);
+        let more = visit(Member {
+            path: path.clone(),
+            fields,
+            size: if is_read { header.size } else { 0 },
+            content: &mut checked,
+            source: is_plain
+                .then(|| self.source.part(data.start, data.length()))
+                .flatten(),
+        })?;
+        if !more {
+            return Ok(false);
+        }
+        let faults = checked.faults(header)?;
+        let left = small.as_ref().map_or(rest.limit(), |_| slice.len() as u64);
+        self.judge(&path, &faults, data, left)?;
+        Ok(true)
     }
-    if apart.is_none() {
-        return;
+
+    /// The local header of an entry, and why its data is not read, if it is not.
+    fn local(&mut self, central: &Central) -> io::Result<(Local, Option<String>)> {
+        let start = central.offset.saturating_add(self.shift);
+        if let Some(local) = Local::read(&mut self.bytes, start)? {
+            return Ok((local, unreadable(central)));
+        }
+        let stand_in = Local {
+            header: central.header.clone(),
+            start,
+            data: start,
+        };
+        Ok((stand_in, Some(NO_LOCAL.into())))
     }
-    for child in children {
-        let stamped = child
-            .findings
-            .iter()
-            .filter_map(|finding| finding.place.field())
-            .any(|kind| entry::EXTRA_FIELDS.contains(&kind));
-        for finding in child.findings.iter_mut().filter(|finding| is_time(finding)) {
-            finding.cause = Cause::Timezone;
-            finding.confidence = if stamped {
-                Confidence::Likely
+
+    /// The data if it is small, and its CRC-32 if that is asked for: compressed data is compared too.
+    fn small(&mut self, data: Data, wants_crc: bool) -> io::Result<(Option<Vec<u8>>, u32)> {
+        self.bytes.go(data.start)?;
+        let mut input = (&mut self.bytes).take(data.length());
+        if data.length() > SMALL {
+            let crc = if wants_crc {
+                data::crc_of(input, self.meter)?
             } else {
-                Confidence::Proven
+                0
             };
-            finding.key = "local times of zip entries".into();
+            return Ok((None, crc));
         }
+        let mut small = Vec::new();
+        input.read_to_end(&mut small)?;
+        let crc = if wants_crc { data::crc(&small) } else { 0 };
+        Ok((Some(small), crc))
     }
+
+    /// Notes what was wrong with the data of an entry, of which `left` bytes were not needed.
+    fn judge(&mut self, path: &str, faults: &Faults, data: Data, left: u64) -> io::Result<()> {
+        let mut add = |kind: &'static FieldKind, text: &str| {
+            let text = format!("{path}: {text}");
+            self.fields.push((kind, Value::Text(text)));
+        };
+        if let Some(text) = &faults.unread {
+            let all = self.bytes.described(data.start, data.end, self.meter)?;
+            add(&DAMAGED, &format!("{text}: {all}"));
+        }
+        if let Some(text) = &faults.wrong {
+            add(&WRONG, text);
+        }
+        if faults.is_judged && left > 0 {
+            let from = data.end.saturating_sub(left);
+            let text = self.bytes.described(from, data.end, self.meter)?;
+            add(&BEHIND_DATA, &text);
+        }
+        Ok(())
+    }
+
+    /// Bytes behind an entry that begins at `start` which belong to nothing.
+    fn behind(&mut self, from: u64, start: u64, fields: &mut Fields) -> io::Result<()> {
+        let (next, is_entry) = self.directory.after(start);
+        if from >= next {
+            return Ok(());
+        }
+        if is_entry {
+            let text = self.bytes.described(from, next, self.meter)?;
+            fields.push((&BEHIND_ENTRY, Value::Text(text)));
+        } else {
+            let found = directory::between(&mut self.bytes, from, next, self.meter)?;
+            self.fields.extend(found);
+        }
+        Ok(())
+    }
+
+    /// Fields of the archive itself.
+    fn finish(mut self, end: End) -> io::Result<Fields> {
+        let mut fields = self.fields;
+        // Which entry comes first is told elsewhere.
+        fields.sort_by_key(|(kind, value)| (kind.name, value.to_string()));
+        fields.extend(self.directory.fields(&mut self.bytes, &end, self.meter)?);
+        let (entries, directory_end) = (self.directory.entries(), self.directory.end);
+        fields.extend(end.fields(&mut self.bytes, entries, directory_end, self.meter)?);
+        Ok(fields)
+    }
+}
+
+/// Contents that are not read on one side were not compared, so nothing is told of them but that.
+fn without_contents(node: &mut Node) {
+    let unread = node.findings.iter().any(|finding| finding.place.is(&UNREAD));
+    if unread && node.rebuilt_name.is_none() {
+        node.findings.retain(|finding| finding.place.field().is_some());
+        node.excerpts.clear();
+        node.children.clear();
+    }
+}
+
+/// Why the data of an entry is not read, if it is not.
+fn unreadable(central: &Central) -> Option<String> {
+    if records::is_encrypted(central) {
+        return Some("encrypted".into());
+    }
+    let method = central.header.method;
+    (!data::reads(method)).then(|| format!("{} is not read", data::method(method)))
 }

@@ -1,0 +1,67 @@
+//! The APK signing block, between the last entry and the directory (Android's APK Signature Scheme v2 and later).
+
+use std::io;
+
+use super::bytes::{Bytes, Numbers};
+use crate::compare::cause::Cause;
+use crate::compare::limits::Meter;
+use crate::compare::normalise::Normalisation;
+use crate::compare::stored::{FieldKind, Fields, Value};
+
+static SIGNATURE: FieldKind = FieldKind::by(
+    "APK signing block",
+    Cause::Signature,
+    Normalisation::ApkSigningBlock,
+);
+static OTHER: FieldKind = FieldKind::new("other data of the APK signing block", Cause::Content);
+
+const MAGIC: &[u8] = b"APK Sig Block 42";
+/// What a block with padding before it begins at a multiple of.
+const PAGE: u64 = 4096;
+/// Signatures of schemes 2, 3 and 3.1, and stamps of the source.
+const SIGNATURES: [u32; 5] = [0x7109_871a, 0xf053_68c0, 0x1b93_ad61, 0x2b09_189e, 0x6dff_800d];
+const PADDING: u32 = 0x4272_6577;
+const MOST_PAIRS: usize = 1000;
+
+/// Fields of the signing block that ends at `to`; none if the range is anything else.
+pub(super) fn block(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io::Result<Option<Fields>> {
+    let Some(footer) = to.checked_sub(24).filter(|footer| *footer >= from) else {
+        return Ok(None);
+    };
+    let last = bytes.read_at(footer, 24)?;
+    let size = Numbers(&last).u64(0);
+    let start = size.checked_add(8).and_then(|whole| to.checked_sub(whole));
+    let Some(start) = start.filter(|start| *start >= from && last.ends_with(MAGIC)) else {
+        return Ok(None);
+    };
+    let padding = start.saturating_sub(from);
+    let padded =
+        padding == 0 || padding < PAGE && start.is_multiple_of(PAGE) && bytes.is_zero(from, start)?;
+    if !padded || Numbers(&bytes.read_at(start, 8)?).u64(0) != size {
+        return Ok(None);
+    }
+    let mut fields = Fields::new();
+    let mut at = start.saturating_add(8);
+    for _ in 0..MOST_PAIRS {
+        if at == footer {
+            return Ok(Some(fields));
+        }
+        let head = bytes.read_at(at, 16)?;
+        let (length, id) = (Numbers(&head).u64(0), Numbers(&head).u32(8));
+        let value = at.saturating_add(12);
+        let Some(end) = at.saturating_add(8).checked_add(length) else {
+            return Ok(None);
+        };
+        if end > footer || end < value {
+            return Ok(None);
+        }
+        let rest = end.saturating_sub(value);
+        let is_list = rest >= 4 && u64::from(Numbers(&head).u32(12)) == rest.saturating_sub(4);
+        let known = SIGNATURES.contains(&id) && is_list || id == PADDING && bytes.is_zero(value, end)?;
+        let kind = if known { &SIGNATURE } else { &OTHER };
+        let text = format!("{id:#010x}: {}", bytes.described(value, end, meter)?);
+        fields.push((kind, Value::Text(text)));
+        at = end;
+    }
+    Ok(None)
+}

@@ -1,0 +1,289 @@
+//! What differs between ordinary tools, and is named and set aside.
+
+use super::writer::{Around, DATE, Descriptor, Entry, entry, record, unix_time, zip, zip_in};
+use super::{compare, set_aside};
+use crate::compare::{Cause, Confidence, Outcome};
+
+const TIME: &str = "zip-modified-time";
+
+#[test]
+fn entries() {
+    type Change = fn(&mut Entry);
+    let signed = |is_signed, is_long| {
+        Some(Descriptor {
+            is_signed,
+            is_long,
+            crc: None,
+        })
+    };
+    let plain = entry("a", &"hi\n".repeat(50)).deflated();
+    let late = plain.but(|e| e.descriptor = signed(true, false));
+    let unsigned = plain.but(|e| e.descriptor = signed(false, false));
+    let cases: &[(&str, &Entry, &[&str], Change)] = &[
+        ("time", &plain, &[TIME], |e| e.time.1 += 5 << 5),
+        ("time that does not exist", &plain, &[TIME], |e| e.time.0 = 0),
+        ("level", &plain, &["zip-compression"], |e| e.level = 0),
+        ("method", &plain, &["zip-compression"], |e| e.method = 0),
+        ("mode without a type", &plain, &["zip-mode-type"], |e| {
+            e.external = 0o644 << 16
+        }),
+        ("no mode", &plain, &["zip-misc", "zip-mode-type"], |e| {
+            (e.made, e.external) = (20, 0)
+        }),
+        ("UTF-8 flag", &plain, &["zip-file-encoding"], |e| {
+            e.flags = 1 << 11
+        }),
+        ("text bit", &plain, &["zip-misc"], |e| e.internal = 1),
+        ("version", &plain, &["zip-misc"], |e| {
+            (e.made, e.needs) = (0x033f, 45)
+        }),
+        ("UTC", &plain, &["zip-misc", TIME], |e| {
+            (e.local_extra, e.central_extra) = (unix_time(1_700_000_000), unix_time(1_700_000_000));
+        }),
+        ("owner", &plain, &["zip-misc"], |e| {
+            e.local_extra = record(0x7875, &[1, 1, 5, 1, 5])
+        }),
+        ("jar", &plain, &["zip-misc"], |e| {
+            e.local_extra = record(0xcafe, b"")
+        }),
+        ("same name in Unicode", &plain, &["zip-misc"], |e| {
+            let sum = super::super::data::crc(b"a");
+            e.central_extra = record(0x7075, &[[1].as_slice(), &sum.to_le_bytes(), b"a"].concat());
+        }),
+        (
+            "descriptor with a signature",
+            &unsigned,
+            &["zip-data-descriptor"],
+            |e| {
+                e.descriptor = Some(Descriptor {
+                    is_signed: true,
+                    is_long: false,
+                    crc: None,
+                });
+            },
+        ),
+        ("no descriptor", &late, &["zip-data-descriptor"], |e| {
+            e.descriptor = None
+        }),
+        ("NTFS times", &plain, &["zip-misc", TIME], |e| {
+            e.local_extra = record(10, &[[0, 0, 0, 0, 1, 0, 24, 0].as_slice(), &[1; 24]].concat());
+        }),
+    ];
+    for (what, released, by, change) in cases {
+        let rebuilt = released.but(change);
+        // A flag is in both headers, so where it is allowed to differ the bits of the descriptor are too.
+        set_aside(what, &zip(&[(*released).clone()]), &zip(&[rebuilt]), by);
+    }
+}
+
+/// What is odd is no difference while it is the same on both sides.
+#[test]
+fn the_same_oddities() {
+    let plain = entry("a", "hi\n");
+    let oddities = [
+        plain.but(|e| {
+            (e.local_extra, e.central_extra) = (b"\xef\xbf\xbd\xef".into(), b"\xef\xbf\xbd\xef".into())
+        }),
+        plain.but(|e| e.local_patch = vec![(30, b"b".into())]),
+        plain.but(|e| e.central_patch = vec![(16, vec![1, 2, 3, 4])]),
+        plain.but(|e| e.method = 9),
+        plain.but(|e| e.flags = 1),
+        plain.but(|e| e.behind = b"hidden".into()),
+        plain.but(|e| (e.method, e.packed) = (8, Some(b"\xff\xff\xff".into()))),
+    ];
+    for (number, odd) in oddities.iter().enumerate() {
+        let what = format!("oddity {number}");
+        set_aside(
+            &what,
+            &zip(std::slice::from_ref(odd)),
+            &zip(&[odd.later()]),
+            &[TIME],
+        );
+    }
+}
+
+#[test]
+fn methods_that_are_read() {
+    let data = "hi\n".repeat(500);
+    let bytes = data.as_bytes();
+    let mut bz = bzip2::read::BzEncoder::new(bytes, bzip2::Compression::best());
+    let mut xz = liblzma::read::XzEncoder::new(bytes, 6);
+    let (mut bzipped, mut xzipped) = (Vec::new(), Vec::new());
+    std::io::Read::read_to_end(&mut bz, &mut bzipped).unwrap();
+    std::io::Read::read_to_end(&mut xz, &mut xzipped).unwrap();
+    let options = liblzma::stream::LzmaOptions::new_preset(6).unwrap();
+    let stream = liblzma::stream::Stream::new_lzma_encoder(&options).unwrap();
+    let mut alone = Vec::new();
+    let mut lzma = liblzma::read::XzEncoder::new_stream(bytes, stream);
+    std::io::Read::read_to_end(&mut lzma, &mut alone).unwrap();
+    let lzma = [b"\x09\x14\x05\0".as_slice(), &alone[..5], &alone[13..]].concat();
+    let zstd = zstd::encode_all(bytes, 3).unwrap();
+    let deflated = entry("a", &data).deflated();
+    for (method, flags, packed) in [(12, 0, bzipped), (14, 2, lzma), (93, 0, zstd), (95, 0, xzipped)] {
+        let own = deflated.but(|e| (e.method, e.flags, e.packed) = (method, flags, Some(packed)));
+        let archive = zip(std::slice::from_ref(&own));
+        set_aside("time", &archive, &zip(&[own.later()]), &[TIME]);
+        let found = compare(&zip(std::slice::from_ref(&deflated)), &archive);
+        let causes: Vec<_> = found.causes.iter().map(|cause| cause.cause).collect();
+        assert_eq!(
+            (found.outcome, causes[0]),
+            (Outcome::Different, Cause::Compression),
+            "{method}"
+        );
+        assert!(
+            !causes.contains(&Cause::Content) && !causes.contains(&Cause::Unread),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn around_entries() {
+    let entries = [entry("a", "hi\n"), entry("b", "ho\n")];
+    let later = entries.clone().map(|entry| entry.later());
+    let prefixed = Around {
+        prefix: b"#!/usr/bin/env python3\n".into(),
+        ..Around::default()
+    };
+    set_aside(
+        "zipapp",
+        &zip_in(&prefixed, &entries),
+        &zip_in(&prefixed, &later),
+        &[TIME],
+    );
+    let stub = Around {
+        prefix: vec![7; 9000],
+        ..Around::default()
+    };
+    set_aside(
+        "self-extractor",
+        &zip_in(&stub, &entries),
+        &zip_in(&stub, &later),
+        &[TIME],
+    );
+    let zip64 = Around {
+        is_zip64: true,
+        ..Around::default()
+    };
+    set_aside("ZIP64", &zip(&entries), &zip_in(&zip64, &entries), &["zip-misc"]);
+    let swapped = [later[1].clone(), later[0].clone()];
+    set_aside("order", &zip(&entries), &zip(&swapped), &["zip-file-order", TIME]);
+}
+
+#[test]
+fn zones_and_days() {
+    let at =
+        |date, hour: u16, minute: u16| entry("a", "x").but(|e| e.time = (date, hour << 11 | minute << 5));
+    let stamped = |entry: Entry, seconds| {
+        entry.but(|e| (e.local_extra, e.central_extra) = (unix_time(seconds), unix_time(seconds)))
+    };
+    let (noon, later) = (at(DATE, 12, 0), at(DATE, 14, 0));
+    let cases = [
+        ("zone", noon.clone(), later.clone(), Cause::Timezone),
+        ("days", at(DATE, 0, 0), at(DATE + 1, 0, 0), Cause::Timestamp),
+        ("minutes", at(DATE, 0, 0), at(DATE, 0, 5), Cause::Timestamp),
+        (
+            "zone, same UTC",
+            stamped(noon.clone(), 9),
+            stamped(later.clone(), 9),
+            Cause::Timezone,
+        ),
+        (
+            "other UTC",
+            stamped(noon, 9),
+            stamped(later, 7209),
+            Cause::Timestamp,
+        ),
+    ];
+    for (what, released, rebuilt, cause) in cases {
+        let found = set_aside(what, &zip(&[released]), &zip(&[rebuilt]), &[TIME]);
+        let first = &found.causes[0];
+        assert_eq!(
+            (first.cause, first.confidence),
+            (cause, Confidence::Proven),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn commits_of_git_archive() {
+    let archive = |commit: &str, minute: u16| {
+        let around = Around {
+            comment: commit.repeat(20).into(),
+            ..Around::default()
+        };
+        let file = |name| entry(name, "x").but(|e| e.time.1 += minute << 5);
+        zip_in(&around, &[file("a"), file("b"), file("c")])
+    };
+    let found = compare(&archive("a1", 0), &archive("b2", 5));
+    let first = &found.causes[0];
+    assert_eq!(
+        (first.cause, first.confidence),
+        (Cause::SourceRevision, Confidence::Proven)
+    );
+    assert_eq!(found.causes.len(), 1);
+}
+
+/// Padding that makes data begin at a multiple, as `zipalign` and `apksigner` write it.
+#[test]
+fn alignment() {
+    let plain = entry("a", "hi\n");
+    let zeros = plain.but(|e| e.local_extra = vec![0; 1]);
+    set_aside(
+        "zeros",
+        &zip(std::slice::from_ref(&plain)),
+        &zip(&[zeros]),
+        &["zip-alignment"],
+    );
+    let multiple = |e: &mut Entry| e.local_extra = record(0xd935, &[4, 0, 0, 0, 0]);
+    let padded = entry("lib", "hi\n").but(|e| e.local_extra = record(0xd935, &[4, 0, 0]));
+    let (none, some) = (zip(&[entry("lib", "hi\n")]), zip(&[padded]));
+    set_aside("record", &none, &some, &["zip-alignment"]);
+    let unaligned = entry("ab", "hi\n");
+    let wrong = unaligned.but(multiple);
+    assert_eq!(
+        compare(&zip(&[unaligned]), &zip(&[wrong])).outcome,
+        Outcome::Different
+    );
+}
+
+#[test]
+fn signing_blocks_of_apks() {
+    let block = |id: u32, value: &[u8]| {
+        let pair = [
+            &(value.len() as u64 + 4).to_le_bytes(),
+            id.to_le_bytes().as_slice(),
+            value,
+        ]
+        .concat();
+        let size = (pair.len() as u64 + 24).to_le_bytes();
+        let whole = [size.as_slice(), &pair, &size, b"APK Sig Block 42"].concat();
+        zip_in(
+            &Around {
+                before_directory: whole,
+                ..Around::default()
+            },
+            &[entry("a", "x")],
+        )
+    };
+    let bare = zip(&[entry("a", "x")]);
+    let signed = block(0x7109_871a, b"\x03\0\0\0abc");
+    set_aside("signed", &bare, &signed, &["apk-signing-block"]);
+    set_aside(
+        "two keys",
+        &signed,
+        &block(0x7109_871a, b"\x03\0\0\0xyz"),
+        &["apk-signing-block"],
+    );
+    for other in [
+        block(0x7177_7777, b"\x03\0\0\0abc"),
+        block(0x7109_871a, b"\x02\0\0\0abc"),
+    ] {
+        let found = compare(&signed, &other);
+        assert_eq!(
+            (found.outcome, found.causes[0].cause),
+            (Outcome::Different, Cause::Content)
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! A writer of zip files that writes whatever it is told to, right or wrong.
+
+use std::io::Write as _;
+
+use crate::compare::format::zip::data::crc;
+
+/// One entry; what is not given is as an ordinary tool writes it.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub name: Vec<u8>,
+    pub data: Vec<u8>,
+    /// What is stored, if it is not made of `data`.
+    pub packed: Option<Vec<u8>>,
+    pub method: u16,
+    pub level: u32,
+    pub flags: u16,
+    pub needs: u16,
+    pub made: u16,
+    pub internal: u16,
+    pub external: u32,
+    /// MS-DOS date and time.
+    pub time: (u16, u16),
+    pub local_extra: Vec<u8>,
+    pub central_extra: Vec<u8>,
+    pub comment: Vec<u8>,
+    pub descriptor: Option<Descriptor>,
+    /// Bytes behind the entry.
+    pub behind: Vec<u8>,
+    /// Overwrites bytes of the local and of the central header.
+    pub local_patch: Vec<(usize, Vec<u8>)>,
+    pub central_patch: Vec<(usize, Vec<u8>)>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Descriptor {
+    pub is_signed: bool,
+    pub is_long: bool,
+    pub crc: Option<u32>,
+}
+
+pub(super) const DATE: u16 = 44 << 9 | 1 << 5 | 2;
+pub(super) const CLOCK: u16 = 3 << 11 | 4 << 5 | 3;
+
+pub(super) fn entry(name: &str, data: &str) -> Entry {
+    Entry {
+        name: name.into(),
+        data: data.into(),
+        packed: None,
+        method: 0,
+        level: 6,
+        flags: 0,
+        needs: 20,
+        made: 0x0314,
+        internal: 0,
+        external: 0o100_644 << 16,
+        time: (DATE, CLOCK),
+        local_extra: Vec::new(),
+        central_extra: Vec::new(),
+        comment: Vec::new(),
+        descriptor: None,
+        behind: Vec::new(),
+        local_patch: Vec::new(),
+        central_patch: Vec::new(),
+    }
+}
+
+impl Entry {
+    /// The same with a change.
+    pub fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut other = self.clone();
+        change(&mut other);
+        other
+    }
+
+    /// The same, five minutes later.
+    pub fn later(&self) -> Self {
+        self.but(|entry| entry.time.1 += 5 << 5)
+    }
+
+    pub fn deflated(&self) -> Self {
+        self.but(|entry| entry.method = 8)
+    }
+
+    fn packed(&self) -> Vec<u8> {
+        if let Some(packed) = &self.packed {
+            return packed.clone();
+        }
+        if self.method != 8 {
+            return self.data.clone();
+        }
+        let level = flate2::Compression::new(self.level);
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), level);
+        encoder.write_all(&self.data).unwrap();
+        encoder.finish().unwrap()
+    }
+}
+
+fn numbers(shorts: &[u16], longs: &[u32], more: &[u16]) -> Vec<u8> {
+    let shorts = shorts.iter().flat_map(|number| number.to_le_bytes());
+    let longs = longs.iter().flat_map(|number| number.to_le_bytes());
+    let more = more.iter().flat_map(|number| number.to_le_bytes());
+    shorts.chain(longs).chain(more).collect()
+}
+
+fn patched(mut bytes: Vec<u8>, patches: &[(usize, Vec<u8>)]) -> Vec<u8> {
+    for (at, patch) in patches {
+        bytes.splice(*at..*at + patch.len(), patch.iter().copied());
+    }
+    bytes
+}
+
+/// Everything around the entries.
+#[derive(Clone, Default)]
+pub(super) struct Around {
+    pub prefix: Vec<u8>,
+    /// Whether offsets leave the prefix out.
+    pub is_shifted: bool,
+    pub before_directory: Vec<u8>,
+    pub behind_directory: Vec<u8>,
+    pub comment: Vec<u8>,
+    pub after: Vec<u8>,
+    pub is_zip64: bool,
+    pub end_patch: Vec<(usize, Vec<u8>)>,
+}
+
+pub(super) fn zip(entries: &[Entry]) -> Vec<u8> {
+    zip_in(&Around::default(), entries)
+}
+
+pub(super) fn zip_in(around: &Around, entries: &[Entry]) -> Vec<u8> {
+    let mut out = around.prefix.clone();
+    let shift = if around.is_shifted { out.len() } else { 0 };
+    let mut directory = Vec::new();
+    for entry in entries {
+        let (packed, sum) = (entry.packed(), crc(&entry.data));
+        let sizes = [sum, packed.len() as u32, entry.data.len() as u32];
+        let late = entry.descriptor.is_some();
+        let flags = entry.flags | if late { 8 } else { 0 };
+        let offset = (out.len() - shift) as u32;
+        let common = [entry.needs, flags, entry.method, entry.time.1, entry.time.0];
+        let (name, extra) = (entry.name.len() as u16, &entry.local_extra);
+        let early = if late { [0; 3] } else { sizes };
+        let lengths = [name, extra.len() as u16];
+        let local = [
+            b"PK\x03\x04".as_slice(),
+            &numbers(&common, &early, &lengths),
+            &entry.name,
+            extra,
+        ]
+        .concat();
+        out.extend(patched(local, &entry.local_patch));
+        out.extend(packed);
+        if let Some(descriptor) = entry.descriptor {
+            if descriptor.is_signed {
+                out.extend(b"PK\x07\x08");
+            }
+            out.extend(descriptor.crc.unwrap_or(sum).to_le_bytes());
+            for size in &sizes[1..] {
+                out.extend(size.to_le_bytes());
+                if descriptor.is_long {
+                    out.extend([0; 4]);
+                }
+            }
+        }
+        out.extend(&entry.behind);
+        let extra = &entry.central_extra;
+        let lengths = [
+            name,
+            extra.len() as u16,
+            entry.comment.len() as u16,
+            0,
+            entry.internal,
+        ];
+        let head = [
+            b"PK\x01\x02".as_slice(),
+            &entry.made.to_le_bytes(),
+            &numbers(&common, &sizes, &lengths),
+        ]
+        .concat();
+        let rest = [entry.external.to_le_bytes(), offset.to_le_bytes()].concat();
+        let central = [
+            head,
+            rest,
+            entry.name.clone(),
+            extra.clone(),
+            entry.comment.clone(),
+        ]
+        .concat();
+        directory.extend(patched(central, &entry.central_patch));
+    }
+    out.extend(&around.before_directory);
+    let (start, size, count) = (out.len() - shift, directory.len(), entries.len());
+    out.extend(directory);
+    out.extend(&around.behind_directory);
+    if around.is_zip64 {
+        let record = out.len() as u64;
+        out.extend(b"PK\x06\x06");
+        out.extend(44_u64.to_le_bytes());
+        out.extend([45, 3, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        for number in [count, count, size, start] {
+            out.extend((number as u64).to_le_bytes());
+        }
+        out.extend(b"PK\x06\x07\0\0\0\0");
+        out.extend(record.to_le_bytes());
+        out.extend(1_u32.to_le_bytes());
+    }
+    let end = numbers(
+        &[0, 0, count as u16, count as u16],
+        &[size as u32, start as u32],
+        &[around.comment.len() as u16],
+    );
+    let end = [b"PK\x05\x06".as_slice(), &end, &around.comment].concat();
+    out.extend(patched(end, &around.end_patch));
+    out.extend(&around.after);
+    out
+}
+
+/// One record of an extra field.
+pub(super) fn record(id: u16, data: &[u8]) -> Vec<u8> {
+    [&id.to_le_bytes(), &(data.len() as u16).to_le_bytes(), data].concat()
+}
+
+/// The record of a time of modification.
+pub(super) fn unix_time(seconds: i32) -> Vec<u8> {
+    record(0x5455, &[[1].as_slice(), &seconds.to_le_bytes()].concat())
+}
