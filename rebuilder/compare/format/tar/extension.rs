@@ -127,7 +127,7 @@ fn keys(one: &Extended, letter: u8) -> String {
         return keys.join(" ");
     }
     let digest = crate::artifact::Sha256::of(keys.join(" ").as_bytes());
-    format!("{} records, sha256 {}…", keys.len(), digest.short())
+    format!("{} records, sha256 {}", keys.len(), digest.to_hex())
 }
 
 /// The name, if it is one that writers give to extended headers.

@@ -5,11 +5,11 @@ use super::header::{self, Header, MODE as MODE_AT, SIZE, TIME as TIME_AT, UID, U
 use super::header::{GID, GNAME};
 use super::kinds::{
     COMMENT, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP, HIDDEN, HOME, LINK, LINK_MODE,
-    MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ORIGIN, OWNER, SECURITY, SHORT, SHORT_LINK, SHORT_SIZE,
-    SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
+    LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ORIGIN, OWNER, SECURITY, SHORT, SHORT_LINK,
+    SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
 };
 use super::names::Names;
-use super::pax_fields::{Globals, Pax};
+use super::pax_fields::{Globals, Pax, bounded};
 use super::reader::Extended;
 use super::short::shortened_owner;
 use crate::compare::format::{described, path_text};
@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub fields: Fields,
     /// Length of the stored data.
     pub stored: u64,
+    /// Length of its path, or of its link if that is longer.
+    pub longest_name: usize,
 }
 
 /// All that the headers of a member say, but for the map of a sparse file.
@@ -37,18 +39,19 @@ pub(super) fn entry(header: &Header, extended: &[Extended], pax: &Pax, globals: 
     spelling(&spelled, &path, &kind, &mut fields);
     fields.push((&TYPE, kind.clone()));
     if !names.link.is_empty() {
-        fields.push((&LINK, Value::Text(path_text(&names.link))));
+        link(header, &path_text(&names.link), &mut fields);
     }
     let mut dialect = vec![header.dialect()];
     mode(header, &mut dialect, &mut fields);
-    time(header, pax, &mut fields);
-    let owner = owner(header, (UID, UNAME), pax.uid, pax.uname);
+    time(header, pax, &mut dialect, &mut fields);
+    let owner = owner(header, (UID, UNAME), pax.uid, pax.uname, &mut dialect);
     fields.push((&OWNER, Value::Text(owner)));
-    let group = self::owner(header, (GID, GNAME), pax.gid, pax.gname);
+    let group = self::owner(header, (GID, GNAME), pax.gid, pax.gname, &mut dialect);
     fields.push((&GROUP, Value::Text(group)));
     device(header, pax, &mut fields);
     dialect.extend(names.dialect.iter().cloned());
     charset(&names, pax, &mut dialect, &mut fields);
+    let stored = size(header, pax, &mut dialect, &mut fields);
     fields.push((&DIALECT, Value::Text(dialect.join(", "))));
     extension::fields(extended, header, &names.path, &mut fields);
     for name in &names.short {
@@ -60,17 +63,22 @@ pub(super) fn entry(header: &Header, extended: &[Extended], pax: &Pax, globals: 
     if let Some(link) = &names.short_link {
         fields.push((&SHORT_LINK, Value::Text(path_text(link))));
     }
-    if let Some(name) = names.sparse {
+    if let Some(name) = names.sparse.clone() {
         fields.push((&SPARSE_NAME, Value::Text(name)));
     }
-    let stored = size(header, pax, &mut fields);
     let is_file = matches!(&kind, Value::Text(name) if name == "file" || name.starts_with("unknown"));
     if stored > 0 && !is_file {
         fields.push((&DATA, Value::Number(stored)));
     }
     records(pax, globals, &mut fields);
     unused(header, pax, &mut fields);
-    Entry { path, fields, stored }
+    let longest_name = names.path.len().max(names.link.len());
+    Entry {
+        path,
+        fields,
+        stored,
+        longest_name,
+    }
 }
 
 /// The path without what says nothing: the folder itself before it, and the slash that ends a folder.
@@ -110,6 +118,19 @@ fn spelling(spelled: &str, path: &str, kind: &Value, fields: &mut Fields) {
     fields.push((kind, Value::Text(text)));
 }
 
+/// A hard link names a member; how that name is written says as little as for the member itself.
+fn link(header: &Header, spelled: &str, fields: &mut Fields) {
+    let target = if header.letter == b'1' {
+        plain(spelled)
+    } else {
+        spelled.to_owned()
+    };
+    if target != spelled {
+        fields.push((&LINK_SPELLING, Value::Text(spelled.replacen(&target, "…", 1))));
+    }
+    fields.push((&LINK, Value::Text(target)));
+}
+
 /// The permissions; above them some writers put the type of the file, as the letter has it.
 fn mode(header: &Header, dialect: &mut Vec<String>, fields: &mut Fields) {
     let Some(mode) = header.unsigned(MODE_AT).and_then(|mode| u32::try_from(mode).ok()) else {
@@ -140,7 +161,7 @@ fn mode(header: &Header, dialect: &mut Vec<String>, fields: &mut Fields) {
     }
 }
 
-fn time(header: &Header, pax: &Pax, fields: &mut Fields) {
+fn time(header: &Header, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fields) {
     let own = header.number(TIME_AT).and_then(|time| i64::try_from(time).ok());
     let Some(time) = pax.mtime.or(own) else { return };
     fields.push((&TIME, Value::Time(time)));
@@ -152,6 +173,8 @@ fn time(header: &Header, pax: &Pax, fields: &mut Fields) {
     let follows = own == time || rounded || (!fits && (own == 0 || own == most));
     if !follows {
         fields.push((&TIME, Value::Time(own)));
+    } else if own != time {
+        dialect.push(format!("time {own} of one that does not fit"));
     }
 }
 
@@ -161,6 +184,7 @@ fn owner(
     (number, name): (header::Span, header::Span),
     pax: Option<u64>,
     pax_name: Option<&[u8]>,
+    dialect: &mut Vec<String>,
 ) -> String {
     /// What GNU tar writes for numbers that do not fit.
     const NOBODY: u64 = 65534;
@@ -179,9 +203,16 @@ fn owner(
             "(header: {})",
             own.map(|own| own.to_string()).unwrap_or_default()
         ));
+    } else if let Some(own) = own.filter(|own| pax.is_some_and(|pax| pax != *own)) {
+        dialect.push(format!("number {own} of an owner that does not fit"));
     }
     if pax_name.is_some() && !shortened_owner(own_name, name) {
         texts.push(format!("(header: {})", path_text(own_name)));
+    } else if own_name != name {
+        dialect.push(format!(
+            "name {} of an owner that does not fit",
+            path_text(own_name)
+        ));
     }
     texts.join(" ")
 }
@@ -216,7 +247,7 @@ fn charset(names: &Names, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fie
 }
 
 /// Length of the stored data; where the header says another one, readers without pax find other members.
-fn size(header: &Header, pax: &Pax, fields: &mut Fields) -> u64 {
+fn size(header: &Header, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fields) -> u64 {
     let own = header.unsigned(SIZE);
     let Some(size) = pax.size else {
         return own.unwrap_or(0);
@@ -228,6 +259,8 @@ fn size(header: &Header, pax: &Pax, fields: &mut Fields) -> u64 {
             &SHORT_SIZE,
             Value::Text(format!("{own}, in the pax record {size}")),
         ));
+    } else if let Some(own) = own.filter(|own| *own != size) {
+        dialect.push(format!("size {own} of one that does not fit"));
     }
     size
 }
@@ -248,7 +281,7 @@ fn records(pax: &Pax, globals: &Globals, fields: &mut Fields) {
         records.sort();
         records.extend(global.clone());
         if !records.is_empty() {
-            fields.push((kind, Value::Text(records.join(" "))));
+            fields.push((kind, Value::Text(bounded(records.join(" ")))));
         }
     }
 }

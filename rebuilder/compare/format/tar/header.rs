@@ -23,6 +23,7 @@ pub(super) const GNAME: Span = (297, 32);
 pub(super) const MAJOR: Span = (329, 8);
 pub(super) const MINOR: Span = (337, 8);
 const MAGIC: Span = (257, 8);
+const VERSION: Span = (263, 2);
 const PREFIX: Span = (345, 155);
 const SHORT_PREFIX: Span = (345, 131);
 const NUMBERS: [Span; 6] = [MODE, UID, GID, SIZE, TIME, CHECKSUM];
@@ -58,8 +59,9 @@ impl<'a> Header<'a> {
                 .iter()
                 .all(|time| number(time).is_some() && time.iter().any(|byte| *byte != 0));
         let magic = match field(block, MAGIC) {
-            b"ustar\x0000" if has_times => Magic::Star,
-            b"ustar\x0000" => Magic::Ustar,
+            // Readers look at the version only to tell GNU from POSIX.
+            [b'u', b's', b't', b'a', b'r', 0, ..] if has_times => Magic::Star,
+            [b'u', b's', b't', b'a', b'r', 0, ..] => Magic::Ustar,
             b"ustar  \0" => Magic::Gnu,
             b"\0\0\0\0\0\0\0\0" => Magic::V7,
             _ => Magic::Other,
@@ -101,6 +103,10 @@ impl<'a> Header<'a> {
         }
     }
 
+    fn version(&self) -> &'a [u8] {
+        field(self.block, VERSION)
+    }
+
     /// The text of an owner; the seventh edition has none.
     pub fn owner(&self, span: Span) -> &'a [u8] {
         if self.magic == Magic::V7 {
@@ -121,17 +127,26 @@ impl<'a> Header<'a> {
 
     /// Whether it is a block of an archive at all; archives of old count bytes with a sign.
     pub fn checksum(&self) -> Checksum {
-        let (mut unsigned, mut signed) = (0_i128, 0_i128);
-        for (at, byte) in self.block.iter().enumerate() {
-            let byte = if (148..156).contains(&at) { b' ' } else { *byte };
-            unsigned = unsigned.saturating_add(i128::from(byte));
-            signed = signed.saturating_add(i128::from(i8::from_ne_bytes([byte])));
+        let bytes = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)))
+        };
+        let spaces = [b' '; CHECKSUM.1];
+        let own = bytes(field(self.block, CHECKSUM));
+        let unsigned = bytes(self.block).wrapping_sub(own).wrapping_add(bytes(&spaces));
+        let unsigned = i128::from(unsigned);
+        let stored = self.number(CHECKSUM);
+        if stored == Some(unsigned) {
+            return Checksum::Unsigned;
         }
-        match self.number(CHECKSUM) {
-            Some(stored) if stored == unsigned => Checksum::Unsigned,
-            Some(stored) if stored == signed => Checksum::Signed,
-            _ => Checksum::Wrong,
+        let rest = [field(self.block, (0, 148)), field(self.block, (156, 356))];
+        let high = rest.into_iter().flatten().filter(|byte| **byte >= 128).count();
+        let high = i128::try_from(high).unwrap_or(0).saturating_mul(256);
+        if stored == unsigned.checked_sub(high) {
+            return Checksum::Signed;
         }
+        Checksum::Wrong
     }
 
     /// Numbers that readers take for different ones.
@@ -148,7 +163,8 @@ impl<'a> Header<'a> {
     pub fn dialect(&self) -> String {
         let name = match self.magic {
             Magic::V7 => "v7",
-            Magic::Ustar => "ustar",
+            Magic::Ustar if self.version() == b"00" => "ustar",
+            Magic::Ustar => "ustar of another version",
             Magic::Gnu => "gnu",
             Magic::Star if self.block.ends_with(b"tar\0") => "star",
             Magic::Star => "ustar with times",
@@ -182,6 +198,9 @@ impl<'a> Header<'a> {
         if prefix > 0 {
             text.push_str(&format!(", prefix of {prefix} bytes"));
         }
+        if matches!(self.magic, Magic::Ustar | Magic::Star) && self.version() != b"00" {
+            text.push_str(&format!(" {}", self.version().escape_ascii()));
+        }
         if self.checksum() == Checksum::Signed {
             text.push_str(", signed checksum");
         }
@@ -204,11 +223,20 @@ impl<'a> Header<'a> {
             Magic::Gnu if self.letter == b'S' => (&[NAME, LINK, UNAME, GNAME], &[]),
             Magic::Gnu => (&[NAME, LINK, UNAME, GNAME], &[(369, 143)]),
         };
-        let after = texts
-            .iter()
-            .map(|span| field(self.block, *span).get(self.text(*span).len()..));
-        let whole = whole.iter().map(|span| Some(field(self.block, *span)));
-        after.chain(whole).flatten().flatten().copied().collect()
+        let version: &[Span] = match self.magic {
+            Magic::Ustar | Magic::Star if !matches!(self.version(), b"00" | b"\0\0" | b"  ") => &[VERSION],
+            _ => &[],
+        };
+        let after = texts.iter().map(|span| {
+            let bytes = field(self.block, *span);
+            bytes.get(self.text(*span).len()..).unwrap_or_default()
+        });
+        let whole = whole.iter().chain(version).map(|span| field(self.block, *span));
+        let unused: Vec<&[u8]> = after.chain(whole).collect();
+        if unused.iter().all(|bytes| bytes.iter().all(|byte| *byte == 0)) {
+            return Vec::new();
+        }
+        unused.concat()
     }
 
     /// Times that GNU keeps where POSIX has the beginning of the path.
@@ -229,6 +257,7 @@ impl<'a> Header<'a> {
             b'1' => return Value::HardLink,
             // Before there was a letter for folders, the slash told them.
             0 if folder => "folder",
+            b'S' if self.magic != Magic::Gnu => "sparse file of another dialect",
             b'0' | b'7' if folder => "file with the name of a folder",
             0 | b'0' | b'7' | b'S' => "file",
             b'2' => "symbolic link",

@@ -36,6 +36,7 @@ pub(super) static EXTENDED_TIME: FieldKind = FieldKind::by(
 pub(super) static SPARSE_NAME: FieldKind =
     dialect("name in the header of a sparse file").refined(process_number);
 pub(super) static SPELLING: FieldKind = dialect("path as written");
+pub(super) static LINK_SPELLING: FieldKind = dialect("link as written");
 /// Git's name of a file in its header is that of the object, which follows from the contents.
 pub(super) static OBJECT: FieldKind =
     FieldKind::new("name of the object in the header", Cause::Content).refined(one_dialect);

@@ -23,12 +23,12 @@ use std::io::{self, Read};
 
 use header::{BLOCK, Block, Checksum, Header};
 use kinds::{AFTER, BETWEEN, COMMENT, HIDDEN, HOLES, ZEROS};
-use pax_fields::{Globals, Pax};
+use pax_fields::{Globals, Pax, bounded};
 use reader::{Blocks, Extended, Next};
 
 use super::{FormatReader, Member, Visit, described, settle_zeros, tail};
 use crate::compare::finding::Node;
-use crate::compare::limits::{Meter, Metered};
+use crate::compare::limits::{Hit, Limit, Meter, Metered};
 use crate::compare::normalise::Normalisation;
 use crate::compare::source::Source;
 use crate::compare::stored::{Fields, Value};
@@ -88,7 +88,7 @@ impl FormatReader for Tar {
         };
         loop {
             let next = reader::next(&mut walk.blocks)?;
-            walk.global_headers(&next.extended);
+            walk.global_headers(&next.extended)?;
             let Some(header) = next.header else {
                 return walk.end(&next);
             };
@@ -103,6 +103,9 @@ impl FormatReader for Tar {
     }
 }
 
+/// Most fields of global headers that are kept; an ordinary archive has three.
+const MOST_GLOBAL: usize = 1000;
+
 /// An archive that is being read.
 struct Walk<'a, R> {
     blocks: Blocks<R>,
@@ -116,16 +119,23 @@ struct Walk<'a, R> {
 }
 
 impl<R: Read> Walk<'_, R> {
-    fn global_headers(&mut self, extended: &[Extended]) {
+    fn global_headers(&mut self, extended: &[Extended]) -> io::Result<()> {
         for one in extended
             .iter()
             .filter(|one| Header::new(&one.block).letter == b'g')
         {
+            if self.archive.len() > MOST_GLOBAL {
+                return Err(Hit::error(
+                    Limit::Members,
+                    "more than 1000 fields of global headers",
+                ));
+            }
             extension::global(one, &mut self.archive);
             for comment in self.globals.add(&one.body) {
-                self.archive.push((&COMMENT, Value::Text(comment)));
+                self.archive.push((&COMMENT, Value::Text(bounded(comment))));
             }
         }
+        Ok(())
     }
 
     /// Answers whether to go on.
@@ -133,7 +143,7 @@ impl<R: Read> Walk<'_, R> {
         let header = Header::new(block);
         let pax = Pax::of(extended, &header);
         let mut entry = fields::entry(&header, extended, &pax, &self.globals);
-        self.meter.member(entry.path.len())?;
+        self.meter.member(entry.longest_name)?;
         if self.between.iter().any(|byte| *byte != 0) {
             entry
                 .fields

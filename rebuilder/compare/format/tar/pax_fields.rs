@@ -1,5 +1,7 @@
 //! What extended headers say of one member: values that replace those of its header, and the rest by what it is about.
 
+use std::collections::HashMap;
+
 use super::header::{GNAME, Header, UNAME};
 use super::number::{decimal, seconds};
 use super::pax::{Records, records};
@@ -80,8 +82,8 @@ impl Globals {
     }
 }
 
-/// A text that every member repeats stays small, and different from others.
-fn bounded(text: String) -> String {
+/// A text that stays short, and is another one for another text.
+pub(super) fn bounded(text: String) -> String {
     const LONGEST: usize = 400;
     if text.len() <= LONGEST {
         return text;
@@ -140,8 +142,18 @@ impl<'a> Pax<'a> {
                 .doubtful
                 .push(format!("malformed: {}", described(malformed)));
         }
-        let mut values = std::collections::HashMap::with_capacity(records.len());
-        for (key, value) in records {
+        let mut values = HashMap::with_capacity(records.len());
+        let (libarchive, others): (Vec<_>, Vec<_>) = records
+            .into_iter()
+            .partition(|(key, _)| key.starts_with(XATTR_AGAIN));
+        let all: HashMap<_, _> = others.iter().copied().collect();
+        let is_again = |(key, value): &(&[u8], &[u8])| {
+            let name = key.strip_prefix(XATTR_AGAIN).unwrap_or_default();
+            let plain = all.get([b"SCHILY.xattr.", name].concat().as_slice());
+            plain.is_some_and(|plain| base_64(plain) == *value)
+        };
+        let libarchive = libarchive.into_iter().filter(|record| !is_again(record));
+        for (key, value) in others.iter().copied().chain(libarchive) {
             let sparse = key.strip_prefix(b"GNU.sparse.");
             let repeats = matches!(sparse, Some(b"offset" | b"numbytes"));
             if let Some(before) = values
@@ -230,7 +242,24 @@ impl<'a> Pax<'a> {
     }
 }
 
+/// bsdtar writes each attribute twice, once in base 64.
+const XATTR_AGAIN: &[u8] = b"LIBARCHIVE.xattr.";
+
 /// Access lists, capabilities and labels.
 fn is_security(key: &str) -> bool {
     key.contains("security.") || key.contains("acl") || key.contains("selinux")
+}
+
+/// Without characters that fill it up, as bsdtar writes it.
+fn base_64(bytes: &[u8]) -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
+    for chunk in bytes.chunks(3) {
+        let [one, two, three] = [0, 1, 2].map(|at| u32::from(chunk.get(at).copied().unwrap_or(0)));
+        let bits = (one << 16) | (two << 8) | three;
+        let letters = [18, 12, 6, 0].map(|shift| (bits >> shift) & 63);
+        let letters = letters.iter().take(chunk.len().saturating_add(1));
+        text.extend(letters.filter_map(|at| LETTERS.get(usize::try_from(*at).ok()?)));
+    }
+    text
 }

@@ -6,8 +6,8 @@
 use std::io::{self, Read};
 
 use super::header::{BLOCK, Block, Header, SIZE, field};
-use super::number::{decimal, number};
-use super::pax_fields::Pax;
+use super::number::{decimal, is_usual, number, spelling};
+use super::pax_fields::{Pax, bounded};
 use super::reader::{Blocks, MOST_EXTENDED, too_much};
 use crate::artifact::Sha256;
 
@@ -48,9 +48,9 @@ impl Map {
             text
         } else {
             format!(
-                "{} parts, sha256 {}…",
+                "{} parts, sha256 {}",
                 self.parts.len(),
-                Sha256::of(text.as_bytes()).short()
+                Sha256::of(text.as_bytes()).to_hex()
             )
         };
         format!("{shown} of {}", self.size)
@@ -116,8 +116,8 @@ impl<R: Read> Read for Expanded<'_, R> {
 /// A map as the archive has it, or the bytes that are not one.
 pub(super) struct Found {
     pub map: Option<Map>,
-    /// Name of the format.
-    pub format: &'static str,
+    /// Name of the format, and how its numbers are spelled if that is unusual.
+    pub format: String,
     /// Bytes of the map that have no meaning.
     pub unused: Vec<u8>,
     /// All bytes of the map where it lies with the data.
@@ -149,9 +149,14 @@ pub(super) fn old_gnu<R: Read>(header: &Header, blocks: &mut Blocks<R>) -> io::R
             parts: Vec::new(),
             size,
         });
+    let mut ended = false;
     for pair in pairs.chunks(24) {
         if pair.iter().all(|byte| *byte == 0) {
+            ended = true;
             continue;
+        }
+        if ended {
+            map = None;
         }
         let (offset, length) = pair.split_at_checked(12).unwrap_or_default();
         let value = |text: &[u8]| number(text).and_then(|value| u64::try_from(value).ok());
@@ -166,16 +171,15 @@ pub(super) fn old_gnu<R: Read>(header: &Header, blocks: &mut Blocks<R>) -> io::R
         unused.extend_from_slice(field(header.block, (386, 109)));
         unused.extend_from_slice(&pairs);
     }
-    let spelled = pairs
-        .chunks(12)
-        .any(|text| !super::number::is_usual(text) && text.iter().any(|byte| *byte != 0));
+    let size = field(header.block, (483, 12));
+    let numbers = pairs.chunks(12).chain([size]).enumerate();
+    let unusual = numbers.filter(|(_, text)| !is_usual(text) && text.iter().any(|byte| *byte != 0));
+    let forms: Vec<String> = unusual
+        .map(|(at, text)| format!(" {at}:{}", spelling(text)))
+        .collect();
     Ok(Found {
         map,
-        format: if spelled {
-            "old GNU, numbers of another form"
-        } else {
-            "old GNU"
-        },
+        format: bounded(format!("old GNU{}", forms.concat())),
         unused,
         before_data: Vec::new(),
     })
@@ -196,16 +200,17 @@ pub(super) fn pax<R: Read>(pax: &Pax, stored: u64, blocks: &mut Blocks<R>) -> io
     };
     let count = |key: &str| sparse.iter().filter(|(own, _)| *own == key).count();
     let number = |key: &str| get(key).and_then(decimal);
-    let none = |format| Found {
+    let none = |format: &str| Found {
         map: None,
-        format,
+        format: format.to_owned(),
         unused: Vec::new(),
         before_data: Vec::new(),
     };
-    let once = sparse
-        .iter()
-        .all(|(key, _)| matches!(*key, "offset" | "numbytes") || count(key) == 1);
-    let has_only = |keys: &[&str]| once && sparse.iter().all(|(key, _)| keys.contains(key));
+    let has_only = |keys: &[&str]| {
+        let known = sparse.iter().all(|(key, _)| keys.contains(key));
+        let once = |key: &&str| matches!(*key, "offset" | "numbytes") || count(key) <= 1;
+        known && keys.iter().all(once)
+    };
     let version = (get("major"), get("minor"));
     if version == (Some(b"1"), Some(b"0")) && has_only(&["major", "minor", "name", "realsize"]) {
         let Some(size) = number("realsize") else {
@@ -303,7 +308,7 @@ fn before_data<R: Read>(size: u64, stored: u64, blocks: &mut Blocks<R>) -> io::R
     };
     Ok(Found {
         map,
-        format: "GNU 1.0",
+        format: "GNU 1.0".to_owned(),
         unused,
         before_data: bytes,
     })

@@ -1,4 +1,5 @@
 mod changes;
+mod each_byte;
 
 use super::samples::{Head, archive, file, global, long, padded, pax};
 use crate::compare::{Cause, Chosen, Comparison, Normalisation, Options, Outcome, compare_bytes};
