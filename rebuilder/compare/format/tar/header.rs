@@ -152,8 +152,8 @@ impl<'a> Header<'a> {
     /// Numbers that readers take for different ones.
     pub fn odd_numbers(&self) -> Vec<String> {
         let odd = NUMBERS.into_iter().chain([MAJOR, MINOR]).filter(|span| {
-            let negative = *span != TIME && self.number(*span).is_some_and(|value| value < 0);
-            negative || self.number(*span).is_none()
+            let value = self.number(*span);
+            value.is_none_or(|value| value < 0 && *span != TIME)
         });
         odd.map(|span| format!("{}: {}", span.0, field(self.block, span).escape_ascii()))
             .collect()
@@ -201,7 +201,7 @@ impl<'a> Header<'a> {
         if matches!(self.magic, Magic::Ustar | Magic::Star) && self.version() != b"00" {
             text.push_str(&format!(" {}", self.version().escape_ascii()));
         }
-        if self.checksum() == Checksum::Signed {
+        if !self.block.is_ascii() && self.checksum() == Checksum::Signed {
             text.push_str(", signed checksum");
         }
         text

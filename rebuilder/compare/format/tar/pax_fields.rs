@@ -1,6 +1,6 @@
 //! What extended headers say of one member: values that replace those of its header, and the rest by what it is about.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::header::{GNAME, Header, UNAME};
 use super::number::{decimal, seconds};
@@ -142,18 +142,24 @@ impl<'a> Pax<'a> {
                 .doubtful
                 .push(format!("malformed: {}", described(malformed)));
         }
-        let mut values = HashMap::with_capacity(records.len());
-        let (libarchive, others): (Vec<_>, Vec<_>) = records
-            .into_iter()
-            .partition(|(key, _)| key.starts_with(XATTR_AGAIN));
-        let all: HashMap<_, _> = others.iter().copied().collect();
-        let is_again = |(key, value): &(&[u8], &[u8])| {
-            let name = key.strip_prefix(XATTR_AGAIN).unwrap_or_default();
-            let plain = all.get([b"SCHILY.xattr.", name].concat().as_slice());
-            plain.is_some_and(|plain| base_64(plain) == *value)
+        let mut values = BTreeMap::new();
+        let is_again = |key: &[u8], value: &[u8]| {
+            let Some(name) = key.strip_prefix(XATTR_AGAIN) else {
+                return false;
+            };
+            let plain = [b"SCHILY.xattr.", name].concat();
+            // Only the first ones are looked at, so that many of them cost no more than they should.
+            let mut near = records.iter().take(MOST_XATTRS);
+            near.any(|(key, bytes)| {
+                let length = bytes.len().saturating_mul(4).div_ceil(3);
+                **key == *plain && length == value.len() && base_64(bytes) == value
+            })
         };
-        let libarchive = libarchive.into_iter().filter(|record| !is_again(record));
-        for (key, value) in others.iter().copied().chain(libarchive) {
+        for (key, value) in records
+            .iter()
+            .copied()
+            .filter(|(key, value)| !is_again(key, value))
+        {
             let sparse = key.strip_prefix(b"GNU.sparse.");
             let repeats = matches!(sparse, Some(b"offset" | b"numbytes"));
             if let Some(before) = values
@@ -244,6 +250,7 @@ impl<'a> Pax<'a> {
 
 /// bsdtar writes each attribute twice, once in base 64.
 const XATTR_AGAIN: &[u8] = b"LIBARCHIVE.xattr.";
+const MOST_XATTRS: usize = 50;
 
 /// Access lists, capabilities and labels.
 fn is_security(key: &str) -> bool {

@@ -255,3 +255,36 @@ fn what_was_before_packing_is_set_aside_where_nothing_installs_it() {
         Outcome::Equivalent
     );
 }
+
+#[test]
+fn an_attribute_that_bsdtar_writes_twice_is_one() {
+    let xattr = |value: &str| ("SCHILY.xattr.user.a", value.to_owned());
+    let again = |value: &str| ("LIBARCHIVE.xattr.user.a", value.to_owned());
+    let with = |records: &[(&str, String)]| {
+        let records: Vec<_> = records.iter().map(|(key, value)| (*key, &**value)).collect();
+        vec![pax(&records), file("f", b"1\n")]
+    };
+    let gnu = with(&[xattr("bar")]);
+    assert_eq!(
+        compared(&gnu, &with(&[again("YmFy"), xattr("bar")])).outcome,
+        Outcome::Equivalent
+    );
+    for other in [
+        with(&[again("YmFz"), xattr("bar")]),
+        with(&[again("YmFy"), xattr("baz")]),
+        with(&[again("YmFy")]),
+    ] {
+        assert_eq!(compared(&gnu, &other).causes[0].cause, Cause::Content);
+    }
+}
+
+#[test]
+fn hard_links_name_the_same_member_with_and_without_a_dot() {
+    let tree = |dot: &str| {
+        let link = Head::new(format!("{dot}g").as_bytes(), 0).letter(b'1');
+        let link = link.at(157, format!("{dot}f").as_bytes()).with(b"");
+        vec![file(&format!("{dot}f"), b"1\n"), link]
+    };
+    assert_eq!(compared(&tree(""), &tree("./")).outcome, Outcome::Equivalent);
+    assert_eq!(compared(&tree(""), &tree("/")).outcome, Outcome::Different);
+}
