@@ -1,10 +1,10 @@
 //! The headers of extended headers: they have all the fields of a member's, and readers use the length alone.
 
 use super::header::{GID, GNAME, Header, LINK, MODE, TIME, UID, UNAME};
-use super::kinds::{EXTENDED, EXTENDED_TIME, HIDDEN, NUMBERS_AS_WRITTEN};
+use super::kinds::{EXTENDED, EXTENDED_TIME, HIDDEN, NUMBERS_AS_WRITTEN, OBJECT};
 use super::pax::records;
 use super::reader::Extended;
-use super::short::marked;
+use super::short::{is_object_name, marked};
 use crate::compare::format::{described, path_text};
 use crate::compare::stored::{Fields, Value};
 
@@ -81,7 +81,9 @@ fn own(
     }
     let name = header.name();
     let shown = shown_name(&name, header.letter, path);
-    if shown.is_none() {
+    if letter_is_pax(header.letter) && is_object_header(&name) {
+        fields.push((&OBJECT, Value::Text(path_text(&name))));
+    } else if shown.is_none() {
         hidden("name", &name);
     }
     let odd = header.odd_numbers();
@@ -137,7 +139,7 @@ fn shown_name(name: &[u8], letter: u8, path: &[u8]) -> Option<String> {
         b'L' | b'K' => whole(&[b"././@LongLink"]),
         b'g' => whole(&[b"pax_global_header", b"././@PaxHeader"]).or_else(|| global_name(name)),
         _ => whole(&[b"././@PaxHeader"])
-            .or_else(|| object_name(name))
+            .or_else(|| is_object_header(name).then(|| "of an object".to_owned()))
             .or_else(|| marked(name, path, "PaxHeader").map(|marked| marked.shown)),
     }
 }
@@ -146,15 +148,18 @@ fn shown_name(name: &[u8], letter: u8, path: &[u8]) -> Option<String> {
 fn global_name(name: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(name).ok()?;
     let numbers = text.strip_prefix("/tmp/GlobalHead.")?;
-    numbers
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        .then(|| text.to_owned())
+    // Two numbers of ten digits.
+    let short = numbers.len() <= 21;
+    let is_number = numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    (short && is_number).then(|| text.to_owned())
 }
 
 /// Git names an extended header by the object whose path it has.
-fn object_name(name: &[u8]) -> Option<String> {
-    let object = name.strip_suffix(b".paxheader")?;
-    let is_object = matches!(object.len(), 40 | 64) && object.iter().all(u8::is_ascii_hexdigit);
-    is_object.then(|| path_text(name))
+fn is_object_header(name: &[u8]) -> bool {
+    let object = name.strip_suffix(b".paxheader");
+    object.is_some_and(|object| is_object_name(&[object, b".data"].concat()))
+}
+
+fn letter_is_pax(letter: u8) -> bool {
+    matches!(letter, b'x' | b'X')
 }

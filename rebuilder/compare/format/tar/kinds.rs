@@ -38,8 +38,9 @@ pub(super) static SPARSE_NAME: FieldKind =
 pub(super) static SPELLING: FieldKind = dialect("path as written");
 pub(super) static LINK_SPELLING: FieldKind = dialect("link as written");
 /// Git's name of a file in its header is that of the object, which follows from the contents.
-pub(super) static OBJECT: FieldKind =
-    FieldKind::new("name of the object in the header", Cause::Content).refined(one_dialect);
+pub(super) static OBJECT: FieldKind = FieldKind::new("name of the object in the header", Cause::Content)
+    .following_contents()
+    .refined(one_dialect);
 pub(super) static HOLES: FieldKind = FieldKind::by("holes", Cause::ArchiveDialect, Normalisation::TarSparse);
 pub(super) static HOME: FieldKind = FieldKind::by(
     "pax records of inode, device and links",

@@ -209,6 +209,10 @@ impl<'a> Pax<'a> {
     fn record(&mut self, key: &[u8], value: &'a [u8], header: &Header) {
         let rest = &mut self.rest;
         let text = || record_text(key, value);
+        let is_owner = matches!(key, b"uname" | b"gname");
+        if is_owner && (value.len() > LONGEST_OWNER || value.iter().any(u8::is_ascii_control)) {
+            rest.meaning.push(text());
+        }
         let (number, is_device) = (decimal(value), header.is_device());
         match key {
             b"path" => self.path = Some(value),
@@ -247,6 +251,9 @@ impl<'a> Pax<'a> {
         }
     }
 }
+
+/// A longer name of a user is something else.
+const LONGEST_OWNER: usize = 64;
 
 /// bsdtar writes each attribute twice, once in base 64.
 const XATTR_AGAIN: &[u8] = b"LIBARCHIVE.xattr.";

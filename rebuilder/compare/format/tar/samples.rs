@@ -97,3 +97,24 @@ pub fn long(letter: u8, name: &str, after: &[u8]) -> Vec<u8> {
 pub fn archive(parts: &[Vec<u8>]) -> Vec<u8> {
     [&*parts.concat(), &END].concat()
 }
+
+/// A Debian package with nothing but `data.tar`.
+pub fn deb(data: &[u8]) -> Vec<u8> {
+    let member = |name: &str, bytes: &[u8]| {
+        let head = format!(
+            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+            0,
+            0,
+            0,
+            "100644",
+            bytes.len()
+        );
+        [head.as_bytes(), bytes].concat()
+    };
+    [
+        b"!<arch>\n".to_vec(),
+        member("debian-binary", b"2.0\n"),
+        member("data.tar", data),
+    ]
+    .concat()
+}

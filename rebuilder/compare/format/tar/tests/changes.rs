@@ -173,6 +173,12 @@ fn changes() -> Vec<Case> {
             meaning,
         ),
         (
+            "a user's name that is none",
+            with(&[("mtime", "1")]),
+            with(&[("mtime", "1"), ("uname", "\n#!/bin/sh")]),
+            meaning,
+        ),
+        (
             "a user's attribute",
             with(&[("mtime", "1")]),
             with(&[("mtime", "1"), ("SCHILY.xattr.user.overlay.opaque", "y")]),

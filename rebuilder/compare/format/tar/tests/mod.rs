@@ -1,7 +1,7 @@
 mod changes;
 mod each_byte;
 
-use super::samples::{Head, archive, file, global, long, padded, pax};
+use super::samples::{Head, archive, deb, file, global, long, padded, pax};
 use crate::compare::{Cause, Chosen, Comparison, Normalisation, Options, Outcome, compare_bytes};
 
 fn compared(one: &[Vec<u8>], other: &[Vec<u8>]) -> Comparison {
@@ -254,6 +254,15 @@ fn what_was_before_packing_is_set_aside_where_nothing_installs_it() {
         compared(&origin("https://a"), &origin("https://b")).outcome,
         Outcome::Equivalent
     );
+    let installed = |url| deb(&archive(&origin(url)));
+    let found = compare_bytes(
+        "x.deb",
+        &installed("https://a"),
+        &installed("https://b"),
+        &Options::default(),
+    );
+    assert_eq!(found.outcome, Outcome::Different);
+    assert_eq!(first_place(&found), "pax records of the origin");
 }
 
 #[test]
