@@ -4,9 +4,9 @@ use super::extension;
 use super::header::{self, Header, MODE as MODE_AT, SIZE, TIME as TIME_AT, UID, UNAME};
 use super::header::{GID, GNAME};
 use super::kinds::{
-    COMMENT, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP, HIDDEN, HOME, LINK, LINK_MODE,
-    LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ORIGIN, OWNER, SECURITY, SHORT, SHORT_LINK,
-    SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
+    CHARSET, COMMENT, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP, HIDDEN, HOME, LINK,
+    LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ORIGIN, OWNER, SECURITY, SHORT,
+    SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
 };
 use super::names::Names;
 use super::pax_fields::{Globals, Pax, bounded};
@@ -242,7 +242,7 @@ fn charset(names: &Names, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fie
     {
         dialect.push(format!("hdrcharset {charset}"));
     } else {
-        fields.push((&MEANING, Value::Text(format!("hdrcharset={charset}"))));
+        fields.push((&CHARSET, Value::Text(charset.clone())));
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) static EXTENDED_TIME: FieldKind = FieldKind::by(
     Normalisation::TarTime,
 )
 .refined(of_other_headers);
+/// Of names that are not UTF-8; some readers replace what they cannot convert.
+pub(super) static CHARSET: FieldKind = FieldKind::new("character set of the names", Cause::ArchiveDialect);
 pub(super) static SPARSE_NAME: FieldKind =
     dialect("name in the header of a sparse file").refined(process_number);
 pub(super) static SPELLING: FieldKind = dialect("path as written");

@@ -143,16 +143,13 @@ impl<'a> Pax<'a> {
                 .push(format!("malformed: {}", described(malformed)));
         }
         let mut values = BTreeMap::new();
+        let is_twice = records.iter().any(|(key, _)| key.starts_with(XATTR_AGAIN));
+        let plain: BTreeMap<_, _> = records.iter().copied().filter(|_| is_twice).collect();
         let is_again = |key: &[u8], value: &[u8]| {
-            let Some(name) = key.strip_prefix(XATTR_AGAIN) else {
-                return false;
-            };
-            let plain = [b"SCHILY.xattr.", name].concat();
-            // Only the first ones are looked at, so that many of them cost no more than they should.
-            let mut near = records.iter().take(MOST_XATTRS);
-            near.any(|(key, bytes)| {
-                let length = bytes.len().saturating_mul(4).div_ceil(3);
-                **key == *plain && length == value.len() && base_64(bytes) == value
+            let name = key.strip_prefix(XATTR_AGAIN);
+            let plain = name.and_then(|name| plain.get([b"SCHILY.xattr.", name].concat().as_slice()));
+            plain.is_some_and(|bytes| {
+                bytes.len().saturating_mul(4).div_ceil(3) == value.len() && base_64(bytes) == value
             })
         };
         for (key, value) in records
@@ -257,7 +254,6 @@ const LONGEST_OWNER: usize = 64;
 
 /// bsdtar writes each attribute twice, once in base 64.
 const XATTR_AGAIN: &[u8] = b"LIBARCHIVE.xattr.";
-const MOST_XATTRS: usize = 50;
 
 /// Access lists, capabilities and labels.
 fn is_security(key: &str) -> bool {
