@@ -86,8 +86,9 @@ normalisations! {
     TarFileOrder "tar-file-order" true "tar" "order of members, where the same tree is unpacked" "paths that are repeated or meet, and links and what they need, keep their order";
     TarHeaders "tar-headers" true "tar" "which tar dialect holds the same values" "every reader understands ustar, GNU and pax headers alike; numbers that are neither octal nor small in base 256 are never set aside";
     TarOwners "tar-owners" true "crate, gem, npm package, sdist" "user and group, by number and name" "cargo, npm, pip and gem give the files owners of their own";
+    TarSparse "tar-sparse" false "tar" "which parts of a file are stored and which are holes" "both sides unpack to the same bytes with GNU tar, bsdtar and Python; unpackers that know no sparse files do not fill the holes";
     TarTime "tar-time" true "tar" "times of members" "no package manager's behaviour depends on them";
-    TarXattrs "tar-xattrs" true "tar" "comments, user attributes and owners in pax headers" "no unpacker takes names, sizes or contents from them; other records, capabilities and labels are never set aside";
+    TarXattrs "tar-xattrs" true "tar" "inode, device and link numbers of the packed file, and the address it was downloaded from, in pax headers" "no unpacker takes anything but remarks from them; every other record that is not understood, attribute, access list, capability and label is content";
     WheelMetadataOrder "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "their order has no meaning in the core metadata specification; the fields themselves are compared";
     WheelRecord "wheel-record" true "wheel" "lines of RECORD and their order" "each digest and size is recomputed: on both sides they are those of the file in the wheel";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";

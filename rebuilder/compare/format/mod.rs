@@ -116,7 +116,11 @@ pub(super) fn folder() -> &'static dyn FormatReader {
 fn path_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        // What looks like an escape is escaped too.
+        for (at, part) in chunk.valid().split("\\x").enumerate() {
+            text.push_str(if at == 0 { "" } else { "\\x5cx" });
+            text.push_str(part);
+        }
         for byte in chunk.invalid() {
             text.push_str(&format!("\\x{byte:02x}"));
         }
@@ -138,9 +142,9 @@ fn described(bytes: &[u8]) -> String {
         })
         .collect();
     format!(
-        "{} bytes, sha256 {}…, {shown}",
+        "{} bytes, sha256 {}, {shown}",
         bytes.len(),
-        Sha256::of(bytes).short()
+        Sha256::of(bytes).to_hex()
     )
 }
 
@@ -175,9 +179,9 @@ fn tail(mut rest: impl Read, hidden: &'static FieldKind, zeros: &'static FieldKi
     }
     let mut fields = vec![(zeros, Value::Number(padding))];
     if length > 0 {
-        let digest = digest.finish().1.short();
+        let digest = digest.finish().1.to_hex();
         let shown = path_text(&first);
-        let text = format!("{length} bytes, sha256 {digest}…, {shown}");
+        let text = format!("{length} bytes, sha256 {digest}, {shown}");
         fields.push((hidden, Value::Text(text)));
     }
     Ok(fields)

@@ -1,127 +1,294 @@
-//! The block that a header is, and what the tar reader does not tell of it.
+//! The block that a header is: each byte of it is a value, the spelling of a value, or a byte that no field uses.
 
-use crate::compare::format::path_text;
+use super::number::{is_usual, number, spelling};
 use crate::compare::stored::{Type, Value};
 
 /// All of an archive is in blocks of this size.
 pub(super) const BLOCK: usize = 512;
+pub(super) type Block = [u8; BLOCK];
 
-/// A number of the header that is neither plain octal digits nor a small number in base 256 (GNU): readers take signs,
-/// letters and high bytes for different numbers.
-pub(super) fn odd_number(block: &[u8; BLOCK], (at, length): (usize, usize)) -> Option<String> {
-    let field = block.get(at..at.checked_add(length)?)?;
-    let digits = field.trim_ascii_start();
-    let end = digits
-        .iter()
-        .position(|byte| !(b'0'..=b'7').contains(byte))
-        .unwrap_or(digits.len());
-    let octal = digits.get(end..)?.iter().all(|byte| matches!(byte, b' ' | 0));
-    let high = field.len().saturating_sub(8).max(1);
-    let base_256 = field.first() == Some(&0x80) && field.get(1..high)?.iter().all(|byte| *byte == 0);
-    let text = || format!("{at}: {}", String::from_utf8_lossy(field));
-    (!octal && !base_256).then(text)
+/// Start and length of a field.
+pub(super) type Span = (usize, usize);
+
+pub(super) const NAME: Span = (0, 100);
+pub(super) const MODE: Span = (100, 8);
+pub(super) const UID: Span = (108, 8);
+pub(super) const GID: Span = (116, 8);
+pub(super) const SIZE: Span = (124, 12);
+pub(super) const TIME: Span = (136, 12);
+pub(super) const CHECKSUM: Span = (148, 8);
+pub(super) const LINK: Span = (157, 100);
+pub(super) const UNAME: Span = (265, 32);
+pub(super) const GNAME: Span = (297, 32);
+pub(super) const MAJOR: Span = (329, 8);
+pub(super) const MINOR: Span = (337, 8);
+const MAGIC: Span = (257, 8);
+const VERSION: Span = (263, 2);
+const PREFIX: Span = (345, 155);
+const SHORT_PREFIX: Span = (345, 131);
+const NUMBERS: [Span; 6] = [MODE, UID, GID, SIZE, TIME, CHECKSUM];
+const TYPE_AT: usize = 156;
+
+/// Whose fields follow the ones that all headers have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Magic {
+    /// None: the seventh edition of Unix.
+    V7,
+    /// POSIX.
+    Ustar,
+    /// GNU, whose fields after the device numbers are its own.
+    Gnu,
+    /// POSIX with times instead of the end of the prefix, as star and npm write it; star puts its mark at the end.
+    Star,
+    /// Something else.
+    Other,
 }
 
-pub(super) fn type_of(kind: tar::EntryType) -> Value {
-    Value::Type(match kind {
-        tar::EntryType::Link => Type::HardLink,
-        tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => Type::File,
-        tar::EntryType::Symlink => Type::SymbolicLink,
-        tar::EntryType::Char => Type::CharacterDevice,
-        tar::EntryType::Block => Type::BlockDevice,
-        tar::EntryType::Directory => Type::Folder,
-        tar::EntryType::Fifo => Type::Fifo,
-        tar::EntryType::XGlobalHeader => Type::Header,
-        _ => Type::Other,
-    })
+/// One header.
+pub(super) struct Header<'a> {
+    pub block: &'a Block,
+    pub magic: Magic,
+    pub letter: u8,
 }
 
-/// Start and length of the numeric fields.
-pub(super) const NUMBERS: [(usize, usize); 6] =
-    [(100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (148, 8)];
-
-/// How the header is written, whatever its values: magic, version, type letter, and the form of its numbers.
-pub(super) fn dialect(block: &[u8; BLOCK]) -> String {
-    let name = match &block[257..265] {
-        b"ustar\x0000" => "ustar",
-        b"ustar  \0" => "gnu",
-        [0, ..] => "v7",
-        _ => "other magic",
-    };
-    let form = |(at, length): (usize, usize)| -> String {
-        let digits = block.iter().skip(at).take(length).map(|byte| match byte {
-            b'0'..=b'7' => 'd',
-            b' ' => '_',
-            0 => '0',
-            _ => 'b',
-        });
-        digits.collect()
-    };
-    let forms: Vec<_> = NUMBERS.into_iter().map(form).collect();
-    let devices = if name == "v7" {
-        String::new()
-    } else {
-        [(329, 8), (337, 8)].map(form).concat()
-    };
-    let letter = match block[156] {
-        0 => "nul".to_owned(),
-        letter => char::from(letter).to_string(),
-    };
-    let common = forms.join(" ");
-    if common == "ddddddd0 ddddddd0 ddddddd0 ddddddddddd0 ddddddddddd0 dddddd0_" {
-        format!(
-            "{name}, type {letter}{}",
-            if devices.contains('d') { ", devices" } else { "" }
-        )
-    } else {
-        format!("{name}, type {letter}, numbers {common} {devices}")
+impl<'a> Header<'a> {
+    pub fn new(block: &'a Block) -> Self {
+        let times = [(476, 12), (488, 12)].map(|span| field(block, span));
+        let has_times = block.get(475) == Some(&0)
+            && times
+                .iter()
+                .all(|time| number(time).is_some() && time.iter().any(|byte| *byte != 0));
+        let magic = match field(block, MAGIC) {
+            // Readers look at the version only to tell GNU from POSIX.
+            [b'u', b's', b't', b'a', b'r', 0, ..] if has_times => Magic::Star,
+            [b'u', b's', b't', b'a', b'r', 0, ..] => Magic::Ustar,
+            b"ustar  \0" => Magic::Gnu,
+            b"\0\0\0\0\0\0\0\0" => Magic::V7,
+            _ => Magic::Other,
+        };
+        let letter = block.get(TYPE_AT).copied().unwrap_or(0);
+        Self { block, magic, letter }
     }
-}
 
-/// Bytes of the header that no field uses: after the end of its strings, and after its last field.
-pub(super) fn slack(block: &[u8; BLOCK]) -> Vec<u8> {
-    let mut slack = Vec::new();
-    let posix = &block[257..262] == b"ustar";
-    let gnu = &block[257..265] == b"ustar  \0";
-    let mut strings = vec![(0, 100), (157, 100)];
-    if posix {
-        strings.extend([(265, 32), (297, 32)]);
-        if !gnu {
-            strings.push((345, 155));
+    /// The bytes of a text up to its first NUL.
+    pub fn text(&self, span: Span) -> &'a [u8] {
+        let bytes = field(self.block, span);
+        bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
+    pub fn number(&self, span: Span) -> Option<i128> {
+        number(field(self.block, span))
+    }
+
+    /// A number that is not negative.
+    pub fn unsigned(&self, span: Span) -> Option<u64> {
+        self.number(span).and_then(|value| value.try_into().ok())
+    }
+
+    /// The name with its prefix.
+    pub fn name(&self) -> Vec<u8> {
+        let (name, prefix) = (self.text(NAME), self.prefix());
+        if prefix.is_empty() {
+            name.to_vec()
+        } else {
+            [prefix, b"/", name].concat()
         }
     }
-    for (at, length) in strings {
-        let field = block.iter().skip(at).take(length);
-        slack.extend(field.skip_while(|byte| **byte != 0));
+
+    /// POSIX: the folders that the name field does not hold.
+    fn prefix(&self) -> &'a [u8] {
+        match self.magic {
+            Magic::Ustar | Magic::Star => self.text(PREFIX),
+            _ => b"",
+        }
     }
-    slack.extend(block.iter().skip(if posix { 500 } else { 257 }));
-    slack
+
+    fn version(&self) -> &'a [u8] {
+        field(self.block, VERSION)
+    }
+
+    /// The text of an owner; the seventh edition has none.
+    pub fn owner(&self, span: Span) -> &'a [u8] {
+        if self.magic == Magic::V7 {
+            b""
+        } else {
+            self.text(span)
+        }
+    }
+
+    /// Major and minor number of a device, if they are numbers.
+    pub fn device(&self) -> Option<(u64, u64)> {
+        Some((self.unsigned(MAJOR)?, self.unsigned(MINOR)?))
+    }
+
+    pub fn is_device(&self) -> bool {
+        matches!(self.letter, b'3' | b'4')
+    }
+
+    /// Whether it is a block of an archive at all; archives of old count bytes with a sign.
+    pub fn checksum(&self) -> Checksum {
+        let bytes = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)))
+        };
+        let spaces = [b' '; CHECKSUM.1];
+        let own = bytes(field(self.block, CHECKSUM));
+        let unsigned = bytes(self.block).wrapping_sub(own).wrapping_add(bytes(&spaces));
+        let unsigned = i128::from(unsigned);
+        let stored = self.number(CHECKSUM);
+        if stored == Some(unsigned) {
+            return Checksum::Unsigned;
+        }
+        let rest = [field(self.block, (0, 148)), field(self.block, (156, 356))];
+        let high = rest.into_iter().flatten().filter(|byte| **byte >= 128).count();
+        let high = i128::try_from(high).unwrap_or(0).saturating_mul(256);
+        if stored == unsigned.checked_sub(high) {
+            return Checksum::Signed;
+        }
+        Checksum::Wrong
+    }
+
+    /// Numbers that readers take for different ones.
+    pub fn odd_numbers(&self) -> Vec<String> {
+        let odd = NUMBERS.into_iter().chain([MAJOR, MINOR]).filter(|span| {
+            let value = self.number(*span);
+            value.is_none_or(|value| value < 0 && *span != TIME)
+        });
+        odd.map(|span| format!("{}: {}", span.0, field(self.block, span).escape_ascii()))
+            .collect()
+    }
+
+    /// How the header is written, whatever its values: magic, type letter, form of its numbers, end of its prefix.
+    pub fn dialect(&self) -> String {
+        let name = match self.magic {
+            Magic::V7 => "v7",
+            Magic::Ustar if self.version() == b"00" => "ustar",
+            Magic::Ustar => "ustar of another version",
+            Magic::Gnu => "gnu",
+            Magic::Star if self.block.ends_with(b"tar\0") => "star",
+            Magic::Star => "ustar with times",
+            Magic::Other => "other magic",
+        };
+        let mut text = match self.letter {
+            0 => format!("{name}, type nul"),
+            letter => format!("{name}, type {}", letter.escape_ascii()),
+        };
+        let [common @ .., checksum] = NUMBERS;
+        let usual = common.iter().all(|span| is_usual(field(self.block, *span)))
+            && field(self.block, checksum)
+                .strip_suffix(b" ")
+                .is_some_and(is_usual);
+        if !usual {
+            let forms: Vec<_> = NUMBERS
+                .iter()
+                .map(|span| spelling(field(self.block, *span)))
+                .collect();
+            text.push_str(&format!(", numbers {}", forms.join(" ")));
+        }
+        let devices = [MAJOR, MINOR].map(|span| field(self.block, span));
+        let blank = devices.iter().all(|device| device.iter().all(|byte| *byte == 0));
+        if !blank {
+            text.push_str(", devices");
+            if !devices.iter().all(|device| is_usual(device)) {
+                text.push_str(&format!(" {} {}", spelling(devices[0]), spelling(devices[1])));
+            }
+        }
+        let prefix = self.prefix().len();
+        if prefix > 0 {
+            text.push_str(&format!(", prefix of {prefix} bytes"));
+        }
+        if matches!(self.magic, Magic::Ustar | Magic::Star) && self.version() != b"00" {
+            text.push_str(&format!(" {}", self.version().escape_ascii()));
+        }
+        if !self.block.is_ascii() && self.checksum() == Checksum::Signed {
+            text.push_str(", signed checksum");
+        }
+        text
+    }
+
+    /// Bytes that no field uses: after the end of texts, and where the header has no fields. They belong to nothing,
+    /// so any but NUL is hidden.
+    pub fn unused(&self) -> Vec<u8> {
+        const STAR_MARK: &[u8] = b"tar\0";
+        let (texts, whole): (&[Span], &[Span]) = match self.magic {
+            Magic::V7 => (&[NAME, LINK], &[(265, 64), (345, 167)]),
+            Magic::Other => (&[NAME, LINK, UNAME, GNAME], &[MAGIC, (345, 167)]),
+            Magic::Ustar => (&[NAME, LINK, UNAME, GNAME, PREFIX], &[(500, 12)]),
+            Magic::Star if self.block.ends_with(STAR_MARK) => {
+                (&[NAME, LINK, UNAME, GNAME, SHORT_PREFIX], &[(500, 8)])
+            }
+            Magic::Star => (&[NAME, LINK, UNAME, GNAME, SHORT_PREFIX], &[(500, 12)]),
+            // The map of a sparse file is read on its own, and so is what lies around it.
+            Magic::Gnu if self.letter == b'S' => (&[NAME, LINK, UNAME, GNAME], &[]),
+            Magic::Gnu => (&[NAME, LINK, UNAME, GNAME], &[(369, 143)]),
+        };
+        let version: &[Span] = match self.magic {
+            Magic::Ustar | Magic::Star if !matches!(self.version(), b"00" | b"\0\0" | b"  ") => &[VERSION],
+            _ => &[],
+        };
+        let after = texts.iter().map(|span| {
+            let bytes = field(self.block, *span);
+            bytes.get(self.text(*span).len()..).unwrap_or_default()
+        });
+        let whole = whole.iter().chain(version).map(|span| field(self.block, *span));
+        let unused: Vec<&[u8]> = after.chain(whole).collect();
+        if unused.iter().all(|bytes| bytes.iter().all(|byte| *byte == 0)) {
+            return Vec::new();
+        }
+        unused.concat()
+    }
+
+    /// Times that GNU keeps where POSIX has the beginning of the path.
+    pub fn gnu_times(&self) -> Option<&'a [u8]> {
+        let times = field(self.block, (345, 24));
+        (self.magic == Magic::Gnu && times.iter().any(|byte| *byte != 0)).then_some(times)
+    }
+
+    /// Times that star and npm keep where POSIX has the end of a long path.
+    pub fn star_times(&self) -> Option<&'a [u8]> {
+        (self.magic == Magic::Star).then(|| field(self.block, (476, 24)))
+    }
+
+    /// What unpackers make of the member.
+    pub fn type_of(&self, path: &[u8]) -> Value {
+        let folder = path.ends_with(b"/");
+        let name = match self.letter {
+            b'1' => return Value::Type(Type::HardLink),
+            // Before there was a letter for folders, the slash told them.
+            0 if folder => return Value::Type(Type::Folder),
+            b'S' if self.magic != Magic::Gnu => "sparse file of another dialect",
+            b'0' | b'7' if folder => return Value::Type(Type::FileOrFolder),
+            0 | b'0' | b'7' | b'S' => return Value::Type(Type::File),
+            b'2' => return Value::Type(Type::SymbolicLink),
+            b'3' => return Value::Type(Type::CharacterDevice),
+            b'4' => return Value::Type(Type::BlockDevice),
+            b'5' => return Value::Type(Type::Folder),
+            b'6' => return Value::Type(Type::Fifo),
+            b'V' => "label of a volume",
+            b'M' => "rest of a file of another volume",
+            b'D' => "folder with a list of its files",
+            letter => return Value::Text(format!("unknown type {}", letter.escape_ascii())),
+        };
+        Value::Text(name.to_owned())
+    }
 }
 
-/// The headers that come before a member's own, without the values they carry: those are fields themselves.
-pub(super) fn extended_headers(mut bytes: &[u8]) -> String {
-    let mut texts = Vec::new();
-    while let Some(block) = bytes.first_chunk::<BLOCK>() {
-        let header = tar::Header::from_byte_slice(block);
-        let size = usize::try_from(header.entry_size().unwrap_or(0)).unwrap_or(usize::MAX);
-        let name: Vec<u8> = block[..100]
-            .iter()
-            .copied()
-            .take_while(|byte| *byte != 0)
-            .collect();
-        texts.push(format!(
-            "{} {} {:o} {}:{} @{}",
-            char::from(block[156]),
-            path_text(&name),
-            header.mode().unwrap_or(0),
-            header.uid().unwrap_or(0),
-            header.gid().unwrap_or(0),
-            header.mtime().unwrap_or(0),
-        ));
-        let whole = size
-            .checked_next_multiple_of(BLOCK)
-            .and_then(|size| size.checked_add(BLOCK));
-        bytes = whole.and_then(|whole| bytes.get(whole..)).unwrap_or_default();
-    }
-    texts.join(", ")
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checksum {
+    Unsigned,
+    Signed,
+    Wrong,
+}
+
+/// The bytes of a field.
+pub(super) fn field(block: &Block, (at, length): Span) -> &[u8] {
+    at.checked_add(length)
+        .and_then(|end| block.get(at..end))
+        .unwrap_or_default()
+}
+
+/// Whether it is the end marker.
+pub(super) fn is_zero(block: &Block) -> bool {
+    block.iter().all(|byte| *byte == 0)
 }

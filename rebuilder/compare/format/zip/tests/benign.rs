@@ -40,9 +40,6 @@ fn entries() {
         ("UTC", &plain, &["zip-misc", TIME], |e| {
             (e.local_extra, e.central_extra) = (unix_time(1_700_000_000), unix_time(1_700_000_000));
         }),
-        ("owner", &plain, &["zip-misc"], |e| {
-            e.local_extra = record(0x7875, &[1, 1, 5, 1, 5])
-        }),
         ("jar", &plain, &["zip-misc"], |e| {
             e.local_extra = record(0xcafe, b"")
         }),
