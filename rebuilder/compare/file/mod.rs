@@ -8,16 +8,23 @@ mod bytes;
 mod checksums;
 mod class;
 mod comparator;
+mod dex;
 mod elf;
+mod embedded;
 mod json;
 mod matching;
+mod mo;
 mod pe;
 mod png;
 mod pyc;
+mod regions;
 mod signature;
 mod sqlite;
 mod strings;
 mod text;
+mod wasm;
+#[cfg(test)]
+mod writers;
 
 pub(super) use bytes::{fill, stream};
 pub(super) use comparator::Leaf;
@@ -35,6 +42,9 @@ static COMPARATORS: &[&dyn FileComparator] = &[
     &png::Png,
     &sqlite::Sqlite,
     &pe::Pe,
+    &wasm::Wasm,
+    &mo::Mo,
+    &dex::Dex,
     &signature::Signature,
     &json::Json,
     &text::Text,

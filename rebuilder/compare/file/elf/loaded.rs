@@ -6,7 +6,6 @@ use super::image::{Image, Section};
 use super::moves::Moves;
 use super::{Pair, is_name_of_debug_file};
 use crate::compare::cause::{Cause, Confidence};
-use crate::compare::conclude::YEAR;
 use crate::compare::explain::Context;
 use crate::compare::file::bytes::{excerpt, ranges, window};
 use crate::compare::file::comparator::Leaf;
@@ -82,15 +81,6 @@ impl Difference<'_> {
                 .following();
             return vec![finding];
         }
-        if let Some(years) = years(released, rebuilt, self.differing) {
-            let finding = |(at, released, rebuilt): (usize, u32, u32)| {
-                let place = format!("{} +{at:#x}", self.pair.0.name);
-                Finding::new(place, released.to_string(), rebuilt.to_string())
-                    .because(Cause::Timestamp, Confidence::Possible)
-                    .keyed(YEAR)
-            };
-            return years.into_iter().map(finding).collect();
-        }
         let note = format!("{bytes} bytes, {} and {} in all", released.size, rebuilt.size);
         let finding = self.finding(&note);
         vec![match tool {
@@ -117,26 +107,4 @@ impl Difference<'_> {
             shown(self.sides.1, self.pair.1),
         )
     }
-}
-
-/// Few numbers that all read as years on both sides: their places, and both years.
-fn years(old: &Section, new: &Section, differing: &[Range<usize>]) -> Option<Vec<(usize, u32, u32)>> {
-    const MOST: usize = 8;
-    if old.size != new.size || differing.is_empty() || differing.len() > MOST {
-        return None;
-    }
-    let year = |data: &[u8], at: usize| -> Option<u32> {
-        let number = u32::from_le_bytes(*data.get(at..)?.first_chunk()?);
-        (1990..2100).contains(&number).then_some(number)
-    };
-    differing
-        .iter()
-        .map(|range| {
-            let starts = range.start.saturating_sub(3)..=range.start;
-            starts.rev().find_map(|at| {
-                let (released, rebuilt) = (year(&old.data, at)?, year(&new.data, at)?);
-                (range.end <= at.checked_add(4)?).then_some((at, released, rebuilt))
-            })
-        })
-        .collect()
 }
