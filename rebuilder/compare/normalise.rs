@@ -72,6 +72,7 @@ normalisations! {
     JarMavenPomProperties "jar-maven-pom-properties" true "jar" "comments of pom.properties" "comments";
     JarSignature "jar-signature" true "jar" "signature files in META-INF and the digests in MANIFEST.MF" "signatures depend on a key that only the publisher holds";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
+    PngCompression "png-compression" false "PNG" "how the pixels are filtered and compressed" "both sides decode to the same pixels, and every other chunk is the same";
     PycSourceTime "pyc-source-time" false "pyc" "time of the source in the header" "only decides whether Python recompiles the source";
     TarDeviceNumber "tar-device-number" true "tar" "device numbers of members that are not devices" "no unpacker uses them";
     TarFileMode "tar-file-mode" true "tar, outside packages that install modes" "permission bits of group and others" "the owner's execute bit and set-id bits are never set aside";

@@ -8,6 +8,7 @@ use super::embedded::Embedded;
 use super::strings;
 use crate::compare::explain::Context;
 use crate::compare::finding::{ByteRange, Excerpt, Finding};
+use crate::text::plural;
 
 /// Most ranges kept to be shown, and bytes of each.
 const MOST_SHOWN: usize = 64;
@@ -155,7 +156,7 @@ fn explain_ranges(
         let bytes: usize = unexplained.iter().map(|range| range.len()).sum();
         let (old, new) = shown(released, rebuilt, first);
         leaf.add(Finding::new(
-            format!("{}, {bytes} bytes in all", place(first)),
+            format!("{}, {} in all", place(first), plural(bytes, "byte")),
             old,
             new,
         ));

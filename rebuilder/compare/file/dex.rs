@@ -123,7 +123,7 @@ mod tests {
         let changed = causes(&dex(b"hullo"));
         assert_eq!(
             changed,
-            (vec![Cause::Content], 2, "data +0x1, 1 bytes in all".into())
+            (vec![Cause::Content], 2, "data +0x1, 1 byte in all".into())
         );
         let mut lie = base.clone();
         lie[9] ^= 1;

@@ -11,6 +11,7 @@ mod comparator;
 mod dex;
 mod elf;
 mod embedded;
+mod font;
 mod json;
 mod matching;
 mod mo;
@@ -45,6 +46,7 @@ static COMPARATORS: &[&dyn FileComparator] = &[
     &wasm::Wasm,
     &mo::Mo,
     &dex::Dex,
+    &font::Font,
     &signature::Signature,
     &json::Json,
     &text::Text,

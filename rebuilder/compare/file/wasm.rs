@@ -440,7 +440,7 @@ mod tests {
         let found = compare_bytes("x.wasm", &released, &rebuilt, &Options::default());
         assert_eq!(
             found.causes[0].example.place,
-            "code section, function 0 +0x2, 1 bytes in all"
+            "code section, function 0 +0x2, 1 byte in all"
         );
     }
 }

@@ -66,3 +66,125 @@ pub(super) fn dex(data: &[u8]) -> Vec<u8> {
     file[8..12].copy_from_slice(&(high << 16 | low).to_le_bytes());
     file
 }
+
+/// A TrueType font; tables lie in the order that they have here.
+pub(super) fn font(tables: &[(&str, &[u8])]) -> Vec<u8> {
+    let sum = |bytes: &[u8]| {
+        let words = bytes.chunks(4).map(|chunk| {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u32::from_be_bytes(word)
+        });
+        words.fold(0, u32::wrapping_add)
+    };
+    let count = u8::try_from(tables.len()).unwrap();
+    let mut at = 12 + 16 * tables.len();
+    let (mut entries, mut data, mut head) = (Vec::new(), Vec::new(), None);
+    for (tag, table) in tables {
+        if *tag == "head" {
+            head = Some(at + 8);
+        }
+        let numbers = [
+            sum(table),
+            u32::try_from(at).unwrap(),
+            u32::try_from(table.len()).unwrap(),
+        ];
+        entries.push([tag.as_bytes(), &numbers.map(u32::to_be_bytes).concat()].concat());
+        data.extend(*table);
+        data.resize(data.len().next_multiple_of(4), 0);
+        at = 12 + 16 * tables.len() + data.len();
+    }
+    entries.sort();
+    let header = [0, 1, 0, 0, 0, count, 0, 0, 0, 0, 0, 0];
+    let mut file = [&header[..], &entries.concat(), &data].concat();
+    if let Some(at) = head {
+        let adjustment = 0xb1b0_afba_u32.wrapping_sub(sum(&file));
+        file[at..at + 4].copy_from_slice(&adjustment.to_be_bytes());
+    }
+    file
+}
+
+/// What a PE file holds.
+#[derive(Clone, Copy)]
+pub(super) struct PeFile {
+    pub time: u32,
+    pub text: &'static [u8],
+    pub pdb: &'static str,
+    pub guid: [u8; 16],
+    pub reproducible: bool,
+    pub certificate: Option<&'static [u8]>,
+}
+
+/// A PE32+ file with `.text` at 0x200, and `.rdata` with a debug directory at 0x400.
+pub(super) fn pe(file: &PeFile) -> Vec<u8> {
+    let word = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
+    let mut bytes = b"MZ".to_vec();
+    bytes.resize(0x3c, 0);
+    bytes.extend(word(0x40));
+    bytes.extend(b"PE\0\0\x64\x86\x02\0");
+    bytes.extend(file.time.to_le_bytes());
+    bytes.extend(b"\0\0\0\0\0\0\0\0\xf0\0\x22\0\x0b\x02");
+    bytes.resize(0x58 + 108, 0);
+    bytes.extend(word(16));
+    bytes.resize(bytes.len() + 48, 0);
+    bytes.extend([word(0x2010), word(if file.reproducible { 56 } else { 28 })].concat());
+    bytes.resize(0x58 + 240, 0);
+    for (name, address, at) in [(b".text\0\0\0", 0x1000, 0x200), (b".rdata\0\0", 0x2000, 0x400)] {
+        bytes.extend(name);
+        bytes.extend([0x200, address, 0x200, at, 0, 0, 0, 0].map(word).concat());
+    }
+    bytes.resize(0x200, 0);
+    bytes.extend(file.text);
+    bytes.resize(0x410, 0);
+    let record = [b"RSDS", &file.guid[..], &word(1), file.pdb.as_bytes(), b"\0"].concat();
+    let entry = |kind: usize, data: usize| {
+        [
+            word(0),
+            file.time.to_le_bytes(),
+            word(0),
+            word(kind),
+            word(data),
+            word(0),
+            word(0x448),
+        ]
+        .concat()
+    };
+    bytes.extend(entry(2, record.len()));
+    bytes.extend(if file.reproducible {
+        entry(16, 0)
+    } else {
+        vec![0; 28]
+    });
+    bytes.extend(record);
+    bytes.resize(0x600, 0);
+    if let Some(data) = file.certificate {
+        let length = 8 + data.len();
+        let padded = length.next_multiple_of(8);
+        bytes[0x58 + 144..0x58 + 152].copy_from_slice(&[word(0x600), word(padded)].concat());
+        bytes.extend([&word(length)[..], b"\0\x02\x02\0", data].concat());
+        bytes.resize(0x600 + padded, 0);
+    }
+    bytes
+}
+
+/// A grey picture of four pixels by two, and other chunks before it.
+pub(super) fn png(lines: &[u8], level: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut stream = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(level));
+    stream.write_all(lines).unwrap();
+    let data = stream.finish().unwrap();
+    let header = b"\0\0\0\x04\0\0\0\x02\x08\0\0\0\0";
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let all = [(b"IHDR", &header[..])].into_iter();
+    for (name, data) in all
+        .chain(chunks.iter().copied())
+        .chain([(b"IDAT", &data[..]), (b"IEND", b"")])
+    {
+        file.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+        let own = [name, data].concat();
+        let mut crc = flate2::Crc::new();
+        crc.update(&own);
+        file.extend([&own[..], &crc.sum().to_be_bytes()].concat());
+    }
+    file
+}
