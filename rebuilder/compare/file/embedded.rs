@@ -48,7 +48,9 @@ impl<'a> Embedded<'a> {
             Cause::Timestamp | Cause::Timezone => self.dates(released, rebuilt),
             Cause::Randomness => is_random(released, rebuilt),
             Cause::BuildHost => says_who_built(released) && says_who_built(rebuilt),
-            Cause::HostSystem => is_command(released) && is_command(rebuilt),
+            Cause::HostSystem => {
+                is_command(released) && is_command(rebuilt) && is_more_than_a_letter(released, rebuilt)
+            }
             Cause::ToolVersion => context.tool,
             Cause::DependencyVersion => context.dependency,
             // A decimal mark, a default for a number of jobs, the name of a zone: programs have those of their own.
@@ -213,6 +215,19 @@ fn is_random(released: &str, rebuilt: &str) -> bool {
     };
     let stretch = last.saturating_sub(*first).saturating_add(1);
     places.len() >= 4 && places.len().saturating_mul(2) >= stretch
+}
+
+/// Whether texts of one length differ in a digit, or in more than one place.
+fn is_more_than_a_letter(released: &str, rebuilt: &str) -> bool {
+    let pairs = released
+        .bytes()
+        .zip(rebuilt.bytes())
+        .filter(|(old, new)| old != new);
+    let differing: Vec<(u8, u8)> = pairs.collect();
+    let in_digits = differing
+        .iter()
+        .all(|(old, new)| old.is_ascii_digit() && new.is_ascii_digit());
+    released.len() != rebuilt.len() || differing.len() > 1 || in_digits
 }
 
 fn says_who_built(text: &str) -> bool {

@@ -74,6 +74,10 @@ impl<'a> Catalog<'a> {
         if revision != 0 || count > MOST || buckets > MOST.checked_mul(4)? {
             return None;
         }
+        // Without a table, its place is still that behind the two others.
+        let behind = texts.checked_add(count.checked_mul(8)?)?;
+        let is_there = hash >= behind && hash.checked_sub(behind)? < 8;
+        (buckets > 0 || is_there).then_some(())?;
         let mut used = vec![
             0..HEADER,
             span(ids, count.checked_mul(8)?)?,

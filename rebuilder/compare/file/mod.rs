@@ -13,6 +13,8 @@ mod elf;
 mod embedded;
 mod font;
 mod json;
+#[cfg(test)]
+mod letters;
 mod matching;
 mod mo;
 mod pe;

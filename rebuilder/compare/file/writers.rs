@@ -188,3 +188,50 @@ pub(super) fn png(lines: &[u8], level: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec
     }
     file
 }
+
+/// A program for x86-64 with `.text` and `.rodata`, both in one loaded segment.
+pub(super) fn elf(data: &[u8]) -> Vec<u8> {
+    let short = |number: u16| number.to_le_bytes().to_vec();
+    let word = |number: u32| number.to_le_bytes().to_vec();
+    let long = |number: usize| (number as u64).to_le_bytes().to_vec();
+    let names = b"\0.text\0.rodata\0.shstrtab\0";
+    let text = [0x90; 16];
+    let (data_at, names_at) = (0x90, 0x90 + data.len());
+    let table = (names_at + names.len()).next_multiple_of(8);
+    let mut file = [
+        b"\x7fELF\x02\x01\x01".to_vec(),
+        vec![0; 9],
+        short(2),
+        short(62),
+        word(1),
+    ]
+    .concat();
+    file.extend([long(0x80), long(0x40), long(table), word(0)].concat());
+    file.extend([64, 56, 1, 64, 4, 3].map(short).concat());
+    file.extend([word(1), word(5), long(0), long(0), long(0)].concat());
+    file.extend([long(names_at), long(names_at), long(0x1000)].concat());
+    file.resize(0x80, 0);
+    file.extend(text);
+    file.extend(data);
+    file.extend(names);
+    file.resize(table, 0);
+    let section = |name: u32, kind: u32, flags: usize, at: usize, size: usize| {
+        let address = if flags == 0 { 0 } else { at };
+        let rest = [word(0), word(0), long(1), long(0)].concat();
+        [
+            word(name),
+            word(kind),
+            long(flags),
+            long(address),
+            long(at),
+            long(size),
+            rest,
+        ]
+        .concat()
+    };
+    file.extend(section(0, 0, 0, 0, 0));
+    file.extend(section(1, 1, 6, 0x80, text.len()));
+    file.extend(section(7, 1, 2, data_at, data.len()));
+    file.extend(section(15, 3, 0, names_at, names.len()));
+    file
+}

@@ -95,6 +95,11 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// When it was linked, in seconds since 1970, or a hash.
+    pub fn linked(&self) -> Option<u32> {
+        self.numbers().u32(self.coff.checked_add(4)?)
+    }
+
     /// Address and size in a data directory, and where in the file that says so.
     pub fn directory(&self, nth: usize) -> Option<(usize, usize, Range<usize>)> {
         let at = self.directories.checked_add(nth.checked_mul(8)?)?;
