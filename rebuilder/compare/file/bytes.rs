@@ -69,6 +69,24 @@ pub(super) fn part(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8])
     }
 }
 
+/// Adds that a part differs, whatever it says: no string in it can be a reason.
+pub(super) fn content(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
+    let ranges = ranges(released, rebuilt);
+    match ranges.first() {
+        Some(first) if released.len() == rebuilt.len() => {
+            let bytes: usize = ranges.iter().map(Range::len).sum();
+            let (old, new) = shown(released, rebuilt, first);
+            let place = format!(
+                "{}, {} in all",
+                place(name, first.start as u64),
+                plural(bytes, "byte")
+            );
+            leaf.add(Finding::new(place, old, new));
+        }
+        _ => middle(leaf, name, released, rebuilt),
+    }
+}
+
 /// Data of two lengths: what is left without the same beginning and the same end.
 fn middle(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
     let first = common(released.iter().zip(rebuilt));

@@ -206,7 +206,7 @@ fn is_time_of_day(text: &str) -> bool {
 }
 
 /// Whether the texts differ as random values do: nearly everywhere in a stretch, not in a letter.
-fn is_random(released: &str, rebuilt: &str) -> bool {
+pub(super) fn is_random(released: &str, rebuilt: &str) -> bool {
     let (old, new) = (released.as_bytes(), rebuilt.as_bytes());
     let differ = |at: &usize| old.get(*at) != new.get(*at);
     let places: Vec<usize> = (0..old.len().max(new.len())).filter(differ).collect();

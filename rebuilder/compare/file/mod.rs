@@ -15,8 +15,10 @@ mod font;
 mod json;
 #[cfg(test)]
 mod letters;
+mod macho;
 mod matching;
 mod mo;
+mod pdf;
 mod pe;
 mod png;
 mod pyc;
@@ -41,6 +43,7 @@ use super::normalise::Normalisation;
 static COMPARATORS: &[&dyn FileComparator] = &[
     &elf::Elf,
     &pyc::Pyc,
+    &macho::MachO,
     &class::Class,
     &png::Png,
     &sqlite::Sqlite,
@@ -49,6 +52,7 @@ static COMPARATORS: &[&dyn FileComparator] = &[
     &mo::Mo,
     &dex::Dex,
     &font::Font,
+    &pdf::Pdf,
     &signature::Signature,
     &json::Json,
     &text::Text,

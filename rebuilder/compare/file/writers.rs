@@ -235,3 +235,124 @@ pub(super) fn elf(data: &[u8]) -> Vec<u8> {
     file.extend(section(15, 3, 0, names_at, names.len()));
     file
 }
+
+/// A document: catalog, information, page contents and metadata, with a cross-reference table.
+pub(super) fn pdf(info: &str, page: &str, xmp: &str, id: &str) -> Vec<u8> {
+    let stream = |dictionary: &str, data: &str| {
+        format!("<<{dictionary}/Length {}>>stream\n{data}\nendstream", data.len())
+    };
+    let objects = [
+        "<</Type/Catalog/Metadata 4 0 R>>".to_owned(),
+        info.to_owned(),
+        stream("", page),
+        stream("/Type/Metadata/Subtype/XML", xmp),
+    ];
+    let mut file = "%PDF-1.7\n".to_owned();
+    let mut table = "xref\n0 5\n0000000000 65535 f \n".to_owned();
+    for (number, object) in (1..).zip(objects) {
+        table += &format!("{:010} 00000 n \n", file.len());
+        file += &format!("{number} 0 obj\n{object}\nendobj\n");
+    }
+    let start = file.len();
+    file += &format!(
+        "{table}trailer\n<</Size 5/Root 1 0 R/Info 2 0 R/ID[<{id}><{id}>]>>\nstartxref\n{start}\n%%EOF\n"
+    );
+    file.into_bytes()
+}
+
+/// What a Mach-O file holds.
+#[derive(Clone, Copy)]
+pub(super) struct MachOFile {
+    pub text: &'static [u8],
+    pub uuid: [u8; 16],
+    pub sdk: u32,
+    pub identifier: &'static [u8],
+}
+
+/// A 64-bit image with one section, and a signature by no key.
+pub(super) fn macho(file: &MachOFile) -> Vec<u8> {
+    let word = |number: usize| u32::try_from(number).unwrap().to_le_bytes().to_vec();
+    let long = |number: usize| (number as u64).to_le_bytes().to_vec();
+    let name = |text: &str| [text.as_bytes(), &vec![0; 16 - text.len()]].concat();
+    let commands = 152 + 24 + 24 + 16;
+    let at = 32 + commands;
+    let end = at + file.text.len();
+    let text = [
+        [
+            word(0x19),
+            word(152),
+            name("__TEXT"),
+            long(0),
+            long(end),
+            long(0),
+            long(end),
+        ]
+        .concat(),
+        [
+            word(5),
+            word(5),
+            word(1),
+            word(0),
+            name("__text"),
+            name("__TEXT"),
+            long(at),
+            long(file.text.len()),
+        ]
+        .concat(),
+        [word(at), word(0), word(0), word(0), word(0), vec![0; 12]].concat(),
+    ];
+    let magic = [0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1, 3, 0, 0, 0, 2, 0, 0, 0].to_vec();
+    let mut bytes = [magic, word(4), word(commands), word(0), word(0), text.concat()].concat();
+    bytes.extend([word(0x1b), word(24), file.uuid.to_vec()].concat());
+    bytes.extend(
+        [
+            word(0x32),
+            word(24),
+            word(1),
+            word(0xb0000),
+            file.sdk.to_le_bytes().to_vec(),
+            word(0),
+        ]
+        .concat(),
+    );
+    let big = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
+    let hashes = 44 + file.identifier.len();
+    let size = 20 + hashes + 32;
+    bytes.extend([word(0x1d), word(16), word(end), word(size)].concat());
+    bytes.extend(file.text);
+    let hash = hex::decode(crate::artifact::Sha256::of(&bytes).to_hex()).unwrap();
+    bytes.extend(
+        [
+            0xfade_0cc0,
+            size,
+            1,
+            0,
+            20,
+            0xfade_0c02,
+            hashes + 32,
+            0x20001,
+            2,
+            hashes,
+            44,
+            0,
+            1,
+            end,
+        ]
+        .map(big)
+        .concat(),
+    );
+    bytes.extend([&[32, 2, 0, 12], &big(0)[..], file.identifier, &hash].concat());
+    bytes
+}
+
+/// One image, in a file for several architectures.
+pub(super) fn fat(image: &[u8]) -> Vec<u8> {
+    let word = |number: usize| u32::try_from(number).unwrap().to_be_bytes();
+    let header = [0xcafe_babe, 1, 0x0100_0007, 3, 0x1000, image.len(), 12]
+        .map(word)
+        .concat();
+    let mut bytes = header;
+    bytes.resize(0x1000, 0);
+    bytes.extend(image);
+    bytes
+}

@@ -1,5 +1,7 @@
 //! What the headers of two files mean if their sections lie in different places: everything but the places.
 
+use std::collections::HashMap;
+
 use object::{Object as _, ObjectSegment as _};
 
 use super::image::{Image, Section};

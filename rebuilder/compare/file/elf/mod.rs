@@ -7,6 +7,8 @@ mod loaded;
 mod moves;
 mod units;
 
+use std::collections::HashMap;
+
 use image::{Image, Section};
 use moves::Moves;
 
@@ -97,10 +99,14 @@ type Pair<'a> = (&'a Section<'a>, &'a Section<'a>);
 /// Sections of one name, and those of one side only.
 fn pair<'a>(leaf: &mut Leaf, old: &'a Image<'a>, new: &'a Image<'a>) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
-    let find = |image: &'a Image<'a>, wanted: &Section| {
-        let mut sections = image.sections.iter();
-        sections.find(|section| section.name == wanted.name && section.nth == wanted.nth)
+    let by_name = |image: &'a Image<'a>| -> HashMap<_, _> {
+        image
+            .sections
+            .iter()
+            .map(|section| (section.numbered(), section))
+            .collect()
     };
+    let (in_old, in_new) = (by_name(old), by_name(new));
     let (own, other) = (old, new);
     let alone = |section: &Section, released: bool| {
         let size = format!("{} bytes", section.size);
@@ -119,12 +125,16 @@ fn pair<'a>(leaf: &mut Leaf, old: &'a Image<'a>, new: &'a Image<'a>) -> Vec<Pair
         }
     };
     for section in &old.sections {
-        match find(new, section) {
-            Some(other) => pairs.push((section, other)),
+        match in_new.get(&section.numbered()) {
+            Some(other) => pairs.push((section, *other)),
             None => leaf.add(alone(section, true)),
         }
     }
-    for section in new.sections.iter().filter(|section| find(old, section).is_none()) {
+    for section in new
+        .sections
+        .iter()
+        .filter(|section| !in_old.contains_key(&section.numbered()))
+    {
         leaf.add(alone(section, false));
     }
     pairs
