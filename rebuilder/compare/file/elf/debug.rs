@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::image::{Image, Section};
-use super::{BUILD_ID, COMMENT, Pair, add_strings, is_name_of_debug_file, units};
+use super::{BUILD_ID, COMMENT, Pair, add_strings, is_name_of_debug_file, moves::Moves, relocations, units};
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::explain::Context;
 use crate::compare::file::bytes::{self, excerpt, ranges};
@@ -103,7 +103,13 @@ fn holds_texts(name: &str) -> bool {
 }
 
 /// `explained` says whether other differences in the file have a reason that these follow from.
-pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pair], explained: bool) {
+pub(super) fn compare(
+    leaf: &mut Leaf,
+    (old, new): (&Image, &Image),
+    differing: &[Pair],
+    explained: bool,
+    moves: &Moves,
+) {
     let rest: Vec<&Pair> = differing
         .iter()
         .filter(|(section, _)| !section.loaded && !is_name_of_debug_file(section) && section.name != COMMENT)
@@ -120,6 +126,15 @@ pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pa
         .into_iter()
         .partition(|(own, other)| is_for_debuggers(own, old) && is_for_debuggers(other, new));
     for (own, other) in read {
+        if relocations::explained((old, new), (own, other), moves) {
+            leaf.add(
+                Finding::new(&own.name, "the same, moved", "the same, moved")
+                    .because(Cause::MovedAddress, Confidence::Likely)
+                    .keyed("addresses in code and tables")
+                    .following(),
+            );
+            continue;
+        }
         bytes::part(leaf, &own.name, &own.data, &other.data);
         if own.data == other.data {
             leaf.add(Finding::new(

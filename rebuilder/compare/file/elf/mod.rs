@@ -5,6 +5,7 @@ mod headers;
 mod image;
 mod loaded;
 mod moves;
+mod relocations;
 mod units;
 
 use std::collections::HashMap;
@@ -69,7 +70,7 @@ fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     debug::names(&mut leaf, &differing);
     let mut moves = Moves::new(&pairs, old.little_endian);
     let loaded = loaded::compare(&mut leaf, (&old, &new), &differing, &mut moves);
-    debug::compare(&mut leaf, &old, &new, &differing, loaded || has_tool);
+    debug::compare(&mut leaf, (&old, &new), &differing, loaded || has_tool, &moves);
     let alone = old.sections.len() != pairs.len() || new.sections.len() != pairs.len();
     let resized = alone || differing.iter().any(|(old, new)| old.size != new.size);
     if released.len() == rebuilt.len() && old.layout() == new.layout() {
@@ -172,11 +173,16 @@ fn comment(leaf: &mut Leaf, differing: &[Pair]) -> bool {
     } else {
         format!("{only_released} → {only_rebuilt}")
     };
-    leaf.add(
-        Finding::new(COMMENT, released.join(", "), rebuilt.join(", "))
+    let finding = Finding::new(COMMENT, released.join(", "), rebuilt.join(", "));
+    let differing = released.iter().filter(|text| !rebuilt.contains(text));
+    let mut differing = differing.chain(rebuilt.iter().filter(|text| !released.contains(text)));
+    leaf.add(if differing.all(|text| names_a_tool(text)) {
+        finding
             .because(Cause::ToolVersion, Confidence::Proven)
-            .keyed(&key),
-    );
+            .keyed(&key)
+    } else {
+        finding
+    });
     true
 }
 
@@ -191,6 +197,25 @@ fn layout(leaf: &mut Leaf, resized: bool) {
     } else {
         moved
     });
+}
+
+/// Whether a text is what a compiler, an assembler or a linker calls itself.
+fn names_a_tool(text: &str) -> bool {
+    const TOOLS: [&str; 12] = [
+        "GCC: ",
+        "clang version ",
+        "Linker: ",
+        "rustc version ",
+        "ldc version ",
+        "Intel",
+        "mold ",
+        "GHC ",
+        "The Netwide Assembler ",
+        "GNU AS",
+        "GNAT",
+        "Go cmd/compile ",
+    ];
+    TOOLS.iter().any(|tool| text.contains(tool))
 }
 
 /// Bytes that belong to no section: headers, and gaps that could hide something. If the sections are where they were,

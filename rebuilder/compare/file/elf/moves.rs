@@ -51,7 +51,7 @@ impl Memory {
 
 impl Moves {
     pub fn new(pairs: &[(&Section, &Section)], little_endian: bool) -> Self {
-        let loaded = pairs.iter().filter(|(old, _)| old.loaded && old.address != 0);
+        let loaded = pairs.iter().filter(|(old, _)| old.loaded);
         let sections = loaded.map(|(old, new)| Moved {
             name: old.name.clone(),
             nth: old.nth,
@@ -73,9 +73,19 @@ impl Moves {
         }
     }
 
+    /// Where the string at an offset of a section is now.
+    pub fn within(&self, (name, nth): (&str, usize), offset: u64) -> Option<u64> {
+        let mut sections = self.sections.iter();
+        let section = sections.find(|section| section.name == name && section.nth == nth)?;
+        let moved = section.strings.as_ref()?.moved(usize::try_from(offset).ok()?)?;
+        Some(moved as u64)
+    }
+
     fn map(&self, address: u64) -> Option<u64> {
         let within = |is: fn(u64, u64) -> bool| {
-            self.sections.iter().find_map(|section| {
+            // In object files, sections have no address yet.
+            let mut sections = self.sections.iter().filter(|section| section.old.address != 0);
+            sections.find_map(|section| {
                 let offset = section.old.offset(address)?;
                 is(offset, section.old.size).then_some((section, offset))
             })

