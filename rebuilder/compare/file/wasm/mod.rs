@@ -1,11 +1,15 @@
 //! WebAssembly modules (WebAssembly Core Specification, binary format) and components: sections by name.
 
+mod input;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
+use input::Input;
+
 use super::bytes;
 use super::comparator::{FileComparator, Leaf, Pair};
-use super::regions::{self, Change, Regions, span};
+use super::regions::{self, Change, Regions};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::Context;
 use crate::compare::finding::Finding;
@@ -341,106 +345,5 @@ fn function_names<'a>(mut input: Input<'a>) -> Option<HashMap<u32, &'a str>> {
     Some(names)
 }
 
-#[derive(Clone, Copy)]
-struct Input<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let byte = self.bytes.get(self.at)?;
-        self.at = self.at.checked_add(1)?;
-        Some(*byte)
-    }
-
-    /// An unsigned number of at most 32 bits in LEB128.
-    fn size(&mut self) -> Option<usize> {
-        const MOST_BITS: u32 = 35;
-        let mut number: u64 = 0;
-        for shift in (0..MOST_BITS).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return usize::try_from(u32::try_from(number).ok()?).ok();
-            }
-        }
-        None
-    }
-
-    fn take(&mut self, length: usize) -> Option<Range<usize>> {
-        let taken = span(self.at, length).filter(|taken| taken.end <= self.bytes.len())?;
-        self.at = taken.end;
-        Some(taken)
-    }
-
-    fn name(&mut self) -> Option<&'a str> {
-        let length = self.size()?;
-        let taken = self.take(length)?;
-        std::str::from_utf8(self.bytes.get(taken)?).ok()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::writers::wasm;
-    use crate::compare::cause::Cause;
-    use crate::compare::{Options, compare_bytes};
-
-    #[test]
-    fn sections_have_the_cause_that_they_mean() {
-        let base = [
-            ("producers", &b"\x01\x0cprocessed-by\x01\x05rustc\x061.90.0"[..]),
-            ("name", b"\0\x02\x01a"),
-        ];
-        let with = |name: &'static str, data: &'static [u8]| {
-            let mut sections = base.to_vec();
-            sections.retain(|(other, _)| *other != name);
-            sections.push((name, data));
-            wasm(b"hello", &sections)
-        };
-        let tool = |data| with("producers", data);
-        let (one, other) = (
-            tool(b"\x01\x0cprocessed-by\x01\x05rustc\x061.90.0"),
-            tool(b"\x01\x0cprocessed-by\x01\x05rustc\x061.91.0"),
-        );
-        let table = [
-            (one.clone(), other, Cause::ToolVersion),
-            (
-                with("name", b"\0\x02\x01a"),
-                with("name", b"\0\x02\x01b"),
-                Cause::DebugInformation,
-            ),
-            (
-                with("build_id", b"\x01a"),
-                with("build_id", b"\x01b"),
-                Cause::BuildId,
-            ),
-            (with("evil", b"a"), with("evil", b"b"), Cause::Content),
-            (wasm(b"hello", &base), wasm(b"hullo", &base), Cause::Content),
-            (
-                one.clone(),
-                tool(b"\x01\x04evil\x01\x05rustc\x061.91.0"),
-                Cause::Content,
-            ),
-            (one.clone(), [one, b"\0".to_vec()].concat(), Cause::Content),
-        ];
-        for (at, (released, rebuilt, cause)) in table.into_iter().enumerate() {
-            let found = compare_bytes("x.wasm", &released, &rebuilt, &Options::default());
-            assert_eq!(found.causes[0].cause, cause, "{at}: {found:#?}");
-        }
-    }
-
-    #[test]
-    fn code_is_told_by_its_function() {
-        let (released, rebuilt) = (wasm(b"x", &[]), wasm(b"x", &[]));
-        let at = released.windows(2).rposition(|pair| pair == [0x41, 7]).unwrap();
-        let mut rebuilt = rebuilt;
-        rebuilt[at + 1] = 8;
-        let found = compare_bytes("x.wasm", &released, &rebuilt, &Options::default());
-        assert_eq!(
-            found.causes[0].example.place,
-            "code section, function 0 +0x2, 1 byte in all"
-        );
-    }
-}
+mod tests;

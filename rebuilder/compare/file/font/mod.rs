@@ -1,14 +1,14 @@
 //! Fonts: TrueType and OpenType (`sfnt`, ISO/IEC 14496-22) and WOFF 1.0, by table. The times of the head table, the
 //! checksums that follow, and the names are told from outlines and programs.
 
+mod names;
+
 use std::borrow::Cow;
 use std::io::Read as _;
 
 use super::comparator::{FileComparator, Leaf, Pair};
-use super::embedded::Embedded;
 use super::regions::{self, Change, Numbers, Region, Regions, span, time};
 use crate::compare::cause::{Cause, Confidence};
-use crate::compare::explain::Context;
 use crate::compare::finding::Finding;
 
 pub(super) struct Font;
@@ -311,7 +311,7 @@ fn order(leaf: &mut Leaf, old: &Sfnt, new: &Sfnt) {
 fn table(leaf: &mut Leaf, change: &Change) -> bool {
     match change.released.name.as_str() {
         "FFTM table" => fontforge(leaf, change).is_some(),
-        "name table" => names(leaf, change).is_some(),
+        "name table" => names::compare(leaf, change).is_some(),
         _ => false,
     }
 }
@@ -350,143 +350,5 @@ fn fontforge(leaf: &mut Leaf, change: &Change) -> Option<()> {
     Some(())
 }
 
-/// A record: its platform, encoding, language and name, and the text.
-type Name = ([u16; 4], String);
-
-fn names(leaf: &mut Leaf, change: &Change) -> Option<()> {
-    let (old, new) = (records(&change.released.data)?, records(&change.rebuilt.data)?);
-    let keys = |names: &[Name]| names.iter().map(|(key, _)| *key).collect::<Vec<_>>();
-    (keys(&old) == keys(&new) && old != new).then_some(())?;
-    let (released, rebuilt) = (joined(&old), joined(&new));
-    let data = Embedded::new(released.as_bytes(), rebuilt.as_bytes());
-    for ((key, released), (_, rebuilt)) in old.iter().zip(&new).filter(|(old, new)| old != new) {
-        // The unique identifier and the version say by which tool the font was made, and when.
-        let tool = matches!(key, [_, _, _, 3 | 5]);
-        let context = Context {
-            tool,
-            ..Context::default()
-        };
-        let place = format!("name table, name {} of platform {}", key[3], key[0]);
-        let reasons = data.reasons(released, rebuilt, context);
-        if reasons.is_empty() {
-            leaf.add(Finding::new(&place, released, rebuilt));
-        }
-        for reason in &reasons {
-            leaf.add_reason(&place, released, rebuilt, reason);
-        }
-    }
-    Some(())
-}
-
-fn joined(names: &[Name]) -> String {
-    names
-        .iter()
-        .map(|(_, text)| text.as_str())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// None unless the records and their strings are all that is in the table.
-fn records(table: &[u8]) -> Option<Vec<Name>> {
-    const HEADER: usize = 6;
-    const RECORD: usize = 12;
-    let numbers = Numbers {
-        bytes: table,
-        little_endian: false,
-    };
-    let (count, storage) = (usize::from(numbers.u16(2)?), usize::from(numbers.u16(4)?));
-    let end = count.checked_mul(RECORD)?.checked_add(HEADER)?;
-    (numbers.u16(0)? == 0 && storage == end).then_some(())?;
-    let mut used = vec![false; table.len().checked_sub(storage)?];
-    let mut names = Vec::new();
-    for at in (HEADER..end).step_by(RECORD) {
-        let field = |nth: usize| numbers.u16(at.checked_add(nth.checked_mul(2)?)?);
-        let key = [field(0)?, field(1)?, field(2)?, field(3)?];
-        let own = span(usize::from(field(5)?), usize::from(field(4)?))?;
-        used.get_mut(own.clone())?.fill(true);
-        let bytes = table.get(storage..)?.get(own)?;
-        names.push((key, text(key[0], bytes)));
-    }
-    used.iter().all(|used| *used).then_some(names)
-}
-
-/// UTF-16 for Unicode and Windows; the Macintosh's own encodings begin like ASCII.
-fn text(platform: u16, bytes: &[u8]) -> String {
-    const MACINTOSH: u16 = 1;
-    if platform == MACINTOSH {
-        return bytes.iter().map(|byte| char::from(*byte)).collect();
-    }
-    let (pairs, rest) = bytes.as_chunks::<2>();
-    let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
-    match (String::from_utf16(&units), rest) {
-        (Ok(text), []) => text,
-        _ => hex::encode(bytes),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::writers::font;
-    use crate::compare::cause::Cause;
-    use crate::compare::{Options, compare_bytes};
-
-    fn head(modified: u64) -> Vec<u8> {
-        let mut head = vec![0; 54];
-        head[28..36].copy_from_slice(&modified.to_be_bytes());
-        head
-    }
-
-    fn name(text: &str) -> Vec<u8> {
-        let length = u8::try_from(text.len()).unwrap();
-        [
-            &[0, 0, 0, 1, 0, 18, 0, 1, 0, 0, 0, 0, 0, 3, 0, length, 0, 0][..],
-            text.as_bytes(),
-        ]
-        .concat()
-    }
-
-    fn causes(released: &[u8], rebuilt: &[u8]) -> Vec<(Cause, String)> {
-        let found = compare_bytes("x.ttf", released, rebuilt, &Options::default());
-        let causes = found.causes.iter();
-        causes
-            .map(|cause| (cause.cause, cause.example.place.clone()))
-            .collect()
-    }
-
-    #[test]
-    fn times_are_told_and_checksums_follow() {
-        let with = |modified, unique: &str| {
-            font(&[
-                ("head", &head(modified)),
-                ("name", &name(unique)),
-                ("glyf", b"outline!"),
-            ])
-        };
-        let base = with(3_800_000_000, "FontForge 2.0 : X : 25-11-2024");
-        let later = with(3_800_000_999, "FontForge 2.0 : X : 25-11-2024");
-        let found = causes(&base, &later);
-        assert_eq!(found, [(Cause::Timestamp, "head table, modified".into())]);
-        let renamed = with(3_800_000_000, "FontForge 2.0 : Y : 25-11-2024");
-        assert_eq!(causes(&base, &renamed)[0].0, Cause::Content);
-    }
-
-    #[test]
-    fn outlines_and_wrong_checksums_are_content() {
-        let with = |outline: &[u8]| font(&[("glyf", outline), ("head", &head(3_800_000_000))]);
-        let base = with(b"outline!");
-        let found = causes(&base, &with(b"outlino!"));
-        assert_eq!(found, [(Cause::Content, "glyf table +0x6, 1 byte in all".into())]);
-        let mut lie = base.clone();
-        let at = lie.len() - 46;
-        lie[at] ^= 1;
-        assert_eq!(causes(&base, &lie)[0].0, Cause::Content);
-    }
-
-    #[test]
-    fn the_order_of_tables_has_no_meaning() {
-        let head = head(3_800_000_000);
-        let tables: [(&str, &[u8]); 2] = [("glyf", b"outline!"), ("head", &head)];
-        let (one, other) = (font(&tables), font(&[tables[1], tables[0]]));
-        assert_eq!(causes(&one, &other)[0].0, Cause::Order);
-    }
-}
+mod tests;
