@@ -75,6 +75,8 @@ struct Entry {
     length: usize,
 }
 
+/// Most bytes of all tables together; more are not unpacked.
+const LARGEST: usize = 64 << 20;
 const HEADER: usize = 12;
 const ENTRY: usize = 16;
 const WOFF_HEADER: usize = 44;
@@ -126,9 +128,12 @@ impl<'a> Sfnt<'a> {
         let mut named: Vec<_> = vec![(0..end, "directory".to_owned())];
         let mut parts = Vec::new();
         let mut compressed = Vec::new();
+        let mut unpacked_bytes: usize = 0;
         for entry in &entries {
             let own = span(entry.at, entry.stored)?;
             let stored = bytes.get(own.clone())?;
+            unpacked_bytes = unpacked_bytes.checked_add(entry.length)?;
+            (unpacked_bytes <= LARGEST).then_some(())?;
             let data = unpacked(stored, entry.length)?;
             compressed.push(stored);
             let sum = checksum(&data, entry.tag == "head")?;
@@ -174,7 +179,6 @@ impl<'a> Sfnt<'a> {
 
 /// A table of a WOFF font is compressed by zlib if that makes it smaller.
 fn unpacked(stored: &[u8], length: usize) -> Option<Cow<'_, [u8]>> {
-    const LARGEST: usize = 64 << 20;
     if stored.len() == length {
         return Some(Cow::Borrowed(stored));
     }

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 /// Largest picture that is unpacked.
-const LARGEST: usize = 256 << 20;
+const LARGEST: usize = 64 << 20;
 
 /// A picture, or one of the seven that are interlaced in it.
 struct Pass {
