@@ -79,31 +79,6 @@ pub(super) fn clamped(times: &HashMap<i64, u64>) -> Option<i64> {
     (*count >= 2 && *newest > 315_532_800).then_some(*newest)
 }
 
-/// How findings of numbers in code that read as years are marked until [`years`] has looked at them.
-pub(super) const YEAR: &str = "a number in code that reads as the year of the build";
-
-/// A number in code is the year of the build only if one side has this year, and the other the year of the
-/// newest time that both packages share.
-pub(super) fn years(root: &mut Node, times: &HashMap<i64, u64>) {
-    let year = |seconds: i64| {
-        let time = jiff::Timestamp::from_second(seconds).ok()?;
-        Some(jiff::tz::TimeZone::UTC.to_datetime(time).year().to_string())
-    };
-    let now = year(jiff::Timestamp::now().as_second());
-    let then = times.keys().max().and_then(|newest| year(*newest));
-    root.each_mut(&mut |node| {
-        for finding in node.findings.iter_mut().filter(|finding| finding.key == YEAR) {
-            let years = (Some(&finding.released), Some(&finding.rebuilt));
-            let (then, now) = (then.as_ref(), now.as_ref());
-            if years != (then, now) && years != (now, then) {
-                finding.cause = Cause::Content;
-                finding.key = String::new();
-                finding.confidence = Confidence::Proven;
-            }
-        }
-    });
-}
-
 /// A benign reason that is only possible does not stand alone: where nothing in a node says that it may be content,
 /// the difference is told as that too. A pair of build folders that is sure elsewhere is the reason here as well.
 pub(super) fn doubts(root: &mut Node) {

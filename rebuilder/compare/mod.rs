@@ -203,7 +203,6 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
         .times
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    conclude::years(&mut tree, &times);
     let epoch = options
         .source_date_epoch
         .or_else(|| conclude::clamped(&times).filter(|_| clamped));

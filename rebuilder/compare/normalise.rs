@@ -78,6 +78,7 @@ normalisations! {
     JarMavenPomProperties "jar-maven-pom-properties" true "jar" "comments of pom.properties" "comments";
     JarSignature "jar-signature" true "jar" "signature files in META-INF and the digests in MANIFEST.MF" "signatures depend on a key that only the publisher holds";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
+    PngCompression "png-compression" false "PNG" "how the pixels are filtered and compressed" "both sides decode to the same pixels, and every other chunk is the same";
     PycReferences "pyc-references" true "pyc" "which objects are marked as shared, and the short and long forms of one value" "Python loads the same values, and shares the same ones";
     PycSharedConstants "pyc-shared-constants" false "pyc" "whether equal constants are one object" "the values are equal; only code that compares constants by identity could tell";
     PycSourceTime "pyc-source-time" false "pyc" "time of the source in the header" "only decides whether Python recompiles the source";

@@ -4,10 +4,11 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use super::comparator::Leaf;
+use super::embedded::Embedded;
 use super::strings;
-use crate::compare::cause::{Cause, Confidence};
-use crate::compare::explain::{Context, explain};
+use crate::compare::explain::Context;
 use crate::compare::finding::{ByteRange, Excerpt, Finding};
+use crate::text::plural;
 
 /// Most ranges kept to be shown, and bytes of each.
 const MOST_SHOWN: usize = 64;
@@ -19,32 +20,75 @@ const MOST_EXPLAINED: usize = 20_000;
 
 pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Leaf {
     let mut leaf = Leaf::of("bytes");
+    part(&mut leaf, "", released, rebuilt);
+    leaf
+}
+
+/// A place in a part of a file, or in one that has no parts.
+fn place(part: &str, at: u64) -> String {
+    if part.is_empty() {
+        format!("offset {at:#x}")
+    } else {
+        format!("{part} +{at:#x}")
+    }
+}
+
+fn described(part: &str, of: &str) -> String {
+    if part.is_empty() {
+        of.to_owned()
+    } else {
+        format!("{of} of {part}")
+    }
+}
+
+/// Adds what differs in a part of a file, by its name.
+pub(super) fn part(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
     if released.len() == rebuilt.len() {
         let ranges = ranges(released, rebuilt);
-        explain_ranges(&mut leaf, 0, released, rebuilt, &ranges);
-        leaf.excerpts.push(excerpt(0, released, rebuilt, &ranges));
-        return leaf;
+        explain_ranges(leaf, (name, 0), released, rebuilt, &ranges);
+        let mut excerpt = excerpt(0, released, rebuilt, &ranges);
+        excerpt.of = described(name, "bytes");
+        leaf.excerpts.push(excerpt);
+        return;
     }
     let found = strings::compare(released, rebuilt, Context::default()).unwrap_or_default();
     for told in &found.explained {
-        let place = format!("offset {:#x}", told.offset);
+        let place = place(name, told.offset as u64);
         leaf.add_reason(&place, &told.released, &told.rebuilt, &told.reason);
     }
-    if !found.complete() {
-        middle(&mut leaf, released, rebuilt);
+    // Without a format, no NUL is known to be padding.
+    if !found.complete() || strings::padding(released) != strings::padding(rebuilt) {
+        middle(leaf, name, released, rebuilt);
     }
     if !found.hunks.is_empty() {
         leaf.excerpts.push(Excerpt {
-            of: "strings".into(),
+            of: described(name, "strings"),
             hunks: found.hunks,
             ..Excerpt::default()
         });
     }
-    leaf
+}
+
+/// Adds that a part differs, whatever it says: no string in it can be a reason.
+pub(super) fn content(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
+    let ranges = ranges(released, rebuilt);
+    match ranges.first() {
+        Some(first) if released.len() == rebuilt.len() => {
+            let bytes: usize = ranges.iter().map(Range::len).sum();
+            let (old, new) = shown(released, rebuilt, first);
+            let place = format!(
+                "{}, {} in all",
+                place(name, first.start as u64),
+                plural(bytes, "byte")
+            );
+            leaf.add(Finding::new(place, old, new));
+        }
+        _ => middle(leaf, name, released, rebuilt),
+    }
 }
 
 /// Data of two lengths: what is left without the same beginning and the same end.
-fn middle(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) {
+fn middle(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
     let first = common(released.iter().zip(rebuilt));
     let behind = |bytes: &'_ [u8]| bytes.len().saturating_sub(first);
     let last = common(released.iter().rev().zip(rebuilt.iter().rev()))
@@ -52,13 +96,13 @@ fn middle(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) {
         .min(behind(rebuilt));
     let size = |bytes: &[u8]| format!("{} bytes", behind(bytes).saturating_sub(last));
     leaf.add(Finding::new(
-        format!("from offset {first:#x}"),
+        format!("from {}", place(name, first as u64)),
         size(released),
         size(rebuilt),
     ));
     let shown = |bytes: &[u8]| hex::encode(window(bytes, first, LONGEST_SHOWN));
     leaf.excerpts.push(Excerpt {
-        of: "bytes".into(),
+        of: described(name, "bytes"),
         bytes: vec![ByteRange {
             offset: first as u64,
             released: shown(released),
@@ -103,17 +147,24 @@ pub(super) fn ranges(released: &[u8], rebuilt: &[u8]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Explains the text or the number that each range is in; the rest is one change of content.
-fn explain_ranges(leaf: &mut Leaf, base: u64, released: &[u8], rebuilt: &[u8], ranges: &[Range<usize>]) {
+/// Explains the text that each range is in; the rest is one change of content.
+fn explain_ranges(
+    leaf: &mut Leaf,
+    (part, base): (&str, u64),
+    released: &[u8],
+    rebuilt: &[u8],
+    ranges: &[Range<usize>],
+) {
     let (read, beyond) = ranges.split_at_checked(MOST_EXPLAINED).unwrap_or((ranges, &[]));
-    let place = |range: &Range<usize>| format!("offset {:#x}", base.saturating_add(range.start as u64));
+    let place = |range: &Range<usize>| place(part, base.saturating_add(range.start as u64));
+    let data = Embedded::new(released, rebuilt);
     let mut unexplained: Vec<&Range<usize>> = Vec::new();
     let mut done = 0;
     for range in read {
         if range.end <= done {
             continue;
         }
-        match explain_range(leaf, &place(range), released, rebuilt, range) {
+        match explain_range(leaf, &place(range), &data, (released, rebuilt), range) {
             Some(end) => done = end,
             None => unexplained.push(range),
         }
@@ -121,50 +172,52 @@ fn explain_ranges(leaf: &mut Leaf, base: u64, released: &[u8], rebuilt: &[u8], r
     unexplained.extend(beyond);
     if let Some(first) = unexplained.first() {
         let bytes: usize = unexplained.iter().map(|range| range.len()).sum();
-        let value = |bytes: &[u8]| hex::encode(window(bytes, first.start, first.len().min(16)));
+        let (old, new) = shown(released, rebuilt, first);
         leaf.add(Finding::new(
-            format!("{}, {bytes} bytes in all", place(first)),
-            value(released),
-            value(rebuilt),
+            format!("{}, {} in all", place(first), plural(bytes, "byte")),
+            old,
+            new,
         ));
     }
+}
+
+/// Both values of a range: the text that it is in, or its bytes.
+pub(super) fn shown(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> (String, String) {
+    if let Some((old, new, _)) = enclosing(released, rebuilt, range) {
+        return (old, new);
+    }
+    let value = |bytes: &[u8]| hex::encode(window(bytes, range.start, range.len().min(16)));
+    (value(released), value(rebuilt))
 }
 
 /// Adds the reasons for one range, and gives the end of what they explain.
 fn explain_range(
     leaf: &mut Leaf,
     place: &str,
-    released: &[u8],
-    rebuilt: &[u8],
+    data: &Embedded,
+    (released, rebuilt): (&[u8], &[u8]),
     range: &Range<usize>,
 ) -> Option<usize> {
-    if let Some((old, new, end)) = enclosing(released, rebuilt, range) {
-        let reasons = explain(&old, &new, Context::default());
-        for reason in &reasons {
-            leaf.add_reason(place, &old, &new, reason);
-        }
-        if !reasons.is_empty() {
-            return Some(end);
-        }
+    let (old, new, end) = enclosing(released, rebuilt, range)?;
+    let reasons = data.reasons(&old, &new, Context::default());
+    for reason in &reasons {
+        leaf.add_reason(place, &old, &new, reason);
     }
-    let (old, new) = clock(released, rebuilt, range)?;
-    leaf.add(
-        Finding::new(place, old, new)
-            .because(Cause::Timestamp, Confidence::Possible)
-            .keyed("number that reads as a time"),
-    );
-    Some(range.end)
+    (!reasons.is_empty()).then_some(end)
+}
+
+fn is_printable(byte: u8) -> bool {
+    (32..127).contains(&byte) || byte == b'\t'
 }
 
 /// The printable runs that a range is in, and where they end.
 fn enclosing(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(String, String, usize)> {
     const FARTHEST: usize = 400;
     const SHORTEST: usize = 4;
-    let is_printable = |byte: &u8| (32..127).contains(byte) || *byte == b'\t';
     let own = |bytes: &'_ [u8]| {
         bytes
             .get(range.clone())
-            .is_some_and(|own| own.iter().all(is_printable))
+            .is_some_and(|own| own.iter().copied().all(is_printable))
     };
     if !own(released) || !own(rebuilt) {
         return None;
@@ -174,14 +227,14 @@ fn enclosing(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(S
         .iter()
         .rev()
         .take(FARTHEST)
-        .take_while(|byte| is_printable(byte))
+        .take_while(|byte| is_printable(**byte))
         .count();
     let after = released
         .get(range.end..)?
         .iter()
         .zip(rebuilt.get(range.end..)?)
         .take(FARTHEST)
-        .take_while(|(old, new)| is_printable(old) && is_printable(new))
+        .take_while(|(old, new)| is_printable(**old) && is_printable(**new))
         .count();
     let whole = range.start.checked_sub(before)?..range.end.checked_add(after)?;
     if whole.len() < SHORTEST {
@@ -189,29 +242,6 @@ fn enclosing(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(S
     }
     let text = |bytes: &[u8]| Some(String::from_utf8_lossy(bytes.get(whole.clone())?).into_owned());
     Some((text(released)?, text(rebuilt)?, whole.end))
-}
-
-/// Aligned 32-bit numbers that are times of the last years on both sides.
-fn clock(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(String, String)> {
-    const FROM: i64 = 1_420_000_000;
-    const DAY: i64 = 86_400;
-    let recent = FROM..jiff::Timestamp::now().as_second().saturating_add(DAY);
-    let start = range.start & !3;
-    if range.end > start.checked_add(4)? {
-        return None;
-    }
-    let word = |bytes: &'_ [u8]| -> Option<[u8; 4]> { bytes.get(start..)?.first_chunk().copied() };
-    let (old, new) = (word(released)?, word(rebuilt)?);
-    [u32::from_le_bytes, u32::from_be_bytes]
-        .into_iter()
-        .find_map(|read| {
-            let time = |word| {
-                let seconds = i64::from(read(word));
-                let time = jiff::Timestamp::from_second(seconds).ok()?;
-                recent.contains(&seconds).then(|| time.to_string())
-            };
-            Some((time(old)?, time(new)?))
-        })
 }
 
 /// The first ranges, in whole rows of a hex dump.
@@ -254,7 +284,7 @@ pub(in super::super) fn stream(
         let (old_both, new_both) = (window(old, 0, both), window(new, 0, both));
         if old_both != new_both {
             let ranges = ranges(old_both, new_both);
-            explain_ranges(&mut leaf, at, old_both, new_both, &ranges);
+            explain_ranges(&mut leaf, ("", at), old_both, new_both, &ranges);
             if leaf.excerpts.len() < MOST_SHOWN {
                 leaf.excerpts.push(excerpt(at, old_both, new_both, &ranges));
             }

@@ -8,18 +8,30 @@ mod bytes;
 mod checksums;
 mod class;
 mod comparator;
+mod dex;
 mod dotnet;
 mod elf;
+mod embedded;
+mod font;
 mod go;
 mod json;
+#[cfg(test)]
+mod letters;
+mod macho;
 mod matching;
+mod mo;
+mod pdf;
 mod pe;
 mod png;
 mod pyc;
+mod regions;
 mod signature;
 mod sqlite;
 mod strings;
 mod text;
+mod wasm;
+#[cfg(test)]
+mod writers;
 
 pub(super) use bytes::{fill, stream};
 pub(super) use comparator::Leaf;
@@ -38,11 +50,17 @@ static COMPARATORS: &[&dyn FileComparator] = &[
     &go::Go,
     &elf::Elf,
     &pyc::Pyc,
+    &macho::MachO,
     &class::Class,
     &png::Png,
     &sqlite::Sqlite,
     &dotnet::DotNet,
     &pe::Pe,
+    &wasm::Wasm,
+    &mo::Mo,
+    &dex::Dex,
+    &font::Font,
+    &pdf::Pdf,
     &signature::Signature,
     &json::Json,
     &text::Text,

@@ -8,8 +8,9 @@ use std::ops::Range;
 use imara_diff::{Algorithm, Diff, InternedInput};
 
 use super::bytes::window;
+use super::embedded::Embedded;
 use crate::compare::cause::Reason;
-use crate::compare::explain::{Context, explain};
+use crate::compare::explain::Context;
 use crate::compare::finding::Hunk;
 
 /// Differing strings, and whether they are all that differs.
@@ -51,15 +52,16 @@ const MOST_SHOWN: usize = 100;
 type Piece<'a> = (usize, &'a [u8]);
 
 /// Splits both at NUL, and pairs the pieces that differ; none if the data is too large.
-pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Option<Strings> {
-    if released.len().max(rebuilt.len()) > LARGEST {
+pub(super) fn compare(released_data: &[u8], rebuilt_data: &[u8], context: Context) -> Option<Strings> {
+    if released_data.len().max(rebuilt_data.len()) > LARGEST {
         return None;
     }
-    let (old, new) = (pieces(released), pieces(rebuilt));
+    let (old, new) = (pieces(released_data), pieces(rebuilt_data));
     let mut input: InternedInput<&[u8]> = InternedInput::default();
     input.update_before(old.iter().map(|(_, text)| *text));
     input.update_after(new.iter().map(|(_, text)| *text));
     let diff = Diff::compute(Algorithm::Histogram, &input);
+    let data = Embedded::new(released_data, rebuilt_data);
     let mut found = Strings::default();
     let (mut at_old, mut at_new) = (0_usize, 0_usize);
     for hunk in diff.hunks() {
@@ -71,7 +73,11 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8], context: Context) -> Opti
         found.unexplained = found.unexplained.saturating_add(lengths as u64);
         let pairs = part(&old, before).iter().zip(part(&new, after));
         for (released, rebuilt) in pairs {
-            found.differ(*released, *rebuilt, lengths == 0, context);
+            let reasons = match (printable(released.1), printable(rebuilt.1)) {
+                (Some(old), Some(new)) if lengths == 0 => data.reasons(old, new, context),
+                _ => Vec::new(),
+            };
+            found.differ(*released, *rebuilt, reasons);
         }
     }
     found.keep(part(&old, at_old..old.len()), part(&new, at_new..new.len()));
@@ -91,6 +97,20 @@ fn pieces(data: &[u8]) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// How many NULs follow each string, and how many come first.
+pub(super) fn padding(data: &[u8]) -> Vec<usize> {
+    let mut counts = vec![0_usize];
+    for piece in data.split(|byte| *byte == 0) {
+        if !piece.is_empty() {
+            counts.push(0);
+        }
+        if let Some(last) = counts.last_mut() {
+            *last = last.saturating_add(1);
+        }
+    }
+    counts
+}
+
 fn part<'p, 'a>(pieces: &'p [Piece<'a>], range: Range<usize>) -> &'p [Piece<'a>] {
     pieces.get(range).unwrap_or_default()
 }
@@ -105,11 +125,7 @@ impl Strings {
         }));
     }
 
-    fn differ(&mut self, released: Piece, rebuilt: Piece, paired: bool, context: Context) {
-        let reasons = match (printable(released.1), printable(rebuilt.1)) {
-            (Some(old), Some(new)) if paired => explain(old, new, context),
-            _ => Vec::new(),
-        };
+    fn differ(&mut self, released: Piece, rebuilt: Piece, reasons: Vec<Reason>) {
         if self.hunks.len() < MOST_SHOWN {
             self.hunks.push(Hunk {
                 released_from: released.0 as u64,

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::image::{Image, Section};
-use super::{BUILD_ID, COMMENT, DEBUG_LINK, Pair, add_strings, is_name_of_debug_file, units};
+use super::{BUILD_ID, COMMENT, Pair, add_strings, is_name_of_debug_file, moves::Moves, relocations, units};
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::explain::Context;
-use crate::compare::file::bytes::{excerpt, ranges};
+use crate::compare::file::bytes::{self, excerpt, ranges};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::file::strings;
 use crate::compare::finding::{Excerpt, Finding};
@@ -84,6 +84,18 @@ fn is_debug(name: &str) -> bool {
         .any(|start| name.starts_with(start))
 }
 
+/// Whether only debuggers read a section: nothing that runs, and nothing that a linker makes a program of.
+pub(super) fn is_for_debuggers(section: &Section, image: &Image) -> bool {
+    const NAMES: [&str; 4] = [".gdb_index", ".gnu.build.attributes", COMMENT, super::DEBUG_LINK];
+    let name = section.name.as_str();
+    let of = [".rela", ".rel"]
+        .iter()
+        .find_map(|start| name.strip_prefix(start))
+        .unwrap_or(name);
+    let is_symbols = [".symtab", ".strtab", ".shstrtab"].contains(&name) && !image.is_relocatable();
+    !section.loaded && (is_debug(of) || NAMES.contains(&name) || is_symbols)
+}
+
 /// Whether a section holds texts that can be read without the rest.
 fn holds_texts(name: &str) -> bool {
     let names = name == ".debug_str" || name == ".debug_line_str" || name.ends_with("strtab");
@@ -91,12 +103,16 @@ fn holds_texts(name: &str) -> bool {
 }
 
 /// `explained` says whether other differences in the file have a reason that these follow from.
-pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pair], explained: bool) {
+pub(super) fn compare(
+    leaf: &mut Leaf,
+    (old, new): (&Image, &Image),
+    differing: &[Pair],
+    explained: bool,
+    moves: &Moves,
+) {
     let rest: Vec<&Pair> = differing
         .iter()
-        .filter(|(section, _)| {
-            !section.loaded && ![BUILD_ID, DEBUG_LINK, COMMENT].contains(&section.name.as_str())
-        })
+        .filter(|(section, _)| !section.loaded && !is_name_of_debug_file(section) && section.name != COMMENT)
         .collect();
     if rest.is_empty() {
         return;
@@ -105,9 +121,31 @@ pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image, differing: &[Pa
     if rest.iter().any(|(section, _)| is_debug(&section.name)) {
         units::compare(leaf, old, new);
     }
-    let others: Vec<&str> = rest
+    let left: Vec<&Pair> = rest.into_iter().filter(|pair| !texts(leaf, pair)).collect();
+    let (debugging, read): (Vec<&Pair>, Vec<&Pair>) = left
         .into_iter()
-        .filter(|pair| !texts(leaf, pair))
+        .partition(|(own, other)| is_for_debuggers(own, old) && is_for_debuggers(other, new));
+    for (own, other) in read {
+        if relocations::explained((old, new), (own, other), moves) {
+            leaf.add(
+                Finding::new(&own.name, "the same, moved", "the same, moved")
+                    .because(Cause::MovedAddress, Confidence::Likely)
+                    .keyed("addresses in code and tables")
+                    .following(),
+            );
+            continue;
+        }
+        bytes::part(leaf, &own.name, &own.data, &other.data);
+        if own.data == other.data {
+            leaf.add(Finding::new(
+                &own.name,
+                own.size.to_string(),
+                other.size.to_string(),
+            ));
+        }
+    }
+    let others: Vec<&str> = debugging
+        .into_iter()
         .map(|(section, _)| section.name.as_str())
         .collect();
     if others.is_empty() {
@@ -128,7 +166,7 @@ fn texts(leaf: &mut Leaf, (old, new): &Pair) -> bool {
         return false;
     }
     let context = Context {
-        build_folder: true,
+        build_folder: is_debug(&old.name),
         ..Context::default()
     };
     let Some(texts) = strings::compare(&old.data, &new.data, context) else {

@@ -9,6 +9,8 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, e
 #[derive(Debug)]
 pub(in super::super) struct Section<'a> {
     pub name: String,
+    /// Which header in the table is its own.
+    pub index: usize,
     /// Which of the sections with that name.
     pub nth: usize,
     pub address: u64,
@@ -22,6 +24,38 @@ pub(in super::super) struct Section<'a> {
 }
 
 impl Section<'_> {
+    /// Its name, and which of those with that name it is.
+    pub fn numbered(&self) -> (&str, usize) {
+        (&self.name, self.nth)
+    }
+
+    /// Whether it is a note with a build-id, and nothing else.
+    pub fn is_build_id(&self) -> bool {
+        const LONGEST: u32 = 64;
+        let words = |read: fn([u8; 4]) -> u32| {
+            let (words, _) = self.data.as_chunks::<4>();
+            let mut words = words.iter().map(|word| read(*word));
+            let (name, length, kind) = (words.next()?, words.next()?, words.next()?);
+            let whole = usize::try_from(length.checked_next_multiple_of(4)?)
+                .ok()?
+                .checked_add(16)?;
+            Some(name == 4 && kind == 3 && length <= LONGEST && whole == self.data.len())
+        };
+        let is_note = words(u32::from_le_bytes) == Some(true) || words(u32::from_be_bytes) == Some(true);
+        let vendor = self.data.get(12..16) == Some(b"GNU\0".as_slice());
+        self.name == super::BUILD_ID && !self.executable && is_note && vendor
+    }
+
+    /// Whether it names a file with debug information, and has nothing else.
+    pub fn is_debug_link(&self) -> bool {
+        const CRC: usize = 4;
+        let end = self.data.iter().position(|byte| *byte == 0);
+        let padding = end.and_then(|end| self.data.get(end..self.data.len().checked_sub(CRC)?));
+        self.name == super::DEBUG_LINK
+            && !self.loaded
+            && padding.is_some_and(|zeros| zeros.len() <= CRC && zeros.iter().all(|byte| *byte == 0))
+    }
+
     /// Whether the byte at an offset of the file is in it.
     pub fn has(&self, at: usize) -> bool {
         let (start, length) = self.file;
@@ -39,7 +73,7 @@ pub(in super::super) struct Image<'a> {
     pub little_endian: bool,
     /// End of everything that a header points at.
     pub end: u64,
-    file: object::File<'a>,
+    pub(super) file: object::File<'a>,
 }
 
 /// A compressed section may claim any size; more is not unpacked.
@@ -51,6 +85,7 @@ impl<'a> Image<'a> {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut sections = Vec::new();
         let mut end = 0;
+        let segments = super::headers::loaded(&file);
         for section in file.sections() {
             let name = String::from_utf8_lossy(section.name_bytes().ok()?).into_owned();
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
@@ -69,13 +104,15 @@ impl<'a> Image<'a> {
             let range = section.file_range().unwrap_or((0, 0));
             end = end.max(range.0.saturating_add(range.1));
             sections.push(Section {
+                index: section.index().0,
                 nth: *nth,
                 name,
                 address: section.address(),
                 size: section.size(),
                 file: range,
                 data,
-                loaded: sh_flags.contains(elf::SHF_ALLOC),
+                // Whatever the flags of a section say, a segment is what is loaded.
+                loaded: sh_flags.contains(elf::SHF_ALLOC) || overlaps(&segments, range),
                 executable: sh_flags.contains(elf::SHF_EXECINSTR),
             });
             *nth = nth.saturating_add(1);
@@ -88,6 +125,15 @@ impl<'a> Image<'a> {
             end: end.max(table),
             file,
         })
+    }
+
+    pub fn is_64(&self) -> bool {
+        self.file.is_64()
+    }
+
+    /// Whether a linker still has to read it.
+    pub fn is_relocatable(&self) -> bool {
+        self.file.kind() == object::ObjectKind::Relocatable
     }
 
     /// The function that an address is in.
@@ -105,6 +151,12 @@ impl<'a> Image<'a> {
     pub fn layout(&self) -> Vec<(u64, u64)> {
         self.sections.iter().map(|section| section.file).collect()
     }
+}
+
+fn overlaps(segments: &[(u64, u64)], (from, length): (u64, u64)) -> bool {
+    segments
+        .iter()
+        .any(|(start, size)| from < start.saturating_add(*size) && *start < from.saturating_add(length))
 }
 
 /// Where the table of section headers ends: its offset, and the size of a header times their number.

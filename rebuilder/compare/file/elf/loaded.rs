@@ -6,20 +6,19 @@ use super::image::{Image, Section};
 use super::moves::Moves;
 use super::{Pair, is_name_of_debug_file};
 use crate::compare::cause::{Cause, Confidence};
-use crate::compare::conclude::YEAR;
 use crate::compare::explain::Context;
-use crate::compare::file::bytes::{excerpt, ranges, window};
+use crate::compare::file::bytes::{self, excerpt, ranges, window};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::file::strings;
 use crate::compare::finding::Finding;
+use crate::text::plural;
 
 /// Answers whether any of them differs.
 pub(super) fn compare(
     leaf: &mut Leaf,
     (old, new): (&Image, &Image),
     differing: &[Pair],
-    mut moves: Moves,
-    tool: Option<&str>,
+    moves: &mut Moves,
 ) -> bool {
     let (mut any, mut explained) = (false, true);
     let mut left = Vec::new();
@@ -53,9 +52,7 @@ pub(super) fn compare(
         };
         let moved =
             released.size == rebuilt.size && explained && moves.explain(released, rebuilt, &differing);
-        for finding in difference.findings(moved, tool) {
-            leaf.add(finding);
-        }
+        leaf.add(difference.finding(moved));
         let mut shown = excerpt(0, &released.data, &rebuilt.data, &differing);
         shown.of = format!("bytes of {}", released.name);
         leaf.excerpts.push(shown);
@@ -71,72 +68,43 @@ struct Difference<'a> {
 }
 
 impl Difference<'_> {
-    fn findings(&self, moved: bool, tool: Option<&str>) -> Vec<Finding> {
+    fn finding(&self, moved: bool) -> Finding {
         let bytes: usize = self.differing.iter().map(Range::len).sum();
         let (released, rebuilt) = self.pair;
         if moved {
-            let finding = self
-                .finding(&format!("{bytes} bytes of addresses"))
+            return self
+                .shown(&format!("{bytes} bytes of addresses"))
                 .because(Cause::MovedAddress, Confidence::Likely)
                 .keyed("addresses in code and tables")
                 .following();
-            return vec![finding];
         }
-        if let Some(years) = years(released, rebuilt, self.differing) {
-            let finding = |(at, released, rebuilt): (usize, u32, u32)| {
-                let place = format!("{} +{at:#x}", self.pair.0.name);
-                Finding::new(place, released.to_string(), rebuilt.to_string())
-                    .because(Cause::Timestamp, Confidence::Possible)
-                    .keyed(YEAR)
-            };
-            return years.into_iter().map(finding).collect();
-        }
-        let note = format!("{bytes} bytes, {} and {} in all", released.size, rebuilt.size);
-        let finding = self.finding(&note);
-        vec![match tool {
-            Some(tool) => finding
-                .because(Cause::ToolVersion, Confidence::Likely)
-                .keyed(tool),
-            None => finding,
-        }]
+        self.shown(&format!(
+            "{bytes} bytes, {} and {} in all",
+            released.size, rebuilt.size
+        ))
     }
 
     /// The first differing bytes, with the functions that they are in.
-    fn finding(&self, note: &str) -> Finding {
+    fn shown(&self, note: &str) -> Finding {
         let first = self.differing.first().map_or(0, |range| range.start);
-        let shown = |image: &Image, section: &Section| {
-            let bytes = hex::encode(window(&section.data, first, 16));
-            match image.symbol_at(section.address.saturating_add(first as u64)) {
-                Some(name) => format!("{bytes} in {name}"),
-                None => bytes,
-            }
+        let (own, other) = self.pair;
+        let range = self.differing.first().cloned().unwrap_or(0..0);
+        let texts = if own.data.len() == other.data.len() {
+            bytes::shown(&own.data, &other.data, &range)
+        } else {
+            let hex = |data| hex::encode(window(data, first, 16));
+            (hex(&own.data), hex(&other.data))
+        };
+        let shown = |image: &Image, section: &Section, text: String| match image
+            .symbol_at(section.address.saturating_add(first as u64))
+        {
+            Some(name) => format!("{text} in {name}"),
+            None => text,
         };
         Finding::new(
             format!("{} +{first:#x}, {note}", self.pair.0.name),
-            shown(self.sides.0, self.pair.0),
-            shown(self.sides.1, self.pair.1),
+            shown(self.sides.0, own, texts.0),
+            shown(self.sides.1, other, texts.1),
         )
     }
-}
-
-/// Few numbers that all read as years on both sides: their places, and both years.
-fn years(old: &Section, new: &Section, differing: &[Range<usize>]) -> Option<Vec<(usize, u32, u32)>> {
-    const MOST: usize = 8;
-    if old.size != new.size || differing.is_empty() || differing.len() > MOST {
-        return None;
-    }
-    let year = |data: &[u8], at: usize| -> Option<u32> {
-        let number = u32::from_le_bytes(*data.get(at..)?.first_chunk()?);
-        (1990..2100).contains(&number).then_some(number)
-    };
-    differing
-        .iter()
-        .map(|range| {
-            let starts = range.start.saturating_sub(3)..=range.start;
-            starts.rev().find_map(|at| {
-                let (released, rebuilt) = (year(&old.data, at)?, year(&new.data, at)?);
-                (range.end <= at.checked_add(4)?).then_some((at, released, rebuilt))
-            })
-        })
-        .collect()
 }

@@ -1,10 +1,14 @@
 //! ELF: sections by name, what the compiler left in them, and whether what is loaded and run is the same.
 
 mod debug;
+mod headers;
 mod image;
 mod loaded;
 mod moves;
+mod relocations;
 mod units;
+
+use std::collections::HashMap;
 
 use image::{Image, Section};
 use moves::Moves;
@@ -44,6 +48,10 @@ impl FileComparator for Elf {
 
 fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     let (old, new) = (Image::read(released)?, Image::read(rebuilt)?);
+    if old.sections.is_empty() && new.sections.is_empty() {
+        // The headers of sections are stripped away.
+        return None;
+    }
     let mut leaf = Leaf::of("ELF");
     if old.identity != new.identity {
         let (released, rebuilt) = (old.identity.as_str(), new.identity.as_str());
@@ -55,23 +63,28 @@ fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
         .copied()
         .filter(|(old, new)| old.data != new.data || old.size != new.size)
         .collect();
-    let tool = comment(&mut leaf, &differing);
+    let has_tool = comment(&mut leaf, &differing);
     if debug::only_names(&mut leaf, released, rebuilt, &differing) {
         return Some(leaf);
     }
     debug::names(&mut leaf, &differing);
-    let moves = Moves::new(&pairs);
-    let loaded = loaded::compare(&mut leaf, (&old, &new), &differing, moves, tool.as_deref());
-    debug::compare(&mut leaf, &old, &new, &differing, loaded || tool.is_some());
+    let mut moves = Moves::new(&pairs, old.little_endian);
+    let loaded = loaded::compare(&mut leaf, (&old, &new), &differing, &mut moves);
+    debug::compare(&mut leaf, (&old, &new), &differing, loaded || has_tool, &moves);
     let alone = old.sections.len() != pairs.len() || new.sections.len() != pairs.len();
     let resized = alone || differing.iter().any(|(old, new)| old.size != new.size);
-    outside(&mut leaf, (released, rebuilt), &old, &new, resized);
+    if released.len() == rebuilt.len() && old.layout() == new.layout() {
+        outside(&mut leaf, (released, rebuilt), &old);
+    } else {
+        headers::compare(&mut leaf, (released, rebuilt), &old, &new, &moves);
+        layout(&mut leaf, resized);
+    }
     Some(leaf)
 }
 
 /// Whether a section is a name by which debuggers find the file with debug information.
 fn is_name_of_debug_file(section: &Section) -> bool {
-    section.name == BUILD_ID || section.name == DEBUG_LINK
+    section.is_build_id() || section.is_debug_link()
 }
 
 /// Adds the explained strings of a section, with reasons that `sure` may know better.
@@ -87,40 +100,56 @@ type Pair<'a> = (&'a Section<'a>, &'a Section<'a>);
 /// Sections of one name, and those of one side only.
 fn pair<'a>(leaf: &mut Leaf, old: &'a Image<'a>, new: &'a Image<'a>) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
-    let find = |image: &'a Image<'a>, wanted: &Section| {
-        let mut sections = image.sections.iter();
-        sections.find(|section| section.name == wanted.name && section.nth == wanted.nth)
+    let by_name = |image: &'a Image<'a>| -> HashMap<_, _> {
+        image
+            .sections
+            .iter()
+            .map(|section| (section.numbered(), section))
+            .collect()
     };
+    let (in_old, in_new) = (by_name(old), by_name(new));
+    let (own, other) = (old, new);
     let alone = |section: &Section, released: bool| {
         let size = format!("{} bytes", section.size);
         let none = "none".to_owned();
         let (old, new) = if released { (size, none) } else { (none, size) };
         let finding = Finding::new(&section.name, old, new);
-        if section.loaded {
-            finding
-        } else if section.name == BUILD_ID {
+        let image = if released { own } else { other };
+        if section.is_build_id() {
             finding.because(Cause::BuildId, Confidence::Proven).following()
-        } else {
+        } else if debug::is_for_debuggers(section, image) {
             finding
                 .because(Cause::DebugInformation, Confidence::Likely)
                 .keyed("sections that are not loaded")
+        } else {
+            finding
         }
     };
     for section in &old.sections {
-        match find(new, section) {
-            Some(other) => pairs.push((section, other)),
+        match in_new.get(&section.numbered()) {
+            Some(other) => pairs.push((section, *other)),
             None => leaf.add(alone(section, true)),
         }
     }
-    for section in new.sections.iter().filter(|section| find(old, section).is_none()) {
+    for section in new
+        .sections
+        .iter()
+        .filter(|section| !in_old.contains_key(&section.numbered()))
+    {
         leaf.add(alone(section, false));
     }
     pairs
 }
 
-/// Compiler versions; the key of the cause, if they differ.
-fn comment(leaf: &mut Leaf, differing: &[Pair]) -> Option<String> {
-    let (old, new) = differing.iter().find(|(old, _)| old.name == COMMENT)?;
+/// Compiler versions; whether they differ. Another compiler makes other code, but so does another source: the code that
+/// differs stays content.
+fn comment(leaf: &mut Leaf, differing: &[Pair]) -> bool {
+    let Some((old, new)) = differing
+        .iter()
+        .find(|(old, _)| old.name == COMMENT && !old.loaded)
+    else {
+        return false;
+    };
     let list = |section: &Section| -> Vec<String> {
         let texts = section.data.split(|byte| *byte == 0);
         texts
@@ -144,38 +173,54 @@ fn comment(leaf: &mut Leaf, differing: &[Pair]) -> Option<String> {
     } else {
         format!("{only_released} → {only_rebuilt}")
     };
-    leaf.add(
-        Finding::new(COMMENT, released.join(", "), rebuilt.join(", "))
+    let finding = Finding::new(COMMENT, released.join(", "), rebuilt.join(", "));
+    let differing = released.iter().filter(|text| !rebuilt.contains(text));
+    let mut differing = differing.chain(rebuilt.iter().filter(|text| !released.contains(text)));
+    leaf.add(if differing.all(|text| names_a_tool(text)) {
+        finding
             .because(Cause::ToolVersion, Confidence::Proven)
-            .keyed(&key),
-    );
-    Some(key)
+            .keyed(&key)
+    } else {
+        finding
+    });
+    true
+}
+
+/// Sections lie in other places; if none has another size, nothing moved them.
+fn layout(leaf: &mut Leaf, resized: bool) {
+    let moved = Finding::new("where the sections lie", "", "");
+    leaf.add(if resized {
+        moved
+            .because(Cause::MovedAddress, Confidence::Likely)
+            .keyed("addresses in code and tables")
+            .following()
+    } else {
+        moved
+    });
+}
+
+/// Whether a text is what a compiler, an assembler or a linker calls itself.
+fn names_a_tool(text: &str) -> bool {
+    const TOOLS: [&str; 12] = [
+        "GCC: ",
+        "clang version ",
+        "Linker: ",
+        "rustc version ",
+        "ldc version ",
+        "Intel",
+        "mold ",
+        "GHC ",
+        "The Netwide Assembler ",
+        "GNU AS",
+        "GNAT",
+        "Go cmd/compile ",
+    ];
+    TOOLS.iter().any(|tool| text.contains(tool))
 }
 
 /// Bytes that belong to no section: headers, and gaps that could hide something. If the sections are where they were,
 /// nothing in the headers has a reason to differ.
-fn outside(leaf: &mut Leaf, (released, rebuilt): (&[u8], &[u8]), old: &Image, new: &Image, resized: bool) {
-    if released.len() != rebuilt.len() || old.layout() != new.layout() {
-        let end = |image: &Image, file: &[u8]| (file.len() as u64).saturating_sub(image.end);
-        if end(old, released) != end(new, rebuilt) {
-            leaf.add(Finding::new(
-                "after the last section",
-                format!("{} bytes", end(old, released)),
-                format!("{} bytes", end(new, rebuilt)),
-            ));
-        }
-        // Headers and gaps of two layouts cannot be compared byte by byte, so this is never set aside.
-        let moved = Finding::new("where the sections lie", "", "");
-        leaf.add(if resized {
-            moved
-                .because(Cause::MovedAddress, Confidence::Likely)
-                .keyed("addresses in code and tables")
-                .following()
-        } else {
-            moved
-        });
-        return;
-    }
+fn outside(leaf: &mut Leaf, (released, rebuilt): (&[u8], &[u8]), old: &Image) {
     let is_inside = |at: usize| old.sections.iter().any(|section| section.has(at));
     let all = ranges(released, rebuilt);
     let hidden: Vec<usize> = debug::differing_bytes(released, rebuilt, &all)
@@ -192,3 +237,6 @@ fn outside(leaf: &mut Leaf, (released, rebuilt): (&[u8], &[u8]), old: &Image, ne
         ));
     }
 }
+
+#[cfg(test)]
+mod tests;

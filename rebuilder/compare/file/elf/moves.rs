@@ -12,6 +12,7 @@ use crate::compare::file::strings::Strings;
 /// How addresses of one file map to those of the other.
 pub(super) struct Moves {
     sections: Vec<Moved>,
+    little_endian: bool,
 }
 
 struct Moved {
@@ -49,8 +50,8 @@ impl Memory {
 }
 
 impl Moves {
-    pub fn new(pairs: &[(&Section, &Section)]) -> Self {
-        let loaded = pairs.iter().filter(|(old, _)| old.loaded && old.address != 0);
+    pub fn new(pairs: &[(&Section, &Section)], little_endian: bool) -> Self {
+        let loaded = pairs.iter().filter(|(old, _)| old.loaded);
         let sections = loaded.map(|(old, new)| Moved {
             name: old.name.clone(),
             nth: old.nth,
@@ -60,6 +61,7 @@ impl Moves {
         });
         Self {
             sections: sections.collect(),
+            little_endian,
         }
     }
 
@@ -71,9 +73,19 @@ impl Moves {
         }
     }
 
+    /// Where the string at an offset of a section is now.
+    pub fn within(&self, (name, nth): (&str, usize), offset: u64) -> Option<u64> {
+        let mut sections = self.sections.iter();
+        let section = sections.find(|section| section.name == name && section.nth == nth)?;
+        let moved = section.strings.as_ref()?.moved(usize::try_from(offset).ok()?)?;
+        Some(moved as u64)
+    }
+
     fn map(&self, address: u64) -> Option<u64> {
         let within = |is: fn(u64, u64) -> bool| {
-            self.sections.iter().find_map(|section| {
+            // In object files, sections have no address yet.
+            let mut sections = self.sections.iter().filter(|section| section.old.address != 0);
+            sections.find_map(|section| {
                 let offset = section.old.offset(address)?;
                 is(offset, section.old.size).then_some((section, offset))
             })
@@ -115,13 +127,15 @@ impl Moves {
             return start.checked_add(4);
         }
         let mut eight = starts(8);
-        let start = eight.find(|start| self.same(long(&old.data, *start), long(&new.data, *start)))?;
+        let start =
+            eight.find(|start| self.same(self.long(&old.data, *start), self.long(&new.data, *start)))?;
         start.checked_add(8)
     }
 
     /// Whether the four bytes at `start` are an address on both sides, of the same thing.
     fn is_word(&self, old: &Section, new: &Section, start: usize) -> bool {
-        let (Some(released), Some(rebuilt)) = (word(&old.data, start), word(&new.data, start)) else {
+        let (Some(released), Some(rebuilt)) = (self.word(&old.data, start), self.word(&new.data, start))
+        else {
             return false;
         };
         let same_from = |old_base: Option<u64>, new_base: Option<u64>| {
@@ -141,23 +155,27 @@ impl Moves {
             || self.same(u64::try_from(released).ok(), u64::try_from(rebuilt).ok())
     }
 
-    fn same(&self, released: Option<u64>, rebuilt: Option<u64>) -> bool {
+    pub fn same(&self, released: Option<u64>, rebuilt: Option<u64>) -> bool {
         released
             .zip(rebuilt)
             .is_some_and(|(released, rebuilt)| self.map(released) == Some(rebuilt))
     }
-}
 
-fn word(bytes: &[u8], at: usize) -> Option<i32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|word| i32::from_le_bytes(*word))
-}
+    fn word(&self, bytes: &[u8], at: usize) -> Option<i32> {
+        let word = *bytes.get(at..)?.first_chunk()?;
+        Some(if self.little_endian {
+            i32::from_le_bytes(word)
+        } else {
+            i32::from_be_bytes(word)
+        })
+    }
 
-fn long(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|long| u64::from_le_bytes(*long))
+    fn long(&self, bytes: &[u8], at: usize) -> Option<u64> {
+        let long = *bytes.get(at..)?.first_chunk()?;
+        Some(if self.little_endian {
+            u64::from_le_bytes(long)
+        } else {
+            u64::from_be_bytes(long)
+        })
+    }
 }

@@ -1,0 +1,63 @@
+use super::super::writers::font;
+use crate::compare::cause::Cause;
+use crate::compare::{Options, compare_bytes};
+
+fn head(modified: u64) -> Vec<u8> {
+    let mut head = vec![0; 54];
+    head[28..36].copy_from_slice(&modified.to_be_bytes());
+    head
+}
+
+fn name(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    [
+        &[0, 0, 0, 1, 0, 18, 0, 1, 0, 0, 0, 0, 0, 3, 0, length, 0, 0][..],
+        text.as_bytes(),
+    ]
+    .concat()
+}
+
+fn causes(released: &[u8], rebuilt: &[u8]) -> Vec<(Cause, String)> {
+    let found = compare_bytes("x.ttf", released, rebuilt, &Options::default());
+    let causes = found.causes.iter();
+    causes
+        .map(|cause| (cause.cause, cause.example.place.clone()))
+        .collect()
+}
+
+#[test]
+fn times_are_told_and_checksums_follow() {
+    let with = |modified, unique: &str| {
+        font(&[
+            ("head", &head(modified)),
+            ("name", &name(unique)),
+            ("glyf", b"outline!"),
+        ])
+    };
+    let base = with(3_800_000_000, "FontForge 2.0 : X : 25-11-2024");
+    let later = with(3_800_000_999, "FontForge 2.0 : X : 25-11-2024");
+    let found = causes(&base, &later);
+    assert_eq!(found, [(Cause::Timestamp, "head table, modified".into())]);
+    let renamed = with(3_800_000_000, "FontForge 2.0 : Y : 25-11-2024");
+    assert_eq!(causes(&base, &renamed)[0].0, Cause::Content);
+}
+
+#[test]
+fn outlines_and_wrong_checksums_are_content() {
+    let with = |outline: &[u8]| font(&[("glyf", outline), ("head", &head(3_800_000_000))]);
+    let base = with(b"outline!");
+    let found = causes(&base, &with(b"outlino!"));
+    assert_eq!(found, [(Cause::Content, "glyf table +0x6, 1 byte in all".into())]);
+    let mut lie = base.clone();
+    let at = lie.len() - 46;
+    lie[at] ^= 1;
+    assert_eq!(causes(&base, &lie)[0].0, Cause::Content);
+}
+
+#[test]
+fn the_order_of_tables_has_no_meaning() {
+    let head = head(3_800_000_000);
+    let tables: [(&str, &[u8]); 2] = [("glyf", b"outline!"), ("head", &head)];
+    let (one, other) = (font(&tables), font(&[tables[1], tables[0]]));
+    assert_eq!(causes(&one, &other)[0].0, Cause::Order);
+}

@@ -1,0 +1,95 @@
+//! PDF (ISO 32000): the dates, identifiers and tools that the format has fields for, and the offsets and lengths that
+//! follow from them. Each file is parted into such fields and the bytes between, which are compared exactly.
+
+mod document;
+mod syntax;
+mod xmp;
+
+use document::{Kind, Segment};
+
+use super::bytes;
+use super::comparator::{FileComparator, Leaf, Pair};
+use super::embedded::{Embedded, is_random};
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::explain::Context;
+use crate::compare::finding::Finding;
+
+pub(super) struct Pdf;
+
+const MAGIC: &[u8] = b"%PDF-";
+
+impl FileComparator for Pdf {
+    fn example(&self) -> (&'static str, &'static [u8]) {
+        ("x.pdf", b"%PDF-1.7\n")
+    }
+
+    fn recognises(&self, pair: &Pair) -> bool {
+        pair.begin_with(MAGIC)
+    }
+
+    fn compare(&self, pair: &Pair) -> Option<Leaf> {
+        let (old, new) = (document::read(pair.released)?, document::read(pair.rebuilt)?);
+        let mut leaf = Leaf::of("PDF");
+        let shape = |segments: &[Segment]| segments.iter().map(|segment| segment.kind).collect::<Vec<_>>();
+        if shape(&old) != shape(&new) {
+            leaf.add(Finding::new(
+                "fields",
+                format!("{} fields and what is between them", old.len()),
+                format!("{} fields and what is between them", new.len()),
+            ));
+        }
+        for (own, other) in old.iter().zip(&new) {
+            let (released, rebuilt) = (own.of(pair.released), other.of(pair.rebuilt));
+            if own.kind == other.kind && released != rebuilt {
+                segment(&mut leaf, own, released, rebuilt);
+            }
+        }
+        Some(leaf)
+    }
+}
+
+fn segment(leaf: &mut Leaf, segment: &Segment, released: &[u8], rebuilt: &[u8]) {
+    let place = segment.name.as_str();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (old, new) = (text(released), text(rebuilt));
+    let finding = Finding::new(place, &old, &new);
+    leaf.add(match segment.kind {
+        Kind::Bytes => {
+            bytes::content(leaf, place, released, rebuilt);
+            return;
+        }
+        Kind::Date => finding
+            .because(Cause::Timestamp, Confidence::Proven)
+            .keyed("dates in PDF files"),
+        Kind::Identifier if is_random(&old, &new) => finding
+            .because(Cause::Randomness, Confidence::Proven)
+            .keyed("identifiers of PDF files"),
+        Kind::Identifier => finding,
+        Kind::Tool => {
+            tool(leaf, place, &old, &new);
+            return;
+        }
+        Kind::Place => finding
+            .because(Cause::MovedAddress, Confidence::Proven)
+            .keyed("offsets and lengths in PDF files")
+            .following(),
+    });
+}
+
+fn tool(leaf: &mut Leaf, place: &str, released: &str, rebuilt: &str) {
+    let context = Context {
+        tool: true,
+        ..Context::default()
+    };
+    let data = Embedded::new(released.as_bytes(), rebuilt.as_bytes());
+    let reasons = data.reasons(released, rebuilt, context);
+    if reasons.is_empty() {
+        leaf.add(Finding::new(place, released, rebuilt));
+    }
+    for reason in &reasons {
+        leaf.add_reason(place, released, rebuilt, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests;
