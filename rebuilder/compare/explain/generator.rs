@@ -2,10 +2,27 @@
 
 use std::sync::LazyLock;
 
-use super::pattern::{Class, Pattern};
+use regex::Regex;
+
+use super::pattern::{Class, Pattern, ascii};
+use super::{Context, keyed};
+use crate::compare::cause::{Cause, Confidence, Reason};
 
 /// Tools that sign in the middle of a line, or in a form of their own.
 pub(super) const TOOLS: &str = r"(?:Pod::Man|Doxygen|(?:GNU )?Bison|flex|protoc(?:-gen-[a-z-]+)?|Asciidoctor|AsciiDoc|DocBook XSL Stylesheets|Sphinx|[Jj]avadoc|help2man|[Rr]onn(?:-NG)?|[Pp]andoc|SWIG|g-ir-scanner|gdbus-codegen|glib-mkenums|moc|uic|rcc|Qt|Cython|f2py|GNU Autoconf|[Aa]utomake|[Aa]clocal|autoheader|libtool|CMake|[Mm]eson|[Nn]inja|[Cc]argo|cbindgen|(?:rust-)?bindgen|Thrift Compiler|ANTLR|JavaCC|TypeScript|tsc|Babel|[Ww]ebpack|[Rr]ollup(?:\.js)?|esbuild|Parcel|Vite|UglifyJS|Terser|Closure Compiler|setuptools|poetry(?:-core)?|flit|hatch(?:ling)?|bdist_wheel|maturin|scikit-build-core|meson-python|pdm-backend|Poedit|Apache Maven|Maven|Gradle|Ant|Bnd|groff|GNU Texinfo|[Tt]exi2html|makeinfo|texi2any|(?:pdf|Xe|Lua)?(?:La)?TeX|dvips|Ghostscript|GPL Ghostscript|roxygen2|knitr|pip-compile|uv|Docutils|MkDocs|Hugo|Jekyll|Hexo|Inkscape|Graphviz|graphviz|Sass|LESS|Vala|valac|GNU gperf|gperf|re2c|ragel|Ragel|lemon|wayland-scanner|xsubpp|ExtUtils::ParseXS|txt2man|scdoc|go-md2man|mandoc|docbook2x|xmlto|rustdoc|JSDoc|TypeDoc|YARD|RDoc|ExDoc|Haddock|Cabal|hsc2hs|c2hs|Alex|Happy|gettext|xgettext|mkbundle|SIP|shiboken|PyInstaller|OpenAPI Generator|Swagger Codegen|FlatBuffers|flatc|capnp|Cap'n Proto compiler|avro|sqlc|mockgen|stringer|easyjson|wire|controller-gen|Buf|gRPC Java|grpc_tools)";
+
+/// The field of a wheel that names the tool: another tool is one with another version.
+pub(super) fn field(released: &str, rebuilt: &str, context: Context) -> Option<Reason> {
+    static VALUE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(&ascii(r"^{tool} \(?{version}\)?$")).ok());
+    let is_tool = |text: &str| {
+        VALUE
+            .as_ref()
+            .is_some_and(|pattern| pattern.is_match(text.trim()))
+    };
+    (context.field == "Generator" && is_tool(released) && is_tool(rebuilt))
+        .then(|| Reason::new(Cause::ToolVersion, keyed(released, rebuilt), Confidence::Proven))
+}
 
 macro_rules! lines {
     ($($pattern:literal)*) => {

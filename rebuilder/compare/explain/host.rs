@@ -23,7 +23,7 @@ pub(super) fn field(released: &str, rebuilt: &str, context: Context) -> Option<R
 
 /// A name alone, such as `User`, does not say that it is about the build; in a file that records a build it does.
 fn records_a_host(field: &str, record: bool) -> bool {
-    const BUILDS: [&str; 7] = [
+    const BUILDS: [&str; 8] = [
         "build",
         "built",
         "builder",
@@ -31,10 +31,10 @@ fn records_a_host(field: &str, record: bool) -> bool {
         "compiled",
         "packaged",
         "buildinfo",
+        "configured",
     ];
-    const NAMES: [&str; 12] = [
-        "by", "host", "hostname", "user", "username", "machine", "node", "nodename", "on", "server", "name",
-        "login",
+    const NAMES: [&str; 11] = [
+        "by", "host", "hostname", "user", "username", "machine", "node", "nodename", "on", "name", "login",
     ];
     const WHOLE: [&str; 6] = [
         "buildhost",

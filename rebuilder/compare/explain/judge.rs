@@ -19,6 +19,9 @@ pub(super) fn reason(class: Class, old: &Spot, new: &Spot, tool: bool) -> Option
         };
         Some(Reason::new(cause, key, confidence))
     };
+    if old.context.code && (old.is_compared() || new.is_compared()) && !old.is_in_comment() {
+        return None;
+    }
     match class {
         Class::Uuid => uuid(old, new),
         Class::Revision => revision::revision(old, new),
@@ -34,6 +37,7 @@ pub(super) fn reason(class: Class, old: &Spot, new: &Spot, tool: bool) -> Option
         Class::Jobs => recorded(Cause::Parallelism, both()),
         Class::Locale => recorded(Cause::Locale, both()),
         Class::Zone => recorded(Cause::Timezone, both()),
+        Class::Umask if !old.after().trim().is_empty() => None,
         Class::Umask => recorded(Cause::Permissions, both()),
         Class::Host => host::host(old, new),
         Class::Generator if is_requirement(old) || is_requirement(new) || old.is_in_url() => None,
@@ -110,7 +114,11 @@ fn is_made_up(old: &Spot, new: &Spot) -> bool {
     };
     let same_end = old.value().rsplit_once('.').map(|(_, end)| end.len())
         == new.value().rsplit_once('.').map(|(_, end)| end.len());
-    !old.is_in_url() && same_end && [old, new].into_iter().all(|spot| below(spot) || mixed(spot))
+    !old.is_in_url()
+        && same_end
+        && [old, new]
+            .into_iter()
+            .all(|spot| below(spot) || mixed(spot) && !spot.value().starts_with("tmp"))
 }
 
 /// Addresses as Python's `repr` shows them, or of where Linux puts heaps, stacks and libraries.

@@ -63,7 +63,9 @@ pub(super) fn locale(released: &str, rebuilt: &str, context: Context) -> Option<
     if decimal_mark(released, rebuilt) {
         return reason("decimal mark");
     }
-    if quoted(released, rebuilt) || quoted(rebuilt, released) {
+    let is_value = |text: &str| !context.field.is_empty() && text.trim_start().starts_with(['"', '\'']);
+    let is_text = !is_value(released) && !is_value(rebuilt);
+    if is_text && (quoted(released, rebuilt) || quoted(rebuilt, released)) {
         return reason("quotes and dashes");
     }
     if replaced(released, rebuilt) || replaced(rebuilt, released) {
@@ -119,7 +121,11 @@ fn quoted(plain: &str, typeset: &str) -> bool {
         .collect();
     // GNU tools quote with a grave accent in the C locale.
     let plain_mapped = plain.replace('`', "'");
-    mapped == plain_mapped && plain.is_ascii() && !typeset.contains(['"', '\'', '`'])
+    // Quotes behind an equals sign are those of a value.
+    let is_value = ["=\"", "='", "= \"", "= '", ": \"", ":\""]
+        .iter()
+        .any(|mark| plain.contains(mark));
+    !is_value && mapped == plain_mapped && plain.is_ascii() && !typeset.contains(['"', '\'', '`'])
 }
 
 /// The second has question marks for letters inside words that ASCII lacks.

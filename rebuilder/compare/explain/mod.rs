@@ -90,7 +90,9 @@ pub(super) fn suspect(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     };
     let tool = context.tool || meaning == Some(Meaning::Tool) || named(&TOOL) && !context.code;
     let dependency = context.dependency || meaning == Some(Meaning::Dependency);
-    if let Some(reason) = host::field(released, rebuilt, context) {
+    let whole =
+        host::field(released, rebuilt, context).or_else(|| generator::field(released, rebuilt, context));
+    if let Some(reason) = whole {
         return vec![reason];
     }
     let mut reading = Reading {

@@ -24,12 +24,36 @@ fn fits(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
-/// Two paths in a text.
+/// Two paths in a text. In a program they are used, unless they can only be those of a build.
 pub(super) fn path_at(old: &Spot, new: &Spot) -> Option<Reason> {
     if !begins(old) || !begins(new) || old.is_in_url() || new.is_in_url() {
         return None;
     }
-    path(old.value(), new.value(), old.context.build_folder)
+    let reason = path(old.value(), new.value(), old.context.build_folder)?;
+    let of_build = is_of_build(old) && is_of_build(new);
+    let commented = old.is_in_comment() && new.is_in_comment();
+    let used = old.context.code && !old.context.build_folder && !of_build && !commented;
+    let confidence = if used {
+        Confidence::Possible
+    } else {
+        reason.confidence
+    };
+    Some(Reason { confidence, ..reason })
+}
+
+/// Whether a path is below a folder that exists to be built in, or its name says so.
+fn is_of_build(spot: &Spot) -> bool {
+    const NAMES: [&str; 8] = [
+        "srcdir",
+        "builddir",
+        "sourcedir",
+        "build",
+        "objdir",
+        "destdir",
+        "topdir",
+        "source",
+    ];
+    fits(&BUILD_FOLDER, &slashed(spot.value())) || spot.key_has(&NAMES)
 }
 
 /// Whether a path begins here, and not in the middle of another, or behind `#!`.

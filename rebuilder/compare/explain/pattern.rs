@@ -89,13 +89,27 @@ impl Pattern {
     /// many.
     pub fn find(&self, text: &str) -> Option<Vec<Vec<Range<usize>>>> {
         let regex = self.regex()?;
+        if regex.captures_len() == 1 {
+            let found: Vec<_> = regex
+                .find_iter(text)
+                .take(MOST_FOUND)
+                .map(|value| vec![value.range()])
+                .collect();
+            return (found.len() < MOST_FOUND).then_some(found);
+        }
         let mut found = Vec::new();
         for captures in regex.captures_iter(text) {
             if found.len() >= MOST_FOUND {
                 return None;
             }
-            let groups = captures.iter().skip(usize::from(captures.len() > 1));
-            found.push(groups.flatten().map(|group| group.range()).collect());
+            found.push(
+                captures
+                    .iter()
+                    .skip(1)
+                    .flatten()
+                    .map(|group| group.range())
+                    .collect(),
+            );
         }
         Some(found)
     }
@@ -144,8 +158,8 @@ impl Signs {
             Class::Revision => {
                 self.digit
                     && any(&[
-                        "-g", "+", "-dirty", "ommit", "OMMIT", "evision", "EVISION", "it", "IT", "vcs",
-                        "VCS", "scm", "SCM", "hangeset",
+                        "-g", "+", "-dirty", "ommit", "OMMIT", "evision", "EVISION", "git", "Git", "GIT",
+                        "vcs", "VCS", "scm", "SCM", "hangeset",
                     ])
             }
             Class::Umask => self.digit && any(&["mask", "MASK"]),
@@ -188,7 +202,18 @@ impl Signs {
             Class::Locale => any(&["LANG", "LC_", "ocale"]),
             Class::Zone => any(&["TZ", "one"]),
             Class::Host => {
-                self.at || any(&["uil", "UIL", "ompiled", "OMPILE", "ackaged", "enerated", "Linux"])
+                self.at
+                    || any(&[
+                        "uil",
+                        "UIL",
+                        "ompiled",
+                        "onfigured",
+                        "ONFIGURED",
+                        "OMPILE",
+                        "ackaged",
+                        "enerated",
+                        "Linux",
+                    ])
             }
             Class::Address => self.digit && any(&["0x"]),
         }
@@ -213,6 +238,8 @@ patterns! {
     Month r"(?:\b{weekday}\b[.,]? +)?\b{month}\.? +\d{1,2}\b,?(?: +{clock}(?:{zone})?)?,? +(?:19|20)\d\d(?:,? +{clock}{zone}?)?\b";
     Month r"(?:\b{weekday}\b[.,]? +)?\b{month}\.? +\d{1,2} +{clock}{zone}?\b";
     Month r"\b{month}\.?,? (?:de )?(?:19|20)\d\d\b";
+    Date r"\b(?:0[1-9]|1[0-2])/(?:0[1-9]|[12]\d|3[01])/\d\d,? {clock}{zone}?";
+    Date r"\b(?:19|20)\d\d年 ?\d{1,2}月 ?\d{1,2}日(?: ?{clock}{zone}?)?";
     Date r"\b(?:0?[1-9]|[12]\d|3[01])[./-](?:0?[1-9]|[12]\d|3[01])[./-](?:19|20)\d\d(?:,? {clock}{zone}?)?\b";
     Date r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[AaPp][Mm]\b)?{zone}?";
     Date r"(?:\b|\bD:|[a-z_])((?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])[T_.-]?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d(?:\d{2,3})?)?(?:Z|[+-]\d\d'?:?\d\d'?)?)(?:\b|$|')";
@@ -237,7 +264,7 @@ patterns! {
     Host r"\bLinux version \S{1,80} \(([\w.+-]+@[\w.-]*\w)\)";
     Host r"(?i)\b(?:built|compiled|packaged) (?:[\w.:+-]+ )?by (?:user )?([\w.+-]+) on (?:host |machine )?([\w.-]*\w)";
     Host r"(?i)\b(?:built|compiled|generated|packaged)\b[^\n]{0,60}?\b(?:on|by) (?:host|machine|node|user) ([\w.-]*\w)";
-    Host r#"(?i)(?:\b|_)(?:build|built|compile)[-_ .]?(?:host|machine|node|user|by|server)(?:[-_.]?name)?["']?(?:\s*[:=]\s*|\s+["'])["']?([\w.+@-]*\w)"#;
+    Host r#"(?i)(?:\b|_)(?:build|built|compiled?|configured)[-_ .]?(?:host|machine|node|user|by)(?:[-_.]?name)?["']?(?:\s*[:=]\s*|\s+["'])["']?([\w.+@-]*\w)"#;
     Address r"\bat (0x[0-9a-f]{6,16})>";
     Address r"\b0x[0-9a-f]{12,16}\b";
     Version r"\bv?\d+(?:\.\d+)+(?:[\w.+:~-]*\w)?\b|\b\d+:\d[\w.+~-]*|\(\d{8}\)|\b\d+-\d[\w.+~]*\b";

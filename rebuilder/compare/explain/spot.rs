@@ -85,6 +85,35 @@ impl<'a> Spot<'a> {
         scheme(token) || scheme(value) || token.starts_with("//") || token.starts_with("git@")
     }
 
+    /// Whether the text is a comment in any of the usual languages.
+    pub fn is_in_comment(&self) -> bool {
+        let line = self.line.trim_start();
+        ["# ", "#: ", "//", "/*", "* ", "<!--", "; ", "-- ", "% ", ".\\\""]
+            .iter()
+            .any(|mark| line.starts_with(mark))
+    }
+
+    /// Whether a program decides by the value: it is compared, or stands in a condition.
+    pub fn is_compared(&self) -> bool {
+        const CONDITIONS: [&str; 12] = [
+            "if", "elif", "while", "assert", "return", "when", "case", "unless", "until", "elsif", "elseif",
+            "else",
+        ];
+        let line = self.line.trim_start().trim_start_matches(['}', ' ']);
+        let first = line
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .next()
+            .unwrap_or_default();
+        let before = self.before().trim_end_matches(['"', '\'', '`', '(']);
+        let operator = |text: &str, marks: &[&str]| marks.iter().any(|mark| text.ends_with(mark));
+        CONDITIONS.contains(&first)
+            || operator(
+                before.trim_end(),
+                &["==", "!=", ">=", "<=", "-eq", "-lt", "-gt", "-ge", "-le"],
+            )
+            || operator(before, &[" > ", " < "])
+    }
+
     pub fn last_before(&self) -> Option<char> {
         self.before().chars().next_back()
     }

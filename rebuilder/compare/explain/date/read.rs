@@ -40,6 +40,16 @@ enum Piece<'a> {
 
 /// Reads a whole text as one date; none if it has anything more, or is not a possible date.
 pub(super) fn read(text: &str) -> Option<Written> {
+    if text.contains('年') {
+        let plain = text
+            .replace(['年', '月'], "-")
+            .replace("- ", "-")
+            .replace('日', "");
+        return spelled(&plain, false).map(|written| Written {
+            form: format!("年{}", written.form),
+            ..written
+        });
+    }
     // `mar` is a month in some languages, and a weekday in others.
     compact(text)
         .or_else(|| spelled(text, false))
@@ -262,6 +272,10 @@ impl Reading {
                     Day::Known(american) if self.stroke == Some('/') => Day::Known(american),
                     _ => date(*year, *second, *first),
                 }
+            }
+            // Two digits of the year, as `%D` and `%x` give them.
+            ([(month, _), (day, _), (year, 2)], None) if self.stroke == Some('/') && self.time.is_some() => {
+                date(year.saturating_add(2000), *month, *day)
             }
             _ => Day::Impossible,
         }

@@ -5,7 +5,7 @@ use crate::compare::package::FilePath;
 /// What is known of a text by its name and its first line.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Kind {
-    /// A program, or what configures one: lines have an order, and a value may be used.
+    /// A program, what configures one, or its data: lines have an order, and a value may be used.
     pub code: bool,
     /// A shell or `make` reads it, to which blanks and the ends of lines are part of a word.
     pub blanks_matter: bool,
@@ -15,6 +15,8 @@ pub(super) struct Kind {
     pub pins: bool,
     /// Blanks at the end of a line break it.
     pub markdown: bool,
+    /// A catalogue of translations: all but its header is what users read.
+    pub catalogue: bool,
     /// It records how something was built.
     pub record: bool,
 }
@@ -42,7 +44,11 @@ const CODE: &[&str] = &[
     "cs",
     "csh",
     "css",
+    "csv",
     "cu",
+    "dat",
+    "json5",
+    "tsv",
     "cxx",
     "d",
     "dart",
@@ -297,11 +303,16 @@ impl Kind {
                 "nix",
                 "cfg",
                 "gitmodules",
+                "json5",
+                "jsonc",
+                "ini",
+                "conf",
                 "xml",
                 "gradle",
             ]
             .contains(&&*ending)
                 || lower.starts_with("requirements"),
+            catalogue: matches!(&*ending, "po" | "pot"),
             markdown: matches!(&*ending, "md" | "markdown" | "mkd" | "rmd" | "qmd"),
             record,
         }

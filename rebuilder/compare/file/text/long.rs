@@ -7,11 +7,17 @@ use crate::compare::explain::{Context, suspect};
 
 /// Lines beyond this are read in pieces.
 pub(super) const LONG: usize = 2000;
+/// Most pieces from the first that differs to the last.
+const MOST_PIECES: usize = 10_000;
 
 /// The reasons why two long lines differ; none if something stays unexplained.
 pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Reason> {
     const MOST: usize = 200;
     let (old, new) = (pieces(released), pieces(rebuilt));
+    let (old, new) = apart(&old, &new);
+    if old.len().max(new.len()) > MOST_PIECES {
+        return Vec::new();
+    }
     let mut input: InternedInput<&str> = InternedInput::default();
     input.update_before(old.iter().copied());
     input.update_after(new.iter().copied());
@@ -49,6 +55,21 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
         }
     }
     reasons
+}
+
+/// Both without the pieces that they begin and end with alike.
+fn apart<'p, 'a>(mut old: &'p [&'a str], mut new: &'p [&'a str]) -> (&'p [&'a str], &'p [&'a str]) {
+    while let ([first, rest @ ..], [other, others @ ..]) = (old, new)
+        && first == other
+    {
+        (old, new) = (rest, others);
+    }
+    while let ([rest @ .., last], [others @ .., other]) = (old, new)
+        && last == other
+    {
+        (old, new) = (rest, others);
+    }
+    (old, new)
 }
 
 /// Statements, elements and comments; each ends with the mark behind it.

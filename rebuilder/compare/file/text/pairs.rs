@@ -150,6 +150,12 @@ impl Pair {
             self.reasons = vec![reason];
             return;
         }
+        let in_header = |line: &str| {
+            line.starts_with('#') || line.starts_with('"') && line.ends_with("\\n\"") && line.contains(": ")
+        };
+        if kind.catalogue && !(in_header(&self.released) && in_header(&self.rebuilt)) {
+            return;
+        }
         for name in chunks::renamed(&self.released, &self.rebuilt) {
             let mut finding = Finding::new(
                 self.place.clone(),

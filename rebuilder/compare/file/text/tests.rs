@@ -69,6 +69,40 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
             "rev = \"abcdef0123\"\ncommit = \"0bcdef0123\"\n",
         ),
         ("a.txt", "port: 8080\n", "port: 8081\n"),
+        (
+            "a.sh",
+            "cd /home/ada/app && ./run\n",
+            "cd /home/eve/app && ./run\n",
+        ),
+        ("a.sh", "exec /tmp/build/run\n", "exec /tmp/buildx/run\n"),
+        ("a.ini", "build_server = good.org\n", "build_server = evil.org\n"),
+        (
+            "a.c",
+            "if (time > 1764000000) evil();\n",
+            "if (time > 1564000000) evil();\n",
+        ),
+        (
+            "a.c",
+            "x = date == \"2026-11-25\";\n",
+            "x = date == \"2026-11-24\";\n",
+        ),
+        ("a.csv", "a;1,5\n", "a;1.5\n"),
+        ("a.txt", "key=\"a\"\n", "key=“a”\n"),
+        ("a.txt", "price 1,500 EUR\n", "price 1.500 EUR\n"),
+        ("a.txt", "Really?\n", "Reallyé\n"),
+        (
+            "a.po",
+            "msgid \"x\"\nmsgstr \"2026-11-25\"\n",
+            "msgid \"x\"\nmsgstr \"2026-11-26\"\n",
+        ),
+        ("a.txt", "umask 022 for all\n", "umask 077 for all\n"),
+        ("a.txt", "tmpfile01.o\n", "tmpevil01.o\n"),
+        (
+            "a.pub",
+            "ssh-ed25519 AAAA ada@laptop\n",
+            "ssh-ed25519 AAAA eve@laptop\n",
+        ),
+        ("x.install", "a b\nc d\n", "c d\na e\n"),
         ("a.py", "LIMIT = 1764000000\n", "LIMIT = 1764000001\n"),
         (
             "a.1",
@@ -105,6 +139,61 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
 #[test]
 fn what_tools_write_has_its_cause() {
     let rows = [
+        (
+            "v.h",
+            "#define BUILD_DATE \"Nov 25 2026\"\n",
+            "#define BUILD_DATE \"Nov 26 2026\"\n",
+            Cause::Timestamp,
+        ),
+        (
+            "v.py",
+            "BUILD_TIME = 1764000000\n",
+            "BUILD_TIME = 1764099999\n",
+            Cause::Timestamp,
+        ),
+        ("a.txt", "2026年11月25日\n", "2026年11月26日\n", Cause::Timestamp),
+        (
+            "a.txt",
+            "11/25/26 03:39 PM\n",
+            "11/26/26 04:39 PM\n",
+            Cause::Timestamp,
+        ),
+        (
+            "a.cmake",
+            "set(X \"/build/a/lib/x.so\")\n",
+            "set(X \"/build/b/lib/x.so\")\n",
+            Cause::BuildPath,
+        ),
+        (
+            "buildinfo.txt",
+            "hostname: laptop\n",
+            "hostname: ci-7\n",
+            Cause::BuildHost,
+        ),
+        (
+            "config.h",
+            "#define CONFIGURED_BY \"ada@laptop\"\n",
+            "#define CONFIGURED_BY \"root@ci\"\n",
+            Cause::BuildHost,
+        ),
+        (
+            "v.h",
+            "#define GIT_REVISION \"abcdef0\"\n",
+            "#define GIT_REVISION \"abcdef1\"\n",
+            Cause::SourceRevision,
+        ),
+        (
+            "config.h",
+            "#define MAKEFLAGS \"s -j2\"\n",
+            "#define MAKEFLAGS \"s -j16\"\n",
+            Cause::Parallelism,
+        ),
+        (
+            "WHEEL",
+            "Generator: bdist_wheel (0.40.0)\n",
+            "Generator: setuptools (75.1.0)\n",
+            Cause::ToolVersion,
+        ),
         (
             "SOURCES.txt",
             "b.py\na.py\nc/d.py\n",

@@ -154,6 +154,7 @@ mod tests {
         pins: false,
         record: false,
         markdown: false,
+        catalogue: false,
     };
 
     type Row<'a> = (Kind, &'a str, &'a str, Option<(&'a str, Cause)>);
