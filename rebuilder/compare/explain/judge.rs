@@ -19,7 +19,9 @@ pub(super) fn reason(class: Class, old: &Spot, new: &Spot, tool: bool) -> Option
         };
         Some(Reason::new(cause, key, confidence))
     };
-    if old.context.code && (old.is_compared() || new.is_compared()) && !old.is_in_comment() {
+    // Requirements of packages compare versions too.
+    let compared = class != Class::Version && (old.is_compared() || new.is_compared());
+    if old.context.code && compared && !old.is_in_comment() {
         return None;
     }
     match class {

@@ -140,6 +140,12 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
 fn what_tools_write_has_its_cause() {
     let rows = [
         (
+            "control",
+            "Depends: perl (>= 5.36-7), b\n",
+            "Depends: perl (>= 5.36-8), b\n",
+            Cause::DependencyVersion,
+        ),
+        (
             "v.h",
             "#define BUILD_DATE \"Nov 25 2026\"\n",
             "#define BUILD_DATE \"Nov 26 2026\"\n",
