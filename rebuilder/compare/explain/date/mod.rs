@@ -92,7 +92,11 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     let weak =
         released.date.is_none() && !released.form.contains('M') || is_number && released.time.is_none();
     let named = old.is_alone() && new.is_alone() || names_a_time(old);
-    let beside = !is_number && old.before().bytes().any(|byte| byte.is_ascii_digit());
+    // A configuration may name the day of what it takes.
+    if old.context.pins && !names_a_time(old) && !old.is_in_comment() {
+        return Confidence::Possible;
+    }
+    let beside = !is_number && !old.context.code && old.before().bytes().any(|byte| byte.is_ascii_digit());
     if !weak || named || beside || is_number && !old.context.code {
         Confidence::Likely
     } else {

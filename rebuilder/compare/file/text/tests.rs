@@ -14,6 +14,26 @@ fn first(name: &str, released: &str, rebuilt: &str) -> (Cause, String) {
 #[test]
 fn a_change_of_content_is_one_in_every_kind_of_file() {
     let pairs = [
+        ("a.desktop", "Exec=/home/ada/x/run\n", "Exec=/home/eve/x/run\n"),
+        (
+            "a.yml",
+            "snapshot: 20261125T000000Z\n",
+            "snapshot: 20261126T000000Z\n",
+        ),
+        ("a.cron", "30 03:39:45 x\n", "30 04:39:45 x\n"),
+        ("a.txt", "x\n\n", "x\n"),
+        ("a.patch", "-a \n+b\n", "-a\n+b\n"),
+        ("a.md", "a  \nb\n", "a\nb\n"),
+        (
+            "go.mod",
+            "require a v0.0.0-20261125174341-abcdef012345\n",
+            "require a v0.0.0-20261126174341-bbcdef012345\n",
+        ),
+        (
+            "a.sql",
+            "DELETE FROM t WHERE d < \"2026-11-25\";\n",
+            "DELETE FROM t WHERE d < \"2026-11-26\";\n",
+        ),
         (
             "x.service",
             "[Service]\nUser=www-data\n",

@@ -105,7 +105,9 @@ fn final_newline(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding>
             "missing"
         }
     };
-    let ends = |text: &'_ [u8], other: &[u8]| text.strip_suffix(b"\n") == Some(other);
+    // One more than one is an empty line.
+    let ends =
+        |text: &'_ [u8], other: &[u8]| !other.ends_with(b"\n") && text.strip_suffix(b"\n") == Some(other);
     (ends(released, rebuilt) || ends(rebuilt, released)).then(|| {
         finding(
             "final newline",
@@ -206,6 +208,7 @@ mod tests {
             ),
             (code, "a\nb", "a\nb\n", Some(("final newline", Cause::Content))),
             (PROSE, "a\nb", "a\nb\n\n", None),
+            (PROSE, "a\nb\n", "a\nb\n\n", None),
             (
                 PROSE,
                 "a \nb\n",
