@@ -33,6 +33,30 @@ pub(super) fn sizes(root: &mut Node) {
     });
 }
 
+/// How findings of names that hold digests are marked, which [`names`] looks at.
+pub(super) const NAMES: &str = "names with digests of other files";
+
+/// A name with a digest of its file follows from that file only if the rebuilt side has no file of that name any more.
+pub(super) fn names(root: &mut Node) {
+    let mut gone: HashSet<String> = HashSet::new();
+    root.each("", &mut |path, node| {
+        if node.presence == Presence::OnlyReleased || node.rebuilt_name.is_some() {
+            gone.insert(path.rsplit('/').next().unwrap_or(path).to_owned());
+        }
+    });
+    root.each_mut(&mut |node| {
+        for finding in node.findings.iter_mut().filter(|finding| finding.key == NAMES) {
+            let name = finding.checksum_of.as_deref().unwrap_or_default();
+            if !gone.contains(name.rsplit('/').next().unwrap_or(name)) {
+                finding.cause = Cause::Content;
+                finding.key = "a name with a digest of a file that has the same name on both sides".into();
+                finding.confidence = Confidence::Proven;
+                finding.follows = false;
+            }
+        }
+    });
+}
+
 /// Times that are not the one that the build was told to take.
 pub(super) fn source_date_epoch(root: &mut Node, epoch: Option<i64>) {
     let Some(epoch) = epoch else { return };
@@ -112,12 +136,20 @@ pub(super) fn doubts(root: &mut Node) {
 
 /// Whether a finding leaves open what the difference is.
 fn is_open(cause: Cause) -> bool {
-    matches!(cause, Cause::Content | Cause::Unread | Cause::AmbiguousArchive)
+    matches!(
+        cause,
+        Cause::Content
+            | Cause::Unread
+            | Cause::AmbiguousArchive
+            | Cause::OtherSource
+            | Cause::NotFromSource
+            | Cause::MissingFromSource
+    )
 }
 
 /// Root causes, the one to look at first.
 pub(super) fn causes(root: &Node) -> Vec<RootCause> {
-    let mut groups: BTreeMap<(Cause, String), RootCause> = BTreeMap::new();
+    let mut groups: Groups = BTreeMap::new();
     let mut following: Vec<(String, &Finding)> = Vec::new();
     root.each("", &mut |path, node| {
         for finding in &node.findings {
@@ -134,8 +166,9 @@ pub(super) fn causes(root: &Node) -> Vec<RootCause> {
         }
         following.clear();
     }
-    let mut causes: Vec<RootCause> = groups.into_values().collect();
-    causes.sort_by_key(|cause| (rank(cause), Reverse(cause.places), cause.cause));
+    let mut causes: Vec<(bool, RootCause)> = groups.into_values().collect();
+    causes.sort_by_key(|(aside, cause)| (*aside, rank(cause), Reverse(cause.places), cause.cause));
+    let mut causes: Vec<RootCause> = causes.into_iter().map(|(_, cause)| cause).collect();
     if let Some(first) = causes.first_mut() {
         first.follow = following
             .iter()
@@ -144,34 +177,43 @@ pub(super) fn causes(root: &Node) -> Vec<RootCause> {
     causes
 }
 
-/// A change of content comes first whatever else there is; then what was not compared; then what explains most.
+/// Findings of one root cause, and whether something may set all of them aside.
+type Groups = BTreeMap<(Cause, String), (bool, RootCause)>;
+
+/// That the release was made of something else, or that content changed, comes first whatever else there is; then what
+/// was not compared; then what explains most.
 fn rank(cause: &RootCause) -> u8 {
     match cause.cause {
-        Cause::Content => 0,
-        Cause::Unread | Cause::AmbiguousArchive => 1,
+        Cause::OtherSource | Cause::NotFromSource => 0,
+        Cause::Content | Cause::MissingFromSource => 1,
+        Cause::Unread | Cause::AmbiguousArchive => 2,
         // Nothing that runs differs.
-        Cause::DebugInformation => 3,
-        _ => 2,
+        Cause::DebugInformation => 4,
+        _ => 3,
     }
 }
 
-fn group(groups: &mut BTreeMap<(Cause, String), RootCause>, path: &str, finding: &Finding) {
-    let cause = groups
+fn group(groups: &mut Groups, path: &str, finding: &Finding) {
+    let (aside, cause) = groups
         .entry((finding.cause, finding.key.clone()))
-        .or_insert_with(|| RootCause {
-            cause: finding.cause,
-            key: finding.key.clone(),
-            confidence: finding.confidence,
-            places: 0,
-            follow: 0,
-            example: Example {
-                path: path.to_owned(),
-                place: finding.place.to_string(),
-                released: finding.released.clone(),
-                rebuilt: finding.rebuilt.clone(),
-            },
-            fix: finding.cause.fix().to_owned(),
+        .or_insert_with(|| {
+            let cause = RootCause {
+                cause: finding.cause,
+                key: finding.key.clone(),
+                confidence: finding.confidence,
+                places: 0,
+                follow: 0,
+                example: Example {
+                    path: path.to_owned(),
+                    place: finding.place.to_string(),
+                    released: finding.released.clone(),
+                    rebuilt: finding.rebuilt.clone(),
+                },
+                fix: finding.cause.fix().to_owned(),
+            };
+            (true, cause)
         });
+    *aside &= finding.normalisation.is_some();
     cause.places = cause.places.saturating_add(finding.places);
     cause.confidence = finding.cause.together(cause.confidence, finding.confidence);
 }
@@ -229,7 +271,8 @@ mod tests {
 
     #[test]
     fn content_comes_first_whatever_explains_more() {
-        for cause in Cause::ALL {
+        let accuses = |cause: &&Cause| matches!(cause, Cause::OtherSource | Cause::NotFromSource);
+        for cause in Cause::ALL.iter().filter(|cause| !accuses(cause)) {
             let many = finding(*cause, Confidence::Proven, "many").times(1000);
             let content = finding(Cause::Content, Confidence::Proven, "one");
             let (causes, _) = concluded(vec![many, content]);

@@ -198,6 +198,7 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     }
     claims::verify(&mut tree, Both::new(old, new), &meter);
     conclude::sizes(&mut tree);
+    conclude::names(&mut tree);
     let clamped = comparer.clamped.into_inner();
     let times = comparer
         .times

@@ -1,22 +1,36 @@
 //! Why two pieces of text differ.
 //!
-//! Every pattern that builds are known to leave behind is blanked out on both sides. Only when nothing else is
-//! left to differ are the blanked values the reason; a text with anything more in it stays unexplained.
+//! Each value of a form that builds are known to leave behind is looked up on both sides. Two values stand for each
+//! other if they are of one form, and if the place where they are is one for such a value ([`judge`]). The reasons
+//! hold only if nothing else is left to differ; a text with anything more in it stays unexplained.
 
+mod claims;
 mod date;
+mod generator;
+mod host;
+mod invisible;
+mod judge;
 mod locale;
 mod path;
 mod pattern;
+mod revision;
+mod spot;
+#[cfg(test)]
+mod tests;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::cause::{Cause, Confidence, Reason};
 use super::package::Meaning;
+use claims::Claims;
 use locale::locale;
-use pattern::{Class, PATTERNS, Signs, mask};
+use pattern::{Class, PATTERNS, Pattern, Signs};
+use spot::Spot;
 
+pub(super) use invisible::{differ as invisible_differ, spelled as invisible_spelled};
 pub(super) use path::path;
 
 /// What is known of the place that a text is in.
@@ -32,12 +46,13 @@ pub(super) struct Context<'a> {
     pub field: &'a str,
     /// What its package says of that field.
     pub meaning: Option<Meaning>,
+    /// Whether a program or its configuration has it.
+    pub code: bool,
+    /// Whether commits in it are those of dependencies.
+    pub pins: bool,
+    /// Whether it is of a file that records how something was built.
+    pub record: bool,
 }
-
-/// Fields whose value is a host or a person.
-static WHO: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:.*[ ._-])?(?:host(?:name)?|node(?:name)?|machine|built?[ ._-]?(?:by|on|host|user)|user(?:name)?|packager|uname|logname|whoami)$").ok()
-});
 
 /// Fields that name the tool that wrote the file, whatever file that is.
 static TOOL: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -51,66 +66,129 @@ fn fits(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
 /// Longest text that is looked at.
 const LONGEST: usize = 1 << 16;
 
-/// The reasons that together explain the difference; none if something stays unexplained.
+/// The reasons that together explain the difference; none if something stays unexplained, or may be something else.
 pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Reason> {
-    if released == rebuilt || released.len() > LONGEST || rebuilt.len() > LONGEST {
+    let reasons = suspect(released, rebuilt, context);
+    let sure = reasons
+        .iter()
+        .all(|reason| reason.confidence > Confidence::Possible);
+    if sure { reasons } else { Vec::new() }
+}
+
+/// As [`explain`], with reasons that are only possible: beside one, the difference is still a change of content.
+pub(super) fn suspect(released: &str, rebuilt: &str, context: Context) -> Vec<Reason> {
+    if released == rebuilt
+        || released.len() > LONGEST
+        || rebuilt.len() > LONGEST
+        || invisible::differ(released, rebuilt)
+    {
         return Vec::new();
     }
     let named = |pattern| !context.field.is_empty() && fits(pattern, context.field);
-    let tool = context.tool || context.meaning == Some(Meaning::Tool) || named(&TOOL);
+    let tool = context.tool || context.meaning == Some(Meaning::Tool) || named(&TOOL) && !context.code;
     let dependency = context.dependency || context.meaning == Some(Meaning::Dependency);
-    if named(&WHO) && released.len() < 256 && rebuilt.len() < 256 {
-        return vec![Reason::new(
-            Cause::BuildHost,
-            keyed(released, rebuilt),
-            Confidence::Likely,
-        )];
+    let whole =
+        host::field(released, rebuilt, context).or_else(|| generator::field(released, rebuilt, context));
+    if let Some(reason) = whole {
+        return vec![reason];
     }
-    let (mut old, mut new) = (released.to_owned(), rebuilt.to_owned());
-    let mut pairs: Vec<(Class, String, String)> = Vec::new();
-    let (in_old, in_new) = (Signs::of(released), Signs::of(rebuilt));
-    for pattern in PATTERNS.iter() {
-        let class = pattern.class;
-        if class == Class::Version && !(tool || dependency) {
-            continue;
-        }
-        if !in_old.allow(class, released) || !in_new.allow(class, rebuilt) {
-            continue;
-        }
-        let Some(regex) = pattern.regex() else { continue };
-        let (masked_old, found_old) = mask(regex, class, &old);
-        let (masked_new, found_new) = mask(regex, class, &new);
-        if found_old.is_empty() && found_new.is_empty() {
-            continue;
-        }
-        // A value that is the same on both sides stays, so that it anchors the rest.
-        if found_old == found_new || found_old.len() != found_new.len() {
-            continue;
-        }
-        let values = found_old.into_iter().zip(found_new);
-        pairs.extend(
-            values
-                .filter(|(released, rebuilt)| released != rebuilt)
-                .map(|(released, rebuilt)| (class, released, rebuilt)),
-        );
-        (old, new) = (masked_old, masked_new);
-        if old == new {
-            break;
+    let mut reading = Reading {
+        sides: [released, rebuilt],
+        signs: [Signs::of(released), Signs::of(rebuilt)],
+        claims: Claims::default(),
+        reasons: Vec::new(),
+        context,
+        tool,
+    };
+    let known = CLASSES
+        .iter()
+        .filter(|(class, _)| *class != Class::Version || tool || dependency);
+    for (class, patterns) in known {
+        if reading.claim(*class, patterns) && reading.claims.explain_all(released, rebuilt) {
+            return reading.reasons;
         }
     }
-    if old == new {
-        let mut reasons = Vec::new();
-        for (class, released, rebuilt) in pairs {
-            let Some(reason) = reason(class, &released, &rebuilt, context, tool) else {
-                return Vec::new();
-            };
-            if !reasons.contains(&reason) {
-                reasons.push(reason);
+    locale(released, rebuilt, context).into_iter().collect()
+}
+
+/// The classes, the more certain first, with all their forms.
+static CLASSES: LazyLock<Vec<(Class, Vec<&'static Pattern>)>> = LazyLock::new(|| {
+    let mut classes: Vec<(Class, Vec<&'static Pattern>)> = Vec::new();
+    for pattern in PATTERNS.iter().chain(generator::LINES.iter()) {
+        // The two kinds of dates stand for each other.
+        let class = if pattern.class == Class::Month {
+            Class::Date
+        } else {
+            pattern.class
+        };
+        match classes.iter_mut().find(|(known, _)| *known == class) {
+            Some((_, patterns)) => patterns.push(pattern),
+            None => classes.push((class, vec![pattern])),
+        }
+    }
+    classes
+});
+
+struct Reading<'a> {
+    sides: [&'a str; 2],
+    signs: [Signs; 2],
+    claims: Claims,
+    reasons: Vec<Reason>,
+    context: Context<'a>,
+    tool: bool,
+}
+
+impl Reading<'_> {
+    /// Claims the pairs of values of a class that have a reason; answers whether there were any.
+    fn claim(&mut self, class: Class, patterns: &[&'static Pattern]) -> bool {
+        let [released, rebuilt] = self.sides;
+        let [in_old, in_new] = &self.signs;
+        let usable: Vec<&Pattern> = patterns
+            .iter()
+            .filter(|pattern| in_old.allow(pattern.class, released) || in_new.allow(pattern.class, rebuilt))
+            .copied()
+            .collect();
+        let (Some(old), Some(new)) = (values(&usable, released), values(&usable, rebuilt)) else {
+            return false;
+        };
+        if old.len() != new.len() {
+            return false;
+        }
+        let mut any = false;
+        for (old, new) in old.into_iter().zip(new) {
+            let spots = (
+                Spot::new(released, &old, self.context),
+                Spot::new(rebuilt, &new, self.context),
+            );
+            // A value that is the same on both sides stays, so that it anchors the rest.
+            if spots.0.value() == spots.1.value() || !self.claims.are_free(&old, &new) {
+                continue;
+            }
+            if let Some(reason) = judge::reason(class, &spots.0, &spots.1, self.tool) {
+                self.claims.add(old, new);
+                any = true;
+                if !self.reasons.contains(&reason) {
+                    self.reasons.push(reason);
+                }
             }
         }
-        return reasons;
+        any
     }
-    locale(released, rebuilt).into_iter().collect()
+}
+
+/// What a class has in a text, in order: of values that overlap, the one of the form that comes first.
+fn values(patterns: &[&Pattern], text: &str) -> Option<Vec<Range<usize>>> {
+    let mut values: Vec<Range<usize>> = Vec::new();
+    for pattern in patterns {
+        for value in pattern.find(text)?.into_iter().flatten() {
+            let apart = |other: &Range<usize>| other.end <= value.start || value.end <= other.start;
+            if values.iter().all(apart) {
+                values.push(value);
+            }
+        }
+    }
+    values.sort_by_key(|value| value.start);
+    Some(values)
 }
 
 /// The text with everything blanked that a build may leave behind: two lines with one skeleton may be one line.
@@ -118,201 +196,9 @@ pub(super) fn skeleton(text: &str) -> String {
     if text.len() > LONGEST {
         return text.to_owned();
     }
-    let signs = Signs::of(text);
-    let mut blanked = text.trim_end().to_owned();
-    for pattern in PATTERNS.iter() {
-        if pattern.class != Class::Version
-            && signs.allow(pattern.class, text)
-            && let Some(regex) = pattern.regex()
-        {
-            blanked = mask(regex, pattern.class, &blanked).0;
-        }
-    }
-    blanked
+    pattern::blanked(text.trim_end())
 }
 
 fn keyed(released: &str, rebuilt: &str) -> String {
     format!("{} → {}", released.trim(), rebuilt.trim())
-}
-
-/// What two values of one class say.
-fn reason(class: Class, released: &str, rebuilt: &str, context: Context, tool: bool) -> Option<Reason> {
-    let both = || keyed(released, rebuilt);
-    let likely = |cause, key: String| Some(Reason::new(cause, key, Confidence::Likely));
-    let proven = |cause| Some(Reason::new(cause, both(), Confidence::Proven));
-    match class {
-        Class::Uuid => likely(Cause::Randomness, "UUID".into()),
-        Class::Date => Some(date::date(released, rebuilt)),
-        Class::Temporary => likely(Cause::Randomness, "name of a temporary file".into()),
-        Class::Path => path(released, rebuilt, context.build_folder),
-        Class::Kernel | Class::Processor => likely(Cause::HostSystem, both()),
-        Class::Jobs => likely(Cause::Parallelism, both()),
-        Class::Locale => likely(Cause::Locale, both()),
-        Class::Zone => likely(Cause::Timezone, both()),
-        Class::Umask => likely(Cause::Permissions, both()),
-        Class::Account => likely(Cause::BuildHost, both()),
-        Class::Version if tool => proven(Cause::ToolVersion),
-        Class::Version => proven(Cause::DependencyVersion),
-        Class::Address => likely(Cause::Randomness, "address in memory".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::path::BUILD_ROOT;
-    use super::*;
-
-    fn causes(released: &str, rebuilt: &str, field: &str) -> Vec<(Cause, String)> {
-        let context = Context {
-            field,
-            meaning: (field == "Depends").then_some(Meaning::Dependency),
-            ..Context::default()
-        };
-        explain(released, rebuilt, context)
-            .into_iter()
-            .map(|reason| (reason.cause, reason.key))
-            .collect()
-    }
-
-    #[test]
-    fn every_pattern_compiles() {
-        assert!(PATTERNS.iter().all(|pattern| pattern.regex().is_some()));
-        assert!(BUILD_ROOT.is_some() && WHO.is_some() && TOOL.is_some());
-    }
-
-    #[test]
-    fn differences_have_the_cause_that_their_form_shows() {
-        let table: &[(&str, &str, &str, Cause)] = &[
-            (
-                "built 2026-11-25 03:39:45",
-                "built 2026-11-26 07:12:01",
-                "",
-                Cause::Timestamp,
-            ),
-            ("Nov 25 2026", "Nov 26 2026", "", Cause::Timestamp),
-            (
-                "Wed Nov 25 03:39:45 UTC 2026",
-                "Thu Nov 26 13:12:01 UTC 2026",
-                "",
-                Cause::Timestamp,
-            ),
-            ("03:39:45", "07:12:01", "", Cause::Timestamp),
-            ("epoch=1764000000", "epoch=1764099999", "", Cause::Timestamp),
-            ("at 20261125", "at 20261126", "", Cause::Timestamp),
-            (
-                "2026-11-25T03:39:45+00:00",
-                "2026-11-25T05:39:45+02:00",
-                "",
-                Cause::Timezone,
-            ),
-            ("2026-11-25 03:39:45", "2026-11-25 08:39:45", "", Cause::Timezone),
-            (
-                "Wed Nov 25 03:39:45 UTC 2026",
-                "Tue Nov 24 22:39:45 EST 2026",
-                "",
-                Cause::Timezone,
-            ),
-            (
-                "mer. 25 nov. 2026 03:39:45",
-                "Wed 25 Nov 2026 03:39:45",
-                "",
-                Cause::Locale,
-            ),
-            ("1,5 kB", "1.5 kB", "", Cause::Locale),
-            ("naïve", "na?ve", "", Cause::Locale),
-            ("LANG=C.UTF-8", "LANG=de_DE.UTF-8", "", Cause::Locale),
-            ("/build/a/src/x.c:12", "/build/b/src/x.c:12", "", Cause::BuildPath),
-            ("/home/me/p/x.c", "/builds/ci/p/x.c", "", Cause::BuildPath),
-            ("/tmp/tmpab12cd_3/x", "/tmp/tmpzz98yx_1/x", "", Cause::Randomness),
-            ("at 0x7f12ab34cd50", "at 0x7f99ab34cd50", "", Cause::Randomness),
-            (
-                "id 2f0a1c7e-8a4b-4c2d-9e1f-aabbccddeeff",
-                "id 11111111-8a4b-4c2d-9e1f-aabbccddeeff",
-                "",
-                Cause::Randomness,
-            ),
-            (
-                "Linux 6.1.0-28-amd64",
-                "Linux 5.10.0-8-amd64",
-                "",
-                Cause::HostSystem,
-            ),
-            (
-                "cc -march=znver3 x.c",
-                "cc -march=skylake x.c",
-                "",
-                Cause::HostSystem,
-            ),
-            ("make -j2", "make -j16", "", Cause::Parallelism),
-            ("nproc: 2", "nproc: 64", "", Cause::Parallelism),
-            ("ada@laptop", "root@ci-7", "", Cause::BuildHost),
-            ("ada", "root", "Built-By", Cause::BuildHost),
-            (
-                "bdist_wheel (0.40.0)",
-                "bdist_wheel (0.43.0)",
-                "Generator",
-                Cause::ToolVersion,
-            ),
-            (
-                "libc6 (>= 2.34)",
-                "libc6 (>= 2.36)",
-                "Depends",
-                Cause::DependencyVersion,
-            ),
-            ("TZ=UTC", "TZ=Europe/Paris", "", Cause::Timezone),
-            ("umask 0022", "umask 0002", "", Cause::Permissions),
-        ];
-        for (released, rebuilt, field, cause) in table {
-            let found = causes(released, rebuilt, field);
-            assert_eq!(
-                found.first().map(|(cause, _)| *cause),
-                Some(*cause),
-                "{released:?} {rebuilt:?}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_may_be_a_change_of_content_is_not_explained() {
-        for (released, rebuilt, field) in [
-            ("return check(password)", "return 1", ""),
-            ("version 1.2.3", "version 1.2.4", ""),
-            ("/usr/bin/sh", "/tmp/evil", ""),
-            ("/usr/lib/a.so", "/usr/lib/b.so", ""),
-            ("built 2026-11-25 ok", "built 2026-11-26 not ok", ""),
-            ("x = 10", "x = 11", ""),
-            ("libc6 (>= 2.34)", "libevil (>= 2.34)", "Depends"),
-            ("abc", "abd", ""),
-        ] {
-            assert_eq!(
-                causes(released, rebuilt, field),
-                Vec::new(),
-                "{released:?} {rebuilt:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn one_text_may_have_several_reasons() {
-        let found = causes(
-            "/build/a/x.c built 2026-11-25 03:39:45 by ada@laptop",
-            "/build/b/x.c built 2026-11-26 03:12:01 by root@ci",
-            "",
-        );
-        let causes: Vec<_> = found.iter().map(|(cause, _)| *cause).collect();
-        assert_eq!(causes, [Cause::Timestamp, Cause::BuildPath, Cause::BuildHost]);
-        assert_eq!(found[1].1, "/build/a → /build/b");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn a_build_path_is_one_whatever_the_folders_are_called(
-            name in "[A-Za-z0-9]{6}",
-            file in "[a-z]{1,8}",
-        ) {
-            let (released, rebuilt) = (format!("/tmp/.tmp{name}/build/a/{file}.c"), format!("/tmp/.tmp{name}/build/b/{file}.c"));
-            let found = causes(&released, &rebuilt, "");
-            proptest::prop_assert_eq!(found.first().map(|(cause, _)| *cause), Some(Cause::BuildPath), "{} {:?}", released, found);
-        }
-    }
 }

@@ -1,13 +1,22 @@
 //! What builds are known to leave behind in text: classes of values, and the forms that they have.
 
+use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
-use regex::{Captures, Regex};
+use regex::Regex;
+
+use super::date::{month_pattern, names_a_month, weekday_pattern};
+use super::generator;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Uuid,
+    Revision,
     Date,
+    /// A date with the name of a month.
+    Month,
+    Years,
+    Unix,
     Temporary,
     Path,
     Kernel,
@@ -16,20 +25,32 @@ pub(super) enum Class {
     Locale,
     Zone,
     Umask,
-    Account,
+    Host,
+    Generator,
     Version,
     Address,
 }
 
 /// Words and digits of ASCII only: what builds leave behind has no others, and patterns with all of Unicode's take
 /// tens of milliseconds to compile.
-fn ascii(pattern: &str) -> String {
+pub(super) fn ascii(pattern: &str) -> String {
     pattern
         .replace(r"\b", r"(?-u:\b)")
         .replace(r"\d", "[0-9]")
         .replace(r"\w", "[A-Za-z0-9_]")
         .replace(r"\W", "[^A-Za-z0-9_]")
+        .replace("{zone}", ZONE)
+        .replace("{clock}", CLOCK)
+        .replace("{version}", VERSION)
+        .replace("{tool}", generator::TOOLS)
 }
+
+/// A zone behind a time.
+const ZONE: &str = "(?: ?(?:Z|UTC|GMT|[A-Z]{2,4}T|MESZ?|[+-][0-9]{2}:?[0-9]{2})(?-u:\\b))";
+/// A time of a day.
+const CLOCK: &str = "(?:[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?: ?[AaPp][Mm](?-u:\\b))?)";
+/// A version that has at least two parts.
+const VERSION: &str = "v?[0-9]+(?:\\.[0-9]+)+(?:[-+~._]?(?:[0-9]+|(?:a|b|c|rc|alpha|beta|dev|pre|post|git|snapshot|SNAPSHOT|Final|RELEASE|M|p|deb[0-9]*u|ubuntu|dfsg|ds|el|fc|GA|stable)[0-9]*)(?-u:\\b))*";
 
 /// One form of what builds leave behind; compiled when a text first may have it.
 pub(super) struct Pattern {
@@ -38,20 +59,67 @@ pub(super) struct Pattern {
     compiled: OnceLock<Option<Regex>>,
 }
 
+/// Most values of one form that are looked at in one text.
+const MOST_FOUND: usize = 500;
+
 impl Pattern {
+    pub const fn new(class: Class, text: &'static str) -> Self {
+        Self {
+            class,
+            text,
+            compiled: OnceLock::new(),
+        }
+    }
+
     pub fn regex(&self) -> Option<&Regex> {
         // A pattern that does not compile is caught by the first test.
-        self.compiled
-            .get_or_init(|| Regex::new(&ascii(self.text)).ok())
-            .as_ref()
+        let compile = || {
+            let mut text = ascii(self.text);
+            if text.contains("{month}") {
+                text = text
+                    .replace("{month}", &month_pattern())
+                    .replace("{weekday}", &weekday_pattern());
+            }
+            Regex::new(&text).ok()
+        };
+        self.compiled.get_or_init(compile).as_ref()
+    }
+
+    /// The values in a text: the groups of the pattern, or all that it matches if it has none. None if there are too
+    /// many.
+    pub fn find(&self, text: &str) -> Option<Vec<Vec<Range<usize>>>> {
+        let regex = self.regex()?;
+        if regex.captures_len() == 1 {
+            let found: Vec<_> = regex
+                .find_iter(text)
+                .take(MOST_FOUND)
+                .map(|value| vec![value.range()])
+                .collect();
+            return (found.len() < MOST_FOUND).then_some(found);
+        }
+        let mut found = Vec::new();
+        for captures in regex.captures_iter(text) {
+            if found.len() >= MOST_FOUND {
+                return None;
+            }
+            found.push(
+                captures
+                    .iter()
+                    .skip(1)
+                    .flatten()
+                    .map(|group| group.range())
+                    .collect(),
+            );
+        }
+        Some(found)
     }
 }
 
 macro_rules! patterns {
     ($($class:ident $pattern:literal;)*) => {
-        pub(super) static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| vec![$(Pattern {
-            class: Class::$class, text: $pattern, compiled: OnceLock::new(),
-        }),*]);
+        pub(super) static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| vec![
+            $(Pattern::new(Class::$class, $pattern)),*
+        ]);
     };
 }
 
@@ -61,7 +129,6 @@ pub(super) struct Signs {
     slash: bool,
     at: bool,
     dash: bool,
-    dot: bool,
 }
 
 impl Signs {
@@ -71,15 +138,13 @@ impl Signs {
             slash: false,
             at: false,
             dash: false,
-            dot: false,
         };
         for byte in text.bytes() {
             match byte {
                 b'0'..=b'9' => signs.digit = true,
-                b'/' => signs.slash = true,
+                b'/' | b'\\' => signs.slash = true,
                 b'@' => signs.at = true,
                 b'-' => signs.dash = true,
-                b'.' => signs.dot = true,
                 _ => {}
             }
         }
@@ -90,21 +155,66 @@ impl Signs {
         let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match class {
             Class::Uuid => self.digit && self.dash,
+            Class::Revision => {
+                self.digit
+                    && any(&[
+                        "-g", "+", "-dirty", "ommit", "OMMIT", "evision", "EVISION", "git", "Git", "GIT",
+                        "vcs", "VCS", "scm", "SCM", "hangeset",
+                    ])
+            }
             Class::Umask => self.digit && any(&["mask", "MASK"]),
-            Class::Date | Class::Jobs | Class::Version => self.digit,
+            Class::Years => {
+                self.digit && any(&["opyright", "OPYRIGHT", "©", "(c)", "(C)", "&copy;", "\\(co"])
+            }
+            Class::Date | Class::Unix | Class::Version => self.digit,
+            Class::Month => self.digit && names_a_month(text),
+            Class::Generator => {
+                self.digit
+                    && any(&[
+                        "enerat", "reat", "roduc", "roto", "BISON", "ison", "FLEX", "Qt", "Meta", "moc",
+                        "perl", "uil", "xygen", "ritten", "ade", "undled", "ython", "ckage", "tailwind",
+                        "ompiled", "ool", "ender",
+                    ])
+            }
+            Class::Jobs => {
+                self.digit
+                    && any(&[
+                        "-j",
+                        "--job",
+                        "parallel",
+                        "proc",
+                        "PROC",
+                        "jobs",
+                        "cpu",
+                        "CPU",
+                        "cores",
+                        "jobserver",
+                    ])
+            }
             Class::Temporary => any(&["tmp", "cc", "pip-", "go-build", "rustc"]),
             Class::Path => self.slash,
-            Class::Kernel => self.digit && (any(&["Linux", "SMP"]) || self.dash && self.dot),
+            Class::Kernel => {
+                self.digit && any(&["Linux", "SMP", "Darwin", "-generic", "-amd64", "-azure", "-aws"])
+            }
             Class::Processor => any(&[
                 "-m", "cpu", "x86", "Intel", "AMD", "znver", "lake", "well", "rapids", "model",
             ]),
-            Class::Locale => any(&[
-                "LANG", "LC_", "ocale", "OCALE", "ncoding", "NCODING", "harset", "HARSET",
-            ]),
-            Class::Zone => {
-                self.slash || any(&["TZ", "one", "ONE", "UTC", "GMT", "CE", "ST", "DT"]) || self.digit
+            Class::Locale => any(&["LANG", "LC_", "ocale"]),
+            Class::Zone => any(&["TZ", "one"]),
+            Class::Host => {
+                self.at
+                    || any(&[
+                        "uil",
+                        "UIL",
+                        "ompiled",
+                        "onfigured",
+                        "ONFIGURED",
+                        "OMPILE",
+                        "ackaged",
+                        "enerated",
+                        "Linux",
+                    ])
             }
-            Class::Account => self.at,
             Class::Address => self.digit && any(&["0x"]),
         }
     }
@@ -112,36 +222,78 @@ impl Signs {
 
 patterns! {
     Uuid r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b";
-    Umask r"(?i)\bumask[ =:]*0?[0-7]{3}\b";
+    Umask r"(?i)\bumask[ =:]*(0?[0-7]{3})\b";
+    // `git describe`, setuptools-scm, versioneer.
+    Revision r"(-\d{1,6}-g[0-9a-f]{7,40}(?:-dirty|-broken)?)\b";
+    Revision r"((?:\.(?:dev|post)\d+)?\+(?:\d+\.)?g[0-9a-f]{7,40}(?:\.d\d{8}|[.-]dirty)?)\b";
+    Revision r"\bv?\d+(?:\.\d+)+((?:-\d{1,6}-g[0-9a-f]{7,40})?(?:[-+.]dirty)?)(?:[^\w.+-]|$)";
+    // A name, and the commit; a revision control system before it, and the commit.
+    Revision r#"(?i)(?:\b|_)(?:commit|revision|changeset|(?:git|vcs|scm|hg|build)[-_. ]?(?:commit|sha1?|hash|head|rev(?:ision)?|ref|describe|version))(?:[-_. ]?(?:id|hash|sha1?|rev))?["']?(?: is)?\s*[:=( ]\s*["'(]?([0-9a-f]{7,40}(?:-dirty|-modified|\+)?)(?:[^\w-]|$)"#;
+    Revision r"(?i)\bgit[-.~:]([0-9a-f]{7,40}(?:-dirty|-modified)?)\b";
     // ISO 8601 and its relatives.
-    Date r"\b(?:19|20)\d\d[-/](?:0?[1-9]|1[0-2])[-/](?:[0-2]?\d|3[01])(?:[T _-]\d{1,2}[:.-]?\d\d(?:[:.-]?\d\d(?:[.,]\d+)?)?)?(?: ?(?:Z|UTC|GMT|[A-Z]{2,4}T|[+-]\d\d:?\d\d))?\b";
-    // RFC 5322; ctime, __DATE__ and `date` in the C locale; month and year.
-    Date r"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? +)?\b\d{1,2}[ -](?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b\.?,?(?:[ -](?:19|20)\d\d)?(?:,? +\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?)?(?: +(?:UTC|GMT|[A-Z]{2,4}T|[+-]\d{4}))?";
-    Date r"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? +)?\b(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.? +\d{1,2}\b,?(?: +\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?)?(?: +(?:UTC|GMT|[A-Z]{2,4}T|[+-]\d{4}))?(?: +(?:19|20)\d\d)?(?: +\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?)?(?: +(?:UTC|GMT|[A-Z]{2,4}T|[+-]\d{4}))?";
-    Date r"\b(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?,? +(?:19|20)\d\d\b";
-    Date r"\b\d{1,2}:\d\d:\d\d(?:\.\d+)?(?: ?[AP]M)?(?: ?(?:Z|UTC|GMT|[A-Z]{2,4}T|[+-]\d\d:?\d\d))?";
-    Date r"\b(?:[0-2]?\d|3[01])[./](?:0?[1-9]|1[0-2])[./](?:19|20)\d\d\b";
-    Date r"\b20[0-4]\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])(?:[T_-]?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?Z?)?\b";
-    // Seconds, or milliseconds, since 1970.
-    Date r"\b1[0-9]\d{8}(?:\d{3})?(?:\.\d+)?\b";
-    Temporary r"\b(?:tmp[a-z0-9_]{6,10}|tmp\.[A-Za-z0-9]{6,10}|cc[A-Za-z0-9]{6}\.(?:o|s|c|ld|le|res|ltrans\w*)|pip-[a-z-]+-[a-z0-9_]{8}|go-build\d{6,}|rustc[A-Za-z0-9]{6})\b";
+    Date r"\b(?:19|20)\d\d[-/](?:0?[1-9]|1[0-2])[-/](?:0?[1-9]|[12]\d|3[01])(?:[T _-]{clock}{zone}?)?\b";
+    // RFC 5322; ctime, __DATE__ and `date` in the locale of a machine; month and year.
+    Month r"(?:\b{weekday}\b[.,]? +)?\b\d{1,2}(?:[ -]|\. ?| de ){month}\b\.?,?(?:[ -]| de )(?:19|20)\d\d(?:,? +{clock}{zone}?)?\b";
+    Month r"(?:\b{weekday}\b[.,]? +)?\b\d{1,2}\.? {month}\.?,? +{clock}{zone}?(?: (?:19|20)\d\d)?\b";
+    Month r"(?:\b{weekday}\b[.,]? +)?\b{month}\.? +\d{1,2}\b,?(?: +{clock}(?:{zone})?)?,? +(?:19|20)\d\d(?:,? +{clock}{zone}?)?\b";
+    Month r"(?:\b{weekday}\b[.,]? +)?\b{month}\.? +\d{1,2} +{clock}{zone}?\b";
+    Month r"\b{month}\.?,? (?:de )?(?:19|20)\d\d\b";
+    Date r"\b(?:0[1-9]|1[0-2])/(?:0[1-9]|[12]\d|3[01])/\d\d,? {clock}{zone}?";
+    Date r"\b(?:19|20)\d\d年 ?\d{1,2}月 ?\d{1,2}日(?: ?{clock}{zone}?)?";
+    Date r"\b(?:0?[1-9]|[12]\d|3[01])[./-](?:0?[1-9]|[12]\d|3[01])[./-](?:19|20)\d\d(?:,? {clock}{zone}?)?\b";
+    Date r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[AaPp][Mm]\b)?{zone}?";
+    Date r"(?:\b|\bD:|[a-z_])((?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])[T_.-]?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d(?:\d{2,3})?)?(?:Z|[+-]\d\d'?:?\d\d'?)?)(?:\b|$|')";
+    Date r"\b(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b";
+    Years r"\b(?:19|20)\d\d(?:(?: ?[-–,] ?|, )(?:19|20)\d\d)*\b";
+    // Seconds since 1970, or a thousandth, millionth or billionth of one.
+    Unix r"\b\d{10}(?:\d{3}){0,3}(?:\.\d+)?\b";
+    Temporary r"(?:\b|\.)(?:tmp[a-z0-9_]{8}|tmp\.[A-Za-z0-9]{6,10}|tmp[A-Za-z0-9]{6}|cc[A-Za-z0-9]{6}\.(?:o|s|c|ld|le|res|ltrans\w*)|pip-[a-z-]+-[a-z0-9_]{8}|go-build\d{6,}|rustc[A-Za-z0-9]{6})\b";
     Path r"(?:/[\w.+~@%=-]+)+/?";
-    Kernel r"\bLinux(?: version)? \d+\.\d+[\w.+-]*(?: #\d+[^\n,;]*)?|\b\d+\.\d+\.\d+-(?:\d+-)?(?:cloud-|rt-)?(?:amd64|arm64|generic|azure|aws|gcp|fc\d+|el\d+|arch\d*|lts|default)[\w.+-]*|#\d+(?:~[\w.+-]+)? SMP[^\n,;]*";
-    Processor r"-m(?:arch|tune|cpu)=[\w.+-]+|-C ?target-cpu=[\w-]+|\bx86[-_]64[-_]v[1-4]\b|\b(?:Intel\(R\)|AMD) [\w()@. -]*(?:CPU|EPYC|Ryzen|Xeon|Core)[\w()@. -]*|\b(?:znver[1-5]|skylake(?:-avx512)?|haswell|broadwell|icelake-\w+|cascadelake|sapphirerapids)\b|\b(?:model name|cpu model)[ \t]*[:=][^\n]*";
-    Jobs r"(?i)-j ?\d+|--jobs[= ]\d+|\bparallel=\d+|--jobserver-(?:auth|fds)=[\w:,.-]+|\b(?:n_?proc|n?jobs|n_?cpus?|num_?cpus|cpu_?count|n?threads|num_threads|workers|processes|parallel(?:ism)?)\W{0,3}[=: ]\W{0,2}\d+";
-    Locale r"\b(?:LANG|LANGUAGE|LC_[A-Z]+|(?i:locale|encoding|charset))\W{1,4}[\w.@-]+";
-    Zone r"\b(?:TZ|(?i:time ?zone))\W{1,4}[\w/+:-]+|\b(?:Etc|Europe|America|Asia|Africa|Pacific|Australia)/[A-Z]\w+|\b(?:UTC|GMT|CES?T|[EPCM][SD]T|JST|IST|BST)\b|[+-](?:0\d|1[0-4]):?(?:00|15|30|45)\b";
-    Account r"\b[A-Za-z_][\w.-]*@[A-Za-z][\w.-]*\b";
+    Path r"\b[A-Za-z]:(?:\\{1,2}[\w.+~@%=-]+)+";
+    Kernel r"\b(?:Linux|Darwin)(?: version)? (\d+\.\d+\.\d+[\w.+-]*(?: #\d+(?:~[\w.+-]+)?(?: SMP| PREEMPT\w*| Debian [\w.+~-]+)*)?)";
+    Kernel r"\b\d+\.\d+\.\d+-(?:\d+-)?(?:cloud-|rt-)?(?:amd64|arm64|generic|azure|aws|gcp|fc\d+|el\d+|arch\d*|lts|default)[\w.+-]*";
+    Kernel r"#\d+(?:~[\w.+-]+)? SMP(?: PREEMPT\w*| Debian [\w.+~-]+)*";
+    Processor r"-m(?:arch|tune|cpu)=([\w.+-]+)|-C ?target-cpu=([\w-]+)";
+    Processor r"\b(?:Intel\(R\)|AMD) [\w()@. -]*(?:CPU|EPYC|Ryzen|Xeon|Core)[\w()@. -]*";
+    Processor r"\b(?:x86[-_]64[-_]v[1-4]|znver[1-5]|skylake(?:-avx512)?|haswell|broadwell|icelake-\w+|cascadelake|sapphirerapids)\b";
+    Jobs r"(?i)(?:^|[\s\x22'=])-j ?(\d{1,4})\b|--jobs[= ](\d{1,4})\b|\bparallel=(\d{1,4})\b|--jobserver-(?:auth|fds)=([\w:,.-]+)";
+    Jobs r"(?i)\b(?:n_?proc|n_?cpus?|cpu_?count|number of (?:cpus|cores|processors|jobs))\W{0,3}[=: ]\W{0,2}(\d{1,4})\b";
+    Locale r"\b(?:LANG|LANGUAGE|LC_[A-Z]+|[Ll]ocale)\W{1,4}((?:C|POSIX|[a-z]{2,3}_[A-Z]{2})(?:\.[\w-]+)?(?:@\w+)?)(?:[^\w.@-]|$)";
+    Zone r"\b(?:TZ|(?i:time ?zone))\W{1,4}((?:UTC|GMT|Etc/[A-Z]\w+|[A-Z]{3,4}|[A-Z][a-z]+/[A-Z][\w+-]*(?:/[A-Z]\w+)?)(?:[+-]?\d{1,2})?)\b";
+    Host r#"(?i)\b(?:built|compiled|packaged|assembled|linked|configured)\b[^\n]{0,80}?\b(?:by|on|at|from):? +(?:user |host |machine )?["'(<]{0,2}([\w.+-]+@[\w.-]*\w)"#;
+    Host r"\bLinux version \S{1,80} \(([\w.+-]+@[\w.-]*\w)\)";
+    Host r"(?i)\b(?:built|compiled|packaged) (?:[\w.:+-]+ )?by (?:user )?([\w.+-]+) on (?:host |machine )?([\w.-]*\w)";
+    Host r"(?i)\b(?:built|compiled|generated|packaged)\b[^\n]{0,60}?\b(?:on|by) (?:host|machine|node|user) ([\w.-]*\w)";
+    Host r#"(?i)(?:\b|_)(?:build|built|compiled?|configured)[-_ .]?(?:host|machine|node|user|by)(?:[-_.]?name)?["']?(?:\s*[:=]\s*|\s+["'])["']?([\w.+@-]*\w)"#;
+    Address r"\bat (0x[0-9a-f]{6,16})>";
+    Address r"\b0x[0-9a-f]{12,16}\b";
     Version r"\bv?\d+(?:\.\d+)+(?:[\w.+:~-]*\w)?\b|\b\d+:\d[\w.+~-]*|\(\d{8}\)|\b\d+-\d[\w.+~]*\b";
-    Address r"\b0x[0-9a-f]{6,16}\b";
 }
 
-/// The text with every value of the pattern blanked, and the values.
-pub(super) fn mask(pattern: &Regex, class: Class, text: &str) -> (String, Vec<String>) {
-    let mut found = Vec::new();
-    let masked = pattern.replace_all(text, |captures: &Captures| {
-        found.extend(captures.get(0).map(|value| value.as_str().to_owned()));
-        format!("\u{1}{class:?}\u{1}")
-    });
-    (masked.into_owned(), found)
+/// The text with every value blanked that a build may leave behind.
+pub(super) fn blanked(text: &str) -> String {
+    let signs = Signs::of(text);
+    let mut blanked = text.to_owned();
+    let patterns = PATTERNS
+        .iter()
+        .filter(|pattern| pattern.class != Class::Version)
+        .chain(generator::LINES.iter());
+    for pattern in patterns {
+        if !signs.allow(pattern.class, text) {
+            continue;
+        }
+        let mut ranges: Vec<_> = pattern
+            .find(&blanked)
+            .unwrap_or_default()
+            .into_iter()
+            .flatten()
+            .collect();
+        ranges.sort_by_key(|range| std::cmp::Reverse(range.start));
+        for range in ranges {
+            if blanked.get(range.clone()).is_some() {
+                blanked.replace_range(range, &format!("\u{1}{:?}\u{1}", pattern.class));
+            }
+        }
+    }
+    blanked
 }

@@ -6,12 +6,7 @@ use std::ops::Range;
 
 use imara_diff::Diff;
 
-use super::comparator::Leaf;
-use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::skeleton;
-use crate::compare::finding::Finding;
-use crate::compare::order::sorted_by_locale;
-use crate::compare::package;
 
 /// The lines of both sides.
 pub(super) struct Sides<'a> {
@@ -21,14 +16,28 @@ pub(super) struct Sides<'a> {
 
 impl<'a> Sides<'a> {
     pub fn of(released: &'a [u8], rebuilt: &'a [u8]) -> Self {
-        let lines = |text| {
-            imara_diff::sources::byte_lines(text)
-                .map(String::from_utf8_lossy)
-                .collect()
-        };
+        let lines = |text| imara_diff::sources::byte_lines(text).map(line_text).collect();
         Self {
             released: lines(released),
             rebuilt: lines(rebuilt),
+        }
+    }
+}
+
+/// A line as text; bytes that are not UTF-8 are escaped, so that different lines stay different.
+fn line_text(bytes: &[u8]) -> Cow<'_, str> {
+    const ESCAPE: char = char::REPLACEMENT_CHARACTER;
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(ESCAPE) => Cow::Borrowed(text),
+        _ => {
+            let mut text = String::with_capacity(bytes.len());
+            for chunk in bytes.utf8_chunks() {
+                text.push_str(&chunk.valid().replace(ESCAPE, "\u{fffd}\u{fffd}"));
+                for byte in chunk.invalid() {
+                    text.push_str(&format!("{ESCAPE}{byte:02x}"));
+                }
+            }
+            Cow::Owned(text)
         }
     }
 }
@@ -53,7 +62,7 @@ pub(super) struct Changes {
     /// Lines of the rebuilt side without a partner.
     pub added: Vec<usize>,
     /// From the first differing line to the last, on both sides.
-    span: Option<(Range<usize>, Range<usize>)>,
+    pub span: Option<(Range<usize>, Range<usize>)>,
 }
 
 impl Changes {
@@ -76,57 +85,6 @@ impl Changes {
         }
         changes
     }
-}
-
-/// Lines that are on both sides, in other places.
-pub(super) fn moved(leaf: &mut Leaf, known: &package::Text, sides: &Sides, changes: &mut Changes) {
-    let Some(span) = &changes.span else { return };
-    let all_removed: Vec<usize> = sorted(&changes.removed, changes.pairs.iter().map(|pair| pair.0));
-    let all_added: Vec<usize> = sorted(&changes.added, changes.pairs.iter().map(|pair| pair.1));
-    if texts(&sides.released, &all_removed) != texts(&sides.rebuilt, &all_added) {
-        return;
-    }
-    let (Some(first_released), Some(first_rebuilt)) = (all_removed.first(), all_added.first()) else {
-        return;
-    };
-    let by_locale = sorted_by_locale(
-        sides.released.get(span.0.clone()).unwrap_or_default(),
-        sides.rebuilt.get(span.1.clone()).unwrap_or_default(),
-    );
-    let (cause, confidence) = match by_locale {
-        Some(_) => (Cause::Locale, Confidence::Likely),
-        None => (Cause::Order, Confidence::Proven),
-    };
-    leaf.add(
-        Finding::new(
-            line_number(*first_released),
-            line_at(&sides.released, *first_released).trim_end(),
-            line_at(&sides.rebuilt, *first_rebuilt).trim_end(),
-        )
-        .because(cause, confidence)
-        .keyed(by_locale.unwrap_or("lines"))
-        .set_aside_by((known.moved)(&sides.released, &all_removed))
-        .times(all_removed.len() as u64),
-    );
-    changes.pairs.clear();
-    changes.removed.clear();
-    changes.added.clear();
-}
-
-fn sorted(alone: &[usize], paired: impl Iterator<Item = usize>) -> Vec<usize> {
-    let mut all: Vec<usize> = alone.iter().copied().chain(paired).collect();
-    all.sort_unstable();
-    all
-}
-
-/// The lines at these places, sorted. The last line of a file may lack its end.
-fn texts<'a>(lines: &'a [Cow<str>], places: &[usize]) -> Vec<&'a str> {
-    let mut texts: Vec<&str> = places
-        .iter()
-        .map(|at| line_at(lines, *at).trim_end_matches('\n'))
-        .collect();
-    texts.sort_unstable();
-    texts
 }
 
 /// Pairs lines without a partner: those that are the same but for what builds leave behind, then those that are one

@@ -204,6 +204,8 @@ impl<'a> Differ<'a> {
         let context = Context {
             field,
             meaning: self.file.meaning(field),
+            // What a program reads from it is not what a build left.
+            code: true,
             dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
             ..Context::default()
         };

@@ -213,7 +213,11 @@ impl Comparison<'_> {
                 self.paths.add(leaf, &place);
                 return;
             }
-            let reasons = explain(one, other, Context::default());
+            let context = Context {
+                code: true,
+                ..Context::default()
+            };
+            let reasons = explain(one, other, context);
             if !reasons.is_empty() {
                 for reason in &reasons {
                     leaf.add_reason(&place, one, other, reason);

@@ -180,7 +180,7 @@ fn the_dialects_hold_the_same() {
         assert_eq!(causes(&compared(&old, &other))[0].0, Cause::Content);
     }
     let found = compared(&new, &old);
-    assert_eq!(found.causes[0].cause, Cause::HostSystem, "{:?}", found.tree);
+    assert_eq!(found.causes[0].cause, Cause::ArchiveDialect, "{:?}", found.tree);
     assert!(causes(&found).contains(&(Cause::ArchiveDialect, "header")));
     assert!(found.causes.iter().all(|cause| cause.cause != Cause::Content));
 }

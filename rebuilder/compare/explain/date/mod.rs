@@ -1,0 +1,189 @@
+//! Dates and times in text.
+//!
+//! Two dates stand for each other if both are written in one form and both may be times of a build. One moment in two
+//! forms is the work of a locale or a time zone.
+
+mod read;
+mod unix;
+mod words;
+
+use read::{Written, read};
+
+use super::spot::{Spot, words as words_of};
+use crate::compare::cause::{Cause, Confidence, Reason};
+
+pub(super) use unix::unix;
+pub(super) use words::{month_pattern, names_a_month, weekday_pattern};
+
+const DAY: i64 = 86_400;
+/// Some years before the oldest build tools that are in use.
+const FIRST_YEAR: i16 = 1990;
+/// How far ahead people set the clock of a rebuild, to see what expires or changes: more than a year.
+const AHEAD: i64 = 400 * DAY;
+
+/// Words beside a date that something else ends or begins at, and not the time of a build.
+const OTHER_DATES: [&str; 19] = [
+    "expire",
+    "expires",
+    "expired",
+    "expiry",
+    "expiration",
+    "valid",
+    "until",
+    "before",
+    "after",
+    "deadline",
+    "due",
+    "born",
+    "birthday",
+    "died",
+    "eol",
+    "since",
+    "deprecated",
+    "removed",
+    "embargo",
+];
+
+/// Whether two dates are two times, or one time in two zones or languages; none if they are something else.
+pub(super) fn date(old: &Spot, new: &Spot) -> Option<Reason> {
+    let reason = |cause, key: &str, confidence| Some(Reason::new(cause, key, confidence));
+    if old.is_in_url() || new.is_in_url() || names_another_date(old) {
+        return None;
+    }
+    let (released, rebuilt) = (read(old.value())?, read(new.value())?);
+    if !plausible(&released) || !plausible(&rebuilt) {
+        return None;
+    }
+    let same_parts = released.date.is_some() == rebuilt.date.is_some()
+        && released.time.is_some() == rebuilt.time.is_some()
+        && released.zone.is_some() == rebuilt.zone.is_some();
+    if released.form == rebuilt.form && released.languages & rebuilt.languages != 0 {
+        if let Some(zones) = zones(&released, &rebuilt) {
+            return reason(Cause::Timezone, "date in text", zones);
+        }
+        let confidence = certainty(old, new, &released);
+        return reason(Cause::Timestamp, "date in text", confidence);
+    }
+    let same =
+        released.date == rebuilt.date && released.time == rebuilt.time && released.zone == rebuilt.zone;
+    if same_parts && same && !old.context.code {
+        return reason(Cause::Locale, "words and order of a date", Confidence::Likely);
+    }
+    None
+}
+
+/// How sure two moments, or one moment in two zones, are told apart by their zones.
+fn zones(released: &Written, rebuilt: &Written) -> Option<Confidence> {
+    if released.zone? == rebuilt.zone? {
+        return None;
+    }
+    if released.instant()? == rebuilt.instant()? {
+        Some(Confidence::Proven)
+    } else if released.seconds() == rebuilt.seconds() {
+        Some(Confidence::Likely)
+    } else {
+        None
+    }
+}
+
+/// A time without a day, and a number that only might be a date, need to be named as one.
+fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
+    let is_number = old.value().bytes().all(|byte| byte.is_ascii_digit());
+    let weak =
+        released.date.is_none() && !released.form.contains('M') || is_number && released.time.is_none();
+    let named = old.is_alone() && new.is_alone() || names_a_time(old);
+    // A configuration may name the day of what it takes.
+    if old.context.pins && !names_a_time(old) && !old.is_in_comment() {
+        return Confidence::Possible;
+    }
+    let beside = !is_number && !old.context.code && old.before().bytes().any(|byte| byte.is_ascii_digit());
+    if !weak || named || beside || is_number && !old.context.code {
+        Confidence::Likely
+    } else {
+        Confidence::Possible
+    }
+}
+
+fn plausible(written: &Written) -> bool {
+    let Some(date) = written.date else { return true };
+    let latest = jiff::Timestamp::now().as_second().saturating_add(AHEAD);
+    let latest =
+        jiff::Timestamp::from_second(latest).map(|time| jiff::tz::TimeZone::UTC.to_datetime(time).date());
+    date.year() >= FIRST_YEAR && latest.is_ok_and(|latest| date <= latest)
+}
+
+/// Whether the name or the words before a value say that it is a time of the making of something.
+fn names_a_time(spot: &Spot) -> bool {
+    const TIMES: [&str; 27] = [
+        "time",
+        "date",
+        "epoch",
+        "stamp",
+        "timestamp",
+        "datetime",
+        "mtime",
+        "ctime",
+        "atime",
+        "created",
+        "modified",
+        "built",
+        "generated",
+        "updated",
+        "buildtime",
+        "builddate",
+        "published",
+        "lastmodified",
+        "compiled",
+        "packaged",
+        "creationdate",
+        "moddate",
+        "today",
+        "now",
+        "on",
+        "at",
+        "lastmod",
+    ];
+    spot.key_has(&TIMES)
+}
+
+/// Whether the words before a date say that it is not the time of a build.
+fn names_another_date(spot: &Spot) -> bool {
+    const NEAR: usize = 48;
+    let before = spot.before();
+    let start = (0..=before.len().saturating_sub(NEAR))
+        .rev()
+        .find(|at| before.is_char_boundary(*at));
+    let near = start.and_then(|start| before.get(start..)).unwrap_or(before);
+    words_of(near)
+        .iter()
+        .chain(&words_of(spot.context.field))
+        .any(|word| OTHER_DATES.contains(&word.as_str()))
+}
+
+/// The years of a notice of copyright: the last of them is the year of the build.
+pub(super) fn years(old: &Spot, new: &Spot) -> Option<Reason> {
+    let years = |spot: &Spot| -> Vec<i16> {
+        spot.value()
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|year| year.parse().ok())
+            .collect()
+    };
+    let line = old.line.to_lowercase();
+    if !["copyright", "©", "(c)", "&copy;", "\\(co"]
+        .iter()
+        .any(|sign| line.contains(sign))
+    {
+        return None;
+    }
+    let (released, rebuilt) = (years(old), years(new));
+    let (last_old, last_new) = (released.last()?, rebuilt.last()?);
+    let latest = jiff::Timestamp::now().as_second().saturating_add(AHEAD);
+    let latest = jiff::tz::TimeZone::UTC
+        .to_datetime(jiff::Timestamp::from_second(latest).ok()?)
+        .year();
+    let is_year = |year: &i16| (FIRST_YEAR..=latest).contains(year);
+    // A range begins where it began; a single year moves as a whole.
+    let same_start = released.len() == 1 && rebuilt.len() == 1 || released.first() == rebuilt.first();
+    (same_start && last_old != last_new && is_year(last_old) && is_year(last_new))
+        .then(|| Reason::new(Cause::Timestamp, "year of the copyright", Confidence::Likely))
+}

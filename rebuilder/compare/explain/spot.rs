@@ -1,0 +1,177 @@
+//! The place of a value in a text: what stands around it decides what it can mean.
+
+use std::ops::Range;
+
+use super::Context;
+
+/// A value in a text.
+#[derive(Clone, Copy)]
+pub(super) struct Spot<'a> {
+    pub line: &'a str,
+    start: usize,
+    end: usize,
+    pub context: Context<'a>,
+}
+
+/// What may stand between a name and its value.
+const AROUND: [char; 12] = [' ', '\t', '"', '\'', '`', '(', '<', '[', '{', '\\', '\r', '\n'];
+const BEHIND: [char; 14] = [
+    ' ', '\t', '"', '\'', '`', ')', '>', ']', '}', ',', ';', '\\', '\r', '\n',
+];
+
+impl<'a> Spot<'a> {
+    pub fn new(line: &'a str, range: &Range<usize>, context: Context<'a>) -> Self {
+        Self {
+            line,
+            start: range.start,
+            end: range.end,
+            context,
+        }
+    }
+
+    pub fn value(&self) -> &'a str {
+        self.line.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub fn before(&self) -> &'a str {
+        self.line.get(..self.start).unwrap_or_default()
+    }
+
+    pub fn after(&self) -> &'a str {
+        self.line.get(self.end..).unwrap_or_default()
+    }
+
+    /// The name that the value has here: `created` in `"created": 1`, `<created>1` and `created=1`; empty if it has
+    /// none.
+    pub fn key(&self) -> &'a str {
+        let before = self.before().trim_end_matches(AROUND);
+        if before.is_empty() {
+            return self.context.field;
+        }
+        let name = before.trim_end_matches([':', '=', '>', ' ', '\t', '"', '\'', '`', ']']);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let start = name
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| is_part(*c))
+            .last()
+            .map_or(name.len(), |(at, _)| at);
+        name.get(start..).unwrap_or_default()
+    }
+
+    /// The words of its name, in lower case: `build`, `time` for `buildTime` and `BUILD_TIME`.
+    pub fn key_has(&self, words: &[&str]) -> bool {
+        self::words(self.key())
+            .iter()
+            .any(|word| words.contains(&word.as_str()))
+    }
+
+    /// Whether the text has nothing else, and no field says what it is.
+    pub fn is_alone(&self) -> bool {
+        self.context.field.is_empty()
+            && self.before().trim_end_matches(AROUND).is_empty()
+            && self.after().trim_start_matches(BEHIND).is_empty()
+    }
+
+    /// Whether the value is part of the address of something elsewhere; `file://` is a path of this machine.
+    pub fn is_in_url(&self) -> bool {
+        let stops = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | '`');
+        let token = self.before().rsplit(stops).next().unwrap_or_default();
+        let value = self.value();
+        let scheme = |text: &str| {
+            text.match_indices("://")
+                .any(|(at, _)| !text.get(..at).is_some_and(|scheme| scheme.ends_with("file")))
+        };
+        scheme(token) || scheme(value) || token.starts_with("//") || token.starts_with("git@")
+    }
+
+    /// Whether the text is a comment in any of the usual languages.
+    pub fn is_in_comment(&self) -> bool {
+        let line = self.line.trim_start();
+        ["# ", "#: ", "//", "/*", "* ", "<!--", "; ", "-- ", "% ", ".\\\""]
+            .iter()
+            .any(|mark| line.starts_with(mark))
+    }
+
+    /// Whether a program decides by the value: it is compared, or stands in a condition.
+    pub fn is_compared(&self) -> bool {
+        const CONDITIONS: [&str; 12] = [
+            "if", "elif", "while", "assert", "return", "when", "case", "unless", "until", "elsif", "elseif",
+            "else",
+        ];
+        let line = self.line.trim_start().trim_start_matches(['}', ' ']);
+        let first = line
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .next()
+            .unwrap_or_default();
+        let before = self.before().trim_end_matches(['"', '\'', '`', '(']);
+        let operator = |text: &str, marks: &[&str]| marks.iter().any(|mark| text.ends_with(mark));
+        CONDITIONS.contains(&first)
+            || operator(
+                before.trim_end(),
+                &["==", "!=", ">=", "<=", "-eq", "-lt", "-gt", "-ge", "-le"],
+            )
+            || operator(before, &[" > ", " < "])
+    }
+
+    pub fn last_before(&self) -> Option<char> {
+        self.before().chars().next_back()
+    }
+
+    pub fn first_after(&self) -> Option<char> {
+        self.after().chars().next()
+    }
+}
+
+/// The words of a name in any of the usual spellings.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut was_lower = false;
+    for c in name.chars() {
+        let boundary = !c.is_ascii_alphanumeric() || was_lower && c.is_ascii_uppercase();
+        if boundary && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if c.is_ascii_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
+        }
+        was_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spot<'a>(line: &'a str, value: &str) -> Spot<'a> {
+        let start = line.find(value).unwrap();
+        Spot::new(line, &(start..start + value.len()), Context::default())
+    }
+
+    #[test]
+    fn a_value_has_the_name_before_it() {
+        for (line, name) in [
+            ("\"buildTime\": 17", "buildTime"),
+            ("<created>17</created>", "created"),
+            ("BUILD_TIME=17", "BUILD_TIME"),
+            ("const x = '17'", "x"),
+            ("17", ""),
+        ] {
+            assert_eq!(spot(line, "17").key(), name, "{line}");
+        }
+        assert!(spot("buildTime=17", "17").key_has(&["time"]));
+        assert!(!spot("timeout=17", "17").key_has(&["time"]));
+    }
+
+    #[test]
+    fn a_value_may_be_part_of_an_address() {
+        assert!(spot("see <https://a.org/home/x/y>", "/home/x/y").is_in_url());
+        assert!(!spot("see file:///home/x/y", "/home/x/y").is_in_url());
+        assert!(!spot("https://a.org /home/x/y", "/home/x/y").is_in_url());
+    }
+}

@@ -1,0 +1,130 @@
+//! Lines, and items in a line, that are only in another order: in most texts that is a change.
+
+use std::borrow::Cow;
+
+use super::kind::Kind;
+use crate::compare::cause::{Cause, Confidence};
+use crate::compare::file::comparator::Leaf;
+use crate::compare::file::matching::{Changes, Sides, line_at, line_number};
+use crate::compare::finding::Finding;
+use crate::compare::order::sorted_by_locale;
+use crate::compare::package;
+
+/// Lines that are on both sides, in other places.
+pub(super) fn moved(
+    leaf: &mut Leaf,
+    known: &package::Text,
+    kind: Kind,
+    sides: &Sides,
+    changes: &mut Changes,
+) {
+    let Some(span) = changes.span.clone() else { return };
+    let all_removed = sorted(&changes.removed, changes.pairs.iter().map(|pair| pair.0));
+    let all_added = sorted(&changes.added, changes.pairs.iter().map(|pair| pair.1));
+    if texts(&sides.released, &all_removed) != texts(&sides.rebuilt, &all_added) {
+        return;
+    }
+    let (Some(first_released), Some(first_rebuilt)) = (all_removed.first(), all_added.first()) else {
+        return;
+    };
+    let finding = || {
+        Finding::new(
+            line_number(*first_released),
+            line_at(&sides.released, *first_released).trim_end(),
+            line_at(&sides.rebuilt, *first_rebuilt).trim_end(),
+        )
+        .times(all_removed.len() as u64)
+    };
+    let by_locale = sorted_by_locale(
+        sides.released.get(span.0).unwrap_or_default(),
+        sides.rebuilt.get(span.1).unwrap_or_default(),
+    );
+    let normalisation = (known.moved)(&sides.released, &all_removed);
+    let independent = kind.list || normalisation.is_some();
+    match by_locale.filter(|_| !kind.code) {
+        Some(key) => leaf.add(
+            finding()
+                .because(Cause::Locale, Confidence::Likely)
+                .keyed(key)
+                .set_aside_by(normalisation),
+        ),
+        None if independent => leaf.add(
+            finding()
+                .because(Cause::Order, Confidence::Proven)
+                .keyed("lines")
+                .set_aside_by(normalisation),
+        ),
+        None => {
+            leaf.add(finding().keyed("order of lines"));
+            if !kind.code {
+                leaf.add(
+                    finding()
+                        .because(Cause::Order, Confidence::Possible)
+                        .keyed("lines"),
+                );
+            }
+        }
+    }
+    changes.pairs.clear();
+    changes.removed.clear();
+    changes.added.clear();
+}
+
+fn sorted(alone: &[usize], paired: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut all: Vec<usize> = alone.iter().copied().chain(paired).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The lines at these places, sorted. The last line of a file may lack its end.
+fn texts<'a>(lines: &'a [Cow<str>], places: &[usize]) -> Vec<&'a str> {
+    let mut texts: Vec<&str> = places
+        .iter()
+        .map(|at| line_at(lines, *at).trim_end_matches('\n'))
+        .collect();
+    texts.sort_unstable();
+    texts
+}
+
+/// The same items of a line in another order.
+pub(super) enum Shuffled {
+    /// A set, as Python shows it: `{'a', 'b'}`. Its order has no meaning.
+    Set,
+    /// Words between commas or blanks, whose order may have one.
+    List,
+}
+
+pub(super) fn shuffled(released: &str, rebuilt: &str) -> Option<Shuffled> {
+    if let (Some(old), Some(new)) = (set(released), set(rebuilt))
+        && old == new
+    {
+        return Some(Shuffled::Set);
+    }
+    let words = |line: &str| -> Vec<String> {
+        let mut words: Vec<_> = line
+            .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'))
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        words.sort_unstable();
+        words
+    };
+    let old = words(released);
+    (old.len() >= 2 && old == words(rebuilt)).then_some(Shuffled::List)
+}
+
+/// What is before a set, its items in order, and what is behind it.
+fn set(line: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let (head, rest) = line.split_once('{')?;
+    let (inner, tail) = rest.split_once('}')?;
+    let mut items: Vec<&str> = inner.split(", ").collect();
+    let is_quoted = |item: &&str| {
+        let mut chars = item.chars();
+        let (first, last) = (chars.next(), chars.next_back());
+        let inside = item.get(1..item.len().saturating_sub(1)).unwrap_or("'");
+        first == last && matches!(first, Some('\'' | '"')) && !inside.contains(['\'', '"', '\\', '{'])
+    };
+    items.sort_unstable();
+    let distinct = items.windows(2).all(|pair| pair.first() != pair.last());
+    (items.len() >= 2 && distinct && items.iter().all(is_quoted)).then_some((head, items, tail))
+}
