@@ -185,8 +185,8 @@ type Groups = BTreeMap<(Cause, String), (bool, RootCause)>;
 fn rank(cause: &RootCause) -> u8 {
     match cause.cause {
         Cause::OtherSource | Cause::NotFromSource => 0,
-        Cause::Content | Cause::MissingFromSource => 1,
-        Cause::Unread | Cause::AmbiguousArchive => 2,
+        Cause::Content => 1,
+        Cause::Unread | Cause::AmbiguousArchive | Cause::MissingFromSource => 2,
         // Nothing that runs differs.
         Cause::DebugInformation => 4,
         _ => 3,

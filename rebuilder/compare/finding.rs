@@ -214,11 +214,7 @@ impl Node {
         }
     }
 
-    fn attribute(
-        &mut self,
-        path: &str,
-        reason: &dyn Fn(&str, &Self) -> Option<(Cause, &'static str, Confidence)>,
-    ) {
+    fn attribute(&mut self, path: &str, reason: Attribute) {
         if let Some((cause, key, confidence)) = reason(path, self) {
             for finding in self.findings.iter_mut().filter(|finding| finding.is_content()) {
                 finding.cause = cause;
@@ -239,6 +235,9 @@ impl Node {
         }
     }
 }
+
+/// What is known of a node from elsewhere: a cause, what findings share, and how sure that is.
+pub type Attribute<'a> = &'a dyn Fn(&str, &Node) -> Option<(Cause, &'static str, Confidence)>;
 
 fn child_path(path: &str, child: &Node) -> String {
     if path.is_empty() {
@@ -372,7 +371,7 @@ impl Comparison {
 
     /// Attributes changes of content by what is known beyond the two files, and concludes the causes again. `reason` gets
     /// each node with its path. Nothing that was not set aside is set aside by it.
-    pub fn attribute(&mut self, reason: &dyn Fn(&str, &Node) -> Option<(Cause, &'static str, Confidence)>) {
+    pub fn attribute(&mut self, reason: Attribute) {
         let Some(tree) = &mut self.tree else { return };
         tree.attribute("", reason);
         self.causes = causes(tree);

@@ -35,32 +35,3 @@ fn letters(line: &str) -> String {
         })
         .collect()
 }
-
-/// The same words in another order within one line, as hash tables give them.
-pub(super) fn shuffled(released: &str, rebuilt: &str, place: &str) -> Option<Finding> {
-    let words = |line: &str| -> Vec<String> {
-        let mut words: Vec<_> = line
-            .split(|c: char| {
-                c.is_whitespace() || matches!(c, ',' | ';' | '{' | '}' | '[' | ']' | '(' | ')' | ':')
-            })
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect();
-        words.sort();
-        words
-    };
-    let separators = |line: &str| -> usize { line.matches([',', ';', ' ']).count() };
-    let (old, new) = (words(released), words(rebuilt));
-    if old.len() < 3 || old != new || separators(released) != separators(rebuilt) {
-        return None;
-    }
-    // In code the order of words is the meaning; only lists are sets.
-    let is_list = |line: &str| {
-        line.matches([',', ';']).count() >= 2 || !line.contains(['(', '=', '+', '-', '&', '|', '<'])
-    };
-    (is_list(released) && is_list(rebuilt)).then(|| {
-        Finding::new(place, released, rebuilt)
-            .because(Cause::Order, Confidence::Likely)
-            .keyed("words of a line")
-    })
-}

@@ -71,8 +71,6 @@ pub(in super::super) struct Image<'a> {
     /// What must be the same for two files to be comparable at all.
     pub identity: String,
     pub little_endian: bool,
-    /// End of everything that a header points at.
-    pub end: u64,
     pub(super) file: object::File<'a>,
 }
 
@@ -84,7 +82,6 @@ impl<'a> Image<'a> {
         let file = object::File::parse(bytes).ok()?;
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut sections = Vec::new();
-        let mut end = 0;
         let segments = super::headers::loaded(&file);
         for section in file.sections() {
             let name = String::from_utf8_lossy(section.name_bytes().ok()?).into_owned();
@@ -102,7 +99,6 @@ impl<'a> Image<'a> {
                     .ok()?
             };
             let range = section.file_range().unwrap_or((0, 0));
-            end = end.max(range.0.saturating_add(range.1));
             sections.push(Section {
                 index: section.index().0,
                 nth: *nth,
@@ -117,12 +113,10 @@ impl<'a> Image<'a> {
             });
             *nth = nth.saturating_add(1);
         }
-        let table = section_headers(&file, bytes).unwrap_or_default();
         Some(Self {
             sections,
             identity: format!("{:?} {:?} {:?}", file.architecture(), file.kind(), file.flags()),
             little_endian: file.is_little_endian(),
-            end: end.max(table),
             file,
         })
     }
@@ -157,23 +151,4 @@ fn overlaps(segments: &[(u64, u64)], (from, length): (u64, u64)) -> bool {
     segments
         .iter()
         .any(|(start, size)| from < start.saturating_add(*size) && *start < from.saturating_add(length))
-}
-
-/// Where the table of section headers ends: its offset, and the size of a header times their number.
-fn section_headers(file: &object::File, bytes: &[u8]) -> Option<u64> {
-    let number = |at: usize, width: usize| -> Option<u64> {
-        let field = bytes.get(at..)?.get(..width)?;
-        let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        Some(if file.is_little_endian() {
-            field.iter().rev().fold(0, fold)
-        } else {
-            field.iter().fold(0, fold)
-        })
-    };
-    let (at, size, count) = if file.is_64() {
-        (number(40, 8)?, number(58, 2)?, number(60, 2)?)
-    } else {
-        (number(32, 4)?, number(46, 2)?, number(48, 2)?)
-    };
-    Some(at.saturating_add(size.saturating_mul(count)))
 }
