@@ -113,8 +113,13 @@ fn field_finding(
                 .because(Cause::Content, Confidence::Proven)
                 .keyed("set-id and sticky bits");
             finding.normalisation = None;
-        } else if changed & 0o700 != 0 || kind.installed && (released & 0o111 == 0) != (rebuilt & 0o111 == 0)
-        {
+        } else if changed & 0o700 != 0 {
+            // No umask takes these.
+            finding = finding
+                .because(Cause::Content, Confidence::Proven)
+                .keyed("what the owner may do");
+            finding.normalisation = None;
+        } else if kind.installed && (released & 0o111 == 0) != (rebuilt & 0o111 == 0) {
             // pip makes a file executable for everyone if anyone may run it.
             finding.normalisation = None;
         } else if let Some(key) = umask(*released, *rebuilt) {

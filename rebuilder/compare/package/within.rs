@@ -115,9 +115,11 @@ impl<'a> Within<'a> {
 
     /// Whether an installer takes the files over as the archive has them, owners and order included.
     pub fn installs(self) -> bool {
-        let own = self.archive.and_then(|archive| archive.kind);
-        let installer = self.unpacked_by().or(own);
-        installer.is_some_and(|package| !package.ignores_owners)
+        let own = self.archive;
+        let around = own.and_then(|archive| archive.outer.archive);
+        let kinds = [own, around].into_iter().flatten();
+        let mut kinds = kinds.filter_map(|archive| archive.kind);
+        kinds.next().is_some_and(|package| !package.ignores_owners)
     }
 
     /// The finding, set aside by what holds here.

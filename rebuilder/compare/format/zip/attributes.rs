@@ -8,7 +8,6 @@ use crate::compare::stored::{FieldKind, Fields, Type, Value};
 static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
 static TWO_TYPES: FieldKind = FieldKind::new("type by name and by attributes", Cause::AmbiguousArchive);
 static MODE: FieldKind = FieldKind::by("mode", Cause::Permissions, Normalisation::ZipFileMode).installed();
-static OWNER_MODE: FieldKind = FieldKind::new("mode for the owner", Cause::Permissions);
 static FOREIGN_MODE: FieldKind = FieldKind::new("system that the mode is of", Cause::Permissions);
 static MODE_TYPE: FieldKind = FieldKind::by(
     "type bits of the mode",
@@ -62,9 +61,6 @@ pub(super) fn fields(central: &Central, fields: &mut Fields) {
     let special = mode & 0o7000 != 0;
     if (runs || special) && !central.is_unix() || has_own_attributes(central.system()) {
         add(&FOREIGN_MODE, format!("{mode:04o} by {}", central.system_name()));
-    }
-    if mode & 0o600 != 0o600 {
-        add(&OWNER_MODE, format!("{:04o}", mode & 0o600));
     }
     let text = if central.internal & 1 == 0 { "" } else { ", text" };
     if dos & DOS_HARMLESS != 0 || !text.is_empty() {

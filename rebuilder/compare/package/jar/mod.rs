@@ -58,7 +58,9 @@ fn meaning(located: Located, field: &str) -> Option<Meaning> {
 
 /// `JarInputStream` finds a manifest only as the first entry, or behind the entry of its folder.
 fn placed(format: &str, path: &str) -> Option<Placed> {
-    let ranks = ["META-INF", MANIFEST];
-    let rank = ranks.iter().position(|known| path.eq_ignore_ascii_case(known))?;
-    (format == "zip").then(|| Placed::at(u8::from(rank > 0)))
+    let folder = path.eq_ignore_ascii_case("META-INF");
+    (format == "zip" && (folder || path.eq_ignore_ascii_case(MANIFEST))).then(|| Placed {
+        may_be_anywhere: folder,
+        ..Placed::at(0)
+    })
 }

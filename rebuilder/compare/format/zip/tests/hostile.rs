@@ -99,10 +99,10 @@ fn entries() {
             |e| e.external |= 0x10,
         ),
         ("set-id", Cause::Content, "mode", |e| e.external = 0o104_644 << 16),
-        ("executable", Cause::Permissions, "mode", |e| {
+        ("executable", Cause::Content, "mode", |e| {
             e.external = 0o100_755 << 16
         }),
-        ("not readable", Cause::Permissions, "mode for the owner", |e| {
+        ("not readable", Cause::Content, "mode", |e| {
             e.external = 0o100_044 << 16
         }),
         ("Amiga", Cause::Permissions, "system that the mode is of", |e| {
