@@ -185,5 +185,6 @@ fn deep_and_wide_files_are_bounded() {
     };
     let started = std::time::Instant::now();
     assert_eq!(first(&wide("a"), &wide("b")).0, Cause::Content);
-    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    // What is not linear takes hours.
+    assert!(started.elapsed().as_secs() < 300, "{:?}", started.elapsed());
 }
