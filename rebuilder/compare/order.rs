@@ -1,8 +1,5 @@
 //! Whether things that are the same on both sides are only in another order, and what sorted them.
 
-use super::cause::{Cause, Confidence};
-use super::finding::Finding;
-
 /// Whether one side is in byte order and the other in the order of a language: letters without their case first.
 pub(super) fn sorted_by_locale(
     released: &[impl AsRef<str>],

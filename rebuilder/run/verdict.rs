@@ -112,13 +112,15 @@ enum Difference {
 
 /// Whether another value of an assumption could be the whole reason for a difference.
 fn explains(assumption: &Assumption, difference: Difference) -> bool {
+    // A release that was not made from the source that was published with it stays so, whatever builds it.
+    if let Difference::Bytes(Cause::OtherSource, Confidence::Proven) = difference {
+        return false;
+    }
     let of_modes = matches!(
         difference,
         Difference::Bytes(Cause::Permissions | Cause::Ownership, _)
     );
     match (assumption.aspect(), difference) {
-        // A release that was not made from the source that was published with it stays so, whatever builds it.
-        (_, Difference::Bytes(Cause::OtherSource, Confidence::Proven)) => false,
         (Aspect::Inputs, _) => true,
         // A build that reads the clock or its folder may write anything, but does not fail to write.
         (Aspect::Circumstances, Difference::Presence) => false,

@@ -23,7 +23,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::cause::{Cause, Confidence, Reason};
+use super::cause::{Confidence, Reason};
 use super::package::Meaning;
 use claims::Claims;
 use locale::locale;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::text::{Checksums, Lines, Text};
-use super::{GROUP_AND_OTHERS, Located, Meaning, Package, READ_AND_WRITE};
+use super::{GROUP_AND_OTHERS, Meaning, Package, READ_AND_WRITE};
 use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::normalise::Normalisation;
 

@@ -105,10 +105,10 @@ impl Packaging for Crates {
 
 const READERS: &[Reader] = &[
     ("crates-index", |bytes| {
-        drop(registry::read(&String::from_utf8_lossy(bytes)))
+        drop(registry::read(&String::from_utf8_lossy(bytes)));
     }),
     ("cargo-lock", |bytes| {
-        drop(lockfile::read(&String::from_utf8_lossy(bytes)))
+        drop(lockfile::read(&String::from_utf8_lossy(bytes)));
     }),
     ("crate", |bytes| as_file(bytes, |path| drop(package::read(path)))),
 ];

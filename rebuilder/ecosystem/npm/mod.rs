@@ -114,6 +114,6 @@ const READERS: &[Reader] = &[
     ("yarn-lock", |bytes| drop(lockfile::yarn(bytes))),
     ("pnpm-lock", |bytes| drop(lockfile::pnpm(bytes))),
     ("npm-version", |bytes| {
-        drop(serde_json::from_slice::<npm::Version>(bytes))
+        drop(serde_json::from_slice::<npm::Version>(bytes));
     }),
 ];

@@ -125,13 +125,13 @@ fn document(subject: &str, document: impl AsRef<Path>, reason: &(impl ToString +
 const READERS: &[Reader] = &[
     ("pypi-project", |bytes| drop(registry::read("fuzz", bytes))),
     ("pyproject", |bytes| {
-        drop(sdist::read(&String::from_utf8_lossy(bytes)))
+        drop(sdist::read(&String::from_utf8_lossy(bytes)));
     }),
     ("wheel", |bytes| as_file(bytes, |path| drop(wheel::read(path)))),
     ("sdist.tar.gz", |bytes| {
-        as_file(bytes, |path| drop(sdist::build_system("x.tar.gz", path)))
+        as_file(bytes, |path| drop(sdist::build_system("x.tar.gz", path)));
     }),
     ("sdist.zip", |bytes| {
-        as_file(bytes, |path| drop(sdist::build_system("x.zip", path)))
+        as_file(bytes, |path| drop(sdist::build_system("x.zip", path)));
     }),
 ];

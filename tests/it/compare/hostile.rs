@@ -177,7 +177,7 @@ fn hostile_files_are_findings() {
             good.clone(),
             names("hidden.py"),
             None,
-            Some(Cause::Content),
+            Some(Cause::AmbiguousArchive),
         ),
         (
             "twice.zip",

@@ -1,7 +1,7 @@
 //! Dates and times, in all forms that people and tools write.
 
-use super::super::*;
 use super::{causes, check};
+use crate::compare::cause::Cause;
 
 #[test]
 fn dates_of_all_forms_are_times() {

@@ -1,6 +1,7 @@
 //! Lines of generators: another version is that of the tool, and anything else is a change of content.
 
 use super::super::*;
+use crate::compare::cause::Cause;
 
 /// Lines with `%` for the version.
 const LINES: &[&str] = &[

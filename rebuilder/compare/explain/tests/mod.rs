@@ -6,6 +6,7 @@ mod places;
 
 use super::path::BUILD_ROOT;
 use super::*;
+use crate::compare::cause::Cause;
 
 fn causes(released: &str, rebuilt: &str, field: &str) -> Vec<(Cause, String)> {
     let context = Context {

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::{causes, check};
+use crate::compare::cause::Cause;
 
 #[test]
 fn what_a_build_records_is_named_where_it_is_recorded() {

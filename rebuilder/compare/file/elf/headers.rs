@@ -1,7 +1,5 @@
 //! What the headers of two files mean if their sections lie in different places: everything but the places.
 
-use std::collections::HashMap;
-
 use object::{Object as _, ObjectSegment as _};
 
 use super::image::{Image, Section};
@@ -175,16 +173,36 @@ fn section(image: &Image, bytes: &[u8], index: usize, with_numbers: bool) -> Opt
         .ok()?
         .checked_add(index.checked_mul(size)?)?;
     let entry = bytes.get(at..)?.get(..size)?;
-    let (kind, links, rest) = if image.is_64() {
-        (4..16, 40..48, 48..64)
+    let (kind, links, align, rest) = if image.is_64() {
+        (4..16, 40..48, 48..56, 56..64)
     } else {
-        (4..12, 24..32, 32..40)
+        (4..12, 24..32, 32..36, 36..40)
     };
     let mut parts = vec![entry.get(kind)?, entry.get(rest)?];
+    if !is_kept(image, index, numbers, at.checked_add(align.start)?) {
+        parts.push(entry.get(align)?);
+    }
     if with_numbers {
         parts.push(entry.get(links)?);
     }
     Some(hex::encode(parts.concat()))
+}
+
+/// Whether the alignment of a linked section, which compilers raise for longer texts, is only that of the place where it is:
+/// no loader reads it.
+fn is_kept(image: &Image, index: usize, numbers: Numbers, at: usize) -> bool {
+    let align = if image.is_64() {
+        numbers.u64(at)
+    } else {
+        numbers.u32(at).map(u64::from)
+    };
+    let own = image.sections.iter().find(|section| section.index == index);
+    let linked = image.file.kind() != object::ObjectKind::Relocatable;
+    let fits = |align: u64| {
+        align.is_power_of_two()
+            && own.is_some_and(|own| own.address.checked_rem(align).is_some_and(|rest| rest == 0))
+    };
+    linked && align.is_some_and(fits)
 }
 
 /// Bytes that neither a section nor a table of headers has, without zeros.

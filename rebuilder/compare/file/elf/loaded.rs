@@ -11,7 +11,6 @@ use crate::compare::file::bytes::{self, excerpt, ranges, window};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::file::strings;
 use crate::compare::finding::Finding;
-use crate::text::plural;
 
 /// Answers whether any of them differs.
 pub(super) fn compare(

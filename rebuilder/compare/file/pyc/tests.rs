@@ -3,9 +3,9 @@
 mod headers;
 
 use super::written::{
-    Code, PYTHON_3_11, Written, again, bytes, file, long_text, many, marked, none, number, text, tuple,
+    Code, PYTHON_3_11, Written, again, bytes, file, long_text, many, marked, number, text, tuple,
 };
-use crate::compare::{Cause, Chosen, Comparison, Confidence, Options, Outcome, compare_bytes};
+use crate::compare::{Cause, Comparison, Confidence, Options, Outcome, compare_bytes};
 
 fn file_of(code: &Code) -> Vec<u8> {
     file(PYTHON_3_11, &[0, 1_700_000_000, 50], &code.written(PYTHON_3_11))
@@ -214,7 +214,7 @@ fn one_folder_in_place_of_another_is_a_build_path() {
     let old = in_folder("/build/a/m.py", "/build/a/m.py", "x");
     let comparison = compared(
         &file_of(&old),
-        &file_of(&in_folder("/tmp/bb/m.py", "/tmp/bb/m.py", "x")),
+        &file_of(&in_folder("/somewhere/bb/m.py", "/somewhere/bb/m.py", "x")),
     );
     assert_eq!(comparison.causes.len(), 1);
     let (cause, confidence, key, _) = first(&comparison);
@@ -223,17 +223,17 @@ fn one_folder_in_place_of_another_is_a_build_path() {
     // Another file, another folder in one function, or another value beside it.
     assert_content(
         &old,
-        &in_folder("/tmp/bb/n.py", "/tmp/bb/n.py", "x"),
+        &in_folder("/somewhere/bb/n.py", "/somewhere/bb/n.py", "x"),
         "<module>: file name",
     );
     assert_content(
         &old,
-        &in_folder("/tmp/bb/m.py", "/tmp/cc/m.py", "x"),
+        &in_folder("/somewhere/bb/m.py", "/somewhere/cc/m.py", "x"),
         "<module>: file name",
     );
     assert_content(
         &old,
-        &in_folder("/tmp/bb/m.py", "/tmp/bb/m.py", "y"),
+        &in_folder("/somewhere/bb/m.py", "/somewhere/bb/m.py", "y"),
         "<module>: constant",
     );
 }

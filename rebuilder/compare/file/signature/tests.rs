@@ -4,8 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::is_signature;
-use crate::compare::package::samples::{gem, sample, tar};
-use crate::compare::package::{File, Within};
+use crate::compare::package::samples::{sample, tar};
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
 
 /// `openssl cms -sign -binary -outform DER`

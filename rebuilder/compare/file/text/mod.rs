@@ -22,7 +22,7 @@ use crate::compare::file::checksums;
 use crate::compare::file::comparator::{FileComparator, Leaf, Pair};
 use crate::compare::file::matching::{Changes, Sides, match_alike};
 use crate::compare::finding::{Excerpt, Hunk};
-use crate::compare::package::{self, Lines};
+use crate::compare::package::Lines;
 
 pub(in crate::compare::file) struct Text;
 

@@ -11,7 +11,6 @@ use super::bytes;
 use super::comparator::{FileComparator, Leaf, Pair};
 use super::regions::{self, Change, Regions};
 use crate::compare::cause::{Cause, Confidence};
-use crate::compare::explain::Context;
 use crate::compare::finding::Finding;
 
 pub(super) struct Wasm;

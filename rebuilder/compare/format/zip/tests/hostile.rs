@@ -1,7 +1,7 @@
 //! What must never be set aside, although a time differs as well.
 
 use super::differs;
-use super::writer::{Around, Descriptor, Entry, entry, record, unix_time, zip, zip_in};
+use super::writer::{Descriptor, Entry, entry, record, unix_time, zip};
 use crate::compare::Cause;
 
 const LOCAL: &str = "local header against the directory";
