@@ -161,6 +161,13 @@ impl Meter {
         self.deadline.check().map_err(Hit::over)
     }
 
+    /// How much one stream may unpack to: half of what is left, so that the rest can still be compared.
+    pub fn share(&self) -> u64 {
+        self.most
+            .saturating_sub(self.unpacked.load(Ordering::Relaxed))
+            .div_ceil(2)
+    }
+
     pub fn member(&self, name: usize) -> io::Result<()> {
         if name > LONGEST_NAME {
             let what = format!("a name of {name} bytes, more than {LONGEST_NAME}");

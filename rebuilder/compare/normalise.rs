@@ -63,7 +63,7 @@ normalisations! {
     GemMetadataDate "gem-metadata-date" true "gem" "date in the gem's specification" "RubyGems only shows it";
     GemMetadataRubygemsVersion "gem-metadata-rubygems-version" true "gem" "rubygems_version in the gem's specification" "names the tool that packed it";
     GzipCompression "gzip-compression" true "gzip" "how the bytes are compressed, and the level that the header names" "both sides decompress to the same bytes";
-    GzipMisc "gzip-misc" true "gzip" "operating system, comment, flags and extra fields of the header" "gunzip ignores them";
+    GzipMisc "gzip-misc" true "gzip" "operating system, comment, flags and extra fields of the header, and zeros after the last stream" "gunzip ignores them";
     GzipName "gzip-name" true "gzip" "file name in the header" "only gunzip -N uses it";
     GzipTime "gzip-time" true "gzip" "time in the header" "only gunzip -N uses it";
     JarAttributeValueOrder "jar-attribute-value-order" true "jar" "order of comma-separated attribute values in MANIFEST.MF" "OSGi reads them as sets";
@@ -71,6 +71,8 @@ normalisations! {
     JarGitProperties "jar-git-properties" true "jar" "git.properties" "records where the source was built; class loaders do not read it";
     JarMavenPomProperties "jar-maven-pom-properties" true "jar" "comments of pom.properties" "comments";
     JarSignature "jar-signature" true "jar" "signature files in META-INF and the digests in MANIFEST.MF" "signatures depend on a key that only the publisher holds";
+    Lz4Compression "lz4-compression" true "lz4" "how the bytes are compressed" "both sides decompress to the same bytes";
+    LzipCompression "lzip-compression" true "lzip" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
     PycSourceTime "pyc-source-time" false "pyc" "time of the source in the header" "only decides whether Python recompiles the source";
     TarDeviceNumber "tar-device-number" true "tar" "device numbers of members that are not devices" "no unpacker uses them";
