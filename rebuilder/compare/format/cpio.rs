@@ -34,7 +34,9 @@ impl FormatReader for Cpio {
     }
 
     fn begins(&self, head: &[u8]) -> bool {
-        head.starts_with(b"070701") || head.starts_with(b"070702")
+        // Thirteen numbers of eight hexadecimal digits follow: texts begin with the magic digits alone.
+        let mut numbers = head.iter().take(110).skip(6);
+        (head.starts_with(b"070701") || head.starts_with(b"070702")) && numbers.all(u8::is_ascii_hexdigit)
     }
 
     fn streams(&self) -> bool {
