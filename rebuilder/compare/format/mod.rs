@@ -6,7 +6,9 @@
 mod ar;
 mod cpio;
 mod folder;
+mod iso;
 mod rpm;
+mod squashfs;
 mod tar;
 mod zip;
 
@@ -49,6 +51,10 @@ pub(super) trait FormatReader: Sync {
     }
     /// Whether these are the first bytes of such a file.
     fn begins(&self, head: &[u8]) -> bool;
+    /// Whether a file is one by its end, whatever it begins with.
+    fn ends(&self, _source: &Source) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Whether it reads from a stream; others need bytes that can be read in any order.
     fn streams(&self) -> bool;
     /// Walks the members, and gives the fields of the archive itself.
@@ -61,11 +67,33 @@ pub(super) trait FormatReader: Sync {
 pub(super) const HEAD: usize = 512;
 
 /// The first that recognises a file decides.
-static FORMATS: &[&dyn FormatReader] = &[&ar::Ar, &zip::Zip, &rpm::Rpm, &cpio::Cpio, &tar::Tar];
+static FORMATS: &[&dyn FormatReader] = &[
+    &ar::Ar,
+    &zip::Zip,
+    &rpm::Rpm,
+    &cpio::Cpio,
+    &tar::Tar,
+    &iso::Iso,
+    &squashfs::SquashFs,
+];
 
 /// The archive format that begins with `head`.
 pub(super) fn detect(head: &[u8]) -> Option<&'static dyn FormatReader> {
     FORMATS.iter().copied().find(|format| format.begins(head))
+}
+
+/// The archive format of a file that begins with `head`, or that can be read in any order and ends as one.
+pub(super) fn find(source: &Source, head: &[u8]) -> io::Result<Option<&'static dyn FormatReader>> {
+    let begins = detect(head);
+    if begins.is_some() || source.seekable().is_err() {
+        return Ok(begins);
+    }
+    for format in FORMATS.iter().copied() {
+        if format.ends(source)? {
+            return Ok(Some(format));
+        }
+    }
+    Ok(None)
 }
 
 /// A name and the first bytes of a file of each format.
