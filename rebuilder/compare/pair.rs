@@ -90,8 +90,7 @@ impl<'a> Comparer<'a> {
         if codecs.any(|codec| codec.is_some()) && self.compressed(at, sides, codecs, node)? {
             return Ok(());
         }
-        let formats = Both::new((sides.released, &heads.released), (sides.rebuilt, &heads.rebuilt))
-            .try_map(|(source, head)| format::find(source, head))?;
+        let formats = heads.map(|head| format::detect(&head));
         if let (Some(format), Some(other)) = (formats.released, formats.rebuilt)
             && format.name() == other.name()
         {

@@ -51,10 +51,6 @@ pub(super) trait FormatReader: Sync {
     }
     /// Whether these are the first bytes of such a file.
     fn begins(&self, head: &[u8]) -> bool;
-    /// Whether a file is one by its end, whatever it begins with.
-    fn ends(&self, _source: &Source) -> io::Result<bool> {
-        Ok(false)
-    }
     /// Whether it reads from a stream; others need bytes that can be read in any order.
     fn streams(&self) -> bool;
     /// Walks the members, and gives the fields of the archive itself.
@@ -63,8 +59,8 @@ pub(super) trait FormatReader: Sync {
     fn settle(&self, _node: &mut Node) {}
 }
 
-/// How many first bytes tell the formats apart.
-pub(super) const HEAD: usize = 512;
+/// How many first bytes tell the formats apart; disc images have a system area before their first descriptor.
+pub(super) const HEAD: usize = (32 << 10) + 6;
 
 /// The first that recognises a file decides.
 static FORMATS: &[&dyn FormatReader] = &[
@@ -80,20 +76,6 @@ static FORMATS: &[&dyn FormatReader] = &[
 /// The archive format that begins with `head`.
 pub(super) fn detect(head: &[u8]) -> Option<&'static dyn FormatReader> {
     FORMATS.iter().copied().find(|format| format.begins(head))
-}
-
-/// The archive format of a file that begins with `head`, or that can be read in any order and ends as one.
-pub(super) fn find(source: &Source, head: &[u8]) -> io::Result<Option<&'static dyn FormatReader>> {
-    let begins = detect(head);
-    if begins.is_some() || source.seekable().is_err() {
-        return Ok(begins);
-    }
-    for format in FORMATS.iter().copied() {
-        if format.ends(source)? {
-            return Ok(Some(format));
-        }
-    }
-    Ok(None)
 }
 
 /// A name and the first bytes of a file of each format.

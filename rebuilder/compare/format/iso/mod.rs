@@ -15,7 +15,7 @@ mod volume;
 use std::collections::HashSet;
 use std::io::{self, Cursor};
 
-use super::{FormatReader, Member, Visit, path_text, settle_zeros};
+use super::{FormatReader, HEAD, Member, Visit, path_text, settle_zeros};
 use crate::compare::cause::Cause;
 use crate::compare::finding::Node;
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
@@ -32,9 +32,19 @@ static SLASHED: FieldKind = FieldKind::new("name with a slash", Cause::Content);
 static FOLDER: FieldKind = FieldKind::new("type", Cause::Content);
 static LAYOUT: FieldKind = FieldKind::new("where parts of the image are", Cause::ArchiveDialect);
 static HIDDEN: FieldKind = FieldKind::new("bytes that nothing refers to", Cause::Content);
+static UDF: FieldKind = FieldKind::new("UDF, which is not read", Cause::Content);
 
 /// Folders within folders.
 const DEEPEST: usize = 128;
+
+/// An empty system area, and the mark of a primary volume descriptor.
+static EXAMPLE: [u8; HEAD] = {
+    let mut example = [0; HEAD];
+    if let Some(mark) = example.last_chunk_mut::<6>() {
+        *mark = *b"\x01CD001";
+    }
+    example
+};
 
 impl FormatReader for Iso {
     fn name(&self) -> &'static str {
@@ -42,19 +52,14 @@ impl FormatReader for Iso {
     }
 
     fn example(&self) -> (&'static str, &'static [u8]) {
-        ("x.iso", &[])
+        ("x.iso", &EXAMPLE)
     }
 
-    fn begins(&self, _head: &[u8]) -> bool {
-        false
-    }
-
-    /// By its first volume descriptor, which is behind the 32 KiB of the system area.
-    fn ends(&self, source: &Source) -> io::Result<bool> {
-        let mut reader = source.seekable()?;
-        let mut mark = [0; 6];
-        reader.seek(io::SeekFrom::Start(FIRST))?;
-        Ok(reader.read_exact(&mut mark).is_ok() && mark.ends_with(b"CD001"))
+    fn begins(&self, head: &[u8]) -> bool {
+        usize::try_from(FIRST)
+            .ok()
+            .and_then(|first| head.get(first..))
+            .is_some_and(|mark| matches!(mark, [_, b'C', b'D', b'0', b'0', b'1', ..]))
     }
 
     fn streams(&self) -> bool {
@@ -80,6 +85,7 @@ impl FormatReader for Iso {
             meter,
             catalog: volumes.catalog,
             seen: HashSet::new(),
+            parents: HashSet::new(),
             block_size: 0,
             skip: None,
         };
@@ -97,8 +103,9 @@ impl FormatReader for Iso {
             volume::catalog(&mut walk.image, at, &mut fields)?;
         }
         fields.push((&LAYOUT, Value::Text(walk.image.layout()?)));
+        let kind = if volumes.has_udf { &UDF } else { &HIDDEN };
         let hidden = walk.image.unclaimed()?;
-        fields.extend(hidden.map(|text| (&HIDDEN, Value::Text(text))));
+        fields.extend(hidden.map(|text| (kind, Value::Text(text))));
         Ok(fields)
     }
 
@@ -115,6 +122,8 @@ struct Walk<'a> {
     catalog: Option<u64>,
     /// Places of folders that were walked.
     seen: HashSet<u32>,
+    /// Places that folders name as those of their parents.
+    parents: HashSet<u32>,
     block_size: u64,
     /// How many bytes of each system use area are before its entries, if there are any.
     skip: Option<usize>,
@@ -223,6 +232,9 @@ impl Walk<'_> {
             }
             waiting.extend(below.into_iter().rev());
         }
+        if !self.parents.is_subset(&self.seen) {
+            return Err(invalid("a folder whose parent is not a folder"));
+        }
         Ok(true)
     }
 
@@ -243,10 +255,10 @@ impl Walk<'_> {
         if (own.block, own.size) != (folder.record.block, folder.record.size)
             || own.identifier != [0]
             || parent.identifier != [1]
-            || !self.image.paths.contains_key(&self.at(parent.block))
         {
             return Err(invalid("records of a folder and its parent that are of others"));
         }
+        self.parents.insert(parent.block);
         let fields = folder_fields(folder, &own, &parent);
         self.meter.member(folder.path.len())?;
         let mut going = visit(Member {

@@ -24,7 +24,7 @@ static REST: FieldKind = FieldKind::new("rest of the volume descriptor", Cause::
 static USE: FieldKind = FieldKind::new("application use of the volume descriptor", Cause::Content);
 static TABLE: FieldKind = FieldKind::new("path table", Cause::Content);
 static BOOT: FieldKind = FieldKind::new("boot catalog", Cause::Content);
-static UDF: FieldKind = FieldKind::new("descriptors of UDF, which is not read", Cause::Content);
+static RECOGNITION: FieldKind = FieldKind::new("volume recognition of UDF", Cause::Content);
 
 /// Size of a descriptor.
 pub(super) const SECTOR: u64 = 2048;
@@ -47,6 +47,7 @@ pub(super) struct Volume {
 pub(super) struct Volumes {
     pub trees: Vec<Volume>,
     pub fields: Fields,
+    pub has_udf: bool,
     /// Where the boot catalog is.
     pub catalog: Option<u64>,
 }
@@ -55,6 +56,7 @@ pub(super) fn descriptors(image: &mut Image) -> io::Result<Volumes> {
     let mut found = Volumes {
         trees: Vec::new(),
         fields: Fields::new(),
+        has_udf: false,
         catalog: None,
     };
     let mut ended = false;
@@ -79,7 +81,10 @@ pub(super) fn descriptors(image: &mut Image) -> io::Result<Volumes> {
                 }
             },
             [0, b'B' | b'N' | b'T', ..] if ended && is_udf(&bytes) => {
-                found.fields.push((&UDF, Value::Text(hex::encode(&bytes))));
+                found.has_udf = true;
+                found
+                    .fields
+                    .push((&RECOGNITION, Value::Text(hex::encode(&bytes))));
             }
             _ if ended => {
                 image.disclaim(known);
