@@ -233,7 +233,7 @@ impl Rest {
     /// None if there are none.
     pub fn of(from: &mut dyn Read) -> io::Result<Option<Self>> {
         const SHOWN: usize = 24;
-        let mut buffer = vec![0; 1 << 14];
+        let mut buffer = [0; 1 << 12];
         let (mut first, mut digest) = (Vec::new(), HashingWriter::new(io::sink()));
         let (mut length, mut zeros) = (0_u64, true);
         loop {

@@ -8,7 +8,7 @@ use super::cause::Cause;
 use super::codec::skippable;
 use super::limits::{Hit, Limit};
 use super::stored::{FieldKind, Value};
-use super::streams::{Facts, Framing, Input, Rest, Step, truncated};
+use super::streams::{Facts, Framing, Input, Rest, Step, invalid, truncated};
 
 pub(super) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -45,6 +45,21 @@ impl Zstd {
     }
 }
 
+/// Whether the header of a frame names a dictionary (RFC 8878 3.1.1.1).
+fn needs_dictionary(head: &[u8]) -> bool {
+    const SINGLE_SEGMENT: u8 = 0x20;
+    let [_, _, _, _, flags, rest @ ..] = head else {
+        return false;
+    };
+    let window = usize::from(flags & SINGLE_SEGMENT == 0);
+    let length = match flags & 3 {
+        3 => 4,
+        length => usize::from(length),
+    };
+    let number = rest.iter().skip(window).take(length);
+    number.copied().any(|byte| byte != 0)
+}
+
 /// Takes a frame that decoders pass over, and tells what is in it.
 pub(super) fn skip(input: &mut Input, length: u32, facts: &mut Facts) -> io::Result<()> {
     const MOST: usize = 64;
@@ -73,6 +88,9 @@ impl Framing for Zstd {
         loop {
             let head = input.peek(12)?;
             if head.starts_with(&MAGIC) {
+                if needs_dictionary(head) {
+                    return Err(invalid("a frame that needs a dictionary"));
+                }
                 self.began = input.offset;
                 self.decoder.reinit()?;
                 return Ok(true);

@@ -345,6 +345,12 @@ fn streams_of_other_codecs_are_set_aside_and_what_is_beside_them_is_not() {
             TEXT.to_vec(),
             First(Cause::Compression, "none"),
         ),
+        (
+            "zstd dictionary",
+            with(zstd(TEXT, true), 4, 0x05),
+            zstd(TEXT, true),
+            First(Cause::Content, ""),
+        ),
     ];
     for (name, released, rebuilt, wanted) in cases {
         check(name, &released, &rebuilt, &wanted);
