@@ -25,7 +25,8 @@ impl Comparer<'_> {
         node: &mut Node,
     ) -> io::Result<bool> {
         let open = |source: &Source, codec: Option<Codec>| {
-            let decoded = |codec| source.decoded_up_to(codec, self.meter.share());
+            let deadline = self.meter.deadline.clone();
+            let decoded = |codec| source.decoded_up_to(codec, self.meter.share(), deadline);
             codec.map_or_else(|| source.clone(), decoded)
         };
         let opened = Both::new(

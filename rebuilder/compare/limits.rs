@@ -118,7 +118,7 @@ impl Hit {
         Over::of(&error).map_or(error, Self::over)
     }
 
-    fn over(over: Over) -> io::Error {
+    pub fn over(over: Over) -> io::Error {
         Self::error(Limit::Time, over.to_string())
     }
 }

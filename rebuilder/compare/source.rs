@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub(super) use super::codec::Codec;
 use super::streams::{Facts, Streams, Told};
+use crate::deadline::Deadline;
 
 /// Bytes that can be opened any number of times.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub(super) enum Source {
         codec: Codec,
         inner: Box<Source>,
         most: u64,
+        deadline: Deadline,
         told: Told,
     },
 }
@@ -53,15 +55,16 @@ impl Source {
     }
 
     pub fn decoded(&self, codec: Codec) -> Self {
-        self.decoded_up_to(codec, u64::MAX)
+        self.decoded_up_to(codec, u64::MAX, Deadline::default())
     }
 
-    /// What it decodes to, which is an error beyond so many bytes.
-    pub fn decoded_up_to(&self, codec: Codec, most: u64) -> Self {
+    /// What it decodes to, which is an error beyond so many bytes or so much time.
+    pub fn decoded_up_to(&self, codec: Codec, most: u64, deadline: Deadline) -> Self {
         Self::Decoded {
             codec,
             inner: Box::new(self.clone()),
             most,
+            deadline,
             told: Told::default(),
         }
     }
@@ -103,8 +106,15 @@ impl Source {
                 codec,
                 inner,
                 most,
+                deadline,
                 told,
-            } => Box::new(Streams::new(codec.framing()?, inner.open()?, *most, told.clone())),
+            } => Box::new(Streams::new(
+                codec.framing()?,
+                inner.open()?,
+                *most,
+                deadline.clone(),
+                told.clone(),
+            )),
             Self::Part { file, start, size } => Box::new(Part::new(file.clone(), *start, *size)),
             Self::Memory(bytes) => Box::new(Cursor::new(Shared(bytes.clone()))),
         })

@@ -10,6 +10,7 @@ use super::cause::Cause;
 use super::limits::{Hit, Limit};
 use super::stored::{FieldKind, Fields, Value};
 use crate::artifact::HashingWriter;
+use crate::deadline::Deadline;
 
 /// Bytes that no decompressor takes for a stream.
 static TRAILING: FieldKind = FieldKind::new("bytes after the last stream", Cause::Content);
@@ -138,6 +139,7 @@ pub(super) struct Streams<'a> {
     framing: Box<dyn Framing + 'a>,
     state: State,
     left: u64,
+    deadline: Deadline,
     facts: Facts,
     told: Told,
 }
@@ -148,6 +150,7 @@ impl<'a> Streams<'a> {
         framing: Box<dyn Framing + 'a>,
         inner: Box<dyn Read + Send + 'a>,
         most: u64,
+        deadline: Deadline,
         told: Told,
     ) -> Self {
         Self {
@@ -155,6 +158,7 @@ impl<'a> Streams<'a> {
             framing,
             state: State::Between,
             left: most,
+            deadline,
             facts: Facts::default(),
             told,
         }
@@ -192,6 +196,8 @@ impl Read for Streams<'_> {
                 }
                 State::Between => self.finish()?,
                 State::Ending => {
+                    // Streams may be many and empty, so that nobody counts what they hold.
+                    self.deadline.check().map_err(Hit::over)?;
                     self.framing.end(&mut self.input, &mut self.facts)?;
                     self.facts.end = self.input.offset;
                     self.state = State::Between;
