@@ -1,38 +1,60 @@
 //! Two compressed files: what they hold, and how it is compressed.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 
-use super::both::Both;
+use super::both::{Both, Which};
 use super::cause::{Cause, Confidence};
+use super::compression::compression;
 use super::fields::field_findings;
-use super::file;
+use super::file::{self, Leaf};
 use super::finding::{Finding, Node};
-use super::gzip;
-use super::limits::{Meter, Metered};
+use super::limits::{Hit, Meter, Metered};
 use super::pair::{At, Comparer};
 use super::partners;
 use super::source::{Codec, Source};
+use super::streams::Facts;
 
 impl Comparer<'_> {
-    /// What compressed files hold, and how it is compressed; one of them may be plain.
+    /// What compressed files hold, and how it is compressed; one of them may be plain. False if they only begin like
+    /// compressed files, so that they are something else.
     pub fn compressed(
         &self,
         at: At,
         sides: Both<&Source>,
         codecs: Both<Option<Codec>>,
         node: &mut Node,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let open = |source: &Source, codec: Option<Codec>| {
-            codec.map_or_else(|| source.clone(), |codec| source.decoded(codec))
+            let deadline = self.meter.deadline.clone();
+            let decoded = |codec| source.decoded_up_to(codec, self.meter.share(), deadline);
+            codec.map_or_else(|| source.clone(), decoded)
         };
         let opened = Both::new(
             open(sides.released, codecs.released),
             open(sides.rebuilt, codecs.rebuilt),
         );
+        let begins = opened.as_ref().map(|side| side.head(1).err());
+        let readable = begins.as_ref().map(Option::is_none);
+        if readable != Both::new(true, true) {
+            let plain = codecs.map(|codec| codec.is_none());
+            let limit = begins
+                .as_ref()
+                .any(|error| error.as_ref().and_then(Hit::of).is_some());
+            let none = Both::new(
+                plain.released || !readable.released,
+                plain.rebuilt || !readable.rebuilt,
+            );
+            if limit || none != Both::new(true, true) {
+                for (which, error) in begins.each() {
+                    let unread = error.map(|error| self.unread_on(which, &error));
+                    node.findings.extend(unread);
+                }
+            }
+            return Ok(limit);
+        }
         let path = partners::without_compression(at.path);
         let inner = self.pair(at.inside(path), opened.as_ref());
         let same = inner.is_same();
-        let name = |codec: Option<Codec>| codec.map_or("none", Codec::name);
         let outer = name(codecs.released.or(codecs.rebuilt));
         node.format = if inner.format.is_empty() || same && inner.format == "bytes" {
             outer.to_owned()
@@ -43,52 +65,151 @@ impl Comparer<'_> {
         node.excerpts = inner.excerpts;
         node.children = inner.children;
         node.same = inner.same;
+        self.read_to_end(&opened, node);
+        // A plain file has nothing beside its contents; one that cannot be read to its end has a finding already.
+        let none = Facts::default();
+        let facts = |source: &Source| match source {
+            Source::Decoded { .. } => source.facts().cloned(),
+            _ => Some(none.clone()),
+        };
+        let (Some(released), Some(rebuilt)) = (facts(&opened.released), facts(&opened.rebuilt)) else {
+            return Ok(true);
+        };
+        let facts = Both::new(released, rebuilt);
         let Some(codec) = codecs.released.filter(|_| codecs.same()) else {
+            let contents = facts.map(|mut facts| {
+                facts.fields.retain(|(kind, _)| kind.cause == Cause::Content);
+                facts.fields
+            });
+            node.findings
+                .extend(field_findings(outer, contents.as_ref(), at.within));
             let (released, rebuilt) = (name(codecs.released), name(codecs.rebuilt));
             node.findings.push(
                 Finding::new("compressor", released, rebuilt)
                     .because(Cause::Compression, Confidence::Proven)
                     .keyed(format!("{released} → {rebuilt}")),
             );
-            return Ok(());
+            return Ok(true);
         };
-        let mut skip = Both::new(0, 0);
-        if codec == Codec::Gzip {
-            let headers = sides.try_map(gzip::header)?;
-            let fields = headers.as_ref().map(|header| &header.fields);
+        let fields = facts.as_ref().map(|facts| &facts.fields);
+        node.findings.extend(field_findings(outer, fields, at.within));
+        if same && !equal_streams(self.meter, sides, facts.as_ref())? {
             node.findings
-                .extend(field_findings(codec.name(), fields, at.within));
-            skip = headers.map(|header| header.length);
+                .push(at.within.set_aside(compression(codec, sides)?));
         }
-        if same && !equal_after(self.meter, sides, skip)? {
-            let finding = gzip::compression(codec, sides)?;
-            node.findings.push(at.within.set_aside(finding));
-        }
-        Ok(())
+        Ok(true)
     }
+
+    /// Reads what the comparison of the contents left unread, so that all that is beside them is known.
+    fn read_to_end(&self, opened: &Both<Source>, node: &mut Node) {
+        for (which, source) in opened.as_ref().each() {
+            if source.facts().is_some() || !matches!(source, Source::Decoded { .. }) {
+                continue;
+            }
+            let read = self
+                .open(source)
+                .and_then(|mut reader| io::copy(&mut reader, &mut io::sink()));
+            let Err(error) = read else { continue };
+            let finding = self.unread_on(which, &error);
+            let told = node.findings.iter().any(|other| {
+                other.cause == Cause::Unread
+                    && (&other.released, &other.rebuilt) == (&finding.released, &finding.rebuilt)
+            });
+            if !told {
+                node.findings.push(finding);
+            }
+        }
+    }
+
+    /// A finding that one side was not compared, or not to its end.
+    fn unread_on(&self, which: Which, error: &io::Error) -> Finding {
+        let mut finding = self.unread(which.name(), error);
+        if which == Which::Rebuilt {
+            std::mem::swap(&mut finding.released, &mut finding.rebuilt);
+        }
+        finding
+    }
+
+    /// Two files of which at least one cannot be read to its end: what both have before that is compared. Beyond a
+    /// limit nothing more is read.
+    pub fn readable_part(
+        &self,
+        sides: Both<&Source>,
+        mut errors: Both<Option<io::Error>>,
+        node: &mut Node,
+    ) -> io::Result<Leaf> {
+        let limit = errors
+            .as_ref()
+            .any(|error| error.as_ref().and_then(Hit::of).is_some());
+        let mut leaf = Leaf::default();
+        if !limit {
+            let mut lengths = Both::new(0, 0);
+            for (which, source) in sides.each() {
+                let mut reader = UpTo::new(self.open(source)?);
+                *lengths.of_mut(which) = io::copy(&mut reader, &mut io::sink())?;
+                *errors.of_mut(which) = reader.error;
+            }
+            let both = lengths.released.min(lengths.rebuilt);
+            let part = |source: &Source| self.open(source).map(|reader| reader.take(both));
+            (leaf, ..) = file::stream(part(sides.released)?, part(sides.rebuilt)?)?;
+        }
+        for (which, error) in errors.as_ref().each() {
+            let unread = error.as_ref().map(|error| self.unread_on(which, error));
+            node.findings.extend(unread);
+        }
+        leaf.format = "bytes";
+        Ok(leaf)
+    }
+}
+
+/// Reads up to the first error, and keeps that.
+pub(super) struct UpTo<R> {
+    inner: R,
+    pub error: Option<io::Error>,
+}
+
+impl<R> UpTo<R> {
+    pub fn new(inner: R) -> Self {
+        Self { inner, error: None }
+    }
+}
+
+impl<R: Read> Read for UpTo<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.error.is_some() {
+            return Ok(0);
+        }
+        self.inner.read(buffer).or_else(|error| {
+            if error.kind() == io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+            self.error = Some(error);
+            Ok(0)
+        })
+    }
+}
+
+fn name(codec: Option<Codec>) -> &'static str {
+    codec.map_or("none", Codec::name)
 }
 
 /// How much of a source is read at once.
 const PIECE: usize = 1 << 16;
 
-/// Whether two sources are equal behind the headers that were compared already.
-fn equal_after(meter: &Meter, sides: Both<&Source>, skip: Both<u64>) -> io::Result<bool> {
-    let left = |source: &Source, skip: u64| source.size().map(|size| size.saturating_sub(skip));
-    let lengths = Both::new(
-        left(sides.released, skip.released),
-        left(sides.rebuilt, skip.rebuilt),
-    );
-    if lengths.all(|length| length.is_some()) && !lengths.same() {
+/// Whether two files have equal streams, but for the headers that were compared already.
+fn equal_streams(meter: &Meter, sides: Both<&Source>, facts: Both<&Facts>) -> io::Result<bool> {
+    let lengths = facts.map(|facts| facts.end.saturating_sub(facts.header));
+    if !lengths.same() {
         return Ok(false);
     }
-    let open = |source: &Source, skip: u64| -> io::Result<_> {
+    let open = |source: &Source, facts: &Facts| -> io::Result<_> {
         let inner = source.open()?;
         let mut reader = Metered { inner, meter };
-        io::copy(&mut reader.by_ref().take(skip), &mut io::sink())?;
-        Ok(reader)
+        io::copy(&mut reader.by_ref().take(facts.header), &mut io::sink())?;
+        Ok(reader.take(lengths.released))
     };
-    let mut released = open(sides.released, skip.released)?;
-    let mut rebuilt = open(sides.rebuilt, skip.rebuilt)?;
+    let mut released = open(sides.released, facts.released)?;
+    let mut rebuilt = open(sides.rebuilt, facts.rebuilt)?;
     let (mut old_buffer, mut new_buffer) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
         let old = file::fill(&mut released, &mut old_buffer)?;
@@ -101,3 +222,6 @@ fn equal_after(meter: &Meter, sides: Both<&Source>, skip: Both<u64>) -> io::Resu
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
-//! Headers of compressed files: what they say beside the bytes that they hold.
+//! gzip: members one after another, and what their headers say beside the bytes that they hold.
 
-use std::io::{self, Read};
+use std::io::{self, Write as _};
 
-use super::both::Both;
-use super::cause::{Cause, Confidence};
-use super::finding::Finding;
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+
+use super::cause::Cause;
 use super::normalise::Normalisation;
-use super::source::{Codec, Source};
 use super::stored::{FieldKind, Fields, Value};
+use super::streams::{Facts, Framing, Input, Step, invalid, text_of};
+use crate::artifact::HashingWriter;
 
 /// The normalisations that are for headers of gzip alone.
 pub(super) const NORMALISATIONS: &[Normalisation] = &[
@@ -38,146 +39,202 @@ static OTHER: FieldKind = FieldKind::by(
     Normalisation::GzipMisc,
 );
 
-/// The header of the first gzip member (RFC 1952).
-pub(super) struct Header {
-    pub fields: Fields,
-    pub length: u64,
+/// What gunzip passes over silently.
+static ZEROS: FieldKind = FieldKind::by(
+    "zeros after the last stream",
+    Cause::ArchiveDialect,
+    Normalisation::GzipMisc,
+);
+static FURTHER: FieldKind = FieldKind::by(
+    "headers of further streams",
+    Cause::ArchiveDialect,
+    Normalisation::GzipMisc,
+);
+
+/// Longest name or comment.
+const LONGEST: usize = 1 << 16;
+/// Most values of headers that are told one by one: other writers than bgzip write few streams.
+const MOST: usize = 64;
+
+/// Reads members (RFC 1952).
+pub(super) struct Gzip {
+    inflate: Decompress,
+    crc: Crc,
+    began: u64,
+    /// What the header of this member says.
+    header: Fields,
+    /// The whole length of this member less one, as bgzip says it in an extra field.
+    announced: Option<u16>,
+    further: Option<HashingWriter<io::Sink>>,
 }
 
-/// Longest header that is read.
-const LONGEST: u64 = 1 << 17;
-
-pub(super) fn header(source: &Source) -> io::Result<Header> {
-    let mut bytes = Vec::new();
-    source.open()?.take(LONGEST).read_to_end(&mut bytes)?;
-    let mut decoder = flate2::bufread::GzDecoder::new(bytes.as_slice());
-    // The header is read by the first read.
-    let _ = decoder.read(&mut [0; 1]);
-    let header = decoder.header().ok_or(io::ErrorKind::InvalidData)?;
-    let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let mut fields: Fields = vec![
-        (&TIME, Value::Time(i64::from(header.mtime()))),
-        (&SYSTEM, Value::Number(u64::from(header.operating_system()))),
-        (
-            &LEVEL,
-            Value::Number(u64::from(bytes.get(8).copied().unwrap_or(0))),
-        ),
-    ];
-    if let Some(name) = text(header.filename()) {
-        fields.push((&NAME, Value::Text(name)));
+impl Gzip {
+    pub fn new() -> Self {
+        Self {
+            inflate: Decompress::new(false),
+            crc: Crc::new(),
+            began: 0,
+            header: Fields::new(),
+            announced: None,
+            further: None,
+        }
     }
-    let flags = bytes.get(3).copied().unwrap_or(0);
-    let extra = header.extra().unwrap_or_default();
-    // The bit for the name says no more than the name.
-    let flags = flags & !8;
-    if flags != 0 || !extra.is_empty() {
-        let comment = text(header.comment()).unwrap_or_default();
-        fields.push((
-            &OTHER,
-            Value::Text(format!("{flags:#x} {comment} {}", hex::encode(extra))),
-        ));
+
+    fn header(&mut self, input: &mut Input) -> io::Result<()> {
+        let mut taken = Taken {
+            input,
+            crc: Crc::new(),
+        };
+        let [_, _, _, flags, a, b, c, d, level, system] = taken.exactly()?;
+        if flags & 0xe0 != 0 {
+            return Err(invalid("reserved flags in the gzip header"));
+        }
+        let mut other = Vec::new();
+        if flags & 4 != 0 {
+            let length = u16::from_le_bytes(taken.exactly()?);
+            let mut extra = vec![0; usize::from(length)];
+            taken.fill(&mut extra)?;
+            if let [b'B', b'C', 2, 0, low, high] = *extra {
+                self.announced = Some(u16::from_le_bytes([low, high]));
+            } else {
+                other.push(format!("extra {}", hex::encode(extra)));
+            }
+        }
+        let name = (flags & 8 != 0).then(|| taken.text()).transpose()?;
+        if flags & 16 != 0 {
+            other.push(format!("comment {}", taken.text()?));
+        }
+        if flags & 2 != 0 {
+            let sum = taken.crc.sum() & 0xffff;
+            if u32::from(u16::from_le_bytes(taken.exactly()?)) != sum {
+                return Err(invalid("the checksum of the gzip header is wrong"));
+            }
+            other.push("checksum of the header".into());
+        }
+        if flags & 1 != 0 {
+            other.push("flag for text".into());
+        }
+        let time = i64::from(u32::from_le_bytes([a, b, c, d]));
+        self.header = vec![
+            (&TIME, Value::Time(time)),
+            (&SYSTEM, Value::Number(u64::from(system))),
+            (&LEVEL, Value::Number(u64::from(level))),
+        ];
+        self.header.extend(name.map(|name| (&NAME, Value::Text(name))));
+        self.header
+            .extend(other.into_iter().map(|text| (&OTHER, Value::Text(text))));
+        Ok(())
     }
-    // Ten bytes; then the length of the extra field and the field itself; two texts with their ends; a checksum.
-    let parts = [
-        (header.extra(), 2),
-        (header.filename(), 1),
-        (header.comment(), 1),
-        ((flags & 2 != 0).then_some(&[][..]), 2),
-    ];
-    let length = parts.into_iter().fold(10_u64, |length, (part, more)| {
-        let own = part.map_or(0, |part| (part.len() as u64).saturating_add(more));
-        length.saturating_add(own)
-    });
-    Ok(Header { fields, length })
+
+    /// Adds what the header says, unless the member before says the same.
+    fn tell(&mut self, facts: &mut Facts) -> io::Result<()> {
+        for (kind, value) in std::mem::take(&mut self.header) {
+            let same = facts.fields.iter().rev().find(|(other, _)| *other == kind);
+            if same.is_some_and(|(_, other)| *other == value) {
+                continue;
+            }
+            if facts.fields.len() < MOST {
+                facts.fields.push((kind, value));
+            } else {
+                let further = self.further.get_or_insert_with(|| HashingWriter::new(io::sink()));
+                writeln!(further, "{} {value}", kind.name)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The same bytes, compressed in another way: with what is known of how.
-pub(super) fn compression(codec: Codec, sides: Both<&Source>) -> io::Result<Finding> {
-    let described = sides.try_map(|side| described(codec, side))?;
-    let threads = described.as_ref().map(|side| side.threads);
-    let text = |side: Described, source: &Source| {
-        let size = source.size().map(|size| format!("{size} bytes"));
-        format!("{}{}", size.unwrap_or_default(), side.text)
-    };
-    let finding = Finding::new(
-        "compressed bytes",
-        text(described.released, sides.released),
-        text(described.rebuilt, sides.rebuilt),
-    )
-    .set_aside_by(codec.normalisation());
-    let name = codec.name();
-    Ok(match (threads.released, threads.rebuilt) {
-        (Some(released), Some(rebuilt)) if released != rebuilt => finding
-            .because(Cause::Compression, Confidence::Likely)
-            .keyed(format!("{name}: {released} → {rebuilt}")),
-        _ => finding
-            .because(Cause::Compression, Confidence::Proven)
-            .keyed(format!("{name}: the same bytes, compressed otherwise")),
-    })
-}
+impl Framing for Gzip {
+    fn begin(&mut self, input: &mut Input, facts: &mut Facts) -> io::Result<bool> {
+        if !input.peek(3)?.starts_with(&[0x1f, 0x8b, 8]) {
+            if let Some(further) = self.further.take() {
+                let digest = further.finish().1.to_hex();
+                facts
+                    .fields
+                    .push((&FURTHER, Value::Text(format!("sha256 {digest}"))));
+            }
+            return Ok(false);
+        }
+        self.began = input.offset;
+        self.header(input)?;
+        if self.began == 0 {
+            facts.header = input.offset;
+        }
+        self.inflate.reset(false);
+        self.crc.reset();
+        Ok(true)
+    }
 
-struct Described {
-    text: String,
-    /// How the stream is cut for threads, if that shows.
-    threads: Option<&'static str>,
-}
+    fn decode(&mut self, input: &mut Input, output: &mut [u8]) -> io::Result<Step> {
+        let before = (self.inflate.total_in(), self.inflate.total_out());
+        let status = self
+            .inflate
+            .decompress(input.peek(1)?, output, FlushDecompress::None)
+            .map_err(|_| invalid("corrupt deflate stream"))?;
+        let since = |now: u64, before: u64| usize::try_from(now.saturating_sub(before)).unwrap_or(0);
+        let read = since(self.inflate.total_in(), before.0);
+        let written = since(self.inflate.total_out(), before.1);
+        input.consume(read);
+        self.crc.update(output.get(..written).unwrap_or_default());
+        Ok(Step {
+            read,
+            written,
+            end: status == Status::StreamEnd,
+        })
+    }
 
-fn described(codec: Codec, source: &Source) -> io::Result<Described> {
-    let head = source.head(64)?;
-    let plain = |text: String| Described { text, threads: None };
-    Ok(match codec {
-        // Block headers carry sizes only when xz ran with threads (xz-file-format 3.1.2).
-        Codec::Xz => {
-            let sized = head.get(13).is_some_and(|flags| flags & 0xc0 != 0);
-            let check = match head.get(7) {
-                Some(0) => "no check",
-                Some(1) => "CRC32",
-                Some(4) => "CRC64",
-                Some(10) => "SHA-256",
-                _ => "unknown check",
+    fn end(&mut self, input: &mut Input, facts: &mut Facts) -> io::Result<()> {
+        if u32::from_le_bytes(input.exactly()?) != self.crc.sum() {
+            return Err(invalid("the contents do not have the CRC that gzip stores"));
+        }
+        if u32::from_le_bytes(input.exactly()?) != self.crc.amount() {
+            return Err(invalid("the contents do not have the length that gzip stores"));
+        }
+        if let Some(announced) = self.announced.take() {
+            let length = input.offset.saturating_sub(self.began);
+            let text = if u64::from(announced).saturating_add(1) == length {
+                "lengths of streams (bgzip)".into()
+            } else {
+                format!("extra 42430200{}", hex::encode(announced.to_le_bytes()))
             };
-            Described {
-                text: format!(
-                    ", {check}, {}",
-                    if sized {
-                        "sized blocks"
-                    } else {
-                        "blocks without sizes"
-                    }
-                ),
-                threads: Some(if sized { "blocks for threads" } else { "one thread" }),
-            }
+            self.header.push((&OTHER, Value::Text(text)));
         }
-        Codec::Zstd => plain(
-            head.get(4)
-                .map_or_else(String::new, |flags| format!(", frame descriptor {flags:#04x}")),
-        ),
-        Codec::Bzip2 => plain(head.get(3).map_or_else(String::new, |level| {
-            format!(", block size {}", char::from(*level))
-        })),
-        Codec::Gzip => {
-            let empty_blocks = sync_points(source)?;
-            Described {
-                text: if empty_blocks {
-                    ", cut in pieces".into()
-                } else {
-                    String::new()
-                },
-                threads: Some(if empty_blocks {
-                    "pieces for threads"
-                } else {
-                    "one thread"
-                }),
-            }
-        }
-        Codec::Lzma => plain(String::new()),
-    })
+        self.tell(facts)
+    }
+
+    fn zeros(&self, _length: u64) -> Option<&'static FieldKind> {
+        Some(&ZEROS)
+    }
 }
 
-/// Whether there are empty stored blocks in the first megabytes, as compressors with threads leave them (pigz).
-fn sync_points(source: &Source) -> io::Result<bool> {
-    const LOOKED_AT: u64 = 4 << 20;
-    let mut bytes = Vec::new();
-    source.open()?.take(LOOKED_AT).read_to_end(&mut bytes)?;
-    Ok(bytes.windows(4).any(|window| window == [0, 0, 0xff, 0xff]))
+/// A header while it is read, with the checksum of what was read of it.
+struct Taken<'a, 'b> {
+    input: &'a mut Input<'b>,
+    crc: Crc,
+}
+
+impl Taken<'_, '_> {
+    fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.input.fill(bytes)?;
+        self.crc.update(bytes);
+        Ok(())
+    }
+
+    fn exactly<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Up to its NUL.
+    fn text(&mut self) -> io::Result<String> {
+        let mut text = Vec::new();
+        loop {
+            match self.exactly()? {
+                [0] => return Ok(text_of(&text)),
+                [_] if text.len() >= LONGEST => return Err(invalid("a very long text in the gzip header")),
+                [byte] => text.push(byte),
+            }
+        }
+    }
 }

@@ -118,7 +118,7 @@ impl Hit {
         Over::of(&error).map_or(error, Self::over)
     }
 
-    fn over(over: Over) -> io::Error {
+    pub fn over(over: Over) -> io::Error {
         Self::error(Limit::Time, over.to_string())
     }
 }
@@ -169,6 +169,13 @@ impl Meter {
             ));
         }
         self.deadline.check().map_err(Hit::over)
+    }
+
+    /// How much one stream may unpack to: half of what is left, so that the rest can still be compared.
+    pub fn share(&self) -> u64 {
+        self.most
+            .saturating_sub(self.unpacked.load(Ordering::Relaxed))
+            .div_ceil(2)
     }
 
     pub fn member(&self, name: usize) -> io::Result<()> {

@@ -68,7 +68,7 @@ normalisations! {
     GemMetadataRubygemsVersion "gem-metadata-rubygems-version" true "gem" "rubygems_version in the gem's specification" "names the tool that packed it";
     GemMetadataYamlNormalize "gem-metadata-yaml-normalize" true "gem" "quotes, blanks and order of keys in the gem's specification" "Ruby loads the same values from both";
     GzipCompression "gzip-compression" true "gzip" "how the bytes are compressed, and the level that the header names" "both sides decompress to the same bytes";
-    GzipMisc "gzip-misc" true "gzip" "operating system, comment, flags and extra fields of the header" "gunzip ignores them";
+    GzipMisc "gzip-misc" true "gzip" "operating system, comment, flags and extra fields of the header, and zeros after the last stream" "gunzip ignores them";
     GzipName "gzip-name" true "gzip" "file name in the header" "only gunzip -N uses it";
     GzipTime "gzip-time" true "gzip" "time in the header" "only gunzip -N uses it";
     JarAttributeValueOrder "jar-attribute-value-order" true "jar" "order of comma-separated attribute values in MANIFEST.MF" "OSGi reads them as sets";
@@ -77,6 +77,8 @@ normalisations! {
     JarManifestForm "jar-manifest-form" true "jar" "line ends, folding, blank lines and order of attributes in MANIFEST.MF" "the JVM reads the same attributes from both";
     JarMavenPomProperties "jar-maven-pom-properties" true "jar" "comments of pom.properties" "comments";
     JarSignature "jar-signature" true "jar" "signature files in META-INF and the digests in MANIFEST.MF" "signatures depend on a key that only the publisher holds";
+    Lz4Compression "lz4-compression" true "lz4" "how the bytes are compressed" "both sides decompress to the same bytes";
+    LzipCompression "lzip-compression" true "lzip" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
     PngCompression "png-compression" false "PNG" "how the pixels are filtered and compressed" "both sides decode to the same pixels, and every other chunk is the same";
     PycReferences "pyc-references" true "pyc" "which objects are marked as shared, and the short and long forms of one value" "Python loads the same values, and shares the same ones";

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::again::materialise;
 use super::both::Both;
 use super::cause::{Cause, Confidence};
+use super::compressed::UpTo;
 use super::file::{self, Leaf};
 use super::finding::{Finding, LimitHit, Node};
 use super::format::{self, FormatReader, HEAD};
@@ -92,8 +93,8 @@ impl<'a> Comparer<'a> {
         }
         let heads = sides.try_map(|side| side.head(HEAD))?;
         let codecs = heads.as_ref().map(|head| Codec::detect(head));
-        if codecs.any(|codec| codec.is_some()) {
-            return self.compressed(at, sides, codecs, node);
+        if codecs.any(|codec| codec.is_some()) && self.compressed(at, sides, codecs, node)? {
+            return Ok(());
         }
         let formats = Both::new((sides.released, &heads.released), (sides.rebuilt, &heads.rebuilt))
             .try_map(|(source, head)| format::find(source, head))?;
@@ -101,8 +102,16 @@ impl<'a> Comparer<'a> {
             && format.name() == other.name()
         {
             node.format = format.name().into();
-            let sides = sides.try_map(|side| self.any_order(format, side))?;
-            self.archive(at, format, sides.as_ref(), node);
+            let opened = sides.map(|side| self.any_order(format, side));
+            match (opened.released, opened.rebuilt) {
+                (Ok(old), Ok(new)) => self.archive(at, format, Both::new(&old, &new), node),
+                (old, new) => {
+                    let errors = Both::new(old.err(), new.err());
+                    let leaf = self.readable_part(sides, errors, node)?;
+                    node.findings.extend(leaf.findings);
+                    node.excerpts.extend(leaf.excerpts);
+                }
+            }
             return Ok(());
         }
         let leaf = self.leaf(at, sides, node)?;
@@ -154,7 +163,11 @@ impl<'a> Comparer<'a> {
         } else {
             sides.map(|side| self.load(side))
         };
-        if let (Some(released), Some(rebuilt)) = (read.released?, read.rebuilt?) {
+        let (released, rebuilt) = match (read.released, read.rebuilt) {
+            (Ok(released), Ok(rebuilt)) => (released, rebuilt),
+            (old, new) => return self.readable_part(sides, Both::new(old.err(), new.err()), node),
+        };
+        if let (Some(released), Some(rebuilt)) = (released, rebuilt) {
             node.sizes = (Some(released.len() as u64), Some(rebuilt.len() as u64));
             if released == rebuilt {
                 return Ok(Leaf {
@@ -164,7 +177,12 @@ impl<'a> Comparer<'a> {
             }
             return Ok(file::compare(File::new(at.path, at.within), &released, &rebuilt));
         }
-        let (leaf, released, rebuilt) = file::stream(self.open(sides.released)?, self.open(sides.rebuilt)?)?;
+        let mut readers = sides.try_map(|side| self.open(side).map(UpTo::new))?;
+        let (leaf, released, rebuilt) = file::stream(&mut readers.released, &mut readers.rebuilt)?;
+        let errors = readers.map(|reader| reader.error);
+        if errors.as_ref().any(Option::is_some) {
+            return self.readable_part(sides, errors, node);
+        }
         node.sizes = (Some(released), Some(rebuilt));
         Ok(leaf)
     }

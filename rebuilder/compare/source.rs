@@ -6,8 +6,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::limits::{DECODER_MEMORY, Hit, Limit};
-use super::normalise::Normalisation;
+pub(super) use super::codec::Codec;
+use super::streams::{Facts, Streams, Told};
+use crate::deadline::Deadline;
 
 /// Bytes that can be opened any number of times.
 #[derive(Debug, Clone)]
@@ -19,122 +20,13 @@ pub(super) enum Source {
     /// A folder on disk.
     Folder(PathBuf),
     /// What another source decodes to.
-    Decoded { codec: Codec, inner: Box<Source> },
-}
-
-/// A compression that a stream of bytes may be in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Codec {
-    Gzip,
-    Xz,
-    Lzma,
-    Zstd,
-    Bzip2,
-}
-
-impl Codec {
-    pub const ALL: [Self; 5] = [Self::Gzip, Self::Xz, Self::Lzma, Self::Zstd, Self::Bzip2];
-
-    /// The codec of a stream that begins with `head`.
-    pub fn detect(head: &[u8]) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|codec| head.starts_with(codec.magic()))
-    }
-
-    fn magic(self) -> &'static [u8] {
-        match self {
-            Self::Gzip => &[0x1f, 0x8b, 8],
-            Self::Xz => &[0xfd, b'7', b'z', b'X', b'Z', 0],
-            Self::Lzma => &[0x5d, 0, 0],
-            Self::Zstd => &[0x28, 0xb5, 0x2f, 0xfd],
-            Self::Bzip2 => b"BZh",
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::Xz => "xz",
-            Self::Lzma => "lzma",
-            Self::Zstd => "zstd",
-            Self::Bzip2 => "bzip2",
-        }
-    }
-
-    /// The ending that its tool gives to names.
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Gzip => ".gz",
-            Self::Xz => ".xz",
-            Self::Lzma => ".lzma",
-            Self::Zstd => ".zst",
-            Self::Bzip2 => ".bz2",
-        }
-    }
-
-    /// What sets aside how the same bytes are compressed.
-    pub fn normalisation(self) -> Normalisation {
-        match self {
-            Self::Gzip => Normalisation::GzipCompression,
-            Self::Xz => Normalisation::XzCompression,
-            Self::Lzma => Normalisation::LzmaCompression,
-            Self::Zstd => Normalisation::ZstdCompression,
-            Self::Bzip2 => Normalisation::Bzip2Compression,
-        }
-    }
-
-    /// The name and the first bytes of a compressed file, for tests and fuzzing.
-    pub fn example(self) -> (String, &'static [u8]) {
-        (format!("x{}", self.ending()), self.magic())
-    }
-
-    fn decode<'a>(self, inner: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
-        const ALL_STREAMS: u32 = 0x08;
-        let inner = io::BufReader::with_capacity(1 << 17, inner);
-        Ok(match self {
-            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(inner)),
-            Self::Xz => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, ALL_STREAMS);
-                Box::new(Guarded(liblzma::bufread::XzDecoder::new_stream(
-                    inner,
-                    stream.map_err(io::Error::other)?,
-                )))
-            }
-            Self::Lzma => {
-                let stream = liblzma::stream::Stream::new_lzma_decoder(DECODER_MEMORY);
-                Box::new(Guarded(liblzma::bufread::XzDecoder::new_stream(
-                    inner,
-                    stream.map_err(io::Error::other)?,
-                )))
-            }
-            Self::Zstd => {
-                let mut decoder = zstd::Decoder::with_buffer(inner)?;
-                decoder.window_log_max(27)?;
-                Box::new(decoder)
-            }
-            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(inner)),
-        })
-    }
-}
-
-/// Names liblzma's refusal to take more memory.
-struct Guarded<R>(R);
-
-impl<R: Read> Read for Guarded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| {
-            let refused = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>())
-                .is_some_and(|inner| *inner == liblzma::stream::Error::MemLimit);
-            if refused {
-                let what = format!("a decompressor asks for more than {DECODER_MEMORY} bytes");
-                return Hit::error(Limit::DecoderMemory, what);
-            }
-            error
-        })
-    }
+    Decoded {
+        codec: Codec,
+        inner: Box<Source>,
+        most: u64,
+        deadline: Deadline,
+        told: Told,
+    },
 }
 
 impl Source {
@@ -163,9 +55,25 @@ impl Source {
     }
 
     pub fn decoded(&self, codec: Codec) -> Self {
+        self.decoded_up_to(codec, u64::MAX, Deadline::default())
+    }
+
+    /// What it decodes to, which is an error beyond so many bytes or so much time.
+    pub fn decoded_up_to(&self, codec: Codec, most: u64, deadline: Deadline) -> Self {
         Self::Decoded {
             codec,
             inner: Box::new(self.clone()),
+            most,
+            deadline,
+            told: Told::default(),
+        }
+    }
+
+    /// What is beside the compressed bytes, if they were decoded to the end.
+    pub fn facts(&self) -> Option<&Facts> {
+        match self {
+            Self::Decoded { told, .. } => told.get(),
+            _ => None,
         }
     }
 
@@ -194,7 +102,19 @@ impl Source {
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::Folder(_) => return Err(io::ErrorKind::IsADirectory.into()),
-            Self::Decoded { codec, inner } => codec.decode(inner.open()?)?,
+            Self::Decoded {
+                codec,
+                inner,
+                most,
+                deadline,
+                told,
+            } => Box::new(Streams::new(
+                codec.framing()?,
+                inner.open()?,
+                *most,
+                deadline.clone(),
+                told.clone(),
+            )),
             Self::Part { file, start, size } => Box::new(Part::new(file.clone(), *start, *size)),
             Self::Memory(bytes) => Box::new(Cursor::new(Shared(bytes.clone()))),
         })
@@ -209,11 +129,13 @@ impl Source {
         })
     }
 
-    /// Its first bytes, at most `most`.
+    /// Its first bytes, at most `most`; fewer if it cannot be read beyond.
     pub fn head(&self, most: usize) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
-        self.open()?.take(most as u64).read_to_end(&mut head)?;
-        Ok(head)
+        match self.open()?.take(most as u64).read_to_end(&mut head) {
+            Err(error) if head.is_empty() => Err(error),
+            _ => Ok(head),
+        }
     }
 }
 

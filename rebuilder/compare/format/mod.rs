@@ -6,7 +6,9 @@
 mod ar;
 mod cpio;
 mod folder;
+mod iso;
 mod rpm;
+mod squashfs;
 mod tar;
 mod zip;
 
@@ -70,11 +72,19 @@ pub(super) trait FormatReader: Sync {
     fn settle(&self, _node: &mut Node) {}
 }
 
-/// How many first bytes tell the formats apart.
-pub(super) const HEAD: usize = 512;
+/// How many first bytes tell the formats apart; disc images have a system area before their first descriptor.
+pub(super) const HEAD: usize = (32 << 10) + 6;
 
 /// The first that recognises a file decides.
-static FORMATS: &[&dyn FormatReader] = &[&ar::Ar, &zip::Zip, &rpm::Rpm, &cpio::Cpio, &tar::Tar];
+static FORMATS: &[&dyn FormatReader] = &[
+    &ar::Ar,
+    &zip::Zip,
+    &rpm::Rpm,
+    &cpio::Cpio,
+    &tar::Tar,
+    &iso::Iso,
+    &squashfs::SquashFs,
+];
 
 /// The archive format that begins with `head`.
 pub(super) fn detect(head: &[u8]) -> Option<&'static dyn FormatReader> {

@@ -237,6 +237,7 @@ fn data_hash(source: &Source, meter: &Meter) -> io::Result<String> {
     let Source::Decoded {
         codec: Codec::Gzip,
         inner,
+        ..
     } = source
     else {
         return Err(io::ErrorKind::InvalidInput.into());

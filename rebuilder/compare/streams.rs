@@ -1,0 +1,288 @@
+//! Compressed files as what they are: streams one after another, headers between them, and bytes behind the last.
+//!
+//! Reading decodes. Once the end is reached, [`Told`] says what the file holds beside the compressed bytes, so every
+//! byte of it is a part of a stream, a field, or content.
+
+use std::io::{self, Read, Write as _};
+use std::sync::{Arc, OnceLock};
+
+use super::cause::Cause;
+use super::limits::{Hit, Limit};
+use super::stored::{FieldKind, Fields, Value};
+use crate::artifact::HashingWriter;
+use crate::deadline::Deadline;
+
+/// Bytes that no decompressor takes for a stream.
+static TRAILING: FieldKind = FieldKind::new("bytes after the last stream", Cause::Content);
+
+/// What a compressed file holds beside its compressed bytes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub fields: Fields,
+    /// Length of the first header, if fields say all that is in it.
+    pub header: u64,
+    /// Where the last stream ends.
+    pub end: u64,
+}
+
+/// Known once a file has been decoded to its end.
+pub(super) type Told = Arc<OnceLock<Facts>>;
+
+/// The compressed bytes, some of which can be looked at before they are taken.
+pub(super) struct Input<'a> {
+    inner: Box<dyn Read + Send + 'a>,
+    buffer: Vec<u8>,
+    from: usize,
+    to: usize,
+    /// How many bytes were taken.
+    pub offset: u64,
+}
+
+impl<'a> Input<'a> {
+    pub fn new(inner: Box<dyn Read + Send + 'a>) -> Self {
+        Self {
+            inner,
+            buffer: vec![0; 1 << 16],
+            from: 0,
+            to: 0,
+            offset: 0,
+        }
+    }
+
+    /// The next bytes: at least so many, unless the file ends before.
+    pub fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
+        if self.to.saturating_sub(self.from) < least {
+            self.buffer.copy_within(self.from..self.to, 0);
+            self.to = self.to.saturating_sub(self.from);
+            self.from = 0;
+            while self.to < least {
+                let room = self.buffer.get_mut(self.to..).unwrap_or_default();
+                match self.inner.read(room) {
+                    Ok(0) => break,
+                    Ok(read) => self.to = self.to.saturating_add(read),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(self.buffer.get(self.from..self.to).unwrap_or_default())
+    }
+
+    /// Takes so many of the bytes that were looked at.
+    pub fn consume(&mut self, bytes: usize) {
+        self.from = self.from.saturating_add(bytes).min(self.to);
+        self.offset = self.offset.saturating_add(bytes as u64);
+    }
+
+    /// Takes exactly so many bytes.
+    pub fn exactly<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Takes as many bytes as there is room for.
+    pub fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.read_exact(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => truncated(),
+            _ => error,
+        })
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut ready = self.peek(1)?;
+        let read = ready.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+/// What one step of a decoder did.
+pub(super) struct Step {
+    /// How much of the input it took.
+    pub read: usize,
+    pub written: usize,
+    /// Whether the stream ended.
+    pub end: bool,
+}
+
+/// How streams of one codec follow each other.
+pub(super) trait Framing: Send {
+    /// Takes what is before a stream; false if what follows is not a stream.
+    fn begin(&mut self, input: &mut Input, facts: &mut Facts) -> io::Result<bool>;
+    /// Decodes a part of a stream, and takes what it has read of the input.
+    fn decode(&mut self, input: &mut Input, output: &mut [u8]) -> io::Result<Step>;
+    /// Takes what is behind a stream and belongs to it.
+    fn end(&mut self, _input: &mut Input, _facts: &mut Facts) -> io::Result<()> {
+        Ok(())
+    }
+    /// What so many zeros at the end of the file are, if a decompressor passes over them silently.
+    fn zeros(&self, _length: u64) -> Option<&'static FieldKind> {
+        None
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Between,
+    Inside,
+    /// Behind the compressed bytes, before what belongs to them.
+    Ending,
+    Done,
+}
+
+/// Decodes all streams of a file.
+pub(super) struct Streams<'a> {
+    input: Input<'a>,
+    framing: Box<dyn Framing + 'a>,
+    state: State,
+    left: u64,
+    deadline: Deadline,
+    facts: Facts,
+    told: Told,
+}
+
+impl<'a> Streams<'a> {
+    /// Decodes up to `most` bytes.
+    pub fn new(
+        framing: Box<dyn Framing + 'a>,
+        inner: Box<dyn Read + Send + 'a>,
+        most: u64,
+        deadline: Deadline,
+        told: Told,
+    ) -> Self {
+        Self {
+            input: Input::new(inner),
+            framing,
+            state: State::Between,
+            left: most,
+            deadline,
+            facts: Facts::default(),
+            told,
+        }
+    }
+
+    /// Reads what is behind the last stream.
+    fn finish(&mut self) -> io::Result<()> {
+        if let Some(rest) = Rest::of(&mut self.input)? {
+            let zeros = self.framing.zeros(rest.length).filter(|_| rest.zeros);
+            self.facts.fields.push(match zeros {
+                Some(kind) => (kind, Value::Number(rest.length)),
+                None => (&TRAILING, Value::Text(rest.text)),
+            });
+        }
+        self.state = State::Done;
+        // Each reader that comes to the end finds the same.
+        let _ = self.told.set(std::mem::take(&mut self.facts));
+        Ok(())
+    }
+}
+
+impl Read for Streams<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.state {
+                State::Done => return Ok(0),
+                State::Between if self.framing.begin(&mut self.input, &mut self.facts)? => {
+                    self.state = State::Inside;
+                }
+                State::Between if self.facts.end == 0 => {
+                    return Err(invalid("not a compressed stream"));
+                }
+                State::Between => self.finish()?,
+                State::Ending => {
+                    // Streams may be many and empty, so that nobody counts what they hold.
+                    self.deadline.check().map_err(Hit::over)?;
+                    self.framing.end(&mut self.input, &mut self.facts)?;
+                    self.facts.end = self.input.offset;
+                    self.state = State::Between;
+                }
+                State::Inside => {
+                    let step = self.framing.decode(&mut self.input, buffer)?;
+                    if step.end {
+                        self.state = State::Ending;
+                    }
+                    self.left = self.left.checked_sub(step.written as u64).ok_or_else(|| {
+                        let what = "one stream unpacks to more than half of what may be unpacked";
+                        Hit::error(Limit::UnpackedBytes, what)
+                    })?;
+                    if step.written > 0 {
+                        return Ok(step.written);
+                    }
+                    if !step.end && step.read == 0 {
+                        return Err(if self.input.peek(1)?.is_empty() {
+                            truncated()
+                        } else {
+                            invalid("compressed bytes that cannot be decoded")
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that are no stream, up to the end of what they are read from.
+pub(super) struct Rest {
+    pub length: u64,
+    pub zeros: bool,
+    /// Length, digest and the first of them.
+    pub text: String,
+}
+
+impl Rest {
+    /// None if there are none.
+    pub fn of(from: &mut dyn Read) -> io::Result<Option<Self>> {
+        const SHOWN: usize = 24;
+        let mut buffer = [0; 1 << 12];
+        let (mut first, mut digest) = (Vec::new(), HashingWriter::new(io::sink()));
+        let (mut length, mut zeros) = (0_u64, true);
+        loop {
+            let read = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let bytes = buffer.get(..read).unwrap_or_default();
+            first.extend(bytes.iter().take(SHOWN.saturating_sub(first.len())));
+            zeros &= bytes.iter().all(|byte| *byte == 0);
+            digest.write_all(bytes)?;
+            length = length.saturating_add(read as u64);
+        }
+        if length == 0 {
+            return Ok(None);
+        }
+        let digest = digest.finish().1;
+        let text = format!(
+            "{length} bytes, sha256 {}, {}",
+            digest.to_hex(),
+            first.escape_ascii()
+        );
+        Ok(Some(Self { length, zeros, text }))
+    }
+}
+
+/// Texts of headers; different bytes give different texts.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains('\\') => text.to_owned(),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+pub(super) fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+pub(super) fn truncated() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the file ends within a compressed stream",
+    )
+}
