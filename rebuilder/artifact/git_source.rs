@@ -100,13 +100,15 @@ pub fn address(text: &str) -> Result<String, SourceError> {
     let usable = ["https", "http"].contains(&url.scheme())
         && url.host_str().is_some_and(|host| !host.starts_with('-'))
         && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path().len() > 1;
-    if !usable {
+        && url.fragment().is_none();
+    let text = url.as_str().trim_end_matches('/');
+    let text = text.strip_suffix(".git").unwrap_or(text).trim_end_matches('/');
+    // A path of slashes alone, or of `.git`, names no repository; backslashes are slashes to a URL.
+    let host = url::Url::parse(text).map_err(|_| bad())?;
+    if !usable || host.path().trim_matches('/').is_empty() {
         return Err(bad());
     }
-    let text = url.as_str().trim_end_matches('/');
-    Ok(text.strip_suffix(".git").unwrap_or(text).to_owned())
+    Ok(text.to_owned())
 }
 
 /// A folder below the top of a repository, without slashes around it; `None` if it would lead out of it.
@@ -192,6 +194,12 @@ mod tests {
                 "git+https://github.com",
                 "",
                 SourceError::Address("https://github.com".into()),
+            ),
+            ("git://.(\\\\", "", SourceError::Address("git://.(\\\\".into())),
+            (
+                "https://github.com/.git",
+                "",
+                SourceError::Address("https://github.com/.git".into()),
             ),
         ] {
             assert_eq!(read(uri, commit), Err(expected), "{uri}");
