@@ -28,7 +28,7 @@ impl Cost {
         let files = walkdir::WalkDir::new(run.path()).into_iter().flatten();
         let files = files.filter(|entry| entry.file_type().is_file());
         Self {
-            seconds: record.timings.wall.unwrap_or(record.timings.total),
+            seconds: record.timings.everything(),
             build_seconds: record.timings.build,
             attestation_bytes: size(&run.bundle()) + size(&run.equivalence()),
             run_bytes: files.map(|entry| size(entry.path())).sum(),

@@ -80,6 +80,13 @@ pub struct Timings {
     pub wall: Option<f64>,
 }
 
+impl Timings {
+    /// Seconds by the clock on the wall; in records of earlier versions, from the plan on.
+    pub fn everything(&self) -> f64 {
+        self.wall.unwrap_or(self.total)
+    }
+}
+
 /// One plan that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {

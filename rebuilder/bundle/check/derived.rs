@@ -125,7 +125,7 @@ fn cost(run: &Run, contents: &Contents, compare: &mut impl FnMut(&str, &str, boo
         .map(|material| material.size)
         .fold(0, u64::saturating_add);
     let same = stored.is_some_and(|cost| {
-        cost.seconds.to_bits() == run.record.timings.total.to_bits()
+        cost.seconds.to_bits() == run.record.timings.everything().to_bits()
             && cost.build_seconds.to_bits() == run.record.timings.build.to_bits()
             && cost.attestation_bytes == size(ATTESTATION).saturating_add(size(EQUIVALENCE))
             && cost.input_bytes == inputs
