@@ -203,6 +203,17 @@ pub(super) fn type_of(fields: &Fields) -> Option<Type> {
     })
 }
 
+/// The name of the field that says how a path is written.
+pub(super) const SPELLING: &str = "path as written";
+
+/// How the path is written, if not in the usual way.
+pub(super) fn spelling(fields: &Fields) -> Option<&str> {
+    fields.iter().find_map(|(kind, value)| match value {
+        Value::Text(text) if kind.name == SPELLING => Some(text.as_str()),
+        _ => None,
+    })
+}
+
 /// What a link is to.
 pub(super) fn target(fields: &Fields) -> Option<&str> {
     fields.iter().find_map(|(_, value)| match value {

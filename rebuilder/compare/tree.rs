@@ -16,7 +16,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::both::Both;
 use super::cause::{Cause, Confidence};
 use super::finding::Finding;
-use super::stored::{Fields, Type, mode, target, type_of};
+use super::stored::{Fields, Type, mode, spelling, target, type_of};
 
 /// Longest path that is followed, in components. The longest that Linux opens has half of 4096.
 const DEEPEST: usize = 256;
@@ -83,6 +83,12 @@ struct Seen {
     /// How often it came; never, if it only lies on the way to others.
     times: u32,
     what: Type,
+    /// The permission bits that came last, for a file through any of its names.
+    mode: Option<u32>,
+    /// The path of the file that it is a hard link to, or its own.
+    file: u64,
+    /// How its path was written.
+    spelling: u64,
 }
 
 /// Where a path leads: its hash, and the hash that it shares with others that are one file on some file systems.
@@ -175,10 +181,12 @@ impl<'a> Tree<'a> {
             return;
         }
         way.step(name, &mut self.buffer);
-        if what == Type::HardLink {
-            self.link(path, fields);
-        }
-        self.put(path, what, &way, fields);
+        let file = if what == Type::HardLink {
+            self.link(path, fields)
+        } else {
+            None
+        };
+        self.put(path, what, &way, file, fields);
     }
 
     /// The way to a folder, whose own folders are there from now on if they were not before.
@@ -200,7 +208,14 @@ impl<'a> Tree<'a> {
             let below = self.seen.get(&exact).map(|seen| seen.what);
             if below.is_none() {
                 let what = Type::Folder;
-                self.seen.insert(exact, Seen { times: 0, what });
+                let new = Seen {
+                    times: 0,
+                    what,
+                    mode: None,
+                    file: exact,
+                    spelling: 0,
+                };
+                self.seen.insert(exact, new);
                 self.alike(path, what, &way);
             }
             if let Some(below) = below.filter(|below| *below != Type::Folder) {
@@ -212,7 +227,7 @@ impl<'a> Tree<'a> {
         Some(way)
     }
 
-    fn put(&mut self, path: &str, what: Type, way: &Way, fields: &Fields) {
+    fn put(&mut self, path: &str, what: Type, way: &Way, file: Option<u64>, fields: &Fields) {
         self.alike(path, what, way);
         let key = way.exact.finish();
         let before = self.seen.get(&key).copied();
@@ -220,6 +235,9 @@ impl<'a> Tree<'a> {
         let now = Seen {
             times: times.saturating_add(1),
             what,
+            mode: mode(fields),
+            file: file.unwrap_or(key),
+            spelling: spelling(fields).map_or(0, |text| self.fact("spelling", text)),
         };
         self.seen.insert(key, now);
         let is_folder = what == Type::Folder;
@@ -236,7 +254,18 @@ impl<'a> Tree<'a> {
                 let words = || format!("{path}, after what is in it");
                 self.outline.late.tell(fact, words);
             }
+            (true, true) if before.mode != now.mode => {
+                // Some unpackers set all modes at the end, in an order of the paths as they are written.
+                let fact = self.fact(("again", before.spelling, now.spelling), path);
+                let words = || format!("{path}: a folder that is repeated with another mode");
+                self.outline.order.tell(fact, words);
+                self.outline.ambiguous.tell(fact, words);
+            }
             (true, true) => {}
+            (false, false) if matches!(before.what, Type::SymbolicLink | Type::HardLink) => {
+                // Some unpackers write through the link.
+                self.tangle(path, || format!("{path}: a {what} after a {}", before.what));
+            }
             (false, false) => {
                 let fact = self.fact(times, path);
                 let words = || format!("{path}: a repeated path");
@@ -264,19 +293,18 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// A hard link is to what its target is at that moment.
-    fn link(&mut self, path: &str, fields: &Fields) {
-        let Some(target) = target(fields) else { return };
+    /// A hard link is to what its target is at that moment. Some unpackers give the file the mode that the link has.
+    /// Answers the path of the file.
+    fn link(&mut self, path: &str, fields: &Fields) -> Option<u64> {
+        let target = target(fields)?;
         let cleaned = clean(target);
         let mut way = Way::new(self.hasher);
         let parts = cleaned.split('/').filter(|part| !part.is_empty());
         for component in parts.take(DEEPEST) {
             way.step(component, &mut self.buffer);
         }
-        let times = self
-            .seen
-            .get(&way.exact.finish())
-            .map_or(0, |target| target.times);
+        let found = self.seen.get(&way.exact.finish()).copied();
+        let times = found.map_or(0, |target| target.times);
         let fact = self.fact(("link", times), path);
         if times == 0 {
             self.outline
@@ -285,6 +313,18 @@ impl<'a> Tree<'a> {
         } else {
             self.outline.order.add(fact);
         }
+        let file = found?.file;
+        let before = self.seen.get(&file)?.mode;
+        let own = mode(fields);
+        if own.is_some() && own != before {
+            let fact = self.fact(("mode", before), path);
+            let words = || format!("{path}, a hard link with another mode than its target");
+            self.outline.order.tell(fact, words);
+            if let Some(file) = self.seen.get_mut(&file) {
+                file.mode = own;
+            }
+        }
+        Some(file)
     }
 
     /// A member whose place depends on what is already there, and on the unpacker.

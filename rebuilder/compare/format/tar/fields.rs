@@ -5,8 +5,8 @@ use super::header::{self, Header, MODE as MODE_AT, SIZE, TIME as TIME_AT, UID, U
 use super::header::{GID, GNAME};
 use super::kinds::{
     CHARSET, COMMENT, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP, HIDDEN, HOME, LINK,
-    LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ORIGIN, OWNER, SECURITY, SHORT,
-    SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
+    LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ODD_PATH, ORIGIN, OWNER, SECURITY,
+    SHORT, SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
 };
 use super::names::Names;
 use super::pax_fields::{Globals, Pax, bounded};
@@ -15,6 +15,7 @@ use super::short::shortened_owner;
 use crate::compare::format::{described, path_text};
 use crate::compare::stored::{FieldKind, Fields, Type, Value};
 use crate::compare::tree::clean;
+use unicode_normalization::is_nfc;
 
 /// Largest numbers of seven and of eleven octal digits; larger ones do not fit into the fields of a header.
 const MOST_ID: u64 = 0o777_7777;
@@ -51,6 +52,7 @@ pub(super) fn entry(header: &Header, extended: &[Extended], pax: &Pax, globals: 
     fields.push((&GROUP, Value::Text(group)));
     device(header, pax, &mut fields);
     dialect.extend(names.dialect.iter().cloned());
+    odd_path(header, pax, &kind, &mut fields);
     charset(&names, pax, &mut dialect, &mut fields);
     let stored = size(header, pax, &mut dialect, &mut fields);
     fields.push((&DIALECT, Value::Text(dialect.join(", "))));
@@ -105,12 +107,34 @@ fn spelling(spelled: &str, path: &str, kind: &Value, fields: &mut Fields) {
     } else {
         spelled.replacen(path, "…", 1)
     };
-    let kind: &'static FieldKind = if !is_folder && spelled.ends_with('/') {
+    // A system takes both ends of a path for a folder.
+    let kind: &'static FieldKind = if !is_folder && (spelled.ends_with('/') || spelled.ends_with("/.")) {
         &DOUBTFUL
     } else {
         &SPELLING
     };
     fields.push((kind, Value::Text(text)));
+}
+
+/// What some readers make another path or another type of.
+fn odd_path(header: &Header, pax: &Pax, kind: &Value, fields: &mut Fields) {
+    if header.letter == 0 && *kind == Value::Type(Type::Folder) {
+        // Python looks at the slash of the header's own name, others at that of the path, and BusyBox at neither.
+        let own = if header.name().ends_with(b"/") {
+            ""
+        } else {
+            ", which the header has not"
+        };
+        let text = format!("a folder by its slash alone{own}");
+        fields.push((&ODD_PATH, Value::Text(text)));
+    }
+    // libarchive composes what it converts, and complains of what it cannot convert.
+    for text in [pax.path, pax.link].into_iter().flatten() {
+        if !text.is_ascii() && !std::str::from_utf8(text).is_ok_and(is_nfc) {
+            let text = format!("{}, not composed or not UTF-8, in a pax record", path_text(text));
+            fields.push((&ODD_PATH, Value::Text(text)));
+        }
+    }
 }
 
 /// A hard link names a member; how that name is written says as little as for the member itself.
@@ -121,7 +145,12 @@ fn link(header: &Header, spelled: &str, fields: &mut Fields) {
         spelled.to_owned()
     };
     if target != spelled {
-        fields.push((&LINK_SPELLING, Value::Text(spelled.replacen(&target, "…", 1))));
+        let kind: &'static FieldKind = if spelled.ends_with('/') || spelled.ends_with("/.") {
+            &DOUBTFUL
+        } else {
+            &LINK_SPELLING
+        };
+        fields.push((kind, Value::Text(spelled.replacen(&target, "…", 1))));
     }
     fields.push((&LINK, Value::Target(target)));
 }

@@ -2,7 +2,7 @@
 
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::normalise::Normalisation;
-use crate::compare::stored::{FieldKind, Value, joined};
+use crate::compare::stored::{self, FieldKind, Value, joined};
 
 const fn dialect(name: &'static str) -> FieldKind {
     FieldKind::by(name, Cause::ArchiveDialect, Normalisation::TarHeaders)
@@ -37,7 +37,7 @@ pub(super) static EXTENDED_TIME: FieldKind = FieldKind::by(
 pub(super) static CHARSET: FieldKind = FieldKind::new("character set of the names", Cause::ArchiveDialect);
 pub(super) static SPARSE_NAME: FieldKind =
     dialect("name in the header of a sparse file").refined(process_number);
-pub(super) static SPELLING: FieldKind = dialect("path as written");
+pub(super) static SPELLING: FieldKind = dialect(stored::SPELLING);
 pub(super) static LINK_SPELLING: FieldKind = dialect("link as written");
 /// Git's name of a file in its header is that of the object, which follows from the contents.
 pub(super) static OBJECT: FieldKind = FieldKind::new("name of the object in the header", Cause::Content)
@@ -66,6 +66,9 @@ pub(super) static DOUBTFUL: FieldKind = FieldKind::new(
     "records that readers take for different ones",
     Cause::AmbiguousArchive,
 );
+/// Unpackers refuse some of them, or make something else of them.
+pub(super) static ODD_PATH: FieldKind =
+    FieldKind::new("paths that unpackers read differently", Cause::AmbiguousArchive);
 pub(super) static SHORT: FieldKind =
     FieldKind::new("name for readers without extended headers", Cause::Content);
 pub(super) static SHORT_LINK: FieldKind =

@@ -72,6 +72,11 @@ impl FormatReader for Zip {
         Some(Normalisation::ZipFileOrder)
     }
 
+    /// unzip gives a folder its mode only as it makes it.
+    fn folders_first(&self) -> bool {
+        true
+    }
+
     fn begins(&self, head: &[u8]) -> bool {
         head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
     }

@@ -1,5 +1,6 @@
 mod changes;
 mod each_byte;
+mod unpackers;
 
 use super::samples::{Head, archive, deb, file, global, long, padded, pax};
 use crate::compare::{Cause, Chosen, Comparison, Normalisation, Options, Outcome, compare_bytes};

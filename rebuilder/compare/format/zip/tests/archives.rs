@@ -1,7 +1,7 @@
 //! Whole archives that must not be called equivalent, and every byte of one.
 
 use super::writer::{Around, Descriptor, Entry, entry, record, unix_time, zip, zip_in};
-use super::{compare, differs, told};
+use super::{compare, differs, set_aside, told};
 use crate::compare::{Cause, Outcome};
 
 /// Whatever bit is changed beside a time, something is told that is not told of the time alone.
@@ -321,4 +321,22 @@ fn entries_that_share_bytes_are_a_limit() {
     ];
     let found = compare(&zip(&two), &zip(&[entry("a", "hi\n")]));
     assert_eq!(found.limits.len(), 1, "{}", told(&found));
+}
+
+#[test]
+fn unzip_gives_a_folder_no_mode_that_comes_after_its_files() {
+    let folder = entry("d/", "").but(|e| e.external = 0o040_700 << 16 | 0x10);
+    let file = entry("d/a", "1\n");
+    let found = compare(
+        &zip(&[folder.clone(), file.clone()]),
+        &zip(&[file.clone(), folder.clone()]),
+    );
+    assert_eq!(found.outcome, Outcome::Different, "{}", told(&found));
+    let other = entry("b", "2\n");
+    set_aside(
+        "another file",
+        &zip(&[folder.clone(), file.clone(), other.clone()]),
+        &zip(&[other, folder, file]),
+        &["zip-file-order"],
+    );
 }
