@@ -29,6 +29,8 @@ static OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
 static GROUP: FieldKind = FieldKind::new("group", Cause::Ownership);
 static LINKED: FieldKind = FieldKind::new("hard link", Cause::Content);
 static LINKS: FieldKind = FieldKind::by("number of links", Cause::HostSystem, Normalisation::CpioInode);
+/// GNU cpio makes an empty file with other names only when these have come, or at the end.
+static DEFERRED: FieldKind = FieldKind::new("empty file that has other names", Cause::AmbiguousArchive);
 /// Inode and device numbers of the file system that the files came from; only links are told by them.
 static INODE: FieldKind = FieldKind::by("inode", Cause::HostSystem, Normalisation::CpioInode);
 static HOME: FieldKind = FieldKind::by(
@@ -220,6 +222,9 @@ impl Walk {
             (&INODE, Value::Number(header.inode)),
             (&HOME, numbers(header.home)),
         ];
+        if header.links > 1 && header.size == 0 && what == Type::File {
+            fields.push((&DEFERRED, Value::Text("made later".to_owned())));
+        }
         if header.links > 1 && what != Type::Folder {
             let first = self.linked.entry((header.home, header.inode));
             let first = first.or_insert_with(|| path.to_owned());

@@ -251,6 +251,18 @@ fn order_and_inodes_are_set_aside_but_not_links_and_late_folders() {
     assert_eq!(causes(&found)[0], (Cause::Content, "hard link"));
     let both = |inode| archive(&[File { inode, ..a }, linked(inode)]);
     assert_eq!(compared(&both(7), &both(8)).outcome, Outcome::Equivalent);
+    // GNU cpio waits for the other names of an empty file.
+    let empty = |links| {
+        let file = File {
+            path: "e",
+            links,
+            ..FILE
+        };
+        archive(&[file])
+    };
+    assert_eq!(compared(&empty(2), &empty(3)).outcome, Outcome::Equivalent);
+    let found = compared(&empty(1), &empty(3));
+    assert_eq!(causes(&found)[0].0, Cause::AmbiguousArchive);
 }
 
 #[test]
