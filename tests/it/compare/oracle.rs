@@ -95,5 +95,5 @@ fn deb_packages_unpack_as_we_say() {
 
 #[apply(test)]
 fn rpm_packages_unpack_as_we_say() {
-    hold("rpm", cases::RPM, 500, 2);
+    hold("rpm", cases::RPM, 500, 5);
 }

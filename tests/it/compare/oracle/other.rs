@@ -342,7 +342,10 @@ fn index(entries: &[(u32, u32, u32, Vec<u8>)]) -> Vec<u8> {
 pub fn rpm(random: &mut Random, odd: usize, members: &[Member]) -> Vec<u8> {
     let payload = cpio(random, odd, members);
     let plain = payload.len();
-    let packed = gzip(&mut Random::new(0), 0, &payload);
+    // Its size is content, so another order of members must not change it.
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    encoder.write_all(&payload).unwrap();
+    let packed = encoder.finish().unwrap();
     let text = |text: &str| [text.as_bytes(), b"\0"].concat();
     let number = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
     let header = index(&[
