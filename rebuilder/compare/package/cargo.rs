@@ -21,7 +21,10 @@ pub(super) static CRATE: Package = Package {
 
 fn commit(located: Located, value: &JsonValue) -> Option<Finding> {
     let (_, file) = located.top()?.split_once('/')?;
-    (file == ".cargo_vcs_info.json" && value.pointer == "/git/sha1").then(|| {
+    let is_commit =
+        |text: &str| matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let are_commits = is_commit(value.released) && is_commit(value.rebuilt);
+    (file == ".cargo_vcs_info.json" && value.pointer == "/git/sha1" && are_commits).then(|| {
         value
             .finding()
             .because(Cause::SourceRevision, Confidence::Proven)

@@ -20,6 +20,8 @@ pub(super) static DEB: Package = Package {
                 .is_some_and(|first| first == "debian-binary")
     },
     document,
+    // dpkg takes over owners, modes and order of both, whatever other package their members look like.
+    unpacks: |path| path.starts_with("control.tar") || path.starts_with("data.tar"),
     clamps_times: true,
     named_by_tool: |path| path.contains(".cpython-"),
     placed,

@@ -18,6 +18,8 @@ mod rpm;
 mod rsa;
 #[cfg(test)]
 pub(super) mod samples;
+#[cfg(test)]
+mod seams;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -40,13 +40,26 @@ pub(super) static WHEEL: Package = Package {
 };
 
 pub(super) static SDIST: Package = Package {
-    recognises: |archive| matches!(archive.format, "tar" | "zip") && archive.has_below_top("PKG-INFO"),
+    recognises: |archive| {
+        matches!(archive.format, "tar" | "zip")
+            && archive.has_below_top("PKG-INFO")
+            && archive.names.iter().any(|name| is_named_by_version(name))
+    },
     ignores_owners: true,
     // tarfile's filter for data takes group and others the right to write.
     ignored_modes: READ_AND_WRITE,
     meaning: |located, field| meaning(located.name(), field),
     ..Package::new("sdist")
 };
+
+/// Whether a path begins with `NAME-VERSION/`, as the folder of an sdist is called.
+fn is_named_by_version(path: &str) -> bool {
+    let folder = path.split_once('/').map(|(folder, _)| folder);
+    let version = folder
+        .and_then(|folder| folder.rsplit_once('-'))
+        .map(|(_, version)| version);
+    version.is_some_and(|version| version.contains(|character: char| character.is_ascii_digit()))
+}
 
 /// The name of a file in `NAME-VERSION.dist-info/`, at the top of a wheel.
 fn metadata(path: &str) -> Option<&str> {
@@ -77,7 +90,10 @@ fn recorded_line(line: &str) -> Option<Claim> {
         None if file.contains(['"', ',']) => return None,
         None => file.to_owned(),
     };
-    let claim = Claim::of(&file, Algorithm::named(algorithm)?, digest)?;
+    // Installers take SHA-256 and stronger ones.
+    let strong = |own: &Algorithm| matches!(own, Algorithm::Sha256 | Algorithm::Sha384 | Algorithm::Sha512);
+    let algorithm = Algorithm::named(algorithm).filter(strong)?;
+    let claim = Claim::of(&file, algorithm, digest)?;
     if size.is_empty() {
         return Some(claim);
     }
