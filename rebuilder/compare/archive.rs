@@ -68,7 +68,8 @@ impl Comparer<'_> {
             meter: self.meter,
             within,
         };
-        node.findings.extend(stale::lines(&listing, &nodes));
+        node.findings
+            .extend(stale::lines(&listing, &nodes, &walked.names));
         keep_owners(&mut nodes, format, &walked, within);
         if walked.errors.as_ref().all(Option::is_none) {
             node.findings.extend(tree::ambiguous(walked.outlines.as_ref()));
@@ -151,6 +152,7 @@ impl Comparer<'_> {
             node.children = content.children;
             node.same = content.same;
         }
+        node.other_bytes = true;
         node.findings
             .retain(|finding| finding.place.field().is_none_or(|kind| !kind.follows_contents));
         if node.findings.is_empty() && node.children.is_empty() {

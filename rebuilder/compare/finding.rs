@@ -198,6 +198,9 @@ pub struct Node {
     pub children: Vec<Node>,
     /// How many members are the same.
     pub same: u64,
+    /// Whether the bytes of a member differ, whatever was found in them; known only while archives are compared.
+    #[serde(skip)]
+    pub(super) other_bytes: bool,
 }
 
 impl Node {

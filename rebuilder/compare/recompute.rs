@@ -242,7 +242,10 @@ fn take(member: Member, wanted: &mut Wanted, meter: &Meter, depth: u32) -> io::R
 }
 
 /// An archive and its format; none if it is something else.
-fn opened(source: &Source, meter: &Meter) -> io::Result<Option<(&'static dyn FormatReader, Source)>> {
+pub(super) fn opened(
+    source: &Source,
+    meter: &Meter,
+) -> io::Result<Option<(&'static dyn FormatReader, Source)>> {
     if matches!(source, Source::Folder(_)) {
         return Ok(Some((format::folder(), source.clone())));
     }

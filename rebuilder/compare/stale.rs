@@ -2,18 +2,19 @@
 //! on one side.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _};
 
 use super::both::Both;
 use super::cause::{Cause, Confidence};
+use super::claims::{Claim, Files};
 use super::finding::{Finding, Node, Presence};
 use super::format::FormatReader;
 use super::limits::Meter;
-use super::package::{File, Lines, Within};
+use super::package::{Checksums, File, Lines, Within};
 use super::source::Source;
 
-/// Longest list that is read.
+/// Most bytes of all lists of one side that are read.
 const LONGEST: u64 = 24 << 20;
 
 /// An archive whose members were compared.
@@ -25,43 +26,71 @@ pub(super) struct Listing<'a> {
     pub within: Within<'a>,
 }
 
-/// A finding for each such line.
-pub(super) fn lines(listing: &Listing, nodes: &[(usize, Node)]) -> Vec<Finding> {
-    let differing: HashSet<&str> = nodes
-        .iter()
-        .filter(|(_, node)| other_bytes(node))
-        .map(|(_, node)| node.name.as_str())
-        .collect();
-    if differing.is_empty() || !listing.within.has_list() {
+/// A finding for each such line. `names` are those of members of both sides, by their place.
+pub(super) fn lines(
+    listing: &Listing,
+    nodes: &[(usize, Node)],
+    names: &HashMap<usize, String>,
+) -> Vec<Finding> {
+    let differing = differing(nodes.iter().map(|(_, node)| node));
+    let is_list = |path: &str| listing.list(path).is_some();
+    if differing.is_empty() || !(listing.within.has_list() || names.values().any(|name| is_list(name))) {
         return Vec::new();
     }
     // What cannot be read here could not be compared either, and that is told.
-    let lists = listing.sides.try_map(|source| listing.read(source));
-    let Ok(Both {
-        released: Some((path, released)),
-        rebuilt: Some((_, rebuilt)),
-    }) = lists
-    else {
+    let Ok(lists) = listing.sides.try_map(|source| listing.read(source)) else {
         return Vec::new();
     };
-    let rebuilt: HashSet<&[u8]> = rebuilt.split_inclusive(|byte| *byte == b'\n').collect();
-    let whole = format!("{}/{path}", listing.path);
-    let Lines::Checksums(list) = File::new(&whole, listing.within).text().lines else {
-        return Vec::new();
-    };
-    let same = released
-        .split_inclusive(|byte| *byte == b'\n')
-        .filter(|line| rebuilt.contains(line));
+    let mut findings = Vec::new();
+    for (path, released) in &lists.released {
+        let (Some(rebuilt), Some(list)) = (lists.rebuilt.get(path), listing.list(path)) else {
+            continue;
+        };
+        let folder = path.rsplit_once('/').map(|(folder, _)| folder);
+        let folder = folder.filter(|_| list.files == Files::Beside);
+        let differs = |file: &str| {
+            let file = file.strip_prefix("./").unwrap_or(file);
+            folder.map_or_else(
+                || differing.contains(file),
+                |folder| differing.contains(format!("{folder}/{file}").as_str()),
+            )
+        };
+        findings.extend(unchanged(
+            path,
+            Both::new(released, rebuilt),
+            list.claims,
+            &differs,
+        ));
+    }
+    findings
+}
+
+/// Members of both sides whose bytes differ, by path.
+pub(super) fn differing<'a>(nodes: impl Iterator<Item = &'a Node>) -> HashSet<&'a str> {
+    let is_pair = |node: &&Node| node.presence == Presence::Both && node.rebuilt_name.is_none();
+    nodes
+        .filter(is_pair)
+        .filter(|node| node.other_bytes)
+        .map(|node| node.name.as_str())
+        .collect()
+}
+
+/// A finding for each line that two lists share, if the file that it names differs.
+pub(super) fn unchanged(
+    place: &str,
+    sides: Both<&Vec<u8>>,
+    claims: fn(&[Cow<str>]) -> Vec<Option<Claim>>,
+    differs: &dyn Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let lines = |text| <[u8]>::split_inclusive(text, |byte| *byte == b'\n');
+    let rebuilt: HashSet<&[u8]> = lines(sides.rebuilt).collect();
+    let same = lines(sides.released).filter(|line| rebuilt.contains(line));
     let text: Vec<Cow<str>> = same.map(String::from_utf8_lossy).collect();
     text.iter()
-        .zip((list.claims)(&text))
-        .filter(|(_, claim)| {
-            claim
-                .as_ref()
-                .is_some_and(|claim| differing.contains(claim.file.as_str()))
-        })
+        .zip(claims(&text))
+        .filter(|(_, claim)| claim.as_ref().is_some_and(|claim| differs(&claim.file)))
         .map(|(line, _)| {
-            Finding::new(path.clone(), line.trim_end(), line.trim_end())
+            Finding::new(place, line.trim_end(), line.trim_end())
                 .because(Cause::Content, Confidence::Proven)
                 .keyed("a checksum that is the same for two different files")
         })
@@ -69,26 +98,27 @@ pub(super) fn lines(listing: &Listing, nodes: &[(usize, Node)]) -> Vec<Finding> 
 }
 
 impl Listing<'_> {
-    /// The path and the bytes of the list of one side.
-    fn read(&self, source: &Source) -> io::Result<Option<(String, Vec<u8>)>> {
-        let mut found = None;
+    /// What is known of a member that is a list of other members.
+    fn list(&self, path: &str) -> Option<Checksums> {
+        let whole = format!("{}/{path}", self.path);
+        match File::new(&whole, self.within).text().lines {
+            Lines::Checksums(list) if !matches!(list.files, Files::Part(_)) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The bytes of the lists of one side, by path.
+    fn read(&self, source: &Source) -> io::Result<HashMap<String, Vec<u8>>> {
+        let (mut found, mut room) = (HashMap::new(), LONGEST);
         self.format.walk(source, &self.meter.apart(), &mut |member| {
-            if !self.within.is_list(&member.path) {
-                return Ok(true);
+            if self.list(&member.path).is_some() {
+                let mut bytes = Vec::new();
+                member.content.take(room).read_to_end(&mut bytes)?;
+                room = room.saturating_sub(bytes.len() as u64);
+                found.insert(member.path, bytes);
             }
-            let mut bytes = Vec::new();
-            member.content.take(LONGEST).read_to_end(&mut bytes)?;
-            found = Some((member.path, bytes));
-            Ok(false)
+            Ok(true)
         })?;
         Ok(found)
     }
-}
-
-/// Whether more than stored fields differ.
-fn other_bytes(node: &Node) -> bool {
-    let in_bytes = |finding: &Finding| finding.place.field().is_none_or(|kind| kind.follows_contents);
-    node.presence == Presence::Both
-        && node.rebuilt_name.is_none()
-        && (!node.children.is_empty() || !node.excerpts.is_empty() || node.findings.iter().any(in_bytes))
 }

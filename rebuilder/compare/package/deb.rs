@@ -1,14 +1,26 @@
 //! Debian packages (deb(5)) and the signed documents beside them (deb-control(5), deb-changes(5), deb-buildinfo(5)).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::{self, Read as _};
 
+use super::settle::{Members, Settling};
 use super::text::{Checksums, Field, Lines, Text};
 use super::{Located, Meaning, Package, Placed};
+use crate::compare::both::Both;
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::claims::{Claim, Claims, Files};
 use crate::compare::conclude::SIZES;
-use crate::compare::finding::Finding;
+use crate::compare::finding::{Finding, Node};
+use crate::compare::limits::Meter;
 use crate::compare::normalise::Normalisation;
+use crate::compare::recompute::opened;
+use crate::compare::source::Source;
+use crate::compare::stale;
+use crate::compare::tree::clean;
+
+/// Longest list of checksums that is read.
+const LONGEST: u64 = 24 << 20;
 
 pub(super) static DEB: Package = Package {
     normalisations: &[Normalisation::DebMd5sums],
@@ -28,6 +40,7 @@ pub(super) static DEB: Package = Package {
     text,
     whole_text: trimmed_changelog,
     meaning,
+    settle: Some(stale_sums),
     ..Package::new("deb")
 };
 
@@ -86,6 +99,52 @@ fn md5sums(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
         if is_digest { Claim::hex(file, digest) } else { None }
     };
     lines.iter().map(claim).collect()
+}
+
+/// Lines of md5sums that are the same on both sides, though their files are not.
+fn stale_sums(settling: &Settling, node: &mut Node) {
+    let data = node
+        .children
+        .iter()
+        .find(|child| child.name.starts_with("data.tar"));
+    let differing = data.map_or_else(HashSet::new, |data| stale::differing(data.children.iter()));
+    if differing.is_empty() {
+        return;
+    }
+    // What cannot be read here could not be compared either, and that is told.
+    let Ok(control) = settling.members(&|path| path.starts_with("control.tar")) else {
+        return;
+    };
+    let lists = control.try_map(|members| sums(members, settling.meter));
+    if let Ok(Both {
+        released: Some(released),
+        rebuilt: Some(rebuilt),
+    }) = lists
+    {
+        let sides = Both::new(&released, &rebuilt);
+        let differs = |file: &str| differing.contains(file);
+        node.findings
+            .extend(stale::unchanged("md5sums", sides, md5sums, &differs));
+    }
+}
+
+/// The bytes of md5sums in the archive of control files.
+fn sums(control: Members, meter: &Meter) -> io::Result<Option<Vec<u8>>> {
+    let mut found = None;
+    for archive in control.into_values() {
+        let Some((format, source)) = opened(&Source::memory(archive), meter)? else {
+            continue;
+        };
+        format.walk(&source, &meter.apart(), &mut |member| {
+            if clean(&member.path) == "md5sums" {
+                let mut bytes = Vec::new();
+                member.content.take(LONGEST).read_to_end(&mut bytes)?;
+                found = Some(bytes);
+            }
+            Ok(true)
+        })?;
+    }
+    Ok(found)
 }
 
 /// A line of `Files`, `Checksums-Sha1`, or `Checksums-Sha256`: digest, size, and the name of the file at the end.

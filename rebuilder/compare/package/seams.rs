@@ -99,3 +99,78 @@ fn a_weak_digest_in_record_is_content() {
     let weak = compared("x.whl", &strong, &wheel("md5=xMpCOKC5I4INzFCab3WEmw"));
     assert_eq!(weak.causes[0].cause, Cause::Content, "{:?}", weak.tree);
 }
+
+/// A package of one file, with a list of checksums that are those of the other bytes.
+type Listed = fn(file: &[u8], listed: &[u8]) -> Vec<u8>;
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(<sha2::Sha256 as sha2::Digest>::digest(bytes))
+}
+
+const LISTED: &[(&str, Listed)] = &[
+    ("x.deb", |file, listed| {
+        let md5 = hex::encode(<md5::Md5 as sha2::Digest>::digest(listed));
+        let sums = sample("./md5sums", format!("{md5}  usr/x.gz\n"));
+        deb(&[sums], &[sample("./usr/x.gz", file)])
+    }),
+    ("x.whl", |file, listed| {
+        let record = format!("x/x.gz,sha256={},\n", sha256(listed));
+        zip(&[
+            sample("x/x.gz", file),
+            sample("x-1.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
+            sample("x-1.dist-info/RECORD", record),
+        ])
+    }),
+    ("x.jar", |file, listed| {
+        let digest = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            <sha2::Sha256 as sha2::Digest>::digest(listed),
+        );
+        let manifest = format!("Manifest-Version: 1.0\r\n\r\nName: x.gz\r\nSHA-256-Digest: {digest}\r\n\r\n");
+        zip(&[sample("META-INF/MANIFEST.MF", manifest), sample("x.gz", file)])
+    }),
+    ("x.gem", |file, listed| {
+        let (metadata, part) = (
+            gzip(b"--- !ruby/object:Gem::Specification\nname: x\n"),
+            "data.tar.gz",
+        );
+        let data = |inner: &[u8]| {
+            let mut data = gzip(&tar(&[sample("x.rb", "1")]));
+            data[4] = inner[4];
+            data
+        };
+        let list = format!("---\nSHA256:\n  {part}: {}\n", sha256(&data(listed)));
+        tar(&[
+            sample("metadata.gz", metadata),
+            sample(part, data(file)),
+            sample("checksums.yaml.gz", gzip(list.as_bytes())),
+        ])
+    }),
+];
+
+#[test]
+fn a_list_that_did_not_follow_its_file_is_wrong() {
+    let mut early = gzip(b"1");
+    let mut late = early.clone();
+    (early[4], late[4]) = (1, 2);
+    for (name, package) in LISTED {
+        let released = package(&early, &early);
+        let stale = compared(name, &released, &package(&late, &early));
+        assert_eq!(stale.causes[0].cause, Cause::Content, "{name}: {:?}", stale.tree);
+        let followed = compared(name, &released, &package(&late, &late));
+        assert_eq!(
+            followed.outcome,
+            Outcome::Equivalent,
+            "{name}: {:?}",
+            followed.tree
+        );
+    }
+    let loose = |file: &[u8], listed: &[u8]| {
+        let line = format!("{}  x.gz\n", sha256(listed));
+        tar(&[sample("d/x.gz", file), sample("d/SHA256SUMS", line)])
+    };
+    let stale = compared("x.tar", &loose(&early, &early), &loose(&late, &early));
+    assert_eq!(stale.causes[0].cause, Cause::Content, "{:?}", stale.tree);
+    let followed = compared("x.tar", &loose(&early, &early), &loose(&late, &late));
+    assert_ne!(followed.causes[0].cause, Cause::Content, "{:?}", followed.tree);
+}

@@ -22,7 +22,10 @@ const MOST_DECODED: u64 = 16 << 20;
 
 pub(super) fn settle(settling: &Settling, node: &mut Node) {
     let is_known = |path: &str| matches!(path, METADATA | CHECKSUMS) || signed(path).is_some();
-    if !node.children.iter().any(|child| is_known(&child.name)) {
+    let is_listed = |child: &Node| child.other_bytes && matches!(child.name.as_str(), METADATA | DATA);
+    let stale =
+        node.children.iter().any(is_listed) && node.children.iter().all(|child| child.name != CHECKSUMS);
+    if !stale && !node.children.iter().any(|child| is_known(&child.name)) {
         return;
     }
     let Ok(members) = settling.members(&is_known) else {
@@ -51,6 +54,16 @@ pub(super) fn settle(settling: &Settling, node: &mut Node) {
             }
             _ => {}
         }
+    }
+    // A list that is the same on both sides is wrong on one of them, if a member is not the same.
+    if stale && members.as_ref().all(|members| members.contains_key(CHECKSUMS)) {
+        let mut list = Node {
+            name: CHECKSUMS.to_owned(),
+            ..Node::default()
+        };
+        settle_checksums(settling, &mut list, &members);
+        list.findings.retain(|finding| finding.normalisation.is_none());
+        node.children.extend((!list.findings.is_empty()).then_some(list));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What only all entries of two jars together tell: manifests with the digests in them, signatures, and properties.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 
 use super::attributes::{self, digest_of_entry};
@@ -13,6 +13,7 @@ use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::normalise::Normalisation;
 use crate::compare::package::digest::{Algorithm, Digests, base64};
 use crate::compare::package::settle::{Members, Settling, replace};
+use crate::compare::stale;
 
 /// The JVM finds a manifest in any case of letters.
 fn is_manifest(path: &str) -> bool {
@@ -24,7 +25,11 @@ fn is_known(path: &str) -> bool {
 }
 
 pub(super) fn settle(settling: &Settling, node: &mut Node) {
-    if !node.children.iter().any(|child| is_known(&child.name)) {
+    if !node
+        .children
+        .iter()
+        .any(|child| child.other_bytes || is_known(&child.name))
+    {
         return;
     }
     let Ok(members) = settling.members(&is_known) else {
@@ -87,6 +92,8 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
             return None;
         }
     };
+    let stale = stale_digests(sides, &stale::differing(node.children.iter()));
+    node.findings.extend(stale);
     let signed = Both::new(
         Signed {
             manifest: sides.released,
@@ -177,6 +184,22 @@ fn claims(manifest: &Manifest) -> Claims<'_> {
         }
     }
     claims
+}
+
+/// Digests that both manifests have for an entry that is not the same on both sides.
+fn stale_digests(sides: Both<&Manifest>, differing: &HashSet<&str>) -> Vec<Finding> {
+    if differing.is_empty() {
+        return Vec::new();
+    }
+    let claims = sides.map(claims);
+    let own = claims.released.iter();
+    own.filter(|((section, _), _)| differing.contains(section))
+        .filter(|(key, value)| claims.rebuilt.get(*key) == Some(*value))
+        .map(|((section, attribute), value)| {
+            Finding::new(format!("{section}, {attribute}"), value, value)
+                .keyed("a checksum that is the same for two different files")
+        })
+        .collect()
 }
 
 /// Findings for the digests in which two manifests differ: right ones follow from the entries and the signer.
