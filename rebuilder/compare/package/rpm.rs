@@ -18,6 +18,7 @@ pub(super) static RPM: Package = Package {
             "header" => Some(text),
             "signature" => Some(Text {
                 every: on_one_side,
+                known: known_of_signature,
                 ..text
             }),
             _ => None,
@@ -67,6 +68,21 @@ fn known(field: &Field) -> Option<Finding> {
             .keyed(format!("rpm: {}", field.name)),
         _ => return None,
     })
+}
+
+/// In the signature, sizes are those of the compressed and of the unpacked package, which the reader of the format
+/// computes again.
+fn known_of_signature(field: &Field) -> Option<Finding> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if field.name == "size" && is_number(field.released) && is_number(field.rebuilt) {
+        let finding = field.finding().because(Cause::Checksum, Confidence::Likely);
+        return Some(
+            finding
+                .keyed("checksum of another part of the package")
+                .following(),
+        );
+    }
+    known(field)
 }
 
 /// A signature that only one side has; the reader of the format has seen that it is one.

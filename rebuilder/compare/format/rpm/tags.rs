@@ -56,7 +56,7 @@ pub(super) fn of_signature(tag: u32) -> Tag {
     let (name, kind) = match tag {
         62 => ("signed part", Bytes),
         267 | 268 | 1002 | 1003 | 1005 => ("signature", Bytes),
-        256 | 270 | 271 => ("size", Long),
+        270 | 271 => ("size", Long),
         277 | 278 => ("signature", Kind::Strings),
         269 => ("digest of the header by SHA-1", String),
         273 => ("digest of the header by SHA-256", String),

@@ -66,6 +66,9 @@ struct Change {
     payload_digest: Option<&'static str>,
     signature: &'static [u8],
     time: u32,
+    host: &'static str,
+    /// What is added to the size of header and payload.
+    more: u32,
 }
 
 fn package(change: &Change) -> Vec<u8> {
@@ -99,10 +102,12 @@ fn package(change: &Change) -> Vec<u8> {
         (5011, Value::Number(8)),
         (5092, own(change.payload_digest, &payload)),
         (5093, Value::Number(8)),
+        (1007, text(change.host)),
     ]);
     let mut bytes = b"\xed\xab\xee\xdb\x03\0\0\0\0\x01x-1-1".to_vec();
     bytes.resize(96, 0);
-    let mut tags = vec![(273, text(&sha256(&main)))];
+    let length = size(&main) + size(&payload) + change.more;
+    let mut tags = vec![(1000, Value::Number(length)), (273, text(&sha256(&main)))];
     if !change.signature.is_empty() {
         tags.insert(0, (268, Value::Bytes(change.signature)));
     }
@@ -127,6 +132,8 @@ const PLAIN: Change = Change {
     payload_digest: None,
     signature: b"",
     time: 1_700_000_000,
+    host: "",
+    more: 0,
 };
 
 fn all(comparison: &Comparison) -> Vec<Cause> {
@@ -176,6 +183,15 @@ fn digests_follow_only_if_they_are_right() {
             found.tree
         );
     }
+}
+
+#[test]
+fn a_size_in_the_signature_follows_if_it_is_right() {
+    let host = |host, more| Change { host, more, ..PLAIN };
+    let causes = |other: &Change| all(&compared(&host("build1", 0), other));
+    assert_eq!(causes(&host("builder22", 0)), [Cause::BuildHost]);
+    assert_eq!(causes(&host("builder22", 1))[0], Cause::Content);
+    assert_eq!(causes(&host("build1", 1))[0], Cause::Content);
 }
 
 #[test]
