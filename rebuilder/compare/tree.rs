@@ -114,7 +114,9 @@ impl Way {
             buffer.push_str(component);
             buffer.make_ascii_lowercase();
         } else {
-            buffer.extend(component.nfc().flat_map(char::to_lowercase));
+            // In capitals first, as one letter may be two of the other case ("ß", "SS").
+            let capitals = component.nfc().flat_map(char::to_uppercase);
+            buffer.extend(capitals.flat_map(char::to_lowercase));
         }
         for part in buffer.split('\\') {
             self.folded.write(b"/");
