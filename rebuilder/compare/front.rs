@@ -49,6 +49,17 @@ pub(super) fn findings(sides: Both<&Front>) -> Vec<Finding> {
     let pairs = sides.released.found.iter().filter_map(|(path, released)| {
         let (_, rebuilt) = sides.rebuilt.found.iter().find(|(other, _)| other == path)?;
         let place = format!("place of {path}");
+        let folder_of_found = |side: &Front| {
+            let folder = format!("{}/", path.trim_end_matches('/')).to_ascii_lowercase();
+            let below = |other: &str| other.to_ascii_lowercase().starts_with(&folder);
+            side.found
+                .iter()
+                .any(|(other, before)| before.is_none() && below(other))
+        };
+        // Where a folder is has no meaning if what readers look for in it is in its place.
+        if sides.all(folder_of_found) {
+            return None;
+        }
         (released.is_some() != rebuilt.is_some()).then(|| Finding::new(place, told(released), told(rebuilt)))
     });
     pairs.collect()

@@ -174,3 +174,35 @@ fn a_list_that_did_not_follow_its_file_is_wrong() {
     let followed = compared("x.tar", &loose(&early, &early), &loose(&late, &late));
     assert_ne!(followed.causes[0].cause, Cause::Content, "{:?}", followed.tree);
 }
+
+#[test]
+fn the_folder_of_a_manifest_may_come_behind_it() {
+    const MANIFEST: &str = "Manifest-Version: 1.0\r\n\r\n";
+    let entries = |names: &[&str]| {
+        let entry = |name: &&str| Sample {
+            mode: 0o755,
+            ..sample(name, if name.ends_with("MF") { MANIFEST } else { "" })
+        };
+        zip(&names.iter().map(entry).collect::<Vec<_>>())
+    };
+    let (folder, manifest) = ("META-INF/", "META-INF/MANIFEST.MF");
+    let released = entries(&[folder, manifest, "a"]);
+    assert!(is_equivalent(
+        "x.jar",
+        &released,
+        &entries(&[manifest, "a", folder])
+    ));
+    for late in [
+        ["a", folder, manifest],
+        [folder, "a", manifest],
+        ["a", manifest, folder],
+    ] {
+        let found = compared("x.jar", &released, &entries(&late));
+        assert_eq!(
+            found.causes[0].cause,
+            Cause::Content,
+            "{late:?}: {:?}",
+            found.tree
+        );
+    }
+}
