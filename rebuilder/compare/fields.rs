@@ -195,10 +195,12 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
     let (released, rebuilt) = (name(first), rebuilt_name(instead));
     let old: Vec<String> = pairs.iter().map(|(released, _)| name(released)).collect();
     let new: Vec<String> = expected.iter().map(rebuilt_name).collect();
-    if let Some(why) = tree::order_matters(
-        walked.outlines.as_ref(),
-        within.installs() && format.streams() || format.folders_first(),
-    ) {
+    // Of a package, its installer says; of anything else, what unpackers of the format do.
+    let folders_first = match within.installs() {
+        Some(as_they_are) => as_they_are && (format.streams() || format.folders_first()),
+        None => format.folders_first(),
+    };
+    if let Some(why) = tree::order_matters(walked.outlines.as_ref(), folders_first) {
         let told = |why: String, name: String| if why.is_empty() { name } else { why };
         return Some(
             Finding::new(

@@ -28,9 +28,6 @@ impl Front {
             self.other.get_or_insert_with(|| path.to_owned());
             return;
         };
-        if placed.may_be_anywhere {
-            return;
-        }
         let before = self.other.clone().or_else(|| {
             let last = self.found.last().filter(|_| placed.rank < self.highest);
             last.map(|(path, _)| path.clone())

@@ -8,7 +8,6 @@ pub(super) static DOCUMENT: Package = Package {
         (format == "zip" && path == "mimetype").then_some(Placed {
             rank: 0,
             as_stored: true,
-            may_be_anywhere: false,
         })
     },
     ..Package::new("document")

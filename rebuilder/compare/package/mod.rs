@@ -196,8 +196,6 @@ pub(super) struct Placed {
     pub rank: u8,
     /// Whether its bytes are looked for there too: uncompressed, at an offset that extra fields would move.
     pub as_stored: bool,
-    /// Whether it only may come before the others, and matters nowhere.
-    pub may_be_anywhere: bool,
 }
 
 impl Placed {
@@ -205,7 +203,6 @@ impl Placed {
         Self {
             rank,
             as_stored: false,
-            may_be_anywhere: false,
         }
     }
 }

@@ -113,13 +113,14 @@ impl<'a> Within<'a> {
         self.unpacked_by().or_else(|| Archive { format, names }.kind())
     }
 
-    /// Whether an installer takes the files over as the archive has them, owners and order included.
-    pub fn installs(self) -> bool {
+    /// Whether the installer of a package takes the files over as the archive has them, owners and order included; `None`
+    /// outside of packages.
+    pub fn installs(self) -> Option<bool> {
         let own = self.archive;
         let around = own.and_then(|archive| archive.outer.archive);
         let kinds = [own, around].into_iter().flatten();
         let mut kinds = kinds.filter_map(|archive| archive.kind);
-        kinds.next().is_some_and(|package| !package.ignores_owners)
+        kinds.next().map(|package| !package.ignores_owners)
     }
 
     /// The finding, set aside by what holds here.

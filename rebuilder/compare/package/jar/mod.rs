@@ -58,9 +58,8 @@ fn meaning(located: Located, field: &str) -> Option<Meaning> {
 
 /// `JarInputStream` finds a manifest only as the first entry, or behind the entry of its folder.
 fn placed(format: &str, path: &str) -> Option<Placed> {
-    let folder = path.eq_ignore_ascii_case("META-INF");
-    (format == "zip" && (folder || path.eq_ignore_ascii_case(MANIFEST))).then(|| Placed {
-        may_be_anywhere: folder,
-        ..Placed::at(0)
-    })
+    let known = ["META-INF", MANIFEST]
+        .iter()
+        .any(|known| path.eq_ignore_ascii_case(known));
+    (format == "zip" && known).then(|| Placed::at(0))
 }
