@@ -145,11 +145,6 @@ impl<'a> Within<'a> {
         self.list().is_some()
     }
 
-    /// Whether the member of that path is this list.
-    pub fn is_list(self, path: &str) -> bool {
-        self.list().is_some_and(|list| list(path))
-    }
-
     fn list(self) -> Option<fn(&str) -> bool> {
         self.archive?.kind?.list
     }

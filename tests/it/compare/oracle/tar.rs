@@ -8,7 +8,7 @@ fn octal(random: &mut Random, odd: usize, field: &mut [u8], value: u64) {
         match random.below(6) {
             0 => format!("{value:o} \0"),
             1 => format!("{value:>0$o} ", width - 1),
-            2 => format!("{value:0>0$o}", width),
+            2 => format!("{value:0>width$o}"),
             3 => format!(" {value:o}\0"),
             4 => format!("{value:0>0$o} \0", width - 2),
             _ => {
