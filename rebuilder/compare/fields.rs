@@ -29,7 +29,7 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
         };
         let finding = || Finding::new("name", &released.path, other);
         let reasons = explain(&released.path, other, context);
-        if partners::is_digest(&released.path) {
+        if partners::is_digest(&released.path) && [released, rebuilt].into_iter().all(names_itself) {
             findings.push(
                 finding()
                     .because(Cause::Checksum, Confidence::Proven)
@@ -55,6 +55,12 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
         findings,
         ..Node::default()
     }
+}
+
+/// Whether the digest in a member's name is that of its bytes, as far as these are at hand.
+fn names_itself(row: &Row) -> bool {
+    row.sha256()
+        .is_none_or(|sha256| row.path.to_ascii_lowercase().contains(&sha256.to_hex()))
 }
 
 /// Nothing sets aside what puts other bytes at the place where readers look for them: a compression, or a field that only

@@ -33,7 +33,7 @@ pub(super) fn lines(
     names: &HashMap<usize, String>,
 ) -> Vec<Finding> {
     let differing = differing(nodes.iter().map(|(_, node)| node));
-    let is_list = |path: &str| listing.list(path).is_some();
+    let is_list = |path: &str| listing.list(path).is_some() || is_vendored(path);
     if differing.is_empty() || !(listing.within.has_list() || names.values().any(|name| is_list(name))) {
         return Vec::new();
     }
@@ -43,6 +43,9 @@ pub(super) fn lines(
     };
     let mut findings = Vec::new();
     for (path, released) in &lists.released {
+        if is_vendored(path) && lists.rebuilt.get(path) == Some(released) {
+            findings.extend(vendored(path, released, &differing));
+        }
         let (Some(rebuilt), Some(list)) = (lists.rebuilt.get(path), listing.list(path)) else {
             continue;
         };
@@ -63,6 +66,30 @@ pub(super) fn lines(
         ));
     }
     findings
+}
+
+/// Whether it is the list of checksums that cargo keeps of a vendored crate.
+fn is_vendored(path: &str) -> bool {
+    path.rsplit('/').next() == Some(".cargo-checksum.json")
+}
+
+/// The files of such a list that differ although the list does not.
+fn vendored(path: &str, list: &[u8], differing: &HashSet<&str>) -> Vec<Finding> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let list: serde_json::Value = serde_json::from_slice(list).unwrap_or_default();
+    let files = list.get("files").and_then(serde_json::Value::as_object);
+    let stale = files.into_iter().flatten().filter(|(file, _)| {
+        let whole = format!("{folder}/{file}");
+        differing.contains(whole.trim_start_matches('/'))
+    });
+    stale
+        .map(|(file, digest)| {
+            let line = format!("{file}: {digest}");
+            Finding::new(path, line.as_str(), line.as_str())
+                .because(Cause::Content, Confidence::Proven)
+                .keyed("a checksum that is the same for two different files")
+        })
+        .collect()
 }
 
 /// Members of both sides whose bytes differ, by path.
@@ -111,7 +138,7 @@ impl Listing<'_> {
     fn read(&self, source: &Source) -> io::Result<HashMap<String, Vec<u8>>> {
         let (mut found, mut room) = (HashMap::new(), LONGEST);
         self.format.walk(source, &self.meter.apart(), &mut |member| {
-            if self.list(&member.path).is_some() {
+            if self.list(&member.path).is_some() || is_vendored(&member.path) {
                 let mut bytes = Vec::new();
                 member.content.take(room).read_to_end(&mut bytes)?;
                 room = room.saturating_sub(bytes.len() as u64);

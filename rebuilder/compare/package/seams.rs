@@ -206,3 +206,29 @@ fn the_folder_of_a_manifest_may_come_behind_it() {
         );
     }
 }
+
+#[test]
+fn a_list_of_a_vendored_crate_that_did_not_follow_is_wrong() {
+    let mut early = gzip(b"1");
+    let mut late = early.clone();
+    (early[4], late[4]) = (1, 2);
+    let vendored = |file: &[u8], listed: &[u8]| {
+        let list = format!(r#"{{"files":{{"x.gz":"{}"}}}}"#, sha256(listed));
+        tar(&[sample("d/x.gz", file), sample("d/.cargo-checksum.json", list)])
+    };
+    let stale = compared("x.tar", &vendored(&early, &early), &vendored(&late, &early));
+    assert_eq!(stale.causes[0].cause, Cause::Content, "{:?}", stale.tree);
+    let followed = compared("x.tar", &vendored(&early, &early), &vendored(&late, &late));
+    assert_ne!(
+        followed.outcome,
+        Outcome::Equivalent,
+        "the list itself is content"
+    );
+}
+
+#[test]
+fn a_name_that_is_the_digest_of_other_bytes_is_content() {
+    let blob = |named: &[u8]| tar(&[sample(&format!("blobs/sha256/{}", sha256(named)), "1")]);
+    let found = compared("x.tar", &blob(b"1"), &blob(b"3"));
+    assert_eq!(found.causes[0].cause, Cause::Content, "{:?}", found.tree);
+}

@@ -74,7 +74,16 @@ impl Field<'_> {
 /// What the name of a text says of its form, whatever it is in. It sets nothing aside.
 pub(super) fn by_name(name: &str) -> Text {
     let lower = name.to_ascii_lowercase();
-    if lower.ends_with("sums") || lower.starts_with("sha256sum") {
+    const LISTS: [&str; 7] = [
+        "sums",
+        "sums.txt",
+        "checksums",
+        "checksums.txt",
+        ".sha256",
+        ".sha512",
+        ".md5",
+    ];
+    if LISTS.iter().any(|ending| lower.ends_with(ending)) || lower.starts_with("sha256sum") {
         return Text::of(Lines::Checksums(Checksums {
             claims: listed,
             files: Files::Beside,

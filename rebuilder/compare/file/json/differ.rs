@@ -210,8 +210,18 @@ impl<'a> Differ<'a> {
             ..Context::default()
         };
         let reasons = explain(released, rebuilt, context);
-        for reason in &reasons {
-            self.leaf.add_reason(pointer, released, rebuilt, reason);
+        // A date among other words is a part of what they say.
+        let in_words = reasons.iter().any(|reason| reason.cause == Cause::Timestamp)
+            && !tells_time(field)
+            && [released, rebuilt].into_iter().any(has_words);
+        if in_words {
+            self.content(pointer, released, rebuilt);
+        }
+        for mut reason in reasons.iter().cloned() {
+            if in_words {
+                reason.confidence = Confidence::Possible;
+            }
+            self.leaf.add_reason(pointer, released, rebuilt, &reason);
         }
         if !reasons.is_empty() {
             return;
@@ -224,6 +234,30 @@ impl<'a> Differ<'a> {
             self.leaf.add_reason(pointer, released, rebuilt, &reason);
         }
     }
+}
+
+/// Whether a field is named for a time.
+fn tells_time(field: &str) -> bool {
+    const TIMES: [&str; 8] = [
+        "time",
+        "date",
+        "built",
+        "build",
+        "created",
+        "generated",
+        "modified",
+        "updated",
+    ];
+    let field = field.to_ascii_lowercase();
+    TIMES.iter().any(|time| field.contains(time))
+}
+
+/// Whether a text has words besides those of dates: names of months, days and zones have at most nine letters and begin
+/// with a capital one.
+fn has_words(text: &str) -> bool {
+    text.split(|letter: char| !letter.is_alphabetic())
+        .filter(|word| !word.is_empty())
+        .any(|word| word.chars().count() > 9 || word.starts_with(char::is_lowercase))
 }
 
 /// Node takes the first condition of `exports` and `imports` that holds.

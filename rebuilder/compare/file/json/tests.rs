@@ -166,6 +166,15 @@ fn what_a_build_leaves_behind_is_named() {
 }
 
 #[test]
+fn a_date_among_words_is_a_part_of_them() {
+    let (cause, _, _) = first(
+        r#"{"scripts": {"postinstall": "fetch 2024-01-02"}}"#,
+        r#"{"scripts": {"postinstall": "fetch 2024-01-03"}}"#,
+    );
+    assert_eq!(cause, Cause::Content);
+}
+
+#[test]
 fn a_setting_is_content_whatever_its_name() {
     for (old, new) in [
         (r#"{"jobs": 4}"#, r#"{"jobs": 8}"#),
