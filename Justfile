@@ -25,7 +25,7 @@ lock *names:
         cargo run --release -- --containers containers container lock "$name"; \
     done
 
-# Fuzz every reader of the comparison for so many seconds (needs cargo-fuzz and a nightly compiler).
+# Fuzz every reader for so many seconds (needs cargo-fuzz and a nightly compiler).
 fuzz seconds="60":
     for target in $(cargo +nightly fuzz list); do \
         cargo +nightly fuzz run $target -- -max_total_time={{seconds}} -max_len=8192 -rss_limit_mb=2048; \
@@ -38,3 +38,8 @@ attack part="":
 # Kill workers, helpers, builds and signers at random moments, so many rounds.
 chaos rounds="200":
     REBUILDER_CHAOS_ROUNDS={{rounds}} cargo test --test it chaos:: -- --nocapture
+
+# Plant changes in so many archives, and unpack so many with the reference unpackers.
+adversary cases="20000":
+    REBUILDER_ADVERSARY_CASES={{cases}} cargo test --test it compare::adversary:: -- --nocapture
+    REBUILDER_ORACLE_CASES={{cases}} cargo test --test it compare::oracle:: -- --nocapture

@@ -137,6 +137,13 @@ pub(super) fn failed(plan: &[u8]) -> Value {
     })
 }
 
+/// The same, where something that nobody declared may be the reason.
+pub(super) fn not_found(plan: &[u8]) -> Value {
+    let mut statement = failed(plan);
+    statement["predicate"]["result"] = json!("WARNED");
+    statement
+}
+
 pub(super) fn summary(result: &str) -> Value {
     json!({
         "_type": "https://in-toto.io/Statement/v1",

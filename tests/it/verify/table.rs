@@ -6,8 +6,8 @@ use crate::common::{code, json, text};
 use serde_json::{Value, json};
 
 use super::statements::{
-    built, days_ago, digest, equivalent, failed, finished, inside, other, plan, predicate, released, same,
-    summary, with,
+    built, days_ago, digest, equivalent, failed, finished, inside, not_found, other, plan, predicate,
+    released, same, summary, with,
 };
 use super::{NAME, RELEASED, TWO, by, policy, verify, write};
 
@@ -89,6 +89,8 @@ fn table() -> Vec<Row> {
         no("two liars colluding", TWO, vec![by("alice", same("alice")), by("bob", other("bob", b"evil")), by("dave", other("dave", b"evil"))], "says otherwise", &["alice"], &[]),
         no("two liars vouch, one is honest", TWO, vec![by("bob", same("bob")), by("dave", same("dave")), by("alice", failed(b"alice"))], "alice says otherwise", &["bob", "dave"], &[]),
         no("the builder alone vouches", "threshold = 1\n", vec![by("builder", built()), by("alice", failed(b"alice"))], "alice says otherwise", &["builder"], &[]),
+        ok("no build found is no evidence", "threshold = 1\n", vec![by("alice", not_found(b"alice")), by("bob", same("bob"))], "weight 1 of", &["bob"], &["no-build-found"]),
+        ok("failures of one tool count once", "threshold = 2\ndissent = \"outvote\"\n", vec![by("alice", failed(b"alice")), by("dave", failed(b"dave")), by("carol", same("carol"))], "outvoted", &["carol"], &[]),
         no("a negative is evidence", TWO, vec![by("alice", failed(b"alice")), by("bob", same("bob"))], "alice says otherwise", &["bob"], &[]),
         no("equivocation", TWO, vec![by("alice", same("alice")), by("alice", plan(other("alice", b"evil"), b"alice")), by("bob", same("bob")), by("dave", same("dave"))], "alice contradicts itself", &["bob", "dave"], &[]),
         no("equivocation between a result and a negative", TWO, vec![by("alice", same("alice")), by("alice", failed(b"alice")), by("bob", same("bob")), by("dave", same("dave"))], "alice contradicts itself", &["bob", "dave"], &[]),
