@@ -73,7 +73,6 @@ impl Field<'_> {
 
 /// What the name of a text says of its form, whatever it is in. It sets nothing aside.
 pub(super) fn by_name(name: &str) -> Text {
-    let lower = name.to_ascii_lowercase();
     const LISTS: [&str; 7] = [
         "sums",
         "sums.txt",
@@ -83,6 +82,7 @@ pub(super) fn by_name(name: &str) -> Text {
         ".sha512",
         ".md5",
     ];
+    let lower = name.to_ascii_lowercase();
     if LISTS.iter().any(|ending| lower.ends_with(ending)) || lower.starts_with("sha256sum") {
         return Text::of(Lines::Checksums(Checksums {
             claims: listed,
