@@ -13,12 +13,11 @@ mod tests;
 mod whole;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
-use std::io::{self, SeekFrom, Write as _};
+use std::collections::HashMap;
+use std::io::{self, SeekFrom};
 
 use super::image::{Image, invalid};
 use super::{FormatReader, Member, Visit, path_text, settle_zeros, tail};
-use crate::artifact::HashingWriter;
 use crate::compare::cause::Cause;
 use crate::compare::finding::{Finding, Node};
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
@@ -27,7 +26,7 @@ use crate::compare::stored::{FieldKind, Fields, Type, Value};
 use block::Compressor;
 use content::{Blocks, Content, stored};
 use inode::{Inode, Kind};
-use tables::{Numbers, Reader, Superblock, Tables, covers};
+use tables::{Numbers, Reader, Superblock, Tables};
 
 pub(super) struct SquashFs;
 
