@@ -341,7 +341,7 @@ fn in_parallel<T: Send, R: Send>(
             .into_iter()
             .map(|item| scope.spawn(move || work(item)))
             .collect();
-        let joined = running.into_iter().map(|thread| thread.join());
+        let joined = running.into_iter().map(std::thread::ScopedJoinHandle::join);
         joined
             .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()

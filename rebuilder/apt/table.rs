@@ -93,8 +93,8 @@ impl Table {
         for paragraph in Deb822::iter_paragraphs_from_reader(plain) {
             let paragraph = paragraph.map_err(|error| Deb822Error::of(document, &error))?;
             match kind {
-                Kind::Packages | Kind::Installer => push(&mut lines, binary(&paragraph), document)?,
-                Kind::Sources => push(&mut lines, source(&paragraph), document)?,
+                Kind::Packages | Kind::Installer => push(&mut lines, &binary(&paragraph), document)?,
+                Kind::Sources => push(&mut lines, &source(&paragraph), document)?,
             }
         }
         Ok(Self(lines))
@@ -175,11 +175,7 @@ fn parts(text: &str, between: char) -> Vec<&str> {
     parts.filter(|part| !part.is_empty()).collect()
 }
 
-fn push<const CELLS: usize>(
-    lines: &mut String,
-    cells: [String; CELLS],
-    document: &str,
-) -> Result<(), Deb822Error> {
+fn push(lines: &mut String, cells: &[String], document: &str) -> Result<(), Deb822Error> {
     if cells.iter().any(|cell| cell.contains(['\t', '\n', '\r'])) {
         return Err(Deb822Error::Form {
             document: document.to_owned(),

@@ -127,16 +127,15 @@ impl AptResolver<'_> {
         let store = self.fetcher.store();
         let key = question.key(self.root.contents.digest, self.indexes);
         let known = store.derived(key).and_then(|bytes| String::from_utf8(bytes).ok());
-        let paths = match known {
-            Some(known) => known.lines().map(str::to_owned).collect(),
-            None => {
-                let paths = self.answer(&question, what, dsc).await?;
-                let lines: Vec<_> = paths.iter().map(String::as_str).collect();
-                store
-                    .keep_derived(key, lines.join("\n").as_bytes())
-                    .map_err(AptError::from)?;
-                paths
-            }
+        let paths = if let Some(known) = known {
+            known.lines().map(str::to_owned).collect()
+        } else {
+            let paths = self.answer(&question, what, dsc).await?;
+            let lines: Vec<_> = paths.iter().map(String::as_str).collect();
+            store
+                .keep_derived(key, lines.join("\n").as_bytes())
+                .map_err(AptError::from)?;
+            paths
         };
         let found = self.indexes.binaries(|row| paths.contains(row.path))?;
         let mut unique: BTreeMap<String, Binary> = BTreeMap::new();

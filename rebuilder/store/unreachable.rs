@@ -194,7 +194,7 @@ mod tests {
     fn a_damaged_memory_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(Some(folder.path().to_owned())).unwrap();
-        for bytes in [&b"{\"a"[..], b"[]", &[0xff; 100_000]] {
+        for bytes in [b"{\"a".to_vec(), b"[]".to_vec(), vec![0xff; 100_000]] {
             std::fs::write(store.unreachable(), bytes).unwrap();
             assert_eq!(Unreachable::remembered(&store).outlook(&url()), Outlook::Fair);
         }

@@ -59,7 +59,12 @@ pub(super) async fn choose(
         None => asking.led(released, &subject.distro).await,
         Some((ArchiveState::Newest, origin)) => {
             let binaries = asking.apt(&found.indexes, &[]).await?;
-            Ok(asking.chosen(&found.indexes, binaries, "in today's versions", origin.clone()))
+            Ok(chosen(
+                &found.indexes,
+                binaries,
+                "in today's versions",
+                origin.clone(),
+            ))
         }
         Some((ArchiveState::PointRelease, origin)) => {
             let indexes = found.indexes.of_suite(&subject.distro);
@@ -129,7 +134,7 @@ impl Asking<'_> {
             "Build-Depends of the .dsc, resolved by apt against today's archive; no .buildinfo was available"
                 .into(),
         );
-        let mut chosen = self.chosen(indexes, binaries, "in today's versions", origin);
+        let mut chosen = chosen(indexes, binaries, "in today's versions", origin);
         let said = &mut chosen.assumptions;
         for wanted in lead.wanted {
             let (what, version) = (format!("{VERSION}{}", wanted.source), wanted.version);
@@ -181,19 +186,7 @@ impl Asking<'_> {
             })
             .collect();
         let binaries = self.apt(indexes, &pins).await?;
-        Ok(self.chosen(indexes, binaries, words, origin.clone()))
-    }
-
-    fn chosen(&self, indexes: &Indexes, binaries: Vec<Binary>, words: &str, origin: Origin) -> Dependencies {
-        let packages: Vec<_> = binaries
-            .into_iter()
-            .map(|binary| (indexes.material(&binary), binary))
-            .collect();
-        let value = format!("{}, {words}", plural(packages.len(), "package"));
-        Dependencies {
-            assumptions: vec![assume(DEPENDENCIES, value, origin)],
-            packages,
-        }
+        Ok(chosen(indexes, binaries, words, origin.clone()))
     }
 
     /// Names of the packages that the container has.
@@ -289,6 +282,18 @@ impl Asking<'_> {
             text.push_str(&format!(", and {more} more"));
         }
         Some(text)
+    }
+}
+
+fn chosen(indexes: &Indexes, binaries: Vec<Binary>, words: &str, origin: Origin) -> Dependencies {
+    let packages: Vec<_> = binaries
+        .into_iter()
+        .map(|binary| (indexes.material(&binary), binary))
+        .collect();
+    let value = format!("{}, {words}", plural(packages.len(), "package"));
+    Dependencies {
+        assumptions: vec![assume(DEPENDENCIES, value, origin)],
+        packages,
     }
 }
 

@@ -48,14 +48,13 @@ pub(super) fn lead(candidates: &[Binary], traces: &[Trace], own: &str) -> Lead {
             Some(binary) if binary.source_version < newest.source_version => {
                 take(&mut lead.wanted, binary, &trace.seen);
             }
-            Some(_) => {}
             None if trace.exact => {
                 let gone = (newest.source.clone(), trace.version.clone(), trace.seen.clone());
                 if !lead.gone.iter().any(|(name, ..)| *name == gone.0) {
                     lead.gone.push(gone);
                 }
             }
-            None => {}
+            _ => {}
         }
     }
     // A release that names two versions of one source says nothing about which of them was there.

@@ -38,9 +38,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
         .stage(format!("looking up {}", subject.name));
     // A root that is made takes a while to be checked. One that is not is made once the policy has agreed.
     let container = async {
-        match planner.is_made(&recipe.container) {
-            true => Some(planner.container(&recipe.container).await),
-            false => None,
+        if planner.is_made(&recipe.container) {
+            Some(planner.container(&recipe.container).await)
+        } else {
+            None
         }
     };
     let (made, found) = futures_util::join!(
