@@ -37,6 +37,19 @@ pub struct Settings {
     pub ordinary_user: Option<Origin>,
     /// Debian: the package's tests run.
     pub tests: Option<Origin>,
+    /// Debian: the state of the archive that build dependencies are taken from.
+    pub archive: Option<(ArchiveState, Origin)>,
+}
+
+/// A state of Debian's archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveState {
+    /// As it is now, in the newest versions, whatever a released package says of the versions that it was built with.
+    Newest,
+    /// The point release alone, without security updates and other updates since.
+    PointRelease,
+    /// As it was the day after the release's changelog was written.
+    OfTheDay,
 }
 
 /// Everything that steers a planner.

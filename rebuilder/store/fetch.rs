@@ -13,6 +13,7 @@ use super::address::{AddressTrust, Barred, Word};
 use super::blobs::Blob;
 use super::download::{RequestFailure, innermost};
 use super::public::PublicOnly;
+use super::unreachable::Unreachable;
 use super::{AllowedHost, GitMirror, MirrorMap, Store, StoreError};
 use crate::artifact::PinnedFile;
 use crate::ledger::Ledger;
@@ -109,6 +110,7 @@ pub struct Fetcher {
     ledger: Ledger,
     /// Indexes as they were when they were first asked for: several plans of one process see the same state.
     indexes: Arc<Mutex<HashMap<String, Received>>>,
+    unreachable: Unreachable,
 }
 
 const PARALLEL: usize = 8;
@@ -125,6 +127,7 @@ impl Fetcher {
             progress,
             ledger: Ledger::default(),
             indexes: Arc::default(),
+            unreachable: Unreachable::remembered(store),
         }
     }
 
@@ -136,7 +139,7 @@ impl Fetcher {
         let made = place.get_or_init(|| {
             let builder = reqwest::Client::builder()
                 .user_agent(concat!("rebuilder/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(Duration::from_secs(20))
+                .connect_timeout(Duration::from_secs(10))
                 .read_timeout(Duration::from_secs(60))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false);
@@ -193,6 +196,10 @@ impl Fetcher {
     /// The account of the job's time.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub(super) fn unreachable(&self) -> &Unreachable {
+        &self.unreachable
     }
 
     pub(super) fn git_mirrors(&self) -> &[GitMirror] {

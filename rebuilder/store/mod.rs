@@ -7,6 +7,7 @@
 
 mod address;
 mod blobs;
+mod derived;
 mod download;
 mod error;
 mod fetch;
@@ -18,6 +19,7 @@ mod public;
 mod registry;
 mod runs;
 mod scratch;
+mod unreachable;
 
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
