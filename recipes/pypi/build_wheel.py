@@ -11,6 +11,7 @@ Reads /inputs/recipe/build.json:
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
   python    version of Python that setuptools puts into file names, or null
+  sorted    whether setuptools writes requirements in order, as that of Debian and its derivatives does
   platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
 Nothing here says what the released files hold: neither digest nor size. Source files that bear the names of released
@@ -230,6 +231,13 @@ def restore_old_names():
         fractions.gcd = math.gcd
     if not hasattr(time, "clock"):
         time.clock = time.perf_counter
+    real_open = io.open
+
+    def open_leniently(file, mode="r", *rest, **more):
+        # "U" has meant nothing but the default since Python 3.0.
+        return real_open(file, mode.replace("U", "") if isinstance(mode, str) else mode, *rest, **more)
+
+    builtins.open = io.open = open_leniently
     real_compile = re._compiler.compile
 
     def compile_leniently(pattern, flags=0):
@@ -295,6 +303,25 @@ def appear_as_python(version):
             defaults = getattr(function, "__defaults__", None) or ()
             if current in defaults:
                 function.__defaults__ = tuple(version if one == current else one for one in defaults)
+
+
+def sort_requirements():
+    """Makes setuptools write requirements in order: Debian and its derivatives have patched it so since 2014."""
+    for name in ("setuptools.command._requirestxt", "setuptools.command.egg_info"):
+        try:
+            found = importlib.import_module(name)
+            real = found._write_requirements
+        except (ImportError, AttributeError):
+            continue
+        if real.__module__ != name:
+            continue
+
+        def in_order(stream, required, real=real):
+            from pkg_resources import yield_lines
+
+            real(stream, sorted(yield_lines(required or ())))
+
+        found._write_requirements = in_order
 
 
 def setup_requires():
@@ -364,6 +391,8 @@ def main():
     Shown(entries, build["uniform"] is not None).install()
     if build["python"]:
         appear_as_python(build["python"])
+    if build["sorted"]:
+        sort_requirements()
     if build["windows"]:
         appear_as_windows()
     out = "/build/unrepaired" if build["platform"] else "/out"

@@ -3,7 +3,8 @@
 //! The form of the metadata follows the version of setuptools, of which nothing but bounds is known; files that only
 //! the released wheel has can be in the repository although the source distribution lacks them.
 
-use super::assumptions::GENERATOR;
+use super::assumptions::{GENERATOR, REQUIREMENTS};
+use super::bounds;
 use crate::compare::{Node, Presence};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
@@ -117,6 +118,11 @@ fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
     let Some(current) = version_in(plan, "setuptools") else {
         return Vec::new();
     };
+    let required = plan.assumptions.iter().find(|it| it.what == REQUIREMENTS);
+    let mut required = bounds::listed(required.map_or("", |it| &it.value));
+    if let Some(hint) = hints.tools.get("setuptools") {
+        required.retain(|text| *text != format!("setuptools{}", hint.value));
+    }
     let (older, newer): (Vec<&str>, Vec<&str>) = LADDER.iter().partition(|bound| {
         bound
             .parse::<pep440_rs::Version>()
@@ -126,8 +132,13 @@ fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
         hints: hints.with_tool("setuptools", &specifier, Origin::Tried(because.to_owned())),
         because: format!("setuptools {what}: {because}"),
     };
+    let possible = |bound: &&str| {
+        let bound = bound.parse();
+        bound.is_ok_and(|bound| bounds::allow_below(&required, "setuptools", &bound))
+    };
     let older = older
         .into_iter()
+        .filter(possible)
         .map(|bound| with(format!("<{bound}"), format!("before {bound}")));
     // If a bound was only inferred from the form of the metadata, the newest may be right after all.
     let newer = newer

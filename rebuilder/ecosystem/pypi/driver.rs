@@ -39,6 +39,7 @@ impl Draft<'_> {
             "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
             "python": self.facts.python,
+            "sorted": self.facts.sorted,
             "platform": platform
         });
         vec![

@@ -7,6 +7,8 @@
 
 mod alternatives;
 mod assumptions;
+mod bounds;
+mod dialect;
 mod driver;
 mod plan;
 mod registry;

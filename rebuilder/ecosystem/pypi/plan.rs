@@ -54,6 +54,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
             Source::git(planner, &purl, released, about, attested, hint).await?
         }
     };
+    let source = source.signed_by(&facts.generator);
     let native = released.fitness() == Some(Fitness::Native);
     let recipe = match &planner.recipe {
         Some(recipe) => recipe.clone(),
@@ -151,7 +152,7 @@ impl Draft<'_> {
             files: self.files("build_wheel"),
             build: self.recipe.build.with(values),
             umask: self.facts.umask,
-            assumptions: self.assumptions(required, &solution.files),
+            assumptions: self.assumptions(required, &solution),
             ..Plan::of(Basis {
                 ecosystem: Ecosystem::Pypi,
                 subject: self.purl.clone(),

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
 
 use super::plan::Draft;
-use super::wheel;
+use super::{bounds, wheel};
 use crate::ecosystem::PlanError;
 use crate::execute::Executor;
 use crate::plan::Plan;
@@ -14,10 +14,11 @@ use crate::plan::Plan;
 const OTHER_TOOLS: [&str; 3] = ["node", "npm", "cargo"];
 
 impl Draft<'_> {
-    /// The bound that the form of `METADATA` sets, unless a hint says which setuptools it was.
+    /// The bound that the form of the metadata sets, unless a hint says which version it was.
     pub(super) fn dialect(&self) -> Option<String> {
         let dialect = self.facts.dialect.as_ref()?;
-        let hinted = self.planner.hints.tools.contains_key("setuptools");
+        let (project, _) = bounds::plain(&dialect.requirement)?;
+        let hinted = self.planner.hints.tools.contains_key(&project);
         (!hinted).then(|| dialect.requirement.clone())
     }
 

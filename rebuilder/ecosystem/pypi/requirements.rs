@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
 
+use super::bounds;
 use super::registry::{self, Project, ReleasedFile};
 use crate::artifact::{PinnedFile, Sha256};
 use crate::compare;
@@ -29,6 +30,8 @@ const MOST_QUESTIONS: usize = 60;
 /// What pip chose, as pinned files.
 pub(in crate::ecosystem) struct Solution {
     pub files: Vec<PinnedFile>,
+    /// Names of those that were uploaded later than asked, since nothing ran on this Python before.
+    pub later: Vec<String>,
 }
 
 /// Everything that pip may look at.
@@ -72,9 +75,14 @@ pub(in crate::ecosystem) async fn solve(
         projects: BTreeMap::new(),
         files: BTreeMap::new(),
     };
+    let requirements = &bounds::merged(requirements)[..];
     if let Some(names) = index.unanimous(requirements).await? {
         bar.finish_and_clear();
         return Ok(index.solution(&names));
+    }
+    if let Some(reason) = index.contradiction(requirements) {
+        bar.finish_and_clear();
+        return Err(unsolved(reason));
     }
     for _ in 0..MOST_QUESTIONS {
         match index.ask(root, requirements, &bar).await? {
@@ -144,7 +152,8 @@ impl Index<'_> {
             }
             let newest = fitting.iter().map(|file| &file.version).max();
             let Some(newest) = newest.cloned() else {
-                return Ok(None);
+                plain = false;
+                continue;
             };
             fitting.retain(|file| file.version == newest);
             plain &= fitting.len() == 1;
@@ -152,9 +161,12 @@ impl Index<'_> {
                 return Ok(None);
             };
             match chosen.insert(name, file.file.name.clone()) {
-                Some(before) if before != file.file.name => return Ok(None),
-                Some(_) => {}
-                None => open.extend(self.add(&file).await?),
+                Some(before) if before == file.file.name => {}
+                // What pip is going to ask for, one file after the other.
+                other => {
+                    plain &= other.is_none();
+                    open.extend(self.add(&file).await?);
+                }
             }
         }
         Ok(plain.then(|| chosen.into_values().collect()))
@@ -173,7 +185,8 @@ impl Index<'_> {
         Ok(())
     }
 
-    /// Files of a project that were there at the time and run on our Python.
+    /// Files of a project that were there at the time and run on our Python. Of a project without any such wheel, the
+    /// first version that came with one: our Python is younger than some releases.
     fn candidates(&self, name: &str) -> impl Iterator<Item = &ReleasedFile> {
         let files = self
             .projects
@@ -181,12 +194,50 @@ impl Index<'_> {
             .and_then(Option::as_ref)
             .map(|project| &project.files[..])
             .unwrap_or_default();
-        files.iter().filter(|file| {
-            file.uploaded <= self.before
-                && !self.released.contains(&file.file.sha256)
+        let runs = |file: &&ReleasedFile| {
+            !self.released.contains(&file.file.sha256)
                 && (!file.wheel || file.fitness().is_some())
                 && file.runs_on(&self.python)
+        };
+        let wheels = || files.iter().filter(runs).filter(|file| file.wheel);
+        let existed = files.iter().any(|file| file.uploaded <= self.before);
+        let first = if existed && wheels().all(|file| file.uploaded > self.before) {
+            let stable = wheels().filter(|file| !file.version.any_prerelease() && !file.yanked);
+            stable.min_by_key(|file| file.uploaded)
+        } else {
+            None
+        };
+        files.iter().filter(runs).filter(move |file| {
+            file.uploaded <= self.before
+                || first.is_some_and(|first| file.wheel && first.version == file.version)
         })
+    }
+
+    /// Why no choice can meet the requirements that were given, if one project alone shows it.
+    fn contradiction(&self, requirements: &[String]) -> Option<String> {
+        let mut of_project: BTreeMap<String, (Vec<VersionSpecifiers>, Vec<&str>)> = BTreeMap::new();
+        for text in requirements {
+            if let Some((name, specifiers)) = bounds::plain(text) {
+                let (bounds, texts) = of_project.entry(name).or_default();
+                bounds.push(specifiers);
+                texts.push(text);
+            }
+        }
+        let impossible = |(name, (bounds, texts)): (&String, &(Vec<VersionSpecifiers>, Vec<&str>))| {
+            let wheels = || self.candidates(name).filter(|file| file.wheel);
+            let meets = |file: &ReleasedFile| bounds.iter().all(|bound| bound.contains(&file.version));
+            // Without bounds, and with a page that is not there, pip has the better words.
+            if bounds.iter().all(|bound| bound.is_empty()) || wheels().any(meets) {
+                return None;
+            }
+            let newest = wheels().map(|file| &file.version).max()?;
+            Some(format!(
+                "no wheel of {name} that was there and runs on Python {} meets {} (the newest is {newest})",
+                self.python,
+                texts.join(" and ")
+            ))
+        };
+        of_project.iter().find_map(impossible)
     }
 
     fn find(&self, name: &str) -> Option<&ReleasedFile> {
@@ -198,9 +249,11 @@ impl Index<'_> {
     }
 
     fn solution(&self, names: &[String]) -> Solution {
-        let file = |name: &String| self.find(name).map(|file| file.file.clone());
+        let chosen: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
+        let late = chosen.iter().filter(|file| file.uploaded > self.before);
         Solution {
-            files: names.iter().filter_map(file).collect(),
+            later: late.map(|file| file.file.name.clone()).collect(),
+            files: chosen.iter().map(|file| file.file.clone()).collect(),
         }
     }
 
@@ -312,11 +365,12 @@ impl Index<'_> {
             .take(3)
             .collect::<Vec<_>>()
             .join(" ");
-        Answer::Unsolved(if telling.is_empty() {
-            errors.trim().to_owned()
+        let telling = if telling.is_empty() {
+            errors.trim()
         } else {
-            telling
-        })
+            &telling
+        };
+        Answer::Unsolved(bounds::shortened(telling))
     }
 }
 

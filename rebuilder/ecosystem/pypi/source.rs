@@ -12,8 +12,8 @@ use crate::store::{Blob, Checkout};
 pub(super) struct Source {
     pub place: Place,
     pub system: BuildSystem,
-    /// Whether it declares its build system, rather than leaving it to PEP 517.
-    pub declared: bool,
+    /// Who says which backend builds it.
+    pub backend: Origin,
     pub assumption: Assumption,
 }
 
@@ -32,13 +32,28 @@ impl Source {
         Ok(Self {
             place: Place::Sdist(file.clone()),
             system,
-            declared,
+            backend: backend_origin(declared),
             assumption: assume(
                 "source",
                 name.clone(),
                 Origin::Convention("the source distribution of the same version".into()),
             ),
         })
+    }
+
+    /// The same, built by setuptools if the released wheel says that it was, although the source names a backend that
+    /// never signs so: projects that have a setup.py beside their pyproject.toml can be built either way.
+    pub(super) fn signed_by(mut self, generator: &str) -> Self {
+        let by_setuptools = ["bdist_wheel", "setuptools"]
+            .iter()
+            .any(|name| generator.starts_with(name));
+        if by_setuptools && sdist::signs_itself(&self.system.build_backend) {
+            let declared = std::mem::take(&mut self.system).build_backend;
+            self.backend = Origin::Inferred(format!(
+                "Generator in WHEEL of the released wheel; {declared}, which the source declares, signs with its own name"
+            ));
+        }
+        self
     }
 
     /// A commit: the one that a hint or a verified attestation names, else the one that the version's tag leads to.
@@ -96,7 +111,7 @@ impl Source {
         let archive = planner.workshop.fetcher.git_archive(&checkout, false).await?;
         Ok(Self {
             system,
-            declared,
+            backend: backend_origin(declared),
             assumption: assume(
                 "source",
                 format!("{} at {}, folder /{folder}", source.repository, checkout.commit),
@@ -107,6 +122,15 @@ impl Source {
                 folder,
             },
         })
+    }
+}
+
+/// Who says which backend builds a source.
+fn backend_origin(declared: bool) -> Origin {
+    if declared {
+        Origin::Declared("pyproject.toml of the source".into())
+    } else {
+        Origin::Convention("PEP 517 for projects that name none".into())
     }
 }
 
