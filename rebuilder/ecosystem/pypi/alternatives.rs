@@ -5,6 +5,7 @@
 
 use super::assumptions::{GENERATOR, REQUIREMENTS};
 use super::bounds;
+use super::interpreter;
 use crate::compare::{Node, Presence};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
@@ -43,9 +44,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     };
     if let Verdict::Inconclusive { stage, .. } = &record.verdict {
         let older = setuptools(plan, hints, &format!("the {stage} failed"));
-        return older
+        return python_of_day(plan, hints, &format!("the {stage} failed"))
             .into_iter()
-            .take(2)
+            .chain(older.into_iter().take(2))
             .chain(from_git(hints, &format!("the {stage} failed")))
             .collect();
     }
@@ -73,6 +74,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         all.extend(
             from_git(hints, &because).filter(|_| all.iter().all(|other| other.hints.source.is_none())),
         );
+        all.extend(python_of_day(plan, hints, &because));
         all.extend(versions);
     }
     all
@@ -89,6 +91,18 @@ fn differ(count: u64) -> &'static str {
 
 fn files(count: u64) -> String {
     plural(usize::try_from(count).unwrap_or(usize::MAX), "file")
+}
+
+/// The newest Python at the time of the release, where the plan has another one by convention.
+fn python_of_day(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternative> {
+    let of_day = plan
+        .assumptions
+        .iter()
+        .find(|it| it.what == interpreter::OF_DAY)?;
+    Some(Alternative {
+        hints: hints.with_tool("python", &of_day.value, Origin::Tried(because.to_owned())),
+        because: format!("Python {}, the newest at the time: {because}", of_day.value),
+    })
 }
 
 fn from_git(hints: &Hints, because: &str) -> Option<Alternative> {

@@ -1,7 +1,8 @@
 //! What a plan of a wheel assumes, and what each assumption is inferred from.
 
+use super::interpreter;
 use super::plan::Draft;
-use super::requirements::{self, Solution};
+use super::requirements::Solution;
 use super::wheel::WheelFacts;
 use crate::plan::{Assumption, Origin, assume};
 
@@ -66,11 +67,25 @@ impl Draft<'_> {
                 Origin::Inferred("order of Requires-Dist in the released wheel".into()),
             ));
         }
-        if let Some(python) = &self.facts.python {
+        if let (Some(shown), Some(sign)) = (self.shown_python(), &self.facts.python) {
             all.push(assume(
                 "version of Python in file names",
-                python.clone(),
-                Origin::Inferred("name of the namespace file of the released wheel".into()),
+                shown,
+                Origin::Inferred(sign.evidence.clone()),
+            ));
+        }
+        if self.without_extensions() {
+            all.push(assume(
+                "compiled code",
+                "none, even if the setup has extensions",
+                Origin::Inferred("names in the released wheel".into()),
+            ));
+        }
+        if let Some(of_day) = self.python.of_day {
+            all.push(assume(
+                interpreter::OF_DAY,
+                of_day.version(),
+                Origin::Inferred("time of the release".into()),
             ));
         }
         if !self.source.system.backend_path.is_empty() && self.backend_path().is_empty() {
@@ -136,10 +151,11 @@ impl Draft<'_> {
             assume(
                 "Python",
                 format!(
-                    "{} of Debian 12, with the names that it dropped from its library",
-                    requirements::PYTHON
+                    "{} of {}, with the names that it dropped from its library",
+                    interpreter::version_of(Some(&self.lock)),
+                    self.python.interpreter.distribution
                 ),
-                Origin::Convention("the container".into()),
+                self.python.origin.clone(),
             ),
         ]
     }

@@ -35,21 +35,6 @@ fn legacy_backend() -> String {
     "setuptools.build_meta:__legacy__".to_owned()
 }
 
-/// Whether a backend, whatever it is told, writes its own name into a wheel.
-pub(super) fn signs_itself(backend: &str) -> bool {
-    let package = backend.split(['.', ':']).next().unwrap_or_default();
-    [
-        "flit",
-        "flit_core",
-        "hatchling",
-        "pdm",
-        "poetry",
-        "uv_build",
-        "whey",
-    ]
-    .contains(&package)
-}
-
 impl Default for BuildSystem {
     /// What PEP 517 prescribes for projects that say nothing.
     fn default() -> Self {

@@ -1,5 +1,8 @@
 //! Where a wheel's source is: the source distribution beside it, or a commit of its repository.
 
+use jiff::Timestamp;
+
+use super::backend;
 use super::registry::ReleasedFile;
 use super::sdist::{self, BuildSystem};
 use crate::artifact::git_source::GitSource;
@@ -41,16 +44,12 @@ impl Source {
         })
     }
 
-    /// The same, built by setuptools if the released wheel says that it was, although the source names a backend that
-    /// never signs so: projects that have a setup.py beside their pyproject.toml can be built either way.
-    pub(super) fn signed_by(mut self, generator: &str) -> Self {
-        let by_setuptools = ["bdist_wheel", "setuptools"]
-            .iter()
-            .any(|name| generator.starts_with(name));
-        if by_setuptools && sdist::signs_itself(&self.system.build_backend) {
-            let declared = std::mem::take(&mut self.system).build_backend;
+    /// The same, built by what signed the released wheel, if the source names a backend that never signs so.
+    pub(super) fn signed_by(mut self, generator: &str, uploaded: Timestamp) -> Self {
+        if let Some(system) = backend::instead_of(&self.system, generator, uploaded) {
+            let declared = std::mem::replace(&mut self.system, system).build_backend;
             self.backend = Origin::Inferred(format!(
-                "Generator in WHEEL of the released wheel; {declared}, which the source declares, signs with its own name"
+                "Generator in WHEEL of the released wheel; {declared}, which the source leads to, signs otherwise"
             ));
         }
         self

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::dialect::{self, Dialect};
+use super::interpreter::{self, Sign};
 use crate::compare::{self, MemberError};
 
 /// What can be read off a wheel.
@@ -25,8 +26,8 @@ pub(super) struct WheelFacts {
     pub sorted: bool,
     /// Whether the archive says that it was written on Windows.
     pub windows: bool,
-    /// The version of Python in the name of a namespace file, such as `3.9`.
-    pub python: Option<String>,
+    /// The Python that built it, if something in it bears its version.
+    pub python: Option<Sign>,
     /// Addresses in `METADATA`, those called source or repository first.
     pub addresses: Vec<String>,
 }
@@ -110,6 +111,11 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     };
     let metadata = text("METADATA")?.unwrap_or_default();
     let entry_points = text("entry_points.txt")?.unwrap_or_default();
+    let compiled = entries.keys().find(|path| path.ends_with(".pyc"));
+    let bytecode = match compiled {
+        Some(compiled) => compare::read_member(path, |member| member == compiled)?,
+        None => None,
+    };
     let has_licence = entries.keys().any(|path| {
         path.split_once(".dist-info/")
             .is_some_and(|(_, name)| name.starts_with("LICEN") || name.starts_with("COPYING"))
@@ -118,7 +124,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     Ok(Some(WheelFacts {
         generator: generator.to_owned(),
         windows,
-        python: entries.keys().find_map(|path| namespace_python(path)),
+        python: interpreter::sign(entries.keys(), &entry_points, bytecode.as_deref()),
         addresses: addresses(&metadata),
         clock: Clock { uniform, entries },
         umask,
@@ -141,16 +147,6 @@ fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
     }
 }
 
-/// `3.9` of `NAME-1.0-py3.9-nspkg.pth`: setuptools names the file after the Python that it runs on.
-fn namespace_python(path: &str) -> Option<String> {
-    let stem = path.strip_suffix("-nspkg.pth")?;
-    let (_, version) = stem.rsplit_once("-py")?;
-    let plain = version
-        .split('.')
-        .all(|part| part.bytes().all(|b| b.is_ascii_digit()));
-    plain.then(|| version.to_owned())
-}
-
 /// `Project-URL: LABEL, ADDRESS` and `Home-page: ADDRESS`, the likeliest to be the source first.
 fn addresses(metadata: &str) -> Vec<String> {
     let headers = metadata.lines().take_while(|line| !line.is_empty());
@@ -171,57 +167,4 @@ fn addresses(metadata: &str) -> Vec<String> {
         .collect();
     found.sort();
     found.into_iter().map(|(_, address)| address).collect()
-}
-
-/// The requirement that brings the backend in the version that the `Generator` line names.
-///
-/// `backend` is the project's own `build-backend`: poetry-core called itself "poetry" for some time.
-pub(super) fn backend_requirement(generator: &str, backend: &str) -> Option<Vec<String>> {
-    let (name, version) = generator.split_once(' ')?;
-    let version = version.split_whitespace().next()?.trim_matches(['(', ')']);
-    version.parse::<pep440_rs::Version>().ok()?;
-    Some(match name {
-        // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
-        // A version that was never released: the backend built itself.
-        _ if version.contains('+') => return None,
-        "bdist_wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
-        "poetry" if backend.starts_with("poetry.core") => vec![format!("poetry-core=={version}")],
-        "flit" | "flit_core" => vec![format!("flit_core=={version}")],
-        "uv" => vec![format!("uv_build=={version}")],
-        "setuptools" | "hatchling" | "poetry-core" | "poetry" | "pdm-backend" | "pdm-pep517" | "whey"
-        | "enscons" => {
-            vec![format!("{name}=={version}")]
-        }
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_the_backends_by_their_generator() {
-        for (generator, expected) in [
-            ("poetry 1.0.7", Some("poetry-core==1.0.7")),
-            ("bdist_wheel (0.41.2)", Some("wheel==0.41.2 setuptools<70.1")),
-            ("setuptools (75.1.0)", Some("setuptools==75.1.0")),
-            ("flit 3.9.0", Some("flit_core==3.9.0")),
-            ("hatchling 1.18.0", Some("hatchling==1.18.0")),
-            ("poetry-core 1.7.0", Some("poetry-core==1.7.0")),
-            ("uv 0.9.2", Some("uv_build==0.9.2")),
-            ("pdm-backend (0.0.0+local)", None),
-            ("maturin (1.2.3)", None),
-            ("hand made", None),
-            ("", None),
-        ] {
-            assert_eq!(
-                backend_requirement(generator, "poetry.core.masonry.api")
-                    .map(|all| all.join(" "))
-                    .as_deref(),
-                expected,
-                "{generator}"
-            );
-        }
-    }
 }
