@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -12,6 +12,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::address::{AddressTrust, Barred, Word};
 use super::blobs::Blob;
 use super::download::{RequestFailure, innermost};
+use super::git::GitArchives;
 use super::public::PublicOnly;
 use super::{AllowedHost, GitMirror, MirrorMap, Store, StoreError};
 use crate::artifact::PinnedFile;
@@ -109,6 +110,8 @@ pub struct Fetcher {
     ledger: Ledger,
     /// Indexes as they were when they were first asked for: several plans of one process see the same state.
     indexes: Arc<Mutex<HashMap<String, Received>>>,
+    /// Archives of commits that this process made.
+    git_archives: Arc<Mutex<GitArchives>>,
 }
 
 const PARALLEL: usize = 8;
@@ -125,7 +128,12 @@ impl Fetcher {
             progress,
             ledger: Ledger::default(),
             indexes: Arc::default(),
+            git_archives: Arc::default(),
         }
+    }
+
+    pub(super) fn git_archives(&self) -> MutexGuard<'_, GitArchives> {
+        self.git_archives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn client(&self, trust: AddressTrust) -> Result<&reqwest::Client, RequestFailure> {
