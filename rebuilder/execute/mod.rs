@@ -252,8 +252,15 @@ impl Executor<'_> {
         {
             return Ok(blob);
         }
-        let checkout = fetcher.git(&git.source).await?;
-        let blob = fetcher.git_archive(&checkout, git.submodules).await?;
+        let blob;
+        let checkout;
+        if git.without.is_empty() {
+            checkout = fetcher.git(&git.source).await?;
+            blob = fetcher.git_archive(&checkout, git.submodules).await?;
+        } else {
+            checkout = fetcher.git_or_parts(&git.source).await?;
+            blob = fetcher.git_archive_without(&checkout, &git.without).await?;
+        }
         match git.archive {
             Some(expected) if expected != blob.sha256 => Err(GitError::Differs {
                 repository: git.source.repository.clone(),

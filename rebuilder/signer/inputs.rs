@@ -101,6 +101,10 @@ impl Admission {
                 source.reference.as_deref().unwrap_or("none")
             )));
         }
+        // Which files a plan may do without, nobody says but the worker.
+        if !git.without.is_empty() {
+            return Ok(None);
+        }
         // The commit says what is in the archive; whether this is its digest, only the repository tells.
         let Some(checkout) = &released.judgement.source else {
             return Ok(git.archive.is_none().then(named_by_provenance));

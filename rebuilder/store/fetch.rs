@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -12,6 +12,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::address::{AddressTrust, Barred, Word};
 use super::blobs::Blob;
 use super::download::{RequestFailure, innermost};
+use super::git::GitArchives;
 use super::public::PublicOnly;
 use super::unreachable::Unreachable;
 use super::{AllowedHost, GitMirror, MirrorMap, Store, StoreError};
@@ -111,6 +112,8 @@ pub struct Fetcher {
     /// Indexes as they were when they were first asked for: several plans of one process see the same state.
     indexes: Arc<Mutex<HashMap<String, Received>>>,
     unreachable: Unreachable,
+    /// Archives of commits that this process made.
+    git_archives: Arc<Mutex<GitArchives>>,
 }
 
 const PARALLEL: usize = 8;
@@ -128,7 +131,12 @@ impl Fetcher {
             ledger: Ledger::default(),
             indexes: Arc::default(),
             unreachable: Unreachable::remembered(store),
+            git_archives: Arc::default(),
         }
+    }
+
+    pub(super) fn git_archives(&self) -> MutexGuard<'_, GitArchives> {
+        self.git_archives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn client(&self, trust: AddressTrust) -> Result<&reqwest::Client, RequestFailure> {

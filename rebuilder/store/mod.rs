@@ -30,7 +30,7 @@ use etcetera::BaseStrategy as _;
 pub use blobs::{Blob, StoreCheck};
 pub use error::StoreError;
 pub use fetch::{FetchError, Fetcher, Received};
-pub use git::{Checkout, GitError, GitMirror, Tag};
+pub use git::{Checkout, GitError, GitMirror, Lacking, Tag};
 pub use hosts::AllowedHost;
 pub use mirror::MirrorMap;
 use places::FOLDERS;
