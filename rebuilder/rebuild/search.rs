@@ -208,7 +208,9 @@ async fn once(
 fn allows_another_plan(error: &AttemptError) -> bool {
     matches!(
         error,
-        AttemptError::Plan(PlanError::NotRebuildable { .. } | PlanError::Document { .. })
+        AttemptError::Plan(
+            PlanError::NotRebuildable { .. } | PlanError::Lacking { .. } | PlanError::Document { .. }
+        )
     )
 }
 
