@@ -30,6 +30,15 @@ pub struct SourceHint {
     pub origin: Origin,
 }
 
+/// Which scripts of an npm package run, other than those that npm runs when it publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NpmScripts {
+    /// None.
+    None,
+    /// Only the one that builds.
+    Build,
+}
+
 /// How the build runs, if not as usual; each with the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -37,6 +46,10 @@ pub struct Settings {
     pub ordinary_user: Option<Origin>,
     /// Debian: the package's tests run.
     pub tests: Option<Origin>,
+    /// npm: the scripts that run before it is packed.
+    pub scripts: Option<(NpmScripts, Origin)>,
+    /// npm: where no lock file names dependencies, the oldest that `package.json` allows, not the newest.
+    pub oldest: Option<Origin>,
 }
 
 /// Everything that steers a planner.

@@ -79,6 +79,24 @@ pub(super) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
     unique(found)
 }
 
+/// Names and versions in a `yarn.lock` of yarn 2 or later; `None` if it is of form 1.
+pub(super) fn yarn_versions(text: &[u8]) -> Option<Vec<(String, String)>> {
+    let text = String::from_utf8_lossy(text);
+    if !text.contains("__metadata:") {
+        return None;
+    }
+    let resolution = |line: &str| {
+        let value = line.trim().strip_prefix("resolution:")?.trim().trim_matches('"');
+        let (name, version) = value.rsplit_once("@npm:")?;
+        let version = version.split(':').next_back()?.split('#').next()?;
+        Some((name.to_owned(), version.to_owned()))
+    };
+    let mut found: Vec<_> = text.lines().filter_map(resolution).collect();
+    found.sort();
+    found.dedup();
+    Some(found)
+}
+
 /// What yarn calls a tarball in its offline mirror: with the scope before the name.
 pub(super) fn yarn_file(url: &str) -> String {
     let path = registry_path(url);
@@ -207,7 +225,7 @@ fn take(name: &str, entry: &Value, found: &mut Vec<LockedPackage>) -> Result<(),
 }
 
 /// Whether a package says that it runs on this platform; `!NAME` excludes one.
-fn fits(entry: &Value, key: &str, own: &str) -> bool {
+pub(super) fn fits(entry: &Value, key: &str, own: &str) -> bool {
     let Some(list) = entry[key].as_array() else {
         return true;
     };
@@ -250,6 +268,12 @@ mod tests {
         );
         assert_eq!(yarn_file(&found[0].url), "@babel-code-frame-7.0.0.tgz");
         assert!(yarn(b"__metadata:\n  version: 6\n").is_err());
+        let berry = b"__metadata:\n  version: 6\n\n\"a@npm:^1\":\n  version: 1.2.0\n  resolution: \"@s/a@npm:1.2.0\"\n";
+        assert_eq!(
+            yarn_versions(berry),
+            Some(vec![("@s/a".to_owned(), "1.2.0".to_owned())])
+        );
+        assert_eq!(yarn_versions(yarn_text.as_bytes()), None);
         for (key, url) in [
             ("/is-number/7.0.0", "is-number/-/is-number-7.0.0.tgz"),
             ("/@babel/core@7.1.0(x@1.0.0)", "@babel/core/-/core-7.1.0.tgz"),

@@ -264,6 +264,14 @@ impl Checkout {
         Ok(self.output(&["cat-file", "blob", &object]).ok())
     }
 
+    /// The paths of all files of the commit; those that are not UTF-8 are left out.
+    pub fn paths(&self) -> Result<Vec<String>, GitError> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries
+            .filter_map(|entry| String::from_utf8(entry.path).ok())
+            .collect())
+    }
+
     fn entries(&self) -> Result<Vec<TreeEntry>, GitError> {
         let list = self.output(&["ls-tree", "-r", "-z", "--full-tree", &self.commit])?;
         let entry = |line: &[u8]| {

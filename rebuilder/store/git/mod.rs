@@ -6,6 +6,7 @@
 mod checkout;
 mod command;
 mod error;
+mod history;
 mod mirror;
 
 use std::io;
