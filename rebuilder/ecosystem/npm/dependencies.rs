@@ -149,6 +149,10 @@ async fn locked(
         Ok(packages) => packages,
         Err(reason) => return Ok(Err(reason)),
     };
+    let (packages, were_open) = resolve::pin_all(draft, packages).await?;
+    if were_open > 0 && manager.name == "npm" {
+        return found(packages_of(draft, SERVED, packages).await?, SERVED);
+    }
     let mut inputs = packages_of(draft, manager.name, packages).await?;
     if let Some(version) = manager.version {
         let version = version(&String::from_utf8_lossy(text));
@@ -159,6 +163,8 @@ async fn locked(
 
 /// How the recipe calls an installation from a registry of just what the plan pins.
 const RESOLVED: &str = "resolved";
+/// The same, with npm's lock file: it names packages by SHA-1 only, so npm's cache cannot have them by their digest.
+const SERVED: &str = "npm-served";
 
 /// What `package.json` asks for, and that of every package of the same source.
 async fn solved(
@@ -269,7 +275,7 @@ async fn packages_of(
         let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
         let place = match manager {
             "yarn" => Some(format!("yarn-mirror/{}", lockfile::yarn_file(&package.url))),
-            "pnpm" | RESOLVED => Some(format!("registry/{}", lockfile::registry_path(&package.url))),
+            "pnpm" | RESOLVED | SERVED => Some(format!("registry/{}", lockfile::registry_path(&package.url))),
             _ => None,
         };
         let (url, integrity) = (package.url, package.integrity);

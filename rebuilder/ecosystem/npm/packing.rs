@@ -23,6 +23,8 @@ pub(super) struct Packing {
     /// File in the folder that takes npm's answer; empty if there is none.
     pub pack_list: &'static str,
     pub origin: Origin,
+    /// Why this folder.
+    pub folder_origin: Origin,
 }
 
 /// What is packed.
@@ -32,8 +34,8 @@ pub(super) enum Publish {
     Folder,
     /// Another folder below it.
     Below(String),
-    /// The folder that clean-publish makes.
-    CleanPublish,
+    /// The folder that a tool makes, which is run as `NAME --without-publish`.
+    Tool(&'static str),
     /// A tool that changes what is packed and is not run here.
     Other(&'static str),
 }
@@ -41,6 +43,8 @@ pub(super) enum Publish {
 /// Scripts that npm itself runs when it packs.
 const PACK_SCRIPTS: [&str; 2] = ["prepack", "prepare"];
 
+/// Tools that publish a copy, and that make it without publishing; the second one is part of the first.
+const COPYING: [&str; 2] = ["dual-publish", "clean-publish"];
 /// Tools that publish another folder or another `package.json`, and whose work is not repeated.
 const TOOLS: [(&str, &str); 5] = [
     (
@@ -59,8 +63,10 @@ const TOOLS: [(&str, &str); 5] = [
 impl Draft<'_> {
     pub(super) fn packing(&self) -> Result<Packing, PlanError> {
         let (mut directory, mut scripts, pack_list, mut origin) = self.declared();
+        let mut folder_origin = origin.clone();
         if !self.scripts {
             directory = self.folder_of_package(directory)?;
+            folder_origin = Origin::Inferred("its package.json has the name of the package".into());
         }
         let (package, set_version) = self.package(&directory)?;
         // Where documents say what ran, nothing is inferred.
@@ -95,7 +101,7 @@ impl Draft<'_> {
                 && (!run.is_empty()
                     || packs_with_scripts
                     || package.bundles()
-                    || publish == Publish::CleanPublish),
+                    || matches!(publish, Publish::Tool(_))),
             directory,
             package,
             scripts: run,
@@ -103,6 +109,7 @@ impl Draft<'_> {
             publish,
             pack_list,
             origin,
+            folder_origin,
         })
     }
 
@@ -234,8 +241,8 @@ impl Draft<'_> {
             return Ok(Publish::Folder);
         }
         let uses = |name: &str| package.dev_dependencies.contains_key(name);
-        if uses("clean-publish") {
-            return Ok(Publish::CleanPublish);
+        if let Some(tool) = COPYING.into_iter().find(|tool| uses(tool)) {
+            return Ok(Publish::Tool(tool));
         }
         if let Some(folder) = package.publish_directory() {
             let inside = git_source::folder(folder.trim_start_matches("./"));

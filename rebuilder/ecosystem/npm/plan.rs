@@ -135,7 +135,7 @@ impl Draft<'_> {
             (
                 "PUBLISH",
                 match &packing.publish {
-                    Publish::CleanPublish => "clean-publish",
+                    Publish::Tool(name) => name,
                     Publish::Below(folder) => folder,
                     Publish::Folder | Publish::Other(_) => "",
                 },
@@ -152,7 +152,7 @@ impl Draft<'_> {
             assume(
                 "folder",
                 format!("/{}", packing.directory),
-                packing.origin.clone(),
+                packing.folder_origin.clone(),
             ),
             assume(
                 "scripts",
@@ -192,8 +192,8 @@ impl Draft<'_> {
                 format!("packs the folder {folder}"),
                 "publishConfig.directory in package.json",
             )),
-            Publish::CleanPublish => all.push(of_publish(
-                "clean-publish, which removes files and fields of package.json".into(),
+            Publish::Tool(name) => all.push(of_publish(
+                format!("{name}, which publishes a copy with other files and another package.json"),
                 "package.json has it among its development dependencies",
             )),
             Publish::Other(what) => all.push(of_publish(

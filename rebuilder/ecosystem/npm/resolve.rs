@@ -19,6 +19,7 @@ use super::registry::{self, METADATA_LIMIT};
 use crate::ecosystem::PlanError;
 use crate::evidence::json::member;
 use crate::evidence::npm::REGISTRY;
+use crate::run::failure::FailureCode;
 use crate::store::Blob;
 use crate::text::plural;
 
@@ -137,15 +138,14 @@ pub(super) async fn solve(
                 if wanted.optional {
                     continue;
                 }
-                return Err(failed.remove(&wanted.name).unwrap_or_else(|| {
-                    draft.cannot(
-                        format!(
-                            "the registry has no {} {}, which it needs",
-                            wanted.name, wanted.range
-                        ),
-                        "the version may have been removed",
+                let lacks = || {
+                    format!(
+                        "the registry has no {} {}, which it needs",
+                        wanted.name, wanted.range
                     )
-                }));
+                };
+                let error = failed.remove(&wanted.name);
+                return Err(error.map_or_else(|| gone(draft, lacks()), |error| as_dependency(draft, error)));
             };
             let key = (wanted.name.clone(), version);
             if let Some((_, optional)) = chosen.get_mut(&key) {
@@ -310,6 +310,47 @@ fn wanted(name: &str, range: &str, optional: bool, direct: bool) -> Option<Wante
     })
 }
 
+/// Takes the registry's integrity for all that a lock file pins by SHA-1 or not at all; gives their number too.
+pub(super) async fn pin_all(
+    draft: &Draft<'_>,
+    packages: Vec<LockedPackage>,
+) -> Result<(Vec<LockedPackage>, usize), PlanError> {
+    let fetcher = draft.planner.workshop.fetcher;
+    let open = packages.iter().filter(|package| !package.is_pinned()).count();
+    let asked = stream::iter(packages.into_iter().map(|package| async move {
+        let Some((name, version)) = package.name_and_version().filter(|_| !package.is_pinned()) else {
+            return Ok(Some(package));
+        };
+        match registry::version(fetcher, &name, &version).await {
+            Ok(found) => Ok(Some(LockedPackage {
+                integrity: found.dist.integrity.unwrap_or_default(),
+                ..package
+            })),
+            Err(PlanError::Unknown { .. }) if package.optional => Ok(None),
+            Err(error) => Err(as_dependency(draft, error)),
+        }
+    }));
+    let pinned: Vec<Option<LockedPackage>> = asked.buffered(AT_ONCE).try_collect().await?;
+    Ok((pinned.into_iter().flatten().collect(), open))
+}
+
+/// That the registry lacks a dependency is not said of the package that is rebuilt.
+fn as_dependency(draft: &Draft<'_>, error: PlanError) -> PlanError {
+    match error {
+        PlanError::Unknown { .. } => gone(draft, error.to_string()),
+        other => other,
+    }
+}
+
+fn gone(draft: &Draft<'_>, reason: String) -> PlanError {
+    PlanError::Lacking {
+        code: FailureCode::DependencyGone,
+        subject: draft.purl.to_owned(),
+        reason,
+        help: "the version may have been removed; a mirror given with --mirror may have it".into(),
+    }
+}
+
 /// The packages of a lock file of yarn 2 or later, which names versions; the registry gives the rest.
 pub(super) async fn exactly(
     draft: &Draft<'_>,
@@ -322,7 +363,8 @@ pub(super) async fn exactly(
         .stage(format!("asking for {}", plural(versions.len(), "package")));
     let fetcher = draft.planner.workshop.fetcher;
     let asked = stream::iter(versions.into_iter().map(|(name, version)| async move {
-        let found = registry::version(fetcher, &name, &version).await?;
+        let found = registry::version(fetcher, &name, &version).await;
+        let found = found.map_err(|error| as_dependency(draft, error))?;
         let integrity = found.dist.integrity.clone().unwrap_or_default();
         Ok::<_, PlanError>(LockedPackage {
             url: found.dist.tarball,

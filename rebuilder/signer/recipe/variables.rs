@@ -217,7 +217,7 @@ fn of_npm(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
             _ => formed(is_folder(value), "a folder of the source"),
         },
         "ROOT" => formed(is_folder(value), "a folder of the source"),
-        "INSTALL" => one_of(value, &["", "npm", "yarn", "pnpm", "resolved"]),
+        "INSTALL" => one_of(value, &["", "npm", "yarn", "pnpm", "resolved", "npm-served"]),
         // As npm takes it, and nothing that a shell or npm could take for an option.
         "SET_VERSION" => {
             let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
