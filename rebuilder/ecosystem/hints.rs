@@ -30,6 +30,15 @@ pub struct SourceHint {
     pub origin: Origin,
 }
 
+/// Which scripts of an npm package run, other than those that npm runs when it publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NpmScripts {
+    /// None.
+    None,
+    /// Only the one that builds.
+    Build,
+}
+
 /// How the build runs, if not as usual; each with the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -39,6 +48,10 @@ pub struct Settings {
     pub tests: Option<Origin>,
     /// Debian: the state of the archive that build dependencies are taken from.
     pub archive: Option<(ArchiveState, Origin)>,
+    /// npm: the scripts that run before it is packed.
+    pub scripts: Option<(NpmScripts, Origin)>,
+    /// npm: where no lock file names dependencies, the oldest that `package.json` allows, not the newest.
+    pub oldest: Option<Origin>,
 }
 
 /// A state of Debian's archive.

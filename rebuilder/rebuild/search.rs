@@ -226,7 +226,9 @@ fn work(plan: &Plan) -> Option<Sha256> {
 fn allows_another_plan(error: &AttemptError) -> bool {
     matches!(
         error,
-        AttemptError::Plan(PlanError::NotRebuildable { .. } | PlanError::Document { .. })
+        AttemptError::Plan(
+            PlanError::NotRebuildable { .. } | PlanError::Lacking { .. } | PlanError::Document { .. }
+        )
     )
 }
 

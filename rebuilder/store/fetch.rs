@@ -379,4 +379,16 @@ impl FetchError {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Barred { .. })
     }
+
+    /// Whether every address answered that it has no such file, rather than not at all.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Unavailable { attempts, .. } => {
+                let says_no = |reason: &str| reason.ends_with("status 404") || reason.ends_with("status 410");
+                !attempts.is_empty() && attempts.iter().all(|(_, reason)| says_no(reason))
+            }
+            _ => false,
+        }
+    }
 }

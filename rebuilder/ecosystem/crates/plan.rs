@@ -137,7 +137,8 @@ async fn choose_source(
     version: &Version,
     package: &Package,
 ) -> Result<(GitSource, Origin), PlanError> {
-    let cannot = |reason: String| PlanError::NotRebuildable {
+    let cannot = |reason: String| PlanError::Lacking {
+        code: crate::run::failure::FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason,
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),

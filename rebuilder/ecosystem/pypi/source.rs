@@ -147,7 +147,8 @@ fn package_folder(checkout: &Checkout, package: &str) -> Result<Option<String>, 
 }
 
 fn cannot(purl: &str, reason: &str) -> PlanError {
-    PlanError::NotRebuildable {
+    PlanError::Lacking {
+        code: crate::run::failure::FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason: reason.to_owned(),
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),

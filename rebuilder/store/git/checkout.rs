@@ -262,6 +262,14 @@ impl Checkout {
         self.read(&mut objects, &id, BLOB, FILE_LIMIT).map(Some)
     }
 
+    /// The paths of all files of the commit; those that are not UTF-8 are left out.
+    pub fn paths(&self) -> Result<Vec<String>, GitError> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries
+            .filter_map(|entry| String::from_utf8(entry.path).ok())
+            .collect())
+    }
+
     /// The files, links and submodules of the commit, in git's order, each with its path from the top.
     pub(super) fn entries(&self) -> Result<Vec<TreeEntry>, GitError> {
         let objects = &mut self.objects()?;

@@ -7,6 +7,7 @@ mod archive;
 mod checkout;
 mod command;
 mod error;
+mod history;
 mod mirror;
 mod objects;
 
