@@ -1,6 +1,8 @@
 //! `rebuilder inspect`: what is taken for evidence, what is refused, and what is said about it.
 
+mod named;
 mod real;
+mod roots;
 mod signatures;
 mod signers;
 mod statements;
