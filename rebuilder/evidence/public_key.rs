@@ -195,3 +195,31 @@ fn without_parameters(der: &[u8]) -> Vec<u8> {
         None => der.to_vec(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use aws_lc_rs::encoding::AsDer as _;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_begins_like_der_is_still_a_number() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let der = pair.public_key().as_der().unwrap();
+        let key = PublicKey::from_spki("a key", der.as_ref()).unwrap();
+        for (start, length, expected) in [
+            ([0x12, 0x34], 64, true),
+            ([0x30, 0x34], 64, true),
+            // A short signature in DER: the second byte is the length of the rest.
+            ([0x30, 62], 64, false),
+            ([0x12, 0x34], 63, false),
+            ([0x30, 69], 71, false),
+        ] {
+            let mut signature = vec![7; length];
+            signature[..2].copy_from_slice(&start);
+            assert_eq!(key.is_side_by_side(&signature), expected, "{start:?} {length}");
+        }
+    }
+}

@@ -3,10 +3,10 @@
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sigstore_verify::CertificateError;
 use sigstore_verify::crypto::WEBPKI_VERIFICATION_ALGS;
-use sigstore_verify::types::DerCertificate;
+use sigstore_verify::types::{Bundle, DerCertificate};
 
 use super::SigstoreError;
-use super::instance::Instance;
+use super::instance::{Instance, certificates, issued};
 
 /// "id-kp-codeSigning" (RFC 5280, 4.2.1.12), in DER without tag and length.
 const CODE_SIGNING: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 3, 3];
@@ -49,12 +49,30 @@ pub(super) fn verify(
             None,
             None,
         )
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| match error {
+            webpki::Error::UnsupportedSignatureAlgorithmContext(_)
+            | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => SigstoreError::Unchecked(
+                format!("its certificate is signed with an algorithm that is not supported: {error}"),
+            ),
+            error => refused(error.to_string()),
+        })?;
     let issuer = path.intermediate_certificates().next();
     Ok(match issuer {
         Some(issuer) => issuer.subject_public_key_info().as_ref().to_vec(),
         None => sequence(path.anchor().subject_public_key_info.as_ref()),
     })
+}
+
+/// Verifies the chain of a bundle's certificate as of the time when it was issued, where nothing shows a later one.
+pub(super) fn as_issued(instance: &Instance, bundle: &Bundle) -> Result<(), SigstoreError> {
+    let mut all = certificates(bundle).into_iter();
+    let Some(leaf) = all.next() else {
+        return Ok(());
+    };
+    let others: Vec<_> = all.map(|der| CertificateDer::from(der.as_bytes())).collect();
+    let issued =
+        issued(leaf).ok_or_else(|| SigstoreError::Malformed("its certificate cannot be read".into()))?;
+    verify(instance, leaf, &others, issued).map(|_| ())
 }
 
 /// A SEQUENCE around what an anchor keeps of a key: webpki leaves its tag and length out.

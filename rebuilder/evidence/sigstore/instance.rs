@@ -144,11 +144,18 @@ impl Instance {
             let mut logs = self.root.tlogs.iter();
             logs.any(|log| log.log_id.key_id.as_bytes() == entry.log_id.key_id.as_bytes())
         };
+        let certified = bundle.signing_certificate().is_some();
         let material = &mut bundle.verification_material;
         let timed = !material.timestamp_verification_data.rfc3161_timestamps.is_empty();
         let entries = &mut material.tlog_entries;
         let (known, unknown): (Vec<_>, Vec<_>) = entries.drain(..).partition(is_known);
         let needed = known.is_empty() && (!self.root.tlogs.is_empty() || !timed);
+        if needed && unknown.is_empty() && certified {
+            return Err(SigstoreError::Unchecked(
+                "it has no entry of a transparency log, so nothing shows that it was signed while its certificate was valid"
+                    .into(),
+            ));
+        }
         if let Some(first) = unknown.first() {
             let log = first.log_id.key_id.to_string();
             if needed {
@@ -181,6 +188,13 @@ pub(super) fn certificates(bundle: &Bundle) -> Vec<&DerCertificate> {
 pub(super) fn key_of(certificate: &DerCertificate) -> Option<Vec<u8>> {
     let certificate = Certificate::from_der(certificate.as_bytes()).ok()?;
     certificate.tbs_certificate.subject_public_key_info.to_der().ok()
+}
+
+/// When a certificate begins to hold, in seconds since 1970.
+pub(super) fn issued(certificate: &DerCertificate) -> Option<i64> {
+    let certificate = Certificate::from_der(certificate.as_bytes()).ok()?;
+    let begins = certificate.tbs_certificate.validity.not_before;
+    i64::try_from(begins.to_unix_duration().as_secs()).ok()
 }
 
 /// The issuer that a certificate names, for people.

@@ -13,6 +13,8 @@ mod enclosed;
 mod form;
 mod instance;
 mod parts;
+mod roots;
+mod signed;
 mod times;
 
 use std::path::Path;
@@ -23,17 +25,15 @@ pub(super) use form::exact;
 use instance::{Checkable, Instance};
 use jiff::Timestamp;
 use parts::Parts;
-use sigstore_verify::crypto::{CertificateInfo, parse_certificate_info};
-use sigstore_verify::trust_root::{
-    SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
-};
-use sigstore_verify::types::{Artifact, ArtifactDigest, DigestBytes, HashAlgorithm};
+use signed::{own_digest, own_signature};
+use sigstore_verify::crypto::CertificateInfo;
+use sigstore_verify::trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT};
+use sigstore_verify::types::Artifact;
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
 
 use super::Verified;
 pub use super::identity::Identity;
-use super::json::member;
-use super::json::{self, JsonError};
+use super::json::JsonError;
 use super::public_key::{PublicKey, TrustError};
 
 /// Sigstore instances whose authorities and logs are trusted: usually one, and several where a root has several, as that
@@ -114,37 +114,6 @@ impl Sigstore {
         Self::from_json(&path.display().to_string(), &text)
     }
 
-    /// One root, or one a line as `gh attestation trusted-root` prints them.
-    fn from_json(name: &str, text: &str) -> Result<Self, TrustError> {
-        let invalid = |reason: String| TrustError::InvalidRoot {
-            name: name.to_owned(),
-            reason,
-        };
-        let read = |text: &str| -> Result<Instance, String> {
-            let root = TrustedRoot::from_json(text).map_err(|error| error.to_string())?;
-            Instance::of(root).map_err(|error| error.to_string())
-        };
-        let whole = match read(text) {
-            Ok(first) => {
-                return Ok(Self {
-                    first,
-                    others: Vec::new(),
-                });
-            }
-            Err(reason) => reason,
-        };
-        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-        let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
-            return Err(invalid(whole));
-        };
-        let first = read(first).map_err(|_| invalid(whole))?;
-        let others = std::iter::once(second).chain(lines).map(read);
-        Ok(Self {
-            first,
-            others: others.collect::<Result<_, _>>().map_err(invalid)?,
-        })
-    }
-
     fn instances(&self) -> impl Iterator<Item = &Instance> {
         std::iter::once(&self.first).chain(&self.others)
     }
@@ -192,10 +161,10 @@ impl Sigstore {
             .filter(|it| it.may_have_certified(bundle))
             .peekable();
         if instances.peek().is_none() {
-            let issuer = instance::issuer(bundle);
+            let issuer = instance::issuer(bundle)
+                .ok_or_else(|| SigstoreError::Malformed("its certificate cannot be read".into()))?;
             return Err(SigstoreError::Unchecked(format!(
-                "its certificate was issued by {:?}, which the trusted root does not have; give the root of that instance (\"--trusted-root\")",
-                issuer.unwrap_or_default()
+                "its certificate was issued by {issuer:?}, which the trusted root does not have; give the root of that instance (\"--trusted-root\")"
             )));
         }
         let policy = |checkable: &Checkable| {
@@ -209,8 +178,12 @@ impl Sigstore {
             policy
         };
         let (identity, signature) = first_good(instances, |instance| {
-            let checkable = instance.checkable(bundle)?;
-            if let Some(parts) = Parts::of(&checkable.bundle, content).filter(|_| checkable.logged) {
+            let checkable = match instance.checkable(bundle) {
+                // What cannot be checked may still be certified by nobody.
+                Err(error) => return chain::as_issued(instance, bundle).and(Err(error)),
+                Ok(checkable) => checkable,
+            };
+            if let Some(parts) = Parts::of(&checkable, content)? {
                 let shown = parts.verify(instance)?;
                 let signature = SigstoreSignature {
                     first_seen: Some(shown.time),
@@ -269,45 +242,6 @@ fn first_good<'a, T>(
     Err(worst.unwrap_or_else(|| SigstoreError::Unchecked("no instance is trusted".into())))
 }
 
-/// Refuses a bundle whose signature is not that of its certificate's key, whatever its forms, before anything is said of
-/// what cannot be checked in it.
-fn own_signature(unverified: &Unverified, content: &Content) -> Result<(), SigstoreError> {
-    let Some(leaf) = unverified.bundle.signing_certificate() else {
-        return Ok(());
-    };
-    let info = match parse_certificate_info(leaf) {
-        Ok(info) => info,
-        Err(error) => {
-            // A key of a kind that is not known to the Sigstore crates is no fault of the certificate.
-            let known = instance::key_of(leaf).and_then(|spki| PublicKey::from_spki("", &spki).ok());
-            return match (known, content) {
-                (Some(key), Content::Envelope(envelope)) if signed(&key, envelope) => {
-                    Err(SigstoreError::Unchecked(format!(
-                        "its signature is good, but its certificate cannot be checked: {error}"
-                    )))
-                }
-                (Some(_), Content::Envelope(_)) => Err(SigstoreError::BadSignature),
-                // By its parts, below.
-                (Some(_), Content::Message(..)) => Ok(()),
-                (None, _) => Err(SigstoreError::Malformed(error.to_string())),
-            };
-        }
-    };
-    let Content::Envelope(envelope) = content else {
-        return Ok(());
-    };
-    match PublicKey::from_spki("", info.public_key.as_bytes()) {
-        Ok(key) if !signed(&key, envelope) => Err(SigstoreError::BadSignature),
-        _ => Ok(()),
-    }
-}
-
-fn signed(key: &PublicKey, envelope: &super::dsse::Envelope) -> bool {
-    let message = envelope.pre_authentication();
-    let mut signatures = envelope.signatures.iter();
-    signatures.any(|(_, signature)| key.verify(&message, signature))
-}
-
 fn verify(
     instance: &Instance,
     checkable: &Checkable,
@@ -338,19 +272,7 @@ fn verify(
     //
     // "4.5. Signature Verification": "verify the provided signature for the constructed payload against the key in
     // the leaf of the certificate chain", for envelopes over DSSE's pre-authentication encoding.
-    let certified = checkable.bundle.signing_certificate().is_some();
-    let result = match (
-        instance.verifier.verify(digest, &checkable.bundle, policy),
-        &content,
-    ) {
-        // The signature was found to be good before, in one of its forms.
-        (Err(sigstore_verify::Error::SignatureInvalid(_)), Content::Envelope(_)) if certified => {
-            let note =
-                "its signature is good, but of a form whose certificate and log cannot be checked here";
-            return Err(SigstoreError::Unchecked(note.into()));
-        }
-        (result, _) => result?,
-    };
+    let result = instance.verifier.verify(digest, &checkable.bundle, policy)?;
     // Still open of 4.5: "Verifier MUST ensure that the artifact's digest/algorithm tuple is present in the list of
     // subjects in the in-toto statement." `assess` does that with the content that is handed on here.
     let times = result.verified_timestamps().iter();
@@ -382,35 +304,6 @@ fn note(checkable: &Checkable) -> String {
         note.push_str(left_out);
     }
     note
-}
-
-/// A digest that the bundle itself names, so that its signature can be verified before its subject.
-fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreError> {
-    let (algorithm, digits) = match content {
-        Content::Message(algorithm, digits) => (*algorithm, digits.clone()),
-        Content::Envelope(envelope) => {
-            let statement = json::parse_evidence(&envelope.payload)?;
-            let known = ["sha256", "sha512"];
-            let digests = member(&statement, ["subject"]).as_array().into_iter().flatten();
-            let found = digests
-                .flat_map(|subject| known.map(|name| (name, member(subject, ["digest", name]).as_str())))
-                .find_map(|(name, digits)| Some((name, digits?.to_owned())));
-            found
-                .ok_or_else(|| SigstoreError::Content("no subject has a SHA-256 or SHA-512 digest".into()))?
-        }
-    };
-    let algorithm = self::algorithm(algorithm);
-    let bytes = hex::decode(&digits).map_err(|error| SigstoreError::Content(error.to_string()))?;
-    ArtifactDigest::new(algorithm, DigestBytes::new(bytes))
-        .map_err(|error| SigstoreError::Content(error.to_string()))
-}
-
-fn algorithm(name: &str) -> HashAlgorithm {
-    match name {
-        "sha512" => HashAlgorithm::Sha2512,
-        "sha384" => HashAlgorithm::Sha2384,
-        _ => HashAlgorithm::Sha2256,
-    }
 }
 
 fn identity(certificate: &CertificateInfo) -> Identity {

@@ -1,7 +1,8 @@
-//! Bundles over files with keys or digests that the Sigstore crates do not take as a whole (P-521, SHA-384 and SHA-512 in
-//! the log, r and s side by side), verified by the same steps, each with the crates' own parts.
+//! Bundles with keys or digests that the Sigstore crates do not take as a whole (P-521, SHA-384 and SHA-512 in the log, r
+//! and s side by side), verified by the same steps, each with the crates' own parts.
 //!
-//! Only the common form is taken: a certificate, and one entry of Rekor v1 (`hashedrekord` 0.0.1) with promise and proof.
+//! Only the common form is taken: a certificate, and one entry of Rekor v1 (`hashedrekord` or `dsse` 0.0.1) with promise
+//! and proof.
 
 use cms::cert::x509::Certificate;
 use cms::cert::x509::spki::SubjectPublicKeyInfoOwned;
@@ -15,8 +16,10 @@ use sigstore_verify::types::{
     TransparencyLogEntry,
 };
 
-use super::instance::{Instance, certificates, key_of};
+use super::instance::{Checkable, Instance, certificates, key_of};
+use super::signed::{algorithm, signed};
 use super::{Content, SigstoreError, certificate_time, chain};
+use crate::artifact::Sha256;
 use crate::evidence::json::{self, member};
 use crate::evidence::public_key::PublicKey;
 
@@ -33,8 +36,7 @@ pub(super) struct Parts<'a> {
     key: PublicKey,
     entry: &'a TransparencyLogEntry,
     signature: &'a [u8],
-    algorithm: &'static str,
-    digits: &'a str,
+    content: &'a Content,
 }
 
 fn refused(what: &str) -> SigstoreError {
@@ -42,38 +44,57 @@ fn refused(what: &str) -> SigstoreError {
 }
 
 impl<'a> Parts<'a> {
-    /// Takes a bundle apart if it has this form and the crates do not take it; `content` is its own.
-    pub fn of(bundle: &'a sigstore_verify::types::Bundle, content: &'a Content) -> Option<Self> {
-        let (Content::Message(algorithm, digits), SignatureContent::MessageSignature(message)) =
-            (content, &bundle.content)
-        else {
-            return None;
+    /// Takes a bundle apart if the crates do not take it; `content` is its own.
+    ///
+    /// # Errors
+    ///
+    /// [`SigstoreError::Unchecked`] if its key or its signature is of a kind that the crates do not know, and it does not
+    /// have this form.
+    pub fn of(checkable: &'a Checkable, content: &'a Content) -> Result<Option<Self>, SigstoreError> {
+        let bundle = &checkable.bundle;
+        let material = &bundle.verification_material;
+        let (signature, kind) = match &bundle.content {
+            SignatureContent::MessageSignature(message) => {
+                (message.signature.as_bytes(), KindVersion::HashedRekordV001)
+            }
+            SignatureContent::DsseEnvelope(envelope) => {
+                (envelope.signature.sig.as_bytes(), KindVersion::DsseV001)
+            }
+            _ => return Ok(None),
         };
-        let [entry] = bundle.verification_material.tlog_entries.as_slice() else {
-            return None;
+        let Some(leaf) = bundle.signing_certificate() else {
+            return Ok(None);
         };
-        let leaf = bundle.signing_certificate()?;
-        let key = PublicKey::from_spki("the certificate's key", &key_of(leaf)?).ok()?;
-        let signature = message.signature.as_bytes();
-        let unusual = *algorithm != "sha256" || !key.signs_usually() || key.is_side_by_side(signature);
-        let timestamps = &bundle
-            .verification_material
-            .timestamp_verification_data
-            .rfc3161_timestamps;
-        let in_form = entry.kind_version == KindVersion::HashedRekordV001 && timestamps.is_empty();
-        (unusual && in_form).then(|| Self {
-            leaf,
-            intermediates: certificates(bundle)
-                .into_iter()
-                .skip(1)
-                .map(|der| CertificateDer::from(der.as_bytes()))
-                .collect(),
-            key,
-            entry,
-            signature,
-            algorithm,
-            digits,
-        })
+        let key = key_of(leaf).and_then(|spki| PublicKey::from_spki("the certificate's key", &spki).ok());
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        let unknown = !key.signs_usually() || key.is_side_by_side(signature);
+        let other_digest = matches!(content, Content::Message(algorithm, _) if *algorithm != "sha256");
+        let entry = match material.tlog_entries.as_slice() {
+            [entry] if checkable.logged && entry.kind_version == kind => Some(entry),
+            _ => None,
+        };
+        let timestamps = &material.timestamp_verification_data.rfc3161_timestamps;
+        match entry.filter(|_| timestamps.is_empty()) {
+            Some(entry) if unknown || other_digest => Ok(Some(Self {
+                leaf,
+                intermediates: certificates(bundle)
+                    .into_iter()
+                    .skip(1)
+                    .map(|der| CertificateDer::from(der.as_bytes()))
+                    .collect(),
+                key,
+                entry,
+                signature,
+                content,
+            })),
+            None if unknown => Err(SigstoreError::Unchecked(
+                "its key or its signature is of a kind that can be checked with an entry of Rekor v1 only"
+                    .into(),
+            )),
+            _ => Ok(None),
+        }
     }
 
     /// Verifies it with the keys of an instance, in the order of the client specification (section 4).
@@ -93,11 +114,15 @@ impl<'a> Parts<'a> {
         )?;
         self.consistent()?;
         // 4.5: the signature.
-        let digest = hex::decode(self.digits).map_err(|error| SigstoreError::Content(error.to_string()))?;
-        if !self
-            .key
-            .verify_digest(super::algorithm(self.algorithm), &digest, self.signature)
-        {
+        let good = match self.content {
+            Content::Envelope(envelope) => signed(&self.key, envelope),
+            Content::Message(name, digits) => {
+                let digest =
+                    hex::decode(digits).map_err(|error| SigstoreError::Content(error.to_string()))?;
+                self.key.verify_digest(algorithm(name), &digest, self.signature)
+            }
+        };
+        if !good {
             return Err(SigstoreError::BadSignature);
         }
         Ok(Shown {
@@ -173,17 +198,39 @@ impl<'a> Parts<'a> {
             base64::engine::general_purpose::STANDARD.decode(text).ok()
         };
         let body = json::parse_evidence(self.entry.canonicalized_body.as_bytes())?;
-        let hash = member(&body, ["spec", "data", "hash"]);
-        let signature = member(&body, ["spec", "signature"]);
-        let certificate = decode(member(signature, ["publicKey", "content"]));
-        let certificate = certificate.and_then(|text| pem::parse(text).ok());
-        let same = *member(&body, ["kind"]) == "hashedrekord"
+        let spec = member(&body, ["spec"]);
+        let (kind, hash, algorithm, digits, signature, verifier) = match self.content {
+            Content::Message(algorithm, digits) => (
+                "hashedrekord",
+                member(spec, ["data", "hash"]),
+                *algorithm,
+                digits.clone(),
+                member(spec, ["signature", "content"]),
+                member(spec, ["signature", "publicKey", "content"]),
+            ),
+            Content::Envelope(envelope) => {
+                let signatures = member(spec, ["signatures"]).as_array().map(Vec::as_slice);
+                let Some([signature]) = signatures else {
+                    return Err(refused("log entry does not have exactly one signature"));
+                };
+                (
+                    "dsse",
+                    member(spec, ["payloadHash"]),
+                    "sha256",
+                    Sha256::of(&envelope.payload).to_hex(),
+                    member(signature, ["signature"]),
+                    member(signature, ["verifier"]),
+                )
+            }
+        };
+        let certificate = decode(verifier).and_then(|text| pem::parse(text).ok());
+        let same = *member(&body, ["kind"]) == kind
             && *member(&body, ["apiVersion"]) == "0.0.1"
-            && hash["algorithm"] == self.algorithm
-            && hash["value"]
+            && *member(hash, ["algorithm"]) == algorithm
+            && member(hash, ["value"])
                 .as_str()
-                .is_some_and(|value| value.eq_ignore_ascii_case(self.digits))
-            && decode(&signature["content"]).as_deref() == Some(self.signature)
+                .is_some_and(|value| value.eq_ignore_ascii_case(&digits))
+            && decode(signature).as_deref() == Some(self.signature)
             && certificate.is_some_and(|pem| pem.contents() == self.leaf.as_bytes());
         same.then_some(())
             .ok_or_else(|| refused("log entry does not match the bundle"))

@@ -36,6 +36,7 @@ pub(super) fn keep_known(
         SignatureContent::DsseEnvelope(envelope) => envelope.signature.sig.clone(),
         _ => return Ok(()),
     };
+    let certified = bundle.signing_certificate().is_some();
     let promised = bundle.verification_material.tlog_entries.iter().any(|entry| {
         entry.inclusion_promise.is_some()
             && entry.integrated_time.is_some()
@@ -54,6 +55,12 @@ pub(super) fn keep_known(
     let (unknown, known): (Vec<_>, Vec<_>) = timestamps
         .drain(..)
         .partition(|it| worth(it, &signature, &authorities) == Worth::Unknown);
+    // Only a certificate, which holds for minutes, needs a time.
+    if unknown.is_empty() && known.is_empty() && !promised && certified {
+        return Err(SigstoreError::Unchecked(
+            "nothing in it shows when it was signed, and so whether its certificate was valid then".into(),
+        ));
+    }
     if !unknown.is_empty() {
         if known.is_empty() && !promised {
             return Err(SigstoreError::Unchecked(

@@ -212,9 +212,19 @@ impl Authority {
 
     /// The same with another type of payload.
     pub fn sign_typed(&self, kind: &str, payload: &[u8], signer: &Signer) -> Value {
-        let (key, certificate) = self.certify(signer);
+        self.sign_with(&self.certify(signer), kind, payload, |signature| signature)
+    }
+
+    /// The same with a certified key, and the signature in another form.
+    pub fn sign_with(
+        &self,
+        (key, certificate): &(KeyPair, Vec<u8>),
+        kind: &str,
+        payload: &[u8],
+        form: impl FnOnce(Vec<u8>) -> Vec<u8>,
+    ) -> Value {
         let message = rebuilder::evidence::dsse::pre_authentication(kind, payload);
-        let signature = key.sign(&message).unwrap();
+        let signature = form(key.sign(&message).unwrap());
         let verifier = pem::encode(&pem::Pem::new("CERTIFICATE", certificate.clone()));
         let body = json!({
             "apiVersion": "0.0.1", "kind": "dsse",
