@@ -1,5 +1,6 @@
 //! `rebuilder verify`: constellations of parties and what is concluded of them; other rebuilders' formats; cost.
 
+mod forms;
 mod others;
 mod statements;
 mod table;
@@ -29,7 +30,8 @@ fn keys() -> &'static BTreeMap<&'static str, (FileKey, String)> {
     KEYS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let names = [
-            "alice", "bob", "carol", "dave", "builder", "manager", "watcher", "mallory", "lost", "old",
+            "alice", "bob", "carol", "dave", "builder", "manager", "watcher", "warden", "mallory", "lost",
+            "old",
         ];
         let make = |name: &'static str| {
             let algorithm = if name == "bob" {
@@ -90,6 +92,7 @@ fn policy() -> String {
         ("builder", "builder", "App", "\"builder\"", ""),
         ("manager", "release-manager", "App", "\"manager\"", ""),
         ("watcher", "verifier", "Watch", "\"watcher\"", ""),
+        ("warden", "verifier", "Ward", "\"warden\"", "weight = 3\n"),
     ] {
         text.push_str(&format!(
             "[[parties]]\nname = \"{name}\"\nrole = \"{role}\"\norganisation = \"{organisation}\"\nkeys = [{keys}]\n{extra}"

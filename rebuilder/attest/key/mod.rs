@@ -80,6 +80,7 @@ impl Public {
             payload_type: dsse::IN_TOTO.to_owned(),
             payload: statement.to_vec(),
             signatures: vec![(self.fingerprint().to_hex(), signature)],
+            certificates: Vec::new(),
         };
         Ok(json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
