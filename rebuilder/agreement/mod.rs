@@ -13,11 +13,13 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod conclude;
+mod dependencies;
 mod divergence;
 mod gather;
 mod independence;
 mod inputs;
 mod reading;
+mod rebuild;
 mod stance;
 mod summary;
 mod tally;
@@ -26,9 +28,10 @@ mod testimony;
 use serde::Serialize;
 
 pub use conclude::conclude;
+pub use dependencies::{DependencyLevels, dependency_levels};
 pub use gather::{Cost, GatherError, gather};
 pub use inputs::Inputs;
-pub use summary::summary;
+pub use summary::{SlsaVersion, summary};
 pub use tally::Tally;
 pub use testimony::{Kind, RebuildClaim, Testimony};
 

@@ -6,7 +6,7 @@ use packageurl::PackageUrl;
 use serde_json::Value;
 
 use super::testimony::{Kind, Reading, RebuildClaim};
-use super::{Inputs, Reason};
+use super::{Inputs, Reason, rebuild};
 use crate::attest::predicate::{
     BUILD_TYPE, EQUIVALENCE_TYPE, FailedRebuild, OwnPredicate, PLAN, TestOutcome,
 };
@@ -130,6 +130,7 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
             })
         }
         predicate::TEST_RESULT => failed(statement, artifact, &about()?),
+        predicate::REBUILD => rebuild::read(statement, artifact, &about()?),
         predicate::NPM_PUBLISH
         | predicate::PYPI_PUBLISH
         | predicate::GITHUB_RELEASE

@@ -13,6 +13,7 @@ use super::options::signing::KeyArgs;
 use super::{Common, output, suggest};
 use crate::agreement;
 use crate::artifact::Sha256;
+use crate::attest;
 use crate::bundle;
 use crate::bundle::{Assessor, BundleError, CheckResult, Material};
 use crate::plan::Plan;
@@ -29,6 +30,18 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Check such an archive offline
     Verify(VerifyArgs),
+    /// Copy OSS Rebuild's statements of runs into the folders that its readers expect
+    Layout(LayoutArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct LayoutArgs {
+    /// Folders of runs that were signed with --predicate oss-rebuild
+    #[arg(required = true)]
+    run: Vec<PathBuf>,
+    /// Folder for ECOSYSTEM/PACKAGE/VERSION/ARTIFACT/rebuild.intoto.jsonl
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    to: PathBuf,
 }
 
 #[derive(Args)]
@@ -76,7 +89,25 @@ pub(crate) fn run(common: Common, command: Command) -> Result<ExitCode, Failure>
     match command {
         Command::Export(args) => export(common, args),
         Command::Verify(args) => verify(&common, &args),
+        Command::Layout(args) => layout(&common, &args),
     }
+}
+
+fn layout(common: &Common, args: &LayoutArgs) -> Result<ExitCode, Failure> {
+    let mut files = Vec::new();
+    for run in &args.run {
+        files.extend(attest::lay_out(&RunFolder::new(run), &args.to)?);
+    }
+    if common.json {
+        output::print_json(&json!({"version": 1, "files": files}))?;
+    } else {
+        let mut screen = output::screen();
+        for file in &files {
+            screen.say(file.display());
+        }
+        output::print(&screen)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {

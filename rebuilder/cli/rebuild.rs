@@ -137,7 +137,7 @@ impl SigningChoice {
     /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
     fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
         let mut command = child::command()?;
-        command.arg("attest").arg(run.path()).args(by);
+        command.arg("attest").arg(run.path()).args(by).args(&self.forms);
         command.args(["--json", "--quiet"]);
         if let Some(id) = &self.builder_id {
             command.args(["--builder-id", id]);

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::failure::{Code, Failure};
 use super::key::{inventory, own_log, signer_log};
 use super::options::evidence::{TrustArgs, statement};
-use super::options::signing::KeyArgs;
+use super::options::signing::{FormArgs, KeyArgs};
 use super::{Common, Context, output, suggest};
 use crate::artifact::{PinnedImage, serialise};
 use crate::attest::handover::{Handover, waiting};
@@ -43,6 +43,11 @@ pub(crate) struct AttestArgs {
     /// Sign a run that found no build giving the released bytes too, as what it is: evidence neither for nor against them
     #[arg(long, help_heading = "Signing")]
     attest_negative: bool,
+    #[command(flatten)]
+    form: FormArgs,
+    /// Sign another statement about a run about which this key signed one before
+    #[arg(long, help_heading = "Signing", conflicts_with = "signer")]
+    again: bool,
     /// Log of signatures to append to [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
     #[arg(long, value_name = "FILE", help_heading = "Signing")]
     log: Option<PathBuf>,
@@ -138,11 +143,8 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
 async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     let run = RunFolder::new(&args.run);
     let signed = if let Some(socket) = &args.signer {
-        match signer::ask(socket, run.path()).await? {
-            Reply::Signed(signed) => {
-                signed.write(&run)?;
-                *signed
-            }
+        match signer::ask(socket, run.path(), args.form.extras()).await? {
+            Reply::Signed(signed) => *signed,
             Reply::Waiting {
                 agree,
                 needed,
@@ -170,11 +172,13 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
             host: None,
             log: &log,
             negatives: args.attest_negative,
+            extras: args.form.extras(),
+            again: args.again,
         };
         tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
     };
     Ok(Handover::Signed {
-        bundle: run.bundle(),
+        bundle: signed.write(&run, args.form.format())?,
         statement: signed.statement,
     })
 }

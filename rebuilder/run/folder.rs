@@ -35,6 +35,18 @@ impl RunFolder {
     pub fn equivalence(&self) -> PathBuf {
         self.0.join("equivalence.sigstore.json")
     }
+    /// The result in the predicate for every outcome, on request.
+    pub fn result(&self) -> PathBuf {
+        self.0.join("rebuild-result.sigstore.json")
+    }
+    /// Folder of the in-toto links, on request.
+    pub fn links(&self) -> PathBuf {
+        self.0.join("links")
+    }
+    /// Folder of OSS Rebuild's statements, on request.
+    pub fn oss_rebuild(&self) -> PathBuf {
+        self.0.join("oss-rebuild")
+    }
     /// Folder of the evidence that the user named, each file by its SHA-256; each check of the run verifies it again.
     pub fn documents(&self) -> PathBuf {
         self.0.join("documents")
