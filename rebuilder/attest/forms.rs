@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::link::{self, UnsignedLink};
-use super::{AttestError, Signer, SignerInfo, VerifiedRun, oss_rebuild, result};
+use super::{AttestError, KeyError, Signer, SignerInfo, VerifiedRun, key, oss_rebuild, result};
 use crate::artifact::Sha256;
 use crate::artifact::serialise;
+use crate::evidence::dsse::Envelope;
+use crate::evidence::json::SIZE_LIMIT;
 use crate::run::RunFolder;
 use crate::store::write_atomically;
 
@@ -23,6 +25,23 @@ pub enum Format {
     Dsse,
     /// Both, beside each other.
     Both,
+}
+
+impl Format {
+    /// Refuses a signer whose signatures have no such form, before anything is signed.
+    pub fn check(self, signer: &dyn Signer) -> Result<(), AttestError> {
+        if self == Self::Bundle || signer.public().is_some() {
+            return Ok(());
+        }
+        Err(no_envelope())
+    }
+}
+
+fn no_envelope() -> AttestError {
+    AttestError::NoForm {
+        form: "a plain DSSE envelope",
+        reason: "a signature without a key has its certificate only in the bundle".into(),
+    }
 }
 
 /// What is signed on request, besides the statement in our own form.
@@ -39,6 +58,14 @@ pub enum Extra {
     OssRebuild,
 }
 
+/// What is asked for besides the statement.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub extras: BTreeSet<Extra>,
+    /// Whether what cannot say how the run ended is left out, rather than that nothing is signed.
+    pub only_fitting: bool,
+}
+
 /// What was signed on request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -52,6 +79,9 @@ pub struct Extras {
     /// Bundles of OSS Rebuild's statements about each released file, by its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub oss_rebuild: BTreeMap<String, Vec<Value>>,
+    /// What was asked for and cannot say how the run ended, with the reasons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// Everything on request that is to be signed.
@@ -60,31 +90,56 @@ pub(super) struct Unsigned {
     result: Option<Vec<u8>>,
     links: BTreeMap<String, UnsignedLink>,
     oss_rebuild: BTreeMap<String, Vec<Vec<u8>>>,
+    left_out: Vec<String>,
 }
 
 impl Unsigned {
+    /// Everything that is asked for; if only what fits is, the rest is left out with its reason.
     pub(super) fn of(
         verified: &VerifiedRun,
         info: &SignerInfo,
-        extras: &BTreeSet<Extra>,
+        wanted: &Wanted,
+        signer: &dyn Signer,
     ) -> Result<Self, AttestError> {
         let mut all = Self::default();
-        for extra in extras {
-            match extra {
-                Extra::Link => all.links = link::links(verified, info)?,
-                Extra::Rebuild => {
-                    let statement = result::result(verified, info)?;
-                    all.result = Some(serialise::compact("the result", &statement)?);
+        for extra in &wanted.extras {
+            match all.add(*extra, verified, info, signer) {
+                Err(error @ (AttestError::NoForm { .. } | AttestError::Key(KeyError::NotEd25519 { .. })))
+                    if wanted.only_fitting =>
+                {
+                    all.left_out.push(error.to_string());
                 }
-                Extra::OssRebuild => {
-                    for (name, pair) in oss_rebuild::statements(verified, info)? {
-                        let pair = pair.iter().map(|it| serialise::compact("the statement", it));
-                        all.oss_rebuild.insert(name, pair.collect::<Result<_, _>>()?);
-                    }
-                }
+                done => done?,
             }
         }
         Ok(all)
+    }
+
+    fn add(
+        &mut self,
+        extra: Extra,
+        verified: &VerifiedRun,
+        info: &SignerInfo,
+        signer: &dyn Signer,
+    ) -> Result<(), AttestError> {
+        match extra {
+            Extra::Link => {
+                link::public(signer)?;
+                self.links = link::links(verified, info)?;
+            }
+            Extra::Rebuild => {
+                let statement = result::result(verified, info)?;
+                self.result = Some(serialise::compact("the result", &statement)?);
+            }
+            Extra::OssRebuild => {
+                Format::Dsse.check(signer)?;
+                for (name, pair) in oss_rebuild::statements(verified, info)? {
+                    let pair = pair.iter().map(|it| serialise::compact("the statement", it));
+                    self.oss_rebuild.insert(name, pair.collect::<Result<_, _>>()?);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The digest of each thing that is signed, by a name for the log.
@@ -101,7 +156,10 @@ impl Unsigned {
     }
 
     pub(super) fn sign(self, signer: &dyn Signer) -> Result<Extras, AttestError> {
-        let mut signed = Extras::default();
+        let mut signed = Extras {
+            left_out: self.left_out,
+            ..Extras::default()
+        };
         signed.result = self.result.map(|bytes| signer.bundle(&bytes)).transpose()?;
         for (name, link) in self.links {
             signed.links.insert(name, link::sign(link, signer)?);
@@ -161,49 +219,94 @@ fn below(folder: &Path, name: &str, ending: &str) -> Result<PathBuf, AttestError
 fn envelope(bundle: &Value) -> Result<Vec<u8>, AttestError> {
     // Without the certificate in the bundle, nobody could verify it.
     if !bundle["verificationMaterial"]["publicKey"].is_object() {
-        return Err(AttestError::NoForm {
-            form: "a plain DSSE envelope",
-            reason: "it was signed without a key, and the certificate is only in the bundle".into(),
-        });
+        return Err(no_envelope());
     }
     let mut line = serialise::compact("the envelope", &bundle["dsseEnvelope"])?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// The file for the envelope of the bundle at `path`.
-pub(super) fn beside(path: &Path) -> PathBuf {
-    let text = path.as_os_str().to_string_lossy();
-    match text.strip_suffix(".sigstore.json") {
-        Some(stem) => PathBuf::from(format!("{stem}.intoto.jsonl")),
-        None => {
-            let mut name = path.as_os_str().to_owned();
-            name.push(".intoto.jsonl");
-            PathBuf::from(name)
-        }
-    }
-}
-
-/// Writes a bundle to `path`, its envelope beside that, or both; gives the first of them.
+/// Writes a bundle to `path`, its envelope beside that, or both; gives the first of them. A form that is there already is
+/// written again, so that all of them hold the same.
 pub(super) fn write_in(path: &Path, bundle: &Value, format: Format) -> Result<PathBuf, AttestError> {
-    let plain = match format {
-        Format::Bundle => None,
-        Format::Dsse | Format::Both => Some(envelope(bundle)?),
-    };
-    if let Some(line) = plain {
-        write_atomically(&beside(path), &line)?;
+    let beside = RunFolder::envelope(path);
+    let plain = (format != Format::Bundle || beside.exists()).then(|| envelope(bundle));
+    if let Some(line) = plain.transpose()? {
+        write_atomically(&beside, &line)?;
     }
-    if format == Format::Dsse {
-        return Ok(beside(path));
+    if format != Format::Dsse || path.exists() {
+        write_atomically(path, &serialise::pretty("the bundle", bundle)?)?;
     }
-    write_atomically(path, &serialise::pretty("the bundle", bundle)?)?;
-    Ok(path.to_owned())
+    Ok(if format == Format::Dsse {
+        beside
+    } else {
+        path.to_owned()
+    })
 }
 
 /// The same where a user names the very file: an envelope alone goes there too.
 pub(super) fn write_as(path: &Path, bundle: &Value, format: Format) -> Result<(), AttestError> {
     match format {
         Format::Dsse => Ok(write_atomically(path, &envelope(bundle)?)?),
-        Format::Bundle | Format::Both => write_in(path, bundle, format).map(drop),
+        Format::Bundle => Ok(write_atomically(path, &serialise::pretty("the bundle", bundle)?)?),
+        Format::Both => write_in(path, bundle, format).map(drop),
+    }
+}
+
+/// The bundle at `path`, or that of the envelope beside it; `None` if neither is there.
+pub fn read_bundle(path: &Path) -> Result<Option<Vec<u8>>, AttestError> {
+    let read = |path: &Path| {
+        crate::bounded::read(path, SIZE_LIMIT).map_err(|source| AttestError::Read {
+            path: path.display().to_string(),
+            source: std::io::Error::other(source),
+        })
+    };
+    if path.exists() {
+        return read(path).map(Some);
+    }
+    let beside = RunFolder::envelope(path);
+    if !beside.exists() {
+        return Ok(None);
+    }
+    let bytes = read(&beside)?;
+    let unreadable = |error: &dyn std::fmt::Display| AttestError::Read {
+        path: beside.display().to_string(),
+        source: std::io::Error::other(error.to_string()),
+    };
+    let envelope = Envelope::parse(&bytes).map_err(|error| unreadable(&error))?;
+    Ok(Some(serialise::pretty("the bundle", &key::bundle(&envelope))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Public;
+    use super::*;
+
+    /// A signer whose certificate is only in the bundle.
+    struct WithoutKey;
+
+    impl Signer for WithoutKey {
+        fn public(&self) -> Option<&Public> {
+            None
+        }
+
+        fn bundle(&self, _: &[u8]) -> Result<Value, KeyError> {
+            panic!("it is asked to sign")
+        }
+
+        fn signature(&self, _: &[u8]) -> Result<Vec<u8>, KeyError> {
+            panic!("it is asked to sign")
+        }
+    }
+
+    #[test]
+    fn what_has_no_envelope_is_not_signed_in_vain() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary");
+        for format in [Format::Dsse, Format::Both] {
+            let refused = super::super::write_signed(&path, &Value::Null, &WithoutKey, format);
+            assert!(matches!(refused, Err(AttestError::NoForm { .. })), "{format:?}");
+            assert!(!path.exists());
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is signed here: the statements of a run were signed with it, and are copied byte by byte.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -20,13 +21,13 @@ const NAME: &str = "rebuild.intoto.jsonl";
 /// A run that cannot be laid out.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum LayoutError {
-    #[error("{run} has no statements in OSS Rebuild's form")]
-    #[diagnostic(help("sign them with \"rebuilder attest RUN --predicate oss-rebuild\""))]
-    None { run: PathBuf },
+    #[error("cannot export {from}: it has no statements in OSS Rebuild's form")]
+    #[diagnostic(help("sign a run with \"rebuilder attest RUN --predicate oss-rebuild\" first"))]
+    None { from: PathBuf },
     #[error("cannot use {path}: {reason}")]
     #[diagnostic(help("sign the run again with \"rebuilder attest RUN --predicate oss-rebuild\""))]
     Unfit { path: PathBuf, reason: String },
-    #[error("{path} exists already, with other content")]
+    #[error("cannot write {path}: it exists already, with other content")]
     #[diagnostic(help("what was published is never overwritten; move it away, or name another folder"))]
     Exists { path: PathBuf },
     #[error(transparent)]
@@ -34,29 +35,31 @@ pub enum LayoutError {
     Store(#[from] StoreError),
 }
 
-/// Copies the statements of a run to their places below `to`; gives these places.
-pub fn lay_out(run: &RunFolder, to: &Path) -> Result<Vec<PathBuf>, LayoutError> {
-    let none = || LayoutError::None {
-        run: run.path().to_owned(),
-    };
-    let entries = std::fs::read_dir(run.oss_rebuild()).map_err(|_| none())?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.to_string_lossy().ends_with(".intoto.jsonl"));
-    files.sort();
-    if files.is_empty() {
-        return Err(none());
-    }
-    let record = crate::bounded::read(&run.record(), crate::bounded::PLAN);
-    let record = record.map_err(|error| unfit(&run.record(), error))?;
-    let record: Record = serde_json::from_slice(&record).map_err(|error| unfit(&run.record(), error))?;
+/// Copies the statements of runs to their places below `to`; gives these places. Of several runs of one release, the last
+/// one counts. `from` is where the runs are from, for the error if there are no statements.
+pub fn lay_out(from: &Path, runs: &[RunFolder], to: &Path) -> Result<Vec<PathBuf>, LayoutError> {
     // Every file is checked before the first one is written.
-    let mut copies = Vec::new();
-    for path in files {
-        let bytes = read(&path)?;
-        let place = to.join(place(&path, &bytes, &record)?).join(NAME);
-        match std::fs::read(&place) {
-            Ok(known) if known != bytes => return Err(LayoutError::Exists { path: place }),
-            _ => copies.push((place, bytes)),
+    let mut copies = BTreeMap::new();
+    for run in runs {
+        let found = statements(run)?;
+        let record = crate::bounded::read(&run.record(), crate::bounded::PLAN);
+        let record = record.map_err(|error| unfit(&run.record(), error))?;
+        let record: Record = serde_json::from_slice(&record).map_err(|error| unfit(&run.record(), error))?;
+        for path in found {
+            let bytes = crate::bounded::read(&path, SIZE_LIMIT).map_err(|error| unfit(&path, error))?;
+            copies.insert(to.join(place(&path, &bytes, &record)?).join(NAME), bytes);
+        }
+    }
+    if copies.is_empty() {
+        return Err(LayoutError::None {
+            from: from.to_owned(),
+        });
+    }
+    for (place, bytes) in &copies {
+        match crate::bounded::read(place, SIZE_LIMIT) {
+            Ok(known) if known == *bytes => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            _ => return Err(LayoutError::Exists { path: place.clone() }),
         }
     }
     for (place, bytes) in &copies {
@@ -65,7 +68,20 @@ pub fn lay_out(run: &RunFolder, to: &Path) -> Result<Vec<PathBuf>, LayoutError> 
         }
         write_atomically(place, bytes)?;
     }
-    Ok(copies.into_iter().map(|(place, _)| place).collect())
+    Ok(copies.into_keys().collect())
+}
+
+/// The files of one run; there is at least one.
+fn statements(run: &RunFolder) -> Result<Vec<PathBuf>, LayoutError> {
+    let entries = std::fs::read_dir(run.oss_rebuild()).into_iter().flatten();
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.to_string_lossy().ends_with(".intoto.jsonl"));
+    files.sort();
+    if files.is_empty() {
+        let from = run.path().to_owned();
+        return Err(LayoutError::None { from });
+    }
+    Ok(files)
 }
 
 fn unfit(path: &Path, reason: impl std::fmt::Display) -> LayoutError {
@@ -73,10 +89,6 @@ fn unfit(path: &Path, reason: impl std::fmt::Display) -> LayoutError {
         path: path.to_owned(),
         reason: reason.to_string(),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, LayoutError> {
-    crate::bounded::read(path, SIZE_LIMIT).map_err(|error| unfit(path, error))
 }
 
 /// The folder of a file, as its own statement of the rebuild names it; it must be about this run.

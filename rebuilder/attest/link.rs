@@ -107,16 +107,18 @@ fn canonical(signed: &Value) -> Result<Vec<u8>, AttestError> {
 
 /// Signs a link; the document is in-toto's `Metablock`.
 pub(super) fn sign(link: UnsignedLink, signer: &dyn Signer) -> Result<Value, AttestError> {
-    let unfit = || KeyError::NotEd25519 { name: signer.name() };
-    let key = signer
-        .public()
-        .and_then(super::Public::ed25519)
-        .ok_or_else(unfit)?;
+    let key = public(signer)?;
     let signature = signer.signature(&link.bytes)?;
     Ok(json!({
         "signatures": [{"keyid": key_id(&key)?, "sig": hex::encode(signature)}],
         "signed": link.signed
     }))
+}
+
+/// The public key, if it is one that readers of links know.
+pub(super) fn public(signer: &dyn Signer) -> Result<Vec<u8>, KeyError> {
+    let key = signer.public().and_then(super::Public::ed25519);
+    key.ok_or_else(|| KeyError::NotEd25519 { name: signer.name() })
 }
 
 /// The name of an Ed25519 key in in-toto: the SHA-256 of its canonical description.

@@ -21,13 +21,12 @@ mod statement;
 mod verify;
 mod vouched;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use forms::{Extra, Extras, Format};
+pub use forms::{Extra, Extras, Format, Wanted, read_bundle};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 pub use layout::{LayoutError, lay_out};
 pub use predicate::{BUILD_TYPE, EQUIVALENCE_TYPE};
@@ -120,7 +119,7 @@ pub struct Attestor<'a> {
     /// Whether a run that found no build is signed as what it is.
     pub negatives: bool,
     /// What is signed besides the statement.
-    pub extras: BTreeSet<Extra>,
+    pub wanted: Wanted,
     /// Whether another statement is signed about a run about which the key signed one before.
     pub again: bool,
 }
@@ -203,7 +202,7 @@ impl Attestor<'_> {
             .map(|statement| serialise::compact("the statement of equivalence", &statement))
             .transpose()?;
         let bytes = serialise::compact("the statement", &statement)?;
-        let unsigned = Unsigned::of(verified, info, &self.extras)?;
+        let unsigned = Unsigned::of(verified, info, &self.wanted, self.signer)?;
         let mut also = unsigned.digests();
         if let Some(equivalence) = &equivalence {
             also.insert("equivalence".to_owned(), Sha256::of(equivalence));
@@ -262,6 +261,7 @@ pub fn write_signed(
     signer: &dyn Signer,
     format: Format,
 ) -> Result<(), AttestError> {
+    format.check(signer)?;
     let bundle = signer.bundle(&serialise::compact("the statement", statement)?)?;
     write_as(path, &bundle, format)
 }

@@ -13,7 +13,6 @@ use super::options::signing::KeyArgs;
 use super::{Common, output, suggest};
 use crate::agreement;
 use crate::artifact::Sha256;
-use crate::attest;
 use crate::bundle;
 use crate::bundle::{Assessor, BundleError, CheckResult, Material};
 use crate::plan::Plan;
@@ -30,18 +29,6 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Check such an archive offline
     Verify(VerifyArgs),
-    /// Copy OSS Rebuild's statements of runs into the folders that its readers expect
-    Layout(LayoutArgs),
-}
-
-#[derive(Args)]
-pub(crate) struct LayoutArgs {
-    /// Folders of runs that were signed with --predicate oss-rebuild
-    #[arg(required = true)]
-    run: Vec<PathBuf>,
-    /// Folder for ECOSYSTEM/PACKAGE/VERSION/ARTIFACT/rebuild.intoto.jsonl
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    to: PathBuf,
 }
 
 #[derive(Args)]
@@ -89,25 +76,7 @@ pub(crate) fn run(common: Common, command: Command) -> Result<ExitCode, Failure>
     match command {
         Command::Export(args) => export(common, args),
         Command::Verify(args) => verify(&common, &args),
-        Command::Layout(args) => layout(&common, &args),
     }
-}
-
-fn layout(common: &Common, args: &LayoutArgs) -> Result<ExitCode, Failure> {
-    let mut files = Vec::new();
-    for run in &args.run {
-        files.extend(attest::lay_out(&RunFolder::new(run), &args.to)?);
-    }
-    if common.json {
-        output::print_json(&json!({"version": 1, "files": files}))?;
-    } else {
-        let mut screen = output::screen();
-        for file in &files {
-            screen.say(file.display());
-        }
-        output::print(&screen)?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
@@ -124,12 +93,8 @@ fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
     if let Policy::File(_) = policy {
         let plan = Plan::read(&run.plan())?;
         let artifacts = plan.released();
-        let own = [run.bundle(), run.equivalence()];
-        let places: Vec<_> = own
-            .into_iter()
-            .filter(|path| path.exists())
-            .chain(args.attestation.clone())
-            .collect();
+        let own = run.attestations().into_iter();
+        let places: Vec<_> = own.chain(args.attestation.clone()).collect();
         let (tallies, cost) = agreement::gather(&places, &artifacts, &trust)?;
         for (artifact, tally) in artifacts.iter().zip(&tallies) {
             agreements.push(agreement::conclude(

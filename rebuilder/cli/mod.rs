@@ -6,6 +6,7 @@ mod compare;
 mod container;
 mod doctor;
 mod evidence;
+mod export;
 mod failure;
 mod inspect;
 mod interrupt;
@@ -143,6 +144,9 @@ enum Command {
     /// Export the evidence for a rebuild as one archive, or check such an archive
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Write signed runs in the layout that another project's readers expect
+    #[command(subcommand)]
+    Export(export::Command),
     /// Check a saved run and sign its verdict
     Attest(signing::AttestArgs),
     /// Run the service that checks and signs the runs of workers, and alone can reach the key
@@ -292,6 +296,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Key(command) => key::run(&cli.common, &command),
         Command::Verify(args) => verify::verify(cli.common, args).await,
         Command::Evidence(command) => evidence::run(cli.common, command),
+        Command::Export(command) => export::run(cli.common, &command),
         Command::Attest(args) => signing::attest(&args, cli.common.json).await,
         Command::Signer(args) => signing::sign(cli.common, args).await,
         Command::Log(command) => signing::log(&command, cli.common.json),

@@ -16,7 +16,7 @@ use crate::artifact::{PinnedImage, serialise};
 use crate::attest::handover::{Handover, waiting};
 use crate::attest::log::Log;
 use crate::attest::predicate::OwnPredicate;
-use crate::attest::{self, Attestor};
+use crate::attest::{self, Attestor, Wanted};
 use crate::evidence::document;
 use crate::inspect::InspectionRequest;
 use crate::report;
@@ -48,6 +48,9 @@ pub(crate) struct AttestArgs {
     /// Sign another statement about a run about which this key signed one before
     #[arg(long, help_heading = "Signing", conflicts_with = "signer")]
     again: bool,
+    /// Leave out a form that cannot say how the run ended, rather than sign nothing
+    #[arg(long, hide = true)]
+    only_fitting: bool,
     /// Log of signatures to append to [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
     #[arg(long, value_name = "FILE", help_heading = "Signing")]
     log: Option<PathBuf>,
@@ -127,7 +130,10 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
     }
     match (reply, failure) {
         (_, Some(failure)) => Err(failure),
-        (Handover::Signed { bundle, .. }, None) => {
+        (Handover::Signed { bundle, left_out, .. }, None) => {
+            for reason in left_out {
+                output::note(&reason);
+            }
             let mut screen = output::screen();
             screen.say(bundle.display());
             output::print(&screen)?;
@@ -172,14 +178,19 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
             host: None,
             log: &log,
             negatives: args.attest_negative,
-            extras: args.form.extras(),
+            wanted: Wanted {
+                extras: args.form.extras(),
+                only_fitting: args.only_fitting,
+            },
             again: args.again,
         };
+        args.form.format().check(signer.as_ref())?;
         tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
     };
     Ok(Handover::Signed {
         bundle: signed.write(&run, args.form.format())?,
         statement: signed.statement,
+        left_out: signed.extras.left_out,
     })
 }
 

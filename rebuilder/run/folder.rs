@@ -35,6 +35,26 @@ impl RunFolder {
     pub fn equivalence(&self) -> PathBuf {
         self.0.join("equivalence.sigstore.json")
     }
+    /// What the run attests, in the forms that are there.
+    pub fn attestations(&self) -> Vec<PathBuf> {
+        let bundles = [self.bundle(), self.equivalence()];
+        let all = bundles
+            .iter()
+            .flat_map(|bundle| [bundle.clone(), Self::envelope(bundle)]);
+        all.filter(|path| path.exists()).collect()
+    }
+    /// The file for the envelope alone of the bundle at `path`.
+    pub fn envelope(path: &Path) -> PathBuf {
+        let text = path.as_os_str().to_string_lossy();
+        match text.strip_suffix(".sigstore.json") {
+            Some(stem) => PathBuf::from(format!("{stem}.intoto.jsonl")),
+            None => {
+                let mut name = path.as_os_str().to_owned();
+                name.push(".intoto.jsonl");
+                PathBuf::from(name)
+            }
+        }
+    }
     /// The result in the predicate for every outcome, on request.
     pub fn result(&self) -> PathBuf {
         self.0.join("rebuild-result.sigstore.json")

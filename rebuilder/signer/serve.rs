@@ -21,7 +21,7 @@ use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
 use crate::attest::log::{Anchor, Event, Log};
 use crate::attest::{
-    Agreeing, AttestError, Attestor, Extra, Handed, Inventory, Signed, Signer, VerifiedRun, Vouched,
+    Agreeing, AttestError, Attestor, Extra, Handed, Inventory, Signed, Signer, VerifiedRun, Vouched, Wanted,
     verify_digested,
 };
 use crate::error::with_causes;
@@ -388,7 +388,11 @@ impl RunningService {
             host: service.host.clone(),
             log: &service.log,
             negatives: service.negatives,
-            extras,
+            // The statement is what workers wait for; what has no word for it is left out.
+            wanted: Wanted {
+                extras,
+                only_fitting: true,
+            },
             again: false,
         };
         let handed = Handed {

@@ -188,7 +188,8 @@ fn links_count(place: &Place) {
 /// The file as `oss-rebuild get` reads it (cmd/oss-rebuild/main.go, pkg/attestation/types.go), and its place in a bucket.
 fn oss_rebuild_reads(place: &Place) {
     let (run, to) = (place.text("run"), place.text("bucket"));
-    let laid_out = json(&place.good(&["evidence", "layout", &run, "--to", &to, "--json"]));
+    let export = ["export", "oss-rebuild", &to, "--run", &run];
+    let laid_out = json(&place.good(&[&export[..], &["--json"]].concat()));
     let path = format!("bucket/pypi/idna/3.10/{WHEEL}/rebuild.intoto.jsonl");
     assert_eq!(laid_out["files"], json!([place.text(&path)]));
     let lines = fs::read_to_string(place.path(&path)).unwrap();
@@ -237,10 +238,32 @@ fn oss_rebuild_reads(place: &Place) {
         1
     );
     // The same again changes nothing; other content is refused.
-    place.good(&["evidence", "layout", &run, "--to", &to]);
+    place.good(&export);
     fs::write(place.path(&path), "{}\n").unwrap();
-    let refused = place.run(&["evidence", "layout", &run, "--to", &to]);
+    let refused = place.run(&export);
     assert_eq!(code(&refused), 3, "{}", text(&refused));
+    // Of the store, those runs are taken that have such statements.
+    let (store, bucket) = (place.path("store"), place.text("all"));
+    let export = [
+        "export",
+        "oss-rebuild",
+        &bucket,
+        "--store",
+        store.to_str().unwrap(),
+    ];
+    let none = place.run(&export);
+    assert_eq!(code(&none), 2, "{}", text(&none));
+    assert!(
+        text(&none).contains("no statements in OSS Rebuild's form"),
+        "{}",
+        text(&none)
+    );
+    fs::create_dir_all(store.join("runs")).unwrap();
+    std::os::unix::fs::symlink(place.path("run"), store.join("runs/20260101T000000000Z-0")).unwrap();
+    fs::create_dir(store.join("runs/20260101T000000000Z-1")).unwrap();
+    place.good(&export);
+    let there = fs::read_to_string(place.path(&format!("all/pypi/idna/3.10/{WHEEL}/rebuild.intoto.jsonl")));
+    assert_eq!(there.unwrap(), lines);
 }
 
 #[apply(test)]
@@ -250,6 +273,7 @@ fn nothing_else_is_signed_about_a_run_unasked() {
     place.attests(&["--format", "dsse"]);
     assert!(!place.path("run/attestation.sigstore.json").exists());
     let first = place.read("run/attestation.intoto.jsonl");
+    evidence_has_it(&place);
     for more in [
         &["--builder-id", "https://other.example"][..],
         &["--builder-id", "urn:x", "--format", "link"],
@@ -275,10 +299,37 @@ fn nothing_else_is_signed_about_a_run_unasked() {
     ]);
     let second = place.read("run/attestation.intoto.jsonl");
     assert_ne!(payload(&second), payload(&first));
-    // What holds from now on is the newest one.
-    place.attests(&["--builder-id", "https://other.example", "--format", "dsse"]);
+    // What holds from now on is the newest one, in every form that is there.
+    place.attests(&["--builder-id", "https://other.example"]);
     assert_eq!(place.read("run/attestation.intoto.jsonl"), second);
-    assert_eq!(place.log().len(), 3);
+    assert_eq!(
+        place.read("run/attestation.sigstore.json")["dsseEnvelope"],
+        second
+    );
+    place.attests(&["--builder-id", "https://third.example", "--again"]);
+    let third = place.read("run/attestation.intoto.jsonl");
+    assert_ne!(payload(&third), payload(&second));
+    assert_eq!(place.read("run/attestation.sigstore.json")["dsseEnvelope"], third);
+    assert_eq!(place.log().len(), 4);
+}
+
+/// An archive of a run that has only a plain envelope is signed like any other.
+fn evidence_has_it(place: &Place) {
+    let (run, archive, public) = (
+        place.text("run"),
+        place.text("e.tar.gz"),
+        place.text("key.pem.pub"),
+    );
+    place.good(&["evidence", "export", &run, "--out", &archive]);
+    let checked = place.run(&["evidence", "verify", &archive, "--trusted-key", &public, "--json"]);
+    let found = json(&checked);
+    assert_eq!(found["attested"]["verdict"], "reproduced", "{found}");
+    let checks = found["checks"].as_array().unwrap();
+    let failing: Vec<_> = checks
+        .iter()
+        .filter(|check| check["outcome"] == "fails")
+        .collect();
+    assert!(failing.is_empty(), "{failing:?}");
 }
 
 #[apply(test)]
@@ -304,7 +355,20 @@ fn a_run_that_did_not_reproduce_has_only_the_forms_that_can_say_so() {
             "nothing is signed by halves"
         );
     }
-    place.attests(&["--predicate", "rebuild/v0.1", "--format", "both"]);
+    // Where nobody knew how it would end, the rest is signed, and what is left out is said.
+    let fitting = place.attests(&[
+        "--format",
+        "link,both",
+        "--predicate",
+        "rebuild/v0.1",
+        "--only-fitting",
+    ]);
+    assert!(
+        text(&fitting).contains("cannot write an in-toto link"),
+        "{}",
+        text(&fitting)
+    );
+    assert!(!place.path("run/links").exists());
     let stated = payload(&place.read("run/rebuild-result.intoto.jsonl"));
     let predicate = &common::checked(stated)["predicate"];
     assert_eq!(predicate["outcome"], "MISMATCH");

@@ -120,12 +120,18 @@ impl Public {
             payload: statement.to_vec(),
             signatures: vec![(self.fingerprint().to_hex(), signature)],
         };
-        Ok(json!({
-            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-            "verificationMaterial": {"publicKey": {"hint": self.fingerprint()}, "tlogEntries": []},
-            "dsseEnvelope": envelope.to_value()
-        }))
+        Ok(bundle(&envelope))
     }
+}
+
+/// The Sigstore bundle of an envelope that a key signed, which the envelope names.
+pub(super) fn bundle(envelope: &Envelope) -> Value {
+    let hint = envelope.signatures.first().map(|(name, _)| name.as_str());
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": hint.unwrap_or_default()}, "tlogEntries": []},
+        "dsseEnvelope": envelope.to_value()
+    })
 }
 
 /// A key that cannot be made, read or used.

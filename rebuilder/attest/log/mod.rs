@@ -250,7 +250,7 @@ impl Log {
 
     /// What `key` signed last about the run of this name; `None` if it signed nothing, or there is no log yet.
     pub fn signed(path: &Path, run: &str, key: &str) -> Result<Option<SignedBefore>, LogError> {
-        let mut last = None;
+        let mut last: Option<SignedBefore> = None;
         if !path.exists() {
             return Ok(None);
         }
@@ -269,11 +269,15 @@ impl Log {
                     also,
                     ..
                 } if about == run && by == key => {
+                    // What went with the same statement before still counts.
+                    let earlier = last.take().filter(|before| before.statement == statement);
+                    let mut all = earlier.map(|before| before.also).unwrap_or_default();
+                    all.extend(also);
                     last = Some(SignedBefore {
                         record,
                         place: place.unwrap_or(own),
                         statement,
-                        also,
+                        also: all,
                     });
                 }
                 _ => {}

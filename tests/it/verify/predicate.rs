@@ -21,11 +21,11 @@ fn example(name: &str) -> Value {
     serde_json::from_slice(&fs::read(folder(&format!("{name}.json"))).unwrap()).unwrap()
 }
 
-/// What `verify` makes of statements that alice signed, about the release of the examples.
+/// What `verify` makes of statements that bob signed, about the release of the examples.
 fn found(statements: &[Value]) -> Value {
     let mut scene = Scene::new("threshold = 1\n");
     for statement in statements {
-        scene.say("alice", statement);
+        scene.say("bob", statement);
     }
     ask(&scene)
 }

@@ -96,6 +96,21 @@ fn tracks(levels: &[String]) -> Result<BTreeMap<String, i64>, &'static str> {
     Ok(tracks)
 }
 
+/// An ECDSA signature of r and s one after the other, as that tool reads it besides the form in ASN.1, which is given.
+fn in_asn1(raw: &[u8]) -> Vec<u8> {
+    let number = |bytes: &[u8]| {
+        let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+        let mut number = bytes[start..].to_vec();
+        if number.first().is_none_or(|first| *first >= 0x80) {
+            number.insert(0, 0);
+        }
+        [&[2, u8::try_from(number.len()).unwrap()], &number[..]].concat()
+    };
+    let (r, s) = raw.split_at(raw.len() / 2);
+    let both = [number(r), number(s)].concat();
+    [&[0x30, u8::try_from(both.len()).unwrap()], &both[..]].concat()
+}
+
 /// `VerifyVSA`, check by check and in its order.
 fn verify_vsa(bytes: &[u8], expected: &Expected) -> Result<(), &'static str> {
     let envelope: Envelope = serde_json::from_slice(bytes).map_err(|_| "invalid envelope")?;
@@ -122,7 +137,7 @@ fn verify_vsa(bytes: &[u8], expected: &Expected) -> Result<(), &'static str> {
     let is_its = |signature: &&Signature| signature.keyid.is_empty() || signature.keyid == expected.key_id;
     let signed = envelope.signatures.iter().filter(is_its).any(|signature| {
         let bytes = STANDARD.decode(&signature.sig).unwrap_or_default();
-        key.verify(&message, &bytes)
+        key.verify(&message, &bytes) || key.verify(&message, &in_asn1(&bytes))
     });
     if !signed {
         return Err("no valid signature");
