@@ -17,7 +17,7 @@ import time
 COMPRESSED = re.compile(r"\.(gz|xz|zst|bz2|lzma|tgz|crate|gem)$")
 
 # What diffoscope shows of a file beside its content.
-LISTINGS = {"file list", "zipinfo", "metadata", "filetype from file(1)", "encoding", "Pretty-printed", "line order"}
+LISTINGS = {"file list", "Python bytecode", "zipinfo", "metadata", "filetype from file(1)", "encoding", "Pretty-printed", "line order"}
 
 
 def ours(tool, a, b):
@@ -41,7 +41,7 @@ def nodes(node, path=""):
 
 
 def is_command(name):
-    return "{}" in name or name in LISTINGS or name.startswith("zipnote ")
+    return "{}" in name or name in LISTINGS or name.startswith(("zipnote ", "objdump")) or name.endswith(" file list")
 
 
 def files(detail, path=()):
