@@ -11,7 +11,7 @@ use super::{AttestError, KeyError, Signer, SignerInfo, VerifiedRun, key, oss_reb
 use crate::artifact::Sha256;
 use crate::artifact::serialise;
 use crate::evidence::dsse::Envelope;
-use crate::evidence::json::SIZE_LIMIT;
+use crate::evidence::json::{SIZE_LIMIT, member};
 use crate::run::RunFolder;
 use crate::store::write_atomically;
 
@@ -162,7 +162,7 @@ impl Unsigned {
         };
         signed.result = self.result.map(|bytes| signer.bundle(&bytes)).transpose()?;
         for (name, link) in self.links {
-            signed.links.insert(name, link::sign(link, signer)?);
+            signed.links.insert(name, link::sign(&link, signer)?);
         }
         for (name, pair) in self.oss_rebuild {
             let pair = pair.iter().map(|bytes| signer.bundle(bytes));
@@ -218,10 +218,10 @@ fn below(folder: &Path, name: &str, ending: &str) -> Result<PathBuf, AttestError
 /// The envelope of a bundle, as one line.
 fn envelope(bundle: &Value) -> Result<Vec<u8>, AttestError> {
     // Without the certificate in the bundle, nobody could verify it.
-    if !bundle["verificationMaterial"]["publicKey"].is_object() {
+    if !member(bundle, ["verificationMaterial", "publicKey"]).is_object() {
         return Err(no_envelope());
     }
-    let mut line = serialise::compact("the envelope", &bundle["dsseEnvelope"])?;
+    let mut line = serialise::compact("the envelope", member(bundle, ["dsseEnvelope"]))?;
     line.push(b'\n');
     Ok(line)
 }

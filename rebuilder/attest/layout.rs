@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::oss_rebuild::REBUILD_TYPE;
+use crate::artifact::Sha256;
 use crate::evidence::assess::{self, Stated};
 use crate::evidence::document;
 use crate::evidence::json::{SIZE_LIMIT, member};
@@ -114,9 +115,10 @@ fn place(path: &Path, bytes: &[u8], record: &Record) -> Result<PathBuf, LayoutEr
         .subject
         .first()
         .and_then(|subject| subject.digest.get("sha256"));
-    let is_of_run = record.outputs.iter().any(|output| {
-        output.name == artifact && output.rebuilt.map(|rebuilt| rebuilt.to_hex()).as_ref() == digest
-    });
+    let is_of_run = record
+        .outputs
+        .iter()
+        .any(|output| output.name == artifact && output.rebuilt.map(Sha256::to_hex).as_ref() == digest);
     let invocation = member(&rebuild.predicate, ["runDetails", "metadata", "invocationId"]);
     if !is_of_run || *invocation != Value::String(record.id.clone()) {
         return Err(unfit(path, "it is about another run"));

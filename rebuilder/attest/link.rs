@@ -106,7 +106,7 @@ fn canonical(signed: &Value) -> Result<Vec<u8>, AttestError> {
 }
 
 /// Signs a link; the document is in-toto's `Metablock`.
-pub(super) fn sign(link: UnsignedLink, signer: &dyn Signer) -> Result<Value, AttestError> {
+pub(super) fn sign(link: &UnsignedLink, signer: &dyn Signer) -> Result<Value, AttestError> {
     let key = public(signer)?;
     let signature = signer.signature(&link.bytes)?;
     Ok(json!({

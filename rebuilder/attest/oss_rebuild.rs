@@ -16,6 +16,7 @@ use super::statement::OWN;
 use super::{AttestError, SignerInfo, VerifiedRun};
 use crate::artifact::Sha256;
 use crate::artifact::serialise;
+use crate::evidence::json::put;
 use crate::evidence::statement::predicate;
 use crate::plan::{Expected, PinnedContainer, Plan, Role, Step};
 use crate::run::{OutputResult, Verdict};
@@ -68,7 +69,7 @@ pub(super) fn statements(
     Ok(all)
 }
 
-fn statement(name: &str, digest: Option<Sha256>, definition: Value, details: Value) -> Value {
+fn statement(name: &str, digest: Option<Sha256>, definition: &Value, details: &Value) -> Value {
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": name, "digest": {"sha256": digest}}],
@@ -86,7 +87,7 @@ fn internal_parameters() -> Value {
     })
 }
 
-fn run_details(verified: &VerifiedRun, info: &SignerInfo, byproducts: Value) -> Value {
+fn run_details(verified: &VerifiedRun, info: &SignerInfo, byproducts: &Value) -> Value {
     let record = &verified.record;
     json!({
         "builder": {"id": info.builder_id},
@@ -112,9 +113,9 @@ fn equivalence(
     // Nothing is rewritten here, so there is a stabilised file only where there was nothing to stabilise.
     let mut stabilised = json!({"name": format!("stabilized/{name}")});
     if output.reproduced() {
-        stabilised["digest"] = json!({"sha256": output.rebuilt});
+        put(&mut stabilised, "digest", json!({"sha256": output.rebuilt}));
     } else if let Some(differs) = &output.differs {
-        parameters["normalisations"] = json!(differs.normalisations);
+        put(&mut parameters, "normalisations", json!(differs.normalisations));
     }
     let definition = json!({
         "buildType": EQUIVALENCE_TYPE,
@@ -125,8 +126,8 @@ fn equivalence(
             {"name": target, "digest": {"sha256": output.released}}
         ]
     });
-    let details = run_details(verified, info, json!([stabilised]));
-    statement(name, output.released, definition, details)
+    let details = run_details(verified, info, &json!([stabilised]));
+    statement(name, output.released, &definition, &details)
 }
 
 fn rebuild(
@@ -177,12 +178,12 @@ fn rebuild(
         content("Dockerfile", dockerfile(verified).as_bytes()),
         content("steps.json", &serialise::compact("the steps", &all)?)
     ]);
-    let details = run_details(verified, info, byproducts);
+    let details = run_details(verified, info, &byproducts);
     Ok(statement(
         &format!("rebuild/{name}"),
         output.rebuilt,
-        definition,
-        details,
+        &definition,
+        &details,
     ))
 }
 

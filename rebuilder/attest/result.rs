@@ -10,6 +10,7 @@ use super::predicate::{
 use super::statement::{OWN, dependencies, released};
 use super::{AttestError, SignerInfo, VerifiedRun};
 use crate::artifact::serialise;
+use crate::compare::Comparison;
 use crate::evidence::statement::predicate;
 use crate::plan::Expected;
 use crate::run::{OutputResult, Verdict};
@@ -112,9 +113,7 @@ fn output(output: &OutputResult) -> Result<ResultOutput, AttestError> {
         places: Some(applied.places),
     });
     let differing = compared.filter(|_| outcome == OutputOutcome::Different);
-    let causes = differing
-        .map(|compared| compared.open_causes())
-        .unwrap_or_default();
+    let causes = differing.map(Comparison::open_causes).unwrap_or_default();
     let causes: Result<Vec<_>, AttestError> = causes
         .into_iter()
         .map(|(cause, confidence)| {

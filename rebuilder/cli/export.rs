@@ -36,7 +36,7 @@ pub(crate) fn run(common: Common, command: &Command) -> Result<ExitCode, Failure
         attest::lay_out(&store.runs(), &runs, &args.folder)?
     } else {
         let runs: Vec<_> = args.run.iter().map(|path| RunFolder::new(path)).collect();
-        let first = args.run.first().map(PathBuf::as_path).unwrap_or(&args.folder);
+        let first = args.run.first().map_or(&args.folder, |path| path);
         attest::lay_out(first, &runs, &args.folder)?
     };
     if common.json {

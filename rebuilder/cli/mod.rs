@@ -129,7 +129,7 @@ pub(crate) struct Common {
 #[derive(Subcommand)]
 enum Command {
     /// Rebuild a released artifact, compare it and sign the verdict
-    Rebuild(rebuild::RebuildArgs),
+    Rebuild(Box<rebuild::RebuildArgs>),
     /// Rebuild many packages, and report which reproduce and why the others do not
     #[command(subcommand)]
     Audit(audit::Command),
@@ -300,7 +300,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Attest(args) => signing::attest(&args, cli.common.json).await,
         Command::Signer(args) => signing::sign(cli.common, args).await,
         Command::Log(command) => signing::log(&command, cli.common.json),
-        Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
+        Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, *args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
         Command::Plan(args) => plan::plan(&Context::open(cli.common)?, args).await,
         Command::Compare(args) => {

@@ -45,15 +45,9 @@ impl RunFolder {
     }
     /// The file for the envelope alone of the bundle at `path`.
     pub fn envelope(path: &Path) -> PathBuf {
-        let text = path.as_os_str().to_string_lossy();
-        match text.strip_suffix(".sigstore.json") {
-            Some(stem) => PathBuf::from(format!("{stem}.intoto.jsonl")),
-            None => {
-                let mut name = path.as_os_str().to_owned();
-                name.push(".intoto.jsonl");
-                PathBuf::from(name)
-            }
-        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.strip_suffix(".sigstore.json").unwrap_or(&name);
+        path.with_file_name(format!("{stem}.intoto.jsonl"))
     }
     /// The result in the predicate for every outcome, on request.
     pub fn result(&self) -> PathBuf {
