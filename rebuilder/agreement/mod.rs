@@ -14,11 +14,13 @@
 
 mod conclude;
 mod declared;
+mod dependencies;
 mod divergence;
 mod gather;
 mod independence;
 mod inputs;
 mod reading;
+mod rebuild;
 mod stance;
 mod subject;
 mod summarised;
@@ -30,9 +32,10 @@ mod weight;
 use serde::Serialize;
 
 pub use conclude::conclude;
+pub use dependencies::{DependencyLevels, dependency_levels};
 pub use gather::{Cost, GatherError, gather};
 pub use inputs::Inputs;
-pub use summary::summary;
+pub use summary::{SlsaVersion, summary};
 pub use tally::Tally;
 pub use testimony::{Kind, RebuildClaim, Testimony};
 

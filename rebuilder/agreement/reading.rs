@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::subject::came_out;
 use super::testimony::{Kind, Reading, RebuildClaim};
-use super::{Inputs, Reason, declared, summarised};
+use super::{Inputs, Reason, declared, rebuild, summarised};
 use crate::attest::predicate::{
     BUILD_TYPE, EQUIVALENCE_TYPE, FailedRebuild, OwnPredicate, PLAN, TestOutcome,
 };
@@ -139,6 +139,7 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, A
             declared::read(statement, artifact)
         }
         predicate::TEST_RESULT => failed(statement, artifact, &about()?),
+        predicate::REBUILD => rebuild::read(statement, artifact, &about()?),
         other => {
             about()?;
             Err(match Nature::of_type(other) {

@@ -11,7 +11,7 @@ use crate::apt::AptError;
 use crate::artifact::SubjectError;
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
-use crate::attest::{AttestError, KeyError};
+use crate::attest::{AttestError, KeyError, LayoutError};
 use crate::audit::{AuditError, JournalError, ListError};
 use crate::bundle::BundleError;
 use crate::compare::CompareError;
@@ -208,5 +208,6 @@ exit_codes! {
     GatherError => Usage;
     LogError {Io => Usage} => Refused;
     AttestError [Key Store Log Serialise] {Changed => Refused} {Inconclusive => Inconclusive} => Usage;
+    LayoutError [Store] {Exists => Refused} => Usage;
     BundleError [Attest Store Serialise] {Invalid | NotOne => Refused} {NoRun => Inconclusive} => Usage;
 }

@@ -150,8 +150,9 @@ impl SigningChoice {
     /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
     fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
         let mut command = child::command()?;
-        command.arg("attest").arg(run.path()).args(by);
-        command.args(["--json", "--quiet"]);
+        command.arg("attest").arg(run.path()).args(by).args(&self.forms);
+        // How the run ended was not known when these forms were asked for.
+        command.args(["--json", "--quiet", "--only-fitting"]);
         if let Some(id) = &self.builder_id {
             command.args(["--builder-id", id]);
         }
@@ -162,7 +163,12 @@ impl SigningChoice {
             Failure::internal(format!("cannot start the signer, or it was ended: {error}"))
         })?;
         match serde_json::from_slice(&reply) {
-            Ok(Handover::Signed { bundle, .. }) => Ok(Signature::Bundle(bundle)),
+            Ok(Handover::Signed { bundle, left_out, .. }) => {
+                for reason in left_out {
+                    output::note(&reason);
+                }
+                Ok(Signature::Bundle(bundle))
+            }
             Ok(Handover::Waits {
                 agree,
                 needed,

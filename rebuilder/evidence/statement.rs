@@ -23,6 +23,8 @@ pub mod predicate {
     pub const VSA: &str = "https://slsa.dev/verification_summary/v1";
     /// A test's result.
     pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+    /// The result of a rebuild, whatever it is, as `docs/rebuild-predicate.md` proposes it.
+    pub const REBUILD: &str = "urn:rebuilder:predicate:rebuild:v0.1";
     /// SLSA source track: how a revision came to be, reviews included.
     pub const SOURCE_PROVENANCE: &str = "https://slsa.dev/source_provenance/v1-draft";
     /// A registry or a forge: what a release of a package is made of; GitHub states so of releases of a repository.

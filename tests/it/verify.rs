@@ -2,8 +2,10 @@
 
 mod forms;
 mod others;
+mod predicate;
 mod statements;
 mod table;
+mod vsa;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -304,7 +306,10 @@ fn the_conclusion_is_signed_as_a_verification_summary() {
     );
     assert_eq!(statement["subject"][0]["digest"]["sha256"], released());
     assert_eq!(predicate["verificationResult"], "PASSED");
-    assert_eq!(predicate["verifiedLevels"], json!(["REBUILD_QUORUM_2"]));
+    assert_eq!(
+        predicate["verifiedLevels"],
+        json!(["SLSA_BUILD_REPRODUCED", "REBUILD_QUORUM_2"])
+    );
     assert_eq!(predicate["verifier"]["id"], "https://verifier.example");
     assert_eq!(
         predicate["policy"]["digest"]["sha256"],
