@@ -4,7 +4,7 @@
 //! each project the page that the registry gave, without files uploaded later, and the files that it is likely to want.
 //! When it wants another one, that is fetched and pip is asked again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use jiff::Timestamp;
@@ -50,6 +50,8 @@ struct Index<'a> {
     /// 11 of Python 3.11.
     minor: u64,
     installer: Option<PinnedFile>,
+    /// Projects of which no wheel fits, so that pip has to take their source distributions.
+    from_source: BTreeSet<String>,
     markers: MarkerEnvironment,
     projects: BTreeMap<String, Option<Project>>,
     files: BTreeMap<String, Input>,
@@ -83,6 +85,7 @@ pub(in crate::ecosystem) async fn solve(
         python: python.clone(),
         minor,
         installer: None,
+        from_source: BTreeSet::new(),
         markers,
         projects: BTreeMap::new(),
         files: BTreeMap::new(),
@@ -115,6 +118,9 @@ pub(in crate::ecosystem) async fn solve(
                 bar.set_message(name.clone());
                 index.project(&name).await?;
             }
+            Answer::WantsSource(name) => {
+                index.from_source.insert(name);
+            }
             Answer::Unsolved(reason) => return Err(unsolved(reason)),
         }
     }
@@ -125,6 +131,7 @@ enum Answer {
     Solved(Vec<String>),
     WantsFile(String),
     WantsProject(String),
+    WantsSource(String),
     Unsolved(String),
 }
 
@@ -357,9 +364,16 @@ impl Index<'_> {
             Some(pip) => format!("python3 {INPUTS}/{INSTALLER}/{}/pip", pip.name),
             None => "python3 -m pip".into(),
         };
+        // What the distribution has builds them: what they need is not known before they run.
+        let sources = self.from_source.iter().map(|name| format!("--no-binary {name}"));
+        let mut sources: Vec<_> = sources.collect();
+        if !sources.is_empty() {
+            sources.push("--no-build-isolation".into());
+        }
+        let sources = sources.join(" ");
         let script = format!(
             "{pip} install --quiet --disable-pip-version-check --no-cache-dir --break-system-packages \
-             --dry-run --ignore-installed --only-binary :all: --index-url file://{INPUTS}/index \
+             --dry-run --ignore-installed --only-binary :all: {sources} --index-url file://{INPUTS}/index \
              --report {OUT}/report.json {} 2> {OUT}/errors || true\n",
             words.join(" ")
         );
@@ -401,9 +415,14 @@ impl Index<'_> {
             if let Ok(name) = name
                 .parse::<pep508_rs::PackageName>()
                 .map(|name| name.to_string())
-                && !self.projects.contains_key(&name)
             {
-                return Answer::WantsProject(name);
+                if !self.projects.contains_key(&name) {
+                    return Answer::WantsProject(name);
+                }
+                let has_source = self.candidates(&name).any(|file| !file.wheel);
+                if has_source && !self.from_source.contains(&name) {
+                    return Answer::WantsSource(name);
+                }
             }
         }
         let telling = errors
