@@ -12,7 +12,7 @@ Reads /inputs/recipe/build.json:
   windows   whether the released wheel was written on Windows
   python    version of Python that setuptools puts into file names, or null
   sorted    whether setuptools writes requirements in order, as that of Debian and its derivatives does
-  pure      whether the released wheel of setuptools has no compiled code
+  pure      name of the project, if its released wheel of setuptools has no compiled code; else null
   platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
 Nothing here says what the released files hold: neither digest nor size. Source files that bear the names of released
@@ -351,16 +351,20 @@ def sort_requirements():
         found._write_requirements = in_order
 
 
-def leave_out_extensions():
+def leave_out_extensions(name):
     """Makes setuptools build no compiled code, as if the setup had been told so, by a variable or for want of a compiler."""
-    from setuptools import dist
+    os.environ[re.sub("[^A-Z0-9]", "_", name.upper()) + "_NO_EXTENSIONS"] = "1"
+    try:
+        from setuptools import dist
+    except ImportError:
+        return
 
     real = dist.Distribution.run_commands
 
     def run_commands(self):
         self.ext_modules = self.libraries = self.rust_extensions = None
-        # Helpers that build extensions in their own way say so on the object itself.
-        self.__dict__.pop("has_ext_modules", None)
+        # Classes and helpers that build extensions in their own way say that there are some.
+        self.has_ext_modules = lambda: False
         return real(self)
 
     dist.Distribution.run_commands = run_commands
@@ -436,7 +440,7 @@ def main():
     if build["sorted"]:
         sort_requirements()
     if build["pure"]:
-        leave_out_extensions()
+        leave_out_extensions(build["pure"])
     if build["windows"]:
         appear_as_windows()
     out = "/build/unrepaired" if build["platform"] else "/out"

@@ -21,6 +21,16 @@ const PYPI: &[(&str, i32, &[&str])] = &[
         0,
         &[],
     ),
+    // Its commands bear the version of another Python.
+    ("pypi:pip==21.3.1", 0, &[]),
+    // Its backend needs a project that never had a wheel.
+    ("pypi:tomlkit==0.5.8", 0, &[]),
+    // Its setup has extensions.
+    (
+        "pkg:pypi/websockets@12.0?file_name=websockets-12.0-py3-none-any.whl",
+        0,
+        &[],
+    ),
 ];
 
 #[apply(test)]

@@ -21,6 +21,11 @@ pub(super) fn plain(text: &str) -> Option<(String, VersionSpecifiers)> {
     Some((requirement.name.to_string(), specifiers))
 }
 
+/// Whether two requirements are one, however the project is spelt.
+pub(super) fn same(one: &str, other: &str) -> bool {
+    plain(one).is_some_and(|one| plain(other).is_some_and(|other| one == other))
+}
+
 /// The one version that bounds name, if they do.
 fn exact(specifiers: &VersionSpecifiers) -> Option<&Version> {
     let exact = specifiers.iter().find(|it| *it.operator() == Operator::Equal);
@@ -134,6 +139,18 @@ mod tests {
             ),
         ] {
             assert_eq!(merged(&owned(all)), expected, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn a_requirement_is_the_same_however_it_is_spelt() {
+        for (one, other, expected) in [
+            ("flit_core==3.9.0", "flit-core==3.9", true),
+            ("flit_core==3.9.0", "flit-core==3.8", false),
+            ("flit==3.9.0", "flit-core==3.9.0", false),
+            ("flit[x]==3.9.0", "flit[x]==3.9.0", false),
+        ] {
+            assert_eq!(same(one, other), expected, "{one} {other}");
         }
     }
 

@@ -71,7 +71,7 @@ fn borrowed(version: &str, metadata: &str) -> Option<Dialect> {
     }
     let bounded = |line: &&str| line.contains(['<', '>', '=', '~', '!']);
     let required: Vec<_> = required(metadata).map(|(text, _)| text).collect();
-    let mut bounded = required.iter().copied().filter(|line| bounded(&line)).peekable();
+    let mut bounded = required.iter().copied().filter(|line| bounded(line)).peekable();
     bounded.peek()?;
     bounded.all(|line| !line.contains(' ')).then(|| Dialect {
         requirement: "wheel>=0.44".into(),

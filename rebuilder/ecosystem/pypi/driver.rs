@@ -41,7 +41,7 @@ impl Draft<'_> {
             "windows": self.facts.windows,
             "python": self.shown_python(),
             "sorted": self.facts.sorted,
-            "pure": self.without_extensions(),
+            "pure": self.without_extensions().then_some(&self.project.name),
             "platform": platform
         });
         vec![

@@ -88,6 +88,14 @@ impl Interpreter {
         ALL.into_iter().find(fits)
     }
 
+    /// All versions, for people.
+    pub(super) fn known() -> String {
+        let mut all: Vec<_> = ALL.iter().map(|it| it.minor).collect();
+        all.sort_unstable();
+        let versions: Vec<_> = all.iter().map(|minor| format!("3.{minor}")).collect();
+        versions.join(", ")
+    }
+
     /// Such as `3.9`.
     pub(super) fn version(self) -> String {
         format!("3.{}", self.minor)
@@ -110,17 +118,25 @@ pub(super) fn usual() -> Choice {
     }
 }
 
-/// The one that the user names, else the one that the wheel asks for, else the usual one.
-pub(super) fn choose(hint: Option<(&str, &Origin)>, sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
+/// The usual one, since there is no container of the one that was chosen.
+pub(super) fn instead_of(chosen: &Choice, reason: &impl ToString) -> Choice {
+    let (version, container) = (chosen.interpreter.version(), chosen.interpreter.container);
+    Choice {
+        origin: Origin::Convention(format!(
+            "the container; the release asks for Python {version}, but {container} cannot be made: {}",
+            reason.to_string()
+        )),
+        ..usual()
+    }
+}
+
+/// The one that the wheel asks for, else the usual one.
+pub(super) fn choose(sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
     let asked = |interpreter, origin| Choice {
         interpreter,
         origin,
         of_day: None,
     };
-    let named = hint.and_then(|(version, origin)| Some((Interpreter::named(version)?, origin.clone())));
-    if let Some((interpreter, origin)) = named {
-        return asked(interpreter, origin);
-    }
     let tag = tagged(&released.file.name);
     let sign = tag.iter().chain(sign);
     let mut signed = sign.filter_map(|sign| Some((Interpreter::named(&sign.version)?, &sign.evidence)));
@@ -292,7 +308,7 @@ mod tests {
             ("cp310-none-any", "", "2022-05-01", 10, None),
         ] {
             let released = ReleasedFile::of_test(&format!("a-1-{tags}.whl"), requires, uploaded);
-            let choice = choose(None, None, &released);
+            let choice = choose(None, &released);
             assert_eq!(choice.interpreter.minor, expected, "{tags} {requires}");
             assert_eq!(choice.of_day.map(|it| it.minor), of_day, "{tags} {uploaded}");
         }

@@ -12,6 +12,7 @@ mod bounds;
 mod dialect;
 mod driver;
 pub(super) mod interpreter;
+mod pip;
 mod plan;
 mod registry;
 mod release;

@@ -5,7 +5,7 @@ use super::registry::{self, Fitness, Project, ReleasedFile};
 use super::requirements::{self, Solution};
 use super::source::{Place, Source};
 use super::wheel::{self, WheelFacts};
-use super::{document, release, required};
+use super::{document, pip, release, required};
 use crate::artifact::{Ecosystem, Subject};
 use crate::container::Root;
 use crate::ecosystem::released::artifact;
@@ -64,16 +64,15 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         Some(recipe) => recipe.clone(),
         None => Recipe::built_in(if native { "pypi-native-wheel" } else { "pypi-wheel" })?,
     };
+    let named = named_python(planner, &purl, native)?;
     let python = if native || planner.recipe.is_some() {
         interpreter::usual()
     } else {
-        let hint = planner.hints.tools.get("python");
-        let hint = hint.map(|hint| (hint.value.as_str(), &hint.origin));
-        let python = interpreter::choose(hint, facts.python.as_ref(), released);
+        let python = named.unwrap_or_else(|| interpreter::choose(facts.python.as_ref(), released));
         python.interpreter.container.clone_into(&mut recipe.container);
         python
     };
-    let (lock, root) = planner.container(&recipe.container).await?;
+    let (python, lock, root) = prepare(planner, python, &mut recipe).await?;
     let mut draft = Draft {
         planner,
         purl,
@@ -92,10 +91,60 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     match (draft.finish().await, draft.python.of_day) {
         // What was there on the day may run on no later Python.
         (Err(error @ PlanError::NotRebuildable { .. }), Some(of_day)) => {
-            draft.switch_to(of_day, &error).await?;
+            if draft.switch_to(of_day, &error).await.is_err() {
+                return Err(error);
+            }
             draft.finish().await.map_err(|_| error)
         }
         (ended, _) => ended,
+    }
+}
+
+/// The Python that a hint names.
+fn named_python(planner: &Planner<'_>, purl: &str, native: bool) -> Result<Option<Choice>, PlanError> {
+    let Some(hint) = planner.hints.tools.get("python") else {
+        return Ok(None);
+    };
+    let refused = |reason: &str, help: String| PlanError::NotRebuildable {
+        subject: purl.to_owned(),
+        reason: format!("Python {} cannot build it: {reason}", hint.value),
+        help,
+    };
+    if native || planner.recipe.is_some() {
+        let help = "leave out --tool python, or write a recipe with another container".to_owned();
+        let reason = if native {
+            "wheels with compiled code are built by that of bookworm-python-native"
+        } else {
+            "the recipe says which container builds"
+        };
+        return Err(refused(reason, help));
+    }
+    let interpreter = Interpreter::named(&hint.value).ok_or_else(|| {
+        let help = format!("known: {}", Interpreter::known());
+        refused("no built-in container has it", help)
+    })?;
+    Ok(Some(Choice {
+        interpreter,
+        origin: hint.origin.clone(),
+        of_day: None,
+    }))
+}
+
+/// Makes the container of a Python; if it cannot be had, that of the usual one, unless somebody named it.
+async fn prepare(
+    planner: &Planner<'_>,
+    python: Choice,
+    recipe: &mut Recipe,
+) -> Result<(Choice, Lock, Root), PlanError> {
+    match planner.container(&recipe.container).await {
+        Ok((lock, root)) => Ok((python, lock, root)),
+        Err(error) if matches!(python.origin, Origin::Inferred(_)) && !error.is_refusal() => {
+            let usual = interpreter::instead_of(&python, &error);
+            usual.interpreter.container.clone_into(&mut recipe.container);
+            let (lock, root) = planner.container(&recipe.container).await?;
+            Ok((usual, lock, root))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -219,10 +268,7 @@ impl Draft<'_> {
             }),
             Place::Git { pinned, .. } => git.push(pinned.clone()),
         }
-        let installer = chosen
-            .installer
-            .iter()
-            .map(|file| (requirements::INSTALLER, file));
+        let installer = chosen.installer.iter().map(|file| (pip::INSTALLER, file));
         let dependencies = chosen.files.iter().map(|file| ("dependencies", file));
         inputs.extend(installer.chain(dependencies).map(|(folder, file)| PinnedInput {
             role: Role::Dependency,

@@ -26,7 +26,9 @@ impl Draft<'_> {
         let system = &self.source.system;
         let mut required = system.requires.clone();
         let pins = backend::requirements(&self.facts.generator, self.released.uploaded).unwrap_or_default();
-        for pin in pins {
+        // A backend that built itself is no requirement of its own.
+        let itself = format!("{}=={}", self.project.name, self.released.version);
+        for pin in pins.into_iter().filter(|pin| !bounds::same(pin, &itself)) {
             // A maintainer's tool may be another one than the source asks for; the released wheel says which.
             required.retain(|other| !contradicts(other, &pin));
             if !required.contains(&pin) {

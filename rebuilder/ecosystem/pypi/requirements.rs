@@ -4,7 +4,7 @@
 //! each project the page that the registry gave, without files uploaded later, and the files that it is likely to want.
 //! When it wants another one, that is fetched and pip is asked again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use jiff::Timestamp;
@@ -12,23 +12,15 @@ use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
 
 use super::bounds;
+use super::pip::Answer;
 use super::registry::{self, Project, ReleasedFile};
 use crate::artifact::{PinnedFile, Sha256};
 use crate::compare;
 use crate::container::Root;
 use crate::ecosystem::{PlanError, Planner, RegistryError};
-use crate::evidence::json::member;
-use crate::ledger::Work;
-use crate::plan::{INPUTS, OUT, quote};
 use crate::sandbox::Input;
 use crate::store::FetchError;
 
-/// The first Python whose distribution has a pip that reports what it would install, and installs for another Python.
-const FIRST_WITH_PIP: u64 = 11;
-/// The last pip that runs on all of the Pythons before, and takes the versions and requirements of their day.
-const OTHER_PIP: &str = "pip<24.1";
-/// Where that is, below `/inputs`.
-pub(super) const INSTALLER: &str = "installer";
 const MOST_QUESTIONS: usize = 60;
 
 /// What pip chose, as pinned files.
@@ -41,18 +33,20 @@ pub(in crate::ecosystem) struct Solution {
 }
 
 /// Everything that pip may look at.
-struct Index<'a> {
-    planner: &'a Planner<'a>,
-    before: Timestamp,
+pub(super) struct Index<'a> {
+    pub(super) planner: &'a Planner<'a>,
+    pub(super) before: Timestamp,
     /// What is being rebuilt: no build may have it to copy from.
-    released: &'a [Sha256],
-    python: Version,
+    pub(super) released: &'a [Sha256],
+    pub(super) python: Version,
     /// 11 of Python 3.11.
-    minor: u64,
-    installer: Option<PinnedFile>,
-    markers: MarkerEnvironment,
-    projects: BTreeMap<String, Option<Project>>,
-    files: BTreeMap<String, Input>,
+    pub(super) minor: u64,
+    pub(super) installer: Option<PinnedFile>,
+    /// Projects of which no wheel fits, so that pip has to take their source distributions.
+    pub(super) from_source: BTreeSet<String>,
+    pub(super) markers: MarkerEnvironment,
+    pub(super) projects: BTreeMap<String, Option<Project>>,
+    pub(super) files: BTreeMap<String, Input>,
 }
 
 /// Solves `requirements` with files uploaded before `before`.
@@ -83,6 +77,7 @@ pub(in crate::ecosystem) async fn solve(
         python: python.clone(),
         minor,
         installer: None,
+        from_source: BTreeSet::new(),
         markers,
         projects: BTreeMap::new(),
         files: BTreeMap::new(),
@@ -115,17 +110,13 @@ pub(in crate::ecosystem) async fn solve(
                 bar.set_message(name.clone());
                 index.project(&name).await?;
             }
+            Answer::WantsSource(name) => {
+                index.from_source.insert(name);
+            }
             Answer::Unsolved(reason) => return Err(unsolved(reason)),
         }
     }
     Err(unsolved("it keeps asking for other files".into()))
-}
-
-enum Answer {
-    Solved(Vec<String>),
-    WantsFile(String),
-    WantsProject(String),
-    Unsolved(String),
 }
 
 impl Index<'_> {
@@ -185,7 +176,7 @@ impl Index<'_> {
         Ok(plain.then(|| chosen.into_values().collect()))
     }
 
-    async fn project(&mut self, name: &str) -> Result<(), PlanError> {
+    pub(super) async fn project(&mut self, name: &str) -> Result<(), PlanError> {
         if self.projects.contains_key(name) {
             return Ok(());
         }
@@ -200,7 +191,7 @@ impl Index<'_> {
 
     /// Files of a project that were there at the time and run on our Python. Of a project without any such wheel, the
     /// first version that came with one: our Python is younger than some releases.
-    fn candidates(&self, name: &str) -> impl Iterator<Item = &ReleasedFile> {
+    pub(super) fn candidates(&self, name: &str) -> impl Iterator<Item = &ReleasedFile> {
         let files = self
             .projects
             .get(name)
@@ -240,7 +231,7 @@ impl Index<'_> {
             let wheels = || self.candidates(name).filter(|file| file.wheel);
             let meets = |file: &ReleasedFile| bounds.iter().all(|bound| bound.contains(&file.version));
             // Without bounds, and with a page that is not there, pip has the better words.
-            if bounds.iter().all(|bound| bound.is_empty()) || wheels().any(meets) {
+            if bounds.iter().all(VersionSpecifiers::is_empty) || wheels().any(meets) {
                 return None;
             }
             let newest = wheels().map(|file| &file.version).max()?;
@@ -259,35 +250,6 @@ impl Index<'_> {
             .flatten()
             .flat_map(|project| &project.files)
             .find(|file| file.file.name == name)
-    }
-
-    /// Fetches another pip, if that of the container is too old.
-    async fn fetch_installer(&mut self) -> Result<(), PlanError> {
-        if self.minor >= FIRST_WITH_PIP {
-            return Ok(());
-        }
-        let Some((name, bounds)) = bounds::plain(OTHER_PIP) else {
-            return Ok(());
-        };
-        self.project(&name).await?;
-        let files = self.projects.get(&name).and_then(Option::as_ref);
-        let fits = |file: &&ReleasedFile| {
-            file.wheel
-                && !file.version.any_prerelease()
-                && !self.released.contains(&file.file.sha256)
-                && bounds.contains(&file.version)
-                && file.runs_on(&self.python)
-        };
-        let fitting = files.iter().flat_map(|project| &project.files).filter(fits);
-        let newest = fitting.max_by_key(|file| &file.version);
-        self.installer = newest.map(|file| file.file.clone());
-        if let Some(file) = newest.cloned() {
-            let blob = self.planner.workshop.fetcher.get(&file.file).await?;
-            let name = format!("{INSTALLER}/{}", file.file.name);
-            let path = blob.path;
-            self.files.insert(name.clone(), Input { name, path });
-        }
-        Ok(())
     }
 
     fn solution(&self, names: &[String]) -> Solution {
@@ -321,122 +283,6 @@ impl Index<'_> {
             .map(|text| text.trim().to_owned())
             .collect())
     }
-
-    /// The pages as pip reads them (PEP 503).
-    fn pages(&self) -> Result<Vec<Input>, PlanError> {
-        let mut inputs = Vec::new();
-        for name in self.projects.keys() {
-            let mut page = String::from("<!doctype html>\n");
-            for file in self.candidates(name) {
-                let yanked = if file.yanked { " data-yanked=\"\"" } else { "" };
-                let (name, sha256) = (&file.file.name, file.file.sha256);
-                page.push_str(&format!(
-                    "<a href=\"file://{INPUTS}/files/{name}#sha256={sha256}\"{yanked}>{name}</a>\n"
-                ));
-            }
-            let blob = self.planner.workshop.fetcher.store().keep(page.as_bytes())?;
-            inputs.push(Input {
-                name: format!("index/{name}/index.html"),
-                path: blob.path,
-            });
-        }
-        Ok(inputs)
-    }
-
-    async fn ask(
-        &self,
-        root: &Root,
-        requirements: &[String],
-        bar: &crate::progress::ProgressBar,
-    ) -> Result<Answer, PlanError> {
-        let words: Vec<_> = requirements
-            .iter()
-            .map(|requirement| quote(requirement))
-            .collect();
-        let pip = match &self.installer {
-            Some(pip) => format!("python3 {INPUTS}/{INSTALLER}/{}/pip", pip.name),
-            None => "python3 -m pip".into(),
-        };
-        let script = format!(
-            "{pip} install --quiet --disable-pip-version-check --no-cache-dir --break-system-packages \
-             --dry-run --ignore-installed --only-binary :all: --index-url file://{INPUTS}/index \
-             --report {OUT}/report.json {} 2> {OUT}/errors || true\n",
-            words.join(" ")
-        );
-        let mut inputs = self.pages()?;
-        inputs.extend(self.files.values().cloned());
-        let reply = self
-            .planner
-            .workshop
-            .sandbox
-            .query(&root.layers(), inputs, script, bar)
-            .await?;
-        self.planner
-            .workshop
-            .fetcher
-            .ledger()
-            .ended(Work::Resolve, reply.took);
-        if !reply.ended.succeeded() {
-            return Ok(Answer::Unsolved(format!("it {}", reply.ended)));
-        }
-        Ok(match reply.file("report.json") {
-            Some(report) => read_report(&report),
-            None => self.read_errors(&reply.text("errors")),
-        })
-    }
-
-    fn read_errors(&self, errors: &str) -> Answer {
-        if let Some((_, rest)) = errors.split_once(&format!("{INPUTS}/files/")) {
-            let name: String = rest.chars().take_while(|c| !"'\"\n #".contains(*c)).collect();
-            if !self.files.contains_key(&name) {
-                return Answer::WantsFile(name);
-            }
-        }
-        let missing = "Could not find a version that satisfies the requirement ";
-        if let Some((_, rest)) = errors.split_once(missing) {
-            let name: String = rest
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
-                .collect();
-            if let Ok(name) = name
-                .parse::<pep508_rs::PackageName>()
-                .map(|name| name.to_string())
-                && !self.projects.contains_key(&name)
-            {
-                return Answer::WantsProject(name);
-            }
-        }
-        let telling = errors
-            .lines()
-            .filter(|line| line.starts_with("ERROR:"))
-            .take(3)
-            .collect::<Vec<_>>()
-            .join(" ");
-        let telling = if telling.is_empty() {
-            errors.trim()
-        } else {
-            &telling
-        };
-        Answer::Unsolved(bounds::shortened(telling))
-    }
-}
-
-/// File names in pip's installation report.
-fn read_report(report: &[u8]) -> Answer {
-    let Ok(report) = serde_json::from_slice::<serde_json::Value>(report) else {
-        return Answer::Unsolved("its report is not JSON".into());
-    };
-    let items = member(&report, ["install"])
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let url = |item: &serde_json::Value| member(item, ["download_info", "url"]).as_str().map(str::to_owned);
-    let name = |url: String| {
-        url.rsplit('/')
-            .next()
-            .map(|name| name.replace("%2B", "+").replace("%21", "!"))
-    };
-    Answer::Solved(items.iter().filter_map(url).filter_map(name).collect())
 }
 
 fn marker_environment(python: &Version, minor: u64) -> Result<MarkerEnvironment, String> {

@@ -77,6 +77,7 @@ pub fn containers() -> Option<&'static Path> {
                 "bookworm-build",
                 "bookworm-python",
                 "bookworm-python-native",
+                "bullseye-python",
                 "bookworm-node",
                 "bookworm-go",
                 "trixie-rust",
