@@ -158,6 +158,7 @@ mod tests {
             attestation: Sha256::of(origin),
             origin: origin.into(),
             times: 1,
+            levels: Vec::new(),
             inputs: Inputs::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! `rebuilder verify`: constellations of parties and what is concluded of them; other rebuilders' formats; cost.
 
+mod forms;
 mod others;
 mod predicate;
 mod statements;
@@ -31,7 +32,8 @@ fn keys() -> &'static BTreeMap<&'static str, (FileKey, String)> {
     KEYS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let names = [
-            "alice", "bob", "carol", "dave", "builder", "manager", "watcher", "mallory", "lost", "old",
+            "alice", "bob", "carol", "dave", "builder", "manager", "watcher", "warden", "mallory", "lost",
+            "old",
         ];
         let make = |name: &'static str| {
             let algorithm = if name == "bob" {
@@ -92,6 +94,7 @@ fn policy() -> String {
         ("builder", "builder", "App", "\"builder\"", ""),
         ("manager", "release-manager", "App", "\"manager\"", ""),
         ("watcher", "verifier", "Watch", "\"watcher\"", ""),
+        ("warden", "verifier", "Ward", "\"warden\"", "weight = 3\n"),
     ] {
         text.push_str(&format!(
             "[[parties]]\nname = \"{name}\"\nrole = \"{role}\"\norganisation = \"{organisation}\"\nkeys = [{keys}]\n{extra}"

@@ -119,6 +119,7 @@ impl Public {
             payload_type: dsse::IN_TOTO.to_owned(),
             payload: statement.to_vec(),
             signatures: vec![(self.fingerprint().to_hex(), signature)],
+            certificates: Vec::new(),
         };
         Ok(bundle(&envelope))
     }
