@@ -13,6 +13,7 @@ assert isinstance(block.signed, Link), "not a link"
 with open(sys.argv[2], "rb") as file:
     public = load_pem_public_key(file.read())
 # The name of a key is a hint; what counts is that this key signed it.
-key = SSlibKey.from_crypto(public, keyid=block.signatures[0]["keyid"])
-block.verify_signature(key)
+keyid = block.signatures[0]["keyid"]
+key = SSlibKey.from_crypto(public, keyid=keyid)
+block.verify_signature({"keyid": keyid, **key.to_dict()})
 json.dump({"name": block.signed.name, "products": block.signed.products}, sys.stdout)

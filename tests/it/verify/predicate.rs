@@ -123,6 +123,11 @@ fn dialects_say_what_their_translations_say() {
         }
         assert_eq!(answer(&said), answer(&translated), "{dialect}");
     }
+    // A document of CycloneDX is the predicate of a statement.
+    let mut declared = example("reproduced");
+    declared["predicateType"] = json!("https://cyclonedx.org/bom");
+    declared["predicate"] = example("dialects/cdxa");
+    assert_eq!(answer(&found(&[declared])), json!({"answer": "same"}));
     // A link has a signature of another form.
     let link = example("dialects/rebuilderd-link");
     let pkcs8 = PrivateKey::new(KeyType::Ed25519).unwrap();
