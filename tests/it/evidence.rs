@@ -2,6 +2,7 @@
 
 mod curves;
 mod named;
+mod peers;
 mod real;
 mod roots;
 mod signatures;

@@ -1,4 +1,4 @@
-//! Timestamps in a bundle: those of authorities that the root does not have say nothing, for or against.
+//! Timestamps in a bundle: where one is good, or the log shows the time, others add nothing, for or against.
 
 use cms::content_info::ContentInfo;
 use cms::signed_data::{SignedData, SignerIdentifier};
@@ -52,29 +52,40 @@ pub(super) fn keep_known(
         )));
     }
     let authorities = root.tsa_authorities();
-    let (unknown, known): (Vec<_>, Vec<_>) = timestamps
-        .drain(..)
-        .partition(|it| worth(it, &signature, &authorities) == Worth::Unknown);
-    // Only a certificate, which holds for minutes, needs a time.
-    if unknown.is_empty() && known.is_empty() && !promised && certified {
-        return Err(SigstoreError::Unchecked(
-            "nothing in it shows when it was signed, and so whether its certificate was valid then".into(),
-        ));
-    }
-    if !unknown.is_empty() {
-        if known.is_empty() && !promised {
-            return Err(SigstoreError::Unchecked(
-                "nothing shows its time but timestamps of authorities that the trusted root does not have"
-                    .into(),
-            ));
+    let (mut good, mut bad, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for timestamp in timestamps.drain(..) {
+        match worth(&timestamp, &signature, &authorities) {
+            Worth::Good => good.push(timestamp),
+            Worth::Bad => bad.push(timestamp),
+            Worth::Unknown => unknown.push(timestamp),
         }
-        left_out.push(format!(
-            "{} of an authority that the trusted root does not have",
-            plural(unknown.len(), "timestamp")
-        ));
     }
-    // One that was checked and is not good stays, so that the verifier refuses the bundle for it.
-    *timestamps = known;
+    if good.is_empty() && !promised {
+        if !bad.is_empty() {
+            // The verifier says what is wrong with them.
+            *timestamps = bad;
+            return Ok(());
+        }
+        // Only a certificate, which holds for minutes, needs a time.
+        if !unknown.is_empty() || certified {
+            let why = if unknown.is_empty() {
+                "nothing in it shows when it was signed, and so whether its certificate was valid then"
+            } else {
+                "nothing shows its time but timestamps of authorities that the trusted root does not have"
+            };
+            return Err(SigstoreError::Unchecked(why.into()));
+        }
+    }
+    // Others show the time, and whoever wanted one of these not to be seen could have left it out.
+    for (all, what) in [
+        (&unknown, "of an authority that the trusted root does not have"),
+        (&bad, "that does not hold for this signature"),
+    ] {
+        if !all.is_empty() {
+            left_out.push(format!("{} {what}", plural(all.len(), "timestamp")));
+        }
+    }
+    *timestamps = good;
     Ok(())
 }
 
