@@ -37,11 +37,13 @@ pub(super) struct Trace {
 }
 
 /// Changes when traces are read in another way.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// Largest package whose files are looked into; of others, only the control files are.
 const PACKAGE: u64 = 16 << 20;
 /// Largest file that is looked into.
 const FILE: u64 = 16 << 20;
+/// Fields that name the exact sources of what is in a package; the third is that of Rust packages.
+const BUILT_USING: [&str; 3] = ["Built-Using", "Static-Built-Using", "X-Cargo-Built-Using"];
 /// Most traces of one package: the bytes are the publisher's.
 const MOST: usize = 1000;
 
@@ -126,7 +128,7 @@ impl Reading {
                 }
             }
         }
-        for name in ["Built-Using", "Static-Built-Using"] {
+        for name in BUILT_USING {
             for (package, relation, version) in relations(field(text, name).unwrap_or_default()) {
                 if relation == "=" {
                     let seen = format!("{name}: {package} (= {version})");
@@ -170,7 +172,8 @@ impl Reading {
         let (source, version) = one;
         let name = path.strip_prefix("data.tar").unwrap_or(path);
         let seen = format!("compiler of {}", name.trim_start_matches(['!', '/', '.']));
-        self.add(Of::Source(source.clone()), version, true, &seen);
+        // The start files of the C library have this section too: of a program in another language, it is theirs.
+        self.add(Of::Source(source.clone()), version, false, &seen);
     }
 
     fn add(&mut self, of: Of, version: &str, exact: bool, seen: &str) {
@@ -231,7 +234,8 @@ mod tests {
             "Package: libjson-xs-perl\nVersion: 4.040-1\n\
              Depends: perl (>= 5.36.0-7+deb12u3), perlapi-5.36.0, libc6 (>= 2.14), libfoo:any (= 1:2-3) | bar (<< 2)\n\
              Built-Using: gcc-12 (= 12.2.0-14), odd (>= 1)\n\
-             Static-Built-Using: rustc (= 1.63.0+dfsg1-2)\n",
+             Static-Built-Using: rustc (= 1.63.0+dfsg1-2)\n\
+             X-Cargo-Built-Using: rust-libc (= 0.2.139-1)\n",
         );
         assert_eq!(
             seen(reading),
@@ -240,6 +244,7 @@ mod tests {
                 "binary libfoo 1:2-3 bound",
                 "binary perl 5.36.0-7+deb12u3 exact",
                 "source gcc-12 12.2.0-14 exact",
+                "source rust-libc 0.2.139-1 exact",
                 "source rustc 1.63.0+dfsg1-2 exact",
             ]
         );
