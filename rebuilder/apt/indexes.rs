@@ -301,7 +301,7 @@ async fn tables(
     join_all(
         of(|kind| kind == Kind::Installer)
             .iter()
-            .map(|file| fetcher.get(file)),
+            .map(|file| fetcher.get_optional(file)),
     )
     .await;
     let both: Vec<_> = wanted.into_iter().zip(kept).collect();

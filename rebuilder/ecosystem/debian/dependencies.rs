@@ -260,19 +260,22 @@ impl Asking<'_> {
             .iter()
             .map(|package| (package.name.as_str(), package.version.as_str()))
             .collect();
-        let pins: BTreeSet<_> = binaries
-            .iter()
-            .map(|binary| {
-                let version = binary.version.to_string();
-                let other = installed.get(binary.package.as_str());
-                Pin {
-                    replaces: other.is_some_and(|other| *other != version),
-                    package: binary.package.clone(),
-                    version,
-                }
-            })
-            .collect();
-        Ok(pins.into_iter().collect())
+        // Of builds of one source again (binNMUs), the newest.
+        let mut newest: BTreeMap<&str, &Version> = BTreeMap::new();
+        for binary in &binaries {
+            let version = newest.entry(&binary.package).or_insert(&binary.version);
+            *version = (*version).max(&binary.version);
+        }
+        let pins = newest.into_iter().map(|(package, version)| {
+            let version = version.to_string();
+            let other = installed.get(package);
+            Pin {
+                replaces: other.is_some_and(|other| *other != version),
+                package: package.to_owned(),
+                version,
+            }
+        });
+        Ok(pins.collect())
     }
 
     /// Sources of installed packages that are newer than in the suite `distro` itself, as `NAME VERSION`.
