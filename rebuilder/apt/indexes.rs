@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use debversion::Version;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 
 use super::AptError;
 use super::table::{BinaryRow, Kind, SourceRow, Table};
@@ -94,8 +94,8 @@ impl Indexes {
             .map(|archive| super::releases(fetcher, archive, keyring));
         let mut releases = Vec::new();
         let mut wanted = Vec::new();
-        for (archive, found) in archives.iter().zip(try_join_all(each).await?) {
-            for release in found {
+        for (archive, found) in archives.iter().zip(join_all(each).await) {
+            for release in found? {
                 wanted.extend(listed(&release, releases.len(), archive, arch, with_sources));
                 releases.push(release);
             }
@@ -301,7 +301,7 @@ async fn tables(
     join_all(
         of(|kind| kind == Kind::Installer)
             .iter()
-            .map(|file| fetcher.get(file)),
+            .map(|file| fetcher.get_optional(file)),
     )
     .await;
     let both: Vec<_> = wanted.into_iter().zip(kept).collect();

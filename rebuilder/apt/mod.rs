@@ -86,7 +86,8 @@ pub async fn releases(
         let received = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT, read).await;
         received.map(|(release, _)| release)
     });
-    futures_util::future::try_join_all(each).await
+    // The first suite that is wrong is told of, not the first to answer.
+    futures_util::future::join_all(each).await.into_iter().collect()
 }
 
 /// Calls `each` for every paragraph of an index that is decompressed at `plain`.

@@ -68,10 +68,11 @@ struct Question {
 const FORM: u32 = 1;
 
 impl Question {
-    fn key(&self, root: Sha256, indexes: &Indexes) -> Sha256 {
+    /// Names the answer; `indexes` are the digests of the binary indexes, in their order.
+    fn key(&self, root: Sha256, indexes: impl Iterator<Item = Sha256>) -> Sha256 {
         let mut text = format!("apt {FORM}\n{root}\n");
-        for file in indexes.package_files() {
-            text.push_str(&format!("{}\n", file.file.sha256));
+        for digest in indexes {
+            text.push_str(&format!("{digest}\n"));
         }
         for (name, digest) in &self.files {
             text.push_str(&format!("{name} {digest}\n"));
@@ -125,7 +126,8 @@ impl AptResolver<'_> {
             files: dsc.iter().map(|dsc| (DSC.to_owned(), dsc.sha256)).collect(),
         };
         let store = self.fetcher.store();
-        let key = question.key(self.root.contents.digest, self.indexes);
+        let indexes = self.indexes.package_files().iter();
+        let key = question.key(self.root.contents.digest, indexes.map(|index| index.file.sha256));
         let known = store.derived(key).and_then(|bytes| String::from_utf8(bytes).ok());
         let paths = if let Some(known) = known {
             known.lines().map(str::to_owned).collect()
@@ -292,4 +294,57 @@ fn pool_paths(text: &str, indexes: &Indexes) -> BTreeSet<String> {
                 .replace("%25", "%")
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer is found again only by the same question about the same root and indexes.
+    #[test]
+    fn whatever_an_answer_follows_from_is_in_its_key() {
+        let digest = |text: &str| Sha256::of(text);
+        let question = |command: &str, base: &str, version: &str, dsc: &str| Question {
+            script: script(&[command.to_owned()]),
+            sources: format!("deb http://{base} bookworm main\n"),
+            preferences: preferences(&[Pin {
+                package: "perl".into(),
+                version: version.into(),
+                replaces: false,
+            }]),
+            files: vec![(DSC.to_owned(), digest(dsc))],
+        };
+        let key = |question: &Question, root: &str, indexes: &[&str]| {
+            question.key(digest(root), indexes.iter().map(|text| digest(text)))
+        };
+        let asked = || question("build-dep x", "mirror", "5.36", "dsc");
+        let keys = [
+            key(&asked(), "root", &["a", "b"]),
+            key(&asked(), "another root", &["a", "b"]),
+            key(&asked(), "root", &["a"]),
+            key(&asked(), "root", &["b", "a"]),
+            key(
+                &question("install x", "mirror", "5.36", "dsc"),
+                "root",
+                &["a", "b"],
+            ),
+            key(
+                &question("build-dep x", "other", "5.36", "dsc"),
+                "root",
+                &["a", "b"],
+            ),
+            key(
+                &question("build-dep x", "mirror", "5.37", "dsc"),
+                "root",
+                &["a", "b"],
+            ),
+            key(
+                &question("build-dep x", "mirror", "5.36", "other"),
+                "root",
+                &["a", "b"],
+            ),
+        ];
+        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+        assert_eq!(keys.first(), Some(&key(&asked(), "root", &["a", "b"])));
+    }
 }

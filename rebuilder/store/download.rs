@@ -16,10 +16,11 @@ use reqwest::header;
 use url::Url;
 
 use super::address::{AddressTrust, Barred, Route};
-use super::blobs::{Incoming, Sealed};
+use super::blobs::{Blob, Incoming, Sealed};
 use super::public::NotPublic;
 use super::unreachable::Outlook;
-use super::{Fetcher, StoreError};
+use super::{FetchError, Fetcher, StoreError};
+use crate::artifact::PinnedFile;
 use crate::ledger::Work;
 use crate::progress::ProgressBar;
 
@@ -194,6 +195,13 @@ impl Fetcher {
             Ok(Route::Http { url, .. }) => self.unreachable().outlook(&url) != Outlook::Fair,
             _ => false,
         }
+    }
+
+    /// A pinned file that the caller can do without: hosts that could not be reached lately are not asked.
+    pub async fn get_optional(&self, material: &PinnedFile) -> Result<Blob, FetchError> {
+        let mut within_reach = material.clone();
+        within_reach.urls.retain(|url| !self.is_unreachable(url));
+        self.get(&within_reach).await
     }
 
     /// The content of an answer, of at most `limit` bytes.

@@ -16,6 +16,8 @@ use super::{Store, write_atomically};
 
 /// How long a host is not waited for.
 const MEMORY: SignedDuration = SignedDuration::from_mins(10);
+/// How long the process that could not connect does not ask again: a network that failed for a moment ends no batch.
+const REST: SignedDuration = SignedDuration::from_mins(1);
 /// Hosts that are remembered at most: documents of others name them.
 const MOST: usize = 64;
 /// Largest memory that is read.
@@ -36,9 +38,9 @@ struct Failure {
 pub(super) enum Outlook {
     /// Nothing speaks against it.
     Fair,
-    /// Another process could not connect to it lately.
+    /// Nobody could connect to it lately.
     Poor,
-    /// This process could not connect to it lately, for this reason.
+    /// This process could not connect to it a moment ago, for this reason.
     Hopeless(String),
 }
 
@@ -70,11 +72,14 @@ impl Unreachable {
     }
 
     pub(super) fn outlook(&self, url: &Url) -> Outlook {
+        let now = Timestamp::now();
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let failure = place(url).and_then(|place| known.failed.get(&place).cloned());
-        match failure.filter(|failure| is_recent(failure, Timestamp::now())) {
+        match failure.filter(|failure| is_within(failure, now, MEMORY)) {
             None => Outlook::Fair,
-            Some(failure) if failure.own => Outlook::Hopeless(failure.reason),
+            Some(failure) if failure.own && is_within(&failure, now, REST) => {
+                Outlook::Hopeless(failure.reason)
+            }
             Some(_) => Outlook::Poor,
         }
     }
@@ -117,7 +122,7 @@ impl Unreachable {
             None => kept.remove(&place),
         };
         let now = Timestamp::now();
-        kept.retain(|_, failure| is_recent(failure, now));
+        kept.retain(|_, failure| is_within(failure, now, MEMORY));
         if let Ok(bytes) = serde_json::to_vec(&kept) {
             let _ = write_atomically(&self.file, &bytes);
         }
@@ -134,9 +139,9 @@ fn read(file: &std::path::Path) -> BTreeMap<String, Failure> {
 }
 
 /// A failure from the future is from a clock that was wrong.
-fn is_recent(failure: &Failure, now: Timestamp) -> bool {
+fn is_within(failure: &Failure, now: Timestamp, span: SignedDuration) -> bool {
     let age = now.duration_since(failure.at);
-    !age.is_negative() && age < MEMORY
+    !age.is_negative() && age < span
 }
 
 /// Host and port, which a connection is made to.
@@ -171,22 +176,37 @@ mod tests {
         assert_eq!(second.outlook(&url()), Outlook::Fair);
     }
 
+    /// A process that was told no asks again after a minute; what can do without the host does without for ten.
     #[test]
     fn only_a_recent_failure_counts() {
-        let now = Timestamp::now();
-        for (age, expected) in [
-            (0, true),
-            (599, true),
-            (600, false),
-            (86_400, false),
-            (-60, false),
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path().to_owned())).unwrap();
+        let hopeless = || Outlook::Hopeless(String::new());
+        for (age, of_this_process, of_another) in [
+            (0, hopeless(), Outlook::Poor),
+            (59, hopeless(), Outlook::Poor),
+            (61, Outlook::Poor, Outlook::Poor),
+            (601, Outlook::Fair, Outlook::Fair),
+            (86_400, Outlook::Fair, Outlook::Fair),
+            (-60, Outlook::Fair, Outlook::Fair),
         ] {
-            let failure = Failure {
-                at: now.checked_sub(SignedDuration::from_secs(age)).unwrap(),
-                reason: String::new(),
-                own: false,
-            };
-            assert_eq!(is_recent(&failure, now), expected, "{age} s ago");
+            for (own, expected) in [(true, of_this_process), (false, of_another)] {
+                let failure = Failure {
+                    at: Timestamp::now()
+                        .checked_sub(SignedDuration::from_secs(age))
+                        .unwrap(),
+                    reason: String::new(),
+                    own,
+                };
+                let memory = Unreachable::remembered(&store);
+                memory
+                    .known
+                    .lock()
+                    .unwrap()
+                    .failed
+                    .insert(place(&url()).unwrap(), failure);
+                assert_eq!(memory.outlook(&url()), expected, "{age} s ago, own: {own}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! After a Debian build that failed, or that gave other bytes: some packages need an ordinary user, a terminal, or their
 //! tests; and where no `.buildinfo` says which versions were installed, another state of the archive may have been there.
 
-use super::dependencies::{DEPENDENCIES, TODAYS, UPDATES, VERSION};
+use super::dependencies::{DEPENDENCIES, GONE, TODAYS, UPDATES, VERSION};
 use super::plan::OPTIONS;
 use crate::ecosystem::hints::{Alternative, ArchiveState, EndedRun, Hints, Settings};
 use crate::plan::{Assumption, Origin, Plan};
@@ -54,7 +54,8 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
 }
 
 /// Other states of the archive, if today's gave other bytes: the point release without updates, if the build took some;
-/// the newest versions, if the released package led to older ones; and the day of the release.
+/// the newest versions, if the released package led to older ones; and the day of the release. If the archive lacks a
+/// version that the release names, only that day has it.
 fn other_states(plan: &Plan, because: &str, hints: &Hints) -> Vec<Alternative> {
     let dependencies = plan.assumptions.iter().find(|it| it.what == DEPENDENCIES);
     if dependencies.is_none_or(Assumption::is_declared) {
@@ -76,7 +77,8 @@ fn other_states(plan: &Plan, because: &str, hints: &Hints) -> Vec<Alternative> {
         }
     };
     let mut all = Vec::new();
-    if state.is_none() {
+    let is_gone = plan.assumptions.iter().any(|it| it.value == GONE);
+    if state.is_none() && !is_gone {
         let mut said = plan.assumptions.iter();
         if let Some(updates) = said.find(|it| it.what == UPDATES) {
             let words = format!("the archive without its updates ({})", updates.value);
@@ -157,6 +159,11 @@ mod tests {
             ),
             (vec![&apt, &version("3", "declared")], None, vec![OfTheDay]),
             (vec![&apt, &version(TODAYS, "inferred")], None, vec![OfTheDay]),
+            (
+                vec![&apt, &updates, &version(GONE, "inferred")],
+                None,
+                vec![OfTheDay],
+            ),
             (vec![&apt, &updates], Some(PointRelease), vec![OfTheDay]),
             (vec![&apt], Some(OfTheDay), vec![]),
         ] {

@@ -35,8 +35,10 @@ pub(super) const DEPENDENCIES: &str = "build dependencies";
 pub(super) const UPDATES: &str = "updates since the point release";
 /// Begins the assumptions on versions that a release names.
 pub(super) const VERSION: &str = "version of ";
-/// The value of those that cannot be had.
+/// The value of those that cannot be installed.
 pub(super) const TODAYS: &str = "today's";
+/// The value of those that the archive does not have.
+pub(super) const GONE: &str = "today's, as the one that the release names is gone";
 /// Updates that an assumption names.
 const NAMED: usize = 8;
 
@@ -56,15 +58,18 @@ pub(super) async fn choose(
         root,
     };
     match &planner.hints.settings.archive {
-        None => asking.led(released, &subject.distro).await,
+        None => {
+            let origin = Origin::Inferred(
+                "Build-Depends of the .dsc, resolved by apt against today's archive; no .buildinfo was available"
+                    .into(),
+            );
+            asking
+                .todays(asking.lead(released)?, origin, &subject.distro)
+                .await
+        }
         Some((ArchiveState::Newest, origin)) => {
-            let binaries = asking.apt(&found.indexes, &[]).await?;
-            Ok(chosen(
-                &found.indexes,
-                binaries,
-                "in today's versions",
-                origin.clone(),
-            ))
+            let origin = origin.clone();
+            asking.todays(Lead::default(), origin, &subject.distro).await
         }
         Some((ArchiveState::PointRelease, origin)) => {
             let indexes = found.indexes.of_suite(&subject.distro);
@@ -112,33 +117,36 @@ impl Asking<'_> {
         resolver.build_dependencies(&name, &self.found.dsc, pins).await
     }
 
-    /// Today's archive, but for the versions that the user or the released packages name.
-    async fn led(&self, released: &[Blob], distro: &str) -> Result<Dependencies, PlanError> {
+    /// Where the released packages lead.
+    fn lead(&self, released: &[Blob]) -> Result<Lead, PlanError> {
         let indexes = &self.found.indexes;
         let traces = traces::read(self.planner.workshop.fetcher.store(), released);
         let named = traces::names(&traces);
         let candidates = indexes.binaries(|row| named.contains(row.package) || named.contains(row.source))?;
-        let mut lead = lead(&candidates, &traces, &self.found.source.package);
+        Ok(lead(&candidates, &traces, &self.found.source.package))
+    }
+
+    /// Today's archive, but for the versions that the user or the released packages name.
+    async fn todays(&self, mut lead: Lead, origin: Origin, distro: &str) -> Result<Dependencies, PlanError> {
+        let indexes = &self.found.indexes;
         self.name(indexes, &mut lead)?;
         let pins = self.pins(indexes, &lead.wanted)?;
         let mut refused = None;
         let binaries = match self.apt(indexes, &pins).await {
-            Err(ResolveError::Unsatisfied { reason, .. }) if !pins.is_empty() => {
+            Err(ResolveError::Unsatisfied { reason, .. }) if !lead.wanted.iter().all(Wanted::is_declared) => {
                 // Versions that cannot be installed together were not there together.
                 refused = Some(reason);
-                self.apt(indexes, &[]).await?
+                let declared = lead.wanted.iter().filter(|it| it.is_declared()).cloned();
+                let pins = self.pins(indexes, &declared.collect::<Vec<_>>())?;
+                self.apt(indexes, &pins).await?
             }
             other => other?,
         };
-        let origin = Origin::Inferred(
-            "Build-Depends of the .dsc, resolved by apt against today's archive; no .buildinfo was available"
-                .into(),
-        );
         let mut chosen = chosen(indexes, binaries, "in today's versions", origin);
         let said = &mut chosen.assumptions;
         for wanted in lead.wanted {
-            let (what, version) = (format!("{VERSION}{}", wanted.source), wanted.version);
-            said.push(match &refused {
+            let (what, version) = (format!("{VERSION}{}", wanted.source), wanted.version.clone());
+            said.push(match refused.as_ref().filter(|_| !wanted.is_declared()) {
                 None => assume(&what, version, wanted.origin),
                 Some(reason) => assume(
                     &what,
@@ -152,7 +160,7 @@ impl Asking<'_> {
                 format!("the archive no longer has {version}, which is what the release names ({seen})");
             said.push(assume(
                 &format!("{VERSION}{name}"),
-                TODAYS,
+                GONE,
                 Origin::Inferred(reason),
             ));
         }
@@ -171,11 +179,16 @@ impl Asking<'_> {
         words: &str,
         origin: &Origin,
     ) -> Result<Dependencies, PlanError> {
+        let mut lead = Lead::default();
+        self.name(indexes, &mut lead)?;
+        let mut pins = self.pins(indexes, &lead.wanted)?;
+        let named: BTreeSet<_> = pins.iter().map(|pin| pin.package.clone()).collect();
         let newest = indexes.newest(&self.installed());
-        let pins: Vec<_> = self
+        let of_container: Vec<_> = self
             .lock
             .packages
             .iter()
+            .filter(|package| !named.contains(&package.name))
             .filter_map(|package| {
                 let version = newest.get(package.name.as_str())?.to_string();
                 (version != package.version).then(|| Pin {
@@ -185,8 +198,18 @@ impl Asking<'_> {
                 })
             })
             .collect();
+        pins.extend(of_container);
         let binaries = self.apt(indexes, &pins).await?;
-        Ok(chosen(indexes, binaries, words, origin.clone()))
+        let mut chosen = chosen(indexes, binaries, words, origin.clone());
+        let by_user = lead.wanted.into_iter().map(|wanted| {
+            assume(
+                &format!("{VERSION}{}", wanted.source),
+                wanted.version,
+                wanted.origin,
+            )
+        });
+        chosen.assumptions.extend(by_user);
+        Ok(chosen)
     }
 
     /// Names of the packages that the container has.
@@ -237,19 +260,22 @@ impl Asking<'_> {
             .iter()
             .map(|package| (package.name.as_str(), package.version.as_str()))
             .collect();
-        let pins: BTreeSet<_> = binaries
-            .iter()
-            .map(|binary| {
-                let version = binary.version.to_string();
-                let other = installed.get(binary.package.as_str());
-                Pin {
-                    replaces: other.is_some_and(|other| *other != version),
-                    package: binary.package.clone(),
-                    version,
-                }
-            })
-            .collect();
-        Ok(pins.into_iter().collect())
+        // Of builds of one source again (binNMUs), the newest.
+        let mut newest: BTreeMap<&str, &Version> = BTreeMap::new();
+        for binary in &binaries {
+            let version = newest.entry(&binary.package).or_insert(&binary.version);
+            *version = (*version).max(&binary.version);
+        }
+        let pins = newest.into_iter().map(|(package, version)| {
+            let version = version.to_string();
+            let other = installed.get(package);
+            Pin {
+                replaces: other.is_some_and(|other| *other != version),
+                package: package.to_owned(),
+                version,
+            }
+        });
+        Ok(pins.collect())
     }
 
     /// Sources of installed packages that are newer than in the suite `distro` itself, as `NAME VERSION`.

@@ -14,6 +14,13 @@ pub(super) struct Wanted {
     pub origin: Origin,
 }
 
+impl Wanted {
+    /// Whether the user named it.
+    pub fn is_declared(&self) -> bool {
+        matches!(self.origin, Origin::Declared(_))
+    }
+}
+
 /// What the released packages say about versions, held against an archive.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lead {

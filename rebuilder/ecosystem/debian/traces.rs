@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
+use std::time::Duration;
 
 use object::{Object as _, ObjectSection as _};
 use serde::{Deserialize, Serialize};
@@ -37,11 +38,17 @@ pub(super) struct Trace {
 }
 
 /// Changes when traces are read in another way.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// Largest package whose files are looked into; of others, only the control files are.
 const PACKAGE: u64 = 16 << 20;
 /// Largest file that is looked into.
 const FILE: u64 = 16 << 20;
+/// How long one package is looked into.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How ELF files begin.
+const ELF: &[u8; 4] = b"\x7fELF";
+/// Fields that name the exact sources of what is in a package; the third is that of Rust packages.
+const BUILT_USING: [&str; 3] = ["Built-Using", "Static-Built-Using", "X-Cargo-Built-Using"];
 /// Most traces of one package: the bytes are the publisher's.
 const MOST: usize = 1000;
 
@@ -66,15 +73,18 @@ fn kept(store: &Store, blob: &Blob) -> Vec<Trace> {
     if let Some(traces) = known.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return traces;
     }
-    let traces = of_package(blob);
-    if let Ok(bytes) = serde_json::to_vec(&traces) {
+    let deadline = Deadline::within(PATIENCE);
+    let traces = of_package(blob, &deadline);
+    if deadline.check().is_ok()
+        && let Ok(bytes) = serde_json::to_vec(&traces)
+    {
         // What cannot be kept is read again.
         let _ = store.keep_derived(key, &bytes);
     }
     traces
 }
 
-fn of_package(blob: &Blob) -> Vec<Trace> {
+fn of_package(blob: &Blob, deadline: &Deadline) -> Vec<Trace> {
     let mut found = Reading::default();
     let is_small = blob.size <= PACKAGE;
     let mut take = |path: &str, content: &mut dyn io::Read| {
@@ -83,16 +93,21 @@ fn of_package(blob: &Blob) -> Vec<Trace> {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut bytes = Vec::new();
-        content.take(FILE).read_to_end(&mut bytes)?;
+        let mut content = content.take(FILE);
+        content.by_ref().take(4).read_to_end(&mut bytes)?;
+        let is_program = bytes == ELF;
+        if control || is_program {
+            content.read_to_end(&mut bytes)?;
+        }
         if control {
             found.control(path, &String::from_utf8_lossy(&bytes));
-        } else if bytes.starts_with(b"\x7fELF") {
+        } else if is_program {
             found.elf(path, &bytes);
         }
         Ok(())
     };
     // What cannot be read leads nowhere; the comparison tells what is wrong with it.
-    let _ = compare::each_file(&blob.path, &Deadline::default(), &mut take);
+    let _ = compare::each_file(&blob.path, deadline, &mut take);
     found.traces.into_iter().take(MOST).collect()
 }
 
@@ -126,7 +141,7 @@ impl Reading {
                 }
             }
         }
-        for name in ["Built-Using", "Static-Built-Using"] {
+        for name in BUILT_USING {
             for (package, relation, version) in relations(field(text, name).unwrap_or_default()) {
                 if relation == "=" {
                     let seen = format!("{name}: {package} (= {version})");
@@ -170,7 +185,8 @@ impl Reading {
         let (source, version) = one;
         let name = path.strip_prefix("data.tar").unwrap_or(path);
         let seen = format!("compiler of {}", name.trim_start_matches(['!', '/', '.']));
-        self.add(Of::Source(source.clone()), version, true, &seen);
+        // The start files of the C library have this section too: of a program in another language, it is theirs.
+        self.add(Of::Source(source.clone()), version, false, &seen);
     }
 
     fn add(&mut self, of: Of, version: &str, exact: bool, seen: &str) {
@@ -231,7 +247,8 @@ mod tests {
             "Package: libjson-xs-perl\nVersion: 4.040-1\n\
              Depends: perl (>= 5.36.0-7+deb12u3), perlapi-5.36.0, libc6 (>= 2.14), libfoo:any (= 1:2-3) | bar (<< 2)\n\
              Built-Using: gcc-12 (= 12.2.0-14), odd (>= 1)\n\
-             Static-Built-Using: rustc (= 1.63.0+dfsg1-2)\n",
+             Static-Built-Using: rustc (= 1.63.0+dfsg1-2)\n\
+             X-Cargo-Built-Using: rust-libc (= 0.2.139-1)\n",
         );
         assert_eq!(
             seen(reading),
@@ -240,6 +257,7 @@ mod tests {
                 "binary libfoo 1:2-3 bound",
                 "binary perl 5.36.0-7+deb12u3 exact",
                 "source gcc-12 12.2.0-14 exact",
+                "source rust-libc 0.2.139-1 exact",
                 "source rustc 1.63.0+dfsg1-2 exact",
             ]
         );
