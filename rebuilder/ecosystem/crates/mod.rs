@@ -8,6 +8,8 @@ mod age;
 mod alternatives;
 mod checkout_state;
 mod compressor;
+mod file_metadata;
+mod folder;
 mod lock_form;
 pub(super) mod lockfile;
 mod package;

@@ -7,6 +7,7 @@ mod archive;
 mod checkout;
 mod command;
 mod error;
+mod lacking;
 mod mirror;
 mod objects;
 
@@ -29,9 +30,10 @@ use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
 use archive::{Part, write_archive};
-pub use checkout::{Checkout, Lacking};
+pub use checkout::Checkout;
 use command::{configuration, remove_parts, run};
 pub use error::GitError;
+pub use lacking::Lacking;
 pub use mirror::GitMirror;
 use mirror::GitPlace;
 
