@@ -15,6 +15,7 @@ pub(super) mod lockfile;
 mod package;
 mod plan;
 mod registry;
+mod stand_in;
 mod toolchain;
 mod trusted_publishing;
 

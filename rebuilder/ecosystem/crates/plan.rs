@@ -4,7 +4,7 @@ use super::checkout_state::CheckoutState;
 use super::lock_form::LockForm;
 use super::package::Package;
 use super::registry::{self, Version};
-use super::{compressor, folder, lockfile, toolchain, trusted_publishing};
+use super::{compressor, folder, lockfile, stand_in, toolchain, trusted_publishing};
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Subject};
 use crate::ecosystem::released::artifact;
@@ -48,6 +48,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let folder = folder.as_str();
     // cargo resolves the whole workspace before it packs one of its members.
     let workspace = workspace_lock(&checkout, folder)?;
+    let (stand_ins, standing_in) = stand_in::of(&checkout, workspace.as_deref())?;
     let locks = [package.lock.as_deref(), workspace.as_deref()];
     let locked = lockfile::of_registry(fetcher, &purl, locks.into_iter().flatten()).await?;
     let state = CheckoutState::of(&package);
@@ -78,6 +79,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         text: commit,
     }];
     files.extend(package.metadata.file());
+    files.extend(stand_ins);
     if !lacking.is_empty() {
         files.push(InlineFile {
             place: LACKING_PLACE.into(),
@@ -97,6 +99,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     assumptions.extend(lacking_assumption(&without));
     assumptions.extend(state.assumption(&package));
     assumptions.extend(crates_assumption(&locked, workspace.is_some()));
+    assumptions.extend(standing_in);
     assumptions.extend(form.map(LockForm::assumption));
     assumptions.extend(package.metadata.assumptions());
     let dependency = |file: &PinnedFile| PinnedInput {
