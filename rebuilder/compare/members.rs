@@ -22,6 +22,8 @@ pub struct Member {
     pub size: u64,
     /// Permission bits, if the format stores them.
     pub mode: Option<u32>,
+    /// Numbers of its user and its group, if the format stores both.
+    pub owner: Option<(u32, u32)>,
     /// Unix seconds, if the format stores a time; one without a zone is read as UTC.
     pub time: Option<i64>,
     /// Operating system that the archive was written on, if the format stores it: `Unix`, `Dos` and others.
@@ -62,6 +64,7 @@ pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
                 sha256,
                 size,
                 mode: stored::mode(&member.fields),
+                owner: stored::owner(&member.fields),
                 time: stored::time(&member.fields),
                 system: stored::system(&member.fields),
             });

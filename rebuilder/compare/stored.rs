@@ -187,6 +187,22 @@ pub(super) fn mode(fields: &Fields) -> Option<u32> {
     })
 }
 
+/// The names of the fields that say whose a member is.
+pub(super) const OWNER: &str = "owner";
+pub(super) const GROUP: &str = "group";
+
+/// The numbers of the user and of the group.
+pub(super) fn owner(fields: &Fields) -> Option<(u32, u32)> {
+    let number = |name: &str| {
+        fields.iter().find_map(|(kind, value)| match value {
+            // Their names follow.
+            Value::Text(text) if kind.name == name => text.split(' ').next()?.parse().ok(),
+            _ => None,
+        })
+    };
+    Some((number(OWNER)?, number(GROUP)?))
+}
+
 /// The first time, which is the member's own.
 pub(super) fn time(fields: &Fields) -> Option<i64> {
     fields.iter().find_map(|(_, value)| match value {

@@ -131,6 +131,114 @@ fn a_crate_comes_from_the_commit_that_it_names() {
     assert_eq!(json(&output)["verdict"], "mismatch");
 }
 
+/// A crate that names a native library, so that cargo looks for its build script when it resolves the workspace.
+const LINKING: (&str, &str, &str) = (
+    "wasm-bindgen-shared",
+    "0.2.89",
+    "7ab9b36309365056cd639da3134bf87fa8f3d86008abf99e612384a6eecd459f",
+);
+
+#[apply(test)]
+fn a_workspace_with_a_lock_file_is_packed_though_its_mirror_lacks_a_file() {
+    needs(&[NETWORK, SANDBOX, GIT]);
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    let (name, version_of_it, checksum) = LINKING;
+    let lock = format!(
+        "version = 3\n\n[[package]]\nname = \"other\"\nversion = \"0.1.0\"\ndependencies = [\n \"{name}\",\n]\n\n\
+         [[package]]\nname = \"rb-check\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"{name}\"\n\
+         version = \"{version_of_it}\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n\
+         checksum = \"{checksum}\"\n"
+    );
+    let manifest = |name: &str, more: &str| {
+        format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\nlicense = \"MIT\"\n\
+             description = \"a\"\nrepository = \"https://github.com/rb-example/check\"\n{more}"
+        )
+    };
+    // No earlier run may have left it in the kept repository.
+    let unseen = format!("//! {}\n", folder.path().display());
+    let needed = format!("[dependencies]\n{name} = \"{version_of_it}\"\n");
+    for (path, text) in [
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"member\", \"other\"]\nresolver = \"2\"\n",
+        ),
+        ("Cargo.lock", &lock),
+        ("data/large.bin", "a file that no crate packs\n"),
+        ("member/Cargo.toml", &manifest("rb-check", "")),
+        ("member/src/lib.rs", &unseen),
+        ("other/Cargo.toml", &manifest("other", &needed)),
+        ("other/src/lib.rs", "//! Nothing.\n"),
+    ] {
+        let path = source.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    commit(&source);
+    let packed = Command::new("cargo")
+        .args(["package", "--quiet", "--no-verify", "--target-dir"])
+        .arg(folder.path().join("target"))
+        .current_dir(source.join("member"))
+        .output()
+        .unwrap();
+    assert!(packed.status.success(), "{}", text(&packed));
+    let released = fs::read(folder.path().join("target/package/rb-check-0.1.0.crate")).unwrap();
+    let (index, crates) = (folder.path().join("index/rb/-c"), folder.path().join("crates"));
+    fs::create_dir_all(&index).unwrap();
+    fs::create_dir_all(&crates).unwrap();
+    fs::write(crates.join("rb-check-0.1.0.crate"), &released).unwrap();
+    let checksum = rebuilder::artifact::Sha256::of(&released);
+    let line = format!(
+        "{{\"name\":\"rb-check\",\"vers\":\"0.1.0\",\"deps\":[],\"cksum\":\"{checksum}\",\"features\":{{}},\"yanked\":false}}\n"
+    );
+    fs::write(index.join("rb-check"), line).unwrap();
+    let object = |path: &str| {
+        let id = git(&source, &["rev-parse", &format!("HEAD:{path}")]);
+        source.join(".git/objects").join(&id[..2]).join(&id[2..])
+    };
+    let rebuild = |run: &str| {
+        rebuilder()
+            .args(["--json", "--mirror"])
+            .arg(format!(
+                "https://index.crates.io=file://{}",
+                folder.path().join("index").display()
+            ))
+            .arg("--mirror")
+            .arg(format!(
+                "https://static.crates.io/crates/rb-check=file://{}",
+                crates.display()
+            ))
+            .arg("--git-mirror")
+            .arg(format!(
+                "https://github.com/rb-example/check={}",
+                source.join(".git").display()
+            ))
+            .args(["rebuild", "crate:rb-check", "--attempts", "1", "--out"])
+            .arg(folder.path().join(run))
+            .args(["--tool", &format!("cargo={}", version("cargo").unwrap())])
+            .output()
+            .unwrap()
+    };
+    fs::remove_file(object("data/large.bin")).unwrap();
+    // Bytes under the name of others: git reads them as they lie there.
+    let (changed, aside) = (object("member/src/lib.rs"), folder.path().join("aside"));
+    fs::rename(&changed, &aside).unwrap();
+    fs::copy(object("member/Cargo.toml"), &changed).unwrap();
+    let output = rebuild("changed");
+    assert_ne!(code(&output), 0, "{}", text(&output));
+    assert!(text(&output).contains("give the name"), "{}", text(&output));
+
+    fs::remove_file(&changed).unwrap();
+    fs::rename(&aside, &changed).unwrap();
+    let output = rebuild("lacking");
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert_eq!(json(&output)["verdict"], "reproduced");
+    let plan = fs::read(folder.path().join("lacking/plan.json")).unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(&plan).unwrap();
+    assert_eq!(plan["git"][0]["without"], serde_json::json!(["data/large.bin"]));
+}
+
 const PACKAGE: &str = r#"{"name": "rb-check", "version": "1.0.0", "license": "MIT", "files": ["out.txt"],
  "scripts": {"prepack": "node make.js"}, "devDependencies": {"is-number": "7.0.0"}}
 "#;

@@ -7,12 +7,12 @@ use std::fmt;
 
 use crate::compare::Member;
 
-/// The time that cargo gives every file since its tar entries are deterministic, in Unix seconds; and the one that it gave
-/// them before 2022.
+/// The time that cargo gives every file since its tar entries are deterministic, in Unix seconds; and those that it gave them
+/// before 2022.
 const FIXED: i64 = 1_153_704_088;
-const FIXED_TIMES: [i64; 2] = [FIXED, 123_456_789];
+const FIXED_TIMES: [i64; 3] = [FIXED, 123_456_789, 0];
 /// The files that cargo writes itself.
-const GENERATED: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo_vcs_info.json"];
+pub(super) const GENERATED: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo_vcs_info.json"];
 /// The newest release that any sign speaks of has no number.
 const OPEN: i64 = i64::MAX;
 
@@ -43,19 +43,26 @@ struct Sign {
 }
 
 /// The signs, the surest first: one that contradicts those before it is passed over.
-const SIGNS: [Sign; 16] = [
+const SIGNS: [Sign; 18] = [
     Sign {
         what: "the times of files are real",
         releases: (1, 49),
-        shows: |traces| traces.times(false).any(|time| !FIXED_TIMES.contains(&time)),
+        shows: |traces| traces.has_real_times(),
     },
     Sign {
-        what: "generated files have the time of packing, other files a fixed one",
+        what: "generated files have no time, other files a real one",
+        releases: (1, 39),
+        shows: |traces| traces.has_real_times() && traces.times(true).any(|time| time == 0),
+    },
+    Sign {
+        what: "generated files have the time of packing",
+        releases: (40, 49),
+        shows: |traces| traces.has_real_times() && traces.times(true).all(|time| time > 1),
+    },
+    Sign {
+        what: "generated files have no time",
         releases: (50, 53),
-        shows: |traces| {
-            let fixed = |generated| traces.times(generated).all(|time| FIXED_TIMES.contains(&time));
-            fixed(false) && !fixed(true) && !traces.times(true).any(|time| time == 1)
-        },
+        shows: |traces| traces.times(true).any(|time| time == 0),
     },
     Sign {
         what: "generated files have time 1",
@@ -160,6 +167,10 @@ impl<'a> Traces<'a> {
             .map(|(_, time)| *time)
     }
 
+    fn has_real_times(&self) -> bool {
+        self.times(false).any(|time| !FIXED_TIMES.contains(&time))
+    }
+
     /// Whether a line of the manifest gives `field` a value.
     fn says(&self, field: &str) -> bool {
         let mut lines = self.manifest.lines();
@@ -262,8 +273,9 @@ mod tests {
             (no_autolib.as_str(), fixed, 1, None, Some(INFO), "1.80 to 1.82"),
             (plain, fixed, 1, None, Some(INFO), "1.57 to 1.79"),
             (plain, fixed, 1, None, None, "1.55 to 1.79"),
-            (old, FIXED_TIMES[1], 1_610_000_000, None, None, "1.50 to 1.53"),
-            (old, 1_580_000_000, 1_580_000_001, None, None, "1.1 to 1.49"),
+            (old, 0, 0, None, None, "1.50 to 1.53"),
+            (old, 1_580_000_000, 1_580_000_001, None, None, "1.40 to 1.49"),
+            (old, 1_480_000_000, 0, None, None, "1.1 to 1.39"),
         ];
         for (manifest, file, generated, lock, vcs_info, expected) in cases {
             let files = vec![("src/lib.rs", file), ("Cargo.toml", generated)];

@@ -30,6 +30,58 @@ struct LockedCrate {
     version: String,
     source: Option<String>,
     checksum: Option<Sha256>,
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+/// A package that a lock file takes from git.
+pub(super) struct FromGit {
+    pub name: String,
+    pub version: String,
+    pub source: String,
+    /// Name and version of each package of the registry that it depends on.
+    pub dependencies: Vec<(String, String)>,
+}
+
+impl CargoLock {
+    pub fn takes_from_git(&self) -> bool {
+        self.package.iter().any(LockedCrate::is_from_git)
+    }
+
+    pub fn git_packages(&self) -> impl Iterator<Item = FromGit> + '_ {
+        let packages = self.package.iter().filter(|package| package.is_from_git());
+        packages.map(|package| FromGit {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            source: package.source.clone().unwrap_or_default(),
+            dependencies: package
+                .dependencies
+                .iter()
+                .filter_map(|text| self.of_registry(text))
+                .collect(),
+        })
+    }
+
+    /// The package that an entry such as `NAME`, `NAME VERSION` or `NAME VERSION (SOURCE)` is about.
+    fn of_registry(&self, text: &str) -> Option<(String, String)> {
+        let mut words = text.split(' ');
+        let (name, version) = (words.next()?, words.next());
+        let fits = |package: &&LockedCrate| {
+            package.name == name
+                && version.is_none_or(|version| package.version == version)
+                && package.source.as_deref() == Some(PUBLIC)
+        };
+        let package = self.package.iter().find(fits)?;
+        Some((package.name.clone(), package.version.clone()))
+    }
+}
+
+impl LockedCrate {
+    fn is_from_git(&self) -> bool {
+        self.source
+            .as_deref()
+            .is_some_and(|source| source.starts_with("git+"))
+    }
 }
 
 pub(super) fn read(text: &str) -> Result<CargoLock, toml::de::Error> {

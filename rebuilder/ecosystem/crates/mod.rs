@@ -8,11 +8,14 @@ mod age;
 mod alternatives;
 mod checkout_state;
 mod compressor;
+mod file_metadata;
+mod folder;
 mod lock_form;
 pub(super) mod lockfile;
 mod package;
 mod plan;
 mod registry;
+mod stand_in;
 mod toolchain;
 mod trusted_publishing;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::age::{Age, Traces};
+use super::file_metadata::FileMetadata;
 use crate::artifact::git_source;
 use crate::compare;
 
@@ -15,8 +16,8 @@ pub(super) struct Package {
     pub commit: Option<String>,
     /// Whether it says that the checkout had changes.
     pub dirty: bool,
-    /// Folder of the package below the top of the repository.
-    pub folder: String,
+    /// Folder of the package below the top of the repository, if it says so.
+    pub folder: Option<String>,
     /// Addresses in `Cargo.toml`, the repository's first.
     pub addresses: Vec<String>,
     /// Its `Cargo.lock`.
@@ -25,13 +26,14 @@ pub(super) struct Package {
     pub rust_version: Option<String>,
     /// Which releases of Rust can have packed it.
     pub age: Age,
+    /// What it keeps of the file system that it was packed on.
+    pub metadata: FileMetadata,
 }
 
 #[derive(Deserialize)]
 struct VcsInfo {
     git: Git,
-    #[serde(default)]
-    path_in_vcs: String,
+    path_in_vcs: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,8 +67,9 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
     let manifest: Manifest = toml::from_str(&text_of_manifest).map_err(|error| error.to_string())?;
     let (lock, vcs_info) = (text("Cargo.lock")?, text(".cargo_vcs_info.json")?);
     let members = compare::list(path).map_err(|error| error.to_string())?;
+    let members = members.as_deref().unwrap_or_default();
     let traces = Traces {
-        files: Traces::with_times(members.as_deref().unwrap_or_default()),
+        files: Traces::with_times(members),
         manifest: &text_of_manifest,
         lock: lock.as_deref(),
         vcs_info: vcs_info.as_deref(),
@@ -75,13 +78,14 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
     let mut package = Package {
         commit: None,
         dirty: false,
-        folder: String::new(),
+        folder: None,
         addresses: [manifest.package.repository, manifest.package.homepage]
             .into_iter()
             .flatten()
             .collect(),
         rust_version: manifest.package.rust_version,
         lock,
+        metadata: FileMetadata::of(members, &age),
         age,
     };
     if let Some(info) = vcs_info {
@@ -89,13 +93,11 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
             serde_json::from_str(&info).map_err(|error| format!(".cargo_vcs_info.json: {error}"))?;
         package.commit = info.git.sha1;
         package.dirty = info.git.dirty;
-        let folder = git_source::folder(&info.path_in_vcs).ok_or_else(|| {
-            format!(
-                ".cargo_vcs_info.json: {:?} is not a folder of a repository",
-                info.path_in_vcs
-            )
-        })?;
-        folder.clone_into(&mut package.folder);
+        if let Some(path) = info.path_in_vcs {
+            let folder = git_source::folder(&path)
+                .ok_or_else(|| format!(".cargo_vcs_info.json: {path:?} is not a folder of a repository"))?;
+            package.folder = Some(folder.to_owned());
+        }
     }
     Ok(package)
 }

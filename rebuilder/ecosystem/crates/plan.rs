@@ -4,7 +4,7 @@ use super::checkout_state::CheckoutState;
 use super::lock_form::LockForm;
 use super::package::Package;
 use super::registry::{self, Version};
-use super::{compressor, lockfile, toolchain, trusted_publishing};
+use super::{compressor, folder, lockfile, stand_in, toolchain, trusted_publishing};
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Subject};
 use crate::ecosystem::released::artifact;
@@ -41,9 +41,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     };
     let recipe = planner.recipe_or("crate")?;
     let cargo = toolchain::choose(planner, &purl, version.published, &package.age).await?;
-    let folder = planner.hints.folder().unwrap_or(&package.folder);
+    let (folder, found) = match planner.hints.folder() {
+        Some(folder) => (folder.to_owned(), None),
+        None => folder::find(&checkout, &version.name, &package)?,
+    };
+    let folder = folder.as_str();
     // cargo resolves the whole workspace before it packs one of its members.
     let workspace = workspace_lock(&checkout, folder)?;
+    let (stand_ins, standing_in) = stand_in::of(&checkout, workspace.as_deref())?;
     let locks = [package.lock.as_deref(), workspace.as_deref()];
     let locked = lockfile::of_registry(fetcher, &purl, locks.into_iter().flatten()).await?;
     let state = CheckoutState::of(&package);
@@ -65,6 +70,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         ),
         ("CRATE", file.name.as_str()),
         ("DIRTY", state.option()),
+        ("PACKED", &package.metadata.packed()),
         ("LOCK_FORM", form.as_ref().map_or("", |form| form.name)),
     ];
     let commit = String::from_utf8_lossy(&checkout.commit_object()?).into_owned();
@@ -72,6 +78,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         place: COMMIT_PLACE.into(),
         text: commit,
     }];
+    files.extend(package.metadata.file());
+    files.extend(stand_ins);
     if !lacking.is_empty() {
         files.push(InlineFile {
             place: LACKING_PLACE.into(),
@@ -86,11 +94,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         ),
         source_origin,
     )];
+    assumptions.extend(found);
     assumptions.extend(cargo.assumptions);
     assumptions.extend(lacking_assumption(&without));
     assumptions.extend(state.assumption(&package));
     assumptions.extend(crates_assumption(&locked, workspace.is_some()));
+    assumptions.extend(standing_in);
     assumptions.extend(form.map(LockForm::assumption));
+    assumptions.extend(package.metadata.assumptions());
     let dependency = |file: &PinnedFile| PinnedInput {
         role: Role::Dependency,
         purl: None,

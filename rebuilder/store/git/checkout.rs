@@ -33,18 +33,7 @@ pub struct Checkout {
     folder: PathBuf,
     config: PathBuf,
     /// Folder with the objects of a mirror that cannot give the whole commit.
-    parts: Option<PathBuf>,
-}
-
-/// A file that a mirror lacks; the tree names it all the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lacking {
-    /// Its path from the top.
-    pub path: String,
-    /// Name of its object.
-    pub id: String,
-    /// Its mode in the tree, such as `100644`.
-    pub mode: String,
+    pub(super) parts: Option<PathBuf>,
 }
 
 impl Checkout {
@@ -307,33 +296,14 @@ impl Checkout {
         Ok(found)
     }
 
-    /// The files of the commit that a mirror lacks; none of a commit that was fetched whole.
-    pub fn lacking(&self) -> Result<Vec<Lacking>, GitError> {
-        if self.parts.is_none() {
-            return Ok(Vec::new());
-        }
-        let entries = self.entries()?;
-        let files: Vec<_> = entries
-            .iter()
-            .filter(|entry| entry.mode != SUBMODULE_MODE)
-            .collect();
-        let there = Objects::there(self, files.iter().map(|entry| entry.id.as_str()));
-        let there = there.map_err(|error| self.unread(&error))?;
-        let lacking = files.into_iter().zip(there).filter(|(_, there)| !there);
-        lacking
-            .map(|(entry, _)| {
-                let path = String::from_utf8(entry.path.clone()).ok();
-                // The sandbox names them to git, a line each.
-                let path = path.filter(|path| !path.starts_with('"') && !path.chars().any(char::is_control));
-                let path =
-                    path.ok_or_else(|| self.content(&"it lacks a file whose path is not plain text"))?;
-                Ok(Lacking {
-                    path,
-                    id: entry.id.clone(),
-                    mode: entry.mode.clone(),
-                })
-            })
-            .collect()
+    /// Paths of the files with this name, in any folder; those that are not UTF-8 are left out.
+    pub fn paths_named(&self, name: &str) -> Result<Vec<String>, GitError> {
+        let entries = self.entries()?.into_iter();
+        let files = entries.filter(|entry| ![LINK_MODE, SUBMODULE_MODE].contains(&entry.mode.as_str()));
+        let paths = files.filter_map(|entry| String::from_utf8(entry.path).ok());
+        Ok(paths
+            .filter(|path| path.rsplit('/').next() == Some(name))
+            .collect())
     }
 
     /// Path and source of each submodule, at the commit that the tree names.

@@ -8,6 +8,7 @@ mod checkout;
 mod command;
 mod error;
 mod history;
+mod lacking;
 mod mirror;
 mod objects;
 
@@ -30,9 +31,10 @@ use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
 use archive::{Part, write_archive};
-pub use checkout::{Checkout, Lacking};
+pub use checkout::Checkout;
 use command::{configuration, remove_parts, run};
 pub use error::GitError;
+pub use lacking::Lacking;
 pub use mirror::GitMirror;
 use mirror::GitPlace;
 

@@ -16,9 +16,9 @@ pub(super) static MODE: FieldKind =
 pub(super) static LINK_MODE: FieldKind = dialect("mode of a symbolic link");
 pub(super) static TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, Normalisation::TarTime);
 pub(super) static OWNER: FieldKind =
-    FieldKind::by("owner", Cause::Ownership, Normalisation::TarOwners).installed();
+    FieldKind::by(stored::OWNER, Cause::Ownership, Normalisation::TarOwners).installed();
 pub(super) static GROUP: FieldKind =
-    FieldKind::by("group", Cause::Ownership, Normalisation::TarOwners).installed();
+    FieldKind::by(stored::GROUP, Cause::Ownership, Normalisation::TarOwners).installed();
 pub(super) static DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
 pub(super) static UNUSED_DEVICE: FieldKind = FieldKind::by(
     "device number",

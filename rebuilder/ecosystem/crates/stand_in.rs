@@ -1,0 +1,216 @@
+//! Packages that stand in for what a workspace takes from git.
+//!
+//! cargo resolves all members before it packs one, and asks for manifests of what the others need. A crate of the registry
+//! cannot depend on a git repository, so nothing of these packages reaches it: name, version and dependencies in the lock
+//! file, and the features that the commit's manifests name, are enough. A wrong one shows as an error, or in the bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use toml::Value;
+use url::Url;
+
+use super::lockfile::{self, CargoLock};
+use crate::plan::{Assumption, InlineFile, Origin, assume};
+use crate::store::{Checkout, GitError};
+use crate::text::plural;
+
+/// Their folder, and the lines for cargo's configuration that lead to it, both below `/inputs`.
+const FOLDER: &str = "stand-ins";
+const CONFIG: &str = "stand-ins.toml";
+
+/// The features that the manifests of a commit ask of each package, by its name.
+#[derive(Default)]
+struct Features(BTreeMap<String, BTreeSet<String>>);
+
+impl Features {
+    fn of(checkout: &Checkout) -> Result<Self, GitError> {
+        let mut found = Self::default();
+        for path in checkout.paths_named("Cargo.toml")? {
+            let bytes = checkout.file(&path)?.unwrap_or_default();
+            if let Ok(manifest) = toml::from_str::<Value>(&String::from_utf8_lossy(&bytes)) {
+                found.add(&manifest);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes a table of a manifest, and those within it.
+    fn add(&mut self, value: &Value) {
+        let Value::Table(table) = value else {
+            return;
+        };
+        for (key, value) in table {
+            let Value::Table(inner) = value else {
+                continue;
+            };
+            match key.as_str() {
+                "dependencies" | "dev-dependencies" | "build-dependencies" => {
+                    for (name, entry) in inner {
+                        let name = entry.get("package").and_then(Value::as_str).unwrap_or(name);
+                        self.ask(name, strings(entry.get("features")));
+                    }
+                }
+                "features" => {
+                    for feature in inner.values().flat_map(|list| strings(Some(list))) {
+                        if let Some((name, feature)) = feature.split_once('/') {
+                            self.ask(name.trim_end_matches('?'), std::iter::once(feature));
+                        }
+                    }
+                }
+                _ => self.add(value),
+            }
+        }
+    }
+
+    fn ask<'a>(&mut self, name: &str, features: impl Iterator<Item = &'a str>) {
+        let asked = self.0.entry(name.to_owned()).or_default();
+        asked.extend(features.map(str::to_owned));
+    }
+}
+
+fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
+    list.and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+}
+
+/// Files for the sandbox, and what is assumed by them; none where the lock file takes nothing from git.
+pub(super) fn of(
+    checkout: &Checkout,
+    lock: Option<&str>,
+) -> Result<(Vec<InlineFile>, Option<Assumption>), GitError> {
+    let lock = lock.and_then(|text| lockfile::read(text).ok());
+    let Some(lock) = lock.filter(CargoLock::takes_from_git) else {
+        return Ok((Vec::new(), None));
+    };
+    let features = Features::of(checkout)?;
+    let (mut files, mut sources) = (Vec::new(), BTreeSet::new());
+    let mut names = Vec::new();
+    for package in lock.git_packages() {
+        // Both are parts of a path.
+        let is_plain = |text: &str| {
+            text.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_+.".contains(c))
+        };
+        let Some(source) =
+            source(&package.source).filter(|_| is_plain(&package.name) && is_plain(&package.version))
+        else {
+            continue;
+        };
+        sources.insert(source);
+        let mut file = |name: &str, text: String| {
+            files.push(InlineFile {
+                place: format!("{FOLDER}/{}-{}/{name}", package.name, package.version),
+                text,
+            });
+        };
+        let asked = features.0.get(&package.name);
+        file("Cargo.toml", manifest(&package, asked.into_iter().flatten()));
+        file("src/lib.rs", "//! Stands in.\n".to_owned());
+        file(
+            ".cargo-checksum.json",
+            "{\"files\":{},\"package\":null}".to_owned(),
+        );
+        names.push(format!("{} {}", package.name, package.version));
+    }
+    let mut config = format!("[source.stand-ins]\ndirectory = \"/inputs/{FOLDER}\"\n");
+    config.extend(sources);
+    files.push(InlineFile {
+        place: CONFIG.into(),
+        text: config,
+    });
+    let value = format!(
+        "{}, by its name alone: {}",
+        plural(names.len(), "package"),
+        names.join(", ")
+    );
+    let from = Origin::Convention("a crate of the registry has nothing from git".into());
+    Ok((
+        files,
+        Some(assume("packages that the workspace takes from git", value, from)),
+    ))
+}
+
+/// The lines that replace a source, such as `git+https://HOST/PATH?rev=NAME#COMMIT`.
+fn source(text: &str) -> Option<String> {
+    let mut url = Url::parse(text.strip_prefix("git+")?).ok()?;
+    url.set_fragment(None);
+    let mut lines = String::new();
+    for (key, value) in url
+        .query_pairs()
+        .filter(|(key, _)| ["rev", "tag", "branch"].contains(&&**key))
+    {
+        let _ = writeln!(lines, "{key} = {}", quoted(&value));
+    }
+    let whole = quoted(&format!("git+{url}"));
+    url.set_query(None);
+    Some(format!(
+        "[source.{whole}]\ngit = {}\n{lines}replace-with = \"stand-ins\"\n",
+        quoted(url.as_str())
+    ))
+}
+
+fn manifest<'a>(package: &lockfile::FromGit, features: impl Iterator<Item = &'a String>) -> String {
+    let mut text = format!(
+        "[package]\nname = {}\nversion = {}\n[dependencies]\n",
+        quoted(&package.name),
+        quoted(&package.version)
+    );
+    for (index, (name, version)) in package.dependencies.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "d{index} = {{ package = {}, version = {} }}",
+            quoted(name),
+            quoted(&format!("={version}"))
+        );
+    }
+    text.push_str("[features]\n");
+    for feature in features.filter(|feature| *feature != "default") {
+        let _ = writeln!(text, "{} = []", quoted(feature));
+    }
+    text
+}
+
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_git_source_is_replaced_by_the_name_that_the_lock_file_has() {
+        for (text, expected) in [
+            (
+                "git+https://h/o/r.git?rev=35ce#35ce7d",
+                Some(
+                    "[source.\"git+https://h/o/r.git?rev=35ce\"]\ngit = \"https://h/o/r.git\"\nrev = \"35ce\"\nreplace-with = \"stand-ins\"\n",
+                ),
+            ),
+            (
+                "git+https://h/o/r#35ce7d",
+                Some(
+                    "[source.\"git+https://h/o/r\"]\ngit = \"https://h/o/r\"\nreplace-with = \"stand-ins\"\n",
+                ),
+            ),
+            ("registry+https://h/o/r", None),
+        ] {
+            assert_eq!(source(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn features_are_those_that_any_manifest_asks_for() {
+        let mut features = Features::default();
+        features.add(&toml::from_str::<Value>(
+            "[workspace.dependencies]\na = { git = \"https://h/a\", features = [\"x\"] }\n\
+             [target.'cfg(unix)'.dependencies]\nrenamed = { package = \"a\", version = \"1\", features = [\"y\"] }\n\
+             [features]\ndefault = [\"a?/z\", \"other\"]\n",
+        ).unwrap());
+        let asked: Vec<_> = features.0["a"].iter().map(String::as_str).collect();
+        assert_eq!(asked, ["x", "y", "z"]);
+    }
+}

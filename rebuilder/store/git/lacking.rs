@@ -1,0 +1,47 @@
+//! Commits of which a mirror on this machine has only a part.
+
+use super::GitError;
+use super::checkout::{Checkout, SUBMODULE_MODE};
+use super::objects::Objects;
+
+/// A file that a mirror lacks; the tree names it all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// Its path from the top.
+    pub path: String,
+    /// Name of its object.
+    pub id: String,
+    /// Its mode in the tree, such as `100644`.
+    pub mode: String,
+}
+
+impl Checkout {
+    /// The files of the commit that a mirror lacks; none of a commit that was fetched whole.
+    pub fn lacking(&self) -> Result<Vec<Lacking>, GitError> {
+        if self.parts.is_none() {
+            return Ok(Vec::new());
+        }
+        let entries = self.entries()?;
+        let files: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.mode != SUBMODULE_MODE)
+            .collect();
+        let there = Objects::there(self, files.iter().map(|entry| entry.id.as_str()));
+        let there = there.map_err(|error| self.unread(&error))?;
+        let lacking = files.into_iter().zip(there).filter(|(_, there)| !there);
+        lacking
+            .map(|(entry, _)| {
+                let path = String::from_utf8(entry.path.clone()).ok();
+                // The sandbox names them to git, a line each.
+                let path = path.filter(|path| !path.starts_with('"') && !path.chars().any(char::is_control));
+                let path =
+                    path.ok_or_else(|| self.content(&"it lacks a file whose path is not plain text"))?;
+                Ok(Lacking {
+                    path,
+                    id: entry.id.clone(),
+                    mode: entry.mode.clone(),
+                })
+            })
+            .collect()
+    }
+}
