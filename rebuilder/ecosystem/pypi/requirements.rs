@@ -19,6 +19,7 @@ use crate::ecosystem::{PlanError, Planner, RegistryError};
 use crate::evidence::json::member;
 use crate::ledger::Work;
 use crate::plan::{INPUTS, OUT, quote};
+use crate::run::failure::log::shortened;
 use crate::sandbox::Input;
 use crate::store::FetchError;
 
@@ -310,6 +311,7 @@ impl Index<'_> {
             .lines()
             .filter(|line| line.starts_with("ERROR:"))
             .take(3)
+            .map(shortened)
             .collect::<Vec<_>>()
             .join(" ");
         Answer::Unsolved(if telling.is_empty() {
