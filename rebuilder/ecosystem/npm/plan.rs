@@ -54,7 +54,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     };
     let tools = toolchain::choose(&draft, released_at).await?;
     let dependencies = if packing.installs {
-        dependencies::pin(&draft, &packing.directory, released_at).await?
+        dependencies::pin(&draft, &packing, released_at).await?
     } else {
         Dependencies::none(packing.origin.clone())
     };
