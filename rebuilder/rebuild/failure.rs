@@ -87,8 +87,9 @@ pub fn of_plan(error: &PlanError) -> Failure {
         PlanError::Unknown { .. } => known(Code::UnknownPackage),
         PlanError::Lacking { code, .. } => known(*code),
         PlanError::Git(error) => of_git(error),
-        PlanError::Document { .. } | PlanError::Recipe(_) => known(Code::UnreadableDocument),
-        PlanError::Registry(RegistryError::Answer { .. }) => known(Code::UnreadableDocument),
+        PlanError::Document { .. }
+        | PlanError::Recipe(_)
+        | PlanError::Registry(RegistryError::Answer { .. }) => known(Code::UnreadableDocument),
         PlanError::Registry(RegistryError::Fetch(error)) | PlanError::Fetch(error) => {
             known(of_fetch(error, Code::DependencyGone))
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::lockfile::{self, LockedPackage};
 use super::manifest::Package;
-use super::packing::{Packing, below};
+use super::packing::{Packing, Publish, below};
 use super::plan::Draft;
 use super::registry;
 use super::resolve::{self, Choice, Solution};
@@ -98,7 +98,8 @@ pub(super) async fn pin(
     let mut found = packages(draft, &packing.directory, released_at).await?;
     // Scripts may call a package manager that installed nothing.
     for manager in &MANAGERS {
-        let called = !packing.scripts.is_empty() && packing.package.calls(manager.name);
+        let called = !packing.scripts.is_empty() && packing.package.calls(manager.name)
+            || packing.publish == Publish::Tool(manager.name);
         if let Some(version) = manager
             .version
             .filter(|_| called && found.install != manager.name)

@@ -207,17 +207,12 @@ pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
 fn pnpm_key(key: &str) -> Option<(&str, &str)> {
     let plain = key.trim_start_matches('/').split('(').next()?;
     let scope = plain.starts_with('@').then(|| plain.find('/')).flatten();
-    let after = scope.map_or(0, |at| at + 1);
-    match plain
-        .get(after..)?
-        .find(['/', '@'])
-        .map(|at| plain.split_at(after + at))
-    {
-        Some((name, rest)) if rest.starts_with('/') => {
-            Some((name, rest.trim_start_matches('/').split('_').next()?))
-        }
-        Some((name, rest)) if !name.is_empty() => Some((name, rest.trim_start_matches('@'))),
-        _ => None,
+    let after = scope.map_or(0, |at| at.saturating_add(1));
+    let at = plain.get(after..)?.find(['/', '@'])?;
+    let (name, rest) = plain.split_at(after.saturating_add(at));
+    match rest.strip_prefix('/') {
+        Some(version) => Some((name, version.split('_').next()?)),
+        None => Some((name, rest.trim_start_matches('@'))),
     }
 }
 

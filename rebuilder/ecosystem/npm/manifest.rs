@@ -29,8 +29,8 @@ pub(super) struct Package {
     pub workspaces: Value,
     #[serde(default)]
     pub publish_config: Value,
-    #[serde(default)]
-    package_manager: Value,
+    #[serde(default, rename = "packageManager")]
+    manager: Value,
     #[serde(default)]
     pub files: Value,
     #[serde(default)]
@@ -67,7 +67,7 @@ impl Package {
 
     /// The version of a package manager that `packageManager` names.
     pub fn version_of(&self, manager: &str) -> Option<&str> {
-        let named = self.package_manager.as_str()?;
+        let named = self.manager.as_str()?;
         let version = named
             .strip_prefix(manager)?
             .strip_prefix('@')?
@@ -83,6 +83,12 @@ impl Package {
         let mut words =
             texts.flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || "-_./@".contains(c))));
         words.any(|word| word == program)
+    }
+
+    /// Whether a script publishes with pnpm, which packs otherwise than npm.
+    pub fn publishes_with_pnpm(&self) -> bool {
+        let mut texts = self.scripts.values().filter_map(Value::as_str);
+        texts.any(|text| text.contains("pnpm publish") || text.contains("pnpm -r publish"))
     }
 
     /// Whether dependencies are packed with it.
@@ -218,11 +224,11 @@ impl Package {
         let commands = text.split("&&").map(str::trim);
         let working = commands.filter(|command| !self.is_idle(command));
         let script = |command: &str| {
-            let name = match command.split_whitespace().collect::<Vec<_>>()[..] {
-                ["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name] | ["yarn" | "pnpm", name] => {
-                    name
-                }
-                _ => return None,
+            let words: Vec<_> = command.split_whitespace().collect();
+            let (["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name] | ["yarn" | "pnpm", name]) =
+                words[..]
+            else {
+                return None;
             };
             self.scripts.get_key_value(name).map(|(name, _)| name.as_str())
         };

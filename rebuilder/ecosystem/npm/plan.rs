@@ -192,6 +192,10 @@ impl Draft<'_> {
                 format!("packs the folder {folder}"),
                 "publishConfig.directory in package.json",
             )),
+            Publish::Tool("pnpm") => all.push(of_publish(
+                "pnpm pack, which writes another package.json and another archive than npm".into(),
+                "a script of package.json publishes with pnpm",
+            )),
             Publish::Tool(name) => all.push(of_publish(
                 format!("{name}, which publishes a copy with other files and another package.json"),
                 "package.json has it among its development dependencies",

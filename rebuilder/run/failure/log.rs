@@ -42,7 +42,7 @@ const PATTERNS: &[(FailureCode, &str)] = {
         ),
         (
             Code::NeedsNetwork,
-            r"Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|Network is unreachable|ENETUNREACH|\bcode ENOTCACHED|Failed to establish a new connection|dial tcp: lookup|Could not resolve hostname|connect ECONNREFUSED",
+            r"Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|Network is unreachable|ENETUNREACH|\bcode ENOTCACHED|Failed to establish a new connection|dial tcp: lookup|Could not resolve hostname|connect ECONNREFUSED|npm (?:ERR!|error) An unknown git error",
         ),
         (
             Code::UnknownBackend,
@@ -224,6 +224,10 @@ mod tests {
         (
             Code::NeedsNetwork,
             "npm error code ENOTCACHED\nnpm error request to https://registry.npmjs.org/left-pad failed: cache mode is 'only-if-cached' but no cached response is available.\n",
+        ),
+        (
+            Code::NeedsNetwork,
+            "npm ERR! code 128\nnpm ERR! An unknown git error occurred\nnpm ERR! command git --no-replace-objects ls-remote ssh://git@github.com/o/r.git\nnpm ERR! ssh -oStrictHostKeyChecking=accept-new: 1: ssh: not found\n",
         ),
         (
             Code::DependencyGone,
