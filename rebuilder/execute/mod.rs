@@ -15,6 +15,7 @@ use crate::container::{self, ContainerError, Root, Workshop, keep_layer, kept_la
 use crate::credentials;
 use crate::ledger;
 use crate::plan::{PinnedGit, Plan, Role, SetupJob, Work};
+use crate::run::failure::log::shortened;
 use crate::run::{RunFolder, Stage};
 use crate::sandbox::{ExitReason, Input, Job, KeepMode, Output, RootLayers, Sandbox, SandboxError};
 use crate::store::{Blob, FetchError, GitError, PendingRun, StoreError};
@@ -219,7 +220,7 @@ impl Executor<'_> {
         let execution = self.run(&plan, root, &inputs, &run, KeepMode::Answer).await?;
         if let BuildEnd::Failed { stage, reason, .. } = execution.end {
             let log = bounded::tail(&run.log(), LAST_OUTPUT).unwrap_or_default();
-            let lines: Vec<_> = log.lines().rev().take(3).collect();
+            let lines: Vec<_> = log.lines().rev().take(3).map(shortened).collect();
             let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
             let last = credentials::redacted(&last).unwrap_or(last);
             return Err(ExecuteError::Question { stage, reason, last });

@@ -68,9 +68,7 @@ pub fn of_rebuild(error: &RebuildError) -> Failure {
 
 fn of_execute(error: &ExecuteError) -> Failure {
     match error {
-        ExecuteError::Question { stage, last, .. } => {
-            log::read(&last.replace(" / ", "\n"), otherwise(*stage))
-        }
+        ExecuteError::Question { stage, last, .. } => log::read(&lines(last), otherwise(*stage)),
         ExecuteError::Refused(_) => Failure::known(Code::UnsupportedPackage),
         // What a plan pins is a source or a dependency; only the address tells which.
         ExecuteError::Fetch(error) => Failure::known(of_fetch(error, Code::DependencyGone)),
@@ -89,8 +87,9 @@ pub fn of_plan(error: &PlanError) -> Failure {
         PlanError::Unknown { .. } => known(Code::UnknownPackage),
         PlanError::Lacking { code, .. } => known(*code),
         PlanError::Git(error) => of_git(error),
-        PlanError::Document { .. } | PlanError::Recipe(_) => known(Code::UnreadableDocument),
-        PlanError::Registry(RegistryError::Answer { .. }) => known(Code::UnreadableDocument),
+        PlanError::Document { .. }
+        | PlanError::Recipe(_)
+        | PlanError::Registry(RegistryError::Answer { .. }) => known(Code::UnreadableDocument),
         PlanError::Registry(RegistryError::Fetch(error)) | PlanError::Fetch(error) => {
             known(of_fetch(error, Code::DependencyGone))
         }
@@ -99,10 +98,18 @@ pub fn of_plan(error: &PlanError) -> Failure {
         PlanError::Sandbox(error) => known(of_sandbox(error)),
         PlanError::Store(error) => known(of_store(error)),
         PlanError::Resolve(_) => known(Code::DependencyGone),
-        PlanError::NotRebuildable { .. } | PlanError::Refused(_) | PlanError::Contradiction { .. } => {
-            known(Code::UnsupportedPackage)
-        }
+        // Many reasons repeat what a tool said, as that of pip, or of a backend that was asked.
+        PlanError::NotRebuildable { reason, .. } => Failure {
+            last_lines: Vec::new(),
+            ..log::read(&lines(reason), Code::UnsupportedPackage)
+        },
+        PlanError::Refused(_) | PlanError::Contradiction { .. } => known(Code::UnsupportedPackage),
     }
+}
+
+/// The lines of a tool's output that a message has in one line.
+fn lines(text: &str) -> String {
+    text.replace(" / ", "\n").replace(" ERROR:", "\nERROR:")
 }
 
 fn of_fetch(error: &FetchError, gone: Code) -> Code {
@@ -237,6 +244,11 @@ mod tests {
             during: "starting",
             reason: "no".into(),
         };
+        let unable = |reason: &str| PlanError::NotRebuildable {
+            subject: "a".into(),
+            reason: reason.into(),
+            help: "b".into(),
+        };
         // Texts of git 2.39, to GitHub and to a folder.
         for (error, title) in [
             (
@@ -256,6 +268,17 @@ mod tests {
                 git("fatal: fsck error in packed object"),
                 "probably unreadable-document",
             ),
+            (
+                unable("pip finds no build requirements: ERROR: No matching distribution found for a==9"),
+                "probably dependency-gone",
+            ),
+            (
+                unable(
+                    "the backend x did not name its requirements: x / ModuleNotFoundError: No module named 'hatchling'",
+                ),
+                "probably unknown-backend",
+            ),
+            (unable("it has no source"), "unsupported-package"),
             (PlanError::Fetch(not_found), "dependency-gone"),
             (PlanError::Fetch(away), "unreachable"),
             (PlanError::Store(full()), "disk-full"),

@@ -12,6 +12,7 @@ use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Origin, PinnedGit, PinnedInput, Plan, Role, assume,
 };
+use crate::run::failure::FailureCode;
 use crate::store::{Checkout, Lacking};
 use crate::text::plural;
 
@@ -149,7 +150,7 @@ async fn choose_source(
     package: &Package,
 ) -> Result<(GitSource, Origin), PlanError> {
     let cannot = |reason: String| PlanError::Lacking {
-        code: crate::run::failure::FailureCode::SourceUnknown,
+        code: FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason,
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),

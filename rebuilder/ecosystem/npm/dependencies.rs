@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::lockfile::{self, LockedPackage};
 use super::manifest::Package;
-use super::packing::below;
+use super::packing::{Packing, Publish, below};
 use super::plan::Draft;
 use super::registry;
 use super::resolve::{self, Choice, Solution};
@@ -56,6 +56,8 @@ fn pnpm_version(text: &str) -> String {
         .find_map(|line| line.strip_prefix("lockfileVersion:"));
     let form = form.unwrap_or_default().trim().trim_matches(['\'', '"']);
     let version = match form {
+        // No lock file, so it only runs scripts, under any node.
+        "" => "7.33.7",
         form if form.starts_with("5.4") => "7.33.7",
         form if form.starts_with('5') => "6.35.1",
         form if form.starts_with('6') => "8.15.9",
@@ -89,6 +91,35 @@ impl Dependencies {
 
 /// Pins what the nearest lock file names, or what `package.json` asks for.
 pub(super) async fn pin(
+    draft: &Draft<'_>,
+    packing: &Packing,
+    released_at: Option<Timestamp>,
+) -> Result<Dependencies, PlanError> {
+    let mut found = packages(draft, &packing.directory, released_at).await?;
+    // Scripts may call a package manager that installed nothing.
+    for manager in &MANAGERS {
+        let called = !packing.scripts.is_empty() && packing.package.calls(manager.name)
+            || packing.publish == Publish::Tool(manager.name);
+        if let Some(version) = manager
+            .version
+            .filter(|_| called && found.install != manager.name)
+        {
+            let version = named_version(draft, manager.name)?.unwrap_or_else(|| version(""));
+            found.inputs.push(tool(draft, manager.name, &version).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// The version that `packageManager` names; later ones of yarn are not in the registry by that name.
+fn named_version(draft: &Draft<'_>, manager: &str) -> Result<Option<String>, PlanError> {
+    let top = draft.manifest("")?;
+    let version = top.as_ref().and_then(|top| top.version_of(manager));
+    let version = version.filter(|version| manager != "yarn" || version.starts_with("1."));
+    Ok(version.map(str::to_owned))
+}
+
+async fn packages(
     draft: &Draft<'_>,
     directory: &str,
     released_at: Option<Timestamp>,
@@ -155,7 +186,8 @@ async fn locked(
     }
     let mut inputs = packages_of(draft, manager.name, packages).await?;
     if let Some(version) = manager.version {
-        let version = version(&String::from_utf8_lossy(text));
+        let of_form = || version(&String::from_utf8_lossy(text));
+        let version = named_version(draft, manager.name)?.unwrap_or_else(of_form);
         inputs.push(tool(draft, manager.name, &version).await?);
     }
     found(inputs, manager.name)

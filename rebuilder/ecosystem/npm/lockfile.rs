@@ -189,18 +189,7 @@ pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
         {
             continue;
         }
-        // `/name/1.0.0`, `/name@1.0.0` or `name@1.0.0`, with what it was resolved against in brackets or after `_`.
-        let plain = key.trim_start_matches('/').split('(').next().unwrap_or_default();
-        let plain = plain
-            .split('_')
-            .next()
-            .filter(|_| key.starts_with('/'))
-            .unwrap_or(plain);
-        let (name, version) = plain
-            .rsplit_once('@')
-            .filter(|(name, _)| !name.is_empty())
-            .or_else(|| plain.rsplit_once('/'))
-            .ok_or_else(|| format!("{key:?} is not a package"))?;
+        let (name, version) = pnpm_key(&key).ok_or_else(|| format!("{key:?} is not a package"))?;
         let (Some(integrity), None) = (package.resolution.integrity, package.resolution.tarball) else {
             return Err(format!("{key} does not come from the registry"));
         };
@@ -212,6 +201,19 @@ pub(super) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
         });
     }
     unique(found)
+}
+
+/// Name and version in `/name/1.0.0_PEERS` (form 5), `/name@1.0.0(PEERS)` (form 6) or `name@1.0.0` (form 9).
+fn pnpm_key(key: &str) -> Option<(&str, &str)> {
+    let plain = key.trim_start_matches('/').split('(').next()?;
+    let scope = plain.starts_with('@').then(|| plain.find('/')).flatten();
+    let after = scope.map_or(0, |at| at.saturating_add(1));
+    let at = plain.get(after..)?.find(['/', '@'])?;
+    let (name, rest) = plain.split_at(after.saturating_add(at));
+    match rest.strip_prefix('/') {
+        Some(version) => Some((name, version.split('_').next()?)),
+        None => Some((name, rest.trim_start_matches('@'))),
+    }
 }
 
 /// Form 1 nests dependencies in dependencies.
@@ -339,6 +341,17 @@ mod tests {
             ("/is-number/7.0.0", "is-number/-/is-number-7.0.0.tgz"),
             ("/@babel/core@7.1.0(x@1.0.0)", "@babel/core/-/core-7.1.0.tgz"),
             ("is-number@7.0.0", "is-number/-/is-number-7.0.0.tgz"),
+            (
+                "/string_decoder@1.1.1",
+                "string_decoder/-/string_decoder-1.1.1.tgz",
+            ),
+            (
+                "/string_decoder/1.1.1",
+                "string_decoder/-/string_decoder-1.1.1.tgz",
+            ),
+            ("/@s/a_b/1.0.0_@babel+core@7.1.0", "@s/a_b/-/a_b-1.0.0.tgz"),
+            ("/a/1.0.0_b@2.0.0", "a/-/a-1.0.0.tgz"),
+            ("@s/a@1.0.0", "@s/a/-/a-1.0.0.tgz"),
         ] {
             let text = format!(
                 "lockfileVersion: '9.0'\npackages:\n  '{key}':\n    resolution: {{integrity: sha512-AAAA}}\n"

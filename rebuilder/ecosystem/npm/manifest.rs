@@ -29,6 +29,8 @@ pub(super) struct Package {
     pub workspaces: Value,
     #[serde(default)]
     pub publish_config: Value,
+    #[serde(default, rename = "packageManager")]
+    manager: Value,
     #[serde(default)]
     pub files: Value,
     #[serde(default)]
@@ -61,6 +63,32 @@ impl Package {
         let text = self.script(name);
         name == "ci" && text.is_none_or(|text| text.trim() == "npm ci")
             || text.is_some_and(|text| text.trim() == "npm ci")
+    }
+
+    /// The version of a package manager that `packageManager` names.
+    pub fn version_of(&self, manager: &str) -> Option<&str> {
+        let named = self.manager.as_str()?;
+        let version = named
+            .strip_prefix(manager)?
+            .strip_prefix('@')?
+            .split('+')
+            .next()?;
+        let plain = |c: char| c.is_ascii_digit() || c == '.';
+        (!version.is_empty() && version.chars().all(plain)).then_some(version)
+    }
+
+    /// Whether a script calls a program by this name.
+    pub fn calls(&self, program: &str) -> bool {
+        let texts = self.scripts.values().filter_map(Value::as_str);
+        let mut words =
+            texts.flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || "-_./@".contains(c))));
+        words.any(|word| word == program)
+    }
+
+    /// Whether a script publishes with pnpm, which packs otherwise than npm.
+    pub fn publishes_with_pnpm(&self) -> bool {
+        let mut texts = self.scripts.values().filter_map(Value::as_str);
+        texts.any(|text| text.contains("pnpm publish") || text.contains("pnpm -r publish"))
     }
 
     /// Whether dependencies are packed with it.
@@ -188,6 +216,25 @@ impl Package {
         self.idle(text, DEPTH)
     }
 
+    /// The scripts that a script runs one after the other, without those that make nothing; `None` if it runs anything else.
+    pub(super) fn working_parts(&self, text: &str) -> Option<Vec<&str>> {
+        if text.contains("||") || text.contains([';', '|', '\n', '$', '(']) {
+            return None;
+        }
+        let commands = text.split("&&").map(str::trim);
+        let working = commands.filter(|command| !self.is_idle(command));
+        let script = |command: &str| {
+            let words: Vec<_> = command.split_whitespace().collect();
+            let (["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name] | ["yarn" | "pnpm", name]) =
+                words[..]
+            else {
+                return None;
+            };
+            self.scripts.get_key_value(name).map(|(name, _)| name.as_str())
+        };
+        working.map(script).collect()
+    }
+
     fn idle(&self, text: &str, depth: usize) -> bool {
         let commands = text.split(['&', '|', ';', '\n']).map(str::trim);
         commands.filter(|command| !command.is_empty()).all(|command| {
@@ -238,6 +285,30 @@ mod tests {
         ] {
             assert_eq!(package.is_idle(text), idle, "{text}");
         }
+    }
+
+    #[test]
+    fn what_only_checks_is_left_out() {
+        let text = r#"{"scripts": {"build": "tsc", "dist": "rollup", "test": "jest", "l": "eslint ."}, "packageManager": "pnpm@8.4.0+sha256.ab"}"#;
+        let package: Package = serde_json::from_str(text).unwrap_or_default();
+        for (text, expected) in [
+            ("npm test && npm run build", Some(&["build"][..])),
+            (
+                "safe-publish-latest && npm run dist && yarn build",
+                Some(&["dist", "build"]),
+            ),
+            ("npm run l", Some(&[])),
+            ("npm run build -- --prod", None),
+            ("npm test && tsc", None),
+            ("not-in-publish || npm run build", None),
+        ] {
+            assert_eq!(package.working_parts(text).as_deref(), expected, "{text}");
+        }
+        assert_eq!(package.version_of("pnpm"), Some("8.4.0"));
+        assert_eq!(package.version_of("yarn"), None);
+        let calls: Package = serde_json::from_str(r#"{"scripts": {"a": "x && pnpm build", "b": "yarn-b"}}"#)
+            .unwrap_or_default();
+        assert_eq!((calls.calls("pnpm"), calls.calls("yarn")), (true, false));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) enum Publish {
     Folder,
     /// Another folder below it.
     Below(String),
-    /// The folder that a tool makes, which is run as `NAME --without-publish`.
+    /// What a tool makes: clean-publish, dual-publish or pnpm.
     Tool(&'static str),
     /// A tool that changes what is packed and is not run here.
     Other(&'static str),
@@ -244,12 +244,16 @@ impl Draft<'_> {
         if let Some(tool) = COPYING.into_iter().find(|tool| uses(tool)) {
             return Ok(Publish::Tool(tool));
         }
+        let top = self.manifest("")?;
+        if package.publishes_with_pnpm() || top.as_ref().is_some_and(Package::publishes_with_pnpm) {
+            return Ok(Publish::Tool("pnpm"));
+        }
         if let Some(folder) = package.publish_directory() {
             let inside = git_source::folder(folder.trim_start_matches("./"));
             let inside = inside.filter(|folder| !folder.is_empty());
             return Ok(inside.map_or(Publish::Folder, |folder| Publish::Below(folder.to_owned())));
         }
-        let in_root = self.manifest("")?.filter(|_| !directory.is_empty());
+        let in_root = top.filter(|_| !directory.is_empty());
         let of_root = |name: &str| {
             in_root
                 .as_ref()

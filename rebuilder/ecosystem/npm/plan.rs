@@ -54,7 +54,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     };
     let tools = toolchain::choose(&draft, released_at).await?;
     let dependencies = if packing.installs {
-        dependencies::pin(&draft, &packing.directory, released_at).await?
+        dependencies::pin(&draft, &packing, released_at).await?
     } else {
         Dependencies::none(packing.origin.clone())
     };
@@ -191,6 +191,10 @@ impl Draft<'_> {
             Publish::Below(folder) => all.push(of_publish(
                 format!("packs the folder {folder}"),
                 "publishConfig.directory in package.json",
+            )),
+            Publish::Tool("pnpm") => all.push(of_publish(
+                "pnpm pack, which writes another package.json and another archive than npm".into(),
+                "a script of package.json publishes with pnpm",
             )),
             Publish::Tool(name) => all.push(of_publish(
                 format!("{name}, which publishes a copy with other files and another package.json"),

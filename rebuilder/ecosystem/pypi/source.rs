@@ -9,6 +9,7 @@ use crate::artifact::git_source::GitSource;
 use crate::ecosystem::hints::SourceHint;
 use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{Assumption, Origin, PinnedGit, assume};
+use crate::run::failure::FailureCode;
 use crate::store::{Blob, Checkout};
 
 /// A source, and what it says of its build.
@@ -148,7 +149,7 @@ fn package_folder(checkout: &Checkout, package: &str) -> Result<Option<String>, 
 
 fn cannot(purl: &str, reason: &str) -> PlanError {
     PlanError::Lacking {
-        code: crate::run::failure::FailureCode::SourceUnknown,
+        code: FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason: reason.to_owned(),
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),

@@ -42,11 +42,15 @@ const PATTERNS: &[(FailureCode, &str)] = {
         ),
         (
             Code::NeedsNetwork,
-            r"Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|Network is unreachable|ENETUNREACH|\bcode ENOTCACHED|Failed to establish a new connection|dial tcp: lookup|Could not resolve hostname|connect ECONNREFUSED",
+            r"Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|Network is unreachable|ENETUNREACH|\bcode ENOTCACHED|Failed to establish a new connection|dial tcp: lookup|Could not resolve hostname|connect ECONNREFUSED|npm (?:ERR!|error) An unknown git error",
         ),
         (
             Code::UnknownBackend,
             r"BackendUnavailable|Cannot import '[\w.:]+'|No module named '(?:setuptools|wheel|hatchling|poetry|poetry_core|flit|flit_core|flit_scm|pdm|mesonpy|maturin|scikit_build_core|skbuild|setuptools_scm|jupyter_packaging)[\w.]*'",
+        ),
+        (
+            Code::DependencyConflict,
+            r"these package versions have conflicting dependencies|ResolutionImpossible|npm (?:ERR!|error) (?:code )?ERESOLVE",
         ),
         (
             Code::DependencyGone,
@@ -115,8 +119,34 @@ fn last(lines: &[String]) -> Vec<String> {
 /// A line without colours, cut to a width that a page can show.
 fn plain(line: &str) -> String {
     let line = ESCAPES.replace_all(line.trim_end(), "");
-    line.chars().take(WIDTH).collect()
+    shortened(&line).chars().take(WIDTH).collect()
 }
+
+/// The same with pip's lists of versions cut to their ends: some have hundreds, of which the next line does not depend.
+pub fn shortened(line: &str) -> String {
+    let Some((before, list)) = ["versions: ", "python version: "].iter().find_map(|start| {
+        line.split_once(start)
+            .map(|(before, list)| (format!("{before}{start}"), list))
+    }) else {
+        return line.to_owned();
+    };
+    let (list, after) = list.split_at(list.find(')').unwrap_or(list.len()));
+    let mark = if list.contains("; ") { "; " } else { ", " };
+    let versions: Vec<&str> = list.split(mark).collect();
+    let (Some(first), Some(last), true) = (
+        versions.get(..ENDS),
+        versions.get(versions.len().saturating_sub(ENDS)..),
+        versions.len() > 2 * ENDS + 1,
+    ) else {
+        return line.to_owned();
+    };
+    let left_out = versions.len() - 2 * ENDS;
+    let (first, last) = (first.join(mark), last.join(mark));
+    format!("{before}{first}{mark}... {left_out} more ...{mark}{last}{after}")
+}
+
+/// How many versions are kept at either end of a list.
+const ENDS: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -169,6 +199,10 @@ mod tests {
             Code::DependencyGone,
             "ERROR: Could not find a version that satisfies the requirement nosuchpkg==99 (from versions: none)\nERROR: No matching distribution found for nosuchpkg==99\n",
         ),
+        (
+            Code::DependencyConflict,
+            "ERROR: Cannot install a==1 and b==2 because these package versions have conflicting dependencies.\nERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/\n",
+        ),
         // pytest 9, unittest
         (
             Code::TestsFailed,
@@ -190,6 +224,10 @@ mod tests {
         (
             Code::NeedsNetwork,
             "npm error code ENOTCACHED\nnpm error request to https://registry.npmjs.org/left-pad failed: cache mode is 'only-if-cached' but no cached response is available.\n",
+        ),
+        (
+            Code::NeedsNetwork,
+            "npm ERR! code 128\nnpm ERR! An unknown git error occurred\nnpm ERR! command git --no-replace-objects ls-remote ssh://git@github.com/o/r.git\nnpm ERR! ssh -oStrictHostKeyChecking=accept-new: 1: ssh: not found\n",
         ),
         (
             Code::DependencyGone,
@@ -282,6 +320,29 @@ mod tests {
                 "{text}"
             );
             assert_eq!(failure.line, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_of_versions_are_cut_to_their_ends() {
+        let list = |count: usize, mark: &str| {
+            let versions: Vec<_> = (1..=count).map(|minor| format!("1.{minor}")).collect();
+            versions.join(mark)
+        };
+        for (line, expected) in [
+            (
+                format!("ERROR: no a==9 (from versions: {}) x", list(150, ", ")),
+                "ERROR: no a==9 (from versions: 1.1, 1.2, 1.3, ... 144 more ..., 1.148, 1.149, 1.150) x".to_owned(),
+            ),
+            (
+                format!("ERROR: Ignored the following versions that require a different python version: {}", list(9, "; ")),
+                "ERROR: Ignored the following versions that require a different python version: 1.1; 1.2; 1.3; ... 3 more ...; 1.7; 1.8; 1.9".to_owned(),
+            ),
+            ("x (from versions: none)".to_owned(), "x (from versions: none)".to_owned()),
+            (format!("x (from versions: {})", list(7, ", ")), format!("x (from versions: {})", list(7, ", "))),
+            ("no list".to_owned(), "no list".to_owned()),
+        ] {
+            assert_eq!(shortened(&line), expected);
         }
     }
 

@@ -25,6 +25,7 @@ pub enum FailureCode {
     UnsupportedNode,
     UnsupportedRust,
     UnknownBackend,
+    DependencyConflict,
     MissingTool,
     NeedsNetwork,
     TestsFailed,
@@ -49,7 +50,7 @@ pub struct About {
 
 impl FailureCode {
     /// Every code, in the order of a run.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::UnknownPackage,
         Self::SourceUnknown,
         Self::SourceGone,
@@ -61,6 +62,7 @@ impl FailureCode {
         Self::UnsupportedNode,
         Self::UnsupportedRust,
         Self::UnknownBackend,
+        Self::DependencyConflict,
         Self::MissingTool,
         Self::NeedsNetwork,
         Self::TestsFailed,
@@ -129,6 +131,11 @@ impl FailureCode {
                 "unknown-backend",
                 "the build backend is not among what was installed for the build",
                 "name its version with --tool NAME=VERSION",
+            ),
+            Self::DependencyConflict => (
+                "dependency-conflict",
+                "no set of versions fits everything that the build needs",
+                "name versions that go together with --tool NAME=VERSION",
             ),
             Self::MissingTool => (
                 "missing-tool",
