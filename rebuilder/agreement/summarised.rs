@@ -69,7 +69,8 @@ fn passed(levels: &[String]) -> Result<RebuildClaim, Aside> {
         (number > 0).then_some(())
     };
     let any = |start: &str| levels.iter().any(|level| number(level, start).is_some());
-    if any("SLSA_BUILD_LEVEL_") || any("REBUILD_QUORUM_") {
+    let reproduced = levels.iter().any(|level| level == "SLSA_BUILD_REPRODUCED");
+    if reproduced || any("SLSA_BUILD_LEVEL_") || any("REBUILD_QUORUM_") {
         return Ok(RebuildClaim::Same);
     }
     if any("REBUILD_EQUIVALENT_QUORUM_") {
