@@ -1,7 +1,8 @@
 //! Runs the tests of this binary, and says which of them did not run, and why.
 //!
 //! libtest shows a test that returned early as passed. Here such a test is ignored, with its reason, and the reasons
-//! are counted at the end. With `REBUILDER_REQUIRE_SERVICES=1` a test that cannot run has failed.
+//! are counted at the end. With `REBUILDER_REQUIRE_SERVICES=1` a test that cannot run has failed, but for those that people
+//! run by hand.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -117,18 +118,26 @@ thread_local! {
     static CURRENT: Cell<&'static str> = const { Cell::new("a thread of a test") };
 }
 
+fn required() -> bool {
+    std::env::var_os("REBUILDER_REQUIRE_SERVICES").is_some_and(|value| value == "1")
+}
+
 fn note(reason: &str, add: impl FnOnce(&mut Missed)) {
-    let required = std::env::var_os("REBUILDER_REQUIRE_SERVICES").is_some_and(|value| value == "1");
-    assert!(
-        !required,
-        "{reason} is missing, and REBUILDER_REQUIRE_SERVICES is set"
-    );
     let mut missed = MISSED.lock().unwrap_or_else(PoisonError::into_inner);
     add(missed.entry(reason.to_owned()).or_default());
 }
 
 /// Ends this test, which cannot run without what `missing` names.
 pub fn skip(missing: &str) -> ! {
+    assert!(
+        !required(),
+        "{missing} is missing, and REBUILDER_REQUIRE_SERVICES is set"
+    );
+    skip_by_hand(missing);
+}
+
+/// Ends this test, which people run by hand, with more at hand than tests may ask for.
+pub fn skip_by_hand(missing: &str) -> ! {
     note(missing, |missed| {
         missed.whole.insert(CURRENT.get());
     });
@@ -137,6 +146,10 @@ pub fn skip(missing: &str) -> ! {
 
 /// Says that a part of this test cannot run without what `missing` names; the rest of it goes on.
 pub fn skip_part(missing: &str) {
+    assert!(
+        !required(),
+        "a part of this test needs {missing}, and REBUILDER_REQUIRE_SERVICES is set"
+    );
     note(missing, |missed| {
         missed.part.insert(CURRENT.get());
     });

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::common::{json, rebuilder};
-use crate::harness::skip;
+use crate::harness::skip_by_hand;
 
 const JAVA: &str = "sigstore/sigstore-java/sigstore-java/src/test/resources/dev/sigstore/samples/bundles";
 const PYTHON: &str = "sigstore/sigstore-python/test/assets";
@@ -22,7 +22,7 @@ const GITHUBS_OWN: &str = "github-private-no-tlog/trusted_root.jsonl";
 
 fn peers() -> PathBuf {
     let folder = std::env::var_os("REBUILDER_PEERS").map(PathBuf::from);
-    folder.unwrap_or_else(|| skip("REBUILDER_PEERS, a folder with checkouts of other projects"))
+    folder.unwrap_or_else(|| skip_by_hand("REBUILDER_PEERS, a folder with checkouts of other projects"))
 }
 
 /// How a document is judged: the standing of its first claim that answers one of the questions, or `unreadable`.
