@@ -11,7 +11,7 @@ use super::json::member;
 use super::slsa::Provenance;
 use super::statement::{Statement, predicate};
 use super::trust::Trust;
-use super::{Claim, Question, Standing};
+use super::{Claim, Question, Standing, source_track};
 
 /// The answer to one of the two questions.
 #[derive(Debug, Clone, Serialize)]
@@ -70,6 +70,7 @@ pub fn assess_all<'a>(
     let mut all: Vec<_> = documents
         .map(|document| assess(document, artifacts, trust))
         .collect();
+    source_track::bind(&mut all);
     all.extend(others.into_iter().map(Assessment::of_registry));
     all
 }

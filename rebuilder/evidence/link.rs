@@ -9,7 +9,8 @@ use olpc_cjson::CanonicalFormatter;
 use serde::{Deserialize, Serialize as _};
 use serde_json::Value;
 
-use super::json::member;
+use super::dsse::{self, Envelope};
+use super::json::{self, member};
 use super::statement::{Descriptor, is_harmless};
 
 /// Files by name, each with hexadecimal digests by algorithm.
@@ -54,19 +55,21 @@ impl Link {
         member(value, ["signed", "_type"]) == "link"
     }
 
+    /// Takes a link out of an envelope, as in-toto's newer programs sign them; `None` if it holds something else.
+    pub fn from_envelope(envelope: &Envelope) -> Option<Result<Self, LinkError>> {
+        let is_in_toto = envelope.payload_type == dsse::IN_TOTO;
+        let value = is_in_toto.then(|| json::parse_evidence(&envelope.payload).ok())??;
+        (member(&value, ["_type"]) == "link").then(|| {
+            let message = envelope.pre_authentication();
+            Self::of(&value, message, envelope.signatures.clone())
+        })
+    }
+
     /// Takes a link out of a document.
     pub fn from_value(value: &Value) -> Result<Self, LinkError> {
         let mut signed = Vec::new();
         let mut canonical = serde_json::Serializer::with_formatter(&mut signed, CanonicalFormatter::new());
         value["signed"].serialize(&mut canonical)?;
-        let Signed {
-            name,
-            materials,
-            products,
-        } = serde_json::from_value(value["signed"].clone()).map_err(|_| LinkError::Field("signed"))?;
-        if products.is_empty() || products.keys().any(|name| !is_harmless(name)) {
-            return Err(LinkError::Field("products"));
-        }
         let signatures = value["signatures"]
             .as_array()
             .ok_or(LinkError::Field("signatures"))?;
@@ -77,11 +80,24 @@ impl Link {
                 Some((signature["keyid"].as_str().unwrap_or_default().to_owned(), bytes))
             })
             .collect();
+        let signatures = signatures.ok_or(LinkError::Field("signatures"))?;
+        Self::of(&value["signed"], signed, signatures)
+    }
+
+    fn of(link: &Value, signed: Vec<u8>, signatures: Vec<(String, Vec<u8>)>) -> Result<Self, LinkError> {
+        let Signed {
+            name,
+            materials,
+            products,
+        } = serde_json::from_value(link.clone()).map_err(|_| LinkError::Field("signed"))?;
+        if products.is_empty() || products.keys().any(|name| !is_harmless(name)) {
+            return Err(LinkError::Field("products"));
+        }
         Ok(Self {
             name,
             materials,
             products,
-            signatures: signatures.ok_or(LinkError::Field("signatures"))?,
+            signatures,
             signed,
         })
     }

@@ -11,6 +11,8 @@ use crate::artifact::{Digests, Sha256};
 
 /// Kinds of predicates that this tool knows, by their type URIs.
 pub mod predicate {
+    /// SLSA provenance v0.1.
+    pub const SLSA_V01: &str = "https://slsa.dev/provenance/v0.1";
     /// SLSA provenance v0.2.
     pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
     /// SLSA provenance v1.
@@ -27,6 +29,12 @@ pub mod predicate {
     pub const SOURCE_PROVENANCE: &str = "https://slsa.dev/source_provenance/v1-draft";
     /// GitHub: a release of a repository.
     pub const GITHUB_RELEASE: &str = "https://in-toto.io/attestation/release/v0.1";
+    /// A package registry: these files are a release of a package.
+    pub const RELEASE: &str = "https://in-toto.io/attestation/release/v0.2";
+    /// Simple verification result: properties that a verifier found.
+    pub const SVR: &str = "https://in-toto.io/attestation/svr/v0.2";
+    /// An in-toto link in a statement.
+    pub const LINK: &str = "https://in-toto.io/attestation/link/v0.3";
 }
 
 /// A statement, as read; its signature is not part of it.

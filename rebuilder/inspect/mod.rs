@@ -1,5 +1,8 @@
 //! One inspection before the gate: documents, keys and policy in, findings and decision out.
 
+mod images;
+
+pub use images::{ImagePlace, ImagePlaceError};
 use serde::Serialize;
 
 use crate::evidence::assess::Artifact;
@@ -109,7 +112,11 @@ impl InspectionRequest {
         }
         let mut inspection = inspection::inspect(artifacts, &assessments, &facts);
         inspection.shared.extend(self.policy.shared_keys());
-        let policy = self.policy.decide(&names, &inspection);
+        let mut policy = self.policy.decide(&names, &inspection);
+        let documents: Vec<_> = self.documents.iter().chain(more).collect();
+        policy
+            .checks
+            .extend(self.policy.layout_checks(&names, &documents, artifacts));
         GateReport {
             inspection,
             policy,

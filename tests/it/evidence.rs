@@ -1,5 +1,10 @@
 //! `rebuilder inspect`: what is taken for evidence, what is refused, and what is said about it.
 
+mod cosign;
+mod endpoints;
+mod forms;
+mod images;
+mod layouts;
 mod real;
 mod signatures;
 mod signers;

@@ -8,6 +8,7 @@ mod alternatives;
 pub(super) mod lockfile;
 mod package;
 mod plan;
+mod publisher;
 mod registry;
 mod toolchain;
 

@@ -7,23 +7,25 @@ mod bind;
 mod files;
 mod names;
 mod payload;
+mod predicates;
 mod signature;
+mod simple_signing;
 mod standing;
 mod statement;
 
-use files::{about_files, assess_buildinfo, assess_list, openpgp_inline, over_bytes};
+use files::{about_files, assess_buildinfo, assess_list, openpgp_inline, over_bytes, signs_nothing};
 pub use payload::{Payload, PayloadProof, SignedPayload, Stated, named_package, payload};
 pub use signature::names_trusted_key;
 use signature::{unsigned, verify_signature};
 use statement::{assess_envelope, assess_statement};
 
-use super::Question;
 pub use super::Signer;
 pub use super::assessment::{Artifact, Assessment};
 use super::document::{Document, Kind};
 use super::sigstore::{Content, Unverified};
 use super::statement::{Descriptor, DigestMatch};
 use super::trust::Trust;
+use super::{Question, Unproven};
 
 /// Assesses one piece of evidence.
 pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
@@ -35,6 +37,10 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
         }
         Kind::Envelope(envelope) => {
             let proof = signature::verify_envelope(envelope, trust);
+            assess_envelope(envelope, proof, artifacts, false)
+        }
+        Kind::CloudBuild(envelope) => {
+            let proof = verify_signature(document, trust);
             assess_envelope(envelope, proof, artifacts, false)
         }
         Kind::Statement(statement) => assess_statement(statement.clone(), Err(unsigned()), artifacts, false),
@@ -59,6 +65,22 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
             verify_signature(document, trust),
             artifacts,
             Question::Other,
+        ),
+        Kind::Blob(signed) => over_bytes("cosign's", artifacts, |artifact| {
+            signature::blob(signed, artifact, trust)
+        }),
+        Kind::Certificate(certificate) => signs_nothing(certificate),
+        Kind::Image(signed) => simple_signing::assess_image(signed, artifacts, trust),
+        Kind::Unproven { envelope, reason } => assess_envelope(
+            envelope,
+            Err(Unproven::Unverifiable(reason.clone())),
+            artifacts,
+            false,
+        ),
+        Kind::Unread { what, reason } => Assessment::new(
+            Question::Other,
+            what.clone(),
+            Err(Unproven::Unverifiable(reason.clone())),
         ),
     };
     let publisher = match &document.kind {

@@ -1,6 +1,6 @@
 //! In-toto statements, tied to the artifacts by digest and name.
 
-use super::names;
+use super::{names, predicates};
 use crate::evidence::assessment::{Artifact, Assessment};
 use crate::evidence::dsse::Envelope;
 use crate::evidence::json::member;
@@ -49,6 +49,9 @@ pub(super) fn assess_statement(
         }
         None => {}
     }
+    if let Some(note) = predicates::unusable(&statement) {
+        proof = proof.and_then(|signature| Err(Unproven::NotUnderstood { signature, note }));
+    }
     if !is_known(&kind) {
         proof = proof.and_then(|signature| {
             let note = "the signature is good, but predicates of this type are not supported, so nothing relies on it".into();
@@ -82,6 +85,10 @@ fn is_known(kind: &str) -> bool {
         predicate::TEST_RESULT,
         predicate::SOURCE_PROVENANCE,
         predicate::GITHUB_RELEASE,
+        predicate::SLSA_V01,
+        predicate::RELEASE,
+        predicate::SVR,
+        predicate::LINK,
     ]
     .contains(&kind)
 }
@@ -129,7 +136,8 @@ fn describe(statement: &Statement) -> (Question, String) {
         }
         predicate::TEST_RESULT => (Question::Other, format!("a test of it {}", text("result"))),
         predicate::SOURCE_PROVENANCE => (Question::Other, "how a revision of the source came to be".into()),
-        other => (Question::Other, format!("a statement of type {other}")),
+        other => predicates::describe(statement)
+            .unwrap_or_else(|| (Question::Other, format!("a statement of type {other}"))),
     }
 }
 
@@ -148,10 +156,13 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
     let subjects = covered.iter().flat_map(|(_, subjects)| subjects.iter().copied());
     let is_file_name = is_pep740 || statement.predicate_type == predicate::PYPI_PUBLISH;
     let refused = covered.iter().find_map(|(artifact, subjects)| {
-        names::other_package(subjects, artifact).or_else(|| {
-            let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
-            other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
-        })
+        let other = predicates::other_release(statement, artifact);
+        other
+            .or_else(|| names::other_package(subjects, artifact))
+            .or_else(|| {
+                let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
+                other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
+            })
     });
     if let Some(reason) = refused.filter(|_| !against) {
         found.claim.standing = Standing::SubjectMismatch;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::piece::{carrier, only, piece, unknown};
-use super::{Kind, PieceError};
+use super::{Kind, PieceError, cloud_build};
 use crate::evidence::json;
 use crate::evidence::sigstore::Content;
 use crate::evidence::statement::Statement;
@@ -54,6 +54,7 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
                 })
             })
         }
+        Some("provenance_summary") => cloud_build::described(value),
         _ => Ok(vec![piece(value)?]),
     }
 }
@@ -82,6 +83,12 @@ fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
             "initiator",
         ],
     )?;
+    if item["bundle"].is_null() {
+        return Ok(vec![Kind::Unread {
+            what: "an attestation that GitHub lists".to_owned(),
+            reason: "the answer holds an address in the place of its bundle; \"gh attestation download\" brings it".to_owned(),
+        }]);
+    }
     let kind = piece(&item["bundle"])?;
     // Readers choose by the listed type, so it must be the signed one.
     let beside = item["predicateType"].as_str();
