@@ -9,9 +9,8 @@ use olpc_cjson::CanonicalFormatter;
 use serde::{Deserialize, Serialize as _};
 use serde_json::Value;
 
-use super::dsse::{self, Envelope};
-use super::json::{self, member};
-use super::statement::{Descriptor, is_harmless};
+use super::json::member;
+use super::statement::{Descriptor, is_name};
 
 /// Files by name, each with hexadecimal digests by algorithm.
 pub type Files = BTreeMap<String, BTreeMap<String, String>>;
@@ -55,16 +54,6 @@ impl Link {
         member(value, ["signed", "_type"]) == "link"
     }
 
-    /// Takes a link out of an envelope, as in-toto's newer programs sign them; `None` if it holds something else.
-    pub fn from_envelope(envelope: &Envelope) -> Option<Result<Self, LinkError>> {
-        let is_in_toto = envelope.payload_type == dsse::IN_TOTO;
-        let value = is_in_toto.then(|| json::parse_evidence(&envelope.payload).ok())??;
-        (member(&value, ["_type"]) == "link").then(|| {
-            let message = envelope.pre_authentication();
-            Self::of(&value, message, envelope.signatures.clone())
-        })
-    }
-
     /// Takes a link out of a document.
     pub fn from_value(value: &Value) -> Result<Self, LinkError> {
         let mut signed = Vec::new();
@@ -81,16 +70,21 @@ impl Link {
             })
             .collect();
         let signatures = signatures.ok_or(LinkError::Field("signatures"))?;
-        Self::of(&value["signed"], signed, signatures)
+        Self::of_signed(&value["signed"], signatures, signed)
     }
 
-    fn of(link: &Value, signed: Vec<u8>, signatures: Vec<(String, Vec<u8>)>) -> Result<Self, LinkError> {
+    /// Takes the link itself, without what is around it.
+    pub(super) fn of_signed(
+        value: &Value,
+        signatures: Vec<(String, Vec<u8>)>,
+        signed: Vec<u8>,
+    ) -> Result<Self, LinkError> {
         let Signed {
             name,
             materials,
             products,
-        } = serde_json::from_value(link.clone()).map_err(|_| LinkError::Field("signed"))?;
-        if products.is_empty() || products.keys().any(|name| !is_harmless(name)) {
+        } = serde_json::from_value(value.clone()).map_err(|_| LinkError::Field("signed"))?;
+        if products.is_empty() || products.keys().any(|name| !is_name(name)) {
             return Err(LinkError::Field("products"));
         }
         Ok(Self {

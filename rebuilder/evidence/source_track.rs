@@ -56,6 +56,11 @@ pub(super) fn bind(all: &mut [Assessment]) {
     }
 }
 
+/// Whether a statement is about a revision of the source, and not about files.
+pub(super) fn is_of_source(statement: &Statement) -> bool {
+    revision(statement).is_some()
+}
+
 /// A revision, and what was found of it.
 struct Revision {
     repository: String,

@@ -7,6 +7,7 @@
 
 mod address;
 mod blobs;
+mod derived;
 mod download;
 mod error;
 mod fetch;
@@ -18,6 +19,7 @@ mod public;
 mod registry;
 mod runs;
 mod scratch;
+mod unreachable;
 
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -28,7 +30,7 @@ use etcetera::BaseStrategy as _;
 pub use blobs::{Blob, StoreCheck};
 pub use error::StoreError;
 pub use fetch::{FetchError, Fetcher, Received};
-pub use git::{Checkout, GitError, GitMirror, Tag};
+pub use git::{Checkout, GitError, GitMirror, Lacking, Tag};
 pub use hosts::AllowedHost;
 pub use mirror::MirrorMap;
 use places::FOLDERS;

@@ -1,11 +1,14 @@
 //! `rebuilder inspect`: what is taken for evidence, what is refused, and what is said about it.
 
 mod cosign;
+mod curves;
 mod endpoints;
 mod forms;
 mod images;
 mod layouts;
+mod named;
 mod real;
+mod roots;
 mod signatures;
 mod signers;
 mod statements;

@@ -44,6 +44,7 @@ mod container;
 mod credentials;
 mod evidence;
 mod evidence_bundle;
+mod forms;
 mod keys;
 mod output;
 mod policy;

@@ -190,10 +190,10 @@ pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
         .filter(|path| path.is_file())
 }
 
-/// Evidence next to a file; files that cannot be read are left out.
+/// Evidence next to a file; one that cannot be read is told among the findings.
 pub(crate) fn beside(path: &Path) -> Vec<Document> {
-    let found = siblings(path).filter_map(|path| document::read_file(&path).ok());
-    document::paired(found.flatten().collect())
+    let found = siblings(path).flat_map(|path| document::read_beside(&path));
+    document::paired(found.collect())
 }
 
 /// A released file on this machine.

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::piece::only;
-use super::{Kind, PieceError};
+use super::{Kind, PieceError, Unreadable};
 use crate::evidence::dsse::Envelope;
 use crate::evidence::json::{self, member};
 
@@ -47,9 +47,9 @@ pub(super) fn described(value: &Value) -> Result<Vec<Kind>, PieceError> {
                     "updateTime",
                 ],
             )?;
-            Ok(provenance(entry, digest).unwrap_or_else(|reason| Kind::Unread {
-                what: format!("a provenance of Google Cloud Build ({})", text(entry, "noteName")),
-                reason,
+            Ok(provenance(entry, digest).unwrap_or_else(|reason| {
+                let what = format!("a provenance of Google Cloud Build ({})", text(entry, "noteName"));
+                Kind::Unreadable(Unreadable::part(what, reason))
             }))
         })
         .collect()
@@ -163,7 +163,7 @@ mod tests {
                 .pointer_mut(place)
                 .unwrap() = value;
             match described(&changed).unwrap().as_slice() {
-                [Kind::Unread { reason, .. }] => assert!(reason.contains(words), "{place}: {reason}"),
+                [Kind::Unreadable(found)] => assert!(found.why.contains(words), "{place}: {}", found.why),
                 _ => panic!("{place}"),
             }
         }

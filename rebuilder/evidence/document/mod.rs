@@ -6,6 +6,7 @@ mod cloud_build;
 mod cosign;
 mod pairing;
 mod piece;
+mod unreadable;
 mod wrapping;
 
 use std::io::Read as _;
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 pub(super) use cosign::{cosign_envelope, cosign_logged};
 pub use pairing::paired;
 use piece::piece;
-use wrapping::json_pieces;
+pub use unreadable::{Unreadable, read_beside};
+use wrapping::{json_lines, json_pieces};
 
 use super::blob_signature::{BlobSignature, Certificate};
 use super::buildinfo::BuildInfo;
@@ -83,13 +85,8 @@ pub enum Kind {
     CloudBuild(Envelope),
     /// Cosign's signature of a container image.
     Image(Box<SimpleSigning>),
-    /// Something that is there, and cannot be read.
-    Unread {
-        /// What it is.
-        what: String,
-        /// Why not, in one sentence.
-        reason: String,
-    },
+    /// Something that is no evidence of a supported kind, in a place where evidence is expected.
+    Unreadable(Unreadable),
 }
 
 /// A file that is not evidence of a supported kind.
@@ -261,6 +258,8 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         Kind::Certificate(Box::new(certificate.map_err(|error| other(&error))?))
     } else if let Some(signature) = BlobSignature::parse(text) {
         Kind::Blob(Box::new(signature))
+    } else if text.lines().any(|line| line.trim_start().starts_with('{')) {
+        return json_lines(text);
     } else {
         return Err(PieceError::Other("its form is not supported".into()));
     }])

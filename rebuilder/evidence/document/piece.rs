@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Kind, PieceError, cosign};
+use super::{Kind, PieceError, Unreadable, cosign};
 use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::json::{self, member};
 use crate::evidence::link::Link;
@@ -85,22 +85,16 @@ pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
             only(value, &["signed", "signatures"])?;
             Ok(Kind::Link(Box::new(Link::from_value(value)?)))
         }
-        Some("signed") if member(value, ["signed", "_type"]) == "layout" => Ok(Kind::Unread {
-            what: "an in-toto layout".into(),
-            reason: "it is a policy, not evidence; name it as the layout of a rule".into(),
-        }),
+        Some("signed") if member(value, ["signed", "_type"]) == "layout" => {
+            Ok(Kind::Unreadable(Unreadable::part(
+                "an in-toto layout",
+                "it is a policy, not evidence; name it as the layout of a rule",
+            )))
+        }
         Some("base64Signature") => cosign::local_bundle(value),
-        Some("payload") => enveloped(Envelope::from_value(value)?),
+        Some("payload") => Ok(Kind::Envelope(Envelope::from_value(value)?)),
         Some("_type") => Ok(Kind::Statement(Statement::parse(value.to_string().as_bytes())?)),
         _ => Err(unknown()),
-    }
-}
-
-/// An envelope, by what it holds.
-pub(super) fn enveloped(envelope: Envelope) -> Result<Kind, PieceError> {
-    match Link::from_envelope(&envelope) {
-        Some(link) => Ok(Kind::Link(Box::new(link?))),
-        None => Ok(Kind::Envelope(envelope)),
     }
 }
 

@@ -19,7 +19,8 @@ use super::json::{self, JsonError, member};
 use super::key_json;
 use super::link::Link;
 use super::public_key::PublicKey;
-use super::statement::{DigestMatch, Statement, predicate};
+use super::signed_content::SignedContent;
+use super::statement::{DigestMatch, predicate};
 use super::trust::{KeyMaterial, TrustedKey};
 use crate::artifact::Digests;
 use crate::text::plural;
@@ -363,17 +364,24 @@ fn given_out(last: Option<(&str, &Link)>, artifacts: &[Digests]) -> LayoutFindin
     }
 }
 
-/// The link in a document: one of its own form, or a statement of the type `link/v0.3` in an envelope.
+/// The link in a document: one of its own form, or in an envelope, or a statement of the type `link/v0.3` in one.
 fn link_of(document: &Document) -> Option<Link> {
     let envelope = match &document.kind {
         Kind::Link(link) => return Some((**link).clone()),
         Kind::Envelope(envelope) | Kind::KeyBundle { envelope, .. } => envelope,
         _ => return None,
     };
-    let statement = Statement::from_envelope(envelope).ok()?;
-    if statement.predicate_type != predicate::LINK {
-        return None;
-    }
+    let statement = match SignedContent::of(envelope).ok()? {
+        SignedContent::Link(link) => {
+            return Some(Link {
+                signatures: envelope.signatures.clone(),
+                signed: envelope.pre_authentication(),
+                ..*link
+            });
+        }
+        SignedContent::Statement(statement) if statement.predicate_type == predicate::LINK => statement,
+        _ => return None,
+    };
     // "Set link.products to be a map from subject[*].name to subject[*].digest", and materials in the same way.
     let materials = member(&statement.predicate, ["materials"]).as_array();
     let materials = materials

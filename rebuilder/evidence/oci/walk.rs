@@ -4,7 +4,7 @@ use super::blobs::{self, Blobs};
 use super::{Descriptor, MOST_LAYERS, MOST_MANIFESTS, MOST_NESTED, Manifest, OciError, is_evidence, layer};
 use crate::artifact::{Digests, Sha256};
 use crate::evidence::assessment::Artifact;
-use crate::evidence::document::{Document, Kind};
+use crate::evidence::document::{Document, Kind, Unreadable};
 
 /// What was found: images, and everything that is attached to one.
 pub struct Images {
@@ -89,7 +89,7 @@ impl Images {
                     to.flatten(),
                     &descriptor.digest,
                     digest,
-                    Kind::Unread { what, reason },
+                    Kind::Unreadable(Unreadable::part(what, reason)),
                 );
                 return Ok(());
             }
@@ -121,7 +121,7 @@ impl Images {
             let read = bytes.and_then(|bytes| Ok((Sha256::of(&bytes), layer::read(layer, &bytes)?)));
             let (own, kind) = read.unwrap_or_else(|reason| {
                 let what = format!("an attachment of the type {:?}", layer.media_type);
-                (digest, Kind::Unread { what, reason })
+                (digest, Kind::Unreadable(Unreadable::part(what, reason)))
             });
             self.attach(subject.or(to.flatten()), &place, own, kind);
         }
@@ -188,12 +188,10 @@ impl Images {
         let own = image.digest;
         let documents = self.attached.into_iter().map(|attached| match attached.to {
             Some(other) if other != own => Document {
-                kind: Kind::Unread {
-                    what: format!("a document about the image sha256:{other}"),
-                    reason: format!(
-                        "it is about another image than sha256:{own}; name that image to have it judged"
-                    ),
-                },
+                kind: Kind::Unreadable(Unreadable::part(
+                    format!("a document about the image sha256:{other}"),
+                    format!("it is about another image than sha256:{own}; name that image to have it judged"),
+                )),
                 ..attached.document
             },
             _ => attached.document,

@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 16] = schemas![
+const SCHEMAS: [(&str, &str); 17] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -29,13 +29,14 @@ const SCHEMAS: [(&str, &str); 16] = schemas![
     "normalisations",
     "plan",
     "policy",
+    "rebuild",
     "record",
     "signing",
     "store"
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 25] = [
+const KINDS: [(&[&str], &str); 27] = [
     (&["error"], "error"),
     (&["custody"], "inspection"),
     (&["tree", "outcome"], "comparison"),
@@ -61,6 +62,8 @@ const KINDS: [(&[&str], &str); 25] = [
     (&["checks", "manifest"], "bundle#/$defs/checked"),
     (&["archive", "manifest"], "bundle#/$defs/exported"),
     (&["files", "verdict"], "bundle#/$defs/manifest"),
+    (&["predicateType"], "rebuild"),
+    (&["files"], "bundle#/$defs/laid_out"),
 ];
 
 /// The schema that describes a document: a name and a place in it.
