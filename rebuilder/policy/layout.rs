@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{Check, Policy};
-use crate::evidence::assess::Artifact;
+use crate::evidence::Standing;
+use crate::evidence::assess::{Artifact, Assessment};
 use crate::evidence::document::Document;
 use crate::evidence::layout::Layout;
+use crate::evidence::link::Link;
 use crate::evidence::trust::TrustedKey;
 
 /// The layout that a rule names.
@@ -57,6 +59,33 @@ impl LayoutRule {
 }
 
 impl Policy {
+    fn layout_of(&self, names: &[String]) -> Option<(&LayoutRule, &(Layout, Vec<TrustedKey>))> {
+        let own = self.file()?.rule(names)?.layout.as_ref()?;
+        Some((own, own.layout.as_ref()?))
+    }
+
+    /// Leaves the links of the layout's steps to the layout: a link does not speak against the artifact because its key is
+    /// the layout's and not a trusted one, or because it is about the files of an earlier step.
+    pub fn leave_to_layout(&self, names: &[String], documents: &[&Document], assessments: &mut [Assessment]) {
+        let Some((_, (layout, _))) = self.layout_of(names) else {
+            return;
+        };
+        for document in documents {
+            let Some(step) = layout.step_of(document) else {
+                continue;
+            };
+            let sentence = Link::sentence(step);
+            for it in assessments.iter_mut().filter(|it| it.origin == document.origin) {
+                let own = it.claim.document == Some(document.digest) && it.claim.claim == sentence;
+                if own && it.claim.standing.is_against() {
+                    it.claim.standing = Standing::Unverifiable;
+                    "a key of the layout's step signed it, and the rules of the layout judge it"
+                        .clone_into(&mut it.claim.meaning);
+                }
+            }
+        }
+    }
+
     /// What the layout of the rule for these names demands of the documents, if the rule has one.
     pub fn layout_checks(
         &self,
@@ -64,11 +93,7 @@ impl Policy {
         documents: &[&Document],
         artifacts: &[Artifact],
     ) -> Vec<Check> {
-        let rule = self.file().and_then(|file| file.rule(names));
-        let Some((own, (layout, owners))) = rule
-            .and_then(|rule| rule.layout.as_ref())
-            .and_then(|own| Some((own, own.layout.as_ref()?)))
-        else {
+        let Some((own, (layout, owners))) = self.layout_of(names) else {
             return Vec::new();
         };
         let digests: Vec<_> = artifacts

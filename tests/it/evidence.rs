@@ -146,8 +146,8 @@ fn a_good_statement_is_taken_and_every_attack_on_it_is_refused() {
         (
             "no log entry",
             bundle(&|b| b["verificationMaterial"]["tlogEntries"] = json!([])),
-            3,
-            "inclusion proof",
+            4,
+            "no entry of a transparency log",
         ),
         (
             "broken promise of the log",

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::evidence::Question;
 use crate::evidence::json::member;
+use crate::evidence::link::Link;
 use crate::evidence::statement::{Statement, predicate};
 
 /// What a statement says, if it is of one of these types.
@@ -23,10 +24,7 @@ pub(super) fn describe(statement: &Statement) -> Option<(Question, String)> {
                 properties(statement)
             ),
         ),
-        predicate::LINK => (
-            Question::Other,
-            format!("an in-toto link of the step {:?}", text(&["name"])),
-        ),
+        predicate::LINK => (Question::Other, Link::sentence(&text(&["name"]))),
         _ => return None,
     })
 }

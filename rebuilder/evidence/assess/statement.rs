@@ -56,7 +56,7 @@ fn not_understood(proof: Proof, note: &str) -> Proof {
 
 /// A link, in an envelope or with signatures of its own.
 pub(super) fn assess_link(link: &Link, proof: Proof, artifacts: &[Artifact]) -> Assessment {
-    let claim = format!("an in-toto link of the step {:?}", link.name);
+    let claim = Link::sentence(&link.name);
     about_files(Question::Other, claim, &link.subjects(), proof, artifacts, false)
 }
 

@@ -298,9 +298,21 @@ impl Layout {
         }
     }
 
+    fn keys_of(&self, step: &Step) -> Vec<&PublicKey> {
+        step.keys.iter().filter_map(|name| self.keys.get(name)).collect()
+    }
+
+    /// Name of the step that a document is a link of, if a key of that step signed it.
+    pub fn step_of(&self, document: &Document) -> Option<&str> {
+        let link = link_of(document)?;
+        let step = self.steps.iter().find(|step| step.name == link.name)?;
+        let signers = dsse::signers(&link.signed, &link.signatures, &self.keys_of(step), 1);
+        signers.is_ok().then_some(step.name.as_str())
+    }
+
     /// One of the links of a step, if as many different keys as it demands signed links that say the same.
     fn links_of<'a>(&self, step: &Step, links: &'a [Link]) -> Result<(&'a Link, String), String> {
-        let keys: Vec<&PublicKey> = step.keys.iter().filter_map(|name| self.keys.get(name)).collect();
+        let keys = self.keys_of(step);
         let own = links.iter().filter(|link| link.name == step.name);
         let (mut signers, mut first): (Vec<usize>, Option<&Link>) = (Vec::new(), None);
         let mut there = 0_usize;

@@ -386,6 +386,7 @@ fn a_registry_is_asked_in_every_way_that_is_in_use() {
                 "--all",
                 "--dest-tls-verify=false",
                 "--insecure-policy",
+                "--preserve-digests",
             ])
             .arg(format!("oci:{}:{tag}", scene.path("layout").display()))
             .arg(format!("docker://{repository}:{tag}"))
