@@ -121,7 +121,7 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, A
                 ..reading(kind, says, inputs)
             })
         }
-        predicate::SLSA_V02 => Ok(Reading {
+        predicate::SLSA_V01 | predicate::SLSA_V02 => Ok(Reading {
             builder: text(member(predicate, ["builder", "id"])),
             stated: time(member(predicate, ["metadata", "buildFinishedOn"])),
             ..reading(Kind::Provenance, about()?, Inputs::of_v02(predicate))

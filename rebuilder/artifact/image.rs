@@ -22,6 +22,13 @@ pub struct ImageError {
     reason: &'static str,
 }
 
+impl ImageError {
+    /// Why not, in one sentence.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 impl PinnedImage {
     /// Reads `[docker://]NAME[:TAG]@sha256:…`; a digest given beside the name must be the same.
     pub fn parse(text: &str, beside: Option<&str>) -> Result<Self, ImageError> {

@@ -2,14 +2,16 @@
 
 /// Whether `name` fits `pattern`: `*` matches any text, `/` included; everything else matches itself.
 pub fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, rest)) => name.strip_prefix(before).is_some_and(|tail| {
-            (0..=tail.len())
-                .filter(|at| tail.is_char_boundary(*at))
-                .any(|at| fits(rest, &tail[at..]))
-        }),
-    }
+    let mut parts = pattern.split('*');
+    let Some(rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    // The first place is as good as any later one, so nothing is tried twice.
+    let rest = parts.try_fold(rest, |rest, part| rest.split_once(part).map(|(_, rest)| rest));
+    rest.is_some_and(|rest| rest.ends_with(last))
 }
 
 #[cfg(test)]
@@ -25,6 +27,11 @@ mod tests {
             ("*.udeb", "a.udeb.deb", false),
             ("exact", "exact", true),
             ("exact", "exactly", false),
+            ("a*a", "a", false),
+            ("a*b*b", "ab", false),
+            ("a*b*b", "a-b-b-b", true),
+            ("a**b", "ab", true),
+            ("*", "", true),
         ] {
             assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
         }

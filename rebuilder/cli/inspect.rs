@@ -10,12 +10,13 @@ use super::options::evidence::{self, EvidenceArgs};
 use super::options::released;
 use super::{Context, output, suggest};
 use crate::evidence::Standing;
+use crate::inspect::{ImagePlace, ImagePlaceError};
 use crate::report::inspection as report;
 use crate::store::write_atomically;
 
 #[derive(Args)]
 pub(crate) struct InspectArgs {
-    /// Released files, or a package URL or short form of one package
+    /// Released files, a package URL or short form of one package, or one image (oci:FOLDER, docker://NAME@sha256:…)
     #[arg(required = true)]
     subject: Vec<String>,
     /// Package URL of SUBJECT, if SUBJECT is a file
@@ -28,11 +29,32 @@ pub(crate) struct InspectArgs {
     evidence: EvidenceArgs,
 }
 
-pub(crate) async fn inspect(context: &Context, args: InspectArgs) -> Result<ExitCode, Failure> {
+/// The image that is asked for, if it is one.
+fn image(args: &InspectArgs) -> Result<Option<ImagePlace>, Failure> {
+    let [subject] = args.subject.as_slice() else {
+        return Ok(None);
+    };
+    ImagePlace::named(subject).transpose().map_err(no_image)
+}
+
+fn no_image(error: ImagePlaceError) -> Failure {
+    match error {
+        ImagePlaceError::Name { .. } => Failure::usage(error.to_string())
+            .with_help("name an image by its digest: docker://REGISTRY/NAME@sha256:DIGEST, or oci:FOLDER for an OCI layout"),
+        ImagePlaceError::Layout(error) => error.into(),
+        ImagePlaceError::Fetch(error) => error.into(),
+    }
+}
+
+pub(crate) async fn inspect(context: &Context, mut args: InspectArgs) -> Result<ExitCode, Failure> {
+    args.evidence.fetch(&context.fetcher).await?;
     let mut case = args.evidence.open()?;
     let files: Vec<PathBuf> = args.subject.iter().map(PathBuf::from).collect();
     let is_file = |path: &PathBuf| path.is_file();
-    let (artifacts, claims, more) = if files.iter().all(is_file) {
+    let (artifacts, claims, more) = if let Some(place) = image(&args)? {
+        let (artifact, documents) = place.look(&context.fetcher).await.map_err(no_image)?;
+        (vec![artifact], Vec::new(), documents)
+    } else if files.iter().all(is_file) {
         if args.evidence.is_empty() {
             for path in &files {
                 case.documents.extend(evidence::beside(path));

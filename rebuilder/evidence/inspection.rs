@@ -11,7 +11,7 @@ use super::json::member;
 use super::slsa::Provenance;
 use super::statement::{Statement, predicate};
 use super::trust::Trust;
-use super::{Claim, Question, Standing};
+use super::{Claim, Question, Standing, source_track};
 
 /// The answer to one of the two questions.
 #[derive(Debug, Clone, Serialize)]
@@ -67,6 +67,7 @@ pub fn assess_all<'a>(
     others: Vec<Claim>,
 ) -> Vec<Assessment> {
     let mut all = assess_files(documents, artifacts, trust);
+    source_track::bind(&mut all);
     all.extend(others.into_iter().map(Assessment::of_registry));
     all
 }

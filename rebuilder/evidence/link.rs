@@ -96,6 +96,11 @@ impl Link {
         })
     }
 
+    /// What the link of a step is, for people.
+    pub fn sentence(step: &str) -> String {
+        format!("an in-toto link of the step {step:?}")
+    }
+
     /// The outputs, as an attestation would name them.
     pub fn subjects(&self) -> Vec<Descriptor> {
         descriptors(&self.products)

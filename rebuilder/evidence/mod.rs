@@ -9,6 +9,7 @@
 
 pub mod assess;
 pub mod assessment;
+pub mod blob_signature;
 pub mod buildinfo;
 mod claim;
 pub mod custody;
@@ -22,19 +23,27 @@ pub mod hash_list;
 pub mod identity;
 pub mod inspection;
 pub mod json;
+mod key_json;
+pub mod layout;
 pub mod link;
 pub mod nature;
 pub mod npm;
 pub mod object_signature;
+pub mod oci;
 pub mod openpgp;
 mod proof;
 pub mod public_key;
 pub mod release;
 pub mod signed_content;
 pub mod sigstore;
+pub mod simple_signing;
 pub mod slsa;
+mod slsa_v01;
+mod source_track;
 pub mod statement;
+pub mod trigger;
 pub mod trust;
+pub mod trusted_publisher;
 pub mod workflow;
 
 pub use claim::{Claim, Question, Standing};

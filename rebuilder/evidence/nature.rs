@@ -32,7 +32,8 @@ pub enum Nature {
 ///
 /// Rebuilds have types of others: SLSA provenance with a build type of a rebuilder, test results with a plan, and
 /// CycloneDX with declarations. Who reads those tells them apart.
-pub const TYPES: [(&str, Nature); 23] = [
+pub const TYPES: [(&str, Nature); 24] = [
+    (predicate::SLSA_V01, Nature::Provenance),
     (predicate::SLSA_V02, Nature::Provenance),
     (predicate::SLSA_V1, Nature::Provenance),
     (predicate::REBUILD, Nature::Rebuild),
@@ -153,7 +154,7 @@ mod tests {
                 Some(Nature::Scan),
             ),
             ("https://cyclonedx.org/bom/v1.6", Some(Nature::Inventory)),
-            ("https://slsa.dev/provenance/v0.1", None),
+            ("https://slsa.dev/provenance/v0.1", Some(Nature::Provenance)),
             ("https://example.org/dance/v1", None),
         ] {
             assert_eq!(Nature::of_type(kind), nature, "{kind}");

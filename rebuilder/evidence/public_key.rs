@@ -41,7 +41,7 @@ pub struct PublicKey {
     half: Option<usize>,
     fingerprint: Sha256,
     /// Names that bundles and envelopes give it.
-    hints: Arc<[String; 3]>,
+    hints: Arc<[String]>,
 }
 
 impl std::fmt::Debug for PublicKey {
@@ -53,6 +53,22 @@ impl std::fmt::Debug for PublicKey {
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo, in DER.
     pub fn from_spki(name: &str, der: &[u8]) -> Result<Self, TrustError> {
+        Self::with_schemes(name, der, None)
+    }
+
+    /// The same for a key that signs by this scheme alone.
+    pub(super) fn of_scheme(name: &str, der: &[u8], scheme: SigningScheme) -> Result<Self, TrustError> {
+        Self::with_schemes(name, der, Some(scheme))
+    }
+
+    /// The same key, which evidence may call by this name too.
+    #[must_use]
+    pub(super) fn also_called(mut self, name: &str) -> Self {
+        self.hints = self.hints.iter().cloned().chain([name.to_owned()]).collect();
+        self
+    }
+
+    fn with_schemes(name: &str, der: &[u8], only: Option<SigningScheme>) -> Result<Self, TrustError> {
         let invalid = |reason: String| TrustError::Key {
             name: name.to_owned(),
             reason,
@@ -81,8 +97,14 @@ impl PublicKey {
             ],
             other => return Err(invalid(format!("keys of the kind {other:?} are not supported"))),
         };
+        if only.is_some_and(|only| !schemes.contains(&only)) {
+            return Err(invalid(format!(
+                "it is a key of the kind {algorithm:?}, which does not sign by its scheme"
+            )));
+        }
         let keys: Result<_, _> = schemes
             .iter()
+            .filter(|scheme| only.is_none_or(|only| only == **scheme))
             .map(|scheme| VerificationKey::from_spki_with_scheme(&spki, *scheme))
             .collect();
         let keys: Vec<_> = keys.map_err(|error| invalid(error.to_string()))?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::member;
+use super::slsa_v01 as recipe;
 use super::statement::{Descriptor, Statement, predicate};
 use crate::artifact::git_source::{GitSource, SourceError};
 use crate::artifact::{ImageError, PinnedImage};
@@ -14,7 +15,7 @@ use crate::artifact::{ImageError, PinnedImage};
 /// What a provenance says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Provenance {
-    /// `0.2` or `1`.
+    /// `0.1`, `0.2` or `1`.
     pub version: &'static str,
     /// URI of the builder.
     pub builder: String,
@@ -92,23 +93,24 @@ impl Provenance {
         match statement.predicate_type.as_str() {
             predicate::SLSA_V1 => Some(v1(&statement.predicate)),
             predicate::SLSA_V02 => Some(v02(&statement.predicate)),
+            predicate::SLSA_V01 => Some(recipe::v01(&statement.predicate)),
             _ => None,
         }
     }
 }
 
-fn text<'a>(value: &'a Value, what: &'static str) -> Result<&'a str, ProvenanceError> {
+pub(super) fn text<'a>(value: &'a Value, what: &'static str) -> Result<&'a str, ProvenanceError> {
     value
         .as_str()
         .filter(|text| !text.is_empty())
         .ok_or(ProvenanceError::Missing(what))
 }
 
-fn some(value: &Value) -> Option<String> {
+pub(super) fn some(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn descriptors(value: &Value) -> Vec<Descriptor> {
+pub(super) fn descriptors(value: &Value) -> Vec<Descriptor> {
     let list = value.as_array().into_iter().flatten();
     list.filter_map(|item| serde_json::from_value(item.clone()).ok())
         .collect()
@@ -143,7 +145,9 @@ fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
         build: build(build_type, "", external, external)?,
         build_type: build_type.to_owned(),
         source,
-        workflow: some(&workflow["path"]).or_else(|| some(&external["configPath"])),
+        workflow: some(&workflow["path"])
+            .or_else(|| some(&external["configPath"]))
+            .or_else(|| some(member(external, ["buildConfigSource", "path"]))),
         trigger: some(&github["event_name"])
             .or_else(|| some(member(definition, ["internalParameters", "GITHUB_EVENT_NAME"]))),
         invocation: some(member(run, ["metadata", "invocationId"])),
@@ -257,7 +261,7 @@ fn with_commit(mut source: GitSource, materials: &[Descriptor]) -> Result<GitSou
     Ok(source)
 }
 
-fn first_git(materials: &[Descriptor]) -> Result<Option<GitSource>, ProvenanceError> {
+pub(super) fn first_git(materials: &[Descriptor]) -> Result<Option<GitSource>, ProvenanceError> {
     let git = materials.iter().find(|material| is_git(material));
     Ok(git.map(git_source).transpose()?)
 }

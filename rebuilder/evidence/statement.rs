@@ -11,6 +11,8 @@ use crate::artifact::{Digests, Sha256};
 
 /// Kinds of predicates that this tool knows, by their type URIs.
 pub mod predicate {
+    /// SLSA provenance v0.1.
+    pub const SLSA_V01: &str = "https://slsa.dev/provenance/v0.1";
     /// SLSA provenance v0.2.
     pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
     /// SLSA provenance v1.
@@ -33,6 +35,10 @@ pub mod predicate {
     pub const RELEASE_V02: &str = "https://in-toto.io/attestation/release/v0.2";
     /// CycloneDX, whose declarations may be those of a rebuild (CDXA).
     pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
+    /// Simple verification result: properties that a verifier found.
+    pub const SVR: &str = "https://in-toto.io/attestation/svr/v0.2";
+    /// An in-toto link in a statement.
+    pub const LINK: &str = "https://in-toto.io/attestation/link/v0.3";
 }
 
 /// A statement, as read; its signature is not part of it.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
+use super::key_json;
 use super::openpgp::Keyring;
 use super::public_key::ED25519;
 pub use super::public_key::{PublicKey, TrustError};
@@ -108,6 +109,8 @@ impl TrustedKey {
         } else if text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") || text.starts_with("sk-") {
             let key = ssh_key::PublicKey::from_openssh(text).map_err(|error| invalid(error.to_string()))?;
             KeyMaterial::Ssh(Box::new(key))
+        } else if text.starts_with('{') {
+            KeyMaterial::Plain(key_json::parse(name, bytes)?)
         } else if let Some(der) = nix(text) {
             KeyMaterial::Plain(PublicKey::from_spki(name, &der)?)
         } else if text.starts_with("untrusted comment:") || text.starts_with("RW") && !text.contains('\n') {

@@ -1,5 +1,8 @@
 //! One inspection before the gate: documents, keys and policy in, findings and decision out.
 
+mod images;
+
+pub use images::{ImagePlace, ImagePlaceError};
 use serde::Serialize;
 
 use crate::evidence::assess::Artifact;
@@ -85,8 +88,9 @@ impl InspectionRequest {
     ) -> GateReport {
         let names = policy::names(artifacts);
         let trust = self.policy.trusting(self.trust.clone(), &names);
-        let assessments =
-            inspection::assess_all(self.documents.iter().chain(more), artifacts, &trust, others);
+        let documents: Vec<_> = self.documents.iter().chain(more).collect();
+        let mut assessments = inspection::assess_all(documents.iter().copied(), artifacts, &trust, others);
+        self.policy.leave_to_layout(&names, &documents, &mut assessments);
         let best = inspection::best_provenance(&assessments);
         let provenance = best.map(|(_, provenance)| provenance.clone());
         let declared_by = best.map_or_else(String::new, |(assessment, provenance)| {
@@ -109,7 +113,10 @@ impl InspectionRequest {
         }
         let mut inspection = inspection::inspect(artifacts, &assessments, &facts);
         inspection.shared.extend(self.policy.shared_keys());
-        let policy = self.policy.decide(&names, &inspection);
+        let mut policy = self.policy.decide(&names, &inspection);
+        policy
+            .checks
+            .extend(self.policy.layout_checks(&names, &documents, artifacts));
         GateReport {
             inspection,
             policy,

@@ -1,10 +1,13 @@
 //! A policy file: read, checked against itself, and asked.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::build::VersionPrefix;
+use super::layout::LayoutRule;
 use super::quorum::{self, Party, Quorum, Revocation};
 use super::{Policy, PolicyError};
 use crate::artifact::{Sha256, pattern};
@@ -95,6 +98,23 @@ pub(super) struct Rule {
     /// Patterns of source repositories.
     #[serde(default)]
     pub(super) sources: Vec<String>,
+    /// Builders, with their version or without.
+    #[serde(default)]
+    pub(super) builder_ids: Vec<String>,
+    /// Patterns of branches that it was built from.
+    #[serde(default)]
+    pub(super) source_branches: Vec<String>,
+    /// Patterns of tags that it was built from.
+    #[serde(default)]
+    pub(super) source_tags: Vec<String>,
+    /// Versions of such tags.
+    #[serde(default)]
+    pub(super) source_versioned_tags: Vec<VersionPrefix>,
+    /// Inputs that its workflow was run with.
+    #[serde(default)]
+    pub(super) workflow_inputs: BTreeMap<String, String>,
+    /// The in-toto layout that its links must follow.
+    pub(super) layout: Option<LayoutRule>,
     /// Kinds of mutable inputs that are refused.
     #[serde(default)]
     pub(super) refuse_mutable: Vec<MutableKind>,
@@ -177,7 +197,7 @@ impl Policy {
                 source,
             }
         })?;
-        let document: Document = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        let mut document: Document = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if document.version != 1 {
             return Err(invalid(format!(
                 "version {} is not supported, only version 1",
@@ -207,8 +227,11 @@ impl Policy {
             };
             keys.push(entry.of(key));
         }
-        for rule in &document.rules {
+        for rule in &mut document.rules {
             rule.check(&keys).map_err(invalid)?;
+            if let Some(layout) = &mut rule.layout {
+                files.push(layout.read(folder, &keys).map_err(invalid)?);
+            }
         }
         let names: Vec<_> = keys.iter().map(|key| key.name.clone()).collect();
         quorum::check(&document.parties, &document.quorums, &names).map_err(invalid)?;

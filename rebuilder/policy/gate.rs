@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::file::{Requirement, Rule, Unmatched};
-use super::{Check, Decision, Policy, Refusal};
+use super::{Check, Decision, Policy, Refusal, build};
 use crate::artifact::pattern;
 use crate::evidence::assess::Assessment;
 use crate::evidence::git_signature::ObjectSignature;
@@ -58,7 +58,7 @@ impl Decision {
     }
 }
 
-fn check(rule: impl Into<String>, kept: bool, finding: impl Into<String>) -> Check {
+pub(super) fn check(rule: impl Into<String>, kept: bool, finding: impl Into<String>) -> Check {
     Check {
         rule: rule.into(),
         kept,
@@ -107,9 +107,14 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     if !rule.identities.is_empty() {
         checks.push(identities(rule, &signatures, &provenances));
     }
-    let told: Vec<_> = provenances
+    let by_builders: Vec<&Assessment> = provenances
         .iter()
         .filter(|it| it.signer().is_some_and(|signer| is_builder(rule, signer)))
+        .filter(|it| it.provenance.is_some())
+        .map(|it| **it)
+        .collect();
+    let told: Vec<_> = by_builders
+        .iter()
         .filter_map(|it| it.provenance.as_ref())
         .collect();
     if !rule.builders.is_empty() {
@@ -125,6 +130,7 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         let found = found.iter().map(Option::as_deref);
         checks.push(all_fit("sources", &rule.sources, &found.collect::<Vec<_>>()));
     }
+    checks.extend(build::checks(rule, &by_builders));
     if !rule.refuse_mutable.is_empty() {
         let found = inspection
             .mutable

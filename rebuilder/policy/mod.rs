@@ -5,8 +5,10 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod build;
 mod file;
 mod gate;
+mod layout;
 mod quorum;
 
 use std::path::{Path, PathBuf};

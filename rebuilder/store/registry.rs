@@ -4,6 +4,8 @@
 //! The registry, the place of its tokens, and the hosts that it redirects to are named by others, so each of them goes
 //! through [`Word`](super::address::Word) as all addresses do.
 
+mod attached;
+
 use oci_client::Reference;
 use oci_client::manifest::{OciDescriptor, OciManifest};
 use reqwest::StatusCode;
@@ -228,13 +230,33 @@ impl<'a> Registry<'a> {
 
     /// One file of the repository, of at most `limit` bytes.
     async fn get(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, FetchError> {
-        let got = tokio::time::timeout(deadline(limit), self.get_once(path, limit, bar)).await;
-        got.unwrap_or_else(|_| Err(RequestFailure::Trouble("it took too long".to_owned())))
+        let got = self.get_with_headers(path, limit, bar).await;
+        got.map(|(sealed, _)| sealed)
             .map_err(|refusal| self.failed(refusal))
     }
 
-    async fn get_once(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, RequestFailure> {
-        let whole = format!("v2/{}/{path}", self.reference.repository());
+    /// The same with the headers of the answer.
+    async fn get_with_headers(
+        &self,
+        path: &str,
+        limit: u64,
+        bar: &ProgressBar,
+    ) -> Result<(Sealed, HeaderMap), RequestFailure> {
+        let got = tokio::time::timeout(deadline(limit), self.get_once(path, limit, bar)).await;
+        got.unwrap_or_else(|_| Err(RequestFailure::Trouble("it took too long".to_owned())))
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("v2/{}/{path}", self.reference.repository())
+    }
+
+    async fn get_once(
+        &self,
+        path: &str,
+        limit: u64,
+        bar: &ProgressBar,
+    ) -> Result<(Sealed, HeaderMap), RequestFailure> {
+        let whole = self.path(path);
         let url = self
             .base
             .join(&whole)
@@ -256,7 +278,8 @@ impl<'a> Registry<'a> {
             if !response.status().is_success() {
                 return Err(RequestFailure::Status(response.status().as_u16()));
             }
-            return self.fetcher.receive(response, limit, bar).await;
+            let headers = response.headers().clone();
+            return Ok((self.fetcher.receive(response, limit, bar).await?, headers));
         }
     }
 

@@ -1,6 +1,11 @@
 //! `rebuilder inspect`: what is taken for evidence, what is refused, and what is said about it.
 
+mod cosign;
 mod curves;
+mod endpoints;
+mod forms;
+mod images;
+mod layouts;
 mod named;
 mod peers;
 mod real;

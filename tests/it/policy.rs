@@ -78,6 +78,28 @@ fn each_rule_is_kept_or_names_what_breaks_it() {
             "",
         ),
         ("refuse-mutable = [\"tag-ref\"]", 3, "tag v1.0.0"),
+        (
+            "builder-ids = [\"https://github.com/actions/runner/github-hosted\"]",
+            0,
+            "",
+        ),
+        (
+            "builder-ids = [\"https://github.com/actions/runner/github-hosted@v1\"]",
+            3,
+            "its builder is https://github.com/actions/runner/github-hosted",
+        ),
+        ("source-tags = [\"v1.0.0\"]", 0, "the tag v1.0.0"),
+        ("source-tags = [\"v1.*\", \"w\"]", 0, ""),
+        ("source-tags = [\"v2*\"]", 3, "the tag v1.0.0"),
+        ("source-versioned-tags = [\"v1\"]", 0, ""),
+        ("source-versioned-tags = [\"v1.1\"]", 3, "source-versioned-tags"),
+        // That it does not say is an answer of its own.
+        (
+            "source-branches = [\"main\"]",
+            3,
+            "the provenance does not say from which branch",
+        ),
+        ("workflow-inputs = { level = \"1\" }", 3, "not by hand"),
         // The throw-away authority signs in January 2025.
         ("maximum-age-days = 36500", 0, ""),
         ("maximum-age-days = 30", 3, "days ago"),
@@ -93,6 +115,60 @@ fn each_rule_is_kept_or_names_what_breaks_it() {
             .collect();
         assert_eq!(broken.is_empty(), expected == 0, "{rule}: {checks}");
         assert!(checks.to_string().contains(words), "{rule}: {checks}");
+    }
+}
+
+#[apply(test)]
+fn rules_about_what_set_the_build_off_ask_the_provenance() {
+    let scene = Scene::new();
+    let authority = Authority::new();
+    fs::write(scene.path("root.json"), authority.trusted_root().to_string()).unwrap();
+    let mut statement = provenance("tool", &Sha256::of("released").to_hex(), REPOSITORY, COMMIT);
+    let definition = &mut statement["predicate"]["buildDefinition"];
+    definition["externalParameters"]["workflow"]["ref"] = "refs/heads/main".into();
+    definition["externalParameters"]["inputs"] = serde_json::json!({"level": "1", "dry": false});
+    definition["internalParameters"]["github"]["event_name"] = "workflow_dispatch".into();
+    definition["resolvedDependencies"][0]["uri"] = format!("git+{REPOSITORY}@refs/heads/main").into();
+    let signer = Signer {
+        reference: "refs/heads/main".into(),
+        ..Signer::workflow(REPOSITORY, COMMIT)
+    };
+    let bundle = authority.sign(&statement, &signer);
+    fs::write(scene.path("provenance.json"), bundle.to_string()).unwrap();
+    for (rule, expected, words) in [
+        ("source-branches = [\"main\"]", 0, "the branch main"),
+        ("source-branches = [\"rel*\", \"m*\"]", 0, ""),
+        ("source-branches = [\"dev\"]", 3, "the branch main"),
+        ("source-tags = [\"*\"]", 3, "from the branch main, and no tag"),
+        (
+            "source-versioned-tags = [\"v1\"]",
+            3,
+            "from the branch main, and no tag",
+        ),
+        ("workflow-inputs = { level = \"1\" }", 0, ""),
+        ("workflow-inputs = { level = \"1\", dry = \"false\" }", 0, ""),
+        ("workflow-inputs = { level = \"2\" }", 3, "level = \\\"1\\\", not"),
+        ("workflow-inputs = { other = \"1\" }", 3, "without the input"),
+    ] {
+        let output = scene.with(&format!("version = 1\n[[rules]]\nsubject = \"tool\"\n{rule}\n"));
+        assert_eq!(code(&output), expected, "{rule}: {}", text(&output));
+        let checks = &json(&output)["policy"]["checks"];
+        assert!(checks.to_string().contains(words), "{rule}: {checks}");
+    }
+    // Nobody signed it, so it says nothing at all.
+    fs::write(scene.path("provenance.json"), statement.to_string()).unwrap();
+    let output = scene.with("version = 1\n[[rules]]\nsubject = \"tool\"\nsource-branches = [\"main\"]\n");
+    assert_eq!(code(&output), 3, "{}", text(&output));
+    assert!(
+        text(&output).contains("no verified provenance by a builder"),
+        "{}",
+        text(&output)
+    );
+    for version in ["1.2", "v1.2.3.4", "latest"] {
+        let output = scene.with(&format!(
+            "version = 1\n[[rules]]\nsubject = \"tool\"\nsource-versioned-tags = [\"{version}\"]\n"
+        ));
+        assert_eq!(code(&output), 2, "{version}: {}", text(&output));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rebuilding from SLSA provenance: by recipe, in the image that it names, and npm's own.
 
-mod images;
+pub mod images;
 mod recipes;
 
 use std::fs;

@@ -11,13 +11,14 @@ use crate::cli::options::signing::pem_label;
 use crate::cli::suggest;
 use crate::evidence::assess::{self, Artifact, Stated};
 use crate::evidence::document::{self, Document};
+use crate::evidence::json::SIZE_LIMIT;
 use crate::evidence::sigstore::Sigstore;
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::{ExpectedIdentity, Trust, TrustedKey};
-use crate::inspect::InspectionRequest;
+use crate::inspect::{self, InspectionRequest};
 use crate::policy::Policy;
 use crate::run::RunFolder;
-use crate::store::{StoreError, write_atomically};
+use crate::store::{Blob, Fetcher, StoreError, write_atomically};
 
 /// The evidence, and what it is judged by.
 #[derive(Args)]
@@ -99,6 +100,27 @@ impl TrustArgs {
 }
 
 impl EvidenceArgs {
+    /// Brings evidence that is named by its address, such as GitHub's answer for a digest, into the store, and names it by
+    /// its file there.
+    pub async fn fetch(&mut self, fetcher: &Fetcher) -> Result<(), Failure> {
+        for path in self.provenance.iter_mut().chain(&mut self.signature) {
+            let Some(url) = path
+                .to_str()
+                .filter(|text| text.starts_with("https://"))
+                .map(str::to_owned)
+            else {
+                continue;
+            };
+            fetcher.choose(&url);
+            let read = |blob: &Blob| inspect::read_documents(&url, blob);
+            let fetched = fetcher
+                .get_unpinned(&url, std::slice::from_ref(&url), SIZE_LIMIT, read)
+                .await?;
+            *path = fetched.1.blob.path;
+        }
+        Ok(())
+    }
+
     /// Reads everything that the options name.
     pub fn open(&self) -> Result<InspectionRequest, Failure> {
         let mut documents = Vec::new();
@@ -107,7 +129,7 @@ impl EvidenceArgs {
         }
         let (trust, policy) = self.trust.open()?;
         Ok(InspectionRequest {
-            documents,
+            documents: document::paired(documents),
             trust,
             policy,
         })
@@ -145,7 +167,7 @@ fn trusted_key(path: &Path) -> Result<TrustedKey, Failure> {
 }
 
 /// Endings of evidence files that are usually next to a release.
-const SIBLINGS: [&str; 7] = [
+const SIBLINGS: [&str; 12] = [
     "sigstore.json",
     "sigstore",
     "intoto.jsonl",
@@ -153,6 +175,11 @@ const SIBLINGS: [&str; 7] = [
     "asc",
     "sig",
     "minisig",
+    "bundle",
+    "cosign.bundle",
+    "cert",
+    "crt",
+    "pem",
 ];
 
 /// Files of evidence next to a released file, by their usual names.
@@ -165,9 +192,8 @@ pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// Evidence next to a file; one that cannot be read is told among the findings.
 pub(crate) fn beside(path: &Path) -> Vec<Document> {
-    siblings(path)
-        .flat_map(|path| document::read_beside(&path))
-        .collect()
+    let found = siblings(path).flat_map(|path| document::read_beside(&path));
+    document::paired(found.collect())
 }
 
 /// A released file on this machine.

@@ -14,6 +14,7 @@ mod lock_form;
 pub(super) mod lockfile;
 mod package;
 mod plan;
+mod publisher;
 mod registry;
 mod stand_in;
 mod toolchain;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::lockfile;
 use super::package::{self, Package};
+use super::publisher;
 use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject};
 use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, RegistryError, Release};
@@ -52,7 +53,8 @@ pub(super) struct Page {
 /// What is claimed of a crate, without planning anything.
 pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Release, PlanError> {
     let (page, version) = find(fetcher, subject).await?;
-    let (file, blob, _, claims) = released(fetcher, &page, &version).await?;
+    let (file, blob, package, mut claims) = released(fetcher, &page, &version).await?;
+    claims.push(publisher::claim(fetcher, &version, package.commit.as_deref()).await);
     Ok(Release {
         artifacts: vec![artifact(Some(purl(&version)), &file, &blob)?],
         claims,

@@ -3,10 +3,10 @@
 
 use serde::Serialize;
 
-use crate::evidence::Standing;
 use crate::evidence::assessment::{Artifact, Assessment};
 use crate::evidence::document::{Document, Kind};
 use crate::evidence::statement::DigestMatch;
+use crate::evidence::{Standing, source_track};
 use crate::text::plural;
 
 /// What of a file is not about the artifacts.
@@ -41,7 +41,9 @@ fn of_file(file: Vec<(&Document, Assessment)>, artifacts: &[Artifact]) -> Vec<As
     let mut ignored = Ignored::default();
     let mut kept = Vec::new();
     for (document, found) in file {
-        if let Kind::Unreadable(unreadable) = &document.kind {
+        if let Kind::Unreadable(unreadable) = &document.kind
+            && unreadable.lines > 0
+        {
             ignored.lines = ignored.lines.saturating_add(unreadable.lines);
         } else if is_foreign(&found, artifacts) {
             ignored.statements = ignored.statements.saturating_add(1);
@@ -73,7 +75,8 @@ fn is_about(found: &Assessment, artifacts: &[Artifact]) -> bool {
 /// Whether it is about other files, whatever its signature is worth.
 fn is_foreign(found: &Assessment, artifacts: &[Artifact]) -> bool {
     match &found.statement {
-        Some(_) => !is_about(found, artifacts),
+        // What is about the source of an artifact is tied to it by provenance.
+        Some(statement) => !is_about(found, artifacts) && !source_track::is_of_source(statement),
         None => found.claim.standing == Standing::SubjectMismatch && found.subjects.is_empty(),
     }
 }

@@ -3,6 +3,7 @@
 use super::names;
 use super::signature::{self, not_what_was_signed, unsigned};
 use crate::evidence::assessment::{Artifact, Assessment};
+use crate::evidence::blob_signature::Certificate;
 use crate::evidence::buildinfo::BuildInfo;
 use crate::evidence::hash_list::HashList;
 use crate::evidence::statement::{Descriptor, DigestMatch};
@@ -95,6 +96,13 @@ pub(super) fn over_bytes(
     let mut found = Assessment::new(Question::Signature, claim, telling);
     found.cover(good, artifacts.len());
     found
+}
+
+/// A certificate whose signature was not given.
+pub(super) fn signs_nothing(certificate: &Certificate) -> Assessment {
+    let claim = format!("a certificate for {}", certificate.name());
+    let note = "it signs nothing by itself; give the signature that belongs to it as well";
+    Assessment::new(Question::Other, claim, Err(Unproven::Unverifiable(note.into())))
 }
 
 /// A text with a signature around it: a list of digests, such as `SHA256SUMS`, is about the files that it names. Any

@@ -8,13 +8,15 @@ mod bundle_lines;
 mod files;
 mod names;
 mod payload;
+mod predicates;
 mod release;
 mod signature;
+mod simple_signing;
 mod standing;
 mod statement;
 
 pub use bundle_lines::Ignored;
-use files::{assess_buildinfo, assess_list, openpgp_inline, over_bytes};
+use files::{assess_buildinfo, assess_list, openpgp_inline, over_bytes, signs_nothing};
 pub use payload::{Payload, PayloadProof, SignedPayload, Stated, named_package, payload};
 pub use signature::names_trusted_key;
 use signature::{unsigned, verify_signature};
@@ -40,6 +42,10 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
             let proof = signature::verify_envelope(envelope, trust);
             assess_envelope(envelope, proof, artifacts, false)
         }
+        Kind::CloudBuild(envelope) => {
+            let proof = verify_signature(document, trust);
+            assess_envelope(envelope, proof, artifacts, false)
+        }
         Kind::Statement(statement) => assess_statement(statement.clone(), Err(unsigned()), artifacts, false),
         Kind::OpenPgpDetached(signature) => over_bytes("OpenPGP", artifacts, |artifact| {
             signature::openpgp_detached(signature, artifact, trust)
@@ -55,7 +61,10 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
         Kind::Link(link) => assess_link(link, verify_signature(document, trust), artifacts),
         Kind::Unreadable(found) => Assessment::new(
             found.question(&document.origin),
-            "evidence that cannot be read".into(),
+            found
+                .what
+                .clone()
+                .unwrap_or_else(|| "evidence that cannot be read".into()),
             Err(Unproven::Unverifiable(found.why.clone())),
         ),
         Kind::HashList(list) => assess_list(
@@ -63,6 +72,17 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
             verify_signature(document, trust),
             artifacts,
             Question::Other,
+        ),
+        Kind::Blob(signed) => over_bytes("cosign's", artifacts, |artifact| {
+            signature::blob(signed, artifact, trust)
+        }),
+        Kind::Certificate(certificate) => signs_nothing(certificate),
+        Kind::Image(signed) => simple_signing::assess_image(signed, artifacts, trust),
+        Kind::Unproven { envelope, reason } => assess_envelope(
+            envelope,
+            Err(Unproven::Unverifiable(reason.clone())),
+            artifacts,
+            false,
         ),
     };
     let publisher = match &document.kind {

@@ -159,7 +159,13 @@ fn read(document: &Document) -> Stated {
             }
             Err(error) => Stated::Nothing(error.to_string()),
         },
-        Kind::Envelope(inside) | Kind::KeyBundle { envelope: inside, .. } => envelope(inside),
+        Kind::Envelope(inside)
+        | Kind::CloudBuild(inside)
+        | Kind::KeyBundle { envelope: inside, .. }
+        | Kind::Unproven { envelope: inside, .. } => envelope(inside),
+        Kind::Blob(_) | Kind::Certificate(_) | Kind::Image(_) => {
+            Stated::Nothing("it signs a file and says nothing about a build".into())
+        }
         Kind::Statement(statement) => Stated::Statement(Box::new(statement.clone())),
         Kind::Link(link) => Stated::Link(link.clone()),
         Kind::HashList(list) => match list.understood() {

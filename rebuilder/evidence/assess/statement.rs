@@ -1,8 +1,8 @@
 //! In-toto statements, tied to the artifacts by digest and name.
 
 use super::files::about_files;
-use super::names;
 use super::release::{self, Named, is_release};
+use super::{names, predicates};
 use crate::evidence::assessment::{Artifact, Assessment};
 use crate::evidence::dsse::Envelope;
 use crate::evidence::json::member;
@@ -56,7 +56,7 @@ fn not_understood(proof: Proof, note: &str) -> Proof {
 
 /// A link, in an envelope or with signatures of its own.
 pub(super) fn assess_link(link: &Link, proof: Proof, artifacts: &[Artifact]) -> Assessment {
-    let claim = format!("an in-toto link of the step {:?}", link.name);
+    let claim = Link::sentence(&link.name);
     about_files(Question::Other, claim, &link.subjects(), proof, artifacts, false)
 }
 
@@ -82,6 +82,9 @@ pub(super) fn assess_statement(
             proof = Err(Unproven::Invalid(note));
         }
         None => {}
+    }
+    if let Some(note) = predicates::unusable(&statement) {
+        proof = proof.and_then(|signature| Err(Unproven::NotUnderstood { signature, note }));
     }
     if !is_known(&kind) {
         proof = proof.and_then(|signature| {
@@ -117,6 +120,9 @@ fn is_known(kind: &str) -> bool {
         predicate::SOURCE_PROVENANCE,
         predicate::RELEASE_V01,
         predicate::RELEASE_V02,
+        predicate::SLSA_V01,
+        predicate::SVR,
+        predicate::LINK,
     ]
     .contains(&kind)
 }
@@ -170,7 +176,8 @@ fn describe(statement: &Statement) -> (Question, String) {
         }
         predicate::TEST_RESULT => (Question::Other, format!("a test of it {}", text("result"))),
         predicate::SOURCE_PROVENANCE => (Question::Other, "how a revision of the source came to be".into()),
-        other => (Question::Other, format!("a statement of type {other}")),
+        other => predicates::describe(statement)
+            .unwrap_or_else(|| (Question::Other, format!("a statement of type {other}"))),
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Reading verifies nothing; each document still has to be assessed.
 
+mod cloud_build;
+mod cosign;
+mod pairing;
 mod piece;
 mod unreadable;
 mod wrapping;
@@ -9,16 +12,21 @@ mod wrapping;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub(super) use cosign::{cosign_envelope, cosign_logged};
+pub use pairing::paired;
 use piece::piece;
 pub use unreadable::{Unreadable, read_beside};
 use wrapping::{json_lines, json_pieces};
 
+use super::blob_signature::{BlobSignature, Certificate};
 use super::buildinfo::BuildInfo;
 use super::dsse::{DsseError, Envelope};
 use super::hash_list::{HashList, HashListError};
 use super::json::{self, JsonError};
 use super::link::{Link, LinkError};
+use super::oci;
 use super::sigstore::{SigstoreError, Unverified};
+use super::simple_signing::SimpleSigning;
 use super::statement::{Statement, StatementError};
 use crate::artifact::Sha256;
 
@@ -62,6 +70,21 @@ pub enum Kind {
     Link(Box<Link>),
     /// A list of digests.
     HashList(Box<HashList>),
+    /// A signature over a file's bytes that names no key.
+    Blob(Box<BlobSignature>),
+    /// A certificate whose signature is in another file.
+    Certificate(Box<Certificate>),
+    /// An envelope whose signature nothing here can verify.
+    Unproven {
+        /// What is signed.
+        envelope: Envelope,
+        /// Why not, in one sentence.
+        reason: String,
+    },
+    /// An envelope of Google Cloud Build, which signs in ways of its own.
+    CloudBuild(Envelope),
+    /// Cosign's signature of a container image.
+    Image(Box<SimpleSigning>),
     /// Something that is no evidence of a supported kind, in a place where evidence is expected.
     Unreadable(Unreadable),
 }
@@ -76,6 +99,15 @@ pub enum DocumentError {
         "supported: Sigstore bundles, npm's and PyPI's attestations, DSSE envelopes, in-toto statements and links, OpenPGP, minisign and SSH signatures, .buildinfo files, lists of digests and .narinfo files"
     ))]
     Unusable { origin: String, reason: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Oci(#[from] oci::OciError),
+}
+
+/// One document that carries everything itself, for callers that know that it is alone; an error in one sentence.
+pub(super) fn one_document(bytes: &[u8]) -> Result<Kind, String> {
+    let value = json::parse_evidence(bytes).map_err(|error| error.to_string())?;
+    piece(&value).map_err(|error| error.to_string())
 }
 
 /// Why one piece of a file cannot be read.
@@ -97,8 +129,11 @@ enum PieceError {
     Other(String),
 }
 
-/// Reads a file of evidence.
+/// Reads a file of evidence, or everything that an OCI layout holds beside its images.
 pub fn read_file(path: &Path) -> Result<Vec<Document>, DocumentError> {
+    if oci::is_layout(path) {
+        return Ok(oci::images(path)?.into_documents());
+    }
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(json::SIZE_LIMIT + 1).read_to_end(&mut bytes))
@@ -218,6 +253,11 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         Kind::HashList(Box::new(HashList::parse_narinfo(text)?))
     } else if HashList::is_one(text) {
         Kind::HashList(Box::new(HashList::parse(text)?))
+    } else if Certificate::is_one(text) {
+        let certificate = Certificate::parse(text);
+        Kind::Certificate(Box::new(certificate.map_err(|error| other(&error))?))
+    } else if let Some(signature) = BlobSignature::parse(text) {
+        Kind::Blob(Box::new(signature))
     } else if text.lines().any(|line| line.trim_start().starts_with('{')) {
         return json_lines(text);
     } else {

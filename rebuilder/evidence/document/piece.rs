@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Kind, PieceError};
+use super::{Kind, PieceError, Unreadable, cosign};
 use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::json::{self, member};
 use crate::evidence::link::Link;
@@ -12,14 +12,16 @@ use crate::evidence::sigstore::{Unverified, exact};
 use crate::evidence::statement::Statement;
 
 /// What a document can carry its content in; it must do so in one of them.
-const CARRIERS: [&str; 8] = [
+const CARRIERS: [&str; 10] = [
     "_type",
     "attestation_bundles",
     "attestations",
+    "base64Signature",
     "dsseEnvelope",
     "envelope",
     "messageSignature",
     "payload",
+    "provenance_summary",
     "signed",
 ];
 
@@ -83,6 +85,13 @@ pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
             only(value, &["signed", "signatures"])?;
             Ok(Kind::Link(Box::new(Link::from_value(value)?)))
         }
+        Some("signed") if member(value, ["signed", "_type"]) == "layout" => {
+            Ok(Kind::Unreadable(Unreadable::part(
+                "an in-toto layout",
+                "it is a policy, not evidence; name it as the layout of a rule",
+            )))
+        }
+        Some("base64Signature") => cosign::local_bundle(value),
         Some("payload") => Ok(Kind::Envelope(Envelope::from_value(value)?)),
         Some("_type") => Ok(Kind::Statement(Statement::parse(value.to_string().as_bytes())?)),
         _ => Err(unknown()),

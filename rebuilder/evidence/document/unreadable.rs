@@ -10,6 +10,8 @@ use crate::evidence::Question;
 /// A file, or lines of one, that cannot be read as evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
+    /// What it is, if its place says so.
+    pub what: Option<String>,
     /// How many lines of a file with other evidence; 0 for a whole file.
     pub lines: usize,
     /// Why, for the first of them.
@@ -17,8 +19,20 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
+    /// One thing in a place that says what it is.
+    pub fn part(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            what: Some(what.into()),
+            lines: 0,
+            why: why.into(),
+        }
+    }
+
     /// The question that a file with this name is usually about.
     pub fn question(&self, origin: &str) -> Question {
+        if self.what.is_some() {
+            return Question::Other;
+        }
         let signature = [".asc", ".sig", ".gpg", ".minisig", ".sshsig"];
         if signature.iter().any(|ending| origin.ends_with(ending)) {
             Question::Signature
@@ -35,6 +49,7 @@ pub fn read_beside(path: &Path) -> Vec<Document> {
             origin: path.display().to_string(),
             digest: Sha256::of(b""),
             kind: Kind::Unreadable(Unreadable {
+                what: None,
                 lines: 0,
                 why: with_causes(&error),
             }),

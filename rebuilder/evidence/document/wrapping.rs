@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::piece::{carrier, only, piece, unknown};
-use super::{Kind, PieceError, Unreadable};
+use super::{Kind, PieceError, Unreadable, cloud_build};
 use crate::evidence::json;
 use crate::evidence::sigstore::Content;
 use crate::evidence::statement::Statement;
@@ -51,6 +51,7 @@ pub(super) fn json_lines(text: &str) -> Result<Vec<Kind>, PieceError> {
         Some((_, error)) if kinds.is_empty() => Err(error),
         Some((number, error)) => {
             kinds.push(Kind::Unreadable(Unreadable {
+                what: None,
                 lines: unread,
                 why: format!("line {number}: {error}"),
             }));
@@ -82,6 +83,7 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
                 })
             })
         }
+        Some("provenance_summary") => cloud_build::described(value),
         _ => Ok(vec![piece(value)?]),
     }
 }
@@ -110,6 +112,12 @@ fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
             "initiator",
         ],
     )?;
+    if item["bundle"].is_null() {
+        return Ok(vec![Kind::Unreadable(Unreadable::part(
+            "an attestation that GitHub lists",
+            "the answer holds an address in the place of its bundle; \"gh attestation download\" brings it",
+        ))]);
+    }
     let kind = piece(&item["bundle"])?;
     // Readers choose by the listed type, so it must be the signed one.
     let beside = item["predicateType"].as_str();

@@ -249,6 +249,36 @@ impl Authority {
         })
     }
 
+    /// A bundle over a file's bytes, with a certificate for `signer` and the log's entry.
+    pub fn sign_blob(&self, bytes: &[u8], signer: &Signer) -> Value {
+        let (key, certificate) = self.certify(signer);
+        let signature = STANDARD.encode(key.sign(bytes).unwrap());
+        let verifier = pem::encode(&pem::Pem::new("CERTIFICATE", certificate.clone()));
+        json!({
+            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "verificationMaterial": {
+                "certificate": {"rawBytes": STANDARD.encode(certificate)},
+                "tlogEntries": [self.log_signature(bytes, &signature, &verifier)]
+            },
+            "messageSignature": {
+                "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(sha256(bytes))},
+                "signature": signature
+            }
+        })
+    }
+
+    /// The log's entry for a signature over bytes; `verifier` is a certificate or a public key in PEM.
+    pub fn log_signature(&self, bytes: &[u8], signature: &str, verifier: &str) -> Value {
+        let body = json!({
+            "apiVersion": "0.0.1", "kind": "hashedrekord",
+            "spec": {
+                "data": {"hash": {"algorithm": "sha256", "value": hex::encode(sha256(bytes))}},
+                "signature": {"content": signature, "publicKey": {"content": STANDARD.encode(verifier)}}
+            }
+        });
+        self.log(&body.to_string())
+    }
+
     /// Signs a commit or tag as gitsign does: CMS, with the log's entry beside the signature.
     pub fn gitsign(&self, object: &[u8], signer: &Signer) -> String {
         use cms::cert::{CertificateChoices, IssuerAndSerialNumber};

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::Project;
 
 /// A registry on this machine, ended when dropped.
-struct Registry {
+pub struct Registry {
     process: Child,
-    address: String,
+    pub address: String,
     _folder: tempfile::TempDir,
 }
 
@@ -24,7 +24,7 @@ impl Drop for Registry {
     }
 }
 
-fn registry() -> Registry {
+pub fn registry() -> Registry {
     let folder = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

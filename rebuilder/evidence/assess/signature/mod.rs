@@ -1,9 +1,12 @@
 //! Whether a signature is good, and whose it is; what it is about is not checked here.
 
+mod blob;
+mod cloud_build;
 mod file;
 mod message;
 mod minisign;
 
+pub(super) use blob::{blob, blob_over};
 pub(super) use file::{openpgp_detached, ssh, verify_inline};
 use jiff::Timestamp;
 pub(super) use message::over_artifact;
@@ -30,6 +33,7 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
         Kind::Bundle(bundle) => verify_bundle(bundle, trust).0,
         Kind::KeyBundle { hint, envelope } => verify_key_bundle(hint, envelope, trust),
         Kind::Envelope(envelope) => verify_envelope(envelope, trust),
+        Kind::CloudBuild(envelope) => cloud_build::cloud_build(envelope, trust),
         Kind::Link(link) => verify_message(&link.signed, &link.signatures, trust),
         Kind::HashList(list) => match &list.own {
             Some((message, signatures)) => verify_message(message, signatures, trust),
@@ -37,6 +41,8 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
         },
         Kind::OpenPgpInline(text) => verify_inline(text, trust, "the signed text").0,
         Kind::Statement(_) => Err(unsigned()),
+        Kind::Image(signed) => super::simple_signing::proof(signed, trust),
+        Kind::Unproven { reason, .. } => Err(unverifiable(reason)),
         Kind::Unreadable(found) => Err(Unproven::Unverifiable(found.why.clone())),
         _ => Err(Unproven::Unverifiable(
             "it is a detached signature of a file".into(),
@@ -53,7 +59,7 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
             None => return true,
         },
         Kind::KeyBundle { hint, .. } => vec![hint],
-        Kind::Envelope(envelope) => envelope
+        Kind::Envelope(envelope) | Kind::CloudBuild(envelope) => envelope
             .signatures
             .iter()
             .map(|(name, _)| name.as_str())
@@ -72,6 +78,7 @@ pub(super) fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> 
         Kind::OpenPgpDetached(bytes) => openpgp_detached(bytes, file, trust),
         Kind::Minisign(signed) => minisign(signed, file, trust),
         Kind::Ssh(signed) => ssh(signed, file, trust),
+        Kind::Blob(signed) => blob(signed, file, trust),
         Kind::Unreadable(found) => Err(Unproven::Unverifiable(found.why.clone())),
         _ => Err(Unproven::Unverifiable(
             "the file beside it is not a detached signature".into(),

@@ -1,0 +1,41 @@
+//! Who published a version, as crates.io says it beside its index.
+
+use super::registry::Version;
+use crate::evidence::trusted_publisher::{self, API};
+use crate::evidence::{Claim, Question, Standing};
+use crate::store::{Blob, FetchError, Fetcher, StoreError};
+
+/// Most bytes of the answer about one version.
+const LIMIT: u64 = 1 << 20;
+
+/// What the registry says of the workflow that published a version; also if it says nothing, or cannot be asked.
+pub(super) async fn claim(fetcher: &Fetcher, version: &Version, commit: Option<&str>) -> Claim {
+    let url = format!("{API}/{}/{}", version.name, version.version);
+    let read = |blob: &Blob| {
+        let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+        Ok::<_, FetchError>(trusted_publisher::claim(
+            &bytes,
+            &version.name,
+            &version.version,
+            version.checksum,
+            commit,
+        ))
+    };
+    let asked = fetcher
+        .get_unpinned("the publisher of the crate", &[url], LIMIT, read)
+        .await;
+    match asked {
+        Ok((claim, _)) => claim,
+        Err(error) => Claim {
+            question: Question::Provenance,
+            claim: format!(
+                "the registry may say who published {} {}",
+                version.name, version.version
+            ),
+            by: Some(API.to_owned()),
+            standing: Standing::Unverifiable,
+            meaning: format!("it could not be asked: {error}"),
+            document: None,
+        },
+    }
+}

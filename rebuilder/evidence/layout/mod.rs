@@ -1,0 +1,422 @@
+//! In-toto layouts: which steps a supply chain has, who may do each, and what each may take in and give out.
+//!
+//! A layout is a policy, signed by the project; the links of its steps are the evidence. Specification: in-toto 1.0
+//! (github.com/in-toto/specification), sections 4.3 and 5.2. Nothing is run here, so inspections, which are commands, are
+//! told and not done; nor are layouts inside layouts followed.
+
+mod rules;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use olpc_cjson::CanonicalFormatter;
+use serde::{Deserialize, Serialize as _};
+use serde_json::Value;
+
+use super::document::{Document, Kind};
+use super::dsse::{self, Envelope};
+use super::json::{self, JsonError, member};
+use super::key_json;
+use super::link::Link;
+use super::public_key::PublicKey;
+use super::signed_content::SignedContent;
+use super::statement::{DigestMatch, predicate};
+use super::trust::{KeyMaterial, TrustedKey};
+use crate::artifact::Digests;
+use crate::text::plural;
+use rules::{Of, Rule};
+
+/// Most steps, and keys, of one layout.
+const MOST: usize = 200;
+
+/// A layout, as read; its signatures are not verified yet.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    expires: Timestamp,
+    steps: Vec<Step>,
+    inspections: Vec<String>,
+    keys: BTreeMap<String, PublicKey>,
+    message: Vec<u8>,
+    signatures: Vec<(String, Vec<u8>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Step {
+    name: String,
+    keys: Vec<String>,
+    threshold: usize,
+    materials: Vec<Rule>,
+    products: Vec<Rule>,
+}
+
+/// A file that is not a layout.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error("{0}")]
+    Form(String),
+}
+
+/// What a layout demands, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutFinding {
+    /// What is demanded, in a few words.
+    pub what: String,
+    /// Whether it is so.
+    pub kept: bool,
+    /// What was found.
+    pub finding: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    #[serde(rename = "_type")]
+    kind: String,
+    expires: Timestamp,
+    #[serde(default)]
+    #[allow(dead_code, reason = "it is for people")]
+    readme: String,
+    keys: BTreeMap<String, Value>,
+    steps: Vec<SignedStep>,
+    inspect: Vec<SignedInspection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedStep {
+    #[serde(rename = "_type")]
+    kind: String,
+    name: String,
+    expected_materials: Vec<Value>,
+    expected_products: Vec<Value>,
+    pubkeys: Vec<String>,
+    #[allow(dead_code, reason = "a deviation is no failure, by the specification")]
+    #[serde(default)]
+    expected_command: Vec<String>,
+    threshold: usize,
+}
+
+#[derive(Deserialize)]
+struct SignedInspection {
+    name: String,
+}
+
+impl Layout {
+    /// Reads a layout, signed in either of in-toto's ways.
+    pub fn parse(bytes: &[u8]) -> Result<Self, LayoutError> {
+        let form = |reason: &str| LayoutError::Form(reason.to_owned());
+        let value = json::parse_evidence(bytes)?;
+        if value.get("payload").is_some() {
+            let envelope =
+                Envelope::from_value(&value).map_err(|error| LayoutError::Form(error.to_string()))?;
+            if envelope.payload_type != dsse::IN_TOTO {
+                return Err(form("its payload is not in-toto's"));
+            }
+            let message = envelope.pre_authentication();
+            return Self::of(
+                &json::parse_evidence(&envelope.payload)?,
+                message,
+                envelope.signatures,
+            );
+        }
+        let members = value.as_object().ok_or_else(|| form("it is not a layout"))?;
+        if members
+            .keys()
+            .any(|name| !["signed", "signatures"].contains(&name.as_str()))
+        {
+            return Err(form("it has members that a layout does not have"));
+        }
+        let mut message = Vec::new();
+        let mut canonical = serde_json::Serializer::with_formatter(&mut message, CanonicalFormatter::new());
+        let signed = member(&value, ["signed"]);
+        signed
+            .serialize(&mut canonical)
+            .map_err(|error| LayoutError::Form(error.to_string()))?;
+        let signatures = member(&value, ["signatures"])
+            .as_array()
+            .ok_or_else(|| form("it has no signatures"))?;
+        let signatures: Option<Vec<_>> = signatures
+            .iter()
+            .map(|it| {
+                let bytes = hex::decode(member(it, ["sig"]).as_str()?).ok()?;
+                Some((member(it, ["keyid"]).as_str()?.to_owned(), bytes))
+            })
+            .collect();
+        Self::of(
+            signed,
+            message,
+            signatures.ok_or_else(|| form("its signatures have a form that is not supported"))?,
+        )
+    }
+
+    fn of(value: &Value, message: Vec<u8>, signatures: Vec<(String, Vec<u8>)>) -> Result<Self, LayoutError> {
+        let form = LayoutError::Form;
+        let signed: Signed =
+            serde_json::from_value(value.clone()).map_err(|error| form(error.to_string()))?;
+        if signed.kind != "layout" || signed.steps.iter().any(|step| step.kind != "step") {
+            return Err(form("it is not a layout".into()));
+        }
+        if signed.steps.is_empty() || signed.steps.len() > MOST || signed.keys.len() > MOST {
+            return Err(form(format!("it has no step, or more than {MOST} steps or keys")));
+        }
+        let mut keys = BTreeMap::new();
+        for (keyid, key) in &signed.keys {
+            let key =
+                key_json::from_value(keyid, key).map_err(|error| form(crate::error::with_causes(&error)))?;
+            keys.insert(keyid.clone(), key);
+        }
+        let mut steps: Vec<Step> = Vec::new();
+        for step in signed.steps {
+            let rules = |list: &[Value]| -> Result<Vec<Rule>, LayoutError> {
+                let read = list.iter().map(Rule::parse).collect::<Result<_, _>>();
+                read.map_err(|reason| form(format!("the step {:?}: {reason}", step.name)))
+            };
+            let (materials, products) = (rules(&step.expected_materials)?, rules(&step.expected_products)?);
+            let unknown = step.pubkeys.iter().find(|name| !keys.contains_key(*name));
+            if let Some(unknown) = unknown {
+                return Err(form(format!(
+                    "the step {:?} names the key {unknown}, which it does not have",
+                    step.name
+                )));
+            }
+            if step.threshold == 0 || step.threshold > step.pubkeys.len() {
+                return Err(form(format!(
+                    "the step {:?} has a threshold that its keys cannot meet",
+                    step.name
+                )));
+            }
+            if steps.iter().any(|other| other.name == step.name) {
+                return Err(form(format!("it has two steps that are called {:?}", step.name)));
+            }
+            steps.push(Step {
+                name: step.name.clone(),
+                keys: step.pubkeys.clone(),
+                threshold: step.threshold,
+                materials,
+                products,
+            });
+        }
+        Ok(Self {
+            expires: signed.expires,
+            steps,
+            inspections: signed
+                .inspect
+                .into_iter()
+                .map(|inspection| inspection.name)
+                .collect(),
+            keys,
+            message,
+            signatures,
+        })
+    }
+
+    /// Holds some evidence about an artifact against the layout. `owners` are the keys that must all have signed it.
+    pub fn check(
+        &self,
+        owners: &[TrustedKey],
+        documents: &[&Document],
+        artifacts: &[Digests],
+    ) -> Vec<LayoutFinding> {
+        let mut found = vec![self.signed_by(owners), self.in_time(Timestamp::now())];
+        let links: Vec<Link> = documents
+            .iter()
+            .filter_map(|document| link_of(document))
+            .collect();
+        let mut chosen: BTreeMap<&str, &Link> = BTreeMap::new();
+        for step in &self.steps {
+            match self.links_of(step, &links) {
+                Ok((link, finding)) => {
+                    chosen.insert(step.name.as_str(), link);
+                    found.push(finding_of(step, true, finding));
+                }
+                Err(reason) => found.push(finding_of(step, false, reason)),
+            }
+        }
+        for step in &self.steps {
+            if let Some(link) = chosen.get(step.name.as_str()) {
+                let materials = rules::apply(&step.materials, Of::Materials, link, &chosen);
+                let products = rules::apply(&step.products, Of::Products, link, &chosen);
+                for (files, result) in [("materials", materials), ("products", products)] {
+                    found.push(LayoutFinding {
+                        what: format!("layout: {files} of {:?}", step.name),
+                        kept: result.is_ok(),
+                        finding: result.err().unwrap_or_else(|| "its rules are kept".into()),
+                    });
+                }
+            }
+        }
+        let last = self
+            .steps
+            .last()
+            .and_then(|step| Some((step, chosen.get(step.name.as_str())?)));
+        found.push(given_out(
+            last.map(|(step, link)| (step.name.as_str(), *link)),
+            artifacts,
+        ));
+        found
+    }
+
+    /// Names of the inspections that it demands.
+    pub fn inspections(&self) -> &[String] {
+        &self.inspections
+    }
+
+    fn signed_by(&self, owners: &[TrustedKey]) -> LayoutFinding {
+        let now = Timestamp::now();
+        let missing: Vec<_> = owners
+            .iter()
+            .filter(|owner| match &owner.material {
+                KeyMaterial::Plain(key) if owner.refusal(now).is_none() => !self
+                    .signatures
+                    .iter()
+                    .any(|(_, bytes)| key.verify(&self.message, bytes)),
+                _ => true,
+            })
+            .map(|owner| owner.name.clone())
+            .collect();
+        LayoutFinding {
+            what: "layout: signatures".into(),
+            kept: missing.is_empty() && !owners.is_empty(),
+            finding: if missing.is_empty() {
+                format!("it is signed by {}", plural(owners.len(), "key"))
+            } else {
+                format!(
+                    "it is not signed by {}, or that key does not count",
+                    missing.join(", ")
+                )
+            },
+        }
+    }
+
+    fn in_time(&self, now: Timestamp) -> LayoutFinding {
+        LayoutFinding {
+            what: "layout: expires".into(),
+            kept: now < self.expires,
+            finding: format!("it is valid until {}", self.expires),
+        }
+    }
+
+    fn keys_of(&self, step: &Step) -> Vec<&PublicKey> {
+        step.keys.iter().filter_map(|name| self.keys.get(name)).collect()
+    }
+
+    /// Name of the step that a document is a link of, if a key of that step signed it.
+    pub fn step_of(&self, document: &Document) -> Option<&str> {
+        let link = link_of(document)?;
+        let step = self.steps.iter().find(|step| step.name == link.name)?;
+        let signers = dsse::signers(&link.signed, &link.signatures, &self.keys_of(step), 1);
+        signers.is_ok().then_some(step.name.as_str())
+    }
+
+    /// One of the links of a step, if as many different keys as it demands signed links that say the same.
+    fn links_of<'a>(&self, step: &Step, links: &'a [Link]) -> Result<(&'a Link, String), String> {
+        let keys = self.keys_of(step);
+        let own = links.iter().filter(|link| link.name == step.name);
+        let (mut signers, mut first): (Vec<usize>, Option<&Link>) = (Vec::new(), None);
+        let mut there = 0_usize;
+        for link in own {
+            there += 1;
+            let Ok(good) = dsse::signers(&link.signed, &link.signatures, &keys, 1) else {
+                continue;
+            };
+            let same = first
+                .is_none_or(|first| (&first.materials, &first.products) == (&link.materials, &link.products));
+            if !same {
+                return Err("its links, by keys that may do it, name different files".into());
+            }
+            first.get_or_insert(link);
+            signers.extend(good.iter());
+        }
+        signers.sort_unstable();
+        signers.dedup();
+        match first {
+            Some(link) if signers.len() >= step.threshold => Ok((
+                link,
+                format!("{} of {} signed it", plural(signers.len(), "key"), keys.len()),
+            )),
+            _ => Err(format!(
+                "{} of {} keys that it needs signed a link ({} of this name given)",
+                signers.len(),
+                step.threshold,
+                plural(there, "link")
+            )),
+        }
+    }
+}
+
+fn finding_of(step: &Step, kept: bool, finding: String) -> LayoutFinding {
+    LayoutFinding {
+        what: format!("layout: step {:?}", step.name),
+        kept,
+        finding,
+    }
+}
+
+/// Whether the artifacts are what the last step gives out: otherwise the whole chain is about something else.
+fn given_out(last: Option<(&str, &Link)>, artifacts: &[Digests]) -> LayoutFinding {
+    let given = |digests: &Digests| {
+        last.is_some_and(|(_, link)| {
+            link.subjects()
+                .iter()
+                .any(|file| file.matches(digests) == DigestMatch::Same)
+        })
+    };
+    let name = last.map_or("", |(name, _)| name);
+    let kept = !artifacts.is_empty() && artifacts.iter().all(given);
+    LayoutFinding {
+        what: "layout: product".into(),
+        kept,
+        finding: match (last, kept) {
+            (None, _) => "there is no link of the last step, which could have it among its products".into(),
+            (_, true) => format!("it is a product of the last step, {name:?}"),
+            (_, false) => format!("it is not among the products of the last step, {name:?}"),
+        },
+    }
+}
+
+/// The link in a document: one of its own form, or in an envelope, or a statement of the type `link/v0.3` in one.
+fn link_of(document: &Document) -> Option<Link> {
+    let envelope = match &document.kind {
+        Kind::Link(link) => return Some((**link).clone()),
+        Kind::Envelope(envelope) | Kind::KeyBundle { envelope, .. } => envelope,
+        _ => return None,
+    };
+    let statement = match SignedContent::of(envelope).ok()? {
+        SignedContent::Link(link) => {
+            return Some(Link {
+                signatures: envelope.signatures.clone(),
+                signed: envelope.pre_authentication(),
+                ..*link
+            });
+        }
+        SignedContent::Statement(statement) if statement.predicate_type == predicate::LINK => statement,
+        _ => return None,
+    };
+    // "Set link.products to be a map from subject[*].name to subject[*].digest", and materials in the same way.
+    let materials = member(&statement.predicate, ["materials"]).as_array();
+    let materials = materials
+        .into_iter()
+        .flatten()
+        .map(|it| serde_json::from_value(it.clone()).ok());
+    let materials: Option<Vec<_>> = materials.collect();
+    Some(Link {
+        name: member(&statement.predicate, ["name"]).as_str()?.to_owned(),
+        materials: named(&materials?)?,
+        products: named(&statement.subject)?,
+        signatures: envelope.signatures.clone(),
+        signed: envelope.pre_authentication(),
+    })
+}
+
+/// Files by their names, which must be there, each once.
+fn named(files: &[super::statement::Descriptor]) -> Option<super::link::Files> {
+    let mut named = super::link::Files::new();
+    for file in files {
+        if named.insert(file.name.clone()?, file.digest.clone()).is_some() {
+            return None;
+        }
+    }
+    Some(named)
+}

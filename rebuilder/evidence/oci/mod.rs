@@ -1,0 +1,125 @@
+//! Signatures and attestations of container images, as registries and OCI layouts keep them beside the image.
+//!
+//! Three ways are in use: manifests whose `subject` is the image (OCI distribution spec 1.1, referrers), tags made of the
+//! image's digest (cosign's `sha256-HEX.sig` and `.att`, and the fallback of the referrers API), and manifests in the
+//! image's own index (BuildKit's `attestation-manifest`). Where a document lies says nothing: what it is about is what its
+//! signed content names.
+
+mod blobs;
+mod layer;
+mod walk;
+
+use std::path::PathBuf;
+
+pub use blobs::{BLOB_LIMIT, Blobs, is_layout};
+use serde::Deserialize;
+pub use walk::{Attached, Images, images};
+
+use super::document::Document;
+use super::json;
+use crate::artifact::Sha256;
+
+/// Most manifests that are read, and layers of one that are.
+const MOST_MANIFESTS: usize = 1000;
+const MOST_LAYERS: usize = 128;
+/// Most indexes inside one another.
+const MOST_NESTED: usize = 4;
+
+/// Files that are not those of an image.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum OciError {
+    #[error("cannot read {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot use {origin} as an OCI layout: {reason}")]
+    #[diagnostic(help(
+        "an OCI layout is a folder, or a tar archive of one, with the files oci-layout and index.json; \"skopeo copy docker://IMAGE oci:FOLDER\" makes one"
+    ))]
+    Unusable { origin: String, reason: String },
+}
+
+/// A part of an image, by digest (OCI image spec, descriptor).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What it is.
+    #[serde(default)]
+    pub media_type: String,
+    /// `sha256:` and hexadecimal digits.
+    pub digest: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// What is said of it.
+    #[serde(default)]
+    annotations: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Descriptor {
+    /// That of a manifest, with annotations.
+    pub fn of<const N: usize>(digest: Sha256, size: u64, annotations: [(&str, &str); N]) -> Self {
+        let annotations = annotations.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            media_type: String::new(),
+            digest: format!("sha256:{digest}"),
+            size,
+            annotations: Some(annotations.into()),
+        }
+    }
+
+    /// One annotation, empty if there is none.
+    pub fn annotation(&self, name: &str) -> &str {
+        let found = self.annotations.as_ref().and_then(|all| all.get(name));
+        found.map_or("", String::as_str)
+    }
+
+    /// Its digest.
+    pub fn sha256(&self) -> Result<Sha256, String> {
+        let digits = self
+            .digest
+            .strip_prefix("sha256:")
+            .and_then(|digits| digits.parse().ok());
+        digits.ok_or_else(|| format!("{:?} is not a SHA-256", self.digest))
+    }
+}
+
+/// A manifest of an image, or an index of several (OCI image spec).
+#[derive(Debug, Clone, Deserialize)]
+pub struct Manifest {
+    /// Those that an index lists.
+    pub manifests: Option<Vec<Descriptor>>,
+    /// Layers of an image.
+    pub layers: Option<Vec<Descriptor>>,
+    /// What it is attached to.
+    pub subject: Option<Descriptor>,
+}
+
+impl Manifest {
+    /// Reads one; another reader must not take it for the other kind.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let value = json::parse_evidence(bytes).map_err(|error| error.to_string())?;
+        let read: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        match (&read.manifests, &read.layers) {
+            (Some(_), Some(_)) => Err("it is an index and an image at once".into()),
+            (None, None) => Err("it is neither an index nor an image".into()),
+            _ => Ok(read),
+        }
+    }
+}
+
+/// Whether a layer of this type is evidence, and not a part of a file system.
+pub fn is_evidence(media_type: &str) -> bool {
+    layer::FORMS
+        .iter()
+        .any(|(known, _)| media_type.starts_with(known))
+}
+
+/// The tag under which a registry keeps what belongs to an image, without what follows the digest.
+pub fn tag_of(image: Sha256) -> String {
+    format!("sha256-{image}")
+}
+
+/// Puts an image's name before the places of its documents.
+pub fn named(documents: &mut [Document], name: &str) {
+    for document in documents {
+        document.origin = format!("{name}: {}", document.origin);
+    }
+}

@@ -1,0 +1,245 @@
+//! From the manifests of a layout or a registry to the images in it, and the documents about each.
+
+use super::blobs::{self, Blobs};
+use super::{Descriptor, MOST_LAYERS, MOST_MANIFESTS, MOST_NESTED, Manifest, OciError, is_evidence, layer};
+use crate::artifact::{Digests, Sha256};
+use crate::evidence::assessment::Artifact;
+use crate::evidence::document::{Document, Kind, Unreadable};
+
+/// What was found: images, and everything that is attached to one.
+pub struct Images {
+    /// Where they are, for people.
+    pub origin: String,
+    /// Every image and index of images, the one that was asked for first; each with what it was found in.
+    images: Vec<Image>,
+    attached: Vec<Attached>,
+}
+
+struct Image {
+    digest: Sha256,
+    bytes: Vec<u8>,
+    /// Position of the index that lists it.
+    inside: Option<usize>,
+}
+
+/// A document, and the image that it lies with.
+pub struct Attached {
+    /// Digest of that image; none if its place does not say.
+    pub to: Option<Sha256>,
+    /// The document.
+    pub document: Document,
+}
+
+/// Reads an OCI layout: a folder, or a tar archive of one.
+pub fn images(path: &std::path::Path) -> Result<Images, OciError> {
+    let (blobs, index) = blobs::open(path)?;
+    let origin = path.display().to_string();
+    let unusable = |reason: String| OciError::Unusable {
+        origin: origin.clone(),
+        reason,
+    };
+    let index = Manifest::parse(&index).map_err(|reason| unusable(format!("its index.json: {reason}")))?;
+    let roots = index
+        .manifests
+        .ok_or_else(|| unusable("its index.json lists no manifests".into()))?;
+    Images::walk(&origin, &blobs, &roots).map_err(unusable)
+}
+
+impl Images {
+    /// Goes through manifests and all that they list.
+    pub fn walk(origin: &str, blobs: &Blobs, roots: &[Descriptor]) -> Result<Self, String> {
+        let mut found = Self {
+            origin: origin.to_owned(),
+            images: Vec::new(),
+            attached: Vec::new(),
+        };
+        let mut seen = Vec::new();
+        for root in roots {
+            found.visit(blobs, root, None, 0, &mut seen)?;
+        }
+        Ok(found)
+    }
+
+    fn visit(
+        &mut self,
+        blobs: &Blobs,
+        descriptor: &Descriptor,
+        inside: Option<usize>,
+        depth: usize,
+        seen: &mut Vec<Sha256>,
+    ) -> Result<(), String> {
+        let digest = descriptor.sha256()?;
+        if depth > MOST_NESTED || seen.len() >= MOST_MANIFESTS {
+            return Err("it has more manifests, or deeper ones, than any real image".into());
+        }
+        let to = place(descriptor);
+        if seen.contains(&digest) {
+            return Ok(());
+        }
+        seen.push(digest);
+        let read = blobs
+            .get(descriptor)
+            .and_then(|bytes| Ok((Manifest::parse(&bytes)?, bytes)));
+        let (manifest, bytes) = match read {
+            Ok(read) => read,
+            // An index may list images for platforms that nobody copied.
+            Err(reason) => {
+                let what = format!("the manifest {}", descriptor.digest);
+                self.attach(
+                    to.flatten(),
+                    &descriptor.digest,
+                    digest,
+                    Kind::Unreadable(Unreadable::part(what, reason)),
+                );
+                return Ok(());
+            }
+        };
+        if let Some(listed) = &manifest.manifests {
+            // The tag of the referrers API names an index that is no image.
+            let is_fallback = to.is_some();
+            let own = (!is_fallback).then(|| self.image(digest, bytes, inside));
+            for entry in listed {
+                self.visit(blobs, entry, own.or(inside), depth + 1, seen)?;
+            }
+            return Ok(());
+        }
+        let layers = manifest.layers.unwrap_or_default();
+        let subject = manifest.subject.as_ref().map(Descriptor::sha256).transpose()?;
+        let is_attached =
+            to.is_some() || subject.is_some() || layers.iter().any(|layer| is_evidence(&layer.media_type));
+        if !is_attached {
+            self.image(digest, bytes, inside);
+            return Ok(());
+        }
+        for (number, layer) in layers.iter().enumerate() {
+            let place = format!("{}, layer {}", descriptor.digest, number + 1);
+            let bytes = if number < MOST_LAYERS {
+                blobs.get(layer)
+            } else {
+                Err(format!("its manifest has more than {MOST_LAYERS} layers"))
+            };
+            let read = bytes.and_then(|bytes| Ok((Sha256::of(&bytes), layer::read(layer, &bytes)?)));
+            let (own, kind) = read.unwrap_or_else(|reason| {
+                let what = format!("an attachment of the type {:?}", layer.media_type);
+                (digest, Kind::Unreadable(Unreadable::part(what, reason)))
+            });
+            self.attach(subject.or(to.flatten()), &place, own, kind);
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, digest: Sha256, bytes: Vec<u8>, inside: Option<usize>) -> usize {
+        self.images.push(Image {
+            digest,
+            bytes,
+            inside,
+        });
+        self.images.len() - 1
+    }
+
+    fn attach(&mut self, to: Option<Sha256>, place: &str, digest: Sha256, kind: Kind) {
+        self.attached.push(Attached {
+            to,
+            document: Document {
+                origin: format!("{} ({place})", self.origin),
+                digest,
+                kind,
+            },
+        });
+    }
+
+    /// One image to judge, with the documents to judge it by.
+    ///
+    /// Without `digest` it is the only one that is not in an index; if that is an index of a single image and nothing is
+    /// attached to the index itself, it is that image, as BuildKit attests it. What belongs to another image is not
+    /// judged, and is told.
+    pub fn choose(self, digest: Option<Sha256>) -> Result<(Artifact, Vec<Document>), OciError> {
+        let unusable = |reason: String| OciError::Unusable {
+            origin: self.origin.clone(),
+            reason,
+        };
+        let chosen = match digest {
+            Some(digest) => self.images.iter().position(|image| image.digest == digest),
+            None => self.main(),
+        };
+        let names = || {
+            let all = self
+                .images
+                .iter()
+                .take(20)
+                .map(|image| format!("sha256:{}", image.digest));
+            all.collect::<Vec<_>>().join(", ")
+        };
+        let chosen = chosen.ok_or_else(|| match (digest, self.images.is_empty()) {
+            (Some(digest), _) => unusable(format!("it has no image sha256:{digest}")),
+            (None, true) => unusable("it has no image".into()),
+            (None, false) => unusable(format!("it has several images, and none was named ({})", names())),
+        })?;
+        let image = self
+            .images
+            .get(chosen)
+            .ok_or_else(|| unusable("it has no image".into()))?;
+        let artifact = Artifact {
+            name: format!("sha256:{}", image.digest),
+            purl: None,
+            digests: Digests::of(&image.bytes),
+            path: None,
+        };
+        let own = image.digest;
+        let documents = self.attached.into_iter().map(|attached| match attached.to {
+            Some(other) if other != own => Document {
+                kind: Kind::Unreadable(Unreadable::part(
+                    format!("a document about the image sha256:{other}"),
+                    format!("it is about another image than sha256:{own}; name that image to have it judged"),
+                )),
+                ..attached.document
+            },
+            _ => attached.document,
+        });
+        Ok((artifact, documents.collect()))
+    }
+
+    fn main(&self) -> Option<usize> {
+        let mut top =
+            (0..self.images.len()).filter(|at| self.images.get(*at).is_some_and(|it| it.inside.is_none()));
+        let (Some(first), None) = (top.next(), top.next()) else {
+            return None;
+        };
+        let own = self.images.get(first)?.digest;
+        let mut listed = (0..self.images.len())
+            .filter(|at| self.images.get(*at).is_some_and(|it| it.inside == Some(first)));
+        let only = listed.next().filter(|_| listed.next().is_none());
+        let has_own = self.attached.iter().any(|attached| attached.to == Some(own));
+        Some(only.filter(|_| !has_own).unwrap_or(first))
+    }
+
+    /// All documents, for other files than the images themselves.
+    pub fn into_documents(self) -> Vec<Document> {
+        self.attached
+            .into_iter()
+            .map(|attached| attached.document)
+            .collect()
+    }
+}
+
+/// The image that something is attached to, where annotations of its descriptor say that it is attached to one: BuildKit's,
+/// a tag made of the image's digest, or those of `cosign save`, which do not say which.
+fn place(descriptor: &Descriptor) -> Option<Option<Sha256>> {
+    let image = |text: &str| {
+        text.strip_prefix("sha256:")
+            .and_then(|digits| digits.parse().ok())
+    };
+    if descriptor.annotation("vnd.docker.reference.type") == "attestation-manifest" {
+        return Some(image(descriptor.annotation("vnd.docker.reference.digest")));
+    }
+    let name = descriptor.annotation("org.opencontainers.image.ref.name");
+    let tag = name.rsplit(':').next().unwrap_or_default();
+    if let Some(rest) = tag.strip_prefix("sha256-") {
+        let digits = rest.split('.').next().unwrap_or_default();
+        return digits.parse().ok().map(Some);
+    }
+    let kind = descriptor.annotation("kind");
+    ["dev.cosignproject.cosign/sigs", "dev.cosignproject.cosign/atts"]
+        .contains(&kind)
+        .then_some(None)
+}

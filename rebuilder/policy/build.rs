@@ -1,0 +1,231 @@
+//! What a rule asks of the build: its builder, and the branch, tag and inputs that set it off.
+//!
+//! The questions are those of slsa-verifier's options `--builder-id`, `--source-branch`, `--source-tag`,
+//! `--source-versioned-tag` and `--build-workflow-input`. That the provenance does not say is an answer of its own, and
+//! keeps no rule.
+
+use semver::{BuildMetadata, Version};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Check;
+use super::file::Rule;
+use super::gate::check;
+use crate::artifact::pattern;
+use crate::evidence::assess::Assessment;
+use crate::evidence::trigger::Trigger;
+
+/// A version of which the last parts may be left out: `v1`, `v1.2`, `v1.2.3`, `v1.2.3-rc.1`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct VersionPrefix {
+    parts: usize,
+    version: Version,
+}
+
+impl TryFrom<String> for VersionPrefix {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match version(&text) {
+            Some((version, parts)) => Ok(Self { parts, version }),
+            None => Err(format!(
+                "{text:?} is not a version as tags have it, such as \"v1.2\" or \"v1.2.3\""
+            )),
+        }
+    }
+}
+
+/// A version behind a `v`, without its build metadata, which say nothing about precedence; second, how many of its three
+/// numbers are there.
+fn version(text: &str) -> Option<(Version, usize)> {
+    let plain = text.strip_prefix('v')?;
+    // Only a whole version can be a pre-release.
+    let parts = plain.split(['-', '+']).next()?.split('.').count();
+    let whole = match parts {
+        1 if !plain.contains(['-', '+']) => format!("{plain}.0.0"),
+        2 if !plain.contains(['-', '+']) => format!("{plain}.0"),
+        3 => plain.to_owned(),
+        _ => return None,
+    };
+    let version = Version::parse(&whole).ok()?;
+    Some((
+        Version {
+            build: BuildMetadata::EMPTY,
+            ..version
+        },
+        parts,
+    ))
+}
+
+impl VersionPrefix {
+    /// Whether a tag is of this version, in the parts that are given.
+    fn fits(&self, tag: &str) -> bool {
+        let Some((tag, _)) = version(tag) else {
+            return false;
+        };
+        let own = &self.version;
+        match self.parts {
+            1 => tag.major == own.major,
+            2 => (tag.major, tag.minor) == (own.major, own.minor),
+            _ => tag == *own,
+        }
+    }
+}
+
+/// Whether a builder is the one that is named: its whole id, or without its version; a version `v1` is also the tag
+/// `refs/tags/v1`.
+fn is_builder(wanted: &str, builder: &str) -> bool {
+    let split = |text: &str| -> (String, String) {
+        let (name, version) = text.split_once('@').unwrap_or((text, ""));
+        (name.to_owned(), version.to_owned())
+    };
+    let ((wanted, version), (name, own)) = (split(wanted), split(builder));
+    name == wanted && (version.is_empty() || own == version || own == format!("refs/tags/{version}"))
+}
+
+/// The checks of a rule about verified provenance that a builder signed; each must hold for all, and there must be one.
+pub(super) fn checks(rule: &Rule, told: &[&Assessment]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut all = |name: &str, answer: &dyn Fn(&Assessment) -> Result<String, String>| {
+        let answers: Vec<_> = told.iter().map(|it| answer(it)).collect();
+        let refused = answers.iter().find_map(|answer| answer.as_ref().err());
+        checks.push(match (refused, answers.first()) {
+            (Some(reason), _) => check(name, false, reason.clone()),
+            (None, Some(Ok(finding))) => check(name, true, finding.clone()),
+            _ => check(
+                name,
+                false,
+                "there is no verified provenance by a builder, which could say it",
+            ),
+        });
+    };
+    if !rule.builder_ids.is_empty() {
+        all("builder-ids", &|it| {
+            let builder = it
+                .provenance
+                .as_ref()
+                .map_or("", |provenance| provenance.builder.as_str());
+            let fits = rule.builder_ids.iter().any(|wanted| is_builder(wanted, builder));
+            answer(fits, format!("its builder is {builder}"))
+        });
+    }
+    if !rule.source_branches.is_empty() {
+        all("source-branches", &|it| {
+            let name = said(it, |trigger| trigger.branch)?;
+            let fits = rule
+                .source_branches
+                .iter()
+                .any(|wanted| pattern::fits(wanted, &name));
+            answer(fits, format!("it was built from the branch {name}"))
+        });
+    }
+    if !rule.source_tags.is_empty() {
+        all("source-tags", &|it| {
+            let name = said(it, |trigger| trigger.tag)?;
+            let fits = rule.source_tags.iter().any(|wanted| pattern::fits(wanted, &name));
+            answer(fits, format!("it was built from the tag {name}"))
+        });
+    }
+    if !rule.source_versioned_tags.is_empty() {
+        all("source-versioned-tags", &|it| {
+            let name = said(it, |trigger| trigger.tag)?;
+            let fits = rule.source_versioned_tags.iter().any(|wanted| wanted.fits(&name));
+            if version(&name).is_none() {
+                return Err(format!(
+                    "it was built from the tag {name}, which is not a version"
+                ));
+            }
+            answer(fits, format!("it was built from the tag {name}"))
+        });
+    }
+    if !rule.workflow_inputs.is_empty() {
+        all("workflow-inputs", &|it| {
+            let inputs = said(it, |trigger| trigger.inputs)?;
+            for (name, wanted) in &rule.workflow_inputs {
+                match inputs.get(name).map(words) {
+                    None => return Err(format!("the workflow was run without the input {name:?}")),
+                    Some(own) if own != *wanted => {
+                        return Err(format!(
+                            "the workflow was run with {name} = {own:?}, not {wanted:?}"
+                        ));
+                    }
+                    Some(_) => {}
+                }
+            }
+            Ok("the workflow was run with these inputs".into())
+        });
+    }
+    checks
+}
+
+fn answer(fits: bool, finding: String) -> Result<String, String> {
+    if fits { Ok(finding) } else { Err(finding) }
+}
+
+/// What a provenance says of what set it off, or that it does not.
+fn said<T>(it: &Assessment, what: impl Fn(Trigger) -> Result<T, String>) -> Result<T, String> {
+    let trigger = it.statement.as_ref().and_then(Trigger::of);
+    trigger.map_or_else(
+        || Err("the provenance does not say what set the build off".into()),
+        what,
+    )
+}
+
+/// An input as it was entered: texts without quotes, switches and numbers as JSON has them.
+fn words(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_fits_in_the_parts_that_are_given() {
+        for (wanted, tag, expected) in [
+            ("v1", "v1.2.3", true),
+            ("v1", "v2.0.0", false),
+            ("v1", "v1", true),
+            ("v1.2", "v1.2.9", true),
+            ("v1.2", "v1.20.0", false),
+            ("v1.2", "v1", false),
+            ("v1.0", "v1", true),
+            ("v1.2.3", "v1.2.3", true),
+            ("v1.2.3", "v1.2.3+build.7", true),
+            ("v1.2.3+other", "v1.2.3+build.7", true),
+            ("v1.2.3", "v1.2.3-rc.1", false),
+            ("v1.2.3-rc.1", "v1.2.3-rc.1", true),
+            ("v1.2.3-rc.1", "v1.2.3-rc.2", false),
+            ("v1.2.3", "1.2.3", false),
+            ("v1.2.3", "release-1.2.3", false),
+            ("v1.2.0", "v1.2", true),
+            ("v1", "v1.2-rc1", false),
+        ] {
+            let prefix = VersionPrefix::try_from(wanted.to_owned()).unwrap();
+            assert_eq!(prefix.fits(tag), expected, "{wanted} {tag}");
+        }
+        for text in [
+            "1.2.3", "v", "v1.", "v01", "v1.2.3.4", "v1-rc1", "v1.2.x", "latest", "",
+        ] {
+            assert!(VersionPrefix::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_builder_is_named_with_or_without_its_version() {
+        let generator = "https://github.com/s/g/.github/workflows/b.yml";
+        for (wanted, version, expected) in [
+            ("", "@refs/tags/v1.2.3", true),
+            ("@v1.2.3", "@refs/tags/v1.2.3", true),
+            ("@refs/tags/v1.2.3", "@refs/tags/v1.2.3", true),
+            ("@v1.2", "@refs/tags/v1.2.3", false),
+            ("@v1.2.3", "", false),
+            ("@v1.2.3", "@refs/heads/v1.2.3", false),
+            ("x", "@refs/tags/v1.2.3", false),
+        ] {
+            let (wanted, own) = (format!("{generator}{wanted}"), format!("{generator}{version}"));
+            assert_eq!(is_builder(&wanted, &own), expected, "{wanted} {own}");
+        }
+    }
+}
