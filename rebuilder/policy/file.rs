@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::quorum::{self, Party, Quorum, Revocation};
+use super::sources::{self, StatementSource};
 use super::{Policy, PolicyError};
 use crate::artifact::{Sha256, pattern};
 use crate::evidence::custody::MutableKind;
@@ -22,6 +23,7 @@ pub struct PolicyFile {
     pub(super) parties: Vec<Party>,
     pub(super) quorums: Vec<Quorum>,
     pub(super) revoked: Vec<Revocation>,
+    pub(super) discover: Vec<StatementSource>,
     pub(super) text: String,
     /// Key files that it names, as they were read.
     pub(super) files: Vec<(PathBuf, Vec<u8>)>,
@@ -54,6 +56,8 @@ struct Document {
     quorums: Vec<Quorum>,
     #[serde(default)]
     revoked: Vec<Revocation>,
+    #[serde(default)]
+    discover: Vec<StatementSource>,
 }
 
 #[derive(Deserialize)]
@@ -177,7 +181,7 @@ impl Policy {
                 source,
             }
         })?;
-        let document: Document = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        let mut document: Document = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if document.version != 1 {
             return Err(invalid(format!(
                 "version {} is not supported, only version 1",
@@ -210,6 +214,7 @@ impl Policy {
         for rule in &document.rules {
             rule.check(&keys).map_err(invalid)?;
         }
+        sources::check(&mut document.discover, folder).map_err(invalid)?;
         let names: Vec<_> = keys.iter().map(|key| key.name.clone()).collect();
         quorum::check(&document.parties, &document.quorums, &names).map_err(invalid)?;
         Ok(Self::File(Box::new(PolicyFile {
@@ -227,6 +232,7 @@ impl Policy {
             parties: document.parties,
             quorums: document.quorums,
             revoked: document.revoked,
+            discover: document.discover,
         })))
     }
 }
@@ -297,6 +303,11 @@ impl PolicyFile {
     /// The trusted parties.
     pub fn parties(&self) -> &[Party] {
         &self.parties
+    }
+
+    /// Where statements about released files are asked for.
+    pub fn sources(&self) -> &[StatementSource] {
+        &self.discover
     }
 
     /// Why an attestation with one of these digests was withdrawn.
