@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::independence::{Candidate, Chosen, choose};
-use super::stance::{PartyStance, example, members, stance};
+use super::stance::{PartyStance, example, members, stance, withdrawn};
+use super::weight::AtHand;
 use super::{About, Agreement, Asked, Conclusion, Cost, Kind, Reason, RebuildClaim, Tally, divergence};
 use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
@@ -26,6 +27,9 @@ pub fn conclude(
     let (file, quorum) = quorum(policy, &names)?;
     let mut tally = tally.clone();
     let members = members(&mut tally, file, trust);
+    let at_hand = AtHand::of(&members, &quorum, |testimony, party| {
+        withdrawn(testimony, party, file, trust, now).is_none()
+    });
     let mut parties: Vec<PartyStance> = Vec::new();
     for member in members {
         let party = &member.party;
@@ -38,6 +42,9 @@ pub fn conclude(
         parties.extend(stance(member, &quorum, file, trust, now, &mut tally));
     }
     parties.sort_by(|a, b| a.party.name.cmp(&b.party.name));
+    for stance in &mut parties {
+        stance.weight = at_hand.weight(stance, &quorum);
+    }
     let judged = judge(&parties, &quorum);
     let other_names = parties.iter().filter_map(|stance| {
         let other = stance.testimony.reading.other_name.as_ref()?;
@@ -138,7 +145,7 @@ fn candidate(stance: &PartyStance, quorum: &Quorum) -> Candidate {
         (kind, value)
     });
     Candidate {
-        weight: party.weight,
+        weight: stance.weight.clone().unwrap_or(0),
         role: party.role.clone(),
         traits: traits.collect(),
     }
@@ -157,6 +164,7 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
     let supports = |stance: &PartyStance, loosely: bool| {
         stance.equivocates.is_none()
             && unstated(stance, quorum).is_none()
+            && stance.weight.is_ok()
             && match &stance.testimony.reading.says {
                 RebuildClaim::Same => true,
                 RebuildClaim::Equivalent { normalisations, .. } => loosely || accepted(normalisations),
@@ -340,6 +348,12 @@ fn why(
     }
     if let Some(aspect) = unstated(stance, quorum) {
         return (false, format!("it does not state its {}", aspect.word()));
+    }
+    if let (Err(nothing), false) = (
+        &stance.weight,
+        matches!(stance.testimony.reading.says, RebuildClaim::Differs { .. }),
+    ) {
+        return (false, nothing.clone());
     }
     if is_counted {
         return (true, stance.testimony.reading.says.sentence());

@@ -13,7 +13,7 @@ use super::{Reason, Tally};
 use crate::artifact::Digests;
 use crate::error::with_causes;
 use crate::evidence::Unproven;
-use crate::evidence::assess::{self, Artifact, Payload, PayloadProof};
+use crate::evidence::assess::{self, Artifact, Payload, PayloadProof, Stated};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
 
@@ -139,16 +139,20 @@ fn testimonies_of(
     trust: &Trust,
     tallies: &mut [Tally],
 ) {
+    if let Kind::Unreadable(found) = &document.kind {
+        let example = format!("{}: {}", document.origin, found.why);
+        for tally in tallies {
+            tally.set_aside_times(Reason::Unreadable, found.lines.max(1) as u64, example.clone());
+        }
+        return;
+    }
     let payload = assess::payload(document);
     // Reading is cheap and verifying is not, so a signature is only verified where it matters.
     let mut proof: Option<PayloadProof<'_>> = None;
     for (artifact, tally) in artifacts.iter().zip(tallies) {
         let aside = match reading::read(payload.unverified(), artifact) {
             Err(aside) => Some(aside),
-            Ok(reading) if payload.names_the_file() => {
-                reading.other_name.map(|other| (Reason::WrongSubject, other))
-            }
-            Ok(_) => None,
+            Ok(_) => named_otherwise(&payload, artifact).map(|other| (Reason::WrongSubject, other)),
         };
         if let Some((reason, why)) = aside {
             tally.set_aside(reason, format!("{}: {why}", document.origin));
@@ -176,6 +180,16 @@ fn testimonies_of(
     }
 }
 
+/// In one sentence, if the form of a document makes the subject's name that of the file (PEP 740), and it is another.
+fn named_otherwise(payload: &Payload<'_>, artifact: &Artifact) -> Option<String> {
+    match payload.unverified() {
+        Stated::Statement(statement) if payload.names_the_file() => {
+            assess::other_distribution(&statement.subject, artifact)
+        }
+        _ => None,
+    }
+}
+
 /// Why a statement without a proven signature does not count.
 fn set_aside_for(unproven: &Unproven, document: &Document, trust: &Trust) -> Reason {
     match unproven {
@@ -199,7 +213,8 @@ fn vouch<'a>(path: &Path, document: &Document, payload: &'a Payload<'_>, trust: 
     let Some(beside) = beside.into_iter().find(|path| path.is_file()) else {
         return payload.verify_any_signer(trust);
     };
-    let signatures = document::read_file(&beside).unwrap_or_default();
+    // One that cannot be read gives its reason, and the list is not called unsigned.
+    let signatures = document::read_beside(&beside);
     let Some(digests) = std::fs::File::open(path).and_then(Digests::of_reader).ok() else {
         return payload.verify_any_signer(trust);
     };
@@ -214,6 +229,12 @@ fn vouch<'a>(path: &Path, document: &Document, payload: &'a Payload<'_>, trust: 
         path: Some(path.to_owned()),
     };
     match signatures.as_slice() {
+        [
+            Document {
+                kind: Kind::Unreadable(found),
+                ..
+            },
+        ] => Err(Unproven::Invalid(found.why.clone())),
         [signature] => payload.verify_detached(signature, &list, trust),
         _ => payload.verify_any_signer(trust),
     }

@@ -129,6 +129,21 @@ impl Inputs {
         }
     }
 
+    /// The inputs that a rebuild's result states.
+    pub(super) fn of_result(
+        predicate: &Value,
+        plan: Option<String>,
+        values: BTreeMap<String, String>,
+    ) -> Self {
+        let mut inputs = Self {
+            plan,
+            ..Self::default()
+        };
+        inputs.sort(&predicate["inputs"]);
+        inputs.parameters = Values::of("rebuild", values);
+        inputs
+    }
+
     /// Reads the predicate of SLSA provenance v0.2.
     pub fn of_v02(predicate: &Value) -> Self {
         let mut inputs = Self::default();

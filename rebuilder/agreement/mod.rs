@@ -13,22 +13,29 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod conclude;
+mod declared;
+mod dependencies;
 mod divergence;
 mod gather;
 mod independence;
 mod inputs;
 mod reading;
+mod rebuild;
 mod stance;
+mod subject;
+mod summarised;
 mod summary;
 mod tally;
 mod testimony;
+mod weight;
 
 use serde::Serialize;
 
 pub use conclude::conclude;
+pub use dependencies::{DependencyLevels, dependency_levels};
 pub use gather::{Cost, GatherError, gather};
 pub use inputs::Inputs;
-pub use summary::summary;
+pub use summary::{SlsaVersion, summary};
 pub use tally::Tally;
 pub use testimony::{Kind, RebuildClaim, Testimony};
 
@@ -122,14 +129,14 @@ pub struct Asked {
 pub struct PartyReport {
     /// The party, as the policy calls it; without a policy, its key or identity.
     pub party: String,
-    /// Its role.
+    /// The role that the policy gives it; without a policy, the one that its statements can fill.
     pub role: String,
     /// Organisation, where the policy names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organisation: Option<String>,
     /// What it says about these bytes.
     pub says: RebuildClaim,
-    /// Its weight.
+    /// Its weight; of a summary at most that of the attestations at hand that it was made from.
     pub weight: u32,
     /// Whether it counts for the artifact.
     pub counted: bool,
@@ -154,6 +161,9 @@ pub struct PartyReport {
     pub origin: String,
     /// How often the same was said.
     pub times: u64,
+    /// Levels that it verified, if it is a verifier's summary.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
     /// What it says went in.
     pub inputs: Inputs,
 }
@@ -235,6 +245,8 @@ pub enum Reason {
     Superseded,
     /// The quorum does not ask this party.
     NotAsked,
+    /// It is not of the kind that the party's role stands for.
+    OtherRole,
 }
 
 impl Reason {
@@ -256,6 +268,7 @@ impl Reason {
             Self::WrongBuilder => "names a builder that is not its signer's",
             Self::Superseded => "superseded by a newer attestation of the same party",
             Self::NotAsked => "the policy does not ask this party",
+            Self::OtherRole => "not the kind of statement that the party's role stands for",
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Reads an attestation of any known format as a claim about one artifact.
 
-use std::str::FromStr as _;
-
-use packageurl::PackageUrl;
 use serde_json::Value;
 
+use super::subject::came_out;
 use super::testimony::{Kind, Reading, RebuildClaim};
-use super::{Inputs, Reason};
+use super::{Inputs, Reason, declared, rebuild, summarised};
 use crate::attest::predicate::{
     BUILD_TYPE, EQUIVALENCE_TYPE, FailedRebuild, OwnPredicate, PLAN, TestOutcome,
 };
 use crate::evidence::assess::{Artifact, Stated, called};
 use crate::evidence::json::member;
-use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
+use crate::evidence::link::Link;
+use crate::evidence::nature::Nature;
+use crate::evidence::statement::{Descriptor, Statement, predicate};
 
 /// OSS Rebuild's build types.
 const OSS_REBUILD: &str = "https://docs.oss-rebuild.dev/builds/Rebuild@v0.1";
@@ -21,8 +21,20 @@ pub const UNNAMED: &str = "not-named-by-its-author";
 /// What OSS Rebuild's equivalence is called: its stabilizers are documented, but an attestation does not list them.
 pub const STABILIZERS: &str = "oss-rebuild-stabilizers";
 
+/// Why a document says nothing that counts for or against an artifact, for programs and for people.
+pub(super) type Aside = (Reason, String);
+
+/// What a link is: rebuilderd calls its step `rebuild FILE`, and the steps of other layouts are those of a builder.
+fn of_link(link: &Link) -> Kind {
+    if link.name.starts_with("rebuild ") {
+        Kind::Link
+    } else {
+        Kind::Step
+    }
+}
+
 /// Reads what is stated about one artifact.
-pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, String)> {
+pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, Aside> {
     let files = |kind, subjects: &[Descriptor], inputs| {
         let says = came_out(subjects, artifact).ok_or_else(|| elsewhere(subjects))?;
         Ok(Reading::new(kind, says, inputs))
@@ -30,7 +42,7 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, St
     let (reading, subjects) = match stated {
         Stated::Statement(statement) => (of_statement(statement, artifact)?, statement.subject.clone()),
         Stated::Link(link) => (
-            files(Kind::Link, &link.subjects(), Inputs::of_files(&link.inputs()))?,
+            files(of_link(link), &link.subjects(), Inputs::of_files(&link.inputs()))?,
             link.subjects(),
         ),
         Stated::HashList(list) => (
@@ -63,12 +75,12 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, (Reason, St
     })
 }
 
-fn elsewhere(subjects: &[Descriptor]) -> (Reason, String) {
+fn elsewhere(subjects: &[Descriptor]) -> Aside {
     let names: Vec<_> = subjects.iter().take(3).map(Descriptor::label).collect();
     (Reason::WrongSubject, format!("it is about {}", names.join(", ")))
 }
 
-fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (Reason, String)> {
+fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, Aside> {
     let predicate = &statement.predicate;
     let says = came_out(&statement.subject, artifact);
     let reading = |kind, says, inputs| Reading {
@@ -118,41 +130,31 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, (
             if about()? != RebuildClaim::Same {
                 return Err(elsewhere(&statement.subject));
             }
-            let says = match predicate["verificationResult"].as_str() {
-                Some("PASSED") => RebuildClaim::Same,
-                Some("FAILED") => RebuildClaim::Differs { rebuilt: None },
-                _ => return Err((Reason::Unreadable, "the summary has no result".into())),
-            };
-            Ok(Reading {
-                builder: text(member(predicate, ["verifier", "id"])),
-                stated: time(&predicate["timeVerified"]),
-                ..reading(Kind::Summary, says, Inputs::of_summary(predicate))
-            })
+            summarised::read(statement, artifact)
+        }
+        predicate::CYCLONEDX => {
+            if about()? != RebuildClaim::Same {
+                return Err(elsewhere(&statement.subject));
+            }
+            declared::read(statement, artifact)
         }
         predicate::TEST_RESULT => failed(statement, artifact, &about()?),
-        predicate::NPM_PUBLISH
-        | predicate::PYPI_PUBLISH
-        | predicate::GITHUB_RELEASE
-        | predicate::SOURCE_PROVENANCE => {
-            about()?;
-            Err((
-                Reason::NoBuild,
-                "it says who released or changed the artifact, not that it was rebuilt".into(),
-            ))
-        }
+        predicate::REBUILD => rebuild::read(statement, artifact, &about()?),
         other => {
             about()?;
-            Err((Reason::UnknownPredicate, other.to_owned()))
+            Err(match Nature::of_type(other) {
+                Some(nature) => (
+                    Reason::NoBuild,
+                    format!("it is {}, not of a build ({other})", nature.words()),
+                ),
+                None => (Reason::UnknownPredicate, other.to_owned()),
+            })
         }
     }
 }
 
 /// A negative of this tool; any other test may have been of anything.
-fn failed(
-    statement: &Statement,
-    artifact: &Artifact,
-    says: &RebuildClaim,
-) -> Result<Reading, (Reason, String)> {
+fn failed(statement: &Statement, artifact: &Artifact, says: &RebuildClaim) -> Result<Reading, Aside> {
     let own = OwnPredicate::read(statement);
     let is_ours = !matches!(
         own,
@@ -171,7 +173,10 @@ fn failed(
         _ => {
             return Err((
                 Reason::NoBuild,
-                "it is the result of some test, not the negative of a rebuild".into(),
+                format!(
+                    "it is {}, not the negative of a rebuild",
+                    Nature::TestResult.words()
+                ),
             ));
         }
     };
@@ -198,7 +203,7 @@ fn failed(
 }
 
 /// Ours and OSS Rebuild's: which bytes came out, and what was set aside.
-fn equivalence(definition: &Value, artifact: &Artifact) -> Result<RebuildClaim, (Reason, String)> {
+fn equivalence(definition: &Value, artifact: &Artifact) -> Result<RebuildClaim, Aside> {
     let external = &definition["externalParameters"];
     let released = artifact.digests.sha256.to_hex();
     let resolved = definition["resolvedDependencies"]
@@ -240,59 +245,4 @@ fn equivalence(definition: &Value, artifact: &Artifact) -> Result<RebuildClaim, 
         rebuilt: rebuilt.map(|digest| format!("sha256:{digest}")),
         normalisations,
     })
-}
-
-/// What subjects say about an artifact: these bytes, or others under the same name.
-fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<RebuildClaim> {
-    let matches = |subject: &&Descriptor| subject.matches(&artifact.digests);
-    let bound = |subject: &&Descriptor| same_package(subject, artifact) != Some(false);
-    if subjects
-        .iter()
-        .filter(bound)
-        .any(|subject| matches(&subject) == DigestMatch::Same)
-    {
-        return Some(RebuildClaim::Same);
-    }
-    let named = |subject: &&Descriptor| {
-        let name = subject.name.as_deref().unwrap_or_default();
-        let file = name
-            .strip_prefix("rebuild/")
-            .unwrap_or(name)
-            .rsplit('/')
-            .next()
-            .unwrap_or_default();
-        file == artifact.name || same_package(subject, artifact) == Some(true)
-    };
-    let other = subjects
-        .iter()
-        .filter(bound)
-        .find(|subject| named(subject) && matches(subject) == DigestMatch::Other)?;
-    let digest = other
-        .digest
-        .get_key_value("sha256")
-        .or(other.digest.iter().next());
-    Some(RebuildClaim::Differs {
-        rebuilt: digest.map(|(algorithm, value)| format!("{algorithm}:{value}")),
-    })
-}
-
-/// Whether a subject is of the same package and version; `None` if one of the two does not say.
-fn same_package(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
-    let wanted = PackageUrl::from_str(artifact.purl.as_deref()?).ok()?;
-    let named = [&subject.uri, &subject.name].into_iter().flatten();
-    let mut named = named.filter_map(|text| PackageUrl::from_str(text).ok());
-    let named = named.next()?;
-    let parts = |purl: &PackageUrl<'_>| {
-        let architecture = purl.qualifiers().get("arch").map(ToString::to_string);
-        (
-            purl.ty().to_owned(),
-            purl.namespace().map(str::to_owned),
-            purl.name().to_owned(),
-            purl.version().map(str::to_owned),
-            architecture,
-        )
-    };
-    let (a, b) = (parts(&wanted), parts(&named));
-    let same_architecture = a.4.is_none() || b.4.is_none() || a.4 == b.4;
-    Some((a.0, a.1, a.2, a.3) == (b.0, b.1, b.2, b.3) && same_architecture)
 }

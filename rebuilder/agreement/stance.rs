@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::testimony::Testimony;
 use super::{Kind, PartyReport, Reason, RebuildClaim, Tally};
 use crate::artifact::Sha256;
+use crate::evidence::nature::Nature;
 use crate::evidence::trust::Trust;
 use crate::policy::{Party, PolicyFile, Quorum};
 
@@ -60,19 +61,20 @@ pub(super) fn members<'a>(tally: &mut Tally, file: Option<&'a PolicyFile>, trust
     members
 }
 
-/// A signer without a policy, as a party of its own.
+/// A signer without a policy, as a party of its own, in the role that its statements fill: a rebuild, if there is one.
 fn alone(first: &Testimony, testimonies: &[Testimony]) -> Party {
-    let builds = testimonies
-        .iter()
-        .all(|testimony| testimony.reading.kind == Kind::Provenance);
-    let role = if builds {
-        Kind::Provenance.role()
-    } else {
-        first.reading.kind.role()
+    let natures = || {
+        testimonies
+            .iter()
+            .map(|testimony| testimony.reading.kind.nature())
     };
+    let role = ["rebuilder", "builder", "verifier"]
+        .into_iter()
+        .find(|role| natures().any(|nature| nature.role() == Some(role)));
     Party {
         name: first.signer.name.clone(),
-        role: role.into(),
+        // A list of digests alone does not say that anything was rebuilt.
+        role: role.unwrap_or("release-manager").into(),
         organisation: None,
         host: None,
         keys: first.signer.keys.clone(),
@@ -93,6 +95,8 @@ pub(super) struct PartyStance<'a> {
     pub testimony: Testimony,
     /// Two testimonies that cannot both be true, in one sentence.
     pub equivocates: Option<String>,
+    /// Its weight in this quorum, and why it is nothing, if it is.
+    pub weight: Result<u32, String>,
 }
 
 /// The testimony that counts of all that a party gave.
@@ -114,6 +118,13 @@ pub(super) fn stance<'a>(
     }
     let equivocates = equivocation(&alive);
     let mut testimonies = absorb(alive);
+    testimonies.retain(|testimony| {
+        let why = other_role(testimony, &party);
+        if let Some(why) = &why {
+            tally.set_aside_times(Reason::OtherRole, testimony.times, example(testimony, why));
+        }
+        why.is_none()
+    });
     testimonies.retain(|testimony| match too_old(testimony, quorum, now) {
         Some(why) => {
             tally.set_aside_times(Reason::Stale, testimony.times, example(testimony, &why));
@@ -147,14 +158,32 @@ pub(super) fn stance<'a>(
         );
     }
     Some(PartyStance {
+        weight: Ok(party.weight),
         party,
         testimony: newest,
         equivocates,
     })
 }
 
-/// Why an testimony does not count, whatever it says.
-fn withdrawn(
+/// Why a statement cannot stand for its party's role, if it cannot. That other bytes came out counts whoever says so, but
+/// for a summary, which may have failed for any reason.
+fn other_role(testimony: &Testimony, party: &Party) -> Option<String> {
+    let nature = testimony.reading.kind.nature();
+    let dissents =
+        matches!(testimony.reading.says, RebuildClaim::Differs { .. }) && nature != Nature::Summary;
+    let fits = dissents || nature.fills(&party.role);
+    (!fits).then(|| {
+        format!(
+            "it is {}, and the policy asks {} as a {}",
+            nature.words(),
+            party.name,
+            party.role
+        )
+    })
+}
+
+/// Why a testimony does not count, whatever it says.
+pub(super) fn withdrawn(
     testimony: &Testimony,
     party: &Party,
     file: Option<&PolicyFile>,
@@ -288,14 +317,19 @@ fn absorb(testimonies: Vec<Testimony>) -> Vec<Testimony> {
 
 impl PartyStance<'_> {
     pub fn report(self, counted: bool, why: String) -> PartyReport {
-        let Self { party, testimony, .. } = self;
+        let Self {
+            party,
+            testimony,
+            weight,
+            ..
+        } = self;
         PartyReport {
             party: party.name.clone(),
             role: party.role.clone(),
             organisation: party.organisation.clone(),
             time: testimony.time(),
             says: testimony.reading.says,
-            weight: party.weight,
+            weight: weight.unwrap_or(0),
             counted,
             why,
             signer: testimony.signer.name,
@@ -305,6 +339,7 @@ impl PartyStance<'_> {
             attestation: testimony.document,
             origin: testimony.origin,
             times: testimony.times,
+            levels: testimony.reading.levels,
             inputs: testimony.reading.inputs,
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Inputs;
 use crate::artifact::Sha256;
 use crate::evidence::assess::Signer;
+use crate::evidence::nature::Nature;
 
 /// Kinds of attestations that say something of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -21,8 +22,12 @@ pub enum Kind {
     Equivalence,
     /// A negative result of a rebuild.
     FailedRebuild,
-    /// An in-toto link, such as rebuilderd's.
+    /// rebuilderd's in-toto link.
     Link,
+    /// The in-toto link of another step.
+    Step,
+    /// A third party's declaration in CycloneDX (CDXA).
+    Declaration,
     /// A list of digests.
     HashList,
     /// A verifier's summary.
@@ -30,12 +35,18 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The role that its author has, where no policy says so.
-    pub fn role(self) -> &'static str {
+    /// What a statement of this kind is.
+    pub fn nature(self) -> Nature {
         match self {
-            Self::Provenance => "builder",
-            Self::Summary => "verifier",
-            _ => "rebuilder",
+            Self::Provenance | Self::Step => Nature::Provenance,
+            Self::Rebuild
+            | Self::OssRebuild
+            | Self::Equivalence
+            | Self::FailedRebuild
+            | Self::Link
+            | Self::Declaration => Nature::Rebuild,
+            Self::HashList => Nature::HashList,
+            Self::Summary => Nature::Summary,
         }
     }
 }
@@ -117,6 +128,10 @@ pub struct Reading {
     pub stated: Option<Timestamp>,
     /// Digest of the statement, where it is one.
     pub statement: Option<Sha256>,
+    /// SHA-256 of the attestations that a summary was made from.
+    pub made_from: Vec<String>,
+    /// Levels that a summary says were verified.
+    pub levels: Vec<String>,
     /// What it calls these bytes.
     pub subject: Option<String>,
     /// In one sentence, if that is not the name that was asked for.
@@ -133,6 +148,8 @@ impl Reading {
             invocation: None,
             stated: None,
             statement: None,
+            made_from: Vec::new(),
+            levels: Vec::new(),
             subject: None,
             other_name: None,
         }

@@ -1,11 +1,14 @@
 //! What verified Debian indexes list: binary packages and source packages, each pinned by digest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use deb822_fast::Paragraph;
 use debversion::Version;
+use futures_util::future::{join_all, try_join_all};
 
 use super::AptError;
+use super::table::{BinaryRow, Kind, SourceRow, Table};
 use crate::artifact::PinnedFile;
 use crate::artifact::Sha256;
 use crate::evidence::Verified;
@@ -22,18 +25,27 @@ pub struct Indexes {
     sources: Vec<IndexFile>,
     /// Packages of the installer (udebs), which are never build dependencies.
     installer: Vec<IndexFile>,
-    /// Holds the decompressed copies.
-    folder: tempfile::TempDir,
+    /// The text of the binary indexes, if something had to read it.
+    plain: tokio::sync::OnceCell<Plain>,
 }
 
-/// One downloaded index.
+/// One index.
+#[derive(Clone)]
 pub struct IndexFile {
     /// Its suite, as a position in [`Indexes::releases`].
     pub release: usize,
     /// Path below `dists/SUITE/`.
     pub path: String,
-    /// Its text: indexes are read several times over, and decompressing them is what takes the time.
-    pub plain: PathBuf,
+    /// The compressed index.
+    pub file: PinnedFile,
+    table: Arc<Table>,
+}
+
+/// Decompressed indexes.
+struct Plain {
+    paths: Vec<PathBuf>,
+    /// Holds them.
+    _folder: tempfile::TempDir,
 }
 
 /// A binary package as its index describes it.
@@ -66,8 +78,10 @@ pub struct SourcePackage {
 }
 
 impl Indexes {
-    /// Fetches and verifies the binary indexes for `arch` of every suite and component, and the source
-    /// indexes too where `with_sources`.
+    /// Verifies the release files of every suite, and reads the binary indexes for `arch` that they name, of every
+    /// component; the source indexes too where `with_sources`.
+    ///
+    /// Release files are fetched; an index is, if nothing was derived from it before.
     pub async fn load(
         fetcher: &Fetcher,
         archives: &[Archive],
@@ -75,63 +89,89 @@ impl Indexes {
         arch: &str,
         with_sources: bool,
     ) -> Result<Self, AptError> {
-        let folder = fetcher.store().temporary_folder()?;
+        let each = archives
+            .iter()
+            .map(|archive| super::releases(fetcher, archive, keyring));
+        let mut releases = Vec::new();
+        let mut wanted = Vec::new();
+        for (archive, found) in archives.iter().zip(try_join_all(each).await?) {
+            for release in found {
+                wanted.extend(listed(&release, releases.len(), archive, arch, with_sources));
+                releases.push(release);
+            }
+        }
         let mut this = Self {
-            releases: Vec::new(),
+            releases,
             packages: Vec::new(),
             sources: Vec::new(),
             installer: Vec::new(),
-            folder,
+            plain: tokio::sync::OnceCell::new(),
         };
-        let mut wanted = Vec::new();
-        for archive in archives {
-            for release in super::releases(fetcher, archive, keyring).await? {
-                wanted.extend(listed(&release, this.releases.len(), archive, arch, with_sources));
-                this.releases.push(release);
-            }
-        }
-        let (optional, needed): (Vec<_>, Vec<_>) = wanted
-            .into_iter()
-            .partition(|(_, _, what, _)| *what == What::Installer);
-        let materials: Vec<_> = needed.iter().map(|(.., material)| material.clone()).collect();
-        let mut blobs = fetcher
-            .get_all("fetching the archive's indexes", &materials)
-            .await?;
-        let mut wanted = needed;
-        for index in optional {
-            // Mirrors often carry these half or not at all; packages of the installer are then not compared.
-            if let Ok(blob) = fetcher.get(&index.3).await {
-                wanted.push(index);
-                blobs.push(blob);
-            }
-        }
-        let plain = |number: usize| this.folder.path().join(number.to_string());
-        let places: Vec<_> = (0..wanted.len()).map(plain).collect();
-        std::thread::scope(|scope| {
-            let each = wanted.iter().zip(&blobs).zip(&places);
-            let running: Vec<_> = each
-                .map(|(((_, path, ..), blob), place)| {
-                    scope.spawn(move || super::decompress_to(blob, path, place))
-                })
-                .collect();
-            running
-                .into_iter()
-                .try_for_each(|thread| thread.join().unwrap_or(Ok(())))
-        })?;
-        for ((release, path, what, _), plain) in wanted.into_iter().zip(places) {
-            let list = match what {
-                What::Packages => &mut this.packages,
-                What::Sources => &mut this.sources,
-                What::Installer => &mut this.installer,
+        for (kind, file) in tables(fetcher, wanted).await? {
+            let list = match kind {
+                Kind::Packages => &mut this.packages,
+                Kind::Sources => &mut this.sources,
+                Kind::Installer => &mut this.installer,
             };
-            list.push(IndexFile { release, path, plain });
+            list.push(file);
         }
         Ok(this)
+    }
+
+    /// The same without the binary indexes of other suites.
+    #[must_use]
+    pub fn of_suite(&self, suite: &str) -> Self {
+        let of_it = |index: &&IndexFile| self.release(index.release).suite == suite;
+        Self {
+            releases: self.releases.clone(),
+            packages: self.packages.iter().filter(of_it).cloned().collect(),
+            sources: self.sources.clone(),
+            installer: self.installer.clone(),
+            plain: tokio::sync::OnceCell::new(),
+        }
+    }
+
+    /// The newest version of each of these binary packages.
+    pub fn newest(&self, names: &BTreeSet<&str>) -> BTreeMap<&str, Version> {
+        let mut newest: BTreeMap<&str, Version> = BTreeMap::new();
+        let rows = self.packages.iter().flat_map(|index| index.table.binaries());
+        for row in rows.filter(|row| names.contains(row.package)) {
+            // What cannot be read is an error for whoever takes it.
+            let Ok(version) = row.version.parse::<Version>() else {
+                continue;
+            };
+            match newest.get(row.package) {
+                Some(known) if *known >= version => {}
+                _ => _ = newest.insert(row.package, version),
+            }
+        }
+        newest
     }
 
     /// The binary indexes.
     pub fn package_files(&self) -> &[IndexFile] {
         &self.packages
+    }
+
+    /// The binary indexes as apt reads them, decompressed, in the order of [`Indexes::package_files`].
+    pub async fn plain(&self, fetcher: &Fetcher) -> Result<&[PathBuf], AptError> {
+        let plain = self.plain.get_or_try_init(|| async {
+            let pinned: Vec<_> = self.packages.iter().map(|index| index.file.clone()).collect();
+            let blobs = fetcher.get_all("fetching the archive's indexes", &pinned).await?;
+            let folder = fetcher.store().temporary_folder()?;
+            let paths: Vec<_> = (0..blobs.len())
+                .map(|number| folder.path().join(number.to_string()))
+                .collect();
+            in_parallel(
+                self.packages.iter().zip(&blobs).zip(&paths),
+                |((index, blob), path)| super::decompress_to(blob, &index.path, path),
+            )?;
+            Ok::<_, AptError>(Plain {
+                paths,
+                _folder: folder,
+            })
+        });
+        Ok(&plain.await?.paths)
     }
 
     /// Time of the newest release file.
@@ -144,14 +184,14 @@ impl Indexes {
     }
 
     /// Every binary package for which `wanted` says yes, of all suites.
-    pub fn binaries(&self, wanted: impl FnMut(&Paragraph) -> bool) -> Result<Vec<Binary>, AptError> {
+    pub fn binaries(&self, wanted: impl FnMut(&BinaryRow<'_>) -> bool) -> Result<Vec<Binary>, AptError> {
         in_files(&self.packages, wanted)
     }
 
     /// Every package of the installer for which `wanted` says yes.
     pub fn installer_packages(
         &self,
-        wanted: impl FnMut(&Paragraph) -> bool,
+        wanted: impl FnMut(&BinaryRow<'_>) -> bool,
     ) -> Result<Vec<Binary>, AptError> {
         in_files(&self.installer, wanted)
     }
@@ -160,25 +200,17 @@ impl Indexes {
     pub fn sources(&self, name: &str) -> Result<Vec<SourcePackage>, AptError> {
         let mut sources = Vec::new();
         for index in &self.sources {
-            super::for_each_paragraph(&index.plain, &index.path, |paragraph| {
-                if paragraph.get("Package") == Some(name) {
-                    sources.push(self.source(paragraph, index)?);
-                }
-                Ok(())
-            })?;
+            for row in index.table.sources().filter(|row| row.package == name) {
+                sources.push(self.source(&row, index)?);
+            }
         }
         Ok(sources)
     }
 
-    /// Calls `each` with the name of every binary package.
-    pub(super) fn each_package(&self, mut each: impl FnMut(&str)) -> Result<(), AptError> {
-        for index in &self.packages {
-            super::for_each_paragraph(&index.plain, &index.path, |paragraph| {
-                paragraph.get("Package").into_iter().for_each(&mut each);
-                Ok(())
-            })?;
-        }
-        Ok(())
+    /// The name of every binary package.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let rows = self.packages.iter().flat_map(|index| index.table.binaries());
+        rows.map(|row| row.package)
     }
 
     /// The release of an index or a package.
@@ -196,19 +228,16 @@ impl Indexes {
             .pool_file(&binary.path, binary.sha256, binary.size)
     }
 
-    fn source(&self, paragraph: &Paragraph, index: &IndexFile) -> Result<SourcePackage, AptError> {
-        let field = |name| required(paragraph, &index.path, name);
-        let directory = field("Directory")?;
-        let mut files = deb822::checksums(&index.path, field("Checksums-Sha256")?)?;
+    fn source(&self, row: &SourceRow<'_>, index: &IndexFile) -> Result<SourcePackage, AptError> {
+        let listed = required(row.files, index, "Checksums-Sha256")?.replace(',', "\n");
+        let mut files = deb822::checksums(&index.path, &listed)?;
         files.sort_by_key(|(name, ..)| !name.ends_with(".dsc"));
+        let directory = required(row.directory, index, "Directory")?;
         let release = self.release(index.release);
         Ok(SourcePackage {
-            package: field("Package")?.to_owned(),
-            version: version(field("Version")?, &index.path)?,
-            binaries: field("Binary")?
-                .split(',')
-                .map(|name| name.trim().to_owned())
-                .collect(),
+            package: required(row.package, index, "Package")?.to_owned(),
+            version: version(row.version, index)?,
+            binaries: row.binaries.split_whitespace().map(str::to_owned).collect(),
             files: files
                 .into_iter()
                 .map(|(name, sha256, size)| release.pool_file(&format!("{directory}/{name}"), sha256, size))
@@ -218,14 +247,6 @@ impl Indexes {
     }
 }
 
-/// Kinds of indexes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
-    Packages,
-    Sources,
-    Installer,
-}
-
 /// The indexes that a release file lists of those that are wanted.
 fn listed(
     release: &Verified<Release>,
@@ -233,18 +254,18 @@ fn listed(
     archive: &Archive,
     arch: &str,
     with_sources: bool,
-) -> Vec<(usize, String, What, PinnedFile)> {
+) -> Vec<(usize, String, Kind, PinnedFile)> {
     let mut found = Vec::new();
     for component in &archive.components {
         let packages = format!("{component}/binary-{arch}/Packages.xz");
         let sources = format!("{component}/source/Sources.xz");
         let installer = format!("{component}/debian-installer/binary-{arch}/Packages.xz");
         for (path, what) in [
-            (packages, What::Packages),
-            (sources, What::Sources),
-            (installer, What::Installer),
+            (packages, Kind::Packages),
+            (sources, Kind::Sources),
+            (installer, Kind::Installer),
         ] {
-            if what != What::Packages && !with_sources {
+            if what != Kind::Packages && !with_sources {
                 continue;
             }
             if let Some(material) = release.index(&path) {
@@ -255,68 +276,121 @@ fn listed(
     found
 }
 
+/// Reads what was derived from indexes before, and derives the rest.
+async fn tables(
+    fetcher: &Fetcher,
+    wanted: Vec<(usize, String, Kind, PinnedFile)>,
+) -> Result<Vec<(Kind, IndexFile)>, AptError> {
+    let store = fetcher.store();
+    let kept = in_parallel(&wanted, |(.., kind, file)| {
+        Ok(Table::kept(store, *kind, file.sha256))
+    })?;
+    let missing: Vec<_> = wanted
+        .iter()
+        .zip(&kept)
+        .filter(|(_, table)| table.is_none())
+        .map(|(index, _)| index)
+        .collect();
+    let of = |kind: fn(Kind) -> bool| {
+        let files = missing.iter().filter(move |(.., its, _)| kind(*its));
+        files.map(|(.., file)| file.clone()).collect::<Vec<_>>()
+    };
+    let needed = of(|kind| kind != Kind::Installer);
+    fetcher.get_all("fetching the archive's indexes", &needed).await?;
+    // Mirrors often carry these half or not at all; packages of the installer are then not compared.
+    join_all(
+        of(|kind| kind == Kind::Installer)
+            .iter()
+            .map(|file| fetcher.get(file)),
+    )
+    .await;
+    let both: Vec<_> = wanted.into_iter().zip(kept).collect();
+    let made = in_parallel(both, |((release, path, kind, file), table)| {
+        let table = match table {
+            Some(table) => Some(table),
+            None => match store.get(file.sha256)? {
+                Some(blob) => Some(Table::derive(store, kind, &blob, &path)?),
+                None if kind == Kind::Installer => None,
+                None => {
+                    return Err(AptError::Read {
+                        document: file.name,
+                        source: std::io::ErrorKind::NotFound.into(),
+                    });
+                }
+            },
+        };
+        let index = table.map(|table| IndexFile {
+            release,
+            path,
+            file,
+            table: Arc::new(table),
+        });
+        Ok(index.map(|index| (kind, index)))
+    })?;
+    Ok(made.into_iter().flatten().collect())
+}
+
+/// Does the work on each item, on a thread of its own; there are a few, and one or two of them are large.
+fn in_parallel<T: Send, R: Send>(
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> Result<R, AptError> + Sync,
+) -> Result<Vec<R>, AptError> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let running: Vec<_> = items
+            .into_iter()
+            .map(|item| scope.spawn(move || work(item)))
+            .collect();
+        let joined = running.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined
+            .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
 fn in_files(
     files: &[IndexFile],
-    mut wanted: impl FnMut(&Paragraph) -> bool,
+    mut wanted: impl FnMut(&BinaryRow<'_>) -> bool,
 ) -> Result<Vec<Binary>, AptError> {
     let mut binaries = Vec::new();
     for index in files {
-        super::for_each_paragraph(&index.plain, &index.path, |paragraph| {
-            if wanted(paragraph) {
-                binaries.push(binary(paragraph, index)?);
-            }
-            Ok(())
-        })?;
+        for row in index.table.binaries().filter(|row| wanted(row)) {
+            binaries.push(binary(&row, index)?);
+        }
     }
     Ok(binaries)
 }
 
-fn binary(paragraph: &Paragraph, index: &IndexFile) -> Result<Binary, AptError> {
-    let field = |name| required(paragraph, &index.path, name);
-    let package = field("Package")?.to_owned();
-    let own = field("Version")?;
-    // `Source: NAME (VERSION)`, each part only where it differs from the binary's.
-    let (source, source_version) = match paragraph
-        .get("Source")
-        .map(|text| text.split_once(" (").unwrap_or((text, "")))
-    {
-        None => (package.clone(), own),
-        Some((name, "")) => (name.to_owned(), own),
-        Some((name, version)) => (name.to_owned(), version.trim_end_matches(')')),
+fn binary(row: &BinaryRow<'_>, index: &IndexFile) -> Result<Binary, AptError> {
+    let invalid = |field| Deb822Error::Field {
+        document: index.path.clone(),
+        field,
     };
+    let field = |value, name| required(value, index, name).map(str::to_owned);
     Ok(Binary {
-        version: version(own, &index.path)?,
-        source_version: version(source_version, &index.path)?,
-        source,
-        arch: field("Architecture")?.to_owned(),
-        path: field("Filename")?.to_owned(),
-        sha256: field("SHA256")?.parse().map_err(|_| Deb822Error::Field {
-            document: index.path.clone(),
-            field: "SHA256",
-        })?,
-        size: field("Size")?.parse().map_err(|_| Deb822Error::Field {
-            document: index.path.clone(),
-            field: "Size",
-        })?,
+        package: field(row.package, "Package")?,
+        version: version(row.version, index)?,
+        source: field(row.source, "Source")?,
+        source_version: version(row.source_version, index)?,
+        arch: field(row.arch, "Architecture")?,
+        path: field(row.path, "Filename")?,
+        sha256: row.sha256.parse().map_err(|_| invalid("SHA256"))?,
+        size: row.size.parse().map_err(|_| invalid("Size"))?,
         release: index.release,
-        package,
     })
 }
 
-fn version(text: &str, document: &str) -> Result<Version, Deb822Error> {
+fn version(text: &str, index: &IndexFile) -> Result<Version, Deb822Error> {
     text.parse().map_err(|_| Deb822Error::Field {
-        document: document.to_owned(),
+        document: index.path.clone(),
         field: "Version",
     })
 }
 
-fn required<'a>(
-    paragraph: &'a Paragraph,
-    document: &str,
-    field: &'static str,
-) -> Result<&'a str, Deb822Error> {
-    paragraph.get(field).ok_or_else(|| Deb822Error::Field {
-        document: document.to_owned(),
+fn required<'a>(value: &'a str, index: &IndexFile, field: &'static str) -> Result<&'a str, Deb822Error> {
+    let value = Some(value).filter(|value| !value.is_empty());
+    value.ok_or_else(|| Deb822Error::Field {
+        document: index.path.clone(),
         field,
     })
 }

@@ -6,6 +6,7 @@
 
 mod indexes;
 mod similar;
+mod table;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -20,6 +21,7 @@ use crate::evidence::release::{self, Archive, Release, ReleaseError};
 use crate::store::{Blob, FetchError, Fetcher, StoreError};
 
 pub use indexes::{Binary, Indexes, SourcePackage};
+pub use table::BinaryRow;
 
 /// What is wrong with an archive.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -67,8 +69,7 @@ pub async fn releases(
     for base in archive.mirrors.iter().chain(&archive.snapshot) {
         fetcher.choose(base.split('{').next().unwrap_or(base));
     }
-    let mut releases = Vec::new();
-    for suite in &archive.suites {
+    let each = archive.suites.iter().map(|suite| async move {
         let urls: Vec<_> = archive
             .mirrors
             .iter()
@@ -82,10 +83,10 @@ pub async fn releases(
             })?;
             release::verify(&bytes, blob.sha256, suite, archive, keyring).map_err(AptError::from)
         };
-        let (release, _) = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT, read).await?;
-        releases.push(release);
-    }
-    Ok(releases)
+        let received = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT, read).await;
+        received.map(|(release, _)| release)
+    });
+    futures_util::future::try_join_all(each).await
 }
 
 /// Calls `each` for every paragraph of an index that is decompressed at `plain`.

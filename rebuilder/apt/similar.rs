@@ -1,24 +1,24 @@
 //! Which package someone may have meant.
 
-use super::{AptError, Indexes};
+use super::Indexes;
 
 impl Indexes {
     /// The name of a binary package that is most like `name`, which is not a package.
-    pub fn similar(&self, name: &str) -> Result<Option<String>, AptError> {
+    pub fn similar(&self, name: &str) -> Option<String> {
         // Short names have too many neighbours.
         let most = name.len().div_ceil(4).min(2);
         let mut best: Option<(usize, String)> = None;
-        self.each_package(|package| {
+        for package in self.names() {
             // Most names differ too much in length alone.
             if name.len().abs_diff(package.len()) > most {
-                return;
+                continue;
             }
             let edits = strsim::osa_distance(name, package);
             let is_better = |(fewest, known): &(usize, String)| (edits, package) < (*fewest, known.as_str());
             if edits <= most && best.as_ref().is_none_or(is_better) {
                 best = Some((edits, package.to_owned()));
             }
-        })?;
-        Ok(best.map(|(_, name)| name))
+        }
+        best.map(|(_, name)| name)
     }
 }

@@ -19,6 +19,9 @@ pub enum Handover {
         bundle: PathBuf,
         /// The statement in it.
         statement: Value,
+        /// Forms that were asked for and cannot say how the run ended, with the reasons.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<String>,
     },
     /// The signer keeps it, and waits for other workers with the same outcome.
     Waits {
@@ -57,6 +60,7 @@ mod tests {
         let signed = Handover::Signed {
             bundle: "run/attestation.sigstore.json".into(),
             statement: json!({"_type": "x"}),
+            left_out: Vec::new(),
         };
         let waits = Handover::Waits {
             agree: 1,

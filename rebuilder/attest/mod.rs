@@ -6,22 +6,29 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod forms;
 pub mod handover;
 pub mod key;
+mod layout;
+mod link;
 pub mod log;
+mod oss_rebuild;
 pub(crate) mod predicate;
+mod result;
 #[cfg(test)]
 mod samples;
 mod statement;
 mod verify;
 mod vouched;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use forms::{Extra, Extras, Format, Wanted, read_bundle};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
+pub use layout::{LayoutError, lay_out};
 pub use predicate::{BUILD_TYPE, EQUIVALENCE_TYPE};
 pub(crate) use statement::attempts;
 pub use statement::{SignerInfo, equivalence, statement};
@@ -31,8 +38,9 @@ pub use vouched::{Agreeing, Named, Vouched};
 use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
 use crate::run::{Page, RunFolder, Verdict};
-use crate::store::{StoreError, write_atomically};
-use log::{Anchor, Event, Log, LogError};
+use crate::store::StoreError;
+use forms::{Unsigned, write_as, write_in};
+use log::{Anchor, Event, Log, LogError, SignedBefore};
 
 /// A run that cannot be attested.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -65,6 +73,14 @@ pub enum AttestError {
     #[error("the run is inconclusive: {reason}")]
     #[diagnostic(help("an inconclusive run is recorded and never signed"))]
     Inconclusive { reason: String },
+    #[error("cannot write {form}: {reason}")]
+    #[diagnostic(help("leave this form out; the others can say what happened"))]
+    NoForm { form: &'static str, reason: String },
+    #[error("the key {key} signed another statement about this very run before")]
+    #[diagnostic(help(
+        "other options or another version give another statement; use the same again, or sign this one too with --again"
+    ))]
+    SignedOtherwise { key: String },
     #[error(transparent)]
     #[diagnostic(transparent)]
     Log(#[from] LogError),
@@ -85,6 +101,9 @@ pub struct Signed {
     pub bundle: Value,
     /// The statement of equivalence as a bundle, if that is the verdict.
     pub equivalence: Option<Value>,
+    /// What was asked for besides.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
 }
 
 /// The party that signs, and what it says of itself.
@@ -99,6 +118,10 @@ pub struct Attestor<'a> {
     pub log: &'a Path,
     /// Whether a run that found no build is signed as what it is.
     pub negatives: bool,
+    /// What is signed besides the statement.
+    pub wanted: Wanted,
+    /// Whether another statement is signed about a run about which the key signed one before.
+    pub again: bool,
 }
 
 /// Another user's run, with what the signer knows of it.
@@ -115,8 +138,15 @@ impl Attestor<'_> {
     /// Signs what follows from a run of the signer's own.
     pub fn sign(&self, verified: &VerifiedRun) -> Result<Signed, AttestError> {
         let mut log = Log::open(self.log)?;
-        let info = self.info(log.anchor(), 0, None);
-        let (signed, event) = self.bundles(verified, &info, Vec::new(), None)?;
+        let before = if self.again {
+            None
+        } else {
+            Log::signed(self.log, &verified.record.id, &self.signer.name())?
+        };
+        // Whatever is asked for about one run later, it is the same statement that it goes with.
+        let place = before.as_ref().map(|before| before.place);
+        let info = self.info(place.unwrap_or(log.anchor()), 0, None);
+        let (signed, event) = self.bundles(verified, &info, Vec::new(), place, before.as_ref())?;
         // The line is on the disk before the signature leaves this process.
         log.append(event, Timestamp::now())?;
         Ok(signed)
@@ -130,7 +160,7 @@ impl Attestor<'_> {
             place,
         } = handed;
         let info = self.info(place, workers.len(), Some(vouched));
-        let (signed, event) = self.bundles(verified, &info, workers, Some(place))?;
+        let (signed, event) = self.bundles(verified, &info, workers, Some(place), None)?;
         Log::open(self.log)?.append(event, Timestamp::now())?;
         Ok(signed)
     }
@@ -152,6 +182,7 @@ impl Attestor<'_> {
         info: &SignerInfo,
         workers: Vec<String>,
         place: Option<Anchor>,
+        before: Option<&SignedBefore>,
     ) -> Result<(Signed, Event), AttestError> {
         let VerifiedRun {
             plan, record, digest, ..
@@ -171,9 +202,20 @@ impl Attestor<'_> {
             .map(|statement| serialise::compact("the statement of equivalence", &statement))
             .transpose()?;
         let bytes = serialise::compact("the statement", &statement)?;
+        let unsigned = Unsigned::of(verified, info, &self.wanted, self.signer)?;
+        let mut also = unsigned.digests();
+        if let Some(equivalence) = &equivalence {
+            also.insert("equivalence".to_owned(), Sha256::of(equivalence));
+        }
+        if before.is_some_and(|before| before.contradicts(*digest, Sha256::of(&bytes), &also)) {
+            return Err(AttestError::SignedOtherwise {
+                key: self.signer.name(),
+            });
+        }
         // Nothing is signed before everything that is to be signed is there.
         let bundle = self.signer.bundle(&bytes)?;
         let equivalence = equivalence.map(|bytes| self.signer.bundle(&bytes)).transpose()?;
+        let extras = unsigned.sign(self.signer)?;
         let event = Event::Signed {
             run: record.id.clone(),
             subject: record.subject.clone(),
@@ -184,40 +226,42 @@ impl Attestor<'_> {
             key: self.signer.name(),
             workers,
             place,
+            also,
         };
         let signed = Signed {
             statement,
             bundle,
             equivalence,
+            extras,
         };
         Ok((signed, event))
     }
 }
 
 impl Signed {
-    /// Writes the bundles beside the run that they are about.
-    pub fn write(&self, run: &RunFolder) -> Result<(), AttestError> {
+    /// Writes everything beside the run that it is about; gives the path of the statement.
+    pub fn write(&self, run: &RunFolder, format: Format) -> Result<PathBuf, AttestError> {
+        self.extras.write(run, format)?;
         if let Some(equivalence) = &self.equivalence {
-            write(&run.equivalence(), equivalence)?;
+            write_in(&run.equivalence(), equivalence, format)?;
         }
-        write(&run.bundle(), &self.bundle)
+        write_in(&run.bundle(), &self.bundle, format)
     }
 }
 
-/// Checks a saved run against its own record, signs what follows from it, and writes the bundle beside it.
+/// Checks a saved run against its own record and signs what follows from it.
 pub fn attest(folder: &Path, attestor: &Attestor<'_>, page: Page) -> Result<Signed, AttestError> {
-    let run = RunFolder::new(folder);
-    let signed = attestor.sign(&verify_run(&run, page)?)?;
-    signed.write(&run)?;
-    Ok(signed)
+    attestor.sign(&verify_run(&RunFolder::new(folder), page)?)
 }
 
-/// Signs any statement, and writes the bundle to `path`.
-pub fn write_signed(path: &Path, statement: &Value, signer: &dyn Signer) -> Result<(), AttestError> {
+/// Signs any statement, and writes it to `path`.
+pub fn write_signed(
+    path: &Path,
+    statement: &Value,
+    signer: &dyn Signer,
+    format: Format,
+) -> Result<(), AttestError> {
+    format.check(signer)?;
     let bundle = signer.bundle(&serialise::compact("the statement", statement)?)?;
-    write(path, &bundle)
-}
-
-fn write(path: &Path, bundle: &Value) -> Result<(), AttestError> {
-    Ok(write_atomically(path, &serialise::pretty("the bundle", bundle)?)?)
+    write_as(path, &bundle, format)
 }

@@ -206,6 +206,42 @@ fn what_is_signed_keeps_its_form() {
     }
 }
 
+/// What is signed in other forms: links are for readers that know no newer one, and the result's form is proposed.
+#[test]
+fn other_forms_keep_their_form_too() {
+    for verdict in ["reproduced", "equivalent", "mismatch", "extra"] {
+        for is_others in [false, true] {
+            let (run, info) = (run(verdict, is_others), info(is_others));
+            let whose = if is_others { "others" } else { "own" };
+            let stated = super::result::result(&run, &info).unwrap();
+            insta::assert_snapshot!(format!("{verdict}_{whose}_result"), shown(Some(&stated)));
+            let own = OwnPredicate::exactly(&parsed(&stated)).unwrap().unwrap();
+            assert_eq!(own.signing_log(), Some(info.log));
+            let OwnPredicate::Result(own) = own else {
+                panic!("{own:?}")
+            };
+            assert_eq!(own.contradiction(), None, "{verdict}");
+            match super::link::links(&run, &info) {
+                Ok(links) => {
+                    assert_eq!(verdict, "reproduced");
+                    let texts = links
+                        .values()
+                        .map(|link| String::from_utf8(link.bytes.clone()).unwrap());
+                    let texts: Vec<_> = texts.collect();
+                    insta::assert_snapshot!(format!("{verdict}_{whose}_links"), texts.join("\n"));
+                }
+                Err(error) => {
+                    assert_ne!(verdict, "reproduced");
+                    assert!(
+                        error.to_string().starts_with("cannot write an in-toto link"),
+                        "{error}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 fn parsed(statement: &Value) -> Statement {
     Statement::parse(statement.to_string().as_bytes()).unwrap()
 }

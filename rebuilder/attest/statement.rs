@@ -39,7 +39,7 @@ pub struct SignerInfo {
 }
 
 /// The version that signs, and that made every comparison again.
-const OWN: &str = env!("CARGO_PKG_VERSION");
+pub(super) const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// The statement that follows from a run; `None` if the run is inconclusive.
 pub fn statement(verified: &VerifiedRun, info: &SignerInfo) -> Result<Option<Value>, SerialiseError> {
@@ -63,7 +63,7 @@ pub fn statement(verified: &VerifiedRun, info: &SignerInfo) -> Result<Option<Val
 }
 
 /// A released file, as a subject.
-fn released(expected: &Expected) -> Resource {
+pub(super) fn released(expected: &Expected) -> Resource {
     Resource::named(&expected.file.name, expected.file.sha256).with_uri(Some(expected.purl.clone()))
 }
 
@@ -306,7 +306,7 @@ pub(crate) fn attempts(record: &Record) -> Vec<TriedPlan> {
 
 /// Every pinned input, each with its role: sources, dependencies, inline texts, and what is in the container. Where another
 /// user planned, each also has who names it.
-fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Dependency> {
+pub(super) fn dependencies(plan: &Plan, vouched: Option<&Vouched>) -> Vec<Dependency> {
     let inputs = plan.inputs.iter().map(|input| {
         let role = match input.role {
             Role::Source => InputRole::Source,

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Spent;
+use crate::rebuild::failure;
 use crate::rebuild::search::AttemptError;
+use crate::run::failure::Failure;
 use crate::run::{Cost, Record, Verdict};
 
 /// How one subject ended.
@@ -34,6 +36,9 @@ pub enum SubjectResult {
         stage: String,
         /// What happened there.
         reason: String,
+        /// What kind of failure that is; lines of earlier versions lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// The evidence or the policy spoke against building it.
     Refused {
@@ -61,6 +66,10 @@ impl SubjectResult {
             Self::Reproduced => None,
             Self::Equivalent { normalisations } => Some(normalisations.join(", ")),
             Self::Mismatch { causes } | Self::NotReproduced { causes } => causes.first().cloned(),
+            Self::Inconclusive {
+                failure: Some(failure),
+                ..
+            } => Some(failure.title()),
             Self::Inconclusive { stage, .. } => Some(format!("stage {stage}")),
             Self::Refused { .. } => Some("refused".to_owned()),
         }
@@ -120,6 +129,7 @@ impl ResultLine {
             Verdict::Inconclusive { stage, reason } => SubjectResult::Inconclusive {
                 stage: stage.to_string(),
                 reason: reason.clone(),
+                failure: record.failure.clone(),
             },
         };
         let reproduced = record.outputs.iter().filter(|output| output.reproduced()).count();
@@ -155,6 +165,7 @@ impl ResultLine {
             SubjectResult::Inconclusive {
                 stage: stage.to_owned(),
                 reason,
+                failure: Some(failure::of_attempt(error)),
             }
         };
         Self {
@@ -194,6 +205,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_of_earlier_versions_are_still_read() {
+        let text = r#"{"verdict": "inconclusive", "stage": "build", "reason": "x"}"#;
+        let earlier: SubjectResult = serde_json::from_str(text).unwrap();
+        assert_eq!(earlier.cause().as_deref(), Some("stage build"));
+    }
+
+    #[test]
     fn what_speaks_against_an_archive_is_a_refusal() {
         use crate::apt::AptError;
         use crate::ecosystem::PlanError;
@@ -214,6 +232,6 @@ mod tests {
             help: "c".into(),
         };
         let line = ResultLine::of_error("a", &away.into(), Timestamp::UNIX_EPOCH);
-        assert_eq!(line.outcome.cause().as_deref(), Some("stage plan"));
+        assert_eq!(line.outcome.cause().as_deref(), Some("unsupported-package"));
     }
 }

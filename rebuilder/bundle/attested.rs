@@ -54,7 +54,7 @@ fn verdict_of(statement: &Statement, own: &OwnPredicate, record: &Record) -> Res
             TestOutcome::Failed => "mismatch",
             TestOutcome::Warned => "not-reproduced",
         }),
-        OwnPredicate::Equivalence(_) => Err(not_a_rebuild(statement)),
+        OwnPredicate::Equivalence(_) | OwnPredicate::Result(_) => Err(not_a_rebuild(statement)),
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) fn differences(
     match own {
         OwnPredicate::Rebuild(own) => positive(statement, &own, plan, record, report, &mut found),
         OwnPredicate::Failed(own) => negative(statement, &own, plan, record, report, &mut found),
-        OwnPredicate::Equivalence(_) => {}
+        OwnPredicate::Equivalence(_) | OwnPredicate::Result(_) => {}
     }
     found.0
 }

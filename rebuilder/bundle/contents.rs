@@ -10,7 +10,7 @@ use crate::agreement::Agreement;
 use crate::artifact::Sha256;
 use crate::artifact::serialise;
 use crate::attest::predicate::OwnPredicate;
-use crate::attest::{VerifiedRun, verify_run};
+use crate::attest::{VerifiedRun, read_bundle, verify_run};
 use crate::bundle::declarations::{Assessor, declarations};
 use crate::evidence::assess::{self, Stated};
 use crate::evidence::document;
@@ -107,8 +107,7 @@ impl Files {
     fn attestations(&mut self, run: &RunFolder) -> Result<Option<Statement>, BundleError> {
         let mut found = None;
         for (path, name) in [(run.bundle(), ATTESTATION), (run.equivalence(), EQUIVALENCE)] {
-            if path.exists() {
-                let bytes = read(&path)?;
+            if let Some(bytes) = read_bundle(&path)? {
                 found = found.or_else(|| statement(name, &bytes));
                 self.add(name, "what this rebuild attests", bytes);
             }
@@ -166,7 +165,15 @@ impl Files {
             let text = serialise::pretty("the declarations", &declared)?;
             self.add("cdxa.json", "the verdict as a CycloneDX attestation", text);
         }
-        let cost = serialise::pretty("the cost", &Cost::of(&material.run, plan, record))?;
+        let mut cost = Cost::of(&material.run, plan, record);
+        let own = self.0.iter().filter_map(|file| match &file.content {
+            Content::Document(bytes) if [ATTESTATION, EQUIVALENCE].contains(&&*file.path) => {
+                Some(bytes.len() as u64)
+            }
+            _ => None,
+        });
+        cost.attestation_bytes = own.sum();
+        let cost = serialise::pretty("the cost", &cost)?;
         self.add("cost.json", "what it cost to know", cost);
         Ok(())
     }

@@ -93,12 +93,8 @@ fn export(common: Common, args: ExportArgs) -> Result<ExitCode, Failure> {
     if let Policy::File(_) = policy {
         let plan = Plan::read(&run.plan())?;
         let artifacts = plan.released();
-        let own = [run.bundle(), run.equivalence()];
-        let places: Vec<_> = own
-            .into_iter()
-            .filter(|path| path.exists())
-            .chain(args.attestation.clone())
-            .collect();
+        let own = run.attestations().into_iter();
+        let places: Vec<_> = own.chain(args.attestation.clone()).collect();
         let (tallies, cost) = agreement::gather(&places, &artifacts, &trust)?;
         for (artifact, tally) in artifacts.iter().zip(&tallies) {
             agreements.push(agreement::conclude(

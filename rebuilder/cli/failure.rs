@@ -11,7 +11,7 @@ use crate::apt::AptError;
 use crate::artifact::SubjectError;
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
-use crate::attest::{AttestError, KeyError};
+use crate::attest::{AttestError, KeyError, LayoutError};
 use crate::audit::{AuditError, JournalError, ListError};
 use crate::bundle::BundleError;
 use crate::compare::CompareError;
@@ -24,8 +24,10 @@ use crate::execute::{ExecuteError, PlanRefused};
 use crate::plan::{PlanFileError, RecipeError};
 use crate::policy::{PolicyError, Refusal};
 use crate::rebuild::RebuildError;
+use crate::rebuild::failure;
 use crate::rebuild::search::AttemptError;
 use crate::report::ReportError;
+use crate::run::failure::Failure as Kind;
 use crate::sandbox::SandboxError;
 use crate::signer::SignerError;
 use crate::store::{FetchError, GitError, StoreError};
@@ -47,6 +49,8 @@ pub(crate) struct Failure {
     error: Box<dyn Diagnostic + Send + Sync>,
     /// Advice that replaces the error's own.
     help: Option<String>,
+    /// What kind of failure ended a rebuild.
+    kind: Option<Box<Kind>>,
 }
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -59,6 +63,7 @@ impl Failure {
             code,
             error: Box::new(error),
             help: None,
+            kind: None,
         }
     }
 
@@ -81,6 +86,16 @@ impl Failure {
         Self::new(code, Plain("interrupted; nothing was kept".into()))
     }
 
+    /// The error of a rebuild that left no run. Only what is inconclusive has a kind.
+    pub fn of_attempt(error: AttemptError) -> Self {
+        let kind = Box::new(failure::of_attempt(&error));
+        let failure = Self::from(error);
+        Self {
+            kind: (failure.code == Code::Inconclusive).then_some(kind),
+            ..failure
+        }
+    }
+
     /// The same with this advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
@@ -95,14 +110,19 @@ impl Failure {
 
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
-        self.help
-            .clone()
-            .or_else(|| self.error.help().map(|help| help.to_string()))
+        let own = || self.error.help().map(|help| help.to_string());
+        let of_kind = || Some(self.kind.as_ref()?.code.about().help.to_owned());
+        self.help.clone().or_else(own).or_else(of_kind)
     }
 
     /// The error for programs.
     pub fn document(&self) -> serde_json::Value {
-        json!({"message": self.message(), "help": self.help(), "exit_code": self.code as u8})
+        let mut document =
+            json!({"message": self.message(), "help": self.help(), "exit_code": self.code as u8});
+        if let Some(kind) = &self.kind {
+            document["failure"] = json!(kind);
+        }
+        document
     }
 
     /// Prints the error and gives the exit code.
@@ -112,6 +132,9 @@ impl Failure {
             let _ = output::print_json(&json!({"error": self.document()}));
         }
         output::error(&self.message(), self.help().as_deref());
+        if let Some(kind) = &self.kind {
+            output::note(&kind.sentence());
+        }
         ExitCode::from(self.code as u8)
     }
 }
@@ -185,5 +208,6 @@ exit_codes! {
     GatherError => Usage;
     LogError {Io => Usage} => Refused;
     AttestError [Key Store Log Serialise] {Changed => Refused} {Inconclusive => Inconclusive} => Usage;
+    LayoutError [Store] {Exists => Refused} => Usage;
     BundleError [Attest Store Serialise] {Invalid | NotOne => Refused} {NoRun => Inconclusive} => Usage;
 }

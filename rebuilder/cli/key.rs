@@ -35,6 +35,9 @@ pub(crate) enum Command {
     },
     /// Print the public key, for verifiers
     Public {
+        /// In the form that readers of in-toto links know (Ed25519 with a NULL parameter)
+        #[arg(long)]
+        in_toto: bool,
         #[command(flatten)]
         key: KeyArgs,
     },
@@ -100,14 +103,20 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
             encrypt,
             passphrase,
         } => generate(json, *algorithm, to.as_deref(), *encrypt, passphrase)?,
-        Command::Public { key } => {
+        Command::Public { key, in_toto } => {
             let signer = key.open_any()?;
             let public = public(signer.as_ref())?;
+            let text = if *in_toto {
+                let name = signer.name();
+                public.in_toto_pem().ok_or(KeyError::NotEd25519 { name })?
+            } else {
+                public.pem()
+            };
             if json {
-                output::print_json(&json!({"fingerprint": public.fingerprint(), "public": public.pem()}))?;
+                output::print_json(&json!({"fingerprint": public.fingerprint(), "public": text}))?;
             } else {
                 let mut screen = output::screen();
-                pem(&mut screen, public);
+                pem(&mut screen, &text);
                 output::print(&screen)?;
             }
         }
@@ -194,8 +203,8 @@ fn show_key(json: bool, reference: &str, public: &Public) -> Result<(), Failure>
     }
 }
 
-fn pem(screen: &mut Screen, public: &Public) {
-    for line in public.pem().lines() {
+fn pem(screen: &mut Screen, text: &str) {
+    for line in text.lines() {
         screen.say(line);
     }
 }
@@ -332,7 +341,7 @@ fn rotate(
         screen.say("    name = \"…\"");
         screen.say(format_args!("    valid-from = \"{now}\""));
         screen.say("    text = \"\"\"");
-        pem(&mut screen, new_public);
+        pem(&mut screen, &new_public.pem());
         screen.say("\"\"\"");
         output::print(&screen)
     }

@@ -6,6 +6,7 @@ mod compare;
 mod container;
 mod doctor;
 mod evidence;
+mod export;
 mod failure;
 mod gate;
 mod inspect;
@@ -130,7 +131,7 @@ pub(crate) struct Common {
 #[derive(Subcommand)]
 enum Command {
     /// Rebuild a released artifact, compare it and sign the verdict
-    Rebuild(rebuild::RebuildArgs),
+    Rebuild(Box<rebuild::RebuildArgs>),
     /// Rebuild many packages, and report which reproduce and why the others do not
     #[command(subcommand)]
     Audit(audit::Command),
@@ -148,6 +149,9 @@ enum Command {
     /// Export the evidence for a rebuild as one archive, or check such an archive
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Write signed runs in the layout that another project's readers expect
+    #[command(subcommand)]
+    Export(export::Command),
     /// Check a saved run and sign its verdict
     Attest(signing::AttestArgs),
     /// Run the service that checks and signs the runs of workers, and alone can reach the key
@@ -302,10 +306,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Key(command) => key::run(&cli.common, &command),
         Command::Verify(args) => verify::verify(cli.common, args).await,
         Command::Evidence(command) => evidence::run(cli.common, command),
+        Command::Export(command) => export::run(cli.common, &command),
         Command::Attest(args) => signing::attest(&args, cli.common.json).await,
         Command::Signer(args) => signing::sign(cli.common, args).await,
         Command::Log(command) => signing::log(&command, cli.common.json),
-        Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, args).await,
+        Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, *args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
         Command::Plan(args) => plan::plan(&Context::open(cli.common)?, args).await,
         Command::Compare(args) => {

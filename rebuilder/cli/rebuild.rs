@@ -22,7 +22,7 @@ use crate::compare;
 use crate::credentials::Searched;
 use crate::execute::Executor;
 use crate::plan::Plan;
-use crate::rebuild::{self, Rebuilder, search};
+use crate::rebuild::{self, RebuildError, Rebuilder, search};
 use crate::report;
 use crate::run::{Cost, Evidence, Record, RunFolder, Verdict};
 use crate::sandbox::embedded::Embedded;
@@ -93,16 +93,24 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let (plan, mut record) = match (args.plan, subject) {
         (Some(path), _) => {
             let plan = Plan::read(&path)?;
-            rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?
+            rebuilder
+                .rebuild(plan, &RunFolder::new(folder.path()))
+                .await
+                .map_err(broke)?
         }
         (None, Some(subject)) => {
             let mut planner = args.target.planner(context, &embedded, &case)?;
             let limit = args.attempts.limit();
-            search::search(&mut planner, &subject, &rebuilder, limit, folder.path()).await?
+            search::search(&mut planner, &subject, &rebuilder, limit, folder.path())
+                .await
+                .map_err(Failure::of_attempt)?
         }
         (None, None) => {
             let plan = make_plan(context, &embedded, &args.target, &case).await?;
-            rebuilder.rebuild(plan, &RunFolder::new(folder.path())).await?
+            rebuilder
+                .rebuild(plan, &RunFolder::new(folder.path()))
+                .await
+                .map_err(broke)?
         }
     };
     rebuild::finish(&RunFolder::new(folder.path()), &mut record, begun)?;
@@ -113,6 +121,11 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let signed = signer.sign(&run, &record)?;
     show(context, &plan, &record, &run, &signed)?;
     Ok(exit_code(&record.verdict, args.normalise.allow_equivalent))
+}
+
+/// A run of a given plan that broke.
+fn broke(error: RebuildError) -> Failure {
+    Failure::of_attempt(error.into())
 }
 
 impl SigningChoice {
@@ -137,8 +150,9 @@ impl SigningChoice {
     /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
     fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
         let mut command = child::command()?;
-        command.arg("attest").arg(run.path()).args(by);
-        command.args(["--json", "--quiet"]);
+        command.arg("attest").arg(run.path()).args(by).args(&self.forms);
+        // How the run ended was not known when these forms were asked for.
+        command.args(["--json", "--quiet", "--only-fitting"]);
         if let Some(id) = &self.builder_id {
             command.args(["--builder-id", id]);
         }
@@ -149,7 +163,12 @@ impl SigningChoice {
             Failure::internal(format!("cannot start the signer, or it was ended: {error}"))
         })?;
         match serde_json::from_slice(&reply) {
-            Ok(Handover::Signed { bundle, .. }) => Ok(Signature::Bundle(bundle)),
+            Ok(Handover::Signed { bundle, left_out, .. }) => {
+                for reason in left_out {
+                    output::note(&reason);
+                }
+                Ok(Signature::Bundle(bundle))
+            }
             Ok(Handover::Waits {
                 agree,
                 needed,

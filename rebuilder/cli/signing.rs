@@ -10,13 +10,13 @@ use serde_json::json;
 use super::failure::{Code, Failure};
 use super::key::{inventory, own_log, signer_log};
 use super::options::evidence::{TrustArgs, statement};
-use super::options::signing::KeyArgs;
+use super::options::signing::{FormArgs, KeyArgs};
 use super::{Common, Context, output, suggest};
 use crate::artifact::{PinnedImage, serialise};
 use crate::attest::handover::{Handover, waiting};
 use crate::attest::log::Log;
 use crate::attest::predicate::OwnPredicate;
-use crate::attest::{self, Attestor};
+use crate::attest::{self, Attestor, Wanted};
 use crate::evidence::document;
 use crate::inspect::InspectionRequest;
 use crate::report;
@@ -43,6 +43,14 @@ pub(crate) struct AttestArgs {
     /// Sign a run that found no build giving the released bytes too, as what it is: evidence neither for nor against them
     #[arg(long, help_heading = "Signing")]
     attest_negative: bool,
+    #[command(flatten)]
+    form: FormArgs,
+    /// Sign another statement about a run about which this key signed one before
+    #[arg(long, help_heading = "Signing", conflicts_with = "signer")]
+    again: bool,
+    /// Leave out a form that cannot say how the run ended, rather than sign nothing
+    #[arg(long, hide = true)]
+    only_fitting: bool,
     /// Log of signatures to append to [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
     #[arg(long, value_name = "FILE", help_heading = "Signing")]
     log: Option<PathBuf>,
@@ -122,7 +130,10 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
     }
     match (reply, failure) {
         (_, Some(failure)) => Err(failure),
-        (Handover::Signed { bundle, .. }, None) => {
+        (Handover::Signed { bundle, left_out, .. }, None) => {
+            for reason in left_out {
+                output::note(&reason);
+            }
             let mut screen = output::screen();
             screen.say(bundle.display());
             output::print(&screen)?;
@@ -138,11 +149,8 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
 async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     let run = RunFolder::new(&args.run);
     let signed = if let Some(socket) = &args.signer {
-        match signer::ask(socket, run.path()).await? {
-            Reply::Signed(signed) => {
-                signed.write(&run)?;
-                *signed
-            }
+        match signer::ask(socket, run.path(), args.form.extras()).await? {
+            Reply::Signed(signed) => *signed,
             Reply::Waiting {
                 agree,
                 needed,
@@ -170,12 +178,19 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
             host: None,
             log: &log,
             negatives: args.attest_negative,
+            wanted: Wanted {
+                extras: args.form.extras(),
+                only_fitting: args.only_fitting,
+            },
+            again: args.again,
         };
+        args.form.format().check(signer.as_ref())?;
         tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
     };
     Ok(Handover::Signed {
-        bundle: run.bundle(),
+        bundle: signed.write(&run, args.form.format())?,
         statement: signed.statement,
+        left_out: signed.extras.left_out,
     })
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::failure::{Code, Failure};
 use super::options::discovery::{self, Discovery};
 use super::options::evidence::{self, TrustArgs};
-use super::options::signing::KeyArgs;
+use super::options::signing::{KeyArgs, SummaryArgs};
 use super::{Common, Context, output, suggest};
 use crate::agreement::{self, Agreement, Conclusion};
 use crate::artifact::{Digests, Sha256};
@@ -46,6 +46,8 @@ pub(crate) struct VerifyArgs {
     /// Write the conclusion as a signed SLSA verification summary (VSA) to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     summary: Option<PathBuf>,
+    #[command(flatten)]
+    form: SummaryArgs,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -95,8 +97,10 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         discovered.iter().for_each(|found| found.name_origins(agreement));
     }
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
-        match agreement::summary(only, &args.key.builder_id(signer.as_ref()))? {
-            Some(statement) => attest::write_signed(path, &statement, signer.as_ref())?,
+        let version = args.form.slsa_version;
+        let levels = agreement::dependency_levels(only, &places, &trust, &policy, version, now)?;
+        match agreement::summary(only, &args.key.builder_id(signer.as_ref()), version, levels)? {
+            Some(statement) => attest::write_signed(path, &statement, signer.as_ref(), args.form.format)?,
             None => output::note("no summary is written: it is neither agreed nor disagreed"),
         }
     }

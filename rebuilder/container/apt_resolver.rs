@@ -1,13 +1,14 @@
 //! Asking Debian's own resolver, inside the sandbox, against the indexes that were verified outside it.
 //!
 //! apt sees the very index files whose digests are in the signed release files, has no network, and only
-//! names files; their digests are then looked up in the same indexes, so nothing rests on what it prints.
+//! names files; their digests are then looked up in the same indexes, so nothing rests on what it prints. The same
+//! question about the same root and the same indexes has the same answer, so answers are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Root;
-use crate::apt::AptError;
-use crate::apt::{Binary, Indexes};
+use crate::apt::{AptError, Binary, Indexes};
+use crate::artifact::Sha256;
 use crate::ledger::Work;
 use crate::plan::{INPUTS, OUT, quote};
 use crate::progress::Progress;
@@ -43,46 +44,100 @@ pub struct AptResolver<'a> {
     pub progress: &'a Progress,
 }
 
+/// A version of a binary package that is wanted whatever newer one there is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pin {
+    /// Name of the binary package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Whether the root has another version, which has to go.
+    pub replaces: bool,
+}
+
+/// What apt is asked, in full: everything that its answer follows from.
+struct Question {
+    script: String,
+    sources: String,
+    preferences: String,
+    /// Name and digest of each file that it reads beside the indexes.
+    files: Vec<(String, Sha256)>,
+}
+
+/// Changes when another version of this program would read another answer out of apt's output.
+const FORM: u32 = 1;
+
+impl Question {
+    fn key(&self, root: Sha256, indexes: &Indexes) -> Sha256 {
+        let mut text = format!("apt {FORM}\n{root}\n");
+        for file in indexes.package_files() {
+            text.push_str(&format!("{}\n", file.file.sha256));
+        }
+        for (name, digest) in &self.files {
+            text.push_str(&format!("{name} {digest}\n"));
+        }
+        for part in [&self.script, &self.sources, &self.preferences] {
+            text.push_str(&format!("{}\n", Sha256::of(part)));
+        }
+        Sha256::of(text)
+    }
+}
+
 impl AptResolver<'_> {
     /// What `apt-get install NAMES` would fetch.
     pub async fn install(&self, names: &[&str]) -> Result<Vec<Binary>, ResolveError> {
         let words: Vec<_> = names.iter().map(|name| quote(name)).collect();
         let command = format!("install {}", words.join(" "));
-        self.ask(&command, &names.join(" "), Vec::new()).await
+        self.ask(&[command], &names.join(" "), None, &[]).await
     }
 
-    /// What `apt-get build-dep` would fetch for the source package of this `.dsc`.
-    pub async fn build_dependencies(&self, source: &str, dsc: &Blob) -> Result<Vec<Binary>, ResolveError> {
-        let input = Input {
-            name: "package.dsc".into(),
-            path: dsc.path.clone(),
-        };
-        self.ask(&format!("build-dep {INPUTS}/package.dsc"), source, vec![input])
-            .await
+    /// What `apt-get build-dep` would fetch for the source package of this `.dsc`, if some versions are given; and what
+    /// these replace in the root.
+    pub async fn build_dependencies(
+        &self,
+        source: &str,
+        dsc: &Blob,
+        pins: &[Pin],
+    ) -> Result<Vec<Binary>, ResolveError> {
+        let mut commands = vec![format!("build-dep {INPUTS}/{DSC}")];
+        let replaced: Vec<_> = pins
+            .iter()
+            .filter(|pin| pin.replaces)
+            .map(|pin| quote(&format!("{}={}", pin.package, pin.version)))
+            .collect();
+        if !replaced.is_empty() {
+            commands.push(format!("install {}", replaced.join(" ")));
+        }
+        self.ask(&commands, source, Some(dsc), pins).await
     }
 
     async fn ask(
         &self,
-        command: &str,
+        commands: &[String],
         what: &str,
-        mut inputs: Vec<Input>,
+        dsc: Option<&Blob>,
+        pins: &[Pin],
     ) -> Result<Vec<Binary>, ResolveError> {
-        let bar = self.progress.stage(format!("solving the dependencies of {what}"));
-        inputs.extend(self.lists()?);
-        let root = self.root.layers();
-        let reply = self.sandbox.query(&root, inputs, script(command), &bar).await?;
-        self.fetcher.ledger().ended(Work::Resolve, reply.took);
-        if !reply.ended.succeeded() || reply.file("failed").is_some() {
-            return Err(ResolveError::Unsatisfied {
-                what: what.to_owned(),
-                reason: reason(&reply),
-            });
-        }
-        let paths = pool_paths(&reply.text("uris"), self.indexes);
-        let found = self
-            .indexes
-            .binaries(|paragraph| paragraph.get("Filename").is_some_and(|path| paths.contains(path)))?;
-        bar.finish_and_clear();
+        let question = Question {
+            script: script(commands),
+            sources: self.sources(),
+            preferences: preferences(pins),
+            files: dsc.iter().map(|dsc| (DSC.to_owned(), dsc.sha256)).collect(),
+        };
+        let store = self.fetcher.store();
+        let key = question.key(self.root.contents.digest, self.indexes);
+        let known = store.derived(key).and_then(|bytes| String::from_utf8(bytes).ok());
+        let paths = if let Some(known) = known {
+            known.lines().map(str::to_owned).collect()
+        } else {
+            let paths = self.answer(&question, what, dsc).await?;
+            let lines: Vec<_> = paths.iter().map(String::as_str).collect();
+            store
+                .keep_derived(key, lines.join("\n").as_bytes())
+                .map_err(AptError::from)?;
+            paths
+        };
+        let found = self.indexes.binaries(|row| paths.contains(row.path))?;
         let mut unique: BTreeMap<String, Binary> = BTreeMap::new();
         for binary in found {
             unique.entry(binary.path.clone()).or_insert(binary);
@@ -96,45 +151,107 @@ impl AptResolver<'_> {
         }
     }
 
-    /// The verified indexes under the names by which apt finds them, and the list of sources that has them.
-    fn lists(&self) -> Result<Vec<Input>, SandboxError> {
-        let mut inputs = Vec::new();
-        let mut sources = String::new();
-        for file in self.indexes.package_files() {
+    /// The pool paths that apt names.
+    async fn answer(
+        &self,
+        question: &Question,
+        what: &str,
+        dsc: Option<&Blob>,
+    ) -> Result<BTreeSet<String>, ResolveError> {
+        let bar = self.progress.stage(format!("solving the dependencies of {what}"));
+        let mut inputs = self.lists().await?;
+        let store = self.fetcher.store();
+        for (name, text) in [
+            ("sources.list", &question.sources),
+            ("preferences", &question.preferences),
+        ] {
+            inputs.push(Input {
+                name: name.into(),
+                path: store.keep(text.as_bytes()).map_err(AptError::from)?.path,
+            });
+        }
+        inputs.extend(dsc.map(|dsc| Input {
+            name: DSC.into(),
+            path: dsc.path.clone(),
+        }));
+        let root = self.root.layers();
+        let asked = self.sandbox.query(&root, inputs, question.script.clone(), &bar);
+        let reply = asked.await?;
+        self.fetcher.ledger().ended(Work::Resolve, reply.took);
+        if !reply.ended.succeeded() || reply.file("failed").is_some() {
+            return Err(ResolveError::Unsatisfied {
+                what: what.to_owned(),
+                reason: reason(&reply),
+            });
+        }
+        bar.finish_and_clear();
+        Ok(pool_paths(&reply.text("uris"), self.indexes))
+    }
+
+    /// Base address, suite and component of each verified index.
+    fn places(&self) -> impl Iterator<Item = (&str, &str, &str, &str)> {
+        self.indexes.package_files().iter().map(|file| {
             let release = self.indexes.release(file.release);
             let base = release.bases.first().map_or("http://localhost", String::as_str);
             let base = base.split_once("://").map_or(base, |(_, rest)| rest);
             let (component, _) = file.path.split_once('/').unwrap_or((&file.path, ""));
-            sources.push_str(&format!(
-                "deb [trusted=yes] http://{base} {} {component}\n",
-                release.suite
-            ));
-            // apt finds an index by a name made of its address.
-            let path = file.path.trim_end_matches(".xz");
-            let name = format!("{base}/dists/{}/{path}", release.suite)
+            (base, release.suite.as_str(), component, file.path.as_str())
+        })
+    }
+
+    /// The list of sources that has the verified indexes.
+    fn sources(&self) -> String {
+        let lines = self.places().map(|(base, suite, component, _)| {
+            format!("deb [trusted=yes] http://{base} {suite} {component}\n")
+        });
+        lines.collect()
+    }
+
+    /// The verified indexes under the names by which apt finds them: made of their addresses.
+    async fn lists(&self) -> Result<Vec<Input>, ResolveError> {
+        let plain = self.indexes.plain(self.fetcher).await?;
+        let named = self.places().zip(plain).map(|((base, suite, _, path), plain)| {
+            let path = path.trim_end_matches(".xz");
+            let name = format!("{base}/dists/{suite}/{path}")
                 .replace('_', "%5f")
                 .replace('/', "_");
-            inputs.push(Input {
+            Input {
                 name: format!("lists/{name}"),
-                path: file.plain.clone(),
-            });
-        }
-        inputs.push(Input {
-            name: "sources.list".into(),
-            path: self.fetcher.store().keep(sources.as_bytes())?.path,
+                path: plain.clone(),
+            }
         });
-        Ok(inputs)
+        Ok(named.collect())
     }
 }
 
-fn script(command: &str) -> String {
-    format!(
+/// The `.dsc` among the inputs.
+const DSC: &str = "package.dsc";
+
+fn script(commands: &[String]) -> String {
+    let mut script = format!(
         "mkdir -p /tmp/lists/partial /var/cache/apt/archives/partial\n\
-         ln -s {INPUTS}/lists/* /tmp/lists/\n\
-         apt-get -y --print-uris --no-install-recommends --no-install-suggests --only-source \
-         -o Dir::Etc::SourceList={INPUTS}/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists \
-         -o APT::Sandbox::User=root -o Acquire::Languages=none {command} > {OUT}/uris 2> {OUT}/errors || touch {OUT}/failed\n"
-    )
+         ln -s {INPUTS}/lists/* /tmp/lists/\n"
+    );
+    for command in commands {
+        script.push_str(&format!(
+            "apt-get -y --print-uris --allow-downgrades --no-install-recommends --no-install-suggests --only-source \
+             -o Dir::Etc::SourceList={INPUTS}/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists \
+             -o Dir::Etc::Preferences={INPUTS}/preferences -o Dir::Etc::PreferencesParts=/dev/null \
+             -o APT::Sandbox::User=root -o Acquire::Languages=none {command} >> {OUT}/uris 2>> {OUT}/errors || touch {OUT}/failed\n"
+        ));
+    }
+    script
+}
+
+/// apt's preferences: a priority above 1000 lets an older version replace a newer one.
+fn preferences(pins: &[Pin]) -> String {
+    let stanzas = pins.iter().map(|pin| {
+        format!(
+            "Package: {}\nPin: version {}\nPin-Priority: 1001\n\n",
+            pin.package, pin.version
+        )
+    });
+    stanzas.collect()
 }
 
 /// Why apt finds no solution: its lines that tell of packages, or the end of the log.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use deb822_fast::Paragraph;
 use debversion::Version;
 
-use crate::apt::AptError;
-use crate::apt::Indexes;
+use crate::apt::{self, AptError, Indexes};
+use crate::store::Fetcher;
 
 struct NewestPackage {
     version: Version,
@@ -18,13 +18,19 @@ struct NewestPackage {
 }
 
 /// Names and versions of the first packages, in order of name.
-pub(super) fn bootstrap(indexes: &Indexes) -> Result<BTreeMap<String, Version>, AptError> {
+pub(super) async fn bootstrap(
+    indexes: &Indexes,
+    fetcher: &Fetcher,
+) -> Result<BTreeMap<String, Version>, AptError> {
     let mut candidates: BTreeMap<String, NewestPackage> = BTreeMap::new();
     let mut providers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    indexes.binaries(|paragraph| {
-        read(paragraph, &mut candidates, &mut providers);
-        false
-    })?;
+    let plain = indexes.plain(fetcher).await?;
+    for (index, text) in indexes.package_files().iter().zip(plain) {
+        apt::for_each_paragraph(text, &index.path, |paragraph| {
+            read(paragraph, &mut candidates, &mut providers);
+            Ok(())
+        })?;
+    }
 
     let mut chosen = BTreeMap::new();
     let mut open: Vec<String> = candidates

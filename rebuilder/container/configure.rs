@@ -73,10 +73,12 @@ fn environment(lock: &Lock) -> BTreeMap<String, String> {
 }
 
 fn script() -> String {
+    // Some scripts need what another package's makes, and do not say so; these get a second chance.
     format!(
         "ln -sf mawk /usr/bin/awk\n\
          if [ -x /var/lib/dpkg/info/base-passwd.preinst ]; then /var/lib/dpkg/info/base-passwd.preinst install; fi\n\
          dpkg --force-unsafe-io --force-depends --force-confold --configure {FIRST}\n\
+         dpkg --force-unsafe-io --force-confold --configure --pending || \
          dpkg --force-unsafe-io --force-confold --configure --pending\n\
          rm -f /usr/sbin/policy-rc.d\n"
     )

@@ -28,7 +28,7 @@ pub async fn lock(
     let keyring = catalog.keyring(&definition)?;
     let indexes = Indexes::load(fetcher, &definition.archives, &keyring, &definition.arch, false).await?;
 
-    let first = closure::bootstrap(&indexes)?;
+    let first = closure::bootstrap(&indexes, fetcher).await?;
     let mut lock = pin(name, &indexes, &first)?;
     let base = build::make(
         &format!("{name} (first packages)"),
@@ -69,12 +69,7 @@ fn pin(name: &str, indexes: &Indexes, chosen: &BTreeMap<String, Version>) -> Res
             .is_some_and(|wanted| version.parse::<Version>().is_ok_and(|version| version == *wanted))
     };
     let mut found: BTreeMap<String, Binary> = BTreeMap::new();
-    let matching = indexes.binaries(|paragraph| {
-        is_chosen(
-            paragraph.get("Package").unwrap_or_default(),
-            paragraph.get("Version").unwrap_or_default(),
-        )
-    })?;
+    let matching = indexes.binaries(|row| is_chosen(row.package, row.version))?;
     for binary in matching {
         // The same version may be in several suites; the first one will do.
         found.entry(binary.package.clone()).or_insert(binary);

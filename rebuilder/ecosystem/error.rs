@@ -5,6 +5,7 @@ use crate::container::ContainerError;
 use crate::container::apt_resolver::ResolveError;
 use crate::plan::RecipeError;
 use crate::policy::Refusal;
+use crate::run::failure::FailureCode;
 use crate::sandbox::SandboxError;
 use crate::store::{FetchError, GitError, StoreError};
 
@@ -36,6 +37,15 @@ pub enum PlanError {
     #[error("cannot rebuild {subject}: {reason}")]
     #[diagnostic(help("{help}"))]
     NotRebuildable {
+        subject: String,
+        reason: String,
+        help: String,
+    },
+    /// The same, for a reason that has a code.
+    #[error("cannot rebuild {subject}: {reason}")]
+    #[diagnostic(help("{help}"))]
+    Lacking {
+        code: FailureCode,
         subject: String,
         reason: String,
         help: String,

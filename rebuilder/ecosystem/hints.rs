@@ -30,6 +30,15 @@ pub struct SourceHint {
     pub origin: Origin,
 }
 
+/// Which scripts of an npm package run, other than those that npm runs when it publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NpmScripts {
+    /// None.
+    None,
+    /// Only the one that builds.
+    Build,
+}
+
 /// How the build runs, if not as usual; each with the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -37,6 +46,23 @@ pub struct Settings {
     pub ordinary_user: Option<Origin>,
     /// Debian: the package's tests run.
     pub tests: Option<Origin>,
+    /// Debian: the state of the archive that build dependencies are taken from.
+    pub archive: Option<(ArchiveState, Origin)>,
+    /// npm: the scripts that run before it is packed.
+    pub scripts: Option<(NpmScripts, Origin)>,
+    /// npm: where no lock file names dependencies, the oldest that `package.json` allows, not the newest.
+    pub oldest: Option<Origin>,
+}
+
+/// A state of Debian's archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveState {
+    /// As it is now, in the newest versions, whatever a released package says of the versions that it was built with.
+    Newest,
+    /// The point release alone, without security updates and other updates since.
+    PointRelease,
+    /// As it was the day after the release's changelog was written.
+    OfTheDay,
 }
 
 /// Everything that steers a planner.

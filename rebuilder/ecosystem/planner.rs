@@ -56,6 +56,12 @@ impl Planner<'_> {
         })
     }
 
+    /// Whether the root of a container is there already.
+    pub(super) fn is_made(&self, name: &str) -> bool {
+        let lock = self.workshop.catalog.lock(name);
+        lock.is_ok_and(|lock| container::is_made(self.workshop.fetcher.store(), &lock))
+    }
+
     /// The lock and the made root of a container.
     pub(super) async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
         container::build(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::assess::Ignored;
 use super::claim::{Claim, Question, Standing};
 use super::proof::{Proof, Signature, Signer, Unproven, Verified};
 use super::slsa::Provenance;
@@ -48,6 +49,9 @@ pub struct Assessment {
     /// In one sentence, if that is not the name that was asked for.
     #[serde(rename = "otherName", skip_serializing_if = "Option::is_none")]
     pub other_name: Option<String>,
+    /// What else is in its file, and was ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<Ignored>,
     /// File that it came from.
     pub origin: String,
 }
@@ -82,6 +86,7 @@ impl Assessment {
             predicate_type: None,
             subjects: Vec::new(),
             other_name: None,
+            ignored: None,
             origin: "the registry".into(),
         }
     }

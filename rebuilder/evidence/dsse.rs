@@ -17,8 +17,16 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// What an envelope may hold.
 const MEMBERS: [&str; 3] = ["payload", "payloadType", "signatures"];
 
-/// What a signature in an envelope may have; the SLSA generators put the certificate beside it.
-const OF_SIGNATURE: [&str; 3] = ["cert", "keyid", "sig"];
+/// What a signature in an envelope may have. The SLSA generators put the certificate beside it (`cert`), and witness
+/// the certificate with its chain and timestamps.
+const OF_SIGNATURE: [&str; 6] = [
+    "cert",
+    "certificate",
+    "intermediates",
+    "keyid",
+    "sig",
+    "timestamps",
+];
 
 /// An envelope whose signatures are not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +37,8 @@ pub struct Envelope {
     pub payload: Vec<u8>,
     /// Signatures, each with the name that it gives its key.
     pub signatures: Vec<(String, Vec<u8>)>,
+    /// Certificates that stand beside signatures, in PEM.
+    pub certificates: Vec<String>,
 }
 
 /// A text that is not an envelope, or an envelope without enough good signatures.
@@ -67,6 +77,12 @@ impl Envelope {
         Ok(Self {
             payload_type: text("payloadType")?.to_owned(),
             payload: decode(text("payload")?).ok_or(DsseError::Malformed("payload"))?,
+            certificates: signatures
+                .iter()
+                .filter_map(|signature| signature["cert"].as_str())
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+                .collect(),
             signatures: signatures
                 .iter()
                 .map(|signature| {
@@ -75,7 +91,9 @@ impl Envelope {
                         return Err(DsseError::Member(name.clone()));
                     }
                     let text = |name: &str| members.get(name).is_none_or(|it| it.is_null() || it.is_string());
-                    if !text("keyid") || !text("cert") {
+                    let list = |name: &str| members.get(name).is_none_or(|it| it.is_null() || it.is_array());
+                    let fine = text("keyid") && text("cert") && text("certificate");
+                    if !fine || !list("intermediates") || !list("timestamps") {
                         return Err(DsseError::Malformed("signatures"));
                     }
                     let keyid = signature["keyid"].as_str().unwrap_or_default().to_owned();

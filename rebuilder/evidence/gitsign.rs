@@ -92,6 +92,7 @@ pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> Obje
                 "gitsign: signature, certificate and log are good; no expected signer was configured".into(),
             )
         },
+        Err(error) if error.is_unchecked() => result(Standing::Unverifiable, format!("gitsign: {error}")),
         Err(error) => result(Standing::Invalid, format!("gitsign: {error}")),
     }
 }

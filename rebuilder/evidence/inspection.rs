@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::assess::assess;
+use super::assess::assess_files;
 use super::assessment::{Artifact, Assessment};
 use super::custody::{self, Custody, Mutable, SharedBoundary, SourceFacts};
 use super::document::Document;
@@ -66,10 +66,7 @@ pub fn assess_all<'a>(
     trust: &Trust,
     others: Vec<Claim>,
 ) -> Vec<Assessment> {
-    let documents = documents.into_iter();
-    let mut all: Vec<_> = documents
-        .map(|document| assess(document, artifacts, trust))
-        .collect();
+    let mut all = assess_files(documents, artifacts, trust);
     all.extend(others.into_iter().map(Assessment::of_registry));
     all
 }

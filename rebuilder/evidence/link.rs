@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize as _};
 use serde_json::Value;
 
 use super::json::member;
-use super::statement::{Descriptor, is_harmless};
+use super::statement::{Descriptor, is_name};
 
 /// Files by name, each with hexadecimal digests by algorithm.
 pub type Files = BTreeMap<String, BTreeMap<String, String>>;
@@ -59,14 +59,6 @@ impl Link {
         let mut signed = Vec::new();
         let mut canonical = serde_json::Serializer::with_formatter(&mut signed, CanonicalFormatter::new());
         value["signed"].serialize(&mut canonical)?;
-        let Signed {
-            name,
-            materials,
-            products,
-        } = serde_json::from_value(value["signed"].clone()).map_err(|_| LinkError::Field("signed"))?;
-        if products.is_empty() || products.keys().any(|name| !is_harmless(name)) {
-            return Err(LinkError::Field("products"));
-        }
         let signatures = value["signatures"]
             .as_array()
             .ok_or(LinkError::Field("signatures"))?;
@@ -77,11 +69,29 @@ impl Link {
                 Some((signature["keyid"].as_str().unwrap_or_default().to_owned(), bytes))
             })
             .collect();
+        let signatures = signatures.ok_or(LinkError::Field("signatures"))?;
+        Self::of_signed(&value["signed"], signatures, signed)
+    }
+
+    /// Takes the link itself, without what is around it.
+    pub(super) fn of_signed(
+        value: &Value,
+        signatures: Vec<(String, Vec<u8>)>,
+        signed: Vec<u8>,
+    ) -> Result<Self, LinkError> {
+        let Signed {
+            name,
+            materials,
+            products,
+        } = serde_json::from_value(value.clone()).map_err(|_| LinkError::Field("signed"))?;
+        if products.is_empty() || products.keys().any(|name| !is_name(name)) {
+            return Err(LinkError::Field("products"));
+        }
         Ok(Self {
             name,
             materials,
             products,
-            signatures: signatures.ok_or(LinkError::Field("signatures"))?,
+            signatures,
             signed,
         })
     }

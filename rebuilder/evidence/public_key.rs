@@ -6,8 +6,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sigstore_verify::crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
-use sigstore_verify::types::{DerPublicKey, SignatureBytes};
+use sigstore_verify::types::{DerPublicKey, HashAlgorithm, SignatureBytes};
 
+use super::ecdsa;
 use crate::artifact::Sha256;
 
 /// A key or a root that cannot be used.
@@ -17,7 +18,7 @@ pub enum TrustError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("cannot use {name} as a public key: {reason}")]
     #[diagnostic(help(
-        "give a public key in PEM form (Ed25519, ECDSA P-256 or P-384, RSA), OpenPGP certificates, or a minisign, OpenSSH or Nix public key"
+        "give a public key in PEM form (Ed25519, ECDSA P-256, P-384 or P-521, RSA), OpenPGP certificates, or a minisign, OpenSSH or Nix public key"
     ))]
     Key { name: String, reason: String },
     #[error("cannot read the trusted root {path}")]
@@ -27,13 +28,17 @@ pub enum TrustError {
     InvalidRoot { name: String, reason: String },
 }
 
-/// A plain public key: Ed25519, ECDSA over P-256 or P-384, or RSA.
+/// A plain public key: Ed25519, ECDSA over P-256, P-384 or P-521, or RSA.
 #[derive(Clone)]
 pub struct PublicKey {
     /// What the user calls it.
     pub name: String,
     spki: DerPublicKey,
     keys: Arc<[VerificationKey]>,
+    /// The point of a P-521 key, which has no `keys`.
+    p521: Option<Arc<[u8]>>,
+    /// Length of r and of s in a signature by a key on a curve, in bytes.
+    half: Option<usize>,
     fingerprint: Sha256,
     /// Names that bundles and envelopes give it.
     hints: Arc<[String; 3]>,
@@ -54,7 +59,15 @@ impl PublicKey {
         };
         let der = &without_parameters(der);
         let spki = DerPublicKey::from_bytes(der);
+        if let Some(point) = ecdsa::p521_point(der) {
+            return Ok(Self::with(name, spki, Vec::new(), Some(point), Some(66)));
+        }
         let algorithm = KeyAlgorithm::from_spki(&spki).map_err(|error| invalid(error.to_string()))?;
+        let half = match algorithm {
+            KeyAlgorithm::EcdsaP256 => Some(32),
+            KeyAlgorithm::EcdsaP384 => Some(48),
+            _ => None,
+        };
         // Envelopes do not say which hash and padding they use, so each usual one is tried.
         let schemes: &[SigningScheme] = match algorithm {
             KeyAlgorithm::Ed25519 => &[SigningScheme::Ed25519],
@@ -72,16 +85,29 @@ impl PublicKey {
             .iter()
             .map(|scheme| VerificationKey::from_spki_with_scheme(&spki, *scheme))
             .collect();
+        let keys: Vec<_> = keys.map_err(|error| invalid(error.to_string()))?;
+        Ok(Self::with(name, spki, keys, None, half))
+    }
+
+    fn with(
+        name: &str,
+        spki: DerPublicKey,
+        keys: Vec<VerificationKey>,
+        p521: Option<Vec<u8>>,
+        half: Option<usize>,
+    ) -> Self {
         let fingerprint = Sha256::of(spki.as_bytes());
         let base64 = STANDARD.encode(fingerprint.as_bytes());
         let short = format!("SHA256:{}", base64.trim_end_matches('='));
-        Ok(Self {
+        Self {
             name: name.to_owned(),
-            keys: keys.map_err(|error| invalid(error.to_string()))?,
+            keys: keys.into(),
+            p521: p521.map(Into::into),
+            half,
             spki,
             fingerprint,
             hints: Arc::new([fingerprint.to_hex(), base64, short]),
-        })
+        }
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo.
@@ -98,12 +124,58 @@ impl PublicKey {
         &self.spki
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Whether `signature` is this key's over `message`. One on a curve may be in DER, or r and s side by side.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        let signature = SignatureBytes::from_bytes(signature);
-        self.keys
-            .iter()
-            .any(|key| key.verify(message, &signature).is_ok())
+        self.in_each_form(signature, |signature| {
+            if let Some(point) = &self.p521 {
+                return ecdsa::p521_signed(point, message, signature);
+            }
+            let signature = SignatureBytes::from_bytes(signature);
+            self.keys
+                .iter()
+                .any(|key| key.verify(message, &signature).is_ok())
+        })
+    }
+
+    /// Whether `signature` is this key's over a message with this digest; not for keys that sign no digest (Ed25519).
+    pub(super) fn verify_digest(&self, algorithm: HashAlgorithm, digest: &[u8], signature: &[u8]) -> bool {
+        self.in_each_form(signature, |signature| {
+            if let Some(point) = &self.p521 {
+                return ecdsa::p521_signed_digest(point, algorithm, digest, signature);
+            }
+            let signature = SignatureBytes::from_bytes(signature);
+            let mut keys = self
+                .keys
+                .iter()
+                .filter(|key| key.scheme().hash_algorithm() == Some(algorithm));
+            keys.any(|key| key.verify_prehashed(digest, &signature).is_ok())
+        })
+    }
+
+    /// Whether the Sigstore crates know keys of this kind.
+    pub(super) fn signs_usually(&self) -> bool {
+        self.p521.is_none()
+    }
+
+    /// Whether a signature by this key has the length of r and s side by side.
+    pub(super) fn is_side_by_side(&self, signature: &[u8]) -> bool {
+        // One in DER begins with its tag and the length of what follows.
+        let in_der = match signature {
+            [0x30, 0x81, length, rest @ ..] | [0x30, length, rest @ ..] => rest.len() == usize::from(*length),
+            _ => false,
+        };
+        let half = self.half.map(|half| half.saturating_mul(2));
+        half == Some(signature.len()) && !in_der
+    }
+
+    /// Whether a signature of it can be verified by a digest of what was signed.
+    pub(super) fn signs_digests(&self) -> bool {
+        self.keys.iter().all(|key| key.scheme().supports_prehashed())
+    }
+
+    fn in_each_form(&self, signature: &[u8], good: impl Fn(&[u8]) -> bool) -> bool {
+        let side_by_side = || ecdsa::as_der(signature, self.half?);
+        good(signature) || side_by_side().is_some_and(|der| good(&der))
     }
 }
 
@@ -121,5 +193,33 @@ fn without_parameters(der: &[u8]) -> Vec<u8> {
     match der.strip_prefix(&ED25519_WITH_NULL) {
         Some(key) => [&ED25519[..], key].concat(),
         None => der.to_vec(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use aws_lc_rs::encoding::AsDer as _;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_begins_like_der_is_still_a_number() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let der = pair.public_key().as_der().unwrap();
+        let key = PublicKey::from_spki("a key", der.as_ref()).unwrap();
+        for (start, length, expected) in [
+            ([0x12, 0x34], 64, true),
+            ([0x30, 0x34], 64, true),
+            // A short signature in DER: the second byte is the length of the rest.
+            ([0x30, 62], 64, false),
+            ([0x12, 0x34], 63, false),
+            ([0x30, 69], 71, false),
+        ] {
+            let mut signature = vec![7; length];
+            signature[..2].copy_from_slice(&start);
+            assert_eq!(key.is_side_by_side(&signature), expected, "{start:?} {length}");
+        }
     }
 }

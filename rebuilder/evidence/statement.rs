@@ -23,10 +23,16 @@ pub mod predicate {
     pub const VSA: &str = "https://slsa.dev/verification_summary/v1";
     /// A test's result.
     pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+    /// The result of a rebuild, whatever it is, as `docs/rebuild-predicate.md` proposes it.
+    pub const REBUILD: &str = "urn:rebuilder:predicate:rebuild:v0.1";
     /// SLSA source track: how a revision came to be, reviews included.
     pub const SOURCE_PROVENANCE: &str = "https://slsa.dev/source_provenance/v1-draft";
-    /// GitHub: a release of a repository.
-    pub const GITHUB_RELEASE: &str = "https://in-toto.io/attestation/release/v0.1";
+    /// A registry or a forge: what a release of a package is made of; GitHub states so of releases of a repository.
+    pub const RELEASE_V01: &str = "https://in-toto.io/attestation/release/v0.1";
+    /// The same, with a member renamed.
+    pub const RELEASE_V02: &str = "https://in-toto.io/attestation/release/v0.2";
+    /// CycloneDX, whose declarations may be those of a rebuild (CDXA).
+    pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
 }
 
 /// A statement, as read; its signature is not part of it.
@@ -73,6 +79,23 @@ pub enum StatementError {
     Name(String),
 }
 
+/// Whether an envelope of this type is around an in-toto document: the type may name the predicate, which is a hint only.
+pub(super) fn is_in_toto(payload_type: &str) -> bool {
+    let Some(rest) = payload_type.strip_prefix("application/vnd.in-toto") else {
+        return false;
+    };
+    let Some(hint) = rest.strip_suffix("+json") else {
+        return false;
+    };
+    hint.is_empty()
+        || hint.strip_prefix('.').is_some_and(|name| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        })
+}
+
 /// What a subject's digests say about the artifact at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigestMatch {
@@ -87,7 +110,7 @@ pub enum DigestMatch {
 impl Statement {
     /// Reads the payload of an envelope, whose type must be in-toto's.
     pub fn from_envelope(envelope: &super::dsse::Envelope) -> Result<Self, StatementError> {
-        if envelope.payload_type != super::dsse::IN_TOTO {
+        if !is_in_toto(&envelope.payload_type) {
             return Err(StatementError::PayloadType(envelope.payload_type.clone()));
         }
         Self::parse(&envelope.payload)
@@ -115,7 +138,7 @@ impl Statement {
             return Err(StatementError::Field("subject"));
         }
         for name in subject.iter().filter_map(|subject| subject.name.as_deref()) {
-            if !is_harmless(name) {
+            if !is_name(name) {
                 return Err(StatementError::Name(name.to_owned()));
             }
         }
@@ -153,12 +176,14 @@ impl Descriptor {
         found
     }
 
+    /// Its name, unless it is left open ("If the name is not meaningful, leave the field unset or use `_`").
+    pub fn given_name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|name| !["", "_"].contains(name))
+    }
+
     /// Its name, or else its URI.
     pub fn label(&self) -> &str {
-        self.name
-            .as_deref()
-            .or(self.uri.as_deref())
-            .unwrap_or("(unnamed)")
+        self.given_name().or(self.uri.as_deref()).unwrap_or("(unnamed)")
     }
 
     /// The last part of its name, as a file name, if it is a plain one.
@@ -174,6 +199,12 @@ impl Descriptor {
             .find_map(|algorithm| self.digest.get(*algorithm))
             .map(String::as_str)
     }
+}
+
+/// Whether a name is one that a statement may give a file: names are free there, and builders write whole paths. Who
+/// makes a path of one asks for [`Descriptor::file_name`].
+pub(super) fn is_name(name: &str) -> bool {
+    !name.chars().any(char::is_control) && name.split(['/', '\\']).all(|part| part != "..")
 }
 
 /// Whether a name, used as a path, stays inside its folder, and has no control characters.
@@ -200,6 +231,14 @@ mod tests {
             "https://in-toto.io/Statement/v0.1",
             "https://in-toto.io/Statement/v1",
         ] {
+            // Names are free, and whole paths are in use.
+            for name in ["/build/dist/a.tgz", r"D:\\a\\dist\\a.tgz", "_", ""] {
+                let subject = good.replace("dist/a.tgz", name);
+                assert!(
+                    Statement::parse(statement(kind, &subject).as_bytes()).is_ok(),
+                    "{name}"
+                );
+            }
             assert!(Statement::parse(statement(kind, good).as_bytes()).is_ok());
         }
         let v1 = "https://in-toto.io/Statement/v1";
@@ -215,7 +254,7 @@ mod tests {
             ),
             (
                 v1,
-                r#"[{"name":"/etc/passwd","digest":{"sha256":"00"}}]"#,
+                r#"[{"name":"/a/../etc/passwd","digest":{"sha256":"00"}}]"#,
                 "points outside",
             ),
             (

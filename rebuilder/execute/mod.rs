@@ -100,6 +100,8 @@ pub enum BuildEnd {
         stage: Stage,
         /// What happened there.
         reason: String,
+        /// How the command ended.
+        ended: ExitReason,
     },
 }
 
@@ -215,7 +217,7 @@ impl Executor<'_> {
         fs::create_dir(run.rebuilt()).map_err(StoreError::io("write into", folder.path()))?;
         let inputs = self.fetch_inputs(&plan).await?;
         let execution = self.run(&plan, root, &inputs, &run, KeepMode::Answer).await?;
-        if let BuildEnd::Failed { stage, reason } = execution.end {
+        if let BuildEnd::Failed { stage, reason, .. } = execution.end {
             let log = bounded::tail(&run.log(), LAST_OUTPUT).unwrap_or_default();
             let lines: Vec<_> = log.lines().rev().take(3).collect();
             let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
@@ -252,8 +254,15 @@ impl Executor<'_> {
         {
             return Ok(blob);
         }
-        let checkout = fetcher.git(&git.source).await?;
-        let blob = fetcher.git_archive(&checkout, git.submodules).await?;
+        let blob;
+        let checkout;
+        if git.without.is_empty() {
+            checkout = fetcher.git(&git.source).await?;
+            blob = fetcher.git_archive(&checkout, git.submodules).await?;
+        } else {
+            checkout = fetcher.git_or_parts(&git.source).await?;
+            blob = fetcher.git_archive_without(&checkout, &git.without).await?;
+        }
         match git.archive {
             Some(expected) if expected != blob.sha256 => Err(GitError::Differs {
                 repository: git.source.repository.clone(),
@@ -349,5 +358,6 @@ fn failed(stage: Stage, ended: ExitReason) -> BuildEnd {
     BuildEnd::Failed {
         stage,
         reason: format!("the command {ended}; see build.log"),
+        ended,
     }
 }

@@ -33,6 +33,14 @@ impl PinnedContainer {
         }
     }
 
+    /// The packages, if it is made of some.
+    pub fn lock(&self) -> Option<&Lock> {
+        match self {
+            Self::Packages { lock, .. } => Some(lock),
+            Self::Image { .. } => None,
+        }
+    }
+
     /// Digest of all that the root is made from.
     pub fn digest(&self) -> Sha256 {
         match self {

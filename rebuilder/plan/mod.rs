@@ -105,6 +105,9 @@ pub struct PinnedGit {
     /// Digest of the archive; `None` if the repository could not be reached when the plan was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<Sha256>,
+    /// Paths of files that the archive leaves out, where the repository that was at hand lacks them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 impl PinnedGit {
@@ -115,6 +118,7 @@ impl PinnedGit {
             source,
             submodules,
             archive,
+            without: Vec::new(),
         }
     }
 }

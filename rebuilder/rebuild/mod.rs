@@ -3,6 +3,7 @@
 //! [`Rebuilder::rebuild`] is the story of one run; [`search`] repeats it with other assumptions.
 
 mod against_source;
+pub mod failure;
 mod outputs;
 pub mod search;
 
@@ -154,6 +155,10 @@ struct Aftermath {
 impl Aftermath {
     /// Compares and searches the outputs, and takes credentials out of the log.
     fn follow(&self, end: BuildEnd) -> Result<Concluded, RebuildError> {
+        let ended = match &end {
+            BuildEnd::Failed { stage, ended, .. } => Some((*stage, *ended)),
+            BuildEnd::Built { .. } => None,
+        };
         let (compared, mut found) = match end {
             BuildEnd::Built {
                 outputs,
@@ -167,7 +172,7 @@ impl Aftermath {
                 };
                 (Ok(compared), found)
             }
-            BuildEnd::Failed { stage, reason } => (Err((stage, reason)), Findings::default()),
+            BuildEnd::Failed { stage, reason, .. } => (Err((stage, reason)), Findings::default()),
         };
         let log = self.run.log();
         found.redact_file("log build.log", &log, &self.deadline.at_most(LOG_TIME))?;
@@ -179,6 +184,7 @@ impl Aftermath {
             Err(Over::Interrupted) => Err(RebuildError::Interrupted),
             Err(Over::Time) | Ok(()) => Ok(Concluded {
                 compared,
+                failure: ended.map(|(stage, ended)| failure::of_end(stage, ended, &self.run.log())),
                 credentials,
                 not_searched,
                 log,

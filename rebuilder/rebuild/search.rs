@@ -4,13 +4,13 @@
 //! Every attempt is kept with its plan and its log. The closest one is the run that is reported and signed; its plan
 //! says which values were tried.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
 use super::{RebuildError, Rebuilder, write};
-use crate::artifact::Subject;
+use crate::artifact::{Sha256, Subject};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::ecosystem::{self, PlanError, Planner};
 use crate::execute::{ExecuteError, PlanRefused};
@@ -86,9 +86,19 @@ pub async fn search(
             planner.workshop.progress.note(&note);
         }
         planner.hints = next.hints.clone();
+        let planned = planner.plan(subject).await;
+        if planned.as_ref().is_ok_and(|plan| !search.is_new(plan)) {
+            continue;
+        }
         let place = folder.join("attempts").join(number.to_string());
         fs::create_dir_all(&place).map_err(StoreError::io("make the folder", &place))?;
-        let ended = once(planner, subject, rebuilder, &place).await;
+        let ended = match planned {
+            Ok(plan) => rebuilder
+                .rebuild(plan, &RunFolder::new(&place))
+                .await
+                .map_err(Into::into),
+            Err(error) => Err(error.into()),
+        };
         search.take(subject, next, ended, begun)?;
     }
     match (search.best, search.first_error) {
@@ -104,6 +114,8 @@ struct Search {
     best: Option<Done>,
     first_error: Option<AttemptError>,
     tried: Vec<Hints>,
+    /// Other hints may lead to a plan that was tried.
+    ran: HashSet<Sha256>,
     open: VecDeque<Alternative>,
 }
 
@@ -118,6 +130,7 @@ impl Search {
             best: None,
             first_error: None,
             tried: Vec::new(),
+            ran: HashSet::new(),
             open: VecDeque::from([first]),
         }
     }
@@ -137,6 +150,11 @@ impl Search {
         };
         self.tried.push(next.hints.clone());
         Some(next)
+    }
+
+    /// Whether no plan before this one ran the same; it counts as tried from now on.
+    fn is_new(&mut self, plan: &Plan) -> bool {
+        work(plan).is_none_or(|work| self.ran.insert(work))
     }
 
     /// Takes an attempt that ended; the error is one that ends the search.
@@ -194,21 +212,23 @@ impl Search {
     }
 }
 
-async fn once(
-    planner: &Planner<'_>,
-    subject: &Subject,
-    rebuilder: &Rebuilder<'_>,
-    place: &Path,
-) -> Result<(Plan, Record), AttemptError> {
-    let plan = planner.plan(subject).await?;
-    Ok(rebuilder.rebuild(plan, &RunFolder::new(place)).await?)
+/// Digest of what a plan runs, whatever its reasons: plans that agree in it give the same bytes.
+fn work(plan: &Plan) -> Option<Sha256> {
+    let bare = Plan {
+        claims: Vec::new(),
+        assumptions: Vec::new(),
+        ..plan.clone()
+    };
+    bare.digest().ok()
 }
 
 /// Whether another source or other tools could help.
 fn allows_another_plan(error: &AttemptError) -> bool {
     matches!(
         error,
-        AttemptError::Plan(PlanError::NotRebuildable { .. } | PlanError::Document { .. })
+        AttemptError::Plan(
+            PlanError::NotRebuildable { .. } | PlanError::Lacking { .. } | PlanError::Document { .. }
+        )
     )
 }
 

@@ -137,7 +137,14 @@ fn why(line: &ResultLine) -> String {
             "only the digests were compared".to_owned()
         }
         SubjectResult::Mismatch { causes } | SubjectResult::NotReproduced { causes } => causes.join(", "),
-        SubjectResult::Inconclusive { stage, reason } => format!("{stage}: {reason}"),
+        SubjectResult::Inconclusive {
+            stage,
+            reason,
+            failure,
+        } => match failure {
+            Some(failure) => format!("{stage}: {reason} ({})", failure.sentence()),
+            None => format!("{stage}: {reason}"),
+        },
         SubjectResult::Refused { reason } => reason.clone(),
     }
 }

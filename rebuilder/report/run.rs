@@ -7,6 +7,7 @@ use crate::artifact::Sha256;
 use crate::compare::Outcome;
 use crate::evidence::{Claim, Question, Standing};
 use crate::plan::{Origin, Plan, Role};
+use crate::run::failure::Failure;
 use crate::run::{Evidence, OutputResult, Record, Verdict, undeclared};
 use crate::text::{Screen, Style, and_more, plain, plural};
 
@@ -20,6 +21,7 @@ struct Page<'a> {
     record: &'a Record,
     verdict: &'static str,
     reason: String,
+    failure: Option<&'a Failure>,
     signature: Vec<&'a Claim>,
     provenance: Vec<&'a Claim>,
     other: Vec<&'a Claim>,
@@ -61,6 +63,7 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
             Verdict::NotReproduced => no_build_found(plan),
             _ => String::new(),
         },
+        failure: record.failure.as_ref(),
         signature: of(Question::Signature),
         provenance: of(Question::Provenance),
         other: of(Question::Other),
@@ -133,7 +136,25 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
     if record.verdict == Verdict::NotReproduced {
         out.say(format_args!("    {}", no_build_found(plan)));
     }
+    if let Some(failure) = &record.failure {
+        no_conclusion(failure, &mut out);
+    }
     out
+}
+
+/// What ended the run, with the end of its log, and what to do.
+fn no_conclusion(failure: &Failure, out: &mut Screen) {
+    if !failure.last_lines.is_empty() {
+        out.line([Style::Dim.of("    the last lines of build.log:")]);
+    }
+    for line in &failure.last_lines {
+        out.line([plain("    | "), Style::Dim.of(line)]);
+    }
+    out.line([plain("    "), Style::Open.of(failure.sentence())]);
+    if let Some(line) = &failure.line {
+        out.say(format_args!("    told by the line: {line}"));
+    }
+    out.say(format_args!("    what to do: {}", failure.code.about().help));
 }
 
 fn claims(plan: &Plan, record: &Record, out: &mut Screen) {

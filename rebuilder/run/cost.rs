@@ -30,7 +30,7 @@ impl Cost {
         Self {
             seconds: record.timings.everything(),
             build_seconds: record.timings.build,
-            attestation_bytes: size(&run.bundle()) + size(&run.equivalence()),
+            attestation_bytes: run.attestations().iter().map(|path| size(path)).sum(),
             run_bytes: files.map(|entry| size(entry.path())).sum(),
             // The sizes in a plan may be anything, so they must not overflow.
             input_bytes: (plan.materials().iter())

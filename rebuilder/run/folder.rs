@@ -35,6 +35,32 @@ impl RunFolder {
     pub fn equivalence(&self) -> PathBuf {
         self.0.join("equivalence.sigstore.json")
     }
+    /// What the run attests, in the forms that are there.
+    pub fn attestations(&self) -> Vec<PathBuf> {
+        let bundles = [self.bundle(), self.equivalence()];
+        let all = bundles
+            .iter()
+            .flat_map(|bundle| [bundle.clone(), Self::envelope(bundle)]);
+        all.filter(|path| path.exists()).collect()
+    }
+    /// The file for the envelope alone of the bundle at `path`.
+    pub fn envelope(path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.strip_suffix(".sigstore.json").unwrap_or(&name);
+        path.with_file_name(format!("{stem}.intoto.jsonl"))
+    }
+    /// The result in the predicate for every outcome, on request.
+    pub fn result(&self) -> PathBuf {
+        self.0.join("rebuild-result.sigstore.json")
+    }
+    /// Folder of the in-toto links, on request.
+    pub fn links(&self) -> PathBuf {
+        self.0.join("links")
+    }
+    /// Folder of OSS Rebuild's statements, on request.
+    pub fn oss_rebuild(&self) -> PathBuf {
+        self.0.join("oss-rebuild")
+    }
     /// Folder of the evidence that the user named, each file by its SHA-256; each check of the run verifies it again.
     pub fn documents(&self) -> PathBuf {
         self.0.join("documents")

@@ -2,6 +2,7 @@
 
 mod cost;
 mod credential;
+pub mod failure;
 mod folder;
 mod record;
 mod verdict;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::failure::{Failure, FailureCode};
 use super::verdict::conclude;
 use super::{Credential, Stage, Verdict};
 use crate::artifact::Sha256;
@@ -120,6 +121,9 @@ pub struct Record {
     /// The conclusion.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// Why there is no conclusion; records of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// Digest of the plan's canonical form.
     pub plan: Sha256,
     /// Whether the plan's claims were verified in this run.
@@ -194,11 +198,20 @@ impl Record {
             Ok(compared) => (conclude(plan, &compared.outputs), compared),
             Err((stage, reason)) => (Verdict::Inconclusive { stage, reason }, Compared::default()),
         };
+        let failure = match verdict {
+            // Only the comparison ends without a failure of its own: its time was over.
+            Verdict::Inconclusive { .. } => {
+                let timed_out = || Failure::known(FailureCode::TimedOut);
+                Some(concluded.failure.unwrap_or_else(timed_out))
+            }
+            _ => None,
+        };
         Ok(Self {
             version: 2,
             id: format!("{}-{}", started.strftime("%Y%m%dT%H%M%S%3fZ"), digest.short()),
             subject: plan.subject.clone(),
             verdict,
+            failure,
             plan: digest,
             evidence: circumstances.evidence,
             outputs: compared.outputs,
@@ -249,6 +262,8 @@ pub type Page = fn(&Plan, &Record) -> Option<String>;
 pub struct Concluded {
     /// The outputs, compared, or the stage that ended the run and what happened there.
     pub compared: Result<Compared, (Stage, String)>,
+    /// What kind of failure that was.
+    pub failure: Option<Failure>,
     /// Long-lived credentials that were found.
     pub credentials: Vec<Credential>,
     /// What was not searched for them to its end, and why.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::SignerError;
 use super::admission::Admission;
 use super::released::Released;
+use crate::apt::BinaryRow;
 use crate::artifact::Ecosystem;
 use crate::artifact::{Digests, Sha256};
 use crate::attest::Named;
@@ -100,6 +101,10 @@ impl Admission {
                 source.reference.as_deref().unwrap_or("none")
             )));
         }
+        // Which files a plan may do without, nobody says but the worker.
+        if !git.without.is_empty() {
+            return Ok(None);
+        }
         // The commit says what is in the archive; whether this is its digest, only the repository tells.
         let Some(checkout) = &released.judgement.source else {
             return Ok(git.archive.is_none().then(named_by_provenance));
@@ -135,11 +140,7 @@ impl Admission {
             .filter(|input| input.role == Role::Dependency)
             .map(|input| input.file.sha256.to_hex())
             .collect();
-        let is_wanted = |paragraph: &deb822_fast::Paragraph| {
-            paragraph
-                .get("SHA256")
-                .is_some_and(|digest| wanted.contains(digest))
-        };
+        let is_wanted = |row: &BinaryRow<'_>| wanted.contains(row.sha256);
         let distro = name.trim_end_matches("-build");
         let binaries = indexes.binaries(is_wanted);
         for binary in binaries.map_err(|error| SignerError::Registry(Box::new(error.into())))? {

@@ -27,6 +27,8 @@ mod serve;
 mod snapshot;
 mod wire;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 pub use admission::Admission;
@@ -36,7 +38,7 @@ pub use wire::ask;
 
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
-use crate::attest::{AttestError, Signed};
+use crate::attest::{AttestError, Extra, Signed};
 use crate::ecosystem::PlanError;
 use crate::policy::Refusal;
 
@@ -51,6 +53,9 @@ pub struct Request {
     pub version: u32,
     /// Folder of the run.
     pub run: std::path::PathBuf,
+    /// What is to be signed besides the statement.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub extras: BTreeSet<Extra>,
 }
 
 /// What the signer answers.

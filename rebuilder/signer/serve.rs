@@ -21,7 +21,8 @@ use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
 use crate::attest::log::{Anchor, Event, Log};
 use crate::attest::{
-    Agreeing, AttestError, Attestor, Handed, Inventory, Signed, Signer, VerifiedRun, Vouched, verify_digested,
+    Agreeing, AttestError, Attestor, Extra, Handed, Inventory, Signed, Signer, VerifiedRun, Vouched, Wanted,
+    verify_digested,
 };
 use crate::error::with_causes;
 use crate::policy::PolicyFile;
@@ -229,7 +230,7 @@ impl RunningService {
                 ))),
                 Ok(request) => {
                     run = request.run.display().to_string();
-                    self.in_turn(request.run, uid, &worker, turns).await
+                    self.in_turn(request, uid, &worker, turns).await
                 }
             },
         };
@@ -245,7 +246,7 @@ impl RunningService {
     /// in a thread still counts.
     async fn in_turn(
         self: &Arc<Self>,
-        run: PathBuf,
+        request: Request,
         uid: u32,
         worker: &str,
         turns: Arc<Semaphore>,
@@ -256,20 +257,21 @@ impl RunningService {
         let turn = tokio::time::timeout(LONGEST, turns.acquire_owned()).await;
         let turn = Arc::new(turn.map_err(|_| late())?.map_err(closed)?);
         let decided =
-            tokio::time::timeout_at(until.into(), self.decide(run, uid, worker, &turn, until)).await;
+            tokio::time::timeout_at(until.into(), self.decide(request, uid, worker, &turn, until)).await;
         decided.map_err(|_| late())?
     }
 
     /// Everything between the question and the key.
     async fn decide(
         self: &Arc<Self>,
-        run: PathBuf,
+        request: Request,
         uid: u32,
         worker: &str,
         turn: &Arc<OwnedSemaphorePermit>,
         until: Instant,
     ) -> Result<Reply, SignerError> {
         let service = &self.service;
+        let Request { run, extras, .. } = request;
         let allowed = service.runs.clone();
         let mut opened = apart(turn, move || OpenedRun::open(&run, uid, &allowed, until)).await?;
         service.admission.record(&opened.record)?;
@@ -307,7 +309,10 @@ impl RunningService {
             .collect();
         let workers = workers.into_keys().collect();
         let this = self.clone();
-        let signed = apart(turn, move || this.sign(&examined, vouched, workers, place)).await?;
+        let signed = apart(turn, move || {
+            this.sign(&examined, vouched, workers, place, extras)
+        })
+        .await?;
         Ok(Reply::Signed(Box::new(signed)))
     }
 
@@ -371,6 +376,7 @@ impl RunningService {
         vouched: Vouched,
         workers: Vec<String>,
         place: Anchor,
+        extras: BTreeSet<Extra>,
     ) -> Result<Signed, SignerError> {
         let service = &self.service;
         // Asked each time, so that a revocation holds from the next request on.
@@ -382,6 +388,12 @@ impl RunningService {
             host: service.host.clone(),
             log: &service.log,
             negatives: service.negatives,
+            // The statement is what workers wait for; what has no word for it is left out.
+            wanted: Wanted {
+                extras,
+                only_fitting: true,
+            },
+            again: false,
         };
         let handed = Handed {
             vouched,

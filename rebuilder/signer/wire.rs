@@ -1,5 +1,6 @@
 //! The protocol: one line of JSON each way.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -7,6 +8,7 @@ use tokio::net::UnixStream;
 
 use super::{REQUEST, Reply, Request, SignerError};
 use crate::artifact::serialise;
+use crate::attest::Extra;
 
 /// One line, of bounded length.
 pub(super) async fn request_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
@@ -24,8 +26,8 @@ pub(super) async fn send(stream: &mut UnixStream, reply: &Reply) -> std::io::Res
     stream.shutdown().await
 }
 
-/// Asks a signer about a run.
-pub async fn ask(socket: &Path, run: &Path) -> Result<Reply, SignerError> {
+/// Asks a signer about a run, and for so much besides its statement.
+pub async fn ask(socket: &Path, run: &Path, extras: BTreeSet<Extra>) -> Result<Reply, SignerError> {
     let at = |source| SignerError::Socket {
         path: socket.to_owned(),
         source,
@@ -40,7 +42,12 @@ pub async fn ask(socket: &Path, run: &Path) -> Result<Reply, SignerError> {
             },
             _ => at(error),
         })?;
-    let mut text = serialise::compact("the request", &Request { version: 1, run })?;
+    let request = Request {
+        version: 1,
+        run,
+        extras,
+    };
+    let mut text = serialise::compact("the request", &request)?;
     text.push(b'\n');
     stream.write_all(&text).await.map_err(at)?;
     let mut reply = Vec::new();

@@ -18,11 +18,14 @@ use url::Url;
 use super::address::{AddressTrust, Barred, Route};
 use super::blobs::{Incoming, Sealed};
 use super::public::NotPublic;
+use super::unreachable::Outlook;
 use super::{Fetcher, StoreError};
 use crate::ledger::Work;
 use crate::progress::ProgressBar;
 
 const ATTEMPTS: u32 = 3;
+/// Before a host that does not answer is asked a second and last time.
+const SECOND_CALL: Duration = Duration::from_millis(400);
 /// Redirects from one address to the next.
 const REDIRECTS: usize = 5;
 /// A host that sends less than this in a second, after the first minute, is not waited for.
@@ -75,6 +78,9 @@ impl Fetcher {
             let mut last = RequestFailure::Trouble("not tried".to_owned());
             for attempt in 0..ATTEMPTS {
                 if attempt > 0 {
+                    if matches!(self.unreachable().outlook(&url), Outlook::Hopeless(_)) {
+                        break;
+                    }
                     tokio::time::sleep(Duration::from_millis(400 << attempt)).await;
                 }
                 match self.download_once(&url, trust, limit, bar).await {
@@ -129,7 +135,7 @@ impl Fetcher {
             if let Some(token) = ask.bearer.filter(|_| at.origin() == url.origin()) {
                 request = request.bearer_auth(token);
             }
-            let response = request.send().await.map_err(|error| refusal(&at, error))?;
+            let response = self.send(&at, request).await?;
             let location = response.headers().get(header::LOCATION);
             let (Some(location), 301 | 302 | 303 | 307 | 308) = (location, response.status().as_u16()) else {
                 return Ok(response);
@@ -145,6 +151,49 @@ impl Fetcher {
         }
         let reason = format!("it redirects more than {REDIRECTS} times");
         Err(RequestFailure::Barred(Barred::new(url.as_str(), reason)))
+    }
+
+    /// Sends a request, unless no connection could be made to the host lately.
+    async fn send(
+        &self,
+        at: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, RequestFailure> {
+        let outlook = self.unreachable().outlook(at);
+        if let Outlook::Hopeless(reason) = outlook {
+            return Err(RequestFailure::Trouble(reason));
+        }
+        let again = request.try_clone().filter(|_| outlook == Outlook::Fair);
+        let mut answer = request.send().await;
+        if let (Err(error), Some(again)) = (&answer, again)
+            && error.is_connect()
+            && !error.is_timeout()
+        {
+            tokio::time::sleep(SECOND_CALL).await;
+            answer = again.send().await;
+        }
+        match answer {
+            Ok(response) => {
+                self.unreachable().answered(at);
+                Ok(response)
+            }
+            Err(error) => {
+                let lost = error.is_connect();
+                let failure = refusal(at, error);
+                if let (true, RequestFailure::Trouble(reason)) = (lost, &failure) {
+                    self.unreachable().failed(at, reason);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Whether no connection could be made to the host of an address lately. What can do without it should not wait.
+    pub fn is_unreachable(&self, address: &str) -> bool {
+        match self.word().route(address) {
+            Ok(Route::Http { url, .. }) => self.unreachable().outlook(&url) != Outlook::Fair,
+            _ => false,
+        }
     }
 
     /// The content of an answer, of at most `limit` bytes.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -12,7 +12,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::address::{AddressTrust, Barred, Word};
 use super::blobs::Blob;
 use super::download::{RequestFailure, innermost};
+use super::git::GitArchives;
 use super::public::PublicOnly;
+use super::unreachable::Unreachable;
 use super::{AllowedHost, GitMirror, MirrorMap, Store, StoreError};
 use crate::artifact::PinnedFile;
 use crate::ledger::Ledger;
@@ -109,6 +111,9 @@ pub struct Fetcher {
     ledger: Ledger,
     /// Indexes as they were when they were first asked for: several plans of one process see the same state.
     indexes: Arc<Mutex<HashMap<String, Received>>>,
+    unreachable: Unreachable,
+    /// Archives of commits that this process made.
+    git_archives: Arc<Mutex<GitArchives>>,
 }
 
 const PARALLEL: usize = 8;
@@ -125,7 +130,13 @@ impl Fetcher {
             progress,
             ledger: Ledger::default(),
             indexes: Arc::default(),
+            unreachable: Unreachable::remembered(store),
+            git_archives: Arc::default(),
         }
+    }
+
+    pub(super) fn git_archives(&self) -> MutexGuard<'_, GitArchives> {
+        self.git_archives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn client(&self, trust: AddressTrust) -> Result<&reqwest::Client, RequestFailure> {
@@ -136,7 +147,7 @@ impl Fetcher {
         let made = place.get_or_init(|| {
             let builder = reqwest::Client::builder()
                 .user_agent(concat!("rebuilder/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(Duration::from_secs(20))
+                .connect_timeout(Duration::from_secs(10))
                 .read_timeout(Duration::from_secs(60))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false);
@@ -193,6 +204,10 @@ impl Fetcher {
     /// The account of the job's time.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub(super) fn unreachable(&self) -> &Unreachable {
+        &self.unreachable
     }
 
     pub(super) fn git_mirrors(&self) -> &[GitMirror] {
@@ -363,5 +378,17 @@ impl FetchError {
     /// Whether an address was not followed, rather than something being out of reach.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Barred { .. })
+    }
+
+    /// Whether every address answered that it has no such file, rather than not at all.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Unavailable { attempts, .. } => {
+                let says_no = |reason: &str| reason.ends_with("status 404") || reason.ends_with("status 410");
+                !attempts.is_empty() && attempts.iter().all(|(_, reason)| says_no(reason))
+            }
+            _ => false,
+        }
     }
 }

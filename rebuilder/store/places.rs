@@ -17,13 +17,14 @@ const LAYERS: &str = "layers";
 const SCRATCH: &str = "scratch";
 const LOCKS: &str = "locks";
 const GIT: &str = "git";
+const DERIVED: &str = "derived";
 const RUNS: &str = "runs";
 const AUDITS: &str = "audits";
 const ANSWERS: &str = "answers";
 
 /// Folders that every store has.
-pub(super) const FOLDERS: [&str; 9] = [
-    "store", BLOBS, QUARANTINE, TMP, ROOTS, LAYERS, SCRATCH, LOCKS, GIT,
+pub(super) const FOLDERS: [&str; 10] = [
+    "store", BLOBS, QUARANTINE, TMP, ROOTS, LAYERS, SCRATCH, LOCKS, GIT, DERIVED,
 ];
 
 /// Those that are made when they are needed.
@@ -102,6 +103,11 @@ impl Store {
         self.data.join(GIT).join(name)
     }
 
+    /// The home of what was computed from the inputs that this digest names.
+    pub(super) fn derived_path(&self, key: Sha256) -> PathBuf {
+        self.data.join(DERIVED).join(key.to_hex())
+    }
+
     pub(super) fn git_config(&self) -> PathBuf {
         self.data.join(GIT).join("config")
     }
@@ -176,6 +182,11 @@ impl Store {
     /// The digest of the tar file that an engine's image of this root was made from.
     pub(crate) fn image_record(&self, root: Sha256) -> PathBuf {
         self.locks().join(format!("image-{root}.tar"))
+    }
+
+    /// Hosts that could not be reached lately.
+    pub(super) fn unreachable(&self) -> PathBuf {
+        self.locks().join("unreachable.json")
     }
 
     /// The filter of system calls, for engines that read it from a file.

@@ -105,6 +105,20 @@ impl Drop for PendingRun {
 }
 
 impl Store {
+    /// The finished runs in the store, the oldest first.
+    pub fn finished_runs(&self) -> Vec<RunFolder> {
+        let entries = fs::read_dir(self.runs()).into_iter().flatten().flatten();
+        let mut runs: Vec<_> = entries.map(|entry| RunFolder::new(&entry.path())).collect();
+        let is_pending = |run: &RunFolder| {
+            let name = run.path().file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with(PendingRun::PREFIX)
+        };
+        runs.retain(|run| !is_pending(run) && run.record().is_file());
+        // Their names begin with the time.
+        runs.sort_by(|a, b| a.path().cmp(b.path()));
+        runs
+    }
+
     /// The newest finished run in the store that is about the released file with this digest.
     pub fn newest_run(&self, released: Sha256) -> Option<RunFolder> {
         let entries = fs::read_dir(self.runs()).into_iter().flatten().flatten();

@@ -11,6 +11,8 @@ Reads /inputs/recipe/build.json:
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
   python    version of Python that setuptools puts into file names, or null
+  sorted    whether setuptools writes requirements in order, as that of Debian and its derivatives does
+  pure      whether the released wheel of setuptools has no compiled code
   platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
 Nothing here says what the released files hold: neither digest nor size. Source files that bear the names of released
@@ -53,11 +55,33 @@ def unpack(path, top):
             archive.extractall(target)
     else:
         with tarfile.open(path) as archive:
-            archive.extractall(target, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(target)
+            archive.extractall(target, filter=as_data) if hasattr(tarfile, "data_filter") else archive.extractall(target)
     tops = [name for name in os.listdir(SOURCE) if os.path.isdir(os.path.join(SOURCE, name))]
     if len(tops) != 1:
         sys.exit(f"the source distribution has {len(tops)} top folders: {tops}")
     return os.path.join(SOURCE, tops[0])
+
+
+def as_data(member, target):
+    """Ordinary files; links may lead anywhere, since nothing that matters is in reach."""
+    try:
+        return tarfile.data_filter(member, target)
+    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+        return tarfile.tar_filter(member, target)
+
+
+def follow_link(path):
+    """Puts a copy where a link to a file is, as what was built from it may bear another time and mode than its target."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return
+    os.unlink(path)
+    with open(path, "wb") as file:
+        file.write(content)
+    os.chmod(path, mode)
 
 
 def date_sources(top, entries, uniform):
@@ -68,11 +92,11 @@ def date_sources(top, entries, uniform):
     for folder, _, names in os.walk(top):
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.islink(path) or not os.path.isfile(path):
-                continue
             found = by_name.get(name)
-            if not found:
+            if not found or not os.path.isfile(path):
                 continue
+            if os.path.islink(path):
+                follow_link(path)
             # Several may have the same name: the one with the longest common end of path is meant, and of these the
             # one that is nearest to the top, where a package's folder has another name in the source.
             _, entry = max(found, key=lambda item: (common_end(path, item[0]), -item[0].count("/")))
@@ -114,17 +138,19 @@ class Shown:
         return None
 
     def shown(self, result, path):
-        # Coarse file systems may round down; a second of grace is enough, sources are years old.
-        if result.st_mtime < self.started - 1 or not stat.S_ISREG(result.st_mode):
+        if not stat.S_ISREG(result.st_mode) or path.startswith("/build/venv/"):
             return result
         entry = self.entry(path)
         if entry is None:
             return result
+        # Coarse file systems may round down; a second of grace is enough, sources are years old. Copies of them keep
+        # their time and not always their mode.
+        written = result.st_mtime >= self.started - 1
         fields = {name: getattr(result, name) for name in dir(result) if name.startswith("st_")}
         values = list(result)
         values[0] = stat.S_IFMT(result.st_mode) | entry["mode"]
         fields.update(st_mode=values[0])
-        if self.times:
+        if self.times and written:
             values[8] = entry["time"]
             fields.update(st_mtime=float(entry["time"]), st_mtime_ns=entry["time"] * 10**9)
         return os.stat_result(values, fields)
@@ -230,7 +256,15 @@ def restore_old_names():
         fractions.gcd = math.gcd
     if not hasattr(time, "clock"):
         time.clock = time.perf_counter
-    real_compile = re._compiler.compile
+    real_open = io.open
+
+    def open_leniently(file, mode="r", *rest, **more):
+        # "U" has meant nothing but the default since Python 3.0.
+        return real_open(file, mode.replace("U", "") if isinstance(mode, str) else mode, *rest, **more)
+
+    builtins.open = io.open = open_leniently
+    compiler = getattr(re, "_compiler", None)
+    real_compile = getattr(compiler, "compile", None)
 
     def compile_leniently(pattern, flags=0):
         try:
@@ -242,7 +276,8 @@ def restore_old_names():
             found = "".join(re.findall(r"\(\?([aiLmsux]+)\)", pattern))
             return real_compile(f"(?{found})" + re.sub(r"\(\?[aiLmsux]+\)", "", pattern), flags)
 
-    re._compiler.compile = compile_leniently
+    if compiler:
+        compiler.compile = compile_leniently
     try:
         import symbol
     except ImportError:
@@ -295,6 +330,40 @@ def appear_as_python(version):
             defaults = getattr(function, "__defaults__", None) or ()
             if current in defaults:
                 function.__defaults__ = tuple(version if one == current else one for one in defaults)
+
+
+def sort_requirements():
+    """Makes setuptools write requirements in order: Debian and its derivatives have patched it so since 2014."""
+    for name in ("setuptools.command._requirestxt", "setuptools.command.egg_info"):
+        try:
+            found = importlib.import_module(name)
+            real = found._write_requirements
+        except (ImportError, AttributeError):
+            continue
+        if real.__module__ != name:
+            continue
+
+        def in_order(stream, required, real=real):
+            from pkg_resources import yield_lines
+
+            real(stream, sorted(yield_lines(required or ())))
+
+        found._write_requirements = in_order
+
+
+def leave_out_extensions():
+    """Makes setuptools build no compiled code, as if the setup had been told so, by a variable or for want of a compiler."""
+    from setuptools import dist
+
+    real = dist.Distribution.run_commands
+
+    def run_commands(self):
+        self.ext_modules = self.libraries = self.rust_extensions = None
+        # Helpers that build extensions in their own way say so on the object itself.
+        self.__dict__.pop("has_ext_modules", None)
+        return real(self)
+
+    dist.Distribution.run_commands = run_commands
 
 
 def setup_requires():
@@ -364,6 +433,10 @@ def main():
     Shown(entries, build["uniform"] is not None).install()
     if build["python"]:
         appear_as_python(build["python"])
+    if build["sorted"]:
+        sort_requirements()
+    if build["pure"]:
+        leave_out_extensions()
     if build["windows"]:
         appear_as_windows()
     out = "/build/unrepaired" if build["platform"] else "/out"

@@ -199,6 +199,14 @@ const CASES: &[Case] = &[
         "l.a",
         "@C gcc -g -c x.c; ar qcD l.a x.o",
     ),
+    // Until it is linked, an object names each string by a relocation; of these folders, neither is the first string.
+    case(
+        "build-path",
+        "object file with debug information",
+        ["N=4", "N=7"],
+        "x.o",
+        "@C gcc -g -fdebug-prefix-map=$PWD=/build/$N/a -c x.c",
+    ),
     case(
         "build-host",
         "user and host in text",

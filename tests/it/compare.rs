@@ -1,6 +1,7 @@
 //! `rebuilder compare`: what it says, in which forms, and what hostile files can do to it.
 
 mod hostile;
+mod images;
 mod oracle;
 mod properties;
 

@@ -1,6 +1,9 @@
 //! `rebuilder inspect`: what is taken for evidence, what is refused, and what is said about it.
 
+mod curves;
+mod named;
 mod real;
+mod roots;
 mod signatures;
 mod signers;
 mod statements;

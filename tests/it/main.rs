@@ -45,6 +45,7 @@ mod credentials;
 mod discover;
 mod evidence;
 mod evidence_bundle;
+mod forms;
 mod gate;
 mod keys;
 mod output;

@@ -1,8 +1,11 @@
 //! `rebuilder verify`: constellations of parties and what is concluded of them; other rebuilders' formats; cost.
 
+mod forms;
 mod others;
+mod predicate;
 mod statements;
 mod table;
+mod vsa;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +32,8 @@ fn keys() -> &'static BTreeMap<&'static str, (FileKey, String)> {
     KEYS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let names = [
-            "alice", "bob", "carol", "dave", "builder", "manager", "watcher", "mallory", "lost", "old",
+            "alice", "bob", "carol", "dave", "builder", "manager", "watcher", "warden", "mallory", "lost",
+            "old",
         ];
         let make = |name: &'static str| {
             let algorithm = if name == "bob" {
@@ -90,6 +94,7 @@ fn policy() -> String {
         ("builder", "builder", "App", "\"builder\"", ""),
         ("manager", "release-manager", "App", "\"manager\"", ""),
         ("watcher", "verifier", "Watch", "\"watcher\"", ""),
+        ("warden", "verifier", "Ward", "\"warden\"", "weight = 3\n"),
     ] {
         text.push_str(&format!(
             "[[parties]]\nname = \"{name}\"\nrole = \"{role}\"\norganisation = \"{organisation}\"\nkeys = [{keys}]\n{extra}"
@@ -301,7 +306,10 @@ fn the_conclusion_is_signed_as_a_verification_summary() {
     );
     assert_eq!(statement["subject"][0]["digest"]["sha256"], released());
     assert_eq!(predicate["verificationResult"], "PASSED");
-    assert_eq!(predicate["verifiedLevels"], json!(["REBUILD_QUORUM_2"]));
+    assert_eq!(
+        predicate["verifiedLevels"],
+        json!(["SLSA_BUILD_REPRODUCED", "REBUILD_QUORUM_2"])
+    );
     assert_eq!(predicate["verifier"]["id"], "https://verifier.example");
     assert_eq!(
         predicate["policy"]["digest"]["sha256"],

@@ -51,6 +51,11 @@ impl Signer for CommandKey {
         self.public
             .bundle(statement, |message| run(&self.program, "sign", message))
     }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.public
+            .sign(message, |message| run(&self.program, "sign", message))
+    }
 }
 
 /// Runs the program, words apart by blanks, without a shell; for so long and with so much output as is bearable.

@@ -199,6 +199,10 @@ impl Signer for FileKey {
     fn bundle(&self, statement: &[u8]) -> Result<Value, KeyError> {
         self.public.bundle(statement, |message| self.sign(message))
     }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.public.sign(message, |message| self.sign(message))
+    }
 }
 
 /// The folder of a file.

@@ -50,6 +50,10 @@ impl Signer for Keyless {
         let bundle = bundle.map_err(|error| failed(&error))?;
         serde_json::to_value(&bundle).map_err(|error| failed(&error))
     }
+
+    fn signature(&self, _: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Err(KeyError::NotEd25519 { name: self.name() })
+    }
 }
 
 /// Waits for the network; signing is called from worker threads, which may wait.

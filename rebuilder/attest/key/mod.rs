@@ -13,6 +13,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use pem::{EncodeConfig, LineEnding, Pem};
+use pkcs8::der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
+use pkcs8::der::{Decode as _, Encode as _};
+use pkcs8::spki::{AlgorithmIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 use serde_json::{Value, json};
 
 pub use file::FileKey;
@@ -23,6 +26,9 @@ pub use inventory::{
 use crate::artifact::Sha256;
 use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::trust::PublicKey;
+
+/// Ed25519 (RFC 8410).
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// Kinds of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,6 +50,8 @@ pub trait Signer: Send + Sync {
     }
     /// Signs an in-toto statement; gives a Sigstore bundle (v0.3) with a DSSE envelope.
     fn bundle(&self, statement: &[u8]) -> Result<Value, KeyError>;
+    /// Signs bytes as they are, for formats without an envelope, and checks the signature; ECDSA in ASN.1 form.
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
 }
 
 /// A public key, SubjectPublicKeyInfo in DER.
@@ -61,32 +69,70 @@ impl Public {
         pem("PUBLIC KEY", self.0.clone())
     }
 
-    /// Signs a statement with the key that belongs to it, and makes sure that it does.
+    /// The 32 bytes of an Ed25519 key (RFC 8410); `None` if it is of another kind.
+    pub(in crate::attest) fn ed25519(&self) -> Option<Vec<u8>> {
+        let info = SubjectPublicKeyInfoRef::from_der(&self.0).ok()?;
+        let bytes = info.subject_public_key.as_bytes()?;
+        (info.algorithm.oid == ED25519 && bytes.len() == 32).then(|| bytes.to_vec())
+    }
+
+    /// The same key with a NULL parameter that RFC 8410 forbids, in PEM: in-toto's Rust library, and so every client of
+    /// rebuilderd, reads no other form. `None` if it is not Ed25519.
+    pub fn in_toto_pem(&self) -> Option<String> {
+        let bytes = self.ed25519()?;
+        let info = SubjectPublicKeyInfo {
+            algorithm: AlgorithmIdentifier {
+                oid: ED25519,
+                parameters: Some(AnyRef::NULL),
+            },
+            subject_public_key: BitStringRef::from_bytes(&bytes).ok()?,
+        };
+        Some(pem("PUBLIC KEY", info.to_der().ok()?))
+    }
+
+    /// Signs with the key that belongs to it, and makes sure that it does.
+    fn sign(
+        &self,
+        message: &[u8],
+        sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, KeyError>,
+    ) -> Result<Vec<u8>, KeyError> {
+        let signature = sign(message)?;
+        let own = PublicKey::from_spki("the signing key", &self.0);
+        // A token or a command may have signed with another key than the one that it shows.
+        if !own.is_ok_and(|own| own.verify(message, &signature)) {
+            return Err(KeyError::WrongSignature {
+                name: self.fingerprint().to_hex(),
+            });
+        }
+        Ok(signature)
+    }
+
+    /// Signs a statement with the key that belongs to it.
     fn bundle(
         &self,
         statement: &[u8],
         sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, KeyError>,
     ) -> Result<Value, KeyError> {
         let message = dsse::pre_authentication(dsse::IN_TOTO, statement);
-        let signature = sign(&message)?;
-        let own = PublicKey::from_spki("the signing key", &self.0);
-        // A token or a command may have signed with another key than the one that it shows.
-        if !own.is_ok_and(|own| own.verify(&message, &signature)) {
-            return Err(KeyError::WrongSignature {
-                name: self.fingerprint().to_hex(),
-            });
-        }
+        let signature = self.sign(&message, sign)?;
         let envelope = Envelope {
             payload_type: dsse::IN_TOTO.to_owned(),
             payload: statement.to_vec(),
             signatures: vec![(self.fingerprint().to_hex(), signature)],
+            certificates: Vec::new(),
         };
-        Ok(json!({
-            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-            "verificationMaterial": {"publicKey": {"hint": self.fingerprint()}, "tlogEntries": []},
-            "dsseEnvelope": envelope.to_value()
-        }))
+        Ok(bundle(&envelope))
     }
+}
+
+/// The Sigstore bundle of an envelope that a key signed, which the envelope names.
+pub(super) fn bundle(envelope: &Envelope) -> Value {
+    let hint = envelope.signatures.first().map(|(name, _)| name.as_str());
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": hint.unwrap_or_default()}, "tlogEntries": []},
+        "dsseEnvelope": envelope.to_value()
+    })
 }
 
 /// A key that cannot be made, read or used.
@@ -163,6 +209,11 @@ pub enum KeyError {
     #[error("no key that begins with {name} is in the inventory")]
     #[diagnostic(help("\"rebuilder key list\" shows all; \"rebuilder key add\" takes one in"))]
     Unknown { name: String },
+    #[error("cannot sign an in-toto link with the key {name}: it is not an Ed25519 key")]
+    #[diagnostic(help(
+        "readers of links know Ed25519 alone; make such a key with \"rebuilder key generate --algorithm ed25519\""
+    ))]
+    NotEd25519 { name: String },
     #[error("a key without a file cannot be made here: {reference}")]
     #[diagnostic(help("make it in the token or the service, then name it with --to"))]
     NotMade { reference: String },

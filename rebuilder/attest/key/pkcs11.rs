@@ -281,6 +281,10 @@ impl Signer for TokenKey {
     fn bundle(&self, statement: &[u8]) -> Result<Value, KeyError> {
         self.public.bundle(statement, |message| self.sign(message))
     }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.public.sign(message, |message| self.sign(message))
+    }
 }
 
 /// A point as tokens hand it out (an octet string round it, or bare), as SubjectPublicKeyInfo (RFC 5480, RFC 8410).

@@ -1,5 +1,7 @@
 //! Lines of the log, and what they are about.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,9 @@ pub enum Event {
         /// The place that the statement names, where that is an earlier line: the one by which the run was handed in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<Anchor>,
+        /// Digests of everything else that was signed about the run at once, by its form.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        also: BTreeMap<String, Sha256>,
     },
     /// A run was handed in, and waits for others that agree.
     Submitted {
@@ -121,10 +126,12 @@ impl Event {
                 verdict,
                 key,
                 workers,
+                also,
                 ..
             } => [run, subject, verdict, key]
                 .into_iter()
                 .chain(workers)
+                .chain(also.keys())
                 .map(String::as_str)
                 .collect(),
             Self::Submitted {

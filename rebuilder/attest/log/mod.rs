@@ -81,6 +81,19 @@ pub struct VerifiedLog {
     pub attestations: u64,
 }
 
+/// What was signed about a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedBefore {
+    /// Digest of `record.json`.
+    pub record: Sha256,
+    /// The place in the log that the statement names.
+    pub place: Anchor,
+    /// Digest of the statement.
+    pub statement: Sha256,
+    /// Digests of what else was signed, by its form.
+    pub also: BTreeMap<String, Sha256>,
+}
+
 /// What a key was used for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Uses {
@@ -90,6 +103,21 @@ pub struct Uses {
     pub last: Option<Timestamp>,
     /// Package URLs without their versions.
     pub projects: BTreeSet<String>,
+}
+
+impl SignedBefore {
+    /// Whether the run has another record now, or this statement, or something else of a form that was signed before, is not
+    /// what was signed.
+    pub(super) fn contradicts(
+        &self,
+        record: Sha256,
+        statement: Sha256,
+        also: &BTreeMap<String, Sha256>,
+    ) -> bool {
+        let other =
+            |(form, digest): (&String, &Sha256)| self.also.get(form).is_some_and(|known| known != digest);
+        self.record != record || self.statement != statement || also.iter().any(other)
+    }
 }
 
 impl Log {
@@ -181,7 +209,13 @@ impl Log {
             checked.head = digest;
             let events = checked.events.entry(line.event.word().to_owned()).or_default();
             *events = events.saturating_add(1);
-            if let Event::Signed { statement, place, .. } = &line.event {
+            if let Event::Signed {
+                statement,
+                place,
+                also,
+                ..
+            } = &line.event
+            {
                 let own = Anchor {
                     sequence: line.sequence,
                     previous: line.previous,
@@ -190,7 +224,8 @@ impl Log {
                     *anchor == place.unwrap_or(own) && places.get(&anchor.sequence) == Some(&anchor.previous)
                 };
                 open.retain(|(wanted, anchor, _)| {
-                    *wanted != *statement || anchor.as_ref().is_some_and(|anchor| !holds(anchor))
+                    let is_it = *wanted == *statement || also.values().any(|other| other == wanted);
+                    !is_it || anchor.as_ref().is_some_and(|anchor| !holds(anchor))
                 });
             }
         })?;
@@ -211,6 +246,44 @@ impl Log {
                 ),
             }),
         }
+    }
+
+    /// What `key` signed last about the run of this name; `None` if it signed nothing, or there is no log yet.
+    pub fn signed(path: &Path, run: &str, key: &str) -> Result<Option<SignedBefore>, LogError> {
+        let mut last: Option<SignedBefore> = None;
+        if !path.exists() {
+            return Ok(None);
+        }
+        each(path, |line, _| {
+            let own = Anchor {
+                sequence: line.sequence,
+                previous: line.previous,
+            };
+            match line.event {
+                Event::Signed {
+                    run: about,
+                    record,
+                    key: by,
+                    statement,
+                    place,
+                    also,
+                    ..
+                } if about == run && by == key => {
+                    // What went with the same statement before still counts.
+                    let earlier = last.take().filter(|before| before.statement == statement);
+                    let mut all = earlier.map(|before| before.also).unwrap_or_default();
+                    all.extend(also);
+                    last = Some(SignedBefore {
+                        record,
+                        place: place.unwrap_or(own),
+                        statement,
+                        also: all,
+                    });
+                }
+                _ => {}
+            }
+        })?;
+        Ok(last)
     }
 
     /// What each key was used for, by name.

@@ -6,6 +6,7 @@
 
 mod negative;
 mod provenance;
+mod result;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ pub(crate) use provenance::{
     Builder, Compared, ComparedBy, ComparedPair, Comparer, DependencyNotes, EquivalenceDefinition, InputRole,
     NamedRecipe, OtherWorker, RebuildContext, RebuildDefinition, RebuildRequest, Root, RunDetails,
     RunMetadata, SlsaProvenance, ToolVersion, TriedPlan, WorkerStated,
+};
+pub(crate) use result::{
+    DifferenceCause, InputDivergence, OutputOutcome, RebuildResult, ResultOutcome, ResultOutput, SetAsideBy,
+    StatedValue,
 };
 pub(crate) use summary::{SignedManifest, Summarised, VerificationResult, VerificationSummary};
 
@@ -87,6 +92,15 @@ impl DigestSet {
         self.0.get("sha256")?.as_deref()
     }
 
+    /// Whether every algorithm that both have gives the same, and there is one.
+    fn agrees(&self, other: &Self) -> bool {
+        let mut common = self
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((value, other.0.get(name)?)));
+        common.clone().next().is_some() && common.all(|(a, b)| a.is_some() && a == b)
+    }
+
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -154,6 +168,7 @@ pub(crate) enum OwnPredicate {
     Rebuild(Box<SlsaProvenance<RebuildDefinition>>),
     Equivalence(Box<SlsaProvenance<EquivalenceDefinition>>),
     Failed(Box<FailedRebuild>),
+    Result(Box<RebuildResult>),
 }
 
 impl OwnPredicate {
@@ -176,6 +191,7 @@ impl OwnPredicate {
                     None
                 }
             }
+            predicate::REBUILD => Some(Self::Result(Box::deserialize(value)?)),
             _ => None,
         })
     }
@@ -190,6 +206,7 @@ impl OwnPredicate {
             Self::Rebuild(own) => serialise::tree("the predicate", own),
             Self::Equivalence(own) => serialise::tree("the predicate", own),
             Self::Failed(own) => serialise::tree("the predicate", own),
+            Self::Result(own) => serialise::tree("the predicate", own),
         };
         let again = again.map_err(|error| malformed(error.to_string()))?;
         match misspelt(&again, &statement.predicate) {
@@ -204,6 +221,7 @@ impl OwnPredicate {
             Self::Rebuild(own) => own.build_definition.internal_parameters.signing_log,
             Self::Equivalence(_) => None,
             Self::Failed(own) => own.of_name(PLAN)?.annotations.as_ref()?.signing_log,
+            Self::Result(own) => own.signing_log(),
         }
     }
 
@@ -211,7 +229,7 @@ impl OwnPredicate {
     pub fn agreeing_workers(&self) -> Option<usize> {
         match self {
             Self::Rebuild(own) => own.build_definition.internal_parameters.agreeing_workers,
-            Self::Equivalence(_) => None,
+            Self::Equivalence(_) | Self::Result(_) => None,
             Self::Failed(own) => own.of_name(PLAN)?.annotations.as_ref()?.agreeing_workers,
         }
     }
@@ -222,6 +240,7 @@ impl OwnPredicate {
             Self::Rebuild(own) => own.run_details.builder.id.as_deref(),
             Self::Equivalence(own) => own.run_details.builder.id.as_deref(),
             Self::Failed(_) => None,
+            Self::Result(own) => own.rebuilder.id.as_deref(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a verifier concludes, and what a signature over an evidence bundle says.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,9 @@ pub(crate) struct VerificationSummary {
     pub input_attestations: Vec<Resource>,
     pub verification_result: VerificationResult,
     pub verified_levels: Vec<String>,
+    /// How many dependencies are at each level; missing where nothing is claimed about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependency_levels: Option<BTreeMap<String, u64>>,
     pub slsa_version: String,
 }
 

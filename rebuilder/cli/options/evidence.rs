@@ -163,11 +163,10 @@ pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
         .filter(|path| path.is_file())
 }
 
-/// Evidence next to a file; files that cannot be read are left out.
+/// Evidence next to a file; one that cannot be read is told among the findings.
 pub(crate) fn beside(path: &Path) -> Vec<Document> {
     siblings(path)
-        .filter_map(|path| document::read_file(&path).ok())
-        .flatten()
+        .flat_map(|path| document::read_beside(&path))
         .collect()
 }
 

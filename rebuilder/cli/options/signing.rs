@@ -1,15 +1,17 @@
 //! Keys, and who signs with them.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use crate::attest::{Inventory, KeyError, Reference, Signer};
+use crate::agreement::SlsaVersion;
+use crate::attest::{Extra, Format, Inventory, KeyError, Reference, Signer};
 use crate::cli::failure::Failure;
 use crate::cli::key::inventory;
 use crate::cli::{child, config_folder};
@@ -108,6 +110,87 @@ impl KeyArgs {
     }
 }
 
+/// A form in which a run can be signed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FormName {
+    /// A Sigstore bundle
+    Bundle,
+    /// A DSSE envelope alone
+    Dsse,
+    /// A bundle, and its envelope beside it
+    Both,
+    /// An in-toto link for each released file, as rebuilderd signs them; Ed25519 keys only
+    Link,
+}
+
+/// A predicate in which a run can be stated, besides our own.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PredicateName {
+    /// The result of a rebuild, whatever it is (docs/rebuild-predicate.md)
+    #[value(name = "rebuild/v0.1")]
+    Rebuild,
+    /// OSS Rebuild's Rebuild@v0.1 and ArtifactEquivalence@v0.1
+    OssRebuild,
+}
+
+/// The forms of what is signed.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct FormArgs {
+    /// Form to write; several with commas [default: bundle]
+    #[arg(long, value_name = "FORM", value_delimiter = ',')]
+    format: Vec<FormName>,
+    /// Sign the same in another predicate too; several with commas
+    #[arg(long, value_name = "PREDICATE", value_delimiter = ',')]
+    predicate: Vec<PredicateName>,
+}
+
+impl FormArgs {
+    /// What the statement is written in.
+    pub(crate) fn format(&self) -> Format {
+        let has = |name: FormName| self.format.contains(&name);
+        match (has(FormName::Bundle), has(FormName::Dsse)) {
+            _ if has(FormName::Both) => Format::Both,
+            (true, true) => Format::Both,
+            (false, true) => Format::Dsse,
+            (_, false) => Format::Bundle,
+        }
+    }
+
+    /// What is signed besides the statement.
+    pub(crate) fn extras(&self) -> BTreeSet<Extra> {
+        let link = self.format.contains(&FormName::Link).then_some(Extra::Link);
+        let predicates = self.predicate.iter().map(|name| match name {
+            PredicateName::Rebuild => Extra::Rebuild,
+            PredicateName::OssRebuild => Extra::OssRebuild,
+        });
+        link.into_iter().chain(predicates).collect()
+    }
+
+    /// The same options for the process that signs.
+    fn options(&self) -> Vec<OsString> {
+        fn options<T: ValueEnum>(name: &'static str, values: &[T]) -> impl Iterator<Item = OsString> {
+            let values = values.iter().filter_map(ValueEnum::to_possible_value);
+            let values = values.flat_map(move |value| [name.into(), value.get_name().into()]);
+            values.collect::<Vec<_>>().into_iter()
+        }
+        let formats = options("--format", &self.format);
+        formats.chain(options("--predicate", &self.predicate)).collect()
+    }
+}
+
+/// The form of a verification summary.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct SummaryArgs {
+    /// Write the summary as a Sigstore bundle, as a DSSE envelope alone, or as both
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Format::Bundle, requires = "summary")]
+    pub(crate) format: Format,
+    /// Version of SLSA whose levels the summary names; slsa-verifier does not read the words that are new in 1.2
+    #[arg(long, value_name = "VERSION", value_enum, default_value_t = SlsaVersion::V1_2, requires = "summary")]
+    pub(crate) slsa_version: SlsaVersion,
+}
+
 /// How a finished run is signed.
 #[derive(Args)]
 #[command(next_help_heading = "Signing")]
@@ -137,6 +220,8 @@ pub(crate) struct SigningArgs {
     #[arg(long)]
     attest_negative: bool,
     #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
     passphrase: PassphraseArgs,
 }
 
@@ -153,6 +238,7 @@ impl SigningArgs {
         };
         Ok(SigningChoice {
             by,
+            forms: self.form.options(),
             builder_id: self.builder_id,
             negatives: self.attest_negative,
         })
@@ -163,6 +249,8 @@ impl SigningArgs {
 pub(crate) struct SigningChoice {
     /// The options that name it to `rebuilder attest`.
     pub by: Option<Vec<OsString>>,
+    /// The options for the forms to sign in.
+    pub forms: Vec<OsString>,
     pub builder_id: Option<String>,
     /// Whether a run that found no build is signed as what it is.
     pub negatives: bool,

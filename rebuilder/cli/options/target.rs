@@ -32,7 +32,8 @@ pub(crate) struct Target {
     #[arg(long, value_name = "FILE|NAME", help_heading = "Plan")]
     recipe: Option<PathBuf>,
     /// Version of a build tool (npm packages: node, npm; crates: cargo; wheels: projects of PyPI, such as
-    /// setuptools=58.0 or "setuptools=<58"), if you know better than the evidence; may be repeated
+    /// setuptools=58.0 or "setuptools=<58"; Debian: packages of the archive), if you know better than the evidence; may be
+    /// repeated
     #[arg(long, value_name = "NAME=VERSION", value_parser = tool, help_heading = "Plan")]
     tool: Vec<(String, String)>,
     /// Build from this commit instead of the released source archive [default: the commit that the

@@ -103,15 +103,16 @@ impl<'a> Embedded<'a> {
             .take_while(|(old, new)| old == new)
             .map(|(part, _)| part)
             .collect();
-        let within = |folder: &str| format!("{folder}/");
-        let (released, rebuilt) = (within(released), within(rebuilt));
-        if !self.replaced(&released, &rebuilt) {
-            return false;
-        }
-        let parent = within(&shared.join("/"));
-        shared.len() < DEEP
-            || count(self.old, &parent) == count(self.old, &released)
-                && count(self.new, &parent) == count(self.new, &rebuilt)
+        let parent = format!("{}/", shared.join("/"));
+        // One may be a part of the other.
+        let left = |data: &[u8], gone: &str, came: &str| {
+            named(data, gone) == named(data, came).saturating_mul(named(came.as_bytes(), gone))
+        };
+        left(self.new, released, rebuilt)
+            && left(self.old, rebuilt, released)
+            && (shared.len() < DEEP
+                || count(self.old, &parent) == named(self.old, released)
+                    && count(self.new, &parent) == named(self.new, rebuilt))
     }
 
     /// Whether the dates that differ are days that there were, and were replaced wherever they are.
@@ -143,6 +144,19 @@ impl<'a> Embedded<'a> {
 /// How often a value occurs.
 fn count(data: &[u8], value: &str) -> usize {
     memmem::find_iter(data, value.as_bytes()).count()
+}
+
+/// How often a folder occurs: by itself, or with what is in it, but not as the beginning of another name.
+fn named(data: &[u8], folder: &str) -> usize {
+    let ends = |at: usize| {
+        let next = data.get(at.saturating_add(folder.len()));
+        next.is_none_or(|byte| {
+            !(byte.is_ascii_alphanumeric() || b"._-+~@%".contains(byte) || !byte.is_ascii())
+        })
+    };
+    memmem::find_iter(data, folder.as_bytes())
+        .filter(|at| ends(*at))
+        .count()
 }
 
 fn whole<'a>(found: &regex::Captures<'a>) -> &'a str {
@@ -314,6 +328,7 @@ mod tests {
     #[test]
     fn what_is_still_there_was_not_replaced() {
         let table = [
+            ("/build/a/x.c", "/build/b/x.c", "/build/a"),
             ("/build/a/x.c", "/build/b/x.c", "/build/a/y.c"),
             ("Nov 25 2024", "Nov 26 2024", "Nov 25 2024"),
         ];

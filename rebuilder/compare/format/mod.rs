@@ -6,6 +6,7 @@
 mod ar;
 mod cpio;
 mod folder;
+mod image;
 mod iso;
 mod rpm;
 mod squashfs;

@@ -1,51 +1,135 @@
 //! After a crate that was not reproduced: another cargo, since what it writes and how it compresses depends on its
 //! version.
 
-use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
-use crate::plan::{Assumption, Origin, Plan};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
-use super::toolchain;
+use super::age::Age;
+use super::{compressor, toolchain};
+use crate::compare::Cause;
+use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
+use crate::plan::{Origin, PinnedInput, Plan};
+use crate::run::Record;
 
 /// Steps from the stable release of the day: beta is one ahead, and many do not update at once.
-const STEPS: [i64; 6] = [1, -1, -2, -3, -5, -8];
+const STEPS: [i64; 9] = [-1, 1, -2, -3, -4, -5, -6, -8, -11];
+/// Releases that a nightly is ahead of the stable one of its day.
+pub(super) const AHEAD: i64 = 2;
+/// Days that a nightly may be older than the crate.
+const OLDER: [i64; 4] = [1, 3, 7, 21];
 
 /// Plans that are worth a try, the likeliest first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
-    // The steps start from the first guess; none start from another version.
-    let (EndedRun::Built(plan, _), false) = (run, hints.tools.contains_key("cargo")) else {
+    let EndedRun::Built(plan, record) = run else {
         return Vec::new();
     };
     let because = run.reason();
-    let Some(minor) = stable_minor(plan) else {
-        return Vec::new();
+    let with = |tool: &str, value: &str, what: String| Alternative {
+        hints: hints.with_tool(tool, value, Origin::Tried(because.clone())),
+        because: format!("{what}: {because}"),
     };
-    let nightly = day(plan).map(|day| format!("nightly-{day}"));
-    let steps = STEPS
+    let differing = Differing::of(record);
+    let mut found = Vec::new();
+    let uses_zlib = release(plan)
+        .and_then(minor)
+        .is_some_and(|minor| minor < compressor::FIRST_ZLIB_RS);
+    if differing == Differing::Compression && uses_zlib && !hints.tools.contains_key(compressor::TOOL) {
+        let what = "compressed with zlib-ng, as by the cargo of some distributions".to_owned();
+        found.push(with(compressor::TOOL, compressor::ZLIB_NG, what));
+    }
+    // What the user named stays.
+    let named = hints.tools.get("cargo");
+    if named.is_none_or(|hint| matches!(hint.origin, Origin::Tried(_))) {
+        let mut releases = releases(plan);
+        if differing == Differing::Compression {
+            releases.retain(|release| {
+                minor(release).is_none_or(|minor| (minor < compressor::FIRST_ZLIB_RS) != uses_zlib)
+            });
+        }
+        let cargo = releases.iter();
+        found.extend(cargo.map(|release| with("cargo", release, format!("cargo of Rust {release}"))));
+    }
+    found
+}
+
+/// What differs, as far as it matters for what is tried next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Differing {
+    /// The compressed bytes and nothing that they hold.
+    Compression,
+    Other,
+}
+
+impl Differing {
+    fn of(record: &Record) -> Self {
+        let mut comparisons = record
+            .outputs
+            .iter()
+            .filter_map(|output| output.differs.as_ref())
+            .peekable();
+        let any = comparisons.peek().is_some();
+        let mut causes = comparisons.flat_map(|comparison| &comparison.causes);
+        if any && causes.all(|cause| cause.cause == Cause::Compression) {
+            Self::Compression
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Releases whose cargo can have packed the crate, the likeliest first, without the one that the plan takes.
+fn releases(plan: &Plan) -> Vec<String> {
+    let age = assumed(plan, toolchain::AGE).and_then(Age::read);
+    let allows = |minor: i64| minor > 0 && age.as_ref().is_none_or(|age| age.allows(minor));
+    let day: Option<Date> = assumed(plan, toolchain::DAY).and_then(|day| day.parse().ok());
+    let taken = release(plan);
+    let minor = match day.and_then(|day| TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()) {
+        Some(day) => toolchain::stable(day),
+        None => taken.and_then(stable_minor).unwrap_or_default(),
+    };
+    let nightly = |older: i64| {
+        let day = day?.checked_sub(older.days()).ok()?;
+        allows(minor.saturating_add(AHEAD)).then(|| format!("nightly-{day}"))
+    };
+    let stable = STEPS
         .iter()
         .map(|step| minor.saturating_add(*step))
-        .filter(|minor| *minor > 0);
-    let releases = nightly
-        .into_iter()
-        .chain(steps.map(|minor| format!("1.{minor}.0")));
-    releases
-        .map(|release| Alternative {
-            hints: hints.with_tool("cargo", &release, Origin::Tried(because.clone())),
-            because: format!("cargo of Rust {release}: {because}"),
-        })
-        .collect()
+        .filter(|minor| allows(*minor))
+        .map(|minor| format!("1.{minor}.0"));
+    let first = allows(minor).then(|| format!("1.{minor}.0"));
+    let all = first.into_iter().chain(nightly(0)).chain(stable);
+    let all = all.chain(OLDER.iter().filter_map(|older| nightly(*older)));
+    all.filter(|release| Some(release.as_str()) != taken).collect()
 }
 
-/// Minor number of the Rust release whose cargo the plan takes.
-fn stable_minor(plan: &Plan) -> Option<i64> {
-    let is_cargo = |input: &&crate::plan::PinnedInput| input.place == toolchain::PLACE;
+/// The Rust release whose cargo the plan takes.
+fn release(plan: &Plan) -> Option<&str> {
+    let is_cargo = |input: &&PinnedInput| input.place == toolchain::PLACE;
     let cargo = plan.inputs.iter().find(is_cargo)?;
-    let version = cargo.file.name.strip_prefix("cargo-1.")?;
-    version.split('.').next()?.parse().ok()
+    cargo.file.name.strip_prefix("cargo-")?.strip_suffix(".tar.xz")
 }
 
-/// The day of publication, if the plan knows it.
-fn day(plan: &Plan) -> Option<String> {
-    let of_cargo = |assumption: &&Assumption| assumption.what == toolchain::DAY;
-    let day = plan.assumptions.iter().find(of_cargo)?;
-    Some(day.value.clone())
+/// Minor number of a release.
+fn minor(release: &str) -> Option<i64> {
+    let Some(day) = release.strip_prefix("nightly-") else {
+        return stable_minor(release);
+    };
+    let day: Date = day.parse().ok()?;
+    let day = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+    Some(toolchain::stable(day).saturating_add(AHEAD))
+}
+
+/// Minor number of a stable release.
+fn stable_minor(release: &str) -> Option<i64> {
+    release.strip_prefix("1.")?.split('.').next()?.parse().ok()
+}
+
+/// The value of one of the plan's assumptions.
+fn assumed<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
+    let assumption = plan
+        .assumptions
+        .iter()
+        .find(|assumption| assumption.what == what)?;
+    Some(&assumption.value)
 }

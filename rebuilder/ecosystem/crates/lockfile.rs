@@ -18,6 +18,10 @@ const FILE_LIMIT: u64 = 256 << 20;
 pub(super) struct CargoLock {
     #[serde(default)]
     package: Vec<LockedCrate>,
+    /// The first form keeps the checksums apart, under `checksum NAME VERSION (SOURCE)`. Cargo writes that form to this day
+    /// where a package's `rust-version` is below 1.41.
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +33,19 @@ struct LockedCrate {
 }
 
 pub(super) fn read(text: &str) -> Result<CargoLock, toml::de::Error> {
-    toml::from_str(text)
+    let mut lock: CargoLock = toml::from_str(text)?;
+    for package in lock
+        .package
+        .iter_mut()
+        .filter(|package| package.checksum.is_none())
+    {
+        let source = package.source.as_deref().unwrap_or_default();
+        let key = format!("checksum {} {} ({source})", package.name, package.version);
+        // Packages that have no checksum are there too, as `<none>`.
+        let apart = lock.metadata.get(&key);
+        package.checksum = apart.and_then(|checksum| checksum.parse().ok());
+    }
+    Ok(lock)
 }
 
 /// Fetches and pins the crates that some lock files take from the registry, each once. What they take from elsewhere is left

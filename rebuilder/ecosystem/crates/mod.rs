@@ -4,12 +4,17 @@
 //! rebuild tests it. Which cargo packed the crate is not recorded: the stable one of the day is the first guess, and
 //! the differences suggest others.
 
+mod age;
 mod alternatives;
+mod checkout_state;
+mod compressor;
+mod lock_form;
 pub(super) mod lockfile;
 mod package;
 mod plan;
 mod registry;
 mod toolchain;
+mod trusted_publishing;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -106,6 +111,9 @@ impl Packaging for Crates {
 const READERS: &[Reader] = &[
     ("crates-index", |bytes| {
         drop(registry::read(&String::from_utf8_lossy(bytes)));
+    }),
+    ("crates-api", |bytes| {
+        drop(trusted_publishing::read(&String::from_utf8_lossy(bytes)));
     }),
     ("cargo-lock", |bytes| {
         drop(lockfile::read(&String::from_utf8_lossy(bytes)));

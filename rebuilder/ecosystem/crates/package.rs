@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::age::{Age, Traces};
 use crate::artifact::git_source;
 use crate::compare;
 
 /// What planning needs of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Package {
     /// Commit in `.cargo_vcs_info.json`.
     pub commit: Option<String>,
@@ -20,6 +21,10 @@ pub(super) struct Package {
     pub addresses: Vec<String>,
     /// Its `Cargo.lock`.
     pub lock: Option<String>,
+    /// Its `rust-version`, such as `1.63`.
+    pub rust_version: Option<String>,
+    /// Which releases of Rust can have packed it.
+    pub age: Age,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +50,8 @@ struct Manifest {
 struct ManifestPackage {
     repository: Option<String>,
     homepage: Option<String>,
+    #[serde(rename = "rust-version")]
+    rust_version: Option<String>,
 }
 
 /// Reads a `.crate`.
@@ -54,17 +61,30 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
         let found = compare::read_member(path, fits).map_err(|error| error.to_string())?;
         Ok(found.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     };
-    let manifest = text("Cargo.toml")?.ok_or("it has no Cargo.toml")?;
-    let manifest: Manifest = toml::from_str(&manifest).map_err(|error| error.to_string())?;
+    let text_of_manifest = text("Cargo.toml")?.ok_or("it has no Cargo.toml")?;
+    let manifest: Manifest = toml::from_str(&text_of_manifest).map_err(|error| error.to_string())?;
+    let (lock, vcs_info) = (text("Cargo.lock")?, text(".cargo_vcs_info.json")?);
+    let members = compare::list(path).map_err(|error| error.to_string())?;
+    let traces = Traces {
+        files: Traces::with_times(members.as_deref().unwrap_or_default()),
+        manifest: &text_of_manifest,
+        lock: lock.as_deref(),
+        vcs_info: vcs_info.as_deref(),
+    };
+    let age = traces.age();
     let mut package = Package {
+        commit: None,
+        dirty: false,
+        folder: String::new(),
         addresses: [manifest.package.repository, manifest.package.homepage]
             .into_iter()
             .flatten()
             .collect(),
-        lock: text("Cargo.lock")?,
-        ..Package::default()
+        rust_version: manifest.package.rust_version,
+        lock,
+        age,
     };
-    if let Some(info) = text(".cargo_vcs_info.json")? {
+    if let Some(info) = vcs_info {
         let info: VcsInfo =
             serde_json::from_str(&info).map_err(|error| format!(".cargo_vcs_info.json: {error}"))?;
         package.commit = info.git.sha1;

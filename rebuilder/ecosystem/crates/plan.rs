@@ -1,8 +1,10 @@
 //! The plan of a crate: its commit, the cargo of its day, and the crates that its lock file names.
 
+use super::checkout_state::CheckoutState;
+use super::lock_form::LockForm;
 use super::package::Package;
 use super::registry::{self, Version};
-use super::{lockfile, toolchain};
+use super::{compressor, lockfile, toolchain, trusted_publishing};
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Subject};
 use crate::ecosystem::released::artifact;
@@ -10,11 +12,14 @@ use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Origin, PinnedGit, PinnedInput, Plan, Role, assume,
 };
-use crate::store::Checkout;
+use crate::store::{Checkout, Lacking};
 use crate::text::plural;
 
 /// Where the crate's commit is put in the sandbox, below `/inputs`.
 const COMMIT_PLACE: &str = "commit";
+
+/// Where the entries of files that the source lacks are, in the form of `git update-index --index-info`.
+const LACKING_PLACE: &str = "lacking";
 
 /// Plans the rebuild of one crate.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Plan, PlanError> {
@@ -26,31 +31,53 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let (claims, policy) = planner.judge(&purl, &[artifact], claims, &[]).await?;
 
     let (source, source_origin) = choose_source(planner, &purl, &version, &package).await?;
-    let checkout = fetcher.git(&source).await?;
-    let archive = fetcher.git_archive(&checkout, false).await?;
+    let checkout = fetcher.git_or_parts(&source).await?;
+    let lacking = checkout.lacking()?;
+    let without: Vec<_> = lacking.iter().map(|file| file.path.clone()).collect();
+    let archive = if without.is_empty() {
+        fetcher.git_archive(&checkout, false).await?
+    } else {
+        fetcher.git_archive_without(&checkout, &without).await?
+    };
     let recipe = planner.recipe_or("crate")?;
-    let cargo = toolchain::choose(planner, &purl, version.published).await?;
+    let cargo = toolchain::choose(planner, &purl, version.published, &package.age).await?;
     let folder = planner.hints.folder().unwrap_or(&package.folder);
     // cargo resolves the whole workspace before it packs one of its members.
     let workspace = workspace_lock(&checkout, folder)?;
     let locks = [package.lock.as_deref(), workspace.as_deref()];
     let locked = lockfile::of_registry(fetcher, &purl, locks.into_iter().flatten()).await?;
+    let state = CheckoutState::of(&package);
+    let form = match &package.lock {
+        Some(lock) if workspace.is_none() => LockForm::choose(planner, &purl, lock, &package)?,
+        _ => None,
+    };
     let path = format!("/build/{}", checkout.source.name());
     let values = [
         ("SOURCE", path.as_str()),
         ("FOLDER", folder),
         (
             "COMMIT",
-            if package.commit.is_some() {
+            if state.has_repository() {
                 checkout.commit.as_str()
             } else {
                 ""
             },
         ),
         ("CRATE", file.name.as_str()),
-        ("DIRTY", if package.dirty { "--allow-dirty" } else { "" }),
+        ("DIRTY", state.option()),
+        ("LOCK_FORM", form.as_ref().map_or("", |form| form.name)),
     ];
     let commit = String::from_utf8_lossy(&checkout.commit_object()?).into_owned();
+    let mut files = vec![InlineFile {
+        place: COMMIT_PLACE.into(),
+        text: commit,
+    }];
+    if !lacking.is_empty() {
+        files.push(InlineFile {
+            place: LACKING_PLACE.into(),
+            text: index_info(&lacking),
+        });
+    }
     let mut assumptions = vec![assume(
         "source",
         format!(
@@ -60,7 +87,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         source_origin,
     )];
     assumptions.extend(cargo.assumptions);
+    assumptions.extend(lacking_assumption(&without));
+    assumptions.extend(state.assumption(&package));
     assumptions.extend(crates_assumption(&locked, workspace.is_some()));
+    assumptions.extend(form.map(LockForm::assumption));
     let dependency = |file: &PinnedFile| PinnedInput {
         role: Role::Dependency,
         purl: None,
@@ -71,18 +101,18 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         place: toolchain::PLACE.into(),
         ..dependency(&cargo.file)
     };
-    let inputs = std::iter::once(toolchain).chain(locked.iter().map(dependency));
+    let compressor = compressor::choose(planner, &purl).await?;
+    let (compressor, compressing) = compressor.unzip();
+    assumptions.extend(compressing);
+    let inputs = std::iter::once(toolchain).chain(compressor);
+    let inputs = inputs.chain(locked.iter().map(dependency));
     Ok(Plan {
         inputs: inputs.collect(),
-        git: vec![PinnedGit::source(
-            checkout.source.clone(),
-            false,
-            Some(archive.sha256),
-        )],
-        files: vec![InlineFile {
-            place: COMMIT_PLACE.into(),
-            text: commit,
+        git: vec![PinnedGit {
+            without,
+            ..PinnedGit::source(checkout.source.clone(), false, Some(archive.sha256))
         }],
+        files,
         build: recipe.build.with(&values),
         assumptions,
         ..Plan::of(Basis {
@@ -100,20 +130,29 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     })
 }
 
-/// The commit: from a hint, from the crate itself, or from the tag of its version.
+/// The commit: from a hint, from the crate itself, from the run that published it, or from the tag of its version.
 async fn choose_source(
     planner: &Planner<'_>,
     purl: &str,
     version: &Version,
     package: &Package,
 ) -> Result<(GitSource, Origin), PlanError> {
-    let cannot = |reason: String| PlanError::NotRebuildable {
+    let cannot = |reason: String| PlanError::Lacking {
+        code: crate::run::failure::FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason,
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),
     };
     if let Some(named) = planner.hints.commit() {
         return Ok(named);
+    }
+    let is_clean = package.commit.is_some() && !package.dirty;
+    if !is_clean && let Some(release) = trusted_publishing::find(planner.workshop.fetcher, version).await {
+        let from = format!(
+            "trusted publishing: crates.io says that run {} of {} published it at this commit",
+            release.run, release.source.repository
+        );
+        return Ok((release.source, Origin::Declared(from)));
     }
     let repository = repository::of_addresses(&package.addresses)
         .ok_or_else(|| cannot("its Cargo.toml names no repository".into()))?;
@@ -149,6 +188,27 @@ fn workspace_lock(checkout: &Checkout, folder: &str) -> Result<Option<String>, P
         }
         folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
     }
+}
+
+fn index_info(lacking: &[Lacking]) -> String {
+    let line = |file: &Lacking| format!("{} {}\t{}\n", file.mode, file.id, file.path);
+    lacking.iter().map(line).collect()
+}
+
+fn lacking_assumption(without: &[String]) -> Option<Assumption> {
+    let from = "the mirror of the repository lacks them; the commit says how the other files read";
+    let value = format!(
+        "{}, taken as empty: {}",
+        plural(without.len(), "file"),
+        without.join(", ")
+    );
+    (!without.is_empty()).then(|| {
+        assume(
+            "files that the source lacks",
+            value,
+            Origin::Convention(from.into()),
+        )
+    })
 }
 
 fn crates_assumption(locked: &[PinnedFile], workspace: bool) -> Option<Assumption> {

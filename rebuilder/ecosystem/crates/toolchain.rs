@@ -6,6 +6,8 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::age::Age;
+use super::alternatives::AHEAD;
 use super::lockfile;
 use crate::artifact::PinnedFile;
 use crate::artifact::Sha256;
@@ -27,6 +29,8 @@ const OLDEST: i64 = 12;
 pub(super) const PLACE: &str = "dependencies/cargo.tar.xz";
 /// Name of the assumption that says when the crate was published.
 pub(super) const DAY: &str = "day of publication";
+/// Name of the assumption that says which releases can have packed it.
+pub(super) const AGE: &str = "releases of Rust that can have packed it";
 
 /// cargo, pinned, and why this one.
 pub(super) struct Cargo {
@@ -62,21 +66,43 @@ pub(super) fn stable(time: Timestamp) -> i64 {
     ANCHOR.0.saturating_add(cycles).max(OLDEST)
 }
 
-/// The release that a hint names (`1.77.0` or `nightly-2024-06-01`), or the stable one of the day of publication.
+/// The likeliest release, and why: the stable one of the day of publication, or one that left the crate's traces.
+fn likeliest(age: &Age, published: Option<Timestamp>) -> (String, Origin) {
+    let stable = stable(published.unwrap_or_else(Timestamp::now));
+    let day = match published {
+        Some(time) => format!("of {time}, when the crate was published"),
+        None => "of today; the index does not say when the crate was published".into(),
+    };
+    let signs = age.signs.join(", ");
+    let (release, from) = match published {
+        _ if age.allows(stable) => (format!("1.{stable}.0"), format!("the stable release {day}")),
+        _ if stable > age.last => {
+            let from = format!("the last release that leaves such a crate ({signs})");
+            (format!("1.{}.0", age.last), from)
+        }
+        // Whoever has more than the stable release of the day has its nightly, or its beta.
+        Some(time) if age.allows(stable.saturating_add(AHEAD)) => {
+            let from = format!("the nightly release {day}, as a stable one leaves no such crate ({signs})");
+            (format!("nightly-{}", time.strftime("%Y-%m-%d")), from)
+        }
+        _ => {
+            let from = format!("the first release that leaves such a crate ({signs})");
+            (format!("1.{}.0", age.first), from)
+        }
+    };
+    (release, Origin::Inferred(from))
+}
+
+/// The release that a hint names (`1.77.0` or `nightly-2024-06-01`), or the likeliest one.
 pub(super) async fn choose(
     planner: &Planner<'_>,
     purl: &str,
     published: Option<Timestamp>,
+    age: &Age,
 ) -> Result<Cargo, PlanError> {
-    let (release, origin) = if let Some(hint) = planner.hints.tools.get("cargo") {
-        (hint.value.clone(), hint.origin.clone())
-    } else {
-        let from = match published {
-            Some(time) => format!("the stable release of {time}, when the crate was published"),
-            None => "the stable release of today; the index does not say when the crate was published".into(),
-        };
-        let time = published.unwrap_or_else(Timestamp::now);
-        (format!("1.{}.0", stable(time)), Origin::Inferred(from))
+    let (release, origin) = match planner.hints.tools.get("cargo") {
+        Some(hint) => (hint.value.clone(), hint.origin.clone()),
+        None => likeliest(age, published),
     };
     let cannot = |reason: String| PlanError::NotRebuildable {
         subject: purl.to_owned(),
@@ -128,6 +154,10 @@ pub(super) async fn choose(
         format!("{} of Rust {release}", cargo.version),
         origin,
     )];
+    if !age.signs.is_empty() {
+        let signs = Origin::Inferred(format!("the released crate: {}", age.signs.join(", ")));
+        assumptions.push(assume(AGE, age.to_string(), signs));
+    }
     assumptions.extend(published.map(|time| {
         let day = time.strftime("%Y-%m-%d").to_string();
         assume(DAY, day, Origin::Declared("the registry's index".into()))
@@ -149,6 +179,20 @@ mod tests {
             ("2015-06-01T00:00:00Z", OLDEST),
         ] {
             assert_eq!(stable(day.parse().unwrap()), expected, "{day}");
+        }
+    }
+
+    #[test]
+    fn what_a_crate_shows_moves_the_first_guess() {
+        let day = "2024-05-20T12:00:00Z".parse().ok();
+        for (age, expected) in [
+            ("1.57 to 1.79", "1.78.0"),
+            ("1.80 to 1.82", "nightly-2024-05-20"),
+            ("1.79 to 1.79", "1.79.0"),
+            ("1.57 to 1.70", "1.70.0"),
+            ("1.93 or later", "1.93.0"),
+        ] {
+            assert_eq!(likeliest(&Age::read(age).unwrap(), day).0, expected, "{age}");
         }
     }
 }

@@ -1,8 +1,10 @@
-//! After a Debian build that failed: some packages need an ordinary user, a terminal, or their tests.
+//! After a Debian build that failed, or that gave other bytes: some packages need an ordinary user, a terminal, or their
+//! tests; and where no `.buildinfo` says which versions were installed, another state of the archive may have been there.
 
+use super::dependencies::{DEPENDENCIES, TODAYS, UPDATES, VERSION};
 use super::plan::OPTIONS;
-use crate::ecosystem::hints::{Alternative, EndedRun, Hints, Settings};
-use crate::plan::{Origin, Plan};
+use crate::ecosystem::hints::{Alternative, ArchiveState, EndedRun, Hints, Settings};
+use crate::plan::{Assumption, Origin, Plan};
 use crate::run::{Stage, Verdict, undeclared};
 
 /// Plans that are worth a try, the likeliest first.
@@ -11,7 +13,13 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         return Vec::new();
     };
     match &record.verdict {
-        Verdict::NotReproduced => return as_recorded(plan, hints).into_iter().collect(),
+        Verdict::NotReproduced | Verdict::Equivalent => {
+            let recorded = as_recorded(plan, hints).into_iter();
+            return recorded.chain(other_states(plan, &run.reason(), hints)).collect();
+        }
+        Verdict::Inconclusive {
+            stage: Stage::Setup, ..
+        } => return other_states(plan, &run.reason(), hints),
         Verdict::Inconclusive {
             stage: Stage::Build, ..
         } => {}
@@ -45,6 +53,48 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     all
 }
 
+/// Other states of the archive, if today's gave other bytes: the point release without updates, if the build took some;
+/// the newest versions, if the released package led to older ones; and the day of the release.
+fn other_states(plan: &Plan, because: &str, hints: &Hints) -> Vec<Alternative> {
+    let dependencies = plan.assumptions.iter().find(|it| it.what == DEPENDENCIES);
+    if dependencies.is_none_or(Assumption::is_declared) {
+        return Vec::new();
+    }
+    let state = hints.settings.archive.as_ref().map(|(state, _)| *state);
+    let with = |state: ArchiveState, words: String| {
+        let because = format!("{words}: {because}");
+        let settings = Settings {
+            archive: Some((state, Origin::Tried(because.clone()))),
+            ..hints.settings.clone()
+        };
+        Alternative {
+            hints: Hints {
+                settings,
+                ..hints.clone()
+            },
+            because,
+        }
+    };
+    let mut all = Vec::new();
+    if state.is_none() {
+        let mut said = plan.assumptions.iter();
+        if let Some(updates) = said.find(|it| it.what == UPDATES) {
+            let words = format!("the archive without its updates ({})", updates.value);
+            all.push(with(ArchiveState::PointRelease, words));
+        }
+        let led = |it: &Assumption| it.what.starts_with(VERSION) && it.value != TODAYS && !it.is_declared();
+        if plan.assumptions.iter().any(led) {
+            let words = "the newest versions of everything";
+            all.push(with(ArchiveState::Newest, words.to_owned()));
+        }
+    }
+    if state != Some(ArchiveState::OfTheDay) {
+        let words = "the archive as it was on the day of the release";
+        all.push(with(ArchiveState::OfTheDay, words.to_owned()));
+    }
+    all
+}
+
 /// The build with its tests, where all else is as the .buildinfo says: only then can a difference be held against the
 /// release.
 fn as_recorded(plan: &Plan, hints: &Hints) -> Option<Alternative> {
@@ -66,4 +116,63 @@ fn as_recorded(plan: &Plan, hints: &Hints) -> Option<Alternative> {
         },
         because: "with its tests, as the recorded build ran them: nothing else was assumed".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::artifact::Sha256;
+
+    fn plan(assumptions: &serde_json::Value) -> Plan {
+        serde_json::from_value(json!({
+            "version": 1, "subject": "pkg:deb/debian/x@1", "ecosystem": "debian", "claims": [],
+            "expected": [], "not_compared": [],
+            "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
+            "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
+            "hostname": "localhost", "umask": 18,
+            "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": assumptions
+        }))
+        .unwrap()
+    }
+
+    /// What is tried after one attempt, by what its plan assumed and which state it was.
+    #[test]
+    fn each_state_of_the_archive_is_tried_once_and_for_a_reason() {
+        use ArchiveState::{Newest, OfTheDay, PointRelease};
+        let apt = json!({"what": DEPENDENCIES, "value": "3 packages", "origin": {"inferred": "apt"}});
+        let recorded =
+            json!({"what": DEPENDENCIES, "value": "3 packages", "origin": {"declared": "the .buildinfo"}});
+        let updates = json!({"what": UPDATES, "value": "perl 4", "origin": {"inferred": "today"}});
+        let version = |value: &str, origin: &str| json!({"what": "version of perl", "value": value, "origin": {origin: "Depends"}});
+        for (assumed, state, expected) in [
+            (vec![&recorded], None, vec![]),
+            (vec![&apt], None, vec![OfTheDay]),
+            (vec![&apt, &updates], None, vec![PointRelease, OfTheDay]),
+            (
+                vec![&apt, &version("3", "inferred")],
+                None,
+                vec![Newest, OfTheDay],
+            ),
+            (vec![&apt, &version("3", "declared")], None, vec![OfTheDay]),
+            (vec![&apt, &version(TODAYS, "inferred")], None, vec![OfTheDay]),
+            (vec![&apt, &updates], Some(PointRelease), vec![OfTheDay]),
+            (vec![&apt], Some(OfTheDay), vec![]),
+        ] {
+            let mut hints = Hints::default();
+            hints.settings.archive = state.map(|state| (state, Origin::Tried("before".into())));
+            let found = other_states(&plan(&json!(assumed)), "what differs is content", &hints);
+            let states: Vec<_> = found
+                .iter()
+                .filter_map(|it| it.hints.settings.archive.as_ref().map(|(state, _)| *state))
+                .collect();
+            assert_eq!(states, expected, "{assumed:?} in {state:?}");
+            for alternative in found {
+                assert!(alternative.because.ends_with(": what differs is content"));
+                let (_, origin) = alternative.hints.settings.archive.unwrap();
+                assert_eq!(origin, Origin::Tried(alternative.because));
+            }
+        }
+    }
 }

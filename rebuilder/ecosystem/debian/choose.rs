@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use deb822_fast::Paragraph;
 use debversion::Version;
 
 use super::Package;
-use crate::apt::{Binary, Indexes};
+use crate::apt::{Binary, BinaryRow, Indexes};
 use crate::ecosystem::PlanError;
 
 /// The package that was asked for, and everything that comes from the same build.
@@ -29,7 +28,7 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
         ),
         None => None,
     };
-    let related = indexes.binaries(|paragraph| concerns(paragraph, &subject.name))?;
+    let related = indexes.binaries(|row| concerns(row, &subject.name))?;
     // A binary of that name comes before a source of that name.
     let is_binary = related.iter().any(|binary| binary.package == subject.name);
     let version_of = |binary: &Binary| {
@@ -56,7 +55,7 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
             .collect();
         versions.dedup();
         let help = if versions.is_empty() {
-            match indexes.similar(&subject.name)? {
+            match indexes.similar(&subject.name) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => {
                     "check the name; packages are looked up as binary packages first, then as source packages"
@@ -89,14 +88,14 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
     let of_source = if named.source == subject.name {
         related.clone()
     } else {
-        indexes.binaries(|paragraph| concerns(paragraph, &named.source))?
+        indexes.binaries(|row| concerns(row, &named.source))?
     };
     let of_this_source =
         |binary: &Binary| binary.source == named.source && binary.source_version == named.source_version;
     // A binNMU is a separate build: packages from another build of the same source are not its outputs.
     let of_this_build = |binary: &Binary| of_this_source(binary) && suffix(binary) == suffix(&named);
     let siblings: Vec<_> = of_source.into_iter().filter(of_this_source).collect();
-    let mut installer = indexes.installer_packages(|paragraph| concerns(paragraph, &named.source))?;
+    let mut installer = indexes.installer_packages(|row| concerns(row, &named.source))?;
     installer.retain(of_this_build);
     let only_all = named.arch == "all" && siblings.iter().any(|binary| suffix(binary).is_some());
     let outputs = siblings
@@ -122,9 +121,8 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
 }
 
 /// Whether a binary package has this name, or a source of this name.
-fn concerns(paragraph: &Paragraph, name: &str) -> bool {
-    let source = paragraph.get("Source").and_then(|text| text.split(' ').next());
-    paragraph.get("Package") == Some(name) || source == Some(name)
+fn concerns(row: &BinaryRow<'_>, name: &str) -> bool {
+    row.package == name || row.source == name
 }
 
 /// The binNMU part of a version: `+b1` of `1.0-2+b1`, if the source is `1.0-2`.

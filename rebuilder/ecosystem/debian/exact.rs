@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::apt::{Binary, Indexes, SourcePackage};
+use crate::apt::{Binary, BinaryRow, Indexes, SourcePackage};
 use crate::artifact::PinnedFile;
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::buildinfo::BuildInfo;
@@ -38,6 +38,10 @@ pub(super) async fn find(
         return (Some(info), Vec::new());
     }
     let url = address(source, &chosen.named.version, arch);
+    // A plan can be made without it, so nobody waits for a host that did not answer lately.
+    if planner.workshop.fetcher.is_unreachable(&url) {
+        return (None, Vec::new());
+    }
     let read = |blob: &Blob| inspect::read_documents(&url, blob);
     let received = planner
         .workshop
@@ -86,8 +90,13 @@ pub(super) async fn packages(
         .collect();
     let mut found = Vec::new();
     take(today, &mut wanted, &mut found)?;
+    let day = info
+        .build_date
+        .as_deref()
+        .and_then(crate::evidence::deb822::parse_date);
     if !wanted.is_empty()
-        && let Some(snapshot) = of_the_day(planner, container, info).await?
+        && let Some(day) = day
+        && let Some(snapshot) = of_the_day(planner, container, day).await?
     {
         take(&snapshot, &mut wanted, &mut found)?;
     }
@@ -115,9 +124,10 @@ fn take(
     wanted: &mut BTreeMap<&str, &str>,
     found: &mut Vec<(PinnedFile, Binary)>,
 ) -> Result<(), PlanError> {
-    let is_wanted = |paragraph: &deb822_fast::Paragraph| {
-        let version = paragraph.get("Package").and_then(|name| wanted.get(name));
-        version.is_some() && version.copied() == paragraph.get("Version")
+    let is_wanted = |row: &BinaryRow<'_>| {
+        wanted
+            .get(row.package)
+            .is_some_and(|version| *version == row.version)
     };
     for binary in indexes.binaries(is_wanted)? {
         if wanted.remove(binary.package.as_str()).is_some() {
@@ -127,18 +137,13 @@ fn take(
     Ok(())
 }
 
-/// The archives as they were when the build ended; `None` if the record has no date or they have no snapshot.
-async fn of_the_day(
+/// The archives as they were at a time; `None` if they have no snapshot.
+pub(super) async fn of_the_day(
     planner: &Planner<'_>,
     container: &str,
-    info: &BuildInfo,
+    day: jiff::Timestamp,
 ) -> Result<Option<Indexes>, PlanError> {
-    let date = info
-        .build_date
-        .as_deref()
-        .and_then(crate::evidence::deb822::parse_date);
-    let Some(date) = date else { return Ok(None) };
-    let timestamp = date.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let timestamp = day.strftime("%Y%m%dT%H%M%SZ").to_string();
     let definition = planner.workshop.catalog.definition(container)?.debian;
     let dated = |archive: &Archive| {
         let template = archive.snapshot.clone()?;

@@ -7,9 +7,12 @@ mod alternatives;
 mod binnmu;
 mod choose;
 mod claims;
+mod dependencies;
 mod exact;
+mod lead;
 mod plan;
 mod registry;
+mod traces;
 
 use debversion::Version;
 use futures_util::FutureExt as _;

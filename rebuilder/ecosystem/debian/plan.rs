@@ -2,21 +2,23 @@
 
 use super::choose::build_kind;
 use super::claims::dsc_of;
+use super::dependencies::{self, DEPENDENCIES, Dependencies};
 use super::registry::{self, Found};
 use super::{Package, binnmu, exact, file_name, purl, purl_of};
 use crate::apt::{Binary, Indexes, SourcePackage};
 use crate::artifact::{Ecosystem, PinnedFile};
 use crate::container::Root;
-use crate::container::apt_resolver::AptResolver;
 use crate::ecosystem::hints::Settings;
 use crate::ecosystem::released::artifacts;
 use crate::ecosystem::{PlanError, Planner};
+use crate::evidence::assess::Artifact;
 use crate::evidence::buildinfo::BuildInfo;
+use crate::evidence::document::Document;
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Lock, Origin, Phase, PinnedContainer, PinnedInput, Plan, Recipe,
     Role, assume,
 };
-use crate::store::Fetcher;
+use crate::store::{Blob, Fetcher};
 use crate::text::plural;
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
@@ -26,7 +28,6 @@ const ORDINARY_USER: &str = "builder";
 
 /// Plans the rebuild of everything that the subject's source builds, or of the subject alone.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Plan, PlanError> {
-    let fetcher = planner.workshop.fetcher;
     let mut recipe = planner.recipe_or("debian")?;
     if planner.recipe.is_none() {
         recipe.container = subject.container();
@@ -35,32 +36,60 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
         .workshop
         .progress
         .stage(format!("looking up {}", subject.name));
-    let found = registry::find(fetcher, planner.workshop.catalog, &recipe.container, subject).await?;
-    bar.finish_and_clear();
-
-    let (mut expected, not_compared) = expected(planner.only, &recipe, &found, subject);
-    let files: Vec<_> = expected.iter().map(|expected| expected.file.clone()).collect();
-    let released = fetcher.get_all("fetching the released packages", &files).await?;
-    let artifacts = artifacts(&expected, &released)?;
-    if !planner.only {
-        for binary in &found.chosen.installer {
-            expected.push(installer_package(fetcher, &found.indexes, subject, binary).await);
+    // A root that is made takes a while to be checked. One that is not is made once the policy has agreed.
+    let container = async {
+        if planner.is_made(&recipe.container) {
+            Some(planner.container(&recipe.container).await)
+        } else {
+            None
         }
-    }
-    let (buildinfo, documents) = exact::find(planner, &found.source, &found.chosen, &subject.arch).await;
+    };
+    let (made, found) = futures_util::join!(
+        container,
+        registry::find(
+            planner.workshop.fetcher,
+            planner.workshop.catalog,
+            &recipe.container,
+            subject
+        )
+    );
+    bar.finish_and_clear();
+    let found = found?;
+    let released = released(planner, &recipe, &found, subject).await?;
+    let Released {
+        expected,
+        not_compared,
+        blobs,
+        buildinfo,
+        documents,
+        artifacts,
+    } = released;
     let (claims, policy) = planner
         .judge(&subject.purl(), &artifacts, found.claims.clone(), &documents)
         .await?;
 
-    let (lock, root) = planner.container(&recipe.container).await?;
-    let dependencies = dependencies(planner, &recipe, &found, (&lock, &root), buildinfo.as_ref()).await?;
-    let binnmu = binnmu::changelog_entry(subject, &found.chosen, &released)?;
+    let (lock, root) = match made {
+        Some(made) => made?,
+        None => planner.container(&recipe.container).await?,
+    };
+    let made = (&lock, &root);
+    let dependencies = dependencies(
+        planner,
+        &recipe,
+        subject,
+        &found,
+        made,
+        &blobs,
+        buildinfo.as_ref(),
+    )
+    .await?;
+    let binnmu = binnmu::changelog_entry(subject, &found.chosen, &blobs)?;
     let place = Place::of(&found.source, buildinfo.as_ref());
     let build = build(planner, &recipe, subject, &found, &place, buildinfo.as_ref())?;
     let assumptions = assumptions(
         &planner.hints.settings,
         &place,
-        dependencies.len(),
+        dependencies.assumptions,
         binnmu.as_deref(),
         &build,
         buildinfo.is_some(),
@@ -71,7 +100,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
     });
     Ok(Plan {
         not_compared,
-        inputs: inputs(&found.source, &dependencies, &subject.distro),
+        inputs: inputs(&found.source, &dependencies.packages, &subject.distro),
         files: files.collect(),
         build,
         assumptions,
@@ -151,29 +180,71 @@ async fn installer_package(
     expected
 }
 
-/// The build dependencies: those that a `.buildinfo` records, or those that apt chooses today.
-async fn dependencies(
+/// What was released, and what is said of it.
+struct Released {
+    expected: Vec<Expected>,
+    not_compared: Vec<String>,
+    /// The released packages, in the order of what is expected; without those of the installer.
+    blobs: Vec<Blob>,
+    buildinfo: Option<BuildInfo>,
+    documents: Vec<Document>,
+    artifacts: Vec<Artifact>,
+}
+
+/// Fetches what was released, and asks for its `.buildinfo`.
+async fn released(
     planner: &Planner<'_>,
     recipe: &Recipe,
     found: &Found,
+    subject: &Package,
+) -> Result<Released, PlanError> {
+    let fetcher = planner.workshop.fetcher;
+    let (mut expected, not_compared) = expected(planner.only, recipe, found, subject);
+    let files: Vec<_> = expected.iter().map(|expected| expected.file.clone()).collect();
+    let installer = found.chosen.installer.iter().filter(|_| !planner.only);
+    let installer = installer.map(|binary| installer_package(fetcher, &found.indexes, subject, binary));
+    let (blobs, installer, (buildinfo, documents)) = futures_util::join!(
+        fetcher.get_all("fetching the released packages", &files),
+        futures_util::future::join_all(installer),
+        exact::find(planner, &found.source, &found.chosen, &subject.arch)
+    );
+    let blobs = blobs?;
+    let artifacts = artifacts(&expected, &blobs)?;
+    expected.extend(installer);
+    Ok(Released {
+        expected,
+        not_compared,
+        blobs,
+        buildinfo,
+        documents,
+        artifacts,
+    })
+}
+
+/// The build dependencies: those that a `.buildinfo` records, or those that apt chooses.
+async fn dependencies(
+    planner: &Planner<'_>,
+    recipe: &Recipe,
+    subject: &Package,
+    found: &Found,
     (lock, root): (&Lock, &Root),
+    released: &[Blob],
     buildinfo: Option<&BuildInfo>,
-) -> Result<Vec<(PinnedFile, Binary)>, PlanError> {
-    let indexes = &found.indexes;
-    if let Some(info) = buildinfo {
-        return exact::packages(planner, &recipe.container, indexes, lock, info).await;
-    }
-    let resolver = AptResolver {
-        root,
-        indexes,
-        sandbox: planner.workshop.sandbox,
-        fetcher: planner.workshop.fetcher,
-        progress: planner.workshop.progress,
+) -> Result<Dependencies, PlanError> {
+    let Some(info) = buildinfo else {
+        return dependencies::choose(planner, &recipe.container, subject, found, (lock, root), released)
+            .await;
     };
-    let source_name = format!("{} {}", found.source.package, found.source.version);
-    let binaries = resolver.build_dependencies(&source_name, &found.dsc).await?;
-    let pinned = |binary: Binary| (indexes.material(&binary), binary);
-    Ok(binaries.into_iter().map(pinned).collect())
+    let packages = exact::packages(planner, &recipe.container, &found.indexes, lock, info).await?;
+    let value = format!(
+        "{} in the versions that were installed, besides those of the container",
+        plural(packages.len(), "package")
+    );
+    let origin = Origin::Declared("the .buildinfo".into());
+    Ok(Dependencies {
+        packages,
+        assumptions: vec![assume(DEPENDENCIES, value, origin)],
+    })
 }
 
 fn inputs(source: &SourcePackage, dependencies: &[(PinnedFile, Binary)], distro: &str) -> Vec<PinnedInput> {
@@ -267,13 +338,12 @@ fn build_options(options: &str, tests: bool) -> String {
 fn assumptions(
     settings: &Settings,
     place: &Place,
-    dependencies: usize,
+    dependencies: Vec<Assumption>,
     binnmu: Option<&str>,
     build: &Phase,
     recorded: bool,
 ) -> Vec<Assumption> {
     let by_record = || Origin::Declared("the .buildinfo".into());
-    let packages = plural(dependencies, "package");
     // Without the word, tests ran where the recorded build took place.
     let tests_ran = settings.tests.is_some();
     let mut all = vec![
@@ -295,28 +365,13 @@ fn assumptions(
                 Origin::Convention("tests rarely affect the package, so they are skipped".into())
             },
         ),
-        if recorded {
-            assume(
-                "build dependencies",
-                format!("{packages} in the versions that were installed, besides those of the container"),
-                by_record(),
-            )
-        } else {
-            assume(
-                "build dependencies",
-                format!("{packages}, in today's versions"),
-                Origin::Inferred(
-                    "Build-Depends of the .dsc, resolved by apt against today's archive; no .buildinfo was available"
-                        .into(),
-                ),
-            )
-        },
-        assume(
-            "SOURCE_DATE_EPOCH",
-            "date of the newest changelog entry",
-            Origin::Declared("debian/changelog".into()),
-        ),
     ];
+    all.extend(dependencies);
+    all.push(assume(
+        "SOURCE_DATE_EPOCH",
+        "date of the newest changelog entry",
+        Origin::Declared("debian/changelog".into()),
+    ));
     for (what, value, origin) in [
         ("tests", "yes", &settings.tests),
         ("user", ORDINARY_USER, &settings.ordinary_user),

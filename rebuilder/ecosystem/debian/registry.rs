@@ -11,6 +11,7 @@ use crate::container::Catalog;
 use crate::ecosystem::{PlanError, Release};
 use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
+use crate::run::failure::FailureCode;
 use crate::store::{Blob, FetchError, Fetcher};
 
 /// What the signed archive has of a subject.
@@ -96,7 +97,8 @@ fn find_source(indexes: &Indexes, subject: &Package, chosen: &Chosen) -> Result<
         .sources(name)?
         .into_iter()
         .find(|source| source.version == *version);
-    source.ok_or_else(|| PlanError::NotRebuildable {
+    source.ok_or_else(|| PlanError::Lacking {
+        code: FailureCode::SourceGone,
         subject: subject.purl(),
         reason: format!("its source {name} {version} is in no suite"),
         help: "the archive no longer has the source; the dated snapshot service does".into(),
@@ -111,7 +113,12 @@ fn source_gone(subject: &Package, chosen: &Chosen, source: &SourcePackage, error
         .map(|version| format!("deb:{}={version}", subject.name))
         .collect();
     match error {
-        FetchError::Unavailable { .. } if !others.is_empty() => PlanError::NotRebuildable {
+        FetchError::Unavailable { .. } if !others.is_empty() => PlanError::Lacking {
+            code: if error.is_gone() {
+                FailureCode::SourceGone
+            } else {
+                FailureCode::Unreachable
+            },
             subject: format!("{} {}", subject.name, chosen.named.version),
             reason: format!(
                 "the source {} {} is unavailable: {error}",

@@ -1,20 +1,76 @@
-//! After a tarball that was not reproduced: another line of node and npm, since order, times and compression of the
-//! archive depend on their versions.
+//! After a tarball that was not reproduced: other scripts, other versions of dependencies, or another line of node and npm,
+//! since order, times and compression of the archive depend on their versions.
 
-use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
-use crate::plan::Origin;
+use crate::compare::Cause;
+use crate::ecosystem::hints::{Alternative, EndedRun, Hints, NpmScripts, Settings};
+use crate::plan::{Origin, Plan};
+use crate::run::{Record, Verdict};
 
 /// Lines of node and npm that went together, the most used first.
 const LINES: [(&str, &str); 5] = [("20", "10"), ("16", "8"), ("14", "6"), ("18", "9"), ("22", "11")];
 
 /// Plans that are worth a try, the likeliest first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
-    let (EndedRun::Built(..), true) = (run, hints.tools.is_empty()) else {
-        return Vec::new();
-    };
     let because = run.reason();
+    let tried = || Origin::Tried(because.clone());
+    let with = |settings: Settings, what: &str| Alternative {
+        hints: Hints {
+            settings,
+            ..hints.clone()
+        },
+        because: format!("{what}: {because}"),
+    };
+    let scripts = |kind: NpmScripts, what: &str| {
+        let settings = Settings {
+            scripts: Some((kind, tried())),
+            ..hints.settings.clone()
+        };
+        with(settings, what)
+    };
+    let build = || scripts(NpmScripts::Build, "only the script that builds");
+    let none = || scripts(NpmScripts::None, "without scripts");
+    let now = hints.settings.scripts.as_ref().map(|(kind, _)| *kind);
+    let mut all = Vec::new();
+    match run {
+        // Without scripts nothing needs to be installed, and whatever stood in the way may be gone.
+        EndedRun::Unplanned(_) if now.is_none() => all.push(none()),
+        EndedRun::Unplanned(_) => {}
+        EndedRun::Built(plan, record) if matches!(record.verdict, Verdict::Inconclusive { .. }) => {
+            let ran = variable(plan, "SCRIPTS");
+            if now.is_none() && !ran.is_empty() {
+                all.extend((ran != "build").then(build));
+            }
+            if now != Some(NpmScripts::None) {
+                all.push(none());
+            }
+            all.extend(lines(hints, &because));
+        }
+        EndedRun::Built(plan, record) => {
+            let ran = variable(plan, "SCRIPTS");
+            let content = differs_in_content(record);
+            if content && now.is_none() && ran.is_empty() {
+                all.push(build());
+            }
+            if content && variable(plan, "INSTALL") == "resolved" && hints.settings.oldest.is_none() {
+                let settings = Settings {
+                    oldest: Some(tried()),
+                    ..hints.settings.clone()
+                };
+                all.push(with(settings, "the oldest dependencies that package.json allows"));
+            }
+            all.extend(lines(hints, &because));
+        }
+    }
+    all
+}
+
+/// Other lines of node and npm, if none was named.
+fn lines(hints: &Hints, because: &str) -> Vec<Alternative> {
+    if !hints.tools.is_empty() {
+        return Vec::new();
+    }
     let alternative = |(node, npm): &(&str, &str)| {
-        let origin = || Origin::Tried(because.clone());
+        let origin = || Origin::Tried(because.to_owned());
         Alternative {
             hints: hints
                 .with_tool("node", node, origin())
@@ -23,4 +79,27 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         }
     };
     LINES.iter().map(alternative).collect()
+}
+
+/// A value that the build sees.
+fn variable<'a>(plan: &'a Plan, name: &str) -> &'a str {
+    plan.build.env.get(name).map(String::as_str).unwrap_or_default()
+}
+
+/// Whether files are missing, or differ in what they say, and not only in how they were packed.
+fn differs_in_content(record: &Record) -> bool {
+    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
+    differing
+        .flat_map(crate::compare::Comparison::open_causes)
+        .any(|(cause, _)| {
+            matches!(
+                cause,
+                Cause::Content
+                    | Cause::MissingFromSource
+                    | Cause::NotFromSource
+                    | Cause::OtherSource
+                    | Cause::ToolVersion
+                    | Cause::DependencyVersion
+            )
+        })
 }

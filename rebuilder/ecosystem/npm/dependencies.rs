@@ -1,12 +1,20 @@
-//! The packages that a lock file of npm, yarn or pnpm names, pinned and laid out where the package manager looks.
+//! The packages that a build needs, pinned and laid out where the package manager looks: those of the lock file of npm,
+//! yarn or pnpm that is nearest to the package, or else what its `package.json` asks for, solved.
+
+use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 
 use super::lockfile::{self, LockedPackage};
+use super::manifest::Package;
+use super::packing::below;
 use super::plan::Draft;
 use super::registry;
+use super::resolve::{self, Choice, Solution};
+use crate::artifact::pattern;
 use crate::ecosystem::PlanError;
-use crate::plan::{PinnedInput, Role};
+use crate::plan::{Origin, PinnedInput, Role};
 use crate::store::FetchError;
 use crate::text::plural;
 
@@ -16,8 +24,8 @@ struct Manager {
     name: &'static str,
     files: &'static [&'static str],
     read: fn(&[u8]) -> Result<Vec<LockedPackage>, String>,
-    /// The version that reads lock files of this form; npm comes with the toolchain.
-    version: Option<&'static str>,
+    /// The version that reads such a lock file; npm comes with the toolchain.
+    version: Option<fn(&str) -> String>,
 }
 
 const MANAGERS: [Manager; 3] = [
@@ -31,45 +39,206 @@ const MANAGERS: [Manager; 3] = [
         name: "yarn",
         files: &["yarn.lock"],
         read: lockfile::yarn,
-        version: Some("1.22.22"),
+        version: Some(|_| "1.22.22".to_owned()),
     },
     Manager {
         name: "pnpm",
         files: &["pnpm-lock.yaml"],
         read: lockfile::pnpm,
-        version: Some("9.15.9"),
+        version: Some(pnpm_version),
     },
 ];
 
-/// Pins what the folder's lock file names, and says which manager installs it.
+/// The version of pnpm that wrote a lock file of this form.
+fn pnpm_version(text: &str) -> String {
+    let form = text
+        .lines()
+        .find_map(|line| line.strip_prefix("lockfileVersion:"));
+    let form = form.unwrap_or_default().trim().trim_matches(['\'', '"']);
+    let version = match form {
+        form if form.starts_with("5.4") => "7.33.7",
+        form if form.starts_with('5') => "6.35.1",
+        form if form.starts_with('6') => "8.15.9",
+        _ => "9.15.9",
+    };
+    version.to_owned()
+}
+
+/// What is installed before a package is packed.
+pub(super) struct Dependencies {
+    pub inputs: Vec<PinnedInput>,
+    /// What the recipe calls the way of installing; empty if nothing is installed.
+    pub install: &'static str,
+    /// The folder that it is installed into.
+    pub root: String,
+    /// What says which packages.
+    pub origin: Origin,
+}
+
+impl Dependencies {
+    /// That nothing is installed follows from what runs, so it has the same origin.
+    pub(super) fn none(origin: Origin) -> Self {
+        Self {
+            inputs: Vec::new(),
+            install: "",
+            root: String::new(),
+            origin,
+        }
+    }
+}
+
+/// Pins what the nearest lock file names, or what `package.json` asks for.
 pub(super) async fn pin(
     draft: &Draft<'_>,
     directory: &str,
-) -> Result<(Vec<PinnedInput>, &'static str), PlanError> {
-    for manager in &MANAGERS {
-        for name in manager.files {
-            let path = if directory.is_empty() {
-                (*name).to_owned()
-            } else {
-                format!("{directory}/{name}")
-            };
-            let Some(text) = draft.checkout.file(&path)? else {
-                continue;
-            };
-            let packages = (manager.read)(&text)
-                .map_err(|reason| draft.cannot(format!("{path}: {reason}"), "nothing was built"))?;
-            let mut inputs = packages_of(draft, manager, packages).await?;
-            if let Some(version) = manager.version {
-                inputs.push(tool(draft, manager.name, version).await?);
+    released_at: Option<Timestamp>,
+) -> Result<Dependencies, PlanError> {
+    let mut unusable = None;
+    for folder in upwards(directory) {
+        for manager in &MANAGERS {
+            for name in manager.files {
+                let path = below(folder, name);
+                let Some(text) = draft.checkout.file(&path)? else {
+                    continue;
+                };
+                match locked(draft, manager, folder, &path, &text).await? {
+                    Ok(found) => return Ok(found),
+                    Err(reason) => drop(unusable.get_or_insert(format!("{path}: {reason}"))),
+                }
             }
-            return Ok((inputs, manager.name));
+        }
+        if unusable.is_some() {
+            break;
         }
     }
-    Err(draft.cannot(
-        "scripts run before it is packed, but no package-lock.json, yarn.lock or pnpm-lock.yaml pins what they need"
-            .into(),
-        "only a lock file records which packages were installed",
-    ))
+    solved(draft, directory, released_at, unusable).await
+}
+
+/// A folder and all that it is in, up to the top.
+fn upwards(directory: &str) -> impl Iterator<Item = &str> {
+    let mut next = Some(directory);
+    std::iter::from_fn(move || {
+        let folder = next?;
+        next = (!folder.is_empty()).then(|| folder.rsplit_once('/').map_or("", |(above, _)| above));
+        Some(folder)
+    })
+}
+
+/// What a lock file names; the inner error says why it cannot be used.
+async fn locked(
+    draft: &Draft<'_>,
+    manager: &Manager,
+    folder: &str,
+    path: &str,
+    text: &[u8],
+) -> Result<Result<Dependencies, String>, PlanError> {
+    let origin = Origin::Declared(format!("{path} of the source"));
+    let found = |inputs, install| {
+        Ok(Ok(Dependencies {
+            inputs,
+            install,
+            root: folder.to_owned(),
+            origin,
+        }))
+    };
+    if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
+        let packages = resolve::exactly(draft, versions).await?;
+        return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED);
+    }
+    let packages = match (manager.read)(text) {
+        Ok(packages) => packages,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let (packages, were_open) = resolve::pin_all(draft, packages).await?;
+    if were_open > 0 && manager.name == "npm" {
+        return found(packages_of(draft, SERVED, packages).await?, SERVED);
+    }
+    let mut inputs = packages_of(draft, manager.name, packages).await?;
+    if let Some(version) = manager.version {
+        let version = version(&String::from_utf8_lossy(text));
+        inputs.push(tool(draft, manager.name, &version).await?);
+    }
+    found(inputs, manager.name)
+}
+
+/// How the recipe calls an installation from a registry of just what the plan pins.
+const RESOLVED: &str = "resolved";
+/// The same, with npm's lock file: it names packages by SHA-1 only, so npm's cache cannot have them by their digest.
+const SERVED: &str = "npm-served";
+
+/// What `package.json` asks for, and that of every package of the same source.
+async fn solved(
+    draft: &Draft<'_>,
+    directory: &str,
+    released_at: Option<Timestamp>,
+    unusable: Option<String>,
+) -> Result<Dependencies, PlanError> {
+    let (root, manifests) = workspace(draft, directory)?;
+    let own: BTreeSet<String> = manifests.iter().filter_map(|it| it.name.clone()).collect();
+    let oldest = draft.planner.hints.settings.oldest.clone();
+    let choice = Choice {
+        by: released_at,
+        oldest: oldest.is_some(),
+    };
+    let Solution { packages, younger } = resolve::solve(draft, &manifests, &own, choice).await?;
+    let lock = unusable.map_or_else(
+        || "no lock file names them".to_owned(),
+        |reason| format!("no lock file can be used ({reason})"),
+    );
+    let origin = oldest.unwrap_or_else(|| {
+        Origin::Inferred(if younger == 0 {
+            format!("{lock}; the newest by the day of the release that package.json allows")
+        } else {
+            format!(
+                "{lock}; the newest that package.json allows: for {} of {}, the registry gives no version by the day of the release",
+                younger,
+                plural(packages.len(), "package")
+            )
+        })
+    });
+    Ok(Dependencies {
+        inputs: packages_of(draft, RESOLVED, packages).await?,
+        install: RESOLVED,
+        root,
+        origin,
+    })
+}
+
+/// The folder that is installed into, and the manifests of all packages there.
+fn workspace(draft: &Draft<'_>, directory: &str) -> Result<(String, Vec<Package>), PlanError> {
+    let top = draft
+        .manifest("")?
+        .filter(|top| !top.workspace_patterns().is_empty());
+    let Some(top) = top.filter(|_| !directory.is_empty()) else {
+        let own = draft.manifest(directory)?;
+        return Ok((directory.to_owned(), own.into_iter().collect()));
+    };
+    let patterns: Vec<String> = top
+        .workspace_patterns()
+        .into_iter()
+        .map(|pattern| pattern.trim_start_matches("./").trim_end_matches('/').to_owned())
+        .collect();
+    let folders = draft
+        .paths
+        .iter()
+        .filter_map(|path| path.strip_suffix("/package.json"));
+    let mut manifests = vec![top];
+    for folder in folders.filter(|folder| patterns.iter().any(|pattern| is_workspace(pattern, folder))) {
+        manifests.extend(draft.manifest(folder)?);
+    }
+    Ok((String::new(), manifests))
+}
+
+/// Whether a pattern of `workspaces` names a folder; `**` stands for any folders, `*` for a part of one name.
+fn is_workspace(pattern: &str, folder: &str) -> bool {
+    match (pattern.split_once('/'), folder.split_once('/')) {
+        (Some(("**", rest)), _) if is_workspace(rest, folder) => true,
+        (Some(("**", _)), Some((_, below))) => is_workspace(pattern, below),
+        (Some((first, rest)), Some((name, below))) => pattern::fits(first, name) && is_workspace(rest, below),
+        (None, None) => pattern::fits(pattern, folder),
+        (None, Some(_)) => pattern == "**",
+        (Some(_), None) => false,
+    }
 }
 
 async fn tool(draft: &Draft<'_>, name: &str, version: &str) -> Result<PinnedInput, PlanError> {
@@ -93,7 +262,7 @@ async fn tool(draft: &Draft<'_>, name: &str, version: &str) -> Result<PinnedInpu
 
 async fn packages_of(
     draft: &Draft<'_>,
-    manager: &Manager,
+    manager: &str,
     packages: Vec<LockedPackage>,
 ) -> Result<Vec<PinnedInput>, PlanError> {
     let fetcher = draft.planner.workshop.fetcher;
@@ -104,9 +273,9 @@ async fn packages_of(
         .stage(format!("fetching {}", plural(packages.len(), "package")));
     let pinned = stream::iter(packages.into_iter().map(|package| async move {
         let name = package.url.rsplit('/').next().unwrap_or_default().to_owned();
-        let place = match manager.name {
+        let place = match manager {
             "yarn" => Some(format!("yarn-mirror/{}", lockfile::yarn_file(&package.url))),
-            "pnpm" => Some(format!("registry/{}", lockfile::registry_path(&package.url))),
+            "pnpm" | RESOLVED | SERVED => Some(format!("registry/{}", lockfile::registry_path(&package.url))),
             _ => None,
         };
         let (url, integrity) = (package.url, package.integrity);
@@ -147,4 +316,42 @@ async fn packages_of(
         ));
     }
     Ok(inputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_files_are_looked_for_upwards() {
+        assert_eq!(upwards("a/b").collect::<Vec<_>>(), ["a/b", "a", ""]);
+        assert_eq!(upwards("").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn workspaces_are_named_by_patterns() {
+        for (pattern, folder, is) in [
+            ("packages/*", "packages/a", true),
+            ("packages/*", "packages/a/b", false),
+            ("packages/**", "packages/a/b", true),
+            ("**/a", "x/y/a", true),
+            ("tool", "tool", true),
+            ("tool-*", "tool-a", true),
+            ("packages/*", "other/a", false),
+        ] {
+            assert_eq!(is_workspace(pattern, folder), is, "{pattern} {folder}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_lock_file_tells_the_version_of_pnpm() {
+        for (text, version) in [
+            ("lockfileVersion: 5.3\n", "6.35.1"),
+            ("lockfileVersion: 5.4\n", "7.33.7"),
+            ("lockfileVersion: '6.0'\n", "8.15.9"),
+            ("lockfileVersion: '9.0'\n", "9.15.9"),
+        ] {
+            assert_eq!(pnpm_version(text), version);
+        }
+    }
 }

@@ -6,11 +6,15 @@
 //! so.
 
 mod alternatives;
+mod calendar;
 mod dependencies;
 mod lockfile;
+mod manifest;
 mod packing;
 mod plan;
 mod registry;
+mod resolve;
+mod scripts;
 mod source;
 mod toolchain;
 

@@ -1,11 +1,8 @@
 //! How a tarball was packed: in which folder, after which scripts, with or without its dependencies.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::Value;
-
+use super::manifest::Package;
 use super::plan::Draft;
+use super::scripts;
 use crate::artifact::git_source;
 use crate::ecosystem::PlanError;
 use crate::evidence::json::member;
@@ -16,40 +13,69 @@ use crate::plan::Origin;
 /// How the tarball was packed.
 pub(super) struct Packing {
     pub directory: String,
+    pub package: Package,
     pub scripts: Vec<String>,
     pub installs: bool,
+    /// The version that is set before packing, if the source has another one.
+    pub set_version: Option<String>,
+    /// What packs instead of npm in the folder itself: a tool, or another folder.
+    pub publish: Publish,
     /// File in the folder that takes npm's answer; empty if there is none.
     pub pack_list: &'static str,
     pub origin: Origin,
+    /// Why this folder.
+    pub folder_origin: Origin,
 }
 
-/// What `package.json` says about packing.
-#[derive(Deserialize)]
-struct Package {
-    name: Option<String>,
-    version: Option<String>,
-    #[serde(default)]
-    scripts: BTreeMap<String, Value>,
-    #[serde(default, rename = "bundleDependencies", alias = "bundledDependencies")]
-    bundled: Value,
+/// What is packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Publish {
+    /// The folder of `package.json`.
+    Folder,
+    /// Another folder below it.
+    Below(String),
+    /// The folder that a tool makes, which is run as `NAME --without-publish`.
+    Tool(&'static str),
+    /// A tool that changes what is packed and is not run here.
+    Other(&'static str),
 }
 
 /// Scripts that npm itself runs when it packs.
 const PACK_SCRIPTS: [&str; 2] = ["prepack", "prepare"];
 
-impl Package {
-    /// Whether a script only installs: that is npm's own installing, from the lock file.
-    fn is_install(&self, name: &str) -> bool {
-        let text = self.scripts.get(name).and_then(Value::as_str);
-        name == "ci" && text.is_none_or(|text| text.trim() == "npm ci")
-            || text.is_some_and(|text| text.trim() == "npm ci")
-    }
-}
+/// Tools that publish a copy, and that make it without publishing; the second one is part of the first.
+const COPYING: [&str; 2] = ["dual-publish", "clean-publish"];
+/// Tools that publish another folder or another `package.json`, and whose work is not repeated.
+const TOOLS: [(&str, &str); 5] = [
+    (
+        "clean-package",
+        "clean-package, which removes fields of package.json",
+    ),
+    (
+        "clean-pkg-json",
+        "clean-pkg-json, which removes fields of package.json",
+    ),
+    ("publish-please", "publish-please, which publishes by itself"),
+    ("@pika/pack", "@pika/pack, which publishes the folder pkg"),
+    ("ng-packagr", "ng-packagr, which publishes the folder dist"),
+];
 
 impl Draft<'_> {
     pub(super) fn packing(&self) -> Result<Packing, PlanError> {
-        let (directory, scripts, pack_list, origin) = self.declared();
-        let package = self.package(&directory)?;
+        let (mut directory, mut scripts, pack_list, mut origin) = self.declared();
+        let mut folder_origin = origin.clone();
+        if !self.scripts {
+            directory = self.folder_of_package(directory)?;
+            folder_origin = Origin::Inferred("its package.json has the name of the package".into());
+        }
+        let (package, set_version) = self.package(&directory)?;
+        // Where documents say what ran, nothing is inferred.
+        if !self.scripts {
+            let inferred = scripts::infer(&package, &self.planner.hints.settings, &|path| {
+                self.is_there(&directory, path)
+            });
+            (scripts, origin) = inferred.map_err(|reason| self.cannot(reason, "nothing was built"))?;
+        }
         let plain = |name: &String| {
             name.chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-_:.".contains(c))
@@ -57,7 +83,8 @@ impl Draft<'_> {
         if let Some(odd) = scripts.iter().find(|name| !plain(name)) {
             return Err(self.cannot(format!("a script is called {odd:?}"), "nothing was built"));
         }
-        let wants_install = scripts.iter().any(|name| package.is_install(name));
+        let publish = self.publish(&package, &directory)?;
+        let wants_install = !self.scripts || scripts.iter().any(|name| package.is_install(name));
         let run: Vec<_> = scripts
             .iter()
             .filter(|name| {
@@ -69,14 +96,20 @@ impl Draft<'_> {
             && PACK_SCRIPTS
                 .iter()
                 .any(|name| package.scripts.contains_key(*name));
-        let bundles = package.bundled.as_array().is_some_and(|list| !list.is_empty());
         Ok(Packing {
             installs: (wants_install || packs_with_scripts)
-                && (!run.is_empty() || packs_with_scripts || bundles),
+                && (!run.is_empty()
+                    || packs_with_scripts
+                    || package.bundles()
+                    || matches!(publish, Publish::Tool(_))),
             directory,
+            package,
             scripts: run,
+            set_version,
+            publish,
             pack_list,
             origin,
+            folder_origin,
         })
     }
 
@@ -103,42 +136,127 @@ impl Draft<'_> {
                 "",
                 Origin::Inferred(match &self.provenance.workflow {
                     Some(path) if self.workflow.is_some() => format!("the steps of {path} at the commit"),
-                    _ if self.scripts => {
-                        "no workflow file could be read, so only npm's own scripts run".into()
-                    }
-                    _ => "no document records which scripts ran".into(),
+                    _ => "no workflow file could be read, so only npm's own scripts run".into(),
                 }),
             ),
         }
     }
 
-    /// The `package.json` of a folder of the source, which must be of the very version.
-    fn package(&self, directory: &str) -> Result<Package, PlanError> {
-        let path = if directory.is_empty() {
-            "package.json".to_owned()
-        } else {
-            format!("{directory}/package.json")
-        };
-        let text = self.checkout.file(&path)?;
-        let text =
-            text.ok_or_else(|| self.cannot(format!("its source has no {path}"), "nothing was built"))?;
-        let package: Package = serde_json::from_slice(&text).map_err(|error| PlanError::Document {
-            subject: self.purl.to_owned(),
-            document: path.clone(),
-            reason: error.to_string(),
-        })?;
+    /// The `package.json` of a folder of the source, and the version to set if it has another one.
+    fn package(&self, directory: &str) -> Result<(Package, Option<String>), PlanError> {
+        let path = below(directory, "package.json");
+        let package = self
+            .manifest(directory)?
+            .ok_or_else(|| self.cannot(format!("its source has no {path}"), "nothing was built"))?;
         let named = |name: Option<&str>, version: Option<&str>| {
             format!("{}@{}", name.unwrap_or("?"), version.unwrap_or("?"))
         };
         let found = named(package.name.as_deref(), package.version.as_deref());
         let wanted = named(Some(&self.subject.name), self.subject.version.as_deref());
-        if found != wanted {
-            return Err(self.cannot(
-                format!("{path} at the commit is {found}, not {wanted}"),
-                "the workflow may set the version; a recipe given with --recipe can do the same",
-            ));
+        if found == wanted {
+            return Ok((package, None));
         }
-        Ok(package)
+        // Release tools set the version when they publish; with provenance, the workflow says what was run.
+        if package.name.as_deref() == Some(self.subject.name.as_str()) && !self.scripts {
+            return Ok((package, self.subject.version.clone()));
+        }
+        Err(self.cannot(
+            format!("{path} at the commit is {found}, not {wanted}"),
+            "the workflow may set the version; a recipe given with --recipe can do the same",
+        ))
+    }
+
+    /// A `package.json` of the source; `None` if there is none.
+    pub(super) fn manifest(&self, directory: &str) -> Result<Option<Package>, PlanError> {
+        let path = below(directory, "package.json");
+        let Some(text) = self.checkout.file(&path)? else {
+            return Ok(None);
+        };
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+        let package = serde_json::from_slice(text).map_err(|error| PlanError::Document {
+            subject: self.purl.to_owned(),
+            document: path,
+            reason: error.to_string(),
+        })?;
+        Ok(Some(package))
+    }
+
+    /// The folder whose `package.json` has the name of the package, if the one that is named has another.
+    fn folder_of_package(&self, directory: String) -> Result<String, PlanError> {
+        let is_it = |folder: &str| -> Result<bool, PlanError> {
+            let package = self.manifest(folder)?;
+            Ok(package.is_some_and(|it| it.name.as_deref() == Some(self.subject.name.as_str())))
+        };
+        if is_it(&directory)? || self.planner.hints.folder().is_some() {
+            return Ok(directory);
+        }
+        let mut folders: Vec<String> = self
+            .paths
+            .iter()
+            .filter_map(|path| path.strip_suffix("/package.json"))
+            .filter(|folder| {
+                ![
+                    "node_modules",
+                    "test",
+                    "tests",
+                    "fixtures",
+                    "examples",
+                    "__tests__",
+                ]
+                .iter()
+                .any(|odd| folder.split('/').any(|part| part == *odd))
+            })
+            .map(str::to_owned)
+            .collect();
+        folders.sort_by_key(|folder| (folder.matches('/').count(), folder.clone()));
+        for folder in folders.into_iter().take(MOST_FOLDERS) {
+            if is_it(&folder).unwrap_or(false) {
+                return Ok(folder);
+            }
+        }
+        Ok(directory)
+    }
+
+    /// Whether the source has a file or folder, or a file that node finds by this name.
+    fn is_there(&self, directory: &str, path: &str) -> bool {
+        let place = below(directory, path.trim_start_matches("./").trim_end_matches('/'));
+        let folder = format!("{place}/");
+        let with = |end: &str| format!("{place}{end}");
+        let names = [
+            place.clone(),
+            with(".js"),
+            with(".json"),
+            with(".cjs"),
+            with(".mjs"),
+            with(".node"),
+        ];
+        self.paths
+            .iter()
+            .any(|file| names.contains(file) || file.starts_with(&folder))
+    }
+
+    /// What is packed, as far as the source tells.
+    fn publish(&self, package: &Package, directory: &str) -> Result<Publish, PlanError> {
+        if self.scripts {
+            return Ok(Publish::Folder);
+        }
+        let uses = |name: &str| package.dev_dependencies.contains_key(name);
+        if let Some(tool) = COPYING.into_iter().find(|tool| uses(tool)) {
+            return Ok(Publish::Tool(tool));
+        }
+        if let Some(folder) = package.publish_directory() {
+            let inside = git_source::folder(folder.trim_start_matches("./"));
+            let inside = inside.filter(|folder| !folder.is_empty());
+            return Ok(inside.map_or(Publish::Folder, |folder| Publish::Below(folder.to_owned())));
+        }
+        let in_root = self.manifest("")?.filter(|_| !directory.is_empty());
+        let of_root = |name: &str| {
+            in_root
+                .as_ref()
+                .is_some_and(|root| root.dev_dependencies.contains_key(name))
+        };
+        let tool = TOOLS.iter().find(|(name, _)| uses(name) || of_root(name));
+        Ok(tool.map_or(Publish::Folder, |(_, what)| Publish::Other(what)))
     }
 
     /// The folder that a hint or the registry's metadata names, in repositories of several packages.
@@ -151,5 +269,17 @@ impl Draft<'_> {
             .and_then(|version| member(&version.repository, ["directory"]).as_str());
         let inside = git_source::folder(directory.unwrap_or_default());
         inside.unwrap_or_default().to_owned()
+    }
+}
+
+/// Most folders of a source that are looked into for a package.
+const MOST_FOLDERS: usize = 300;
+
+/// A path below a folder of the source; the top is an empty text.
+pub(super) fn below(folder: &str, path: &str) -> String {
+    if folder.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{folder}/{path}")
     }
 }

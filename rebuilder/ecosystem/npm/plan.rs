@@ -1,7 +1,10 @@
 //! The plan of a tarball: its commit, node and npm, and the packages that its lock file names.
 
-use super::packing::Packing;
-use super::{dependencies, registry, source, toolchain};
+use jiff::Timestamp;
+
+use super::dependencies::{self, Dependencies};
+use super::packing::{Packing, Publish};
+use super::{registry, source, toolchain};
 use crate::artifact::{Ecosystem, Subject};
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::npm::Version;
@@ -37,26 +40,32 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         version: found.version.as_ref(),
         provenance,
         workflow: judgement.workflow.take(),
+        paths: checkout.paths()?,
         checkout,
         // No document records which scripts ran; a recipe can say so.
         scripts: source.attested || recipe.scripts,
     };
     let packing = draft.packing()?;
-    let released_at = signed_at.or_else(|| provenance.time.as_ref().and_then(|time| time.parse().ok()));
+    let published = provenance.time.as_ref().and_then(|time| time.parse().ok());
+    let released_at = match signed_at {
+        Some(time) => Some(time),
+        None if source.attested => published,
+        None => plausible(published, checkout),
+    };
     let tools = toolchain::choose(&draft, released_at).await?;
-    let (dependencies, install) = if packing.installs {
-        dependencies::pin(&draft, &packing.directory).await?
+    let dependencies = if packing.installs {
+        dependencies::pin(&draft, &packing.directory, released_at).await?
     } else {
-        (Vec::new(), "")
+        Dependencies::none(packing.origin.clone())
     };
     let submodules = recipe.source.submodules;
     let archive = fetcher.git_archive(checkout, submodules).await?;
-    let build = draft.build(&recipe, &packing, install, &found.file.name);
+    let build = draft.build(&recipe, &packing, &dependencies, &found.file.name);
     let mut assumptions = vec![source.assumption.clone()];
-    assumptions.extend(draft.assumptions(&packing, dependencies.len()));
+    assumptions.extend(draft.assumptions(&packing, &dependencies));
     assumptions.extend(tools.assumptions);
     Ok(Plan {
-        inputs: tools.inputs.into_iter().chain(dependencies).collect(),
+        inputs: tools.inputs.into_iter().chain(dependencies.inputs).collect(),
         git: vec![PinnedGit::source(
             checkout.source.clone(),
             submodules,
@@ -88,7 +97,9 @@ pub(super) struct Draft<'a> {
     pub provenance: &'a Provenance,
     pub workflow: Option<Workflow>,
     pub checkout: &'a Checkout,
-    /// Whether lifecycle scripts run.
+    /// Every file of the source.
+    pub paths: Vec<String>,
+    /// Whether npm runs its lifecycle scripts as it packs, because a document says so. Otherwise the scripts are inferred.
     pub scripts: bool,
 }
 
@@ -112,50 +123,100 @@ impl Draft<'_> {
         format!("/home/runner/work/{0}/{0}", self.checkout.source.name())
     }
 
-    fn build(&self, recipe: &Recipe, packing: &Packing, install: &str, tarball: &str) -> Phase {
+    fn build(&self, recipe: &Recipe, packing: &Packing, dependencies: &Dependencies, tarball: &str) -> Phase {
         let (path, scripts) = (self.build_path(), packing.scripts.join(" "));
         recipe.build.with(&[
             ("SOURCE", path.as_str()),
             ("DIRECTORY", packing.directory.as_str()),
-            ("INSTALL", install),
+            ("ROOT", dependencies.root.as_str()),
+            ("INSTALL", dependencies.install),
+            ("SET_VERSION", packing.set_version.as_deref().unwrap_or_default()),
             ("SCRIPTS", scripts.as_str()),
+            (
+                "PUBLISH",
+                match &packing.publish {
+                    Publish::Tool(name) => name,
+                    Publish::Below(folder) => folder,
+                    Publish::Folder | Publish::Other(_) => "",
+                },
+            ),
             ("PACK_LIST", packing.pack_list),
             ("PACK_OPTIONS", if self.scripts { "" } else { "--ignore-scripts" }),
             ("TARBALL", tarball),
         ])
     }
 
-    fn assumptions(&self, packing: &Packing, dependencies: usize) -> [Assumption; 4] {
+    fn assumptions(&self, packing: &Packing, dependencies: &Dependencies) -> Vec<Assumption> {
         let scripts = packing.scripts.join(" ");
-        [
+        let mut all = vec![
             assume(
                 "folder",
                 format!("/{}", packing.directory),
-                packing.origin.clone(),
+                packing.folder_origin.clone(),
             ),
             assume(
                 "scripts",
                 match (self.scripts, scripts.is_empty()) {
-                    (false, _) => "off, npm's own included",
+                    (false, true) => "off, npm's own included",
                     (true, true) => "none but npm's own",
-                    (true, false) => &scripts,
+                    (_, false) => &scripts,
                 },
                 packing.origin.clone(),
             ),
             assume(
                 "dependencies",
                 if packing.installs {
-                    format!("{}, their own scripts off", plural(dependencies, "package"))
+                    let count = plural(dependencies.inputs.len(), "package");
+                    format!("{count}, their own scripts off")
                 } else {
                     "not installed: nothing that runs needs them".into()
                 },
-                Origin::Declared("the lock file of the source".into()),
+                dependencies.origin.clone(),
             ),
             assume(
                 "build path",
                 self.build_path(),
                 Origin::Convention("where GitHub's runners check sources out".into()),
             ),
-        ]
+        ];
+        if let Some(version) = &packing.set_version {
+            let has = packing.package.version.as_deref().unwrap_or("none");
+            let from = format!("package.json at the commit has version {has}, so the release set it");
+            all.push(assume("version", version, Origin::Inferred(from)));
+        }
+        let of_publish =
+            |value: String, from: &str| assume("publish tool", value, Origin::Inferred(from.into()));
+        match &packing.publish {
+            Publish::Folder => {}
+            Publish::Below(folder) => all.push(of_publish(
+                format!("packs the folder {folder}"),
+                "publishConfig.directory in package.json",
+            )),
+            Publish::Tool(name) => all.push(of_publish(
+                format!("{name}, which publishes a copy with other files and another package.json"),
+                "package.json has it among its development dependencies",
+            )),
+            Publish::Other(what) => all.push(of_publish(
+                format!("not run: {what}"),
+                "package.json has it among its development dependencies",
+            )),
+        }
+        all
     }
 }
+
+/// When a release was published, if that fits the commit; otherwise the commit's own time. A mirror's times are often
+/// those of its copies.
+fn plausible(published: Option<Timestamp>, checkout: &Checkout) -> Option<Timestamp> {
+    let committed = i64::try_from(checkout.time().ok()?).ok()?;
+    let committed = Timestamp::from_second(committed).ok()?;
+    let soon = committed.checked_add(LONGEST).ok()?;
+    Some(
+        published
+            .filter(|time| (committed..=soon).contains(time))
+            .unwrap_or(committed),
+    )
+}
+
+/// Longest time from a commit to its release that is believed.
+const LONGEST: jiff::SignedDuration = jiff::SignedDuration::from_hours(60 * 24);

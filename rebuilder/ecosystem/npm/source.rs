@@ -1,5 +1,6 @@
 //! Which commit a tarball was packed from: the one of its provenance, else what the registry's metadata leads to.
 
+use super::manifest::Package;
 use super::registry;
 use crate::artifact::git_source::GitSource;
 use crate::ecosystem::{PlanError, Planner, repository};
@@ -8,6 +9,7 @@ use crate::evidence::npm::Version;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::inspect::GateReport;
 use crate::plan::{Assumption, Origin, assume};
+use crate::run::failure::FailureCode;
 use crate::store::Checkout;
 
 /// A commit, and what is known of the build beside it.
@@ -91,6 +93,41 @@ async fn unattested(
             origin,
         ));
     }
+    let first = in_history(planner, purl, version, &repository).await;
+    let error = match first {
+        Ok(found) => return Ok(found),
+        Err(error) => error,
+    };
+    // A repository that moved is named by newer versions of the package.
+    let fetcher = planner.workshop.fetcher;
+    let newest = registry::version(fetcher, &version.name, "latest").await.ok();
+    let moved = newest
+        .as_ref()
+        .and_then(address)
+        .filter(|moved| *moved != repository);
+    let Some(moved) = moved else {
+        return Err(error);
+    };
+    let Ok((source, origin)) = in_history(planner, purl, version, &moved).await else {
+        return Err(error);
+    };
+    let (Origin::Declared(found)
+    | Origin::Inferred(found)
+    | Origin::Convention(found)
+    | Origin::Tried(found)) = origin;
+    let from = format!("{repository} does not have it, and the newest version names another one: {found}");
+    Ok((source, Origin::Inferred(from)))
+}
+
+/// The commit of a version in a repository: the one of its tag, or else the one that wrote the version down.
+async fn in_history(
+    planner: &Planner<'_>,
+    purl: &str,
+    version: &Version,
+    repository: &str,
+) -> Result<(GitSource, Origin), PlanError> {
+    let help = "give the registry's attestations with --provenance, or name the commit with --source https://HOST/PATH@COMMIT";
+    let fetcher = planner.workshop.fetcher;
     let name = version.name.rsplit('/').next().unwrap_or_default();
     let about = (name, version.version.as_str());
     let fits = |text: &str| text == version.version;
@@ -98,9 +135,34 @@ async fn unattested(
         let reason = format!("the registry names no commit, and {reason}");
         cannot(purl, &reason, help)
     };
-    let (source, tag) =
-        repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
-    let from = format!("repository in the registry's metadata, and the tag {tag}");
+    let untagged = match repository::tagged(fetcher, repository, about, fits, cannot).await {
+        Ok((source, tag)) => {
+            let from = format!("repository in the registry's metadata, and the tag {tag}");
+            return Ok((source, Origin::Inferred(from)));
+        }
+        Err(error @ PlanError::Lacking { .. }) => error,
+        Err(other) => return Err(other),
+    };
+    let is_it = |file: &[u8]| {
+        let manifest: Result<Package, _> = serde_json::from_slice(file);
+        manifest.is_ok_and(|it| {
+            it.name.as_deref() == Some(version.name.as_str())
+                && it.version.as_deref() == Some(version.version.as_str())
+        })
+    };
+    let text = format!("\"{}\"", version.version);
+    let Some(found) = fetcher
+        .git_origin(repository, "package.json", &text, is_it)
+        .await?
+    else {
+        return Err(untagged);
+    };
+    let source = GitSource::new(repository, None, Some(&found.commit));
+    let source = source.map_err(|error| cannot(error.to_string()))?;
+    let from = format!(
+        "repository in the registry's metadata, which has no tag for it; the first commit whose {} is of this version",
+        found.path
+    );
     Ok((source, Origin::Inferred(from)))
 }
 
@@ -125,7 +187,8 @@ fn address(version: &Version) -> Option<String> {
 }
 
 fn cannot(purl: &str, reason: &str, help: &str) -> PlanError {
-    PlanError::NotRebuildable {
+    PlanError::Lacking {
+        code: FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason: reason.to_owned(),
         help: help.to_owned(),

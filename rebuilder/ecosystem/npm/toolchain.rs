@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use nodejs_semver::{Range, Version as SemVer};
 use serde::Deserialize;
 
+use super::calendar;
 use super::plan::{Draft, Tools};
 use super::registry::{self, METADATA_LIMIT};
 use crate::ecosystem::PlanError;
@@ -133,6 +134,17 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
         Some(given) => given,
         None => node_version(draft),
     };
+    let usual = released_at.and_then(|time| calendar::usual(time).first().copied());
+    // What nobody names was probably the line for long-term support of the day.
+    let usual = usual.filter(|_| matches!(node_origin, Origin::Convention(_)));
+    if let Some((version, _)) = usual {
+        node_origin = Origin::Inferred("the line for long-term support at the time of the release".into());
+        // Node's own list tells which release of the line was the newest.
+        node = match version.split_once('.').filter(|_| !releases.is_empty()) {
+            Some((line, _)) => line.to_owned(),
+            None => version.to_owned(),
+        };
+    }
     let listed = newest(&releases, &node, released_at);
     if let (Some((version, _)), Origin::Inferred(from) | Origin::Convention(from)) = (&listed, &node_origin)
         && !draft.planner.hints.tools.contains_key("node")
@@ -154,7 +166,13 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
     let chosen = add(draft, &mut tools, wanted, released_at).await?;
     let (npm, npm_origin) = match given("npm") {
         Some(given) => given,
-        None => npm_version(draft, &chosen, &releases),
+        None => match usual.filter(|(version, _)| chosen.to_string() == *version) {
+            Some((_, npm)) => (
+                npm.to_owned(),
+                Origin::Inferred(format!("came with node {chosen}")),
+            ),
+            None => npm_version(draft, &chosen, &releases),
+        },
     };
     let wanted = Wanted {
         package: "npm",

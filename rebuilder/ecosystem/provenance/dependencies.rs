@@ -9,6 +9,7 @@ use crate::artifact::PinnedFile;
 use crate::container;
 use crate::ecosystem::PlanError;
 use crate::ecosystem::crates::lockfile;
+use crate::ecosystem::pypi::interpreter;
 use crate::plan::{Assumption, Dependencies, Origin, PinnedContainer, PinnedInput, Recipe, Role, assume};
 use crate::store::Checkout;
 use crate::text::plural;
@@ -106,6 +107,7 @@ impl Job<'_> {
             &required,
             before,
             &released,
+            &interpreter::version_of(container.lock()),
         )
         .await?;
         Ok(solution.files)

@@ -3,7 +3,9 @@
 //! The form of the metadata follows the version of setuptools, of which nothing but bounds is known; files that only
 //! the released wheel has can be in the repository although the source distribution lacks them.
 
-use super::assumptions::GENERATOR;
+use super::assumptions::{GENERATOR, REQUIREMENTS};
+use super::bounds;
+use super::interpreter;
 use crate::compare::{Node, Presence};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
@@ -42,9 +44,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     };
     if let Verdict::Inconclusive { stage, .. } = &record.verdict {
         let older = setuptools(plan, hints, &format!("the {stage} failed"));
-        return older
+        return python_of_day(plan, hints, &format!("the {stage} failed"))
             .into_iter()
-            .take(2)
+            .chain(older.into_iter().take(2))
             .chain(from_git(hints, &format!("the {stage} failed")))
             .collect();
     }
@@ -72,6 +74,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         all.extend(
             from_git(hints, &because).filter(|_| all.iter().all(|other| other.hints.source.is_none())),
         );
+        all.extend(python_of_day(plan, hints, &because));
         all.extend(versions);
     }
     all
@@ -88,6 +91,18 @@ fn differ(count: u64) -> &'static str {
 
 fn files(count: u64) -> String {
     plural(usize::try_from(count).unwrap_or(usize::MAX), "file")
+}
+
+/// The newest Python at the time of the release, where the plan has another one by convention.
+fn python_of_day(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternative> {
+    let of_day = plan
+        .assumptions
+        .iter()
+        .find(|it| it.what == interpreter::OF_DAY)?;
+    Some(Alternative {
+        hints: hints.with_tool("python", &of_day.value, Origin::Tried(because.to_owned())),
+        because: format!("Python {}, the newest at the time: {because}", of_day.value),
+    })
 }
 
 fn from_git(hints: &Hints, because: &str) -> Option<Alternative> {
@@ -117,6 +132,11 @@ fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
     let Some(current) = version_in(plan, "setuptools") else {
         return Vec::new();
     };
+    let required = plan.assumptions.iter().find(|it| it.what == REQUIREMENTS);
+    let mut required = bounds::listed(required.map_or("", |it| &it.value));
+    if let Some(hint) = hints.tools.get("setuptools") {
+        required.retain(|text| *text != format!("setuptools{}", hint.value));
+    }
     let (older, newer): (Vec<&str>, Vec<&str>) = LADDER.iter().partition(|bound| {
         bound
             .parse::<pep440_rs::Version>()
@@ -126,8 +146,13 @@ fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
         hints: hints.with_tool("setuptools", &specifier, Origin::Tried(because.to_owned())),
         because: format!("setuptools {what}: {because}"),
     };
+    let possible = |bound: &&str| {
+        let bound = bound.parse();
+        bound.is_ok_and(|bound| bounds::allow_below(&required, "setuptools", &bound))
+    };
     let older = older
         .into_iter()
+        .filter(possible)
         .map(|bound| with(format!("<{bound}"), format!("before {bound}")));
     // If a bound was only inferred from the form of the metadata, the newest may be right after all.
     let newer = newer

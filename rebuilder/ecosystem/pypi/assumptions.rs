@@ -1,17 +1,20 @@
 //! What a plan of a wheel assumes, and what each assumption is inferred from.
 
+use super::interpreter;
 use super::plan::Draft;
-use super::requirements;
+use super::requirements::Solution;
 use super::wheel::WheelFacts;
-use crate::artifact::PinnedFile;
 use crate::plan::{Assumption, Origin, assume};
 
 /// What the `Generator` line of the released wheel says.
 pub(super) const GENERATOR: &str = "version of the backend";
 
+/// What the build needs, as a list.
+pub(super) const REQUIREMENTS: &str = "build requirements";
+
 impl Draft<'_> {
     /// All of them, in the order in which the plan tells them.
-    pub(super) fn assumptions(&self, required: &[String], chosen: &[PinnedFile]) -> Vec<Assumption> {
+    pub(super) fn assumptions(&self, required: &[String], chosen: &Solution) -> Vec<Assumption> {
         let mut all = vec![self.source.assumption.clone()];
         all.extend(self.of_tools(required));
         all.extend(self.of_system());
@@ -24,11 +27,12 @@ impl Draft<'_> {
         let dialect = self.facts.dialect.iter();
         let dialect = dialect.filter(|dialect| required.contains(&dialect.requirement));
         let dialect = dialect.map(|dialect| {
-            let origin = Origin::Inferred(format!(
-                "{:?} in METADATA of the released wheel",
-                dialect.evidence
-            ));
-            assume("version of setuptools", dialect.requirement.clone(), origin)
+            let origin = Origin::Inferred(format!("the released wheel has {}", dialect.evidence));
+            assume(
+                "version of the tool that wrote METADATA",
+                dialect.requirement.clone(),
+                origin,
+            )
         });
         let hints = self.planner.hints.tools.iter().map(|(name, hint)| {
             assume(
@@ -56,11 +60,32 @@ impl Draft<'_> {
                 Origin::Inferred("system of all entries of the released wheel".into()),
             ));
         }
-        if let Some(python) = &self.facts.python {
+        if self.facts.sorted {
+            all.push(assume(
+                "order of requirements",
+                "by name, as the setuptools of Debian and its derivatives writes them",
+                Origin::Inferred("order of Requires-Dist in the released wheel".into()),
+            ));
+        }
+        if let (Some(shown), Some(sign)) = (self.shown_python(), &self.facts.python) {
             all.push(assume(
                 "version of Python in file names",
-                python.clone(),
-                Origin::Inferred("name of the namespace file of the released wheel".into()),
+                shown,
+                Origin::Inferred(sign.evidence.clone()),
+            ));
+        }
+        if self.without_extensions() {
+            all.push(assume(
+                "compiled code",
+                "none, even if the setup has extensions",
+                Origin::Inferred("names in the released wheel".into()),
+            ));
+        }
+        if let Some(of_day) = self.python.of_day {
+            all.push(assume(
+                interpreter::OF_DAY,
+                of_day.version(),
+                Origin::Inferred("time of the release".into()),
             ));
         }
         if !self.source.system.backend_path.is_empty() && self.backend_path().is_empty() {
@@ -73,18 +98,20 @@ impl Draft<'_> {
         all
     }
 
-    fn of_requirements(&self, required: &[String], chosen: &[PinnedFile]) -> [Assumption; 4] {
-        let backend_origin = if self.source.declared {
-            Origin::Declared("pyproject.toml of the source".into())
-        } else {
-            Origin::Convention("PEP 517 for projects that name none".into())
+    fn of_requirements(&self, required: &[String], chosen: &Solution) -> [Assumption; 4] {
+        let names: Vec<_> = chosen.files.iter().map(|file| file.name.clone()).collect();
+        let later = match &chosen.later[..] {
+            [] => String::new(),
+            later => format!(
+                "; later, since none ran on this Python before: {}",
+                later.join(", ")
+            ),
         };
-        let names: Vec<_> = chosen.iter().map(|file| file.name.clone()).collect();
         [
             assume(
                 "build backend",
                 self.source.system.build_backend.clone(),
-                backend_origin,
+                self.source.backend.clone(),
             ),
             assume(
                 GENERATOR,
@@ -92,7 +119,7 @@ impl Draft<'_> {
                 Origin::Inferred("Generator in WHEEL of the released wheel".into()),
             ),
             assume(
-                "build requirements",
+                REQUIREMENTS,
                 required.join(", "),
                 Origin::Declared("the source, and the line above".into()),
             ),
@@ -100,7 +127,7 @@ impl Draft<'_> {
                 "versions of the build requirements",
                 names.join(", "),
                 Origin::Inferred(format!(
-                    "pip's choice among files uploaded before {}",
+                    "pip's choice among files uploaded before {}{later}",
                     self.released.uploaded
                 )),
             ),
@@ -124,10 +151,11 @@ impl Draft<'_> {
             assume(
                 "Python",
                 format!(
-                    "{} of Debian 12, with the names that it dropped from its library",
-                    requirements::PYTHON
+                    "{} of {}, with the names that it dropped from its library",
+                    interpreter::version_of(Some(&self.lock)),
+                    self.python.interpreter.distribution
                 ),
-                Origin::Convention("the container".into()),
+                self.python.origin.clone(),
             ),
         ]
     }

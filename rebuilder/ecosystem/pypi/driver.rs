@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::plan::Draft;
 use super::source::Place;
+use super::{backend, interpreter};
 use crate::plan::InlineFile;
 
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
@@ -38,7 +39,9 @@ impl Draft<'_> {
             "uniform": self.facts.clock.uniform,
             "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
-            "python": self.facts.python,
+            "python": self.shown_python(),
+            "sorted": self.facts.sorted,
+            "pure": self.without_extensions(),
             "platform": platform
         });
         vec![
@@ -53,15 +56,28 @@ impl Draft<'_> {
         ]
     }
 
+    /// Whether setuptools is kept from building compiled code, of which the released wheel has none.
+    pub(super) fn without_extensions(&self) -> bool {
+        let names = self.facts.clock.entries.keys();
+        let compiled = |name: &String| name.ends_with(".so") || name.ends_with(".pyd");
+        !self.native && backend::by_setuptools(&self.facts.generator) && !names.into_iter().any(compiled)
+    }
+
+    /// The version of Python that the wheel bears, if no interpreter with it builds.
+    pub(super) fn shown_python(&self) -> Option<&str> {
+        let version = self.facts.python.as_ref().map(|sign| sign.version.as_str());
+        version.filter(|version| *version != self.python.interpreter.version())
+    }
+
     /// Options of bdist_wheel that the wheel's tags show.
     pub(super) fn options(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut options = serde_json::Map::new();
         let name = &self.released.file.name;
-        if self.facts.generator.starts_with("bdist_wheel") && !self.native {
+        if backend::by_setuptools(&self.facts.generator) && !self.native {
             if name.contains("-py2.py3-none-any") {
                 options.insert("universal".into(), json!(1));
-            } else if name.contains("-py2-none-any") {
-                options.insert("python_tag".into(), json!("py2"));
+            } else if let Some(tag) = interpreter::odd_tag(name) {
+                options.insert("python_tag".into(), json!(tag));
             }
         }
         options

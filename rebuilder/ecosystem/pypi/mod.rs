@@ -7,7 +7,11 @@
 
 mod alternatives;
 mod assumptions;
+mod backend;
+mod bounds;
+mod dialect;
 mod driver;
+pub(super) mod interpreter;
 mod plan;
 mod registry;
 mod release;

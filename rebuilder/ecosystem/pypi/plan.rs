@@ -1,15 +1,19 @@
 //! The plan of a wheel: everything that is known before its build requirements are solved, then these.
 
+use super::interpreter::{self, Choice, Interpreter};
 use super::registry::{self, Fitness, Project, ReleasedFile};
+use super::requirements::{self, Solution};
 use super::source::{Place, Source};
 use super::wheel::{self, WheelFacts};
-use super::{document, release, required, requirements};
-use crate::artifact::{Ecosystem, PinnedFile, Subject};
+use super::{document, release, required};
+use crate::artifact::{Ecosystem, Subject};
 use crate::container::Root;
 use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::Claim;
-use crate::plan::{Basis, Expected, Lock, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role};
+use crate::plan::{
+    Basis, Expected, Lock, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role,
+};
 use crate::policy::Decision;
 
 /// Plans the rebuild of one wheel.
@@ -54,13 +58,23 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
             Source::git(planner, &purl, released, about, attested, hint).await?
         }
     };
-    let native = released.fitness() == Some(Fitness::Native);
-    let recipe = match &planner.recipe {
+    let source = source.signed_by(&facts.generator, released.uploaded);
+    let native = released.fitness(interpreter::usual().interpreter.minor) == Some(Fitness::Native);
+    let mut recipe = match &planner.recipe {
         Some(recipe) => recipe.clone(),
         None => Recipe::built_in(if native { "pypi-native-wheel" } else { "pypi-wheel" })?,
     };
+    let python = if native || planner.recipe.is_some() {
+        interpreter::usual()
+    } else {
+        let hint = planner.hints.tools.get("python");
+        let hint = hint.map(|hint| (hint.value.as_str(), &hint.origin));
+        let python = interpreter::choose(hint, facts.python.as_ref(), released);
+        python.interpreter.container.clone_into(&mut recipe.container);
+        python
+    };
     let (lock, root) = planner.container(&recipe.container).await?;
-    let draft = Draft {
+    let mut draft = Draft {
         planner,
         purl,
         claims: judgement.inspection.claims(),
@@ -73,8 +87,16 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         recipe,
         lock,
         root,
+        python,
     };
-    draft.finish().await
+    match (draft.finish().await, draft.python.of_day) {
+        // What was there on the day may run on no later Python.
+        (Err(error @ PlanError::NotRebuildable { .. }), Some(of_day)) => {
+            draft.switch_to(of_day, &error).await?;
+            draft.finish().await.map_err(|_| error)
+        }
+        (ended, _) => ended,
+    }
 }
 
 pub(super) struct Draft<'a> {
@@ -91,9 +113,23 @@ pub(super) struct Draft<'a> {
     pub recipe: Recipe,
     pub lock: Lock,
     pub root: Root,
+    pub python: Choice,
 }
 
 impl Draft<'_> {
+    /// The same on another Python, since there is no plan on the one before.
+    async fn switch_to(&mut self, interpreter: Interpreter, because: &PlanError) -> Result<(), PlanError> {
+        interpreter.container.clone_into(&mut self.recipe.container);
+        (self.lock, self.root) = self.planner.container(interpreter.container).await?;
+        let before = self.python.interpreter.version();
+        self.python = Choice {
+            interpreter,
+            origin: Origin::Tried(format!("no plan on Python {before}: {because}")),
+            of_day: None,
+        };
+        Ok(())
+    }
+
     /// Solves the requirements, asks the backend for more, and writes the plan.
     async fn finish(&self) -> Result<Plan, PlanError> {
         let mut required = self.static_requirements();
@@ -132,9 +168,10 @@ impl Draft<'_> {
             required,
             self.released.uploaded,
             &[self.released.file.sha256],
+            &interpreter::version_of(Some(&self.lock)),
         )
         .await?;
-        let (inputs, git) = self.inputs(&solution.files);
+        let (inputs, git) = self.inputs(&solution);
         let version = self.released.version.to_string();
         // Tools that would ask git for the version; the files of a commit have no repository around them.
         let values = [
@@ -151,7 +188,7 @@ impl Draft<'_> {
             files: self.files("build_wheel"),
             build: self.recipe.build.with(values),
             umask: self.facts.umask,
-            assumptions: self.assumptions(required, &solution.files),
+            assumptions: self.assumptions(required, &solution),
             ..Plan::of(Basis {
                 ecosystem: Ecosystem::Pypi,
                 subject: self.purl.clone(),
@@ -171,7 +208,7 @@ impl Draft<'_> {
     }
 
     /// The source, and the chosen requirements.
-    fn inputs(&self, chosen: &[PinnedFile]) -> (Vec<PinnedInput>, Vec<PinnedGit>) {
+    fn inputs(&self, chosen: &Solution) -> (Vec<PinnedInput>, Vec<PinnedGit>) {
         let (mut inputs, mut git) = (Vec::new(), Vec::new());
         match &self.source.place {
             Place::Sdist(file) => inputs.push(PinnedInput {
@@ -182,10 +219,15 @@ impl Draft<'_> {
             }),
             Place::Git { pinned, .. } => git.push(pinned.clone()),
         }
-        inputs.extend(chosen.iter().map(|file| PinnedInput {
+        let installer = chosen
+            .installer
+            .iter()
+            .map(|file| (requirements::INSTALLER, file));
+        let dependencies = chosen.files.iter().map(|file| ("dependencies", file));
+        inputs.extend(installer.chain(dependencies).map(|(folder, file)| PinnedInput {
             role: Role::Dependency,
             purl: None,
-            place: format!("dependencies/{}", file.name),
+            place: format!("{folder}/{}", file.name),
             file: file.clone(),
         }));
         (inputs, git)

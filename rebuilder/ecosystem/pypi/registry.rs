@@ -175,8 +175,9 @@ impl ReleasedFile {
             .is_none_or(|wanted| wanted.contains(python))
     }
 
-    /// How well it fits a machine with CPython 3.11 on 64-bit Linux; `None` if it does not run there, or is not a wheel.
-    pub fn fitness(&self) -> Option<Fitness> {
+    /// How well it fits a machine with CPython 3.`minor` on 64-bit Linux; `None` if it does not run there, or is not a
+    /// wheel.
+    pub fn fitness(&self, minor: u64) -> Option<Fitness> {
         let (_, tags) = self.file.name.strip_suffix(".whl")?.split_once('-')?;
         let mut tags = tags.rsplit('-');
         let (platform, abi, python) = (tags.next()?, tags.next()?, tags.next()?);
@@ -187,8 +188,13 @@ impl ReleasedFile {
         let linux = platform
             .split('.')
             .any(|tag| tag.starts_with("manylinux") && tag.ends_with("_x86_64"));
-        let stable = abi == "abi3" && python.starts_with("cp3");
-        let fits = abi == "none" && python.contains("py3") || abi == "cp311" || stable;
+        let built_for = python
+            .strip_prefix("cp3")
+            .and_then(|minor| minor.parse::<u64>().ok());
+        let stable = abi == "abi3" && built_for.is_some_and(|oldest| oldest <= minor);
+        let own = abi.strip_prefix("cp3").map(|abi| abi.trim_end_matches('m'));
+        let own = own.is_some_and(|own| own.parse() == Ok(minor));
+        let fits = abi == "none" && python.contains("py3") || own || stable;
         (linux && fits).then_some(Fitness::Native)
     }
 }
@@ -271,6 +277,19 @@ pub(super) fn claims(
 }
 
 #[cfg(test)]
+impl ReleasedFile {
+    /// A file of this name, with the versions of Python that it runs on.
+    pub fn of_test(name: &str, requires_python: &str, day: &str) -> Self {
+        let text = format!(
+            r#"{{"filename": "{name}", "url": "u", "hashes": {{"sha256": "{}"}}, "size": 1,
+                "requires-python": "{requires_python}", "upload-time": "{day}T00:00:00Z"}}"#,
+            "0".repeat(64)
+        );
+        released("a", serde_json::from_str(&text).unwrap()).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -296,7 +315,7 @@ mod tests {
                 "0".repeat(64)
             );
             let file = released("a", serde_json::from_str(&text).unwrap()).unwrap();
-            assert_eq!(file.fitness(), expected, "{name}");
+            assert_eq!(file.fitness(11), expected, "{name}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which of a project's files is rebuilt, and which is its source.
 
 use super::FILE_NAME;
+use super::interpreter;
 use super::registry::{self, Project, ReleasedFile};
 use crate::artifact::{Ecosystem, Subject};
 use crate::ecosystem::released::artifact;
@@ -54,7 +55,7 @@ pub(super) fn wheel<'a>(project: &'a Project, subject: &Subject) -> Result<&'a R
         .iter()
         .filter(|file| file.wheel && file.version == *newest);
     let best = wheels
-        .filter_map(|file| Some((file.fitness()?, *file)))
+        .filter_map(|file| Some((file.fitness(interpreter::usual().interpreter.minor)?, *file)))
         .max_by_key(|(fitness, _)| *fitness);
     best.map(|(_, file)| file)
         .ok_or_else(|| PlanError::NotRebuildable {

@@ -5,27 +5,27 @@ use std::str::FromStr as _;
 use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
 
 use super::plan::Draft;
-use super::wheel;
+use super::{backend, bounds};
 use crate::ecosystem::PlanError;
 use crate::execute::Executor;
 use crate::plan::Plan;
 
 /// Tools that are not projects of PyPI.
-const OTHER_TOOLS: [&str; 3] = ["node", "npm", "cargo"];
+const OTHER_TOOLS: [&str; 4] = ["node", "npm", "cargo", "python"];
 
 impl Draft<'_> {
-    /// The bound that the form of `METADATA` sets, unless a hint says which setuptools it was.
+    /// The bound that the form of the metadata sets, unless a hint says which version it was.
     pub(super) fn dialect(&self) -> Option<String> {
         let dialect = self.facts.dialect.as_ref()?;
-        let hinted = self.planner.hints.tools.contains_key("setuptools");
+        let (project, _) = bounds::plain(&dialect.requirement)?;
+        let hinted = self.planner.hints.tools.contains_key(&project);
         (!hinted).then(|| dialect.requirement.clone())
     }
 
     pub(super) fn static_requirements(&self) -> Vec<String> {
         let system = &self.source.system;
         let mut required = system.requires.clone();
-        let pins =
-            wheel::backend_requirement(&self.facts.generator, &system.build_backend).unwrap_or_default();
+        let pins = backend::requirements(&self.facts.generator, self.released.uploaded).unwrap_or_default();
         for pin in pins {
             // A maintainer's tool may be another one than the source asks for; the released wheel says which.
             required.retain(|other| !contradicts(other, &pin));

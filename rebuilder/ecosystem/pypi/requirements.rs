@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
 
+use super::bounds;
 use super::registry::{self, Project, ReleasedFile};
 use crate::artifact::{PinnedFile, Sha256};
 use crate::compare;
@@ -22,13 +23,21 @@ use crate::plan::{INPUTS, OUT, quote};
 use crate::sandbox::Input;
 use crate::store::FetchError;
 
-/// Version of Python in the container.
-pub(super) const PYTHON: &str = "3.11.2";
+/// The first Python whose distribution has a pip that reports what it would install, and installs for another Python.
+const FIRST_WITH_PIP: u64 = 11;
+/// The last pip that runs on all of the Pythons before, and takes the versions and requirements of their day.
+const OTHER_PIP: &str = "pip<24.1";
+/// Where that is, below `/inputs`.
+pub(super) const INSTALLER: &str = "installer";
 const MOST_QUESTIONS: usize = 60;
 
 /// What pip chose, as pinned files.
 pub(in crate::ecosystem) struct Solution {
     pub files: Vec<PinnedFile>,
+    /// Names of those that were uploaded later than asked, since nothing ran on this Python before.
+    pub later: Vec<String>,
+    /// The pip that chose, and is going to install, if the container has none that can.
+    pub installer: Option<PinnedFile>,
 }
 
 /// Everything that pip may look at.
@@ -38,6 +47,9 @@ struct Index<'a> {
     /// What is being rebuilt: no build may have it to copy from.
     released: &'a [Sha256],
     python: Version,
+    /// 11 of Python 3.11.
+    minor: u64,
+    installer: Option<PinnedFile>,
     markers: MarkerEnvironment,
     projects: BTreeMap<String, Option<Project>>,
     files: BTreeMap<String, Input>,
@@ -51,6 +63,7 @@ pub(in crate::ecosystem) async fn solve(
     requirements: &[String],
     before: Timestamp,
     released: &[Sha256],
+    python: &Version,
 ) -> Result<Solution, PlanError> {
     let bar = planner
         .workshop
@@ -61,20 +74,28 @@ pub(in crate::ecosystem) async fn solve(
         reason: format!("pip finds no build requirements as of {before}: {reason}"),
         help: format!("required: {}", requirements.join(", ")),
     };
-    let python = Version::from_str(PYTHON).map_err(|error| unsolved(error.to_string()))?;
-    let markers = marker_environment().map_err(unsolved)?;
+    let minor = python.release().get(1).copied().unwrap_or_default();
+    let markers = marker_environment(python, minor).map_err(unsolved)?;
     let mut index = Index {
         planner,
         before,
         released,
-        python,
+        python: python.clone(),
+        minor,
+        installer: None,
         markers,
         projects: BTreeMap::new(),
         files: BTreeMap::new(),
     };
+    index.fetch_installer().await?;
+    let requirements = &bounds::merged(requirements)[..];
     if let Some(names) = index.unanimous(requirements).await? {
         bar.finish_and_clear();
         return Ok(index.solution(&names));
+    }
+    if let Some(reason) = index.contradiction(requirements) {
+        bar.finish_and_clear();
+        return Err(unsolved(reason));
     }
     for _ in 0..MOST_QUESTIONS {
         match index.ask(root, requirements, &bar).await? {
@@ -144,7 +165,8 @@ impl Index<'_> {
             }
             let newest = fitting.iter().map(|file| &file.version).max();
             let Some(newest) = newest.cloned() else {
-                return Ok(None);
+                plain = false;
+                continue;
             };
             fitting.retain(|file| file.version == newest);
             plain &= fitting.len() == 1;
@@ -152,9 +174,12 @@ impl Index<'_> {
                 return Ok(None);
             };
             match chosen.insert(name, file.file.name.clone()) {
-                Some(before) if before != file.file.name => return Ok(None),
-                Some(_) => {}
-                None => open.extend(self.add(&file).await?),
+                Some(before) if before == file.file.name => {}
+                // What pip is going to ask for, one file after the other.
+                other => {
+                    plain &= other.is_none();
+                    open.extend(self.add(&file).await?);
+                }
             }
         }
         Ok(plain.then(|| chosen.into_values().collect()))
@@ -173,7 +198,8 @@ impl Index<'_> {
         Ok(())
     }
 
-    /// Files of a project that were there at the time and run on our Python.
+    /// Files of a project that were there at the time and run on our Python. Of a project without any such wheel, the
+    /// first version that came with one: our Python is younger than some releases.
     fn candidates(&self, name: &str) -> impl Iterator<Item = &ReleasedFile> {
         let files = self
             .projects
@@ -181,12 +207,50 @@ impl Index<'_> {
             .and_then(Option::as_ref)
             .map(|project| &project.files[..])
             .unwrap_or_default();
-        files.iter().filter(|file| {
-            file.uploaded <= self.before
-                && !self.released.contains(&file.file.sha256)
-                && (!file.wheel || file.fitness().is_some())
+        let runs = |file: &&ReleasedFile| {
+            !self.released.contains(&file.file.sha256)
+                && (!file.wheel || file.fitness(self.minor).is_some())
                 && file.runs_on(&self.python)
+        };
+        let wheels = || files.iter().filter(runs).filter(|file| file.wheel);
+        let existed = files.iter().any(|file| file.uploaded <= self.before);
+        let first = if existed && wheels().all(|file| file.uploaded > self.before) {
+            let stable = wheels().filter(|file| !file.version.any_prerelease() && !file.yanked);
+            stable.min_by_key(|file| file.uploaded)
+        } else {
+            None
+        };
+        files.iter().filter(runs).filter(move |file| {
+            file.uploaded <= self.before
+                || first.is_some_and(|first| file.wheel && first.version == file.version)
         })
+    }
+
+    /// Why no choice can meet the requirements that were given, if one project alone shows it.
+    fn contradiction(&self, requirements: &[String]) -> Option<String> {
+        let mut of_project: BTreeMap<String, (Vec<VersionSpecifiers>, Vec<&str>)> = BTreeMap::new();
+        for text in requirements {
+            if let Some((name, specifiers)) = bounds::plain(text) {
+                let (bounds, texts) = of_project.entry(name).or_default();
+                bounds.push(specifiers);
+                texts.push(text);
+            }
+        }
+        let impossible = |(name, (bounds, texts)): (&String, &(Vec<VersionSpecifiers>, Vec<&str>))| {
+            let wheels = || self.candidates(name).filter(|file| file.wheel);
+            let meets = |file: &ReleasedFile| bounds.iter().all(|bound| bound.contains(&file.version));
+            // Without bounds, and with a page that is not there, pip has the better words.
+            if bounds.iter().all(|bound| bound.is_empty()) || wheels().any(meets) {
+                return None;
+            }
+            let newest = wheels().map(|file| &file.version).max()?;
+            Some(format!(
+                "no wheel of {name} that was there and runs on Python {} meets {} (the newest is {newest})",
+                self.python,
+                texts.join(" and ")
+            ))
+        };
+        of_project.iter().find_map(impossible)
     }
 
     fn find(&self, name: &str) -> Option<&ReleasedFile> {
@@ -197,10 +261,42 @@ impl Index<'_> {
             .find(|file| file.file.name == name)
     }
 
+    /// Fetches another pip, if that of the container is too old.
+    async fn fetch_installer(&mut self) -> Result<(), PlanError> {
+        if self.minor >= FIRST_WITH_PIP {
+            return Ok(());
+        }
+        let Some((name, bounds)) = bounds::plain(OTHER_PIP) else {
+            return Ok(());
+        };
+        self.project(&name).await?;
+        let files = self.projects.get(&name).and_then(Option::as_ref);
+        let fits = |file: &&ReleasedFile| {
+            file.wheel
+                && !file.version.any_prerelease()
+                && !self.released.contains(&file.file.sha256)
+                && bounds.contains(&file.version)
+                && file.runs_on(&self.python)
+        };
+        let fitting = files.iter().flat_map(|project| &project.files).filter(fits);
+        let newest = fitting.max_by_key(|file| &file.version);
+        self.installer = newest.map(|file| file.file.clone());
+        if let Some(file) = newest.cloned() {
+            let blob = self.planner.workshop.fetcher.get(&file.file).await?;
+            let name = format!("{INSTALLER}/{}", file.file.name);
+            let path = blob.path;
+            self.files.insert(name.clone(), Input { name, path });
+        }
+        Ok(())
+    }
+
     fn solution(&self, names: &[String]) -> Solution {
-        let file = |name: &String| self.find(name).map(|file| file.file.clone());
+        let chosen: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
+        let late = chosen.iter().filter(|file| file.uploaded > self.before);
         Solution {
-            files: names.iter().filter_map(file).collect(),
+            later: late.map(|file| file.file.name.clone()).collect(),
+            files: chosen.iter().map(|file| file.file.clone()).collect(),
+            installer: self.installer.clone(),
         }
     }
 
@@ -257,8 +353,12 @@ impl Index<'_> {
             .iter()
             .map(|requirement| quote(requirement))
             .collect();
+        let pip = match &self.installer {
+            Some(pip) => format!("python3 {INPUTS}/{INSTALLER}/{}/pip", pip.name),
+            None => "python3 -m pip".into(),
+        };
         let script = format!(
-            "python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --break-system-packages \
+            "{pip} install --quiet --disable-pip-version-check --no-cache-dir --break-system-packages \
              --dry-run --ignore-installed --only-binary :all: --index-url file://{INPUTS}/index \
              --report {OUT}/report.json {} 2> {OUT}/errors || true\n",
             words.join(" ")
@@ -312,11 +412,12 @@ impl Index<'_> {
             .take(3)
             .collect::<Vec<_>>()
             .join(" ");
-        Answer::Unsolved(if telling.is_empty() {
-            errors.trim().to_owned()
+        let telling = if telling.is_empty() {
+            errors.trim()
         } else {
-            telling
-        })
+            &telling
+        };
+        Answer::Unsolved(bounds::shortened(telling))
     }
 }
 
@@ -338,18 +439,19 @@ fn read_report(report: &[u8]) -> Answer {
     Answer::Solved(items.iter().filter_map(url).filter_map(name).collect())
 }
 
-fn marker_environment() -> Result<MarkerEnvironment, String> {
+fn marker_environment(python: &Version, minor: u64) -> Result<MarkerEnvironment, String> {
+    let (full, short) = (python.to_string(), format!("3.{minor}"));
     MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
         implementation_name: "cpython",
-        implementation_version: PYTHON,
+        implementation_version: &full,
         os_name: "posix",
         platform_machine: "x86_64",
         platform_python_implementation: "CPython",
         platform_release: "",
         platform_system: "Linux",
         platform_version: "",
-        python_full_version: PYTHON,
-        python_version: "3.11",
+        python_full_version: &full,
+        python_version: &short,
         sys_platform: "linux",
     })
     .map_err(|error| error.to_string())

@@ -1,5 +1,8 @@
 //! Where a wheel's source is: the source distribution beside it, or a commit of its repository.
 
+use jiff::Timestamp;
+
+use super::backend;
 use super::registry::ReleasedFile;
 use super::sdist::{self, BuildSystem};
 use crate::artifact::git_source::GitSource;
@@ -12,8 +15,8 @@ use crate::store::{Blob, Checkout};
 pub(super) struct Source {
     pub place: Place,
     pub system: BuildSystem,
-    /// Whether it declares its build system, rather than leaving it to PEP 517.
-    pub declared: bool,
+    /// Who says which backend builds it.
+    pub backend: Origin,
     pub assumption: Assumption,
 }
 
@@ -32,13 +35,24 @@ impl Source {
         Ok(Self {
             place: Place::Sdist(file.clone()),
             system,
-            declared,
+            backend: backend_origin(declared),
             assumption: assume(
                 "source",
                 name.clone(),
                 Origin::Convention("the source distribution of the same version".into()),
             ),
         })
+    }
+
+    /// The same, built by what signed the released wheel, if the source names a backend that never signs so.
+    pub(super) fn signed_by(mut self, generator: &str, uploaded: Timestamp) -> Self {
+        if let Some(system) = backend::instead_of(&self.system, generator, uploaded) {
+            let declared = std::mem::replace(&mut self.system, system).build_backend;
+            self.backend = Origin::Inferred(format!(
+                "Generator in WHEEL of the released wheel; {declared}, which the source leads to, signs otherwise"
+            ));
+        }
+        self
     }
 
     /// A commit: the one that a hint or a verified attestation names, else the one that the version's tag leads to.
@@ -96,7 +110,7 @@ impl Source {
         let archive = planner.workshop.fetcher.git_archive(&checkout, false).await?;
         Ok(Self {
             system,
-            declared,
+            backend: backend_origin(declared),
             assumption: assume(
                 "source",
                 format!("{} at {}, folder /{folder}", source.repository, checkout.commit),
@@ -107,6 +121,15 @@ impl Source {
                 folder,
             },
         })
+    }
+}
+
+/// Who says which backend builds a source.
+fn backend_origin(declared: bool) -> Origin {
+    if declared {
+        Origin::Declared("pyproject.toml of the source".into())
+    } else {
+        Origin::Convention("PEP 517 for projects that name none".into())
     }
 }
 
@@ -124,7 +147,8 @@ fn package_folder(checkout: &Checkout, package: &str) -> Result<Option<String>, 
 }
 
 fn cannot(purl: &str, reason: &str) -> PlanError {
-    PlanError::NotRebuildable {
+    PlanError::Lacking {
+        code: crate::run::failure::FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason: reason.to_owned(),
         help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::dialect::{self, Dialect};
+use super::interpreter::{self, Sign};
 use crate::compare::{self, MemberError};
 
 /// What can be read off a wheel.
@@ -18,33 +20,17 @@ pub(super) struct WheelFacts {
     pub clock: Clock,
     /// File mode creation mask of the build.
     pub umask: u32,
-    /// What the form of `METADATA` says about the setuptools that wrote it.
+    /// What the form of the metadata says about the tool that wrote it.
     pub dialect: Option<Dialect>,
+    /// Whether every group of requirements is in order, as only some builds of setuptools write them.
+    pub sorted: bool,
     /// Whether the archive says that it was written on Windows.
     pub windows: bool,
-    /// The version of Python in the name of a namespace file, such as `3.9`.
-    pub python: Option<String>,
+    /// The Python that built it, if something in it bears its version.
+    pub python: Option<Sign>,
     /// Addresses in `METADATA`, those called source or repository first.
     pub addresses: Vec<String>,
 }
-
-/// A bound on the version of setuptools, and the line that it follows from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Dialect {
-    /// Such as `setuptools<57`.
-    pub requirement: String,
-    /// What was seen in `METADATA`.
-    pub evidence: &'static str,
-}
-
-/// Lines that older versions of setuptools write, and the first version that does not; oldest first.
-const DIALECTS: [(&str, &str); 3] = [
-    ("Author: UNKNOWN", "56.2"),
-    ("Home-page: UNKNOWN", "60.6"),
-    ("Platform: UNKNOWN", "62.2"),
-];
-/// The first version that lists licence files in `METADATA`.
-const FIRST_WITH_LICENSE_FILE: &str = "57";
 
 /// The times that the archive stores, as the build's clock and file system must have shown them.
 #[derive(Debug, Clone)]
@@ -115,23 +101,35 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     times.dedup();
     let uniform = if let [time] = times[..] { Some(time) } else { None };
     let umask = umask(&entries);
-    let metadata = compare::read_member(path, |member| member.ends_with(".dist-info/METADATA"))?;
-    let metadata = metadata
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
+    let text = |name: &'static str| -> Result<Option<String>, MemberError> {
+        let member = compare::read_member(path, |member| {
+            member
+                .split_once(".dist-info/")
+                .is_some_and(|(_, rest)| rest == name)
+        })?;
+        Ok(member.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let metadata = text("METADATA")?.unwrap_or_default();
+    let entry_points = text("entry_points.txt")?.unwrap_or_default();
+    let compiled = entries.keys().find(|path| path.ends_with(".pyc"));
+    let bytecode = match compiled {
+        Some(compiled) => compare::read_member(path, |member| member == compiled)?,
+        None => None,
+    };
     let has_licence = entries.keys().any(|path| {
         path.split_once(".dist-info/")
             .is_some_and(|(_, name)| name.starts_with("LICEN") || name.starts_with("COPYING"))
     });
-    let dialect = dialect(generator, &metadata, has_licence);
+    let dialect = dialect::of(generator, &metadata, &entry_points, has_licence);
     Ok(Some(WheelFacts {
         generator: generator.to_owned(),
         windows,
-        python: entries.keys().find_map(|path| namespace_python(path)),
+        python: interpreter::sign(entries.keys(), &entry_points, bytecode.as_deref()),
         addresses: addresses(&metadata),
         clock: Clock { uniform, entries },
         umask,
         dialect,
+        sorted: dialect::is_sorted(generator, &metadata),
     }))
 }
 
@@ -147,16 +145,6 @@ fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
         Some(0o666) => 0o000,
         _ => 0o022,
     }
-}
-
-/// `3.9` of `NAME-1.0-py3.9-nspkg.pth`: setuptools names the file after the Python that it runs on.
-fn namespace_python(path: &str) -> Option<String> {
-    let stem = path.strip_suffix("-nspkg.pth")?;
-    let (_, version) = stem.rsplit_once("-py")?;
-    let plain = version
-        .split('.')
-        .all(|part| part.bytes().all(|b| b.is_ascii_digit()));
-    plain.then(|| version.to_owned())
 }
 
 /// `Project-URL: LABEL, ADDRESS` and `Home-page: ADDRESS`, the likeliest to be the source first.
@@ -179,111 +167,4 @@ fn addresses(metadata: &str) -> Vec<String> {
         .collect();
     found.sort();
     found.into_iter().map(|(_, address)| address).collect()
-}
-
-/// The bound that the oldest habit in `METADATA` sets; for wheels of setuptools only.
-fn dialect(generator: &str, metadata: &str, has_licence: bool) -> Option<Dialect> {
-    if !generator.starts_with("bdist_wheel") {
-        return None;
-    }
-    let headers: Vec<_> = metadata.lines().take_while(|line| !line.is_empty()).collect();
-    let bound = |first: &str, evidence| Dialect {
-        requirement: format!("setuptools<{first}"),
-        evidence,
-    };
-    let old = DIALECTS
-        .iter()
-        .find(|(line, _)| headers.contains(line))
-        .map(|(line, first)| (*first, *line));
-    let unlisted = has_licence && !headers.iter().any(|line| line.starts_with("License-File:"));
-    match old {
-        Some(("56.2", line)) => Some(bound("56.2", line)),
-        _ if unlisted => Some(bound(
-            FIRST_WITH_LICENSE_FILE,
-            "a licence file that METADATA does not list",
-        )),
-        Some((first, line)) => Some(bound(first, line)),
-        None => None,
-    }
-}
-
-/// The requirement that brings the backend in the version that the `Generator` line names.
-///
-/// `backend` is the project's own `build-backend`: poetry-core called itself "poetry" for some time.
-pub(super) fn backend_requirement(generator: &str, backend: &str) -> Option<Vec<String>> {
-    let (name, version) = generator.split_once(' ')?;
-    let version = version.split_whitespace().next()?.trim_matches(['(', ')']);
-    version.parse::<pep440_rs::Version>().ok()?;
-    Some(match name {
-        // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
-        // A version that was never released: the backend built itself.
-        _ if version.contains('+') => return None,
-        "bdist_wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
-        "poetry" if backend.starts_with("poetry.core") => vec![format!("poetry-core=={version}")],
-        "flit" | "flit_core" => vec![format!("flit_core=={version}")],
-        "setuptools" | "hatchling" | "poetry-core" | "poetry" | "pdm-backend" | "pdm-pep517" | "whey"
-        | "enscons" => {
-            vec![format!("{name}=={version}")]
-        }
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_the_backends_by_their_generator() {
-        for (generator, expected) in [
-            ("poetry 1.0.7", Some("poetry-core==1.0.7")),
-            ("bdist_wheel (0.41.2)", Some("wheel==0.41.2 setuptools<70.1")),
-            ("setuptools (75.1.0)", Some("setuptools==75.1.0")),
-            ("flit 3.9.0", Some("flit_core==3.9.0")),
-            ("hatchling 1.18.0", Some("hatchling==1.18.0")),
-            ("poetry-core 1.7.0", Some("poetry-core==1.7.0")),
-            ("pdm-backend (0.0.0+local)", None),
-            ("maturin (1.2.3)", None),
-            ("hand made", None),
-            ("", None),
-        ] {
-            assert_eq!(
-                backend_requirement(generator, "poetry.core.masonry.api")
-                    .map(|all| all.join(" "))
-                    .as_deref(),
-                expected,
-                "{generator}"
-            );
-        }
-    }
-
-    #[test]
-    fn reads_the_age_of_setuptools_off_metadata() {
-        let bound = |metadata: &str, licence| {
-            dialect("bdist_wheel (0.40.0)", metadata, licence).map(|dialect| dialect.requirement)
-        };
-        for (metadata, licence, expected) in [
-            (
-                "Name: x\nAuthor: UNKNOWN\nPlatform: UNKNOWN\n\ntext",
-                true,
-                Some("setuptools<56.2"),
-            ),
-            ("Name: x\nPlatform: UNKNOWN\n\ntext", true, Some("setuptools<57")),
-            (
-                "Name: x\nPlatform: UNKNOWN\nLicense-File: LICENSE\n\ntext",
-                true,
-                Some("setuptools<62.2"),
-            ),
-            (
-                "Name: x\nHome-page: UNKNOWN\nPlatform: UNKNOWN\n\ntext",
-                false,
-                Some("setuptools<60.6"),
-            ),
-            ("Name: x\nLicense-File: LICENSE\n\nPlatform: UNKNOWN", true, None),
-            ("Name: x\n\ntext", false, None),
-        ] {
-            assert_eq!(bound(metadata, licence).as_deref(), expected, "{metadata}");
-        }
-        assert_eq!(dialect("hatchling 1.0", "Platform: UNKNOWN\n", true), None);
-    }
 }

@@ -4,26 +4,29 @@
 //! only has its own standing, and what cannot be verified never counts as good.
 
 mod bind;
+mod bundle_lines;
 mod files;
 mod names;
 mod payload;
+mod release;
 mod signature;
 mod standing;
 mod statement;
 
-use files::{about_files, assess_buildinfo, assess_list, openpgp_inline, over_bytes};
+pub use bundle_lines::Ignored;
+use files::{assess_buildinfo, assess_list, openpgp_inline, over_bytes};
 pub use payload::{Payload, PayloadProof, SignedPayload, Stated, named_package, payload};
 pub use signature::names_trusted_key;
 use signature::{unsigned, verify_signature};
-use statement::{assess_envelope, assess_statement};
+use statement::{assess_envelope, assess_link, assess_statement};
 
-use super::Question;
 pub use super::Signer;
 pub use super::assessment::{Artifact, Assessment};
 use super::document::{Document, Kind};
 use super::sigstore::{Content, Unverified};
 use super::statement::{Descriptor, DigestMatch};
 use super::trust::Trust;
+use super::{Question, Unproven};
 
 /// Assesses one piece of evidence.
 pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
@@ -49,11 +52,12 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
             signature::ssh(signature, artifact, trust)
         }),
         Kind::BuildInfo(info) => assess_buildinfo(info, artifacts, trust),
-        Kind::Link(link) => {
-            let claim = format!("an in-toto link of the step {:?}", link.name);
-            let proof = verify_signature(document, trust);
-            about_files(Question::Other, claim, &link.subjects(), proof, artifacts, false)
-        }
+        Kind::Link(link) => assess_link(link, verify_signature(document, trust), artifacts),
+        Kind::Unreadable(found) => Assessment::new(
+            found.question(&document.origin),
+            "evidence that cannot be read".into(),
+            Err(Unproven::Unverifiable(found.why.clone())),
+        ),
         Kind::HashList(list) => assess_list(
             list,
             verify_signature(document, trust),
@@ -71,6 +75,17 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
     assessment
 }
 
+/// Assesses pieces of evidence; in a file with several, those that are not about the artifacts are ignored if one is.
+pub fn assess_files<'a>(
+    documents: impl IntoIterator<Item = &'a Document>,
+    artifacts: &[Artifact],
+    trust: &Trust,
+) -> Vec<Assessment> {
+    let documents = documents.into_iter();
+    let found = documents.map(|document| (document, assess(document, artifacts, trust)));
+    bundle_lines::about_these(found.collect(), artifacts)
+}
+
 /// What subjects with an artifact's digests are called; second, in one sentence, if that is not the name that was asked
 /// for.
 pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Option<String>) {
@@ -82,7 +97,25 @@ pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Opt
     )
 }
 
+/// In one sentence, if PEP 740 says that a statement is about another file: it has one subject, and its name is the file's.
+pub fn other_distribution(subjects: &[Descriptor], artifact: &Artifact) -> Option<String> {
+    if subjects.len() != 1 {
+        return Some("it has several subjects, and PEP 740 allows exactly one".into());
+    }
+    names::other_distribution(&subjects.iter().collect::<Vec<_>>(), artifact)
+}
+
 fn assess_bundle(bundle: &Unverified, artifacts: &[Artifact], trust: &Trust) -> Assessment {
+    // Neither the bundle nor a log says which file it is over, or its key signs whole files: each file is tried.
+    let by_file = bundle.names_no_file() || bundle.key_hint().is_some() && !bundle.is_logged();
+    let is_message = !matches!(bundle.content(), Ok(Content::Envelope(_)));
+    let named = matches!(bundle.content(), Ok(Content::Message(algorithm, digest))
+        if !artifacts.iter().any(|artifact| artifact.digests.get(algorithm).is_some_and(|own| own == digest)));
+    if by_file && is_message && !named {
+        return over_bytes("Sigstore", artifacts, |artifact| {
+            signature::over_artifact(bundle, artifact, trust)
+        });
+    }
     let (proof, content) = signature::verify_bundle(bundle, trust);
     match content {
         Some(Content::Envelope(envelope)) => assess_envelope(&envelope, proof, artifacts, bundle.is_pep740()),

@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use packageurl::PackageUrl;
 
 use super::Artifact;
-use crate::evidence::statement::Descriptor;
+use crate::evidence::statement::{Descriptor, DigestMatch};
 
 /// What some subjects are called, each once.
 pub(super) fn labels<'a>(subjects: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
@@ -59,10 +59,9 @@ pub(super) fn in_folder(files: &[&Descriptor], artifact: &Artifact) -> Option<St
 
 /// Whether a subject has the artifact's name; `None` if it has no name.
 fn is_called(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
-    let names: Vec<&str> = [&subject.name, &subject.uri]
+    let names: Vec<&str> = [subject.given_name(), subject.uri.as_deref()]
         .into_iter()
         .flatten()
-        .map(String::as_str)
         .collect();
     if names.is_empty() {
         return None;
@@ -76,17 +75,17 @@ fn is_called(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
                 None => of_version(&purl, &artifact.name) == Some(true),
             };
         }
-        let file = name.rsplit('/').next().unwrap_or_default();
+        let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
         // A package that was asked for by its URL alone has no file name to compare.
         file == artifact.name || (artifact.name.starts_with("sha256:") && artifact.purl.is_some())
     }))
 }
 
-fn asked_for(artifact: &Artifact) -> Option<PackageUrl<'_>> {
+pub(super) fn asked_for(artifact: &Artifact) -> Option<PackageUrl<'_>> {
     PackageUrl::from_str(artifact.purl.as_deref()?).ok()
 }
 
-fn same_package(a: &PackageUrl<'_>, b: &PackageUrl<'_>) -> bool {
+pub(super) fn same_package(a: &PackageUrl<'_>, b: &PackageUrl<'_>) -> bool {
     (a.ty(), a.namespace(), a.name(), a.version()) == (b.ty(), b.namespace(), b.name(), b.version())
 }
 
@@ -145,6 +144,25 @@ pub(super) fn other_distribution(subjects: &[&Descriptor], artifact: &Artifact) 
     }
     let other = subjects.first()?.label();
     Some(format!("it names these bytes {other:?}, not {:?}", artifact.name))
+}
+
+/// In one sentence, if a statement lists the artifact's name with other bytes, and these under other names only.
+pub(super) fn swapped(all: &[Descriptor], same: &[&Descriptor], artifact: &Artifact) -> Option<String> {
+    let is_own = |subject: &Descriptor| {
+        let name = subject.given_name().unwrap_or_default();
+        name.rsplit(['/', '\\']).next() == Some(artifact.name.as_str())
+    };
+    if same.iter().any(|subject| is_own(subject)) {
+        return None;
+    }
+    let other =
+        |subject: &&Descriptor| is_own(subject) && subject.matches(&artifact.digests) == DigestMatch::Other;
+    all.iter().find(other)?;
+    Some(format!(
+        "it lists {:?} with other bytes, and these as {:?}",
+        artifact.name,
+        same.first()?.label()
+    ))
 }
 
 /// A distribution's file name with its project's name normalised (PEP 503), as the index compares them.

@@ -10,6 +10,7 @@ use crate::evidence::document::{Document, Kind};
 use crate::evidence::dsse::Envelope;
 use crate::evidence::hash_list::{HashList, HashListError};
 use crate::evidence::link::Link;
+use crate::evidence::signed_content::SignedContent;
 use crate::evidence::sigstore::Content;
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::Trust;
@@ -142,8 +143,12 @@ fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> 
 
 /// Reads what a piece of evidence states; verifies nothing.
 fn read(document: &Document) -> Stated {
-    let envelope = |envelope: &Envelope| match Statement::from_envelope(envelope) {
-        Ok(statement) => Stated::Statement(Box::new(statement)),
+    let envelope = |envelope: &Envelope| match SignedContent::of(envelope) {
+        Ok(SignedContent::Statement(statement)) => Stated::Statement(statement),
+        Ok(SignedContent::Link(link)) => Stated::Link(link),
+        Ok(SignedContent::Layout) => {
+            Stated::Nothing("an in-toto layout says how a product is to be made, not that one was".into())
+        }
         Err(error) => Stated::Nothing(format!("cannot use the signed content: {error}")),
     };
     match &document.kind {
@@ -165,6 +170,7 @@ fn read(document: &Document) -> Stated {
         Kind::OpenPgpDetached(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
             Stated::Nothing("it signs a file and says nothing about a build".into())
         }
+        Kind::Unreadable(found) => Stated::Nothing(found.why.clone()),
         Kind::BuildInfo(_) => {
             Stated::Nothing("a .buildinfo records a build, not that the build was reproduced".into())
         }

@@ -8,6 +8,7 @@
 use serde_json::Value;
 
 use super::Assessment;
+use super::release::{self, is_release};
 use crate::evidence::identity::Identity;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Statement, predicate};
@@ -74,7 +75,8 @@ fn counts(
                 });
             }
         }
-        predicate::GITHUB_RELEASE => {
+        // Other registries sign with keys and identities that the user knows.
+        kind if is_release(kind) && !of_registry(assessment) => {
             return identity
                 .is_some_and(|identity| is_github(identity, signer.named))
                 .then_some(())
@@ -99,6 +101,12 @@ fn counts(
         (Some(identity), Some(provenance)) => speaks_for_itself(identity, provenance),
         _ => Err(UNNAMED.into()),
     }
+}
+
+/// Whether a release statement names a release in a registry, and not one on GitHub or none.
+fn of_registry(assessment: &Assessment) -> bool {
+    let purl = assessment.statement.as_ref().and_then(release::purl);
+    purl.is_some_and(|purl| purl.ty() != "github")
 }
 
 /// Whether a statement is provenance that a workflow signed about its own repository.

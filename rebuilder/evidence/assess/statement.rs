@@ -1,9 +1,13 @@
 //! In-toto statements, tied to the artifacts by digest and name.
 
+use super::files::about_files;
 use super::names;
+use super::release::{self, Named, is_release};
 use crate::evidence::assessment::{Artifact, Assessment};
 use crate::evidence::dsse::Envelope;
 use crate::evidence::json::member;
+use crate::evidence::link::Link;
+use crate::evidence::signed_content::SignedContent;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
 use crate::evidence::{Proof, Question, Signature, Standing, Unproven, Verified, custody};
@@ -14,16 +18,46 @@ pub(super) fn assess_envelope(
     artifacts: &[Artifact],
     is_pep740: bool,
 ) -> Assessment {
-    match Statement::from_envelope(envelope) {
-        Ok(statement) => assess_statement(statement, proof, artifacts, is_pep740),
-        Err(error) => Assessment::new(
-            Question::Provenance,
-            format!("an envelope of type {:?}", envelope.payload_type),
-            Err(Unproven::Invalid(format!(
-                "cannot use the signed content: {error}"
-            ))),
-        ),
+    let error = match SignedContent::of(envelope) {
+        Ok(SignedContent::Statement(statement)) => {
+            return assess_statement(*statement, proof, artifacts, is_pep740);
+        }
+        Ok(SignedContent::Link(link)) => return assess_link(&link, proof, artifacts),
+        Ok(SignedContent::Layout) => {
+            let note =
+                "it is an in-toto layout, which says how a product is to be made, and not that this one was";
+            let claim = "an in-toto layout".to_owned();
+            return Assessment::new(Question::Other, claim, not_understood(proof, note));
+        }
+        Err(error) => error,
+    };
+    let claim = format!("an envelope of type {:?}", envelope.payload_type);
+    let note = format!("cannot use the signed content: {error}");
+    let proof = match proof {
+        // What another program signed for its own purposes is no fault of the file.
+        proof if error.is_foreign() => not_understood(proof, &note),
+        Ok(_) => Err(Unproven::Invalid(note)),
+        Err(unproven) => Err(Unproven::Invalid(format!("{note}; {}", unproven.note()))),
+    };
+    Assessment::new(Question::Provenance, claim, proof)
+}
+
+/// A good signature over something that nothing can be concluded from; a bad one stays what it is.
+fn not_understood(proof: Proof, note: &str) -> Proof {
+    match proof {
+        Ok(signature) => {
+            let note = format!("the signature is good, by {}, but {note}", signature.signer.name);
+            Err(Unproven::NotUnderstood { signature, note })
+        }
+        Err(Unproven::Invalid(why)) => Err(Unproven::Invalid(format!("{note}; {why}"))),
+        Err(unproven) => Err(Unproven::Unverifiable(format!("{note}; {}", unproven.note()))),
     }
+}
+
+/// A link, in an envelope or with signatures of its own.
+pub(super) fn assess_link(link: &Link, proof: Proof, artifacts: &[Artifact]) -> Assessment {
+    let claim = format!("an in-toto link of the step {:?}", link.name);
+    about_files(Question::Other, claim, &link.subjects(), proof, artifacts, false)
 }
 
 pub(super) fn assess_statement(
@@ -81,7 +115,8 @@ fn is_known(kind: &str) -> bool {
         predicate::VSA,
         predicate::TEST_RESULT,
         predicate::SOURCE_PROVENANCE,
-        predicate::GITHUB_RELEASE,
+        predicate::RELEASE_V01,
+        predicate::RELEASE_V02,
     ]
     .contains(&kind)
 }
@@ -108,7 +143,13 @@ fn describe(statement: &Statement) -> (Question, String) {
             Question::Signature,
             "a trusted publisher of the project uploaded it (PEP 740)".into(),
         ),
-        predicate::GITHUB_RELEASE => (Question::Signature, "it is part of a GitHub release".into()),
+        kind if is_release(kind) => (
+            Question::Signature,
+            match release::purl(statement) {
+                Some(purl) => format!("it is part of the release {purl}"),
+                None => "it is part of a release".into(),
+            },
+        ),
         predicate::VSA => {
             let verifier = member(&statement.predicate, ["verifier", "id"])
                 .as_str()
@@ -147,11 +188,41 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
     }
     let subjects = covered.iter().flat_map(|(_, subjects)| subjects.iter().copied());
     let is_file_name = is_pep740 || statement.predicate_type == predicate::PYPI_PUBLISH;
+    // "the subject ... MUST" be one file, whose name and digest are compared (PEP 740).
+    if is_file_name && statement.subject.len() != 1 && !against {
+        found.claim.standing = Standing::Invalid;
+        found.claim.meaning = format!(
+            "it has {} subjects, and PEP 740 allows exactly one",
+            statement.subject.len()
+        );
+        return;
+    }
+    for (artifact, subjects) in &covered {
+        match release::named(statement, subjects, artifact) {
+            Named::Contradiction(reason) if !against => {
+                found.lower(Standing::Invalid, &reason);
+                return;
+            }
+            Named::Incomplete(reason) if found.is_verified() => {
+                let by = found.signer().map_or("?", |signer| signer.name.as_str());
+                let meaning = format!("the signature is good, by {by}, but nothing relies on it: {reason}");
+                (found.claim.standing, found.claim.meaning) = (Standing::Unverifiable, meaning);
+            }
+            _ => {}
+        }
+    }
     let refused = covered.iter().find_map(|(artifact, subjects)| {
-        names::other_package(subjects, artifact).or_else(|| {
-            let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
-            other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
-        })
+        let of_release = match release::named(statement, subjects, artifact) {
+            Named::Other(reason) => Some(reason),
+            _ => None,
+        };
+        of_release
+            .or_else(|| names::other_package(subjects, artifact))
+            .or_else(|| names::swapped(&statement.subject, subjects, artifact))
+            .or_else(|| {
+                let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
+                other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
+            })
     });
     if let Some(reason) = refused.filter(|_| !against) {
         found.claim.standing = Standing::SubjectMismatch;

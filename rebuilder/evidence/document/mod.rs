@@ -3,13 +3,15 @@
 //! Reading verifies nothing; each document still has to be assessed.
 
 mod piece;
+mod unreadable;
 mod wrapping;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use piece::piece;
-use wrapping::json_pieces;
+pub use unreadable::{Unreadable, read_beside};
+use wrapping::{json_lines, json_pieces};
 
 use super::buildinfo::BuildInfo;
 use super::dsse::{DsseError, Envelope};
@@ -60,6 +62,8 @@ pub enum Kind {
     Link(Box<Link>),
     /// A list of digests.
     HashList(Box<HashList>),
+    /// Something that is no evidence of a supported kind, in a place where evidence is expected.
+    Unreadable(Unreadable),
 }
 
 /// A file that is not evidence of a supported kind.
@@ -214,6 +218,8 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         Kind::HashList(Box::new(HashList::parse_narinfo(text)?))
     } else if HashList::is_one(text) {
         Kind::HashList(Box::new(HashList::parse(text)?))
+    } else if text.lines().any(|line| line.trim_start().starts_with('{')) {
+        return json_lines(text);
     } else {
         return Err(PieceError::Other("its form is not supported".into()));
     }])

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::piece::{carrier, only, piece, unknown};
-use super::{Kind, PieceError};
+use super::{Kind, PieceError, Unreadable};
 use crate::evidence::json;
 use crate::evidence::sigstore::Content;
 use crate::evidence::statement::Statement;
@@ -16,19 +16,47 @@ pub(super) fn json_pieces(bytes: &[u8], text: &str) -> Result<Vec<Kind>, PieceEr
             Ok(kinds?.into_iter().flatten().collect())
         }
         Ok(value) => unwrap(&value),
-        // One document a line, as the SLSA generators write several.
         Err(error) => {
-            let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            // A document over several lines is one, and broken; a line is a document by itself.
+            let mut lines = text.lines().filter(|line| !line.trim().is_empty());
             let first = lines.next().map(|line| json::parse_evidence(line.as_bytes()));
-            let (Some(Ok(first)), Some(second)) = (first, lines.next()) else {
+            let unfinished = matches!(&first, Some(Err(json::JsonError::Malformed(error))) if error.is_eof());
+            if unfinished || lines.next().is_none() {
                 return Err(error.into());
-            };
-            let mut kinds = unwrap(&first)?;
-            for line in std::iter::once(second).chain(lines) {
-                kinds.extend(unwrap(&json::parse_evidence(line.as_bytes())?)?);
             }
+            json_lines(text)
+        }
+    }
+}
+
+/// Reads one document a line (in-toto's attestation bundles): "Consumers MUST ignore unrecognized lines."
+pub(super) fn json_lines(text: &str) -> Result<Vec<Kind>, PieceError> {
+    let mut kinds = Vec::new();
+    let (mut unread, mut first) = (0_usize, None);
+    for (number, line) in (1_usize..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        let read = json::parse_evidence(line.as_bytes()).map_err(PieceError::from);
+        match read.and_then(|value| unwrap(&value)) {
+            Ok(found) => kinds.extend(found),
+            Err(error) => {
+                unread = unread.saturating_add(1);
+                first.get_or_insert((number, error));
+            }
+        }
+    }
+    match first {
+        Some((_, error)) if kinds.is_empty() => Err(error),
+        Some((number, error)) => {
+            kinds.push(Kind::Unreadable(Unreadable {
+                lines: unread,
+                why: format!("line {number}: {error}"),
+            }));
             Ok(kinds)
         }
+        None => Ok(kinds),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A bundle as it was read, before anything in it is believed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sigstore_verify::types::bundle::VerificationMaterialContent;
 use sigstore_verify::types::{Bundle, HashAlgorithm, SignatureContent};
@@ -83,6 +85,20 @@ impl Unverified {
         self.bundle.media_type().as_str()
     }
 
+    /// Whether it is a signature over a file, and neither it nor a log says over which.
+    pub fn names_no_file(&self) -> bool {
+        matches!(&self.bundle.content, SignatureContent::MessageSignature(_)) && self.content().is_err()
+    }
+
+    /// The bytes of its signature.
+    pub(in crate::evidence) fn signature(&self) -> Vec<u8> {
+        match &self.bundle.content {
+            SignatureContent::DsseEnvelope(envelope) => envelope.signature.sig.as_bytes().to_vec(),
+            SignatureContent::MessageSignature(message) => message.signature.as_bytes().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What it is a signature over; not verified.
     pub fn content(&self) -> Result<Content, SigstoreError> {
         match &self.bundle.content {
@@ -93,18 +109,38 @@ impl Unverified {
                     envelope.signature.keyid.as_str().to_owned(),
                     envelope.signature.sig.as_bytes().to_vec(),
                 )],
+                certificates: Vec::new(),
             })),
             SignatureContent::MessageSignature(message) => {
-                let digest = message.message_digest.as_ref();
-                let digest = digest.ok_or_else(|| SigstoreError::Content("it has no digest".into()))?;
-                Ok(Content::Message(
-                    name(digest.algorithm),
-                    hex::encode(digest.digest.as_bytes()),
-                ))
+                if let Some(digest) = &message.message_digest {
+                    let digits = hex::encode(digest.digest.as_bytes());
+                    return Ok(Content::Message(name(digest.algorithm), digits));
+                }
+                // The digest is a hint that may be left out; the log keeps its own.
+                let mut entries = self.bundle.verification_material.tlog_entries.iter();
+                let logged = entries.find_map(|entry| logged_digest(entry.canonicalized_body.as_bytes()));
+                logged
+                    .map(|(algorithm, digits)| Content::Message(algorithm, digits))
+                    .ok_or_else(|| SigstoreError::Content(NO_DIGEST.into()))
             }
             _ => Err(SigstoreError::Content("its kind is not supported".into())),
         }
     }
+}
+
+/// Why a signature over a file cannot be verified without the file.
+const NO_DIGEST: &str = "it does not say which file it is over";
+
+/// The digest of what was signed in the body of a log entry (`hashedrekord` of either version).
+fn logged_digest(body: &[u8]) -> Option<(&'static str, String)> {
+    let body = json::parse_evidence(body).ok()?;
+    let old = json::member(&body, ["spec", "data", "hash"]);
+    if let (Some("sha256"), Some(digits)) = (old["algorithm"].as_str(), old["value"].as_str()) {
+        return Some(("sha256", digits.to_lowercase()));
+    }
+    let new = json::member(&body, ["spec", "hashedRekordV002", "data"]);
+    let digest = STANDARD.decode(new["digest"].as_str()?).ok()?;
+    (new["algorithm"] == "SHA2_256").then(|| ("sha256", hex::encode(digest)))
 }
 
 fn name(algorithm: HashAlgorithm) -> &'static str {

@@ -7,28 +7,40 @@
 //! (github.com/sigstore/architecture-docs, client-spec.md).
 
 mod bundle;
+mod certificate_time;
+mod chain;
+mod enclosed;
 mod form;
+mod instance;
+mod parts;
+mod roots;
+mod signed;
+mod times;
 
 use std::path::Path;
 
 pub use bundle::{Content, Unverified};
+pub use enclosed::Enclosed;
 pub(super) use form::exact;
+use instance::{Checkable, Instance};
 use jiff::Timestamp;
-use sigstore_verify::trust_root::{
-    SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
-};
-use sigstore_verify::types::{Artifact, ArtifactDigest, DigestBytes, HashAlgorithm};
-use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
+use parts::Parts;
+use signed::{own_digest, own_signature};
+use sigstore_verify::crypto::CertificateInfo;
+use sigstore_verify::trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT};
+use sigstore_verify::types::Artifact;
+use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
 
 use super::Verified;
 pub use super::identity::Identity;
-use super::json::member;
-use super::json::{self, JsonError};
+use super::json::JsonError;
 use super::public_key::{PublicKey, TrustError};
 
-/// A Sigstore instance whose authorities and logs are trusted.
+/// Sigstore instances whose authorities and logs are trusted: usually one, and several where a root has several, as that
+/// of `gh attestation trusted-root`.
 pub struct Sigstore {
-    verifier: Verifier,
+    first: Instance,
+    others: Vec<Instance>,
 }
 
 /// What a good bundle shows.
@@ -38,6 +50,8 @@ pub struct SigstoreSignature {
     pub first_seen: Option<Timestamp>,
     /// What was signed.
     pub content: Content,
+    /// What was verified, and what was not because the root has nothing to verify it with; for people.
+    pub note: String,
 }
 
 /// What a good bundle with a certificate shows.
@@ -60,6 +74,24 @@ pub enum SigstoreError {
     Refused(#[from] sigstore_verify::Error),
     #[error("cannot use the signed content: {0}")]
     Content(String),
+    #[error("invalid signature: it is not that of the key in the certificate over this content")]
+    BadSignature,
+    /// Nothing was found to be wrong: there is nothing to check it with, or no way here to do so.
+    #[error("{0}")]
+    Unchecked(String),
+}
+
+impl SigstoreError {
+    /// Whether nothing was found to be wrong, and it only cannot be checked.
+    pub fn is_unchecked(&self) -> bool {
+        use sigstore_verify::Error::{UnsupportedArtifact, UnsupportedBundle};
+        matches!(
+            self,
+            Self::Unchecked(_)
+                | Self::Content(_)
+                | Self::Refused(UnsupportedArtifact(_) | UnsupportedBundle(_))
+        )
+    }
 }
 
 impl Sigstore {
@@ -82,14 +114,8 @@ impl Sigstore {
         Self::from_json(&path.display().to_string(), &text)
     }
 
-    fn from_json(name: &str, text: &str) -> Result<Self, TrustError> {
-        let invalid = |reason: String| TrustError::InvalidRoot {
-            name: name.to_owned(),
-            reason,
-        };
-        let root = TrustedRoot::from_json(text).map_err(|error| invalid(error.to_string()))?;
-        let verifier = Verifier::new(&root).map_err(|error| invalid(error.to_string()))?;
-        Ok(Self { verifier })
+    fn instances(&self) -> impl Iterator<Item = &Instance> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Verifies a bundle against a file, its identity or key, everything: the question of the Sigstore clients.
@@ -99,7 +125,10 @@ impl Sigstore {
         artifact: impl Into<Artifact<'a>>,
         policy: &dyn sigstore_verify::Policy,
     ) -> Result<VerificationResult, SigstoreError> {
-        Ok(self.verifier.verify(artifact, &bundle.bundle, policy)?)
+        let artifact = artifact.into();
+        let of_bundle = |instance: &&Instance| instance.may_have_certified(&bundle.bundle);
+        let instance = self.instances().find(of_bundle).unwrap_or(&self.first);
+        Ok(instance.verifier.verify(artifact, &bundle.bundle, policy)?)
     }
 
     /// Verifies certificate, log, timestamps and signature; says over what, and leaves to the caller whether that is the
@@ -108,9 +137,67 @@ impl Sigstore {
         &self,
         unverified: &Unverified,
     ) -> Result<Verified<CertifiedSignature>, SigstoreError> {
-        let (result, signature) = self.verify(unverified, &VerificationPolicy::any_identity())?;
+        self.certified(unverified, &unverified.content()?)
+    }
+
+    /// The same for a signature over a file that does not say which: the file has this SHA-256.
+    pub fn verify_certificate_over(
+        &self,
+        unverified: &Unverified,
+        sha256: &str,
+    ) -> Result<Verified<CertifiedSignature>, SigstoreError> {
+        self.certified(unverified, &Content::Message("sha256", sha256.to_owned()))
+    }
+
+    fn certified(
+        &self,
+        unverified: &Unverified,
+        content: &Content,
+    ) -> Result<Verified<CertifiedSignature>, SigstoreError> {
+        own_signature(unverified, content)?;
+        let bundle = &unverified.bundle;
+        let mut instances = self
+            .instances()
+            .filter(|it| it.may_have_certified(bundle))
+            .peekable();
+        if instances.peek().is_none() {
+            let issuer = instance::issuer(bundle)
+                .ok_or_else(|| SigstoreError::Malformed("its certificate cannot be read".into()))?;
+            return Err(SigstoreError::Unchecked(format!(
+                "its certificate was issued by {issuer:?}, which the trusted root does not have; give the root of that instance (\"--trusted-root\")"
+            )));
+        }
+        let policy = |checkable: &Checkable| {
+            let mut policy = VerificationPolicy::any_identity();
+            if !checkable.logged {
+                policy = policy.skip_tlog_unsafe();
+            }
+            if !checkable.certificate_logged {
+                policy = policy.skip_sct();
+            }
+            policy
+        };
+        let (identity, signature) = first_good(instances, |instance| {
+            let checkable = match instance.checkable(bundle) {
+                // What cannot be checked may still be certified by nobody.
+                Err(error) => return chain::as_issued(instance, bundle).and(Err(error)),
+                Ok(checkable) => checkable,
+            };
+            if let Some(parts) = Parts::of(&checkable, content)? {
+                let shown = parts.verify(instance)?;
+                let signature = SigstoreSignature {
+                    first_seen: Some(shown.time),
+                    content: content.clone(),
+                    note: note(&checkable),
+                };
+                return Ok((Some(identity(&shown.claims)), signature));
+            }
+            let policy = policy(&checkable);
+            let (result, signature) = verify(instance, &checkable, content.clone(), &policy)?;
+            Ok((result.certificate().map(identity), signature))
+        })?;
         Ok(Verified(CertifiedSignature {
-            identity: identity(&result).unwrap_or_else(|| Identity::named("(no name in the certificate)")),
+            identity: identity.unwrap_or_else(|| Identity::named("(no name in the certificate)")),
             signature,
         }))
     }
@@ -121,91 +208,112 @@ impl Sigstore {
         unverified: &Unverified,
         key: &PublicKey,
     ) -> Result<Verified<SigstoreSignature>, SigstoreError> {
+        let content = unverified.content()?;
         let policy = PublicKeyVerificationPolicy::new(key.spki().clone());
-        let (_, signature) = self.verify(unverified, &policy)?;
+        let (_, signature) = first_good(self.instances(), |instance| {
+            let checkable = instance.checkable(&unverified.bundle)?;
+            if !checkable.logged {
+                let note = "it is in a transparency log, and the trusted root has none".to_owned();
+                return Err(SigstoreError::Unchecked(note));
+            }
+            verify(instance, &checkable, content.clone(), &policy)
+        })?;
         Ok(Verified(signature))
     }
-
-    fn verify(
-        &self,
-        unverified: &Unverified,
-        policy: &dyn sigstore_verify::Policy,
-    ) -> Result<(VerificationResult, SigstoreSignature), SigstoreError> {
-        // "4.1. Inputs": the bundle was read into one form, which the certificate, the log and the signature are about.
-        // The artifact comes later; until then a digest that the content itself names is used in its place.
-        let content = unverified.content()?;
-        let digest = own_digest(&content)?;
-        // One call of the Sigstore crates does all of the following steps, and "if any step fails", the call fails.
-        //
-        // "4.2. Establishing a Time for the Signature": "First, establish a time for the signature. This timestamp is
-        // required to validate the certificate chain, so this step comes first." (4.2.1 by a timestamping service, 4.2.2
-        // by the `integratedTime` of Rekor v1.)
-        //
-        // "4.3. Certificate": "it must have a timestamp while every certificate in the chain up to the root is valid";
-        // then "extract the `SignedCertificateTimestamp` embedded in the leaf certificate, and verify it". A bundle with
-        // a key has no certificate, so for it this step is left out ("while other signing and verification workflows are
-        // possible ... using hardcoded keys").
-        //
-        // "The Verifier MUST then check the certificate against the verification policy." Any identity passes here: who
-        // counts is decided by `Trust`, so that the signer of a good signature can be shown in any case.
-        //
-        // "4.4. Transparency Log Entry": the inclusion proof or the promise, and then
-        // "1. The signature from the parsed body is the same as the provided signature.",
-        // "2. The key or certificate from the parsed body is the same as in the input certificate.",
-        // "3. The “subject” of the parsed body matches the artifact."
-        //
-        // "4.5. Signature Verification": "verify the provided signature for the constructed payload against the key in
-        // the leaf of the certificate chain", for envelopes over DSSE's pre-authentication encoding.
-        let result = self.verifier.verify(digest, &unverified.bundle, policy)?;
-        // Still open of 4.5: "Verifier MUST ensure that the artifact's digest/algorithm tuple is present in the list of
-        // subjects in the in-toto statement." `assess` does that with the content that is handed on here.
-        let times = result.verified_timestamps().iter();
-        let signature = SigstoreSignature {
-            first_seen: times
-                .filter_map(|time| Timestamp::from_second(time.as_second()).ok())
-                .min(),
-            content,
-        };
-        Ok((result, signature))
-    }
 }
 
-/// A digest that the bundle itself names, so that its signature can be verified before its subject.
-fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreError> {
-    let (algorithm, digits) = match content {
-        Content::Message(algorithm, digits) => (*algorithm, digits.clone()),
-        Content::Envelope(envelope) => {
-            let statement = json::parse_evidence(&envelope.payload)?;
-            let known = ["sha256", "sha512"];
-            let digests = member(&statement, ["subject"]).as_array().into_iter().flatten();
-            let found = digests
-                .flat_map(|subject| known.map(|name| (name, member(subject, ["digest", name]).as_str())))
-                .find_map(|(name, digits)| Some((name, digits?.to_owned())));
-            found
-                .ok_or_else(|| SigstoreError::Content("no subject has a SHA-256 or SHA-512 digest".into()))?
+/// The first good answer of some instances, or the first that speaks against the bundle, or any.
+fn first_good<'a, T>(
+    instances: impl Iterator<Item = &'a Instance>,
+    verify: impl Fn(&'a Instance) -> Result<T, SigstoreError>,
+) -> Result<T, SigstoreError> {
+    let mut worst: Option<SigstoreError> = None;
+    for instance in instances {
+        match verify(instance) {
+            Ok(good) => return Ok(good),
+            Err(error) => {
+                let graver = worst.as_ref().is_none_or(SigstoreError::is_unchecked);
+                if graver {
+                    worst = Some(error);
+                }
+            }
+        }
+    }
+    Err(worst.unwrap_or_else(|| SigstoreError::Unchecked("no instance is trusted".into())))
+}
+
+fn verify(
+    instance: &Instance,
+    checkable: &Checkable,
+    content: Content,
+    policy: &dyn sigstore_verify::Policy,
+) -> Result<(VerificationResult, SigstoreSignature), SigstoreError> {
+    // "4.1. Inputs": the bundle was read into one form, which the certificate, the log and the signature are about.
+    // The artifact comes later; until then a digest that the content itself names is used in its place.
+    let digest = own_digest(&content)?;
+    // One call of the Sigstore crates does all of the following steps, and "if any step fails", the call fails.
+    //
+    // "4.2. Establishing a Time for the Signature": "First, establish a time for the signature. This timestamp is
+    // required to validate the certificate chain, so this step comes first." (4.2.1 by a timestamping service, 4.2.2
+    // by the `integratedTime` of Rekor v1.)
+    //
+    // "4.3. Certificate": "it must have a timestamp while every certificate in the chain up to the root is valid";
+    // then "extract the `SignedCertificateTimestamp` embedded in the leaf certificate, and verify it". A bundle with
+    // a key has no certificate, so for it this step is left out ("while other signing and verification workflows are
+    // possible ... using hardcoded keys").
+    //
+    // "The Verifier MUST then check the certificate against the verification policy." Any identity passes here: who
+    // counts is decided by `Trust`, so that the signer of a good signature can be shown in any case.
+    //
+    // "4.4. Transparency Log Entry": the inclusion proof or the promise, and then
+    // "1. The signature from the parsed body is the same as the provided signature.",
+    // "2. The key or certificate from the parsed body is the same as in the input certificate.",
+    // "3. The “subject” of the parsed body matches the artifact."
+    //
+    // "4.5. Signature Verification": "verify the provided signature for the constructed payload against the key in
+    // the leaf of the certificate chain", for envelopes over DSSE's pre-authentication encoding.
+    let result = instance.verifier.verify(digest, &checkable.bundle, policy)?;
+    // Still open of 4.5: "Verifier MUST ensure that the artifact's digest/algorithm tuple is present in the list of
+    // subjects in the in-toto statement." `assess` does that with the content that is handed on here.
+    let times = result.verified_timestamps().iter();
+    let signature = SigstoreSignature {
+        first_seen: times
+            .filter_map(|time| Timestamp::from_second(time.as_second()).ok())
+            .min(),
+        content,
+        note: note(checkable),
+    };
+    Ok((result, signature))
+}
+
+/// What was verified of a good bundle, in one sentence.
+fn note(checkable: &Checkable) -> String {
+    let mut note = match (checkable.logged, checkable.certificate_logged) {
+        (true, true) => "certificate, log and time are good".to_owned(),
+        (true, false) => {
+            "certificate, log and time are good; the trusted root has no certificate log".to_owned()
+        }
+        (false, true) => "certificate and time are good; the trusted root has no transparency log".to_owned(),
+        (false, false) => {
+            "certificate and time are good; the trusted root has no transparency log and no certificate log"
+                .to_owned()
         }
     };
-    let algorithm = match algorithm {
-        "sha512" => HashAlgorithm::Sha2512,
-        "sha384" => HashAlgorithm::Sha2384,
-        _ => HashAlgorithm::Sha2256,
-    };
-    let bytes = hex::decode(&digits).map_err(|error| SigstoreError::Content(error.to_string()))?;
-    ArtifactDigest::new(algorithm, DigestBytes::new(bytes))
-        .map_err(|error| SigstoreError::Content(error.to_string()))
+    for left_out in &checkable.left_out {
+        note.push_str("; without ");
+        note.push_str(left_out);
+    }
+    note
 }
 
-fn identity(result: &VerificationResult) -> Option<Identity> {
-    let certificate = result.certificate()?;
+fn identity(certificate: &CertificateInfo) -> Identity {
     let ci = &certificate.ci_claims;
     let old = &ci.deprecated_github;
     let github = |name: &Option<String>| name.as_ref().map(|name| format!("https://github.com/{name}"));
-    Some(Identity {
-        subject: result
-            .identity()
-            .map(|name| name.as_str().to_owned())
-            .unwrap_or_default(),
-        issuer: result.issuer().unwrap_or_default().to_owned(),
+    let name = certificate.identity.as_ref();
+    Identity {
+        subject: name.map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        issuer: certificate.issuer.clone().unwrap_or_default(),
         repository: ci
             .source_repository_uri
             .clone()
@@ -221,5 +329,5 @@ fn identity(result: &VerificationResult) -> Option<Identity> {
         workflow: ci.build_config_uri.clone(),
         runner: ci.runner_environment.clone(),
         run: ci.run_invocation_uri.clone(),
-    })
+    }
 }

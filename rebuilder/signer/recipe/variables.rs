@@ -216,7 +216,15 @@ fn of_npm(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
             }
             _ => formed(is_folder(value), "a folder of the source"),
         },
-        "INSTALL" => one_of(value, &["", "npm", "yarn", "pnpm"]),
+        "ROOT" => formed(is_folder(value), "a folder of the source"),
+        "INSTALL" => one_of(value, &["", "npm", "yarn", "pnpm", "resolved", "npm-served"]),
+        // As npm takes it, and nothing that a shell or npm could take for an option.
+        "SET_VERSION" => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
+            let version = value.is_empty() || value.starts_with(|c: char| c.is_ascii_digit());
+            formed(version && value.chars().all(plain), "a version, or nothing")
+        }
+        "PUBLISH" => formed(is_folder(value), "a folder of the source"),
         "SCRIPTS" => {
             let word = |c: char| c.is_ascii_alphanumeric() || "-_:. ".contains(c);
             let declared = match facts.declared() {

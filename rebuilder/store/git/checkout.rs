@@ -1,12 +1,12 @@
-//! Reading one commit: its objects, its files, its submodules, and all of it as an archive.
+//! Reading one commit: its objects, its files and its submodules.
 
-use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::GitError;
 use super::mirror::GitPlace;
+use super::objects::{Objects, TreeEntry, tree};
 use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 
@@ -14,10 +14,14 @@ use crate::artifact::git_source::GitSource;
 const FILE_LIMIT: u64 = 64 << 20;
 /// Most bytes that git may print about one commit: two million files, each with a long path.
 const OUTPUT_LIMIT: u64 = 256 << 20;
-/// Most bytes of all files of an archive; a few objects that name each other many times make any number of files.
-const ARCHIVE_LIMIT: u64 = 16 << 30;
-/// Longest target of a symbolic link (`PATH_MAX`).
-const LINK_LIMIT: u64 = 4096;
+/// Kinds of objects.
+const COMMIT: &str = "commit";
+const TREE: &str = "tree";
+pub(super) const BLOB: &str = "blob";
+/// Modes of entries in trees.
+const TREE_MODE: &str = "40000";
+pub(super) const LINK_MODE: &str = "120000";
+pub(super) const SUBMODULE_MODE: &str = "160000";
 
 /// A commit in the store, checked.
 #[derive(Debug, Clone)]
@@ -28,57 +32,19 @@ pub struct Checkout {
     pub commit: String,
     folder: PathBuf,
     config: PathBuf,
+    /// Folder with the objects of a mirror that cannot give the whole commit.
+    parts: Option<PathBuf>,
 }
 
-/// One entry of a commit's tree.
-struct TreeEntry {
-    mode: String,
-    id: String,
-    path: Vec<u8>,
-}
-
-/// Writes the files of several commits, each below its prefix, in git's order.
-///
-/// It ends early, with an error, once `unwanted` is set.
-pub(super) fn write_archive(
-    parts: &[(Vec<u8>, Checkout)],
-    out: impl io::Write,
-    unwanted: &AtomicBool,
-) -> Result<(), GitError> {
-    let out = Until { out, unwanted };
-    let mut left = ARCHIVE_LIMIT;
-    let mut tar = tar::Builder::new(io::BufWriter::with_capacity(1 << 18, out));
-    let Some((_, first)) = parts.first() else {
-        return Ok(());
-    };
-    let time = first.time()?;
-    for (prefix, checkout) in parts {
-        checkout
-            .append_to(&mut tar, prefix, time, &mut left)
-            .map_err(|error| checkout.content(&error))?;
-    }
-    tar.into_inner()
-        .and_then(|mut out| out.flush())
-        .map_err(|error| first.content(&error))
-}
-
-/// Writes until it is no longer wanted.
-struct Until<'a, W> {
-    out: W,
-    unwanted: &'a AtomicBool,
-}
-
-impl<W: io::Write> io::Write for Until<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.unwanted.load(Ordering::Relaxed) {
-            return Err(io::Error::other("the archive is no longer wanted"));
-        }
-        self.out.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
+/// A file that a mirror lacks; the tree names it all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// Its path from the top.
+    pub path: String,
+    /// Name of its object.
+    pub id: String,
+    /// Its mode in the tree, such as `100644`.
+    pub mode: String,
 }
 
 impl Checkout {
@@ -88,6 +54,15 @@ impl Checkout {
             commit: commit.to_owned(),
             folder,
             config,
+            parts: None,
+        }
+    }
+
+    /// The same commit, with what a mirror's folder of objects has of it.
+    pub(super) fn with_parts(self, objects: PathBuf) -> Self {
+        Self {
+            parts: Some(objects),
+            ..self
         }
     }
 
@@ -120,6 +95,11 @@ impl Checkout {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_DIR", &self.folder)
+            .envs(
+                self.parts
+                    .iter()
+                    .map(|parts| ("GIT_ALTERNATE_OBJECT_DIRECTORIES", parts)),
+            )
             .current_dir("/")
             .args(arguments);
         command
@@ -194,30 +174,42 @@ impl Checkout {
         }
     }
 
-    pub(super) fn has_commit(&self) -> bool {
-        let object = format!("{}^{{commit}}", self.commit);
-        self.output(&["cat-file", "-e", &object]).is_ok()
+    /// Whether the commit is here; an error if its name is not that of a commit.
+    pub(super) fn is_kept(&self) -> Result<bool, GitError> {
+        let commit = self.objects()?.read(&self.commit, COMMIT, FILE_LIMIT);
+        Ok(commit.map_err(|error| self.unread(&error))?.is_some())
     }
 
-    /// The command that reads every object of the commit again.
-    pub(super) fn fsck(&self) -> Command {
-        let kept = format!("refs/kept/{}", self.commit);
-        self.git(&["fsck", "--no-dangling", "--no-progress", "--no-reflogs", &kept])
-    }
-
-    /// Makes sure that the name is a commit's own and no tag's or abbreviation's.
-    pub(super) fn check(&self) -> Result<(), GitError> {
-        let object = format!("{}^{{commit}}", self.commit);
-        let named = self.output(&["rev-parse", "--verify", "--end-of-options", &object])?;
-        if named.trim_ascii() != self.commit.as_bytes() {
-            return Err(self.content(&"the name is not that of a commit"));
+    /// Why an object was not read.
+    pub(super) fn unread(&self, error: &io::Error) -> GitError {
+        match error.kind() {
+            io::ErrorKind::InvalidData => self.damaged(&error.to_string()),
+            _ => self.content(error),
         }
-        Ok(())
+    }
+
+    fn objects(&self) -> Result<Objects, GitError> {
+        Objects::open(self).map_err(GitError::Missing)
+    }
+
+    /// An object that must be here.
+    fn read(&self, objects: &mut Objects, name: &str, kind: &str, limit: u64) -> Result<Vec<u8>, GitError> {
+        let found = objects
+            .read(name, kind, limit)
+            .map_err(|error| self.unread(&error))?;
+        found.ok_or_else(|| self.damaged(&format!("the {kind} {name} is missing")))
     }
 
     /// The raw commit.
     pub fn commit_object(&self) -> Result<Vec<u8>, GitError> {
-        self.output(&["cat-file", "commit", &self.commit])
+        self.read(&mut self.objects()?, &self.commit, COMMIT, FILE_LIMIT)
+    }
+
+    /// The name of the commit's tree.
+    fn top(&self, objects: &mut Objects) -> Result<String, GitError> {
+        let commit = self.read(objects, &self.commit, COMMIT, FILE_LIMIT)?;
+        let tree = field(&commit, "tree").map(str::to_owned);
+        tree.ok_or_else(|| self.content(&"it names no tree"))
     }
 
     /// The raw tag that the source names, where it is an annotated one; and whether it points to the commit.
@@ -237,50 +229,110 @@ impl Checkout {
 
     /// When the commit was made, in Unix seconds.
     pub fn time(&self) -> Result<u64, GitError> {
-        let text = self.output(&[
-            "show",
-            "--no-patch",
-            "--no-show-signature",
-            "--format=%ct",
-            &self.commit,
-            "--",
-        ])?;
-        let text = String::from_utf8_lossy(&text);
-        text.trim()
-            .parse()
-            .map_err(|_| self.content(&"its time cannot be read"))
+        let commit = self.commit_object()?;
+        // The name and the address of the committer come first, and the zone last.
+        let time = field(&commit, "committer").and_then(|text| text.rsplit(' ').nth(1)?.parse().ok());
+        time.ok_or_else(|| self.content(&"its time cannot be read"))
     }
 
     /// A file of the commit; `None` if it has no such file.
     pub fn file(&self, path: &str) -> Result<Option<Vec<u8>>, GitError> {
-        let object = format!("{}:{path}", self.commit);
-        let Ok(size) = self.output(&["cat-file", "-s", &object]) else {
-            return Ok(None);
-        };
-        let size: u64 = String::from_utf8_lossy(&size).trim().parse().unwrap_or(u64::MAX);
-        if size > FILE_LIMIT {
-            return Err(self.content(&format!("{path} is too large to read")));
+        let mut objects = self.objects()?;
+        let mut id = self.top(&mut objects)?;
+        let mut kind = TREE;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            if kind != TREE {
+                return Ok(None);
+            }
+            let bytes = self.read(&mut objects, &id, TREE, OUTPUT_LIMIT)?;
+            let entries = tree(&bytes, &id).map_err(|error| self.content(&error))?;
+            let Some(entry) = entries.into_iter().find(|entry| entry.path == part.as_bytes()) else {
+                return Ok(None);
+            };
+            kind = match entry.mode.as_str() {
+                TREE_MODE => TREE,
+                SUBMODULE_MODE => return Ok(None),
+                _ => BLOB,
+            };
+            id = entry.id;
         }
-        Ok(self.output(&["cat-file", "blob", &object]).ok())
+        if kind != BLOB {
+            return Ok(None);
+        }
+        self.read(&mut objects, &id, BLOB, FILE_LIMIT).map(Some)
     }
 
-    fn entries(&self) -> Result<Vec<TreeEntry>, GitError> {
-        let list = self.output(&["ls-tree", "-r", "-z", "--full-tree", &self.commit])?;
-        let entry = |line: &[u8]| {
-            let tab = line.iter().position(|byte| *byte == b'\t')?;
-            let (head, path) = line.split_at_checked(tab)?;
-            let head = std::str::from_utf8(head).ok()?;
-            let mut words = head.split(' ');
-            let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
-            Some(TreeEntry {
-                mode: mode.to_owned(),
-                id: id.to_owned(),
-                path: path.strip_prefix(b"\t")?.to_vec(),
-            })
+    /// The paths of all files of the commit; those that are not UTF-8 are left out.
+    pub fn paths(&self) -> Result<Vec<String>, GitError> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries
+            .filter_map(|entry| String::from_utf8(entry.path).ok())
+            .collect())
+    }
+
+    /// The files, links and submodules of the commit, in git's order, each with its path from the top.
+    pub(super) fn entries(&self) -> Result<Vec<TreeEntry>, GitError> {
+        let objects = &mut self.objects()?;
+        let top = TreeEntry {
+            mode: TREE_MODE.to_owned(),
+            id: self.top(objects)?,
+            path: Vec::new(),
         };
-        let lines = list.split(|byte| *byte == 0).filter(|line| !line.is_empty());
-        lines
-            .map(|line| entry(line).ok_or_else(|| self.content(&"its tree cannot be read")))
+        let (mut open, mut found) = (vec![top], Vec::new());
+        // A few trees that name each other many times make any number of files.
+        let mut left = OUTPUT_LIMIT;
+        while let Some(entry) = open.pop() {
+            if entry.mode != TREE_MODE {
+                found.push(entry);
+                continue;
+            }
+            let bytes = self.read(objects, &entry.id, TREE, OUTPUT_LIMIT)?;
+            let mut children = tree(&bytes, &entry.id).map_err(|error| self.content(&error))?;
+            let paths = children
+                .len()
+                .saturating_mul(entry.path.len())
+                .saturating_add(bytes.len());
+            left = left.checked_sub(paths as u64).ok_or_else(|| {
+                self.content(&format!(
+                    "the list of its files has more than {OUTPUT_LIMIT} bytes"
+                ))
+            })?;
+            if !entry.path.is_empty() {
+                for child in &mut children {
+                    child.path = [entry.path.as_slice(), b"/", &child.path].concat();
+                }
+            }
+            open.extend(children.into_iter().rev());
+        }
+        Ok(found)
+    }
+
+    /// The files of the commit that a mirror lacks; none of a commit that was fetched whole.
+    pub fn lacking(&self) -> Result<Vec<Lacking>, GitError> {
+        if self.parts.is_none() {
+            return Ok(Vec::new());
+        }
+        let entries = self.entries()?;
+        let files: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.mode != SUBMODULE_MODE)
+            .collect();
+        let there = Objects::there(self, files.iter().map(|entry| entry.id.as_str()));
+        let there = there.map_err(|error| self.unread(&error))?;
+        let lacking = files.into_iter().zip(there).filter(|(_, there)| !there);
+        lacking
+            .map(|(entry, _)| {
+                let path = String::from_utf8(entry.path.clone()).ok();
+                // The sandbox names them to git, a line each.
+                let path = path.filter(|path| !path.starts_with('"') && !path.chars().any(char::is_control));
+                let path =
+                    path.ok_or_else(|| self.content(&"it lacks a file whose path is not plain text"))?;
+                Ok(Lacking {
+                    path,
+                    id: entry.id.clone(),
+                    mode: entry.mode.clone(),
+                })
+            })
             .collect()
     }
 
@@ -289,11 +341,13 @@ impl Checkout {
         let links: Vec<_> = self
             .entries()?
             .into_iter()
-            .filter(|entry| entry.mode == "160000")
+            .filter(|entry| entry.mode == SUBMODULE_MODE)
             .collect();
         if links.is_empty() {
             return Ok(Vec::new());
         }
+        // Reading compares it with its name; git reads the same bytes after that.
+        self.file(".gitmodules")?;
         let blob = format!("{}:.gitmodules", self.commit);
         let list = self.output(&["config", "--blob", &blob, "--null", "--list"])?;
         let mut modules: std::collections::BTreeMap<String, (String, String)> =
@@ -337,69 +391,15 @@ impl Checkout {
         };
         links.into_iter().map(source).collect()
     }
+}
 
-    fn append_to(
-        &self,
-        tar: &mut tar::Builder<impl io::Write>,
-        prefix: &[u8],
-        time: u64,
-        left: &mut u64,
-    ) -> Result<(), io::Error> {
-        use std::os::unix::ffi::OsStrExt as _;
-        let entries = self.entries().map_err(io::Error::other)?;
-        let mut child = self
-            .git(&["cat-file", "--batch"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let (Some(mut ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("git has no pipes"));
-        };
-        let mut answer = BufReader::with_capacity(1 << 18, answer);
-        for entry in entries.iter().filter(|entry| entry.mode != "160000") {
-            writeln!(ask, "{}", entry.id)?;
-            ask.flush()?;
-            let mut line = String::new();
-            answer.read_line(&mut line)?;
-            let size = line
-                .trim_end()
-                .rsplit(' ')
-                .next()
-                .and_then(|text| text.parse::<u64>().ok());
-            let size = size.ok_or_else(|| io::Error::other(format!("git answered {line:?}")))?;
-            // A header takes a block, whatever the size.
-            *left = left
-                .checked_sub(size.saturating_add(512))
-                .ok_or_else(|| io::Error::other(format!("its files have more than {ARCHIVE_LIMIT} bytes")))?;
-            let path = [prefix, &entry.path].concat();
-            let path = Path::new(std::ffi::OsStr::from_bytes(&path));
-            let mut header = tar::Header::new_gnu();
-            header.set_mtime(time);
-            header.set_uid(0);
-            header.set_gid(0);
-            let mut content = (&mut answer).take(size);
-            if entry.mode == "120000" {
-                if size > LINK_LIMIT {
-                    return Err(io::Error::other("one of its links is longer than any path"));
-                }
-                let mut target = Vec::new();
-                content.read_to_end(&mut target)?;
-                header.set_entry_type(tar::EntryType::Symlink);
-                header.set_mode(0o777);
-                header.set_size(0);
-                tar.append_link(&mut header, path, Path::new(std::ffi::OsStr::from_bytes(&target)))?;
-            } else {
-                header.set_mode(if entry.mode == "100755" { 0o755 } else { 0o644 });
-                header.set_size(size);
-                tar.append_data(&mut header, path, &mut content)?;
-            }
-            // Each content ends with a line feed of its own.
-            answer.read_exact(&mut [0])?;
-        }
-        drop(ask);
-        child.wait().map(drop)
-    }
+/// The first line of a commit that gives this field.
+fn field<'a>(commit: &'a [u8], name: &str) -> Option<&'a str> {
+    let head = commit
+        .split(|byte| *byte == b'\n')
+        .take_while(|line| !line.is_empty());
+    let mut values = head.filter_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b" "));
+    std::str::from_utf8(values.next()?).ok()
 }
 
 /// What git said last, as it is: a server may have put it there.

@@ -66,7 +66,7 @@ fn local(folder: &Path, rest: &str, repository: &str) -> Result<GitPlace, Barred
     let top = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let plain = match rest.trim_matches('/') {
         "" => top.clone(),
-        rest => top.join(rest),
+        rest => spelt(&top, rest),
     };
     let bare = PathBuf::from(format!("{}.git", plain.display()));
     let found = if !plain.exists() && bare.exists() {
@@ -85,6 +85,30 @@ fn local(folder: &Path, rest: &str, repository: &str) -> Result<GitPlace, Barred
     }
     let url = Url::from_file_path(found).map_err(|()| out())?;
     Ok(GitPlace::Local(url.into()))
+}
+
+/// A path below a folder. The hosts of public repositories take any spelling of upper and lower case; so does this, if the
+/// exact one is not there.
+fn spelt(top: &Path, rest: &str) -> PathBuf {
+    let mut found = top.to_owned();
+    for part in rest.split('/') {
+        let exact = found.join(part);
+        let bare = found.join(format!("{part}.git"));
+        let other = || {
+            let entries = std::fs::read_dir(&found).ok()?.flatten();
+            let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+            names.find(|name| {
+                name.trim_end_matches(".git")
+                    .eq_ignore_ascii_case(part.trim_end_matches(".git"))
+            })
+        };
+        found = if exact.exists() || bare.exists() {
+            exact
+        } else {
+            other().map_or(exact, |name| found.join(name))
+        };
+    }
+    found
 }
 
 /// A repository of a host that the user named.

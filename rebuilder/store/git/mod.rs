@@ -1,15 +1,20 @@
 //! Sources from git: one commit at a time, by its name, as a tar archive whose bytes depend on the commit alone.
 //!
-//! The git command fetches and checks (it names every object by its hash when it takes it in, and `fsck` does so
-//! again before each reading); nothing of the user's configuration, credentials or hooks is in its reach.
+//! The git command fetches and checks (it names every object by its hash when it takes it in); each object is compared
+//! with its name again as it is read. Nothing of the user's configuration, credentials or hooks is in git's reach.
 
+mod archive;
 mod checkout;
 mod command;
 mod error;
+mod history;
 mod mirror;
+mod objects;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,8 +29,8 @@ use crate::artifact::Sha256;
 use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
-pub use checkout::Checkout;
-use checkout::write_archive;
+use archive::{Part, write_archive};
+pub use checkout::{Checkout, Lacking};
 use command::{configuration, remove_parts, run};
 pub use error::GitError;
 pub use mirror::GitMirror;
@@ -42,6 +47,9 @@ const GROWTH_LIMIT: u64 = 4 << 30;
 /// Submodules within submodules, and all of them together.
 const DEPTH: usize = 4;
 const MOST_SUBMODULES: usize = 256;
+
+/// Digests of archives, by repository, commit, and whether submodules are in them.
+pub(super) type GitArchives = HashMap<(String, String, bool), Sha256>;
 
 /// A tag of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,13 +95,45 @@ impl Fetcher {
             let done = run(init, CHECK_LIMIT, None).await?;
             done.map_err(|reason| checkout.damaged(&reason))?;
         }
-        if !checkout.has_commit() {
+        if !checkout.is_kept()? {
             self.git_fetch(&checkout).await?;
+            // The name may be a tag's.
+            if !checkout.is_kept()? {
+                return Err(checkout.content(&"the name is not that of a commit"));
+            }
         }
-        let fsck = run(checkout.fsck(), CHECK_LIMIT, None).await?;
-        fsck.map_err(|reason| checkout.damaged(&reason))?;
-        checkout.check()?;
         Ok(checkout)
+    }
+
+    /// The same; but from a mirror on this machine that cannot give the whole commit, what it has of it.
+    /// [`Checkout::lacking`] says what is not there.
+    pub async fn git_or_parts(&self, source: &GitSource) -> Result<Checkout, GitError> {
+        let failed = match self.git(source).await {
+            Err(error @ GitError::Fetch { .. }) => error,
+            other => return other,
+        };
+        let (Ok(Some(GitPlace::Local(url))), Some(commit)) =
+            (self.git_place(&source.repository).await, source.commit.as_deref())
+        else {
+            return Err(failed);
+        };
+        let folder = Url::parse(&url).ok().and_then(|url| url.to_file_path().ok());
+        let objects = folder
+            .into_iter()
+            .flat_map(|folder| [folder.join("objects"), folder.join(".git/objects")]);
+        // Git splits the variable that names the folder at colons, and takes quotes off.
+        let plain = |path: &PathBuf| path.is_dir() && !path.to_string_lossy().contains([':', '"']);
+        let Some(objects) = { objects }.find(plain) else {
+            return Err(failed);
+        };
+        let folder = self.store().git(&source.repository);
+        let checkout =
+            Checkout::new(source, commit, folder, configuration(self.store())?).with_parts(objects);
+        if checkout.is_kept()? {
+            Ok(checkout)
+        } else {
+            Err(failed)
+        }
     }
 
     /// The tags that a repository has now, each with the commit that it leads to; never pinned, so only to find a commit.
@@ -240,13 +280,42 @@ impl Fetcher {
     }
 
     /// The commit's files as a tar archive in the store, and those of its submodules where they are wanted.
+    ///
+    /// Every plan of one process asks for it again, so it is made once.
     pub async fn git_archive(&self, checkout: &Checkout, submodules: bool) -> Result<Blob, GitError> {
-        let mut parts = vec![(Vec::new(), checkout.clone())];
+        let name = (
+            checkout.source.repository.clone(),
+            checkout.commit.clone(),
+            submodules,
+        );
+        let made = self.git_archives().get(&name).copied();
+        if let Some(made) = made
+            && let Some(blob) = self.store().get(made)?
+        {
+            return Ok(blob);
+        }
+        let blob = self.make_git_archive(checkout, submodules).await?;
+        self.git_archives().insert(name, blob.sha256);
+        Ok(blob)
+    }
+
+    async fn make_git_archive(&self, checkout: &Checkout, submodules: bool) -> Result<Blob, GitError> {
+        let part = |prefix: Vec<u8>, checkout: Checkout| Part {
+            prefix,
+            checkout,
+            without: Vec::new(),
+        };
+        let mut parts = vec![part(Vec::new(), checkout.clone())];
         if submodules {
             let (mut from, mut depth) = (0, 0);
             while from < parts.len() {
                 let mut found = Vec::new();
-                for (prefix, parent) in parts.iter().skip(from) {
+                for Part {
+                    prefix,
+                    checkout: parent,
+                    ..
+                } in parts.iter().skip(from)
+                {
                     for (path, source) in parent.submodules()? {
                         if depth == DEPTH {
                             return Err(parent.content(&"its submodules are nested too deep"));
@@ -255,7 +324,7 @@ impl Fetcher {
                             return Err(parent.content(&"it has more submodules than any real source"));
                         }
                         let place = [prefix.as_slice(), &path, b"/"].concat();
-                        found.push((place, self.git(&source).await?));
+                        found.push(part(place, self.git(&source).await?));
                     }
                 }
                 from = parts.len();
@@ -263,6 +332,24 @@ impl Fetcher {
                 parts.extend(found);
             }
         }
+        self.archive_of(parts, checkout).await
+    }
+
+    /// The commit's files but for those with these paths, as a tar archive in the store.
+    pub async fn git_archive_without(
+        &self,
+        checkout: &Checkout,
+        without: &[String],
+    ) -> Result<Blob, GitError> {
+        let part = Part {
+            prefix: Vec::new(),
+            checkout: checkout.clone(),
+            without: without.to_vec(),
+        };
+        self.archive_of(vec![part], checkout).await
+    }
+
+    async fn archive_of(&self, parts: Vec<Part>, checkout: &Checkout) -> Result<Blob, GitError> {
         let store = self.store().clone();
         let whole = checkout.clone();
         let wanted = StopOnDrop::default();

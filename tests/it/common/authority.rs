@@ -133,7 +133,11 @@ impl Authority {
 
     /// A certificate for a fresh key; logged, with the log's promise inside.
     fn certify(&self, signer: &Signer) -> (KeyPair, Vec<u8>) {
-        let key = KeyPair::generate().unwrap();
+        self.certify_key(KeyPair::generate().unwrap(), signer)
+    }
+
+    /// The same for a key of any kind.
+    pub fn certify_key(&self, key: KeyPair, signer: &Signer) -> (KeyPair, Vec<u8>) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.serial_number = Some(SerialNumber::from(vec![7; 16]));
@@ -203,9 +207,24 @@ impl Authority {
 
     /// The same, whatever the bytes are.
     pub fn sign_bytes(&self, payload: &[u8], signer: &Signer) -> Value {
-        let (key, certificate) = self.certify(signer);
-        let message = rebuilder::evidence::dsse::pre_authentication(PAYLOAD_TYPE, payload);
-        let signature = key.sign(&message).unwrap();
+        self.sign_typed(PAYLOAD_TYPE, payload, signer)
+    }
+
+    /// The same with another type of payload.
+    pub fn sign_typed(&self, kind: &str, payload: &[u8], signer: &Signer) -> Value {
+        self.sign_with(&self.certify(signer), kind, payload, |signature| signature)
+    }
+
+    /// The same with a certified key, and the signature in another form.
+    pub fn sign_with(
+        &self,
+        (key, certificate): &(KeyPair, Vec<u8>),
+        kind: &str,
+        payload: &[u8],
+        form: impl FnOnce(Vec<u8>) -> Vec<u8>,
+    ) -> Value {
+        let message = rebuilder::evidence::dsse::pre_authentication(kind, payload);
+        let signature = form(key.sign(&message).unwrap());
         let verifier = pem::encode(&pem::Pem::new("CERTIFICATE", certificate.clone()));
         let body = json!({
             "apiVersion": "0.0.1", "kind": "dsse",
@@ -224,7 +243,7 @@ impl Authority {
             },
             "dsseEnvelope": {
                 "payload": STANDARD.encode(payload),
-                "payloadType": PAYLOAD_TYPE,
+                "payloadType": kind,
                 "signatures": [{"sig": STANDARD.encode(signature)}]
             }
         })
@@ -310,7 +329,7 @@ impl Authority {
     }
 
     /// The only entry of a log of one, with the log's promise and its proof.
-    fn log(&self, body: &str) -> Value {
+    pub fn log(&self, body: &str) -> Value {
         let kind: Value = serde_json::from_str(body).unwrap();
         let id = sha256(&spki(&self.transparency_log));
         let promise = format!(
@@ -375,7 +394,7 @@ fn entry_as_protobuf(entry: &Value) -> Vec<u8> {
     .concat()
 }
 
-trait CloneKey {
+pub trait CloneKey {
     fn clone_key(&self) -> KeyPair;
 }
 

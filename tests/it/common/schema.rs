@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 17] = schemas![
+const SCHEMAS: [(&str, &str); 18] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -30,13 +30,14 @@ const SCHEMAS: [(&str, &str); 17] = schemas![
     "normalisations",
     "plan",
     "policy",
+    "rebuild",
     "record",
     "signing",
     "store"
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 26] = [
+const KINDS: [(&[&str], &str); 28] = [
     (&["error"], "error"),
     (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),
@@ -63,6 +64,8 @@ const KINDS: [(&[&str], &str); 26] = [
     (&["checks", "manifest"], "bundle#/$defs/checked"),
     (&["archive", "manifest"], "bundle#/$defs/exported"),
     (&["files", "verdict"], "bundle#/$defs/manifest"),
+    (&["predicateType"], "rebuild"),
+    (&["files"], "bundle#/$defs/laid_out"),
 ];
 
 /// The schema that describes a document: a name and a place in it.

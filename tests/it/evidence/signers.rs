@@ -29,7 +29,12 @@ fn who_should_have_signed_can_be_said_beforehand() {
         .arg(scene.path("evidence.json"))
         .output()
         .unwrap();
-    assert_eq!(code(&output), 3, "{}", text(&output));
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("which the trusted root does not have"),
+        "{}",
+        text(&output)
+    );
 }
 
 /// Who signs as a person, with an e-mail address that nobody named.

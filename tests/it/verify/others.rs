@@ -14,7 +14,7 @@ use super::statements::{days_ago, digest, released, same};
 use super::{NAME, RELEASED, Scene, TWO, keys, policy};
 
 /// A policy that trusts one more party.
-fn trust(scene: &Scene, name: &str, public: &str, quorum: &str) {
+pub(super) fn trust(scene: &Scene, name: &str, public: &str, quorum: &str) {
     let text = format!(
         "{}\n[[keys]]\nname = \"{name}\"\ntext = \"\"\"\n{public}\"\"\"\n[[parties]]\nname = \"{name}\"\nkeys = [\"{name}\"]\n[[quorums]]\nsubject = \"*\"\n{quorum}",
         policy()

@@ -160,6 +160,50 @@ pub(super) fn summary(result: &str) -> Value {
     })
 }
 
+/// A summary that was made from these statements.
+pub(super) fn summary_of(statements: &[&Value]) -> Value {
+    let inputs: Vec<Value> = statements
+        .iter()
+        .map(|statement| {
+            let digest = digest(&serde_json::to_vec(statement).unwrap());
+            json!({"uri": "https://watcher.example/input", "digest": {"sha256": digest}})
+        })
+        .collect();
+    let mut summary = summary("PASSED");
+    summary["predicate"]["inputAttestations"] = json!(inputs);
+    summary
+}
+
+/// A third party's declaration of a rebuild, in CycloneDX (CDXA).
+pub(super) fn declared(claim: &str, score: f64, third_party: bool) -> Value {
+    let mut statement = predicate("https://cyclonedx.org/bom");
+    statement["predicate"] = json!({
+        "bomFormat": "CycloneDX", "specVersion": "1.6",
+        "metadata": {"timestamp": days_ago(1)},
+        "declarations": {
+            "assessors": [{"bom-ref": "assessor", "thirdParty": third_party, "organization": {"name": "Beta"}}],
+            "attestations": [{"summary": "rebuild", "assessor": "assessor", "map": [
+                {"requirement": "r", "claims": ["claim"], "conformance": {"score": score, "rationale": "compared"}}
+            ]}],
+            "claims": [{"bom-ref": "claim", "target": "target", "predicate": claim, "evidence": []}],
+            "targets": {"components": [
+                {"bom-ref": "target", "type": "file", "name": NAME, "hashes": [{"alg": "SHA-256", "content": released()}]}
+            ]}
+        }
+    });
+    statement
+}
+
+/// A statement with these subjects, each a name and a digest.
+pub(super) fn about(mut statement: Value, subjects: &[(&str, String)]) -> Value {
+    let subjects: Vec<Value> = subjects
+        .iter()
+        .map(|(name, sha256)| json!({"name": name, "digest": {"sha256": sha256}}))
+        .collect();
+    statement["subject"] = json!(subjects);
+    statement
+}
+
 pub(super) fn predicate(kind: &str) -> Value {
     json!({
         "_type": "https://in-toto.io/Statement/v1",

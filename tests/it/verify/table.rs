@@ -6,8 +6,8 @@ use crate::common::{code, json, text};
 use serde_json::{Value, json};
 
 use super::statements::{
-    built, days_ago, digest, equivalent, failed, finished, inside, not_found, other, plan, predicate,
-    released, same, summary, with,
+    about, built, days_ago, declared, digest, equivalent, failed, finished, inside, not_found, other, plan,
+    predicate, released, same, summary, summary_of, with,
 };
 use super::{NAME, RELEASED, TWO, by, policy, verify, write};
 
@@ -46,6 +46,12 @@ fn table() -> Vec<Row> {
     let id = "/predicate/runDetails/builder/id";
     let tree = "/internalParameters/container/tree/sha256";
     let commit = "/resolvedDependencies/0/digest/gitCommit";
+    let (levels, resource) = ("/predicate/verifiedLevels", "/predicate/resourceUri");
+    let verifier = "threshold = 2\nroles = { verifier = 1 }\n";
+    let (alice, carol, mallory) = (same("alice"), same("carol"), same("mallory"));
+    let of_alice = summary_of(&[&alice]);
+    let scan = "https://in-toto.io/attestation/vulns/v0.1";
+    let release = with(predicate("https://in-toto.io/attestation/release/v0.1"), "/predicate", json!({"purl": "pkg:generic/evil@6.6"}));
     vec![
         // Agreement.
         ok("two agree", TWO, vec![by("alice", same("alice")), by("bob", same("bob"))], "weight 2 of", &["alice", "bob"], &[]),
@@ -54,7 +60,7 @@ fn table() -> Vec<Row> {
         ok("weight instead of number", "threshold = 2\n", vec![by("carol", same("carol"))], "weight 2 of", &["carol"], &[]),
         ok("all roles", "threshold = 3\nroles = { builder = 1, rebuilder = 1, release-manager = 1 }\n", vec![by("builder", built()), by("alice", same("alice")), by("manager", built())], "weight 3 of", &["alice", "builder", "manager"], &[]),
         ok("independent in everything", TWO_APART, vec![by("alice", same("alice")), by("bob", same("bob"))], "weight 2 of", &["alice", "bob"], &[]),
-        ok("a verifier's summary", "threshold = 2\nroles = { verifier = 1 }\n", vec![by("alice", same("alice")), by("watcher", summary("PASSED"))], "weight 2 of", &["alice", "watcher"], &[]),
+        ok("a verifier's summary, with what it was made from", "threshold = 2\nroles = { verifier = 1 }\n", vec![by("alice", alice.clone()), by("watcher", summary_of(&[&alice]))], "weight 2 of", &["alice", "watcher"], &[]),
         ok("agree on the source", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "weight 2 of", &["alice", "bob"], &[]),
         ok("fresh enough", "threshold = 2\nmaximum-age-days = 3\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "weight 2 of", &["alice", "bob"], &[]),
         ok("other toolchains are told apart", "threshold = 2\nindependent = [\"toolchain\"]\n", vec![by("alice", same("alice")), by("bob", same("bob"))], "weight 2 of", &["alice", "bob"], &[]),
@@ -105,6 +111,38 @@ fn table() -> Vec<Row> {
         ok("a revoked liar", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("lost", other("lost", b"evil"))], "weight 2 of", &["alice", "bob"], &["revoked"]),
         ok("said again is said once", TWO, vec![by("alice", same("alice")), by("alice", finished(same("alice"), &days_ago(2))), by("bob", same("bob"))], "weight 2 of", &["alice", "bob"], &[]),
         ok("other inputs, the same bytes", TWO, vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "weight 2 of", &["alice", "bob"], &[]),
+        // What a statement is decides which role it fills, and not what the policy calls its signer.
+        few("a summary posing as a rebuild", TWO, vec![by("alice", alice.clone()), by("bob", of_alice.clone())], "weight 1 of", &["alice"], &["other-role"]),
+        few("a summary alone, as a rebuild", "threshold = 1\nroles = { rebuilder = 1 }\n", vec![by("builder", built()), by("bob", summary_of(&[&built()]))], "0 of the required 1 with the role rebuilder", &["builder"], &["other-role"]),
+        few("a summary without what it was made from", verifier, vec![by("alice", alice.clone()), by("watcher", summary("PASSED"))], "weight 1 of", &["alice"], &[]),
+        few("a summary of what is not at hand", verifier, vec![by("alice", alice.clone()), by("watcher", summary_of(&[&same("carol")]))], "weight 1 of", &["alice"], &[]),
+        few("a summary of what nobody trusted signed", verifier, vec![by("alice", alice.clone()), by("mallory", mallory.clone()), by("watcher", summary_of(&[&mallory]))], "weight 1 of", &["alice"], &["unknown-signer"]),
+        few("a summary where no verifier is asked for", "threshold = 2\n", vec![by("alice", alice.clone()), by("watcher", of_alice.clone())], "weight 1 of", &["alice"], &[]),
+        few("a summary weighs no more than what it was made from", "threshold = 3\nroles = { verifier = 1 }\n", vec![by("alice", alice.clone()), by("warden", of_alice.clone())], "weight 2 of the required 3", &["alice", "warden"], &[]),
+        ok("a summary of two weighs as much as its party", "threshold = 6\nroles = { verifier = 1 }\n", vec![by("alice", alice.clone()), by("carol", carol.clone()), by("warden", summary_of(&[&alice, &carol]))], "weight 6 of", &["alice", "carol", "warden"], &[]),
+        few("a summary of something else than the build", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["NO_KNOWN_VULNERABILITIES"])))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a summary without a level", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_LEVEL_0"])))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a summary that says both", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_LEVEL_3", "FAILED"])))], "weight 1 of", &["alice"], &["unreadable"]),
+        few("a summary of another resource", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("pkg:generic/evil@6.6")))], "weight 1 of", &["alice"], &["wrong-subject"]),
+        few("a summary of no resource", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!(null)))], "weight 1 of", &["alice"], &["unreadable"]),
+        few("provenance is no rebuild", TWO, vec![by("alice", alice.clone()), by("bob", built())], "weight 1 of", &["alice"], &["other-role"]),
+        few("a rebuild is no builder's word", "threshold = 2\nroles = { builder = 1 }\n", vec![by("alice", alice.clone()), by("builder", same("builder"))], "weight 1 of", &["alice"], &["other-role"]),
+        few("a rebuild is no verifier's word", verifier, vec![by("alice", alice.clone()), by("watcher", same("watcher"))], "weight 1 of", &["alice"], &["other-role"]),
+        no("other bytes count, whoever rebuilt them", TWO, vec![by("alice", alice.clone()), by("bob", same("bob")), by("builder", other("builder", b"evil"))], "builder says otherwise", &["alice", "bob"], &[]),
+        ok("a failed summary of a rebuilder is none of other bytes", "threshold = 1\n", vec![by("alice", alice.clone()), by("bob", summary("FAILED"))], "weight 1 of", &["alice"], &["other-role"]),
+        few("a scan is no build", TWO, vec![by("alice", alice.clone()), by("bob", predicate(scan))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a bill of materials is no build", TWO, vec![by("alice", alice.clone()), by("bob", predicate("https://spdx.dev/Document"))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a release is no build, of another package or this", TWO, vec![by("alice", alice.clone()), by("bob", release)], "weight 1 of", &["alice"], &["no-build"]),
+        few("how the source came to be is no build", TWO, vec![by("alice", alice.clone()), by("bob", predicate("https://slsa.dev/source_provenance/v1-draft"))], "weight 1 of", &["alice"], &["no-build"]),
+        ok("a third party's declaration", TWO, vec![by("alice", alice.clone()), by("bob", declared("VERIFIED_REPRODUCIBLE_BUILD", 1.0, true))], "weight 2 of", &["alice", "bob"], &[]),
+        few("a declaration of the publisher itself", TWO, vec![by("alice", alice.clone()), by("bob", declared("VERIFIED_REPRODUCIBLE_BUILD", 1.0, false))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a declaration that does not conform", TWO, vec![by("alice", alice.clone()), by("bob", declared("VERIFIED_REPRODUCIBLE_BUILD", 0.9, true))], "weight 1 of", &["alice"], &["no-build"]),
+        no("a declaration of other bytes", TWO, vec![by("alice", alice.clone()), by("bob", declared("REBUILD_DIFFERS", 0.0, true))], "bob says otherwise", &["alice"], &[]),
+        // Subjects and their names.
+        ok("several subjects", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("other.tar.gz", digest(b"x")), (NAME, released())]))], "weight 2 of", &["alice", "bob"], &[]),
+        no("these bytes under another subject's name", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("other.tar.gz", released()), (NAME, digest(b"x"))]))], "bob says otherwise", &["alice"], &[]),
+        ok("absolute names", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("/build/out/app-1.0.tar.gz", released())]))], "weight 2 of", &["alice", "bob"], &[]),
+        ok("a subject without a name", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("_", released())]))], "weight 2 of", &["alice", "bob"], &[]),
         // Equivalence.
         only("equivalent only", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", equivalent("bob", b"near", &set(DATE)))], "except for ", &["alice", "bob"], &[]),
         only("one of two is only equivalent", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "except for ", &["alice", "bob"], &[]),
@@ -120,7 +158,7 @@ fn table() -> Vec<Row> {
 #[apply(test)]
 fn each_constellation_has_its_answer() {
     let rows = table();
-    assert!(rows.len() >= 40, "{} rows", rows.len());
+    assert!(rows.len() >= 90, "{} rows", rows.len());
     let names: std::collections::BTreeSet<_> = rows.iter().map(|row| row.name).collect();
     assert_eq!(names.len(), rows.len(), "a name stands twice");
     let folder = tempfile::tempdir().unwrap();

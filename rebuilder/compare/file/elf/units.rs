@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use gimli::{Dwarf, EndianSlice, RunTimeEndian, SectionId};
+use gimli::{EndianSlice, Reader as _, Relocate, RelocateReader, RunTimeEndian, SectionId};
+use object::{Object as _, ObjectSection as _, RelocationMap};
 
 use super::super::comparator::Leaf;
 use crate::compare::cause::{Cause, Confidence, Reason};
@@ -18,21 +19,52 @@ struct Unit {
 /// Most units that are read.
 const MOST_UNITS: usize = 50_000;
 
+/// A section with what a linker would do to it: in an object file, each place that names a string is zero until then.
+#[derive(Debug)]
+struct Linked<'i> {
+    data: &'i [u8],
+    relocations: RelocationMap,
+}
+
+impl<'i> Linked<'i> {
+    fn new(image: &'i Image, name: &str) -> Self {
+        let section = image.sections.iter().find(|section| section.name == name);
+        let relocations = section
+            .filter(|_| image.is_relocatable())
+            .and_then(|section| {
+                image
+                    .file
+                    .section_by_index(object::SectionIndex(section.index))
+                    .ok()
+            })
+            .and_then(|section| section.relocation_map().ok());
+        Self {
+            data: section.map_or(&[], |section| section.data.as_ref()),
+            relocations: relocations.unwrap_or_default(),
+        }
+    }
+}
+
+impl Relocate<usize> for &Linked<'_> {
+    fn relocate_address(&self, offset: usize, value: u64) -> gimli::Result<u64> {
+        Ok(self.relocations.relocate(offset as u64, value))
+    }
+
+    fn relocate_offset(&self, offset: usize, value: usize) -> gimli::Result<usize> {
+        <usize as gimli::ReaderOffset>::from_u64(self.relocations.relocate(offset as u64, value as u64))
+    }
+}
+
 fn units(image: &Image) -> Option<Vec<Unit>> {
     let endian = if image.little_endian {
         RunTimeEndian::Little
     } else {
         RunTimeEndian::Big
     };
-    let load = |id: SectionId| -> Result<EndianSlice<RunTimeEndian>, gimli::Error> {
-        let section = image.sections.iter().find(|section| section.name == id.name());
-        let data: &[u8] = section.map_or(&[], |section| match &section.data {
-            Cow::Borrowed(bytes) => bytes,
-            Cow::Owned(bytes) => bytes,
-        });
-        Ok(EndianSlice::new(data, endian))
-    };
-    let dwarf = Dwarf::load(load).ok()?;
+    let load = |id: SectionId| -> Result<Linked, gimli::Error> { Ok(Linked::new(image, id.name())) };
+    let sections = gimli::DwarfSections::load(load).ok()?;
+    let dwarf =
+        sections.borrow(|section| RelocateReader::new(EndianSlice::new(section.data, endian), section));
     let mut units = Vec::new();
     let mut headers = dwarf.units();
     while let Ok(Some(header)) = headers.next() {
@@ -40,9 +72,9 @@ fn units(image: &Image) -> Option<Vec<Unit>> {
             break;
         }
         let Ok(unit) = dwarf.unit(header) else { continue };
-        let text = |slice: Option<EndianSlice<RunTimeEndian>>| {
+        let text = |slice: Option<RelocateReader<_, _>>| {
             slice
-                .map(|slice| slice.to_string_lossy().into_owned())
+                .and_then(|slice| slice.to_string_lossy().ok().map(Cow::into_owned))
                 .unwrap_or_default()
         };
         let mut entries = unit.entries();

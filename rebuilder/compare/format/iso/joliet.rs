@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::io::{self, Write as _};
 
-use super::image::{Image, invalid};
 use super::record::{Record, Susp};
 use super::records;
 use super::volume::Volume;
 use crate::artifact::HashingWriter;
 use crate::compare::cause::Cause;
+use crate::compare::format::image::{Image, invalid};
 use crate::compare::stored::{FieldKind, Fields, Value};
 
 static FILES: FieldKind = FieldKind::new("files of another tree", Cause::Content);

@@ -4,7 +4,6 @@
 //! boot catalog say of the same bytes is told as fields, with paths in place of blocks. A structure that contradicts
 //! itself is not read, and what no structure refers to is content.
 
-mod image;
 mod joliet;
 mod record;
 #[cfg(test)]
@@ -15,13 +14,13 @@ mod volume;
 use std::collections::HashSet;
 use std::io::{self, Cursor};
 
+use super::image::{self, Image, Sections, invalid};
 use super::{FormatReader, HEAD, Member, Visit, path_text, settle_zeros};
 use crate::compare::cause::Cause;
 use crate::compare::finding::Node;
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
 use crate::compare::source::Source;
 use crate::compare::stored::{FieldKind, Fields, Value};
-use image::{Image, Sections, invalid};
 use record::{Record, Susp};
 use volume::{FIRST, SPACE, Volume};
 

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::image::{Image, both_orders, invalid};
 use super::time;
 use crate::compare::cause::Cause;
+use crate::compare::format::image::{Image, both_orders, invalid};
 use crate::compare::stored::{FieldKind, Fields, Value};
 
 static TIME: FieldKind = FieldKind::new("time", Cause::Timestamp);

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::image::{Image, both_orders, invalid};
 use super::time;
 use crate::compare::cause::Cause;
 use crate::compare::format::described;
+use crate::compare::format::image::{Image, both_orders, invalid};
 use crate::compare::stored::{FieldKind, Fields, Value};
 
 static CREATED: FieldKind = FieldKind::new("creation time of the volume", Cause::Timestamp);

@@ -1,16 +1,18 @@
 //! Whether a signature is good, and whose it is; what it is about is not checked here.
 
 mod file;
+mod message;
 mod minisign;
 
 pub(super) use file::{openpgp_detached, ssh, verify_inline};
 use jiff::Timestamp;
+pub(super) use message::over_artifact;
 pub(super) use minisign::minisign;
 
 use crate::evidence::assessment::Artifact;
 use crate::evidence::document::{Document, Kind};
 use crate::evidence::dsse::{self, Envelope};
-use crate::evidence::sigstore::{CertifiedSignature, Content, SigstoreSignature, Unverified};
+use crate::evidence::sigstore::{CertifiedSignature, Content, SigstoreError, SigstoreSignature, Unverified};
 use crate::evidence::trust::{KeyMaterial, PublicKey, Trust, TrustedKey};
 use crate::evidence::{Proof, Signature, Signer, Unproven, Verified, npm};
 
@@ -35,6 +37,7 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
         },
         Kind::OpenPgpInline(text) => verify_inline(text, trust, "the signed text").0,
         Kind::Statement(_) => Err(unsigned()),
+        Kind::Unreadable(found) => Err(Unproven::Unverifiable(found.why.clone())),
         _ => Err(Unproven::Unverifiable(
             "it is a detached signature of a file".into(),
         )),
@@ -69,6 +72,7 @@ pub(super) fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> 
         Kind::OpenPgpDetached(bytes) => openpgp_detached(bytes, file, trust),
         Kind::Minisign(signed) => minisign(signed, file, trust),
         Kind::Ssh(signed) => ssh(signed, file, trust),
+        Kind::Unreadable(found) => Err(Unproven::Unverifiable(found.why.clone())),
         _ => Err(Unproven::Unverifiable(
             "the file beside it is not a detached signature".into(),
         )),
@@ -80,35 +84,72 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Optio
     let Some(hint) = bundle.key_hint() else {
         return match trust.sigstore.verify_certificate(bundle) {
             Ok(certified) => (keyless(&certified, trust), Some(certified.0.signature.content)),
-            Err(error) => (Err(refuted(&error)), bundle.content().ok()),
+            Err(error) => (Err(unproven(&error)), bundle.content().ok()),
         };
     };
     let candidates = match candidates(hint, trust) {
         Ok(candidates) => candidates,
         Err(unknown) => return (Err(unknown), bundle.content().ok()),
     };
+    let content = match bundle.content() {
+        Ok(content) => content,
+        Err(error) => return (Err(unproven(&error)), None),
+    };
     if !bundle.is_logged() {
-        return match bundle.content() {
-            Ok(Content::Envelope(envelope)) => {
-                let proof = verify_with(&envelope, &candidates, 1);
-                (proof, Some(Content::Envelope(envelope)))
-            }
-            Ok(content) => {
-                let note = "it is in no transparency log".to_owned();
-                (Err(Unproven::Invalid(note)), Some(content))
-            }
-            Err(error) => (Err(refuted(&error)), None),
-        };
+        let proof = by_key(bundle, &content, &candidates, "no log proves when it was made");
+        return (proof, Some(content));
     }
     let mut last = None;
-    for (key, plain) in candidates {
+    for (key, plain) in &candidates {
         match trust.sigstore.verify_key(bundle, plain) {
             Ok(signature) => return (logged(key, plain, &signature), Some(signature.0.content)),
             Err(error) => last = Some(error),
         }
     }
-    let note = last.map_or_else(String::new, |error| error.to_string());
-    (Err(Unproven::Invalid(note)), bundle.content().ok())
+    let proof = match last {
+        // The signature may be in a form that the log's checks do not know, or the log one that the root does not have;
+        // whose it is, the key shows without the log.
+        Some(error) if error.is_unchecked() || is_of_form(&error) => {
+            let note = format!("its log entry could not be checked: {error}");
+            by_key(bundle, &content, &candidates, &note).map_err(|by_key| match by_key {
+                Unproven::Invalid(_) if is_bad_signature(&error) => refuted(&error),
+                other => other,
+            })
+        }
+        Some(error) => Err(unproven(&error)),
+        None => Err(unverifiable("no key is trusted")),
+    };
+    (proof, Some(content))
+}
+
+/// Whether the Sigstore crates may have refused a signature or a key for its form alone.
+fn is_of_form(error: &SigstoreError) -> bool {
+    is_bad_signature(error) || matches!(error, SigstoreError::Refused(sigstore_verify::Error::Crypto(_)))
+}
+
+fn is_bad_signature(error: &SigstoreError) -> bool {
+    matches!(
+        error,
+        SigstoreError::Refused(sigstore_verify::Error::SignatureInvalid(_))
+    )
+}
+
+/// Verifies the signature in a bundle with keys alone, without a log.
+fn by_key(
+    bundle: &Unverified,
+    content: &Content,
+    candidates: &[(&TrustedKey, &PublicKey)],
+    note: &str,
+) -> Proof {
+    match content {
+        Content::Envelope(envelope) => verify_with(envelope, candidates, 1).map(|mut signature| {
+            signature.0.note = format!("the signature is good; {note}");
+            signature
+        }),
+        Content::Message(algorithm, digits) => {
+            message::over_digest(bundle, algorithm, digits, candidates, note)
+        }
+    }
 }
 
 /// Verifies the envelope of a bundle that names its key and nothing else.
@@ -147,6 +188,15 @@ fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &
     Ok(candidates)
 }
 
+/// What a bundle is worth that does not verify: refuted only if something in it was checked and does not hold.
+fn unproven(error: &SigstoreError) -> Unproven {
+    if error.is_unchecked() {
+        Unproven::Unverifiable(error.to_string())
+    } else {
+        Unproven::Invalid(error.to_string())
+    }
+}
+
 fn refuted(error: &dyn std::fmt::Display) -> Unproven {
     Unproven::Invalid(error.to_string())
 }
@@ -162,10 +212,11 @@ fn keyless(certified: &Verified<CertifiedSignature>, trust: &Trust) -> Proof {
         )));
     }
     let named = trust.names(identity);
+    let checked = &certified.signature.note;
     let note = if named {
-        "certificate, log and time are good, and the signer is the expected one"
+        format!("{checked}, and the signer is the expected one")
     } else {
-        "certificate, log and time are good; no expected signer was configured"
+        format!("{checked}; no expected signer was configured")
     };
     Ok(Verified(Signature {
         signer: Signer {
@@ -176,7 +227,7 @@ fn keyless(certified: &Verified<CertifiedSignature>, trust: &Trust) -> Proof {
             named,
         },
         when: certified.signature.first_seen,
-        note: note.to_owned(),
+        note,
     }))
 }
 
@@ -204,6 +255,14 @@ fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSign
 
 pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
     let keys = trust.plain_keys();
+    if !envelope.certificates.is_empty() {
+        let by_key = verify_with(envelope, &keys, trust.threshold);
+        return if !keys.is_empty() && by_key.is_ok() {
+            by_key
+        } else {
+            Err(enclosed(envelope, trust))
+        };
+    }
     if keys.is_empty() {
         let names: Vec<_> = envelope
             .signatures
@@ -221,6 +280,17 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
         return Err(Unproven::Unverifiable(note));
     }
     verify_with(envelope, &keys, trust.threshold)
+}
+
+/// What an envelope with a certificate beside its signature is worth: nothing shows when it was signed.
+fn enclosed(envelope: &Envelope, trust: &Trust) -> Unproven {
+    match trust.sigstore.verify_enclosed(envelope) {
+        Ok(found) => Unproven::Unverifiable(format!(
+            "the signature is good and a trusted authority certified its key, for {}; but the file has no entry of the transparency log, so nothing shows that it was signed while the certificate was valid (ask Rekor for the entry, or have the provenance made again by slsa-github-generator 2.1.0 or later)",
+            found.signer
+        )),
+        Err(error) => unproven(&error),
+    }
 }
 
 fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshold: usize) -> Proof {

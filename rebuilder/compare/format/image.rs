@@ -1,4 +1,4 @@
-//! The bytes of a disc image, and which of them some reader has looked at.
+//! The bytes of an image of a file system, and which of them some reader has looked at.
 
 use std::collections::HashMap;
 use std::io::{self, Read, SeekFrom, Write as _};
@@ -39,10 +39,14 @@ impl<'a> Image<'a> {
         })
     }
 
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Says that some reader looks at a part.
     pub fn claim(&mut self, at: u64, length: u64) -> io::Result<()> {
         let end = at.checked_add(length).filter(|end| *end <= self.size);
-        let end = end.ok_or_else(|| invalid("a part of the disc image beyond its end"))?;
+        let end = end.ok_or_else(|| invalid("a part of the image beyond its end"))?;
         if length > 0 {
             self.claimed.push((at, end));
         }
@@ -52,7 +56,7 @@ impl<'a> Image<'a> {
     /// Reads a part that is claimed by that.
     pub fn read(&mut self, at: u64, length: u64) -> io::Result<Vec<u8>> {
         if length > LARGEST {
-            return Err(invalid("a very large structure in a disc image"));
+            return Err(invalid("a very large structure in an image"));
         }
         self.claim(at, length)?;
         self.meter.unpacked(length)?;

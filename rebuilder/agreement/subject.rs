@@ -1,0 +1,79 @@
+//! What the subjects of a statement say about an artifact: that these bytes came out, or others under its name.
+
+use std::str::FromStr as _;
+
+use packageurl::PackageUrl;
+
+use super::testimony::RebuildClaim;
+use crate::evidence::assess::Artifact;
+use crate::evidence::statement::{Descriptor, DigestMatch};
+
+/// What subjects say about an artifact: these bytes, or others under the same name.
+///
+/// Subjects are matched by digest. If several are listed, their names tell them apart: where one that is called like the
+/// file has other bytes, and none that is called so has these, other bytes came out under the name.
+pub(super) fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<RebuildClaim> {
+    let matches = |subject: &Descriptor| subject.matches(&artifact.digests);
+    let bound: Vec<&Descriptor> = subjects
+        .iter()
+        .filter(|subject| same_package(subject, artifact) != Some(false))
+        .collect();
+    let mut same = bound
+        .iter()
+        .filter(|subject| matches(subject) == DigestMatch::Same)
+        .peekable();
+    let differs = |subject: &Descriptor| {
+        let digest = subject
+            .digest
+            .get_key_value("sha256")
+            .or(subject.digest.iter().next());
+        RebuildClaim::Differs {
+            rebuilt: digest.map(|(algorithm, value)| format!("{algorithm}:{value}")),
+        }
+    };
+    if same.peek().is_some() {
+        let own_name = same.any(|subject| is_file(subject, artifact));
+        let other = bound
+            .iter()
+            .find(|subject| is_file(subject, artifact) && matches(subject) == DigestMatch::Other);
+        return match other.filter(|_| !own_name) {
+            Some(other) => Some(differs(other)),
+            None => Some(RebuildClaim::Same),
+        };
+    }
+    let named =
+        |subject: &&&Descriptor| is_file(subject, artifact) || same_package(subject, artifact) == Some(true);
+    let other = bound
+        .iter()
+        .filter(named)
+        .find(|subject| matches(subject) == DigestMatch::Other)?;
+    Some(differs(other))
+}
+
+/// Whether a subject has the artifact's file name.
+fn is_file(subject: &Descriptor, artifact: &Artifact) -> bool {
+    let name = subject.name.as_deref().unwrap_or_default();
+    let name = name.strip_prefix("rebuild/").unwrap_or(name);
+    name.rsplit(['/', '\\']).next() == Some(artifact.name.as_str())
+}
+
+/// Whether a subject is of the same package and version; `None` if one of the two does not say.
+fn same_package(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
+    let wanted = PackageUrl::from_str(artifact.purl.as_deref()?).ok()?;
+    let named = [&subject.uri, &subject.name].into_iter().flatten();
+    let mut named = named.filter_map(|text| PackageUrl::from_str(text).ok());
+    let named = named.next()?;
+    let parts = |purl: &PackageUrl<'_>| {
+        let architecture = purl.qualifiers().get("arch").map(ToString::to_string);
+        (
+            purl.ty().to_owned(),
+            purl.namespace().map(str::to_owned),
+            purl.name().to_owned(),
+            purl.version().map(str::to_owned),
+            architecture,
+        )
+    };
+    let (a, b) = (parts(&wanted), parts(&named));
+    let same_architecture = a.4.is_none() || b.4.is_none() || a.4 == b.4;
+    Some((a.0, a.1, a.2, a.3) == (b.0, b.1, b.2, b.3) && same_architecture)
+}

@@ -1,0 +1,105 @@
+//! A verifier's summary (SLSA VSA v1): what it concluded, at which levels, and from which attestations.
+//!
+//! "Verifiers ... MUST verify": the subject by digest, `verifier.id`, `resourceUri` and `verifiedLevels`
+//! (slsa.dev/spec/v1.1/verification_summary). A summary is no rebuild: it adds nothing to what it was made from.
+
+use std::str::FromStr as _;
+
+use packageurl::PackageUrl;
+use serde_json::Value;
+
+use super::reading::{Aside, UNNAMED};
+use super::testimony::{Kind, Reading, RebuildClaim};
+use super::{Inputs, Reason};
+use crate::evidence::assess::Artifact;
+use crate::evidence::json::member;
+use crate::evidence::statement::Statement;
+
+/// Most levels, and most attestations that it was made from, that are read.
+const MOST: usize = 4096;
+
+/// Reads a summary whose subject is the artifact.
+pub(super) fn read(statement: &Statement, artifact: &Artifact) -> Result<Reading, Aside> {
+    let predicate = &statement.predicate;
+    let text = |path: &[&str]| {
+        let value = path
+            .iter()
+            .try_fold(predicate, |value: &Value, name| value.get(*name))?;
+        value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let missing = |what: &str| (Reason::Unreadable, format!("the summary has no {what}"));
+    let verifier = text(&["verifier", "id"]).ok_or_else(|| missing("verifier.id"))?;
+    let resource = text(&["resourceUri"]).ok_or_else(|| missing("resourceUri"))?;
+    if let Some(other) = other_resource(&resource, artifact) {
+        return Err((Reason::WrongSubject, other));
+    }
+    let levels: Vec<String> = member(predicate, ["verifiedLevels"])
+        .as_array()
+        .into_iter()
+        .flatten()
+        .take(MOST)
+        .filter_map(|level| level.as_str().map(str::to_owned))
+        .collect();
+    let says = match text(&["verificationResult"]).as_deref() {
+        Some("PASSED") => passed(&levels)?,
+        Some("FAILED") => RebuildClaim::Differs { rebuilt: None },
+        _ => return Err(missing("result")),
+    };
+    let inputs = member(predicate, ["inputAttestations"]).as_array();
+    let made_from = inputs.into_iter().flatten().take(MOST);
+    let made_from = made_from.filter_map(|input| member(input, ["digest", "sha256"]).as_str());
+    Ok(Reading {
+        builder: Some(verifier),
+        stated: text(&["timeVerified"]).and_then(|time| time.parse().ok()),
+        statement: Some(statement.digest),
+        made_from: made_from.map(str::to_lowercase).collect(),
+        levels,
+        ..Reading::new(Kind::Summary, says, Inputs::of_summary(predicate))
+    })
+}
+
+/// What was verified, if that is how the file was built.
+fn passed(levels: &[String]) -> Result<RebuildClaim, Aside> {
+    if levels.iter().any(|level| level == "FAILED") {
+        let why = "it says PASSED, and FAILED among its levels".to_owned();
+        return Err((Reason::Unreadable, why));
+    }
+    let number = |level: &str, start: &str| {
+        let number = level.strip_prefix(start)?.parse::<u32>().ok()?;
+        (number > 0).then_some(())
+    };
+    let any = |start: &str| levels.iter().any(|level| number(level, start).is_some());
+    if any("SLSA_BUILD_LEVEL_") || any("REBUILD_QUORUM_") {
+        return Ok(RebuildClaim::Same);
+    }
+    if any("REBUILD_EQUIVALENT_QUORUM_") {
+        return Ok(RebuildClaim::Equivalent {
+            rebuilt: None,
+            normalisations: vec![UNNAMED.to_owned()],
+        });
+    }
+    let named = if levels.is_empty() {
+        "no level".to_owned()
+    } else {
+        levels.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
+    };
+    Err((
+        Reason::NoBuild,
+        format!("it is a verifier's summary of something else than the build ({named})"),
+    ))
+}
+
+/// In one sentence, if what was verified is another package than the one that was asked for.
+fn other_resource(resource: &str, artifact: &Artifact) -> Option<String> {
+    let wanted = PackageUrl::from_str(artifact.purl.as_deref()?).ok()?;
+    let named = PackageUrl::from_str(resource).ok()?;
+    let parts = |purl: &PackageUrl<'_>| {
+        (
+            purl.ty().to_owned(),
+            purl.namespace().map(str::to_owned),
+            purl.name().to_owned(),
+            purl.version().map(str::to_owned),
+        )
+    };
+    (parts(&wanted) != parts(&named)).then(|| format!("it is about the resource {named}, not {wanted}"))
+}

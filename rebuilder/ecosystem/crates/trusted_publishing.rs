@@ -1,0 +1,126 @@
+//! What crates.io knows of a release through trusted publishing: the repository, the commit and the run that published it.
+//!
+//! The registry verified a token of the CI service for it, and gives it in the field `trustpub_data` of its API, whose form
+//! is not stable. Nothing about it is signed.
+
+use serde::Deserialize;
+
+use super::registry::Version;
+use crate::artifact::git_source::GitSource;
+use crate::ecosystem::PlanError;
+use crate::store::{Blob, Fetcher};
+
+/// Where the API is; see "Get crate version" in the registry's OpenAPI description.
+const API: &str = "https://crates.io/api/v1/crates";
+const ANSWER_LIMIT: u64 = 4 << 20;
+
+/// A release by a CI service that the registry trusts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TrustedRelease {
+    pub source: GitSource,
+    /// The run or job.
+    pub run: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    version: Described,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    #[serde(default)]
+    trustpub_data: Option<Published>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "provider")]
+enum Published {
+    #[serde(rename = "github")]
+    GitHub {
+        repository: String,
+        run_id: String,
+        sha: String,
+    },
+    #[serde(rename = "gitlab")]
+    GitLab {
+        project_path: String,
+        job_id: String,
+        sha: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// Reads the API's answer about a version; none if it was not published that way.
+pub(super) fn read(text: &str) -> Result<Option<TrustedRelease>, String> {
+    let answer: Answer = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let (host, path, run, commit) = match answer.version.trustpub_data {
+        Some(Published::GitHub {
+            repository,
+            run_id,
+            sha,
+        }) => ("github.com", repository, run_id, sha),
+        Some(Published::GitLab {
+            project_path,
+            job_id,
+            sha,
+        }) => ("gitlab.com", project_path, job_id, sha),
+        Some(Published::Other) | None => return Ok(None),
+    };
+    let source = GitSource::new(&format!("https://{host}/{path}"), None, Some(&commit));
+    let source = source.map_err(|error| error.to_string())?;
+    Ok(Some(TrustedRelease { source, run }))
+}
+
+/// Asks the registry. A registry or mirror without this API is not an error: most releases have no such data.
+pub(super) async fn find(fetcher: &Fetcher, version: &Version) -> Option<TrustedRelease> {
+    let url = format!("{API}/{}/{}", version.name, version.version);
+    let what = format!("what crates.io says of {} {}", version.name, version.version);
+    let read_answer = |blob: &Blob| {
+        let bad = |reason: String| PlanError::Document {
+            subject: version.name.clone(),
+            document: url.clone(),
+            reason,
+        };
+        let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(error.to_string()))?;
+        read(&text).map_err(bad)
+    };
+    let urls = std::slice::from_ref(&url);
+    let answer = fetcher.get_unpinned(&what, urls, ANSWER_LIMIT, read_answer).await;
+    answer.ok().and_then(|(found, _)| found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_run_that_published_a_version() {
+        let commit = "ab".repeat(20);
+        let answer = |data: &str| format!(r#"{{"version":{{"num":"1.0.0","trustpub_data":{data}}}}}"#);
+        let github = format!(r#"{{"provider":"github","repository":"o/r","run_id":"17","sha":"{commit}"}}"#);
+        let gitlab =
+            format!(r#"{{"provider":"gitlab","project_path":"g/s/r","job_id":"4","sha":"{commit}"}}"#);
+        for (data, expected) in [
+            (github.as_str(), Some(("https://github.com/o/r", "17"))),
+            (&gitlab, Some(("https://gitlab.com/g/s/r", "4"))),
+            (r#"{"provider":"elsewhere","sha":"0"}"#, None),
+            ("null", None),
+        ] {
+            let found = read(&answer(data)).unwrap();
+            let found = found.as_ref();
+            let seen = found.map(|found| (found.source.repository.as_str(), found.run.as_str()));
+            assert_eq!(seen, expected, "{data}");
+            assert!(found.is_none_or(|found| found.source.commit.as_deref() == Some(&*commit)));
+        }
+        // A commit that is none could be taken for something else by git.
+        for data in [
+            github.replace(&commit, "--upload-pack=x"),
+            github.replace("o/r", "o/r?x"),
+        ] {
+            assert!(read(&answer(&data)).is_err(), "{data}");
+        }
+        assert!(read("<html>").is_err());
+    }
+}

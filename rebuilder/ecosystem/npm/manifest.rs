@@ -1,0 +1,255 @@
+//! What a `package.json` says about packing: scripts, dependencies, and the paths that must be there.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::evidence::json::member;
+
+/// A `package.json`, as far as it matters here. Whatever has an odd type is read as if it were not there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Package {
+    pub name: Option<String>,
+    pub version: Option<String>,
+    #[serde(default)]
+    pub scripts: BTreeMap<String, Value>,
+    #[serde(default, rename = "bundleDependencies", alias = "bundledDependencies")]
+    pub bundled: Value,
+    #[serde(default)]
+    pub dependencies: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub dev_dependencies: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub optional_dependencies: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub peer_dependencies: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub workspaces: Value,
+    #[serde(default)]
+    pub publish_config: Value,
+    #[serde(default)]
+    pub files: Value,
+    #[serde(default)]
+    main: Value,
+    #[serde(default)]
+    module: Value,
+    #[serde(default)]
+    types: Value,
+    #[serde(default)]
+    typings: Value,
+    #[serde(default)]
+    browser: Value,
+    #[serde(default)]
+    exports: Value,
+    #[serde(default)]
+    bin: Value,
+}
+
+/// Deepest nesting of `exports` that is followed.
+const DEPTH: usize = 16;
+
+impl Package {
+    /// The text of a script.
+    pub fn script(&self, name: &str) -> Option<&str> {
+        self.scripts.get(name).and_then(Value::as_str)
+    }
+
+    /// Whether a script only installs: that is npm's own installing, from the lock file.
+    pub fn is_install(&self, name: &str) -> bool {
+        let text = self.script(name);
+        name == "ci" && text.is_none_or(|text| text.trim() == "npm ci")
+            || text.is_some_and(|text| text.trim() == "npm ci")
+    }
+
+    /// Whether dependencies are packed with it.
+    pub fn bundles(&self) -> bool {
+        self.bundled.as_array().is_some_and(|list| !list.is_empty()) || self.bundled == true
+    }
+
+    /// Paths that users of the package load, without globs: entry points, types, programs, and what `files` names.
+    pub fn named_paths(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for value in [
+            &self.main,
+            &self.module,
+            &self.types,
+            &self.typings,
+            &self.exports,
+            &self.bin,
+            &self.files,
+        ] {
+            texts(value, &mut found, DEPTH);
+        }
+        if self.browser.is_string() {
+            texts(&self.browser, &mut found, DEPTH);
+        }
+        let plain = |path: &String| {
+            let path = path.trim_start_matches("./").trim_start_matches('/');
+            let whole = path.split('*').next().unwrap_or_default();
+            let folder = if whole.len() == path.len() {
+                whole
+            } else {
+                whole.rsplit_once('/').map_or("", |(folder, _)| folder)
+            };
+            let folder = folder.trim_end_matches('/');
+            (!folder.is_empty() && !path.starts_with('!') && !path.starts_with(".."))
+                .then(|| folder.to_owned())
+        };
+        found.iter().filter_map(plain).collect()
+    }
+
+    /// Where a publishing tool packs, instead of the folder of `package.json`.
+    pub fn publish_directory(&self) -> Option<&str> {
+        member(&self.publish_config, ["directory"]).as_str()
+    }
+
+    /// Patterns of folders that are packages of their own.
+    pub fn workspace_patterns(&self) -> Vec<&str> {
+        let list = self.workspaces.as_array();
+        let list = list.or_else(|| member(&self.workspaces, ["packages"]).as_array());
+        list.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}
+
+/// Every text in a value that may be a path.
+fn texts(value: &Value, found: &mut Vec<String>, depth: usize) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(list) if depth > 0 => list
+            .iter()
+            .for_each(|inner| texts(inner, found, depth.saturating_sub(1))),
+        Value::Object(map) if depth > 0 => map
+            .values()
+            .for_each(|inner| texts(inner, found, depth.saturating_sub(1))),
+        _ => {}
+    }
+}
+
+/// Names of programs that a script may call without making anything that is packed.
+const IDLE: &[&str] = &[
+    "husky",
+    "lefthook",
+    "simple-git-hooks",
+    "is-ci",
+    "patch-package",
+    "git",
+    "np",
+    "echo",
+    "exit",
+    "true",
+    "test",
+    "[",
+    "eslint",
+    "prettier",
+    "mocha",
+    "jest",
+    "ava",
+    "tap",
+    "tape",
+    "nyc",
+    "c8",
+    "xo",
+    "standard",
+    "lint-staged",
+    "safe-publish-latest",
+    "not-in-publish",
+    "in-publish",
+    "pinst",
+    "publint",
+    "attw",
+    "vitest",
+    "npmignore-check",
+    "fi",
+    "cd",
+    "yarn-deduplicate",
+    "evalmd",
+    "auto-changelog",
+];
+
+/// Names of scripts that check and make nothing.
+const CHECKS: &[&str] = &[
+    "test",
+    "lint",
+    "check",
+    "coverage",
+    "audit",
+    "pretty",
+    "format",
+    "typecheck",
+    "docs",
+    "version",
+];
+
+impl Package {
+    /// Whether a script makes nothing that is packed: it sets up hooks, checks, or talks to a registry.
+    pub(super) fn is_idle(&self, text: &str) -> bool {
+        self.idle(text, DEPTH)
+    }
+
+    fn idle(&self, text: &str, depth: usize) -> bool {
+        let commands = text.split(['&', '|', ';', '\n']).map(str::trim);
+        commands.filter(|command| !command.is_empty()).all(|command| {
+            let skipped = |word: &&str| ["if", "then", "else", "!"].contains(word) || word.contains('=');
+            let mut words = command.split_whitespace().skip_while(skipped);
+            let mut program = words.next().unwrap_or_default();
+            if program == "npx" {
+                program = words.find(|word| !word.starts_with('-')).unwrap_or_default();
+            }
+            if !["npm", "yarn", "pnpm", "bun"].contains(&program) {
+                return IDLE.contains(&program);
+            }
+            let script = words.find(|word| !["run", "run-script"].contains(word) && !word.starts_with('-'));
+            let script = script.unwrap_or_default();
+            let checks = script == "t" || CHECKS.iter().any(|check| script.starts_with(check));
+            let inner = || {
+                self.script(script)
+                    .is_some_and(|text| self.idle(text, depth.saturating_sub(1)))
+            };
+            checks || depth > 0 && inner()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_and_checks_make_nothing() {
+        let scripts = r#"{"scripts": {"size": "yarn run hooks", "hooks": "husky", "loop": "npm run loop", "build": "tsc"}}"#;
+        let package: Package = serde_json::from_str(scripts).unwrap_or_default();
+        for (text, idle) in [
+            ("husky", true),
+            ("husky install && npm run lint", true),
+            ("npm test", true),
+            ("safe-publish-latest", true),
+            ("not-in-publish || npm run prepublishOnly", false),
+            ("git push origin --follow-tags", true),
+            ("if [ -d .git ]; then npx lefthook install; fi", true),
+            ("tsc", false),
+            ("npm run size", true),
+            ("npm run loop", false),
+            ("npm run build", false),
+            ("npm run test && npm run build", false),
+            ("NODE_ENV=production rollup -c", false),
+            ("npmignore --auto --commentLines=autogenerated", false),
+        ] {
+            assert_eq!(package.is_idle(text), idle, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_read_off_every_field() {
+        let package: Package = serde_json::from_str(
+            r#"{"main": "./dist/a.js", "exports": {".": {"import": "./esm/a.mjs"}, "./x/*": "./x/*.js"},
+                "files": ["lib/", "!lib/test", "dist-*/b", "*.d.ts"], "bin": "bin/a"}"#,
+        )
+        .unwrap_or_default();
+        assert_eq!(
+            package.named_paths(),
+            ["dist/a.js", "esm/a.mjs", "x", "bin/a", "lib"]
+        );
+    }
+}

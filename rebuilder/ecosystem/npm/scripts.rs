@@ -1,0 +1,107 @@
+//! Which scripts ran before a release was packed, where no document says so.
+//!
+//! `npm publish` runs `prepublishOnly`, `prepack` and `prepare`. So they run here too, unless they make nothing that is
+//! packed. If a package has none that makes something, and its source lacks a path that its `package.json` names, its build
+//! script was run by hand. Each is an inference from the source alone, and the plan says so.
+
+use super::manifest::Package;
+use crate::ecosystem::hints::{NpmScripts, Settings};
+use crate::plan::Origin;
+
+/// Scripts that npm runs when it publishes, in its order.
+const PUBLISHING: [&str; 4] = ["prepublish", "prepublishOnly", "prepack", "prepare"];
+/// What the script that builds is usually called, the likeliest first.
+const BUILDING: [&str; 6] = ["build", "build:prod", "dist", "compile", "bundle", "build:all"];
+
+/// The scripts, and why these; an error says that the package has none of the kind that is tried.
+pub(super) fn infer(
+    package: &Package,
+    settings: &Settings,
+    is_there: &dyn Fn(&str) -> bool,
+) -> Result<(Vec<String>, Origin), String> {
+    let works = |name: &&str| package.script(name).is_some_and(|text| !package.is_idle(text));
+    let publishing = || PUBLISHING.iter().copied().filter(works);
+    let building = BUILDING
+        .iter()
+        .copied()
+        .find(|name| package.script(name).is_some());
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    match &settings.scripts {
+        Some((NpmScripts::None, origin)) => Ok((Vec::new(), origin.clone())),
+        Some((NpmScripts::Build, origin)) => {
+            let name = building.ok_or("it has no script that is called build, dist, compile or bundle")?;
+            Ok((owned(vec![name]), origin.clone()))
+        }
+        None => {
+            let names: Vec<_> = publishing().collect();
+            if !names.is_empty() {
+                let from = "npm publish runs these scripts of package.json";
+                return Ok((owned(names), Origin::Inferred(from.into())));
+            }
+            let missing = package.named_paths().into_iter().find(|path| !is_there(path));
+            match (missing, building) {
+                (Some(path), Some(name)) => {
+                    let from = format!("package.json names {path}, which the source lacks");
+                    Ok((owned(vec![name]), Origin::Inferred(from)))
+                }
+                _ => Ok((
+                    Vec::new(),
+                    Origin::Inferred(
+                        "package.json has no script that npm publish runs and that makes files".into(),
+                    ),
+                )),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_follow_from_the_source() {
+        for (text, tried, expected) in [
+            (
+                r#"{"scripts": {"prepare": "tsc", "build": "tsc"}}"#,
+                None,
+                Ok("prepare"),
+            ),
+            (
+                r#"{"scripts": {"prepare": "husky", "prepublishOnly": "npm run build", "build": "x"}}"#,
+                None,
+                Ok("prepublishOnly"),
+            ),
+            (
+                r#"{"scripts": {"prepare": "husky", "build": "x"}, "main": "index.js"}"#,
+                None,
+                Ok(""),
+            ),
+            (
+                r#"{"scripts": {"build": "x"}, "main": "dist/a.js"}"#,
+                None,
+                Ok("build"),
+            ),
+            (
+                r#"{"scripts": {"prepare": "tsc", "compile": "tsc"}}"#,
+                Some(NpmScripts::Build),
+                Ok("compile"),
+            ),
+            (
+                r#"{"scripts": {"prepare": "tsc"}}"#,
+                Some(NpmScripts::None),
+                Ok(""),
+            ),
+            (r#"{"scripts": {}}"#, Some(NpmScripts::Build), Err(())),
+        ] {
+            let package: Package = serde_json::from_str(text).unwrap_or_default();
+            let settings = Settings {
+                scripts: tried.map(|kind| (kind, Origin::Tried("a test".into()))),
+                ..Settings::default()
+            };
+            let found = infer(&package, &settings, &|path| path == "index.js");
+            let found = found.map(|(names, _)| names.join(" ")).map_err(drop);
+            assert_eq!(found.as_deref().map_err(|()| ()), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Which backend signed a wheel, and what brings it in that version.
+//!
+//! The `Generator` line is the strongest evidence of a build: a source can be built in several ways (a setup.py beside
+//! pyproject.toml, a pyproject.toml without `[build-system]`), and only one signs so.
+
+use jiff::Timestamp;
+use pep440_rs::Version;
+
+use super::sdist::BuildSystem;
+
+/// Since then poetry leaves building to poetry-core, which called itself "poetry" and began with 1.0 again.
+const POETRY_CORE_SINCE: &str = "2020-10-01T00:00:00Z";
+
+/// Tools that sign with their own name: packages of a backend that signs so, and the backend itself.
+const FAMILIES: [(&str, &[&str], &str); 8] = [
+    ("hatchling", &["hatchling"], "hatchling.build"),
+    ("poetry-core", &["poetry"], "poetry.core.masonry.api"),
+    ("poetry", &["poetry"], "poetry.masonry.api"),
+    ("flit_core", &["flit_core", "flit"], "flit_core.buildapi"),
+    ("flit", &["flit"], "flit.buildapi"),
+    ("pdm-backend", &["pdm"], "pdm.backend"),
+    ("uv", &["uv_build"], "uv_build"),
+    ("whey", &["whey"], "whey"),
+];
+const SETUPTOOLS: &str = "setuptools";
+
+/// The tool and version of a `Generator` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Signature {
+    /// A project of PyPI, or of the table above.
+    tool: &'static str,
+    version: String,
+}
+
+/// Whether setuptools wrote a wheel, by itself or with the package "wheel".
+pub(super) fn by_setuptools(generator: &str) -> bool {
+    ["bdist_wheel", SETUPTOOLS]
+        .iter()
+        .any(|name| generator.starts_with(name))
+}
+
+/// What the line says, read as of the time of the release; `None` for other tools and versions that were never released.
+fn read(generator: &str, uploaded: Timestamp) -> Option<Signature> {
+    let (name, version) = generator.split_once(' ')?;
+    let version = version.split_whitespace().next()?.trim_matches(['(', ')']);
+    let parsed: Version = version.parse().ok()?;
+    // The backend built itself.
+    if version.contains('+') {
+        return None;
+    }
+    let major = parsed.release().first().copied().unwrap_or_default();
+    let core = || {
+        POETRY_CORE_SINCE
+            .parse()
+            .is_ok_and(|since: Timestamp| uploaded >= since)
+    };
+    let tool = match name {
+        "bdist_wheel" => "wheel",
+        "poetry" if major >= 1 && core() => "poetry-core",
+        // flit_core is what flit 2 split off.
+        "flit" if major < 2 => "flit",
+        "flit" => "flit_core",
+        _ => ["pdm-pep517", "enscons", SETUPTOOLS]
+            .into_iter()
+            .chain(FAMILIES.into_iter().map(|(tool, ..)| tool))
+            .find(|tool| *tool == name)?,
+    };
+    Some(Signature {
+        tool,
+        version: version.to_owned(),
+    })
+}
+
+/// The requirements that bring the backend in the version that signed.
+pub(super) fn requirements(generator: &str, uploaded: Timestamp) -> Option<Vec<String>> {
+    let Signature { tool, version } = read(generator, uploaded)?;
+    Some(match tool {
+        // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
+        "wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
+        "uv" => vec![format!("uv_build=={version}")],
+        tool => vec![format!("{tool}=={version}")],
+    })
+}
+
+/// The build system that signs as the line says, if the source names one that is known to sign otherwise.
+pub(super) fn instead_of(system: &BuildSystem, generator: &str, uploaded: Timestamp) -> Option<BuildSystem> {
+    let declared = system.build_backend.split(['.', ':']).next().unwrap_or_default();
+    let known = declared == SETUPTOOLS
+        || FAMILIES
+            .iter()
+            .any(|(_, packages, _)| packages.contains(&declared));
+    if !known || !system.backend_path.is_empty() {
+        return None;
+    }
+    if by_setuptools(generator) {
+        return (declared != SETUPTOOLS).then(BuildSystem::default);
+    }
+    let tool = read(generator, uploaded)?.tool;
+    let (_, packages, backend) = FAMILIES.iter().find(|(name, ..)| *name == tool)?;
+    let old_poetry = |backend: &str| backend.starts_with("poetry.masonry");
+    let other_poetry = declared == "poetry" && old_poetry(backend) != old_poetry(&system.build_backend);
+    (!packages.contains(&declared) || other_poetry).then(|| BuildSystem {
+        requires: Vec::new(),
+        build_backend: (*backend).to_owned(),
+        backend_path: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Timestamp {
+        format!("{text}T00:00:00Z").parse().unwrap()
+    }
+
+    #[test]
+    fn knows_the_backends_by_their_generator() {
+        for (generator, uploaded, expected) in [
+            ("poetry 1.0.7", "2022-02-01", Some("poetry-core==1.0.7")),
+            ("poetry 1.0.7", "2020-05-01", Some("poetry==1.0.7")),
+            ("poetry 0.12.17", "2021-05-01", Some("poetry==0.12.17")),
+            (
+                "bdist_wheel (0.41.2)",
+                "2023-09-01",
+                Some("wheel==0.41.2 setuptools<70.1"),
+            ),
+            ("setuptools (75.1.0)", "2024-10-01", Some("setuptools==75.1.0")),
+            ("flit 3.9.0", "2023-06-01", Some("flit_core==3.9.0")),
+            ("flit 1.3", "2019-06-01", Some("flit==1.3")),
+            ("hatchling 1.18.0", "2023-09-01", Some("hatchling==1.18.0")),
+            ("poetry-core 1.7.0", "2023-09-01", Some("poetry-core==1.7.0")),
+            ("uv 0.9.2", "2025-10-10", Some("uv_build==0.9.2")),
+            ("pdm-backend (0.0.0+local)", "2023-09-01", None),
+            ("maturin (1.2.3)", "2023-09-01", None),
+            ("hand made", "2023-09-01", None),
+            ("", "2023-09-01", None),
+        ] {
+            let found = requirements(generator, day(uploaded));
+            assert_eq!(found.map(|all| all.join(" ")).as_deref(), expected, "{generator}");
+        }
+    }
+
+    #[test]
+    fn what_signed_the_wheel_builds_it() {
+        let legacy = "setuptools.build_meta:__legacy__";
+        for (declared, generator, uploaded, expected) in [
+            (
+                "flit_core.buildapi",
+                "bdist_wheel (0.37.1)",
+                "2022-01-01",
+                Some(legacy),
+            ),
+            (
+                "poetry.core.masonry.api",
+                "setuptools (75.1.0)",
+                "2024-10-01",
+                Some(legacy),
+            ),
+            (
+                "setuptools.build_meta",
+                "bdist_wheel (0.37.1)",
+                "2022-01-01",
+                None,
+            ),
+            (legacy, "poetry 0.12.17", "2019-10-01", Some("poetry.masonry.api")),
+            (legacy, "flit 1.3", "2019-10-01", Some("flit.buildapi")),
+            (legacy, "hatchling 1.18.0", "2023-10-01", Some("hatchling.build")),
+            (
+                "poetry.masonry.api",
+                "poetry 1.0.7",
+                "2022-02-01",
+                Some("poetry.core.masonry.api"),
+            ),
+            ("poetry.masonry.api", "poetry 1.0.7", "2020-02-01", None),
+            ("poetry.core.masonry.api", "poetry-core 1.9.0", "2024-02-01", None),
+            ("flit.buildapi", "flit 3.2.0", "2021-06-01", None),
+            (
+                "poetry_dynamic_versioning.backend",
+                "poetry-core 1.9.0",
+                "2024-02-01",
+                None,
+            ),
+            ("hatchling.build", "maturin (1.2.3)", "2024-02-01", None),
+        ] {
+            let system = BuildSystem {
+                build_backend: declared.to_owned(),
+                ..BuildSystem::default()
+            };
+            let found = instead_of(&system, generator, day(uploaded));
+            let found = found.map(|system| system.build_backend);
+            assert_eq!(found.as_deref(), expected, "{declared} {generator}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a set of requirements allows, told without asking pip: an answer of pip takes seconds, and its reasons name
+//! every version that ever was.
+
+use std::collections::BTreeSet;
+use std::str::FromStr as _;
+
+use pep440_rs::{Operator, Version, VersionSpecifiers};
+use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
+
+/// A requirement without extras or address, as project and bounds.
+pub(super) fn plain(text: &str) -> Option<(String, VersionSpecifiers)> {
+    let requirement = Requirement::<VerbatimUrl>::from_str(text).ok()?;
+    if !requirement.extras.is_empty() || requirement.marker.contents().is_some() {
+        return None;
+    }
+    let specifiers = match requirement.version_or_url {
+        Some(VersionOrUrl::VersionSpecifier(specifiers)) => specifiers,
+        Some(VersionOrUrl::Url(_)) => return None,
+        None => VersionSpecifiers::empty(),
+    };
+    Some((requirement.name.to_string(), specifiers))
+}
+
+/// The one version that bounds name, if they do.
+fn exact(specifiers: &VersionSpecifiers) -> Option<&Version> {
+    let exact = specifiers.iter().find(|it| *it.operator() == Operator::Equal);
+    exact.map(pep440_rs::VersionSpecifier::version)
+}
+
+/// Leaves out what follows from an exact version of the same project, so that no solver has to find it out, and
+/// what is there twice.
+pub(super) fn merged(requirements: &[String]) -> Vec<String> {
+    let pins: Vec<_> = requirements
+        .iter()
+        .filter_map(|text| plain(text))
+        .filter_map(|(name, bounds)| Some((name, exact(&bounds)?.clone())))
+        .collect();
+    let follows = |text: &String| {
+        let Some((name, bounds)) = plain(text) else {
+            return false;
+        };
+        exact(&bounds).is_none()
+            && pins
+                .iter()
+                .any(|(pinned, version)| *pinned == name && bounds.contains(version))
+    };
+    let mut seen = BTreeSet::new();
+    requirements
+        .iter()
+        .filter(|text| !follows(text) && seen.insert(text.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// The requirements in a list that commas part; a bound after a comma belongs to the one before.
+pub(super) fn listed(text: &str) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for part in text.split(", ") {
+        let bound = part.trim_start().starts_with(['<', '>', '=', '!', '~']);
+        match all.last_mut() {
+            Some(last) if bound => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => all.push(part.to_owned()),
+        }
+    }
+    all
+}
+
+/// Whether a version of the project below `first` can meet the requirements.
+pub(super) fn allow_below(requirements: &[String], project: &str, first: &Version) -> bool {
+    let of_project = requirements.iter().filter_map(|text| plain(text));
+    of_project.filter(|(name, _)| name == project).all(|(_, bounds)| {
+        bounds.iter().all(|bound| match bound.operator() {
+            Operator::GreaterThan
+            | Operator::GreaterThanEqual
+            | Operator::TildeEqual
+            | Operator::Equal
+            | Operator::EqualStar
+            | Operator::ExactEqual => bound.version() < first,
+            _ => true,
+        })
+    })
+}
+
+/// What is worth knowing of pip's reason: it lists every version of a project.
+pub(super) fn shortened(reason: &str) -> String {
+    const SHOWN: usize = 3;
+    let mut short = String::new();
+    let mut rest = reason;
+    let opening = "(from versions: ";
+    while let Some((before, after)) = rest.split_once(opening) {
+        let (versions, behind) = after.split_once(')').unwrap_or((after, ""));
+        let all: Vec<_> = versions.split(", ").collect();
+        short.push_str(before);
+        match all.split_last_chunk::<SHOWN>() {
+            Some((older, newest)) if !older.is_empty() => {
+                short.push_str(&format!(
+                    "(of {} versions, the newest are {})",
+                    all.len(),
+                    newest.join(", ")
+                ));
+            }
+            _ => short.push_str(&format!("{opening}{versions})")),
+        }
+        rest = behind;
+    }
+    short.push_str(rest);
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn an_exact_version_says_what_looser_requirements_say() {
+        for (all, expected) in [
+            (&["wheel", "wheel==0.33.3"][..], &["wheel==0.33.3"][..]),
+            (&["wheel==0.33.3", "Wheel>=0.30"], &["wheel==0.33.3"]),
+            (
+                &["wheel>=0.40", "wheel==0.33.3"],
+                &["wheel>=0.40", "wheel==0.33.3"],
+            ),
+            (&["setuptools", "setuptools"], &["setuptools"]),
+            (
+                &["coverage[toml]", "coverage==7.0"],
+                &["coverage[toml]", "coverage==7.0"],
+            ),
+        ] {
+            assert_eq!(merged(&owned(all)), expected, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_requirements_is_read_as_it_was_written() {
+        let written = ["setuptools>=61", "flit_core >=2, <4", "wheel"];
+        assert_eq!(
+            listed(&written.join(", ")),
+            ["setuptools>=61", "flit_core >=2,<4", "wheel"]
+        );
+    }
+
+    #[test]
+    fn a_lower_bound_forbids_what_is_older() {
+        for (required, first, expected) in [
+            ("setuptools>=61", "60", false),
+            ("setuptools>=61", "62.3", true),
+            ("setuptools>=61", "61", false),
+            ("setuptools~=58.0", "57", false),
+            ("setuptools<70.1", "36.2", true),
+            ("setuptools!=60", "60", true),
+            ("wheel>=61", "60", true),
+        ] {
+            let first = first.parse().unwrap();
+            assert_eq!(
+                allow_below(&owned(&[required]), "setuptools", &first),
+                expected,
+                "{required}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_lists_of_versions_are_cut() {
+        let long = "ERROR: no matching version (from versions: 1.0, 1.1, 2.0, 2.1, 3.0) for x";
+        assert_eq!(
+            shortened(long),
+            "ERROR: no matching version (of 5 versions, the newest are 2.0, 2.1, 3.0) for x"
+        );
+        for same in [
+            "(from versions: none)",
+            "(from versions: 1, 2, 3) and",
+            "nothing",
+            "",
+        ] {
+            assert_eq!(shortened(same), same);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! One Sigstore instance, as its trusted root describes it, and what that root has nothing to check with.
+//!
+//! A bundle can be wrong, or it can be from an authority, a log or a clock whose key is not in the root. The second says
+//! nothing about the bundle, so it is found out before anything is verified, and told as such.
+
+use cms::cert::x509::Certificate;
+use cms::cert::x509::ext::pkix::{AuthorityKeyIdentifier, SubjectKeyIdentifier};
+use const_oid::ObjectIdentifier;
+use der::asn1::OctetString;
+use der::{Decode as _, Encode as _};
+use sigstore_verify::trust_root::TrustedRoot;
+use sigstore_verify::types::bundle::VerificationMaterialContent;
+use sigstore_verify::types::{Bundle, DerCertificate, MediaType};
+use sigstore_verify::{Verifier, types};
+
+use super::SigstoreError;
+use super::times;
+use crate::text::plural;
+
+const AUTHORITY_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
+const SUBJECT_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
+/// The list of certificate timestamps in a certificate (RFC 6962, 3.3).
+pub(super) const CERTIFICATE_TIMESTAMPS: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
+
+/// An instance: one trusted root. Roots are not mixed: the log of one vouches for no certificate of another.
+pub(super) struct Instance {
+    pub verifier: Verifier,
+    pub root: TrustedRoot,
+    authorities: Vec<Authority>,
+}
+
+/// A certificate authority, by what its certificates call it.
+struct Authority {
+    /// Subject, in DER.
+    name: Vec<u8>,
+    key: Option<Vec<u8>>,
+}
+
+/// A bundle, less what the root has nothing to check with.
+pub(super) struct Checkable {
+    pub bundle: Bundle,
+    /// Whether the root has transparency logs, and so asks for an entry.
+    pub logged: bool,
+    /// Whether it has certificate logs, and so asks for their promise in the certificate.
+    pub certificate_logged: bool,
+    /// What was left out, each in a few words.
+    pub left_out: Vec<String>,
+}
+
+impl Instance {
+    /// Reads the parts of a trusted root.
+    pub fn of(root: TrustedRoot) -> Result<Self, sigstore_verify::Error> {
+        let verifier = Verifier::new(&root)?;
+        let chains = root.certificate_authorities.iter();
+        let certificates = chains.flat_map(|authority| &authority.cert_chain.certificates);
+        let authorities = certificates.filter_map(|entry| {
+            let certificate = Certificate::from_der(entry.raw_bytes.as_bytes()).ok()?;
+            Some(Authority {
+                name: certificate.tbs_certificate.subject.to_der().ok()?,
+                key: subject_key(&certificate),
+            })
+        });
+        Ok(Self {
+            authorities: authorities.collect(),
+            verifier,
+            root,
+        })
+    }
+
+    /// Whether the certificate of a bundle, or one of the chain that it carries, names an authority of this root as its
+    /// issuer.
+    pub fn may_have_certified(&self, bundle: &Bundle) -> bool {
+        certificates(bundle)
+            .into_iter()
+            .any(|certificate| self.names_issuer_of(certificate))
+    }
+
+    /// Whether a certificate names an authority of this root as its issuer.
+    pub fn names_issuer_of(&self, certificate: &DerCertificate) -> bool {
+        let certificate = Certificate::from_der(certificate.as_bytes());
+        certificate.is_ok_and(|certificate| self.may_have_issued(&certificate))
+    }
+
+    fn may_have_issued(&self, certificate: &Certificate) -> bool {
+        let Ok(issuer) = certificate.tbs_certificate.issuer.to_der() else {
+            return false;
+        };
+        let wanted = authority_key(certificate);
+        self.authorities.iter().any(|authority| {
+            // Two authorities of one name are told apart by their keys, where both say which these are.
+            let key = match (&authority.key, &wanted) {
+                (Some(own), Some(wanted)) => own == wanted,
+                _ => true,
+            };
+            authority.name == issuer && key
+        })
+    }
+
+    /// Takes out of a bundle what this root has nothing to check with.
+    ///
+    /// # Errors
+    ///
+    /// [`SigstoreError::Unchecked`] if nothing is left of a kind that is needed.
+    pub fn checkable(&self, bundle: &Bundle) -> Result<Checkable, SigstoreError> {
+        let mut bundle = bundle.clone();
+        let mut left_out = Vec::new();
+        // Bundles of the third version have a place for one certificate, and writers put a list of one there. What the
+        // version says is not signed; the second one, which asks for the same, has that place.
+        let is_list = matches!(
+            &bundle.verification_material.content,
+            VerificationMaterialContent::X509CertificateChain { .. }
+        );
+        if is_list && bundle.media_type == MediaType::Bundle0_3 {
+            bundle.media_type = MediaType::Bundle0_2;
+        }
+        let logged = !self.root.tlogs.is_empty();
+        self.known_entries(&mut bundle, &mut left_out)?;
+        times::keep_known(&mut bundle, &self.root, &mut left_out)?;
+        let certificate_logged = !self.root.ctlogs.is_empty();
+        let leaf = bundle.signing_certificate();
+        if let Some(leaf) = leaf.filter(|_| certificate_logged)
+            && let Some(log) = certificate_log(leaf)
+        {
+            let mut known = self.root.ctlogs.iter();
+            if !known.any(|known| known.log_id.key_id.as_bytes() == log) {
+                return Err(SigstoreError::Unchecked(format!(
+                    "its certificate is in the log {}, whose key the trusted root does not have",
+                    hex::encode(log)
+                )));
+            }
+        }
+        Ok(Checkable {
+            bundle,
+            logged,
+            certificate_logged,
+            left_out,
+        })
+    }
+
+    /// Keeps the entries of logs that this root names.
+    fn known_entries(&self, bundle: &mut Bundle, left_out: &mut Vec<String>) -> Result<(), SigstoreError> {
+        let is_known = |entry: &types::TransparencyLogEntry| {
+            let mut logs = self.root.tlogs.iter();
+            logs.any(|log| log.log_id.key_id.as_bytes() == entry.log_id.key_id.as_bytes())
+        };
+        let certified = bundle.signing_certificate().is_some();
+        let material = &mut bundle.verification_material;
+        let timed = !material.timestamp_verification_data.rfc3161_timestamps.is_empty();
+        let entries = &mut material.tlog_entries;
+        let (known, unknown): (Vec<_>, Vec<_>) = entries.drain(..).partition(is_known);
+        let needed = known.is_empty() && (!self.root.tlogs.is_empty() || !timed);
+        if needed && unknown.is_empty() && certified {
+            return Err(SigstoreError::Unchecked(
+                "it has no entry of a transparency log, so nothing shows that it was signed while its certificate was valid"
+                    .into(),
+            ));
+        }
+        if let Some(first) = unknown.first() {
+            let log = first.log_id.key_id.to_string();
+            if needed {
+                return Err(SigstoreError::Unchecked(format!(
+                    "it is in the transparency log {log}, whose key the trusted root does not have"
+                )));
+            }
+            left_out.push(format!(
+                "{} of a log that the trusted root does not have",
+                plural(unknown.len(), "entry")
+            ));
+        }
+        *entries = known;
+        Ok(())
+    }
+}
+
+/// The certificates that a bundle carries, the signer's first.
+pub(super) fn certificates(bundle: &Bundle) -> Vec<&DerCertificate> {
+    match &bundle.verification_material.content {
+        VerificationMaterialContent::Certificate(one) => vec![&one.raw_bytes],
+        VerificationMaterialContent::X509CertificateChain { certificates } => {
+            certificates.iter().map(|one| &one.raw_bytes).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The SubjectPublicKeyInfo in a certificate.
+pub(super) fn key_of(certificate: &DerCertificate) -> Option<Vec<u8>> {
+    let certificate = Certificate::from_der(certificate.as_bytes()).ok()?;
+    certificate.tbs_certificate.subject_public_key_info.to_der().ok()
+}
+
+/// When a certificate begins to hold, in seconds since 1970.
+pub(super) fn issued(certificate: &DerCertificate) -> Option<i64> {
+    let certificate = Certificate::from_der(certificate.as_bytes()).ok()?;
+    let begins = certificate.tbs_certificate.validity.not_before;
+    i64::try_from(begins.to_unix_duration().as_secs()).ok()
+}
+
+/// The issuer that a certificate names, for people.
+pub(super) fn issuer(bundle: &Bundle) -> Option<String> {
+    let leaf = Certificate::from_der(bundle.signing_certificate()?.as_bytes()).ok()?;
+    Some(leaf.tbs_certificate.issuer.to_string())
+}
+
+fn extension(certificate: &Certificate, id: ObjectIdentifier) -> Option<&[u8]> {
+    let mut all = certificate.tbs_certificate.extensions.iter().flatten();
+    all.find(|it| it.extn_id == id).map(|it| it.extn_value.as_bytes())
+}
+
+fn subject_key(certificate: &Certificate) -> Option<Vec<u8>> {
+    let key = SubjectKeyIdentifier::from_der(extension(certificate, SUBJECT_KEY)?).ok()?;
+    Some(key.0.as_bytes().to_vec())
+}
+
+fn authority_key(certificate: &Certificate) -> Option<Vec<u8>> {
+    let key = AuthorityKeyIdentifier::from_der(extension(certificate, AUTHORITY_KEY)?).ok()?;
+    Some(key.key_identifier?.as_bytes().to_vec())
+}
+
+/// The log of the first timestamp in a certificate: a list (its length in two bytes) of timestamps (likewise), each with
+/// its version before the log's id of 32 bytes.
+fn certificate_log(leaf: &DerCertificate) -> Option<[u8; 32]> {
+    let leaf = Certificate::from_der(leaf.as_bytes()).ok()?;
+    let list = OctetString::from_der(extension(&leaf, CERTIFICATE_TIMESTAMPS)?).ok()?;
+    list.as_bytes().get(5..37)?.try_into().ok()
+}
