@@ -5,6 +5,7 @@
 
 mod apt;
 mod cargo;
+mod gathering;
 mod judge;
 mod lock;
 mod npm;

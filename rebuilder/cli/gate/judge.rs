@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::ApplyArgs;
+use super::gathering::{self, Gathered};
 use crate::agreement::{self, Agreement, Conclusion};
 use crate::artifact::{Digests, Subject as Package};
 use crate::cli::failure::{Code, Failure};
@@ -157,19 +158,23 @@ pub(super) fn judge(
             ),
         );
     }
-    let subjects = candidates.iter().filter_map(|one| one.what.as_ref().ok());
-    let prepared = subjects
+    let artifacts = candidates.iter().filter_map(|one| one.what.as_ref().ok());
+    let artifacts: Vec<Artifact> = artifacts.cloned().collect();
+    let prepared = artifacts
+        .iter()
         .map(|artifact| discover::prepare(sources, Subject::of(artifact, None), &store, now))
         .collect();
-    let mut asked = answers(common, &store, prepared)?.into_iter();
+    let asked = answers(common, &store, prepared)?;
+    let gathered = gathering::gather(apply, &artifacts, &asked, &store, &trust)?;
+    let mut known = gathered.into_iter().zip(asked);
     let mut packages = Vec::new();
     for candidate in candidates {
         let (outcome, agreement, asked) = match candidate.what {
             Err(why) if apply.allow_unknown => (Outcome::LetPass(why), None, Vec::new()),
             Err(why) => (Outcome::TooFew(why), None, Vec::new()),
             Ok(artifact) => {
-                let asked = asked.next().unwrap_or_default();
-                let (outcome, agreement) = one(apply, &artifact, &asked, &store, (&trust, &policy), now)?;
+                let (gathered, asked) = known.next().unwrap_or_default();
+                let (outcome, agreement) = one(apply, &artifact, &gathered, (&trust, &policy), now);
                 (outcome, agreement, asked)
             }
         };
@@ -203,23 +208,16 @@ fn answers(common: &Common, store: &Store, prepared: Vec<Prepared<'_>>) -> Resul
 fn one(
     apply: &ApplyArgs,
     artifact: &Artifact,
-    asked: &[Asked],
-    store: &Store,
+    gathered: &Gathered,
     (trust, policy): (&Trust, &Policy),
     now: Timestamp,
-) -> Result<(Outcome, Option<Agreement>), Failure> {
-    let files = discover::places(asked, store)?;
-    let found = files.iter().map(|(path, _)| path.clone());
-    let places: Vec<_> = found.chain(apply.attestation.iter().cloned()).collect();
-    let (tallies, cost) = agreement::gather(&places, std::slice::from_ref(artifact), trust)?;
-    let Some(tally) = tallies.first() else {
-        return Ok((Outcome::TooFew("nothing was read about it".into()), None));
-    };
-    let mut agreement = match agreement::conclude(artifact, tally, trust, policy, now, cost) {
+) -> (Outcome, Option<Agreement>) {
+    let Gathered { tally, cost, files } = gathered;
+    let mut agreement = match agreement::conclude(artifact, tally, trust, policy, now, *cost) {
         Ok(agreement) => agreement,
-        Err(refusal) => return Ok((Outcome::NoQuorum(refusal.finding), None)),
+        Err(refusal) => return (Outcome::NoQuorum(refusal.finding), None),
     };
-    discovery::name_origins(&files, &mut agreement);
+    discovery::name_origins(files, &mut agreement);
     let reason = || agreement.reason.clone();
     let outcome = match agreement.verdict {
         Conclusion::Agreed => Outcome::Agreed,
@@ -229,5 +227,5 @@ fn one(
         Conclusion::NotEnough if apply.allow_unknown => Outcome::LetPass(reason()),
         Conclusion::NotEnough => Outcome::TooFew(reason()),
     };
-    Ok((outcome, Some(agreement)))
+    (outcome, Some(agreement))
 }

@@ -37,13 +37,14 @@ impl<'a> System<'a> {
         );
         fs::write(root.join("etc/apt/sources.list"), archive).unwrap();
         let (top, store, policy) = (root.display(), scene.path("store"), scene.path("policy.toml"));
+        // The lines that are offered for apt.conf.d, with the paths of this test.
+        let hook = include_str!("../../../examples/apt/90rebuilder-gate")
+            .replace("/usr/bin/rebuilder", BIN)
+            .replace("/etc/rebuilder/apt.toml", &policy.display().to_string())
+            .replace("/var/lib/rebuilder", &format!("{} {options}", store.display()));
         let config = format!(
             "Dir \"{top}/\";\nDir::State::status \"{top}/var/lib/dpkg/status\";\nAPT::Sandbox::User \"root\";\n\
-             APT::Architecture \"amd64\";\nAPT::Install-Recommends \"false\";\nDPkg::Options {{ \"--root={top}\"; }};\n\
-             DPkg::Pre-Install-Pkgs {{ \"{BIN} gate apt --policy {} --store {} {options}\"; }};\n\
-             DPkg::Tools::Options::{BIN}::Version \"3\";\n",
-            policy.display(),
-            store.display()
+             APT::Architecture \"amd64\";\nAPT::Install-Recommends \"false\";\nDPkg::Options {{ \"--root={top}\"; }};\n{hook}",
         );
         fs::write(scene.path("apt.conf"), config).unwrap();
         Self { scene, root }
