@@ -74,9 +74,10 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         let release = ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
         artifacts.extend(release.artifacts);
     }
-    let discovered = match args.discover {
-        true => Some(Discovery::ask(common.clone(), &artifacts, &policy).await?),
-        false => None,
+    let discovered = if args.discover {
+        Some(Discovery::ask(common.clone(), &artifacts, &policy).await?)
+    } else {
+        None
     };
     let mut places = places(common, &args, &artifacts).await?;
     places.extend(discovered.iter().flat_map(Discovery::places));
@@ -93,8 +94,10 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         .map(|(artifact, tally)| agreement::conclude(artifact, tally, &trust, &policy, now, cost))
         .collect::<Result<_, _>>()
         .map_err(|refusal| no_quorum(&refusal))?;
-    for agreement in &mut agreements {
-        discovered.iter().for_each(|found| found.name_origins(agreement));
+    if let Some(discovered) = &discovered {
+        for agreement in &mut agreements {
+            discovered.name_origins(agreement);
+        }
     }
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
         let version = args.form.slsa_version;
@@ -116,9 +119,9 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
                 screen.gap();
             }
             screen.append(&report::terminal(agreement, output::colour()));
-            discovered
-                .iter()
-                .for_each(|found| found.show(number, &mut screen));
+            if let Some(discovered) = &discovered {
+                discovered.show(number, &mut screen);
+            }
         }
         output::print(&screen)?;
     }

@@ -43,7 +43,7 @@ async fn lines(asking: &Asking<'_>, path: &[&str]) -> Result<Given, Silence> {
 pub(super) fn folder(source: &StatementSource, now: Timestamp) -> Asked {
     let folder = source.folder.clone().unwrap_or_default();
     let address = folder.display().to_string();
-    let entries = std::fs::read_dir(&folder).map(|entries| entries.count());
+    let entries = std::fs::read_dir(&folder).map(Iterator::count);
     let (answer, reason) = match &entries {
         Ok(0) => (Answer::None, None),
         Ok(_) => (Answer::Found, None),

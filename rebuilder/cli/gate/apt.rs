@@ -25,9 +25,15 @@ struct Planned {
 pub(super) fn run(common: &Common, apply: &ApplyArgs) -> Result<ExitCode, Failure> {
     let mut bytes = Vec::new();
     std::io::stdin()
-        .take(LIMIT)
+        .take(LIMIT.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::inconclusive(format!("cannot read what apt plans: {error}")))?;
+    // What is cut off would be installed without being checked.
+    if bytes.len() as u64 > LIMIT {
+        return Err(Failure::inconclusive(
+            "cannot read what apt plans: it has more than 64 MiB".into(),
+        ));
+    }
     let text = String::from_utf8_lossy(&bytes);
     let planned = read(&text).map_err(|reason| {
         Failure::usage(format!("cannot read what apt plans: {reason}")).with_help(

@@ -101,11 +101,8 @@ impl Candidate {
         let digests = std::fs::File::open(path)
             .and_then(Digests::of_reader)
             .map_err(StoreError::io("read", path))?;
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = released_name(&name).unwrap_or_else(|| name.into_owned());
         let purl = ecosystem::read_off(path).map(|package| package.purl());
         Ok(Self {
             label: purl.clone().unwrap_or_else(|| name.clone()),
@@ -139,6 +136,16 @@ impl Candidate {
             what: Err(why.into()),
         }
     }
+}
+
+/// The name under which an archive has a Debian package that apt keeps with its epoch: `tool_1%3a2.0-1_amd64.deb` is
+/// `tool_2.0-1_amd64.deb` there, and a statement against it names that file.
+fn released_name(kept: &str) -> Option<String> {
+    let (package, rest) = kept.strip_suffix(".deb")?.split_once('_')?;
+    let (version, architecture) = rest.rsplit_once('_')?;
+    let (epoch, upstream) = version.split_once("%3a")?;
+    let is_epoch = !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
+    is_epoch.then(|| format!("{package}_{upstream}_{architecture}.deb"))
 }
 
 /// Asks about all candidates, and judges each.
@@ -228,4 +235,22 @@ fn one(
         Conclusion::NotEnough => Outcome::TooFew(reason()),
     };
     (outcome, Some(agreement))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_what_an_archive_calls_a_package_with_an_epoch() {
+        let table = [
+            ("tool_1%3a2.0-1_amd64.deb", Some("tool_2.0-1_amd64.deb")),
+            ("tool_2.0-1_amd64.deb", None),
+            ("tool_x%3a2.0-1_amd64.deb", None),
+            ("tool-1%3a2.0.whl", None),
+        ];
+        for (kept, released) in table {
+            assert_eq!(released_name(kept).as_deref(), released, "{kept}");
+        }
+    }
 }

@@ -168,9 +168,13 @@ fn install(
         Ok::<_, StoreError>(path)
     };
     let direct = |wheel: &Wheel| given.names_url(&wheel.url);
-    let fetched = wheels.iter().map(|wheel| match direct(wheel) {
-        true => format!("{} @ {} --hash=sha256:{}", wheel.name, wheel.url, wheel.sha256),
-        false => format!("{}=={} --hash=sha256:{}", wheel.name, wheel.version, wheel.sha256),
+    let fetched = wheels.iter().map(|wheel| {
+        let place = if direct(wheel) {
+            format!(" @ {}", wheel.url)
+        } else {
+            format!("=={}", wheel.version)
+        };
+        format!("{}{place} --hash=sha256:{}", wheel.name, wheel.sha256)
     });
     let fetched = write("fetched.txt", fetched.collect())?;
     let wheelhouse = folder.join("wheels");

@@ -95,7 +95,7 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &Answer) {
         Reply::Endless => {
             let begun = Instant::now();
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{");
-            while begun.elapsed() < ENDLESS && stream.write_all(&[b' '; 1 << 16]).is_ok() {}
+            while begun.elapsed() < ENDLESS && stream.write_all(&[b' '; 1 << 14]).is_ok() {}
             Ok(())
         }
         Reply::Give(status, headers, body) => {

@@ -31,8 +31,9 @@ impl<'a> System<'a> {
         }
         fs::write(root.join("var/lib/dpkg/status"), "").unwrap();
         fs::create_dir(scene.path("archive")).unwrap();
+        // With "copy:", apt keeps the files under names of its own, as it does those from the network.
         let archive = format!(
-            "deb [trusted=yes] file:{}/archive ./\n",
+            "deb [trusted=yes] copy:{}/archive ./\n",
             scene.folder.path().display()
         );
         fs::write(root.join("etc/apt/sources.list"), archive).unwrap();
@@ -51,8 +52,8 @@ impl<'a> System<'a> {
     }
 
     /// Puts a package into the archive.
-    fn publish(&self, name: &str, content: &str) -> PathBuf {
-        let file = packages::deb(&self.scene.path("archive"), name, content);
+    fn publish(&self, name: &str, epoch: &str) -> PathBuf {
+        let file = packages::deb_with_epoch(&self.scene.path("archive"), name, "1", epoch);
         let index = run(Command::new("dpkg-scanpackages")
             .arg(".")
             .current_dir(self.scene.path("archive")));
@@ -81,8 +82,8 @@ fn apt_installs_what_has_a_quorum_and_nothing_else() {
     needs(&[ROOT, APT, DPKG_DEB, SCANPACKAGES]);
     let scene = Scene::new();
     let system = System::new(&scene, "");
-    let good = system.publish("good", "1");
-    system.publish("unknown", "1");
+    let good = system.publish("good", "1:");
+    system.publish("unknown", "");
     scene.vouch(&good);
     let output = system.apt(&["install", "good"]);
     assert!(output.status.success() && system.has("good"), "{}", text(&output));
@@ -106,7 +107,7 @@ fn apt_installs_what_has_a_quorum_and_nothing_else() {
         assert!(text(&output).contains(word), "{word}: {}", text(&output));
     }
     // One that is refused stops all.
-    let second = system.publish("second", "1");
+    let second = system.publish("second", "");
     scene.vouch(&second);
     let output = system.apt(&["install", "second", "unknown"]);
     assert!(
@@ -129,14 +130,14 @@ fn apt_lets_unknown_packages_pass_only_if_it_is_told_to() {
     needs(&[ROOT, APT, DPKG_DEB, SCANPACKAGES]);
     let scene = Scene::new();
     let system = System::new(&scene, "--allow-unknown");
-    system.publish("unknown", "1");
+    system.publish("unknown", "");
     let output = system.apt(&["install", "unknown"]);
     assert!(
         output.status.success() && system.has("unknown"),
         "{}",
         text(&output)
     );
-    let bad = system.publish("bad", "1");
+    let bad = system.publish("bad", "1:");
     let name = bad.file_name().unwrap().to_str().unwrap();
     scene.say(&scene.bob, name, b"what bob's build gave");
     let output = system.apt(&["install", "bad"]);

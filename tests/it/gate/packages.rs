@@ -9,12 +9,17 @@ use super::run;
 
 /// A Debian package for all architectures with one file.
 pub(super) fn deb(folder: &Path, name: &str, content: &str) -> PathBuf {
+    deb_with_epoch(folder, name, content, "")
+}
+
+/// The same with an epoch, such as `1:`, which no archive has in the name of the file.
+pub(super) fn deb_with_epoch(folder: &Path, name: &str, content: &str, epoch: &str) -> PathBuf {
     let tree = folder.join(format!("{name}-tree"));
     fs::create_dir_all(tree.join("DEBIAN")).unwrap();
     fs::create_dir_all(tree.join("usr/share").join(name)).unwrap();
     fs::write(tree.join("usr/share").join(name).join("content"), content).unwrap();
     let control = format!(
-        "Package: {name}\nVersion: 1.0-1\nArchitecture: all\nMaintainer: A <a@b.example>\nDescription: a test\n"
+        "Package: {name}\nVersion: {epoch}1.0-1\nArchitecture: all\nMaintainer: A <a@b.example>\nDescription: a test\n"
     );
     fs::write(tree.join("DEBIAN/control"), control).unwrap();
     let file = folder.join(format!("{name}_1.0-1_all.deb"));

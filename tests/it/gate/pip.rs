@@ -40,8 +40,8 @@ fn pip_installs_what_has_a_quorum_and_nothing_else() {
     // Its code would leave a file, whoever resolves it.
     let mark = scene.path("ran");
     let setup = format!(
-        "open({:?}, 'w')\nfrom setuptools import setup\nsetup(name='gatesource', version='1.0')\n",
-        mark
+        "open('{}', 'w')\nfrom setuptools import setup\nsetup(name='gatesource', version='1.0')\n",
+        mark.display()
     );
     packages::tarball(
         &files.join("gatesource-1.0.tar.gz"),
