@@ -13,7 +13,8 @@
 //!
 //! **Jobs** are what the tool does.
 //! [`audit`] rebuilds many subjects; [`bundle`] packs a run for auditors and checks such an archive; [`signer`] is the
-//! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`attest`] states
+//! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`discover`] asks
+//! others for statements about an artifact; [`attest`] states
 //! and signs what follows from a run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans;
 //! [`execute`] runs a plan's jobs.
 //!
@@ -48,6 +49,8 @@ pub mod attest;
 pub mod audit;
 #[cfg(feature = "full")]
 pub mod bundle;
+#[cfg(feature = "full")]
+pub mod discover;
 #[cfg(feature = "full")]
 pub mod ecosystem;
 #[cfg(feature = "full")]

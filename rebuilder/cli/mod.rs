@@ -8,6 +8,7 @@ mod doctor;
 mod evidence;
 mod export;
 mod failure;
+mod gate;
 mod inspect;
 mod interrupt;
 mod key;
@@ -44,6 +45,7 @@ Examples:
   rebuilder rebuild --plan plan.json --offline        replay a plan from the store
   rebuilder verify app.tar.gz --attestation DIR --policy quorum.toml
                                                       check that independent parties agree about a file
+  rebuilder gate wheel *.whl --policy quorum.toml     exit code 0 if these may be installed
   rebuilder audit run list.txt --jobs 2               rebuild a list of packages, resumable
   rebuilder compare released.deb rebuilt.deb          where and why two files differ
   rebuilder doctor                                    what works on this machine, and how to fix the rest
@@ -141,6 +143,9 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Compare several parties' attestations of a file and check a quorum
     Verify(verify::VerifyArgs),
+    /// Check packages against a quorum before they are installed
+    #[command(subcommand)]
+    Gate(gate::Command),
     /// Export the evidence for a rebuild as one archive, or check such an archive
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -221,6 +226,10 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let json = cli.common.json;
+    // An install hook does not wait for what only builds need.
+    if let Command::Gate(command) = &cli.command {
+        return gate::run(&cli.common, command).unwrap_or_else(|failure| failure.report(json));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -293,6 +302,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             output::print_own(&page)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Gate(command) => gate::run(&cli.common, &command),
         Command::Key(command) => key::run(&cli.common, &command),
         Command::Verify(args) => verify::verify(cli.common, args).await,
         Command::Evidence(command) => evidence::run(cli.common, command),

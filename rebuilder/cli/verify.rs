@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::failure::{Code, Failure};
+use super::options::discovery::{self, Discovery};
 use super::options::evidence::{self, TrustArgs};
 use super::options::signing::{KeyArgs, SummaryArgs};
 use super::{Common, Context, output, suggest};
@@ -36,6 +37,9 @@ pub(crate) struct VerifyArgs {
     /// File, folder or URL with attestations; may be repeated [default: the files next to ARTIFACT]
     #[arg(long, value_name = "FILE|DIR|URL")]
     attestation: Vec<String>,
+    /// Ask the sources that the policy names for attestations, too
+    #[arg(long)]
+    discover: bool,
     /// Count parties that report only equivalence, if there are not enough others
     #[arg(long)]
     allow_equivalent: bool,
@@ -70,7 +74,13 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         let release = ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
         artifacts.extend(release.artifacts);
     }
-    let places = places(common, &args, &artifacts).await?;
+    let discovered = if args.discover {
+        Some(Discovery::ask(common.clone(), &artifacts, &policy).await?)
+    } else {
+        None
+    };
+    let mut places = places(common, &args, &artifacts).await?;
+    places.extend(discovered.iter().flat_map(Discovery::places));
     // Asks for the key before the attestations are read.
     let signer = match &args.summary {
         Some(_) => Some(args.key.open()?),
@@ -78,12 +88,17 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     };
     let (tallies, cost) = agreement::gather(&places, &artifacts, &trust)?;
     let now = Timestamp::now();
-    let agreements: Vec<Agreement> = artifacts
+    let mut agreements: Vec<Agreement> = artifacts
         .iter()
         .zip(&tallies)
         .map(|(artifact, tally)| agreement::conclude(artifact, tally, &trust, &policy, now, cost))
         .collect::<Result<_, _>>()
         .map_err(|refusal| no_quorum(&refusal))?;
+    if let Some(discovered) = &discovered {
+        for agreement in &mut agreements {
+            discovered.name_origins(agreement);
+        }
+    }
     if let (Some(path), Some(signer), [only]) = (&args.summary, &signer, agreements.as_slice()) {
         let version = args.form.slsa_version;
         let levels = agreement::dependency_levels(only, &places, &trust, &policy, version, now)?;
@@ -93,7 +108,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         }
     }
     if json {
-        match agreements.as_slice() {
+        match discovery::told(&agreements, discovered.as_ref()).as_slice() {
             [only] => output::print_json(only)?,
             all => output::print_json(all)?,
         }
@@ -104,6 +119,9 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
                 screen.gap();
             }
             screen.append(&report::terminal(agreement, output::colour()));
+            if let Some(discovered) = &discovered {
+                discovered.show(number, &mut screen);
+            }
         }
         output::print(&screen)?;
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::build::VersionPrefix;
 use super::layout::LayoutRule;
 use super::quorum::{self, Party, Quorum, Revocation};
+use super::sources::{self, StatementSource};
 use super::{Policy, PolicyError};
 use crate::artifact::{Sha256, pattern};
 use crate::evidence::custody::MutableKind;
@@ -25,6 +26,7 @@ pub struct PolicyFile {
     pub(super) parties: Vec<Party>,
     pub(super) quorums: Vec<Quorum>,
     pub(super) revoked: Vec<Revocation>,
+    pub(super) discover: Vec<StatementSource>,
     pub(super) text: String,
     /// Key files that it names, as they were read.
     pub(super) files: Vec<(PathBuf, Vec<u8>)>,
@@ -57,6 +59,8 @@ struct Document {
     quorums: Vec<Quorum>,
     #[serde(default)]
     revoked: Vec<Revocation>,
+    #[serde(default)]
+    discover: Vec<StatementSource>,
 }
 
 #[derive(Deserialize)]
@@ -233,6 +237,7 @@ impl Policy {
                 files.push(layout.read(folder, &keys).map_err(invalid)?);
             }
         }
+        sources::check(&mut document.discover, folder).map_err(invalid)?;
         let names: Vec<_> = keys.iter().map(|key| key.name.clone()).collect();
         quorum::check(&document.parties, &document.quorums, &names).map_err(invalid)?;
         Ok(Self::File(Box::new(PolicyFile {
@@ -250,6 +255,7 @@ impl Policy {
             parties: document.parties,
             quorums: document.quorums,
             revoked: document.revoked,
+            discover: document.discover,
         })))
     }
 }
@@ -320,6 +326,11 @@ impl PolicyFile {
     /// The trusted parties.
     pub fn parties(&self) -> &[Party] {
         &self.parties
+    }
+
+    /// Where statements about released files are asked for.
+    pub fn sources(&self) -> &[StatementSource] {
+        &self.discover
     }
 
     /// Why an attestation with one of these digests was withdrawn.

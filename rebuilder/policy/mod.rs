@@ -10,12 +10,14 @@ mod file;
 mod gate;
 mod layout;
 mod quorum;
+mod sources;
 
 use std::path::{Path, PathBuf};
 
 pub use file::PolicyFile;
 pub use quorum::{Aspect, Dissent, Independence, Party, Quorum, Revocation};
 use serde::{Deserialize, Serialize};
+pub use sources::{SourceKind, StatementSource};
 
 use crate::artifact::Sha256;
 use crate::evidence::assess::Artifact;

@@ -4,6 +4,7 @@
 pub mod agreement;
 pub mod audit;
 pub mod comparison;
+pub mod discovery;
 pub mod inspection;
 mod run;
 

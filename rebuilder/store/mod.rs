@@ -6,6 +6,8 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod address;
+mod answers;
+mod ask;
 mod blobs;
 mod derived;
 mod download;
@@ -16,6 +18,7 @@ mod hosts;
 mod mirror;
 mod places;
 mod public;
+mod referrers;
 mod registry;
 mod runs;
 mod scratch;
@@ -27,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
+pub use ask::{Answered, Request};
 pub use blobs::{Blob, StoreCheck};
 pub use error::StoreError;
 pub use fetch::{FetchError, Fetcher, Received};
@@ -34,6 +38,7 @@ pub use git::{Checkout, GitError, GitMirror, Lacking, Tag};
 pub use hosts::AllowedHost;
 pub use mirror::MirrorMap;
 use places::FOLDERS;
+pub use referrers::Referrers;
 pub use registry::ImageFiles;
 pub use runs::{PendingRun, sweep};
 pub use scratch::Scratch;

@@ -20,6 +20,7 @@ const GIT: &str = "git";
 const DERIVED: &str = "derived";
 const RUNS: &str = "runs";
 const AUDITS: &str = "audits";
+const ANSWERS: &str = "answers";
 
 /// Folders that every store has.
 pub(super) const FOLDERS: [&str; 10] = [
@@ -27,7 +28,7 @@ pub(super) const FOLDERS: [&str; 10] = [
 ];
 
 /// Those that are made when they are needed.
-const LATER: [&str; 2] = [RUNS, AUDITS];
+const LATER: [&str; 3] = [RUNS, AUDITS, ANSWERS];
 
 /// Begins the names of layers that are not complete yet.
 const NEW_LAYER: &str = ".new-";
@@ -64,6 +65,13 @@ impl Store {
     /// The folders of audits, unless the user names another place.
     pub fn audits(&self) -> PathBuf {
         self.data.join(AUDITS)
+    }
+
+    /// What a source answered about an artifact, under the digest of the question.
+    pub(super) fn answer(&self, artifact: Sha256, question: Sha256) -> PathBuf {
+        let hex = artifact.to_hex();
+        let folder = self.data.join(ANSWERS).join(&hex[..2]).join(&hex);
+        folder.join(format!("{question}.json"))
     }
 
     /// Whether this machine has run builds: it then has roots, layers or runs.

@@ -82,7 +82,7 @@ impl Fetcher {
 }
 
 /// One repository of a registry.
-struct Registry<'a> {
+pub(super) struct Registry<'a> {
     fetcher: &'a Fetcher,
     image: &'a PinnedImage,
     reference: Reference,
@@ -99,7 +99,7 @@ struct Token {
 }
 
 impl<'a> Registry<'a> {
-    fn new(fetcher: &'a Fetcher, image: &'a PinnedImage) -> Result<Self, FetchError> {
+    pub(super) fn new(fetcher: &'a Fetcher, image: &'a PinnedImage) -> Result<Self, FetchError> {
         let barred = |barred: Barred| FetchError::barred(&image.to_string(), barred);
         let (name, mapped) = fetcher.word().image(&image.repository).map_err(barred)?;
         let unusable = |reason: String| FetchError::Unavailable {
@@ -139,7 +139,7 @@ impl<'a> Registry<'a> {
         })
     }
 
-    fn broken(&self, reason: &str) -> FetchError {
+    pub(super) fn broken(&self, reason: &str) -> FetchError {
         FetchError::Unavailable {
             name: self.image.to_string(),
             attempts: vec![(self.reference.whole(), reason.to_owned())],
@@ -158,7 +158,7 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn digest(&self, text: &str) -> Result<Sha256, FetchError> {
+    pub(super) fn digest(&self, text: &str) -> Result<Sha256, FetchError> {
         let digits = text
             .strip_prefix("sha256:")
             .and_then(|digits| digits.parse().ok());
@@ -189,7 +189,7 @@ impl<'a> Registry<'a> {
         }
     }
 
-    async fn manifest(&self, digest: Sha256) -> Result<OciManifest, FetchError> {
+    pub(super) async fn manifest(&self, digest: Sha256) -> Result<OciManifest, FetchError> {
         let read = |blob: &Blob| {
             let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
             serde_json::from_slice(&bytes)
@@ -208,7 +208,7 @@ impl<'a> Registry<'a> {
         Ok(manifest)
     }
 
-    async fn blob(
+    pub(super) async fn blob(
         &self,
         descriptor: &OciDescriptor,
         limit: u64,
@@ -226,6 +226,15 @@ impl<'a> Registry<'a> {
             return Err(self.differs(digest, sealed.sha256));
         }
         Ok(self.fetcher.store().admit(sealed)?)
+    }
+
+    /// The same, if the repository has it.
+    pub(super) async fn find(&self, path: &str, limit: u64) -> Result<Option<Sealed>, FetchError> {
+        match self.get_once(path, limit, &ProgressBar::hidden()).await {
+            Ok(sealed) => Ok(Some(sealed)),
+            Err(RequestFailure::Status(404)) => Ok(None),
+            Err(refusal) => Err(self.failed(refusal)),
+        }
     }
 
     /// One file of the repository, of at most `limit` bytes.

@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+pub(super) mod discovery;
 pub(super) mod evidence;
 pub(super) mod normalise;
 pub(super) mod released;

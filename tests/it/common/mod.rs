@@ -1,11 +1,13 @@
 //! What every test by user story needs: the binary, a store that tests share, and services or a reason to skip.
 
 pub mod authority;
+pub mod http;
 mod needs;
+pub mod party;
 mod schema;
 
 pub use needs::{
-    DOCKER, GIT, NETWORK, ORDINARY_USER, ROOT, SANDBOX, USER_MODE_LINUX, backends, needs, online,
+    DOCKER, GIT, NETWORK, Need, ORDINARY_USER, ROOT, SANDBOX, USER_MODE_LINUX, backends, needs, online,
     ordinary_user, overlay_module, part_needs, podman, skip, skip_part, third_party_python, vectors,
     verifiers,
 };

@@ -12,8 +12,8 @@ pub use crate::harness::{skip, skip_part};
 
 /// Something that is there or not, and that is looked for once.
 pub struct Need {
-    what: &'static str,
-    there: fn() -> bool,
+    pub what: &'static str,
+    pub there: fn() -> bool,
 }
 
 pub const NETWORK: Need = Need {

@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 17] = schemas![
+const SCHEMAS: [(&str, &str); 18] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -23,6 +23,7 @@ const SCHEMAS: [(&str, &str); 17] = schemas![
     "container",
     "doctor",
     "error",
+    "gate",
     "inspection",
     "key",
     "log",
@@ -36,8 +37,9 @@ const SCHEMAS: [(&str, &str); 17] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 27] = [
+const KINDS: [(&[&str], &str); 28] = [
     (&["error"], "error"),
+    (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),
     (&["tree", "outcome"], "comparison"),
     (&["ecosystem", "inputs"], "plan"),

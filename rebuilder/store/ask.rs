@@ -1,0 +1,178 @@
+//! Questions to services: one answer, read before anything of it is kept, and "there is none" as an answer of its own.
+
+use std::time::Duration;
+
+use reqwest::header::LINK;
+use url::Url;
+
+use super::address::{AddressTrust, Route};
+use super::blobs::Sealed;
+use super::download::{Ask, RequestFailure};
+use super::{Blob, FetchError, Fetcher, StoreError};
+use crate::progress::ProgressBar;
+use crate::text::redacted;
+
+/// What to ask, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// What is asked for, for messages.
+    pub name: &'a str,
+    /// The address.
+    pub url: &'a str,
+    /// Media types that are wanted.
+    pub accept: Option<&'a str>,
+    /// A token, for the host of the address alone.
+    pub token: Option<&'a str>,
+    /// Most bytes of the answer.
+    pub limit: u64,
+}
+
+/// An answer that its reader took.
+pub struct Answered<T> {
+    /// What it says.
+    pub value: T,
+    /// The address of the next page, if it names one (RFC 8288).
+    pub next: Option<String>,
+    sealed: Sealed,
+}
+
+impl<T> Answered<T> {
+    /// Keeps its bytes in the store.
+    pub fn keep(self, fetcher: &Fetcher) -> Result<Blob, StoreError> {
+        fetcher.store().admit(self.sealed)
+    }
+}
+
+/// A pause before the one further try, where the trouble may pass.
+const PAUSE: Duration = Duration::from_millis(300);
+
+impl Fetcher {
+    /// Asks once, and once more if the trouble may pass; `None` if the service has nothing there.
+    ///
+    /// `read` gets the bytes among the temporary files and says why it does not take them. The caller sets the time
+    /// limit.
+    pub async fn ask<T>(
+        &self,
+        request: Request<'_>,
+        read: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Option<Answered<T>>, FetchError> {
+        if self.is_offline() {
+            return Err(FetchError::Offline {
+                name: request.name.to_owned(),
+            });
+        }
+        let mut got = self.ask_once(request).await;
+        if let Err(RequestFailure::Trouble(_) | RequestFailure::Status(429 | 500..)) = got {
+            tokio::time::sleep(PAUSE).await;
+            got = self.ask_once(request).await;
+        }
+        let (sealed, next) = match got {
+            Ok(got) => got,
+            Err(RequestFailure::Status(404 | 410)) => return Ok(None),
+            Err(refusal) => return Err(failed(request, refusal)),
+        };
+        let path = sealed.unkept().path;
+        let bytes = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
+        let value = read(&bytes).map_err(|reason| FetchError::Unreadable {
+            name: request.name.to_owned(),
+            url: redacted(request.url),
+            reason,
+        })?;
+        Ok(Some(Answered { value, next, sealed }))
+    }
+
+    async fn ask_once(&self, request: Request<'_>) -> Result<(Sealed, Option<String>), RequestFailure> {
+        let route = self.word().route(request.url).map_err(RequestFailure::Barred)?;
+        let (url, trust) = match route {
+            // A mirror of the user's: a folder has no pages, and needs no token.
+            Route::File { .. } => {
+                let hidden = ProgressBar::hidden();
+                let sealed = self.download(request.url, request.limit, &hidden).await?;
+                return Ok((sealed, None));
+            }
+            Route::Http { url, trust } => (url, trust),
+        };
+        self.ask_host(&url, trust, request).await
+    }
+
+    async fn ask_host(
+        &self,
+        url: &Url,
+        trust: AddressTrust,
+        request: Request<'_>,
+    ) -> Result<(Sealed, Option<String>), RequestFailure> {
+        let ask = Ask {
+            accept: request.accept,
+            bearer: request.token,
+        };
+        let response = self.request(url, trust, ask).await?;
+        if !response.status().is_success() {
+            return Err(RequestFailure::Status(response.status().as_u16()));
+        }
+        let links = response.headers().get_all(LINK).iter();
+        let next = links.filter_map(|link| link.to_str().ok()).find_map(next_page);
+        let next = next.and_then(|next| Some(response.url().join(&next).ok()?.to_string()));
+        let sealed = self
+            .receive(response, request.limit, &ProgressBar::hidden())
+            .await?;
+        Ok((sealed, next))
+    }
+}
+
+/// The address with the relation `next` in a header of links.
+fn next_page(header: &str) -> Option<String> {
+    header.split(',').find_map(|link| {
+        let (address, relations) = link.split_once('>')?;
+        let is_next = relations
+            .split(';')
+            .any(|part| matches!(part.trim(), "rel=\"next\"" | "rel=next"));
+        is_next.then(|| address.trim().trim_start_matches('<').to_owned())
+    })
+}
+
+pub(super) fn failed(request: Request<'_>, refusal: RequestFailure) -> FetchError {
+    let name = request.name.to_owned();
+    let url = redacted(request.url);
+    let attempts = |reason: String| vec![(url.clone(), reason)];
+    match refusal {
+        RequestFailure::Barred(barred) => FetchError::barred(request.name, barred),
+        RequestFailure::Store(error) => error.into(),
+        RequestFailure::TooLarge => FetchError::TooLarge {
+            name,
+            limit: request.limit,
+            url: url.clone(),
+        },
+        RequestFailure::Status(status) => FetchError::Unavailable {
+            name,
+            attempts: attempts(format!("HTTP status {status}")),
+        },
+        RequestFailure::Trouble(reason) => FetchError::Unavailable {
+            name,
+            attempts: attempts(reason),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_next_page() {
+        let table = [
+            (
+                "<https://a.example/x?after=5>; rel=\"next\"",
+                Some("https://a.example/x?after=5"),
+            ),
+            (
+                "<https://a.example/x>; rel=\"prev\", </x?n=2>; rel=\"next\"",
+                Some("/x?n=2"),
+            ),
+            ("<https://a.example/x>; rel=\"last\"", None),
+            ("nonsense", None),
+        ];
+        for (header, expected) in table {
+            assert_eq!(next_page(header).as_deref(), expected, "{header}");
+        }
+    }
+}

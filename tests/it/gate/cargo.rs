@@ -1,0 +1,98 @@
+//! Real cargo, with a sparse registry on this machine.
+
+use std::fs;
+use std::process::Output;
+
+use rebuilder::artifact::Sha256;
+use serde_json::json;
+
+use super::{CARGO, Scene, packages};
+use crate::common::http::{Reply, Server};
+use crate::common::{code, needs, text};
+
+#[apply(test)]
+fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
+    needs(&[CARGO]);
+    let scene = Scene::new();
+    let files = scene.path("files");
+    fs::create_dir(&files).unwrap();
+    let file = packages::krate(&files, "gatedep");
+    let folder = files.clone();
+    let server = Server::new(move |path| {
+        let host = fs::read_to_string(folder.join("host")).unwrap();
+        let bytes = fs::read(folder.join("gatedep-1.0.0.crate")).unwrap();
+        match path {
+            "/config.json" => Reply::ok(json!({"dl": format!("http://{host}/dl")}).to_string()),
+            "/ga/te/gatedep" => {
+                let line = json!({
+                    "name": "gatedep", "vers": "1.0.0", "deps": [], "cksum": Sha256::of(&bytes).to_hex(),
+                    "features": {}, "yanked": false
+                });
+                Reply::ok(format!("{line}\n"))
+            }
+            "/dl/gatedep/1.0.0/download" => Reply::ok(bytes),
+            _ => Reply::status(404),
+        }
+    });
+    fs::write(files.join("host"), server.host()).unwrap();
+    let project = scene.path("project");
+    fs::create_dir_all(project.join("src")).unwrap();
+    fs::create_dir(project.join(".cargo")).unwrap();
+    let put = |name: &str, text: &str| fs::write(project.join(name), text).unwrap();
+    put("src/lib.rs", "pub use gatedep::one;\n");
+    put(
+        "Cargo.toml",
+        "[package]\nname = \"project\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\n\
+         gatedep = { version = \"1\", registry = \"here\" }\n[workspace]\n",
+    );
+    put(
+        ".cargo/config.toml",
+        &format!("[registries.here]\nindex = \"sparse+{}/\"\n", server.url()),
+    );
+    let mark = scene.path("ran");
+    let command = |program: &mut std::process::Command| -> Output {
+        program
+            .current_dir(&project)
+            .env("GATE_MARK", &mark)
+            .env("CARGO_HOME", scene.path("cargo"));
+        for name in ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+            if let Some(value) = std::env::var_os(name) {
+                program.env(name, value);
+            }
+        }
+        // rustup finds its toolchains by the home of whoever runs the tests.
+        program.env("HOME", std::env::var_os("HOME").unwrap_or_default());
+        program.output().unwrap()
+    };
+    let locked = command(std::process::Command::new("cargo").arg("generate-lockfile"));
+    assert!(locked.status.success(), "{}", text(&locked));
+    let build = || command(scene.gate("cargo").args(["--", "check"]));
+    let output = build();
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("pkg:cargo/gatedep@1.0.0: refused"),
+        "{}",
+        text(&output)
+    );
+    assert!(!mark.exists());
+    scene.vouch(&file);
+    let output = build();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(mark.exists());
+    // Bytes in cargo's own cache that are not those of the lock file.
+    let cache = scene.path("cargo/registry/cache");
+    let cached = fs::read_dir(cache)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
+        .join("gatedep-1.0.0.crate");
+    fs::write(cached, "other").unwrap();
+    let output = build();
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert_eq!(
+        code(&command(scene.gate("cargo").args(["--", "install", "ripgrep"]))),
+        2
+    );
+}

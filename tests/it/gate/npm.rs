@@ -1,0 +1,93 @@
+//! Real npm, with a registry on this machine.
+
+use std::fs;
+use std::process::Output;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use sha2::Digest as _;
+
+use super::{NPM, Scene, packages};
+use crate::common::http::{Reply, Server};
+use crate::common::{code, needs, text};
+
+/// A registry with one version of each tarball in a folder.
+fn registry(folder: std::path::PathBuf) -> Server {
+    Server::new(move |path| {
+        let last = path.rsplit('/').next().unwrap_or_default().to_owned();
+        if let Ok(bytes) = fs::read(folder.join(&last)) {
+            return Reply::ok(bytes);
+        }
+        let Ok(bytes) = fs::read(folder.join(format!("{last}-1.0.0.tgz"))) else {
+            return Reply::status(404);
+        };
+        let port = fs::read_to_string(folder.join("port")).unwrap();
+        let integrity = format!("sha512-{}", STANDARD.encode(sha2::Sha512::digest(&bytes)));
+        let dist =
+            json!({"tarball": format!("http://{port}/files/{last}-1.0.0.tgz"), "integrity": integrity});
+        let version = json!({"name": last, "version": "1.0.0", "dist": dist, "hasInstallScript": true});
+        let packument =
+            json!({"name": last, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}});
+        Reply::ok(packument.to_string())
+    })
+}
+
+#[apply(test)]
+fn npm_installs_what_has_a_quorum_and_nothing_else() {
+    needs(&[NPM]);
+    let scene = Scene::new();
+    let files = scene.path("files");
+    fs::create_dir(&files).unwrap();
+    let good = packages::npm(&files, "gategood");
+    packages::npm(&files, "gateunknown");
+    let server = registry(files.clone());
+    fs::write(files.join("port"), server.host()).unwrap();
+    let project = scene.path("project");
+    fs::create_dir(&project).unwrap();
+    let manifest = "{\"name\":\"project\",\"version\":\"1.0.0\",\"private\":true}\n";
+    fs::write(project.join("package.json"), manifest).unwrap();
+    let settings = format!(
+        "registry={}/\ncache={}\nupdate-notifier=false\nfetch-retries=0\n",
+        server.url(),
+        scene.path("cache").display()
+    );
+    fs::write(project.join(".npmrc"), settings).unwrap();
+    let npm = |arguments: &[&str]| -> Output {
+        let mut gate = scene.gate("npm");
+        gate.arg("--").args(arguments).current_dir(&project);
+        gate.output().unwrap()
+    };
+    let mark = project.join("ran");
+    let output = npm(&["install", "gategood"]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("pkg:npm/gategood@1.0.0: refused"),
+        "{}",
+        text(&output)
+    );
+    assert!(!mark.exists() && !project.join("node_modules").exists());
+    // What was refused is not in the project's files.
+    assert_eq!(
+        fs::read_to_string(project.join("package.json")).unwrap(),
+        manifest
+    );
+    assert!(!project.join("package-lock.json").exists());
+    scene.vouch(&good);
+    let output = npm(&["install", "gategood"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(mark.exists() && project.join("node_modules/gategood/index.js").exists());
+    fs::remove_dir_all(project.join("node_modules")).unwrap();
+    let output = npm(&["ci"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(project.join("node_modules/gategood/index.js").exists());
+    let locked = fs::read(project.join("package-lock.json")).unwrap();
+    let output = npm(&["install", "gateunknown"]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert_eq!(fs::read(project.join("package-lock.json")).unwrap(), locked);
+    assert!(!project.join("node_modules/gateunknown").exists());
+    // Only a registry's packages can be checked.
+    for other in ["./folder", "owner/repository", "git+https://h.example/r"] {
+        assert_eq!(code(&npm(&["install", other])), 2, "{other}");
+    }
+}
