@@ -231,7 +231,7 @@ impl<'a> Registry<'a> {
     /// The same, if the repository has it.
     pub(super) async fn find(&self, path: &str, limit: u64) -> Result<Option<Sealed>, FetchError> {
         match self.get_once(path, limit, &ProgressBar::hidden()).await {
-            Ok(sealed) => Ok(Some(sealed)),
+            Ok((sealed, _)) => Ok(Some(sealed)),
             Err(RequestFailure::Status(404)) => Ok(None),
             Err(refusal) => Err(self.failed(refusal)),
         }
