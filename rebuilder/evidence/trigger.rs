@@ -258,7 +258,7 @@ mod tests {
 
     use super::*;
 
-    fn trigger(kind: &str, predicate: Value) -> Trigger {
+    fn trigger(kind: &str, predicate: &Value) -> Trigger {
         let statement = json!({
             "_type": "https://in-toto.io/Statement/v1",
             "subject": [{"name": "tool", "digest": {"sha256": "00"}}],
@@ -333,16 +333,16 @@ mod tests {
                 "!the provenance does not",
             ),
         ] {
-            let found = trigger(kind, predicate.clone());
+            let found = trigger(kind, &predicate);
             assert!(words(&found.branch).starts_with(branch), "{predicate}: {found:?}");
             assert!(words(&found.tag).starts_with(tag), "{predicate}: {found:?}");
         }
-        let by_hand = trigger(v1, workflow("refs/heads/main", "workflow_dispatch"));
+        let by_hand = trigger(v1, &workflow("refs/heads/main", "workflow_dispatch"));
         assert_eq!(by_hand.inputs.unwrap()["a"], "1");
-        let pushed = trigger(v1, workflow("refs/heads/main", "push"));
+        let pushed = trigger(v1, &workflow("refs/heads/main", "push"));
         assert!(pushed.inputs.unwrap_err().contains("not by hand"));
         assert!(
-            trigger(v1, json!({}))
+            trigger(v1, &json!({}))
                 .inputs
                 .unwrap_err()
                 .contains("does not say")

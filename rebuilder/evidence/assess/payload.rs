@@ -163,9 +163,6 @@ fn read(document: &Document) -> Stated {
         | Kind::CloudBuild(inside)
         | Kind::KeyBundle { envelope: inside, .. }
         | Kind::Unproven { envelope: inside, .. } => envelope(inside),
-        Kind::Blob(_) | Kind::Certificate(_) | Kind::Image(_) => {
-            Stated::Nothing("it signs a file and says nothing about a build".into())
-        }
         Kind::Statement(statement) => Stated::Statement(Box::new(statement.clone())),
         Kind::Link(link) => Stated::Link(link.clone()),
         Kind::HashList(list) => match list.understood() {
@@ -173,9 +170,12 @@ fn read(document: &Document) -> Stated {
             Err(error) => Stated::Nothing(error.to_string()),
         },
         Kind::OpenPgpInline(text) => signed_list(text),
-        Kind::OpenPgpDetached(_) | Kind::Minisign(_) | Kind::Ssh(_) => {
-            Stated::Nothing("it signs a file and says nothing about a build".into())
-        }
+        Kind::OpenPgpDetached(_)
+        | Kind::Minisign(_)
+        | Kind::Ssh(_)
+        | Kind::Blob(_)
+        | Kind::Certificate(_)
+        | Kind::Image(_) => Stated::Nothing("it signs a file and says nothing about a build".into()),
         Kind::Unreadable(found) => Stated::Nothing(found.why.clone()),
         Kind::BuildInfo(_) => {
             Stated::Nothing("a .buildinfo records a build, not that the build was reproduced".into())

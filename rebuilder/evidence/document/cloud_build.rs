@@ -95,7 +95,7 @@ fn provenance(entry: &Value, digest: &str) -> Result<Kind, String> {
     ];
     if same
         .iter()
-        .any(|(own, other)| copy[*own] != signed[*other] || copy[*own].is_null())
+        .any(|(own, other)| copy[*own] != *member(&signed, [*other]) || copy[*own].is_null())
     {
         return Err("the copy beside it says something else than what is signed".into());
     }

@@ -177,7 +177,12 @@ impl LogEntry {
             entry: Value::Null,
         };
         let body = read.body()?;
-        let of_body = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let of_body = |name: &str| {
+            body.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         (read.kind, read.version) = (of_body("kind"), of_body("apiVersion"));
         read.entry = json!({
             "logIndex": number("logIndex")?.to_string(),

@@ -317,7 +317,7 @@ impl Layout {
         let (mut signers, mut first): (Vec<usize>, Option<&Link>) = (Vec::new(), None);
         let mut there = 0_usize;
         for link in own {
-            there += 1;
+            there = there.saturating_add(1);
             let Ok(good) = dsse::signers(&link.signed, &link.signatures, &keys, 1) else {
                 continue;
             };

@@ -108,9 +108,8 @@ fn archived(path: &Path) -> Result<(Blobs, Vec<u8>, Vec<u8>), String> {
     let mut kept = 0_u64;
     let mut twice = None;
     members(path, |name, bytes| {
-        let bytes = match bytes {
-            Some(bytes) => bytes,
-            None => return false,
+        let Some(bytes) = bytes else {
+            return false;
         };
         let known = match name {
             "oci-layout" => version.replace(bytes),

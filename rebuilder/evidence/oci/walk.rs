@@ -11,7 +11,7 @@ pub struct Images {
     /// Where they are, for people.
     pub origin: String,
     /// Every image and index of images, the one that was asked for first; each with what it was found in.
-    images: Vec<Image>,
+    all: Vec<Image>,
     attached: Vec<Attached>,
 }
 
@@ -50,7 +50,7 @@ impl Images {
     pub fn walk(origin: &str, blobs: &Blobs, roots: &[Descriptor]) -> Result<Self, String> {
         let mut found = Self {
             origin: origin.to_owned(),
-            images: Vec::new(),
+            all: Vec::new(),
             attached: Vec::new(),
         };
         let mut seen = Vec::new();
@@ -86,7 +86,7 @@ impl Images {
             Err(reason) => {
                 let what = format!("the manifest {}", descriptor.digest);
                 self.attach(
-                    to.flatten(),
+                    to.and_then(|beside| beside.0),
                     &descriptor.digest,
                     digest,
                     Kind::Unreadable(Unreadable::part(what, reason)),
@@ -99,7 +99,7 @@ impl Images {
             let is_fallback = to.is_some();
             let own = (!is_fallback).then(|| self.image(digest, bytes, inside));
             for entry in listed {
-                self.visit(blobs, entry, own.or(inside), depth + 1, seen)?;
+                self.visit(blobs, entry, own.or(inside), depth.saturating_add(1), seen)?;
             }
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl Images {
             return Ok(());
         }
         for (number, layer) in layers.iter().enumerate() {
-            let place = format!("{}, layer {}", descriptor.digest, number + 1);
+            let place = format!("{}, layer {}", descriptor.digest, number.saturating_add(1));
             let bytes = if number < MOST_LAYERS {
                 blobs.get(layer)
             } else {
@@ -123,18 +123,18 @@ impl Images {
                 let what = format!("an attachment of the type {:?}", layer.media_type);
                 (digest, Kind::Unreadable(Unreadable::part(what, reason)))
             });
-            self.attach(subject.or(to.flatten()), &place, own, kind);
+            self.attach(subject.or(to.and_then(|beside| beside.0)), &place, own, kind);
         }
         Ok(())
     }
 
     fn image(&mut self, digest: Sha256, bytes: Vec<u8>, inside: Option<usize>) -> usize {
-        self.images.push(Image {
+        self.all.push(Image {
             digest,
             bytes,
             inside,
         });
-        self.images.len() - 1
+        self.all.len().saturating_sub(1)
     }
 
     fn attach(&mut self, to: Option<Sha256>, place: &str, digest: Sha256, kind: Kind) {
@@ -159,24 +159,24 @@ impl Images {
             reason,
         };
         let chosen = match digest {
-            Some(digest) => self.images.iter().position(|image| image.digest == digest),
+            Some(digest) => self.all.iter().position(|image| image.digest == digest),
             None => self.main(),
         };
         let names = || {
             let all = self
-                .images
+                .all
                 .iter()
                 .take(20)
                 .map(|image| format!("sha256:{}", image.digest));
             all.collect::<Vec<_>>().join(", ")
         };
-        let chosen = chosen.ok_or_else(|| match (digest, self.images.is_empty()) {
+        let chosen = chosen.ok_or_else(|| match (digest, self.all.is_empty()) {
             (Some(digest), _) => unusable(format!("it has no image sha256:{digest}")),
             (None, true) => unusable("it has no image".into()),
             (None, false) => unusable(format!("it has several images, and none was named ({})", names())),
         })?;
         let image = self
-            .images
+            .all
             .get(chosen)
             .ok_or_else(|| unusable("it has no image".into()))?;
         let artifact = Artifact {
@@ -201,13 +201,13 @@ impl Images {
 
     fn main(&self) -> Option<usize> {
         let mut top =
-            (0..self.images.len()).filter(|at| self.images.get(*at).is_some_and(|it| it.inside.is_none()));
+            (0..self.all.len()).filter(|at| self.all.get(*at).is_some_and(|it| it.inside.is_none()));
         let (Some(first), None) = (top.next(), top.next()) else {
             return None;
         };
-        let own = self.images.get(first)?.digest;
-        let mut listed = (0..self.images.len())
-            .filter(|at| self.images.get(*at).is_some_and(|it| it.inside == Some(first)));
+        let own = self.all.get(first)?.digest;
+        let mut listed =
+            (0..self.all.len()).filter(|at| self.all.get(*at).is_some_and(|it| it.inside == Some(first)));
         let only = listed.next().filter(|_| listed.next().is_none());
         let has_own = self.attached.iter().any(|attached| attached.to == Some(own));
         Some(only.filter(|_| !has_own).unwrap_or(first))
@@ -222,24 +222,30 @@ impl Images {
     }
 }
 
+/// That something is attached to an image, and to which, if that is said.
+#[derive(Clone, Copy)]
+struct Beside(Option<Sha256>);
+
 /// The image that something is attached to, where annotations of its descriptor say that it is attached to one: BuildKit's,
 /// a tag made of the image's digest, or those of `cosign save`, which do not say which.
-fn place(descriptor: &Descriptor) -> Option<Option<Sha256>> {
+fn place(descriptor: &Descriptor) -> Option<Beside> {
     let image = |text: &str| {
         text.strip_prefix("sha256:")
             .and_then(|digits| digits.parse().ok())
     };
     if descriptor.annotation("vnd.docker.reference.type") == "attestation-manifest" {
-        return Some(image(descriptor.annotation("vnd.docker.reference.digest")));
+        return Some(Beside(image(
+            descriptor.annotation("vnd.docker.reference.digest"),
+        )));
     }
     let name = descriptor.annotation("org.opencontainers.image.ref.name");
     let tag = name.rsplit(':').next().unwrap_or_default();
     if let Some(rest) = tag.strip_prefix("sha256-") {
         let digits = rest.split('.').next().unwrap_or_default();
-        return digits.parse().ok().map(Some);
+        return digits.parse().ok().map(|digest| Beside(Some(digest)));
     }
     let kind = descriptor.annotation("kind");
     ["dev.cosignproject.cosign/sigs", "dev.cosignproject.cosign/atts"]
         .contains(&kind)
-        .then_some(None)
+        .then_some(Beside(None))
 }

@@ -65,14 +65,13 @@ impl Gathered<'_> {
                 self.pinned("manifests", digest, MANIFEST_LIMIT).await?;
             }
         }
-        let referrers = match self.referrers(image).await? {
-            Some(found) => found,
-            None => {
-                let index = self.tagged(&tag_of(image)).await?;
-                let listed = index.map(|bytes| Manifest::parse(&bytes)).transpose();
-                let listed = listed.map_err(|reason| self.registry.broken(&reason))?;
-                listed.and_then(|index| index.manifests).unwrap_or_default()
-            }
+        let referrers = if let Some(found) = self.referrers(image).await? {
+            found
+        } else {
+            let index = self.tagged(&tag_of(image)).await?;
+            let listed = index.map(|bytes| Manifest::parse(&bytes)).transpose();
+            let listed = listed.map_err(|reason| self.registry.broken(&reason))?;
+            listed.and_then(|index| index.manifests).unwrap_or_default()
         };
         for entry in &referrers {
             let digest = self.digest(entry)?;
