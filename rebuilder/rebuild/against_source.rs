@@ -36,7 +36,21 @@ impl Sources {
             Some(Origin::Convention(_)) => plan.git.is_empty(),
             Some(_) => false,
         };
-        Self { archives, published }
+        // Whoever published may have changed files in a way that the plan only guesses, or lacks the files themselves.
+        let is_open = |what: &str| {
+            matches!(
+                what,
+                "publish tool" | "state of the checkout" | "files that the source lacks"
+            )
+        };
+        let guessed = plan
+            .assumptions
+            .iter()
+            .any(|it| is_open(&it.what) && !matches!(it.origin, Origin::Declared(_)));
+        Self {
+            archives,
+            published: published && !guessed,
+        }
     }
 
     /// Says of the files that differ in one output which of them the source explains.

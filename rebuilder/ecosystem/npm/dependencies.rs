@@ -164,7 +164,7 @@ async fn locked(
     text: &[u8],
 ) -> Result<Result<Dependencies, String>, PlanError> {
     let origin = Origin::Declared(format!("{path} of the source"));
-    let found = |inputs, install| {
+    let found = |inputs, install, origin| {
         Ok(Ok(Dependencies {
             inputs,
             install,
@@ -174,7 +174,10 @@ async fn locked(
     };
     if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
         let packages = resolve::exactly(draft, versions).await?;
-        return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED);
+        let origin = Origin::Inferred(format!(
+            "versions of {path} of the source, placed by npm in Yarn's stead"
+        ));
+        return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED, origin);
     }
     let packages = match (manager.read)(text) {
         Ok(packages) => packages,
@@ -182,15 +185,25 @@ async fn locked(
     };
     let (packages, were_open) = resolve::pin_all(draft, packages).await?;
     if were_open > 0 && manager.name == "npm" {
-        return found(packages_of(draft, SERVED, packages).await?, SERVED);
+        return found(packages_of(draft, SERVED, packages).await?, SERVED, origin);
     }
     let mut inputs = packages_of(draft, manager.name, packages).await?;
-    if let Some(version) = manager.version {
-        let of_form = || version(&String::from_utf8_lossy(text));
-        let version = named_version(draft, manager.name)?.unwrap_or_else(of_form);
+    let mut origin = origin;
+    if let Some(of_form) = manager.version {
+        let version = if let Some(version) = named_version(draft, manager.name)? {
+            version
+        } else {
+            let version = of_form(&String::from_utf8_lossy(text));
+            let by = format!(
+                "{path} of the source, installed by {} {version}, which reads its form",
+                manager.name
+            );
+            origin = Origin::Inferred(by);
+            version
+        };
         inputs.push(tool(draft, manager.name, &version).await?);
     }
-    found(inputs, manager.name)
+    found(inputs, manager.name, origin)
 }
 
 /// How the recipe calls an installation from a registry of just what the plan pins.

@@ -122,7 +122,15 @@ pub(super) async fn solve(
         let mut failed = BTreeMap::new();
         for (name, answer) in answers {
             match answer {
-                Ok(found) => drop(known.insert(name, found)),
+                Ok(mut found) => {
+                    // What is being rebuilt is not there to be copied from.
+                    if name == draft.subject.name
+                        && let Some(version) = &draft.subject.version
+                    {
+                        found.versions.remove(version);
+                    }
+                    known.insert(name, found);
+                }
                 Err(error) => drop(failed.insert(name, error)),
             }
         }

@@ -88,11 +88,17 @@ impl Index<'_> {
             .map(|requirement| quote(requirement))
             .collect();
         let pip = match &self.installer {
-            Some(pip) => format!("python3 {INPUTS}/{INSTALLER}/{}/pip", pip.name),
+            Some(pip) => format!(
+                "python3 {}",
+                quote(&format!("{INPUTS}/{INSTALLER}/{}/pip", pip.name))
+            ),
             None => "python3 -m pip".into(),
         };
         // What the distribution has builds them: what they need is not known before they run.
-        let sources = self.from_source.iter().map(|name| format!("--no-binary {name}"));
+        let sources = self
+            .from_source
+            .iter()
+            .map(|name| format!("--no-binary {}", quote(name)));
         let mut sources: Vec<_> = sources.collect();
         if !sources.is_empty() {
             sources.push("--no-build-isolation".into());

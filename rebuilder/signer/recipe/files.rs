@@ -74,7 +74,7 @@ fn commit_name(text: &str) -> String {
 
 /// What the driver is told: where the source is, what to call, and facts about the released wheel; no code.
 fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
-    const KEYS: [&str; 12] = [
+    const KEYS: [&str; 14] = [
         "archive",
         "backend",
         "backend_path",
@@ -83,7 +83,9 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
         "hook",
         "options",
         "platform",
+        "pure",
         "python",
+        "sorted",
         "top",
         "uniform",
         "windows",
@@ -118,17 +120,23 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
         text.chars()
             .all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
     };
-    for key in ["top", "python", "platform"] {
+    for key in ["top", "python", "platform", "pure"] {
         if text(key).is_some_and(|text| !word(text) || text.starts_with(['.', '-'])) {
             return Err(format!("in which {key:?} is not a plain word"));
         }
+    }
+    let sorted = facts.get("sorted");
+    if sorted.is_some_and(|sorted| !sorted.is_boolean() && !sorted.is_null()) {
+        return Err("in which \"sorted\" is not yes or no".into());
     }
     // They end in a file that setuptools reads.
     let options = facts.get("options").and_then(serde_json::Value::as_object);
     for (name, value) in options.into_iter().flatten() {
         let harmless = match name.as_str() {
             "universal" => *value == serde_json::json!(1),
-            "python_tag" => *value == serde_json::json!("py2"),
+            "python_tag" => value
+                .as_str()
+                .is_some_and(|tag| word(tag) && tag.starts_with("py")),
             _ => false,
         };
         if !harmless {

@@ -189,6 +189,8 @@ fn container(
                 Some(subject) if kind == Ecosystem::Debian => {
                     format!("{}-build", subject.qualifier("distro").unwrap_or_default())
                 }
+                // Those that have another Python.
+                _ if kind == Ecosystem::Pypi && name.ends_with("-python") => name.clone(),
                 _ => recipe.container.clone(),
             };
             if *name != recipe.container && *name != of_release {

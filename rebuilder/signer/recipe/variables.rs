@@ -257,6 +257,11 @@ fn of_crates(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
             "the commit of the source, or nothing",
         ),
         "DIRTY" => one_of(value, &["", "--allow-dirty"]),
+        "PACKED" => formed(
+            value.is_empty() || value.parse::<u32>().is_ok(),
+            "a number of seconds, or nothing",
+        ),
+        "LOCK_FORM" => one_of(value, &["", "1", "2", "3", "4"]),
         _ => VariableOrigin::Unknown,
     }
 }
