@@ -218,6 +218,22 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
             .times(moved.count() as u64),
         );
     }
+    let in_turn = |names: &[String]| -> Vec<String> {
+        let placed =
+            |name: &&String| package::placed(format.name(), name).is_some_and(|placed| placed.in_turn);
+        names.iter().filter(placed).cloned().collect()
+    };
+    if let Some((own, other)) = in_turn(&old)
+        .into_iter()
+        .zip(in_turn(&new))
+        .find(|(own, other)| own != other)
+    {
+        return Some(
+            Finding::new("order of members", own, other)
+                .keyed("an order in which classes are looked for")
+                .times(moved.count() as u64),
+        );
+    }
     let (cause, key) = match sorted_by_locale(&old, &new) {
         Some(locale) => (Cause::Locale, locale.to_owned()),
         None => (Cause::Order, format!("{} members", format.name())),

@@ -24,15 +24,15 @@ impl Front {
         if type_of(fields) == Some(Type::Header) || self.found.len() >= MOST {
             return;
         }
-        let Some(placed) = package::placed(format, path) else {
+        let Some(rank) = package::placed(format, path).and_then(|placed| placed.rank) else {
             self.other.get_or_insert_with(|| path.to_owned());
             return;
         };
         let before = self.other.clone().or_else(|| {
-            let last = self.found.last().filter(|_| placed.rank < self.highest);
+            let last = self.found.last().filter(|_| rank < self.highest);
             last.map(|(path, _)| path.clone())
         });
-        self.highest = self.highest.max(placed.rank);
+        self.highest = self.highest.max(rank);
         self.found.push((path.to_owned(), before));
     }
 }

@@ -6,8 +6,8 @@ use super::{Package, Placed};
 pub(super) static DOCUMENT: Package = Package {
     placed: |format, path| {
         (format == "zip" && path == "mimetype").then_some(Placed {
-            rank: 0,
             as_stored: true,
+            ..Placed::at(0)
         })
     },
     ..Package::new("document")

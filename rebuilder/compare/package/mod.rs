@@ -193,16 +193,19 @@ impl JsonValue<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placed {
     /// Members of lower rank come before it, and all that have none behind it.
-    pub rank: u8,
+    pub rank: Option<u8>,
     /// Whether its bytes are looked for there too: uncompressed, at an offset that extra fields would move.
     pub as_stored: bool,
+    /// Whether readers search such members one after another, and take what they find first.
+    pub in_turn: bool,
 }
 
 impl Placed {
     const fn at(rank: u8) -> Self {
         Self {
-            rank,
+            rank: Some(rank),
             as_stored: false,
+            in_turn: false,
         }
     }
 }

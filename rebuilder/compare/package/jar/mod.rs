@@ -56,10 +56,23 @@ fn meaning(located: Located, field: &str) -> Option<Meaning> {
     (located.top() == Some(MANIFEST) && TOOLS.contains(&field)).then_some(Meaning::Tool)
 }
 
-/// `JarInputStream` finds a manifest only as the first entry, or behind the entry of its folder.
+/// `JarInputStream` finds a manifest only as the first entry, or behind the entry of its folder. Spring Boot's loader opens
+/// jars within an executable jar in place, if they are stored, and puts them on the class path in the archive's order.
 fn placed(format: &str, path: &str) -> Option<Placed> {
     let known = ["META-INF", MANIFEST]
         .iter()
         .any(|known| path.eq_ignore_ascii_case(known));
-    (format == "zip" && known).then(|| Placed::at(0))
+    let is_library = ["BOOT-INF/lib", "WEB-INF/lib"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+        && path.ends_with(".jar");
+    match format {
+        "zip" if known => Some(Placed::at(0)),
+        "zip" if is_library => Some(Placed {
+            rank: None,
+            as_stored: true,
+            in_turn: true,
+        }),
+        _ => None,
+    }
 }

@@ -1,5 +1,6 @@
 //! Whole jars, compared.
 
+mod executable;
 mod signing;
 
 use std::io::Write as _;
