@@ -105,86 +105,11 @@ fn inode(rest: &mut Numbers, tables: &Tables, superblock: &Superblock) -> io::Re
     };
     let (owner, group) = (id(rest.u16()?)?, id(rest.u16()?)?);
     let (time, number) = (rest.u32()?, rest.u32()?);
-    let is_long = form > 7;
-    let (mut links, mut xattrs) = (None, None);
-    let kind = match form {
-        1 => {
-            let block = rest.u32()?;
-            links = Some(rest.u32()?);
-            let length = u32::from(rest.u16()?);
-            let offset = rest.u16()?;
-            Kind::Folder {
-                listing: reference(block, offset),
-                length,
-                parent: rest.u32()?,
-                index: Vec::new(),
-            }
-        }
-        8 => {
-            links = Some(rest.u32()?);
-            let (length, block, parent) = (rest.u32()?, rest.u32()?, rest.u32()?);
-            let (count, offset) = (rest.u16()?, rest.u16()?);
-            xattrs = Some(rest.u32()?);
-            Kind::Folder {
-                listing: reference(block, offset),
-                length,
-                parent,
-                index: (0..count).map(|_| entry(rest)).collect::<io::Result<_>>()?,
-            }
-        }
-        2 => {
-            let (start, fragment, offset) = (u64::from(rest.u32()?), rest.u32()?, rest.u32()?);
-            let size = u64::from(rest.u32()?);
-            Kind::File(File {
-                size,
-                start,
-                blocks: blocks(rest, size, fragment, superblock)?,
-                fragment: (fragment != NONE).then_some((fragment, offset)),
-                sparse: 0,
-            })
-        }
-        9 => {
-            let (start, size, sparse) = (rest.u64()?, rest.u64()?, rest.u64()?);
-            links = Some(rest.u32()?);
-            let (fragment, offset) = (rest.u32()?, rest.u32()?);
-            xattrs = Some(rest.u32()?);
-            Kind::File(File {
-                size,
-                start,
-                blocks: blocks(rest, size, fragment, superblock)?,
-                fragment: (fragment != NONE).then_some((fragment, offset)),
-                sparse,
-            })
-        }
-        3 | 10 => {
-            links = Some(rest.u32()?);
-            let length = rest.u32()?;
-            let target = rest.take(usize::try_from(length).unwrap_or(usize::MAX))?;
-            if is_long {
-                xattrs = Some(rest.u32()?);
-            }
-            Kind::Link(path_text(target))
-        }
-        4 | 5 | 11 | 12 => {
-            links = Some(rest.u32()?);
-            let number = rest.u32()?;
-            if is_long {
-                xattrs = Some(rest.u32()?);
-            }
-            let is_block = matches!(form, 4 | 11);
-            Kind::Device { is_block, number }
-        }
-        6 | 7 | 13 | 14 => {
-            links = Some(rest.u32()?);
-            if is_long {
-                xattrs = Some(rest.u32()?);
-            }
-            if matches!(form, 6 | 13) {
-                Kind::Fifo
-            } else {
-                Kind::Socket
-            }
-        }
+    let specific = match form {
+        1 | 8 => folder(rest, form == 8)?,
+        2 | 9 => file(rest, form == 9, superblock)?,
+        3..=7 => other(rest, form, false)?,
+        10..=14 => other(rest, form.saturating_sub(7), true)?,
         _ => return Err(invalid("an inode of SquashFS of an unknown form")),
     };
     Ok(Inode {
@@ -193,10 +118,90 @@ fn inode(rest: &mut Numbers, tables: &Tables, superblock: &Superblock) -> io::Re
         group,
         time,
         number,
-        links,
-        xattrs: xattrs.filter(|index| *index != NONE),
-        kind,
+        links: specific.links,
+        xattrs: specific.xattrs.filter(|index| *index != NONE),
+        kind: specific.kind,
     })
+}
+
+/// What inodes of one kind have behind the fields of all.
+struct Specific {
+    kind: Kind,
+    links: Option<u32>,
+    xattrs: Option<u32>,
+}
+
+fn folder(rest: &mut Numbers, is_long: bool) -> io::Result<Specific> {
+    if !is_long {
+        let (block, links, length, offset) = (rest.u32()?, rest.u32()?, rest.u16()?, rest.u16()?);
+        let kind = Kind::Folder {
+            listing: reference(block, offset),
+            length: length.into(),
+            parent: rest.u32()?,
+            index: Vec::new(),
+        };
+        return Ok(Specific {
+            kind,
+            links: Some(links),
+            xattrs: None,
+        });
+    }
+    let (links, length, block, parent) = (rest.u32()?, rest.u32()?, rest.u32()?, rest.u32()?);
+    let (count, offset, xattrs) = (rest.u16()?, rest.u16()?, rest.u32()?);
+    Ok(Specific {
+        kind: Kind::Folder {
+            listing: reference(block, offset),
+            length,
+            parent,
+            index: (0..count).map(|_| entry(rest)).collect::<io::Result<_>>()?,
+        },
+        links: Some(links),
+        xattrs: Some(xattrs),
+    })
+}
+
+fn file(rest: &mut Numbers, is_long: bool, superblock: &Superblock) -> io::Result<Specific> {
+    let (mut sparse, mut links, mut xattrs) = (0, None, None);
+    let (start, size, fragment, offset);
+    if is_long {
+        (start, size, sparse) = (rest.u64()?, rest.u64()?, rest.u64()?);
+        links = Some(rest.u32()?);
+        (fragment, offset) = (rest.u32()?, rest.u32()?);
+        xattrs = Some(rest.u32()?);
+    } else {
+        start = rest.u32()?.into();
+        (fragment, offset) = (rest.u32()?, rest.u32()?);
+        size = rest.u32()?.into();
+    }
+    let kind = Kind::File(File {
+        size,
+        start,
+        blocks: blocks(rest, size, fragment, superblock)?,
+        fragment: (fragment != NONE).then_some((fragment, offset)),
+        sparse,
+    });
+    Ok(Specific { kind, links, xattrs })
+}
+
+/// Links, devices, pipes and sockets: 3 to 7.
+fn other(rest: &mut Numbers, form: u16, is_long: bool) -> io::Result<Specific> {
+    let links = Some(rest.u32()?);
+    let kind = match form {
+        3 => {
+            let length = rest.u32()?;
+            Kind::Link(path_text(
+                rest.take(usize::try_from(length).unwrap_or(usize::MAX))?,
+            ))
+        }
+        4 | 5 => Kind::Device {
+            is_block: form == 4,
+            number: rest.u32()?,
+        },
+        6 => Kind::Fifo,
+        _ => Kind::Socket,
+    };
+    let xattrs = if is_long { Some(rest.u32()?) } else { None };
+    Ok(Specific { kind, links, xattrs })
 }
 
 fn reference(block: u32, offset: u16) -> u64 {
