@@ -57,6 +57,20 @@ impl FileComparator for MachO {
     }
 }
 
+/// What people call a type of processor (`mach/machine.h`).
+fn machine(number: usize) -> String {
+    const NAMES: [(usize, &str); 6] = [
+        (0x7, "i386"),
+        (0x100_0007, "x86_64"),
+        (0xc, "arm"),
+        (0x100_000c, "arm64"),
+        (0x12, "ppc"),
+        (0x100_0012, "ppc64"),
+    ];
+    let known = NAMES.iter().find(|(of, _)| *of == number);
+    known.map_or_else(|| format!("{number:#x}"), |(_, name)| (*name).to_owned())
+}
+
 /// The images of a fat file, each of one architecture.
 fn slices(bytes: &[u8]) -> Option<Vec<(Range<usize>, String)>> {
     const MOST: usize = 32;
@@ -72,8 +86,8 @@ fn slices(bytes: &[u8]) -> Option<Vec<(Range<usize>, String)>> {
         let at = nth.checked_mul(ENTRY)?.checked_add(8)?;
         let field = |nth: usize| numbers.size(at.checked_add(nth.checked_mul(4)?)?);
         let name = format!(
-            "architecture {:#x}.{:#x}, aligned to 2^{}",
-            field(0)?,
+            "architecture {}.{:#x}, aligned to 2^{}",
+            machine(field(0)?),
             field(1)?,
             field(4)?
         );
