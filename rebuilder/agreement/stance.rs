@@ -202,10 +202,12 @@ pub(super) fn withdrawn(
     }
     // Without a log, only today shows when a signature was made: its author can write any date.
     let when = testimony.seen.unwrap_or(now);
+    // Another party's good key beside a revoked one of this party says nothing for this party.
+    let is_own = |name: &String| party.keys.is_empty() || party.keys.contains(name);
     let keys = trust
         .keys
         .iter()
-        .filter(|key| testimony.signer.keys.contains(&key.name));
+        .filter(|key| testimony.signer.keys.contains(&key.name) && is_own(&key.name));
     let refusals: Vec<_> = keys.map(|key| (key, key.refusal(when))).collect();
     if !refusals.is_empty() && refusals.iter().all(|(_, refusal)| refusal.is_some()) {
         let revoked = refusals

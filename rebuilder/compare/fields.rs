@@ -180,6 +180,13 @@ fn umask(released: u32, rebuilt: u32) -> Option<String> {
     (released != rebuilt).then(|| format!("umask {released:03o} → {rebuilt:03o}"))
 }
 
+/// The members that readers search one after another, in their order.
+fn in_turn<'n>(format: &dyn FormatReader, names: &'n [String]) -> impl Iterator<Item = &'n String> {
+    let format = format.name();
+    let searched = move |name: &&String| package::placed(format, name).is_some_and(|placed| placed.in_turn);
+    names.iter().filter(searched)
+}
+
 /// Whether the same members are in another order.
 pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) -> Option<Finding> {
     let mut pairs = walked.pairs.clone();
@@ -218,16 +225,8 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
             .times(moved.count() as u64),
         );
     }
-    let in_turn = |names: &[String]| -> Vec<String> {
-        let placed =
-            |name: &&String| package::placed(format.name(), name).is_some_and(|placed| placed.in_turn);
-        names.iter().filter(placed).cloned().collect()
-    };
-    if let Some((own, other)) = in_turn(&old)
-        .into_iter()
-        .zip(in_turn(&new))
-        .find(|(own, other)| own != other)
-    {
+    let mut searched = in_turn(format, &old).zip(in_turn(format, &new));
+    if let Some((own, other)) = searched.find(|(own, other)| own != other) {
         return Some(
             Finding::new("order of members", own, other)
                 .keyed("an order in which classes are looked for")

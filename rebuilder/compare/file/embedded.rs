@@ -81,13 +81,13 @@ impl<'a> Embedded<'a> {
         answer
     }
 
-    /// Whether one value was replaced by the other wherever it was.
-    fn replaced(&self, released: &str, rebuilt: &str) -> bool {
+    /// Whether one value was replaced by the other wherever it was, by what counts how often data has a value.
+    fn replaced(&self, count: fn(&[u8], &str) -> usize, released: &str, rebuilt: &str) -> bool {
         // One may be a part of the other.
-        count(self.new, released)
-            == count(self.new, rebuilt).saturating_mul(count(rebuilt.as_bytes(), released))
-            && count(self.old, rebuilt)
-                == count(self.old, released).saturating_mul(count(released.as_bytes(), rebuilt))
+        let left = |data: &[u8], gone: &str, came: &str| {
+            count(data, gone) == count(data, came).saturating_mul(count(came.as_bytes(), gone))
+        };
+        left(self.new, released, rebuilt) && left(self.old, rebuilt, released)
     }
 
     /// Whether a pair of folders, `A → B`, is that of two builds: the one took the place of the other everywhere,
@@ -104,12 +104,7 @@ impl<'a> Embedded<'a> {
             .map(|(part, _)| part)
             .collect();
         let parent = format!("{}/", shared.join("/"));
-        // One may be a part of the other.
-        let left = |data: &[u8], gone: &str, came: &str| {
-            named(data, gone) == named(data, came).saturating_mul(named(came.as_bytes(), gone))
-        };
-        left(self.new, released, rebuilt)
-            && left(self.old, rebuilt, released)
+        self.replaced(named, released, rebuilt)
             && (shared.len() < DEEP
                 || count(self.old, &parent) == named(self.old, released)
                     && count(self.new, &parent) == named(self.new, rebuilt))
@@ -134,7 +129,7 @@ impl<'a> Embedded<'a> {
             differing = differing.saturating_add(1);
             // A time of the day may well be in the other file for another reason.
             let is_day = from.len() > 8 || to.len() > 8;
-            let replaced = || self.once(&format!("{from} → {to}"), || self.replaced(from, to));
+            let replaced = || self.once(&format!("{from} → {to}"), || self.replaced(count, from, to));
             was(released) && was(rebuilt) && (!is_day || replaced())
         });
         all && differing > 0

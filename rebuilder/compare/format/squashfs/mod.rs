@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::io::{self, SeekFrom};
 
 use super::image::{Image, invalid};
-use super::{FormatReader, Member, Visit, path_text, settle_zeros, tail};
+use super::{FormatReader, Member, Visit, path_text, tail};
 use crate::compare::cause::Cause;
 use crate::compare::finding::{Finding, Node};
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
@@ -111,13 +111,12 @@ impl FormatReader for SquashFs {
 
     /// What is packed differently is worth telling if nothing else explains it; images are filled up to whole blocks.
     fn settle(&self, node: &mut Node) {
-        settle_zeros(node, &ZEROS);
         let has =
             |finding: &Finding, kinds: &[&'static FieldKind]| kinds.iter().any(|kind| finding.place.is(kind));
         let resized = node.children.iter().any(|child| child.sizes.0 != child.sizes.1);
         let repacked = node.findings.iter().any(|finding| has(finding, &[&PACKED]));
-        let own = |finding: &&Finding| !has(finding, &[&PACKED, &LAYOUT, &ZEROS]);
-        let differs = !node.children.is_empty() || node.findings.iter().filter(own).count() > 0;
+        let own = |finding: &Finding| !has(finding, &[&PACKED, &LAYOUT, &ZEROS]);
+        let differs = !node.children.is_empty() || node.findings.iter().any(own);
         for finding in &mut node.findings {
             finding.follows |= differs && has(finding, &[&PACKED])
                 || resized && has(finding, &[&LAYOUT])

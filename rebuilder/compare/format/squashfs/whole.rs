@@ -47,7 +47,10 @@ impl Walk<'_, '_> {
             (&OPTIONS, Value::Text(hex::encode(&self.tables.options))),
             (&LAYOUT, Value::Text(self.layout()?)),
         ];
-        for (place, (path, names)) in &self.names {
+        // By path, so that both sides tell them in one order.
+        let mut names: Vec<_> = self.names.iter().collect();
+        names.sort_unstable_by_key(|(_, (path, _))| path);
+        for (place, (path, names)) in names {
             let inode = self.inode(*place)?;
             let told = matches!(inode.kind, Kind::Folder { .. });
             if let Some(links) = inode.links.filter(|links| !told && links != names) {

@@ -1,20 +1,15 @@
 //! Jars that a loader runs without unpacking them.
 
-use std::io::Write as _;
-
 use zip::CompressionMethod::{self, Deflated, Stored};
 
+use super::packed;
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
 
 fn jar(libraries: [(&str, CompressionMethod); 2]) -> Vec<u8> {
     let manifest = ("META-INF/MANIFEST.MF", Stored);
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, method) in [&[manifest][..], &libraries].concat() {
-        let options = zip::write::SimpleFileOptions::default().compression_method(method);
-        writer.start_file(name, options).unwrap();
-        writer.write_all(b"Manifest-Version: 1.0\r\n\r\n").unwrap();
-    }
-    writer.finish().unwrap().into_inner()
+    let bytes = b"Manifest-Version: 1.0\r\n\r\n".as_slice();
+    let entries = [manifest].into_iter().chain(libraries);
+    packed(entries.map(|(name, method)| (name, bytes, method)))
 }
 
 #[test]

@@ -5,15 +5,22 @@ mod signing;
 
 use std::io::Write as _;
 
+use zip::CompressionMethod;
+
 use crate::compare::{Cause, Comparison, Normalisation, Options, Outcome, compare_bytes};
 
 /// A jar with these entries, all at one time.
 fn jar(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let stored = |(name, bytes): &(_, _)| (*name, *bytes, CompressionMethod::Stored);
+    packed(entries.iter().map(stored))
+}
+
+/// The same, each packed in its way.
+fn packed<'e>(entries: impl IntoIterator<Item = (&'e str, &'e [u8], CompressionMethod)>) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in entries {
-        let options =
-            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-        writer.start_file(*name, options).expect("an entry");
+    for (name, bytes, method) in entries {
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        writer.start_file(name, options).expect("an entry");
         writer.write_all(bytes).expect("its bytes");
     }
     writer.finish().expect("a jar").into_inner()
