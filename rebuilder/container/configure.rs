@@ -72,6 +72,17 @@ fn environment(lock: &Lock) -> BTreeMap<String, String> {
     env
 }
 
+/// Compiles modules once more where Python keeps their sets in the order of their hashes, as it does before 3.11: the
+/// packages' scripts do so with another seed each time, and some of them with `-E`.
+const COMPILE_AGAIN: &str = r#"
+for python in /usr/bin/python3.[6-9] /usr/bin/python3.10; do
+    [ -x "$python" ] || continue
+    tag="cpython-$(echo "${python#/usr/bin/python}" | tr -d .)"
+    find /usr/lib /usr/share -path "*/__pycache__/*.$tag.pyc" | LC_ALL=C sort |
+        sed "s,__pycache__/\([^/]*\)\.$tag\.pyc\$,\1.py," | PYTHONHASHSEED=0 "$python" -m py_compile -
+done
+"#;
+
 fn script() -> String {
     // Some scripts need what another package's makes, and do not say so; these get a second chance.
     format!(
@@ -80,7 +91,7 @@ fn script() -> String {
          dpkg --force-unsafe-io --force-depends --force-confold --configure {FIRST}\n\
          dpkg --force-unsafe-io --force-confold --configure --pending || \
          dpkg --force-unsafe-io --force-confold --configure --pending\n\
-         rm -f /usr/sbin/policy-rc.d\n"
+         rm -f /usr/sbin/policy-rc.d\n{COMPILE_AGAIN}"
     )
 }
 
