@@ -1,73 +1,56 @@
 //! npm with a gate: the lock file says which tarballs there will be, npm fetches them into its cache without running
-//! anything, each is checked, and `npm ci --offline` installs exactly these.
+//! anything, each is checked, and `npm ci --offline` installs from a cache that has nothing but these.
 
-use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-
 use super::judge::{self, Candidate};
-use super::{NpmArgs, client, lock, step, stopped};
+use super::{NpmArgs, client, step, stopped};
 use crate::artifact::Digests;
 use crate::bounded;
 use crate::cli::Common;
 use crate::cli::failure::Failure;
 use crate::evidence::npm;
-use crate::store::{StoreError, write_atomically};
+use crate::store::{Store, StoreError, write_atomically};
+
+mod lock;
+mod manifest;
+mod options;
+mod platform;
+#[cfg(test)]
+mod tests;
+
+use lock::Tarball;
+use options::Request;
+use platform::Platform;
 
 /// Tarballs that npm is asked for at once.
 const AT_ONCE: usize = 50;
-/// Most bytes of a lock file.
-const LOCK_LIMIT: u64 = 64 << 20;
-
-/// `package-lock.json`, versions 2 and 3.
-#[derive(Deserialize)]
-struct Lock {
-    #[serde(rename = "lockfileVersion")]
-    version: u32,
-    #[serde(default)]
-    packages: BTreeMap<String, Entry>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Entry {
-    name: Option<String>,
-    version: Option<String>,
-    resolved: Option<String>,
-    integrity: Option<String>,
-    link: bool,
-    #[serde(rename = "inBundle")]
-    in_bundle: bool,
-    optional: bool,
-    os: Vec<String>,
-    cpu: Vec<String>,
-}
-
-/// A tarball that npm is about to install.
-struct Tarball {
-    name: String,
-    version: String,
-    /// Its address; lock files may leave those of the usual registry out.
-    url: Option<String>,
-    integrity: String,
-}
+/// The files that say what is installed.
+const FILES: [&str; 4] = ["package.json", "package-lock.json", SHRINKWRAP, "yarn.lock"];
+const SHRINKWRAP: &str = "npm-shrinkwrap.json";
 
 /// The files that resolving changes, as they were.
+#[derive(PartialEq, Eq)]
 struct Before(Vec<(PathBuf, Option<Vec<u8>>)>);
 
 impl Before {
-    fn of(names: &[&str]) -> Self {
-        let read = |name: &&str| {
-            (
-                PathBuf::from(name),
-                bounded::read(Path::new(name), LOCK_LIMIT).ok(),
-            )
+    fn read() -> Result<Self, Failure> {
+        let mut paths = FILES.map(PathBuf::from).to_vec();
+        // npm writes into the manifest of a workspace that it is given.
+        let folders = lock::folders(Path::new("."));
+        paths.extend(
+            folders
+                .iter()
+                .map(|folder| Path::new(folder).join("package.json")),
+        );
+        let read = |path: PathBuf| match bounded::read(&path, lock::LIMIT) {
+            Ok(bytes) => Ok((path, Some(bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok((path, None)),
+            Err(error) => Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
         };
-        Self(names.iter().map(read).collect())
+        Ok(Self(paths.into_iter().map(read).collect::<Result<_, _>>()?))
     }
 
     fn restore(&self) -> Result<(), StoreError> {
@@ -81,195 +64,177 @@ impl Before {
     }
 }
 
+/// npm, told everything that its settings could otherwise change about what it installs, and where.
+struct Npm<'a> {
+    args: &'a NpmArgs,
+    fixed: Vec<String>,
+}
+
+impl<'a> Npm<'a> {
+    fn new(args: &'a NpmArgs) -> Self {
+        // The command line comes before the environment and every .npmrc.
+        let mut fixed: Vec<String> = [
+            "--no-global",
+            "--location=user",
+            "--no-force",
+            "--no-install-links",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        fixed.extend(Platform::own().options());
+        if !args.apply.allow_unknown {
+            // What is in a repository cannot be checked, so that npm need not run git.
+            fixed.push("--git=/dev/null".to_owned());
+        }
+        Self { args, fixed }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut npm = Command::new(&self.args.npm);
+        npm.args(words).args(&self.fixed);
+        npm
+    }
+
+    /// npm takes the nearest folder above that looks like a project, or a workspace's project.
+    fn is_at_home(&self) -> Result<(), Failure> {
+        let answer = step(&mut self.command(&["prefix"]), "find npm's folder")?;
+        let answer = String::from_utf8_lossy(&answer);
+        let project = PathBuf::from(answer.trim_end_matches('\n'));
+        let own = Path::new(".").canonicalize().ok();
+        if own.is_some() && project.canonicalize().ok() == own {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "cannot run npm here: it would install into {}",
+            project.display()
+        ))
+        .with_help("run it in the folder of the project, where its package.json is"))
+    }
+}
+
 pub(super) fn run(common: &Common, args: &NpmArgs) -> Result<ExitCode, Failure> {
-    let words: Vec<_> = args.command.iter().map(String::as_str).collect();
-    let before = Before::of(&["package.json", "package-lock.json"]);
-    let options: Vec<&str> = match words.as_slice() {
-        ["ci" | "clean-install", options @ ..] => {
-            // A bare word would be taken for a package.
-            if let Some(other) = options.iter().find(|word| !word.starts_with("--")) {
-                return Err(Failure::usage(format!(
-                    "cannot run npm ci: it takes no {other:?}"
-                )));
-            }
-            options.to_vec()
-        }
-        ["install" | "i" | "add", rest @ ..] => {
-            for word in rest {
-                named(word)?;
-            }
-            let mut npm = Command::new(&args.npm);
-            npm.arg("install").args(rest).args([
-                "--package-lock-only",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-            ]);
-            step(&mut npm, "resolve the packages")?;
-            rest.iter().filter(|word| installs(word)).copied().collect()
-        }
-        _ => {
-            return Err(Failure::usage(
-                "cannot run this command of npm: the gate is for \"npm ci\" and \"npm install\"".into(),
-            ));
-        }
-    };
-    let outcome = checked(common, args, &options);
+    let request = Request::read(&args.command)?;
+    no_shrinkwrap()?;
+    let npm = Npm::new(args);
+    npm.is_at_home()?;
+    let before = Before::read()?;
+    let outcome = attempt(common, &npm, &request);
     // What is refused is not left in the project's files either.
-    if !matches!(outcome, Ok((true, _))) {
+    if request.resolve.is_some() && !matches!(outcome, Ok((true, _))) {
         before.restore()?;
     }
     outcome.map(|(_, code)| code)
 }
 
-/// Whether everything passed, and the exit code.
-fn checked(common: &Common, args: &NpmArgs, options: &[&str]) -> Result<(bool, ExitCode), Failure> {
-    let (tarballs, mut candidates) = locked()?;
-    let cache = fetch(args, &tarballs)?;
-    for tarball in &tarballs {
-        candidates.push(candidate(tarball, &cache));
-    }
-    if !candidates.is_empty() {
-        let judgement = judge::judge(common, &args.apply, candidates)?;
-        if let Some(code) = stopped(common, "npm", &args.apply, &judgement)? {
-            return Ok((false, code));
-        }
-    }
-    let mut npm = Command::new(&args.npm);
-    npm.arg("ci")
-        .args(options)
-        .args(["--offline", "--no-audit", "--no-fund"]);
-    Ok((true, client(common, &mut npm)?))
-}
-
-/// A package that npm finds by its name: to resolve all others it runs git, or packs a folder.
-fn named(word: &str) -> Result<(), Failure> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "@/._-~^<>=|*+ ".contains(c);
-    let scoped = word.starts_with('@');
-    let slashes = word.matches('/').count();
-    let plain = word.chars().all(is_name) && !word.starts_with(['.', '/', '~']);
-    if word.starts_with('-') || (plain && slashes == usize::from(scoped)) {
+/// npm reads this file rather than `package-lock.json`.
+fn no_shrinkwrap() -> Result<(), Failure> {
+    if Path::new(SHRINKWRAP).symlink_metadata().is_err() {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "cannot check {word:?}: only packages of a registry can be checked"
+        "cannot check this project: npm would install what {SHRINKWRAP} names, not package-lock.json"
     ))
-    .with_help("install a released package by its name"))
+    .with_help(format!("rename {SHRINKWRAP} to package-lock.json")))
 }
 
-/// Options of `npm install` that `npm ci` takes too.
-fn installs(word: &str) -> bool {
-    [
-        "--omit",
-        "--include",
-        "--ignore-scripts",
-        "--legacy-peer-deps",
-        "--workspace",
-    ]
-    .iter()
-    .any(|name| word.starts_with(name))
-}
-
-/// The tarballs that the lock file names, and what in it nothing can speak for.
-fn locked() -> Result<(Vec<Tarball>, Vec<Candidate>), Failure> {
-    let path = Path::new("package-lock.json");
-    let unusable = |reason: String| {
-        Failure::usage(format!("cannot use package-lock.json: {reason}"))
-            .with_help("run it in the project's folder; \"npm install --package-lock-only\" makes the file")
+/// Whether everything passed, and the exit code.
+fn attempt(common: &Common, npm: &Npm<'_>, request: &Request) -> Result<(bool, ExitCode), Failure> {
+    if let Some(words) = &request.resolve {
+        let mut resolve = npm.command(&["install"]);
+        resolve
+            .args([
+                "--package-lock-only",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+            ])
+            .args(words);
+        step(&mut resolve, "resolve the packages")?;
+        no_shrinkwrap()?;
+    }
+    let files = Before::read()?;
+    let store = Store::open(common.store.clone())?;
+    let cache = store.temporary_folder()?;
+    let (tarballs, mut candidates) = lock::read(Path::new("."))?;
+    let logs = fetch(npm, &tarballs, cache.path())?;
+    for tarball in &tarballs {
+        candidates.push(candidate(tarball, cache.path()));
+    }
+    if !candidates.is_empty() {
+        let judgement = judge::judge(common, &npm.args.apply, candidates)?;
+        if let Some(code) = stopped(common, "npm", &npm.args.apply, &judgement)? {
+            return Ok((false, code));
+        }
+    }
+    if Before::read()? != files {
+        return Err(Failure::inconclusive(
+            "cannot install: the project's files changed while they were checked".to_owned(),
+        )
+        .with_help("run it again, and let nothing else change the project meanwhile"));
+    }
+    let option = |name: &str, path: &Path| {
+        let mut option = std::ffi::OsString::from(name);
+        option.push(path);
+        option
     };
-    let text = bounded::read_text(path, LOCK_LIMIT).map_err(|error| unusable(error.to_string()))?;
-    let lock: Lock = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
-    if !matches!(lock.version, 2 | 3) {
-        return Err(unusable(format!("version {} is not supported", lock.version)));
-    }
-    let (mut tarballs, mut unknown) = (Vec::new(), Vec::new());
-    for (path, entry) in lock.packages {
-        // The project itself and its workspaces are the user's own, and bundled packages are inside of others.
-        let Some((_, inside)) = path.rsplit_once("node_modules/") else {
-            continue;
-        };
-        if entry.link || entry.in_bundle || !entry.runs_here() {
-            continue;
-        }
-        let name = entry.name.clone().unwrap_or_else(|| inside.to_owned());
-        let version = entry.version.clone().unwrap_or_default();
-        let label = format!("npm:{name}@{version}");
-        // npm would take such a name for an address, or an option.
-        if lock::package(&label).is_err() {
-            unknown.push(Candidate::unknown(
-                label,
-                "its name and version are not as npm's packages have them",
-            ));
-            continue;
-        }
-        match (entry.resolved, entry.integrity) {
-            (Some(url), _) if !url.starts_with("http") => {
-                unknown.push(Candidate::unknown(label, "it does not come from a registry"));
+    let mut install = npm.command(&["ci"]);
+    install
+        .args(&request.install)
+        .args(["--offline", "--no-audit", "--no-fund"])
+        // Nothing is in this cache but what was checked.
+        .arg(option("--cache=", cache.path()))
+        .arg(option("--logs-dir=", &logs));
+    Ok((true, client(common, &mut install)?))
+}
+
+/// Has npm fetch the tarballs into its cache, with its own settings, and copies them to a cache that has nothing else.
+/// Gives the folder for npm's logs.
+fn fetch(npm: &Npm<'_>, tarballs: &[Tarball], cache: &Path) -> Result<PathBuf, Failure> {
+    let answer = step(&mut npm.command(&["config", "get", "cache"]), "find npm's cache")?;
+    let usual = PathBuf::from(String::from_utf8_lossy(&answer).trim_end_matches('\n'));
+    let add = |specs: &[String], option: Option<&Path>| {
+        for specs in specs.chunks(AT_ONCE) {
+            let mut add = npm.command(&["cache", "add", "--loglevel=error", "--ignore-scripts"]);
+            if let Some(cache) = option {
+                add.arg("--cache").arg(cache);
             }
-            (url, Some(integrity)) if integrity.contains("sha512-") => tarballs.push(Tarball {
-                name,
-                version,
-                url,
-                integrity,
-            }),
-            _ => unknown.push(Candidate::unknown(label, "the lock file has no SHA-512 of it")),
+            step(add.arg("--").args(specs), "fetch the tarballs")?;
+        }
+        Ok::<_, Failure>(())
+    };
+    let is_missing = |tarball: &&Tarball| kept(tarball, &usual).is_none_or(|path| !path.exists());
+    let missing = tarballs.iter().filter(is_missing);
+    let missing: Vec<_> = missing.filter_map(|tarball| tarball.url.clone()).collect();
+    add(&missing, None)?;
+    // Without an address, npm needs the registry's document of the package as well.
+    let named = tarballs.iter().filter(|tarball| tarball.url.is_none());
+    let named: Vec<_> = named
+        .map(|tarball| format!("{}@{}", tarball.name, tarball.version))
+        .collect();
+    add(&named, Some(cache))?;
+    for tarball in tarballs {
+        if let (Some(from), Some(to)) = (kept(tarball, &usual), kept(tarball, cache))
+            && from.exists()
+            && !to.exists()
+        {
+            let folder = to.parent().unwrap_or(cache);
+            std::fs::create_dir_all(folder).map_err(StoreError::io("make", folder))?;
+            std::fs::copy(&from, &to).map_err(StoreError::io("copy", &from))?;
         }
     }
-    Ok((tarballs, unknown))
+    Ok(usual.join("_logs"))
 }
 
-impl Entry {
-    /// Whether npm installs it here; an optional package for another system stays away.
-    fn runs_here(&self) -> bool {
-        let fits = |list: &[String], own: &str| {
-            let refused = list.iter().any(|item| item.strip_prefix('!') == Some(own));
-            let mut wanted = list.iter().filter(|item| !item.starts_with('!')).peekable();
-            !refused && (wanted.peek().is_none() || wanted.any(|item| item == own))
-        };
-        let cpu = match std::env::consts::ARCH {
-            "x86_64" => "x64",
-            "aarch64" => "arm64",
-            "x86" => "ia32",
-            other => other,
-        };
-        !self.optional || (fits(&self.os, "linux") && fits(&self.cpu, cpu))
-    }
-}
-
-/// Has npm fetch the tarballs into its cache, with its own settings, and gives the folder of the cache.
-fn fetch(args: &NpmArgs, tarballs: &[Tarball]) -> Result<PathBuf, Failure> {
-    let mut npm = Command::new(&args.npm);
-    let answer = step(npm.args(["config", "get", "cache"]), "find npm's cache")?;
-    let cache = PathBuf::from(String::from_utf8_lossy(&answer).trim()).join("_cacache/content-v2");
-    // Without an address, npm needs the registry's document of the package as well.
-    let missing: Vec<_> = tarballs
-        .iter()
-        .filter(|tarball| tarball.url.is_none() || kept(tarball, &cache).is_none_or(|path| !path.exists()))
-        .map(|tarball| {
-            let named = || format!("{}@{}", tarball.name, tarball.version);
-            tarball.url.clone().unwrap_or_else(named)
-        })
-        .collect();
-    for specs in missing.chunks(AT_ONCE) {
-        let mut npm = Command::new(&args.npm);
-        npm.args(["cache", "add", "--loglevel=error", "--"]).args(specs);
-        step(&mut npm, "fetch the tarballs")?;
-    }
-    Ok(cache)
-}
-
-/// Where npm's cache has the tarball: its files are found by their digest.
+/// Where a cache of npm has the tarball: its files are found by their digest.
 fn kept(tarball: &Tarball, cache: &Path) -> Option<PathBuf> {
-    let mut all = tarball.integrity.split_whitespace();
-    let digest = all.find_map(|one| one.strip_prefix("sha512-"))?;
-    let digest = STANDARD.decode(digest.split('?').next()?).ok()?;
-    let hex = hex::encode(digest);
+    let hex = &tarball.digest;
     let (first, rest) = (hex.get(..2)?, hex.get(2..4)?);
-    Some(cache.join("sha512").join(first).join(rest).join(hex.get(4..)?))
+    let content = cache.join("_cacache/content-v2/sha512");
+    Some(content.join(first).join(rest).join(hex.get(4..)?))
 }
 
 fn candidate(tarball: &Tarball, cache: &Path) -> Candidate {
-    let package = match lock::package(&format!("npm:{}@{}", tarball.name, tarball.version)) {
+    let package = match super::lock::package(&format!("npm:{}@{}", tarball.name, tarball.version)) {
         Ok(package) => package,
         Err(unknown) => return unknown,
     };
@@ -290,29 +255,4 @@ fn candidate(tarball: &Tarball, cache: &Path) -> Candidate {
         Some(path.rsplit('/').next()?.to_owned())
     });
     Candidate::named(&package, listed.unwrap_or(usual), digests)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_packages_of_registries_alone() {
-        for word in ["left-pad", "left-pad@1.3.0", "@scope/name@^1.0.0", "--save-dev"] {
-            assert!(named(word).is_ok(), "{word}");
-        }
-        for word in [
-            "./folder",
-            "../folder",
-            "/tmp/a.tgz",
-            "owner/repository",
-            "git+https://h.example/r",
-            "https://h.example/a.tgz",
-            "github:owner/repository",
-            "alias@npm:other",
-            "name@file:folder",
-        ] {
-            assert!(named(word).is_err(), "{word}");
-        }
-    }
 }

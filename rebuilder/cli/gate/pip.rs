@@ -1,7 +1,7 @@
 //! pip with a gate: pip resolves without building anything, each wheel is checked by its digest, and pip installs exactly
 //! these, offline.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use serde::Deserialize;
@@ -14,6 +14,9 @@ use crate::cli::failure::Failure;
 use crate::store::{Store, StoreError};
 
 mod arguments;
+mod file;
+mod requirement;
+mod settings;
 
 use arguments::{Arguments, Phase};
 
@@ -59,10 +62,11 @@ struct Wheel {
 }
 
 pub(super) fn run(common: &Common, args: &PipArgs) -> Result<ExitCode, Failure> {
-    let given = Arguments::read(&args.command)?;
+    let settings = settings::read(&args.pip)?;
+    let given = Arguments::read(&args.command, &settings)?;
     let store = Store::open(common.store.clone())?;
     let folder = store.temporary_folder()?;
-    let wheels = resolve(args, &given, &folder.path().join("report.json"))?;
+    let wheels = resolve(args, &given, folder.path())?;
     if wheels.is_empty() {
         if !common.quiet {
             crate::cli::output::note("gate pip: everything is installed already");
@@ -78,14 +82,22 @@ pub(super) fn run(common: &Common, args: &PipArgs) -> Result<ExitCode, Failure> 
 }
 
 /// What pip would install. It takes wheels only: to resolve a source distribution, pip runs its code.
-fn resolve(args: &PipArgs, given: &Arguments, report: &Path) -> Result<Vec<Wheel>, Failure> {
-    let mut pip = Command::new(&args.pip);
-    pip.arg("install")
-        .args(given.of(Phase::Resolve))
+fn resolve(args: &PipArgs, given: &Arguments, folder: &Path) -> Result<Vec<Wheel>, Failure> {
+    let report = &folder.join("report.json");
+    let mut pip = command(args, "install");
+    pip.args(given.of(Phase::Resolve))
         .args(["--dry-run", "--only-binary", ":all:", "--no-input", "--quiet"])
         .args(["--disable-pip-version-check", "--report"])
-        .arg(report)
-        .args(&given.requirements);
+        .arg(report);
+    // pip reads what the gate has read, not the user's files.
+    for (option, name, lines) in [
+        ("--requirement", "requirements.txt", &given.requirements),
+        ("--constraint", "constraints.txt", &given.constraints),
+    ] {
+        if !lines.is_empty() {
+            pip.arg(option).arg(write(folder, name, lines)?);
+        }
+    }
     step(
         &mut pip,
         "resolve the requirements with wheels alone (source distributions run code before they can be checked)",
@@ -101,6 +113,20 @@ fn resolve(args: &PipArgs, given: &Arguments, report: &Path) -> Result<Vec<Wheel
         )));
     }
     report.install.into_iter().map(wheel).collect()
+}
+
+/// pip without settings of the environment or the configuration.
+fn command(args: &PipArgs, word: &str) -> Command {
+    let mut pip = Command::new(&args.pip);
+    settings::hide(&mut pip);
+    pip.arg(word);
+    pip
+}
+
+fn write(folder: &Path, name: &str, lines: &[String]) -> Result<PathBuf, StoreError> {
+    let path = folder.join(name);
+    std::fs::write(&path, lines.join("\n") + "\n").map_err(StoreError::io("write", &path))?;
+    Ok(path)
 }
 
 fn wheel(planned: Planned) -> Result<Wheel, Failure> {
@@ -162,11 +188,6 @@ fn install(
     wheels: &[Wheel],
     folder: &Path,
 ) -> Result<ExitCode, Failure> {
-    let write = |name: &str, lines: Vec<String>| {
-        let path = folder.join(name);
-        std::fs::write(&path, lines.join("\n") + "\n").map_err(StoreError::io("write", &path))?;
-        Ok::<_, StoreError>(path)
-    };
     let direct = |wheel: &Wheel| given.names_url(&wheel.url);
     let fetched = wheels.iter().map(|wheel| {
         let place = if direct(wheel) {
@@ -176,11 +197,10 @@ fn install(
         };
         format!("{}{place} --hash=sha256:{}", wheel.name, wheel.sha256)
     });
-    let fetched = write("fetched.txt", fetched.collect())?;
+    let fetched = write(folder, "fetched.txt", &fetched.collect::<Vec<_>>())?;
     let wheelhouse = folder.join("wheels");
-    let mut pip = Command::new(&args.pip);
-    pip.arg("download")
-        .args(given.of(Phase::Download))
+    let mut pip = command(args, "download");
+    pip.args(given.of(Phase::Download))
         .args(["--no-deps", "--require-hashes", "--only-binary", ":all:"])
         .args(["--no-input", "--quiet", "--disable-pip-version-check", "--dest"])
         .arg(&wheelhouse)
@@ -190,10 +210,9 @@ fn install(
     let pinned = wheels
         .iter()
         .map(|wheel| format!("{}=={} --hash=sha256:{}", wheel.name, wheel.version, wheel.sha256));
-    let pinned = write("pinned.txt", pinned.collect())?;
-    let mut pip = Command::new(&args.pip);
-    pip.arg("install")
-        .args(given.of(Phase::Install))
+    let pinned = write(folder, "pinned.txt", &pinned.collect::<Vec<_>>())?;
+    let mut pip = command(args, "install");
+    pip.args(given.of(Phase::Install))
         .args([
             "--no-deps",
             "--require-hashes",
@@ -205,9 +224,5 @@ fn install(
         .arg(&wheelhouse)
         .arg("--requirement")
         .arg(&pinned);
-    // An index in the environment or the configuration must not take part any more.
-    pip.env("PIP_NO_INDEX", "1")
-        .env_remove("PIP_FIND_LINKS")
-        .env_remove("PIP_EXTRA_INDEX_URL");
     client(common, &mut pip)
 }

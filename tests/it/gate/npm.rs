@@ -90,4 +90,63 @@ fn npm_installs_what_has_a_quorum_and_nothing_else() {
     for other in ["./folder", "owner/repository", "git+https://h.example/r"] {
         assert_eq!(code(&npm(&["install", other])), 2, "{other}");
     }
+    // What is installed is this project, from its lock file.
+    let other = scene.path("other").display().to_string();
+    for option in [
+        format!("--prefix={other}"),
+        format!("--pre={other}"),
+        "--os=darwin".into(),
+        "-g".into(),
+    ] {
+        for command in ["ci", "install"] {
+            let output = npm(&[command, &option]);
+            assert_eq!(code(&output), 2, "{command} {option}: {}", text(&output));
+        }
+    }
+    let shrinkwrap = project.join("npm-shrinkwrap.json");
+    fs::write(&shrinkwrap, &locked).unwrap();
+    assert_eq!(code(&npm(&["ci"])), 2);
+    fs::remove_file(&shrinkwrap).unwrap();
+    let below = project.join("below");
+    fs::create_dir(&below).unwrap();
+    fs::write(below.join("package-lock.json"), &locked).unwrap();
+    let output = scene
+        .gate("npm")
+        .args(["--", "ci"])
+        .current_dir(&below)
+        .output()
+        .unwrap();
+    assert!(
+        text(&output).contains("it would install into"),
+        "{}",
+        text(&output)
+    );
+    // npm would pack this file, as its name and version are those of the lock file.
+    let manifest = fs::read_to_string(project.join("package.json")).unwrap();
+    let evil = packages::npm(&project, "gategood");
+    let evil = evil.file_name().unwrap().to_str().unwrap();
+    fs::write(
+        project.join("package.json"),
+        manifest.replace("^1.0.0", &format!("file:{evil}")),
+    )
+    .unwrap();
+    let output = npm(&["ci"]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("package.json takes it from"),
+        "{}",
+        text(&output)
+    );
+    fs::write(project.join("package.json"), &manifest).unwrap();
+    // Settings do not move it either.
+    fs::remove_dir_all(project.join("node_modules")).unwrap();
+    let mut gate = scene.gate("npm");
+    gate.args(["--", "ci"]).current_dir(&project);
+    gate.env("NPM_CONFIG_PREFIX", &other)
+        .env("NPM_CONFIG_GLOBAL", "true")
+        .env("NPM_CONFIG_OS", "darwin");
+    let output = gate.output().unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(project.join("node_modules/gategood/index.js").exists());
+    assert!(!scene.path("other").exists());
 }

@@ -85,6 +85,37 @@ fn pip_installs_what_has_a_quorum_and_nothing_else() {
     let output = install(&[&format!("{}/files/gatesource-1.0.tar.gz", server.url())]);
     assert_eq!(code(&output), 2, "{}", text(&output));
     assert!(!mark.exists());
+    // pip would see a second line in each of these, or another file.
+    let source = format!("{}/files/gatesource-1.0.tar.gz", server.url());
+    let list = scene.path("list.txt");
+    for line in [
+        format!("gateapp\r{source}\n"),
+        format!("# all\u{85}{source}\n"),
+        format!("# all\u{c}{source}\n"),
+        format!("# \\\n{source}\n"),
+        format!("--pre -e {source}\n"),
+    ] {
+        fs::write(&list, &line).unwrap();
+        let output = install(&["-r", list.to_str().unwrap()]);
+        assert_eq!(code(&output), 2, "{line:?}: {}", text(&output));
+    }
+    fs::write(&list, format!("{source}\n")).unwrap();
+    for name in ["PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_EDITABLE"] {
+        let output = scene
+            .gate("pip")
+            .env(name, &list)
+            .args(["--", "install", "gateapp"])
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 2, "{name}: {}", text(&output));
+    }
+    assert!(!mark.exists());
+    // What both read is installed.
+    fs::write(&list, "# \\\ngateapp \\\n  # the rest\n").unwrap();
+    fs::remove_dir_all(&target).unwrap();
+    let output = install(&["-r", list.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(target.join("gateapp.py").exists());
     // The index changes the file once it was checked.
     fs::remove_dir_all(&target).unwrap();
     fs::write(&lib, fs::read(&app).unwrap()).unwrap();

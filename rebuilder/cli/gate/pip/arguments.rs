@@ -4,8 +4,14 @@
 
 use std::path::Path;
 
+use super::file::{self, Line};
+use super::requirement::{self, Requirement};
+use super::settings::Setting;
 use crate::bounded;
 use crate::cli::failure::Failure;
+
+#[cfg(test)]
+mod tests;
 
 /// The runs of pip that an option is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +25,11 @@ pub(super) enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct Arguments {
     options: Vec<(&'static Known, Option<String>)>,
-    /// Requirements, and the options with files of them, as they were given.
+    /// Requirements, one a line, for a file of the gate's own.
     pub requirements: Vec<String>,
-    /// Addresses of wheels among the requirements and in their files.
+    /// Constraints likewise.
+    pub constraints: Vec<String>,
+    /// Addresses of wheels among both.
     urls: Vec<String>,
 }
 
@@ -58,7 +66,7 @@ const fn flag(name: &'static str, short: Option<&'static str>, phases: &'static 
     }
 }
 
-static KNOWN: [Known; 39] = [
+static KNOWN: [Known; 40] = [
     with("--index-url", Some("-i"), FETCH),
     with("--extra-index-url", None, FETCH),
     with("--find-links", Some("-f"), FETCH),
@@ -98,25 +106,41 @@ static KNOWN: [Known; 39] = [
     flag("--no-warn-script-location", None, INSTALL),
     flag("--require-hashes", None, RESOLVE),
     flag("--prefer-binary", None, RESOLVE),
+    flag("--require-virtualenv", None, ALL),
+];
+
+/// Options of which a setting has several values.
+const REPEATED: [&str; 7] = [
+    "--extra-index-url",
+    "--find-links",
+    "--trusted-host",
+    "--platform",
+    "--abi",
+    "--use-feature",
+    "--use-deprecated",
 ];
 
 /// How deep files of requirements may name each other.
 const DEPTH: u32 = 8;
 
 impl Arguments {
-    /// Reads the arguments after `--`.
-    pub fn read(words: &[String]) -> Result<Self, Failure> {
+    /// Reads the arguments after `--`; the settings come before them.
+    pub fn read(words: &[String], settings: &[Setting]) -> Result<Self, Failure> {
         let Some(("install", rest)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) else {
             return Err(Failure::usage(
                 "cannot run this command of pip: the gate is for \"pip install\" alone".into(),
             ));
         };
         let mut read = Self::default();
+        for setting in settings {
+            read.setting(setting)?;
+        }
+        let (mut files, mut asked) = (Vec::new(), false);
         let mut rest = rest.iter().cloned();
         while let Some(word) = rest.next() {
             if !word.starts_with('-') {
-                read.requirement(&word)?;
-                read.requirements.push(word);
+                read.requirement(&word, &[], false)?;
+                asked = true;
                 continue;
             }
             let (name, inline) = match word.split_once('=') {
@@ -128,32 +152,45 @@ impl Arguments {
                     Failure::usage(format!("cannot read the arguments of pip: {name} needs a value"))
                 })
             };
-            if matches!(name.as_str(), "-r" | "--requirement" | "-c" | "--constraint") {
-                let file = value()?;
-                read.file(Path::new(&file), DEPTH)?;
-                read.requirements.extend([name, file]);
+            if let Some(constrains) = names_file(&name) {
+                files.push((value()?, constrains));
+                asked |= !constrains;
                 continue;
             }
-            let known = KNOWN
-                .iter()
-                .find(|known| known.name == name || known.short == Some(name.as_str()));
-            let known = known.ok_or_else(|| unknown(&word))?;
-            let value = if known.has_value { Some(value()?) } else { None };
+            let known = known(&name).ok_or_else(|| unknown(&word))?;
+            let value = if known.has_value {
+                Some(value()?)
+            } else if inline.is_some() {
+                return Err(Failure::usage(format!(
+                    "cannot use {word} of pip: {name} takes no value"
+                )));
+            } else {
+                None
+            };
             read.options.push((known, value));
+        }
+        if !asked {
+            return Err(Failure::usage("cannot run pip: nothing is required".into())
+                .with_help("name packages, or a file of them with --requirement"));
+        }
+        // pip goes by what a file says after what the command line says.
+        for (path, constrains) in files {
+            read.file(Path::new(&path), constrains, DEPTH)?;
         }
         Ok(read)
     }
 
     /// The options for one run.
     pub fn of(&self, phase: Phase) -> Vec<String> {
-        let mut words = Vec::new();
-        for (known, value) in &self.options {
-            if known.phases.contains(&phase) {
-                words.push(known.name.to_owned());
-                words.extend(value.clone());
-            }
-        }
-        words
+        let of = |(known, value): &(&Known, Option<String>)| match value {
+            Some(value) => format!("{}={value}", known.name),
+            None => known.name.to_owned(),
+        };
+        let options = self.options.iter();
+        options
+            .filter(|(known, _)| known.phases.contains(&phase))
+            .map(of)
+            .collect()
     }
 
     /// Whether the user named this address.
@@ -161,77 +198,89 @@ impl Arguments {
         self.urls.iter().any(|known| known == url)
     }
 
+    /// An option that is set in the environment or in pip's configuration.
+    fn setting(&mut self, setting: &Setting) -> Result<(), Failure> {
+        let known = known(&format!("--{}", setting.name)).ok_or_else(|| setting.refused())?;
+        if !known.has_value {
+            if setting.is_on()? {
+                self.options.push((known, None));
+            }
+        } else if REPEATED.contains(&known.name) {
+            let values = setting.value.split_whitespace();
+            self.options
+                .extend(values.map(|value| (known, Some(value.to_owned()))));
+        } else {
+            self.options.push((known, Some(setting.value.clone())));
+        }
+        Ok(())
+    }
+
     /// A requirement must be a name, or the address of a wheel.
-    fn requirement(&mut self, text: &str) -> Result<(), Failure> {
-        let place = match text.split_once('@') {
-            // NAME @ URL; a version has no such sign.
-            Some((name, url)) if !name.contains(['/', ':']) => url.trim(),
-            _ => text.trim(),
-        };
-        // What follows is a condition, or options of one requirement.
-        let place = place.split([';', ' ']).next().unwrap_or_default();
-        let is_place = place.contains(['/', '\\']) || place.starts_with('.') || Path::new(place).exists();
-        if !is_place {
-            return Ok(());
+    fn requirement(&mut self, text: &str, hashes: &[String], constrains: bool) -> Result<(), Failure> {
+        match requirement::read(text) {
+            None => {
+                return Err(Failure::usage(format!(
+                    "cannot check {text:?}: pip runs the code of folders, repositories and source archives to resolve them"
+                ))
+                .with_help("require a released package as NAME==VERSION, or a wheel by its http address"));
+            }
+            Some(Requirement::Named) => {}
+            Some(Requirement::Wheel(url)) => self.urls.push(url),
         }
-        let bare = place.split(['?', '#']).next().unwrap_or_default();
-        if bare.ends_with(".whl") && !place.starts_with("git+") {
-            self.urls.push(bare.to_owned());
-            return Ok(());
+        let line = [&[text.to_owned()], hashes].concat().join(" ");
+        if constrains {
+            self.constraints.push(line);
+        } else {
+            self.requirements.push(line);
         }
-        Err(Failure::usage(format!(
-            "cannot check {text:?}: pip runs the code of folders, repositories and source archives to resolve them"
-        ))
-        .with_help("require a released package by name, or a wheel"))
+        Ok(())
     }
 
     /// A file of requirements or constraints, and those that it names.
-    fn file(&mut self, path: &Path, depth: u32) -> Result<(), Failure> {
+    fn file(&mut self, path: &Path, constrains: bool, depth: u32) -> Result<(), Failure> {
         let unusable = |reason: String| {
             Failure::usage(format!(
                 "cannot use the requirements {}: {reason}",
                 path.display()
             ))
+            .with_help("docs/gates.md says what such a file may have")
         };
         let below = depth
             .checked_sub(1)
             .ok_or_else(|| unusable("they name each other".into()))?;
         let text =
             bounded::read_text(path, bounded::DOCUMENT).map_err(|error| unusable(error.to_string()))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        for line in text.replace("\\\n", " ").lines() {
-            let line = line.split(" #").next().unwrap_or_default().trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            if !line.starts_with('-') {
-                self.requirement(line)?;
-                continue;
-            }
-            let (name, value) = line.split_once(['=', ' ']).unwrap_or((line, ""));
-            let value = value.trim().trim_start_matches('=').trim();
-            match name {
-                "-r" | "--requirement" | "-c" | "--constraint" => self.file(&folder.join(value), below)?,
-                "-i" | "--index-url" | "--extra-index-url" | "-f" | "--find-links" | "--no-index"
-                | "--pre" | "--trusted-host" | "--require-hashes" | "--prefer-binary" => {
-                    let known = KNOWN
-                        .iter()
-                        .find(|known| known.name == name || known.short == Some(name));
-                    // The file itself is not given to the run that fetches, but its indexes are.
-                    if let Some(known) = known.filter(|known| known.phases.contains(&Phase::Download)) {
-                        let value = known.has_value.then(|| value.to_owned());
-                        self.options.push((known, value));
+        for line in file::read(&text).map_err(unusable)? {
+            match line {
+                Line::Requirement(text, hashes) => self.requirement(&text, &hashes, constrains)?,
+                Line::Option(name, value) => {
+                    let value = value.as_deref();
+                    if let (Some(constrains), Some(value)) = (names_file(&name), value) {
+                        self.file(&file::beside(path, value), constrains, below)?;
+                    } else if let Some(known) = known(&name) {
+                        self.options
+                            .push((known, value.map(|value| file::place(path, known.name, value))));
                     }
-                }
-                _ => {
-                    return Err(unusable(format!(
-                        "the option {name} cannot be used with the gate"
-                    )));
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Whether an option names a file of constraints, or of requirements.
+fn names_file(name: &str) -> Option<bool> {
+    match name {
+        "-r" | "--requirement" => Some(false),
+        "-c" | "--constraint" => Some(true),
+        _ => None,
+    }
+}
+
+fn known(name: &str) -> Option<&'static Known> {
+    KNOWN
+        .iter()
+        .find(|known| known.name == name || known.short == Some(name))
 }
 
 fn unknown(word: &str) -> Failure {
@@ -242,76 +291,4 @@ fn unknown(word: &str) -> Failure {
         "the gate does not know this option"
     };
     Failure::usage(format!("cannot use {word} of pip: {why}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Arguments, String> {
-        let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-        Arguments::read(&words).map_err(|failure| failure.message())
-    }
-
-    #[test]
-    fn options_go_where_they_belong() {
-        let given = read("install -i https://i.example/simple --target=lib idna==3.10 -U attrs>=20").unwrap();
-        assert_eq!(given.requirements, ["idna==3.10", "attrs>=20"]);
-        let (index, target) = (
-            ["--index-url", "https://i.example/simple"],
-            ["--target", "lib", "--upgrade"],
-        );
-        assert_eq!(given.of(Phase::Resolve), [&index[..], &target[..]].concat());
-        assert_eq!(given.of(Phase::Download), index);
-        assert_eq!(given.of(Phase::Install), target);
-    }
-
-    #[test]
-    fn refuses_what_runs_code_before_it_is_checked() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path.display().to_string()
-        };
-        let nested = file(
-            "nested.txt",
-            "idna \\\n  --hash=sha256:00\n-e git+https://h.example/r\n",
-        );
-        for (text, reason) in [
-            ("download idna".to_owned(), "alone"),
-            ("install -e .".to_owned(), "-e"),
-            ("install .".to_owned(), "folders"),
-            ("install git+https://h.example/r".to_owned(), "folders"),
-            ("install a@git+https://h.example/r".to_owned(), "folders"),
-            ("install https://h.example/a-1.tar.gz".to_owned(), "folders"),
-            ("install https://h.example/a-1.tar.gz#x.whl".to_owned(), "folders"),
-            ("install --no-binary :all: idna".to_owned(), "--no-binary"),
-            ("install --config-settings a=b idna".to_owned(), "does not know"),
-            ("install --target".to_owned(), "needs a value"),
-            (format!("install -r {nested}"), "-e cannot be used"),
-            (
-                format!("install -r {}", file("loop.txt", "-r loop.txt\n")),
-                "name each other",
-            ),
-            (
-                format!("install -r {}", file("at.txt", "a @ file:///tmp/a\n")),
-                "folders",
-            ),
-        ] {
-            let error = read(&text).map(|_| ()).unwrap_err();
-            assert!(error.contains(reason), "{text}: {error}");
-        }
-        for text in [
-            "install idna==3.10".to_owned(),
-            "install idna[all]>=3;python_version>'3'".to_owned(),
-            "install https://h.example/a-1-py3-none-any.whl".to_owned(),
-            format!(
-                "install -r {}",
-                file("good.txt", "# all\nidna==3.10 --hash=sha256:00 # why\n")
-            ),
-        ] {
-            assert!(read(&text).is_ok(), "{text}");
-        }
-    }
 }
