@@ -157,6 +157,18 @@ async fn all(
             help: format!("at most {MOST} are fetched"),
         });
     }
+    // Both become parts of an address, of a path and of the recipe's lists.
+    let is_plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_+.".contains(&byte))
+    };
+    let other = wanted
+        .iter()
+        .find(|(name, version, _)| !is_plain(name) || !is_plain(version));
+    if let Some((name, version, _)) = other {
+        let reason = format!("Cargo.lock names {name:?} {version:?}, which cannot be a crate");
+        return Err(unusable(title, reason));
+    }
     let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
         let (file, url) = registry::download(&name, &version);
         pin(fetcher, "its lock file", file, url, checksum).await
@@ -261,6 +273,9 @@ mod tests {
                 "from elsewhere",
             ),
             (entry("a", "1.0.0", "git+https://h/r#0"), "from elsewhere"),
+            (entry("../a", "1.0.0", public), "cannot be a crate"),
+            (entry("a\\nb", "1.0.0", public), "cannot be a crate"),
+            (entry("a", "1.0.0 -x", public), "cannot be a crate"),
             // Two versions are two crates; the run is offline.
             (
                 entry("a", "1.0.0", public) + &entry("a", "2.0.0", public),
