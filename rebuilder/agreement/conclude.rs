@@ -26,7 +26,7 @@ pub fn conclude(
     let names = policy::names(std::slice::from_ref(artifact));
     let (file, quorum) = quorum(policy, &names)?;
     let mut tally = tally.clone();
-    let members = members(&mut tally, file, trust);
+    let members = members(&mut tally, file, trust, now);
     let at_hand = AtHand::of(&members, &quorum, |testimony, party| {
         withdrawn(testimony, party, file, trust, now).is_none()
     });

@@ -22,43 +22,61 @@ pub(super) struct Member<'a> {
 }
 
 /// Maps signers to parties; unknown signers are set aside.
-pub(super) fn members<'a>(tally: &mut Tally, file: Option<&'a PolicyFile>, trust: &Trust) -> Vec<Member<'a>> {
+pub(super) fn members<'a>(
+    tally: &mut Tally,
+    file: Option<&'a PolicyFile>,
+    trust: &Trust,
+    now: Timestamp,
+) -> Vec<Member<'a>> {
     let mut members: Vec<Member> = Vec::new();
     let voices: Vec<Vec<Testimony>> = tally
         .voices()
         .map(|voice| voice.into_iter().cloned().collect())
         .collect();
     for testimonies in voices {
-        let Some(first) = testimonies.first() else {
-            continue;
+        let own = match (file, testimonies.first()) {
+            (None, Some(first)) => Some(alone(first, &testimonies)),
+            _ => None,
         };
-        let signer = &first.signer;
-        let party = match file {
-            Some(file) => file
-                .parties()
-                .iter()
-                .find(|party| party.signed(signer))
-                .map(Cow::Borrowed),
-            // Any owner of an e-mail address can sign without a key, so an identity counts only if it was named beforehand.
-            None if signer.identity.is_some() && trust.identities.is_empty() => None,
-            None => Some(Cow::Owned(alone(first, &testimonies))),
-        };
-        let Some(party) = party else {
-            for testimony in &testimonies {
-                tally.set_aside_times(
-                    Reason::UnknownSigner,
-                    testimony.times,
-                    example(testimony, &signer.name),
-                );
+        for testimony in testimonies {
+            let is_named = testimony.signer.identity.is_none() || !trust.identities.is_empty();
+            let party = match file {
+                Some(file) => signed_by(&testimony, file, trust, now).map(Cow::Borrowed),
+                // Any owner of an e-mail address can sign without a key, so an identity counts only if it was named beforehand.
+                None => own.clone().filter(|_| is_named).map(Cow::Owned),
+            };
+            let Some(party) = party else {
+                let example = example(&testimony, &testimony.signer.name);
+                tally.set_aside_times(Reason::UnknownSigner, testimony.times, example);
+                continue;
+            };
+            match members.iter_mut().find(|member| member.party.name == party.name) {
+                Some(member) => member.testimonies.push(testimony),
+                None => members.push(Member {
+                    party,
+                    testimonies: vec![testimony],
+                }),
             }
-            continue;
-        };
-        match members.iter_mut().find(|member| member.party.name == party.name) {
-            Some(member) => member.testimonies.extend(testimonies),
-            None => members.push(Member { party, testimonies }),
         }
     }
     members
+}
+
+/// The party whose word a testimony is. Of several that signed it, the first one whose signature counts: else whoever has
+/// a stolen key could take the word away from the others.
+fn signed_by<'a>(
+    testimony: &Testimony,
+    file: &'a PolicyFile,
+    trust: &Trust,
+    now: Timestamp,
+) -> Option<&'a Party> {
+    let signed = || {
+        file.parties()
+            .iter()
+            .filter(|party| party.signed(&testimony.signer))
+    };
+    let counts = |party: &&Party| withdrawn(testimony, party, Some(file), trust, now).is_none();
+    signed().find(counts).or_else(|| signed().next())
 }
 
 /// A signer without a policy, as a party of its own, in the role that its statements fill: a rebuild, if there is one.

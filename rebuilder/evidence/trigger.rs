@@ -20,6 +20,10 @@ pub struct Trigger {
     pub tag: Result<String, String>,
     /// Inputs of a run that was started by hand, by name.
     pub inputs: Result<BTreeMap<String, Value>, String>,
+    /// The whole ref of the source.
+    pub reference: Option<String>,
+    /// The whole ref that a builder ran at which checks out what its caller names.
+    pub delegator_reference: Option<String>,
 }
 
 /// The build type of builders that check out what their caller names, which need not be what set them off.
@@ -141,7 +145,18 @@ impl Places<'_> {
             branch,
             tag,
             inputs: self.inputs(),
+            reference: self.reference().ok().flatten().or_else(|| self.substituted()),
+            delegator_reference: (self.build_type == DELEGATED)
+                .then(|| self.github("ref"))
+                .filter(|own| !own.is_empty())
+                .map(str::to_owned),
         }
+    }
+
+    /// The ref that substitutions give.
+    fn substituted(&self) -> Option<String> {
+        let tag = self.substitution("TAG_NAME").map(|name| format!("{TAGS}{name}"));
+        tag.or_else(|| Some(format!("{BRANCHES}{}", self.substitution("BRANCH_NAME")?)))
     }
 
     /// The whole ref; none if no place has one.

@@ -13,6 +13,8 @@ use super::file::Rule;
 use super::gate::check;
 use crate::artifact::pattern;
 use crate::evidence::assess::Assessment;
+use crate::evidence::custody;
+use crate::evidence::sigstore::Identity;
 use crate::evidence::trigger::Trigger;
 
 /// A version of which the last parts may be left out: `v1`, `v1.2`, `v1.2.3`, `v1.2.3-rc.1`.
@@ -166,10 +168,29 @@ fn answer(fits: bool, finding: String) -> Result<String, String> {
 /// What a provenance says of what set it off, or that it does not.
 fn said<T>(it: &Assessment, what: impl Fn(Trigger) -> Result<T, String>) -> Result<T, String> {
     let trigger = it.statement.as_ref().and_then(Trigger::of);
-    trigger.map_or_else(
-        || Err("the provenance does not say what set the build off".into()),
-        what,
-    )
+    let Some(trigger) = trigger else {
+        return Err("the provenance does not say what set the build off".into());
+    };
+    let identity = it.signer().and_then(|signer| signer.identity.as_ref());
+    match identity.and_then(|identity| other_ref(identity, &trigger)) {
+        Some(reason) => Err(reason),
+        None => what(trigger),
+    }
+}
+
+/// How the ref in a certificate, which its authority read off the workflow's own token, contradicts the statement. For
+/// repository and commit [`custody::contradiction`] asks the same of every provenance, and leaves none that is verified.
+fn other_ref(identity: &Identity, trigger: &Trigger) -> Option<String> {
+    let certified = identity.reference.as_ref()?;
+    // Its certificate is about what called it, and not about the source that it was told to check out.
+    let stated = if custody::is_delegator(identity) && trigger.delegator_reference.is_some() {
+        trigger.delegator_reference.as_ref()
+    } else {
+        trigger.reference.as_ref()
+    }?;
+    (stated != certified).then(|| {
+        format!("the statement names the ref {stated}, but the workflow that signed it ran at {certified}")
+    })
 }
 
 /// An input as it was entered: texts without quotes, switches and numbers as JSON has them.
@@ -209,6 +230,70 @@ mod tests {
             "1.2.3", "v", "v1.", "v01", "v1.2.3.4", "v1-rc1", "v1.2.x", "latest", "",
         ] {
             assert!(VersionPrefix::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_delegators_certificate_is_about_what_called_it() {
+        let delegator = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/delegator_generic_slsa3.yml@refs/tags/v2.0.0";
+        let trigger = |source: Option<&str>, caller: Option<&str>| Trigger {
+            branch: Err(String::new()),
+            tag: Err(String::new()),
+            inputs: Err(String::new()),
+            reference: source.map(str::to_owned),
+            delegator_reference: caller.map(str::to_owned),
+        };
+        let (main, tag) = (Some("refs/heads/main"), Some("refs/tags/v1"));
+        for (subject, certified, source, caller, is_other) in [
+            (delegator, main, tag, main, false),
+            (delegator, main, tag, tag, true),
+            (delegator, main, tag, None, true),
+            // Any workflow can write that it is one.
+            (
+                "https://github.com/e/t/.github/workflows/r.yml@refs/heads/main",
+                main,
+                tag,
+                main,
+                true,
+            ),
+            (
+                "https://github.com/e/t/.github/workflows/r.yml@refs/heads/main",
+                main,
+                main,
+                None,
+                false,
+            ),
+            (
+                "https://github.com/e/t/.github/workflows/r.yml@refs/heads/main",
+                main,
+                None,
+                None,
+                false,
+            ),
+            (
+                "https://github.com/e/t/.github/workflows/r.yml@refs/heads/main",
+                None,
+                tag,
+                None,
+                false,
+            ),
+        ] {
+            let identity = Identity {
+                subject: subject.to_owned(),
+                issuer: "https://token.actions.githubusercontent.com".into(),
+                repository: None,
+                commit: None,
+                reference: certified.map(str::to_owned),
+                workflow: None,
+                runner: None,
+                run: None,
+            };
+            let found = other_ref(&identity, &trigger(source, caller));
+            assert_eq!(
+                found.is_some(),
+                is_other,
+                "{subject} {certified:?} {source:?} {caller:?}"
+            );
         }
     }
 

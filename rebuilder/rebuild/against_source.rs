@@ -192,3 +192,71 @@ impl Files {
         files.is_some_and(|files| files.iter().any(|(_, own)| *own == digest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whether the source counts as the publisher's own word, with these assumptions beside it.
+    fn published(assumptions: &serde_json::Value, git: bool) -> bool {
+        let archive = json!({"place": "source.tar", "source": {"repository": "https://example.org/x"}, "submodules": false});
+        let plan = json!({
+            "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
+            "expected": [], "not_compared": [],
+            "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
+            "inputs": [], "git": if git { vec![archive] } else { Vec::new() }, "files": [],
+            "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
+            "hostname": "localhost", "umask": 18,
+            "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": assumptions
+        });
+        let plan: Plan = serde_json::from_value(plan).unwrap();
+        Sources::of(&plan, Vec::new()).published
+    }
+
+    #[test]
+    fn nobody_is_accused_by_a_source_that_is_guessed_or_may_have_been_changed() {
+        let said = |what: &str, origin: &str| json!({"what": what, "value": "v", "origin": {origin: "it"}});
+        for (source, git, more, expected) in [
+            (None, true, None, true),
+            (Some("declared"), true, None, true),
+            (Some("convention"), false, None, true),
+            (Some("convention"), true, None, false),
+            (Some("inferred"), true, None, false),
+            (Some("tried"), true, None, false),
+            (Some("declared"), true, Some(("clock", "inferred")), true),
+            (Some("declared"), true, Some(("publish tool", "declared")), true),
+            (Some("declared"), true, Some(("publish tool", "inferred")), false),
+            (
+                Some("declared"),
+                true,
+                Some(("state of the checkout", "inferred")),
+                false,
+            ),
+            (
+                Some("declared"),
+                true,
+                Some(("state of the checkout", "tried")),
+                false,
+            ),
+            (
+                Some("declared"),
+                true,
+                Some(("files that the source lacks", "convention")),
+                false,
+            ),
+            (
+                Some("convention"),
+                false,
+                Some(("publish tool", "inferred")),
+                false,
+            ),
+        ] {
+            let source = source.map(|origin| said("source", origin));
+            let more_said = more.map(|(what, origin)| said(what, origin));
+            let all: Vec<_> = source.clone().into_iter().chain(more_said).collect();
+            assert_eq!(published(&json!(all), git), expected, "{source:?} {git} {more:?}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::LINK;
 use url::Url;
 
-use super::address::{AddressTrust, Route};
+use super::address::{AddressTrust, Barred, Route};
 use super::blobs::Sealed;
 use super::download::{Ask, RequestFailure};
 use super::{Blob, FetchError, Fetcher, StoreError};
@@ -111,12 +111,31 @@ impl Fetcher {
         }
         let links = response.headers().get_all(LINK).iter();
         let next = links.filter_map(|link| link.to_str().ok()).find_map(next_page);
-        let next = next.and_then(|next| Some(response.url().join(&next).ok()?.to_string()));
+        let next = next.and_then(|next| response.url().join(&next).ok());
+        let next = next.map(|next| page_of(url, request.url, &next)).transpose()?;
         let sealed = self
             .receive(response, request.limit, &ProgressBar::hidden())
             .await?;
         Ok((sealed, next))
     }
+}
+
+/// The address of the next page, if it is at the host that was asked: by `asked`, or by the name that a mirror stands for.
+/// The caller asks it with the same token.
+fn page_of(asked: &Url, named: &str, next: &Url) -> Result<String, RequestFailure> {
+    let named = Url::parse(named).ok();
+    let same = [Some(asked), named.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|own| own.origin().is_tuple() && own.origin() == next.origin());
+    if same {
+        return Ok(next.to_string());
+    }
+    let reason = format!(
+        "it is named as the next page of an answer of {}, and is at another host",
+        asked.origin().ascii_serialization()
+    );
+    Err(RequestFailure::Barred(Barred::new(next.as_str(), reason)))
 }
 
 /// The address with the relation `next` in a header of links.
@@ -156,6 +175,82 @@ pub(super) fn failed(request: Request<'_>, refusal: RequestFailure) -> FetchErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_page_is_at_the_host_that_was_asked() {
+        for (asked, named, next, expected) in [
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "https://a.example/y?n=2",
+                true,
+            ),
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "https://a.example:443/y",
+                true,
+            ),
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "https://b.example/y",
+                false,
+            ),
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "https://a.example.b.example/y",
+                false,
+            ),
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "https://a.example@b.example/y",
+                false,
+            ),
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "http://a.example/y",
+                false,
+            ),
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "https://a.example:8443/y",
+                false,
+            ),
+            (
+                "https://a.example/x",
+                "https://a.example/x",
+                "file:///etc/passwd",
+                false,
+            ),
+            // A mirror of the user's gives on what the service says.
+            (
+                "http://127.0.0.1:1/x",
+                "https://a.example/x",
+                "https://a.example/y",
+                true,
+            ),
+            (
+                "http://127.0.0.1:1/x",
+                "https://a.example/x",
+                "http://127.0.0.1:1/y",
+                true,
+            ),
+            (
+                "http://127.0.0.1:1/x",
+                "https://a.example/x",
+                "http://127.0.0.1:2/y",
+                false,
+            ),
+        ] {
+            let found = page_of(&Url::parse(asked).unwrap(), named, &Url::parse(next).unwrap());
+            assert_eq!(found.is_ok(), expected, "{asked} {named} {next}");
+        }
+    }
 
     #[test]
     fn finds_the_next_page() {

@@ -1,6 +1,7 @@
 //! `rebuilder verify --discover`: each kind of source in its own form, and sources that are slow, broken or lie.
 
 mod answers;
+mod pages;
 mod sources;
 
 use std::fs;

@@ -155,6 +155,42 @@ fn rules_about_what_set_the_build_off_ask_the_provenance() {
         let checks = &json(&output)["policy"]["checks"];
         assert!(checks.to_string().contains(words), "{rule}: {checks}");
     }
+    // What the authority read off the workflow's token is worth more than what the workflow wrote.
+    let branch = "version = 1\n[[rules]]\nsubject = \"tool\"\nsource-branches = [\"main\"]\n";
+    let inputs = "version = 1\n[[rules]]\nsubject = \"tool\"\nworkflow-inputs = { level = \"1\" }\n";
+    let free = "version = 1\n[[rules]]\nsubject = \"tool\"\nrequire = [\"provenance\"]\n";
+    let other = "https://github.com/example/other";
+    let at = |reference: &str| Signer {
+        reference: reference.into(),
+        ..Signer::workflow(REPOSITORY, COMMIT)
+    };
+    for (signer, rule, expected, words) in [
+        (at("refs/heads/main"), branch, 0, "the branch main"),
+        (at(""), branch, 0, "the branch main"),
+        (at("refs/heads/dev"), branch, 3, "ran at refs/heads/dev"),
+        (at("refs/tags/main"), branch, 3, "ran at refs/tags/main"),
+        (at("refs/heads/dev"), inputs, 3, "ran at refs/heads/dev"),
+        (at("refs/heads/dev"), free, 0, ""),
+        (
+            Signer::workflow(other, COMMIT),
+            branch,
+            3,
+            "a workflow of https://github.com/example/other",
+        ),
+        (
+            Signer::workflow(REPOSITORY, &"1".repeat(40)),
+            branch,
+            3,
+            "ran at 1111",
+        ),
+    ] {
+        let bundle = authority.sign(&statement, &signer);
+        fs::write(scene.path("provenance.json"), bundle.to_string()).unwrap();
+        let output = scene.with(rule);
+        assert_eq!(code(&output), expected, "{rule}{words}: {}", text(&output));
+        let checks = &json(&output)["policy"]["checks"];
+        assert!(checks.to_string().contains(words), "{rule}{words}: {checks}");
+    }
     // Nobody signed it, so it says nothing at all.
     fs::write(scene.path("provenance.json"), statement.to_string()).unwrap();
     let output = scene.with("version = 1\n[[rules]]\nsubject = \"tool\"\nsource-branches = [\"main\"]\n");

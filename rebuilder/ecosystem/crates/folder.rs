@@ -9,7 +9,7 @@ use crate::plan::{Assumption, Origin, assume};
 use crate::store::{Checkout, GitError};
 
 /// Most manifests that are read; the largest workspaces have a few hundred.
-const MOST: usize = 2000;
+pub(super) const MOST_MANIFESTS: usize = 2000;
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -30,22 +30,17 @@ pub(super) fn find(
     if let Some(folder) = &package.folder {
         return Ok((folder.clone(), None));
     }
-    let mut manifests = checkout.paths_named("Cargo.toml")?;
-    manifests.sort_by_key(|path| (path.matches('/').count(), path.clone()));
-    for path in manifests.iter().take(MOST) {
-        let Some(bytes) = checkout.file(path)? else {
-            continue;
-        };
+    let found = checkout.each_named("Cargo.toml", MOST_MANIFESTS, |path, bytes| {
         // Templates and test data need not be manifests.
-        let manifest = toml::from_str::<Manifest>(&String::from_utf8_lossy(&bytes));
-        if manifest.is_ok_and(|manifest| manifest.package.name == name) {
-            let folder = path.strip_suffix("Cargo.toml").unwrap_or_default();
-            let folder = folder.trim_end_matches('/').to_owned();
-            let from =
-                Origin::Inferred("the commit's only package of this name, or the nearest to its top".into());
-            let assumption = assume("folder of the package", format!("/{folder}"), from);
-            return Ok((folder, Some(assumption)));
-        }
+        let manifest = toml::from_str::<Manifest>(&String::from_utf8_lossy(bytes)).ok()?;
+        let folder = path.strip_suffix("Cargo.toml").unwrap_or_default();
+        (manifest.package.name == name).then(|| folder.trim_end_matches('/').to_owned())
+    })?;
+    if let Some(folder) = found {
+        let from =
+            Origin::Inferred("the commit's only package of this name, or the nearest to its top".into());
+        let assumption = assume("folder of the package", format!("/{folder}"), from);
+        return Ok((folder, Some(assumption)));
     }
     Ok((String::new(), None))
 }

@@ -11,6 +11,8 @@ use crate::artifact::Sha256;
 use crate::ecosystem::PlanError;
 use crate::store::{Blob, Fetcher};
 
+/// Most crates of one plan; the largest workspaces have some two thousand.
+const MOST: usize = 4000;
 /// Most bytes of one file.
 const FILE_LIMIT: u64 = 256 << 20;
 
@@ -124,12 +126,11 @@ pub(super) async fn of_registry(
             }
         }
     }
-    let wanted = wanted.into_iter();
-    all(
-        fetcher,
-        wanted.map(|((name, version), checksum)| (name, version, checksum)),
-    )
-    .await
+    let wanted: Vec<_> = wanted
+        .into_iter()
+        .map(|((name, version), checksum)| (name, version, checksum))
+        .collect();
+    all(fetcher, title, wanted).await
 }
 
 /// The source of crates of the public registry.
@@ -146,9 +147,29 @@ fn unusable(title: &str, reason: String) -> PlanError {
 /// Fetches crates by name, version and checksum.
 async fn all(
     fetcher: &Fetcher,
-    wanted: impl Iterator<Item = (String, String, Sha256)>,
+    title: &str,
+    wanted: Vec<(String, String, Sha256)>,
 ) -> Result<Vec<PinnedFile>, PlanError> {
-    let fetched = stream::iter(wanted.map(|(name, version, checksum)| async move {
+    if wanted.len() > MOST {
+        return Err(PlanError::NotRebuildable {
+            subject: title.to_owned(),
+            reason: format!("its lock files name {} crates", wanted.len()),
+            help: format!("at most {MOST} are fetched"),
+        });
+    }
+    // Both become parts of an address, of a path and of the recipe's lists.
+    let is_plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_+.".contains(&byte))
+    };
+    let other = wanted
+        .iter()
+        .find(|(name, version, _)| !is_plain(name) || !is_plain(version));
+    if let Some((name, version, _)) = other {
+        let reason = format!("Cargo.lock names {name:?} {version:?}, which cannot be a crate");
+        return Err(unusable(title, reason));
+    }
+    let fetched = stream::iter(wanted.into_iter().map(|(name, version, checksum)| async move {
         let (file, url) = registry::download(&name, &version);
         pin(fetcher, "its lock file", file, url, checksum).await
     }));
@@ -187,7 +208,7 @@ pub(in crate::ecosystem) async fn crates(
         }
         wanted.push((package.name, package.version, checksum));
     }
-    all(fetcher, wanted.into_iter()).await
+    all(fetcher, title, wanted).await
 }
 
 /// A file whose digest is known, from `says`, and whose length is not.
@@ -252,6 +273,9 @@ mod tests {
                 "from elsewhere",
             ),
             (entry("a", "1.0.0", "git+https://h/r#0"), "from elsewhere"),
+            (entry("../a", "1.0.0", public), "cannot be a crate"),
+            (entry("a\\nb", "1.0.0", public), "cannot be a crate"),
+            (entry("a", "1.0.0 -x", public), "cannot be a crate"),
             // Two versions are two crates; the run is offline.
             (
                 entry("a", "1.0.0", public) + &entry("a", "2.0.0", public),
@@ -259,6 +283,20 @@ mod tests {
             ),
         ] {
             let error = crates(&fetcher, "it", &lock).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        // Nothing is asked for that no workspace needs.
+        let many = |count: usize| -> String {
+            (0..count)
+                .map(|at| entry("a", &format!("1.0.{at}"), public))
+                .collect()
+        };
+        for (count, expected) in [(MOST, "offline"), (MOST + 1, "name 4001 crates")] {
+            let lock = many(count);
+            let error = crates(&fetcher, "it", &lock).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            let error = of_registry(&fetcher, "it", std::iter::once(lock.as_str())).await;
+            let error = error.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -10,6 +10,8 @@ mod checkout_state;
 mod compressor;
 mod file_metadata;
 mod folder;
+#[cfg(test)]
+mod lacking;
 mod lock_form;
 pub(super) mod lockfile;
 mod package;

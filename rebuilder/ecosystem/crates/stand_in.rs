@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use toml::Value;
 use url::Url;
 
+use super::folder::MOST_MANIFESTS;
 use super::lockfile::{self, CargoLock};
 use crate::plan::{Assumption, InlineFile, Origin, assume};
 use crate::store::{Checkout, GitError};
@@ -26,12 +27,12 @@ struct Features(BTreeMap<String, BTreeSet<String>>);
 impl Features {
     fn of(checkout: &Checkout) -> Result<Self, GitError> {
         let mut found = Self::default();
-        for path in checkout.paths_named("Cargo.toml")? {
-            let bytes = checkout.file(&path)?.unwrap_or_default();
-            if let Ok(manifest) = toml::from_str::<Value>(&String::from_utf8_lossy(&bytes)) {
+        checkout.each_named("Cargo.toml", MOST_MANIFESTS, |_, bytes| {
+            if let Ok(manifest) = toml::from_str::<Value>(&String::from_utf8_lossy(bytes)) {
                 found.add(&manifest);
             }
-        }
+            None::<()>
+        })?;
         Ok(found)
     }
 

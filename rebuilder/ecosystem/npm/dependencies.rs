@@ -14,7 +14,7 @@ use super::registry;
 use super::resolve::{self, Choice, Solution};
 use crate::artifact::pattern;
 use crate::ecosystem::PlanError;
-use crate::plan::{Origin, PinnedInput, Role};
+use crate::plan::{Assumption, Origin, PinnedInput, Role, assume};
 use crate::store::FetchError;
 use crate::text::plural;
 
@@ -75,6 +75,8 @@ pub(super) struct Dependencies {
     pub root: String,
     /// What says which packages.
     pub origin: Origin,
+    /// What else is assumed of how they are installed.
+    pub assumptions: Vec<Assumption>,
 }
 
 impl Dependencies {
@@ -85,6 +87,7 @@ impl Dependencies {
             install: "",
             root: String::new(),
             origin,
+            assumptions: Vec::new(),
         }
     }
 }
@@ -104,7 +107,12 @@ pub(super) async fn pin(
             .version
             .filter(|_| called && found.install != manager.name)
         {
-            let version = named_version(draft, manager.name)?.unwrap_or_else(|| version(""));
+            let named = named_version(draft, manager.name)?;
+            let version = named.unwrap_or_else(|| {
+                let guessed = version("");
+                found.assumptions.push(guessed_version(manager.name, &guessed));
+                guessed
+            });
             found.inputs.push(tool(draft, manager.name, &version).await?);
         }
     }
@@ -163,26 +171,27 @@ async fn locked(
     path: &str,
     text: &[u8],
 ) -> Result<Result<Dependencies, String>, PlanError> {
-    let origin = Origin::Declared(format!("{path} of the source"));
+    let origin = origin_of(path, How::ByIts);
     let found = |inputs, install, origin| {
         Ok(Ok(Dependencies {
             inputs,
             install,
             root: folder.to_owned(),
             origin,
+            assumptions: of_install(install),
         }))
     };
     if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
+        bounded(draft, path, versions.len())?;
         let packages = resolve::exactly(draft, versions).await?;
-        let origin = Origin::Inferred(format!(
-            "versions of {path} of the source, placed by npm in Yarn's stead"
-        ));
+        let origin = origin_of(path, How::InYarnsStead);
         return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED, origin);
     }
     let packages = match (manager.read)(text) {
         Ok(packages) => packages,
         Err(reason) => return Ok(Err(reason)),
     };
+    bounded(draft, path, packages.len())?;
     let (packages, were_open) = resolve::pin_all(draft, packages).await?;
     if were_open > 0 && manager.name == "npm" {
         return found(packages_of(draft, SERVED, packages).await?, SERVED, origin);
@@ -194,16 +203,67 @@ async fn locked(
             version
         } else {
             let version = of_form(&String::from_utf8_lossy(text));
-            let by = format!(
-                "{path} of the source, installed by {} {version}, which reads its form",
-                manager.name
-            );
-            origin = Origin::Inferred(by);
+            origin = origin_of(path, How::ByGuessed(manager.name, &version));
             version
         };
         inputs.push(tool(draft, manager.name, &version).await?);
     }
     found(inputs, manager.name, origin)
+}
+
+/// How a lock file is followed.
+#[derive(Clone, Copy)]
+enum How<'a> {
+    /// By the package manager that the source names, or that there is only one of.
+    ByIts,
+    /// By this package manager, of a version that nothing but the form of the lock file tells.
+    ByGuessed(&'a str, &'a str),
+    /// By npm, which places what Yarn 2 or later would place.
+    InYarnsStead,
+}
+
+fn origin_of(path: &str, how: How<'_>) -> Origin {
+    match how {
+        How::ByIts => Origin::Declared(format!("{path} of the source")),
+        How::ByGuessed(name, version) => Origin::Inferred(format!(
+            "{path} of the source, installed by {name} {version}, which reads its form"
+        )),
+        How::InYarnsStead => Origin::Inferred(format!(
+            "versions of {path} of the source, placed by npm in Yarn's stead"
+        )),
+    }
+}
+
+/// That a package manager is there which no document names a version of.
+fn guessed_version(name: &str, version: &str) -> Assumption {
+    assume(
+        &format!("version of {name}"),
+        version,
+        Origin::Inferred("it is called, and package.json names no version of it".into()),
+    )
+}
+
+/// What the recipe does by itself in one way of installing.
+fn of_install(install: &str) -> Vec<Assumption> {
+    let peers = || {
+        assume(
+            "peer dependencies that contradict each other",
+            "npm refuses them, and is called again with --legacy-peer-deps",
+            Origin::Inferred("no lock file of npm says how its publisher had them installed".into()),
+        )
+    };
+    (install == RESOLVED).then(peers).into_iter().collect()
+}
+
+/// Most packages of one lock file.
+const MOST: usize = 10_000;
+
+fn bounded(draft: &Draft<'_>, path: &str, count: usize) -> Result<(), PlanError> {
+    if count > MOST {
+        let help = format!("at most {MOST} are fetched");
+        return Err(draft.cannot(format!("{path} names {count} packages"), &help));
+    }
+    Ok(())
 }
 
 /// How the recipe calls an installation from a registry of just what the plan pins.
@@ -246,6 +306,7 @@ async fn solved(
         install: RESOLVED,
         root,
         origin,
+        assumptions: of_install(RESOLVED),
     })
 }
 
@@ -371,6 +432,34 @@ mod tests {
     fn lock_files_are_looked_for_upwards() {
         assert_eq!(upwards("a/b").collect::<Vec<_>>(), ["a/b", "a", ""]);
         assert_eq!(upwards("").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn only_what_a_document_says_of_an_installation_is_declared() {
+        for (how, declared, words) in [
+            (How::ByIts, true, "of the source"),
+            (How::ByGuessed("pnpm", "8.15.9"), false, "by pnpm 8.15.9"),
+            (How::ByGuessed("yarn", "1.22.22"), false, "by yarn 1.22.22"),
+            (How::InYarnsStead, false, "in Yarn's stead"),
+        ] {
+            let origin = origin_of("a/lock", how);
+            let said = assume("dependencies", "", origin.clone());
+            assert_eq!(said.is_declared(), declared, "{origin:?}");
+            assert!(format!("{origin:?}").contains(words), "{origin:?}");
+        }
+        assert!(!guessed_version("yarn", "1.22.22").is_declared());
+        for (install, expected) in [
+            (RESOLVED, true),
+            (SERVED, false),
+            ("npm", false),
+            ("yarn", false),
+            ("", false),
+        ] {
+            let said = of_install(install);
+            let peers = said.iter().any(|it| it.value.contains("--legacy-peer-deps"));
+            assert_eq!(peers, expected, "{install}");
+            assert!(said.iter().all(|it| !it.is_declared()), "{install}");
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let build = draft.build(&recipe, &packing, &dependencies, &found.file.name);
     let mut assumptions = vec![source.assumption.clone()];
     assumptions.extend(draft.assumptions(&packing, &dependencies));
+    assumptions.extend(dependencies.assumptions);
     assumptions.extend(tools.assumptions);
     Ok(Plan {
         inputs: tools.inputs.into_iter().chain(dependencies.inputs).collect(),

@@ -16,6 +16,7 @@ use super::lockfile::{LockedPackage, fits};
 use super::manifest::Package;
 use super::plan::Draft;
 use super::registry::{self, METADATA_LIMIT};
+use crate::artifact::Subject;
 use crate::ecosystem::PlanError;
 use crate::evidence::json::member;
 use crate::evidence::npm::REGISTRY;
@@ -37,6 +38,17 @@ struct Packument {
     time: BTreeMap<String, Value>,
     #[serde(default, rename = "dist-tags")]
     tags: BTreeMap<String, Value>,
+}
+
+impl Packument {
+    /// What is being rebuilt is not there to be copied from.
+    fn forget(&mut self, name: &str, subject: &Subject) {
+        if name == subject.name
+            && let Some(version) = &subject.version
+        {
+            self.versions.remove(version);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -123,12 +135,7 @@ pub(super) async fn solve(
         for (name, answer) in answers {
             match answer {
                 Ok(mut found) => {
-                    // What is being rebuilt is not there to be copied from.
-                    if name == draft.subject.name
-                        && let Some(version) = &draft.subject.version
-                    {
-                        found.versions.remove(version);
-                    }
+                    found.forget(&name, draft.subject);
                     known.insert(name, found);
                 }
                 Err(error) => drop(failed.insert(name, error)),
@@ -429,6 +436,28 @@ mod tests {
                 expected,
                 "{range} {by:?} {oldest}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_rebuilt_is_not_there_to_be_copied_from() {
+        let text = r#"{"versions": {"1.0.0": {"dist": {"tarball": "t"}}, "1.1.0": {"dist": {"tarball": "t"}}}, "dist-tags": {"latest": "1.1.0"}}"#;
+        for (name, subject, expected) in [
+            ("a", "npm:a@1.1.0", "1.0.0"),
+            ("a", "npm:a@1.0.0", "1.1.0"),
+            ("a", "npm:b@1.1.0", "1.1.0"),
+            ("@s/a", "npm:@s/a@1.1.0", "1.0.0"),
+            ("@s/a", "npm:a@1.1.0", "1.1.0"),
+        ] {
+            let mut packument = packument(text);
+            packument.forget(name, &subject.parse().unwrap());
+            let choice = Choice {
+                by: None,
+                oldest: false,
+            };
+            let wanted = wanted(name, "^1.0.0", false, true).unwrap();
+            let (version, ..) = choose(&packument, &wanted, choice).unwrap();
+            assert_eq!(version, expected, "{name} {subject}");
         }
     }
 

@@ -19,6 +19,7 @@ impl Draft<'_> {
         all.extend(self.of_tools(required));
         all.extend(self.of_system());
         all.extend(self.of_requirements(required, chosen));
+        all.extend(of_installation(chosen));
         all.extend(self.of_files());
         all
     }
@@ -161,6 +162,28 @@ impl Draft<'_> {
     }
 }
 
+/// How the build requirements are installed, where no document says so.
+fn of_installation(chosen: &Solution) -> Vec<Assumption> {
+    let installer = chosen.installer.iter().map(|file| {
+        let from = "the pip of the container is too old; this is the newest one that runs on its Python and takes the versions of its day";
+        assume(
+            "installer of the build requirements",
+            file.name.clone(),
+            Origin::Inferred(from.into()),
+        )
+    });
+    let sources = chosen.files.iter().filter(|file| !file.name.ends_with(".whl"));
+    let sources: Vec<_> = sources.map(|file| file.name.clone()).collect();
+    let built = (!sources.is_empty()).then(|| {
+        assume(
+            "build requirements without a wheel",
+            format!("built by the tools of the container: {}", sources.join(", ")),
+            Origin::Inferred("what they need for it is not known before they run".into()),
+        )
+    });
+    installer.chain(built).collect()
+}
+
 fn clock(facts: &WheelFacts) -> (String, Origin) {
     match facts.clock.uniform {
         Some(time) => (
@@ -173,5 +196,43 @@ fn clock(facts: &WheelFacts) -> (String, Origin) {
                 "entries of the released wheel; files that the build writes show these times as well".into(),
             ),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::{PinnedFile, Sha256};
+
+    #[test]
+    fn how_requirements_are_installed_is_said_and_not_declared() {
+        let file = |name: &str| PinnedFile {
+            name: name.to_owned(),
+            urls: Vec::new(),
+            sha256: Sha256::of(name),
+            size: 1,
+        };
+        for (files, installer, expected) in [
+            (&["a-1-py3-none-any.whl"][..], None, &[][..]),
+            (
+                &["a-1-py3-none-any.whl"],
+                Some("pip-24.0-py3-none-any.whl"),
+                &["pip-24.0-py3-none-any.whl"],
+            ),
+            (
+                &["a-1-py3-none-any.whl", "b-1.tar.gz", "c-1.zip"],
+                None,
+                &["built by the tools of the container: b-1.tar.gz, c-1.zip"],
+            ),
+        ] {
+            let said = of_installation(&Solution {
+                files: files.iter().map(|name| file(name)).collect(),
+                later: Vec::new(),
+                installer: installer.map(file),
+            });
+            let values: Vec<_> = said.iter().map(|it| it.value.as_str()).collect();
+            assert_eq!(values, expected);
+            assert!(said.iter().all(|it| !it.is_declared()));
+        }
     }
 }

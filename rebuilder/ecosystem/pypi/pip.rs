@@ -87,13 +87,7 @@ impl Index<'_> {
             .iter()
             .map(|requirement| quote(requirement))
             .collect();
-        let pip = match &self.installer {
-            Some(pip) => format!(
-                "python3 {}",
-                quote(&format!("{INPUTS}/{INSTALLER}/{}/pip", pip.name))
-            ),
-            None => "python3 -m pip".into(),
-        };
+        let pip = command(self.installer.as_ref().map(|pip| pip.name.as_str()));
         // What the distribution has builds them: what they need is not known before they run.
         let sources = self
             .from_source
@@ -173,6 +167,14 @@ impl Index<'_> {
     }
 }
 
+/// How pip is called: that of the container, or the wheel of another one, as shell text.
+fn command(installer: Option<&str>) -> String {
+    match installer {
+        Some(name) => format!("python3 {}", quote(&format!("{INPUTS}/{INSTALLER}/{name}/pip"))),
+        None => "python3 -m pip".into(),
+    }
+}
+
 /// File names in pip's installation report.
 fn read_report(report: &[u8]) -> Answer {
     let Ok(report) = serde_json::from_slice::<serde_json::Value>(report) else {
@@ -189,4 +191,26 @@ fn read_report(report: &[u8]) -> Answer {
             .map(|name| name.replace("%2B", "+").replace("%21", "!"))
     };
     Answer::Solved(items.iter().filter_map(url).filter_map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_pip_is_one_word() {
+        for (name, expected) in [
+            (None, "python3 -m pip"),
+            (
+                Some("pip-24.0-py3-none-any.whl"),
+                "python3 /inputs/installer/pip-24.0-py3-none-any.whl/pip",
+            ),
+            (
+                Some("pip-1; id $(id).whl"),
+                "python3 '/inputs/installer/pip-1; id $(id).whl/pip'",
+            ),
+        ] {
+            assert_eq!(command(name), expected);
+        }
+    }
 }

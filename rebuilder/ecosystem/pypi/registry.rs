@@ -121,6 +121,10 @@ pub(super) fn read(project: &str, page: &[u8]) -> Result<Vec<ReleasedFile>, Stri
 
 /// A file that has all we need; others (eggs, installers, files without digest or time) are left out.
 fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
+    // The name becomes a part of paths and of shell text.
+    if !is_plain(&file.filename) {
+        return None;
+    }
     let sha256: Sha256 = file.hashes.get("sha256")?.parse().ok()?;
     let (version, wheel) = version_of(project, &file.filename)?;
     Some(ReleasedFile {
@@ -142,6 +146,12 @@ fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
             size: file.size?,
         },
     })
+}
+
+/// Whether a file name has only what names and versions are made of (PEP 427, 440 and 625).
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+!-".contains(&byte);
+    name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && name.bytes().all(plain)
 }
 
 /// The version in the name of a wheel (binary distribution format) or source distribution (PEP 625 and older).
@@ -316,6 +326,33 @@ mod tests {
             );
             let file = released("a", serde_json::from_str(&text).unwrap()).unwrap();
             assert_eq!(file.fitness(11), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_plain_file_names_are_taken() {
+        for (name, expected) in [
+            ("a-1.0-py3-none-any.whl", true),
+            ("a_b.c-1!1.0+local-py3-none-any.whl", true),
+            ("a-1.0.tar.gz", true),
+            ("_a-1.0.tar.gz", true),
+            ("-a-1.0.tar.gz", false),
+            (".a-1.0.tar.gz", false),
+            ("../a-1.0.tar.gz", false),
+            ("a b-1.0-py3-none-any.whl", false),
+            ("a$(id)-1.0-py3-none-any.whl", false),
+            ("a'-1.0-py3-none-any.whl", false),
+            ("a\n-1.0-py3-none-any.whl", false),
+            ("\u{e4}-1.0-py3-none-any.whl", false),
+        ] {
+            assert_eq!(is_plain(name), expected, "{name}");
+            let file = serde_json::json!({
+                "filename": name, "url": "u", "hashes": {"sha256": "0".repeat(64)}, "size": 1,
+                "upload-time": "2024-01-01T00:00:00Z"
+            });
+            let page = serde_json::json!({"files": [file]}).to_string();
+            let found = read("a", page.as_bytes()).unwrap();
+            assert!(expected || found.is_empty(), "{name}");
         }
     }
 

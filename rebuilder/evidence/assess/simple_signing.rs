@@ -2,7 +2,7 @@
 
 use super::files::about_files;
 use super::signature::{blob_over, not_what_was_signed, verify_bundle};
-use crate::artifact::Sha256;
+use crate::artifact::Digests;
 use crate::evidence::assessment::{Artifact, Assessment};
 use crate::evidence::sigstore::Content;
 use crate::evidence::simple_signing::{ImageSignature, SimpleSigning};
@@ -28,9 +28,13 @@ pub(super) fn proof(signed: &SimpleSigning, trust: &Trust) -> Proof {
         ImageSignature::Plain(signature) => blob_over(signature, &signed.payload, trust),
         ImageSignature::Logged(bundle) => {
             let (proof, content) = verify_bundle(bundle, trust);
-            let own = Sha256::of(&signed.payload).to_hex();
+            let own = Digests::of(&signed.payload);
+            let is_own = |algorithm: &str, digest: &str| {
+                own.get(algorithm)
+                    .is_some_and(|own| own.eq_ignore_ascii_case(digest))
+            };
             match content {
-                Some(Content::Message("sha256", digest)) if digest == own => proof,
+                Some(Content::Message(algorithm, digest)) if is_own(algorithm, &digest) => proof,
                 // The bundle was made of the log entry, which says what was signed.
                 _ => Err(not_what_was_signed()),
             }

@@ -11,6 +11,13 @@ const DELEGATORS: [&str; 2] = [
     "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/delegator_lowperms-generic_slsa3.yml@refs/tags/v*",
 ];
 
+/// Whether this is such a workflow.
+pub fn is_delegator(identity: &Identity) -> bool {
+    DELEGATORS
+        .iter()
+        .any(|delegator| pattern::fits(delegator, &identity.subject))
+}
+
 /// How certificate and statement contradict each other, if they do: then the signer is not who or where the statement
 /// says.
 pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<String> {
@@ -47,9 +54,7 @@ pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<Str
         let builder = provenance.builder.as_str();
         let named = identity.subject == builder
             || !builder.contains('@') && identity.subject.split('@').next() == Some(builder)
-            || DELEGATORS
-                .iter()
-                .any(|delegator| pattern::fits(delegator, &identity.subject));
+            || is_delegator(identity);
         if !named {
             return Some(format!(
                 "the statement names the builder {builder}, but {} signed it",

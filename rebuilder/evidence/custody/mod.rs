@@ -5,7 +5,7 @@ mod contradiction;
 mod mutable;
 mod shared;
 
-pub use contradiction::contradiction;
+pub use contradiction::{contradiction, is_delegator};
 pub use mutable::{Mutable, MutableKind, mutable};
 use serde::Serialize;
 pub use shared::{SharedBoundary, shared};

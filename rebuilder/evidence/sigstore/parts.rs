@@ -43,6 +43,11 @@ fn refused(what: &str) -> SigstoreError {
     SigstoreError::Malformed(what.to_owned())
 }
 
+/// A part that would be needed is not there, which speaks against nothing.
+fn lacking(what: &str) -> SigstoreError {
+    SigstoreError::Unchecked(what.to_owned())
+}
+
 impl<'a> Parts<'a> {
     /// Takes a bundle apart if the crates do not take it; `content` is its own.
     ///
@@ -108,10 +113,10 @@ impl<'a> Parts<'a> {
         }
         // 4.4: the entry is in the log, and is about this signature, key and file.
         let proof = self.entry.inclusion_proof.as_ref();
-        self.included(
-            proof.ok_or_else(|| refused("it has no inclusion proof"))?,
-            instance,
-        )?;
+        let proof = proof.filter(|proof| !proof.checkpoint.envelope().is_empty());
+        if let Some(proof) = proof {
+            self.included(proof, instance)?;
+        }
         self.consistent()?;
         // 4.5: the signature.
         let good = match self.content {
@@ -125,6 +130,11 @@ impl<'a> Parts<'a> {
         if !good {
             return Err(SigstoreError::BadSignature);
         }
+        if proof.is_none() {
+            return Err(lacking(
+                "its log entry has the log's promise and no inclusion proof with a checkpoint, so nothing shows that the log has the entry",
+            ));
+        }
         Ok(Shown {
             claims: self.claims(instance)?,
             time,
@@ -135,7 +145,7 @@ impl<'a> Parts<'a> {
     fn promised_time(&self, instance: &Instance) -> Result<Timestamp, SigstoreError> {
         let promise = self.entry.inclusion_promise.as_ref();
         let (Some(promise), Some(time)) = (promise, self.entry.integrated_time) else {
-            return Err(refused("nothing shows when it was signed"));
+            return Err(lacking("nothing shows when it was signed"));
         };
         let log = self.entry.log_id.key_id.as_bytes();
         let id = Sha256Hash::try_from(log).map_err(|error| refused(&error.to_string()))?;
@@ -180,7 +190,7 @@ impl<'a> Parts<'a> {
         }
         let keys = instance.root.rekor_keys().map_err(sigstore_verify::Error::from)?;
         let time = self.entry.integrated_time;
-        let time = time.ok_or_else(|| refused("nothing shows when it was signed"))?;
+        let time = time.ok_or_else(|| lacking("nothing shows when it was signed"))?;
         let signed = head.signatures().iter().any(|signature| {
             let mut named = keys.keys_by_hint(&signature.key_id, time);
             named.any(|key| key.verify(head.signed_data(), &signature.signature).is_ok())
@@ -248,7 +258,7 @@ impl<'a> Parts<'a> {
         let stand_in = logs
             .find_map(|log| SubjectPublicKeyInfoOwned::from_der(log.public_key.raw_bytes.as_bytes()).ok());
         certificate.tbs_certificate.subject_public_key_info =
-            stand_in.ok_or_else(|| refused("the root has no key"))?;
+            stand_in.ok_or_else(|| lacking("the root has no key"))?;
         let der = DerCertificate::new(certificate.to_der().map_err(malformed)?);
         parse_certificate_info(&der).map_err(|error| refused(&error.to_string()))
     }

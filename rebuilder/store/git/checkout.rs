@@ -11,7 +11,7 @@ use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 
 /// Most bytes of a single file that is read into memory.
-const FILE_LIMIT: u64 = 64 << 20;
+pub(super) const FILE_LIMIT: u64 = 64 << 20;
 /// Most bytes that git may print about one commit: two million files, each with a long path.
 const OUTPUT_LIMIT: u64 = 256 << 20;
 /// Kinds of objects.
@@ -294,16 +294,6 @@ impl Checkout {
             open.extend(children.into_iter().rev());
         }
         Ok(found)
-    }
-
-    /// Paths of the files with this name, in any folder; those that are not UTF-8 are left out.
-    pub fn paths_named(&self, name: &str) -> Result<Vec<String>, GitError> {
-        let entries = self.entries()?.into_iter();
-        let files = entries.filter(|entry| ![LINK_MODE, SUBMODULE_MODE].contains(&entry.mode.as_str()));
-        let paths = files.filter_map(|entry| String::from_utf8(entry.path).ok());
-        Ok(paths
-            .filter(|path| path.rsplit('/').next() == Some(name))
-            .collect())
     }
 
     /// Path and source of each submodule, at the commit that the tree names.

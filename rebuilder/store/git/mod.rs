@@ -10,6 +10,7 @@ mod error;
 mod history;
 mod lacking;
 mod mirror;
+mod named;
 mod objects;
 
 use std::collections::HashMap;

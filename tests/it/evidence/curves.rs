@@ -151,6 +151,74 @@ fn keys_on_each_curve_sign_files_and_statements() {
     }
 }
 
+/// The same without some members of its log entry, in the first form of bundles, which does not ask for a proof.
+fn without(bundle: &Value, members: &[&str]) -> Value {
+    let mut bundle = bundle.clone();
+    bundle["mediaType"] = json!("application/vnd.dev.sigstore.bundle+json;version=0.1");
+    let material = bundle["verificationMaterial"].as_object_mut().unwrap();
+    let certificate = material.remove("certificate").unwrap();
+    material.insert(
+        "x509CertificateChain".into(),
+        json!({"certificates": [certificate]}),
+    );
+    let entry = material["tlogEntries"][0].as_object_mut().unwrap();
+    entry.retain(|name, _| !members.contains(&name.as_str()));
+    bundle
+}
+
+#[apply(test)]
+fn what_an_old_bundle_lacks_speaks_against_nothing() {
+    let scene = Scene::new();
+    let signer = Signer::workflow(REPOSITORY, COMMIT);
+    let named = ["--identity", &signer.identity, "--issuer", &signer.issuer];
+    for (kind, algorithm, promised) in [
+        (&PKCS_ECDSA_P256_SHA256, "sha256", 0),
+        (&PKCS_ECDSA_P384_SHA384, "sha384", 4),
+        (&PKCS_ECDSA_P521_SHA512, "sha512", 4),
+    ] {
+        let good = || {
+            over_file(
+                &scene,
+                KeyPair::generate_for(kind).unwrap(),
+                algorithm,
+                true,
+                None,
+            )
+        };
+        let (good, other) = (good(), good());
+        let swapped = |place: &str| {
+            let mut bundle = good.clone();
+            *bundle.pointer_mut(place).unwrap() = other.pointer(place).unwrap().clone();
+            without(&bundle, &["inclusionProof"])
+        };
+        for (what, bundle, expected) in [
+            ("all of it", without(&good, &[]), 0),
+            ("without a proof", without(&good, &["inclusionProof"]), promised),
+            ("without a promise", without(&good, &["inclusionPromise"]), 4),
+            (
+                "the signature of another",
+                swapped("/messageSignature/signature"),
+                3,
+            ),
+            (
+                "the entry of another",
+                swapped("/verificationMaterial/tlogEntries"),
+                3,
+            ),
+        ] {
+            let output = scene.inspect(bundle.to_string().as_bytes(), &named);
+            assert_eq!(code(&output), expected, "{algorithm}, {what}: {}", text(&output));
+            let standing = &json(&output)["signature"]["standing"];
+            let word = match expected {
+                0 => "verified",
+                3 => "refuted",
+                _ => "unchecked",
+            };
+            assert_eq!(standing, word, "{algorithm}, {what}");
+        }
+    }
+}
+
 #[apply(test)]
 fn a_signature_that_does_not_name_its_file_is_verified_with_the_file() {
     let scene = Scene::new();

@@ -67,20 +67,36 @@ fn cloud_builds_provenance_counts_by_either_of_its_signatures() {
     let scene = Scene::new();
     let (own, public) = key();
     let (_, other) = key();
-    fs::write(scene.path("own.pub"), public).unwrap();
-    fs::write(scene.path("other.pub"), other).unwrap();
-    let own_key = scene.path("own.pub").display().to_string();
-    let other_key = scene.path("other.pub").display().to_string();
-    let statement = cloud_build_statement(&scene.sha256);
     let of = |key: &str| format!("projects/verified-builder/locations/{key}/cryptoKeyVersions/1");
     let global = of("global/keyRings/attestor/cryptoKeys/provenanceSigner");
     let regional = of("us-west2/keyRings/attestor/cryptoKeys/builtByGCB");
+    let of_europe = of("europe-west1/keyRings/attestor/cryptoKeys/builtByGCB");
+    let of_nobody = regional.replace("verified-builder", "somebody");
+    let called = |name: &str, public: &str| {
+        json!({"keyid": name, "keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": {"public": public}}).to_string()
+    };
+    let write = |name: &str, text: String| {
+        fs::write(scene.path(name), text).unwrap();
+        scene.path(name).display().to_string()
+    };
+    let named_key = write("named.json", called(&regional, &public));
+    let nobodys_key = write("nobodys.json", called(&of_nobody, &public));
+    let others_key = write("others.json", called(&regional, &other));
+    let own_key = write("own.pub", public);
+    let other_key = write("other.pub", other);
+    let statement = cloud_build_statement(&scene.sha256);
     for (keyid, of_payload, key, exit, standing) in [
         (&global, false, Some(&own_key), 0, "verified"),
-        (&regional, true, Some(&own_key), 0, "verified"),
-        // A signature over the payload alone is Cloud Build's own, and no one else's.
+        (&regional, true, Some(&named_key), 0, "verified"),
+        // A signature over the payload alone is Cloud Build's own, and no one else's: any key that signs files makes one.
         (&global, true, Some(&own_key), 3, "refuted"),
-        (&regional, false, Some(&own_key), 3, "refuted"),
+        (&global, true, Some(&named_key), 3, "refuted"),
+        (&regional, true, Some(&own_key), 4, "unchecked"),
+        (&of_europe, true, Some(&named_key), 4, "unchecked"),
+        (&of_nobody, true, Some(&nobodys_key), 3, "refuted"),
+        (&regional, false, Some(&named_key), 3, "refuted"),
+        (&regional, true, Some(&others_key), 3, "refuted"),
+        (&regional, false, Some(&own_key), 4, "unchecked"),
         (&global, false, Some(&other_key), 3, "refuted"),
         (&regional, true, None, 4, "unchecked"),
     ] {

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::SigningKey as _;
+use rcgen::{PublicKeyData as _, SigningKey as _};
 use rebuilder::artifact::Sha256;
 use serde_json::{Value, json};
 
@@ -417,4 +417,62 @@ fn a_registry_is_asked_in_every_way_that_is_in_use() {
         "{found}"
     );
     assert_eq!(found["provenance"]["standing"], "verified", "{found}");
+}
+
+#[apply(test)]
+fn a_logged_signature_of_an_image_is_held_against_the_digest_that_its_entry_has() {
+    use aws_lc_rs::digest::{SHA256, SHA384, digest as hash};
+    let scene = Scene::new();
+    for (at, (algorithm, entry_is_of, expected)) in [
+        ("sha256", "own", "verified"),
+        ("sha384", "own", "verified"),
+        ("sha256", "another", "refuted"),
+        ("sha384", "another", "refuted"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let own = if algorithm == "sha384" {
+            rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap()
+        } else {
+            key().0
+        };
+        let public = own.subject_public_key_info();
+        let public = pem::encode(&pem::Pem::new("PUBLIC KEY", public));
+        fs::write(scene.path("own.pub"), &public).unwrap();
+        let mut layout = Layout::default();
+        let image = layout.image("files");
+        let payload = simple_signing(&image);
+        let logged = if entry_is_of == "own" {
+            &payload[..]
+        } else {
+            b"another"
+        };
+        let hashed = hash(if algorithm == "sha384" { &SHA384 } else { &SHA256 }, logged);
+        let signature = STANDARD.encode(own.sign(logged).unwrap());
+        let body = json!({
+            "apiVersion": "0.0.1", "kind": "hashedrekord",
+            "spec": {
+                "data": {"hash": {"algorithm": algorithm, "value": hex::encode(hashed.as_ref())}},
+                "signature": {"content": signature, "publicKey": {"content": STANDARD.encode(&public)}}
+            }
+        });
+        let entry = scene.authority.log(&body.to_string());
+        let mut layer = layout.blob(SIMPLE_SIGNING, &payload);
+        layer["annotations"] = json!({
+            "dev.cosignproject.cosign/signature": signature,
+            "dev.sigstore.cosign/bundle": rekor_bundle(&entry).to_string(),
+        });
+        let signatures = layout.manifest(CONFIG, &[layer], None);
+        layout.root(&image, json!({"org.opencontainers.image.ref.name": "v1"}));
+        layout.root(
+            &signatures,
+            json!({"org.opencontainers.image.ref.name": format!("sha256-{}.sig", digest(&image))}),
+        );
+        let name = format!("hashed-{at}");
+        layout.write(&scene.path(&name));
+        let output = inspect(&scene, &name, &["--trusted-key", "own.pub"]);
+        let found = &json(&output)["signature"];
+        assert_eq!(found["standing"], expected, "{algorithm} {entry_is_of}: {found}");
+    }
 }

@@ -210,22 +210,28 @@ pub(super) fn quorum_of_lists(ground: &Ground) -> Result<(), String> {
     let Some(gpg) = Gpg::new(ground) else {
         return Ok(());
     };
-    let verdict = |content: &str| {
+    // What its author did to get the digests, a list does not say: the policy has to name the author's role.
+    let policy = "version = 1\n[[keys]]\nname = \"they\"\nfile = \"pgp.asc\"\n\
+                  [[parties]]\nname = \"they\"\nrole = \"rebuilder\"\nkeys = [\"they\"]\n\
+                  [[quorums]]\nsubject = \"*\"\nthreshold = 1\nroles = { rebuilder = 1 }\n";
+    ground.write("policy.toml", policy);
+    let verdict_with = |content: &str, (option, file): (&str, &str)| {
         let signed = fs::read(gpg.sign(content)).unwrap();
-        let file = ground.write("said/SHA256SUMS.asc", signed);
+        let list = ground.write("said/SHA256SUMS.asc", signed);
         let output = ground
             .rebuilder()
             .args(["--offline", "--json", "verify"])
             .arg(ground.folder().join("tool"))
             .arg("--attestation")
-            .arg(&file)
-            .arg("--trusted-key")
-            .arg(ground.folder().join("pgp.asc"))
+            .arg(&list)
+            .arg(option)
+            .arg(ground.folder().join(file))
             .output()
             .unwrap();
         let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         found["verdict"].as_str().unwrap_or("none").to_owned()
     };
+    let verdict = |content: &str| verdict_with(content, ("--policy", "policy.toml"));
     for content in [
         format!("{digest}  other\n"),
         format!("# these did not come out\n{digest}  tool\n"),
@@ -236,8 +242,14 @@ pub(super) fn quorum_of_lists(ground: &Ground) -> Result<(), String> {
         let found = verdict(&content);
         must(found == "not-enough", format!("{content:?} makes it {found}"))?;
     }
-    let found = verdict(&format!("{digest}  tool\n"));
-    must(found == "agreed", format!("a good list makes it {found}"))
+    let good = format!("{digest}  tool\n");
+    let found = verdict(&good);
+    must(found == "agreed", format!("a good list makes it {found}"))?;
+    let found = verdict_with(&good, ("--trusted-key", "pgp.asc"));
+    must(
+        found == "not-enough",
+        format!("a list of an author without a role makes it {found}"),
+    )
 }
 
 pub(super) fn minisign_of_another(ground: &Ground) -> Result<(), String> {
