@@ -134,9 +134,9 @@ impl Store {
     }
 }
 
-/// Removes a folder; work that was called off may be writing its last file into it.
+/// Removes a folder; work that was called off may be writing its last file into it, for longer on a busy machine.
 fn remove(path: &Path) {
-    for _ in 0..10 {
+    for _ in 0..50 {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
                 std::thread::sleep(std::time::Duration::from_millis(20));
