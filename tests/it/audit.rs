@@ -24,7 +24,7 @@ fn verdicts_causes_and_time_of_a_list_are_told() {
     // A wheel as it should be, one whose set of requirements was in random order, one that nobody has.
     fs::write(
         &list,
-        "# three kinds\npypi:idna==3.4\n\npypi:jedi==0.19.1\npypi:idna==3.4 again\ncrate:this-is-not-a-crate-of-anybody@1.0.0\n",
+        "# three kinds\npypi:idna==3.4\n\npypi:nltk==3.8.1\npypi:idna==3.4 again\ncrate:this-is-not-a-crate-of-anybody@1.0.0\n",
     )
     .unwrap();
     let out = folder.path().join("out");

@@ -2,6 +2,7 @@
 //! lock file of any package manager, wheels whose build has to be found by trying.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -104,7 +105,7 @@ fn a_crate_comes_from_the_commit_that_it_names() {
         "the commit is no claim"
     );
 
-    // The same commit, and a file that is not in it: what cargo packs is not what was published.
+    // A file that is not in the commit: what cargo packs is not what was published.
     fs::write(source.join("member/src/lib.rs"), "//! Something else.\n").unwrap();
     let packed = Command::new("cargo")
         .args([
@@ -123,12 +124,38 @@ fn a_crate_comes_from_the_commit_that_it_names() {
     publish(&fs::read(folder.path().join("target/package/rb-check-0.1.0.crate")).unwrap());
     let output = rebuild();
     assert_eq!(code(&output), 1, "{}", text(&output));
-    // The crate itself names this commit, so it was not made from what it names.
     assert_eq!(
         json(&output)["outputs"][0]["differs"]["causes"][0]["cause"],
         "other-source"
     );
-    assert_eq!(json(&output)["verdict"], "mismatch");
+    // The crate itself says that files were changed since its commit, so it claims nothing else.
+    assert_eq!(json(&output)["verdict"], "not-reproduced");
+
+    // It names this commit without such a word, so it was not made from what it names.
+    publish(&with_other_code(&released));
+    let output = rebuild();
+    assert_eq!(code(&output), 1, "{}", text(&output));
+    assert_eq!(json(&output)["verdict"], "mismatch", "{}", text(&output));
+}
+
+/// The same crate with other code, and all else as it was.
+fn with_other_code(released: &[u8]) -> Vec<u8> {
+    let mut old = tar::Archive::new(flate2::read::GzDecoder::new(released));
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut new = tar::Builder::new(gzip);
+    for entry in old.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut header = entry.header().clone();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        if entry.path().unwrap().ends_with("src/lib.rs") {
+            bytes = b"//! Something else.\n".to_vec();
+            header.set_size(bytes.len() as u64);
+            header.set_cksum();
+        }
+        new.append(&header, &bytes[..]).unwrap();
+    }
+    new.into_inner().unwrap().finish().unwrap()
 }
 
 /// A crate that names a native library, so that cargo looks for its build script when it resolves the workspace.

@@ -10,8 +10,6 @@ mod checkout_state;
 mod compressor;
 mod file_metadata;
 mod folder;
-#[cfg(test)]
-mod lacking;
 mod lock_form;
 pub(super) mod lockfile;
 mod package;
@@ -19,6 +17,8 @@ mod plan;
 mod publisher;
 mod registry;
 mod stand_in;
+#[cfg(test)]
+mod tests;
 mod toolchain;
 mod trusted_publishing;
 
