@@ -26,6 +26,7 @@ use super::folders::Folders;
 use super::payload::Payload;
 use super::protocol::HelperEvent;
 use super::seccomp;
+use super::trace::{self, Tracer};
 use super::usage::Watch;
 use crate::error::with_causes;
 use crate::plan::{INPUTS, Limits, OUT};
@@ -50,6 +51,8 @@ pub(super) struct RunTask {
     pub hostname: String,
     pub umask: u32,
     pub limits: Limits,
+    /// Whether to record what its processes do to files.
+    pub traced: bool,
 }
 
 /// What a run writes into: the layer above the root, what overlayfs keeps beside it, and the same for `/out`.
@@ -82,6 +85,10 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     let spec = spec(task, place);
     let write = |path: PathBuf, bytes: &[u8]| fs::write(path, bytes).map_err(|error| error.to_string());
     write(place.join("bundle/config.json"), spec.to_string().as_bytes())?;
+    let mut seccomp = seccomp::programs().map_err(|error| error.to_string())?;
+    if task.traced {
+        seccomp.push(trace::filter().map_err(|error| error.to_string())?);
+    }
     let null = File::open("/dev/null").map_err(|error| error.to_string())?;
     let log = || {
         std::os::fd::AsFd::as_fd(&std::io::stdout())
@@ -90,7 +97,8 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     };
     let mut container = ContainerBuilder::new(task.id.clone(), SyscallType::default())
         .with_executor(Payload {
-            seccomp: seccomp::programs().map_err(|error| error.to_string())?,
+            seccomp,
+            traced: task.traced,
         })
         .with_stdin(OwnedFd::from(null))
         .with_stdout(log()?)
@@ -103,6 +111,15 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         .build()
         .map_err(|error| with_causes(&error))?;
     let init = container.pid().ok_or("the container has no first process")?;
+    let tracer = if task.traced {
+        let (events, processes) = (
+            place.join("writable").join(trace::EVENTS),
+            place.join("processes"),
+        );
+        Some(Tracer::seize(Pid::from_raw(init.as_raw()), &events, processes)?)
+    } else {
+        None
+    };
     container.start().map_err(|error| with_causes(&error))?;
     HelperEvent::Started.send();
     // Not what overlayfs keeps beside them: the build cannot reach it, and what is made there moves at once.
@@ -117,7 +134,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         processes: place.join("processes"),
         limit: task.limits.disk,
     };
-    Ok(wait(Pid::from_raw(init.as_raw()), watch))
+    Ok(wait(Pid::from_raw(init.as_raw()), watch, tracer))
 }
 
 /// Says what was being mounted.
@@ -314,7 +331,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, watch: Watch) -> ExitReason {
+fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
@@ -324,18 +341,25 @@ fn wait(init: Pid, watch: Watch) -> ExitReason {
         told.store(true, Ordering::SeqCst);
         let _ = kill(init, Signal::SIGKILL);
     });
-    let ended = loop {
-        match waitpid(init, None) {
-            Ok(WaitStatus::Exited(_, code)) => break ExitReason::from_status(code),
-            Ok(WaitStatus::Signaled(_, signal, _)) => break ExitReason::Signalled(signal as i32),
-            Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(_) => break ExitReason::Signalled(Signal::SIGKILL as i32),
-        }
+    let ended = match tracer {
+        Some(mut tracer) => tracer.until_end(init),
+        None => until_end(init),
     };
     if full.load(Ordering::SeqCst) || watch.is_full(free) {
         ExitReason::DiskFull
     } else {
         ended
+    }
+}
+
+fn until_end(init: Pid) -> ExitReason {
+    loop {
+        match waitpid(init, None) {
+            Ok(WaitStatus::Exited(_, code)) => return ExitReason::from_status(code),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return ExitReason::Signalled(signal as i32),
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(_) => return ExitReason::Signalled(Signal::SIGKILL as i32),
+        }
     }
 }
 
