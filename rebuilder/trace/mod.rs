@@ -8,11 +8,13 @@
 
 #[cfg(test)]
 mod tests;
+mod ways;
 mod writers;
 
 use serde::{Deserialize, Serialize};
 
-pub use writers::{Command, Hand, How, Slice, Step, Writers};
+pub use ways::{How, Slice, Step};
+pub use writers::{Command, Hand, Writers};
 
 /// Most bytes of events that are kept of one build.
 pub const MOST: u64 = 256 << 20;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::writers::{How, Writers};
+use super::{How, Writers};
 
 fn writers(events: &str) -> Writers {
     Writers::read(events.as_bytes()).unwrap()
