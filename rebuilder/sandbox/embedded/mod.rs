@@ -11,6 +11,7 @@ mod helper;
 mod idmap;
 mod payload;
 mod process;
+mod processors;
 mod protocol;
 mod query;
 mod runtime;
@@ -19,6 +20,11 @@ mod seccomp;
 mod syscalls;
 mod tasks;
 mod usage;
+#[cfg(target_arch = "x86_64")]
+mod veil;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_veil.rs"]
+mod veil;
 
 use std::collections::HashSet;
 use std::fs;
@@ -227,6 +233,7 @@ impl Embedded {
             hostname: job.hostname.clone(),
             umask: job.umask,
             limits: job.limits,
+            view: job.view.clone(),
         })))
     }
 
