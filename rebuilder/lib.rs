@@ -23,7 +23,7 @@
 //! roots; [`sandbox`] isolates; [`apt`] reads Debian archives; [`store`] is the only way to the disk and the network.
 //!
 //! **Facts** have no effects.
-//! [`run`] and [`plan`] are the two documents of a rebuild; [`rootfs`] turns archives into trees; [`policy`] decides;
+//! [`run`] and [`plan`] are the two documents of a rebuild; [`trace`] tells who wrote the files of a build; [`rootfs`] turns archives into trees; [`policy`] decides;
 //! [`evidence`] verifies what others claim; [`compare`] explains differences; [`artifact`] has names and digests.
 //! Below them are what everyone may use: [`progress`], [`ledger`], [`bounded`], [`deadline`], [`error`] and [`text`].
 //!
@@ -98,6 +98,8 @@ pub mod rootfs;
 #[cfg(feature = "full")]
 pub mod run;
 pub mod text;
+#[cfg(feature = "full")]
+pub mod trace;
 
 #[cfg(all(test, feature = "full"))]
 mod storeys;

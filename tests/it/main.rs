@@ -56,6 +56,7 @@ mod published;
 mod rebuild;
 mod sandbox;
 mod signer;
+mod trace;
 mod unified;
 mod verify;
 

@@ -27,6 +27,7 @@ use super::payload::Payload;
 use super::processors;
 use super::protocol::HelperEvent;
 use super::seccomp;
+use super::trace::{self, Tracer};
 use super::usage::Watch;
 use super::veil::{self, Veil};
 use crate::error::with_causes;
@@ -53,6 +54,8 @@ pub(super) struct RunTask {
     pub umask: u32,
     pub limits: Limits,
     pub view: MachineView,
+    /// Whether to record what its processes do to files.
+    pub traced: bool,
 }
 
 /// What a run writes into: the layer above the root, what overlayfs keeps beside it, and the same for `/out`.
@@ -96,7 +99,11 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     let write = |path: PathBuf, bytes: &[u8]| fs::write(path, bytes).map_err(|error| error.to_string());
     write(place.join("bundle/config.json"), spec.to_string().as_bytes())?;
     let mut seccomp = seccomp::programs().map_err(|error| error.to_string())?;
-    if task.view.needs_tracing() {
+    // Whoever is traced is shown the machine as it is: a process has one tracer.
+    let veiled = task.view.needs_tracing() && !task.traced;
+    if task.traced {
+        seccomp.push(trace::filter().map_err(|error| error.to_string())?);
+    } else if veiled {
         seccomp.push(veil::filter().map_err(|error| error.to_string())?);
     }
     let null = File::open("/dev/null").map_err(|error| error.to_string())?;
@@ -108,7 +115,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     let mut container = ContainerBuilder::new(task.id.clone(), SyscallType::default())
         .with_executor(Payload {
             seccomp,
-            traced: task.view.needs_tracing(),
+            traced: task.traced || veiled,
         })
         .with_stdin(OwnedFd::from(null))
         .with_stdout(log()?)
@@ -122,8 +129,17 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         .map_err(|error| with_causes(&error))?;
     let init = container.pid().ok_or("the container has no first process")?;
     let init = Pid::from_raw(init.as_raw());
-    let veil = if task.view.needs_tracing() {
+    let veil = if veiled {
         Some(Veil::seize(init, &task.view)?)
+    } else {
+        None
+    };
+    let tracer = if task.traced {
+        let (events, processes) = (
+            place.join("writable").join(trace::EVENTS),
+            place.join("processes"),
+        );
+        Some(Tracer::seize(init, &events, processes)?)
     } else {
         None
     };
@@ -141,7 +157,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         processes: place.join("processes"),
         limit: task.limits.disk,
     };
-    Ok(wait(init, watch, veil))
+    Ok(wait(init, watch, tracer, veil))
 }
 
 /// Says what was being mounted.
@@ -347,7 +363,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, watch: Watch, veil: Option<Veil>) -> ExitReason {
+fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>, veil: Option<Veil>) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
@@ -357,9 +373,10 @@ fn wait(init: Pid, watch: Watch, veil: Option<Veil>) -> ExitReason {
         told.store(true, Ordering::SeqCst);
         let _ = kill(init, Signal::SIGKILL);
     });
-    let ended = match veil {
-        Some(veil) => veil.serve(init),
-        None => wait_for(init),
+    let ended = match (tracer, veil) {
+        (Some(mut tracer), _) => tracer.until_end(init),
+        (None, Some(veil)) => veil.serve(init),
+        (None, None) => until_end(init),
     };
     if full.load(Ordering::SeqCst) || watch.is_full(free) {
         ExitReason::DiskFull
@@ -368,7 +385,7 @@ fn wait(init: Pid, watch: Watch, veil: Option<Veil>) -> ExitReason {
     }
 }
 
-fn wait_for(init: Pid) -> ExitReason {
+fn until_end(init: Pid) -> ExitReason {
     loop {
         match waitpid(init, None) {
             Ok(WaitStatus::Exited(_, code)) => return ExitReason::from_status(code),
