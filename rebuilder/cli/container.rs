@@ -14,7 +14,7 @@ use crate::container;
 use crate::plan::{Limits, quote};
 use crate::progress::ProgressBar;
 use crate::sandbox::embedded::Embedded;
-use crate::sandbox::{ExitReason, Input, Job, KeepMode, Sandbox};
+use crate::sandbox::{ExitReason, Input, Job, KeepMode, MachineView, Sandbox};
 use crate::store::{StoreError, write_atomically};
 use crate::text::plural;
 
@@ -136,6 +136,7 @@ async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure>
             seconds: args.timeout,
             ..Limits::default()
         },
+        view: MachineView::default(),
         keep: KeepMode::Outputs,
         outputs: &outputs,
         log: &log,

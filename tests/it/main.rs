@@ -50,6 +50,7 @@ mod gate;
 mod keys;
 mod output;
 mod policy;
+mod prove;
 mod provenance;
 mod published;
 mod rebuild;

@@ -11,6 +11,7 @@ mod helper;
 mod idmap;
 mod payload;
 mod process;
+mod processors;
 mod protocol;
 mod query;
 mod runtime;
@@ -20,6 +21,11 @@ mod syscalls;
 mod tasks;
 mod trace;
 mod usage;
+#[cfg(target_arch = "x86_64")]
+mod veil;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_veil.rs"]
+mod veil;
 
 use std::collections::HashSet;
 use std::fs;
@@ -241,6 +247,7 @@ impl Embedded {
             hostname: job.hostname.clone(),
             umask: job.umask,
             limits: job.limits,
+            view: job.view.clone(),
             traced: self.trace.is_some(),
         })))
     }
