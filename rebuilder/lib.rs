@@ -14,7 +14,7 @@
 //! **Jobs** are what the tool does.
 //! [`audit`] rebuilds many subjects; [`bundle`] packs a run for auditors and checks such an archive; [`signer`] is the
 //! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`discover`] asks
-//! others for statements about an artifact; [`attest`] states
+//! others for statements about an artifact; [`prove`] finds what a project's own build depends on; [`attest`] states
 //! and signs what follows from a run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans;
 //! [`execute`] runs a plan's jobs.
 //!
@@ -23,7 +23,7 @@
 //! roots; [`sandbox`] isolates; [`apt`] reads Debian archives; [`store`] is the only way to the disk and the network.
 //!
 //! **Facts** have no effects.
-//! [`run`] and [`plan`] are the two documents of a rebuild; [`rootfs`] turns archives into trees; [`policy`] decides;
+//! [`run`] and [`plan`] are the two documents of a rebuild; [`trace`] tells who wrote the files of a build; [`rootfs`] turns archives into trees; [`policy`] decides;
 //! [`evidence`] verifies what others claim; [`compare`] explains differences; [`artifact`] has names and digests.
 //! Below them are what everyone may use: [`progress`], [`ledger`], [`bounded`], [`deadline`], [`error`] and [`text`].
 //!
@@ -55,6 +55,8 @@ pub mod discover;
 pub mod ecosystem;
 #[cfg(feature = "full")]
 pub mod execute;
+#[cfg(feature = "full")]
+pub mod prove;
 #[cfg(feature = "full")]
 pub mod rebuild;
 #[cfg(feature = "full")]
@@ -96,6 +98,8 @@ pub mod rootfs;
 #[cfg(feature = "full")]
 pub mod run;
 pub mod text;
+#[cfg(feature = "full")]
+pub mod trace;
 
 #[cfg(all(test, feature = "full"))]
 mod storeys;

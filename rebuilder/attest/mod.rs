@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod certificate;
 mod forms;
 pub mod handover;
 pub mod key;
@@ -26,6 +27,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use certificate::{
+    CERTIFICATE, Certificate, CertifiedBuild, NotTried, REPRODUCIBILITY, Survived, certify, is_certificate,
+};
 pub use forms::{Extra, Extras, Format, Wanted, read_bundle};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 pub use layout::{LayoutError, lay_out};

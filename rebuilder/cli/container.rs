@@ -14,7 +14,7 @@ use crate::container;
 use crate::plan::{Limits, quote};
 use crate::progress::ProgressBar;
 use crate::sandbox::embedded::Embedded;
-use crate::sandbox::{ExitReason, Input, Job, KeepMode};
+use crate::sandbox::{ExitReason, Input, Job, KeepMode, MachineView, Sandbox};
 use crate::store::{StoreError, write_atomically};
 use crate::text::plural;
 
@@ -68,6 +68,14 @@ pub(crate) struct RunArgs {
     /// characters in it (as <U+001B>)
     #[arg(long, help_heading = "Output")]
     raw_log: bool,
+    /// Record in FILE which process wrote, read, renamed or removed which file: one JSON object a line
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        conflicts_with = "backend"
+    )]
+    trace: Option<PathBuf>,
     /// Command and its arguments
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -86,7 +94,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
 /// Runs one command; its exit status becomes ours.
 async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
-    let backend = args.backend.open(context, &embedded).await?;
+    let backend: Box<dyn Sandbox> = match &args.trace {
+        Some(events) => Box::new(embedded.traced(events)),
+        None => args.backend.open(context, &embedded).await?,
+    };
     let (_, root) = container::build(
         &args.name,
         &context.catalog,
@@ -125,6 +136,7 @@ async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure>
             seconds: args.timeout,
             ..Limits::default()
         },
+        view: MachineView::default(),
         keep: KeepMode::Outputs,
         outputs: &outputs,
         log: &log,

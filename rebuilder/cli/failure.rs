@@ -23,6 +23,7 @@ use crate::evidence::trust::TrustError;
 use crate::execute::{ExecuteError, PlanRefused};
 use crate::plan::{PlanFileError, RecipeError};
 use crate::policy::{PolicyError, Refusal};
+use crate::prove::ProveError;
 use crate::rebuild::RebuildError;
 use crate::rebuild::failure;
 use crate::rebuild::search::AttemptError;
@@ -197,6 +198,7 @@ exit_codes! {
     ExecuteError [Fetch Git Container Sandbox Store Refused Serialise] => Inconclusive;
     RebuildError [Execute Store Serialise] {Interrupted => Interrupted} {Bug => Internal} => Inconclusive;
     AttemptError [Plan Rebuild Store] => Usage;
+    ProveError [Recipe Plan Refused Container Execute Store Compare] {Fails => Inconclusive} {Bug => Internal} => Usage;
     JournalError [Store] => Usage;
     AuditError [Journal Store] {Interrupted => Interrupted} => Internal;
 

@@ -15,6 +15,7 @@ mod key;
 mod options;
 mod output;
 mod plan;
+mod prove;
 mod rebuild;
 mod signing;
 mod store;
@@ -41,6 +42,7 @@ Examples:
   rebuilder rebuild tool --provenance FILE --recipe rust-cargo
                                                       rebuild what SLSA provenance describes
   rebuilder inspect tool --provenance FILE            verify and explain the evidence only
+  rebuilder prove                                     what the build in this folder depends on
   rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
   rebuilder rebuild --plan plan.json --offline        replay a plan from the store
   rebuilder verify app.tar.gz --attestation DIR --policy quorum.toml
@@ -132,6 +134,8 @@ pub(crate) struct Common {
 enum Command {
     /// Rebuild a released artifact, compare it and sign the verdict
     Rebuild(Box<rebuild::RebuildArgs>),
+    /// Find what a project's own build depends on, before it is released
+    Prove(Box<prove::ProveArgs>),
     /// Rebuild many packages, and report which reproduce and why the others do not
     #[command(subcommand)]
     Audit(audit::Command),
@@ -311,6 +315,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Signer(args) => signing::sign(cli.common, args).await,
         Command::Log(command) => signing::log(&command, cli.common.json),
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, *args).await,
+        Command::Prove(args) => prove::run(&Context::open(cli.common)?, *args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
         Command::Plan(args) => plan::plan(&Context::open(cli.common)?, args).await,
         Command::Compare(args) => {

@@ -148,7 +148,7 @@ impl SigningChoice {
 
 impl SigningChoice {
     /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
-    fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
+    pub(super) fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
         let mut command = child::command()?;
         command.arg("attest").arg(run.path()).args(by).args(&self.forms);
         // How the run ended was not known when these forms were asked for.

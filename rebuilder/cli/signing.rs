@@ -185,7 +185,13 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
             again: args.again,
         };
         args.form.format().check(signer.as_ref())?;
-        tokio::task::block_in_place(|| attest::attest(&args.run, &attestor, report::page))?
+        tokio::task::block_in_place(|| {
+            if attest::is_certificate(&args.run) {
+                attest::certify(&args.run, &attestor)
+            } else {
+                attest::attest(&args.run, &attestor, report::page)
+            }
+        })?
     };
     Ok(Handover::Signed {
         bundle: signed.write(&run, args.form.format())?,

@@ -37,6 +37,11 @@ impl Place {
         matches!(&self.0, Where::Words(own) if own == words)
     }
 
+    /// Whether this is a field that a format stores, such as a time or an owner.
+    pub fn is_stored(&self) -> bool {
+        self.field().is_some()
+    }
+
     fn words(&self) -> &str {
         match &self.0 {
             Where::Field(kind) => kind.name,

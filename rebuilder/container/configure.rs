@@ -8,6 +8,7 @@ use super::ContainerError;
 use super::build::Making;
 use crate::plan::Lock;
 use crate::progress::ProgressBar;
+use crate::sandbox::MachineView;
 use crate::sandbox::embedded::short_job_limits;
 use crate::sandbox::{Job, KeepMode, RootLayers};
 use crate::store::{Store, StoreError};
@@ -37,6 +38,7 @@ pub(super) async fn configure(
         hostname: "localhost".into(),
         umask: 0o022,
         limits: short_job_limits(),
+        view: MachineView::default(),
         keep: KeepMode::Outputs,
         outputs: &outputs,
         log: &logs,

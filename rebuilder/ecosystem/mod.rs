@@ -10,6 +10,7 @@ mod crates;
 pub mod debian;
 mod error;
 pub mod hints;
+pub mod local;
 mod npm;
 pub mod oss_rebuild;
 mod packaging;

@@ -17,7 +17,9 @@ use crate::ledger;
 use crate::plan::{PinnedGit, Plan, Role, SetupJob, Work};
 use crate::run::failure::log::shortened;
 use crate::run::{RunFolder, Stage};
-use crate::sandbox::{ExitReason, Input, Job, KeepMode, Output, RootLayers, Sandbox, SandboxError};
+use crate::sandbox::{
+    ExitReason, Input, Job, KeepMode, MachineView, Output, RootLayers, Sandbox, SandboxError,
+};
 use crate::store::{Blob, FetchError, GitError, PendingRun, StoreError};
 
 pub use checked::{CheckedPlan, PlanRefused};
@@ -164,6 +166,20 @@ impl Executor<'_> {
         run: &RunFolder,
         keep: KeepMode,
     ) -> Result<Execution, ExecuteError> {
+        let same = |_: &mut Job<'_>| {};
+        self.run_varied(plan, root, inputs, run, keep, same).await
+    }
+
+    /// The same with a build that `vary` may change in what the plan does not say, or says for the setup as well.
+    pub async fn run_varied(
+        &self,
+        plan: &CheckedPlan,
+        root: &Root,
+        inputs: &Inputs,
+        run: &RunFolder,
+        keep: KeepMode,
+        vary: impl FnOnce(&mut Job<'_>) + Send,
+    ) -> Result<Execution, ExecuteError> {
         let jobs = plan.jobs(&root.config)?;
         let begun = Instant::now();
         let mut layers = root.layers();
@@ -187,11 +203,12 @@ impl Executor<'_> {
 
         let bar = self.workshop.progress.stage(format!("building {}", jobs.title));
         let (rebuilt, log) = (run.rebuilt(), run.log());
-        let job = Job {
+        let mut job = Job {
             keep,
             outputs: &rebuilt,
             ..self.job(plan, work, &layers, inputs, &rebuilt, &log)?
         };
+        vary(&mut job);
         let outcome = self.backend.run(&job, &bar).await?;
         bar.finish_and_clear();
         let ledger = self.workshop.fetcher.ledger();
@@ -345,6 +362,7 @@ impl Executor<'_> {
             hostname: plan.hostname.clone(),
             umask: plan.umask,
             limits: plan.limits,
+            view: MachineView::default(),
             keep: KeepMode::Outputs,
             outputs,
             log,

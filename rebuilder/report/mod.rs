@@ -6,6 +6,7 @@ pub mod audit;
 pub mod comparison;
 pub mod discovery;
 pub mod inspection;
+pub mod prove;
 mod run;
 
 pub use run::{html, page, terminal};

@@ -10,6 +10,7 @@ mod bound;
 pub mod docker;
 pub mod embedded;
 mod output;
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use bound::Bound;
 pub(crate) use output::stage;
 pub use output::{Output, OutputError};
+pub use view::{Clock, Kernel, Listing, MachineView, Processors};
 
 use crate::plan::Limits;
 use crate::progress::ProgressBar;
@@ -75,6 +77,8 @@ pub struct Job<'a> {
     pub umask: u32,
     /// Bounds.
     pub limits: Limits,
+    /// What it is shown of its machine.
+    pub view: MachineView,
     /// What to keep.
     pub keep: KeepMode,
     /// Folder on this machine that receives the outputs; must be empty.

@@ -50,11 +50,13 @@ mod gate;
 mod keys;
 mod output;
 mod policy;
+mod prove;
 mod provenance;
 mod published;
 mod rebuild;
 mod sandbox;
 mod signer;
+mod trace;
 mod unified;
 mod verify;
 

@@ -6,6 +6,7 @@
 
 mod negative;
 mod provenance;
+mod reproducibility;
 mod result;
 mod summary;
 
@@ -20,6 +21,7 @@ pub(crate) use provenance::{
     NamedRecipe, OtherWorker, RebuildContext, RebuildDefinition, RebuildRequest, Root, RunDetails,
     RunMetadata, SlsaProvenance, ToolVersion, TriedPlan, WorkerStated,
 };
+pub(crate) use reproducibility::Reproducibility;
 pub(crate) use result::{
     DifferenceCause, InputDivergence, OutputOutcome, RebuildResult, ResultOutcome, ResultOutput, SetAsideBy,
     StatedValue,

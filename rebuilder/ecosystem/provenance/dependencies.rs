@@ -82,13 +82,7 @@ impl Job<'_> {
             document: "pyproject.toml".into(),
             reason,
         };
-        let project: PyProject = toml::from_str(text).map_err(|error| unusable(error.to_string()))?;
-        let mut required = project.build_system.requires;
-        if required.iter().any(|text| text.starts_with("setuptools"))
-            && !required.iter().any(|text| text.starts_with("wheel"))
-        {
-            required.push("wheel".into());
-        }
+        let required = requirements(text).map_err(unusable)?;
         let planner = self.planner;
         let root = container::root(container, planner.workshop).await?;
         let before = i64::try_from(time)
@@ -112,6 +106,18 @@ impl Job<'_> {
         .await?;
         Ok(solution.files)
     }
+}
+
+/// The build requirements that a `pyproject.toml` names, and what an empty one means; the error is a reason.
+pub(in crate::ecosystem) fn requirements(text: &str) -> Result<Vec<String>, String> {
+    let project: PyProject = toml::from_str(text).map_err(|error| error.to_string())?;
+    let mut required = project.build_system.requires;
+    if required.iter().any(|text| text.starts_with("setuptools"))
+        && !required.iter().any(|text| text.starts_with("wheel"))
+    {
+        required.push("wheel".into());
+    }
+    Ok(required)
 }
 
 #[derive(Deserialize)]

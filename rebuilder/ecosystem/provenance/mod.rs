@@ -5,7 +5,7 @@
 
 mod by_recipe;
 mod container_based;
-mod dependencies;
+pub(super) mod dependencies;
 mod plan;
 
 use super::{PlanError, Planner};

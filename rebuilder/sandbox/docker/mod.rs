@@ -130,6 +130,12 @@ impl Docker {
     }
 
     async fn run_job(&self, job: &Job<'_>, bar: &ProgressBar) -> Result<CommandResult, SandboxError> {
+        if !job.view.is_plain() {
+            return Err(refused(
+                "an engine shows a build the machine as it is",
+                "use the embedded backend",
+            ));
+        }
         let image = self.image(job.root).await?;
         let claim = self.owner.claim()?;
         let name = format!("rebuilder-{}", claim.name());

@@ -11,6 +11,7 @@ mod helper;
 mod idmap;
 mod payload;
 mod process;
+mod processors;
 mod protocol;
 mod query;
 mod runtime;
@@ -18,7 +19,13 @@ mod sealed;
 mod seccomp;
 mod syscalls;
 mod tasks;
+mod trace;
 mod usage;
+#[cfg(target_arch = "x86_64")]
+mod veil;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_veil.rs"]
+mod veil;
 
 use std::collections::HashSet;
 use std::fs;
@@ -55,6 +62,8 @@ pub struct Embedded {
     ids: IdMap,
     /// Kept trees that this process has found to be as they were made.
     intact: Arc<Mutex<HashSet<PathBuf>>>,
+    /// Where what the processes of a run do to files is recorded, if it is.
+    trace: Option<PathBuf>,
 }
 
 impl Embedded {
@@ -64,10 +73,21 @@ impl Embedded {
             store: store.clone(),
             ids: IdMap::of_this_user()?,
             intact: Arc::default(),
+            trace: None,
         };
         sealed::prepare();
         backend.sweep()?;
         Ok(backend)
+    }
+
+    /// The same backend, which records what the processes of a run do to files in `events`: one [`crate::trace::Event`]
+    /// as JSON on each line. For one run at a time.
+    #[must_use]
+    pub fn traced(&self, events: &Path) -> Self {
+        Self {
+            trace: Some(events.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// Starts a container on an almost empty root, with the full contract; says what is not enforced.
@@ -227,6 +247,8 @@ impl Embedded {
             hostname: job.hostname.clone(),
             umask: job.umask,
             limits: job.limits,
+            view: job.view.clone(),
+            traced: self.trace.is_some(),
         })))
     }
 
@@ -281,6 +303,10 @@ impl Embedded {
             layer: None,
             not_enforced,
         };
+        if let Some(to) = &self.trace {
+            let events = writable(scratch).join(trace::EVENTS);
+            fs::copy(&events, to).map_err(SandboxError::io(format!("keep the trace in {}", to.display())))?;
+        }
         if ended.succeeded() {
             outcome.outputs =
                 output::collect(&writable(scratch).join("out"), job.outputs, job.most_output())?;

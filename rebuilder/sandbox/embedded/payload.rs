@@ -22,13 +22,18 @@ const NOT_STARTED: i32 = 127;
 #[derive(Clone)]
 pub(super) struct Payload {
     pub(super) seccomp: Vec<seccompiler::BpfProgram>,
+    pub(super) traced: bool,
 }
 
 impl Executor for Payload {
     /// Called before the start signal; from here on the process ends with its helper.
     fn validate(&self, _: &oci_spec::runtime::Spec) -> Result<(), ExecutorValidationError> {
-        prctl::set_pdeathsig(Signal::SIGKILL)
-            .map_err(|error| ExecutorValidationError::ArgValidationError(error.to_string()))
+        let failed = |error: nix::Error| ExecutorValidationError::ArgValidationError(error.to_string());
+        if self.traced {
+            // The helper may take hold of it from here on; nothing else runs in the container yet.
+            prctl::set_dumpable(true).map_err(failed)?;
+        }
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed)
     }
 
     fn exec(&self, spec: &oci_spec::runtime::Spec) -> Result<(), ExecutorError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Embedded, short_job_limits};
 use crate::bounded;
 use crate::progress::ProgressBar;
+use crate::sandbox::MachineView;
 use crate::sandbox::{Bound, ExitReason, Input, Job, KeepMode, RootLayers, Sandbox as _, SandboxError};
 
 /// What came of a question; its files are gone when this is dropped.
@@ -67,6 +68,7 @@ impl Embedded {
             hostname: "localhost".into(),
             umask: 0o022,
             limits: short_job_limits(),
+            view: MachineView::default(),
             keep: KeepMode::Answer,
             outputs: &outputs,
             log: &log,

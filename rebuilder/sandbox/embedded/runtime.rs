@@ -21,12 +21,15 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::{ExitReason, OPEN_FILES};
+use super::super::{ExitReason, MachineView, OPEN_FILES};
 use super::folders::Folders;
 use super::payload::Payload;
+use super::processors;
 use super::protocol::HelperEvent;
 use super::seccomp;
+use super::trace::{self, Tracer};
 use super::usage::Watch;
+use super::veil::{self, Veil};
 use crate::error::with_causes;
 use crate::plan::{INPUTS, Limits, OUT};
 
@@ -50,6 +53,9 @@ pub(super) struct RunTask {
     pub hostname: String,
     pub umask: u32,
     pub limits: Limits,
+    pub view: MachineView,
+    /// Whether to record what its processes do to files.
+    pub traced: bool,
 }
 
 /// What a run writes into: the layer above the root, what overlayfs keeps beside it, and the same for `/out`.
@@ -77,11 +83,29 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     prepare(task, folders, place)?;
     bound_kernel_objects()?;
     bring_loopback_up()?;
-    limit_processors(task.limits.cpus).map_err(|error| format!("cannot choose processors: {error}"))?;
+    let cpus = task
+        .view
+        .processors
+        .as_ref()
+        .map_or(usize::MAX, |shown| shown.count);
+    limit_processors(task.limits.cpus.min(cpus))
+        .map_err(|error| format!("cannot choose processors: {error}"))?;
 
     let spec = spec(task, place);
+    if let Some(shown) = &task.view.processors {
+        processors::write(shown, place)
+            .map_err(|error| format!("cannot describe the processors: {error}"))?;
+    }
     let write = |path: PathBuf, bytes: &[u8]| fs::write(path, bytes).map_err(|error| error.to_string());
     write(place.join("bundle/config.json"), spec.to_string().as_bytes())?;
+    let mut seccomp = seccomp::programs().map_err(|error| error.to_string())?;
+    // Whoever is traced is shown the machine as it is: a process has one tracer.
+    let veiled = task.view.needs_tracing() && !task.traced;
+    if task.traced {
+        seccomp.push(trace::filter().map_err(|error| error.to_string())?);
+    } else if veiled {
+        seccomp.push(veil::filter().map_err(|error| error.to_string())?);
+    }
     let null = File::open("/dev/null").map_err(|error| error.to_string())?;
     let log = || {
         std::os::fd::AsFd::as_fd(&std::io::stdout())
@@ -90,7 +114,8 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     };
     let mut container = ContainerBuilder::new(task.id.clone(), SyscallType::default())
         .with_executor(Payload {
-            seccomp: seccomp::programs().map_err(|error| error.to_string())?,
+            seccomp,
+            traced: task.traced || veiled,
         })
         .with_stdin(OwnedFd::from(null))
         .with_stdout(log()?)
@@ -103,6 +128,21 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         .build()
         .map_err(|error| with_causes(&error))?;
     let init = container.pid().ok_or("the container has no first process")?;
+    let init = Pid::from_raw(init.as_raw());
+    let veil = if veiled {
+        Some(Veil::seize(init, &task.view)?)
+    } else {
+        None
+    };
+    let tracer = if task.traced {
+        let (events, processes) = (
+            place.join("writable").join(trace::EVENTS),
+            place.join("processes"),
+        );
+        Some(Tracer::seize(init, &events, processes)?)
+    } else {
+        None
+    };
     container.start().map_err(|error| with_causes(&error))?;
     HelperEvent::Started.send();
     // Not what overlayfs keeps beside them: the build cannot reach it, and what is made there moves at once.
@@ -117,7 +157,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         processes: place.join("processes"),
         limit: task.limits.disk,
     };
-    Ok(wait(Pid::from_raw(init.as_raw()), watch))
+    Ok(wait(init, watch, tracer, veil))
 }
 
 /// Says what was being mounted.
@@ -278,7 +318,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
     if task.limit_by_user {
         rlimits.push(limit("RLIMIT_NPROC", task.limits.pids, task.limits.pids));
     }
-    json!({
+    let mut spec = json!({
         "ociVersion": "1.2.0",
         "hostname": task.hostname,
         "root": {"path": place.join("root"), "readonly": false},
@@ -310,11 +350,20 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
                             "/proc/sched_debug", "/proc/scsi", "/proc/sysrq-trigger"],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]
         }
-    })
+    });
+    if let Some(domain) = &task.view.domain {
+        spec["domainname"] = json!(domain);
+    }
+    if let Some(mounts) = spec["mounts"].as_array_mut()
+        && task.view.processors.is_some()
+    {
+        mounts.extend(processors::FILES.map(|name| bind(&format!("/proc/{name}"), name, &["ro", "noexec"])));
+    }
+    spec
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, watch: Watch) -> ExitReason {
+fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>, veil: Option<Veil>) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
@@ -324,18 +373,26 @@ fn wait(init: Pid, watch: Watch) -> ExitReason {
         told.store(true, Ordering::SeqCst);
         let _ = kill(init, Signal::SIGKILL);
     });
-    let ended = loop {
-        match waitpid(init, None) {
-            Ok(WaitStatus::Exited(_, code)) => break ExitReason::from_status(code),
-            Ok(WaitStatus::Signaled(_, signal, _)) => break ExitReason::Signalled(signal as i32),
-            Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(_) => break ExitReason::Signalled(Signal::SIGKILL as i32),
-        }
+    let ended = match (tracer, veil) {
+        (Some(mut tracer), _) => tracer.until_end(init),
+        (None, Some(veil)) => veil.serve(init),
+        (None, None) => until_end(init),
     };
     if full.load(Ordering::SeqCst) || watch.is_full(free) {
         ExitReason::DiskFull
     } else {
         ended
+    }
+}
+
+fn until_end(init: Pid) -> ExitReason {
+    loop {
+        match waitpid(init, None) {
+            Ok(WaitStatus::Exited(_, code)) => return ExitReason::from_status(code),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return ExitReason::Signalled(signal as i32),
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(_) => return ExitReason::Signalled(Signal::SIGKILL as i32),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 18] = schemas![
+const SCHEMAS: [(&str, &str); 19] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -30,6 +30,7 @@ const SCHEMAS: [(&str, &str); 18] = schemas![
     "normalisations",
     "plan",
     "policy",
+    "prove",
     "rebuild",
     "record",
     "signing",
@@ -37,8 +38,10 @@ const SCHEMAS: [(&str, &str); 18] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 28] = [
+const KINDS: [(&[&str], &str); 30] = [
     (&["error"], "error"),
+    (&["reproducible", "culprits"], "prove"),
+    (&["knob", "varied"], "prove#/$defs/varied"),
     (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),
     (&["tree", "outcome"], "comparison"),

@@ -1,0 +1,244 @@
+//! `rebuilder prove`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::options::sandbox::BackendChoice;
+use super::options::signing::SigningArgs;
+use super::rebuild::Signature;
+use super::{Context, output};
+use crate::ecosystem::Planner;
+use crate::ecosystem::hints::Hints;
+use crate::evidence::sigstore::Sigstore;
+use crate::evidence::trust::Trust;
+use crate::execute::Executor;
+use crate::inspect::InspectionRequest;
+use crate::policy::Policy;
+use crate::progress::Progress;
+use crate::prove::input::{Project, SETTINGS, template};
+use crate::prove::{Builds, Knob, Proof, Question, against, keep, prove};
+use crate::report;
+use crate::run::RunFolder;
+use crate::sandbox::embedded::Embedded;
+use crate::store::write_atomically;
+use crate::text;
+
+#[derive(Args)]
+pub(crate) struct ProveArgs {
+    /// Folder of the project, committed or not
+    #[arg(default_value = ".")]
+    project: PathBuf,
+    /// Write a commented rebuilder.toml into the project, and build nothing
+    #[arg(long)]
+    init: bool,
+    /// Vary only these, by their names (--list-variations has them)
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = knob, help_heading = "Variations")]
+    vary: Vec<Knob>,
+    /// Do not vary these
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = knob, conflicts_with = "vary", help_heading = "Variations")]
+    except: Vec<Knob>,
+    /// Print what can be varied, from what to what
+    #[arg(long, help_heading = "Variations")]
+    list_variations: bool,
+    /// Stop after the first culprit
+    #[arg(long, help_heading = "Search")]
+    first: bool,
+    /// Builds from which the odds of a random difference are told
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Search")]
+    repeats: u16,
+    /// Also compare the outputs with FILE, which is about to be published; may be repeated
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Search")]
+    against: Vec<PathBuf>,
+    /// Sandbox backend
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto, help_heading = "Sandbox")]
+    backend: BackendChoice,
+    #[command(flatten)]
+    signing: SigningArgs,
+    /// New folder for the proof, its plan with the source, and all builds; a certificate is signed from it
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Print annotations for continuous integration instead of a report, and no progress
+    #[arg(long, conflicts_with = "json", help_heading = "Output")]
+    ci: bool,
+    /// Also write the result to FILE: .json, .md, .xml (JUnit) or .svg (a badge); may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    write: Vec<PathBuf>,
+    /// Also write what a badge service asks for (the endpoint of shields.io) to FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    badge_endpoint: Option<PathBuf>,
+}
+
+fn knob(name: &str) -> Result<Knob, String> {
+    let known = || {
+        Knob::ALL
+            .iter()
+            .map(|knob| knob.name())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    Knob::named(name).ok_or_else(|| format!("it is not one of {}", known()))
+}
+
+type Render = fn(&Proof) -> String;
+
+pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, Failure> {
+    if args.list_variations {
+        return list(context.json);
+    }
+    if args.init {
+        return init(&args.project);
+    }
+    let mut writers: Vec<(&Path, Render)> = Vec::new();
+    for path in &args.write {
+        writers.push((path, renderer(path)?));
+    }
+    if let Some(out) = args
+        .out
+        .as_deref()
+        .filter(|out| fs::symlink_metadata(out).is_ok())
+    {
+        return Err(
+            Failure::usage(format!("cannot write the proof to {}: it exists", out.display()))
+                .with_help("name another folder with --out"),
+        );
+    }
+    let signer = args.signing.choose()?;
+    let project = Project::find(&args.project)?;
+    let embedded = Embedded::new(&context.store)?;
+    let backend = args.backend.open(context, &embedded).await?;
+    // A project of one's own has no evidence.
+    let case = InspectionRequest {
+        documents: Vec::new(),
+        trust: Trust {
+            sigstore: Arc::new(Sigstore::public_good()?),
+            keys: Vec::new(),
+            threshold: 1,
+            identities: Vec::new(),
+            policy_identities: Vec::new(),
+        },
+        policy: Policy::named(None)?,
+    };
+    let planner = Planner {
+        workshop: context.workshop(&embedded),
+        recipe: None,
+        only: false,
+        case: &case,
+        released: Vec::new(),
+        hints: Hints::default(),
+    };
+    let executor = Executor {
+        workshop: context.workshop(&embedded),
+        backend: backend.as_ref(),
+    };
+    let builds = Builds::prepare(&planner, executor, project, &args.project, args.out.as_deref()).await?;
+    let asked =
+        |knob: &Knob| (args.vary.is_empty() || args.vary.contains(knob)) && !args.except.contains(knob);
+    let question = Question {
+        knobs: Knob::ALL.iter().copied().filter(asked).collect(),
+        first_only: args.first,
+        repeats: usize::from(args.repeats),
+    };
+    let progress = if args.ci {
+        Progress::silent()
+    } else {
+        context.progress.clone()
+    };
+    let mut answer = prove(&builds, &question, &progress).await?;
+    answer.proof.against = against(&answer, &args.against)?;
+    let proof = &answer.proof;
+    for (path, render) in writers {
+        write_atomically(path, render(proof).as_bytes())?;
+    }
+    if let Some(path) = &args.badge_endpoint {
+        write_atomically(
+            path,
+            text::json_pretty(&report::prove::endpoint(proof)).as_bytes(),
+        )?;
+    }
+    let mut signed = None;
+    if let Some(out) = &args.out {
+        keep(builds, &answer, out)?;
+        if let Some(by) = signer.by.as_deref().filter(|_| proof.reproducible) {
+            signed = Some(signer.sign_by(&RunFolder::new(out), by)?);
+        }
+    }
+    if context.json {
+        output::print_json(proof)?;
+    } else if args.ci {
+        output::print(&report::prove::annotations(
+            proof,
+            std::env::var_os("GITHUB_ACTIONS").is_some(),
+        ))?;
+    } else {
+        let mut screen = report::prove::terminal(proof, output::colour());
+        if let Some(out) = &args.out {
+            screen.say(format_args!("kept: {}", out.display()));
+        }
+        match &signed {
+            Some(Signature::Bundle(path)) => screen.say(format_args!("certificate: {}", path.display())),
+            Some(Signature::Waits(why) | Signature::No(why)) => screen.say(format_args!("not signed: {why}")),
+            None => {}
+        }
+        output::print(&screen)?;
+    }
+    Ok(ExitCode::from(u8::from(!proof.is_good())))
+}
+
+fn renderer(path: &Path) -> Result<Render, Failure> {
+    let ending = path
+        .extension()
+        .and_then(std::ffi::OsStr::to_str)
+        .unwrap_or_default();
+    Ok(match ending {
+        "json" => |proof| text::json_pretty(proof),
+        "md" => report::prove::markdown,
+        "xml" => report::prove::junit,
+        "svg" => report::prove::badge,
+        _ => {
+            return Err(Failure::usage(format!(
+                "cannot write {}: its extension is not .json, .md, .svg or .xml",
+                path.display()
+            )));
+        }
+    })
+}
+
+fn init(folder: &Path) -> Result<ExitCode, Failure> {
+    let path = folder.join(SETTINGS);
+    if fs::symlink_metadata(&path).is_ok() {
+        return Err(
+            Failure::usage(format!("cannot write {}: it exists", path.display()))
+                .with_help("edit it; docs/prove.md describes the file"),
+        );
+    }
+    // A kind that cannot be told is the reason to write one.
+    let kind = Project::find(folder).map_or_else(|_| "make".to_owned(), |project| project.kind);
+    write_atomically(&path, template(&kind).as_bytes())?;
+    let mut screen = output::screen();
+    screen.say(path.display());
+    output::print(&screen)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        let all: Vec<_> = Knob::ALL
+            .iter()
+            .map(|knob| crate::prove::Varied::of(*knob))
+            .collect();
+        output::print_json(&all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut screen = output::screen();
+    for knob in Knob::ALL {
+        let name = text::column(knob.name(), 16);
+        screen.say(format_args!("{name}  {} → {}", knob.baseline(), knob.varied()));
+    }
+    output::print(&screen)?;
+    Ok(ExitCode::SUCCESS)
+}

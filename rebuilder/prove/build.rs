@@ -1,0 +1,346 @@
+//! One build of the project, with some knobs turned.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::input::Project;
+use super::knob::Variation;
+use super::{Outputs, source, vary};
+use crate::artifact::{Ecosystem, PinnedFile, Sha256};
+use crate::bounded;
+use crate::compare::CompareError;
+use crate::container::{ContainerError, Root};
+use crate::credentials;
+use crate::ecosystem::local::{self, LocalSource};
+use crate::ecosystem::{PlanError, Planner};
+use crate::execute::{BuildEnd, CheckedPlan, ExecuteError, Executor, PlanRefused};
+use crate::plan::{
+    Assumption, Basis, Expected, InlineFile, Origin, PinnedInput, Plan, RecipeError, Role, assume,
+};
+use crate::policy::Decision;
+use crate::run::RunFolder;
+use crate::run::failure::log::shortened;
+use crate::sandbox::{KeepMode, MachineView};
+use crate::store::{Blob, PendingRun, Store, StoreError};
+
+/// A project that cannot be proven or disproven.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ProveError {
+    #[error("cannot read the project {path}")]
+    #[diagnostic(help("name the folder that the project is in"))]
+    Folder { path: String, source: std::io::Error },
+    #[error("cannot tell how {folder} is built: it has no file that a known kind of project has")]
+    #[diagnostic(help(
+        "write a rebuilder.toml that says so; \"rebuilder prove --init\" makes one to begin from"
+    ))]
+    NoRecipe { folder: String },
+    #[error("there is no kind of project called {kind:?}")]
+    #[diagnostic(help("known: {known}"))]
+    UnknownKind { kind: String, known: String },
+    #[error("cannot use {path}: {reason}")]
+    #[diagnostic(help("docs/prove.md describes the file"))]
+    Settings { path: String, reason: String },
+    #[error("the project does not build as it is: {reason}; last output: {last}")]
+    #[diagnostic(help(
+        "the whole log is {log}; the build has no network, and sees nothing but the project and its pinned dependencies"
+    ))]
+    Fails {
+        reason: String,
+        last: String,
+        log: String,
+    },
+    #[error("internal error: {reason}")]
+    Bug { reason: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Compare(#[from] CompareError),
+    #[error("the build left no output")]
+    #[diagnostic(help("name what it makes as \"outputs\" in rebuilder.toml"))]
+    NoOutput,
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refused(#[from] PlanRefused),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Container(#[from] ContainerError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Execute(#[from] ExecuteError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The builds of one project: its plan, its root, and where outputs go.
+pub struct Builds<'a> {
+    executor: Executor<'a>,
+    /// The project.
+    pub project: Project,
+    tree: PathBuf,
+    packed: Blob,
+    base: Plan,
+    basis: vary::Basis,
+    root: Root,
+    folder: PendingRun,
+    count: AtomicUsize,
+    held: AtomicBool,
+}
+
+/// What stands for the outputs in a plan before it is known what they are.
+const NOT_KNOWN_YET: &str = "what the build leaves";
+
+impl<'a> Builds<'a> {
+    /// Locks and fetches what the project needs, and makes its root; builds are made beside `out`, if they are to be kept
+    /// there.
+    pub async fn prepare(
+        planner: &Planner<'_>,
+        executor: Executor<'a>,
+        project: Project,
+        tree: &Path,
+        out: Option<&Path>,
+    ) -> Result<Self, ProveError> {
+        let folder_error = |source| ProveError::Folder {
+            path: tree.display().to_string(),
+            source,
+        };
+        let store = executor.workshop.fetcher.store();
+        let tree = fs::canonicalize(tree).map_err(folder_error)?;
+        let (epoch, said_by) = source::time(&tree).map_err(folder_error)?;
+        let packed = source::pack(store, &tree)?;
+        let mut recipe = project.recipe.clone();
+        let container = local::container(planner, &project.name, &recipe)?;
+        let root = crate::container::root(&container, executor.workshop).await?;
+        let local = LocalSource {
+            title: &project.name,
+            tree: &tree,
+            container: &container,
+            root: &root,
+            packages: &project.packages,
+            debian: project.kind == "debian",
+            time: epoch,
+        };
+        let found = local::dependencies(planner, &local, &mut recipe).await?;
+        let mut base = Plan::of(Basis {
+            ecosystem: Ecosystem::Provenance,
+            subject: format!("pkg:generic/{}", project.name),
+            claims: Vec::new(),
+            policy: Decision::default(),
+            expected: vec![not_known_yet(&project.name)],
+            recipe: &recipe,
+            container,
+        });
+        base.inputs = found.inputs;
+        base.assumptions = found.assumptions;
+        // Debian's tools take it from the changelog.
+        if project.kind != "debian" {
+            base.build
+                .env
+                .insert("SOURCE_DATE_EPOCH".into(), epoch.to_string());
+            base.assumptions.push(assume(
+                "SOURCE_DATE_EPOCH",
+                epoch.to_string(),
+                Origin::Inferred(said_by.into()),
+            ));
+        }
+        base.build.env.insert("INSTALLED".into(), "/tmp/installed".into());
+        let now = jiff::Timestamp::now().as_second();
+        let basis = vary::Basis {
+            name: project.name.clone(),
+            folder: String::new(),
+            now: vary::clock_for(epoch, now),
+            owns: project.owns.clone(),
+        };
+        Ok(Self {
+            folder: match out.map(beside) {
+                Some(parent) => PendingRun::remembered(&parent, &store.runs())?,
+                None => PendingRun::new(store)?,
+            },
+            count: AtomicUsize::new(0),
+            held: AtomicBool::new(true),
+            executor,
+            project,
+            tree,
+            packed,
+            base,
+            basis,
+            root,
+        })
+    }
+
+    /// The folder of the project.
+    pub fn tree(&self) -> &Path {
+        &self.tree
+    }
+
+    /// Builds that were made.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Name of the backend.
+    pub fn backend(&self) -> &'static str {
+        self.executor.backend.name()
+    }
+
+    /// What the builds run in, for people.
+    pub fn container(&self) -> String {
+        self.base.container.describe()
+    }
+
+    /// What was assumed of the project.
+    pub fn plan_assumptions(&self) -> &[Assumption] {
+        &self.base.assumptions
+    }
+
+    /// Whether the baseline's clock stands still.
+    pub fn is_clock_held(&self) -> bool {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    /// Lets the baseline's clock run, for builds that wait for it to move.
+    pub(super) fn let_clock_run(&self) {
+        self.held.store(false, Ordering::SeqCst);
+    }
+
+    /// The folder of all builds while they are made.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> &Store {
+        self.executor.workshop.fetcher.store()
+    }
+
+    /// The packed source.
+    pub(super) fn packed(&self) -> &Blob {
+        &self.packed
+    }
+
+    /// Gives the folder of all builds its place.
+    pub(super) fn settle(self, place: &Path) -> Result<(), ProveError> {
+        self.folder.keep(place)?;
+        Ok(())
+    }
+
+    /// The error of a build of the baseline.
+    pub(super) fn broken(&self, reason: String, outputs: &Outputs) -> ProveError {
+        ProveError::Fails {
+            reason,
+            last: outputs.last_lines(),
+            log: outputs.log.display().to_string(),
+        }
+    }
+
+    /// Digest of the source archive.
+    pub fn source(&self) -> Sha256 {
+        self.packed.sha256
+    }
+
+    /// The plan of a build of the project's own tree.
+    pub fn plan(&self, variation: &Variation) -> Plan {
+        self.plan_of(variation, &self.packed)
+    }
+
+    fn plan_of(&self, variation: &Variation, packed: &Blob) -> Plan {
+        let mut plan = vary::plan(&self.base, &self.basis, variation);
+        plan.inputs.push(PinnedInput {
+            role: Role::Source,
+            purl: None,
+            place: vary::SOURCE.into(),
+            file: PinnedFile {
+                name: format!("{}.tar", self.project.name),
+                urls: Vec::new(),
+                sha256: packed.sha256,
+                size: packed.size,
+            },
+        });
+        for (place, text) in [
+            (vary::SCRIPT, self.project.build.clone()),
+            (vary::HAND_OUT, self.project.hand_out()),
+        ] {
+            plan.files.push(InlineFile {
+                place: place.into(),
+                text,
+            });
+        }
+        plan
+    }
+
+    /// Builds a source tree: the project's own, or a copy of it with a change.
+    pub async fn run(&self, variation: &Variation, tree: &Path) -> Result<Outputs, ProveError> {
+        let store = self.executor.workshop.fetcher.store();
+        let packed = if tree == self.tree {
+            self.packed.clone()
+        } else {
+            source::pack(store, tree)?
+        };
+        let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        let folder = self.folder.path().join(format!("build-{number}"));
+        let run = RunFolder::new(&folder);
+        fs::create_dir_all(run.rebuilt()).map_err(StoreError::io("make the folder", &folder))?;
+        fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
+        let plan = CheckedPlan::check(self.plan_of(variation, &packed))?;
+        let inputs = self.executor.fetch(&plan).await?;
+        let hostname = vary::hostname(&self.basis, variation);
+        let view = if self.executor.backend.name() == "embedded" && cfg!(target_arch = "x86_64") {
+            vary::view(&self.basis, variation, self.is_clock_held())
+        } else {
+            MachineView::default()
+        };
+        let execution = self
+            .executor
+            .run_varied(&plan, &self.root, &inputs, &run, KeepMode::Outputs, move |job| {
+                hostname.clone_into(&mut job.hostname);
+                job.view = view;
+            })
+            .await?;
+        let (files, failed) = match execution.end {
+            BuildEnd::Built { outputs, .. } => (outputs, None),
+            BuildEnd::Failed { reason, .. } => (Vec::new(), Some(reason)),
+        };
+        Ok(Outputs {
+            variation: variation.clone(),
+            folder: run.rebuilt(),
+            files,
+            log: run.log(),
+            seconds: execution.build_seconds,
+            failed,
+        })
+    }
+}
+
+/// The folder that a path is in.
+fn beside(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
+}
+
+fn not_known_yet(name: &str) -> Expected {
+    Expected {
+        purl: format!("pkg:generic/{name}"),
+        file: PinnedFile {
+            name: NOT_KNOWN_YET.into(),
+            urls: Vec::new(),
+            sha256: Sha256::of(NOT_KNOWN_YET),
+            size: 0,
+        },
+    }
+}
+
+impl Outputs {
+    /// The last lines of its log, without credentials.
+    pub fn last_lines(&self) -> String {
+        let log = bounded::tail(&self.log, 64 << 10).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(3).map(shortened).collect();
+        let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
+        credentials::redacted(&last).unwrap_or(last)
+    }
+}

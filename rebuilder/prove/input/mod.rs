@@ -1,0 +1,335 @@
+//! What kind of project a folder holds, and how it is built: found by looking, or said in its `rebuilder.toml`.
+//!
+//! `KINDS` is the table: a file that marks the kind, the built-in recipe whose container, dependencies and setup it
+//! takes, how it is built, and what comes out. Whatever `rebuilder.toml` says comes before the table.
+
+mod debian;
+mod settings;
+
+use std::fs;
+use std::path::Path;
+
+use crate::plan::{Dependencies, Recipe};
+use crate::prove::ProveError;
+
+pub use settings::{SETTINGS, Settings, template};
+
+/// A kind of project.
+pub(super) struct Kind {
+    /// The name in `rebuilder.toml` and in reports.
+    pub name: &'static str,
+    /// Files of which one must be at the top of the folder.
+    marks: &'static [&'static str],
+    /// The built-in recipe that gives container, dependencies, setup and environment.
+    recipe: &'static str,
+    /// How it is built, as shell text for `sh -eu` in the source folder.
+    build: &'static str,
+    /// What it leaves: patterns below the source folder. If there are none, what `make install` installs.
+    outputs: &'static [&'static str],
+    /// Folders of the root that the build writes into.
+    owns: &'static [&'static str],
+    /// Packages of the container's archive that it takes.
+    packages: &'static [&'static str],
+}
+
+/// Every kind, the surest marks first.
+static KINDS: &[Kind] = &[
+    Kind {
+        name: "debian",
+        marks: &["debian/control"],
+        recipe: "debian",
+        build: debian::BUILD,
+        outputs: &["../*.deb", "../*.udeb"],
+        owns: &[],
+        packages: &[],
+    },
+    Kind {
+        name: "cargo",
+        marks: &["Cargo.toml"],
+        recipe: "rust-cargo",
+        build: "cargo build --release --locked --offline\n",
+        outputs: &["target/release/*"],
+        owns: &["/opt/cargo"],
+        packages: &[],
+    },
+    Kind {
+        name: "go",
+        marks: &["go.mod"],
+        recipe: "go",
+        build: "go build -o \"$SOURCE/$FOLDER/.built/\" ./...\n",
+        outputs: &[".built/*"],
+        owns: &[],
+        packages: &[],
+    },
+    Kind {
+        name: "python",
+        marks: &["pyproject.toml", "setup.py"],
+        recipe: "python-wheel",
+        build: "/usr/bin/python3 -m pip --python /build/venv/bin/python wheel --quiet --disable-pip-version-check \\\n  \
+                --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir .built .\n",
+        outputs: &[".built/*"],
+        owns: &[],
+        packages: &[],
+    },
+    Kind {
+        name: "npm",
+        marks: &["package.json"],
+        recipe: "npm",
+        build: "npm pack\n",
+        outputs: &["*.tgz"],
+        owns: &["/opt/cache"],
+        packages: &[],
+    },
+    Kind {
+        name: "meson",
+        marks: &["meson.build"],
+        recipe: "c-make",
+        build: "meson setup --prefix=/usr .built\nninja -C .built\nDESTDIR=\"$INSTALLED\" ninja -C .built install\n",
+        outputs: &[],
+        owns: &[],
+        packages: &["meson", "ninja-build"],
+    },
+    Kind {
+        name: "cmake",
+        marks: &["CMakeLists.txt"],
+        recipe: "c-make",
+        build: "cmake -S . -B .built -DCMAKE_INSTALL_PREFIX=/usr\ncmake --build .built\n\
+                DESTDIR=\"$INSTALLED\" cmake --install .built\n",
+        outputs: &[],
+        owns: &[],
+        packages: &["cmake"],
+    },
+    Kind {
+        name: "autotools",
+        marks: &["configure"],
+        recipe: "c-make",
+        build: "./configure --prefix=/usr\nmake\nmake install DESTDIR=\"$INSTALLED\"\n",
+        outputs: &[],
+        owns: &[],
+        packages: &[],
+    },
+    Kind {
+        name: "autoreconf",
+        marks: &["configure.ac"],
+        recipe: "c-make",
+        build: "autoreconf -fi\n./configure --prefix=/usr\nmake\nmake install DESTDIR=\"$INSTALLED\"\n",
+        outputs: &[],
+        owns: &[],
+        packages: &["autoconf", "automake", "libtool"],
+    },
+    Kind {
+        name: "make",
+        marks: &["GNUmakefile", "Makefile", "makefile"],
+        recipe: "c-make",
+        build: "make\nif grep -q '^install[ :]' GNUmakefile Makefile makefile 2>/dev/null; then\n  \
+                make install DESTDIR=\"$INSTALLED\" PREFIX=/usr prefix=/usr\nfi\n",
+        outputs: &[],
+        owns: &[],
+        packages: &[],
+    },
+];
+
+/// How a project is built.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its name, which can be the name of a folder.
+    pub name: String,
+    /// Its kind, or what says how it is built.
+    pub kind: String,
+    /// What gives container, setup and environment.
+    pub recipe: Recipe,
+    /// How it is built.
+    pub build: String,
+    /// Patterns of its outputs, below the source folder; none for what is installed and, without that, all that is new.
+    pub outputs: Vec<String>,
+    /// Folders of the root that the build writes into.
+    pub owns: Vec<String>,
+    /// Packages of the container's archive that it needs besides.
+    pub packages: Vec<String>,
+}
+
+impl Project {
+    /// Looks at a folder.
+    pub fn find(folder: &Path) -> Result<Self, ProveError> {
+        let name = name_of(folder)?;
+        let settings = Settings::read(folder)?;
+        let wanted = settings.kind.as_deref();
+        let kind = match wanted {
+            Some(wanted) => Some(KINDS.iter().find(|kind| kind.name == wanted).ok_or_else(|| {
+                ProveError::UnknownKind {
+                    kind: wanted.to_owned(),
+                    known: names().join(", "),
+                }
+            })?),
+            None => KINDS
+                .iter()
+                .find(|kind| kind.marks.iter().any(|mark| folder.join(mark).is_file())),
+        };
+        let (kind, said) = match (kind, &settings.build) {
+            (Some(kind), _) => (kind, kind.name),
+            // Whoever says how it is built needs no kind; a compiler and make are what most steps need.
+            (None, Some(_)) => (by_name("make"), SETTINGS),
+            (None, None) => {
+                return Err(ProveError::NoRecipe {
+                    folder: folder.display().to_string(),
+                });
+            }
+        };
+        let mut recipe = Recipe::built_in(kind.recipe)?;
+        if let Some(container) = &settings.container {
+            recipe.container.clone_from(container);
+        }
+        if let Some(image) = &settings.image {
+            recipe.image = Some(image.clone());
+        }
+        if settings.build.is_some() && wanted.is_none() && said == SETTINGS {
+            recipe.dependencies = Dependencies::None;
+        }
+        if let Some(dependencies) = settings.dependencies {
+            recipe.dependencies = dependencies;
+        }
+        recipe.build.env.extend(settings.env.clone());
+        let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        Ok(Self {
+            name,
+            kind: said.to_owned(),
+            recipe,
+            build: settings.build.clone().unwrap_or_else(|| kind.build.to_owned()),
+            outputs: match &settings.outputs {
+                Some(outputs) => outputs.clone(),
+                None if settings.build.is_some() => Vec::new(),
+                None => strings(kind.outputs),
+            },
+            owns: strings(kind.owns),
+            packages: strings(kind.packages)
+                .into_iter()
+                .chain(settings.packages.clone())
+                .collect(),
+        })
+    }
+
+    /// The script that hands the outputs out, for `sh -eu` in the source folder.
+    pub(super) fn hand_out(&self) -> String {
+        hand_out(&self.outputs)
+    }
+}
+
+fn by_name(name: &str) -> &'static Kind {
+    let found = KINDS.iter().find(|kind| kind.name == name);
+    found.unwrap_or(&KINDS[0])
+}
+
+/// Names of the kinds.
+pub fn names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name).collect()
+}
+
+/// The name of a folder, with nothing in it that a shell, a path or a package URL takes for something else.
+fn name_of(folder: &Path) -> Result<String, ProveError> {
+    let error = |source| ProveError::Folder {
+        path: folder.display().to_string(),
+        source,
+    };
+    let whole = fs::canonicalize(folder).map_err(error)?;
+    if !whole.is_dir() {
+        return Err(error(std::io::ErrorKind::NotADirectory.into()));
+    }
+    let name = whole.file_name().unwrap_or_default().to_string_lossy();
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._+-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let name = name.trim_matches(['.', '-']);
+    Ok(if name.is_empty() {
+        "project".to_owned()
+    } else {
+        name.to_owned()
+    })
+}
+
+/// Files that fit the patterns, by their names; those of one name in several folders by their whole path. Without
+/// patterns, what was installed as one archive, or else all files that the build made.
+fn hand_out(patterns: &[String]) -> String {
+    let take = "\
+take() {
+  name=$(basename \"$1\")
+  if [ -e \"/out/$name\" ]; then name=$(echo \"$1\" | sed 's,^[./]*,,; s,/,_,g'); fi
+  cp -- \"$1\" \"/out/$name\"
+}
+";
+    if patterns.is_empty() {
+        // Times of installed files are those of the build, and mean nothing.
+        return take.to_owned()
+            + "\
+if [ -d \"$INSTALLED\" ] && [ -n \"$(ls -A \"$INSTALLED\")\" ]; then
+  tar cf /out/installed.tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C \"$INSTALLED\" .
+else
+  tar tf /inputs/prove/source.tar | sed 's,^,./,' | LC_ALL=C sort > /tmp/prove-source
+  find . -type f ! -name '*.o' ! -name '*.d' ! -path '*/.git/*' | LC_ALL=C sort > /tmp/prove-found
+  LC_ALL=C comm -13 /tmp/prove-source /tmp/prove-found > /tmp/prove-new
+  while IFS= read -r file; do take \"$file\"; done < /tmp/prove-new
+fi
+";
+    }
+    // Lists of dependencies, which compilers leave beside what they make, are no outputs.
+    format!(
+        "{take}set -f\nfor pattern in {}; do\n  set +f\n  for file in $pattern; do\n    case \"$file\" in *.d) continue ;; \
+         esac\n    if [ -f \"$file\" ]; then take \"$file\"; fi\n  done\ndone\n",
+        patterns
+            .iter()
+            .map(|pattern| crate::plan::quote(pattern))
+            .collect::<Vec<_>>()
+            .join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_recipe_and_a_name_of_its_own() {
+        let mut known = names();
+        known.sort_unstable();
+        known.dedup();
+        assert_eq!(known.len(), KINDS.len());
+        for kind in KINDS {
+            Recipe::built_in(kind.recipe).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_is_known_by_its_marks_and_its_own_settings_come_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("my project");
+        fs::create_dir(&project).unwrap();
+        let error = Project::find(&project).unwrap_err();
+        assert!(matches!(error, ProveError::NoRecipe { .. }));
+        fs::write(project.join("Makefile"), "all:\n").unwrap();
+        let found = Project::find(&project).unwrap();
+        assert_eq!((found.kind.as_str(), found.name.as_str()), ("make", "my-project"));
+        fs::write(project.join("Cargo.toml"), "").unwrap();
+        assert_eq!(Project::find(&project).unwrap().kind, "cargo");
+        fs::write(
+            project.join(SETTINGS),
+            "kind = \"make\"\noutputs = [\"x\"]\n[env]\nCC = \"gcc\"\n",
+        )
+        .unwrap();
+        let found = Project::find(&project).unwrap();
+        assert_eq!(
+            (found.kind.as_str(), &found.outputs[..]),
+            ("make", &["x".to_owned()][..])
+        );
+        assert_eq!(found.recipe.build.env["CC"], "gcc");
+        for bad in ["kind = \"nothing\"\n", "kinds = \"make\"\n"] {
+            fs::write(project.join(SETTINGS), bad).unwrap();
+            Project::find(&project).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What `prove` varies, as data: each knob with the value of the baseline, another one, and what it takes to turn it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a sandbox must be able to do for a knob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// What every backend does: environment, accounts, folders, and the programs of the root.
+    Nothing,
+    /// A view of the machine that is not the machine's own, which only the embedded backend gives.
+    View,
+}
+
+macro_rules! knobs {
+    ($($(#[$about:meta])* $variant:ident, $name:literal, $needs:ident, $a:literal, $b:literal;)*) => {
+        /// Something that builds of one source may differ in, and that the result must not depend on.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Knob {
+            $($(#[$about])* #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Knob {
+            /// All of them, in the order in which they are searched: those that break most builds come first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in commands and reports.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What the baseline has, in words.
+            pub fn baseline(self) -> &'static str {
+                match self { $(Self::$variant => $a),* }
+            }
+
+            /// What a varied build has, in words.
+            pub fn varied(self) -> &'static str {
+                match self { $(Self::$variant => $b),* }
+            }
+
+            /// What it takes.
+            pub fn needs(self) -> Needs {
+                match self { $(Self::$variant => Needs::$needs),* }
+            }
+        }
+    };
+}
+
+knobs! {
+    /// The folder that the source is built in.
+    BuildPath, "build-path", Nothing, "/build/NAME", "/var/tmp/elsewhere/2nd/NAME";
+    /// The wall clock; times of files that the build writes follow it.
+    Clock, "clock", View, "held at one moment", "more than a year ahead, and running";
+    /// The modification times of the source tree.
+    SourceTimes, "source-times", Nothing, "all at one moment", "all at another moment, 10 days later";
+    /// The order in which folders list their entries.
+    ListingOrder, "listing-order", View, "by name", "by name, backwards";
+    /// The file mode creation mask.
+    Umask, "umask", Nothing, "0022", "0002";
+    /// Names of the user and the group.
+    User, "user", Nothing, "builder:builder", "somebody:people";
+    /// Numbers of the user and the group.
+    Ids, "ids", Nothing, "1000:1000", "2345:6789";
+    /// `TZ`.
+    Timezone, "timezone", Nothing, "UTC", "GMT-14 (14 hours ahead)";
+    /// `LANG`, `LC_ALL` and `LANGUAGE`.
+    Locale, "locale", Nothing, "C.UTF-8", "et_EE.UTF-8 (other order of letters, names of days, decimal comma)";
+    /// Seeds of the hash tables of Python and Perl.
+    HashSeed, "hash-seed", Nothing, "0", "random";
+    /// Number of parallel jobs that build tools are asked for.
+    Parallelism, "parallelism", Nothing, "1 job", "4 jobs";
+    /// Host name.
+    Hostname, "hostname", Nothing, "localhost", "other-machine";
+    /// Domain name.
+    Domain, "domain", View, "none", "example.org";
+    /// `HOME`.
+    Home, "home", Nothing, "/home/builder", "/var/lib/another-home";
+    /// Variables that have no meaning for a build.
+    Environment, "environment", Nothing, "none but the needed", "also NOISE, EDITOR, CI_JOB_ID and others";
+    /// Release and version of the kernel.
+    Kernel, "kernel", View, "6.1.0", "7.4.2-other";
+    /// Number of processors.
+    Processors, "processors", View, "2", "1";
+    /// Model name of the processors.
+    ProcessorModel, "processor-model", View, "Baseline", "Another";
+    /// What `/bin/sh` is, and `SHELL`.
+    Shell, "shell", Nothing, "dash", "bash";
+    /// Folder for temporary files.
+    Temporary, "tmp", Nothing, "/tmp", "/var/tmp/another-tmp (TMPDIR)";
+    /// Addresses of code and data in memory.
+    AddressLayout, "address-layout", Nothing, "fixed", "random";
+    /// Other work on the machine.
+    Load, "load", Nothing, "none", "one processor busy";
+}
+
+impl Knob {
+    /// The knob of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|knob| knob.name() == name)
+    }
+
+    /// Why a backend cannot turn it, if it cannot.
+    pub fn why_not(self, backend: &str) -> Option<String> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        if self == Self::Processors && processors < 2 {
+            return Some("this machine has one processor".to_owned());
+        }
+        let view = cfg!(target_arch = "x86_64") && backend == "embedded";
+        match self.needs() {
+            Needs::Nothing => None,
+            Needs::View if view => None,
+            Needs::View if backend != "embedded" => Some(format!(
+                "the {backend} backend shows a build the machine as it is; --backend embedded varies it"
+            )),
+            Needs::View => Some("no view of another machine on this processor architecture".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Knob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What nothing here varies, and why not.
+pub const NOT_VARIED: &[(&str, &str)] = &[
+    (
+        "processor instructions",
+        "the processor answers CPUID itself; only its name in /proc/cpuinfo is varied",
+    ),
+    (
+        "kind of the file system",
+        "it shows through the order of listings, which has a knob of its own, and through little else",
+    ),
+    (
+        "/proc/version and /proc/sys/kernel",
+        "they tell the machine's own kernel; uname tells the varied one",
+    ),
+];
+
+/// The knobs that a build has turned; all others are as in the baseline.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Variation(BTreeSet<Knob>);
+
+impl Variation {
+    /// None turned.
+    pub fn baseline() -> Self {
+        Self::default()
+    }
+
+    /// Whether a knob is turned.
+    pub fn has(&self, knob: Knob) -> bool {
+        self.0.contains(&knob)
+    }
+
+    /// Those that are turned.
+    pub fn knobs(&self) -> impl Iterator<Item = Knob> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl FromIterator<Knob> for Variation {
+    fn from_iter<T: IntoIterator<Item = Knob>>(knobs: T) -> Self {
+        Self(knobs.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Variation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("baseline");
+        }
+        let names: Vec<_> = self.0.iter().map(|knob| knob.name()).collect();
+        f.write_str(&names.join(" + "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_knob_is_found_by_its_name_and_has_two_values() {
+        for knob in Knob::ALL {
+            assert_eq!(Knob::named(knob.name()), Some(*knob));
+            assert_ne!(knob.baseline(), knob.varied());
+            assert_eq!(serde_json::to_value(knob).unwrap(), knob.name());
+        }
+    }
+}

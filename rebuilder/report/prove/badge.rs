@@ -1,0 +1,42 @@
+//! A proof as a badge, and as what a badge service asks for (shields.io's endpoint).
+
+use serde_json::{Value, json};
+
+use crate::prove::Proof;
+
+/// Width of a character of the badge's font, in tenths of a pixel.
+const CHARACTER: usize = 65;
+/// Pixels beside a text.
+const MARGIN: usize = 10;
+const LABEL: &str = "reproducible";
+
+fn message(proof: &Proof) -> (&'static str, &'static str, &'static str) {
+    if proof.reproducible {
+        ("yes", "brightgreen", "#4c1")
+    } else {
+        ("no", "red", "#e05d44")
+    }
+}
+
+/// The badge as SVG; its texts are ours alone.
+pub fn badge(proof: &Proof) -> String {
+    let (message, _, colour) = message(proof);
+    let width = |text: &str| text.len() * CHARACTER / 10 + MARGIN;
+    let (left, right) = (width(LABEL), width(message));
+    let whole = left + right;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{whole}\" height=\"20\" role=\"img\" aria-label=\"{LABEL}: \
+         {message}\">\n<title>{LABEL}: {message}</title>\n<rect width=\"{left}\" height=\"20\" fill=\"#555\"/>\n\
+         <rect x=\"{left}\" width=\"{right}\" height=\"20\" fill=\"{colour}\"/>\n\
+         <g fill=\"#fff\" text-anchor=\"middle\" font-family=\"Verdana,sans-serif\" font-size=\"11\">\n\
+         <text x=\"{}\" y=\"14\">{LABEL}</text>\n<text x=\"{}\" y=\"14\">{message}</text>\n</g>\n</svg>\n",
+        left / 2,
+        left + right / 2
+    )
+}
+
+/// The same as the answer of an endpoint.
+pub fn endpoint(proof: &Proof) -> Value {
+    let (message, colour, _) = message(proof);
+    json!({"schemaVersion": 1, "label": LABEL, "message": message, "color": colour})
+}

@@ -1,0 +1,107 @@
+//! A proof on a terminal.
+
+use std::collections::BTreeSet;
+
+use super::{PLACES, causes, cost, headline, odds, title, values};
+use crate::compare::Comparison;
+use crate::prove::Proof;
+use crate::text::{Screen, Style, plain, plural};
+
+/// The proof as lines.
+pub fn terminal(proof: &Proof, colour: bool) -> Screen {
+    let mut out = Screen::new(colour);
+    let style = if proof.reproducible {
+        Style::Good
+    } else {
+        Style::Bad
+    };
+    out.line([style.of(headline(proof))]);
+    for (number, culprit) in proof.culprits.iter().enumerate() {
+        out.gap();
+        out.line([
+            plain(format_args!("{}. ", number + 1)),
+            Style::Bold.of(title(culprit)),
+        ]);
+        for value in values(culprit) {
+            out.line([plain("   "), Style::Dim.of(value)]);
+        }
+        if let Some(reason) = &culprit.fails {
+            out.paragraph(&plain("   the build fails:"), reason);
+        }
+        differences(&culprit.places, &culprit.files, &mut out);
+        if culprit.same > 0 {
+            out.say(format_args!("   the same: {}", plural(culprit.same, "output")));
+        }
+    }
+    if let Some(random) = &proof.random {
+        out.gap();
+        out.line([plain("random: "), Style::Bold.of(odds(random))]);
+        differences(&random.places, &random.files, &mut out);
+    }
+    for against in &proof.against {
+        out.gap();
+        let (style, words) = match &against.output {
+            None => (Style::Bad, "the build leaves no such output"),
+            Some(_) if against.is_same() => (Style::Good, "the same as what the build gives"),
+            Some(_) => (Style::Bad, "not what the build gives"),
+        };
+        out.line([plain(format_args!("{}: ", against.file)), style.of(words)]);
+        if let Some(comparison) = &against.comparison {
+            differences(&BTreeSet::new(), std::slice::from_ref(comparison), &mut out);
+        }
+    }
+    out.gap();
+    let project = &proof.project;
+    out.line([
+        plain("built: "),
+        plain(format_args!(
+            "{} as {}, {}",
+            project.name,
+            project.kind,
+            cost(proof)
+        )),
+    ]);
+    let varied: Vec<_> = proof.varied.iter().map(|varied| varied.knob.name()).collect();
+    out.paragraph(&plain("varied:"), &varied.join(", "));
+    let not: Vec<_> = proof.not_varied.iter().map(|not| not.what.as_str()).collect();
+    out.paragraph(&plain("not varied:"), &not.join(", "));
+    if !proof.complete {
+        out.say("the search ended with the first culprit; there may be more");
+    }
+    if !project.clock_held {
+        out.say(
+            "the project does not build while its clock stands still, so times of the build may look random",
+        );
+    }
+    out
+}
+
+fn differences(places: &BTreeSet<String>, files: &[Comparison], out: &mut Screen) {
+    for place in places.iter().take(PLACES) {
+        out.line([plain("   in "), plain(place)]);
+    }
+    if places.len() > PLACES {
+        out.say(format_args!("   and {} more places", places.len() - PLACES));
+    }
+    for cause in causes(files) {
+        out.line([
+            plain("   because: "),
+            Style::Yellow.of(cause.cause.title()),
+            plain(format_args!(" ({})", cause.confidence.word())),
+        ]);
+        let example = &cause.example;
+        if !(example.released.is_empty() && example.rebuilt.is_empty()) {
+            for (style, mark, value) in [
+                (Style::Red, "-", &example.released),
+                (Style::Green, "+", &example.rebuilt),
+            ] {
+                out.line([plain("     "), style.of(mark), plain(format_args!(" {value}"))]);
+            }
+        }
+        out.line([
+            plain("     "),
+            Style::Cyan.of("fix:"),
+            plain(format_args!(" {}", cause.fix)),
+        ]);
+    }
+}

@@ -1,0 +1,116 @@
+//! What the processes of a build did to files, event by event, and who wrote what.
+//!
+//! The sandbox writes the events while a build runs, one JSON line each; [`Writers`] is what follows from them. Paths
+//! are those that the build sees, absolute. Everything here was said by a build: it is read up to a bound, and shown
+//! like any other text from outside.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+#[cfg(test)]
+mod tests;
+mod ways;
+mod writers;
+
+use serde::{Deserialize, Serialize};
+
+pub use ways::{How, Slice, Step};
+pub use writers::{Command, Hand, Writers};
+
+/// Most bytes of events that are kept of one build.
+pub const MOST: u64 = 256 << 20;
+
+/// Longest text of one command line, in bytes over all its words; what is beyond is left out.
+pub const COMMAND_LINE: usize = 32 << 10;
+
+/// One thing that a process did. Processes have numbers in the order of their start, from 0; no number comes twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A process began.
+    Start {
+        /// Its number.
+        p: u32,
+        /// Who started it; the first process has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<u32>,
+    },
+    /// It became another program.
+    Exec {
+        /// The process.
+        p: u32,
+        /// Its command line.
+        argv: Vec<String>,
+        /// Its working folder.
+        cwd: String,
+        /// The file that its standard output goes to, if it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        out: Option<String>,
+    },
+    /// It opened a file for writing, and may have made it.
+    Open {
+        /// The process.
+        p: u32,
+        /// The file.
+        path: String,
+    },
+    /// It was about to open a file for reading, which need not exist.
+    Read {
+        /// The process.
+        p: u32,
+        /// The file.
+        path: String,
+    },
+    /// It renamed a file or a folder.
+    Move {
+        /// The process.
+        p: u32,
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
+    },
+    /// It gave a file another name, which stands for the same file or points at it.
+    Link {
+        /// The process.
+        p: u32,
+        /// What was there.
+        from: String,
+        /// The new name.
+        to: String,
+    },
+    /// It removed a name.
+    Remove {
+        /// The process.
+        p: u32,
+        /// The name.
+        path: String,
+    },
+    /// It set the times of a file or folder.
+    Times {
+        /// The process.
+        p: u32,
+        /// The file.
+        path: String,
+    },
+    /// It set permissions.
+    Mode {
+        /// The process.
+        p: u32,
+        /// The file.
+        path: String,
+    },
+    /// It made a folder.
+    Folder {
+        /// The process.
+        p: u32,
+        /// The folder.
+        path: String,
+    },
+    /// It ended.
+    End {
+        /// The process.
+        p: u32,
+    },
+    /// Nothing is recorded from here on: [`MOST`] was reached.
+    Cut,
+}
