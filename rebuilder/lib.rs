@@ -19,7 +19,7 @@
 //! [`execute`] runs a plan's jobs.
 //!
 //! **The machine** is what has effects.
-//! [`inspect`] gathers evidence and asks the policy; [`credentials`] searches files for secrets; [`container`] makes
+//! [`memory`] is the database of audits; [`inspect`] gathers evidence and asks the policy; [`credentials`] searches files for secrets; [`container`] makes
 //! roots; [`sandbox`] isolates; [`apt`] reads Debian archives; [`store`] is the only way to the disk and the network.
 //!
 //! **Facts** have no effects.
@@ -71,6 +71,8 @@ pub mod container;
 pub mod credentials;
 #[cfg(feature = "full")]
 pub mod inspect;
+#[cfg(feature = "full")]
+pub mod memory;
 #[cfg(feature = "full")]
 pub mod sandbox;
 #[cfg(feature = "full")]

@@ -21,6 +21,7 @@ const DERIVED: &str = "derived";
 const RUNS: &str = "runs";
 const AUDITS: &str = "audits";
 const ANSWERS: &str = "answers";
+const MEMORY: &str = "memory";
 
 /// Folders that every store has.
 pub(super) const FOLDERS: [&str; 10] = [
@@ -28,7 +29,7 @@ pub(super) const FOLDERS: [&str; 10] = [
 ];
 
 /// Those that are made when they are needed.
-const LATER: [&str; 3] = [RUNS, AUDITS, ANSWERS];
+const LATER: [&str; 4] = [RUNS, AUDITS, ANSWERS, MEMORY];
 
 /// Begins the names of layers that are not complete yet.
 const NEW_LAYER: &str = ".new-";
@@ -65,6 +66,11 @@ impl Store {
     /// The folders of audits, unless the user names another place.
     pub fn audits(&self) -> PathBuf {
         self.data.join(AUDITS)
+    }
+
+    /// The file of the database that remembers audits, unless the user names another one.
+    pub fn memory(&self) -> PathBuf {
+        self.data.join(MEMORY).join("memory.sqlite")
     }
 
     /// What a source answered about an artifact, under the digest of the question.

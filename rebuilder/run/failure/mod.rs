@@ -4,11 +4,14 @@
 //! a typed error, and then it is known; or [`log`] finds it in the last lines of a build, and then it is only
 //! probable and shown as such. What our own machine or container lacks is never said of the package.
 
+mod fault;
 pub mod log;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use fault::Fault;
 
 /// What ended a run, or kept it from beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,0 +1,10 @@
+DROP TABLE latest;
+DROP TABLE attestations;
+DROP TABLE causes;
+DROP TABLE verdicts;
+DROP TABLE attempts;
+DROP TABLE runs;
+DROP TABLE members;
+DROP TABLE versions;
+DROP TABLE subjects;
+DROP TABLE audits;
