@@ -14,7 +14,7 @@
 //! **Jobs** are what the tool does.
 //! [`audit`] rebuilds many subjects; [`bundle`] packs a run for auditors and checks such an archive; [`signer`] is the
 //! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`discover`] asks
-//! others for statements about an artifact; [`attest`] states
+//! others for statements about an artifact; [`public_log`] shows what was signed to everyone; [`attest`] states
 //! and signs what follows from a run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans;
 //! [`execute`] runs a plan's jobs.
 //!
@@ -55,6 +55,8 @@ pub mod discover;
 pub mod ecosystem;
 #[cfg(feature = "full")]
 pub mod execute;
+#[cfg(feature = "full")]
+pub mod public_log;
 #[cfg(feature = "full")]
 pub mod rebuild;
 #[cfg(feature = "full")]

@@ -21,6 +21,7 @@ const DERIVED: &str = "derived";
 const RUNS: &str = "runs";
 const AUDITS: &str = "audits";
 const ANSWERS: &str = "answers";
+const WATCHED: &str = "watched";
 
 /// Folders that every store has.
 pub(super) const FOLDERS: [&str; 10] = [
@@ -28,7 +29,7 @@ pub(super) const FOLDERS: [&str; 10] = [
 ];
 
 /// Those that are made when they are needed.
-const LATER: [&str; 3] = [RUNS, AUDITS, ANSWERS];
+const LATER: [&str; 4] = [RUNS, AUDITS, ANSWERS, WATCHED];
 
 /// Begins the names of layers that are not complete yet.
 const NEW_LAYER: &str = ".new-";
@@ -72,6 +73,11 @@ impl Store {
         let hex = artifact.to_hex();
         let folder = self.data.join(ANSWERS).join(&hex[..2]).join(&hex);
         folder.join(format!("{question}.json"))
+    }
+
+    /// What was seen of the public log that this digest names.
+    pub fn watched(&self, log: Sha256) -> PathBuf {
+        self.data.join(WATCHED).join(log.to_hex())
     }
 
     /// Whether this machine has run builds: it then has roots, layers or runs.

@@ -51,6 +51,7 @@ mod keys;
 mod output;
 mod policy;
 mod provenance;
+mod public_log;
 mod published;
 mod rebuild;
 mod sandbox;

@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 18] = schemas![
+const SCHEMAS: [(&str, &str); 19] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -30,6 +30,7 @@ const SCHEMAS: [(&str, &str); 18] = schemas![
     "normalisations",
     "plan",
     "policy",
+    "public-log",
     "rebuild",
     "record",
     "signing",
@@ -37,8 +38,16 @@ const SCHEMAS: [(&str, &str); 18] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 28] = [
+const KINDS: [(&[&str], &str); 36] = [
     (&["error"], "error"),
+    (&["log_key", "added"], "public-log#/$defs/published"),
+    (&["log_key", "withdrawn"], "public-log#/$defs/verified"),
+    (&["log_key", "new"], "public-log#/$defs/visit"),
+    (&["log_key"], "public-log#/$defs/named"),
+    (&["proof", "index"], "public-log#/$defs/proof"),
+    (&["proven", "index"], "public-log#/$defs/proven"),
+    (&["feed", "entries"], "public-log#/$defs/fed"),
+    (&["withdrawn_statement"], "public-log#/$defs/withdrawn"),
     (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),
     (&["tree", "outcome"], "comparison"),
