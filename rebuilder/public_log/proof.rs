@@ -149,3 +149,57 @@ impl OpenLog {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::super::checkpoint::Checkpoint;
+    use super::super::note::Note;
+    use super::super::tile::{add_entry, read_bundle};
+    use super::*;
+
+    fn proof(entry: Vec<u8>, index: u64, hashes: &[[u8; 32]]) -> LogProof {
+        let root = base64(&hash_leaf(&entry));
+        LogProof {
+            hashes: hashes
+                .iter()
+                .copied()
+                .map(sigstore_verify::types::Sha256Hash::new)
+                .collect(),
+            checkpoint: format!("a.example/log\n1\n{root}\n\n\u{2014} a.example/log AAAAAAAAAAAA\n"),
+            entry,
+            index,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn proofs_are_read_as_they_were_written(
+            entry in proptest::collection::vec(any::<u8>(), 0..300),
+            index in any::<u64>(),
+            hashes in proptest::collection::vec(any::<[u8; 32]>(), 0..=64),
+        ) {
+            let proof = proof(entry, index, &hashes);
+            prop_assert_eq!(LogProof::parse(&proof.text()).unwrap(), proof);
+        }
+
+        #[test]
+        fn whatever_a_server_sends_is_read_or_refused(text in "(\\PC|\n|\u{2014} )*", bytes in any::<Vec<u8>>()) {
+            let _ = LogProof::parse(&format!("{FIRST}{text}"));
+            let _ = Checkpoint::parse(&text);
+            if let Ok(note) = Note::parse(&text) {
+                prop_assert!(text.starts_with(note.text));
+            }
+            if let Some(entries) = read_bundle(&bytes, 2) {
+                let mut again = Vec::new();
+                for entry in entries {
+                    add_entry(&mut again, entry).unwrap();
+                }
+                prop_assert_eq!(again, bytes);
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod witnesses;
 
 use std::fs;
 
+use crate::common::party::{Party, policy};
 use crate::common::{code, json, text};
 use place::{Place, checked_by_stranger, copy};
 use serde_json::Value;
@@ -213,4 +214,50 @@ fn feeds_have_the_newest_entries_first() {
         "{shown}"
     );
     assert!(shown.ends_with("because: 1 < 2 & \"quoted\"\nTrue\n"), "{shown}");
+}
+
+#[apply(test)]
+fn only_what_is_logged_counts() {
+    let place = Place::new();
+    let (alice, bob) = (Party::new("alice"), Party::new("bob"));
+    let released = b"the released bytes\n";
+    fs::write(place.path("app-1.0.tar.gz"), released).unwrap();
+    fs::write(place.path("policy.toml"), policy(&[&alice, &bob], 2, "")).unwrap();
+    fs::create_dir(place.path("said")).unwrap();
+    for party in [&alice, &bob] {
+        let bundle = party.rebuilt("app-1.0.tar.gz", released);
+        fs::write(
+            place.path(&format!("said/{}.json", party.name)),
+            bundle.to_string(),
+        )
+        .unwrap();
+        // Bob's word is in no log.
+        if party.name == "alice" {
+            place.sign_bundle(&bundle);
+        }
+    }
+    place.good_publish();
+    let (folder, key, said) = (place.folder(), place.key(), place.text("said"));
+    let bundle = place.text("said/alice.json");
+    place.good(&["log", "prove", &bundle, "--from", &folder, "--log-key", &key]);
+    assert!(place.path("said/alice.tlog-proof").is_file());
+    let (artifact, quorum) = (place.text("app-1.0.tar.gz"), place.text("policy.toml"));
+    let verify = |more: &[&str]| {
+        let all = ["verify", &artifact, "--attestation", &said, "--policy", &quorum];
+        place.run(&[&all[..], more].concat())
+    };
+    let proofs = ["--log-proof", &said, "--log-key"];
+    let output = verify(&[&proofs[..], &[&key]].concat());
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(text(&output).contains("1 file not counted"), "{}", text(&output));
+    // With a proof for each, both count.
+    place.sign_bundle(&serde_json::from_slice(&fs::read(place.path("said/bob.json")).unwrap()).unwrap());
+    place.good_publish();
+    let bundle = place.text("said/bob.json");
+    place.good(&["log", "prove", &bundle, "--from", &folder, "--log-key", &key]);
+    let output = verify(&[&proofs[..], &[&key]].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    // A log that is not believed proves nothing.
+    let output = verify(&[&proofs[..], &[&Place::new().key()]].concat());
+    assert_eq!(code(&output), 3, "{}", text(&output));
 }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rebuilder::artifact::Sha256;
 use rebuilder::attest::log::{Event, Line};
+use serde_json::Value;
 
 use crate::common::{code, rebuilder_in, text};
 
@@ -123,19 +124,38 @@ impl Place {
 
     /// Adds lines to the private log, as if these statements had been signed.
     pub fn sign(&self, numbers: Range<u64>) {
+        let event = |number: u64| {
+            (
+                format!("2026-11-26T10:00:00.{:06}Z", number % 1_000_000),
+                signed(number),
+            )
+        };
+        self.note(numbers.map(event));
+    }
+
+    /// Adds a line about the statement in a bundle.
+    pub fn sign_bundle(&self, bundle: &Value) {
+        let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+        let mut event = signed(0);
+        if let Event::Signed { statement, .. } = &mut event {
+            *statement = Sha256::of(STANDARD.decode(payload).unwrap());
+        }
+        self.note([("2026-11-26T11:00:00Z".to_owned(), event)].into_iter());
+    }
+
+    fn note(&self, events: impl Iterator<Item = (String, Event)>) {
         let path = self.path("config/rebuilder/signatures.jsonl");
         let mut log = fs::read_to_string(&path).unwrap_or_default();
         let last = log.lines().next_back().map(str::to_owned);
         let mut sequence = log.lines().count() as u64;
         let mut previous = Sha256::of(last.unwrap_or_default());
-        for number in numbers {
+        for (time, event) in events {
+            let time = time.parse().unwrap();
             let line = Line {
-                time: format!("2026-11-26T10:00:00.{:06}Z", number % 1_000_000)
-                    .parse()
-                    .unwrap(),
-                event: signed(number),
                 sequence,
                 previous,
+                time,
+                event,
             };
             let line = serde_jcs::to_string(&line).unwrap();
             (sequence, previous) = (sequence + 1, Sha256::of(&line));
