@@ -14,8 +14,8 @@
 //! **Jobs** are what the tool does.
 //! [`audit`] rebuilds many subjects; [`bundle`] packs a run for auditors and checks such an archive; [`signer`] is the
 //! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`discover`] asks
-//! others for statements about an artifact; [`prove`] finds what a project's own build depends on; [`attest`] states
-//! and signs what follows from a run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans;
+//! others for statements about an artifact; [`prove`] finds what a project's own build depends on; [`public_log`] shows
+//! what was signed to everyone; [`attest`] states and signs what follows from a run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans;
 //! [`execute`] runs a plan's jobs.
 //!
 //! **The machine** is what has effects.
@@ -57,6 +57,8 @@ pub mod ecosystem;
 pub mod execute;
 #[cfg(feature = "full")]
 pub mod prove;
+#[cfg(feature = "full")]
+pub mod public_log;
 #[cfg(feature = "full")]
 pub mod rebuild;
 #[cfg(feature = "full")]

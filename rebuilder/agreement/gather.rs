@@ -42,6 +42,9 @@ pub struct GatherError {
 /// Endings of detached signatures, which are read with the file that they are about.
 const SIGNATURES: [&str; 5] = ["asc", "sig", "gpg", "minisig", "sshsig"];
 
+/// Ending of a proof that a public log has an attestation.
+pub const LOG_PROOF: &str = "tlog-proof";
+
 /// Reads everything at `places`, and gives a tally for each artifact.
 pub fn gather(
     places: &[PathBuf],
@@ -114,6 +117,10 @@ fn unreadable(tallies: &mut [Tally], why: &str) {
 
 fn is_signature(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
+    // A proof that a log has an attestation says nothing by itself.
+    if ending == Some(LOG_PROOF) {
+        return true;
+    }
     ending.is_some_and(|ending| SIGNATURES.contains(&ending)) && path.with_extension("").is_file()
 }
 

@@ -33,7 +33,7 @@ use serde::Serialize;
 
 pub use conclude::conclude;
 pub use dependencies::{DependencyLevels, dependency_levels};
-pub use gather::{Cost, GatherError, gather};
+pub use gather::{Cost, GatherError, LOG_PROOF, gather};
 pub use inputs::Inputs;
 pub use summary::{SlsaVersion, summary};
 pub use tally::Tally;

@@ -41,7 +41,7 @@ pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
-use crate::run::{Page, RunFolder, Verdict};
+use crate::run::{Page, Record, RunFolder, Verdict};
 use crate::store::StoreError;
 use forms::{Unsigned, write_as, write_in};
 use log::{Anchor, Event, Log, LogError, SignedBefore};
@@ -231,6 +231,7 @@ impl Attestor<'_> {
             workers,
             place,
             also,
+            released: released(record),
         };
         let signed = Signed {
             statement,
@@ -239,6 +240,21 @@ impl Attestor<'_> {
             extras,
         };
         Ok((signed, event))
+    }
+}
+
+/// Digests of the released files that a run is about; none if there are more than a line should have.
+fn released(record: &Record) -> Vec<Sha256> {
+    const MOST: usize = 256;
+    let released: Vec<_> = record
+        .outputs
+        .iter()
+        .filter_map(|output| output.released)
+        .collect();
+    if released.len() > MOST {
+        Vec::new()
+    } else {
+        released
     }
 }
 

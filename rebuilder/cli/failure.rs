@@ -24,6 +24,7 @@ use crate::execute::{ExecuteError, PlanRefused};
 use crate::plan::{PlanFileError, RecipeError};
 use crate::policy::{PolicyError, Refusal};
 use crate::prove::ProveError;
+use crate::public_log::PublicLogError;
 use crate::rebuild::RebuildError;
 use crate::rebuild::failure;
 use crate::rebuild::search::AttemptError;
@@ -39,6 +40,7 @@ pub(crate) enum Code {
     Usage = 2,
     Refused = 3,
     Inconclusive = 4,
+    Alarm = 5,
     Internal = 70,
     Interrupted = 130,
     Terminated = 143,
@@ -206,10 +208,14 @@ exit_codes! {
     ReportError => Internal;
     SerialiseError => Internal;
     KeyError => Usage;
-    SignerError => Usage;
+    SignerError [PublicLog] => Usage;
     GatherError => Usage;
     LogError {Io => Usage} => Refused;
     AttestError [Key Store Log Serialise] {Changed => Refused} {Inconclusive => Inconclusive} => Usage;
+    PublicLogError [Key Log Fetch Store Serialise]
+        {Io | LogKey | Policy | Origin | NoState | State => Usage}
+        {Missing | Slow | NotIn | NotCosigned | TooFewWitnesses => Inconclusive}
+        {Forked | Shrunk => Alarm} => Refused;
     LayoutError [Store] {Exists => Refused} => Usage;
     BundleError [Attest Store Serialise] {Invalid | NotOne => Refused} {NoRun => Inconclusive} => Usage;
 }

@@ -12,6 +12,7 @@ mod gate;
 mod inspect;
 mod interrupt;
 mod key;
+mod log;
 mod options;
 mod output;
 mod plan;
@@ -54,8 +55,8 @@ Examples:
 
 Exit codes:
   0 reproduced   1 not reproduced   2 usage or configuration   3 refused before building
-  4 inconclusive (inputs unavailable, build failed, timed out)   70 internal error
-  130 interrupted   143 terminated";
+  4 inconclusive (inputs unavailable, build failed, timed out)   5 a public log forked or shrank
+  70 internal error   130 interrupted   143 terminated";
 
 /// Rebuild released packages from pinned inputs, compare the bytes and sign the verdict.
 #[derive(Parser)]
@@ -160,9 +161,9 @@ enum Command {
     Attest(signing::AttestArgs),
     /// Run the service that checks and signs the runs of workers, and alone can reach the key
     Signer(signing::SignerArgs),
-    /// Check a signer's log
+    /// Check a log of signatures, and show it to everyone: publish, prove, watch, withdraw
     #[command(subcommand)]
-    Log(signing::LogCommand),
+    Log(log::Command),
     /// Create, list, rotate and revoke signing keys
     #[command(subcommand)]
     Key(key::Command),
@@ -313,7 +314,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Export(command) => export::run(cli.common, &command),
         Command::Attest(args) => signing::attest(&args, cli.common.json).await,
         Command::Signer(args) => signing::sign(cli.common, args).await,
-        Command::Log(command) => signing::log(&command, cli.common.json),
+        Command::Log(command) => log::run(cli.common, command).await,
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, *args).await,
         Command::Prove(args) => prove::run(&Context::open(cli.common)?, *args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,

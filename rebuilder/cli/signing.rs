@@ -1,17 +1,17 @@
-//! `rebuilder attest`, `rebuilder signer` and `rebuilder log`.
+//! `rebuilder attest` and `rebuilder signer`, and the check of a signer's log.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 
 use super::failure::{Code, Failure};
 use super::key::{inventory, own_log, signer_log};
 use super::options::evidence::{TrustArgs, statement};
 use super::options::signing::{FormArgs, KeyArgs};
-use super::{Common, Context, output, suggest};
+use super::{Common, Context, config_folder, output, suggest};
 use crate::artifact::{PinnedImage, serialise};
 use crate::attest::handover::{Handover, waiting};
 use crate::attest::log::Log;
@@ -19,9 +19,11 @@ use crate::attest::predicate::OwnPredicate;
 use crate::attest::{self, Attestor, Wanted};
 use crate::evidence::document;
 use crate::inspect::InspectionRequest;
+use crate::public_log::{LogPolicy, Publication, Witnesses};
 use crate::report;
 use crate::run::RunFolder;
 use crate::signer::{self, Admission, Door, Reply, Service};
+use crate::store::Fetcher;
 use crate::text::plural;
 
 #[derive(Args)]
@@ -91,22 +93,43 @@ pub(crate) struct SignerArgs {
     /// Log of all requests and replies [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Show everything that is signed in a public log in this folder
+    #[arg(long, value_name = "DIR", requires = "public_log_origin")]
+    public_log: Option<PathBuf>,
+    /// Name of the public log: its address without the scheme, such as example.com/verdicts
+    #[arg(long, value_name = "NAME", requires = "public_log")]
+    public_log_origin: Option<String>,
+    /// Witnesses of the public log, and how many must sign it (c2sp.org/tlog-policy)
+    #[arg(long, value_name = "FILE", requires = "public_log")]
+    public_log_witnesses: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
     trust: TrustArgs,
 }
 
-#[derive(Subcommand)]
-pub(crate) enum LogCommand {
-    /// Check that no entry was changed, removed or inserted
-    Verify {
-        /// Log to check [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
-        log: Option<PathBuf>,
-        /// Attestation that must be in the log, at the entry that it names; may be repeated
-        #[arg(long, value_name = "FILE")]
-        attestation: Vec<PathBuf>,
-    },
+impl SignerArgs {
+    /// Where what is signed is shown, and how.
+    fn publication(&self, log: &Path, fetcher: &Fetcher) -> Result<Option<Publication>, Failure> {
+        let (Some(folder), Some(origin)) = (&self.public_log, &self.public_log_origin) else {
+            return Ok(None);
+        };
+        let witnesses = match &self.public_log_witnesses {
+            None => None,
+            Some(path) => Some(Witnesses {
+                policy: LogPolicy::read(path)?,
+                fetcher: fetcher.clone(),
+            }),
+        };
+        Ok(Some(Publication {
+            folder: folder.clone(),
+            origin: origin.clone(),
+            kept: config_folder()?,
+            logs: vec![log.to_owned()],
+            adopt: false,
+            witnesses,
+        }))
+    }
 }
 
 pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Failure> {
@@ -237,13 +260,16 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         Some(name) => Door::Group(group(name)?),
         None => Door::Workers,
     };
+    let log = args.log.clone().map_or_else(signer_log, Ok)?;
     let service = Service {
+        publication: args.publication(&log, &context.fetcher)?,
+        trouble: output::note,
         negatives: args.attest_negative,
         door,
         disk: u64::from(args.worker_disk) << 20,
         builder_id: args.key.named_builder(),
         host: args.host,
-        log: args.log.map_or_else(signer_log, Ok)?,
+        log,
         inventory: inventory()?,
         page: report::page,
         workers,
@@ -320,9 +346,13 @@ fn group(name: &str) -> Result<u32, Failure> {
         .ok_or_else(|| Failure::usage(format!("cannot find the group {name:?}")))
 }
 
-pub(crate) fn log(command: &LogCommand, json: bool) -> Result<ExitCode, Failure> {
-    let LogCommand::Verify { log, attestation } = command;
-    let path = log.clone().map_or_else(signer_log, Ok)?;
+/// Checks the log of a signer.
+pub(super) fn verify_log(
+    log: Option<PathBuf>,
+    attestation: &[PathBuf],
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let path = log.map_or_else(signer_log, Ok)?;
     let mut wanted = Vec::new();
     for file in attestation {
         let documents = document::read_file(file)?;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::failure::{Code, Failure};
 use super::options::discovery::{self, Discovery};
 use super::options::evidence::{self, TrustArgs};
+use super::options::logged::LoggedArgs;
 use super::options::signing::{KeyArgs, SummaryArgs};
 use super::{Common, Context, output, suggest};
 use crate::agreement::{self, Agreement, Conclusion};
@@ -52,6 +53,8 @@ pub(crate) struct VerifyArgs {
     key: KeyArgs,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    logged: LoggedArgs,
 }
 
 pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode, Failure> {
@@ -81,6 +84,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     };
     let mut places = places(common, &args, &artifacts).await?;
     places.extend(discovered.iter().flat_map(Discovery::places));
+    let places = args.logged.only_logged(places)?;
     // Asks for the key before the attestations are read.
     let signer = match &args.summary {
         Some(_) => Some(args.key.open()?),

@@ -56,6 +56,11 @@ impl PublicKey {
         Self::with_schemes(name, der, None)
     }
 
+    /// Takes the 32 bytes of an Ed25519 key (RFC 8032).
+    pub fn from_ed25519(name: &str, bytes: &[u8; 32]) -> Result<Self, TrustError> {
+        Self::from_spki(name, &[&ED25519[..], bytes].concat())
+    }
+
     /// The same for a key that signs by this scheme alone.
     pub(super) fn of_scheme(name: &str, der: &[u8], scheme: SigningScheme) -> Result<Self, TrustError> {
         Self::with_schemes(name, der, Some(scheme))

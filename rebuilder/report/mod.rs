@@ -5,6 +5,7 @@ pub mod agreement;
 pub mod audit;
 pub mod comparison;
 pub mod discovery;
+pub mod feed;
 pub mod inspection;
 pub mod prove;
 mod run;

@@ -41,6 +41,7 @@ use crate::attest::log::LogError;
 use crate::attest::{AttestError, Extra, Signed};
 use crate::ecosystem::PlanError;
 use crate::policy::Refusal;
+use crate::public_log::PublicLogError;
 
 /// Longest request, in bytes.
 const REQUEST: u64 = 16 << 10;
@@ -100,6 +101,9 @@ pub enum SignerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Log(#[from] LogError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    PublicLog(#[from] PublicLogError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Refusal(#[from] Refusal),

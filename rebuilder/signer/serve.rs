@@ -26,6 +26,7 @@ use crate::attest::{
 };
 use crate::error::with_causes;
 use crate::policy::PolicyFile;
+use crate::public_log::Publication;
 use crate::run::Page;
 
 /// Requests of one worker that are looked at side by side, and those that wait for their turn.
@@ -72,6 +73,10 @@ pub struct Service {
     pub admission: Admission,
     /// Whether runs that found no build are signed as what they are.
     pub negatives: bool,
+    /// Where everything that is signed is shown to everyone, if it is.
+    pub publication: Option<Publication>,
+    /// Told what did not work and will be tried again.
+    pub trouble: fn(&str),
 }
 
 /// A service that runs, and what it knows of earlier requests.
@@ -93,6 +98,10 @@ impl Service {
         let policy = self.admission.case.policy.file().map(PolicyFile::digest);
         let key = self.signer.name();
         Log::open(&self.log)?.append(Event::Started { key, policy }, Timestamp::now())?;
+        // What a killed service signed and did not show is shown now, and a log that cannot be written is found out.
+        if let Some(publication) = &self.publication {
+            tokio::task::block_in_place(|| publication.publish(self.signer.as_ref()))?;
+        }
         let outcomes = Outcomes::read(&self.log)?;
         let scratch = SnapshotFolder::below(&self.scratch)?;
         let (listener, _held) = self.listen(socket)?;
@@ -400,7 +409,19 @@ impl RunningService {
             workers,
             place,
         };
-        Ok(office.sign_handed(examined, handed)?)
+        let signed = office.sign_handed(examined, handed)?;
+        // The line is in the private log, so what cannot be shown now is shown with the next one.
+        if let Some(Err(error)) = service
+            .publication
+            .as_ref()
+            .map(|shown| shown.publish(office.signer))
+        {
+            (service.trouble)(&format!(
+                "cannot publish what was signed: {}",
+                with_causes(&error)
+            ));
+        }
+        Ok(signed)
     }
 }
 

@@ -22,6 +22,7 @@ const RUNS: &str = "runs";
 const AUDITS: &str = "audits";
 const ANSWERS: &str = "answers";
 const MEMORY: &str = "memory";
+const WATCHED: &str = "watched";
 
 /// Folders that every store has.
 pub(super) const FOLDERS: [&str; 10] = [
@@ -29,7 +30,7 @@ pub(super) const FOLDERS: [&str; 10] = [
 ];
 
 /// Those that are made when they are needed.
-const LATER: [&str; 4] = [RUNS, AUDITS, ANSWERS, MEMORY];
+const LATER: [&str; 5] = [RUNS, AUDITS, ANSWERS, MEMORY, WATCHED];
 
 /// Begins the names of layers that are not complete yet.
 const NEW_LAYER: &str = ".new-";
@@ -78,6 +79,11 @@ impl Store {
         let hex = artifact.to_hex();
         let folder = self.data.join(ANSWERS).join(&hex[..2]).join(&hex);
         folder.join(format!("{question}.json"))
+    }
+
+    /// What was seen of the public log that this digest names.
+    pub fn watched(&self, log: Sha256) -> PathBuf {
+        self.data.join(WATCHED).join(log.to_hex())
     }
 
     /// Whether this machine has run builds: it then has roots, layers or runs.

@@ -52,6 +52,7 @@ mod output;
 mod policy;
 mod prove;
 mod provenance;
+mod public_log;
 mod published;
 mod rebuild;
 mod sandbox;

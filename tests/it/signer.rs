@@ -1,6 +1,7 @@
 //! The signer as a service: honest workers, and a worker under an attacker's control, against the real process.
 
 mod attacks;
+mod shown;
 mod words;
 
 use std::fs;

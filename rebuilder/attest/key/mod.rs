@@ -70,7 +70,7 @@ impl Public {
     }
 
     /// The 32 bytes of an Ed25519 key (RFC 8410); `None` if it is of another kind.
-    pub(in crate::attest) fn ed25519(&self) -> Option<Vec<u8>> {
+    pub(crate) fn ed25519(&self) -> Option<Vec<u8>> {
         let info = SubjectPublicKeyInfoRef::from_der(&self.0).ok()?;
         let bytes = info.subject_public_key.as_bytes()?;
         (info.algorithm.oid == ED25519 && bytes.len() == 32).then(|| bytes.to_vec())

@@ -36,6 +36,20 @@ pub enum Event {
         /// Digests of everything else that was signed about the run at once, by its form.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         also: BTreeMap<String, Sha256>,
+        /// SHA-256 of the released files; empty if there are too many, and in lines of earlier versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        released: Vec<Sha256>,
+    },
+    /// A statement that was signed is no longer held; its line stays.
+    Withdrawn {
+        /// Run that it is about.
+        run: String,
+        /// Package URL.
+        subject: String,
+        /// Digest of the statement.
+        statement: Sha256,
+        /// Why.
+        reason: String,
     },
     /// A run was handed in, and waits for others that agree.
     Submitted {
@@ -98,6 +112,7 @@ impl Event {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Signed { .. } => "signed",
+            Self::Withdrawn { .. } => "withdrawn",
             Self::Submitted { .. } => "submitted",
             Self::Refused { .. } => "refused",
             Self::Started { .. } => "started",
@@ -149,6 +164,9 @@ impl Event {
                     .map(String::as_str)
                     .collect()
             }
+            Self::Withdrawn {
+                run, subject, reason, ..
+            } => vec![run, subject, reason],
             Self::Refused { run, reason, worker } => vec![run, reason, worker],
             Self::Started { key, .. } => vec![key],
             Self::Recovered { .. } => Vec::new(),

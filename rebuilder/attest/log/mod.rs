@@ -305,6 +305,11 @@ impl Log {
         let mut take = take;
         each(path, |line, _| take(line))
     }
+
+    /// The same with the digest of each line.
+    pub fn each_digested(path: &Path, take: impl FnMut(Line, Sha256)) -> Result<(), LogError> {
+        each(path, take)
+    }
 }
 
 /// A package URL without version and qualifiers.

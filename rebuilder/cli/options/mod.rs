@@ -2,6 +2,7 @@
 
 pub(super) mod discovery;
 pub(super) mod evidence;
+pub(super) mod logged;
 pub(super) mod normalise;
 pub(super) mod released;
 pub(super) mod sandbox;

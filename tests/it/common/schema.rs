@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 19] = schemas![
+const SCHEMAS: [(&str, &str); 20] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -31,6 +31,7 @@ const SCHEMAS: [(&str, &str); 19] = schemas![
     "plan",
     "policy",
     "prove",
+    "public-log",
     "rebuild",
     "record",
     "signing",
@@ -38,10 +39,18 @@ const SCHEMAS: [(&str, &str); 19] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 30] = [
+const KINDS: [(&[&str], &str); 38] = [
     (&["error"], "error"),
     (&["reproducible", "culprits"], "prove"),
     (&["knob", "varied"], "prove#/$defs/varied"),
+    (&["log_key", "added"], "public-log#/$defs/published"),
+    (&["log_key", "withdrawn"], "public-log#/$defs/verified"),
+    (&["log_key", "new"], "public-log#/$defs/visit"),
+    (&["log_key"], "public-log#/$defs/named"),
+    (&["proof", "index"], "public-log#/$defs/proof"),
+    (&["proven", "index"], "public-log#/$defs/proven"),
+    (&["feed", "entries"], "public-log#/$defs/fed"),
+    (&["withdrawn_statement"], "public-log#/$defs/withdrawn"),
     (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),
     (&["tree", "outcome"], "comparison"),
