@@ -15,12 +15,13 @@
 //! [`audit`] rebuilds many subjects; [`bundle`] packs a run for auditors and checks such an archive; [`signer`] is the
 //! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`discover`] asks
 //! others for statements about an artifact; [`prove`] finds what a project's own build depends on; [`public_log`] shows
-//! what was signed to everyone; [`attest`] states and signs what follows from a run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans;
-//! [`execute`] runs a plan's jobs.
+//! what was signed to everyone; [`attest`] states and signs what follows from a run; [`rebuild`] runs a plan, compares
+//! and concludes; [`ecosystem`] plans; [`execute`] runs a plan's jobs.
 //!
 //! **The machine** is what has effects.
-//! [`memory`] is the database of audits; [`inspect`] gathers evidence and asks the policy; [`credentials`] searches files for secrets; [`container`] makes
-//! roots; [`sandbox`] isolates; [`apt`] reads Debian archives; [`store`] is the only way to the disk and the network.
+//! [`memory`] is the database of audits; [`inspect`] gathers evidence and asks the policy; [`credentials`] searches files
+//! for secrets; [`container`] makes roots; [`sandbox`] isolates; [`apt`] reads Debian archives; [`store`] is the only way
+//! to the disk and the network.
 //!
 //! **Facts** have no effects.
 //! [`run`] and [`plan`] are the two documents of a rebuild; [`trace`] tells who wrote the files of a build; [`rootfs`] turns archives into trees; [`policy`] decides;
