@@ -73,9 +73,9 @@ impl Default for Limits {
 
 /// Least time for two files that come from outside, and how much more there is for each of their bytes: a twentieth of
 /// the speed at which a slow machine compares what is packed well.
-const LEAST_TIME: Duration = Duration::from_secs(60);
+const LEAST_TIME: Duration = Duration::from_mins(1);
 const BYTES_IN_A_SECOND: u64 = 1 << 20;
-const MOST_TIME: Duration = Duration::from_secs(3600);
+const MOST_TIME: Duration = Duration::from_hours(1);
 
 impl Limits {
     /// How long it may take to look at files of so many bytes, unless a limit was given.

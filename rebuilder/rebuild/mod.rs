@@ -257,7 +257,7 @@ impl Aftermath {
 }
 
 /// Most time that taking credentials out of a log may need. The largest log that is kept needs a quarter of it.
-const LOG_TIME: Duration = Duration::from_secs(120);
+const LOG_TIME: Duration = Duration::from_mins(2);
 
 /// Comparisons quote what differs; a credential in such a quotation is taken out.
 fn without_credentials(outputs: Vec<OutputResult>) -> Vec<OutputResult> {

@@ -38,7 +38,7 @@ pub enum OutputError {
 
 pub(super) const MOST_FILES: usize = 4096;
 /// Longest time that taking the outputs of one job may need: enough for the default disk limit on a slow disk.
-const LONGEST: Duration = Duration::from_secs(900);
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// Copies the regular files of `from` to `to`, hashing on the way; at most `limit` bytes.
 pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>, OutputError> {

@@ -30,10 +30,10 @@ impl Pace {
 
     /// Whether a line of about so many bytes may be written now.
     pub(super) fn allows(&mut self, bytes: usize) -> bool {
-        if self.minute.0.elapsed() > Duration::from_secs(60) {
+        if self.minute.0.elapsed() > Duration::from_mins(1) {
             self.minute = (Instant::now(), 0);
         }
-        if self.hour.0.elapsed() > Duration::from_secs(3600) {
+        if self.hour.0.elapsed() > Duration::from_hours(1) {
             self.hour = (Instant::now(), 0);
         }
         self.minute.1 = self.minute.1.saturating_add(1);

@@ -37,7 +37,7 @@ const STRANGERS: usize = 8;
 /// Strangers that are remembered.
 const MOST_STRANGERS: usize = 1000;
 /// How long one may take, how long a client may take to ask, and how long to take its answer.
-const LONGEST: Duration = Duration::from_secs(1800);
+const LONGEST: Duration = Duration::from_mins(30);
 const ASKING: Duration = Duration::from_secs(10);
 const ANSWERING: Duration = Duration::from_secs(10);
 /// How long no one is let in after the machine had no handle, or no memory, for another connection.
@@ -157,7 +157,7 @@ impl Service {
 impl RunningService {
     /// Refuses a user who is not a worker; written down once a minute, so that no one can fill the log.
     async fn turn_away(&self, mut stream: UnixStream, uid: u32) -> std::io::Result<()> {
-        const AGAIN: Duration = Duration::from_secs(60);
+        const AGAIN: Duration = Duration::from_mins(1);
         // What was sent and not read would make the kernel take the answer back.
         request_line(&mut stream).await?;
         let error = SignerError::Stranger { uid };

@@ -31,7 +31,7 @@ const SECOND_CALL: Duration = Duration::from_millis(400);
 const REDIRECTS: usize = 5;
 /// A host that sends less than this in a second, after the first minute, is not waited for.
 const SLOWEST: u64 = 1 << 10;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Longest that a download may take: a quarter of an hour, and a second for each quarter of a megabyte.
 pub(super) fn deadline(limit: u64) -> Duration {

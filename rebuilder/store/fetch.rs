@@ -148,7 +148,7 @@ impl Fetcher {
             let builder = reqwest::Client::builder()
                 .user_agent(concat!("rebuilder/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(Duration::from_secs(10))
-                .read_timeout(Duration::from_secs(60))
+                .read_timeout(Duration::from_mins(1))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false);
             let builder = match trust {

@@ -16,7 +16,7 @@ use super::{KeyError, Public, Signer};
 use crate::evidence::trust::PublicKey;
 
 /// How long it may take, and how much it may print.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 const OUTPUT: u64 = 64 << 10;
 
 /// Such a key.

@@ -44,7 +44,7 @@ const PACKAGE: u64 = 16 << 20;
 /// Largest file that is looked into.
 const FILE: u64 = 16 << 20;
 /// How long one package is looked into.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How ELF files begin.
 const ELF: &[u8; 4] = b"\x7fELF";
 /// Fields that name the exact sources of what is in a package; the third is that of Rust packages.

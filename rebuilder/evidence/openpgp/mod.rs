@@ -213,7 +213,7 @@ mod tests {
 
     /// Signs inline, at a moment shortly after the certificate was made.
     fn sign(cert: &Cert, created: Duration, text: &str) -> Vec<u8> {
-        let when = SystemTime::now() - created + Duration::from_secs(60);
+        let when = SystemTime::now() - created + Duration::from_mins(1);
         let policy = StandardPolicy::at(when);
         let key = cert
             .keys()
@@ -231,7 +231,7 @@ mod tests {
         signed
     }
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
     const TEXT: &str = "Suite: test\nCodename: test\n";
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
     fn a_signature_over_a_text_is_none_over_bytes() {
         let good = cert(DAY * 9, None);
         let detached = |kind, bytes: &[u8]| {
-            let when = SystemTime::now() - DAY * 9 + Duration::from_secs(60);
+            let when = SystemTime::now() - DAY * 9 + Duration::from_mins(1);
             let policy = StandardPolicy::at(when);
             let keys = good.keys().secret().with_policy(&policy, when).for_signing();
             let key = keys.into_iter().next().unwrap().key().clone();

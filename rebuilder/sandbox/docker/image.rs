@@ -23,7 +23,7 @@ use crate::store::write_atomically;
 const REPOSITORY: &str = "rebuilder/root";
 
 /// How long an engine may take to read a root.
-const IMPORT_TIME: Duration = Duration::from_secs(1800);
+const IMPORT_TIME: Duration = Duration::from_mins(30);
 
 impl Docker {
     /// The id of the image of a root, imported when the engine does not have it yet.

@@ -40,10 +40,10 @@ use running::{RunningContainer, remove};
 use transfer::copy_log;
 
 /// How long removing containers of killed workers may take at the start.
-const SWEEP_TIME: Duration = Duration::from_secs(120);
+const SWEEP_TIME: Duration = Duration::from_mins(2);
 
 /// How long what is left of a log may take to arrive after the end.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_mins(1);
 
 /// A connected engine.
 pub struct Docker {

@@ -16,7 +16,7 @@ use crate::sandbox::{ExitReason, Job, SandboxError};
 const GLANCE: Duration = Duration::from_millis(250);
 
 /// How long an engine may be unable to say how much a container has written.
-const BLIND: Duration = Duration::from_secs(60);
+const BLIND: Duration = Duration::from_mins(1);
 
 /// How long an engine may need to describe a container that has ended.
 const SETTLED: Duration = Duration::from_secs(20);

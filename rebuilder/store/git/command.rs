@@ -134,7 +134,7 @@ mod tests {
             command
         };
         let growing = Some((folder.path(), 1 << 20));
-        let long = Duration::from_secs(60);
+        let long = Duration::from_mins(1);
         // A helper of the command, not the command itself, writes.
         let reason = run(
             sh("(head -c 1G /dev/zero > grows; sleep 61) & wait"),

@@ -40,11 +40,11 @@ pub use mirror::GitMirror;
 use mirror::GitPlace;
 
 /// Longest that one fetch may take.
-const FETCH_LIMIT: Duration = Duration::from_secs(1800);
+const FETCH_LIMIT: Duration = Duration::from_mins(30);
 /// Longest that listing tags may take.
-const LISTING_LIMIT: Duration = Duration::from_secs(60);
+const LISTING_LIMIT: Duration = Duration::from_mins(1);
 /// Longest that reading a commit's objects again may take.
-const CHECK_LIMIT: Duration = Duration::from_secs(900);
+const CHECK_LIMIT: Duration = Duration::from_mins(15);
 /// Most bytes that one fetch may add to a kept repository.
 const GROWTH_LIMIT: u64 = 4 << 30;
 /// Submodules within submodules, and all of them together.

@@ -365,7 +365,7 @@ fn image(ground: &Ground, repository: &str, digest: &Sha256, more: &[&str]) -> O
         .arg(file)
         .arg("--out")
         .arg(out);
-    within(command, Duration::from_secs(60))
+    within(command, Duration::from_mins(1))
 }
 
 /// A plan that needs nothing of the network by itself.

@@ -353,7 +353,7 @@ fn killed(ground: &Ground) -> Result<(), String> {
         .stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let begun = Instant::now();
-    while sleepers(&format!("sleep\0{marker}")) < 2 && begun.elapsed() < Duration::from_secs(60) {
+    while sleepers(&format!("sleep\0{marker}")) < 2 && begun.elapsed() < Duration::from_mins(1) {
         std::thread::sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();

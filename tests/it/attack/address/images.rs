@@ -92,7 +92,7 @@ pub(super) fn plan_inputs(ground: &Ground) -> Result<(), String> {
         let written = ground.write("plan.json", plan.to_string());
         let mut command = ground.rebuilder();
         command.args(["rebuild", "--plan"]).arg(written);
-        let output = within(command, Duration::from_secs(60));
+        let output = within(command, Duration::from_mins(1));
         service.untouched(&url)?;
         refused(&output)?;
         must(!stored(ground, &digest), format!("{url} lies in the store"))?;

@@ -31,7 +31,7 @@ pub(super) fn endless_log(ground: &Ground) -> Result<(), String> {
         .unwrap();
     let mut kept = Vec::new();
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(60) && kept.is_empty() {
+    while begun.elapsed() < Duration::from_mins(1) && kept.is_empty() {
         for container in running(ground) {
             let id = container["Id"].as_str().unwrap_or_default();
             let about = ask_json(ground, "GET", &format!("/containers/{id}/json"), &Value::Null);
@@ -200,7 +200,7 @@ pub(super) fn closed_log(ground: &Ground) -> Result<(), String> {
     command.args(["sh", "-c", "exec >&- 2>&- <&-; sleep 1204"]);
     let output = command.output().unwrap();
     must(
-        code(&output) != 0 && begun.elapsed() < Duration::from_secs(60) && running(ground).is_empty(),
+        code(&output) != 0 && begun.elapsed() < Duration::from_mins(1) && running(ground).is_empty(),
         format!("it ran for {:?}: {}", begun.elapsed(), text(&output)),
     )
 }
