@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 18] = schemas![
+const SCHEMAS: [(&str, &str); 19] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -30,6 +30,7 @@ const SCHEMAS: [(&str, &str); 18] = schemas![
     "normalisations",
     "plan",
     "policy",
+    "queue",
     "rebuild",
     "record",
     "signing",
@@ -37,8 +38,15 @@ const SCHEMAS: [(&str, &str); 18] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 28] = [
+const KINDS: [(&[&str], &str); 36] = [
     (&["error"], "error"),
+    (&["jobs", "signing"], "queue#/$defs/tally"),
+    (&["added", "known"], "queue#/$defs/enqueued"),
+    (&["limits"], "queue#/$defs/limits"),
+    (&["listening", "artifacts"], "queue#/$defs/listening"),
+    (&["worker", "token"], "queue#/$defs/token"),
+    (&["tokens"], "queue#/$defs/tokens"),
+    (&["worker", "revoked"], "queue#/$defs/revoked"),
     (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),
     (&["tree", "outcome"], "comparison"),
@@ -65,6 +73,7 @@ const KINDS: [(&[&str], &str); 28] = [
     (&["archive", "manifest"], "bundle#/$defs/exported"),
     (&["files", "verdict"], "bundle#/$defs/manifest"),
     (&["predicateType"], "rebuild"),
+    (&["jobs"], "queue#/$defs/list"),
     (&["files"], "bundle#/$defs/laid_out"),
 ];
 
