@@ -9,19 +9,21 @@
 //! before it: the test `the_arrows_point_down` reads the `use` lines and fails on an arrow upwards.
 //!
 //! **Faces** are what people and programs see.
-//! [`cli`] parses, calls and prints; [`report`] writes pages and terminal reports.
+//! [`cli`] parses, calls and prints; [`report`] writes pages and terminal reports; [`server`] is what workers on other hosts
+//! speak to.
 //!
 //! **Jobs** are what the tool does.
-//! [`audit`] rebuilds many subjects; [`bundle`] packs a run for auditors and checks such an archive; [`signer`] is the
+//! [`audit`] rebuilds many subjects; [`worker`] takes jobs from a server; [`bundle`] packs a run for auditors and checks
+//! such an archive; [`signer`] is the
 //! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`discover`] asks
 //! others for statements about an artifact; [`prove`] finds what a project's own build depends on; [`public_log`] shows
 //! what was signed to everyone; [`attest`] states and signs what follows from a run; [`rebuild`] runs a plan, compares
 //! and concludes; [`ecosystem`] plans; [`execute`] runs a plan's jobs.
 //!
 //! **The machine** is what has effects.
-//! [`memory`] is the database of audits; [`inspect`] gathers evidence and asks the policy; [`credentials`] searches files
-//! for secrets; [`container`] makes roots; [`sandbox`] isolates; [`apt`] reads Debian archives; [`store`] is the only way
-//! to the disk and the network.
+//! [`queue`] hands jobs to workers; [`memory`] is the database of audits; [`inspect`] gathers evidence and asks the
+//! policy; [`credentials`] searches files for secrets; [`container`] makes roots; [`sandbox`] isolates; [`apt`] reads
+//! Debian archives; [`store`] is the only way to the disk and the network.
 //!
 //! **Facts** have no effects.
 //! [`run`] and [`plan`] are the two documents of a rebuild; [`trace`] tells who wrote the files of a build; [`rootfs`] turns archives into trees; [`policy`] decides;
@@ -40,6 +42,8 @@
 pub mod cli;
 #[cfg(feature = "full")]
 pub mod report;
+#[cfg(feature = "full")]
+pub mod server;
 
 // Jobs.
 #[cfg(feature = "full")]
@@ -64,6 +68,8 @@ pub mod public_log;
 pub mod rebuild;
 #[cfg(feature = "full")]
 pub mod signer;
+#[cfg(feature = "full")]
+pub mod worker;
 
 // The machine.
 #[cfg(feature = "full")]
@@ -76,6 +82,8 @@ pub mod credentials;
 pub mod inspect;
 #[cfg(feature = "full")]
 pub mod memory;
+#[cfg(feature = "full")]
+pub mod queue;
 #[cfg(feature = "full")]
 pub mod sandbox;
 #[cfg(feature = "full")]

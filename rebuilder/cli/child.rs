@@ -43,3 +43,12 @@ pub(super) fn reply(command: &mut Command) -> std::io::Result<Vec<u8>> {
     let read = reader.join();
     read.unwrap_or_else(|_| Err(std::io::Error::other("its output cannot be read")))
 }
+
+/// Ends this process as SIGTERM does once standard input ends: whoever started it is gone, or wants that.
+pub(super) fn end_with_stdin() {
+    std::thread::spawn(|| {
+        let mut byte = [0; 64];
+        while std::io::stdin().read(&mut byte).is_ok_and(|count| count > 0) {}
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
+    });
+}

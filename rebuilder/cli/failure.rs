@@ -21,18 +21,22 @@ use crate::ecosystem::oss_rebuild::DefinitionError;
 use crate::evidence::document::DocumentError;
 use crate::evidence::trust::TrustError;
 use crate::execute::{ExecuteError, PlanRefused};
+use crate::memory::MemoryError;
 use crate::plan::{PlanFileError, RecipeError};
 use crate::policy::{PolicyError, Refusal};
 use crate::prove::ProveError;
 use crate::public_log::PublicLogError;
+use crate::queue::{QueueError, TokenError};
 use crate::rebuild::RebuildError;
 use crate::rebuild::failure;
 use crate::rebuild::search::AttemptError;
 use crate::report::ReportError;
 use crate::run::failure::Failure as Kind;
 use crate::sandbox::SandboxError;
+use crate::server::{ArtifactsError, ServerError};
 use crate::signer::SignerError;
 use crate::store::{FetchError, GitError, StoreError};
+use crate::worker::ClientError;
 
 /// Exit codes, stable: see `docs/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +191,12 @@ exit_codes! {
 
     // The machine.
     StoreError => Inconclusive;
+    MemoryError [Store] {Open | Query | Migrate => Inconclusive} => Usage;
+    QueueError [Memory] {NoJob => Usage} => Inconclusive;
+    TokenError [Queue] => Usage;
+    ServerError [Queue Artifacts] => Usage;
+    ArtifactsError {Place => Usage} => Inconclusive;
+    ClientError {Address | Plain | Token => Usage} => Inconclusive;
     SandboxError => Inconclusive;
     FetchError => refusal or Inconclusive;
     GitError => refusal or Inconclusive;

@@ -17,11 +17,14 @@ mod options;
 mod output;
 mod plan;
 mod prove;
+mod queue;
 mod rebuild;
+mod serve;
 mod signing;
 mod store;
 mod suggest;
 mod verify;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -131,6 +134,35 @@ pub(crate) struct Common {
     json: bool,
 }
 
+impl Common {
+    /// The same options for another process of this program, but for how it prints.
+    fn options(&self) -> Vec<std::ffi::OsString> {
+        let mut options: Vec<std::ffi::OsString> = Vec::new();
+        let folders = [("--store", &self.store), ("--containers", &self.containers)];
+        for (name, folder) in folders {
+            if let Some(folder) = folder {
+                options.extend([name.into(), folder.into()]);
+            }
+        }
+        let mut repeated = |name: &str, values: Vec<String>| {
+            options.extend(values.into_iter().flat_map(|value| [name.into(), value.into()]));
+        };
+        repeated("--mirror", self.mirror.iter().map(ToString::to_string).collect());
+        repeated(
+            "--git-mirror",
+            self.git_mirror.iter().map(ToString::to_string).collect(),
+        );
+        repeated(
+            "--allow-host",
+            self.allow_host.iter().map(ToString::to_string).collect(),
+        );
+        if self.offline {
+            options.push("--offline".into());
+        }
+        options
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Rebuild a released artifact, compare it and sign the verdict
@@ -161,6 +193,12 @@ enum Command {
     Attest(signing::AttestArgs),
     /// Run the service that checks and signs the runs of workers, and alone can reach the key
     Signer(signing::SignerArgs),
+    /// Give jobs to workers on this and other machines, and take their runs
+    Serve(serve::ServeArgs),
+    /// Take jobs from a server, rebuild, and hand the runs in
+    Worker(worker::WorkerArgs),
+    /// Put jobs into the line for workers, and see what became of them
+    Queue(queue::QueueArgs),
     /// Check a log of signatures, and show it to everyone: publish, prove, watch, withdraw
     #[command(subcommand)]
     Log(log::Command),
@@ -242,7 +280,16 @@ pub fn main() -> ExitCode {
         }
     };
     let store = cli.common.store.clone();
-    let signal = interrupt::listen(json);
+    // Services end in their own way: they finish what they have begun.
+    let own_end = matches!(&cli.command, Command::Worker(_))
+        || matches!(&cli.command, Command::Serve(args) if args.serves());
+    let listened = (!own_end).then(|| interrupt::listen(json));
+    let signal = async {
+        match listened {
+            Some(signal) => signal.await,
+            None => std::future::pending().await,
+        }
+    };
     // On a worker thread: a helper process dies with the thread that started it, and this thread lives to the end.
     let outcome = runtime.block_on(async {
         let mut work = tokio::spawn(run(cli));
@@ -315,6 +362,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Attest(args) => signing::attest(&args, cli.common.json).await,
         Command::Signer(args) => signing::sign(cli.common, args).await,
         Command::Log(command) => log::run(cli.common, command).await,
+        Command::Serve(args) => serve::run(&Context::open(cli.common)?, args).await,
+        Command::Worker(args) => worker::run(cli.common, args).await,
+        Command::Queue(args) => queue::run(&Context::open(cli.common)?, args).await,
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, *args).await,
         Command::Prove(args) => prove::run(&Context::open(cli.common)?, *args).await,
         Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,

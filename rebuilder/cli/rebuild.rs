@@ -59,10 +59,16 @@ pub(crate) struct RebuildArgs {
     /// Folder for plan, log, outputs, report and attestation [default: a new one in the store's runs/]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
+    /// End when standard input does, which is when the process that started this one ends
+    #[arg(long, hide = true)]
+    tied: bool,
 }
 
 pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
+    if args.tied {
+        child::end_with_stdin();
+    }
     let signer = args.signing.choose()?;
     let folder = pending(context, args.out.as_deref())?;
     let embedded = Embedded::new(&context.store)?;

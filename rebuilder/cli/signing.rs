@@ -69,6 +69,10 @@ pub(crate) struct SignerArgs {
     /// User whose runs are signed, by name or number; may be repeated [default: the current user]
     #[arg(long, value_name = "USER")]
     worker: Vec<String>,
+    /// User of "rebuilder serve" who hands in the runs of its workers and tells them apart by their tokens, by name or number;
+    /// may be repeated
+    #[arg(long, value_name = "USER")]
+    relay: Vec<String>,
     /// Folder that contains runs; may be repeated
     #[arg(long, value_name = "DIR", required = true)]
     runs: Vec<PathBuf>,
@@ -242,7 +246,12 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     // Only this user may read the files of the service: the log, its copies, its lock.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let signer = args.key.open()?;
-    let workers = workers(&args)?;
+    let relays: BTreeSet<u32> = args
+        .relay
+        .iter()
+        .map(|name| user(name))
+        .collect::<Result<_, _>>()?;
+    let workers = workers(&args, &relays)?;
     let (trust, policy) = args.trust.open()?;
     let json = common.json;
     let context = Context::open(common)?;
@@ -273,6 +282,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         inventory: inventory()?,
         page: report::page,
         workers,
+        relays,
         runs: args.runs,
         scratch,
         needed: usize::from(args.agree),
@@ -303,9 +313,9 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
 }
 
 /// The users whose runs are signed; enough of them to agree.
-fn workers(args: &SignerArgs) -> Result<BTreeSet<u32>, Failure> {
+fn workers(args: &SignerArgs, relays: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Failure> {
     let own = nix::unistd::getuid().as_raw();
-    let workers: BTreeSet<u32> = if args.worker.is_empty() {
+    let mut workers: BTreeSet<u32> = if args.worker.is_empty() && relays.is_empty() {
         [own].into()
     } else {
         args.worker
@@ -313,7 +323,9 @@ fn workers(args: &SignerArgs) -> Result<BTreeSet<u32>, Failure> {
             .map(|name| user(name))
             .collect::<Result<_, _>>()?
     };
-    if workers.len() < usize::from(args.agree) {
+    workers.extend(relays);
+    // A relay has any number of workers.
+    if relays.is_empty() && workers.len() < usize::from(args.agree) {
         return Err(Failure::usage(format!(
             "only {} may hand in runs, but {} must agree",
             plural(workers.len(), "worker"),

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use admission::Admission;
 pub use door::Door;
 pub use serve::Service;
-pub use wire::ask;
+pub use wire::{ask, ask_for};
 
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
@@ -57,6 +57,9 @@ pub struct Request {
     /// What is to be signed besides the statement.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub extras: BTreeSet<Extra>,
+    /// The worker that did it, if a relay asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
 }
 
 /// What the signer answers.
@@ -113,6 +116,11 @@ pub enum SignerError {
     Plan(String),
     #[error("the run {0}")]
     Run(String),
+    #[error("user {uid} {wrong}")]
+    #[diagnostic(help(
+        "\"rebuilder signer --relay USER\" lets a server name the workers whose runs it hands in"
+    ))]
+    Relay { uid: u32, wrong: &'static str },
     #[error("the run {id} was handed in before with another record")]
     Replayed { id: String },
     #[error("cannot take another run of this worker now: it has handed in too many recently")]

@@ -59,6 +59,8 @@ pub struct Service {
     pub inventory: PathBuf,
     /// Users that may ask.
     pub workers: BTreeSet<u32>,
+    /// Those of them that hand in the runs of others, and name the worker of each.
+    pub relays: BTreeSet<u32>,
     /// Folders in which runs may be.
     pub runs: Vec<PathBuf>,
     /// Where copies are made.
@@ -225,7 +227,7 @@ impl RunningService {
     }
 
     async fn answer(self: Arc<Self>, mut stream: UnixStream, uid: u32, turns: Arc<Semaphore>) {
-        let worker = format!("uid {uid}");
+        let mut worker = format!("uid {uid}");
         let asked = tokio::time::timeout(ASKING, request_line(&mut stream)).await;
         let mut run = String::new();
         let outcome = match asked {
@@ -239,7 +241,13 @@ impl RunningService {
                 ))),
                 Ok(request) => {
                     run = request.run.display().to_string();
-                    self.in_turn(request, uid, &worker, turns).await
+                    match self.worker_of(&request, uid) {
+                        Ok(name) => {
+                            worker = name;
+                            self.in_turn(request, uid, &worker, turns).await
+                        }
+                        Err(error) => Err(error),
+                    }
                 }
             },
         };
@@ -249,6 +257,24 @@ impl RunningService {
         };
         // A client that does not take its answer can ask again.
         let _ = tokio::time::timeout(ANSWERING, send(&mut stream, &reply)).await;
+    }
+
+    /// Whose run it is: the user's who asks, or that of the worker whom a relay names. A user who is not a relay speaks for
+    /// nobody else, and a relay builds nothing itself.
+    fn worker_of(&self, request: &Request, uid: u32) -> Result<String, SignerError> {
+        let wrong = |wrong| SignerError::Relay { uid, wrong };
+        match (&request.worker, self.service.relays.contains(&uid)) {
+            (None, false) => Ok(format!("uid {uid}")),
+            (None, true) => Err(wrong("relays runs of workers, but did not name the worker")),
+            (Some(_), false) => Err(wrong("may not hand in the runs of other workers")),
+            (Some(name), true) => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+                if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+                    return Err(wrong("named a worker that has no plain name"));
+                }
+                Ok(format!("uid {uid} for {name}"))
+            }
+        }
     }
 
     /// Looks at a run when it is the worker's turn. The turn ends with the work and not with the patience: what goes on

@@ -28,6 +28,16 @@ pub(super) async fn send(stream: &mut UnixStream, reply: &Reply) -> std::io::Res
 
 /// Asks a signer about a run, and for so much besides its statement.
 pub async fn ask(socket: &Path, run: &Path, extras: BTreeSet<Extra>) -> Result<Reply, SignerError> {
+    ask_for(socket, run, extras, None).await
+}
+
+/// The same for a worker that a relay knows by this name.
+pub async fn ask_for(
+    socket: &Path,
+    run: &Path,
+    extras: BTreeSet<Extra>,
+    worker: Option<&str>,
+) -> Result<Reply, SignerError> {
     let at = |source| SignerError::Socket {
         path: socket.to_owned(),
         source,
@@ -46,6 +56,7 @@ pub async fn ask(socket: &Path, run: &Path, extras: BTreeSet<Extra>) -> Result<R
         version: 1,
         run,
         extras,
+        worker: worker.map(str::to_owned),
     };
     let mut text = serialise::compact("the request", &request)?;
     text.push(b'\n');

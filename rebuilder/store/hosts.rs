@@ -28,6 +28,16 @@ pub struct AllowedHost {
     pub(super) port: Option<u16>,
 }
 
+/// As the user writes it.
+impl std::fmt::Display for AllowedHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => write!(f, "{}", self.host),
+        }
+    }
+}
+
 impl std::str::FromStr for AllowedHost {
     type Err = String;
 

@@ -37,6 +37,13 @@ impl std::str::FromStr for MirrorMap {
     }
 }
 
+/// As the user writes it.
+impl std::fmt::Display for MirrorMap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.prefix, self.replacement)
+    }
+}
+
 /// What follows a prefix, if the prefix ends where a part of the path ends: `https://h/a` is not a prefix of
 /// `https://h/ab`, nor `https://h` of `https://h.evil.example` or `https://h@evil.example`.
 pub(super) fn below<'a>(address: &'a str, prefix: &str) -> Option<&'a str> {

@@ -23,6 +23,7 @@ const AUDITS: &str = "audits";
 const ANSWERS: &str = "answers";
 const MEMORY: &str = "memory";
 const WATCHED: &str = "watched";
+const ARTIFACTS: &str = "artifacts";
 
 /// Folders that every store has.
 pub(super) const FOLDERS: [&str; 10] = [
@@ -30,7 +31,7 @@ pub(super) const FOLDERS: [&str; 10] = [
 ];
 
 /// Those that are made when they are needed.
-const LATER: [&str; 5] = [RUNS, AUDITS, ANSWERS, MEMORY, WATCHED];
+const LATER: [&str; 6] = [RUNS, AUDITS, ANSWERS, MEMORY, WATCHED, ARTIFACTS];
 
 /// Begins the names of layers that are not complete yet.
 const NEW_LAYER: &str = ".new-";
@@ -72,6 +73,11 @@ impl Store {
     /// The file of the database that remembers audits, unless the user names another one.
     pub fn memory(&self) -> PathBuf {
         self.data.join(MEMORY).join("memory.sqlite")
+    }
+
+    /// Files of workers' runs by content, unless the user names another place.
+    pub fn artifacts(&self) -> PathBuf {
+        self.data.join(ARTIFACTS)
     }
 
     /// What a source answered about an artifact, under the digest of the question.

@@ -208,6 +208,9 @@ pub(crate) struct SigningArgs {
         conflicts_with = "key"
     )]
     signer: Option<PathBuf>,
+    /// Do not sign, even if there is a key
+    #[arg(long)]
+    unsigned: bool,
     /// builder.id in the attestations [default: urn:rebuilder:KEY-FINGERPRINT]
     #[arg(
         long,
@@ -229,6 +232,7 @@ impl SigningArgs {
     /// Checks that what is named exists and can sign, before the build rather than after an hour of it.
     pub(crate) fn choose(self) -> Result<SigningChoice, Failure> {
         let by = match self.signer {
+            _ if self.unsigned => None,
             Some(socket) if socket.exists() => Some(vec!["--signer".into(), socket.into_os_string()]),
             Some(path) => {
                 let source = std::io::ErrorKind::NotFound.into();

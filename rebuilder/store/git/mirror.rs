@@ -28,6 +28,13 @@ impl std::str::FromStr for GitMirror {
     }
 }
 
+/// As the user writes it.
+impl std::fmt::Display for GitMirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.prefix, self.place)
+    }
+}
+
 impl GitMirror {
     /// Where a repository is, if this mirror has it.
     pub(super) fn place(&self, repository: &str) -> Option<Result<GitPlace, Barred>> {

@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 20] = schemas![
+const SCHEMAS: [(&str, &str); 21] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -32,6 +32,7 @@ const SCHEMAS: [(&str, &str); 20] = schemas![
     "policy",
     "prove",
     "public-log",
+    "queue",
     "rebuild",
     "record",
     "signing",
@@ -39,7 +40,7 @@ const SCHEMAS: [(&str, &str); 20] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 38] = [
+const KINDS: [(&[&str], &str); 46] = [
     (&["error"], "error"),
     (&["reproducible", "culprits"], "prove"),
     (&["knob", "varied"], "prove#/$defs/varied"),
@@ -51,6 +52,13 @@ const KINDS: [(&[&str], &str); 38] = [
     (&["proven", "index"], "public-log#/$defs/proven"),
     (&["feed", "entries"], "public-log#/$defs/fed"),
     (&["withdrawn_statement"], "public-log#/$defs/withdrawn"),
+    (&["jobs", "signing"], "queue#/$defs/tally"),
+    (&["added", "known"], "queue#/$defs/enqueued"),
+    (&["limits"], "queue#/$defs/limits"),
+    (&["listening", "artifacts"], "queue#/$defs/listening"),
+    (&["worker", "token"], "queue#/$defs/token"),
+    (&["tokens"], "queue#/$defs/tokens"),
+    (&["worker", "revoked"], "queue#/$defs/revoked"),
     (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),
     (&["tree", "outcome"], "comparison"),
@@ -77,6 +85,7 @@ const KINDS: [(&[&str], &str); 38] = [
     (&["archive", "manifest"], "bundle#/$defs/exported"),
     (&["files", "verdict"], "bundle#/$defs/manifest"),
     (&["predicateType"], "rebuild"),
+    (&["jobs"], "queue#/$defs/list"),
     (&["files"], "bundle#/$defs/laid_out"),
 ];
 

@@ -1,0 +1,297 @@
+//! `rebuilder queue …`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::failure::{Code, Failure};
+use super::serve::MemoryArgs;
+use super::{Context, output, suggest};
+use crate::artifact::Subject;
+use crate::queue::wire::{Resources, Task};
+use crate::queue::{Enqueued, Listed, NewJob, Queue, Tally};
+use crate::text::plural;
+
+#[derive(Args)]
+pub(crate) struct QueueArgs {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    memory: MemoryArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Put subjects into the line; those that wait or run already stay as they are
+    Add(AddArgs),
+    /// Put jobs into the line that do nothing, to see that the workers get them and how fast
+    Probe {
+        /// Number of jobs
+        #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        count: u64,
+        /// How long each takes
+        #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+        lasting: u64,
+    },
+    /// Show how many jobs are in each state
+    Status,
+    /// List jobs, the newest first
+    List {
+        /// Only jobs in this state
+        #[arg(long, value_name = "STATE", value_parser = ["later", "ready", "running", "done", "dead", "cancelled"])]
+        state: Option<String>,
+        /// Only jobs with a lower number
+        #[arg(long, value_name = "JOB")]
+        before: Option<i64>,
+        /// Most jobs
+        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        count: i64,
+    },
+    /// Call jobs off; a running build is ended at its worker's next heartbeat
+    Cancel {
+        /// Numbers of the jobs
+        #[arg(required = true)]
+        jobs: Vec<i64>,
+    },
+    /// Put dead or cancelled jobs into the line again, as new jobs
+    Retry {
+        /// Numbers of the jobs
+        #[arg(required = true)]
+        jobs: Vec<i64>,
+    },
+    /// Show the limits, or set how many jobs of an ecosystem may run at a time
+    Limit {
+        /// Ecosystem, as its subjects name it: deb, pypi, npm, cargo
+        #[arg(requires = "most")]
+        ecosystem: Option<String>,
+        /// Most jobs at a time, or "none"
+        #[arg(value_parser = limit)]
+        most: Option<Limit>,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limit(Option<u32>);
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "none" => Ok(Limit(None)),
+        number => number
+            .parse()
+            .map(|most| Limit(Some(most)))
+            .map_err(|_| "write a number, or none".into()),
+    }
+}
+
+#[derive(Args)]
+struct AddArgs {
+    /// Subjects, or text files with one per line; # starts a comment
+    #[arg(required = true)]
+    subjects: Vec<String>,
+    /// Name of the audit that they belong to; audits take turns
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    audit: String,
+    /// Jobs of a higher priority go first
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1000..=1000))]
+    priority: i64,
+    /// How many workers rebuild each subject, each for itself
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    agree: u8,
+    /// Not before so many seconds from now
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    delay: u32,
+    /// Most attempts, those included whose worker was lost
+    #[arg(long, value_name = "COUNT", default_value_t = NewJob::ATTEMPTS, value_parser = clap::value_parser!(i64).range(1..=100))]
+    tries: i64,
+    /// Maximum number of plans to try for each subject [default: the worker's]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=100))]
+    attempts: Option<u16>,
+    /// Only workers with this processor, such as x86_64 or aarch64
+    #[arg(long, value_name = "NAME", help_heading = "Resources")]
+    architecture: Option<String>,
+    /// Only workers with so much memory left, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 0, help_heading = "Resources")]
+    needs_memory: u32,
+    /// Only workers with so much disk left, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 0, help_heading = "Resources")]
+    needs_disk: u32,
+    /// Only workers with so many processors left
+    #[arg(long, value_name = "COUNT", default_value_t = 0, help_heading = "Resources")]
+    needs_cores: u32,
+}
+
+pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, Failure> {
+    let queue = args.memory.queue(context).await?;
+    match args.command {
+        Command::Add(args) => add(context, &queue, &args).await,
+        Command::Probe { count, lasting } => {
+            let probe = |number| {
+                let task = Task::Probe {
+                    number,
+                    milliseconds: lasting,
+                };
+                NewJob::new(task, "probe", "probes")
+            };
+            let jobs: Vec<NewJob> = (1..=count).map(probe).collect();
+            tell(context, queue.enqueue(&jobs).await?)
+        }
+        Command::Status => status(context, &queue).await,
+        Command::List { state, before, count } => {
+            let jobs = queue.list(state.as_deref(), before, count).await?;
+            if context.json {
+                output::print_json_pretty(&json!({"jobs": jobs}))?;
+            } else {
+                let mut screen = output::screen();
+                for job in &jobs {
+                    screen.say(line(job));
+                }
+                output::print(&screen)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Cancel { jobs } => {
+            for job in jobs {
+                queue.cancel(job).await?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Retry { jobs } => {
+            for job in jobs {
+                let new = queue.retry(job).await?;
+                output::note(&format!("job {job} is job {new} now"));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Limit { ecosystem, most } => {
+            if let (Some(ecosystem), Some(Limit(most))) = (ecosystem, most) {
+                queue.limit(&ecosystem, most).await?;
+            }
+            let limits = queue.limits().await?;
+            if context.json {
+                output::print_json(&json!({"limits": limits}))?;
+            } else {
+                let mut screen = output::screen();
+                for (ecosystem, most) in &limits {
+                    screen.say(format_args!("{ecosystem}  at most {most} at a time"));
+                }
+                output::print(&screen)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The subjects that the arguments name, or list.
+fn subjects(texts: &[String]) -> Result<Vec<(String, Subject)>, Failure> {
+    let mut all = Vec::new();
+    for text in texts {
+        let path = PathBuf::from(text);
+        if path.is_file() {
+            all.extend(suggest::list(Path::new(text))?);
+        } else {
+            all.push((text.clone(), suggest::subject(text)?));
+        }
+    }
+    Ok(all)
+}
+
+async fn add(context: &Context, queue: &Queue, args: &AddArgs) -> Result<ExitCode, Failure> {
+    let jobs: Vec<NewJob> = subjects(&args.subjects)?
+        .iter()
+        .map(|(_, subject)| NewJob {
+            task: Task::Rebuild {
+                subject: subject.purl(),
+                attempts: args.attempts,
+            },
+            ecosystem: subject.ecosystem.purl_type().unwrap_or("generic").to_owned(),
+            audit: args.audit.clone(),
+            priority: args.priority,
+            delay: Duration::from_secs(u64::from(args.delay)),
+            attempts: args.tries,
+            agree: args.agree,
+            architecture: args.architecture.clone().unwrap_or_default(),
+            needs: Resources {
+                memory: i64::from(args.needs_memory),
+                disk: i64::from(args.needs_disk),
+                cores: i64::from(args.needs_cores),
+            },
+        })
+        .collect();
+    tell(context, queue.enqueue(&jobs).await?)
+}
+
+/// What came of putting jobs into the line.
+fn tell(context: &Context, enqueued: Enqueued) -> Result<ExitCode, Failure> {
+    if context.json {
+        output::print_json(&enqueued)?;
+    } else {
+        let known = match enqueued.known {
+            0 => String::new(),
+            known => format!("; {known} waiting or running already"),
+        };
+        let mut screen = output::screen();
+        screen.say(format_args!(
+            "{} added{known}",
+            plural(usize::try_from(enqueued.added).unwrap_or(usize::MAX), "job")
+        ));
+        output::print(&screen)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn status(context: &Context, queue: &Queue) -> Result<ExitCode, Failure> {
+    let tally = queue.tally().await?;
+    if context.json {
+        output::print_json(&tally)?;
+    } else {
+        let mut screen = output::screen();
+        let Tally {
+            jobs,
+            verdicts,
+            signing,
+        } = &tally;
+        for (title, counts) in [
+            ("jobs", jobs),
+            ("verdicts", verdicts),
+            ("for the signer", signing),
+        ] {
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(name, count)| format!("{count} {name}"))
+                .collect();
+            if !counts.is_empty() {
+                screen.say(format_args!("{title}: {}", counts.join(", ")));
+            }
+        }
+        output::print(&screen)?;
+    }
+    // Dead letters are there to be looked at.
+    Ok(if tally.jobs.contains_key("dead") {
+        ExitCode::from(Code::Inconclusive as u8)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn line(job: &Listed) -> String {
+    let mut text = format!("{}  {}  {}", job.id, job.state, job.subject);
+    if let Some(verdict) = job.verdict.as_deref().filter(|verdict| *verdict != job.state) {
+        text.push_str(&format!("  {verdict}"));
+    }
+    if let Some(worker) = job.worker.as_deref().filter(|worker| !worker.is_empty()) {
+        text.push_str(&format!("  on {worker}"));
+    }
+    if job.attempt > 1 {
+        text.push_str(&format!("  attempt {} of {}", job.attempt, job.attempts));
+    }
+    if let Some(signing) = job.signing.as_deref().filter(|signing| *signing != "no") {
+        text.push_str(&format!("  signer: {signing}"));
+    }
+    if let Some(reason) = &job.reason {
+        text.push_str(&format!("  ({reason})"));
+    }
+    text
+}

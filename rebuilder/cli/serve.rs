@@ -1,0 +1,236 @@
+//! `rebuilder serve …`
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::Failure;
+use super::{Context, output};
+use crate::attest::Extra;
+use crate::memory::Memory;
+use crate::queue::{Holder, Queue, Scope};
+use crate::server::{Artifacts, Handing, Server};
+
+/// The database of the queue.
+#[derive(Args, Clone)]
+pub(crate) struct MemoryArgs {
+    /// Database of audits and jobs: sqlite:FILE, or postgres://USER@HOST/DATABASE [default: a file in the store]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "REBUILDER_MEMORY",
+        hide_env_values = true,
+        help_heading = "Database"
+    )]
+    memory: Option<String>,
+}
+
+impl MemoryArgs {
+    pub(crate) async fn queue(&self, context: &Context) -> Result<Queue, Failure> {
+        let memory = Memory::open(self.memory.as_deref(), &context.store).await?;
+        Ok(Queue::new(memory))
+    }
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ServeArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
+}
+
+impl ServeArgs {
+    /// Whether it is the server itself that is asked for.
+    pub(crate) fn serves(&self) -> bool {
+        self.command.is_none()
+    }
+}
+
+#[derive(Args)]
+struct ServerArgs {
+    /// Address to listen on; other machines reach it through a proxy that speaks TLS
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8030")]
+    listen: SocketAddr,
+    /// Where artifacts are kept: a folder, or s3://BUCKET/PREFIX [default: a folder in the store]
+    #[arg(long, value_name = "PLACE")]
+    artifacts: Option<String>,
+    /// How long a worker may be silent before its jobs are given to others, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    lease: f64,
+    /// Socket of the signer that runs are handed in to
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        env = "REBUILDER_SIGNER",
+        hide_env_values = true,
+        help_heading = "Signing"
+    )]
+    signer: Option<PathBuf>,
+    /// Folder where the signer reads runs [default: the store's runs/]
+    #[arg(long, value_name = "DIR", requires = "signer", help_heading = "Signing")]
+    runs: Option<PathBuf>,
+    /// Hand in runs that found no build giving the released bytes too
+    #[arg(long, requires = "signer", help_heading = "Signing")]
+    attest_negative: bool,
+    /// Sign an in-toto link for each released file as well, as rebuilderd does
+    #[arg(long, requires = "signer", help_heading = "Signing")]
+    links: bool,
+}
+
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "write a number of seconds".to_owned())?;
+    if (0.2..=86_400.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err("between 0.2 and 86400 seconds".into())
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make, list and revoke the tokens of workers
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it; nobody can show it again
+    Add {
+        /// The worker's name
+        name: String,
+        /// What it may do: worker or metrics; several with commas
+        #[arg(long, value_name = "SCOPE", default_value = "worker", value_delimiter = ',')]
+        scope: Vec<Scope>,
+        /// Days until it expires [default: never]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=36500))]
+        days: Option<u32>,
+    },
+    /// List tokens, without their secrets
+    List,
+    /// End a token; a running server knows within two seconds
+    Revoke {
+        /// The worker's name
+        name: String,
+    },
+}
+
+pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<ExitCode, Failure> {
+    let queue = args.memory.queue(context).await?;
+    match args.command {
+        Some(Command::Token(command)) => token(context, &queue, command).await,
+        None => serve(context, queue, args.server).await,
+    }
+}
+
+async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<ExitCode, Failure> {
+    let place = args
+        .artifacts
+        .unwrap_or_else(|| context.store.artifacts().display().to_string());
+    let handing = args.signer.map(|socket| Handing {
+        socket,
+        runs: args.runs.unwrap_or_else(|| context.store.runs()),
+        extras: if args.links {
+            BTreeSet::from([Extra::Link])
+        } else {
+            BTreeSet::new()
+        },
+        negatives: args.attest_negative,
+    });
+    let server = Server {
+        queue,
+        artifacts: Artifacts::open(&place)?,
+        lease: Duration::from_secs_f64(args.lease),
+        scratch: context.store.tmp(),
+        handing,
+    };
+    let cannot = |source| crate::server::ServerError::Listen {
+        address: args.listen.to_string(),
+        source,
+    };
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt()).map_err(cannot)?,
+        signal(SignalKind::terminate()).map_err(cannot)?,
+    );
+    let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(cannot)?;
+    let ready = |address: SocketAddr| {
+        if context.json {
+            // If stdout is closed, the address still answers.
+            let _ = output::print_json(&json!({"listening": address, "artifacts": place}));
+        } else {
+            output::note(&format!("listening on http://{address}, artifacts in {place}"));
+        }
+    };
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    server.serve(listener, ready, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn token(context: &Context, queue: &Queue, command: TokenCommand) -> Result<ExitCode, Failure> {
+    match command {
+        TokenCommand::Add { name, scope, days } => {
+            let token = queue.add_token(&name, &scope, days).await?;
+            if context.json {
+                output::print_json(&json!({"worker": name, "token": token.secret()}))?;
+            } else {
+                let mut screen = output::screen();
+                screen.say(token.secret());
+                output::print(&screen)?;
+            }
+        }
+        TokenCommand::Revoke { name } => {
+            queue.revoke_token(&name).await?;
+            if context.json {
+                output::print_json(&json!({"worker": name, "revoked": true}))?;
+            }
+        }
+        TokenCommand::List => {
+            let tokens = queue.tokens().await?;
+            if context.json {
+                output::print_json_pretty(&json!({"tokens": tokens}))?;
+            } else {
+                let mut screen = output::screen();
+                for token in &tokens {
+                    screen.say(line(token));
+                }
+                output::print(&screen)?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(token: &Holder) -> String {
+    let day = |milliseconds: i64| match jiff::Timestamp::from_millisecond(milliseconds) {
+        Ok(time) => time.strftime("%Y-%m-%d").to_string(),
+        Err(_) => "at an unknown time".to_owned(),
+    };
+    let scopes: Vec<_> = token.scopes.iter().map(ToString::to_string).collect();
+    let end = match (token.revoked, token.expires) {
+        (Some(at), _) => format!("revoked {}", day(at)),
+        (None, Some(at)) => format!("expires {}", day(at)),
+        (None, None) => "valid".to_owned(),
+    };
+    format!(
+        "{}  {}  made {}  {end}",
+        token.name,
+        scopes.join(","),
+        day(token.created)
+    )
+}

@@ -1,0 +1,278 @@
+//! What the operator sees of the queue, and may change.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::sql::rows;
+use super::wire::{Lease, RunFile, Task};
+use super::{Queue, QueueError};
+
+/// A job, as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    pub id: i64,
+    pub state: String,
+    pub subject: String,
+    pub audit: String,
+    pub priority: i64,
+    /// Attempts so far, and how many may be.
+    pub attempt: i64,
+    pub attempts: i64,
+    /// How many of them were lost with their worker.
+    pub lost: i64,
+    pub worker: Option<String>,
+    /// Why the last attempt failed.
+    pub reason: Option<String>,
+    pub verdict: Option<String>,
+    /// What the signer said: `no`, `due`, `waits`, `signed`, `refused`.
+    pub signing: Option<String>,
+}
+
+/// How many jobs are in each state, and how many verdicts of each kind there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    pub jobs: BTreeMap<String, i64>,
+    pub verdicts: BTreeMap<String, i64>,
+    pub signing: BTreeMap<String, i64>,
+}
+
+/// A run that is to be handed in to the signer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRun {
+    pub lease: Lease,
+    pub worker: String,
+    pub files: Vec<RunFile>,
+}
+
+impl Queue {
+    /// Jobs with this state, or all; the newest first, those before `before` if it is said.
+    pub async fn list(
+        &self,
+        state: Option<&str>,
+        before: Option<i64>,
+        count: i64,
+    ) -> Result<Vec<Listed>, QueueError> {
+        let failed = QueueError::when("list jobs");
+        let sql =
+            "SELECT id, state, subject, audit, priority, queue_job.attempt, attempts, lost, queue_job.worker,
+               coalesce(queue_verdict.reason, queue_job.reason), verdict, signing
+             FROM queue_job LEFT JOIN queue_verdict ON queue_verdict.job = id
+             WHERE ($1 = '' OR state = $1) AND id < $2 ORDER BY id DESC LIMIT $3";
+        let query = sqlx::query(sql)
+            .bind(state.unwrap_or_default().to_owned())
+            .bind(before.unwrap_or(i64::MAX))
+            .bind(count);
+        let rows = query.fetch_all(self.memory.read()).await.map_err(&failed)?;
+        rows.iter().map(listed).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Counts everything.
+    pub async fn tally(&self) -> Result<Tally, QueueError> {
+        Ok(Tally {
+            jobs: self
+                .count("SELECT state, count(*) FROM queue_job GROUP BY state")
+                .await?,
+            verdicts: self
+                .count("SELECT verdict, count(*) FROM queue_verdict GROUP BY verdict")
+                .await?,
+            signing: self
+                .count("SELECT signing, count(*) FROM queue_verdict WHERE signing <> 'no' GROUP BY signing")
+                .await?,
+        })
+    }
+
+    async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, i64>, QueueError> {
+        let failed = QueueError::when("count jobs");
+        let rows = sqlx::query(sql)
+            .fetch_all(self.memory.read())
+            .await
+            .map_err(&failed)?;
+        let pair = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Calls a job off. One that waits ends at once; the worker of one that runs is told at its next heartbeat.
+    pub async fn cancel(&self, job: i64) -> Result<(), QueueError> {
+        let failed = QueueError::when("cancel the job");
+        let mut change = self.begin().await?;
+        let sql = format!(
+            "UPDATE queue_job SET cancel = 1, state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END, changed = {}
+             WHERE id = $1 AND state IN ('ready', 'later', 'running') RETURNING state, attempt",
+            self.now()
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(job)
+            .fetch_optional(&mut *change)
+            .await
+            .map_err(&failed)?;
+        let Some(row) = row else {
+            return Err(QueueError::NoJob(job));
+        };
+        if row.try_get::<String, _>(0).map_err(&failed)? == "cancelled" {
+            let attempt = row.try_get(1).map_err(&failed)?;
+            self.conclude(
+                &mut change,
+                "",
+                &[(Lease { job, attempt }, &super::Ending::Cancelled)],
+            )
+            .await?;
+        }
+        change.commit().await.map_err(failed)
+    }
+
+    /// Puts a dead or cancelled job into the line again, as a new job: the old one keeps its verdict. Gives the new one's
+    /// number.
+    pub async fn retry(&self, job: i64) -> Result<i64, QueueError> {
+        let sql = format!(
+            "INSERT INTO queue_job (audit, ecosystem, subject, task, key, agreement, priority, turn, run_at, state, attempts,
+               architecture, memory, disk, cores, created, changed)
+             SELECT audit, ecosystem, subject, task, key, agreement, priority, turn, {now}, 'ready', attempts, architecture,
+               memory, disk, cores, {now}, {now} FROM queue_job WHERE id = $1 AND state IN ('dead', 'cancelled')
+             ON CONFLICT DO NOTHING RETURNING id",
+            now = self.now()
+        );
+        let failed = QueueError::when("repeat the job");
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(job)
+            .fetch_optional(self.write())
+            .await
+            .map_err(&failed)?;
+        row.ok_or(QueueError::NoJob(job))?.try_get(0).map_err(failed)
+    }
+
+    /// At most so many jobs of an ecosystem run at a time, over all workers; `None` takes the limit away.
+    pub async fn limit(&self, ecosystem: &str, most: Option<u32>) -> Result<(), QueueError> {
+        let query = match most {
+            Some(most) => sqlx::query(
+                "INSERT INTO queue_limit (ecosystem, most) VALUES ($1, $2) ON CONFLICT (ecosystem) DO UPDATE SET most = excluded.most",
+            )
+            .bind(ecosystem.to_owned())
+            .bind(i64::from(most)),
+            None => sqlx::query("DELETE FROM queue_limit WHERE ecosystem = $1").bind(ecosystem.to_owned()),
+        };
+        query
+            .execute(self.write())
+            .await
+            .map_err(QueueError::when("set the limit"))?;
+        Ok(())
+    }
+
+    /// The limits.
+    pub async fn limits(&self) -> Result<BTreeMap<String, i64>, QueueError> {
+        self.count("SELECT ecosystem, most FROM queue_limit").await
+    }
+
+    /// The number of the newest job, 0 if there is none: another one than before means new work.
+    pub async fn newest(&self) -> Result<i64, QueueError> {
+        let row = sqlx::query("SELECT coalesce(max(id), 0) FROM queue_job")
+            .fetch_one(self.memory.read())
+            .await;
+        row.and_then(|row| row.try_get(0))
+            .map_err(QueueError::when("look for jobs"))
+    }
+
+    /// Whether this lease is held by this worker now.
+    pub async fn holds(&self, worker: &str, lease: Lease) -> Result<bool, QueueError> {
+        let sql =
+            "SELECT id FROM queue_job WHERE id = $1 AND attempt = $2 AND worker = $3 AND state = 'running'";
+        let query = sqlx::query(sql)
+            .bind(lease.job)
+            .bind(lease.attempt)
+            .bind(worker.to_owned());
+        let found = query.fetch_optional(self.memory.read()).await;
+        Ok(found.map_err(QueueError::when("look for the lease"))?.is_some())
+    }
+
+    /// What is to be done by the leases among these that this worker holds now.
+    pub async fn tasks(&self, worker: &str, leases: &[Lease]) -> Result<BTreeMap<Lease, Task>, QueueError> {
+        let failed = QueueError::when("look for the leases");
+        if leases.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = format!(
+            "SELECT id, attempt, task FROM queue_job WHERE state = 'running' AND worker = $1 AND (id, attempt) IN (VALUES {})",
+            rows(2, leases.len(), &["$", "$"])
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(worker.to_owned());
+        let query = leases
+            .iter()
+            .fold(query, |query, held| query.bind(held.job).bind(held.attempt));
+        let rows = query.fetch_all(self.memory.read()).await.map_err(&failed)?;
+        let task = |row: &AnyRow| {
+            let task: String = row.try_get(2).map_err(&failed)?;
+            let (job, attempt) = (row.try_get(0).map_err(&failed)?, row.try_get(1).map_err(&failed)?);
+            let task =
+                serde_json::from_str(&task).map_err(|error| QueueError::Unreadable(error.to_string()))?;
+            Ok((Lease { job, attempt }, task))
+        };
+        rows.iter().map(task).collect()
+    }
+
+    /// Runs that the signer has not seen, the oldest first.
+    pub async fn due_runs(&self, count: i64) -> Result<Vec<DueRun>, QueueError> {
+        let failed = QueueError::when("look for runs to sign");
+        let sql = "SELECT job, attempt, worker, run FROM queue_verdict WHERE signing = 'due' AND run IS NOT NULL ORDER BY at, job LIMIT $1";
+        let rows = sqlx::query(sql)
+            .bind(count)
+            .fetch_all(self.memory.read())
+            .await
+            .map_err(&failed)?;
+        let due = |row: &AnyRow| {
+            let run: String = row.try_get(3).map_err(&failed)?;
+            Ok(DueRun {
+                lease: Lease {
+                    job: row.try_get(0).map_err(&failed)?,
+                    attempt: row.try_get(1).map_err(&failed)?,
+                },
+                worker: row.try_get(2).map_err(&failed)?,
+                files: serde_json::from_str(&run)
+                    .map_err(|error| QueueError::Unreadable(error.to_string()))?,
+            })
+        };
+        rows.iter().map(due).collect()
+    }
+
+    /// Writes down what the signer said of a run: `waits`, `signed` or `refused`. If it signed, the runs of the same agreement
+    /// that wait are due again: the signer has now what they waited for.
+    pub async fn signer_said(&self, job: i64, said: &str, note: Option<&str>) -> Result<(), QueueError> {
+        let failed = QueueError::when("write down what the signer said");
+        let mut change = self.begin().await?;
+        let sql =
+            "UPDATE queue_verdict SET signing = $1, signing_note = $2 WHERE job = $3 AND signing = 'due'";
+        let query = sqlx::query(sql)
+            .bind(said.to_owned())
+            .bind(note.map(str::to_owned))
+            .bind(job);
+        query.execute(&mut *change).await.map_err(&failed)?;
+        if said == "signed" {
+            let sql = "UPDATE queue_verdict SET signing = 'due' WHERE signing = 'waits' AND job IN
+                (SELECT other.id FROM queue_job AS other JOIN queue_job AS own ON other.agreement = own.agreement WHERE own.id = $1)";
+            sqlx::query(sql)
+                .bind(job)
+                .execute(&mut *change)
+                .await
+                .map_err(&failed)?;
+        }
+        change.commit().await.map_err(failed)
+    }
+}
+
+fn listed(row: &AnyRow) -> Result<Listed, sqlx::Error> {
+    Ok(Listed {
+        id: row.try_get(0)?,
+        state: row.try_get(1)?,
+        subject: row.try_get(2)?,
+        audit: row.try_get(3)?,
+        priority: row.try_get(4)?,
+        attempt: row.try_get(5)?,
+        attempts: row.try_get(6)?,
+        lost: row.try_get(7)?,
+        worker: row.try_get(8)?,
+        reason: row.try_get(9)?,
+        verdict: row.try_get(10)?,
+        signing: row.try_get(11)?,
+    })
+}

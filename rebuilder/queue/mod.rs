@@ -1,0 +1,88 @@
+//! Jobs that wait for workers, in the database of the audits.
+//!
+//! ```text
+//!  enqueue ──▶ later ──▶ ready ──▶ running ──▶ done        one verdict each, written with the end of the job
+//!                ▲         ▲          ├──────▶ cancelled
+//!                └─────────┴── again ─┴──────▶ dead
+//! ```
+//!
+//! A lease is (job, attempt), the only thing that a heartbeat or a result goes by; times are those of the database's clock.
+//! A job whose lease ran out is handed out again, in its old place in the line, and being lost counts as an attempt. Workers
+//! never see the database: they ask a server ([`wire`]). `docs/decisions/015-queue.md` says why this is not a library.
+
+mod admin;
+mod claims;
+mod enqueue;
+mod returns;
+mod sql;
+mod tokens;
+pub mod wire;
+
+pub use admin::{DueRun, Listed, Tally};
+pub use claims::{Claimant, Ending};
+pub use enqueue::{Enqueued, NewJob};
+pub use tokens::{Holder, Scope, Token, TokenError};
+
+use sqlx::AnyPool;
+
+use crate::memory::{Memory, MemoryError, Tx};
+
+/// Jobs in a database.
+#[derive(Clone)]
+pub struct Queue {
+    memory: Memory,
+}
+
+/// A queue that cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum QueueError {
+    #[error("cannot {doing} in the database")]
+    #[diagnostic(help(
+        "is the database running, and its disk not full? \"rebuilder serve\" and workers try again by themselves"
+    ))]
+    Database {
+        doing: &'static str,
+        source: sqlx::Error,
+    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Memory(#[from] MemoryError),
+    #[error("job {0} does not exist, or has ended")]
+    #[diagnostic(help("\"rebuilder queue list\" shows the jobs"))]
+    NoJob(i64),
+    #[error("the database has a job that this version cannot read: {0}")]
+    #[diagnostic(help("a newer version has written it; upgrade this one"))]
+    Unreadable(String),
+}
+
+impl QueueError {
+    /// For `map_err`.
+    fn when(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
+        move |source| Self::Database { doing, source }
+    }
+}
+
+impl Queue {
+    /// The queue in a database whose tables are there.
+    pub fn new(memory: Memory) -> Self {
+        Self { memory }
+    }
+
+    /// The time by the database's clock, so that no host's clock decides over a lease.
+    fn now(&self) -> &'static str {
+        self.memory.dialect().now()
+    }
+
+    /// Ends a selection of jobs that several servers may make at a time.
+    fn skip_locked(&self) -> &'static str {
+        self.memory.dialect().skip_locked()
+    }
+
+    fn write(&self) -> &AnyPool {
+        self.memory.write()
+    }
+
+    async fn begin(&self) -> Result<Tx, QueueError> {
+        Ok(self.memory.begin().await?)
+    }
+}

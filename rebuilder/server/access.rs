@@ -1,0 +1,95 @@
+//! Who asks: a bearer token, looked up by its digest.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::Running;
+use super::api::ApiError;
+use crate::artifact::Sha256;
+use crate::queue::{Holder, Scope};
+
+/// How long a token that was looked up is known: a revoked one ends so soon.
+const KNOWN: Duration = Duration::from_secs(2);
+/// Most tokens that are known at a time.
+const MOST: usize = 10_000;
+
+/// Tokens that were looked up lately. Only valid ones are kept, so strangers fill nothing.
+#[derive(Default)]
+pub(super) struct Doors(Mutex<HashMap<Sha256, (Instant, Arc<Holder>)>>);
+
+impl Doors {
+    fn known(&self, digest: &Sha256) -> Option<Arc<Holder>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, holder) = known.get(digest)?;
+        (at.elapsed() < KNOWN).then(|| holder.clone())
+    }
+
+    fn keep(&self, digest: Sha256, holder: Arc<Holder>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(digest, (Instant::now(), holder));
+    }
+}
+
+/// The holder of the token that came with a request.
+async fn holder(parts: &Parts, running: &Running, scope: Scope) -> Result<Arc<Holder>, ApiError> {
+    let header = parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let secret = header
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .map(str::trim);
+    let secret = secret
+        .filter(|secret| secret.len() < 200)
+        .ok_or(ApiError::NoToken)?;
+    let digest = Sha256::of(secret);
+    let holder = if let Some(holder) = running.doors.known(&digest) {
+        holder
+    } else {
+        let holder = running.queue.holder_of(secret).await?.ok_or(ApiError::NoToken)?;
+        let holder = Arc::new(holder);
+        running.doors.keep(digest, holder.clone());
+        holder
+    };
+    if holder.may(scope) {
+        Ok(holder)
+    } else {
+        Err(ApiError::Scope(scope))
+    }
+}
+
+/// A worker with a valid token.
+pub(super) struct Worker(pub(super) Arc<Holder>);
+
+impl Worker {
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl FromRequestParts<Arc<Running>> for Worker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
+        holder(parts, running, Scope::Worker).await.map(Self)
+    }
+}
+
+/// A reader of metrics with a valid token.
+pub(super) struct Reader;
+
+impl FromRequestParts<Arc<Running>> for Reader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
+        holder(parts, running, Scope::Metrics).await.map(|_| Self)
+    }
+}

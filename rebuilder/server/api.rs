@@ -1,0 +1,271 @@
+//! `/api/worker/v1/`: what workers ask, and the answers. Version 1 stays readable by the version before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::access::Worker;
+use super::artifacts::ArtifactsError;
+use super::{Running, health};
+use crate::artifact::Sha256;
+use crate::error::with_causes;
+use crate::progress::Progress;
+use crate::queue::wire::{self, Beats, Claim, Claimed, Digests, Held, Lease, Refusal, Results, Taken};
+use crate::queue::{Claimant, QueueError, Scope};
+
+/// Longest time that a claim waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// An answer that is not what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("a valid token is needed; \"rebuilder serve token add\" makes one")]
+    NoToken,
+    #[error("the token has not the scope {0}")]
+    Scope(Scope),
+    #[error("{0}")]
+    Request(String),
+    #[error("the lease is lost: the job is another worker's now, or has ended")]
+    Lost,
+    #[error("the log has {0} bytes so far")]
+    LogLength(u64),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactsError),
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::Scope(_) => StatusCode::FORBIDDEN,
+            Self::Request(_) | Self::Artifacts(ArtifactsError::Other { .. }) => StatusCode::BAD_REQUEST,
+            Self::Lost => StatusCode::GONE,
+            Self::LogLength(length) => {
+                return (StatusCode::CONFLICT, Json(serde_json::json!({"length": length}))).into_response();
+            }
+            Self::Queue(_) | Self::Artifacts(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        // Why the database or the disk failed is for the operator, not for workers.
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            Progress::new(false).note(&with_causes(&self));
+        }
+        let error = self.to_string();
+        (status, Json(Refusal { error })).into_response()
+    }
+}
+
+/// JSON, whose errors are answered like all others.
+struct Message<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Message<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ApiError> {
+        let json: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
+        json.map(|Json(value)| Self(value))
+            .map_err(|error| ApiError::Request(error.body_text()))
+    }
+}
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+pub(super) fn router(running: Arc<Running>) -> Router {
+    let worker = Router::new()
+        .route("/claim", post(claim))
+        .route("/heartbeat", post(heartbeat))
+        .route("/release", post(release))
+        .route("/results", post(results))
+        .route("/missing", post(missing))
+        .route("/jobs/{job}/{attempt}/log", post(log))
+        .layer(DefaultBodyLimit::max(wire::MESSAGE))
+        // Artifacts have a bound of their own, which is the length that they announce.
+        .route(
+            "/jobs/{job}/{attempt}/artifacts/{sha256}",
+            put(artifact).layer(DefaultBodyLimit::disable()),
+        );
+    Router::new()
+        .nest("/api/worker/v1", worker)
+        .route("/health/live", get(async || "live\n"))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .with_state(running)
+}
+
+fn few(count: usize) -> Result<(), ApiError> {
+    if count > wire::BATCH {
+        return Err(ApiError::Request(format!("more than {} at a time", wire::BATCH)));
+    }
+    Ok(())
+}
+
+async fn claim(
+    State(running): State<Arc<Running>>,
+    worker: Worker,
+    Message(claim): Message<Claim>,
+) -> Answer<Claimed> {
+    few(claim.slots as usize)?;
+    let wait = Duration::from_millis(claim.wait).min(LONGEST_WAIT);
+    let until = Instant::now().checked_add(wait).unwrap_or_else(Instant::now);
+    let who = Claimant {
+        worker: worker.name().to_owned(),
+        architecture: claim.architecture,
+        free: claim.free,
+    };
+    let mut ending = running.ending.clone();
+    loop {
+        let news = running.news.notified();
+        tokio::pin!(news);
+        // From now on nothing is missed that becomes ready while the database is asked.
+        news.as_mut().enable();
+        let is_ending = *ending.borrow();
+        let jobs = if is_ending {
+            Vec::new()
+        } else {
+            running
+                .queue
+                .claim(&who, i64::from(claim.slots), running.lease)
+                .await?
+        };
+        if !jobs.is_empty() || is_ending || Instant::now() >= until {
+            running.counters.claimed(jobs.len());
+            let lease = u64::try_from(running.lease.as_millis()).unwrap_or(u64::MAX);
+            return Ok(Json(Claimed { lease, jobs }));
+        }
+        tokio::select! {
+            () = news => {}
+            () = tokio::time::sleep_until(until) => {}
+            _ = ending.changed() => {}
+        }
+    }
+}
+
+async fn heartbeat(
+    State(running): State<Arc<Running>>,
+    worker: Worker,
+    Message(held): Message<Held>,
+) -> Answer<Beats> {
+    few(held.held.len())?;
+    let held = running
+        .queue
+        .heartbeat(worker.name(), &held.held, running.lease)
+        .await?;
+    Ok(Json(Beats { held }))
+}
+
+async fn release(
+    State(running): State<Arc<Running>>,
+    worker: Worker,
+    Message(held): Message<Held>,
+) -> Answer<()> {
+    few(held.held.len())?;
+    if running.queue.release(worker.name(), &held.held).await? > 0 {
+        running.news.notify_waiters();
+    }
+    Ok(Json(()))
+}
+
+async fn results(
+    State(running): State<Arc<Running>>,
+    worker: Worker,
+    Message(sent): Message<Results>,
+) -> Answer<Taken> {
+    few(sent.results.len())?;
+    let taken = running.take_results(worker.name(), sent.results).await?;
+    running.counters.ended(taken.taken.len());
+    Ok(Json(taken))
+}
+
+async fn missing(
+    State(running): State<Arc<Running>>,
+    _: Worker,
+    Message(asked): Message<Digests>,
+) -> Answer<Digests> {
+    few(asked.sha256.len())?;
+    let mut missing = Vec::new();
+    for sha256 in asked.sha256 {
+        if running.artifacts.size(sha256).await?.is_none() {
+            missing.push(sha256);
+        }
+    }
+    Ok(Json(Digests { sha256: missing }))
+}
+
+impl Running {
+    async fn held_by(&self, worker: &Worker, lease: Lease) -> Result<(), ApiError> {
+        if self.queue.holds(worker.name(), lease).await? {
+            Ok(())
+        } else {
+            Err(ApiError::Lost)
+        }
+    }
+}
+
+async fn artifact(
+    State(running): State<Arc<Running>>,
+    worker: Worker,
+    Path((job, attempt, sha256)): Path<(i64, i64, String)>,
+    headers: axum::http::HeaderMap,
+    body: Body,
+) -> Answer<()> {
+    let lease = Lease { job, attempt };
+    running.held_by(&worker, lease).await?;
+    let sha256: Sha256 = sha256
+        .parse()
+        .map_err(|_| ApiError::Request("no SHA-256 in the address".into()))?;
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let length: u64 = length.ok_or_else(|| ApiError::Request("an artifact comes with its length".into()))?;
+    if length > wire::ARTIFACT {
+        return Err(ApiError::Request(format!(
+            "an artifact has at most {} bytes",
+            wire::ARTIFACT
+        )));
+    }
+    running.quota.take(lease, length)?;
+    let _place = running.uploads.acquire().await.map_err(|_| ApiError::Lost)?;
+    let scratch = running.logs.folder();
+    running
+        .artifacts
+        .keep(sha256, length, body.into_data_stream(), scratch)
+        .await?;
+    running.counters.received(length);
+    Ok(Json(()))
+}
+
+#[derive(Deserialize)]
+struct Place {
+    offset: u64,
+}
+
+async fn log(
+    State(running): State<Arc<Running>>,
+    worker: Worker,
+    Path((job, attempt)): Path<(i64, i64)>,
+    Query(place): Query<Place>,
+    bytes: axum::body::Bytes,
+) -> Answer<serde_json::Value> {
+    let lease = Lease { job, attempt };
+    running.held_by(&worker, lease).await?;
+    if bytes.len() > wire::CHUNK {
+        return Err(ApiError::Request(format!(
+            "a part of a log has at most {} bytes",
+            wire::CHUNK
+        )));
+    }
+    let length = running.logs.append(lease, place.offset, &bytes)?;
+    Ok(Json(serde_json::json!({"length": length})))
+}

@@ -1,0 +1,266 @@
+//! Files of runs, each under its SHA-256, in a folder or a bucket. Each is written once, whole, and never changed.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt as _};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Name;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, WriteMultipart};
+
+use crate::artifact::{HashingWriter, Sha256};
+use crate::queue::wire::RunFile;
+
+/// Larger artifacts go in parts, so that none is in memory as a whole.
+const WHOLE: u64 = 8 << 20;
+const PART: usize = 8 << 20;
+/// Parts of one artifact on their way at a time.
+const PARTS: usize = 4;
+
+/// Where artifacts are.
+#[derive(Clone)]
+pub struct Artifacts {
+    store: Arc<dyn ObjectStore>,
+    place: String,
+}
+
+/// Artifacts that cannot be kept or found.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ArtifactsError {
+    #[error("cannot use {place} for artifacts: {reason}")]
+    #[diagnostic(help(
+        "name a folder, or s3://BUCKET/PREFIX with the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
+    ))]
+    Place { place: String, reason: String },
+    #[error("cannot {doing} the artifact sha256:{sha256}")]
+    Store {
+        doing: &'static str,
+        sha256: Sha256,
+        source: object_store::Error,
+    },
+    #[error("cannot {doing} the artifact sha256:{sha256}")]
+    Io {
+        doing: &'static str,
+        sha256: Sha256,
+        source: std::io::Error,
+    },
+    #[error("the artifact is not sha256:{sha256} of {size} bytes: {found}")]
+    Other {
+        sha256: Sha256,
+        size: u64,
+        found: String,
+    },
+}
+
+fn name(sha256: Sha256) -> Name {
+    let hex = sha256.to_hex();
+    let (front, _) = hex.split_at_checked(2).unwrap_or((&hex, ""));
+    Name::from(format!("sha256/{front}/{hex}"))
+}
+
+impl Artifacts {
+    /// Opens a folder, which is made, or a bucket.
+    pub fn open(place: &str) -> Result<Self, ArtifactsError> {
+        let unusable = |reason: String| ArtifactsError::Place {
+            place: place.to_owned(),
+            reason,
+        };
+        let store: Arc<dyn ObjectStore> = if place.contains("://") {
+            let url = url::Url::parse(place).map_err(|error| unusable(error.to_string()))?;
+            let variables = std::env::vars()
+                .filter(|(name, _)| name.starts_with("AWS_"))
+                .map(|(name, value)| (name.to_ascii_lowercase(), value));
+            let (store, prefix) =
+                object_store::parse_url_opts(&url, variables).map_err(|error| unusable(error.to_string()))?;
+            Arc::new(PrefixStore::new(Arc::<dyn ObjectStore>::from(store), prefix))
+        } else {
+            std::fs::create_dir_all(place).map_err(|error| unusable(error.to_string()))?;
+            let folder =
+                LocalFileSystem::new_with_prefix(place).map_err(|error| unusable(error.to_string()))?;
+            Arc::new(folder.with_fsync(true))
+        };
+        Ok(Self {
+            store,
+            place: place.to_owned(),
+        })
+    }
+
+    /// For people.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The size of an artifact, if it is there.
+    pub async fn size(&self, sha256: Sha256) -> Result<Option<u64>, ArtifactsError> {
+        match self.store.head(&name(sha256)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(ArtifactsError::Store {
+                doing: "look for",
+                sha256,
+                source,
+            }),
+        }
+    }
+
+    /// Takes an artifact of `size` bytes from a stream; what has another digest or length is not kept. It is on the disk of
+    /// `scratch` until it is known to be whole.
+    pub async fn keep<B: AsRef<[u8]>, E: std::fmt::Display>(
+        &self,
+        sha256: Sha256,
+        size: u64,
+        mut stream: impl Stream<Item = Result<B, E>> + Unpin,
+        scratch: &Path,
+    ) -> Result<(), ArtifactsError> {
+        let io = |doing| {
+            move |source| ArtifactsError::Io {
+                doing,
+                sha256,
+                source,
+            }
+        };
+        let other = |found: String| ArtifactsError::Other { sha256, size, found };
+        let mut file = tempfile::tempfile_in(scratch).map_err(io("receive"))?;
+        let mut hashing = HashingWriter::new(&mut file);
+        let mut length: u64 = 0;
+        while let Some(bytes) = stream.next().await {
+            let bytes = bytes.map_err(|error| other(format!("it was cut off: {error}")))?;
+            let bytes = bytes.as_ref();
+            length = length.saturating_add(bytes.len() as u64);
+            if length > size {
+                return Err(other("it is longer".into()));
+            }
+            hashing.write_all(bytes).map_err(io("receive"))?;
+        }
+        let (_, found, _) = hashing.finish();
+        if length != size || found != sha256 {
+            return Err(other(format!("it has {length} bytes and sha256:{found}")));
+        }
+        file.seek(SeekFrom::Start(0)).map_err(io("receive"))?;
+        self.put(sha256, size, file).await
+    }
+
+    async fn put(&self, sha256: Sha256, size: u64, mut file: std::fs::File) -> Result<(), ArtifactsError> {
+        use std::io::Read as _;
+        let failed = |source| ArtifactsError::Store {
+            doing: "keep",
+            sha256,
+            source,
+        };
+        let io = |source| ArtifactsError::Io {
+            doing: "receive",
+            sha256,
+            source,
+        };
+        if self.size(sha256).await? == Some(size) {
+            return Ok(());
+        }
+        if size <= WHOLE {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(io)?;
+            let options = PutOptions::from(PutMode::Create);
+            let put = self
+                .store
+                .put_opts(&name(sha256), PutPayload::from(bytes), options)
+                .await;
+            return match put {
+                // Somebody else handed in the same bytes.
+                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+                Err(source) => Err(failed(source)),
+            };
+        }
+        let upload = self.store.put_multipart(&name(sha256)).await.map_err(failed)?;
+        let mut parts = WriteMultipart::new_with_chunk_size(upload, PART);
+        let mut buffer = vec![0; PART];
+        loop {
+            let count = file.read(&mut buffer).map_err(io)?;
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                break;
+            };
+            parts.wait_for_capacity(PARTS).await.map_err(failed)?;
+            parts.write(bytes);
+        }
+        parts.finish().await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// The bytes of a small artifact; one that is larger than `limit`, or that changed, is an error.
+    pub async fn read(&self, file: &RunFile, limit: u64) -> Result<Vec<u8>, ArtifactsError> {
+        let other = |found: String| ArtifactsError::Other {
+            sha256: file.sha256,
+            size: file.size,
+            found,
+        };
+        if file.size > limit {
+            return Err(other(format!(
+                "it is larger than {limit} bytes, the limit for such a file"
+            )));
+        }
+        let failed = |source| ArtifactsError::Store {
+            doing: "read",
+            sha256: file.sha256,
+            source,
+        };
+        let found = self.store.get(&name(file.sha256)).await.map_err(failed)?;
+        if found.meta.size != file.size {
+            return Err(other(format!("it has {} bytes", found.meta.size)));
+        }
+        let bytes = found.bytes().await.map_err(failed)?;
+        if Sha256::of(&bytes) != file.sha256 {
+            return Err(other("it has changed".into()));
+        }
+        Ok(bytes.to_vec())
+    }
+
+    /// Writes an artifact to a new file.
+    pub async fn write_to(&self, file: &RunFile, path: &Path) -> Result<(), ArtifactsError> {
+        let sha256 = file.sha256;
+        let io = |source| ArtifactsError::Io {
+            doing: "write",
+            sha256,
+            source,
+        };
+        let failed = |source| ArtifactsError::Store {
+            doing: "read",
+            sha256,
+            source,
+        };
+        let mut to = std::fs::File::options()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map_err(io)?;
+        let mut hashing = HashingWriter::new(&mut to);
+        let mut stream = self.store.get(&name(sha256)).await.map_err(failed)?.into_stream();
+        while let Some(bytes) = stream.next().await {
+            hashing.write_all(&bytes.map_err(failed)?).map_err(io)?;
+        }
+        if hashing.finish().1 != sha256 {
+            return Err(ArtifactsError::Other {
+                sha256,
+                size: file.size,
+                found: "it has changed".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether artifacts can be kept now.
+    pub async fn check(&self) -> Result<(), ArtifactsError> {
+        let empty = Sha256::of("");
+        let put = self
+            .store
+            .put_opts(&name(empty), PutPayload::new(), PutOptions::from(PutMode::Create))
+            .await;
+        match put {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(source) => Err(ArtifactsError::Store {
+                doing: "keep",
+                sha256: empty,
+                source,
+            }),
+        }
+    }
+}

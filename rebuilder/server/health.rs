@@ -1,0 +1,122 @@
+//! Whether the server lives, whether it can work, and what it counts; for service managers, proxies and Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::Running;
+use super::access::Reader;
+use super::api::ApiError;
+
+/// What this process has done.
+#[derive(Default)]
+pub(super) struct Counters {
+    claimed: AtomicU64,
+    ended: AtomicU64,
+    received: AtomicU64,
+    without_database: AtomicBool,
+}
+
+impl Counters {
+    pub(super) fn claimed(&self, jobs: usize) {
+        self.claimed.fetch_add(jobs as u64, Relaxed);
+    }
+    pub(super) fn ended(&self, jobs: usize) {
+        self.ended.fetch_add(jobs as u64, Relaxed);
+    }
+    pub(super) fn received(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Relaxed);
+    }
+    pub(super) fn database(&self, works: bool) {
+        self.without_database.store(!works, Relaxed);
+    }
+}
+
+/// Jobs can be given out and taken back: the database answers, and artifacts can be kept.
+pub(super) async fn ready(State(running): State<Arc<Running>>) -> Response {
+    let database = running
+        .queue
+        .newest()
+        .await
+        .err()
+        .map(|_| "the database does not answer\n");
+    let artifacts = running
+        .artifacts
+        .check()
+        .await
+        .err()
+        .map(|_| "artifacts cannot be kept\n");
+    match database.or(artifacts) {
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
+        None => "ready\n".into_response(),
+    }
+}
+
+/// In Prometheus' text format, version 0.0.4.
+pub(super) async fn metrics(State(running): State<Arc<Running>>, _: Reader) -> Result<Response, ApiError> {
+    let tally = running.queue.tally().await?;
+    let counters = &running.counters;
+    let mut text = String::new();
+    for (name, help, kind, label, values) in [
+        (
+            "rebuilder_jobs",
+            "Jobs in the database.",
+            "gauge",
+            "state",
+            &tally.jobs,
+        ),
+        (
+            "rebuilder_verdicts",
+            "Verdicts in the database.",
+            "gauge",
+            "verdict",
+            &tally.verdicts,
+        ),
+        (
+            "rebuilder_signing",
+            "Runs for the signer.",
+            "gauge",
+            "state",
+            &tally.signing,
+        ),
+    ] {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for (value, count) in values {
+            let _ = writeln!(text, "{name}{{{label}=\"{value}\"}} {count}");
+        }
+    }
+    for (name, help, value) in [
+        (
+            "rebuilder_jobs_claimed_total",
+            "Leases given by this process.",
+            &counters.claimed,
+        ),
+        (
+            "rebuilder_jobs_ended_total",
+            "Results taken by this process.",
+            &counters.ended,
+        ),
+        (
+            "rebuilder_artifact_bytes_total",
+            "Bytes of artifacts received by this process.",
+            &counters.received,
+        ),
+    ] {
+        let _ = write!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}\n",
+            value.load(Relaxed)
+        );
+    }
+    let up = u8::from(!counters.without_database.load(Relaxed));
+    let _ = write!(
+        text,
+        "# HELP rebuilder_database_up Whether the database answered last.\n# TYPE rebuilder_database_up gauge\nrebuilder_database_up {up}\n"
+    );
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}

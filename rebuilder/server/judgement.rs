@@ -1,0 +1,237 @@
+//! What the end of an attempt means for its job: a verdict, another attempt, or a dead letter.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use super::Running;
+use super::api::ApiError;
+use super::artifacts::ArtifactsError;
+use crate::artifact::Subject;
+use crate::bounded;
+use crate::queue::Ending;
+use crate::queue::wire::{self, Ended, Lease, Outcome, RunFile, Taken, Task};
+use crate::run::failure::{FailureCode, Fault};
+use crate::run::{Record, Verdict};
+
+/// Longest message of a worker that is kept, in characters.
+const MESSAGE: usize = 2000;
+
+impl Running {
+    /// Ends attempts as their worker says that they ended, if their leases are held.
+    pub(super) async fn take_results(&self, worker: &str, results: Vec<Ended>) -> Result<Taken, ApiError> {
+        let leases: Vec<Lease> = results.iter().map(|result| result.lease).collect();
+        let tasks = self.queue.tasks(worker, &leases).await?;
+        let (mut ends, mut refused) = (BTreeMap::new(), Vec::new());
+        for Ended { lease, outcome } in results {
+            match self.judge(lease, tasks.get(&lease), outcome).await {
+                Ok(end) => {
+                    ends.insert(lease, end);
+                }
+                Err(Unfit::Said(reason)) => refused.push((lease, reason)),
+                Err(Unfit::Artifacts(error)) => return Err(error.into()),
+            }
+        }
+        let taken = self.queue.finish(worker, &ends).await?;
+        // A result that was refused may be sent in another form.
+        for lease in leases
+            .iter()
+            .filter(|lease| !refused.iter().any(|(other, _)| other == *lease))
+        {
+            self.logs.remove(*lease);
+            self.quota.end(*lease);
+        }
+        if !taken.is_empty() {
+            // A limit may have room again.
+            self.news.notify_waiters();
+        }
+        let signs = |end: &Ending| matches!(end, Ending::Verdict { sign: true, .. });
+        if ends.values().any(signs) {
+            self.due.notify_one();
+        }
+        Ok(Taken {
+            taken: taken.into_iter().collect(),
+            refused,
+        })
+    }
+
+    /// `task` is `None` if the lease is not held: then only whether it was ended before counts.
+    async fn judge(&self, lease: Lease, task: Option<&Task>, outcome: Outcome) -> Result<Ending, Unfit> {
+        let verdict = |verdict: &str, reason| Ending::Verdict {
+            verdict: verdict.to_owned(),
+            reason,
+            run: None,
+            sign: false,
+        };
+        match (task, outcome) {
+            (None, _) => Ok(verdict("none", None)),
+            (Some(_), Outcome::Cancelled) => Ok(Ending::Cancelled),
+            (Some(Task::Probe { .. }), Outcome::Probed) => Ok(verdict("probed", None)),
+            (Some(Task::Rebuild { subject, .. }), Outcome::Run { files }) => {
+                self.run(lease, subject, files).await
+            }
+            (Some(Task::Rebuild { .. }), Outcome::Failed { failure, message }) => {
+                Ok(after(lease, failure, &message))
+            }
+            (Some(Task::Rebuild { .. }), Outcome::Refused { message }) => {
+                Ok(verdict("refused", Some(short(&message))))
+            }
+            _ => Err(Unfit::Said("the result is not one for this kind of job".into())),
+        }
+    }
+
+    /// Reads the verdict of a run whose files are all here.
+    async fn run(&self, lease: Lease, subject: &str, files: Vec<RunFile>) -> Result<Ending, Unfit> {
+        let said = |reason: &str| Unfit::Said(reason.to_owned());
+        if files.len() > wire::FILES || !files.iter().all(|file| is_plain(&file.path)) {
+            return Err(said("the run has too many files, or one outside of its folder"));
+        }
+        for file in &files {
+            if self.artifacts.size(file.sha256).await? != Some(file.size) {
+                return Err(Unfit::Said(format!(
+                    "{} is not here, or has another size",
+                    file.path
+                )));
+            }
+        }
+        let named = |name: &str| files.iter().find(|file| file.path == name);
+        let (Some(record), Some(_)) = (named("record.json"), named("plan.json")) else {
+            return Err(said("the run lacks its record or its plan"));
+        };
+        let record = self.artifacts.read(record, bounded::PLAN).await?;
+        let record: Record = serde_json::from_slice(&record)
+            .map_err(|error| Unfit::Said(format!("invalid record: {error}")))?;
+        if !is_about(&record.subject, subject) {
+            return Err(Unfit::Said(format!("the run is about {}", record.subject)));
+        }
+        if let Verdict::Inconclusive { reason, .. } = &record.verdict {
+            let code = record.failure.as_ref().map(|failure| failure.code);
+            let ending = after(lease, code, reason);
+            let files = crate::text::json(&files);
+            // The last attempt is kept; its log says why.
+            return Ok(match ending {
+                Ending::Verdict {
+                    verdict,
+                    reason,
+                    sign,
+                    ..
+                } => Ending::Verdict {
+                    verdict,
+                    reason,
+                    sign,
+                    run: Some(files),
+                },
+                other => other,
+            });
+        }
+        let negatives = self.handing.as_ref().is_some_and(|handing| handing.negatives);
+        let sign = self.handing.is_some() && (record.verdict != Verdict::NotReproduced || negatives);
+        Ok(Ending::Verdict {
+            verdict: record.verdict.to_string(),
+            reason: None,
+            run: Some(crate::text::json(&files)),
+            sign,
+        })
+    }
+}
+
+/// A result that cannot be taken.
+enum Unfit {
+    /// Because of what it says.
+    Said(String),
+    /// Because the artifacts cannot be looked at now.
+    Artifacts(ArtifactsError),
+}
+
+impl From<ArtifactsError> for Unfit {
+    fn from(error: ArtifactsError) -> Self {
+        match error {
+            ArtifactsError::Other { .. } => Self::Said(error.to_string()),
+            other => Self::Artifacts(other),
+        }
+    }
+}
+
+/// What follows from a failure: another attempt after a while, or the end. The queue knows which attempt is the last.
+fn after(lease: Lease, code: Option<FailureCode>, message: &str) -> Ending {
+    let fault = code.map_or(Fault::Build, FailureCode::fault);
+    let name = code.map_or("other", |code| code.about().name);
+    let reason = format!("{} ({name}): {}", fault.word(), short(message));
+    match fault.again_after(u32::try_from(lease.attempt).unwrap_or(u32::MAX)) {
+        Some(after) => Ending::Again { reason, after },
+        None => Ending::Verdict {
+            verdict: "inconclusive".into(),
+            reason: Some(reason),
+            run: None,
+            sign: false,
+        },
+    }
+}
+
+fn short(message: &str) -> String {
+    message.chars().take(MESSAGE).collect()
+}
+
+/// Whether a path stays inside of a run's folder.
+fn is_plain(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    !path.is_empty()
+        && path.len() < 1024
+        && !path.contains('\0')
+        && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Whether a record is about what was asked for; a version that was left open may be any.
+fn is_about(record: &str, asked: &str) -> bool {
+    let (Ok(record), Ok(asked)) = (record.parse::<Subject>(), asked.parse::<Subject>()) else {
+        return false;
+    };
+    record.ecosystem == asked.ecosystem
+        && record.name == asked.name
+        && (asked.version.is_none() || record.version == asked.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_stay_inside_and_records_are_about_what_was_asked() {
+        for (path, plain) in [
+            ("record.json", true),
+            ("rebuilt/a-1.whl", true),
+            ("", false),
+            ("/etc/passwd", false),
+            ("../x", false),
+            ("a/../../x", false),
+            ("./a", false),
+        ] {
+            assert_eq!(is_plain(path), plain, "{path}");
+        }
+        for (record, asked, about) in [
+            ("pkg:pypi/idna@3.4", "pypi:idna==3.4", true),
+            ("pkg:pypi/idna@3.4", "pypi:idna", true),
+            ("pkg:pypi/idna@3.4", "pypi:idna==3.5", false),
+            ("pkg:pypi/jedi@3.4", "pypi:idna==3.4", false),
+            ("pkg:npm/idna@3.4", "pypi:idna==3.4", false),
+        ] {
+            assert_eq!(is_about(record, asked), about, "{record} {asked}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_by_its_kind_and_then_ends() {
+        let lease = |attempt| Lease { job: 1, attempt };
+        let end = |attempt, code| after(lease(attempt), code, "x");
+        let wait = |attempt, code| match end(attempt, Some(code)) {
+            Ending::Again { after, .. } => after,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(
+            end(1, Some(FailureCode::TestsFailed)),
+            Ending::Verdict { .. }
+        ));
+        assert!(matches!(end(1, None), Ending::Verdict { .. }));
+        assert!(wait(1, FailureCode::DiskFull) < wait(2, FailureCode::DiskFull));
+        assert!(wait(1, FailureCode::DiskFull) < wait(1, FailureCode::SourceGone));
+    }
+}

@@ -1,0 +1,165 @@
+//! The server that workers on other hosts speak to: it alone uses the database, the artifacts and the signer.
+//!
+//! ```text
+//!  worker ──▶ token ──▶ claim ─────▶ lease
+//!                   ──▶ heartbeat ─▶ held, cancelled or lost
+//!                   ──▶ log, artifacts by content ──▶ results ──▶ verdict ──▶ signer
+//! ```
+//!
+//! What a worker says is bounded and never believed further than the signer would: its record is read for the verdict that
+//! the queue shows, and only the signer, which checks everything again, signs. `docs/service.md` is the operator's page.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+mod access;
+mod api;
+mod artifacts;
+mod health;
+mod judgement;
+mod logs;
+mod quota;
+mod signing;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, watch};
+
+pub use artifacts::{Artifacts, ArtifactsError};
+pub use signing::Handing;
+
+use crate::queue::{Queue, QueueError};
+use access::Doors;
+use logs::Logs;
+use quota::Quota;
+
+/// How often new jobs are looked for, and after how many looks lost ones are taken back.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: u32 = 25;
+/// Artifacts that are received side by side.
+const UPLOADS: usize = 16;
+
+/// What a server works with.
+pub struct Server {
+    pub queue: Queue,
+    pub artifacts: Artifacts,
+    /// How long a lease holds after each heartbeat.
+    pub lease: Duration,
+    /// Where artifacts and logs are while they arrive.
+    pub scratch: PathBuf,
+    /// Who signs, if anyone does.
+    pub handing: Option<Handing>,
+}
+
+/// A server that cannot go on.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ServerError {
+    #[error("cannot serve on {address}")]
+    #[diagnostic(help("is another server running there? --listen names another address"))]
+    Listen { address: String, source: std::io::Error },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Artifacts(#[from] ArtifactsError),
+}
+
+/// A server that runs.
+struct Running {
+    queue: Queue,
+    artifacts: Artifacts,
+    lease: Duration,
+    doors: Doors,
+    logs: Logs,
+    uploads: Semaphore,
+    quota: Quota,
+    /// Jobs may have become ready.
+    news: Notify,
+    /// A run may have become due.
+    due: Notify,
+    handing: Option<Handing>,
+    /// Whether the server is to end.
+    ending: watch::Receiver<bool>,
+    counters: health::Counters,
+}
+
+impl Server {
+    /// Serves until `stop` is ready, and calls `ready` once it listens. What workers are doing then goes on, and is handed in
+    /// to the next server.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        ready: impl FnOnce(std::net::SocketAddr),
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        let failed = |source| ServerError::Listen {
+            address: "the given address".into(),
+            source,
+        };
+        let address = listener.local_addr().map_err(failed)?;
+        let (end, ending) = watch::channel(false);
+        // Leases that ran out while no server was there could not be renewed.
+        self.queue.renew_all(self.lease).await?;
+        let running = Arc::new(Running {
+            logs: Logs::below(&self.scratch)?,
+            queue: self.queue,
+            artifacts: self.artifacts,
+            lease: self.lease,
+            doors: Doors::default(),
+            uploads: Semaphore::new(UPLOADS),
+            quota: Quota::default(),
+            news: Notify::new(),
+            due: Notify::new(),
+            handing: self.handing,
+            ending,
+            counters: health::Counters::default(),
+        });
+        let ticking = tokio::spawn(running.clone().tick());
+        let signing = tokio::spawn(running.clone().hand_in());
+        ready(address);
+        let stopping = async move {
+            stop.await;
+            // Claims that wait are answered at once.
+            let _ = end.send(true);
+        };
+        let served = axum::serve(listener, api::router(running)).with_graceful_shutdown(stopping);
+        let served = served.await.map_err(failed);
+        ticking.abort();
+        signing.abort();
+        served
+    }
+}
+
+impl Running {
+    /// Takes lost jobs back, and tells waiting claims what has become ready, for ever.
+    async fn tick(self: Arc<Self>) {
+        let (mut blind, mut newest, mut tick) = (false, 0, 0_u32);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // Jobs that a command of the operator adds come without a message.
+            let found = self.queue.newest().await.unwrap_or(newest);
+            if found != newest {
+                newest = found;
+                self.news.notify_waiters();
+            }
+            tick = tick.wrapping_add(1);
+            if !tick.is_multiple_of(LOOKS) {
+                continue;
+            }
+            // While the database could not be reached, nobody could renew a lease in it.
+            let reaped = if blind {
+                self.queue.renew_all(self.lease).await.map(|_| 0)
+            } else {
+                self.queue.reap().await
+            };
+            blind = reaped.is_err();
+            self.counters.database(!blind);
+            if reaped.is_ok_and(|ready| ready > 0) {
+                self.news.notify_waiters();
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Runs are handed in to the signer, and those that wait are handed in again once others agree.
+//!
+//! What the signer said is in the database, so a server that is ended goes on where it was.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Running;
+use super::artifacts::ArtifactsError;
+use crate::attest::{Extra, Format};
+use crate::error::with_causes;
+use crate::progress::Progress;
+use crate::queue::{DueRun, QueueError};
+use crate::run::RunFolder;
+use crate::signer::{self, Reply};
+
+/// How runs are handed in.
+pub struct Handing {
+    /// The signer's socket.
+    pub socket: PathBuf,
+    /// Where the signer reads runs.
+    pub runs: PathBuf,
+    /// What is to be signed besides the statement.
+    pub extras: BTreeSet<Extra>,
+    /// Whether a run that found no build is signed as what it is.
+    pub negatives: bool,
+}
+
+/// How long to wait before what failed is tried again.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Runs that are looked up at a time.
+const RUNS: i64 = 20;
+
+/// Why a run could not be handed in now.
+#[derive(Debug, thiserror::Error)]
+enum HandInError {
+    #[error("cannot write the run to {path}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactsError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("cannot ask the signer")]
+    Signer(#[from] signer::SignerError),
+    #[error("cannot keep the attestation")]
+    Keep(#[from] crate::attest::AttestError),
+}
+
+impl Running {
+    /// Hands in what is due, for ever.
+    pub(super) async fn hand_in(self: Arc<Self>) {
+        let Some(handing) = &self.handing else { return };
+        loop {
+            let due = self.queue.due_runs(RUNS).await.unwrap_or_default();
+            let mut failed = false;
+            for run in &due {
+                if let Err(error) = self.hand_in_one(handing, run).await {
+                    Progress::new(false).note(&format!(
+                        "run {} is not signed yet: {}",
+                        run.lease.job,
+                        with_causes(&error)
+                    ));
+                    failed = true;
+                }
+            }
+            if failed {
+                tokio::time::sleep(PAUSE).await;
+            } else if due.is_empty() {
+                // Another server may have taken a result.
+                let _ = tokio::time::timeout(PAUSE, self.due.notified()).await;
+            }
+        }
+    }
+
+    async fn hand_in_one(&self, handing: &Handing, due: &DueRun) -> Result<(), HandInError> {
+        let place = handing
+            .runs
+            .join(format!("job-{}-{}", due.lease.job, due.lease.attempt));
+        self.lay_out(due, &place).await?;
+        let run = RunFolder::new(&place);
+        let reply = signer::ask_for(
+            &handing.socket,
+            run.path(),
+            handing.extras.clone(),
+            Some(&due.worker),
+        )
+        .await?;
+        let job = due.lease.job;
+        match reply {
+            Reply::Signed(signed) => {
+                signed.write(&run, Format::Bundle)?;
+                self.queue
+                    .signer_said(job, "signed", Some(&place.display().to_string()))
+                    .await?;
+            }
+            Reply::Waiting { .. } => self.queue.signer_said(job, "waits", None).await?,
+            Reply::Refused { reason } => self.queue.signer_said(job, "refused", Some(&reason)).await?,
+        }
+        Ok(())
+    }
+
+    /// Writes the files of a run into a folder, which is there only when it is whole.
+    async fn lay_out(&self, due: &DueRun, place: &Path) -> Result<(), HandInError> {
+        if place.exists() {
+            return Ok(());
+        }
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| HandInError::Io { path, source }
+        };
+        std::fs::create_dir_all(&self.handing_folder()).map_err(io(place))?;
+        let new = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempdir_in(self.handing_folder())
+            .map_err(io(place))?;
+        for file in &due.files {
+            let path = new.path().join(&file.path);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(io(folder))?;
+            }
+            self.artifacts.write_to(file, &path).await?;
+        }
+        std::fs::rename(new.keep(), place).map_err(io(place))
+    }
+
+    fn handing_folder(&self) -> PathBuf {
+        self.handing
+            .as_ref()
+            .map(|handing| handing.runs.clone())
+            .unwrap_or_default()
+    }
+}
