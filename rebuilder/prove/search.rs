@@ -233,18 +233,18 @@ mod tests {
                 .filter(|(_, planted)| planted.is_subset(set))
                 .map(|(file, _)| file)
                 .collect();
-            if self.flaky_every > 0 && self.builds % self.flaky_every == 0 {
+            if self.flaky_every > 0 && self.builds.is_multiple_of(self.flaky_every) {
                 files.insert(CHANCE);
             }
             files
         }
 
-        fn known(&mut self, set: BTreeSet<usize>) -> BTreeSet<usize> {
-            if !self.built.contains_key(&set) {
-                let files = self.build(&set);
+        fn known(&mut self, set: &BTreeSet<usize>) -> BTreeSet<usize> {
+            if !self.built.contains_key(set) {
+                let files = self.build(set);
                 self.built.insert(set.clone(), files);
             }
-            &self.built[&set] - &self.noise
+            &self.built[set] - &self.noise
         }
     }
 

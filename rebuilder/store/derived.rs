@@ -14,7 +14,7 @@ use crate::bounded;
 /// Largest content that is read.
 const SIZE: u64 = 1 << 28;
 /// What was written longer ago than this is computed again.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(720);
 
 impl Store {
     /// What was computed from the inputs that `key` names.

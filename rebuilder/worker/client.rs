@@ -15,7 +15,7 @@ use crate::queue::wire::{Beats, Claim, Claimed, Digests, Held, Lease, Refusal, R
 /// Longest answer that is read.
 const ANSWER: usize = 16 << 20;
 /// How long a question without a wait may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What keeps a worker from its server.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

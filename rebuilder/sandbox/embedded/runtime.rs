@@ -351,10 +351,10 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]
         }
     });
-    if let Some(domain) = &task.view.domain {
-        spec["domainname"] = json!(domain);
+    if let (Some(domain), Some(spec)) = (&task.view.domain, spec.as_object_mut()) {
+        spec.insert("domainname".into(), json!(domain));
     }
-    if let Some(mounts) = spec["mounts"].as_array_mut()
+    if let Some(mounts) = spec.get_mut("mounts").and_then(serde_json::Value::as_array_mut)
         && task.view.processors.is_some()
     {
         mounts.extend(processors::FILES.map(|name| bind(&format!("/proc/{name}"), name, &["ro", "noexec"])));
