@@ -168,9 +168,19 @@ class Shown:
             return patched
 
         for name in self.real:
-            setattr(os, name, named(name))
+            setattr(os, name, Unbound(named(name)))
         if self.times:
             time.time = lambda: float(self.now)
+
+
+class Unbound:
+    """A function that stays one where a class holds it, as those of `os` do: pathlib before Python 3.11 holds them."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
 
 
 def order_listings(entries):
@@ -222,7 +232,7 @@ def order_listings(entries):
             found.sort(key=lambda entry: rank(os.fsdecode(path), os.fsdecode(entry.name)))
         return Scan(found)
 
-    os.listdir, os.scandir = listdir, scandir
+    os.listdir, os.scandir = Unbound(listdir), Unbound(scandir)
 
 
 def backend(spec, paths):
@@ -262,7 +272,7 @@ def restore_old_names():
         # "U" has meant nothing but the default since Python 3.0.
         return real_open(file, mode.replace("U", "") if isinstance(mode, str) else mode, *rest, **more)
 
-    builtins.open = io.open = open_leniently
+    builtins.open = io.open = Unbound(open_leniently)
     compiler = getattr(re, "_compiler", None)
     real_compile = getattr(compiler, "compile", None)
 
@@ -311,7 +321,7 @@ def appear_as_windows():
                 newline = "\r\n"
         return real_open(file, mode, buffering, encoding, errors, newline, *rest, **more)
 
-    builtins.open = io.open = opened
+    builtins.open = io.open = Unbound(opened)
 
 
 def appear_as_python(version):
