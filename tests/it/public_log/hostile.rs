@@ -261,3 +261,29 @@ fn text_in_entries_does_not_steer_a_terminal() {
     assert!(shown.contains("<U+001B>[31m<U+202E>pkg:pypi/"), "{shown}");
     assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
 }
+
+#[apply(test)]
+fn entries_without_end_are_not_read_to_their_end() {
+    let place = Place::new();
+    let checkpoint = place.checkpoint(ORIGIN, "4294967296", ROOT);
+    // Every bundle is whole, and so is every tile; none of them is proven.
+    let server = Server::new(move |path| match path {
+        "/checkpoint" => Reply::ok(checkpoint.clone()),
+        path if path.contains("/entries/") => Reply::ok([0, 1, b'x'].repeat(256)),
+        path if path.ends_with(".p/1") => Reply::ok(vec![0; 32]),
+        _ => Reply::ok(vec![0; 8192]),
+    });
+    let output = place.run(&["log", "watch", &server.url(), "--log-key", &place.key()]);
+    assert_eq!(code(&output), 3, "{}", text(&output));
+    assert!(
+        text(&output).contains("its tiles do not give the root"),
+        "{}",
+        text(&output)
+    );
+    assert!(
+        !text(&output).contains("new"),
+        "nothing unproven is shown: {}",
+        text(&output)
+    );
+    assert!(server.paths().len() < 1000, "{} requests", server.paths().len());
+}

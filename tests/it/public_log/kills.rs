@@ -29,7 +29,7 @@ fn a_writer_that_is_killed_leaves_a_whole_log() {
             .spawn()
             .unwrap();
         // From before the first file to after the last.
-        std::thread::sleep(takes.mul_f64(0.4 + (round * 7 % 20) as f64 / 10.0));
+        std::thread::sleep(takes * u32::try_from(4 + round * 7 % 20).unwrap() / 10);
         let _ = child.kill();
         let output = child.wait_with_output().unwrap();
         if output.status.signal().is_some() {

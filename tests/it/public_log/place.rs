@@ -185,15 +185,23 @@ pub fn id(name: &str, purpose: u8, key: &[u8]) -> [u8; 4] {
     digest.as_bytes()[..4].try_into().unwrap()
 }
 
-/// Has the script that shares no code check something, with both ways to check a signature.
+/// Has the script that shares no code check something: with a library for signatures, if it is there, and with openssl.
 pub fn checked_by_stranger(arguments: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/public-log/check.py");
-    let output = Command::new("python3")
-        .arg(script)
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    for options in [&[][..], &["-S"]] {
+        let mut python = Command::new("python3");
+        let output = python
+            .args(options)
+            .arg(&script)
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{options:?} {arguments:?}: {}",
+            text(&output)
+        );
+    }
 }
 
 /// Copies a folder.
