@@ -233,7 +233,7 @@ mod tests {
                 .filter(|(_, planted)| planted.is_subset(set))
                 .map(|(file, _)| file)
                 .collect();
-            if self.flaky_every > 0 && self.builds % self.flaky_every == 0 {
+            if self.flaky_every > 0 && self.builds.is_multiple_of(self.flaky_every) {
                 files.insert(CHANCE);
             }
             files

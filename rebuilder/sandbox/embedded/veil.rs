@@ -409,7 +409,7 @@ mod tests {
         let mut entry = [
             &inode.to_ne_bytes()[..],
             &place.to_ne_bytes(),
-            &(length as u16).to_ne_bytes(),
+            &u16::try_from(length).unwrap().to_ne_bytes(),
             &[8],
         ]
         .concat();
