@@ -231,7 +231,7 @@ impl<'a> Builds<'a> {
     }
 
     /// The error of a build of the baseline.
-    pub(super) fn broken(&self, reason: String, outputs: &Outputs) -> ProveError {
+    pub(super) fn broken(reason: String, outputs: &Outputs) -> ProveError {
         ProveError::Fails {
             reason,
             last: outputs.last_lines(),

@@ -129,7 +129,7 @@ impl<'a> BuildOracle<'a> {
 
     fn check_baseline(&mut self, outputs: Arc<Outputs>) -> Result<Arc<Outputs>, ProveError> {
         if let Some(reason) = &outputs.failed {
-            return Err(self.builds.broken(reason.clone(), &outputs));
+            return Err(Builds::broken(reason.clone(), &outputs));
         }
         if outputs.files.is_empty() {
             return Err(ProveError::NoOutput);

@@ -239,12 +239,12 @@ mod tests {
             files
         }
 
-        fn known(&mut self, set: BTreeSet<usize>) -> BTreeSet<usize> {
-            if !self.built.contains_key(&set) {
-                let files = self.build(&set);
+        fn known(&mut self, set: &BTreeSet<usize>) -> BTreeSet<usize> {
+            if !self.built.contains_key(set) {
+                let files = self.build(set);
                 self.built.insert(set.clone(), files);
             }
-            &self.built[&set] - &self.noise
+            &self.built[set] - &self.noise
         }
     }
 
@@ -253,13 +253,13 @@ mod tests {
 
         fn prepare(&mut self, sets: Vec<BTreeSet<usize>>) -> BoxFuture<'_, Result<(), Infallible>> {
             for set in sets {
-                self.known(set);
+                self.known(&set);
             }
             async { Ok(()) }.boxed()
         }
 
         fn differs(&mut self, set: BTreeSet<usize>) -> BoxFuture<'_, Result<bool, Infallible>> {
-            let differs = !self.known(set).is_empty();
+            let differs = !self.known(&set).is_empty();
             async move { Ok(differs) }.boxed()
         }
 
@@ -270,7 +270,7 @@ mod tests {
                 self.noise.extend(files);
                 !new.is_empty()
             } else {
-                let before = self.known(set);
+                let before = self.known(&set);
                 before.is_subset(&files)
             };
             async move { Ok(differs) }.boxed()
