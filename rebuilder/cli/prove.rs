@@ -12,6 +12,7 @@ use super::options::sandbox::BackendChoice;
 use super::options::signing::SigningArgs;
 use super::rebuild::Signature;
 use super::{Context, output};
+use crate::container::Workshop;
 use crate::ecosystem::Planner;
 use crate::ecosystem::hints::Hints;
 use crate::evidence::sigstore::Sigstore;
@@ -131,8 +132,17 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
         released: Vec::new(),
         hints: Hints::default(),
     };
+    // What is varied is told; that each build fetches and builds the same again is not.
+    let silent = Progress::silent();
+    let fetcher = context
+        .fetcher
+        .for_job(silent.clone(), context.fetcher.ledger().clone());
     let executor = Executor {
-        workshop: context.workshop(&embedded),
+        workshop: Workshop {
+            fetcher: &fetcher,
+            progress: &silent,
+            ..context.workshop(&embedded)
+        },
         backend: backend.as_ref(),
     };
     let builds = Builds::prepare(&planner, executor, project, &args.project, args.out.as_deref()).await?;

@@ -230,6 +230,15 @@ impl<'a> Builds<'a> {
         Ok(())
     }
 
+    /// The error of a build of the baseline.
+    pub(super) fn broken(reason: String, outputs: &Outputs) -> ProveError {
+        ProveError::Fails {
+            reason,
+            last: outputs.last_lines(),
+            log: outputs.log.display().to_string(),
+        }
+    }
+
     /// Digest of the source archive.
     pub fn source(&self) -> Sha256 {
         self.packed.sha256
@@ -333,14 +342,5 @@ impl Outputs {
         let lines: Vec<_> = log.lines().rev().take(3).map(shortened).collect();
         let last = lines.into_iter().rev().collect::<Vec<_>>().join(" / ");
         credentials::redacted(&last).unwrap_or(last)
-    }
-}
-
-/// The error of a build of the baseline.
-pub(super) fn broken(reason: String, outputs: &Outputs) -> ProveError {
-    ProveError::Fails {
-        reason,
-        last: outputs.last_lines(),
-        log: outputs.log.display().to_string(),
     }
 }

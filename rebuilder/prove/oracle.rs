@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 
 use super::Outputs;
-use super::build::{Builds, ProveError, broken};
+use super::build::{Builds, ProveError};
 use super::difference::Difference;
 use super::knob::{Knob, Variation};
 use super::search::{self, bound};
@@ -129,7 +129,7 @@ impl<'a> BuildOracle<'a> {
 
     fn check_baseline(&mut self, outputs: Arc<Outputs>) -> Result<Arc<Outputs>, ProveError> {
         if let Some(reason) = &outputs.failed {
-            return Err(broken(reason.clone(), &outputs));
+            return Err(Builds::broken(reason.clone(), &outputs));
         }
         if outputs.files.is_empty() {
             return Err(ProveError::NoOutput);

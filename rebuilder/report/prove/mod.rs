@@ -26,9 +26,11 @@ pub fn headline(proof: &Proof) -> String {
     let name = &proof.project.name;
     let varied = proof.varied.len();
     if proof.reproducible {
+        let count = proof.outputs.len();
+        let stay = if count == 1 { "stays" } else { "stay" };
         return format!(
-            "{name} is reproducible: {} stay the same whichever of {varied} things vary",
-            plural(proof.outputs.len(), "output")
+            "{name} is reproducible: {} {stay} the same whichever of {varied} things vary",
+            plural(count, "output")
         );
     }
     let mut parts = Vec::new();
@@ -69,7 +71,7 @@ fn odds(random: &Randomness) -> String {
     )
 }
 
-/// The first causes of all differing files, each with the name of its file.
+/// The first causes of all differing files.
 fn causes(files: &[Comparison]) -> impl Iterator<Item = &RootCause> {
     files.iter().flat_map(|file| &file.causes).take(CAUSES)
 }

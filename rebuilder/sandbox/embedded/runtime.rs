@@ -318,7 +318,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
     if task.limit_by_user {
         rlimits.push(limit("RLIMIT_NPROC", task.limits.pids, task.limits.pids));
     }
-    let mut spec = json!({
+    let mut spec = object(json!({
         "ociVersion": "1.2.0",
         "hostname": task.hostname,
         "root": {"path": place.join("root"), "readonly": false},
@@ -350,16 +350,23 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
                             "/proc/sched_debug", "/proc/scsi", "/proc/sysrq-trigger"],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]
         }
-    });
-    if let (Some(domain), Some(spec)) = (&task.view.domain, spec.as_object_mut()) {
-        spec.insert("domainname".into(), json!(domain));
+    }));
+    if let Some(domain) = &task.view.domain {
+        spec.insert("domainname".to_owned(), json!(domain));
     }
     if let Some(mounts) = spec.get_mut("mounts").and_then(serde_json::Value::as_array_mut)
         && task.view.processors.is_some()
     {
         mounts.extend(processors::FILES.map(|name| bind(&format!("/proc/{name}"), name, &["ro", "noexec"])));
     }
-    spec
+    serde_json::Value::Object(spec)
+}
+
+fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    match value {
+        serde_json::Value::Object(object) => object,
+        _ => serde_json::Map::new(),
+    }
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.

@@ -126,7 +126,7 @@ fn a_clean_project_gets_a_certificate_that_holds() {
     named("clean-make").write(&place);
     let key = folder.path().join("key.pem");
     let generated = rebuilder()
-        .args(["key", "generate", "--key"])
+        .args(["key", "generate", "--to"])
         .arg(&key)
         .output()
         .unwrap();
