@@ -52,6 +52,7 @@ mod output;
 mod policy;
 mod provenance;
 mod published;
+mod queue;
 mod rebuild;
 mod sandbox;
 mod signer;
