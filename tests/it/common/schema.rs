@@ -42,7 +42,6 @@ const KINDS: [(&[&str], &str); 36] = [
     (&["error"], "error"),
     (&["jobs", "signing"], "queue#/$defs/tally"),
     (&["added", "known"], "queue#/$defs/enqueued"),
-    (&["limits"], "queue#/$defs/limits"),
     (&["listening", "artifacts"], "queue#/$defs/listening"),
     (&["worker", "token"], "queue#/$defs/token"),
     (&["tokens"], "queue#/$defs/tokens"),
@@ -74,6 +73,7 @@ const KINDS: [(&[&str], &str); 36] = [
     (&["files", "verdict"], "bundle#/$defs/manifest"),
     (&["predicateType"], "rebuild"),
     (&["jobs"], "queue#/$defs/list"),
+    (&["limits"], "queue#/$defs/limits"),
     (&["files"], "bundle#/$defs/laid_out"),
 ];
 
