@@ -110,7 +110,7 @@ impl Running {
             let path = path.to_owned();
             move |source| HandInError::Io { path, source }
         };
-        std::fs::create_dir_all(&self.handing_folder()).map_err(io(place))?;
+        std::fs::create_dir_all(self.handing_folder()).map_err(io(place))?;
         let new = tempfile::Builder::new()
             .prefix(".new-")
             .tempdir_in(self.handing_folder())
