@@ -54,6 +54,7 @@ mod prove;
 mod provenance;
 mod public_log;
 mod published;
+mod queue;
 mod rebuild;
 mod sandbox;
 mod signer;

@@ -54,7 +54,6 @@ const KINDS: [(&[&str], &str); 46] = [
     (&["withdrawn_statement"], "public-log#/$defs/withdrawn"),
     (&["jobs", "signing"], "queue#/$defs/tally"),
     (&["added", "known"], "queue#/$defs/enqueued"),
-    (&["limits"], "queue#/$defs/limits"),
     (&["listening", "artifacts"], "queue#/$defs/listening"),
     (&["worker", "token"], "queue#/$defs/token"),
     (&["tokens"], "queue#/$defs/tokens"),
@@ -86,6 +85,7 @@ const KINDS: [(&[&str], &str); 46] = [
     (&["files", "verdict"], "bundle#/$defs/manifest"),
     (&["predicateType"], "rebuild"),
     (&["jobs"], "queue#/$defs/list"),
+    (&["limits"], "queue#/$defs/limits"),
     (&["files"], "bundle#/$defs/laid_out"),
 ];
 

@@ -1,0 +1,476 @@
+//! The rules of the queue, each on SQLite and on PostgreSQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rebuilder::memory::Memory;
+use rebuilder::queue::wire::{Lease, Resources, Task};
+use rebuilder::queue::{Claimant, Ending, Enqueued, NewJob, Queue, Scope};
+use rebuilder::store::Store;
+
+use super::postgres::Postgres;
+
+const LEASE: Duration = Duration::from_secs(60);
+/// A lease that is over before the next statement.
+const OVER: Duration = Duration::ZERO;
+
+fn probe(number: u64, ecosystem: &str, audit: &str) -> NewJob {
+    let task = Task::Probe {
+        number,
+        milliseconds: 0,
+    };
+    NewJob::new(task, ecosystem, audit)
+}
+
+fn claimant(worker: &str) -> Claimant {
+    Claimant {
+        worker: worker.into(),
+        architecture: "x86_64".into(),
+        free: Resources {
+            memory: 4096,
+            disk: 10_000,
+            cores: 4,
+        },
+    }
+}
+
+fn verdict(word: &str) -> Ending {
+    Ending::Verdict {
+        verdict: word.into(),
+        reason: None,
+        run: None,
+        sign: false,
+    }
+}
+
+/// What a test of the rules works with: a queue without jobs.
+struct Desk(Queue);
+
+impl Desk {
+    async fn claim(&self, worker: &str, slots: i64) -> Vec<(u64, Lease)> {
+        self.claim_for(worker, slots, LEASE).await
+    }
+
+    async fn claim_for(&self, worker: &str, slots: i64, lease: Duration) -> Vec<(u64, Lease)> {
+        self.claim_as(&claimant(worker), slots, lease).await
+    }
+
+    async fn claim_as(&self, who: &Claimant, slots: i64, lease: Duration) -> Vec<(u64, Lease)> {
+        let jobs = self.0.claim(who, slots, lease).await.unwrap();
+        let number = |task: &Task| match task {
+            Task::Probe { number, .. } => *number,
+            Task::Rebuild { .. } => 0,
+        };
+        jobs.iter().map(|job| (number(&job.task), job.lease)).collect()
+    }
+
+    async fn end(&self, worker: &str, lease: Lease, ending: Ending) -> bool {
+        let taken = self
+            .0
+            .finish(worker, &BTreeMap::from([(lease, ending)]))
+            .await
+            .unwrap();
+        taken.contains(&lease)
+    }
+
+    /// Takes back what is lost, once a lease that is over is older than a tick of the clock.
+    async fn reap(&self) -> u64 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        self.0.reap().await.unwrap()
+    }
+
+    async fn verdict_of(&self, lease: Lease) -> (String, Option<String>) {
+        let jobs = self.0.list(None, Some(lease.job + 1), 1).await.unwrap();
+        (jobs[0].state.clone(), jobs[0].verdict.clone())
+    }
+
+    /// Claims one job at a time and ends each; gives the numbers in that order.
+    async fn order(&self, worker: &str) -> Vec<u64> {
+        let mut order = Vec::new();
+        while let Some((number, lease)) = self.claim(worker, 1).await.pop() {
+            assert!(self.end(worker, lease, verdict("probed")).await);
+            order.push(number);
+        }
+        order
+    }
+}
+
+type Ruling = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+type Rule = (&'static str, fn(Desk) -> Ruling);
+
+macro_rules! rules {
+    ($($name:ident),* $(,)?) => { [$((stringify!($name), |desk: Desk| -> Ruling { Box::pin($name(desk)) })),*] };
+}
+
+const RULES: [Rule; 13] = rules![
+    the_line_is_kept_by_priority_and_audits_take_turns,
+    a_job_that_waits_or_runs_is_not_added_again,
+    only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_same,
+    a_lost_job_goes_first_again_and_poison_ends,
+    what_fails_waits_and_then_is_a_dead_letter,
+    a_running_job_is_cancelled_at_the_next_heartbeat,
+    limits_hold_over_all_workers,
+    jobs_go_where_they_fit,
+    workers_that_agree_are_different_ones,
+    a_job_given_back_costs_no_attempt,
+    after_an_outage_leases_hold,
+    runs_that_wait_are_due_again_once_one_is_signed,
+    tokens_end,
+];
+
+fn run(url: Option<&str>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for (name, rule) in RULES {
+        println!("{name}");
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path().join("store"))).unwrap();
+        runtime.block_on(async {
+            let memory = Memory::open(url, &store).await.unwrap();
+            for table in ["queue_verdict", "queue_job", "queue_limit", "queue_token"] {
+                let empty = sqlx::AssertSqlSafe(format!("DELETE FROM {table}"));
+                sqlx::query(empty).execute(memory.write()).await.unwrap();
+            }
+            rule(Desk(Queue::new(memory.clone()))).await;
+            memory.close().await;
+        });
+    }
+}
+
+#[apply(test)]
+fn the_rules_hold_on_sqlite() {
+    run(None);
+}
+
+#[apply(test)]
+fn the_rules_hold_on_postgresql() {
+    let postgres = Postgres::start();
+    run(Some(&postgres.url()));
+}
+
+async fn the_line_is_kept_by_priority_and_audits_take_turns(desk: Desk) {
+    let long: Vec<_> = (1..=6).map(|number| probe(number, "a", "long")).collect();
+    desk.0.enqueue(&long).await.unwrap();
+    // Two of the long line are done when a short one comes.
+    for expected in [1, 2] {
+        let (number, lease) = desk.claim("w", 1).await[0];
+        assert_eq!(number, expected);
+        desk.end("w", lease, verdict("probed")).await;
+    }
+    let urgent = NewJob {
+        priority: 5,
+        ..probe(30, "a", "long")
+    };
+    let later = NewJob {
+        delay: Duration::from_secs(600),
+        ..probe(40, "a", "short")
+    };
+    desk.0
+        .enqueue(&[probe(20, "a", "short"), probe(21, "a", "short"), later, urgent])
+        .await
+        .unwrap();
+    assert_eq!(desk.order("w").await, [30, 3, 20, 4, 21, 5, 6]);
+}
+
+async fn a_job_that_waits_or_runs_is_not_added_again(desk: Desk) {
+    let enqueued = |added, known| Enqueued { added, known };
+    let both = [probe(1, "a", "x"), probe(2, "a", "x")];
+    assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(2, 0));
+    let lease = desk.claim("w", 1).await[0].1;
+    let twice = NewJob {
+        agree: 3,
+        ..probe(3, "a", "x")
+    };
+    assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(0, 2));
+    assert_eq!(desk.0.enqueue(&[twice.clone()]).await.unwrap(), enqueued(3, 0));
+    assert_eq!(desk.0.enqueue(&[twice]).await.unwrap(), enqueued(0, 3));
+    desk.end("w", lease, verdict("probed")).await;
+    assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(1, 1));
+}
+
+async fn only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_same(desk: Desk) {
+    desk.0.enqueue(&[probe(1, "a", "x")]).await.unwrap();
+    let first = desk.claim_for("slow", 1, OVER).await[0].1;
+    assert!(!desk.end("other", first, verdict("stolen")).await);
+    desk.reap().await;
+    let second = desk.claim("quick", 1).await[0].1;
+    assert_eq!(second, Lease { attempt: 2, ..first });
+    // A worker that was stopped wakes up.
+    assert!(
+        desk.0
+            .heartbeat("slow", &[first], LEASE)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(!desk.end("slow", first, verdict("late")).await);
+    assert!(
+        desk.0
+            .heartbeat("other", &[second], LEASE)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        desk.0
+            .heartbeat("quick", &[second, first], LEASE)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    for _ in 0..3 {
+        assert!(desk.end("quick", second, verdict("good")).await);
+    }
+    assert!(desk.end("quick", second, verdict("changed its mind")).await);
+    assert!(!desk.end("slow", first, verdict("late")).await);
+    assert_eq!(desk.verdict_of(first).await, ("done".into(), Some("good".into())));
+}
+
+async fn a_lost_job_goes_first_again_and_poison_ends(desk: Desk) {
+    let jobs: Vec<_> = (1..=3)
+        .map(|number| NewJob {
+            attempts: 3,
+            ..probe(number, "a", "x")
+        })
+        .collect();
+    desk.0.enqueue(&jobs).await.unwrap();
+    let mut starts = 0;
+    loop {
+        let (number, lease) = desk.claim_for("w", 1, OVER).await[0];
+        if number != 1 {
+            assert!(desk.end("w", lease, verdict("probed")).await);
+            break;
+        }
+        starts += 1;
+        desk.reap().await;
+    }
+    assert_eq!(starts, 3);
+    let dead = desk.0.list(Some("dead"), None, 10).await.unwrap();
+    assert_eq!(
+        (dead.len(), dead[0].lost, dead[0].verdict.as_deref()),
+        (1, 3, Some("inconclusive"))
+    );
+    // The operator has it tried again; the old one keeps its verdict.
+    let again = desk.0.retry(dead[0].id).await.unwrap();
+    assert!(again > dead[0].id && desk.0.retry(dead[0].id).await.is_err());
+    assert_eq!(desk.order("w").await.len(), 2);
+    assert_eq!(
+        desk.0.tally().await.unwrap().verdicts,
+        BTreeMap::from([("inconclusive".into(), 1), ("probed".into(), 3)])
+    );
+}
+
+async fn what_fails_waits_and_then_is_a_dead_letter(desk: Desk) {
+    desk.0
+        .enqueue(&[NewJob {
+            attempts: 2,
+            ..probe(1, "a", "x")
+        }])
+        .await
+        .unwrap();
+    let again = |after| Ending::Again {
+        reason: "inputs".into(),
+        after,
+    };
+    let lease = desk.claim("w", 1).await[0].1;
+    assert!(desk.end("w", lease, again(Duration::from_millis(300))).await);
+    desk.reap().await;
+    assert!(desk.claim("w", 1).await.is_empty());
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(desk.reap().await, 1);
+    let lease = desk.claim("w", 1).await[0].1;
+    assert!(desk.end("w", lease, again(Duration::ZERO)).await);
+    assert!(
+        desk.end("w", lease, again(Duration::ZERO)).await,
+        "a repeat is told the same"
+    );
+    assert_eq!(
+        desk.verdict_of(lease).await,
+        ("dead".into(), Some("inconclusive".into()))
+    );
+}
+
+async fn a_running_job_is_cancelled_at_the_next_heartbeat(desk: Desk) {
+    desk.0
+        .enqueue(&[probe(1, "a", "x"), probe(2, "a", "x"), probe(3, "a", "x")])
+        .await
+        .unwrap();
+    let running = desk.claim("w", 2).await;
+    let (told, lost) = (running[0].1, running[1].1);
+    assert!(
+        !desk.end("w", told, Ending::Cancelled).await,
+        "a worker cannot cancel"
+    );
+    let waiting = desk.0.list(Some("ready"), None, 1).await.unwrap()[0].id;
+    for job in [told.job, lost.job, waiting] {
+        desk.0.cancel(job).await.unwrap();
+    }
+    let beats = desk.0.heartbeat("w", &[told, lost], OVER).await.unwrap();
+    assert!(beats.len() == 2 && beats.iter().all(|beat| beat.cancel));
+    assert!(desk.end("w", told, Ending::Cancelled).await);
+    // The other worker died before it could say so.
+    desk.reap().await;
+    assert_eq!(
+        desk.0.tally().await.unwrap().verdicts,
+        BTreeMap::from([("cancelled".into(), 3)])
+    );
+    assert!(desk.0.cancel(told.job).await.is_err());
+}
+
+async fn limits_hold_over_all_workers(desk: Desk) {
+    desk.0.limit("npm", Some(2)).await.unwrap();
+    let jobs = (1..=5).map(|number| probe(number, "npm", "x"));
+    desk.0
+        .enqueue(&jobs.chain([probe(9, "deb", "x")]).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let first = desk.claim("one", 10).await;
+    assert_eq!(
+        first.iter().map(|job| job.0).collect::<BTreeSet<_>>(),
+        BTreeSet::from([1, 2, 9])
+    );
+    assert!(desk.claim("two", 10).await.is_empty());
+    assert!(desk.end("one", first[0].1, verdict("probed")).await);
+    assert_eq!(desk.claim("two", 10).await.len(), 1);
+    desk.0.limit("npm", None).await.unwrap();
+    assert_eq!(desk.claim("two", 10).await.len(), 2);
+}
+
+async fn jobs_go_where_they_fit(desk: Desk) {
+    let needs = |memory, cores| Resources {
+        memory,
+        disk: 0,
+        cores,
+    };
+    let pinned = NewJob {
+        architecture: "aarch64".into(),
+        ..probe(1, "a", "x")
+    };
+    let large = NewJob {
+        needs: needs(8192, 1),
+        ..probe(2, "a", "x")
+    };
+    let half = NewJob {
+        needs: needs(2048, 2),
+        ..probe(3, "a", "x")
+    };
+    let other = NewJob {
+        needs: needs(2048, 2),
+        ..probe(4, "a", "x")
+    };
+    desk.0.enqueue(&[pinned, large, half, other]).await.unwrap();
+    // Two halves are a whole; of three slots each must be within a third.
+    assert!(desk.claim("w", 3).await.is_empty());
+    assert_eq!(desk.claim("w", 2).await.len(), 2);
+    let mut arm = claimant("arm");
+    arm.architecture = "aarch64".into();
+    assert_eq!(desk.claim_as(&arm, 1, LEASE).await[0].0, 1);
+    let mut big = claimant("big");
+    big.free.memory = 8192;
+    assert_eq!(desk.claim_as(&big, 1, LEASE).await[0].0, 2);
+}
+
+async fn workers_that_agree_are_different_ones(desk: Desk) {
+    desk.0
+        .enqueue(&[NewJob {
+            agree: 2,
+            ..probe(1, "a", "x")
+        }])
+        .await
+        .unwrap();
+    let first = desk.claim("one", 5).await;
+    assert_eq!(first.len(), 1);
+    assert!(desk.claim("one", 5).await.is_empty());
+    assert!(desk.end("one", first[0].1, verdict("probed")).await);
+    assert!(desk.claim("one", 5).await.is_empty());
+    let second = desk.claim_for("two", 5, OVER).await;
+    assert_eq!(second.len(), 1);
+    // What another one lost is still nothing for the first.
+    desk.reap().await;
+    assert!(desk.claim("one", 5).await.is_empty());
+    assert_eq!(desk.claim("three", 5).await.len(), 1);
+}
+
+async fn a_job_given_back_costs_no_attempt(desk: Desk) {
+    desk.0
+        .enqueue(&[NewJob {
+            attempts: 1,
+            ..probe(1, "a", "x")
+        }])
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let lease = desk.claim("w", 1).await[0].1;
+        assert_eq!(desk.0.release("other", &[lease]).await.unwrap(), 0);
+        assert_eq!(desk.0.release("w", &[lease]).await.unwrap(), 1);
+        assert!(!desk.end("w", lease, verdict("late")).await);
+    }
+    assert_eq!(desk.order("w").await, [1]);
+}
+
+async fn after_an_outage_leases_hold(desk: Desk) {
+    desk.0.enqueue(&[probe(1, "a", "x")]).await.unwrap();
+    let lease = desk.claim_for("w", 1, OVER).await[0].1;
+    assert_eq!(desk.0.renew_all(LEASE).await.unwrap(), 1);
+    assert_eq!(desk.reap().await, 0);
+    assert!(desk.end("w", lease, verdict("probed")).await);
+}
+
+async fn runs_that_wait_are_due_again_once_one_is_signed(desk: Desk) {
+    desk.0
+        .enqueue(&[
+            NewJob {
+                agree: 2,
+                ..probe(1, "a", "x")
+            },
+            probe(2, "a", "x"),
+        ])
+        .await
+        .unwrap();
+    for worker in ["one", "two"] {
+        for (_, lease) in desk.claim(worker, 2).await {
+            let run = Ending::Verdict {
+                verdict: "reproduced".into(),
+                reason: None,
+                run: Some("[]".into()),
+                sign: true,
+            };
+            desk.end(worker, lease, run).await;
+        }
+    }
+    let due = desk.0.due_runs(10).await.unwrap();
+    assert_eq!(due.len(), 3);
+    // The one that waits by itself is the first.
+    let mut jobs: Vec<_> = due.iter().map(|run| run.lease.job).collect();
+    jobs.sort_unstable();
+    for (job, said) in [(jobs[0], "waits"), (jobs[1], "waits"), (jobs[2], "signed")] {
+        desk.0.signer_said(job, said, None).await.unwrap();
+    }
+    let due = desk.0.due_runs(10).await.unwrap();
+    assert_eq!(due.iter().map(|run| run.lease.job).collect::<Vec<_>>(), [jobs[1]]);
+}
+
+async fn tokens_end(desk: Desk) {
+    let token = desk.0.add_token("w1", &[Scope::Worker], None).await.unwrap();
+    let holder = desk.0.holder_of(token.secret()).await.unwrap().unwrap();
+    assert!(holder.name == "w1" && holder.may(Scope::Worker) && !holder.may(Scope::Metrics));
+    assert!(desk.0.holder_of(&token.secret()[1..]).await.unwrap().is_none());
+    assert!(desk.0.add_token("w1", &[Scope::Worker], None).await.is_err());
+    assert!(desk.0.add_token("a b", &[Scope::Worker], None).await.is_err());
+    desk.0.revoke_token("w1").await.unwrap();
+    assert!(desk.0.revoke_token("w1").await.is_err());
+    assert!(desk.0.holder_of(token.secret()).await.unwrap().is_none());
+    let second = desk.0.add_token("w1", &[Scope::Metrics], Some(1)).await.unwrap();
+    assert!(
+        desk.0
+            .holder_of(second.secret())
+            .await
+            .unwrap()
+            .unwrap()
+            .may(Scope::Metrics)
+    );
+    assert!(desk.0.holder_of(token.secret()).await.unwrap().is_none());
+}
