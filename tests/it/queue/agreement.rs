@@ -118,14 +118,14 @@ fn two_workers_that_agree_are_signed_by_themselves() {
     let worker = |service: &Service, name: &str| service.worker(name, Some(&store), &[]);
     service.operator(&["queue", "add", "pypi:idna==3.10", "--agree", "2"]);
     let one = worker(&service, "one");
-    wait_until("the first run waits", Duration::from_secs(240), || {
+    wait_until("the first run waits", Duration::from_mins(4), || {
         service.operator(&["queue", "status"])["signing"]["waits"] == 1
     });
     // Neither forgets what it was waiting for.
     service.end(Signal::SIGKILL);
     service.up();
     let two = worker(&service, "two");
-    wait_until("both runs are signed", Duration::from_secs(240), || {
+    wait_until("both runs are signed", Duration::from_mins(4), || {
         service.operator(&["queue", "status"])["signing"]["signed"] == 2
     });
     let status = service.operator(&["queue", "status"]);
@@ -159,7 +159,7 @@ fn a_build_ends_with_its_worker_and_when_it_is_called_off() {
             .count()
     };
     let mut worker = service.worker("one", Some(&store), &[]);
-    wait_until("the build runs", Duration::from_secs(60), || builds() > 0);
+    wait_until("the build runs", Duration::from_mins(1), || builds() > 0);
     worker.kill().unwrap();
     worker.wait().unwrap();
     wait_until("it ended with its worker", Duration::from_secs(10), || {
@@ -167,7 +167,7 @@ fn a_build_ends_with_its_worker_and_when_it_is_called_off() {
     });
 
     let worker = service.worker("one", Some(&store), &[]);
-    wait_until("the build runs again", Duration::from_secs(60), || builds() > 0);
+    wait_until("the build runs again", Duration::from_mins(1), || builds() > 0);
     let job = service.operator(&["queue", "list"])["jobs"][0]["id"].to_string();
     service.operator(&["queue", "cancel", &job]);
     wait_until("it is called off", Duration::from_secs(20), || {

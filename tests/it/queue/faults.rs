@@ -157,7 +157,7 @@ fn repeat(name: &str, postgres: Option<Postgres>) {
         // Not at the same moment each time.
         std::thread::sleep(Duration::from_millis(300 + round * 37 % 500));
         stage.strike(fault, round);
-        let drained = stage.service.drained(Duration::from_secs(120));
+        let drained = stage.service.drained(Duration::from_mins(2));
         let status = stage.service.operator(&["queue", "status"]);
         assert!(drained, "{fault:?} in round {round}: {status}");
         let jobs: i64 = status["jobs"]

@@ -102,7 +102,7 @@ impl Postgres {
         let begun = Instant::now();
         while !self.answers() {
             assert!(
-                begun.elapsed() < Duration::from_secs(60),
+                begun.elapsed() < Duration::from_mins(1),
                 "PostgreSQL does not start"
             );
             std::thread::sleep(Duration::from_millis(50));

@@ -10,7 +10,7 @@ use rebuilder::store::Store;
 
 use super::postgres::Postgres;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 /// A lease that is over before the next statement.
 const OVER: Duration = Duration::ZERO;
 
@@ -164,7 +164,7 @@ async fn the_line_is_kept_by_priority_and_audits_take_turns(desk: Desk) {
         ..probe(30, "a", "long")
     };
     let later = NewJob {
-        delay: Duration::from_secs(600),
+        delay: Duration::from_mins(10),
         ..probe(40, "a", "short")
     };
     desk.0
@@ -184,7 +184,7 @@ async fn a_job_that_waits_or_runs_is_not_added_again(desk: Desk) {
         ..probe(3, "a", "x")
     };
     assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(0, 2));
-    assert_eq!(desk.0.enqueue(&[twice.clone()]).await.unwrap(), enqueued(3, 0));
+    assert_eq!(desk.0.enqueue(std::slice::from_ref(&twice)).await.unwrap(), enqueued(3, 0));
     assert_eq!(desk.0.enqueue(&[twice]).await.unwrap(), enqueued(0, 3));
     desk.end("w", lease, verdict("probed")).await;
     assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(1, 1));
