@@ -184,7 +184,10 @@ async fn a_job_that_waits_or_runs_is_not_added_again(desk: Desk) {
         ..probe(3, "a", "x")
     };
     assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(0, 2));
-    assert_eq!(desk.0.enqueue(std::slice::from_ref(&twice)).await.unwrap(), enqueued(3, 0));
+    assert_eq!(
+        desk.0.enqueue(std::slice::from_ref(&twice)).await.unwrap(),
+        enqueued(3, 0)
+    );
     assert_eq!(desk.0.enqueue(&[twice]).await.unwrap(), enqueued(0, 3));
     desk.end("w", lease, verdict("probed")).await;
     assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(1, 1));
