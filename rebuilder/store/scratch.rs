@@ -58,8 +58,9 @@ impl Store {
         let mut stale = Vec::new();
         for entry in fs::read_dir(&parent).map_err(StoreError::io("list", &parent))? {
             let path = entry.map_err(StoreError::io("list", &parent))?.path();
-            // One without a lock file is just being made, unless it is old.
-            if !path.join(LOCK).exists() && age_in_seconds(&path) < 60 {
+            // An empty one is just being made, unless it is old. One that lacks its lock file and is not empty was being
+            // removed when its process ended.
+            if is_empty(&path) && age_in_seconds(&path) < 60 {
                 continue;
             }
             if let Ok(Some(lock)) = take_lock(&path) {
@@ -87,6 +88,10 @@ impl Store {
     }
 }
 
+fn is_empty(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 fn age_in_seconds(path: &Path) -> u64 {
     fs::symlink_metadata(path)
         .and_then(|meta| meta.modified())
@@ -107,5 +112,32 @@ fn take_lock(folder: &Path) -> Result<Option<Flock<File>>, StoreError> {
         Ok(lock) => Ok(Some(lock)),
         Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, error)) => Err(StoreError::io("lock", &path)(error.into())),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_was_removing_when_it_ended_is_stale() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path().join("store"))).unwrap();
+        let used = store.scratch().unwrap();
+        let made = |name: &str| {
+            let path = store.scratch_folders().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
+        let (half, left) = (made("run-half"), made("run-left"));
+        made("run-new");
+        fs::write(half.join("root"), "").unwrap();
+        fs::write(left.join(LOCK), "").unwrap();
+        let mut stale: Vec<_> = store.stale_scratch().unwrap();
+        stale.sort_by(|one, other| one.path.cmp(&other.path));
+        let stale: Vec<_> = stale.iter().map(Scratch::path).collect();
+        assert_eq!(stale, [half.as_path(), left.as_path()]);
+        assert!(!stale.contains(&used.path()));
     }
 }
