@@ -31,6 +31,13 @@ pub struct SignedCheckpoint {
     pub cosigned: Vec<(String, u64)>,
 }
 
+impl SignedCheckpoint {
+    /// Names of the witnesses that signed it too.
+    pub fn witnesses(&self) -> Vec<String> {
+        self.cosigned.iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
 impl Checkpoint {
     /// The text that is signed.
     pub fn text(&self) -> String {

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use serde::de::DeserializeOwned;
 
 use super::PublicLogError;
 use crate::bounded;
@@ -36,6 +37,27 @@ pub fn lock(path: &Path) -> Result<Flock<File>, PublicLogError> {
 pub fn sync(folder: &Path) -> Result<(), PublicLogError> {
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(PublicLogError::io(folder))
+}
+
+/// Reads what was kept about a log in a JSON file of at most `limit` bytes, if anything was; `check` says what is wrong
+/// with it.
+pub fn read_kept<T: DeserializeOwned>(
+    path: &Path,
+    limit: u64,
+    check: impl FnOnce(&T) -> Result<(), &'static str>,
+) -> Result<Option<T>, PublicLogError> {
+    let bytes = match bounded::read(path, limit) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(PublicLogError::io(path)(error)),
+    };
+    let invalid = |reason: String| PublicLogError::State {
+        path: path.to_owned(),
+        reason,
+    };
+    let kept = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+    check(&kept).map_err(|reason| invalid(reason.into()))?;
+    Ok(Some(kept))
 }
 
 impl LogFolder {

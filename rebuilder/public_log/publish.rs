@@ -68,7 +68,7 @@ impl Publication {
             size: shown.head.size,
             root: super::checkpoint::base64(&shown.head.root),
             added: shown.head.size.saturating_sub(before),
-            cosigned: shown.cosigned.into_iter().map(|(name, _)| name).collect(),
+            cosigned: shown.witnesses(),
         })
     }
 }

@@ -3,7 +3,6 @@
 //! Written before a checkpoint is signed, and never taken back: so no two checkpoints of one size have different roots.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -63,20 +62,12 @@ impl State {
 
     /// Reads what is kept, if anything is.
     pub fn read(path: &Path) -> Result<Option<Self>, PublicLogError> {
-        let bytes = match bounded::read(path, bounded::DOCUMENT) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(PublicLogError::io(path)(error)),
-        };
-        let invalid = |reason: String| PublicLogError::State {
-            path: path.to_owned(),
-            reason,
-        };
-        let state: Self = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
-        if state.version != 1 || unbase64(&state.root).is_none() {
-            return Err(invalid("it has another version, or no root".into()));
-        }
-        Ok(Some(state))
+        files::read_kept(path, bounded::DOCUMENT, |state: &Self| {
+            if state.version != 1 || unbase64(&state.root).is_none() {
+                return Err("it has another version, or no root");
+            }
+            Ok(())
+        })
     }
 
     /// Keeps it, and waits until the disk has it.

@@ -74,12 +74,7 @@ impl OpenLog {
             size: head.size,
             root: base64(&head.root),
             withdrawn: signed.intersection(&withdrawn).count() as u64,
-            cosigned: self
-                .checkpoint
-                .cosigned
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect(),
+            cosigned: self.checkpoint.witnesses(),
             origin: head.origin,
             ..counted
         })

@@ -1,7 +1,6 @@
 //! Visits to a log: what it shows now must begin with what it showed before.
 
 use std::fs::DirBuilder;
-use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::PublicLogError;
 use super::checkpoint::{base64, unbase64};
 use super::entry::Entry;
+use super::files;
 use super::reader::OpenLog;
 use crate::artifact::Sha256;
 use crate::artifact::serialise;
@@ -108,12 +108,7 @@ impl OpenLog {
             size: head.size,
             root: now.root,
             before: kept.map(|kept| kept.size),
-            cosigned: self
-                .checkpoint
-                .cosigned
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect(),
+            cosigned: self.checkpoint.witnesses(),
             left: head.size.saturating_sub(read),
             origin: head.origin,
             new,
@@ -157,19 +152,11 @@ impl OpenLog {
 
 impl Kept {
     fn read(path: &Path) -> Result<Option<Self>, PublicLogError> {
-        let bytes = match bounded::read(path, bounded::SHORT) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(PublicLogError::io(path)(error)),
-        };
-        let invalid = |reason: String| PublicLogError::State {
-            path: path.to_owned(),
-            reason,
-        };
-        let kept: Self = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
-        if kept.version != 1 || unbase64(&kept.root).is_none() || kept.read > kept.size {
-            return Err(invalid("it has another version, or contradicts itself".into()));
-        }
-        Ok(Some(kept))
+        files::read_kept(path, bounded::SHORT, |kept: &Self| {
+            if kept.version != 1 || unbase64(&kept.root).is_none() || kept.read > kept.size {
+                return Err("it has another version, or contradicts itself");
+            }
+            Ok(())
+        })
     }
 }

@@ -147,7 +147,7 @@ pub(super) fn verify_proof(
     if json {
         output::print_json(&json!({
             "origin": head.origin, "index": proven.index, "size": head.size, "proven": proven.entry,
-            "cosigned": proven.checkpoint.cosigned.iter().map(|(name, _)| name).collect::<Vec<_>>()
+            "cosigned": proven.checkpoint.witnesses()
         }))?;
         return Ok(ExitCode::SUCCESS);
     }

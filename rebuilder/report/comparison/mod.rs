@@ -18,6 +18,7 @@ pub(super) use html::part;
 pub use markdown::markdown;
 pub use sarif::sarif;
 pub use terminal::terminal;
+pub(super) use terminal::values_and_fix;
 
 /// Most findings of one member that a terminal or an issue shows, and root causes.
 const FINDINGS_SHOWN: usize = 3;

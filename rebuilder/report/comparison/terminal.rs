@@ -69,16 +69,22 @@ fn one_cause(number: usize, cause: &RootCause, out: &mut Screen) {
         plain(format_args!("   {}  ", example.path)),
         Style::Dim.of(&example.place),
     ]);
+    values_and_fix(cause, "   ", out);
+}
+
+/// Both values of a cause's example, if it has any, and what to do about the cause.
+pub(in crate::report) fn values_and_fix(cause: &RootCause, indent: &'static str, out: &mut Screen) {
+    let example = &cause.example;
     if !(example.released.is_empty() && example.rebuilt.is_empty()) {
         for (style, mark, value) in [
             (Style::Red, "-", &example.released),
             (Style::Green, "+", &example.rebuilt),
         ] {
-            out.line([plain("   "), style.of(mark), plain(format_args!(" {value}"))]);
+            out.line([plain(indent), style.of(mark), plain(format_args!(" {value}"))]);
         }
     }
     out.line([
-        plain("   "),
+        plain(indent),
         Style::Cyan.of("fix:"),
         plain(format_args!(" {}", cause.fix)),
     ]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::comparison::values_and_fix;
 use super::{PLACES, causes, cost, headline, odds, title, values};
 use crate::compare::Comparison;
 use crate::prove::Proof;
@@ -89,19 +90,6 @@ fn differences(places: &BTreeSet<String>, files: &[Comparison], out: &mut Screen
             Style::Yellow.of(cause.cause.title()),
             plain(format_args!(" ({})", cause.confidence.word())),
         ]);
-        let example = &cause.example;
-        if !(example.released.is_empty() && example.rebuilt.is_empty()) {
-            for (style, mark, value) in [
-                (Style::Red, "-", &example.released),
-                (Style::Green, "+", &example.rebuilt),
-            ] {
-                out.line([plain("     "), style.of(mark), plain(format_args!(" {value}"))]);
-            }
-        }
-        out.line([
-            plain("     "),
-            Style::Cyan.of("fix:"),
-            plain(format_args!(" {}", cause.fix)),
-        ]);
+        values_and_fix(cause, "     ", out);
     }
 }
