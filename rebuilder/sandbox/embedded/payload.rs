@@ -3,7 +3,8 @@
 //! The container's root is a stranger's. Until its program runs, this process is still ours: its handles are the
 //! host's, and its executable is reachable as `/proc/self/exe`. So every handle is closed before anything in the
 //! root is looked up, the program is looked up without leaving the root and without the links of `/proc`, and it is
-//! executed by the handle that was checked.
+//! executed by the handle that was checked. Nothing that the C library would look up there, such as the home of a user, is
+//! asked for: the root's `nsswitch.conf` names libraries that it would load into this process.
 
 use std::ffi::CString;
 use std::io::Write as _;
@@ -23,6 +24,8 @@ const NOT_STARTED: i32 = 127;
 pub(super) struct Payload {
     pub(super) seccomp: Vec<seccompiler::BpfProgram>,
     pub(super) traced: bool,
+    /// The whole environment of the first program, as `NAME=VALUE`.
+    pub(super) env: Vec<String>,
 }
 
 impl Executor for Payload {
@@ -39,10 +42,8 @@ impl Executor for Payload {
     fn exec(&self, spec: &oci_spec::runtime::Spec) -> Result<(), ExecutorError> {
         let process = spec.process().as_ref().ok_or(ExecutorError::InvalidArg)?;
         let args = process.args().clone().unwrap_or_default();
-        // The runtime adds variables of its own, such as HOME; the job's environment is the whole.
-        let env = process.env().clone().unwrap_or_default();
         close_handles();
-        let Err(reason) = self.become_program(&args, &env);
+        let Err(reason) = self.become_program(&args);
         let program = args.first().map_or("", String::as_str);
         // This is the build's own log from here on.
         let _ = writeln!(std::io::stderr(), "cannot start {program}: {reason}");
@@ -51,13 +52,13 @@ impl Executor for Payload {
 }
 
 impl Payload {
-    fn become_program(&self, args: &[String], env: &[String]) -> Result<std::convert::Infallible, String> {
+    fn become_program(&self, args: &[String]) -> Result<std::convert::Infallible, String> {
         let words = |words: &[String]| -> Result<Vec<CString>, String> {
             let words = words.iter().map(|word| CString::new(word.as_str()));
             words.collect::<Result<_, _>>().map_err(|error| error.to_string())
         };
         let program = open_in_root(args.first().ok_or("no program is named")?)?;
-        let (args, env) = (words(args)?, words(env)?);
+        let (args, env) = (words(args)?, words(&self.env)?);
         for filter in &self.seccomp {
             seccompiler::apply_filter(filter).map_err(|error| error.to_string())?;
         }

@@ -116,6 +116,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         .with_executor(Payload {
             seccomp,
             traced: task.traced || veiled,
+            env: task.env.clone(),
         })
         .with_stdin(OwnedFd::from(null))
         .with_stdout(log()?)
@@ -327,7 +328,8 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
             "cwd": "/",
             "user": {"uid": 0, "gid": 0, "umask": task.umask},
             "args": ["/bin/sh", "-eu", "-c", task.script],
-            "env": task.env,
+            // For the runtime alone: without it, it looks for the home of its user in the container's root.
+            "env": ["HOME=/"],
             "noNewPrivileges": true,
             "capabilities": {
                 "bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES,

@@ -177,8 +177,16 @@ impl Ground {
 
     /// Follows a plan whose only step is `script`, on a root made of these layers: what an image would bring.
     pub fn on_image(&self, layers: &[Vec<u8>], script: &str) -> Output {
+        self.on_image_in(layers, script, None)
+    }
+
+    /// The same, with these variables instead of the plan's.
+    pub fn on_image_in(&self, layers: &[Vec<u8>], script: &str, env: Option<Value>) -> Output {
         let image = self.image(layers);
         let mut plan = self.plan();
+        if let Some(env) = env {
+            plan["build"]["env"] = env;
+        }
         plan["container"] = json!({ "image": image });
         plan["setup"]["steps"] = json!([]);
         plan["inputs"] = json!([]);

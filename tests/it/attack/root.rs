@@ -22,6 +22,10 @@ pub const CASES: &[Case] = &[
         "run a program of the host through a handle of the helper's",
         handles,
     ),
+    case(
+        "load a library into the helper where it looks for a user",
+        user_lookup,
+    ),
     case("run the program itself as the first program", |ground| {
         first_program(
             ground,
@@ -131,6 +135,56 @@ fn first_program_looks_around(ground: &Ground) -> Result<(), String> {
     must(!log.contains("handle"), format!("it found {log}"))?;
     must(!log.contains("could write"), format!("it found {log}"))?;
     must(!log.contains(" is "), format!("it found {log}"))?;
+    ground.untouched()
+}
+
+/// What the C library loads to look for users and hosts, if `nsswitch.conf` says so.
+const LOOKUP: &str = r#"
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((constructor)) static void loaded(void) {
+  char path[64], target[300];
+  int n = readlink("/proc/self/exe", target, sizeof target - 1);
+  dprintf(1, "loaded into %.*s\n", n > 0 ? n : 0, target);
+  for (int i = 3; i < 64; i++) {
+    snprintf(path, sizeof path, "/proc/self/fd/%d", i);
+    n = readlink(path, target, sizeof target - 1);
+    if (n > 0) dprintf(1, "handle %d is %.*s\n", i, n, target);
+  }
+}
+"#;
+
+fn user_lookup(ground: &Ground) -> Result<(), String> {
+    let intruder = program(ground, "intruder", INTRUDER);
+    let library = fs::read(ground.compile("lookup", LOOKUP, &["-shared", "-fPIC"])).unwrap();
+    ground.victim();
+    let mut layer = Layer::default()
+        .folder("bin", 0o755)
+        .file("bin/sh", 0o755, &intruder);
+    let lookups = ["passwd", "group", "hosts", "initgroups", "shadow"];
+    let switch: String = lookups.iter().map(|name| format!("{name}: evil\n")).collect();
+    layer = layer
+        .folder("etc", 0o755)
+        .file("etc/nsswitch.conf", 0o644, switch.as_bytes());
+    for folder in [
+        "lib",
+        "lib64",
+        "usr/lib",
+        "usr/lib64",
+        "lib/x86_64-linux-gnu",
+        "usr/lib/x86_64-linux-gnu",
+    ] {
+        layer = layer.file(&format!("{folder}/libnss_evil.so.2"), 0o755, &library);
+    }
+    // With a home among them, nobody would have to look for it.
+    let env = serde_json::json!({"PATH": "/usr/bin:/bin"});
+    let output = ground.on_image_in(&[layer.end()], "true", Some(env));
+    let log = ground.log();
+    must(
+        log.contains("looked around"),
+        format!("it did not run: {log} {}", common::text(&output)),
+    )?;
+    must(!log.contains("loaded into"), format!("it was {log}"))?;
     ground.untouched()
 }
 
