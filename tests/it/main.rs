@@ -43,6 +43,7 @@ mod compare;
 mod container;
 mod credentials;
 mod discover;
+mod earlier;
 mod evidence;
 mod evidence_bundle;
 mod forms;

@@ -41,6 +41,10 @@ pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Re
             (true, _) => (CheckResult::Holds, name.to_owned()),
             (false, true) => (CheckResult::Fails, format!("{name} is not what follows")),
             // Another version may have derived it differently, which this one cannot judge.
+            (false, false) if by.is_empty() => (
+                CheckResult::Open,
+                format!("{name} was made by a rebuilder that does not say its version, and this is {own}"),
+            ),
             (false, false) => (
                 CheckResult::Open,
                 format!("{name} was made by rebuilder {by:?}, and this is {own}"),
