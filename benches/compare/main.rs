@@ -3,7 +3,11 @@
 //! Pairs are generated below the target folder, once. Each is compared by `rebuilder compare`, read by the
 //! reference tools (decompress and hash both files at the same time, one core each; for the identical pair
 //! `sha256sum` of both), and compared by `diffoscope` where it is installed. All in one run, as ratios.
+//! Go programs, WebAssembly, dex, PDF and fonts are made with `golang-go`, `clang` and `lld`, `dx` and a JDK,
+//! `ghostscript`, and `python3-fonttools`, where they are installed.
 #![allow(clippy::unwrap_used)]
+
+mod programs;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -25,7 +29,7 @@ struct Pair {
     code: i32,
 }
 
-const PAIRS: [Pair; 5] = [
+const PAIRS: [Pair; 10] = [
     Pair {
         name: "50 MB tar.gz, 2,000 files, other times",
         files: ["times-a.tar.gz", "times-b.tar.gz"],
@@ -56,6 +60,36 @@ const PAIRS: [Pair; 5] = [
         reference: "zstd -dcq $F | sha256sum",
         code: 1,
     },
+    Pair {
+        name: "Go programs, other folders",
+        files: ["go-a/x", "go-b/x"],
+        reference: "sha256sum $F",
+        code: 1,
+    },
+    Pair {
+        name: "WebAssembly, another function",
+        files: ["wasm-a/x.wasm", "wasm-b/x.wasm"],
+        reference: "sha256sum $F",
+        code: 1,
+    },
+    Pair {
+        name: "dex, another method",
+        files: ["dex-a/classes.dex", "dex-b/classes.dex"],
+        reference: "sha256sum $F",
+        code: 1,
+    },
+    Pair {
+        name: "PDF, another day",
+        files: ["pdf-a/x.pdf", "pdf-b/x.pdf"],
+        reference: "sha256sum $F",
+        code: 1,
+    },
+    Pair {
+        name: "fonts, another day",
+        files: ["font-a/x.ttf", "font-b/x.ttf"],
+        reference: "sha256sum $F",
+        code: 1,
+    },
 ];
 
 fn main() {
@@ -65,6 +99,7 @@ fn main() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-compare");
     fs::create_dir_all(&folder).unwrap();
     generate(&folder);
+    programs::generate(&folder);
     let with_diffoscope = Command::new("diffoscope").arg("--version").output().is_ok();
     println!(
         "{:<40} {:>9} {:>9} {:>6} {:>11} {:>7} {:>8}",
@@ -73,6 +108,10 @@ fn main() {
     let mut faster = Vec::new();
     for pair in &PAIRS {
         let files = pair.files.map(|file| folder.join(file));
+        if !files.iter().all(|file| file.exists()) {
+            println!("{:<40} left out: the tools that make it are missing", pair.name);
+            continue;
+        }
         // Into the page cache, for all of them alike.
         shell(&format!(
             "cat {} {} > /dev/null",
@@ -175,6 +214,14 @@ fn median(times: usize, mut once: impl FnMut() -> Duration) -> Duration {
     let mut taken: Vec<_> = (0..times).map(|_| once()).collect();
     taken.sort();
     taken[times / 2]
+}
+
+/// Whether a command is on the path.
+fn have(command: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", "command -v \"$0\" >/dev/null", command])
+        .status();
+    found.is_ok_and(|status| status.success())
 }
 
 fn shell(command: &str) {
