@@ -34,6 +34,15 @@ pub(super) fn of_addresses(addresses: &[String]) -> Option<String> {
         .find_map(|address| git_source::address(&of_host(address)?).ok())
 }
 
+/// Whether an address is of a repository with the name of a package, or of something below it.
+pub(super) fn is_named(address: &str, package: &str) -> bool {
+    let repository = of_addresses(&[address.to_owned()]);
+    let name = repository
+        .as_deref()
+        .and_then(|repository| repository.rsplit('/').next());
+    name.is_some_and(|name| plain(name.trim_end_matches(".git")) == plain(package))
+}
+
 /// The commit that the tag of a version leads to, and the tag's name; `cannot` makes an error of a reason.
 pub(super) async fn tagged(
     fetcher: &Fetcher,
@@ -114,6 +123,19 @@ mod tests {
             let tags = tags(names);
             let found = tag_of_version(&tags, "my.pkg", |text| text == "1.2.3");
             assert_eq!(found.map(|tag| tag.name.as_str()), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_named_for_a_package_however_it_is_spelt() {
+        for (address, named) in [
+            ("https://github.com/o/my-pkg", true),
+            ("https://github.com/o/My_Pkg.git", true),
+            ("https://github.com/o/my.pkg/blob/main/README.md", true),
+            ("https://github.com/o/my-pkg-docs", false),
+            ("https://example.org/o/my-pkg", false),
+        ] {
+            assert_eq!(is_named(address, "my.pkg"), named, "{address}");
         }
     }
 

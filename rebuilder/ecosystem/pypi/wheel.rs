@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::dialect::{self, Dialect};
 use super::interpreter::{self, Sign};
 use crate::compare::{self, MemberError};
+use crate::ecosystem::repository;
 
 /// What can be read off a wheel.
 #[derive(Debug)]
@@ -147,7 +148,8 @@ fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
     }
 }
 
-/// `Project-URL: LABEL, ADDRESS` and `Home-page: ADDRESS`, the likeliest to be the source first.
+/// `Project-URL: LABEL, ADDRESS` and `Home-page: ADDRESS`, the likeliest to be the source first; then what the description
+/// names.
 fn addresses(metadata: &str) -> Vec<String> {
     let headers = metadata.lines().take_while(|line| !line.is_empty());
     let mut found: Vec<(usize, String)> = headers
@@ -166,5 +168,22 @@ fn addresses(metadata: &str) -> Vec<String> {
         })
         .collect();
     found.sort();
-    found.into_iter().map(|(_, address)| address).collect()
+    let declared = found.into_iter().map(|(_, address)| address);
+    declared.chain(in_description(metadata)).collect()
+}
+
+/// Addresses of repositories with the package's own name, which may be its source even if no field says so.
+fn in_description(metadata: &str) -> Vec<String> {
+    let (head, description) = metadata.split_once("\n\n").unwrap_or((metadata, ""));
+    let Some(name) = head.lines().find_map(|line| line.strip_prefix("Name:")) else {
+        return Vec::new();
+    };
+    let ends = |c: char| c.is_whitespace() || "<>()[]{}\"'`|,;".contains(c);
+    let addresses = description
+        .split(ends)
+        .filter(|word| word.starts_with("https://"));
+    addresses
+        .filter(|address| repository::is_named(address, name.trim()))
+        .map(str::to_owned)
+        .collect()
 }
