@@ -26,13 +26,30 @@ use crate::rootfs::removal;
 use crate::rootfs::{LayerPlan, UnpackPlan};
 use crate::sandbox::SandboxError;
 
-/// The command that starts a helper for a task: this very program, nothing of our environment.
-pub(super) fn command(task: &Task) -> io::Result<Command> {
+/// What a helper is started for; which task exactly, it hears later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To start what a stranger wrote.
+    Run,
+    /// To read and write files.
+    Files,
+}
+
+impl Purpose {
+    pub(super) fn of(task: &Task) -> Self {
+        match task {
+            Task::Run(_) => Self::Run,
+            _ => Self::Files,
+        }
+    }
+}
+
+/// The command that starts a helper: this very program, nothing of our environment.
+pub(super) fn command(purpose: Purpose) -> io::Result<Command> {
     use std::os::unix::process::CommandExt as _;
-    // Only a run starts what a stranger wrote; the other tasks read and write files.
-    let program = match task {
-        Task::Run(_) => format!("/proc/self/fd/{}", sealed::program()?.as_raw_fd()),
-        _ => "/proc/self/exe".to_owned(),
+    let program = match purpose {
+        Purpose::Run => format!("/proc/self/fd/{}", sealed::program()?.as_raw_fd()),
+        Purpose::Files => "/proc/self/exe".to_owned(),
     };
     let mut command = Command::new(program);
     // Its own process group: Ctrl-C on the terminal is for the worker, which then ends its helpers.
@@ -54,7 +71,7 @@ pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError>
         during: "cleaning up",
         reason,
     };
-    let mut child = command(task)
+    let mut child = command(Purpose::of(task))
         .and_then(|mut command| {
             command
                 .stdin(Stdio::piped())

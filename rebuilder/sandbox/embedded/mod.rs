@@ -31,11 +31,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
+use tokio::process::Child;
 
 use super::{Bound, CommandResult, ExitReason, Job, KeepMode, Sandbox, SandboxError, output};
 use crate::plan::Limits;
@@ -43,6 +43,7 @@ use crate::progress::ProgressBar;
 use crate::rootfs::{Times, removal};
 use crate::store::{Scratch, Store, StoreError};
 use cgroup::Cgroup;
+use helper::Purpose;
 pub use helper::serve;
 pub use idmap::IdMap;
 use process::{Helper, asked_by_doctor, copy_log};
@@ -62,6 +63,8 @@ pub struct Embedded {
     ids: IdMap,
     /// Kept trees that this process has found to be as they were made.
     intact: Arc<Mutex<HashSet<PathBuf>>>,
+    /// A helper that waits for the next run.
+    spare: Arc<Mutex<Option<Child>>>,
     /// Where what the processes of a run do to files is recorded, if it is.
     trace: Option<PathBuf>,
 }
@@ -73,6 +76,7 @@ impl Embedded {
             store: store.clone(),
             ids: IdMap::of_this_user()?,
             intact: Arc::default(),
+            spare: Arc::default(),
             trace: None,
         };
         sealed::prepare();
@@ -87,6 +91,25 @@ impl Embedded {
         Self {
             trace: Some(events.to_owned()),
             ..self.clone()
+        }
+    }
+
+    /// Starts the helper of the next run, if none waits: what comes before a run then takes its time beside that start.
+    fn expect_run(&self) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.is_none() {
+            // If it fails, the run's own attempt says why.
+            *spare = process::spawn(Purpose::Run).ok();
+        }
+    }
+
+    /// The helper that waits, or a new one.
+    fn take_helper(&self) -> Result<Child, SandboxError> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Somebody may have ended it meanwhile.
+        match spare.map(|mut child| (child.try_wait(), child)) {
+            Some((Ok(None), child)) => Ok(child),
+            _ => process::spawn(Purpose::Run),
         }
     }
 
@@ -260,6 +283,12 @@ impl Embedded {
         scratch: &Scratch,
         cgroup: &Cgroup,
     ) -> Result<CommandResult, SandboxError> {
+        let child = self.take_helper()?;
+        // The kernel makes whoever moves a process wait; meanwhile the helper starts, and the folders are made.
+        let admitted = child.id().map(|pid| {
+            let admission = cgroup.admission(pid);
+            tokio::task::spawn_blocking(move || admission.carry_out())
+        });
         let own_ids = self.ids.own();
         let first_id = own_ids.as_ref().map(|ids| ids.first);
         let task = self.prepare(job, in_place, scratch, cgroup, first_id)?;
@@ -269,8 +298,7 @@ impl Embedded {
             .open(job.log)
             .await;
         let mut log = log.map_err(SandboxError::io(format!("write {}", job.log.display())))?;
-        let mut helper =
-            Helper::start(&self.ids, &task, Stdio::piped(), Some(cgroup), own_ids.as_ref()).await?;
+        let mut helper = Helper::start(child, &self.ids, &task, admitted, own_ids.as_ref()).await?;
         let mut stdout = helper.child.stdout.take();
         let copy_log = async {
             if let Some(stdout) = stdout.as_mut() {

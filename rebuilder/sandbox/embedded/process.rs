@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use super::IdMap;
-use super::cgroup::Cgroup;
-use super::helper;
+use super::helper::{self, Purpose};
 use super::idmap::OwnIds;
 use super::protocol::{HelperEvent, Task};
 use crate::progress::ProgressBar;
@@ -26,26 +26,35 @@ pub(super) struct Helper {
     pub(super) shared_ids: bool,
 }
 
+/// Starts a helper, which waits until it hears its task. It ends with the thread that starts it, so that must be one of the
+/// runtime's.
+pub(super) fn spawn(purpose: Purpose) -> Result<Child, SandboxError> {
+    let stdout = match purpose {
+        Purpose::Run => Stdio::piped(),
+        Purpose::Files => Stdio::null(),
+    };
+    helper::command(purpose)
+        .map(Command::from)
+        .and_then(|mut command| {
+            command
+                .stdin(Stdio::piped())
+                .stdout(stdout)
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+        })
+        .map_err(SandboxError::io("start the sandbox helper"))
+}
+
 impl Helper {
+    /// Has a process that was spawned for it do `task`.
     pub(super) async fn start(
+        mut child: Child,
         ids: &IdMap,
         task: &Task,
-        stdout: Stdio,
-        cgroup: Option<&Cgroup>,
+        admitted: Option<JoinHandle<()>>,
         own_ids: Option<&OwnIds>,
     ) -> Result<Self, SandboxError> {
-        let starting = SandboxError::io("start the sandbox helper");
-        let mut child = helper::command(task)
-            .map(Command::from)
-            .and_then(|mut command| {
-                command
-                    .stdin(Stdio::piped())
-                    .stdout(stdout)
-                    .stderr(Stdio::piped())
-                    .kill_on_drop(true)
-                    .spawn()
-            })
-            .map_err(starting)?;
         let (Some(stderr), Some(mut stdin)) = (child.stderr.take(), child.stdin.take()) else {
             return Err(SandboxError::Broken {
                 during: "starting",
@@ -64,11 +73,6 @@ impl Helper {
                 reason: error.to_string(),
             })?;
         line.push(b'\n');
-        // The kernel makes whoever moves a process wait; meanwhile the helper starts and enters its namespaces.
-        let admitted = cgroup.zip(this.child.id()).map(|(cgroup, pid)| {
-            let admission = cgroup.admission(pid);
-            tokio::task::spawn_blocking(move || admission.carry_out())
-        });
         let talk = SandboxError::io("talk to the sandbox helper");
         stdin.write_all(&line).await.map_err(talk)?;
         match this.event().await? {

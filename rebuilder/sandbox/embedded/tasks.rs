@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::process::Helper;
+use super::helper::Purpose;
+use super::process::{self, Helper};
 use super::protocol::{HelperEvent, Task, TaskAnswer};
 use super::{Embedded, IdMap, short_job_limits};
 use crate::artifact::Sha256;
@@ -107,6 +107,7 @@ impl Embedded {
         if known().contains(root) {
             return Ok(Intact::Yes);
         }
+        self.expect_run();
         let found = self.seal(root).await?;
         let answer = if seal == Some(found) {
             Intact::Yes
@@ -153,7 +154,8 @@ impl Embedded {
 
     async fn task_to_its_end(&self, task: Task, during: &'static str) -> Result<TaskAnswer, SandboxError> {
         let broken = |reason: String| SandboxError::Broken { during, reason };
-        let mut helper = Helper::start(&self.ids, &task, Stdio::null(), None, None).await?;
+        let child = process::spawn(Purpose::of(&task))?;
+        let mut helper = Helper::start(child, &self.ids, &task, None, None).await?;
         loop {
             match helper.event().await? {
                 Some(HelperEvent::Done { answer }) => return Ok(answer),
