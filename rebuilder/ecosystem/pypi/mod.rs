@@ -17,6 +17,7 @@ mod plan;
 mod registry;
 mod release;
 mod required;
+mod requirement;
 pub(super) mod requirements;
 mod sdist;
 mod source;
