@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RootfsError;
 use super::removal;
+use crate::bounded::HeaderLimit;
 
 /// Layers to unpack, lowest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,11 +120,12 @@ fn invalid(reason: String) -> io::Error {
 
 fn unpack_layer(name: &str, file: File, room: &mut Room) -> io::Result<()> {
     let unpacked = super::deb::decompress(name, io::BufReader::new(file))?.take(UNPACKED_LIMIT);
-    let mut archive = tar::Archive::new(unpacked);
+    let headers = HeaderLimit::default();
+    let mut archive = tar::Archive::new(headers.over(unpacked));
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);
-    for entry in archive.entries()? {
+    for entry in headers.entries(&mut archive)? {
         let mut entry = entry?;
         room.take(entry.size())?;
         let path = inside(&entry.path()?);

@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod ar;
 mod deb;
 mod layers;
 pub(crate) mod removal;
