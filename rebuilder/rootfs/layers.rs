@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::RootfsError;
 use super::removal;
 use crate::bounded::HeaderLimit;
+use crate::reader::{Reader, as_file};
 
 /// Layers to unpack, lowest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -198,6 +199,11 @@ fn empty(folder: &Path) -> io::Result<()> {
 fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[("image-configuration", |bytes| {
+    as_file(bytes, |path| drop(ImageConfig::read(path)));
+})];
 
 #[cfg(test)]
 mod tests {
