@@ -2,10 +2,14 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod headers;
+
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+pub(crate) use headers::HeaderLimit;
 
 /// A reply of a build backend or a resolver.
 pub const ANSWER: u64 = 8 << 20;

@@ -7,7 +7,10 @@ use rebuilder::store::{AllowedHost, MirrorMap};
 // Whatever names a place: it is read or refused, and what is read is written so that it reads the same again.
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(subject) = text.parse::<Subject>() {
-        let again = subject.purl().parse::<Subject>().expect("a package URL of ours is read");
+        let again = subject
+            .purl()
+            .parse::<Subject>()
+            .expect("a package URL of ours is read");
         assert_eq!(again.purl(), subject.purl());
     }
     if let Ok(source) = GitSource::from_uri(text, None) {

@@ -1,14 +1,24 @@
-//! What registries answer and what was released there, as each ecosystem reads it before anything is planned.
+//! What registries, archives, logs and sources of statements send, and what was released there.
 #![no_main]
 
 use std::sync::LazyLock;
 
-use rebuilder::ecosystem::{self, Reader};
+use rebuilder::reader::Reader;
+use rebuilder::{apt, discover, ecosystem, evidence, public_log, rootfs, store};
 
 /// All readers, or those whose name begins with READER: `READER=pnpm cargo fuzz run registry`.
 static READERS: LazyLock<Vec<Reader>> = LazyLock::new(|| {
     let only = std::env::var("READER").unwrap_or_default();
-    ecosystem::readers().filter(|(name, _)| name.starts_with(&only)).collect()
+    let tables = [
+        apt::READERS,
+        discover::READERS,
+        evidence::READERS,
+        public_log::READERS,
+        rootfs::READERS,
+        store::READERS,
+    ];
+    let all = ecosystem::readers().chain(tables.concat());
+    all.filter(|(name, _)| name.starts_with(&only)).collect()
 });
 
 // The first byte chooses a reader.

@@ -38,7 +38,7 @@ pub struct IndexFile {
     pub path: String,
     /// The compressed index.
     pub file: PinnedFile,
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
 }
 
 /// Decompressed indexes.
@@ -348,7 +348,7 @@ fn in_parallel<T: Send, R: Send>(
     })
 }
 
-fn in_files(
+pub(super) fn in_files(
     files: &[IndexFile],
     mut wanted: impl FnMut(&BinaryRow<'_>) -> bool,
 ) -> Result<Vec<Binary>, AptError> {

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod indexes;
+mod readers;
 mod similar;
 mod table;
 
@@ -21,6 +22,8 @@ use crate::evidence::release::{self, Archive, Release, ReleaseError};
 use crate::store::{Blob, FetchError, Fetcher, StoreError};
 
 pub use indexes::{Binary, Indexes, SourcePackage};
+#[doc(hidden)]
+pub use readers::READERS;
 pub use table::BinaryRow;
 
 /// What is wrong with an archive.

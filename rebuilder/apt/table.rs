@@ -88,7 +88,7 @@ impl Table {
     }
 
     /// Reads an index.
-    fn read(plain: impl std::io::BufRead, kind: Kind, document: &str) -> Result<Self, AptError> {
+    pub fn read(plain: impl std::io::BufRead, kind: Kind, document: &str) -> Result<Self, AptError> {
         let mut lines = String::new();
         for paragraph in Deb822::iter_paragraphs_from_reader(plain) {
             let paragraph = paragraph.map_err(|error| Deb822Error::of(document, &error))?;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use super::ResultLine;
 use crate::artifact::{Subject, SubjectError};
+use crate::reader::{Reader, as_file};
 use crate::text;
 
 /// A list that cannot be used.
@@ -83,3 +85,11 @@ pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
     }
     Ok(subjects)
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[
+    ("list", |bytes| as_file(bytes, |path| drop(read(path)))),
+    ("audit-result", |bytes| {
+        drop(serde_json::from_slice::<ResultLine>(bytes));
+    }),
+];

@@ -36,6 +36,8 @@ use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, StoreError};
 
 pub use journal::{Journal, JournalError};
+#[doc(hidden)]
+pub use list::READERS;
 pub use list::{ListError, read as read_list};
 pub use result::{ResultLine, SubjectResult};
 pub use summary::Summary;

@@ -20,6 +20,7 @@ use clap::{Args, Subcommand};
 use super::Common;
 use super::failure::Failure;
 use super::options::evidence::TrustArgs;
+use crate::reader::{Reader, as_folder, as_text};
 use judge::{Candidate, Judgement};
 
 #[derive(Subcommand)]
@@ -190,3 +191,26 @@ fn step(program: &mut Program, what: &str) -> Result<Vec<u8>, Failure> {
             .with_help("nothing was installed; its own messages are above"),
     )
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[
+    ("gate-apt", |bytes| as_text(bytes, |text| drop(apt::read(text)))),
+    ("gate-cargo", |bytes| {
+        as_folder(bytes, "Cargo.lock", |folder| drop(cargo::candidates(folder)));
+    }),
+    ("gate-npm", |bytes| {
+        as_folder(bytes, "package-lock.json", npm::look_at);
+    }),
+    ("gate-npm-manifest", |bytes| {
+        as_folder(bytes, "package.json", |folder| {
+            let lock = r#"{"lockfileVersion": 3, "packages": {"": {}}}"#;
+            if std::fs::write(folder.join("package-lock.json"), lock).is_ok() {
+                npm::look_at(folder);
+            }
+        });
+    }),
+    ("gate-pip-file", |bytes| as_text(bytes, pip::look_at)),
+    ("gate-pip-report", |bytes| {
+        as_text(bytes, |text| drop(pip::report(text)));
+    }),
+];

@@ -37,6 +37,8 @@ use crate::sandbox::embedded::Embedded;
 use crate::store::{AllowedHost, Fetcher, GitMirror, MirrorMap, Store};
 use crate::text;
 use failure::{Code, Failure};
+#[doc(hidden)]
+pub use gate::READERS;
 
 const EXAMPLES: &str = "\
 Examples:

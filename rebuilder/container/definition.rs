@@ -12,6 +12,7 @@ use crate::apt::Indexes;
 use crate::evidence::openpgp::Keyring;
 use crate::evidence::release::Archive;
 use crate::plan::Lock;
+use crate::reader::Reader;
 use crate::store::Fetcher;
 
 /// One definition.
@@ -160,6 +161,18 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &str, bytes: &[u8]) ->
     let text = std::str::from_utf8(bytes).map_err(|error| invalid(error.to_string()))?;
     toml::from_str(text).map_err(|error| invalid(error.to_string()))
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[
+    ("container", |bytes| drop(parse::<Definition>("x", bytes))),
+    ("container-lock", |bytes| {
+        if let Ok(lock) = parse::<Lock>("x", bytes) {
+            lock.materials();
+            let text = lock.to_toml("x").unwrap_or_default();
+            assert_eq!(parse::<Lock>("x", text.as_bytes()).ok(), Some(lock));
+        }
+    }),
+];
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,8 @@ mod receipt;
 use std::path::PathBuf;
 
 pub use build::{Root, build, from_image, from_lock, is_made, root};
+#[doc(hidden)]
+pub use definition::READERS;
 pub use definition::{Catalog, Debian, Definition};
 pub use layer::{keep_layer, kept_layer};
 pub use lock::lock;

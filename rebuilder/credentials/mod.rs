@@ -23,6 +23,7 @@ use crate::artifact::Sha256;
 use crate::compare;
 use crate::deadline::{Deadline, Over};
 use crate::plan::Plan;
+use crate::reader::{Reader, as_text};
 use crate::run::Credential;
 use crate::store::Blob;
 
@@ -207,6 +208,13 @@ pub fn check_plan(plan: &Plan) -> Result<(), InPlan> {
     }
     Ok(())
 }
+
+/// For fuzzing.
+#[doc(hidden)]
+pub const READERS: &[Reader] = &[("credentials", |bytes| {
+    drop(scan::scan(bytes, "x.py", Depth::All, &Deadline::default()));
+    as_text(bytes, |text| drop(redacted(text)));
+})];
 
 #[cfg(test)]
 mod tests {

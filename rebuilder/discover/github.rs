@@ -57,7 +57,7 @@ pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
     Ok(given)
 }
 
-fn entries(bytes: &[u8]) -> Result<Vec<Value>, String> {
+pub(super) fn entries(bytes: &[u8]) -> Result<Vec<Value>, String> {
     let mut value = json::parse_evidence(bytes).map_err(|error| error.to_string())?;
     match value.get_mut("attestations").map(Value::take) {
         Some(Value::Array(entries)) => Ok(entries),
@@ -84,7 +84,7 @@ async fn elsewhere(asking: &Asking<'_>, entry: &Value) -> Result<Vec<u8>, String
 }
 
 /// Bytes without Snappy's compression, if they have it.
-fn plain(bytes: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn plain(bytes: &[u8]) -> Result<Vec<u8>, String> {
     if bytes.trim_ascii_start().starts_with(b"{") {
         return Ok(bytes.to_vec());
     }

@@ -17,6 +17,7 @@ mod github;
 mod indexes;
 mod oci;
 mod pieces;
+mod readers;
 mod rebuilderd;
 mod subject;
 
@@ -32,6 +33,8 @@ use crate::policy::{SourceKind, StatementSource};
 use crate::store::{Blob, FetchError, Fetcher, Store, StoreError};
 use crate::text::{plural, redacted};
 
+#[doc(hidden)]
+pub use readers::READERS;
 pub use subject::Subject;
 
 /// Most sources that are asked at the same time.

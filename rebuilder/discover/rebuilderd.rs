@@ -18,13 +18,13 @@ const WHOLE_LIST_LIMIT: u64 = 64 << 20;
 
 /// A list in v1.
 #[derive(Deserialize)]
-struct Page {
+pub(super) struct Page {
     records: Vec<Record>,
 }
 
 /// One package of a list. Fields that are not needed may be absent or of any form.
 #[derive(Deserialize)]
-struct Record {
+pub(super) struct Record {
     name: String,
     version: String,
     architecture: String,
@@ -50,8 +50,7 @@ pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
         limit: LIST_LIMIT,
         ..asking.request("the list of packages", &url)
     };
-    let read = |bytes: &[u8]| serde_json::from_slice::<Page>(bytes).map_err(|error| error.to_string());
-    if let Some(answered) = asking.fetcher.ask(request, read).await? {
+    if let Some(answered) = asking.fetcher.ask(request, page).await? {
         let wanted = wanted(answered.value.records, package);
         let path = |record: &Record| {
             let (build, artifact) = (record.build_id?.to_string(), record.artifact_id?.to_string());
@@ -69,8 +68,7 @@ pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
         limit: WHOLE_LIST_LIMIT,
         ..asking.request("the list of packages", &url)
     };
-    let read = |bytes: &[u8]| serde_json::from_slice::<Vec<Record>>(bytes).map_err(|error| error.to_string());
-    let answered = asking.fetcher.ask(request, read).await?;
+    let answered = asking.fetcher.ask(request, records).await?;
     let answered = answered
         .ok_or_else(|| Silence::NoAnswer("it has neither version of rebuilderd's API there".to_owned()))?;
     let wanted = wanted(answered.value, package);
@@ -79,6 +77,16 @@ pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
         (record.has_attestation != Some(false)).then(|| ["v0", "builds", &build].map(str::to_owned).to_vec())
     };
     attestations(asking, &wanted, path).await
+}
+
+/// A list of v1.
+pub(super) fn page(bytes: &[u8]) -> Result<Page, String> {
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// A list of v0.
+pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, String> {
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 fn query(url: &str, package: &Package, with_version: bool) -> Result<String, Silence> {

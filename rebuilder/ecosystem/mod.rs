@@ -26,12 +26,13 @@ use std::path::Path;
 use crate::artifact::{Ecosystem, Subject};
 use crate::container::Catalog;
 use crate::plan::Plan;
+use crate::reader::Reader;
 use crate::store::Fetcher;
 use hints::{Alternative, EndedRun, Hints};
 use packaging::{Forms, Named, Packaging, ReleasedName};
 
 pub use error::{PlanError, RegistryError};
-pub use packaging::{Reader, Release};
+pub use packaging::Release;
 pub use planner::Planner;
 
 /// Every ecosystem whose registry can be asked.

@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use crate::artifact::Subject;
 
-use super::Reader;
 use super::hints::{Hints, SourceHint};
 use crate::artifact::git_source;
 use crate::artifact::git_source::{GitSource, SourceError};
 use crate::plan::Origin;
+use crate::reader::Reader;
 
 /// A definition that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

@@ -15,6 +15,7 @@ use crate::evidence::Claim;
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::Document;
 use crate::plan::Plan;
+use crate::reader::Reader;
 use crate::store::Fetcher;
 
 /// What planning knows of the packages of one ecosystem.
@@ -93,18 +94,6 @@ pub(super) fn named(name: &str, version: &str) -> Named<'static> {
 pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = text.lines().take_while(|line| !line.trim().is_empty());
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-}
-
-/// A name, and a function that reads any bytes and forgets what they say.
-pub type Reader = (&'static str, fn(&[u8]));
-
-/// Calls `read` with a file of these bytes, as a reader of files wants them.
-pub(super) fn as_file(bytes: &[u8], read: impl FnOnce(&Path)) {
-    use std::io::Write as _;
-    let written = tempfile::NamedTempFile::new().and_then(|mut file| file.write_all(bytes).map(|()| file));
-    if let Ok(file) = written {
-        read(file.path());
-    }
 }
 
 /// What is known of a subject before anything is planned.

@@ -33,6 +33,7 @@ pub mod oci;
 pub mod openpgp;
 mod proof;
 pub mod public_key;
+mod readers;
 pub mod release;
 pub mod signed_content;
 pub mod sigstore;
@@ -48,3 +49,5 @@ pub mod workflow;
 
 pub use claim::{Claim, Question, Standing};
 pub use proof::{Proof, Signature, Signer, Unproven, Verified};
+#[doc(hidden)]
+pub use readers::READERS;

@@ -32,6 +32,8 @@ pub use container::PinnedContainer;
 pub use jobs::{Jobs, SetupJob, Work};
 pub use limits::Limits;
 pub use lock::{Lock, LockedArchive, LockedPackage, LockedRelease};
+#[doc(hidden)]
+pub use recipe::READERS;
 pub use recipe::{Dependencies, Recipe, RecipeError};
 pub use shell::{IMAGE_ENTRYPOINT, INPUTS, OUT, quote, shell_command};
 

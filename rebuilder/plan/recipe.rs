@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{Phase, Step};
 use crate::artifact::{Ecosystem, pattern};
 use crate::evidence::slsa::Provenance;
+use crate::reader::{Reader, as_file};
 
 /// One recipe.
 #[derive(Debug, Clone, Deserialize)]
@@ -304,6 +305,9 @@ impl RecipePhase {
         }
     }
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[("recipe", |bytes| as_file(bytes, |path| drop(Recipe::read(path))))];
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ use super::{Policy, PolicyError};
 use crate::artifact::{Sha256, pattern};
 use crate::evidence::custody::MutableKind;
 use crate::evidence::trust::{ExpectedIdentity, Trust, TrustError, TrustedKey};
+use crate::reader::{Reader, as_file};
 
 /// A policy file, read.
 #[derive(Debug, Clone)]
@@ -353,3 +354,6 @@ impl PolicyFile {
             .find(|rule| names.iter().any(|name| pattern::fits(&rule.subject, name)))
     }
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[("policy", |bytes| as_file(bytes, |path| drop(Policy::read(path))))];

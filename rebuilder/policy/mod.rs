@@ -15,6 +15,8 @@ mod sources;
 use std::path::{Path, PathBuf};
 
 pub use file::PolicyFile;
+#[doc(hidden)]
+pub use file::READERS;
 pub use quorum::{Aspect, Dissent, Independence, Party, Quorum, Revocation};
 use serde::{Deserialize, Serialize};
 pub use sources::{SourceKind, StatementSource};

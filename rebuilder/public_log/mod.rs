@@ -25,6 +25,7 @@ mod policy;
 mod proof;
 mod publish;
 mod reader;
+mod readers;
 mod state;
 mod tile;
 mod tree;
@@ -41,6 +42,8 @@ pub use policy::LogPolicy;
 pub use proof::{LogProof, ProvenEntry};
 pub use publish::{Publication, Published};
 pub use reader::{OpenLog, Place};
+#[doc(hidden)]
+pub use readers::READERS;
 pub use verified::VerifiedPublicLog;
 pub use watch::{Seen, Visit, name as watched_name};
 pub use witness::Witnesses;

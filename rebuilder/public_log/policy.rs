@@ -80,7 +80,7 @@ impl LogPolicy {
     }
 
     /// Reads the text of a policy; an error has the number of its line.
-    fn parse(text: &str) -> Result<Self, (usize, String)> {
+    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
         let mut policy = Self {
             logs: Vec::new(),
             nodes: Vec::new(),

@@ -13,6 +13,7 @@
 mod admin;
 mod claims;
 mod enqueue;
+mod readers;
 mod returns;
 mod sql;
 mod tokens;
@@ -21,6 +22,8 @@ pub mod wire;
 pub use admin::{DueRun, Listed, Tally};
 pub use claims::{Claimant, Ending};
 pub use enqueue::{Enqueued, NewJob};
+#[doc(hidden)]
+pub use readers::READERS;
 pub use tokens::{Holder, Scope, Token, TokenError};
 
 use sqlx::AnyPool;

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::RootfsError;
+use super::ar::Members;
+use crate::bounded::HeaderLimit;
 use crate::evidence::deb822;
 
 /// Packages to unpack, in this order.
@@ -131,13 +133,11 @@ fn unpack_one(package: &str, file: &mut File) -> Result<Unpacked, RootfsError> {
             source,
         }
     };
-    let mut archive = ar::Archive::new(file);
+    let mut archive = Members::new(file).map_err(broken("the ar archive"))?;
     let mut control = None;
-    while let Some(member) = archive.next_entry() {
-        let member = member.map_err(broken("the ar archive"))?;
-        let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
+    while let Some(name) = archive.next().map_err(broken("the ar archive"))? {
         if name.starts_with("control.tar") {
-            let tar = decompress(&name, member).map_err(broken("control.tar"))?;
+            let tar = decompress(&name, &mut archive).map_err(broken("control.tar"))?;
             control = Some(PackageControl::read(tar).map_err(broken("control.tar"))?);
         } else if name.starts_with("data.tar") {
             let control = control.take().ok_or_else(|| {
@@ -146,7 +146,7 @@ fn unpack_one(package: &str, file: &mut File) -> Result<Unpacked, RootfsError> {
                     "control.tar is missing",
                 ))
             })?;
-            let tar = decompress(&name, member).map_err(broken("data.tar"))?;
+            let tar = decompress(&name, &mut archive).map_err(broken("data.tar"))?;
             let list = unpack_data(tar, &control.conffiles).map_err(broken("data.tar"))?;
             return control.record(&list).map_err(broken("control.tar"));
         }
@@ -184,8 +184,9 @@ const CONTROL_LIMIT: u64 = 64 << 20;
 impl PackageControl {
     fn read(tar: impl Read) -> io::Result<Self> {
         let mut files = Vec::new();
-        let mut archive = tar::Archive::new(tar.take(CONTROL_LIMIT));
-        for entry in archive.entries()? {
+        let headers = HeaderLimit::default();
+        let mut archive = tar::Archive::new(headers.over(tar.take(CONTROL_LIMIT)));
+        for entry in headers.entries(&mut archive)? {
             let mut entry = entry?;
             if !entry.header().entry_type().is_file() {
                 continue;
@@ -290,12 +291,13 @@ impl PackageControl {
 
 /// Unpacks `data.tar` into `/`; gives the list of its paths as dpkg keeps it.
 fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>) -> io::Result<String> {
-    let mut archive = tar::Archive::new(tar);
+    let headers = HeaderLimit::default();
+    let mut archive = tar::Archive::new(headers.over(tar));
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);
     let mut list = String::new();
-    for entry in archive.entries()? {
+    for entry in headers.entries(&mut archive)? {
         let mut entry = entry?;
         let relative = entry.path()?.into_owned();
         let relative: PathBuf = relative

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::RootfsError;
 use super::removal;
+use crate::bounded::HeaderLimit;
+use crate::reader::{Reader, as_file};
 
 /// Layers to unpack, lowest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,11 +121,12 @@ fn invalid(reason: String) -> io::Error {
 
 fn unpack_layer(name: &str, file: File, room: &mut Room) -> io::Result<()> {
     let unpacked = super::deb::decompress(name, io::BufReader::new(file))?.take(UNPACKED_LIMIT);
-    let mut archive = tar::Archive::new(unpacked);
+    let headers = HeaderLimit::default();
+    let mut archive = tar::Archive::new(headers.over(unpacked));
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);
-    for entry in archive.entries()? {
+    for entry in headers.entries(&mut archive)? {
         let mut entry = entry?;
         room.take(entry.size())?;
         let path = inside(&entry.path()?);
@@ -196,6 +199,11 @@ fn empty(folder: &Path) -> io::Result<()> {
 fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[("image-configuration", |bytes| {
+    as_file(bytes, |path| drop(ImageConfig::read(path)));
+})];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod ar;
 mod deb;
 mod layers;
 pub(crate) mod removal;
@@ -11,7 +12,11 @@ mod seal;
 mod tree;
 
 pub use deb::{PackageFile, UnpackPlan, unpack};
+#[doc(hidden)]
+pub use layers::READERS;
 pub use layers::{ImageConfig, LayerPlan, ending, unpack_layers};
+#[doc(hidden)]
+pub use removal::empty;
 pub use seal::seal;
 pub use tree::{Times, TreeContents, digest, normalise};
 

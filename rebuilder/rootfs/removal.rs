@@ -21,7 +21,7 @@ const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC);
 
 /// Removes everything in the folder at `path`, and leaves the folder; an absent one is fine.
-pub(crate) fn empty(path: &Path) -> io::Result<()> {
+pub fn empty(path: &Path) -> io::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let top = match nix::fcntl::open(path, flags, Mode::empty()) {
         Ok(top) => top,

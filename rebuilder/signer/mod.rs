@@ -34,6 +34,8 @@ use serde::{Deserialize, Serialize};
 pub use admission::Admission;
 pub use door::Door;
 pub use serve::Service;
+#[doc(hidden)]
+pub use wire::READERS;
 pub use wire::{ask, ask_for};
 
 use crate::artifact::serialise::SerialiseError;

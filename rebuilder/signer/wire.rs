@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use super::{REQUEST, Reply, Request, SignerError};
 use crate::artifact::serialise;
 use crate::attest::Extra;
+use crate::reader::Reader;
 
 /// One line, of bounded length.
 pub(super) async fn request_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
@@ -69,3 +70,13 @@ pub async fn ask_for(
         .map_err(at)?;
     serde_json::from_slice(&reply).map_err(|error| SignerError::Request(format!("invalid reply: {error}")))
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[
+    ("signer-request", |bytes| {
+        drop(serde_json::from_slice::<Request>(bytes));
+    }),
+    ("signer-reply", |bytes| {
+        drop(serde_json::from_slice::<Reply>(bytes));
+    }),
+];

@@ -19,6 +19,7 @@ mod mirror;
 mod places;
 mod post;
 mod public;
+mod readers;
 mod referrers;
 mod registry;
 mod runs;
@@ -40,6 +41,8 @@ pub use hosts::AllowedHost;
 pub use mirror::MirrorMap;
 use places::FOLDERS;
 pub use post::Posted;
+#[doc(hidden)]
+pub use readers::READERS;
 pub use referrers::Referrers;
 pub use registry::ImageFiles;
 pub use runs::{PendingRun, sweep};

@@ -26,7 +26,7 @@ pub struct Referrers {
 
 /// The list; only what is needed of it, as registries add fields.
 #[derive(Deserialize)]
-struct Index {
+pub(super) struct Index {
     manifests: Vec<Entry>,
 }
 

@@ -93,7 +93,7 @@ pub(super) struct Registry<'a> {
 
 /// What the place of tokens answers (distribution spec, "token authentication").
 #[derive(Deserialize)]
-struct Token {
+pub(super) struct Token {
     token: Option<String>,
     access_token: Option<String>,
 }

@@ -24,6 +24,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::reader::Reader;
+
 pub use json::{json, json_pretty};
 pub use markup::{Html, HtmlExcerpt, code, code_block, code_cell, prose_cell, sarif_message};
 pub(crate) use number::{and_more, plural};
@@ -170,3 +172,31 @@ pub(crate) fn redacted(text: &str) -> String {
     out.push_str(rest);
     out
 }
+
+/// For fuzzing: what is shown has no characters that steer a terminal.
+#[doc(hidden)]
+pub const READERS: &[Reader] = &[("text", |bytes| {
+    let text = String::from_utf8_lossy(bytes);
+    for show in [visible, visible_line, visible_lines] {
+        let shown = show(&text);
+        assert_eq!(show(&shown), shown, "what is shown is not changed again");
+    }
+    let mut copied = Vec::new();
+    let _ = copy_visible(bytes, &mut copied);
+    for shown in [
+        paragraph(&text),
+        code(&text),
+        code_cell(&text),
+        prose_cell(&text),
+        sarif_message(&text),
+        code_block("", text.lines()),
+        column(&text, 20),
+        json(&*text),
+    ] {
+        assert!(
+            !shown.contains(['\x1b', '\u{202e}', '\u{9b}']),
+            "nothing steers: {shown:?}"
+        );
+    }
+    redacted(&text);
+})];

@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod readers;
 #[cfg(test)]
 mod tests;
 mod ways;
@@ -13,6 +14,8 @@ mod writers;
 
 use serde::{Deserialize, Serialize};
 
+#[doc(hidden)]
+pub use readers::READERS;
 pub use ways::{How, Slice, Step};
 pub use writers::{Command, Hand, Writers};
 

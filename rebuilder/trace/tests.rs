@@ -89,3 +89,11 @@ fn lines_that_are_no_events_are_refused_and_numbers_cost_nothing() {
     let far = writers("{\"start\":{\"p\":4294967295,\"by\":7}}\n{\"end\":{\"p\":9}}\n");
     assert!(far.count() < 100);
 }
+
+#[test]
+fn a_number_that_no_process_can_have_takes_no_room() {
+    for number in [5_000, 4_194_303, u32::MAX] {
+        let writers = writers(&format!("{{\"start\":{{\"p\":{number}}}}}\n"));
+        assert!(writers.count() <= 1025, "{number}: {}", writers.count());
+    }
+}

@@ -62,6 +62,8 @@ pub(super) struct Touch {
 
 /// Most processes above one.
 const DEPTH: usize = 256;
+/// How far the number of a process may be ahead of the events before it: processes write them side by side.
+const AHEAD: usize = 1024;
 /// Longest line of events.
 const LONGEST: u64 = 1 << 20;
 
@@ -77,6 +79,8 @@ pub struct Writers {
     /// Who set permissions or times of a file last, and who set them before.
     attributes: HashMap<String, Vec<Hand>>,
     cut: bool,
+    /// Events so far.
+    events: usize,
 }
 
 impl Writers {
@@ -90,6 +94,7 @@ impl Writers {
             if io::Read::take(&mut lines, LONGEST).read_until(b'\n', &mut line)? == 0 {
                 break;
             }
+            this.events = at;
             this.add(at, serde_json::from_slice(&line)?);
         }
         Ok(this)
@@ -107,8 +112,8 @@ impl Writers {
 
     fn process(&mut self, number: u32) -> &mut Process {
         let index = number as usize;
-        // Numbers come one after the other; a record that says otherwise has no more processes than lines.
-        if self.processes.len() <= index && index < (1 << 22) {
+        // Numbers come one after the other; a record that says otherwise has hardly more processes than lines.
+        if self.processes.len() <= index && index <= self.events.saturating_add(AHEAD) {
             self.processes
                 .resize_with(index.saturating_add(1), Process::default);
         }

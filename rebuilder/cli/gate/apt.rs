@@ -15,7 +15,7 @@ const LIMIT: u64 = 64 << 20;
 
 /// One package that apt is about to install.
 #[derive(Debug, PartialEq, Eq)]
-struct Planned {
+pub(super) struct Planned {
     name: String,
     version: String,
     architecture: String,
@@ -52,7 +52,7 @@ pub(super) fn run(common: &Common, apply: &ApplyArgs) -> Result<ExitCode, Failur
 }
 
 /// Reads version 3 of the protocol: a line with the version, the configuration, an empty line, and the packages.
-fn read(text: &str) -> Result<Vec<Planned>, String> {
+pub(super) fn read(text: &str) -> Result<Vec<Planned>, String> {
     let mut lines = text.lines();
     match lines.next() {
         Some("VERSION 3") => {}

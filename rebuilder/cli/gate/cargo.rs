@@ -86,7 +86,7 @@ fn manifest(rest: &[String]) -> Vec<String> {
 }
 
 /// Everything in the lock file that does not lie in the workspace.
-fn candidates(root: &Path) -> Result<Vec<Candidate>, Failure> {
+pub(super) fn candidates(root: &Path) -> Result<Vec<Candidate>, Failure> {
     let path = root.join("Cargo.lock");
     let unusable = |reason: String| Failure::usage(format!("cannot use {}: {reason}", path.display()));
     let text = bounded::read_text(&path, bounded::PLAN).map_err(|error| unusable(error.to_string()))?;

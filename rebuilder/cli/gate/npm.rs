@@ -256,3 +256,8 @@ fn candidate(tarball: &Tarball, cache: &Path) -> Candidate {
     });
     Candidate::named(&package, listed.unwrap_or(usual), digests)
 }
+
+/// Reads the lock file and the manifests in a folder.
+pub(super) fn look_at(project: &Path) {
+    drop(lock::read(project));
+}

@@ -53,7 +53,7 @@ struct Metadata {
 }
 
 /// A wheel that pip is about to install.
-struct Wheel {
+pub(super) struct Wheel {
     name: String,
     version: String,
     file: String,
@@ -104,7 +104,12 @@ fn resolve(args: &PipArgs, given: &Arguments, folder: &Path) -> Result<Vec<Wheel
     )?;
     let text =
         crate::bounded::read_text(report, crate::bounded::PLAN).map_err(StoreError::io("read", report))?;
-    let report: Report = serde_json::from_str(&text)
+    self::report(&text)
+}
+
+/// The wheels in pip's report.
+pub(super) fn report(text: &str) -> Result<Vec<Wheel>, Failure> {
+    let report: Report = serde_json::from_str(text)
         .map_err(|error| Failure::inconclusive(format!("cannot read pip's report: {error}")))?;
     if report.version != "1" {
         return Err(Failure::inconclusive(format!(
@@ -225,4 +230,13 @@ fn install(
         .arg("--requirement")
         .arg(&pinned);
     client(common, &mut pip)
+}
+
+/// Reads a file of requirements.
+pub(super) fn look_at(text: &str) {
+    for line in file::read(text).unwrap_or_default() {
+        if let file::Line::Requirement(text, _) = line {
+            requirement::read(&text);
+        }
+    }
 }

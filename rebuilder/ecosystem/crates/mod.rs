@@ -26,11 +26,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::packaging::{ReleasedName, as_file, named};
-use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
+use super::packaging::{ReleasedName, named};
+use super::{Forms, Named, Packaging, PlanError, Planner, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
+use crate::reader::{Reader, as_file, as_text};
 use crate::store::Fetcher;
 
 pub(super) struct Crates;
@@ -116,13 +117,14 @@ impl Packaging for Crates {
 
 const READERS: &[Reader] = &[
     ("crates-index", |bytes| {
-        drop(registry::read(&String::from_utf8_lossy(bytes)));
+        as_text(bytes, |text| drop(registry::read(text)));
     }),
     ("crates-api", |bytes| {
-        drop(trusted_publishing::read(&String::from_utf8_lossy(bytes)));
+        as_text(bytes, |text| drop(trusted_publishing::read(text)));
     }),
     ("cargo-lock", |bytes| {
-        drop(lockfile::read(&String::from_utf8_lossy(bytes)));
+        as_text(bytes, |text| drop(lockfile::read(text)));
     }),
+    ("cargo-manifest", |bytes| as_text(bytes, stand_in::read)),
     ("crate", |bytes| as_file(bytes, |path| drop(package::read(path)))),
 ];

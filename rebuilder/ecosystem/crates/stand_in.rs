@@ -70,6 +70,13 @@ impl Features {
     }
 }
 
+/// Reads a manifest for the features that it asks for.
+pub(super) fn read(text: &str) {
+    if let Ok(manifest) = toml::from_str::<Value>(text) {
+        Features::default().add(&manifest);
+    }
+}
+
 fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
     list.and_then(Value::as_array)
         .into_iter()

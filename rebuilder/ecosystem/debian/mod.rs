@@ -25,6 +25,7 @@ use crate::apt::Binary;
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
+use crate::reader::{Reader, as_file};
 use crate::store::Fetcher;
 
 const DEFAULT_ARCH: &str = "amd64";
@@ -107,6 +108,17 @@ impl Packaging for Debian {
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Plan, PlanError>> {
         async { plan::plan(planner, &Package::of(subject)).await }.boxed()
+    }
+
+    fn readers(&self) -> &'static [Reader] {
+        &[
+            ("deb-traces", |bytes| as_file(bytes, traces::look_into)),
+            ("deb-version", |bytes| {
+                let text = String::from_utf8_lossy(bytes);
+                let mut versions = text.lines().flat_map(str::parse::<Version>);
+                let _ = versions.next().cmp(&versions.next());
+            }),
+        ]
     }
 
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
+use std::path::Path;
 use std::time::Duration;
 
 use object::{Object as _, ObjectSection as _};
@@ -74,7 +75,7 @@ fn kept(store: &Store, blob: &Blob) -> Vec<Trace> {
         return traces;
     }
     let deadline = Deadline::within(PATIENCE);
-    let traces = of_package(blob, &deadline);
+    let traces = of_package(&blob.path, blob.size, &deadline);
     if deadline.check().is_ok()
         && let Ok(bytes) = serde_json::to_vec(&traces)
     {
@@ -84,9 +85,14 @@ fn kept(store: &Store, blob: &Blob) -> Vec<Trace> {
     traces
 }
 
-fn of_package(blob: &Blob, deadline: &Deadline) -> Vec<Trace> {
+/// Looks for traces in any file.
+pub(super) fn look_into(path: &Path) {
+    of_package(path, 0, &Deadline::within(PATIENCE));
+}
+
+fn of_package(path: &Path, size: u64, deadline: &Deadline) -> Vec<Trace> {
     let mut found = Reading::default();
-    let is_small = blob.size <= PACKAGE;
+    let is_small = size <= PACKAGE;
     let mut take = |path: &str, content: &mut dyn io::Read| {
         let control = path.starts_with("control.tar");
         if !control && path.starts_with("data.tar") && !is_small {
@@ -107,7 +113,7 @@ fn of_package(blob: &Blob, deadline: &Deadline) -> Vec<Trace> {
         Ok(())
     };
     // What cannot be read leads nowhere; the comparison tells what is wrong with it.
-    let _ = compare::each_file(&blob.path, deadline, &mut take);
+    let _ = compare::each_file(path, deadline, &mut take);
     found.traces.into_iter().take(MOST).collect()
 }
 

@@ -20,14 +20,15 @@ mod toolchain;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use nodejs_semver::{Range, Version as SemVer};
 
 use super::hints::{Alternative, EndedRun, Hints};
 use super::packaging::{ReleasedName, named};
-use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
+use super::{Forms, Named, Packaging, PlanError, Planner, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
-use crate::evidence::npm;
 use crate::plan::Plan;
+use crate::reader::Reader;
 use crate::store::Fetcher;
 
 pub(super) struct Npm;
@@ -118,6 +119,22 @@ const READERS: &[Reader] = &[
     ("yarn-lock", |bytes| drop(lockfile::yarn(bytes))),
     ("pnpm-lock", |bytes| drop(lockfile::pnpm(bytes))),
     ("npm-version", |bytes| {
-        drop(serde_json::from_slice::<npm::Version>(bytes));
+        if let Ok(version) = serde_json::from_slice(bytes) {
+            source::address(&version);
+        }
+    }),
+    ("npm-range", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let (range, version) = text.split_once('\n').unwrap_or((&text, "1.0.0"));
+        let (range, version) = (Range::parse(range), SemVer::parse(version));
+        if let (Ok(range), Ok(version)) = (range, version) {
+            range.satisfies(&version);
+        }
+    }),
+    ("package-json", |bytes| {
+        if let Ok(package) = serde_json::from_slice::<manifest::Package>(bytes) {
+            package.named_paths();
+            package.workspace_patterns();
+        }
     }),
 ];

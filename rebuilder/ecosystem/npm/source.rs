@@ -167,7 +167,7 @@ async fn in_history(
 }
 
 /// The repository of `package.json`, in any of the forms that npm takes.
-fn address(version: &Version) -> Option<String> {
+pub(super) fn address(version: &Version) -> Option<String> {
     let text = member(&version.repository, ["url"])
         .as_str()
         .or(version.repository.as_str())?;

@@ -2,14 +2,15 @@
 //! every version that ever was.
 
 use std::collections::BTreeSet;
-use std::str::FromStr as _;
 
 use pep440_rs::{Operator, Version, VersionSpecifiers};
-use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
+use pep508_rs::VersionOrUrl;
+
+use super::requirement;
 
 /// A requirement without extras or address, as project and bounds.
 pub(super) fn plain(text: &str) -> Option<(String, VersionSpecifiers)> {
-    let requirement = Requirement::<VerbatimUrl>::from_str(text).ok()?;
+    let requirement = requirement::read(text)?;
     if !requirement.extras.is_empty() || requirement.marker.contents().is_some() {
         return None;
     }

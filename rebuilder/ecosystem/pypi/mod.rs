@@ -17,6 +17,7 @@ mod plan;
 mod registry;
 mod release;
 mod required;
+mod requirement;
 pub(super) mod requirements;
 mod sdist;
 mod source;
@@ -28,11 +29,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
-use super::packaging::{ReleasedName, as_file, field, named};
-use super::{Forms, Named, Packaging, PlanError, Planner, Reader, Release};
+use super::packaging::{ReleasedName, field, named};
+use super::{Forms, Named, Packaging, PlanError, Planner, Release, provenance};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
+use crate::reader::{Reader, as_file, as_text};
 use crate::store::Fetcher;
 
 /// The qualifier that names one wheel of a version.
@@ -130,7 +132,19 @@ fn document(subject: &str, document: impl AsRef<Path>, reason: &(impl ToString +
 const READERS: &[Reader] = &[
     ("pypi-project", |bytes| drop(registry::read("fuzz", bytes))),
     ("pyproject", |bytes| {
-        drop(sdist::read(&String::from_utf8_lossy(bytes)));
+        as_text(bytes, |text| {
+            drop(sdist::read(text));
+            drop(provenance::dependencies::requirements(text));
+        });
+    }),
+    ("requirements", |bytes| {
+        as_text(bytes, |text| {
+            let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            bounds::merged(&lines);
+            required::known(&lines, text);
+            drop(requirement::read(text).map(|it| it.to_string()));
+            bounds::shortened(text);
+        });
     }),
     ("wheel", |bytes| as_file(bytes, |path| drop(wheel::read(path)))),
     ("sdist.tar.gz", |bytes| {

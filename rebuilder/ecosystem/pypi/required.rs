@@ -1,11 +1,9 @@
 //! What a wheel's build requires: what its source declares, corrected by what the released wheel shows.
 
-use std::str::FromStr as _;
-
-use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
+use pep508_rs::VersionOrUrl;
 
 use super::plan::Draft;
-use super::{backend, bounds};
+use super::{backend, bounds, requirement};
 use crate::ecosystem::PlanError;
 use crate::execute::Executor;
 use crate::plan::Plan;
@@ -80,13 +78,9 @@ impl Draft<'_> {
     }
 }
 
-fn parsed(text: &str) -> Option<Requirement<VerbatimUrl>> {
-    Requirement::from_str(text).ok()
-}
-
 /// Whether a requirement excludes the one version that `pin` names, of the same project.
 fn contradicts(other: &str, pin: &str) -> bool {
-    let (Some(other), Some(pin)) = (parsed(other), parsed(pin)) else {
+    let (Some(other), Some(pin)) = (requirement::read(other), requirement::read(pin)) else {
         return false;
     };
     let (Some(VersionOrUrl::VersionSpecifier(allowed)), Some(VersionOrUrl::VersionSpecifier(pinned))) =
@@ -102,10 +96,10 @@ fn contradicts(other: &str, pin: &str) -> bool {
 
 /// Whether a requirement is among the known ones, or has no bounds and is met by one of them.
 pub(super) fn known(required: &[String], more: &str) -> bool {
-    let Some(wanted) = parsed(more) else {
+    let Some(wanted) = requirement::read(more) else {
         return required.iter().any(|known| known == more);
     };
-    let same = |known: &String| parsed(known).is_some_and(|known| known.name == wanted.name);
+    let same = |known: &String| requirement::read(known).is_some_and(|known| known.name == wanted.name);
     required
         .iter()
         .any(|known| known == more || wanted.version_or_url.is_none() && same(known))

@@ -5,15 +5,15 @@
 //! When it wants another one, that is fetched and pip is asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr as _;
 
 use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl, VersionOrUrl};
+use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, VersionOrUrl};
 
 use super::bounds;
 use super::pip::Answer;
 use super::registry::{self, Project, ReleasedFile};
+use super::requirement;
 use crate::artifact::{PinnedFile, Sha256};
 use crate::compare;
 use crate::container::Root;
@@ -130,7 +130,7 @@ impl Index<'_> {
         let mut chosen: BTreeMap<String, String> = BTreeMap::new();
         let mut plain = true;
         while let Some(text) = open.pop() {
-            let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(&text) else {
+            let Some(requirement) = requirement::read(&text) else {
                 return Ok(None);
             };
             if !requirement.evaluate_markers(&self.markers, &[]) {

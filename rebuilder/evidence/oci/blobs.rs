@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Descriptor, OciError};
 use crate::artifact::Sha256;
+use crate::bounded::HeaderLimit;
 
 /// Most bytes of a manifest or a document.
 pub const BLOB_LIMIT: u64 = crate::evidence::json::SIZE_LIMIT;
@@ -150,8 +151,9 @@ fn archived(path: &Path) -> Result<(Blobs, Vec<u8>, Vec<u8>), String> {
 /// Goes through the members of an archive until `found` says so; each with its bytes, if it is small.
 fn members(path: &Path, mut found: impl FnMut(&str, Option<Vec<u8>>) -> bool) -> Result<bool, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let mut archive = tar::Archive::new(std::io::BufReader::new(file));
-    let entries = archive.entries().map_err(|error| error.to_string())?;
+    let headers = HeaderLimit::default();
+    let mut archive = tar::Archive::new(headers.over(std::io::BufReader::new(file)));
+    let entries = headers.entries(&mut archive).map_err(|error| error.to_string())?;
     for (count, entry) in entries.enumerate() {
         let mut entry = entry.map_err(|error| error.to_string())?;
         if count >= MOST_MEMBERS {

@@ -12,6 +12,8 @@ use std::path::Path;
 use crate::plan::{Dependencies, Recipe};
 use crate::prove::ProveError;
 
+#[doc(hidden)]
+pub use settings::READERS;
 pub use settings::{SETTINGS, Settings, template};
 
 /// A kind of project.

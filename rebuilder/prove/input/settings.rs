@@ -9,6 +9,7 @@ use super::names;
 use crate::bounded;
 use crate::plan::Dependencies;
 use crate::prove::ProveError;
+use crate::reader::{Reader, as_folder};
 
 /// Name of the file, at the top of a project.
 pub const SETTINGS: &str = "rebuilder.toml";
@@ -88,6 +89,11 @@ kind = \"{kind}\"
         known = names().join(", ")
     )
 }
+
+/// For fuzzing.
+pub const READERS: &[Reader] = &[("project-settings", |bytes| {
+    as_folder(bytes, SETTINGS, |folder| drop(Settings::read(folder)));
+})];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
+use crate::bounded::HeaderLimit;
 use crate::sandbox::output::{self, MOST_FILES, Output, OutputError};
 
 /// Bytes of a tar stream beside those of the files, for as many files as are allowed: headers, long names, padding,
@@ -19,8 +20,9 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
     };
     let mut outputs: Vec<Output> = Vec::new();
     let mut room = limit;
-    let mut archive = tar::Archive::new(tar);
-    for entry in archive.entries().map_err(error)? {
+    let headers = HeaderLimit::default();
+    let mut archive = tar::Archive::new(headers.over(tar));
+    for entry in headers.entries(&mut archive).map_err(error)? {
         let mut entry = entry.map_err(error)?;
         let path = entry.path().map_err(error)?.into_owned();
         let kind = entry.header().entry_type();

@@ -80,6 +80,11 @@ fn tags(listing: &str) -> Vec<Tag> {
     found.into_iter().map(tag).collect()
 }
 
+/// Reads the bytes of a tree object.
+pub(super) fn read_tree(bytes: &[u8]) {
+    drop(objects::tree(bytes, &"0".repeat(40)));
+}
+
 impl Fetcher {
     /// Brings the commit that `source` names into the store, or finds it there; and the tag, if it names one.
     pub async fn git(&self, source: &GitSource) -> Result<Checkout, GitError> {
