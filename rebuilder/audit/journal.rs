@@ -1,7 +1,9 @@
-//! What a batch has finished: `results.jsonl`, one line of JSON per subject, and `runs/`, a folder for each.
+//! What an audit has finished on this host: `results.jsonl`, one line of JSON for the newest result of each subject, and
+//! `runs/`, a folder for each rebuild.
 //!
-//! A run is moved into its place whole, then its line is appended and synced. A kill between the two leaves a run
-//! without a line, which is read again from the run; a line cut short is dropped, and its run speaks for it.
+//! A run is moved into its place whole, then its line is appended and synced, then the memory is told. A kill between
+//! the first two leaves a run without a line, which is read again from the run; a line cut short is dropped, and its run
+//! speaks for it. What the memory was not told, it is told when the audit goes on.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -97,17 +99,9 @@ impl Journal {
         })
     }
 
-    /// Whether a subject is finished.
-    pub fn has(&self, subject: &str) -> bool {
-        self.known().contains_key(subject)
-    }
-
-    /// The results of these subjects, in their order.
-    pub fn lines<'a>(&self, subjects: impl Iterator<Item = &'a str>) -> Vec<ResultLine> {
-        let known = self.known();
-        subjects
-            .filter_map(|subject| known.get(subject).cloned())
-            .collect()
+    /// The newest result of each subject.
+    pub fn lines(&self) -> Vec<ResultLine> {
+        self.known().values().cloned().collect()
     }
 
     /// A folder for a run that is being made.
@@ -120,7 +114,7 @@ impl Journal {
         if RunFolder::new(pending.path()).record().exists() {
             let marker = pending.path().join(SUBJECT);
             write_atomically(&marker, line.subject.as_bytes())?;
-            let name = run_name(&line.subject);
+            let name = run_name(&line.subject, line.finished);
             let place = runs(&self.folder).join(&name);
             pending.keep(&place)?;
             line.run = Some(format!("runs/{name}"));
@@ -153,7 +147,12 @@ fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Resu
         else {
             continue;
         };
-        if known.contains_key(&subject) {
+        // A run of its own has each rebuild of a subject, and they are in order: only what is newer than the newest line
+        // can lack its line.
+        let newest = known
+            .get(&subject)
+            .map(|line| line.run.as_deref().unwrap_or_default());
+        if newest.is_some_and(|run| !is_newer(&name, run.trim_start_matches("runs/"))) {
             continue;
         }
         let record = crate::bounded::read(&RunFolder::new(&entry.path()).record(), crate::bounded::PLAN)?;
@@ -161,7 +160,12 @@ fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Resu
             Ok(record) => {
                 let mut line = ResultLine::of_record(&subject, &record);
                 line.run = Some(format!("runs/{name}"));
-                known.insert(subject, line);
+                if known
+                    .get(&subject)
+                    .is_none_or(|other| other.finished < line.finished)
+                {
+                    known.insert(subject, line);
+                }
             }
             // It is rebuilt, into the same place.
             Err(_) => fs::remove_dir_all(entry.path())?,
@@ -170,8 +174,14 @@ fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Resu
     Ok(())
 }
 
-/// A name for a subject's folder: readable, and its own.
-fn run_name(subject: &str) -> String {
+/// Whether the run with the first name ended after that with the second one. Those of earlier versions have no time in
+/// their names, and are older.
+fn is_newer(name: &str, than: &str) -> bool {
+    name.len() > than.len() || (name.len() == than.len() && name > than)
+}
+
+/// A name for the folder of a run: readable, and its own.
+fn run_name(subject: &str, finished: jiff::Timestamp) -> String {
     let readable: String = subject
         .trim_start_matches("pkg:")
         .split('?')
@@ -187,7 +197,8 @@ fn run_name(subject: &str) -> String {
         })
         .take(80)
         .collect();
-    format!("{readable}-{}", Sha256::of(subject).short())
+    let stamp = finished.strftime("%Y%m%dT%H%M%S%3fZ");
+    format!("{readable}-{}-{stamp}", Sha256::of(subject).short())
 }
 
 fn as_text(line: &ResultLine) -> String {
@@ -210,6 +221,8 @@ mod tests {
             outcome: SubjectResult::Reproduced,
             outputs: (1, 1),
             attempts: 1,
+            version: None,
+            plan: None,
             run: None,
             not_signed: None,
             started: Timestamp::UNIX_EPOCH,
@@ -233,7 +246,8 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, &text[..text.len() - 5]).unwrap();
         let journal = Journal::open(folder.path()).unwrap();
-        assert!(journal.has("a") && !journal.has("b"));
+        let known: Vec<_> = journal.lines().into_iter().map(|line| line.subject).collect();
+        assert_eq!(known, ["a"]);
         let mut again = line("b");
         journal.finish(journal.pending().unwrap(), &mut again).unwrap();
         drop(journal);

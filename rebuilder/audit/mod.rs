@@ -1,12 +1,20 @@
 //! Many subjects from a list, several side by side, each as `rebuild` does one.
 //!
-//! Everything is kept in one folder: a run folder for each subject, and a journal with a line for each that is
-//! finished. A batch that was killed goes on where it stopped, because a subject is finished when its line, or its
-//! whole run folder, is there, and neither is ever seen half-written.
+//! An audit is remembered in the database of `memory`: its list, its runs, and what came of each rebuild. What a host
+//! finishes is first kept in the audit's folder, as a run folder and a line of the journal, and the memory learns of it
+//! from there. So an audit that was killed goes on where it stopped: a subject is finished when its line, or its whole run
+//! folder, is there, and neither is ever seen half-written.
 
+pub mod alarm;
+mod due;
 mod journal;
 mod list;
+mod pass;
+mod remembered;
 mod result;
+mod schedule;
+mod standing;
+mod status;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -26,6 +34,7 @@ use crate::ecosystem::hints::Hints;
 use crate::execute::Executor;
 use crate::inspect::InspectionRequest;
 use crate::ledger::Ledger;
+use crate::memory::{Memory, MemoryError};
 use crate::plan::Plan;
 use crate::progress::{Progress, ProgressBar};
 use crate::rebuild::search;
@@ -33,13 +42,20 @@ use crate::rebuild::search::AttemptError;
 use crate::rebuild::{self, RebuildError, Rebuilder};
 use crate::run::{Cost, Evidence, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
-use crate::store::{Fetcher, StoreError};
+use crate::store::{Fetcher, PendingRun, StoreError};
 
+pub use alarm::{Alarm, Route, Watch};
+pub use due::NotDone;
 pub use journal::{Journal, JournalError};
 #[doc(hidden)]
 pub use list::READERS;
 pub use list::{ListError, read as read_list};
+use pass::Pass;
+pub use pass::{Again, Asked};
 pub use result::{ResultLine, SubjectResult};
+pub use schedule::{ScheduleError, next_after};
+pub use standing::{Change, Difference, Regressed, differences};
+pub use status::{RunStatus, Status};
 pub use summary::Summary;
 
 /// What all jobs of a batch share.
@@ -62,6 +78,8 @@ pub struct Auditor {
     pub jobs: usize,
     /// What to do with a finished run before it counts, such as signing it.
     pub finish: Finish,
+    /// When alarms are raised, and who is told.
+    pub watch: Watch,
 }
 
 /// Called with a run folder that is whole and not yet in its place; an error is reported with the run and ends nothing.
@@ -76,6 +94,9 @@ pub enum AuditError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Memory(#[from] MemoryError),
     #[error("the batch was interrupted; run it again to resume it")]
     Interrupted,
     #[error("internal error: the job for {subject} panicked: {reason}")]
@@ -83,43 +104,44 @@ pub enum AuditError {
 }
 
 impl Auditor {
-    /// Rebuilds every subject that `folder` has no result for yet, and gives all results, in the list's order.
+    /// Rebuilds every subject that is due, and gives the newest results of all, in the list's order.
     pub async fn run(
         self: Arc<Self>,
-        subjects: &[(String, Subject)],
-        folder: &Path,
+        asked: &Asked<'_>,
+        memory: &Memory,
         bar: &ProgressBar,
     ) -> Result<Summary, AuditError> {
         let begun = Instant::now();
         let ledger = Ledger::default();
-        let journal = Arc::new(Journal::open(folder)?);
-        let open: Vec<_> = subjects
-            .iter()
-            .filter(|(text, _)| !journal.has(text))
-            .cloned()
-            .collect();
-        bar.set_length(subjects.len() as u64);
-        bar.set_position((subjects.len() - open.len()) as u64);
-        let running = stream::iter(open).map(|(text, subject)| {
-            let (auditor, journal, ledger) = (self.clone(), journal.clone(), ledger.job());
-            let name = text.clone();
+        let pass = Pass::begin(asked, memory).await?;
+        bar.set_length(asked.subjects.len() as u64);
+        bar.set_position((asked.subjects.len() - pass.open.len()) as u64);
+        let running = stream::iter(pass.open.clone()).map(|(text, subject)| {
+            let (auditor, journal, ledger) = (self.clone(), pass.journal.clone(), ledger.job());
+            let (name, named) = (text.clone(), subject.clone());
             let job = tokio::spawn(async move { auditor.one(&text, &subject, &journal, ledger).await });
-            async move { (name, job.await) }
+            async move { (name, named, job.await) }
         });
         let mut running = running.buffer_unordered(self.jobs.max(1));
         let mut lines = Vec::new();
-        while let Some((subject, done)) = running.next().await {
+        while let Some((text, subject, done)) = running.next().await {
             let line = done.map_err(|error| AuditError::Bug {
-                subject,
+                subject: text,
                 reason: error.to_string(),
             })??;
+            pass.record(memory, &line, &subject).await?;
             bar.inc(1);
             bar.set_message(format!("{} {}", line.outcome.word(), line.subject));
             lines.push(line);
         }
+        drop(running);
         let wall = ledger.spent(begun.elapsed());
-        let all = journal.lines(subjects.iter().map(|(text, _)| text.as_str()));
-        Ok(Summary::of(all, &lines, wall, self.jobs))
+        let (alarms, failures) =
+            alarm::watch(&self, memory, &pass.audit, asked.allow_equivalent, &self.watch).await?;
+        let (standing, all) = pass.end(asked, memory).await?;
+        let mut summary = Summary::of(standing, all, &lines, wall, self.jobs);
+        (summary.alarms, summary.not_told) = (alarms, failures);
+        Ok(summary)
     }
 
     async fn one(
@@ -129,10 +151,32 @@ impl Auditor {
         journal: &Journal,
         ledger: Ledger,
     ) -> Result<ResultLine, AuditError> {
+        let pending = journal.pending()?;
+        let mut line = self.attempt(text, subject, pending.path(), ledger, true).await?;
+        journal.finish(pending, &mut line)?;
+        Ok(line)
+    }
+
+    /// Rebuilds a subject once more, and keeps nothing but what came of it; `None` if it could not be tried.
+    async fn rebuilt(&self, text: &str, subject: &Subject, folder: &Path) -> Option<ResultLine> {
+        let pending = PendingRun::below(&runs(folder)).ok()?;
+        let ledger = Ledger::default().job();
+        self.attempt(text, subject, pending.path(), ledger, false)
+            .await
+            .ok()
+    }
+
+    async fn attempt(
+        &self,
+        text: &str,
+        subject: &Subject,
+        folder: &Path,
+        ledger: Ledger,
+        keep: bool,
+    ) -> Result<ResultLine, AuditError> {
         let (begun, started) = (Instant::now(), jiff::Timestamp::now());
         let fetcher = self.fetcher.for_job(Progress::silent(), ledger.clone());
         let progress = Progress::silent();
-        let pending = journal.pending()?;
         let workshop = Workshop {
             fetcher: &fetcher,
             catalog: &self.catalog,
@@ -156,14 +200,15 @@ impl Auditor {
             compare: self.compare.clone(),
             searched: Searched::default(),
         };
-        let done = search::search(&mut planner, subject, &rebuilder, self.attempts, pending.path()).await;
+        let done = search::search(&mut planner, subject, &rebuilder, self.attempts, folder).await;
         let mut line = match done {
             Ok((plan, mut record)) => {
-                let run = RunFolder::new(pending.path());
+                let run = RunFolder::new(folder);
                 rebuild::finish(&run, &mut record, begun).map_err(JournalError::from)?;
-                let signed = (self.finish)(&run, &plan, &record);
                 let mut line = ResultLine::of_record(text, &record);
-                line.not_signed = signed.err();
+                if keep {
+                    line.not_signed = (self.finish)(&run, &plan, &record).err();
+                }
                 line.cost = Some(Cost::of(&run, &plan, &record));
                 line
             }
@@ -173,7 +218,6 @@ impl Auditor {
             Err(error) => ResultLine::of_error(text, &error, started),
         };
         line.spent = ledger.spent(begun.elapsed());
-        journal.finish(pending, &mut line)?;
         Ok(line)
     }
 }

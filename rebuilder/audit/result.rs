@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::remembered;
+use crate::artifact::Sha256;
 use crate::ledger::Spent;
 use crate::rebuild::failure;
 use crate::rebuild::search::AttemptError;
@@ -88,6 +90,12 @@ pub struct ResultLine {
     pub outputs: (usize, usize),
     /// How many plans were tried.
     pub attempts: usize,
+    /// The version that was rebuilt; lines of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Digest of the plan; lines of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Sha256>,
     /// Its run folder inside the batch folder; `None` if planning failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
@@ -138,6 +146,8 @@ impl ResultLine {
             outcome,
             outputs: (reproduced, record.outputs.len()),
             attempts: record.attempts.len().max(1),
+            version: remembered::version_of(&record.subject),
+            plan: Some(record.plan),
             run: None,
             not_signed: None,
             started: record.started,
@@ -173,6 +183,8 @@ impl ResultLine {
             outcome,
             outputs: (0, 0),
             attempts: 1,
+            version: None,
+            plan: None,
             run: None,
             not_signed: None,
             started,

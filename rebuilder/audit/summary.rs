@@ -4,13 +4,31 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ResultLine, SubjectResult};
+use super::{Alarm, NotDone, Regressed, ResultLine, SubjectResult};
 use crate::ledger::Spent;
 use crate::run::Cost;
 
 /// What came of a list.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
+    /// Name of the audit.
+    pub audit: String,
+    /// Number of this run in it, from 1.
+    pub run: i64,
+    /// When the run began; it may have been interrupted meanwhile.
+    pub began: jiff::Timestamp,
+    /// Whether there is an older run to compare with.
+    pub has_past: bool,
+    /// Subjects whose verdict is worse than it was.
+    pub regressed: Vec<Regressed>,
+    /// Alarms that this run raised.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
+    /// Whom an alarm could not be told, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_told: Vec<String>,
+    /// What was not rebuilt, and why.
+    pub not_done: NotDone,
     /// Subjects with a result.
     pub total: usize,
     /// How many have each verdict.
@@ -34,8 +52,24 @@ pub struct Summary {
     pub results: Vec<ResultLine>,
 }
 
+/// How a run stands in its audit.
+pub(super) struct Standing {
+    pub audit: String,
+    pub run: i64,
+    pub began: jiff::Timestamp,
+    pub has_past: bool,
+    pub regressed: Vec<Regressed>,
+    pub not_done: NotDone,
+}
+
 impl Summary {
-    pub(super) fn of(results: Vec<ResultLine>, now: &[ResultLine], wall: Spent, jobs: usize) -> Self {
+    pub(super) fn of(
+        standing: Standing,
+        results: Vec<ResultLine>,
+        now: &[ResultLine],
+        wall: Spent,
+        jobs: usize,
+    ) -> Self {
         let mut verdicts = BTreeMap::new();
         let mut causes = BTreeMap::new();
         for line in &results {
@@ -55,6 +89,14 @@ impl Summary {
             spent.add(&line.spent);
         }
         Self {
+            audit: standing.audit,
+            run: standing.run,
+            began: standing.began,
+            has_past: standing.has_past,
+            regressed: standing.regressed,
+            not_done: standing.not_done,
+            alarms: Vec::new(),
+            not_told: Vec::new(),
             total: results.len(),
             verdicts,
             causes,

@@ -1,42 +1,86 @@
 //! `rebuilder audit …`
 
+mod past;
+mod schedule;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
 
 use super::failure::{Code, Failure};
+use super::options::alarm::AlarmArgs;
 use super::options::evidence::EvidenceArgs;
+use super::options::memory::MemoryArgs;
 use super::options::normalise::NormaliseArgs;
 use super::options::search::AttemptArgs;
 use super::options::signing::{SigningArgs, SigningChoice};
 use super::rebuild::{Signature, write_page};
 use super::{Context, output, suggest};
 use crate::artifact::Subject;
-use crate::audit::{Auditor, Finish};
+use crate::audit::{Again, Asked, Auditor, Finish, Summary};
 use crate::compare;
 use crate::container::Catalog;
 use crate::ecosystem::hints::Hints;
 use crate::ecosystem::oss_rebuild;
+use crate::memory::Memory;
 use crate::plan::Plan;
 use crate::report::audit as report;
 use crate::run::{Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
-use crate::store::write_atomically;
+use crate::store::{StoreError, write_atomically};
 use crate::text;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Rebuild every subject of a list, several at a time; resumes after it was stopped
-    Run(RunArgs),
+    /// Rebuild what is due of a list, several at a time; resumes after it was stopped
+    Run(Box<RunArgs>),
+    /// Schedule an audit of a list
+    Add(schedule::AddArgs),
+    /// Take the schedule of an audit away; what is remembered of it stays
+    Remove(schedule::RemoveArgs),
+    /// Run the scheduled audits that are due, once or for ever
+    Tick(Box<schedule::TickArgs>),
+    /// Show where audits stand: verdicts, what regressed, what is due, and the runs
+    Status(past::StatusArgs),
+    /// Show what changed between two runs
+    Diff(past::DiffArgs),
+    /// Maintain the database that remembers audits
+    #[command(subcommand)]
+    Memory(past::MemoryCommand),
 }
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// Text file with one package URL or short form per line; # starts a comment
     list: PathBuf,
+    /// Rebuild what was rebuilt before: all of it, or only what has no verdict
+    #[arg(
+        long,
+        value_name = "WHICH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        help_heading = "Memory"
+    )]
+    again: Option<AgainArg>,
+    /// Rebuild again what was rebuilt longer ago than this, for example 30d (h hours, d days, w weeks)
+    #[arg(long, value_name = "AGE", value_parser = age, help_heading = "Memory")]
+    older_than: Option<SignedDuration>,
+    #[command(flatten)]
+    work: WorkArgs,
+    /// Folder for results.jsonl, summary.json, index.html and the runs [default: the one in the store's audits/ with
+    /// the list's name]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+}
+
+/// How audits are run, whichever they are.
+#[derive(Args)]
+pub(crate) struct WorkArgs {
     /// Number of rebuilds at the same time [default: the number of processors]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -45,6 +89,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR", help_heading = "Plan")]
     oss_rebuild: Option<PathBuf>,
     #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
+    alarms: AlarmArgs,
+    #[command(flatten)]
     evidence: EvidenceArgs,
     #[command(flatten)]
     attempts: AttemptArgs,
@@ -52,38 +100,31 @@ pub(crate) struct RunArgs {
     signing: SigningArgs,
     #[command(flatten)]
     normalise: NormaliseArgs,
-    /// Folder for results.jsonl, summary.json, index.html and the runs [default: the one in the store's audits/ with
-    /// the list's name]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
 }
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
-    let Command::Run(args) = command;
-    let subjects = suggest::list(&args.list)?;
-    let signer = args.signing.choose()?;
-    let folder = args.out.unwrap_or_else(|| default_folder(context, &args.list));
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let auditor = Auditor {
-        fetcher: context.fetcher.clone(),
-        catalog: Catalog::new(context.catalog.folder().map(Path::to_owned)),
-        embedded: Embedded::new(&context.store)?,
-        case: args.evidence.open()?,
-        compare: compare::Options {
-            normalise: args.normalise.normalise,
-            ..compare::Options::default()
-        },
-        hints: hints(args.oss_rebuild.as_deref(), &subjects)?,
-        attempts: args.attempts.limit(),
-        jobs: args.jobs.map_or(processors, usize::from),
-        finish: finish(signer),
+    let args = match command {
+        Command::Run(args) => *args,
+        Command::Add(args) => return schedule::add(context, args).await,
+        Command::Remove(args) => return schedule::remove(context, args).await,
+        Command::Tick(args) => return Box::pin(schedule::tick(context, *args)).await,
+        Command::Status(args) => return past::status(context, args).await,
+        Command::Diff(args) => return past::diff(context, args).await,
+        Command::Memory(command) => return past::memory(context, command).await,
     };
-    let bar = context.progress.count("rebuilding", subjects.len() as u64);
-    let summary = Arc::new(auditor).run(&subjects, &folder, &bar).await?;
-    bar.finish_and_clear();
-    write_atomically(&folder.join("index.html"), report::html(&summary)?.as_bytes())?;
-    let document = text::json_pretty(&summary) + "\n";
-    write_atomically(&folder.join("summary.json"), document.as_bytes())?;
+    let subjects = suggest::list(&args.list)?;
+    let (name, folder) = place(context, args.out, &args.list)?;
+    let memory = args.work.memory.open(context).await?;
+    let asked = Asked {
+        name: &name,
+        subjects: &subjects,
+        folder: &folder,
+        again: args.again.map(Again::from),
+        redo_before: args.older_than.map(before).transpose()?,
+        allow_equivalent: args.work.normalise.allow_equivalent,
+    };
+    let summary = work(context, &args.work, &asked, &memory).await?;
+    memory.close().await;
     if context.json {
         output::print_json_pretty(&summary)?;
     } else {
@@ -92,8 +133,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
         screen.say(folder.join("index.html").display());
         output::print(&screen)?;
     }
-    let equivalent = args.normalise.allow_equivalent;
-    Ok(if summary.all_good(equivalent) {
+    let equivalent = asked.allow_equivalent;
+    Ok(if !summary.regressed.is_empty() {
+        ExitCode::from(Code::Regressed as u8)
+    } else if summary.all_good(equivalent) {
         ExitCode::SUCCESS
     } else if summary.any_bad(equivalent) {
         ExitCode::from(1)
@@ -102,9 +145,100 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     })
 }
 
-fn default_folder(context: &Context, list: &Path) -> PathBuf {
-    let name = list.file_stem().unwrap_or_default();
-    context.store.audits().join(name)
+/// Does one run of an audit, and writes what its folder shows of it.
+async fn work(
+    context: &Context,
+    args: &WorkArgs,
+    asked: &Asked<'_>,
+    memory: &Memory,
+) -> Result<Summary, Failure> {
+    let signer = args.signing.clone().choose()?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let auditor = Auditor {
+        fetcher: context.fetcher.clone(),
+        catalog: Catalog::new(context.catalog.folder().map(Path::to_owned)),
+        embedded: Embedded::new(&context.store)?,
+        case: args.evidence.open()?,
+        compare: compare::Options {
+            normalise: args.normalise.normalise.clone(),
+            ..compare::Options::default()
+        },
+        hints: hints(args.oss_rebuild.as_deref(), asked.subjects)?,
+        attempts: args.attempts.limit(),
+        jobs: args.jobs.map_or(processors, usize::from),
+        finish: finish(signer),
+        watch: args.alarms.watch()?,
+    };
+    let bar = context.progress.count("rebuilding", asked.subjects.len() as u64);
+    let summary = Arc::new(auditor).run(asked, memory, &bar).await?;
+    bar.finish_and_clear();
+    if let Some(path) = &args.alarms.feed {
+        write_feed(memory, asked.name, path).await?;
+    }
+    let folder = asked.folder;
+    write_atomically(&folder.join("index.html"), report::html(&summary)?.as_bytes())?;
+    let document = text::json_pretty(&summary) + "\n";
+    write_atomically(&folder.join("summary.json"), document.as_bytes())?;
+    Ok(summary)
+}
+
+/// Name and folder of the audit of a list. One in a folder that the user names is known by that folder.
+fn place(context: &Context, out: Option<PathBuf>, list: &Path) -> Result<(String, PathBuf), Failure> {
+    let Some(folder) = out else {
+        let name = list.file_stem().unwrap_or_default();
+        let folder = context.store.audits().join(name);
+        return Ok((name.to_string_lossy().into_owned(), folder));
+    };
+    std::fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
+    let folder = folder.canonicalize().map_err(StoreError::io("open", &folder))?;
+    Ok((folder.display().to_string(), folder))
+}
+
+/// Writes the feed of an audit's alarms.
+async fn write_feed(memory: &Memory, name: &str, path: &Path) -> Result<(), Failure> {
+    let audits = memory.audits().await?;
+    let mut alarms = Vec::new();
+    if let Some(audit) = audits.iter().find(|audit| audit.name == name) {
+        alarms = memory.alarms(audit).await?;
+    }
+    write_atomically(path, report::feed(name, &alarms)?.as_bytes())?;
+    Ok(())
+}
+
+/// What `--again` names.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum AgainArg {
+    /// Everything
+    All,
+    /// What has no verdict, without waiting until it is due
+    Inconclusive,
+}
+
+impl From<AgainArg> for Again {
+    fn from(argument: AgainArg) -> Self {
+        match argument {
+            AgainArg::All => Self::All,
+            AgainArg::Inconclusive => Self::Inconclusive,
+        }
+    }
+}
+
+/// An age as users write it.
+fn age(text: &str) -> Result<SignedDuration, String> {
+    let units = [("h", 1), ("d", 24), ("w", 7 * 24)];
+    let mut read = units.iter().filter_map(|(unit, hours)| {
+        let number: u16 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(SignedDuration::from_hours(i64::from(number) * hours))
+    });
+    read.next()
+        .ok_or_else(|| "write a number and h, d or w, for example 30d".to_owned())
+}
+
+/// The time that is as long ago as this.
+fn before(age: SignedDuration) -> Result<Timestamp, Failure> {
+    Timestamp::now()
+        .checked_sub(age)
+        .map_err(|_| Failure::usage("--older-than: there was nothing so long ago".into()))
 }
 
 /// Hints for the subjects that OSS Rebuild has definitions for.

@@ -12,7 +12,7 @@ use crate::artifact::SubjectError;
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
 use crate::attest::{AttestError, KeyError, LayoutError};
-use crate::audit::{AuditError, JournalError, ListError};
+use crate::audit::{AuditError, JournalError, ListError, ScheduleError};
 use crate::bundle::BundleError;
 use crate::compare::CompareError;
 use crate::container::ContainerError;
@@ -45,6 +45,7 @@ pub(crate) enum Code {
     Refused = 3,
     Inconclusive = 4,
     Alarm = 5,
+    Regressed = 6,
     Internal = 70,
     Interrupted = 130,
     Terminated = 143,
@@ -101,6 +102,11 @@ impl Failure {
             kind: (failure.code == Code::Inconclusive).then_some(kind),
             ..failure
         }
+    }
+
+    /// Whether a signal ended it.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.code, Code::Interrupted | Code::Terminated)
     }
 
     /// The same with this advice.
@@ -181,6 +187,7 @@ exit_codes! {
     // What was asked.
     SubjectError => Usage;
     ListError => Usage;
+    ScheduleError => Usage;
     RecipeError => Usage;
     DefinitionError => Usage;
     PlanFileError => Usage;
@@ -212,7 +219,7 @@ exit_codes! {
     AttemptError [Plan Rebuild Store] => Usage;
     ProveError [Recipe Plan Refused Container Execute Store Compare] {Fails => Inconclusive} {Bug => Internal} => Usage;
     JournalError [Store] => Usage;
-    AuditError [Journal Store] {Interrupted => Interrupted} => Internal;
+    AuditError [Journal Store Memory] {Interrupted => Interrupted} => Internal;
 
     // What follows from a run.
     ReportError => Internal;

@@ -369,7 +369,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Queue(args) => queue::run(&Context::open(cli.common)?, args).await,
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, *args).await,
         Command::Prove(args) => prove::run(&Context::open(cli.common)?, *args).await,
-        Command::Audit(command) => audit::run(&Context::open(cli.common)?, command).await,
+        Command::Audit(command) => Box::pin(audit::run(&Context::open(cli.common)?, command)).await,
         Command::Plan(args) => plan::plan(&Context::open(cli.common)?, args).await,
         Command::Compare(args) => {
             let (json, progress) = (cli.common.json, Progress::new(cli.common.quiet));

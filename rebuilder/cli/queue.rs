@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::{Code, Failure};
-use super::serve::MemoryArgs;
+use super::options::memory::MemoryArgs;
 use super::{Context, output, suggest};
 use crate::artifact::Subject;
 use crate::queue::wire::{Resources, Task};

@@ -11,33 +11,11 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
+use super::options::memory::MemoryArgs;
 use super::{Context, output};
 use crate::attest::Extra;
-use crate::memory::Memory;
 use crate::queue::{Holder, Queue, Scope};
 use crate::server::{Artifacts, Handing, Server};
-
-/// The database of the queue.
-#[derive(Args, Clone)]
-pub(crate) struct MemoryArgs {
-    /// Database of audits and jobs: sqlite:FILE, or postgres://USER@HOST/DATABASE [default: a file in the store]
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "REBUILDER_MEMORY",
-        hide_env_values = true,
-        help_heading = "Database"
-    )]
-    memory: Option<String>,
-}
-
-impl MemoryArgs {
-    pub(crate) async fn queue(&self, context: &Context) -> Result<Queue, Failure> {
-        let memory = Memory::open(self.memory.as_deref(), &context.store).await?;
-        Ok(Queue::new(memory))
-    }
-}
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]

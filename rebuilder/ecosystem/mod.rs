@@ -12,6 +12,7 @@ mod error;
 pub mod hints;
 pub mod local;
 mod npm;
+mod order;
 pub mod oss_rebuild;
 mod packaging;
 mod planner;
@@ -32,6 +33,7 @@ use hints::{Alternative, EndedRun, Hints};
 use packaging::{Forms, Named, Packaging, ReleasedName};
 
 pub use error::{PlanError, RegistryError};
+pub use order::compare_versions;
 pub use packaging::Release;
 pub use planner::Planner;
 

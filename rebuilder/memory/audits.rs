@@ -1,5 +1,7 @@
 //! Audits, what their lists name, and their runs.
 
+use std::collections::BTreeMap;
+
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -112,6 +114,34 @@ impl Memory {
         let rows = rows.await.map_err(MemoryError::query("read the runs"))?;
         let all: Result<_, _> = rows.iter().map(run).collect();
         all.map_err(MemoryError::query("read the runs"))
+    }
+
+    /// How many rebuilds each run made, by its number.
+    pub async fn rebuilds(&self, audit: &Audit) -> Result<BTreeMap<i64, i64>, MemoryError> {
+        let failed = || MemoryError::query("count the rebuilds");
+        let rows = sqlx::query(
+            "SELECT r.number, count(*) FROM attempts a JOIN runs r ON r.id = a.run WHERE a.audit = $1 GROUP BY r.number",
+        );
+        let rows = rows
+            .bind(audit.id)
+            .fetch_all(self.read())
+            .await
+            .map_err(failed())?;
+        let pairs = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        pairs.collect::<Result<_, sqlx::Error>>().map_err(failed())
+    }
+
+    /// What the audit's list names, in its order.
+    pub async fn listed(&self, audit: &Audit) -> Result<Vec<String>, MemoryError> {
+        let failed = || MemoryError::query("read the list");
+        let rows = sqlx::query("SELECT text FROM members WHERE audit = $1 AND listed = 1 ORDER BY position");
+        let rows = rows
+            .bind(audit.id)
+            .fetch_all(self.read())
+            .await
+            .map_err(failed())?;
+        let texts = rows.iter().map(|row| row.try_get(0));
+        texts.collect::<Result<_, _>>().map_err(failed())
     }
 
     /// Begins a run with the next number. `ended` is for what is known afterwards.

@@ -7,19 +7,25 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod address;
+mod alarms;
 mod attempts;
 mod audits;
 mod error;
 mod migrate;
+mod schedules;
+
+use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 use crate::store::Store;
 use address::Address;
+pub use alarms::{Seen, StoredAlarm, Suspect};
 pub use attempts::{Attempt, Outcome};
 pub use audits::{Audit, Member, Run};
 pub use error::MemoryError;
+pub use schedules::Schedule;
 
 /// A transaction of the memory.
 pub type Tx = Transaction<'static, Any>;
@@ -68,6 +74,10 @@ impl Dialect {
 
 /// Connections that read beside the one that writes, or connections to PostgreSQL.
 const CONNECTIONS: u32 = 8;
+/// How long a server may take to let somebody in.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long work waits for a connection, longer than SQLite waits for a lock.
+const TURN: Duration = Duration::from_mins(2);
 
 /// An open database, in its present form. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -111,7 +121,9 @@ impl Memory {
         let dialect = address.dialect();
         let _lock = address.lock().await?;
         let open = |connections: u32, only_reads: bool| {
-            let options = AnyPoolOptions::new().max_connections(connections);
+            let options = AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(TURN);
             options.after_connect(move |connection, _| {
                 Box::pin(async move {
                     if dialect == Dialect::Sqlite {
@@ -129,6 +141,12 @@ impl Memory {
             place: place.clone(),
             source,
         };
+        if dialect == Dialect::Postgres {
+            // A pool would take a refusal for a server that is starting, and hide it behind a time-out.
+            let first = tokio::time::timeout(PATIENCE, AnyConnection::connect(&url)).await;
+            let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?;
+            first.close().await.map_err(failed)?;
+        }
         let write = match dialect {
             Dialect::Sqlite => open(1, false),
             Dialect::Postgres => open(CONNECTIONS, false),

@@ -2,9 +2,13 @@
 
 use askama::Template;
 
+use serde_json::Value;
+
 use super::ReportError;
-use crate::audit::{ResultLine, SubjectResult, Summary};
+use crate::artifact::Sha256;
+use crate::audit::{Change, Difference, NotDone, Regressed, ResultLine, Status, SubjectResult, Summary};
 use crate::ledger::Spent;
+use crate::memory::StoredAlarm;
 use crate::text::{Screen, Style, column, plain, plural};
 
 #[derive(Template)]
@@ -13,6 +17,7 @@ struct Page<'a> {
     summary: &'a Summary,
     total: String,
     rebuilt_now: String,
+    not_done: Option<String>,
     rows: Vec<Row<'a>>,
     shares: Vec<(&'static str, f64, f64)>,
 }
@@ -29,15 +34,76 @@ pub fn html(summary: &Summary) -> Result<String, ReportError> {
         summary,
         total: plural(summary.total, "package"),
         rebuilt_now: plural(summary.rebuilt_now, "rebuild"),
+        not_done: not_done(&summary.not_done),
         rows: rows.collect(),
         shares: shares(&summary.wall),
     };
     Ok(page.render()?)
 }
 
+/// Most alarms that a feed has.
+const FEED: usize = 100;
+
+#[derive(Template)]
+#[template(path = "feed.html")]
+struct Feed<'a> {
+    audit: &'a str,
+    id: String,
+    updated: String,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    id: String,
+    title: String,
+    updated: String,
+    content: String,
+}
+
+/// Alarms of an audit, the newest first, as an Atom feed (RFC 4287).
+pub fn feed(audit: &str, alarms: &[StoredAlarm]) -> Result<String, ReportError> {
+    let time = |at: i64| {
+        jiff::Timestamp::from_millisecond(at)
+            .unwrap_or_default()
+            .to_string()
+    };
+    let id = format!("urn:rebuilder:audit:{}", Sha256::of(audit));
+    let entries = alarms.iter().take(FEED).map(|alarm| {
+        let document: Value = serde_json::from_str(&alarm.document).unwrap_or_default();
+        let field = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+        Entry {
+            id: format!("{id}:alarm:{}", alarm.id),
+            title: format!(
+                "{} {} is {}",
+                field("package"),
+                field("version"),
+                field("verdict")
+            ),
+            updated: time(alarm.made),
+            content: crate::text::json_pretty(&document),
+        }
+    });
+    let feed = Feed {
+        audit,
+        updated: time(alarms.first().map_or(0, |alarm| alarm.made)),
+        entries: entries.collect(),
+        id,
+    };
+    Ok(feed.render()?)
+}
+
 /// The batch as lines for a terminal; `colour` adds ANSI codes.
 pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     let mut out = Screen::new(colour);
+    if summary.has_past {
+        worse(&mut out, &summary.regressed);
+    }
+    for alarm in &summary.alarms {
+        out.line([Style::Red.of("alarm: "), plain(alarm.sentence())]);
+    }
+    for reason in &summary.not_told {
+        out.line([Style::Yellow.of("not told: "), plain(reason)]);
+    }
     for line in summary
         .results
         .iter()
@@ -71,6 +137,10 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
             out.say(format_args!("{} {count:>6}", column(cause, 58)));
         }
     }
+    if let Some(words) = not_done(&summary.not_done) {
+        out.gap();
+        out.say(words);
+    }
     if summary.rebuilt_now > 0 {
         out.gap();
         out.say(format_args!(
@@ -94,6 +164,154 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     }
     if summary.cost.run_bytes > 0 {
         out.say(format_args!("total cost: {}", summary.cost.sentence()));
+    }
+    out
+}
+
+/// What regressed, the number first.
+fn worse(out: &mut Screen, regressed: &[Regressed]) {
+    let style = if regressed.is_empty() {
+        Style::Dim
+    } else {
+        Style::Red
+    };
+    out.line([style.of(format_args!("regressed: {}", regressed.len()))]);
+    for it in regressed {
+        let version = it.version.as_ref().map(|version| format!(" ({version})"));
+        out.say(format_args!(
+            "  {}{}: {} in run {}, {} in run {}",
+            it.subject,
+            version.unwrap_or_default(),
+            it.was,
+            it.was_in,
+            it.is,
+            it.is_in
+        ));
+    }
+}
+
+/// What was not done again, and why; `None` if everything was done.
+fn not_done(not_done: &NotDone) -> Option<String> {
+    let mut parts = Vec::new();
+    let mut add = |count: usize, one: &str, many: &str| {
+        if count > 0 {
+            let verb = if count == 1 { one } else { many };
+            parts.push(format!("{} {verb}", plural(count, "package")));
+        }
+    };
+    add(not_done.has_verdict, "has a verdict", "have a verdict");
+    add(
+        not_done.same_failure,
+        "would fail as it did",
+        "would fail as they did",
+    );
+    add(not_done.later, "is tried again later", "are tried again later");
+    if parts.is_empty() {
+        return None;
+    }
+    let next = not_done.next.map(|next| format!(", from {} on", minute(next)));
+    Some(format!(
+        "not done again: {}{} (--again, --again=inconclusive and --older-than do them)",
+        parts.join(", "),
+        next.unwrap_or_default()
+    ))
+}
+
+fn minute(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Where audits stand.
+pub fn standing(all: &[Status], colour: bool) -> Screen {
+    let mut out = Screen::new(colour);
+    if all.is_empty() {
+        out.say("no audits yet; \"rebuilder audit run LIST\" makes one");
+    }
+    for status in all {
+        out.gap();
+        out.line([
+            Style::Bold.of(&status.audit),
+            plain(format_args!(" in {}", status.folder)),
+        ]);
+        worse(&mut out, &status.regressed);
+        let mut counts: Vec<_> = status
+            .verdicts
+            .iter()
+            .map(|(verdict, count)| format!("{count} {verdict}"))
+            .collect();
+        if status.untried > 0 {
+            counts.push(format!("{} not tried yet", status.untried));
+        }
+        out.say(format_args!(
+            "{}: {}",
+            plural(status.subjects, "package"),
+            counts.join(", ")
+        ));
+        for (failure, count) in &status.failures {
+            out.say(format_args!("  {count} {failure}"));
+        }
+        let next = status
+            .not_due
+            .next
+            .map(|next| format!("; next: {}", minute(next)));
+        out.say(format_args!(
+            "due now: {}{}",
+            status.due,
+            next.unwrap_or_default()
+        ));
+        for run in status.runs.iter().rev().take(RUNS_SHOWN).rev() {
+            let ended = match run.ended {
+                Some(ended) => format!("to {}", minute(ended)),
+                None => "interrupted or going on".to_owned(),
+            };
+            let rebuilds = plural(usize::try_from(run.rebuilds).unwrap_or_default(), "rebuild");
+            out.say(format_args!(
+                "  run {:>3}  {} {ended}, {rebuilds}",
+                run.number,
+                minute(run.started)
+            ));
+        }
+    }
+    out
+}
+
+/// That an audit was scheduled.
+pub fn scheduled(name: &str, subjects: usize, next: jiff::Timestamp) -> Screen {
+    let mut out = Screen::new(false);
+    let packages = plural(subjects, "package");
+    out.say(format_args!(
+        "scheduled {name} ({packages}); it runs next on {}",
+        minute(next)
+    ));
+    out.say(
+        "\"rebuilder audit tick\" runs what is due; \"rebuilder audit tick --forever\" does so each minute",
+    );
+    out
+}
+
+/// Newest runs that the terminal shows of each audit.
+const RUNS_SHOWN: usize = 10;
+
+/// What changed between two runs.
+pub fn changes(older: &str, newer: &str, all: &[Difference], colour: bool) -> Screen {
+    let mut out = Screen::new(colour);
+    let count = |change: Change| all.iter().filter(|it| it.change == change).count();
+    let regressed = count(Change::Regressed);
+    let style = if regressed == 0 { Style::Dim } else { Style::Red };
+    out.line([style.of(format_args!("regressed: {regressed}"))]);
+    out.say(format_args!(
+        "{older} to {newer}: {}",
+        plural(all.len(), "difference")
+    ));
+    for it in all {
+        let side = |word: &Option<String>| word.clone().unwrap_or_else(|| "absent".to_owned());
+        out.say(format_args!(
+            "{:<16} {}: {}, then {}",
+            it.change.words(),
+            it.subject,
+            side(&it.was),
+            side(&it.is)
+        ));
     }
     out
 }

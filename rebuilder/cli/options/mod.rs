@@ -1,8 +1,10 @@
 //! Options that several commands share.
 
+pub(super) mod alarm;
 pub(super) mod discovery;
 pub(super) mod evidence;
 pub(super) mod logged;
+pub(super) mod memory;
 pub(super) mod normalise;
 pub(super) mod released;
 pub(super) mod sandbox;

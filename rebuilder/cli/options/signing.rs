@@ -192,7 +192,7 @@ pub(crate) struct SummaryArgs {
 }
 
 /// How a finished run is signed.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct SigningArgs {
     /// Signing key: a file, pkcs11:URI, command:PROGRAM, or sigstore [default: $XDG_CONFIG_HOME/rebuilder/key.pem, if it

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod http;
 mod needs;
 pub mod party;
+pub mod postgres;
 mod schema;
 
 pub use needs::{

@@ -40,7 +40,7 @@ const SCHEMAS: [(&str, &str); 21] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 46] = [
+const KINDS: [(&[&str], &str); 52] = [
     (&["error"], "error"),
     (&["reproducible", "culprits"], "prove"),
     (&["knob", "varied"], "prove#/$defs/varied"),
@@ -64,6 +64,12 @@ const KINDS: [(&[&str], &str); 46] = [
     (&["ecosystem", "inputs"], "plan"),
     (&["plan", "digest"], "plan#/$defs/written"),
     (&["verdicts"], "audit"),
+    (&["audits"], "audit#/$defs/status"),
+    (&["older", "differences"], "audit#/$defs/diff"),
+    (&["scheduled"], "audit#/$defs/scheduled"),
+    (&["removed"], "audit#/$defs/removed"),
+    (&["ticked"], "audit#/$defs/ticked"),
+    (&["went_back"], "audit#/$defs/went_back"),
     (&["divergences"], "agreement"),
     (&["timings"], "record"),
     (&["subject", "spent"], "audit#/$defs/result"),

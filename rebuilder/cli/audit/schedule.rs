@@ -1,0 +1,196 @@
+//! `rebuilder audit add|remove|tick`: audits that run by themselves.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{WorkArgs, age, before, past, work};
+use crate::audit::{Asked, Status, next_after};
+use crate::cli::failure::Failure;
+use crate::cli::options::memory::MemoryArgs;
+use crate::cli::{Context, output, suggest};
+use crate::memory::{Memory, Schedule};
+use crate::report::audit as report;
+use crate::store::StoreError;
+
+#[derive(Args)]
+pub(crate) struct AddArgs {
+    /// Name of the audit
+    name: String,
+    /// Text file with one package URL or short form per line; it is read again for each run
+    #[arg(long, value_name = "FILE")]
+    list: PathBuf,
+    /// Cron expression in UTC
+    #[arg(long, value_name = "CRON", default_value = "30 2 * * *")]
+    schedule: String,
+    /// In each run, rebuild again what was rebuilt longer ago than this, for example 30d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    older_than: Option<SignedDuration>,
+    #[command(flatten)]
+    memory: MemoryArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct RemoveArgs {
+    /// Name of the audit
+    name: String,
+    #[command(flatten)]
+    memory: MemoryArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct TickArgs {
+    /// Go on for ever, and look each minute what is due
+    #[arg(long)]
+    forever: bool,
+    #[command(flatten)]
+    work: WorkArgs,
+}
+
+pub(super) async fn add(context: &Context, args: AddArgs) -> Result<ExitCode, Failure> {
+    let subjects = suggest::list(&args.list)?;
+    let list = args
+        .list
+        .canonicalize()
+        .map_err(StoreError::io("open", &args.list))?;
+    if args.name.contains(['/', '@']) || args.name.starts_with('.') {
+        let failure = Failure::usage(format!("cannot call an audit {:?}", args.name));
+        return Err(failure.with_help("names have no / and no @, and do not begin with a full stop"));
+    }
+    let next = next_after(&args.schedule, Timestamp::now())?;
+    let memory = args.memory.open(context).await?;
+    let folder = context.store.audits().join(&args.name);
+    let now = Timestamp::now().as_millisecond();
+    let audit = memory
+        .audit(&args.name, &folder.display().to_string(), now)
+        .await?;
+    let older_than = args
+        .older_than
+        .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+    let schedule = Schedule {
+        audit,
+        list: list.display().to_string(),
+        cron: args.schedule,
+        older_than,
+        next_at: next.as_millisecond(),
+    };
+    memory.schedule(&schedule).await?;
+    if context.json {
+        let document = serde_json::json!({"scheduled": args.name, "subjects": subjects.len(), "next": next});
+        output::print_json_pretty(&document)?;
+    } else {
+        output::print(&report::scheduled(&args.name, subjects.len(), next))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn remove(context: &Context, args: RemoveArgs) -> Result<ExitCode, Failure> {
+    let memory = args.memory.open(context).await?;
+    let audit = past::find(&memory, &args.name).await?;
+    if !memory.unschedule(&audit).await? {
+        return Err(Failure::usage(format!(
+            "the audit {:?} has no schedule",
+            args.name
+        )));
+    }
+    if context.json {
+        output::print_json_pretty(&serde_json::json!({"removed": args.name}))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How often it looks what is due.
+const PAUSE: Duration = Duration::from_mins(1);
+
+pub(super) async fn tick(context: &Context, args: TickArgs) -> Result<ExitCode, Failure> {
+    let memory = args.work.memory.open(context).await?;
+    if !args.forever {
+        let (documents, regressed) = once(context, &args.work, &memory).await?;
+        if context.json {
+            output::print_json_pretty(&serde_json::json!({"ticked": documents}))?;
+        }
+        return Ok(past::regressed_or(regressed));
+    }
+    loop {
+        // What goes wrong with one audit is told, and tried again in a minute: nobody is there to start it again.
+        if let Err(failure) = once(context, &args.work, &memory).await {
+            output::error(&failure.message(), failure.help().as_deref());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Runs what is due. Gives the summaries, and whether something regressed.
+async fn once(
+    context: &Context,
+    args: &WorkArgs,
+    memory: &Memory,
+) -> Result<(Vec<serde_json::Value>, bool), Failure> {
+    let equivalent = args.normalise.allow_equivalent;
+    let (mut documents, mut regressed, mut failed) = (Vec::new(), false, None);
+    for schedule in memory.schedules().await? {
+        let status = Status::of(memory, &schedule.audit, equivalent).await?;
+        let now = Timestamp::now();
+        let on_time = schedule.next_at <= now.as_millisecond();
+        // A run that was interrupted goes on, and what waited long enough is tried again; what was never tried waits for
+        // the first run.
+        let interrupted = status.runs.last().is_some_and(|run| run.ended.is_none());
+        if !on_time && !interrupted && status.due == status.untried {
+            continue;
+        }
+        match run(context, args, memory, &schedule, on_time).await {
+            Ok(summary) => {
+                regressed |= !summary.regressed.is_empty();
+                if context.json {
+                    documents.push(serde_json::json!(summary));
+                } else {
+                    output::print(&report::terminal(&summary, output::colour()))?;
+                }
+            }
+            // The other audits are not its fault.
+            Err(failure) if failure.is_interrupted() => return Err(failure),
+            Err(failure) => failed = Some(failure),
+        }
+    }
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok((documents, regressed)),
+    }
+}
+
+async fn run(
+    context: &Context,
+    args: &WorkArgs,
+    memory: &Memory,
+    schedule: &Schedule,
+    on_time: bool,
+) -> Result<crate::audit::Summary, Failure> {
+    let subjects = suggest::list(Path::new(&schedule.list))?;
+    let folder = context.store.audits().join(&schedule.audit.name);
+    let older_than = schedule
+        .older_than
+        .filter(|_| on_time)
+        .map(SignedDuration::from_millis);
+    let asked = Asked {
+        name: &schedule.audit.name,
+        subjects: &subjects,
+        folder: &folder,
+        again: None,
+        redo_before: older_than.map(before).transpose()?,
+        allow_equivalent: args.normalise.allow_equivalent,
+    };
+    let summary = work(context, args, &asked, memory).await?;
+    if on_time {
+        // Only now: a run that was killed is still due.
+        let next = next_after(&schedule.cron, Timestamp::now())?;
+        let next = Schedule {
+            next_at: next.as_millisecond(),
+            ..schedule.clone()
+        };
+        memory.schedule(&next).await?;
+    }
+    Ok(summary)
+}
