@@ -17,6 +17,7 @@ mod artifacts;
 mod health;
 mod judgement;
 mod logs;
+mod publication;
 mod quota;
 mod signing;
 
@@ -119,6 +120,7 @@ impl Server {
         });
         let ticking = tokio::spawn(running.clone().tick());
         let signing = tokio::spawn(running.clone().hand_in());
+        let publishing = tokio::spawn(running.clone().publish());
         ready(address);
         let stopping = async move {
             stop.await;
@@ -129,6 +131,7 @@ impl Server {
         let served = served.await.map_err(failed);
         ticking.abort();
         signing.abort();
+        publishing.abort();
         served
     }
 }
