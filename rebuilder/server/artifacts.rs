@@ -255,6 +255,22 @@ impl Artifacts {
         self.read(&RunFile { path, sha256, size }, limit).await.map(Some)
     }
 
+    /// The bytes of an artifact as they are stored, part by part.
+    pub(super) async fn stream(
+        &self,
+        sha256: Sha256,
+    ) -> Result<
+        impl Stream<Item = Result<impl Into<axum::body::Bytes>, object_store::Error>> + 'static,
+        ArtifactsError,
+    > {
+        let failed = |source| ArtifactsError::Store {
+            doing: "read",
+            sha256,
+            source,
+        };
+        Ok(self.store.get(&name(sha256)).await.map_err(failed)?.into_stream())
+    }
+
     /// Writes an artifact to a new file.
     pub async fn write_to(&self, file: &RunFile, path: &Path) -> Result<(), ArtifactsError> {
         let sha256 = file.sha256;

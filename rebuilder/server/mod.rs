@@ -6,12 +6,15 @@
 //!                   ──▶ log, artifacts by content ──▶ results ──▶ verdict ──▶ signer
 //! ```
 //!
+//! What ended is published as rows ([`crate::queue::published`]), which readers ask for with or without a token.
+//!
 //! What a worker says is bounded and never believed further than the signer would: its record is read for the verdict that
 //! the queue shows, and only the signer, which checks everything again, signs. `docs/service.md` is the operator's page.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod access;
+mod answer;
 mod api;
 mod artifacts;
 mod health;
@@ -19,6 +22,7 @@ mod judgement;
 mod logs;
 mod publication;
 mod quota;
+mod rebuilderd;
 mod signing;
 
 use std::path::PathBuf;
@@ -32,7 +36,7 @@ pub use artifacts::{Artifacts, ArtifactsError};
 pub use signing::Handing;
 
 use crate::queue::{Queue, QueueError};
-use access::Doors;
+use access::{Doors, Presence};
 use logs::Logs;
 use quota::Quota;
 
@@ -52,6 +56,17 @@ pub struct Server {
     pub scratch: PathBuf,
     /// Who signs, if anyone does.
     pub handing: Option<Handing>,
+    /// Who may read what came of it.
+    pub reading: Reading,
+}
+
+/// What readers find.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Whether everyone may read results and the queue; else a token with the scope `read` is needed.
+    pub public: bool,
+    /// Public keys of links, in PEM as in-toto reads them; clients take the first.
+    pub keys: Vec<String>,
 }
 
 /// A server that cannot go on.
@@ -82,6 +97,8 @@ struct Running {
     /// A run may have become due.
     due: Notify,
     handing: Option<Handing>,
+    reading: Reading,
+    presence: Presence,
     /// Whether the server is to end.
     ending: watch::Receiver<bool>,
     counters: health::Counters,
@@ -115,6 +132,8 @@ impl Server {
             news: Notify::new(),
             due: Notify::new(),
             handing: self.handing,
+            reading: self.reading,
+            presence: Presence::default(),
             ending,
             counters: health::Counters::default(),
         });

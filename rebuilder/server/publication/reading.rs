@@ -5,12 +5,12 @@ use std::str::FromStr as _;
 use packageurl::PackageUrl;
 
 use super::Pages;
-use crate::artifact::{Sha256, Subject};
+use crate::artifact::Subject;
 use crate::plan::{Expected, Plan, Role};
 use crate::queue::published::{Build, EndedJob, Output, Status};
 use crate::queue::wire::RunFile;
 use crate::run::failure::{FailureCode, Fault};
-use crate::run::{Record, Verdict};
+use crate::run::{OutputResult, Record, Verdict};
 
 /// Longest reason, in characters, and most causes of one build.
 const REASON: usize = 500;
@@ -101,7 +101,10 @@ pub(super) fn read(
             .find(|file| file.path == name)
             .map(|file| file.sha256)
     };
-    let Documents { plan, record } = &documents;
+    let Documents { plan, mut record } = documents;
+    // A record can be large, and is looked at once for each released file.
+    let compared = std::mem::take(&mut record.outputs);
+    let (plan, record) = (&plan, &record);
     let named = Named::of(&record.subject);
     record.subject.clone_into(&mut build.subject);
     build.package = package(&record.subject);
@@ -116,7 +119,7 @@ pub(super) fn read(
     if let Verdict::Inconclusive { stage, reason } = &record.verdict {
         build.reason = Some(short(&format!("{stage}: {reason}")));
     }
-    for output in &record.outputs {
+    for output in &compared {
         for cause in output.differs.iter().flat_map(|differs| &differs.causes) {
             let name = cause.cause.name();
             if build.causes.len() < CAUSES && !build.causes.iter().any(|known| known == name) {
@@ -132,25 +135,27 @@ pub(super) fn read(
     build.log = file(&ended.run, "build.log").filter(|log| *log == record.log);
     build.report = pages.report;
     build.attestation = file(&ended.signed, "attestation.sigstore.json");
-    let outputs = plan.expected.iter().map(|expected| Output {
-        link: file(&ended.signed, &format!("links/{}.link", expected.file.name)),
-        ..output(ended, &documents, &build, pages, expected)
+    let outputs = plan.expected.iter().map(|expected| {
+        let place = compared
+            .iter()
+            .position(|output| output.name == expected.file.name);
+        let output = place.and_then(|place| compared.get(place));
+        let status = status_of(plan, record, expected, output);
+        Output {
+            status: counting(ended, status),
+            comparison: place.and_then(|place| pages.comparisons.get(place).copied().flatten()),
+            link: file(&ended.signed, &format!("links/{}.link", expected.file.name)),
+            ..released(&build, expected)
+        }
     });
     let outputs = outputs.collect();
     (build, outputs)
 }
 
-fn output(
-    ended: &EndedJob,
-    Documents { plan, record }: &Documents,
-    build: &Build,
-    pages: &Pages,
-    expected: &Expected,
-) -> Output {
+/// The row of a released file of which nothing is said yet.
+fn released(build: &Build, expected: &Expected) -> Output {
     let named = Named::of(&expected.purl);
     let file = &expected.file;
-    let place = record.outputs.iter().position(|output| output.name == file.name);
-    let comparison: Option<Sha256> = place.and_then(|place| pages.comparisons.get(place).copied().flatten());
     let url = file.urls.first().cloned().unwrap_or_default();
     Output {
         id: 0,
@@ -168,8 +173,8 @@ fn output(
         file: file.name.clone(),
         url,
         sha256: file.sha256,
-        status: counting(ended, status_of(plan, record, expected)),
-        comparison,
+        status: Status::Unknown,
+        comparison: None,
         attestation: build.attestation,
         link: None,
         finished: build.finished,
@@ -294,7 +299,7 @@ fn is_of_the_build(reason: &str) -> bool {
 }
 
 /// What is said of one released file: the conclusion of the run, if this file were all of it.
-fn status_of(plan: &Plan, record: &Record, expected: &Expected) -> Status {
+fn status_of(plan: &Plan, record: &Record, expected: &Expected, output: Option<&OutputResult>) -> Status {
     if matches!(record.verdict, Verdict::Inconclusive { .. }) {
         return Status::Unknown;
     }
@@ -302,10 +307,8 @@ fn status_of(plan: &Plan, record: &Record, expected: &Expected) -> Status {
         expected: vec![expected.clone()],
         ..plan.clone()
     };
-    let mut outputs = record.outputs.clone();
-    outputs.retain(|output| output.name == expected.file.name);
     let alone = Record {
-        outputs,
+        outputs: output.cloned().into_iter().collect(),
         ..record.clone()
     };
     match alone.verdict_of(&plan) {
