@@ -19,6 +19,7 @@ use crate::artifact::Sha256;
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// Larger files are sent as they are stored, part by part; smaller ones are checked and compressed.
 const WHOLE: u64 = 16 << 20;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::access::Worker;
 use super::artifacts::ArtifactsError;
-use super::{Running, answer, health, rebuilderd};
+use super::{Running, answer, health, rebuilderd, site};
 use crate::artifact::Sha256;
 use crate::error::with_causes;
 use crate::progress::Progress;
@@ -107,6 +107,7 @@ pub(super) fn router(running: Arc<Running>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .merge(rebuilderd::router(&running))
+        .merge(site::router(&running))
         .layer(map_response(answer::harden))
         .with_state(running)
 }

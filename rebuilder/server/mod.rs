@@ -24,6 +24,7 @@ mod publication;
 mod quota;
 mod rebuilderd;
 mod signing;
+mod site;
 
 use std::path::PathBuf;
 use std::sync::Arc;
