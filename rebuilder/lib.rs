@@ -9,8 +9,8 @@
 //! before it: the test `the_arrows_point_down` reads the `use` lines and fails on an arrow upwards.
 //!
 //! **Faces** are what people and programs see.
-//! [`cli`] parses, calls and prints; [`report`] writes pages and terminal reports; [`server`] is what workers on other hosts
-//! speak to.
+//! [`cli`] parses, calls and prints; [`server`] is what workers on other hosts speak to, and what shows results to people
+//! and programs; [`report`] writes pages and terminal reports.
 //!
 //! **Jobs** are what the tool does.
 //! [`audit`] rebuilds many subjects; [`worker`] takes jobs from a server; [`bundle`] packs a run for auditors and checks

@@ -13,9 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::Failure;
 use super::options::memory::MemoryArgs;
 use super::{Context, output};
-use crate::attest::Extra;
+use crate::attest::{Extra, Public};
 use crate::queue::{Holder, Queue, Scope};
-use crate::server::{Artifacts, Handing, Server};
+use crate::server::{Artifacts, Handing, Reading, Server};
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -64,6 +64,30 @@ struct ServerArgs {
     /// Sign an in-toto link for each released file as well, as rebuilderd does
     #[arg(long, requires = "signer", help_heading = "Signing")]
     links: bool,
+    /// Let everyone read results, logs and the queue; else that takes a token with the scope read
+    #[arg(long, help_heading = "Reading")]
+    public: bool,
+    /// Public key of the signer in PEM, for clients that verify links; the present one first
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    public_key: Vec<PathBuf>,
+}
+
+/// The keys in these files, in the form that clients of rebuilderd read.
+fn keys(files: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let key = |path: &PathBuf| {
+        let text = crate::bounded::read_text(path, crate::bounded::SHORT);
+        let text = text.map_err(|error| error.to_string());
+        let key = text.and_then(|text| {
+            let key = Public::from_pem(&text).and_then(|key| key.in_toto_pem());
+            key.ok_or_else(|| {
+                "it is not an Ed25519 public key in PEM; \"rebuilder key show\" prints one".into()
+            })
+        });
+        key.map_err(|reason| {
+            Failure::usage(format!("cannot use the public key {}: {reason}", path.display()))
+        })
+    };
+    files.iter().map(key).collect()
 }
 
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
@@ -88,7 +112,7 @@ enum TokenCommand {
     Add {
         /// The worker's name
         name: String,
-        /// What it may do: worker or metrics; several with commas
+        /// What it may do: worker, metrics or read; several with commas
         #[arg(long, value_name = "SCOPE", default_value = "worker", value_delimiter = ',')]
         scope: Vec<Scope>,
         /// Days until it expires [default: never]
@@ -113,6 +137,10 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<ExitCode, 
 }
 
 async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<ExitCode, Failure> {
+    let reading = Reading {
+        public: args.public,
+        keys: keys(&args.public_key)?,
+    };
     let place = args
         .artifacts
         .unwrap_or_else(|| context.store.artifacts().display().to_string());
@@ -132,6 +160,7 @@ async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<Exit
         lease: Duration::from_secs_f64(args.lease),
         scratch: context.store.tmp(),
         handing,
+        reading,
     };
     let cannot = |source| crate::server::ServerError::Listen {
         address: args.listen.to_string(),

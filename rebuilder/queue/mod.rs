@@ -13,6 +13,7 @@
 mod admin;
 mod claims;
 mod enqueue;
+pub mod published;
 mod readers;
 mod returns;
 mod sql;

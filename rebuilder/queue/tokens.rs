@@ -18,6 +18,8 @@ pub enum Scope {
     Worker,
     /// To read the metrics.
     Metrics,
+    /// To read results that are not public, and which workers there are.
+    Read,
 }
 
 impl fmt::Display for Scope {
@@ -25,6 +27,7 @@ impl fmt::Display for Scope {
         f.write_str(match self {
             Self::Worker => "worker",
             Self::Metrics => "metrics",
+            Self::Read => "read",
         })
     }
 }
@@ -36,7 +39,8 @@ impl FromStr for Scope {
         match text {
             "worker" => Ok(Self::Worker),
             "metrics" => Ok(Self::Metrics),
-            _ => Err("the scopes are worker and metrics".into()),
+            "read" => Ok(Self::Read),
+            _ => Err("the scopes are worker, metrics and read".into()),
         }
     }
 }

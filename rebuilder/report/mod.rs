@@ -9,6 +9,7 @@ pub mod feed;
 pub mod inspection;
 pub mod prove;
 mod run;
+pub mod site;
 
 pub use run::{html, page, terminal};
 

@@ -5,13 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+
+use jiff::Timestamp;
 
 use super::Running;
 use super::api::ApiError;
 use crate::artifact::Sha256;
 use crate::queue::{Holder, Scope};
+
+const X_AUTH_COOKIE: HeaderName = HeaderName::from_static("x-auth-cookie");
 
 /// How long a token that was looked up is known: a revoked one ends so soon.
 const KNOWN: Duration = Duration::from_secs(2);
@@ -40,13 +45,11 @@ impl Doors {
 
 /// The holder of the token that came with a request.
 async fn holder(parts: &Parts, running: &Running, scope: Scope) -> Result<Arc<Holder>, ApiError> {
-    let header = parts
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let secret = header
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .map(str::trim);
+    let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = header(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    // Clients of rebuilderd send what they have in a header of their own.
+    let cookie = (scope == Scope::Read).then(|| header(X_AUTH_COOKIE)).flatten();
+    let secret = bearer.or(cookie).map(str::trim);
     let secret = secret
         .filter(|secret| secret.len() < 200)
         .ok_or(ApiError::NoToken)?;
@@ -79,7 +82,9 @@ impl FromRequestParts<Arc<Running>> for Worker {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
-        holder(parts, running, Scope::Worker).await.map(Self)
+        let holder = holder(parts, running, Scope::Worker).await?;
+        running.presence.saw(&holder.name);
+        Ok(Self(holder))
     }
 }
 
@@ -91,5 +96,55 @@ impl FromRequestParts<Arc<Running>> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
         holder(parts, running, Scope::Metrics).await.map(|_| Self)
+    }
+}
+
+/// A reader of results: anyone if they are public, or the holder of a token for it.
+pub(super) struct Viewer;
+
+impl FromRequestParts<Arc<Running>> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
+        if running.reading.public {
+            return Ok(Self);
+        }
+        holder(parts, running, Scope::Read).await.map(|_| Self)
+    }
+}
+
+/// A reader of what is never public: the workers.
+pub(super) struct Operator;
+
+impl FromRequestParts<Arc<Running>> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
+        holder(parts, running, Scope::Read).await.map(|_| Self)
+    }
+}
+
+/// When this process heard of each worker last, in milliseconds since 1970.
+#[derive(Default)]
+pub(super) struct Presence(Mutex<HashMap<String, i64>>);
+
+impl Presence {
+    fn saw(&self, worker: &str) {
+        let now = Timestamp::now().as_millisecond();
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only holders of tokens are kept.
+        seen.insert(worker.to_owned(), now);
+    }
+
+    pub(super) fn seen(&self, worker: &str) -> Option<i64> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(worker).copied()
+    }
+
+    /// Whether a worker that was seen then is there now. One that has nothing to do asks every half minute.
+    pub(super) fn is_online(&self, seen: Option<i64>, lease: Duration) -> bool {
+        let quiet = lease.max(Duration::from_mins(1)).as_millis();
+        let ago = seen.map(|seen| Timestamp::now().as_millisecond().saturating_sub(seen));
+        ago.is_some_and(|ago| u128::try_from(ago).unwrap_or(0) < quiet)
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use super::access::Worker;
 use super::artifacts::ArtifactsError;
-use super::{Running, health};
+use super::{Running, answer, health, rebuilderd, site};
 use crate::artifact::Sha256;
 use crate::error::with_causes;
 use crate::progress::Progress;
@@ -38,6 +39,8 @@ pub(super) enum ApiError {
     Request(String),
     #[error("the lease is lost: the job is another worker's now, or has ended")]
     Lost,
+    #[error("there is no such thing")]
+    NotFound,
     #[error("the log has {0} bytes so far")]
     LogLength(u64),
     #[error(transparent)]
@@ -53,6 +56,8 @@ impl IntoResponse for ApiError {
             Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::Request(_) | Self::Artifacts(ArtifactsError::Other { .. }) => StatusCode::BAD_REQUEST,
             Self::Lost => StatusCode::GONE,
+            // Clients of rebuilderd show it to people as it is.
+            Self::NotFound => return (StatusCode::NOT_FOUND, "Not found\n").into_response(),
             Self::LogLength(length) => {
                 return (StatusCode::CONFLICT, Json(serde_json::json!({"length": length}))).into_response();
             }
@@ -101,6 +106,9 @@ pub(super) fn router(running: Arc<Running>) -> Router {
         .route("/health/live", get(async || "live\n"))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .merge(rebuilderd::router(&running))
+        .merge(site::router(&running))
+        .layer(map_response(answer::harden))
         .with_state(running)
 }
 

@@ -54,6 +54,17 @@ pub enum ArtifactsError {
     },
 }
 
+impl ArtifactsError {
+    /// Whether trying again would not help: the artifact is gone, or is another one.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Other { .. } => true,
+            Self::Store { source, .. } => matches!(source, object_store::Error::NotFound { .. }),
+            Self::Place { .. } | Self::Io { .. } => false,
+        }
+    }
+}
+
 fn name(sha256: Sha256) -> Name {
     let hex = sha256.to_hex();
     let (front, _) = hex.split_at_checked(2).unwrap_or((&hex, ""));
@@ -142,6 +153,27 @@ impl Artifacts {
         self.put(sha256, size, file).await
     }
 
+    /// Keeps bytes that this process made, as the file `path` of a run.
+    pub async fn keep_bytes(&self, path: String, bytes: Vec<u8>) -> Result<RunFile, ArtifactsError> {
+        let (sha256, size) = (Sha256::of(&bytes), bytes.len() as u64);
+        let put = self
+            .store
+            .put_opts(
+                &name(sha256),
+                PutPayload::from(bytes),
+                PutOptions::from(PutMode::Create),
+            )
+            .await;
+        match put {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(RunFile { path, sha256, size }),
+            Err(source) => Err(ArtifactsError::Store {
+                doing: "keep",
+                sha256,
+                source,
+            }),
+        }
+    }
+
     async fn put(&self, sha256: Sha256, size: u64, mut file: std::fs::File) -> Result<(), ArtifactsError> {
         use std::io::Read as _;
         let failed = |source| ArtifactsError::Store {
@@ -212,6 +244,31 @@ impl Artifacts {
             return Err(other("it has changed".into()));
         }
         Ok(bytes.to_vec())
+    }
+
+    /// The bytes of an artifact by its digest alone, if it is there and not larger than `limit`.
+    pub async fn bytes(&self, sha256: Sha256, limit: u64) -> Result<Option<Vec<u8>>, ArtifactsError> {
+        let Some(size) = self.size(sha256).await? else {
+            return Ok(None);
+        };
+        let path = String::new();
+        self.read(&RunFile { path, sha256, size }, limit).await.map(Some)
+    }
+
+    /// The bytes of an artifact as they are stored, part by part.
+    pub(super) async fn stream(
+        &self,
+        sha256: Sha256,
+    ) -> Result<
+        impl Stream<Item = Result<impl Into<axum::body::Bytes>, object_store::Error>> + 'static,
+        ArtifactsError,
+    > {
+        let failed = |source| ArtifactsError::Store {
+            doing: "read",
+            sha256,
+            source,
+        };
+        Ok(self.store.get(&name(sha256)).await.map_err(failed)?.into_stream())
     }
 
     /// Writes an artifact to a new file.

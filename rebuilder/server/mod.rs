@@ -6,19 +6,25 @@
 //!                   ──▶ log, artifacts by content ──▶ results ──▶ verdict ──▶ signer
 //! ```
 //!
+//! What ended is published as rows ([`crate::queue::published`]), which readers ask for with or without a token.
+//!
 //! What a worker says is bounded and never believed further than the signer would: its record is read for the verdict that
 //! the queue shows, and only the signer, which checks everything again, signs. `docs/service.md` is the operator's page.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod access;
+mod answer;
 mod api;
 mod artifacts;
 mod health;
 mod judgement;
 mod logs;
+mod publication;
 mod quota;
+mod rebuilderd;
 mod signing;
+mod site;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +37,7 @@ pub use artifacts::{Artifacts, ArtifactsError};
 pub use signing::Handing;
 
 use crate::queue::{Queue, QueueError};
-use access::Doors;
+use access::{Doors, Presence};
 use logs::Logs;
 use quota::Quota;
 
@@ -51,6 +57,17 @@ pub struct Server {
     pub scratch: PathBuf,
     /// Who signs, if anyone does.
     pub handing: Option<Handing>,
+    /// Who may read what came of it.
+    pub reading: Reading,
+}
+
+/// What readers find.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Whether everyone may read results and the queue; else a token with the scope `read` is needed.
+    pub public: bool,
+    /// Public keys of links, in PEM as in-toto reads them; clients take the first.
+    pub keys: Vec<String>,
 }
 
 /// A server that cannot go on.
@@ -81,6 +98,8 @@ struct Running {
     /// A run may have become due.
     due: Notify,
     handing: Option<Handing>,
+    reading: Reading,
+    presence: Presence,
     /// Whether the server is to end.
     ending: watch::Receiver<bool>,
     counters: health::Counters,
@@ -114,11 +133,14 @@ impl Server {
             news: Notify::new(),
             due: Notify::new(),
             handing: self.handing,
+            reading: self.reading,
+            presence: Presence::default(),
             ending,
             counters: health::Counters::default(),
         });
         let ticking = tokio::spawn(running.clone().tick());
         let signing = tokio::spawn(running.clone().hand_in());
+        let publishing = tokio::spawn(running.clone().publish());
         ready(address);
         let stopping = async move {
             stop.await;
@@ -129,6 +151,7 @@ impl Server {
         let served = served.await.map_err(failed);
         ticking.abort();
         signing.abort();
+        publishing.abort();
         served
     }
 }

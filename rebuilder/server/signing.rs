@@ -12,6 +12,7 @@ use super::artifacts::ArtifactsError;
 use crate::attest::{Extra, Format};
 use crate::error::with_causes;
 use crate::progress::Progress;
+use crate::queue::wire::RunFile;
 use crate::queue::{DueRun, QueueError};
 use crate::run::RunFolder;
 use crate::signer::{self, Reply};
@@ -38,6 +39,8 @@ const RUNS: i64 = 20;
 enum HandInError {
     #[error("cannot write the run to {path}")]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("cannot read what was signed from {path}")]
+    Read { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Artifacts(#[from] ArtifactsError),
     #[error(transparent)]
@@ -91,6 +94,8 @@ impl Running {
         match reply {
             Reply::Signed(signed) => {
                 signed.write(&run, Format::Bundle)?;
+                let files = self.keep_signed(&run).await?;
+                self.queue.keep_signed(job, &files).await?;
                 self.queue
                     .signer_said(job, "signed", Some(&place.display().to_string()))
                     .await?;
@@ -99,6 +104,27 @@ impl Running {
             Reply::Refused { reason } => self.queue.signer_said(job, "refused", Some(&reason)).await?,
         }
         Ok(())
+    }
+
+    /// Keeps what was signed among the artifacts, so that any server of this database can show it.
+    async fn keep_signed(&self, run: &RunFolder) -> Result<Vec<RunFile>, HandInError> {
+        let mut paths = run.attestations();
+        paths.extend([run.result()].into_iter().filter(|path| path.exists()));
+        let links = std::fs::read_dir(run.links()).into_iter().flatten().flatten();
+        paths.extend(links.map(|entry| entry.path()));
+        paths.sort();
+        let mut files = Vec::new();
+        for path in paths {
+            let io = |source| HandInError::Read {
+                path: path.clone(),
+                source,
+            };
+            let bytes = crate::bounded::read(&path, crate::bounded::PLAN).map_err(io)?;
+            let name = path.strip_prefix(run.path()).unwrap_or(&path);
+            let name = name.to_string_lossy().into_owned();
+            files.push(self.artifacts.keep_bytes(name, bytes).await?);
+        }
+        Ok(files)
     }
 
     /// Writes the files of a run into a folder, which is there only when it is whole.

@@ -64,6 +64,15 @@ impl Public {
         Sha256::of(&self.0)
     }
 
+    /// Reads a SubjectPublicKeyInfo in PEM.
+    pub fn from_pem(text: &str) -> Option<Self> {
+        let block = ::pem::parse(text)
+            .ok()
+            .filter(|block| block.tag() == "PUBLIC KEY")?;
+        SubjectPublicKeyInfoRef::from_der(block.contents()).ok()?;
+        Some(Self(block.into_contents()))
+    }
+
     /// SubjectPublicKeyInfo in PEM.
     pub fn pem(&self) -> String {
         pem("PUBLIC KEY", self.0.clone())

@@ -21,15 +21,20 @@ fn message(proof: &Proof) -> (&'static str, &'static str, &'static str) {
 /// The badge as SVG; its texts are ours alone.
 pub fn badge(proof: &Proof) -> String {
     let (message, _, colour) = message(proof);
+    draw(LABEL, message, colour)
+}
+
+/// A badge of two texts that need no escaping; `colour` is that of the second.
+pub(in crate::report) fn draw(label: &str, message: &str, colour: &str) -> String {
     let width = |text: &str| text.len() * CHARACTER / 10 + MARGIN;
-    let (left, right) = (width(LABEL), width(message));
+    let (left, right) = (width(label), width(message));
     let whole = left + right;
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{whole}\" height=\"20\" role=\"img\" aria-label=\"{LABEL}: \
-         {message}\">\n<title>{LABEL}: {message}</title>\n<rect width=\"{left}\" height=\"20\" fill=\"#555\"/>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{whole}\" height=\"20\" role=\"img\" aria-label=\"{label}: \
+         {message}\">\n<title>{label}: {message}</title>\n<rect width=\"{left}\" height=\"20\" fill=\"#555\"/>\n\
          <rect x=\"{left}\" width=\"{right}\" height=\"20\" fill=\"{colour}\"/>\n\
          <g fill=\"#fff\" text-anchor=\"middle\" font-family=\"Verdana,sans-serif\" font-size=\"11\">\n\
-         <text x=\"{}\" y=\"14\">{LABEL}</text>\n<text x=\"{}\" y=\"14\">{message}</text>\n</g>\n</svg>\n",
+         <text x=\"{}\" y=\"14\">{label}</text>\n<text x=\"{}\" y=\"14\">{message}</text>\n</g>\n</svg>\n",
         left / 2,
         left + right / 2
     )

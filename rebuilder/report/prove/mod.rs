@@ -7,6 +7,7 @@ mod markdown;
 mod terminal;
 
 pub use annotations::annotations;
+pub(super) use badge::draw;
 pub use badge::{badge, endpoint};
 pub use junit::junit;
 pub use markdown::markdown;

@@ -1,0 +1,146 @@
+//! What ended is published: a pass over the verdicts of the queue that can be broken off anywhere and made again.
+//!
+//! ```text
+//!  verdict ──▶ plan and record, by digest ──▶ concluded once more ──▶ artifacts: report, comparisons ──▶ rows
+//! ```
+//!
+//! Nothing that a worker says of a run is taken over but its two documents: the pages are made here, and the verdict
+//! follows from the documents. Where a signer is used, its signature is what makes a result count.
+
+mod reading;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Running;
+use super::artifacts::{Artifacts, ArtifactsError};
+use crate::artifact::Sha256;
+use crate::bounded;
+use crate::error::with_causes;
+use crate::progress::Progress;
+use crate::queue::QueueError;
+use crate::queue::published::EndedJob;
+use crate::queue::wire::RunFile;
+use crate::report;
+use reading::Documents;
+
+/// How often new verdicts are looked for, how long to wait after a failure, and how many are taken at a time.
+const LOOK: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(10);
+const JOBS: i64 = 50;
+
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactsError),
+}
+
+/// What is made for people of a run's documents.
+#[derive(Debug, Default)]
+struct Pages {
+    report: Option<Sha256>,
+    /// The comparison of each output of the record, in its order.
+    comparisons: Vec<Option<Sha256>>,
+}
+
+impl Running {
+    /// Publishes what ends, for ever.
+    pub(super) async fn publish(self: Arc<Self>) {
+        loop {
+            let failed = match self.publish_some().await {
+                Ok(true) => continue,
+                Ok(false) => false,
+                Err(error) => {
+                    Progress::new(false).note(&format!(
+                        "not everything is published yet: {}",
+                        with_causes(&error)
+                    ));
+                    true
+                }
+            };
+            tokio::time::sleep(if failed { PAUSE } else { LOOK }).await;
+        }
+    }
+
+    /// Whether there may be more.
+    async fn publish_some(&self) -> Result<bool, PublishError> {
+        let found = self.queue.unpublished(JOBS).await?;
+        for ended in &found {
+            self.publish_one(ended).await?;
+        }
+        Ok(!found.is_empty())
+    }
+
+    async fn publish_one(&self, ended: &EndedJob) -> Result<(), PublishError> {
+        // Probes are about nothing, and of a job that was called off nobody has learned anything.
+        if matches!(ended.verdict.as_str(), "probed" | "cancelled") {
+            return Ok(self.queue.publish(ended, None).await?);
+        }
+        let documents = self.documents(ended).await?;
+        let (documents, pages) = match documents {
+            Ok(Some(documents)) => {
+                let (documents, pages) = self.pages(documents).await?;
+                (Ok(Some(documents)), pages)
+            }
+            other => (other, Pages::default()),
+        };
+        let (build, outputs) = reading::read(ended, documents, &pages);
+        Ok(self.queue.publish(ended, Some((&build, &outputs))).await?)
+    }
+
+    /// The plan and the record of a run, or why they cannot be used.
+    async fn documents(&self, ended: &EndedJob) -> Result<Result<Option<Documents>, String>, PublishError> {
+        let named = |name: &str| ended.run.iter().find(|file| file.path == name);
+        let (Some(record), Some(plan)) = (named("record.json"), named("plan.json")) else {
+            return Ok(Ok(None));
+        };
+        let mut bytes = Vec::new();
+        for file in [record, plan] {
+            match self.artifacts.read(file, bounded::PLAN).await {
+                Ok(read) => bytes.push(read),
+                // What is gone or damaged stays so; anything else passes.
+                Err(error) if error.is_lasting() => return Ok(Err(with_causes(&error))),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let [record, plan] = bytes.as_slice() else {
+            return Ok(Ok(None));
+        };
+        Ok(Documents::read(record, plan).map(Some))
+    }
+
+    /// Makes the pages of a run, and keeps them.
+    async fn pages(&self, documents: Documents) -> Result<(Documents, Pages), PublishError> {
+        let made = tokio::task::spawn_blocking(move || {
+            let Documents { plan, record } = &documents;
+            let comparisons = record.outputs.iter().map(|output| {
+                let differs = output.differs.as_ref()?;
+                Some(report::comparison::terminal(differs, false).as_str().to_owned())
+            });
+            let comparisons: Vec<_> = comparisons.collect();
+            let report = report::page(plan, record);
+            (documents, report, comparisons)
+        });
+        let Ok((documents, report, comparisons)) = made.await else {
+            return Err(QueueError::Unreadable("a record that cannot be shown".into()).into());
+        };
+        let mut pages = Pages::default();
+        if let Some(report) = report {
+            pages.report = Some(keep(&self.artifacts, report.into_bytes()).await?);
+        }
+        for comparison in comparisons {
+            pages.comparisons.push(match comparison {
+                Some(text) => Some(keep(&self.artifacts, text.into_bytes()).await?),
+                None => None,
+            });
+        }
+        Ok((documents, pages))
+    }
+}
+
+async fn keep(artifacts: &Artifacts, bytes: Vec<u8>) -> Result<Sha256, ArtifactsError> {
+    let kept: RunFile = artifacts.keep_bytes(String::new(), bytes).await?;
+    Ok(kept.sha256)
+}

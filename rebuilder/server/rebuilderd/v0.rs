@@ -1,0 +1,96 @@
+//! Version 0, which has whole lists and no pages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::documents::{OldDashboard, PkgRelease, Suite, Time};
+use super::{Place, Question};
+use crate::queue::published::{Filter, Output, Page};
+use crate::server::Running;
+use crate::server::answer::{self, Changed, JSON, TEXT, document};
+use crate::server::api::ApiError;
+
+type Answer = Result<Response, ApiError>;
+
+pub(super) async fn packages(
+    State(running): State<Arc<Running>>,
+    Path(place): Path<Place>,
+    Query(question): Query<Question>,
+    headers: HeaderMap,
+) -> Answer {
+    // Asked for before the list: what is published meanwhile is then read again.
+    let changed = Changed::now(&running).await?;
+    if let Some(unchanged) = changed.unchanged(&headers) {
+        return Ok(changed.mark(unchanged));
+    }
+    let filter = Filter {
+        distribution: question.distro.clone(),
+        component: question.suite.clone(),
+        release: None,
+        ..question.filter(&place)
+    };
+    let all = Page {
+        limit: i64::MAX,
+        ..Page::default()
+    };
+    let (_, outputs) = running.queue.binaries(&filter, &all).await?;
+    let releases: Vec<_> = outputs.into_iter().map(PkgRelease::from).collect();
+    Ok(changed.mark(document(&headers, &releases)?))
+}
+
+/// The first released file of a build that has what is asked for.
+async fn first(running: &Running, place: &Place, has: impl Fn(&Output) -> bool) -> Result<Output, ApiError> {
+    let outputs = running.queue.outputs_of(place.id).await?;
+    outputs.into_iter().find(has).ok_or(ApiError::NotFound)
+}
+
+pub(super) async fn diffoscope(
+    State(running): State<Arc<Running>>,
+    Path(place): Path<Place>,
+    headers: HeaderMap,
+) -> Answer {
+    let output = first(&running, &place, |output| output.comparison.is_some()).await?;
+    answer::file(&running, &headers, TEXT, output.comparison).await
+}
+
+pub(super) async fn attestation(
+    State(running): State<Arc<Running>>,
+    Path(place): Path<Place>,
+    headers: HeaderMap,
+) -> Answer {
+    let output = first(&running, &place, |output| output.link.is_some()).await?;
+    answer::file(&running, &headers, JSON, output.link).await
+}
+
+pub(super) async fn dashboard(
+    State(running): State<Arc<Running>>,
+    Path(place): Path<Place>,
+    headers: HeaderMap,
+) -> Answer {
+    let mut suites: BTreeMap<String, Suite> = BTreeMap::new();
+    for (component, status, count) in running.queue.components(place.arch.as_deref()).await? {
+        let suite = suites.entry(component).or_default();
+        let place = match status.as_str() {
+            "GOOD" => &mut suite.good,
+            "BAD" => &mut suite.bad,
+            _ => &mut suite.unknown,
+        };
+        *place = place.saturating_add(count);
+    }
+    let (queue_length, _) = running.queue.open_jobs(&Page::default()).await?;
+    let (_, now) = running.queue.changed().await?;
+    let active_builds = [];
+    document(
+        &headers,
+        &OldDashboard {
+            suites,
+            active_builds,
+            queue_length,
+            now: Time(now),
+        },
+    )
+}
