@@ -22,7 +22,7 @@ use crate::inspect::InspectionRequest;
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::prove::input::{Project, SETTINGS, template};
-use crate::prove::{Builds, Knob, Proof, Question, against, keep, prove};
+use crate::prove::{Builds, Effort, Knob, Proof, Question, against, explain_all, keep, prove};
 use crate::report;
 use crate::run::RunFolder;
 use crate::sandbox::embedded::Embedded;
@@ -55,6 +55,12 @@ pub(crate) struct ProveArgs {
     /// Also compare the outputs with FILE, which is about to be published; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Search")]
     against: Vec<PathBuf>,
+    /// Patches that are tried for each culprit, two builds each; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 6, help_heading = "Search")]
+    patches: u16,
+    /// Write the patches that helped to FILE, as a unified diff; the project stays as it is
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    fix: Option<PathBuf>,
     /// Sandbox backend
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto, help_heading = "Sandbox")]
     backend: BackendChoice,
@@ -159,7 +165,14 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
         context.progress.clone()
     };
     let mut answer = prove(&builds, &question, &progress).await?;
+    let effort = Effort {
+        patches: usize::from(args.patches),
+    };
+    explain_all(&builds, &mut answer, effort).await?;
     answer.proof.against = against(&answer, &args.against)?;
+    if let Some(path) = &args.fix {
+        write_atomically(path, answer.proof.patches().as_bytes())?;
+    }
     let proof = &answer.proof;
     for (path, render) in writers {
         write_atomically(path, render(proof).as_bytes())?;

@@ -276,7 +276,35 @@ impl<'a> Builds<'a> {
 
     /// Builds a source tree: the project's own, or a copy of it with a change.
     pub async fn run(&self, variation: &Variation, tree: &Path) -> Result<Outputs, ProveError> {
-        let store = self.executor.workshop.fetcher.store();
+        self.run_by(self.executor, variation, tree).await
+    }
+
+    /// Builds the project's own tree, and records in `events` what its processes do to files.
+    pub(super) async fn run_traced(
+        &self,
+        variation: &Variation,
+        events: &Path,
+    ) -> Result<Outputs, ProveError> {
+        let traced = self.executor.workshop.sandbox.traced(events);
+        let executor = Executor {
+            backend: &traced,
+            ..self.executor
+        };
+        self.run_by(executor, variation, &self.tree).await
+    }
+
+    /// Where the source is in a build.
+    pub(super) fn source_path(&self, variation: &Variation) -> String {
+        vary::source(&self.basis, variation)
+    }
+
+    async fn run_by(
+        &self,
+        executor: Executor<'_>,
+        variation: &Variation,
+        tree: &Path,
+    ) -> Result<Outputs, ProveError> {
+        let store = executor.workshop.fetcher.store();
         let packed = if tree == self.tree {
             self.packed.clone()
         } else {
@@ -288,15 +316,14 @@ impl<'a> Builds<'a> {
         fs::create_dir_all(run.rebuilt()).map_err(StoreError::io("make the folder", &folder))?;
         fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
         let plan = CheckedPlan::check(self.plan_of(variation, &packed))?;
-        let inputs = self.executor.fetch(&plan).await?;
+        let inputs = executor.fetch(&plan).await?;
         let hostname = vary::hostname(&self.basis, variation);
-        let view = if self.executor.backend.name() == "embedded" && cfg!(target_arch = "x86_64") {
+        let view = if executor.backend.name() == "embedded" && cfg!(target_arch = "x86_64") {
             vary::view(&self.basis, variation, self.is_clock_held())
         } else {
             MachineView::default()
         };
-        let execution = self
-            .executor
+        let execution = executor
             .run_varied(&plan, &self.root, &inputs, &run, KeepMode::Outputs, move |job| {
                 hostname.clone_into(&mut job.hostname);
                 job.view = view;

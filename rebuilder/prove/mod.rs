@@ -9,8 +9,11 @@
 //! plan pins stays the same, so what differs follows from the knobs, or from plain randomness.
 
 mod against;
+pub mod attribute;
 mod build;
 mod difference;
+mod explain;
+pub mod fix;
 mod folder;
 pub mod input;
 pub mod knob;
@@ -33,6 +36,7 @@ use oracle::BuildOracle;
 pub use against::{Against, against};
 pub use build::{Builds, ProveError};
 pub use difference::Difference;
+pub use explain::{Attempt, Effort, Explained, ProvenFix, explain_all};
 pub use folder::keep;
 pub use knob::{Knob, Variation};
 pub use proof::{Cost, NotVaried, Proof, ProvenCulprit, ProvenProject, Randomness, Varied};

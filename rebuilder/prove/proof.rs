@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::against::Against;
 use super::build::Builds;
 use super::difference::Difference;
+use super::explain::Explained;
 use super::knob::{Knob, Variation};
 use super::oracle::BuildOracle;
 use super::search::{Found, Odds, bound};
@@ -35,6 +36,9 @@ pub struct Proof {
     /// Differences between builds of the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<Randomness>,
+    /// What each culprit comes from, and a patch that was tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explained: Vec<Explained>,
     /// Whether everything but the culprits was seen to change nothing.
     pub complete: bool,
     /// Files that are about to be published, against the outputs of the baseline.
@@ -146,6 +150,20 @@ pub struct Cost {
 }
 
 impl Proof {
+    /// The patches that helped, one after the other.
+    pub fn patches(&self) -> String {
+        let fixes = self
+            .explained
+            .iter()
+            .filter_map(|explained| explained.fix.as_ref());
+        fixes.map(|fix| fix.patch.as_str()).collect()
+    }
+
+    /// What a culprit comes from, if somebody watched it; of plain randomness without knobs.
+    pub fn explained(&self, knobs: &[Knob]) -> Option<&Explained> {
+        self.explained.iter().find(|explained| explained.knobs == knobs)
+    }
+
     /// Whether the outputs survive everything, and are what is about to be published.
     pub fn is_good(&self) -> bool {
         self.reproducible && self.against.iter().all(Against::is_same)
@@ -196,6 +214,7 @@ impl Proof {
                 .unwrap_or_default(),
             culprits,
             random,
+            explained: Vec::new(),
             complete: found.complete,
             against: Vec::new(),
             cost: Cost {

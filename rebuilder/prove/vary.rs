@@ -223,6 +223,11 @@ impl Values<'_> {
     }
 }
 
+/// Where the source is in a build with some knobs turned.
+pub(super) fn source(basis: &Basis, variation: &Variation) -> String {
+    Values { variation, basis }.source()
+}
+
 /// The plan of a build with some knobs turned.
 pub(super) fn plan(base: &Plan, basis: &Basis, variation: &Variation) -> Plan {
     let values = Values { variation, basis };

@@ -81,7 +81,7 @@ const SAME: &[(&str, &str)] = &[
     ),
     // A stopped process stays stopped until it is continued.
     (
-        "(sleep 0.1; echo late) & sleep 0.05; kill -STOP $!; sleep 0.4; echo first; kill -CONT $!; wait",
+        "(sleep 2; echo late) & sleep 0.3; kill -STOP $!; sleep 2.5; echo first; kill -CONT $!; wait",
         "first\nlate\n",
     ),
     ("timeout 0.2 sleep 5; echo $?", "124\n"),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{PLACES, causes, cost, headline, odds, title, values};
 use crate::compare::Comparison;
-use crate::prove::Proof;
-use crate::text::code;
+use crate::prove::{Explained, Proof};
+use crate::text::{code, code_block};
 
 /// The proof in Markdown. Everything from the project is written as code.
 pub fn markdown(proof: &Proof) -> String {
@@ -19,6 +19,9 @@ pub fn markdown(proof: &Proof) -> String {
             let _ = writeln!(out, "- the build fails: {}", code(reason));
         }
         differences(culprit.places.iter(), &culprit.files, &mut out);
+        if let Some(explained) = proof.explained(&culprit.knobs) {
+            explanation(explained, &mut out);
+        }
     }
     if let Some(random) = &proof.random {
         let _ = writeln!(out, "\n### random\n\n- {}", odds(random));
@@ -27,6 +30,20 @@ pub fn markdown(proof: &Proof) -> String {
     let varied: Vec<_> = proof.varied.iter().map(|varied| varied.knob.name()).collect();
     let _ = writeln!(out, "\n{}; varied: {}.", cost(proof), varied.join(", "));
     out
+}
+
+fn explanation(explained: &Explained, out: &mut String) {
+    for attribution in explained.attributions.iter().take(PLACES) {
+        let _ = writeln!(out, "- by {}", code(&attribution.sentence()));
+    }
+    if let Some(fix) = &explained.fix {
+        let _ = writeln!(
+            out,
+            "- {}\n\n{}",
+            fix.result,
+            code_block("diff", fix.patch.lines())
+        );
+    }
 }
 
 fn differences<'a>(

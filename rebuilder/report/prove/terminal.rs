@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::comparison::values_and_fix;
 use super::{PLACES, causes, cost, headline, odds, title, values};
 use crate::compare::Comparison;
-use crate::prove::Proof;
+use crate::prove::{Explained, Proof};
 use crate::text::{Screen, Style, plain, plural};
 
 /// The proof as lines.
@@ -33,11 +33,17 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
         if culprit.same > 0 {
             out.say(format_args!("   the same: {}", plural(culprit.same, "output")));
         }
+        if let Some(explained) = proof.explained(&culprit.knobs) {
+            explanation(explained, &mut out);
+        }
     }
     if let Some(random) = &proof.random {
         out.gap();
         out.line([plain("random: "), Style::Bold.of(odds(random))]);
         differences(&random.places, &random.files, &mut out);
+        if let Some(explained) = proof.explained(&[]) {
+            explanation(explained, &mut out);
+        }
     }
     for against in &proof.against {
         out.gap();
@@ -75,6 +81,36 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
         );
     }
     out
+}
+
+/// Who wrote what differs, and what was tried.
+fn explanation(explained: &Explained, out: &mut Screen) {
+    for attribution in explained.attributions.iter().take(PLACES) {
+        out.paragraph(&plain("   by:"), &attribution.sentence());
+        for parent in attribution.parents.iter().take(2) {
+            out.line([plain("     started by "), Style::Dim.of(parent)]);
+        }
+    }
+    if let Some(doubt) = &explained.doubt {
+        out.paragraph(&plain("   not certain:"), doubt);
+    }
+    let Some(fix) = &explained.fix else {
+        if !explained.tried.is_empty() {
+            let count = explained.tried.len();
+            out.say(format_args!("   no patch helped, of {count} that were tried"));
+        }
+        return;
+    };
+    let style = if fix.whole { Style::Good } else { Style::Yellow };
+    out.line([plain("   "), style.of(&fix.result)]);
+    for line in fix.patch.lines() {
+        let style = match line.chars().next() {
+            Some('+') => Style::Green,
+            Some('-') => Style::Red,
+            _ => Style::Dim,
+        };
+        out.line([plain("     "), style.of(line)]);
+    }
 }
 
 fn differences(places: &BTreeSet<String>, files: &[Comparison], out: &mut Screen) {

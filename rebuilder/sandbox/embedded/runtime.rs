@@ -99,11 +99,11 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     let write = |path: PathBuf, bytes: &[u8]| fs::write(path, bytes).map_err(|error| error.to_string());
     write(place.join("bundle/config.json"), spec.to_string().as_bytes())?;
     let mut seccomp = seccomp::programs().map_err(|error| error.to_string())?;
-    // Whoever is traced is shown the machine as it is: a process has one tracer.
-    let veiled = task.view.needs_tracing() && !task.traced;
+    let veiled = task.view.needs_tracing();
     if task.traced {
         seccomp.push(trace::filter().map_err(|error| error.to_string())?);
-    } else if veiled {
+    }
+    if veiled {
         seccomp.push(veil::filter().map_err(|error| error.to_string())?);
     }
     let null = File::open("/dev/null").map_err(|error| error.to_string())?;
@@ -130,17 +130,11 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         .map_err(|error| with_causes(&error))?;
     let init = container.pid().ok_or("the container has no first process")?;
     let init = Pid::from_raw(init.as_raw());
-    let veil = if veiled {
-        Some(Veil::seize(init, &task.view)?)
-    } else {
-        None
-    };
-    let tracer = if task.traced {
-        let (events, processes) = (
-            place.join("writable").join(trace::EVENTS),
-            place.join("processes"),
-        );
-        Some(Tracer::seize(init, &events, processes)?)
+    let tracer = if task.traced || veiled {
+        let events = place.join("writable").join(trace::EVENTS);
+        let events = task.traced.then_some(events.as_path());
+        let veil = veiled.then(|| Veil::new(&task.view));
+        Some(Tracer::seize(init, events, veil, place.join("processes"))?)
     } else {
         None
     };
@@ -158,7 +152,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         processes: place.join("processes"),
         limit: task.limits.disk,
     };
-    Ok(wait(init, watch, tracer, veil))
+    Ok(wait(init, watch, tracer))
 }
 
 /// Says what was being mounted.
@@ -372,7 +366,7 @@ fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>, veil: Option<Veil>) -> ExitReason {
+fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
@@ -382,10 +376,9 @@ fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>, veil: Option<Veil>) -> 
         told.store(true, Ordering::SeqCst);
         let _ = kill(init, Signal::SIGKILL);
     });
-    let ended = match (tracer, veil) {
-        (Some(mut tracer), _) => tracer.until_end(init),
-        (None, Some(veil)) => veil.serve(init),
-        (None, None) => until_end(init),
+    let ended = match tracer {
+        Some(mut tracer) => tracer.until_end(init),
+        None => until_end(init),
     };
     if full.load(Ordering::SeqCst) || watch.is_full(free) {
         ExitReason::DiskFull

@@ -14,14 +14,12 @@ use std::io::{IoSlice, IoSliceMut};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
-use nix::sys::ptrace::{self, Options};
-use nix::sys::signal::Signal;
+use nix::sys::ptrace;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompFilter};
 
-use super::super::{Clock, ExitReason, Kernel, Listing, MachineView};
+use super::super::{Clock, Kernel, Listing, MachineView};
 
 /// The calls that are stopped.
 const STOPPED: &[libc::c_long] = &[
@@ -85,12 +83,10 @@ fn seconds(time: Duration) -> i64 {
 }
 
 impl Veil {
-    /// Takes hold of the container's first process, before it becomes the build's program.
-    pub(super) fn seize(init: Pid, view: &MachineView) -> Result<Self, String> {
-        ptrace::seize(init, options())
-            .map_err(|error| format!("cannot show the build another machine: {error}"))?;
+    /// From now on.
+    pub(super) fn new(view: &MachineView) -> Self {
         let begun = seconds(now());
-        Ok(Self {
+        Self {
             ahead: match view.clock {
                 Some(Clock::From(start)) => start.saturating_sub(begun),
                 _ => 0,
@@ -98,50 +94,31 @@ impl Veil {
             view: view.clone(),
             begun,
             pending: HashMap::new(),
-        })
-    }
-
-    /// Serves the build's processes until the first one ends.
-    pub(super) fn serve(mut self, init: Pid) -> ExitReason {
-        loop {
-            match waitpid(None, Some(WaitPidFlag::__WALL)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == init => return ExitReason::from_status(code),
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == init => {
-                    return ExitReason::Signalled(signal as i32);
-                }
-                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => {
-                    self.pending.remove(&pid);
-                }
-                Ok(status) => self.stopped(status),
-                Err(nix::Error::EINTR) => {}
-                Err(_) => return ExitReason::Signalled(Signal::SIGKILL as i32),
-            }
         }
     }
 
-    /// A process waits for us. One that was killed meanwhile is gone, and what fails because of that needs no answer.
-    fn stopped(&mut self, status: WaitStatus) {
-        let (pid, signal) = match status {
-            WaitStatus::PtraceEvent(pid, _, event) => {
-                if event == libc::PTRACE_EVENT_SECCOMP && self.enter(pid).unwrap_or(false) {
-                    let _ = ptrace::syscall(pid, None);
-                    return;
-                }
-                if event == libc::PTRACE_EVENT_EXEC && self.view.clock.is_some() {
-                    let _ = hide_shared_page(pid);
-                }
-                (pid, None)
-            }
-            WaitStatus::PtraceSyscall(pid) => {
-                if let Some(pending) = self.pending.remove(&pid) {
-                    let _ = self.leave(pid, &pending);
-                }
-                (pid, None)
-            }
-            WaitStatus::Stopped(pid, signal) => (pid, Some(signal)),
-            _ => return,
-        };
-        let _ = ptrace::cont(pid, signal);
+    /// At a call: whether its end has to be seen as well. What fails because a process was killed needs no answer.
+    pub(super) fn entered(&mut self, pid: Pid) -> bool {
+        self.enter(pid).unwrap_or(false)
+    }
+
+    /// At the end of a call.
+    pub(super) fn left(&mut self, pid: Pid) {
+        if let Some(pending) = self.pending.remove(&pid) {
+            let _ = self.leave(pid, &pending);
+        }
+    }
+
+    /// A process has become another program.
+    pub(super) fn executed(&self, pid: Pid) {
+        if self.view.clock.is_some() {
+            let _ = hide_shared_page(pid);
+        }
+    }
+
+    /// A process has ended.
+    pub(super) fn gone(&mut self, pid: Pid) {
+        self.pending.remove(&pid);
     }
 
     /// Whether the end of the call has to be seen as well.
@@ -282,16 +259,6 @@ impl Veil {
         second.copy_from_slice(&shown.to_ne_bytes());
         write(pid, place, &bytes)
     }
-}
-
-fn options() -> Options {
-    Options::PTRACE_O_TRACESECCOMP
-        | Options::PTRACE_O_TRACEEXEC
-        | Options::PTRACE_O_TRACEFORK
-        | Options::PTRACE_O_TRACEVFORK
-        | Options::PTRACE_O_TRACECLONE
-        | Options::PTRACE_O_TRACESYSGOOD
-        | Options::PTRACE_O_EXITKILL
 }
 
 /// Seconds of the three times of `struct stat` on x86-64; nanoseconds follow each in eight bytes.

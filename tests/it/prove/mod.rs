@@ -1,5 +1,7 @@
 //! `rebuilder prove`: small projects, each broken in one known way, and what it finds in them.
 
+mod fixes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

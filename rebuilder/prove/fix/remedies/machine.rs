@@ -1,0 +1,67 @@
+//! Who builds, on which machine and in which environment, is no property of what is built.
+
+use super::super::edit::{Kind, Rule};
+use super::Remedy;
+use crate::compare::Cause;
+use crate::prove::Knob;
+
+const SHELLS: &[Kind] = &[Kind::Make, Kind::Shell, Kind::PackageJson, Kind::Settings];
+const PY: &[Kind] = &[Kind::Python];
+const JS: &[Kind] = &[Kind::JavaScript];
+
+pub(super) const REMEDY: Remedy = Remedy {
+    name: "no-machine",
+    title: "no user, host, kernel, processor or environment in outputs",
+    knobs: &[
+        Knob::User,
+        Knob::Ids,
+        Knob::Hostname,
+        Knob::Domain,
+        Knob::Kernel,
+        Knob::Processors,
+        Knob::ProcessorModel,
+        Knob::Environment,
+        Knob::Parallelism,
+        Knob::Shell,
+        Knob::Load,
+    ],
+    causes: &[
+        Cause::BuildHost,
+        Cause::HostSystem,
+        Cause::Parallelism,
+        Cause::Ownership,
+        Cause::Content,
+    ],
+    rules: &[
+        Rule::new(SHELLS, r"CMD(?:hostname|whoami|logname|dnsdomainname|domainname|nodename|groups)(?:\s+-[a-zA-Z-]+)*END", "${1}echo unknown${2}"),
+        Rule::new(SHELLS, r"CMDid(?:\s+-[a-zA-Z]+)*END", "${1}echo unknown${2}"),
+        Rule::new(SHELLS, r"CMDuname(?:\s+(?:-[a-zA-Z]*[anrv][a-zA-Z]*|--(?:all|nodename|kernel-\w+)))+END", "${1}uname -s${2}"),
+        Rule::new(SHELLS, r"CMDnproc(?:\s+--all)?END", "${1}echo 1${2}"),
+        Rule::new(SHELLS, r"CMDgetconf\s+_NPROCESSORS_\w+", "${1}echo 1"),
+        Rule::new(SHELLS, r"CMD(?:lscpu|(?:cat|grep|head|sed|awk)\s[^;|&)`]*/proc/(?:cpuinfo|version|loadavg|meminfo|uptime|sys/kernel/(?:hostname|domainname|osrelease|version))[^;|&)`>]*)", "${1}echo unknown "),
+        Rule::new(SHELLS, r"CMD(?:env|printenv|set)\s*([|>])", "${1}env -i ${2}"),
+        Rule::new(SHELLS, r"CMDprintenv\s+\w+", "${1}echo unknown"),
+        Rule::new(&[Kind::Make], r"\$\$\{(?:USER|LOGNAME|HOSTNAME|HOST|EDITOR|TERM|SHELL|NOISE|CI_JOB_ID|XDG_SESSION_ID|SSH_CONNECTION):?-([^{}]*)\}", "${1}"),
+        Rule::new(&[Kind::Shell, Kind::PackageJson, Kind::Settings], r"\$\{(?:USER|LOGNAME|HOSTNAME|HOST|EDITOR|TERM|SHELL|NOISE|CI_JOB_ID|XDG_SESSION_ID|SSH_CONNECTION):?-([^{}]*)\}", "${1}"),
+        Rule::new(&[Kind::Make], r"\$[({](?:USER|LOGNAME|HOSTNAME|HOST|EDITOR|TERM|MAKEFLAGS|SHELL)[)}]|\$\$(?:USER|LOGNAME|HOSTNAME|HOST|EDITOR|TERM|MAKEFLAGS|SHELL|BASH_VERSION|NOISE|CI_JOB_ID)\b", "unknown"),
+        Rule::new(&[Kind::Shell, Kind::PackageJson, Kind::Settings], r"\$(?:USER|LOGNAME|HOSTNAME|HOST|EDITOR|TERM|MAKEFLAGS|SHELL|BASH_VERSION|NOISE|CI_JOB_ID|XDG_SESSION_ID|SSH_CONNECTION)\b|\$\{(?:USER|LOGNAME|HOSTNAME|HOST|EDITOR|TERM|MAKEFLAGS|SHELL|BASH_VERSION|NOISE|CI_JOB_ID|XDG_SESSION_ID|SSH_CONNECTION)[^}]*\}", "unknown"),
+        Rule::new(PY, r"\b(?:socket\.(?:gethostname|getfqdn)|platform\.(?:node|release|version|platform|processor)|getpass\.getuser|os\.getlogin)\(\)|\bos\.uname\(\)\.(?:nodename|release|version)|\bos\.uname\(\)\[[123]\]|\bplatform\.uname\(\)\.(?:node|release|version)", "\"unknown\""),
+        Rule::new(PY, r"\b(?:os\.get[ug]id|os\.cpu_count|multiprocessing\.cpu_count|os\.getloadavg)\(\)|\blen\(os\.sched_getaffinity\(0\)\)", "1"),
+        Rule::new(PY, r"\bpwd\.getpwuid\(ARGS\)\.\w+|\bpwd\.getpwuid\(ARGS\)\[\d\]|\bgrp\.getgrgid\(ARGS\)\.\w+", "\"unknown\""),
+        Rule::new(PY, r#"\bos\.environ\[["'](?:USER|LOGNAME|HOSTNAME|EDITOR|TERM|SHELL|NOISE|CI_JOB_ID|MAKEFLAGS)["']\]|\bos\.(?:environ\.get|getenv)\(["'](?:USER|LOGNAME|HOSTNAME|EDITOR|TERM|SHELL|NOISE|CI_JOB_ID|MAKEFLAGS|XDG_SESSION_ID|SSH_CONNECTION)["'][^()]*\)"#, "\"unknown\""),
+        Rule::new(PY, r"\b(?:dict|list|sorted)\(os\.environ(?:\.items\(\)|\.keys\(\))?\)|\bos\.environ\.(?:items|keys|copy)\(\)", "[]").unless("env="),
+        Rule::new(PY, r#"open\(["']/proc/(?:cpuinfo|version|loadavg|meminfo)["'][^()]*\)\.read\(\)"#, "\"unknown\""),
+        Rule::new(JS, r"\bos\.(?:hostname|release|version)\(\)|\bos\.userInfo\(\)\.\w+|\bprocess\.env\.(?:USER|LOGNAME|HOSTNAME|EDITOR|TERM|SHELL|NOISE|CI_JOB_ID)\b|\bos\.cpus\(\)\[0\]\.model", "'unknown'"),
+        Rule::new(JS, r"\bos\.cpus\(\)\.length|\bos\.availableParallelism\(\)|\bprocess\.getuid\(\)", "1"),
+        Rule::new(JS, r"\bJSON\.stringify\(process\.env\b", "JSON.stringify({}"),
+        Rule::new(&[Kind::Rust], r#"(?:std::)?env::var\("(?:USER|LOGNAME|HOSTNAME|EDITOR|NOISE|CI_JOB_ID|NUM_JOBS|SHELL|TERM)"\)"#, "Ok::<String, std::env::VarError>(String::from(\"unknown\"))"),
+        Rule::new(&[Kind::Rust], r#"Command::new\("(?:hostname|whoami|uname|nproc)"\)"#, "Command::new(\"echo\").arg(\"unknown\")"),
+        Rule::new(&[Kind::Rust], r"(?:std::)?thread::available_parallelism\(\)", "std::num::NonZeroUsize::new(1).ok_or(std::io::ErrorKind::Other)"),
+        Rule::new(&[Kind::Go], r"\bos\.Hostname\(\)", "\"unknown\", error(nil)"),
+        Rule::new(&[Kind::Go], r#"\bos\.Getenv\("(?:USER|LOGNAME|HOSTNAME|EDITOR|NOISE|CI_JOB_ID|SHELL|TERM)"\)"#, "\"unknown\""),
+        Rule::new(&[Kind::Go], r"\bruntime\.NumCPU\(\)", "1"),
+        Rule::new(&[Kind::Perl], r#"\bhostname\(\)|\$ENV\{["']?(?:USER|LOGNAME|HOSTNAME|EDITOR|NOISE|CI_JOB_ID|SHELL|TERM)["']?\}|\(?getpwuid\(\$[<>]\)\)?(?:\[0\])?"#, "'unknown'"),
+        Rule::new(&[Kind::CMake], r"cmake_host_system_information\(RESULT\s+(\w+)\s+QUERY\s+\w+\)", "set(${1} unknown)"),
+    ],
+    whole: None,
+};

@@ -1,0 +1,329 @@
+use super::remedies::ALL;
+use super::{Kind, Patch};
+
+/// Name of the remedy, the file, a line, and what becomes of it; the same line if it is to be left alone.
+const LINES: &[(&str, &str, &str, &str)] = &[
+    ("gzip-n", "Makefile", "\tgzip -9 x.1", "\tgzip -n -9 x.1"),
+    (
+        "gzip-n",
+        "Makefile",
+        "\ttar cf - d | gzip > x",
+        "\ttar cf - d | gzip -n > x",
+    ),
+    ("gzip-n", "Makefile", "\tgzip -9n x.1", "\tgzip -9n x.1"),
+    ("gzip-n", "Makefile", "\t# gzip x", "\t# gzip x"),
+    (
+        "gzip-n",
+        "a.py",
+        "subprocess.run([\"gzip\", \"-9\", name])",
+        "subprocess.run([\"gzip\", \"-n\", \"-9\", name])",
+    ),
+    (
+        "gzip-n",
+        "a.py",
+        "gzip.compress(data.encode())",
+        "gzip.compress(data.encode(), mtime=0)",
+    ),
+    (
+        "tar-metadata",
+        "build.sh",
+        "tar czf x.tar.gz d",
+        "tar --sort=name --mtime=@${SOURCE_DATE_EPOCH:-0} --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s -czf x.tar.gz d",
+    ),
+    (
+        "tar-metadata",
+        "debian/rules",
+        "\ttar -C d -cf x.tar .",
+        "\ttar --sort=name --mtime=@$${SOURCE_DATE_EPOCH:-0} --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s -C d -cf x.tar .",
+    ),
+    ("tar-metadata", "build.sh", "tar xzf x.tar.gz", "tar xzf x.tar.gz"),
+    (
+        "file-prefix-map",
+        "Makefile",
+        "CFLAGS ?= -g -O2",
+        "CFLAGS ?= -g -O2 -ffile-prefix-map=$(CURDIR)=.",
+    ),
+    (
+        "file-prefix-map",
+        "Makefile",
+        "\t$(CC) -g -c a.c",
+        "\t$(CC) -ffile-prefix-map=$(CURDIR)=. -g -c a.c",
+    ),
+    (
+        "file-prefix-map",
+        "build.sh",
+        "cc -g -o a a.c",
+        "cc -ffile-prefix-map=\"$PWD\"=. -g -o a a.c",
+    ),
+    (
+        "preprocessor-date",
+        "a.c",
+        "  puts(__TIMESTAMP__);",
+        "  puts(__DATE__ \" \" __TIME__);",
+    ),
+    (
+        "date",
+        "Makefile",
+        "NOW := $(shell date +%s)",
+        "NOW := $(shell LC_ALL=C date -u -d @$${SOURCE_DATE_EPOCH:-0} +%s)",
+    ),
+    (
+        "date",
+        "build.sh",
+        "echo \"built `date`\" > x",
+        "echo \"built `LC_ALL=C date -u -d @${SOURCE_DATE_EPOCH:-0}`\" > x",
+    ),
+    ("date", "build.sh", "update the date of x", "update the date of x"),
+    (
+        "date",
+        "build.sh",
+        "T=$(date -u -d @$SOURCE_DATE_EPOCH)",
+        "T=$(date -u -d @$SOURCE_DATE_EPOCH)",
+    ),
+    (
+        "date",
+        "rebuilder.toml",
+        "build = \"date > out\"",
+        "build = \"LC_ALL=C date -u -d @${SOURCE_DATE_EPOCH:-0} > out\"",
+    ),
+    (
+        "python-time",
+        "a.py",
+        "now = time.strftime(\"%Y\")",
+        "now = time.strftime(\"%Y\", time.gmtime(int(os.environ.get(\"SOURCE_DATE_EPOCH\", time.time()))))",
+    ),
+    (
+        "clock",
+        "a.js",
+        "const d = new Date().toLocaleString();",
+        "const d = new Date((process.env.SOURCE_DATE_EPOCH ? Number(process.env.SOURCE_DATE_EPOCH) : Date.now() / 1000) * 1000).toISOString();",
+    ),
+    (
+        "clock",
+        "a.pl",
+        "print F scalar(localtime), 1;",
+        "print F scalar(gmtime(($ENV{SOURCE_DATE_EPOCH} || CORE::time()))), 1;",
+    ),
+    (
+        "sorted-listing",
+        "a.py",
+        "for f in os.listdir(d(x)):",
+        "for f in sorted(os.listdir(d(x))):",
+    ),
+    (
+        "sorted-listing",
+        "a.py",
+        "for f in Path(d).glob(\"*\"):",
+        "for f in sorted(Path(d).glob(\"*\")):",
+    ),
+    (
+        "sorted-listing",
+        "Makefile",
+        "SRC := $(shell find . -name '*.c')",
+        "SRC := $(sort $(shell find . -name '*.c'))",
+    ),
+    (
+        "sorted-listing",
+        "build.sh",
+        "find d -type f | xargs cat > x",
+        "find d -type f | LC_ALL=C sort | xargs cat > x",
+    ),
+    (
+        "sorted-listing",
+        "build.sh",
+        "find d -type f -exec cat {} + > x",
+        "find d -type f -print0 | LC_ALL=C sort -z | xargs -0 cat > x",
+    ),
+    (
+        "sorted-listing",
+        "build.sh",
+        "for f in $(find d -type f); do",
+        "for f in $(find d -type f | LC_ALL=C sort); do",
+    ),
+    (
+        "sorted-listing",
+        "build.sh",
+        "for f in $(ls -U d); do",
+        "for f in $(LC_ALL=C ls d); do",
+    ),
+    (
+        "locale-sort",
+        "Makefile",
+        "\tsort names > x",
+        "\tLC_ALL=C sort names > x",
+    ),
+    ("locale-sort", "build.sh", "cat a | sort", "cat a | LC_ALL=C sort"),
+    (
+        "ar-deterministic",
+        "Makefile",
+        "\tar rcsU lib.a a.o",
+        "\tar rcsD lib.a a.o",
+    ),
+    (
+        "ar-deterministic",
+        "Makefile",
+        "\t$(AR) rcs lib.a a.o",
+        "\t$(AR) rcsD lib.a a.o",
+    ),
+    (
+        "ar-deterministic",
+        "Makefile",
+        "\tranlib -U lib.a",
+        "\tranlib -D lib.a",
+    ),
+    (
+        "sorted-sets",
+        "a.py",
+        "\",\".join(set(names))",
+        "\",\".join(sorted(set(names)))",
+    ),
+    (
+        "sorted-sets",
+        "a.pl",
+        "for my $k (keys %h) {",
+        "for my $k ((sort keys %h)) {",
+    ),
+    (
+        "no-build-id",
+        "Makefile",
+        "\t$(CC) -Wl,--build-id=uuid -o a a.o",
+        "\t$(CC) -Wl,--build-id=sha1 -o a a.o",
+    ),
+    (
+        "zip-metadata",
+        "build.sh",
+        "zip -qr x.zip d",
+        "find d -exec touch -h -d @${SOURCE_DATE_EPOCH:-0} {} + && find d -exec chmod u+rwX,go+rX,go-w {} + && find d | LC_ALL=C sort | TZ=UTC zip -X -qr x.zip -@",
+    ),
+    (
+        "remap-path-prefix",
+        "Makefile",
+        "\tgo build -o a .",
+        "\tgo build -trimpath -buildvcs=false -o a .",
+    ),
+    (
+        "install-mode",
+        "Makefile",
+        "\tcp a out/a",
+        "\tinstall -m 644 a out/a",
+    ),
+    (
+        "no-machine",
+        "Makefile",
+        "HOST := $(shell hostname -f)",
+        "HOST := $(shell echo unknown)",
+    ),
+    (
+        "no-machine",
+        "Makefile",
+        "\techo \"$$(uname -r) $$USER\" > x",
+        "\techo \"$$(uname -s) unknown\" > x",
+    ),
+    ("no-machine", "Makefile", "\tuname -m > x", "\tuname -m > x"),
+    (
+        "no-machine",
+        "a.py",
+        "x = socket.gethostname()",
+        "x = \"unknown\"",
+    ),
+    (
+        "not-parallel",
+        "build.sh",
+        "ls | xargs -n1 -P4 cat",
+        "ls | xargs -n1 -P1 cat",
+    ),
+    ("fixed-seed", "build.sh", "echo $RANDOM > x", "echo 4 > x"),
+    (
+        "fixed-seed",
+        "a.py",
+        "x = uuid.uuid4()",
+        "x = uuid.uuid5(uuid.NAMESPACE_URL, \"https://reproducible-builds.org/\")",
+    ),
+    (
+        "no-build-folder",
+        "Makefile",
+        "\techo $(CURDIR) > x",
+        "\techo . > x",
+    ),
+    (
+        "no-build-folder",
+        "build.rs",
+        "let d = env!(\"CARGO_MANIFEST_DIR\");",
+        "let d = \".\";",
+    ),
+    (
+        "printf",
+        "build.sh",
+        "echo \"a\\tb\" > x",
+        "printf '%b\\n' \"a\\tb\" > x",
+    ),
+];
+
+#[test]
+fn each_remedy_changes_its_lines_and_no_others() {
+    for (name, file, line, wanted) in LINES {
+        let remedy = ALL.iter().find(|remedy| remedy.name == *name).unwrap();
+        let kind = Kind::of(file, line).unwrap();
+        // By the line alone: what a remedy does to whole files is tried by building.
+        let text = format!("import os\nimport time\n{line}\n");
+        let changed = remedy.apply(kind, &text, Some(&[3])).unwrap_or(text);
+        let changed = changed.lines().find(|line| !line.starts_with("import ")).unwrap();
+        assert_eq!(changed, *wanted, "{name}");
+    }
+}
+
+#[test]
+fn a_remedy_leaves_what_it_has_cured() {
+    for (name, file, line, _) in LINES {
+        let remedy = ALL.iter().find(|remedy| remedy.name == *name).unwrap();
+        let kind = Kind::of(file, line).unwrap();
+        let Some(once) = remedy.apply(kind, &format!("{line}\n"), Some(&[1])) else {
+            continue;
+        };
+        let all: Vec<_> = (1..=once.lines().count()).collect();
+        assert_eq!(remedy.apply(kind, &once, Some(&all)), None, "{name}: {once}");
+    }
+}
+
+#[test]
+fn every_rule_is_a_regular_expression_and_every_name_is_there_once() {
+    let mut names: Vec<_> = ALL.iter().map(|remedy| remedy.name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for remedy in ALL {
+        for rule in remedy.rules {
+            for kind in rule.kinds {
+                assert!(rule.is_sound(*kind), "{}: {}", remedy.name, rule.find);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_patch_is_a_unified_diff() {
+    let mut patch = Patch::default();
+    let old = "a\nb\nc\nd\ne\n";
+    patch.set("d/Makefile", old, old.replace("c\n", "C\n"));
+    assert_eq!(
+        patch.diff(),
+        "--- a/d/Makefile\n+++ b/d/Makefile\n@@ -1,5 +1,5 @@\n a\n b\n-c\n+C\n d\n e\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x"), "one\ntwo").unwrap();
+    let mut patch = Patch::default();
+    patch.set("x", "one\ntwo", "one\nTWO".to_owned());
+    let mut command = std::process::Command::new("patch");
+    command
+        .args(["-p1", "-s", "-d"])
+        .arg(folder.path())
+        .stdin(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), patch.diff().as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("x")).unwrap(),
+        "one\nTWO"
+    );
+}
