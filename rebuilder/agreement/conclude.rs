@@ -46,14 +46,6 @@ pub fn conclude(
         stance.weight = at_hand.weight(stance, &quorum);
     }
     let judged = judge(&parties, &quorum);
-    let other_names = parties.iter().filter_map(|stance| {
-        let other = stance.testimony.reading.other_name.as_ref()?;
-        Some(format!(
-            "{}: {other} ({})",
-            stance.party.name, stance.testimony.origin
-        ))
-    });
-    let other_names = other_names.collect();
     Ok(Agreement {
         version: 2,
         artifact: About {
@@ -61,17 +53,11 @@ pub fn conclude(
             purl: artifact.purl.clone(),
             sha256: artifact.digests.sha256,
         },
-        names: other_names,
+        names: other_names(&parties),
         time: now,
         verdict: judged.verdict,
         reason: judged.reason,
-        quorum: Asked {
-            policy: file.map_or("built-in", PolicyFile::name).to_owned(),
-            digest: file.map(PolicyFile::digest),
-            threshold: quorum.threshold,
-            roles: quorum.roles.clone().into_iter().collect(),
-            independent: asked(&quorum).into_iter().map(Independence::word).collect(),
-        },
+        quorum: demanded(file, &quorum),
         weight: judged.weight,
         divergences: divergences(&parties),
         parties: parties
@@ -82,6 +68,29 @@ pub fn conclude(
         set_aside: tally.aside(),
         cost,
     })
+}
+
+/// What the quorum demands, for the report.
+fn demanded(file: Option<&PolicyFile>, quorum: &Quorum) -> Asked {
+    Asked {
+        policy: file.map_or("built-in", PolicyFile::name).to_owned(),
+        digest: file.map(PolicyFile::digest),
+        threshold: quorum.threshold,
+        roles: quorum.roles.clone().into_iter().collect(),
+        independent: asked(quorum).into_iter().map(Independence::word).collect(),
+    }
+}
+
+/// The names that parties give these bytes, if they are others.
+fn other_names(parties: &[PartyStance]) -> Vec<String> {
+    let named = parties.iter().filter_map(|stance| {
+        let other = stance.testimony.reading.other_name.as_ref()?;
+        Some(format!(
+            "{}: {other} ({})",
+            stance.party.name, stance.testimony.origin
+        ))
+    });
+    named.collect()
 }
 
 /// The quorum that holds for an artifact with these names.
@@ -160,22 +169,11 @@ struct Judged {
 }
 
 fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
-    let accepted = |names: &[String]| names.iter().all(|name| quorum.equivalent_by.contains(name));
-    let supports = |stance: &PartyStance, loosely: bool| {
-        stance.equivocates.is_none()
-            && unstated(stance, quorum).is_none()
-            && stance.weight.is_ok()
-            && match &stance.testimony.reading.says {
-                RebuildClaim::Same => true,
-                RebuildClaim::Equivalent { normalisations, .. } => loosely || accepted(normalisations),
-                RebuildClaim::Differs { .. } => false,
-            }
-    };
     let candidates: Vec<_> = parties.iter().map(|stance| candidate(stance, quorum)).collect();
     let pick = |loosely: bool| {
         let (open, some): (Vec<_>, Vec<_>) = (0..)
             .zip(parties.iter().zip(&candidates))
-            .filter(|(_, (stance, _))| supports(stance, loosely))
+            .filter(|(_, (stance, _))| supports(stance, quorum, loosely))
             .map(|(at, (_, candidate))| (at, candidate.clone()))
             .unzip();
         let mut chosen = choose(&some, quorum.threshold, &quorum.roles);
@@ -183,36 +181,12 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
         chosen
     };
     let (strict, loose) = (pick(false), pick(true));
-    let dissenters: Vec<_> = parties
-        .iter()
-        .filter(|stance| {
-            stance.equivocates.is_some()
-                || matches!(stance.testimony.reading.says, RebuildClaim::Differs { .. })
-        })
-        .collect();
+    let dissenters: Vec<_> = parties.iter().filter(|stance| dissents(stance)).collect();
     let against = weight_against(&dissenters);
     let counted = if strict.enough { &strict } else { &loose };
     let broken = broken_agreement(parties, &counted.members, quorum);
-    let enough = |chosen: &Chosen| {
-        let (who, what) = set_aside_by(parties, &chosen.members);
-        let aside = if who.is_empty() {
-            String::new()
-        } else {
-            format!("; {} except for {}", who.join(", "), what.join(", "))
-        };
-        format!(
-            "weight {} of the required {}{aside}",
-            chosen.weight, quorum.threshold
-        )
-    };
-    let spoken = dissenters.first().map(|stance| match &stance.equivocates {
-        Some(both) => format!("{} contradicts itself: {both}", stance.party.name),
-        None => format!(
-            "{} says otherwise: {}",
-            stance.party.name,
-            stance.testimony.reading.says.sentence()
-        ),
-    });
+    let enough = |chosen: &Chosen| enough(parties, chosen, quorum);
+    let spoken = dissenters.first().map(|stance| dissent(stance));
     let outvoted = quorum.dissent == Dissent::Outvote && strict.enough && against < strict.weight;
     let (verdict, reason) = match (spoken, broken) {
         (Some(spoken), _) if !outvoted => (Conclusion::Disagreed, spoken),
@@ -249,6 +223,50 @@ fn judge(parties: &[PartyStance], quorum: &Quorum) -> Judged {
         },
         why,
     }
+}
+
+/// Whether a party says that these bytes were rebuilt; `loosely`, with any normalisations.
+fn supports(stance: &PartyStance, quorum: &Quorum, loosely: bool) -> bool {
+    let accepted = |names: &[String]| names.iter().all(|name| quorum.equivalent_by.contains(name));
+    stance.equivocates.is_none()
+        && unstated(stance, quorum).is_none()
+        && stance.weight.is_ok()
+        && match &stance.testimony.reading.says {
+            RebuildClaim::Same => true,
+            RebuildClaim::Equivalent { normalisations, .. } => loosely || accepted(normalisations),
+            RebuildClaim::Differs { .. } => false,
+        }
+}
+
+fn dissents(stance: &PartyStance) -> bool {
+    let differs = matches!(stance.testimony.reading.says, RebuildClaim::Differs { .. });
+    differs || stance.equivocates.is_some()
+}
+
+/// What a party says that dissents.
+fn dissent(stance: &PartyStance) -> String {
+    let name = &stance.party.name;
+    match &stance.equivocates {
+        Some(both) => format!("{name} contradicts itself: {both}"),
+        None => format!(
+            "{name} says otherwise: {}",
+            stance.testimony.reading.says.sentence()
+        ),
+    }
+}
+
+/// How much weight there is, and what some of it sets aside.
+fn enough(parties: &[PartyStance], chosen: &Chosen, quorum: &Quorum) -> String {
+    let (who, what) = set_aside_by(parties, &chosen.members);
+    let aside = if who.is_empty() {
+        String::new()
+    } else {
+        format!("; {} except for {}", who.join(", "), what.join(", "))
+    };
+    format!(
+        "weight {} of the required {}{aside}",
+        chosen.weight, quorum.threshold
+    )
 }
 
 /// The weight of those who say otherwise. Failures of this tool count once, however many ran it: a mistake of the tool is

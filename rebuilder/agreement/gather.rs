@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use serde::Serialize;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::reading;
 use super::testimony::Testimony;
@@ -69,30 +69,14 @@ pub fn gather(
     let empty = || (vec![Tally::default(); artifacts.len()], Cost::default());
     let (tallies, mut cost) = files
         .par_bridge()
-        .fold(empty, |(mut tallies, mut cost), entry| {
-            let entry = match entry {
-                Ok(entry) if entry.file_type().is_dir() || is_signature(entry.path()) => {
-                    return (tallies, cost);
-                }
-                // A pipe that the user names is read; one in a folder could block.
-                Ok(entry) if entry.depth() > 0 && !entry.file_type().is_file() => {
-                    unreadable(
-                        &mut tallies,
-                        &format!("{}: not a regular file", entry.path().display()),
-                    );
-                    return (tallies, cost);
-                }
-                Ok(entry) => entry,
-                Err(error) => {
-                    unreadable(&mut tallies, &error.to_string());
-                    return (tallies, cost);
-                }
-            };
-            cost.files = cost.files.saturating_add(1);
-            let length = entry.metadata().map_or(0, |meta| meta.len());
-            cost.bytes = cost.bytes.saturating_add(length);
-            let read = file(entry.path(), artifacts, &trust, &mut tallies);
-            cost.attestations = cost.attestations.saturating_add(read);
+        .fold(empty, |(mut tallies, mut cost), found| {
+            if let Some(entry) = to_be_read(found, &mut tallies) {
+                cost.files = cost.files.saturating_add(1);
+                let length = entry.metadata().map_or(0, |meta| meta.len());
+                cost.bytes = cost.bytes.saturating_add(length);
+                let read = file(entry.path(), artifacts, &trust, &mut tallies);
+                cost.attestations = cost.attestations.saturating_add(read);
+            }
             (tallies, cost)
         })
         .reduce(empty, |(a, m), (b, n)| {
@@ -107,6 +91,24 @@ pub fn gather(
         });
     cost.seconds = started.elapsed().as_secs_f64();
     Ok((tallies, cost))
+}
+
+/// A file that may hold attestations; what may and cannot be read is set aside.
+fn to_be_read(found: Result<DirEntry, walkdir::Error>, tallies: &mut [Tally]) -> Option<DirEntry> {
+    match found {
+        Ok(entry) if entry.file_type().is_dir() || is_signature(entry.path()) => None,
+        // A pipe that the user names is read; one in a folder could block.
+        Ok(entry) if entry.depth() > 0 && !entry.file_type().is_file() => {
+            let reason = format!("{}: not a regular file", entry.path().display());
+            unreadable(tallies, &reason);
+            None
+        }
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            unreadable(tallies, &error.to_string());
+            None
+        }
+    }
 }
 
 fn unreadable(tallies: &mut [Tally], why: &str) {

@@ -1,5 +1,6 @@
 //! Reads an attestation of any known format as a claim about one artifact.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::subject::came_out;
@@ -83,48 +84,13 @@ fn elsewhere(subjects: &[Descriptor]) -> Aside {
 fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, Aside> {
     let predicate = &statement.predicate;
     let says = came_out(&statement.subject, artifact);
-    let reading = |kind, says, inputs| Reading {
-        statement: Some(statement.digest),
-        ..Reading::new(kind, says, inputs)
-    };
     let about = || says.clone().ok_or_else(|| elsewhere(&statement.subject));
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let time = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
     match statement.predicate_type.as_str() {
-        predicate::SLSA_V1 => {
-            let (definition, run) = (&predicate["buildDefinition"], &predicate["runDetails"]);
-            let kind = match definition["buildType"].as_str().unwrap_or_default() {
-                "" => return Err((Reason::Unreadable, "the provenance has no buildType".into())),
-                BUILD_TYPE => Kind::Rebuild,
-                OSS_REBUILD => Kind::OssRebuild,
-                EQUIVALENCE_TYPE => Kind::Equivalence,
-                _ => Kind::Provenance,
-            };
-            let mut says = about()?;
-            if kind == Kind::Equivalence {
-                if says != RebuildClaim::Same {
-                    return Err(elsewhere(&statement.subject));
-                }
-                says = equivalence(definition, artifact)?;
-            }
-            let inputs = match OwnPredicate::read(statement) {
-                _ if kind == Kind::Equivalence => Inputs::default(),
-                Ok(Some(OwnPredicate::Rebuild(own))) => Inputs::of_own(predicate, &own.build_definition),
-                // Of a later version's form, what all provenance has in common can be read.
-                _ => Inputs::of_v1(predicate),
-            };
-            let metadata = &run["metadata"];
-            Ok(Reading {
-                builder: text(member(run, ["builder", "id"])),
-                invocation: text(&metadata["invocationId"]).or_else(|| text(&metadata["invocationID"])),
-                stated: time(&metadata["finishedOn"]).or_else(|| time(&metadata["startedOn"])),
-                ..reading(kind, says, inputs)
-            })
-        }
+        predicate::SLSA_V1 => of_provenance(statement, artifact, says),
         predicate::SLSA_V01 | predicate::SLSA_V02 => Ok(Reading {
             builder: text(member(predicate, ["builder", "id"])),
             stated: time(member(predicate, ["metadata", "buildFinishedOn"])),
-            ..reading(Kind::Provenance, about()?, Inputs::of_v02(predicate))
+            ..of(statement, Kind::Provenance, about()?, Inputs::of_v02(predicate))
         }),
         predicate::VSA => {
             if about()? != RebuildClaim::Same {
@@ -151,6 +117,58 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, A
             })
         }
     }
+}
+
+/// Provenance in version 1, of which some has a meaning of its own by its build type.
+fn of_provenance(
+    statement: &Statement,
+    artifact: &Artifact,
+    says: Option<RebuildClaim>,
+) -> Result<Reading, Aside> {
+    let predicate = &statement.predicate;
+    let (definition, run) = (&predicate["buildDefinition"], &predicate["runDetails"]);
+    let kind = match definition["buildType"].as_str().unwrap_or_default() {
+        "" => return Err((Reason::Unreadable, "the provenance has no buildType".into())),
+        BUILD_TYPE => Kind::Rebuild,
+        OSS_REBUILD => Kind::OssRebuild,
+        EQUIVALENCE_TYPE => Kind::Equivalence,
+        _ => Kind::Provenance,
+    };
+    let mut says = says.ok_or_else(|| elsewhere(&statement.subject))?;
+    if kind == Kind::Equivalence {
+        if says != RebuildClaim::Same {
+            return Err(elsewhere(&statement.subject));
+        }
+        says = equivalence(definition, artifact)?;
+    }
+    let inputs = match OwnPredicate::read(statement) {
+        _ if kind == Kind::Equivalence => Inputs::default(),
+        Ok(Some(OwnPredicate::Rebuild(own))) => Inputs::of_own(predicate, &own.build_definition),
+        // Of a later version's form, what all provenance has in common can be read.
+        _ => Inputs::of_v1(predicate),
+    };
+    let metadata = &run["metadata"];
+    Ok(Reading {
+        builder: text(member(run, ["builder", "id"])),
+        invocation: text(&metadata["invocationId"]).or_else(|| text(&metadata["invocationID"])),
+        stated: time(&metadata["finishedOn"]).or_else(|| time(&metadata["startedOn"])),
+        ..of(statement, kind, says, inputs)
+    })
+}
+
+fn of(statement: &Statement, kind: Kind, says: RebuildClaim, inputs: Inputs) -> Reading {
+    Reading {
+        statement: Some(statement.digest),
+        ..Reading::new(kind, says, inputs)
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str().and_then(|text| text.parse().ok())
 }
 
 /// A negative of this tool; any other test may have been of anything.

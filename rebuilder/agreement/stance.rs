@@ -151,11 +151,6 @@ pub(super) fn stance<'a>(
         None => true,
     });
     // The newest counts; if times do not show which that is, the one that speaks against the artifact.
-    let against = |says: &RebuildClaim| match says {
-        RebuildClaim::Same => 0,
-        RebuildClaim::Equivalent { .. } => 1,
-        RebuildClaim::Differs { .. } => 2,
-    };
     testimonies.sort_by_key(|testimony| {
         (
             testimony.time(),
@@ -181,6 +176,15 @@ pub(super) fn stance<'a>(
         testimony: newest,
         equivocates,
     })
+}
+
+/// How much a claim says against the artifact.
+fn against(says: &RebuildClaim) -> u8 {
+    match says {
+        RebuildClaim::Same => 0,
+        RebuildClaim::Equivalent { .. } => 1,
+        RebuildClaim::Differs { .. } => 2,
+    }
 }
 
 /// Why a statement cannot stand for its party's role, if it cannot. That other bytes came out counts whoever says so, but

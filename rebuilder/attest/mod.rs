@@ -41,6 +41,7 @@ pub use vouched::{Agreeing, Named, Vouched};
 
 use crate::artifact::Sha256;
 use crate::artifact::serialise::{self, SerialiseError};
+use crate::plan::Plan;
 use crate::run::{Page, Record, RunFolder, Verdict};
 use crate::store::StoreError;
 use forms::{Unsigned, write_as, write_in};
@@ -180,6 +181,18 @@ impl Attestor<'_> {
         }
     }
 
+    /// Whether the verdict is one that is signed here.
+    fn may_say(&self, record: &Record, plan: &Plan) -> Result<(), AttestError> {
+        match &record.verdict {
+            Verdict::NotReproduced if !self.negatives => Err(AttestError::NotReproduced),
+            // Nobody is accused for what a guess of this tool may explain.
+            verdict if record.clone().in_present_form(plan).verdict != *verdict => {
+                Err(AttestError::OldNegative)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn bundles(
         &self,
         verified: &VerifiedRun,
@@ -191,14 +204,7 @@ impl Attestor<'_> {
         let VerifiedRun {
             plan, record, digest, ..
         } = verified;
-        match &record.verdict {
-            Verdict::NotReproduced if !self.negatives => return Err(AttestError::NotReproduced),
-            // Nobody is accused for what a guess of this tool may explain.
-            verdict if record.clone().in_present_form(plan).verdict != *verdict => {
-                return Err(AttestError::OldNegative);
-            }
-            _ => {}
-        }
+        self.may_say(record, plan)?;
         let statement = statement(verified, info)?.ok_or_else(|| AttestError::Inconclusive {
             reason: record.verdict.to_string(),
         })?;

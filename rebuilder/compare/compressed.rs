@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::both::{Both, Which};
+use super::both::Both;
 use super::cause::{Cause, Confidence};
 use super::compression::compression;
 use super::fields::field_findings;
@@ -24,33 +24,10 @@ impl Comparer<'_> {
         codecs: Both<Option<Codec>>,
         node: &mut Node,
     ) -> io::Result<bool> {
-        let open = |source: &Source, codec: Option<Codec>| {
-            let deadline = self.meter.deadline.clone();
-            let decoded = |codec| source.decoded_up_to(codec, self.meter.share(), deadline);
-            codec.map_or_else(|| source.clone(), decoded)
-        };
-        let opened = Both::new(
-            open(sides.released, codecs.released),
-            open(sides.rebuilt, codecs.rebuilt),
-        );
+        let opened = self.opened(sides, codecs);
         let begins = opened.as_ref().map(|side| side.head(1).err());
-        let readable = begins.as_ref().map(Option::is_none);
-        if readable != Both::new(true, true) {
-            let plain = codecs.map(|codec| codec.is_none());
-            let limit = begins
-                .as_ref()
-                .any(|error| error.as_ref().and_then(Hit::of).is_some());
-            let none = Both::new(
-                plain.released || !readable.released,
-                plain.rebuilt || !readable.rebuilt,
-            );
-            if limit || none != Both::new(true, true) {
-                for (which, error) in begins.each() {
-                    let unread = error.map(|error| self.unread_on(which, &error));
-                    node.findings.extend(unread);
-                }
-            }
-            return Ok(limit);
+        if begins.as_ref().any(Option::is_some) {
+            return Ok(self.without_a_beginning(begins, codecs, node));
         }
         let path = partners::without_compression(at.path);
         let inner = self.pair(at.inside(path), opened.as_ref());
@@ -83,12 +60,7 @@ impl Comparer<'_> {
             });
             node.findings
                 .extend(field_findings(outer, contents.as_ref(), at.within));
-            let (released, rebuilt) = (name(codecs.released), name(codecs.rebuilt));
-            node.findings.push(
-                Finding::new("compressor", released, rebuilt)
-                    .because(Cause::Compression, Confidence::Proven)
-                    .keyed(format!("{released} → {rebuilt}")),
-            );
+            node.findings.push(another_codec(codecs));
             return Ok(true);
         };
         let fields = facts.as_ref().map(|facts| &facts.fields);
@@ -98,6 +70,43 @@ impl Comparer<'_> {
                 .push(at.within.set_aside(compression(codec, sides)?));
         }
         Ok(true)
+    }
+
+    /// What the files hold, up to the limits; a plain one is its own contents.
+    fn opened(&self, sides: Both<&Source>, codecs: Both<Option<Codec>>) -> Both<Source> {
+        let open = |source: &Source, codec: Option<Codec>| {
+            let deadline = self.meter.deadline.clone();
+            let decoded = |codec| source.decoded_up_to(codec, self.meter.share(), deadline);
+            codec.map_or_else(|| source.clone(), decoded)
+        };
+        Both::new(
+            open(sides.released, codecs.released),
+            open(sides.rebuilt, codecs.rebuilt),
+        )
+    }
+
+    /// Two files of which one is not even read to its first byte. Answers whether a limit is why; if one side is read as
+    /// compressed, the other is told to be damaged.
+    fn without_a_beginning(
+        &self,
+        begins: Both<Option<io::Error>>,
+        codecs: Both<Option<Codec>>,
+        node: &mut Node,
+    ) -> bool {
+        let readable = begins.as_ref().map(Option::is_none);
+        let plain = codecs.map(|codec| codec.is_none());
+        let limit = begins
+            .as_ref()
+            .any(|error| error.as_ref().and_then(Hit::of).is_some());
+        let none_is_compressed =
+            (plain.released || !readable.released) && (plain.rebuilt || !readable.rebuilt);
+        if limit || !none_is_compressed {
+            for (which, error) in begins.each() {
+                let unread = error.map(|error| self.unread_side(which, &error));
+                node.findings.extend(unread);
+            }
+        }
+        limit
     }
 
     /// Reads what the comparison of the contents left unread, so that all that is beside them is known.
@@ -110,7 +119,7 @@ impl Comparer<'_> {
                 .open(source)
                 .and_then(|mut reader| io::copy(&mut reader, &mut io::sink()));
             let Err(error) = read else { continue };
-            let finding = self.unread_on(which, &error);
+            let finding = self.unread_side(which, &error);
             let told = node.findings.iter().any(|other| {
                 other.cause == Cause::Unread
                     && (&other.released, &other.rebuilt) == (&finding.released, &finding.rebuilt)
@@ -119,15 +128,6 @@ impl Comparer<'_> {
                 node.findings.push(finding);
             }
         }
-    }
-
-    /// A finding that one side was not compared, or not to its end.
-    fn unread_on(&self, which: Which, error: &io::Error) -> Finding {
-        let mut finding = self.unread(which.name(), error);
-        if which == Which::Rebuilt {
-            std::mem::swap(&mut finding.released, &mut finding.rebuilt);
-        }
-        finding
     }
 
     /// Two files of which at least one cannot be read to its end: what both have before that is compared. Beyond a
@@ -154,7 +154,7 @@ impl Comparer<'_> {
             (leaf, ..) = file::stream(part(sides.released)?, part(sides.rebuilt)?)?;
         }
         for (which, error) in errors.as_ref().each() {
-            let unread = error.as_ref().map(|error| self.unread_on(which, error));
+            let unread = error.as_ref().map(|error| self.unread_side(which, error));
             node.findings.extend(unread);
         }
         leaf.format = "bytes";
@@ -187,6 +187,13 @@ impl<R: Read> Read for UpTo<R> {
             Ok(0)
         })
     }
+}
+
+fn another_codec(codecs: Both<Option<Codec>>) -> Finding {
+    let (released, rebuilt) = (name(codecs.released), name(codecs.rebuilt));
+    Finding::new("compressor", released, rebuilt)
+        .because(Cause::Compression, Confidence::Proven)
+        .keyed(format!("{released} → {rebuilt}"))
 }
 
 fn name(codec: Option<Codec>) -> &'static str {

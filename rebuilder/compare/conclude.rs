@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Options;
 use super::cause::{Cause, Confidence};
-use super::finding::{Applied, Example, Finding, Node, Outcome, Presence, RootCause};
+use super::comparison::{Applied, Example, Outcome, RootCause};
+use super::finding::{Finding, Node, Presence};
 use super::normalise::Normalisation;
 
 /// How findings of sizes of other files are marked, which [`sizes`] looks at.

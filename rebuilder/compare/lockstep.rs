@@ -80,41 +80,14 @@ pub(super) fn read(line: Line, member: &mut Member, most: usize, pieces: &mut Pi
         }
         Ok(piece)
     };
+    let mut next = || next(pieces);
     let same = match line {
-        Line::Sends { pieces: line, answer } => {
-            let mut listening = true;
-            loop {
-                let piece = next(pieces)?;
-                // An empty piece says that this was the end.
-                let ended = piece.is_empty();
-                listening = listening && line.send(piece).is_ok();
-                if ended {
-                    break;
-                }
-            }
+        Line::Sends { pieces, answer } => {
+            send(&pieces, &mut next)?;
             answer.recv().unwrap_or(false)
         }
-        Line::Compares { pieces: line, answer } => {
-            let (mut same, mut ended) = (true, false);
-            loop {
-                let own = next(pieces)?;
-                if ended {
-                    same &= own.is_empty();
-                } else if let Ok(piece) = line.recv() {
-                    same &= piece == own;
-                    ended = piece.is_empty();
-                } else {
-                    (same, ended) = (false, true);
-                }
-                if own.is_empty() {
-                    break;
-                }
-            }
-            while !ended {
-                // The partner is longer.
-                same = false;
-                ended = line.recv().map_or(true, |piece| piece.is_empty());
-            }
+        Line::Compares { pieces, answer } => {
+            let same = are_same(&pieces, &mut next)?;
             let _ = answer.send(same);
             same
         }
@@ -129,4 +102,45 @@ pub(super) fn read(line: Line, member: &mut Member, most: usize, pieces: &mut Pi
         identity: Identity::InStep { same },
         source,
     })
+}
+
+/// The next piece of a member; an empty one is its end.
+type Next<'a> = &'a mut dyn FnMut() -> io::Result<Arc<Vec<u8>>>;
+
+/// Sends all pieces to the other thread; once nobody listens, they are read all the same.
+fn send(line: &SyncSender<Arc<Vec<u8>>>, next: Next) -> io::Result<()> {
+    let mut listening = true;
+    loop {
+        let piece = next()?;
+        let ended = piece.is_empty();
+        listening = listening && line.send(piece).is_ok();
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether the pieces from the other thread are the same as the own ones.
+fn are_same(line: &Receiver<Arc<Vec<u8>>>, next: Next) -> io::Result<bool> {
+    let (mut same, mut ended) = (true, false);
+    loop {
+        let own = next()?;
+        if ended {
+            same &= own.is_empty();
+        } else if let Ok(piece) = line.recv() {
+            same &= piece == own;
+            ended = piece.is_empty();
+        } else {
+            (same, ended) = (false, true);
+        }
+        if own.is_empty() {
+            break;
+        }
+    }
+    while !ended {
+        // The partner is longer.
+        same = false;
+        ended = line.recv().map_or(true, |piece| piece.is_empty());
+    }
+    Ok(same)
 }

@@ -23,6 +23,7 @@ mod bzip2;
 mod cause;
 mod claims;
 mod codec;
+mod comparison;
 mod compressed;
 mod compression;
 mod conclude;
@@ -60,10 +61,8 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 pub use cause::{Cause, Confidence};
-pub use finding::{
-    Applied, ByteRange, Comparison, Example, Excerpt, Finding, Hunk, LimitHit, Node, Outcome, Presence,
-    RootCause, Side,
-};
+pub use comparison::{Applied, Comparison, Example, LimitHit, Outcome, RootCause, Side};
+pub use finding::{ByteRange, Excerpt, Finding, Hunk, Node, Presence};
 pub use limits::{Limit, Limits};
 pub use members::{Member, MemberError, each_file, list, read_member};
 pub use normalise::{Chosen, Normalisation, UnknownNormalisation};

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 
 use super::again::materialise;
-use super::both::Both;
+use super::both::{Both, Which};
 use super::cause::{Cause, Confidence};
+use super::comparison::LimitHit;
 use super::compressed::UpTo;
 use super::file::{self, Leaf};
-use super::finding::{Finding, LimitHit, Node};
+use super::finding::{Finding, Node};
 use super::format::{self, FormatReader, HEAD};
 use super::limits::{Hit, Limit, Meter, Metered};
 use super::package::{File, FilePath, Within};
@@ -136,6 +137,15 @@ impl<'a> Comparer<'a> {
         Finding::new(place, error.to_string(), "")
             .because(Cause::Unread, Confidence::Proven)
             .keyed(Hit::of(error).map_or("damaged", |hit| hit.limit.name()))
+    }
+
+    /// A finding that one side was not read, or not to its end.
+    pub fn unread_side(&self, which: Which, error: &io::Error) -> Finding {
+        let mut finding = self.unread(which.name(), error);
+        if which == Which::Rebuilt {
+            std::mem::swap(&mut finding.released, &mut finding.rebuilt);
+        }
+        finding
     }
 
     /// From its beginning, counted.

@@ -143,6 +143,7 @@ impl Meeting<'_> {
         self.turn.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Walks one side to its end.
     fn side(&self, which: Which, format: &dyn FormatReader, source: &Source, meter: &Meter) {
         let mut places = 0..;
         let (mut tree, mut front) = (Tree::new(&self.hasher), Front::default());
@@ -190,19 +191,23 @@ impl Meeting<'_> {
             );
             Ok(true)
         });
+        let end = end.map_err(|error| {
+            if named || last.is_empty() {
+                return error;
+            }
+            at(&format!("in {last} or behind it"), &error).unwrap_or(error)
+        });
+        self.end(which, end, tree.outline(), front);
+    }
+
+    /// Keeps what one walk found, and lets the other side go on alone.
+    fn end(&self, which: Which, end: io::Result<Fields>, outline: Outline, front: Front) {
         let mut state = self.lock();
-        *state.walked.outlines.of_mut(which) = tree.outline();
+        *state.walked.outlines.of_mut(which) = outline;
         *state.walked.fronts.of_mut(which) = front;
         match end {
             Ok(fields) => *state.walked.fields.of_mut(which) = fields,
-            Err(error) => {
-                let named = if named || last.is_empty() {
-                    None
-                } else {
-                    at(&format!("in {last} or behind it"), &error)
-                };
-                *state.walked.errors.of_mut(which) = Some(named.unwrap_or(error));
-            }
+            Err(error) => *state.walked.errors.of_mut(which) = Some(error),
         }
         state.sides.of_mut(which).idle = true;
         self.turn.notify_all();

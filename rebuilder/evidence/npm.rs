@@ -137,24 +137,14 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
         );
     }
     let message = format!("{title}:{integrity}");
-    let keys = registry_keys();
-    for signature in &version.dist.signatures {
-        let Ok(bytes) = STANDARD.decode(&signature.sig) else {
-            continue;
-        };
-        for key in keys {
-            if let KeyMaterial::Plain(plain) = &key.material
-                && plain.is_called(&signature.keyid)
-                && plain.verify(message.as_bytes(), &bytes)
-            {
-                return claim(
-                    Standing::Verified,
-                    format!("the registry signed {title} with this integrity"),
-                    Some(format!("{SIGNER}, key {}", signature.keyid)),
-                    "the registry distributes these bytes; this does not prove who made them",
-                );
-            }
-        }
+    let good = |signature: &&RegistrySignature| is_good(signature, &message);
+    if let Some(signature) = version.dist.signatures.iter().find(good) {
+        return claim(
+            Standing::Verified,
+            format!("the registry signed {title} with this integrity"),
+            Some(format!("{SIGNER}, key {}", signature.keyid)),
+            "the registry distributes these bytes; this does not prove who made them",
+        );
     }
     if version.dist.signatures.is_empty() {
         return claim(
@@ -179,6 +169,19 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
         None,
         "the metadata was changed in transit",
     )
+}
+
+/// Whether the key that a signature names is one of the registry's, and verifies it.
+fn is_good(signature: &RegistrySignature, message: &str) -> bool {
+    let Ok(bytes) = STANDARD.decode(&signature.sig) else {
+        return false;
+    };
+    registry_keys().iter().any(|key| match &key.material {
+        KeyMaterial::Plain(plain) => {
+            plain.is_called(&signature.keyid) && plain.verify(message.as_bytes(), &bytes)
+        }
+        _ => false,
+    })
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use super::json::{self, member};
 use super::{Claim, Question, Standing};
 use crate::artifact::Sha256;
 
-/// Where the registry says it.
+/// Where the registry says it; see "Get crate version" in its OpenAPI description.
 pub const API: &str = "https://crates.io/api/v1/crates";
 
-/// A workflow, as the registry names it.
+/// A workflow, as the registry names it in `trustpub_data`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "provider", rename_all = "lowercase", deny_unknown_fields)]
-enum Publisher {
+#[serde(tag = "provider", rename_all = "lowercase")]
+pub enum Publisher {
     Github {
         repository: String,
         run_id: String,
@@ -30,32 +30,44 @@ enum Publisher {
 }
 
 impl Publisher {
-    /// Repository, run, and commit.
-    fn parts(&self) -> (String, String, &str) {
+    /// Reads `trustpub_data`; none if it has a form that is not supported.
+    pub fn read(data: &Value) -> Option<Self> {
+        Self::deserialize(data).ok()
+    }
+
+    /// The address of the repository.
+    pub fn repository(&self) -> String {
         match self {
-            Self::Github {
-                repository,
-                run_id,
-                sha,
-            } => {
-                let repository = format!("https://github.com/{repository}");
-                let run = format!("{repository}/actions/runs/{run_id}");
-                (repository, run, sha)
-            }
-            Self::Gitlab {
-                project_path,
-                job_id,
-                sha,
-            } => {
-                let repository = format!("https://gitlab.com/{project_path}");
-                let run = format!("{repository}/-/jobs/{job_id}");
-                (repository, run, sha)
-            }
+            Self::Github { repository, .. } => format!("https://github.com/{repository}"),
+            Self::Gitlab { project_path, .. } => format!("https://gitlab.com/{project_path}"),
+        }
+    }
+
+    /// The number of the run or job.
+    pub fn number(&self) -> &str {
+        match self {
+            Self::Github { run_id: number, .. } | Self::Gitlab { job_id: number, .. } => number,
+        }
+    }
+
+    /// The address of the run or job.
+    fn run(&self) -> String {
+        let of_service = match self {
+            Self::Github { .. } => "actions/runs",
+            Self::Gitlab { .. } => "-/jobs",
+        };
+        format!("{}/{of_service}/{}", self.repository(), self.number())
+    }
+
+    /// The commit, as the registry writes it.
+    pub fn commit(&self) -> &str {
+        match self {
+            Self::Github { sha, .. } | Self::Gitlab { sha, .. } => sha,
         }
     }
 
     fn is_plain(&self) -> bool {
-        let (repository, run, sha) = self.parts();
+        let (repository, run, sha) = (self.repository(), self.run(), self.commit());
         let path = |text: &str| {
             text.chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-._/:".contains(c))
@@ -108,12 +120,14 @@ pub fn claim(answer: &[u8], name: &str, version: &str, checksum: Sha256, commit:
             "it was published with a token of a person's account, or before the registry kept this",
         );
     }
-    let publisher = serde_json::from_value::<Publisher>(Value::clone(data)).ok();
-    let Some(publisher) = publisher.filter(Publisher::is_plain) else {
+    // What another member would mean is not known: the provider, the repository, the run and the commit are all.
+    let is_whole = data.as_object().is_some_and(|members| members.len() == 4);
+    let publisher = Publisher::read(data).filter(|publisher| is_whole && publisher.is_plain());
+    let Some(publisher) = publisher else {
         return unread("its trustpub_data has a form that is not supported");
     };
-    let (_, run, sha) = publisher.parts();
-    let claimed = format!("{run} published it, at commit {sha}");
+    let sha = publisher.commit();
+    let claimed = format!("{} published it, at commit {sha}", publisher.run());
     match commit {
         Some(own) if !own.eq_ignore_ascii_case(sha) => of(
             Standing::Unsigned,

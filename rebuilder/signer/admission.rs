@@ -7,7 +7,7 @@ use super::inputs::not_released_itself;
 use super::recipe::{Followed, Known, ecosystem_of, followed};
 use super::released::Released;
 use super::{SignerError, bounds};
-use crate::artifact::PinnedImage;
+use crate::artifact::{PinnedImage, pattern};
 use crate::attest::{Named, VerifiedRun, Vouched};
 use crate::container::Catalog;
 use crate::inspect::InspectionRequest;
@@ -89,32 +89,12 @@ impl Admission {
         let kind = ecosystem_of(released.subject.as_ref());
         not_released_itself(plan, kind)?;
         self.dates(plan, record, released)?;
-        for name in &record.not_compared {
-            let patterns = &plan.not_compared;
-            if !patterns
-                .iter()
-                .any(|pattern| crate::artifact::pattern::fits(pattern, name))
-            {
-                return Err(SignerError::Run(format!(
-                    "leaves {name} out of the comparison, which its plan does not"
-                )));
-            }
-        }
+        nothing_else_left_out(plan, record)?;
         let provenance = released.provenance();
         let time = match &released.judgement.source {
             Some(checkout) if provenance.is_some() => checkout.time().ok(),
             _ => None,
         };
-        let mut names: Vec<_> = released.artifacts.iter().map(|it| it.name.clone()).collect();
-        if let Some(statement) = released
-            .judgement
-            .statement
-            .as_ref()
-            .filter(|_| provenance.is_some())
-        {
-            let subjects = statement.subject.iter();
-            names.extend(subjects.filter_map(|it| it.file_name().map(str::to_owned)));
-        }
         let known = Known {
             subject: released.subject.as_ref(),
             catalog: &self.catalog,
@@ -122,7 +102,7 @@ impl Admission {
             images: &self.images,
             provenance,
             time,
-            released: names,
+            released: names(released, provenance.is_some()),
         };
         let Followed {
             name,
@@ -178,4 +158,29 @@ impl Admission {
         }
         Ok(())
     }
+}
+
+/// Outputs that the record leaves out of the comparison must be those that the plan leaves out.
+fn nothing_else_left_out(plan: &Plan, record: &Record) -> Result<(), SignerError> {
+    let by_plan = |name: &String| {
+        plan.not_compared
+            .iter()
+            .any(|pattern| pattern::fits(pattern, name))
+    };
+    match record.not_compared.iter().find(|name| !by_plan(name)) {
+        Some(name) => Err(SignerError::Run(format!(
+            "leaves {name} out of the comparison, which its plan does not"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Names of what was released: those of the artifacts, and those that the provenance gives, if it counts.
+fn names(released: &Released, by_provenance: bool) -> Vec<String> {
+    let own = released.artifacts.iter().map(|it| it.name.clone());
+    let statement = released.judgement.statement.as_ref();
+    let statement = statement.filter(|_| by_provenance).into_iter();
+    let subjects = statement.flat_map(|statement| &statement.subject);
+    own.chain(subjects.filter_map(|it| it.file_name().map(str::to_owned)))
+        .collect()
 }

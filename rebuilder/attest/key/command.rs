@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -64,10 +64,7 @@ fn run(program: &str, verb: &str, input: &[u8]) -> Result<Vec<u8>, KeyError> {
 }
 
 fn run_for(program: &str, verb: &str, input: &[u8], longest: Duration) -> Result<Vec<u8>, KeyError> {
-    let failed = |reason: String| KeyError::Command {
-        program: program.to_owned(),
-        reason,
-    };
+    let failed = |reason: String| failed(program, reason);
     let mut words = program.split_whitespace();
     let mut child = Command::new(words.next().unwrap_or_default())
         .args(words)
@@ -93,53 +90,84 @@ fn run_for(program: &str, verb: &str, input: &[u8], longest: Duration) -> Result
     read(stdout, done.clone(), Part::Output);
     read(stderr, done, Part::Errors);
     let begun = Instant::now();
-    let (mut written, mut output, mut errors) = (None, None, None);
-    let mut outcome = Ok(());
-    while written.is_none() || output.is_none() || errors.is_none() {
-        match ended.recv_timeout(longest.saturating_sub(begun.elapsed())) {
-            Ok(Part::Written(result)) => written = Some(result),
-            Ok(Part::Output(Ok(bytes))) if bytes.len() as u64 > OUTPUT => {
-                outcome = Err(failed(format!("it writes more than {} KiB", OUTPUT >> 10)));
-            }
-            Ok(Part::Output(result)) => output = Some(result),
-            Ok(Part::Errors(result)) => errors = Some(result.unwrap_or_default()),
-            Err(_) => outcome = Err(late(program, longest)),
-        }
-        if outcome.is_err() {
-            break;
-        }
-    }
-    // It may have closed its pipes and stay.
-    while outcome.is_ok() {
-        match child.try_wait() {
-            Ok(Some(_)) => break,
-            Ok(None) if begun.elapsed() < longest => std::thread::sleep(Duration::from_millis(5)),
-            Ok(None) => outcome = Err(late(program, longest)),
-            Err(error) => outcome = Err(failed(error.to_string())),
-        }
-    }
-    if outcome.is_err() {
+    let heard = hear(program, &ended, begun, longest);
+    let heard = heard.and_then(|heard| ends(program, &mut child, begun, longest).map(|()| heard));
+    if heard.is_err() {
         if let Some(group) = group {
             let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
         }
         let _ = child.kill();
     }
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
-    outcome?;
+    let heard = heard?;
     if !status.success() {
-        let text = errors.unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = String::from_utf8_lossy(&heard.errors);
         let text: String = text.trim().chars().take(1000).collect();
         return Err(failed(format!("{status}: {text}")));
     }
-    match (written, output) {
+    match (heard.written, heard.output) {
         // A program that reads nothing closes the pipe; what it prints still says whether it worked.
-        (Some(Err(error)), _) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(failed(error.to_string()))
+        (Err(error), _) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error.to_string())),
+        (_, Ok(output)) => Ok(output),
+        (_, Err(error)) => Err(failed(error.to_string())),
+    }
+}
+
+/// What went through the three pipes of a program.
+struct Heard {
+    written: std::io::Result<()>,
+    output: std::io::Result<Vec<u8>>,
+    errors: Vec<u8>,
+}
+
+/// Waits until all three pipes are closed.
+fn hear(
+    program: &str,
+    ended: &mpsc::Receiver<Part>,
+    begun: Instant,
+    longest: Duration,
+) -> Result<Heard, KeyError> {
+    let (mut written, mut output, mut errors) = (None, None, None);
+    loop {
+        match ended.recv_timeout(longest.saturating_sub(begun.elapsed())) {
+            Ok(Part::Written(result)) => written = Some(result),
+            Ok(Part::Output(Ok(bytes))) if bytes.len() as u64 > OUTPUT => {
+                let reason = format!("it writes more than {} KiB", OUTPUT >> 10);
+                return Err(failed(program, reason));
+            }
+            Ok(Part::Output(result)) => output = Some(result),
+            Ok(Part::Errors(result)) => errors = Some(result.unwrap_or_default()),
+            Err(_) => return Err(late(program, longest)),
         }
-        (_, Some(Ok(output))) => Ok(output),
-        (_, Some(Err(error))) => Err(failed(error.to_string())),
-        (_, None) => Err(failed("it printed nothing".into())),
+        match (written, output, errors) {
+            (Some(written), Some(output), Some(errors)) => {
+                return Ok(Heard {
+                    written,
+                    output,
+                    errors,
+                });
+            }
+            missing => (written, output, errors) = missing,
+        }
+    }
+}
+
+/// Waits for a program that may have closed its pipes and stay.
+fn ends(program: &str, child: &mut Child, begun: Instant, longest: Duration) -> Result<(), KeyError> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) if begun.elapsed() < longest => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) => return Err(late(program, longest)),
+            Err(error) => return Err(failed(program, error.to_string())),
+        }
+    }
+}
+
+fn failed(program: &str, reason: String) -> KeyError {
+    KeyError::Command {
+        program: program.to_owned(),
+        reason,
     }
 }
 

@@ -247,65 +247,70 @@ impl Inventory {
 
 fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut add = |finding, meaning: String| found.push(Finding { finding, meaning });
     let state = entry.state(now);
     let alive = matches!(state, State::Active | State::Overlapping);
     if uses.projects.len() > 1 {
         let names: Vec<_> = uses.projects.iter().take(5).cloned().collect();
-        add(
+        found.push(Finding::new(
             "several-projects",
             format!(
                 "it signs for {} projects ({}): a thief of the key could sign for all of them",
                 uses.projects.len(),
                 names.join(", ")
             ),
-        );
+        ));
     }
     if let Ok(Reference::File(path)) = entry.reference.parse::<Reference>()
         && path.exists()
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        if builds_here && alive {
-            add(
-                "on-build-host",
-                format!(
-                    "{} is on a machine that runs builds; run \"rebuilder signer\" elsewhere or as another user",
-                    path.display()
-                ),
-            );
-        }
-        let mode = std::fs::metadata(&path).map_or(0, |meta| meta.permissions().mode());
-        if mode & 0o077 != 0 {
-            add(
-                "exposed",
-                format!("others than its owner may read {}", path.display()),
-            );
-        }
-        if alive && !FileKey::is_encrypted(&path) {
-            add(
-                "not-encrypted",
-                format!(
-                    "{} is not encrypted; \"key generate --encrypt\" makes one that is",
-                    path.display()
-                ),
-            );
-        }
+        found.extend(of_file(&path, builds_here, alive));
     }
     let age = entry.age(now);
     if alive && state != State::Overlapping && age > OLD {
-        add(
+        found.push(Finding::new(
             "old",
             format!("it is {age} days old; \"rebuilder key rotate\" replaces it"),
-        );
+        ));
     }
     let ended = entry.revoked.as_ref().map(|(at, _)| *at).or(entry.retires);
     if let (Some(ended), Some(last)) = (ended, uses.last)
         && last > ended
     {
-        add(
+        found.push(Finding::new(
             "used-after-its-end",
             format!("it signed on {last}, and should not have after {ended}"),
-        );
+        ));
     }
     found
+}
+
+/// What is wrong with how the file of a key is kept.
+fn of_file(path: &Path, builds_here: bool, alive: bool) -> Vec<Finding> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut found = Vec::new();
+    let shown = path.display();
+    if builds_here && alive {
+        found.push(Finding::new(
+            "on-build-host",
+            format!(
+                "{shown} is on a machine that runs builds; run \"rebuilder signer\" elsewhere or as another user"
+            ),
+        ));
+    }
+    let mode = std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
+    if mode & 0o077 != 0 {
+        let meaning = format!("others than its owner may read {shown}");
+        found.push(Finding::new("exposed", meaning));
+    }
+    if alive && !FileKey::is_encrypted(path) {
+        let meaning = format!("{shown} is not encrypted; \"key generate --encrypt\" makes one that is");
+        found.push(Finding::new("not-encrypted", meaning));
+    }
+    found
+}
+
+impl Finding {
+    fn new(finding: &'static str, meaning: String) -> Self {
+        Self { finding, meaning }
+    }
 }

@@ -108,14 +108,11 @@ impl Uri {
                 "object" => uri.object = Some(words()?),
                 "id" => uri.id = Some(bytes),
                 "module-path" => uri.module = words()?,
-                "pin-source" => {
-                    let source = words()?;
-                    // Anything but a path may be the PIN itself, by mistake.
-                    if !source.strip_prefix("file:").unwrap_or(&source).starts_with('/') {
-                        return Err(invalid("a pin-source is file:/PATH, the absolute path of a file"));
-                    }
-                    uri.pin_source = Some(source);
+                // Anything but a path may be the PIN itself, by mistake.
+                "pin-source" if !is_path(&words()?) => {
+                    return Err(invalid("a pin-source is file:/PATH, the absolute path of a file"));
                 }
+                "pin-source" => uri.pin_source = Some(words()?),
                 name if says_pin(name) => {
                     return Err(invalid("a PIN does not belong in it; use pin-source=file:PATH"));
                 }
@@ -151,6 +148,11 @@ impl Uri {
     }
 }
 
+/// Whether a pin-source is the absolute path of a file.
+fn is_path(source: &str) -> bool {
+    source.strip_prefix("file:").unwrap_or(source).starts_with('/')
+}
+
 /// A key in a token, with a session that is logged in.
 pub struct TokenKey {
     session: Mutex<Session>,
@@ -170,10 +172,6 @@ fn failed(what: &'static str) -> impl Fn(cryptoki::error::Error) -> KeyError {
 impl TokenKey {
     /// Opens the module, finds the token and both halves of the key.
     pub fn open(uri: &Uri) -> Result<Self, KeyError> {
-        let none = |what, reason: &str| KeyError::Token {
-            what,
-            reason: reason.to_owned(),
-        };
         let module = Pkcs11::new(&uri.module).map_err(failed("loading the module"))?;
         let flags = CInitializeFlags::OS_LOCKING_OK;
         module
@@ -197,49 +195,9 @@ impl TokenKey {
                 .login(UserType::User, Some(&pin))
                 .map_err(failed("logging in"))?;
         }
-        let find = |class| {
-            let mut template = vec![Attribute::Class(class)];
-            template.extend(
-                uri.object
-                    .iter()
-                    .map(|label| Attribute::Label(label.clone().into_bytes())),
-            );
-            template.extend(uri.id.iter().map(|id| Attribute::Id(id.clone())));
-            let found = session
-                .find_objects(&template)
-                .map_err(failed("finding the key"))?;
-            match found.as_slice() {
-                [only] => Ok(*only),
-                [] => Err(none(
-                    "finding the key",
-                    "the token has no object of that name (a PIN may be missing)",
-                )),
-                _ => Err(none("finding the key", "several have that name; give an id too")),
-            }
-        };
-        let key = find(ObjectClass::PRIVATE_KEY)?;
-        let other = find(ObjectClass::PUBLIC_KEY)?;
-        let wanted = [AttributeType::KeyType, AttributeType::EcPoint];
-        let attributes = session
-            .get_attributes(other, &wanted)
-            .map_err(failed("reading the public key"))?;
-        let (mut kind, mut point) = (None, None);
-        for attribute in attributes {
-            match attribute {
-                Attribute::KeyType(found) => kind = Some(found),
-                Attribute::EcPoint(bytes) => point = Some(bytes),
-                _ => {}
-            }
-        }
-        let (Some(kind), Some(point)) = (kind, point) else {
-            return Err(none("reading the public key", "it is not an elliptic-curve key"));
-        };
-        let public = public(kind, &point).ok_or_else(|| {
-            none(
-                "reading the public key",
-                "only Ed25519 and ECDSA over P-256 are known here",
-            )
-        })?;
+        let key = object(&session, uri, ObjectClass::PRIVATE_KEY)?;
+        let other = object(&session, uri, ObjectClass::PUBLIC_KEY)?;
+        let (kind, public) = read_public(&session, other)?;
         Ok(Self {
             session: Mutex::new(session),
             key,
@@ -271,6 +229,53 @@ impl TokenKey {
         })?;
         Ok(signature.to_der().as_bytes().to_vec())
     }
+}
+
+fn none(what: &'static str, reason: &str) -> KeyError {
+    KeyError::Token {
+        what,
+        reason: reason.to_owned(),
+    }
+}
+
+/// The one object of a class that the reference names.
+fn object(session: &Session, uri: &Uri, class: ObjectClass) -> Result<ObjectHandle, KeyError> {
+    let mut template = vec![Attribute::Class(class)];
+    let label = uri.object.iter();
+    template.extend(label.map(|label| Attribute::Label(label.clone().into_bytes())));
+    template.extend(uri.id.iter().map(|id| Attribute::Id(id.clone())));
+    let found = session
+        .find_objects(&template)
+        .map_err(failed("finding the key"))?;
+    match found.as_slice() {
+        [only] => Ok(*only),
+        [] => Err(none(
+            "finding the key",
+            "the token has no object of that name (a PIN may be missing)",
+        )),
+        _ => Err(none("finding the key", "several have that name; give an id too")),
+    }
+}
+
+/// The kind of a key, and its public half.
+fn read_public(session: &Session, object: ObjectHandle) -> Result<(KeyType, Public), KeyError> {
+    const READING: &str = "reading the public key";
+    let wanted = [AttributeType::KeyType, AttributeType::EcPoint];
+    let attributes = session.get_attributes(object, &wanted).map_err(failed(READING))?;
+    let (mut kind, mut point) = (None, None);
+    for attribute in attributes {
+        match attribute {
+            Attribute::KeyType(found) => kind = Some(found),
+            Attribute::EcPoint(bytes) => point = Some(bytes),
+            _ => {}
+        }
+    }
+    let (Some(kind), Some(point)) = (kind, point) else {
+        return Err(none(READING, "it is not an elliptic-curve key"));
+    };
+    let public = public(kind, &point)
+        .ok_or_else(|| none(READING, "only Ed25519 and ECDSA over P-256 are known here"))?;
+    Ok((kind, public))
 }
 
 impl Signer for TokenKey {

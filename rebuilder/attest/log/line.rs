@@ -78,10 +78,7 @@ pub(super) fn next(path: &Path, file: &mut File) -> Result<(Anchor, Option<(u64,
     let mut torn = None;
     if tail.last() != Some(&b'\n') {
         // A crash left half a line. Nothing was signed for it, because signing waits for the disk.
-        let whole = tail
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at.saturating_add(1));
+        let whole = after_last_newline(&tail);
         if whole == 0 && from > 0 {
             return Err(broken("is too long"));
         }
@@ -95,11 +92,7 @@ pub(super) fn next(path: &Path, file: &mut File) -> Result<(Anchor, Option<(u64,
         }
     }
     let body = tail.strip_suffix(b"\n").unwrap_or(&tail);
-    let start = body
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at.saturating_add(1));
-    let last = body.get(start..).unwrap_or_default();
+    let last = body.get(after_last_newline(body)..).unwrap_or_default();
     let line: Line = serde_json::from_slice(last).map_err(|error| broken(&error.to_string()))?;
     let sequence = line
         .sequence
@@ -112,6 +105,11 @@ pub(super) fn next(path: &Path, file: &mut File) -> Result<(Anchor, Option<(u64,
         },
         torn,
     ))
+}
+
+fn after_last_newline(bytes: &[u8]) -> usize {
+    let at = bytes.iter().rposition(|byte| *byte == b'\n');
+    at.map_or(0, |at| at.saturating_add(1))
 }
 
 /// Calls `take` with each line and its digest, after checking it against the line before.

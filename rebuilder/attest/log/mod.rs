@@ -235,15 +235,7 @@ impl Log {
             Some((_, anchor, name)) => Err(LogError::NotIn {
                 path: path.to_owned(),
                 attestation: name.clone(),
-                reason: anchor.map_or_else(
-                    || "the log has no line about it".into(),
-                    |anchor| {
-                        format!(
-                            "line {} was changed since the attestation was signed",
-                            anchor.sequence.saturating_add(1)
-                        )
-                    },
-                ),
+                reason: not_in(*anchor),
             }),
         }
     }
@@ -309,6 +301,17 @@ impl Log {
     /// The same with the digest of each line.
     pub fn each_digested(path: &Path, take: impl FnMut(Line, Sha256)) -> Result<(), LogError> {
         each(path, take)
+    }
+}
+
+/// Why an attestation is not in a log, which it names its place in if it names any.
+fn not_in(anchor: Option<Anchor>) -> String {
+    match anchor {
+        None => "the log has no line about it".into(),
+        Some(anchor) => format!(
+            "line {} was changed since the attestation was signed",
+            anchor.sequence.saturating_add(1)
+        ),
     }
 }
 

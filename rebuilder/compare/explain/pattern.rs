@@ -155,70 +155,63 @@ impl Signs {
         let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match class {
             Class::Uuid => self.digit && self.dash,
-            Class::Revision => {
-                self.digit
-                    && any(&[
-                        "-g", "+", "-dirty", "ommit", "OMMIT", "evision", "EVISION", "git", "Git", "GIT",
-                        "vcs", "VCS", "scm", "SCM", "hangeset",
-                    ])
-            }
+            Class::Revision => self.digit && any(REVISION),
             Class::Umask => self.digit && any(&["mask", "MASK"]),
-            Class::Years => {
-                self.digit && any(&["opyright", "OPYRIGHT", "©", "(c)", "(C)", "&copy;", "\\(co"])
-            }
+            Class::Years => self.digit && any(YEARS),
             Class::Date | Class::Unix | Class::Version => self.digit,
             Class::Month => self.digit && names_a_month(text),
-            Class::Generator => {
-                self.digit
-                    && any(&[
-                        "enerat", "reat", "roduc", "roto", "BISON", "ison", "FLEX", "Qt", "Meta", "moc",
-                        "perl", "uil", "xygen", "ritten", "ade", "undled", "ython", "ckage", "tailwind",
-                        "ompiled", "ool", "ender",
-                    ])
-            }
-            Class::Jobs => {
-                self.digit
-                    && any(&[
-                        "-j",
-                        "--job",
-                        "parallel",
-                        "proc",
-                        "PROC",
-                        "jobs",
-                        "cpu",
-                        "CPU",
-                        "cores",
-                        "jobserver",
-                    ])
-            }
+            Class::Generator => self.digit && any(GENERATOR),
+            Class::Jobs => self.digit && any(JOBS),
             Class::Temporary => any(&["tmp", "cc", "pip-", "go-build", "rustc"]),
             Class::Path => self.slash,
-            Class::Kernel => {
-                self.digit && any(&["Linux", "SMP", "Darwin", "-generic", "-amd64", "-azure", "-aws"])
-            }
-            Class::Processor => any(&[
-                "-m", "cpu", "x86", "Intel", "AMD", "znver", "lake", "well", "rapids", "model",
-            ]),
+            Class::Kernel => self.digit && any(KERNEL),
+            Class::Processor => any(PROCESSOR),
             Class::Locale => any(&["LANG", "LC_", "ocale"]),
             Class::Zone => any(&["TZ", "one"]),
-            Class::Host => {
-                self.at
-                    || any(&[
-                        "uil",
-                        "UIL",
-                        "ompiled",
-                        "onfigured",
-                        "ONFIGURED",
-                        "OMPILE",
-                        "ackaged",
-                        "enerated",
-                        "Linux",
-                    ])
-            }
+            Class::Host => self.at || any(HOST),
             Class::Address => self.digit && any(&["0x"]),
         }
     }
 }
+
+/// One of these words is in every text that the patterns of a class match. First letters are left out, as they may be
+/// capitals.
+const REVISION: &[&str] = &[
+    "-g", "+", "-dirty", "ommit", "OMMIT", "evision", "EVISION", "git", "Git", "GIT", "vcs", "VCS", "scm",
+    "SCM", "hangeset",
+];
+const YEARS: &[&str] = &["opyright", "OPYRIGHT", "©", "(c)", "(C)", "&copy;", "\\(co"];
+const GENERATOR: &[&str] = &[
+    "enerat", "reat", "roduc", "roto", "BISON", "ison", "FLEX", "Qt", "Meta", "moc", "perl", "uil", "xygen",
+    "ritten", "ade", "undled", "ython", "ckage", "tailwind", "ompiled", "ool", "ender",
+];
+const JOBS: &[&str] = &[
+    "-j",
+    "--job",
+    "parallel",
+    "proc",
+    "PROC",
+    "jobs",
+    "cpu",
+    "CPU",
+    "cores",
+    "jobserver",
+];
+const KERNEL: &[&str] = &["Linux", "SMP", "Darwin", "-generic", "-amd64", "-azure", "-aws"];
+const PROCESSOR: &[&str] = &[
+    "-m", "cpu", "x86", "Intel", "AMD", "znver", "lake", "well", "rapids", "model",
+];
+const HOST: &[&str] = &[
+    "uil",
+    "UIL",
+    "ompiled",
+    "onfigured",
+    "ONFIGURED",
+    "OMPILE",
+    "ackaged",
+    "enerated",
+    "Linux",
+];
 
 patterns! {
     Uuid r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b";

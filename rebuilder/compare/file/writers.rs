@@ -277,72 +277,41 @@ pub(super) fn macho(file: &MachOFile) -> Vec<u8> {
     let commands = 152 + 24 + 24 + 16;
     let at = 32 + commands;
     let end = at + file.text.len();
+    let segment = [word(0x19), word(152), name("__TEXT")];
+    let section = [word(5), word(5), word(1), word(0), name("__text"), name("__TEXT")];
     let text = [
-        [
-            word(0x19),
-            word(152),
-            name("__TEXT"),
-            long(0),
-            long(end),
-            long(0),
-            long(end),
-        ]
-        .concat(),
-        [
-            word(5),
-            word(5),
-            word(1),
-            word(0),
-            name("__text"),
-            name("__TEXT"),
-            long(at),
-            long(file.text.len()),
-        ]
-        .concat(),
+        segment.concat(),
+        [long(0), long(end), long(0), long(end)].concat(),
+        section.concat(),
+        [long(at), long(file.text.len())].concat(),
         [word(at), word(0), word(0), word(0), word(0), vec![0; 12]].concat(),
     ];
     let magic = [0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1, 3, 0, 0, 0, 2, 0, 0, 0].to_vec();
     let mut bytes = [magic, word(4), word(commands), word(0), word(0), text.concat()].concat();
     bytes.extend([word(0x1b), word(24), file.uuid.to_vec()].concat());
-    bytes.extend(
-        [
-            word(0x32),
-            word(24),
-            word(1),
-            word(0xb0000),
-            file.sdk.to_le_bytes().to_vec(),
-            word(0),
-        ]
-        .concat(),
-    );
-    let big = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
-    let hashes = 44 + file.identifier.len();
-    let size = 20 + hashes + 32;
+    let sdk = file.sdk.to_le_bytes().to_vec();
+    bytes.extend([word(0x32), word(24), word(1), word(0xb0000), sdk, word(0)].concat());
+    let size = 20 + hashes(file.identifier) + 32;
     bytes.extend([word(0x1d), word(16), word(end), word(size)].concat());
     bytes.extend(file.text);
     let hash = hex::decode(crate::artifact::Sha256::of(&bytes).to_hex()).unwrap();
-    bytes.extend(
-        [
-            0xfade_0cc0,
-            size,
-            1,
-            0,
-            20,
-            0xfade_0c02,
-            hashes + 32,
-            0x20001,
-            2,
-            hashes,
-            44,
-            0,
-            1,
-            end,
-        ]
-        .map(big)
-        .concat(),
-    );
-    bytes.extend([&[32, 2, 0, 12], &big(0)[..], file.identifier, &hash].concat());
+    bytes.extend(ad_hoc_signature(file.identifier, &hash, end));
     bytes
+}
+
+/// Where the hashes of a code directory begin.
+fn hashes(identifier: &[u8]) -> usize {
+    44 + identifier.len()
+}
+
+/// A super blob of a code directory alone, with the hash of the `end` bytes before it.
+fn ad_hoc_signature(identifier: &[u8], hash: &[u8], end: usize) -> Vec<u8> {
+    let big = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
+    let hashes = hashes(identifier);
+    let blob = [0xfade_0cc0, 20 + hashes + 32, 1, 0, 20];
+    let directory = [0xfade_0c02, hashes + 32, 0x20001, 2, hashes, 44, 0, 1, end];
+    let numbers = [blob.map(big).concat(), directory.map(big).concat()].concat();
+    [&numbers[..], &[32, 2, 0, 12], &big(0)[..], identifier, hash].concat()
 }
 
 /// One image, in a file for several architectures.

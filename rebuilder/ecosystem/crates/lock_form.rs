@@ -13,6 +13,7 @@ pub(super) const TOOL: &str = "Cargo.lock";
 pub(super) const FORMS: [&str; 4] = ["1", "2", "3", "4"];
 
 /// A form that cargo would not choose by itself.
+#[derive(Clone)]
 pub(super) struct LockForm {
     pub name: &'static str,
     origin: Origin,

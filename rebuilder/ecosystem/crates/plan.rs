@@ -6,11 +6,12 @@ use super::package::Package;
 use super::registry::{self, Version};
 use super::{compressor, folder, lockfile, stand_in, toolchain, trusted_publishing};
 use crate::artifact::git_source::GitSource;
-use crate::artifact::{Ecosystem, PinnedFile, Subject};
+use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject};
 use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{
-    Assumption, Basis, Expected, InlineFile, Origin, PinnedGit, PinnedInput, Plan, Role, assume,
+    Assumption, Basis, Expected, InlineFile, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Role,
+    assume,
 };
 use crate::run::failure::FailureCode;
 use crate::store::{Checkout, Lacking};
@@ -31,115 +32,198 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let artifact = artifact(Some(purl.clone()), &file, &blob)?;
     let (claims, policy) = planner.judge(&purl, &[artifact], claims, &[]).await?;
 
-    let (source, source_origin) = choose_source(planner, &purl, &version, &package).await?;
-    let checkout = fetcher.git_or_parts(&source).await?;
-    let lacking = checkout.lacking()?;
-    let without: Vec<_> = lacking.iter().map(|file| file.path.clone()).collect();
-    let archive = if without.is_empty() {
-        fetcher.git_archive(&checkout, false).await?
-    } else {
-        fetcher.git_archive_without(&checkout, &without).await?
-    };
+    let source = Source::find(planner, &purl, &version, &package).await?;
     let recipe = planner.recipe_or("crate")?;
     let cargo = toolchain::choose(planner, &purl, version.published, &package.age).await?;
-    let (folder, found) = match planner.hints.folder() {
-        Some(folder) => (folder.to_owned(), None),
-        None => folder::find(&checkout, &version.name, &package)?,
-    };
-    let folder = folder.as_str();
-    // cargo resolves the whole workspace before it packs one of its members.
-    let workspace = workspace_lock(&checkout, folder)?;
-    let (stand_ins, standing_in) = stand_in::of(&checkout, workspace.as_deref())?;
-    let locks = [package.lock.as_deref(), workspace.as_deref()];
-    let locked = lockfile::of_registry(fetcher, &purl, locks.into_iter().flatten()).await?;
-    let state = CheckoutState::of(&package);
-    let form = match &package.lock {
-        Some(lock) if workspace.is_none() => LockForm::choose(planner, &purl, lock, &package)?,
-        _ => None,
-    };
-    let path = format!("/build/{}", checkout.source.name());
-    let values = [
-        ("SOURCE", path.as_str()),
-        ("FOLDER", folder),
-        (
-            "COMMIT",
-            if state.has_repository() {
-                checkout.commit.as_str()
-            } else {
-                ""
-            },
-        ),
-        ("CRATE", file.name.as_str()),
-        ("DIRTY", state.option()),
-        ("PACKED", &package.metadata.packed()),
-        ("LOCK_FORM", form.as_ref().map_or("", |form| form.name)),
-    ];
-    let commit = String::from_utf8_lossy(&checkout.commit_object()?).into_owned();
-    let mut files = vec![InlineFile {
-        place: COMMIT_PLACE.into(),
-        text: commit,
-    }];
-    files.extend(package.metadata.file());
-    files.extend(stand_ins);
-    if !lacking.is_empty() {
-        files.push(InlineFile {
-            place: LACKING_PLACE.into(),
-            text: index_info(&lacking),
-        });
-    }
-    let mut assumptions = vec![assume(
-        "source",
-        format!(
-            "{} at {}, folder /{folder}",
-            checkout.source.repository, checkout.commit
-        ),
-        source_origin,
-    )];
-    assumptions.extend(found);
+    let packing = Packing::of(planner, &purl, &version, &package, &source.checkout).await?;
+    let mut assumptions = vec![source.assumption(&packing.folder)];
+    assumptions.extend(packing.found.clone());
     assumptions.extend(cargo.assumptions);
-    assumptions.extend(lacking_assumption(&without));
-    assumptions.extend(state.assumption(&package));
-    assumptions.extend(crates_assumption(&locked, workspace.is_some()));
-    assumptions.extend(standing_in);
-    assumptions.extend(form.map(LockForm::assumption));
+    assumptions.extend(lacking_assumption(&source.without));
+    assumptions.extend(packing.assumptions(&package));
     assumptions.extend(package.metadata.assumptions());
-    let dependency = |file: &PinnedFile| PinnedInput {
-        role: Role::Dependency,
-        purl: None,
-        place: format!("dependencies/{}", file.name),
-        file: file.clone(),
-    };
     let toolchain = PinnedInput {
         place: toolchain::PLACE.into(),
         ..dependency(&cargo.file)
     };
-    let compressor = compressor::choose(planner, &purl).await?;
-    let (compressor, compressing) = compressor.unzip();
+    let (compressor, compressing) = compressor::choose(planner, &purl).await?.unzip();
     assumptions.extend(compressing);
     let inputs = std::iter::once(toolchain).chain(compressor);
-    let inputs = inputs.chain(locked.iter().map(dependency));
+    let inputs = inputs.chain(packing.locked.iter().map(dependency));
     Ok(Plan {
         inputs: inputs.collect(),
-        git: vec![PinnedGit {
-            without,
-            ..PinnedGit::source(checkout.source.clone(), false, Some(archive.sha256))
-        }],
-        files,
-        build: recipe.build.with(&values),
+        files: files(&source, &package, packing.stand_ins.clone())?,
+        build: packing.build(&recipe, &source.checkout, &package, &file.name),
+        git: vec![source.pinned()],
         assumptions,
         ..Plan::of(Basis {
             ecosystem: Ecosystem::Crates,
             subject: purl.clone(),
             claims,
             policy,
-            expected: vec![Expected {
-                purl,
-                file: file.clone(),
-            }],
+            expected: vec![Expected { purl, file }],
             container: planner.pinned_container(&recipe)?,
             recipe: &recipe,
         })
     })
+}
+
+/// The commit that is packed, and what of it can be had.
+struct Source {
+    checkout: Checkout,
+    origin: Origin,
+    archive: Sha256,
+    lacking: Vec<Lacking>,
+    /// The paths of the files that it lacks.
+    without: Vec<String>,
+}
+
+impl Source {
+    async fn find(
+        planner: &Planner<'_>,
+        purl: &str,
+        version: &Version,
+        package: &Package,
+    ) -> Result<Self, PlanError> {
+        let fetcher = planner.workshop.fetcher;
+        let (source, origin) = choose_source(planner, purl, version, package).await?;
+        let checkout = fetcher.git_or_parts(&source).await?;
+        let lacking = checkout.lacking()?;
+        let without: Vec<_> = lacking.iter().map(|file| file.path.clone()).collect();
+        let archive = if without.is_empty() {
+            fetcher.git_archive(&checkout, false).await?
+        } else {
+            fetcher.git_archive_without(&checkout, &without).await?
+        };
+        Ok(Self {
+            checkout,
+            origin,
+            archive: archive.sha256,
+            lacking,
+            without,
+        })
+    }
+
+    fn assumption(&self, folder: &str) -> Assumption {
+        let Checkout { source, commit, .. } = &self.checkout;
+        let value = format!("{} at {commit}, folder /{folder}", source.repository);
+        assume("source", value, self.origin.clone())
+    }
+
+    fn pinned(self) -> PinnedGit {
+        PinnedGit {
+            without: self.without,
+            ..PinnedGit::source(self.checkout.source, false, Some(self.archive))
+        }
+    }
+}
+
+/// What cargo packs, and which crates its lock file is made of.
+struct Packing {
+    /// The folder of the crate, from the top of the source.
+    folder: String,
+    /// How the folder was found, unless a hint names it.
+    found: Option<Assumption>,
+    in_workspace: bool,
+    stand_ins: Vec<InlineFile>,
+    standing_in: Option<Assumption>,
+    locked: Vec<PinnedFile>,
+    state: CheckoutState,
+    form: Option<LockForm>,
+}
+
+impl Packing {
+    async fn of(
+        planner: &Planner<'_>,
+        purl: &str,
+        version: &Version,
+        package: &Package,
+        checkout: &Checkout,
+    ) -> Result<Self, PlanError> {
+        let (folder, found) = match planner.hints.folder() {
+            Some(folder) => (folder.to_owned(), None),
+            None => folder::find(checkout, &version.name, package)?,
+        };
+        // cargo resolves the whole workspace before it packs one of its members.
+        let workspace = workspace_lock(checkout, &folder)?;
+        let (stand_ins, standing_in) = stand_in::of(checkout, workspace.as_deref())?;
+        let locks = [package.lock.as_deref(), workspace.as_deref()];
+        let locks = locks.into_iter().flatten();
+        let locked = lockfile::of_registry(planner.workshop.fetcher, purl, locks).await?;
+        let form = match &package.lock {
+            Some(lock) if workspace.is_none() => LockForm::choose(planner, purl, lock, package)?,
+            _ => None,
+        };
+        Ok(Self {
+            folder,
+            found,
+            in_workspace: workspace.is_some(),
+            stand_ins,
+            standing_in,
+            locked,
+            state: CheckoutState::of(package),
+            form,
+        })
+    }
+
+    /// The recipe's build with the values of the crate.
+    fn build(&self, recipe: &Recipe, checkout: &Checkout, package: &Package, name: &str) -> Phase {
+        let path = format!("/build/{}", checkout.source.name());
+        let commit = if self.state.has_repository() {
+            checkout.commit.as_str()
+        } else {
+            ""
+        };
+        recipe.build.with(&[
+            ("SOURCE", path.as_str()),
+            ("FOLDER", &self.folder),
+            ("COMMIT", commit),
+            ("CRATE", name),
+            ("DIRTY", self.state.option()),
+            ("PACKED", &package.metadata.packed()),
+            ("LOCK_FORM", self.form.as_ref().map_or("", |form| form.name)),
+        ])
+    }
+
+    fn assumptions(&self, package: &Package) -> impl Iterator<Item = Assumption> {
+        let state = self.state.assumption(package);
+        let crates = crates_assumption(&self.locked, self.in_workspace);
+        let form = self.form.clone().map(LockForm::assumption);
+        [state, crates, self.standing_in.clone(), form]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// Files that the build gets as text: the commit, stand-ins for crates from git, and the entries of files that the
+/// source lacks.
+fn files(
+    source: &Source,
+    package: &Package,
+    stand_ins: Vec<InlineFile>,
+) -> Result<Vec<InlineFile>, PlanError> {
+    let mut files = vec![InlineFile {
+        place: COMMIT_PLACE.into(),
+        text: String::from_utf8_lossy(&source.checkout.commit_object()?).into_owned(),
+    }];
+    files.extend(package.metadata.file());
+    files.extend(stand_ins);
+    if !source.lacking.is_empty() {
+        files.push(InlineFile {
+            place: LACKING_PLACE.into(),
+            text: index_info(&source.lacking),
+        });
+    }
+    Ok(files)
+}
+
+fn dependency(file: &PinnedFile) -> PinnedInput {
+    PinnedInput {
+        role: Role::Dependency,
+        purl: None,
+        place: format!("dependencies/{}", file.name),
+        file: file.clone(),
+    }
 }
 
 /// The commit: from a hint, from the crate itself, from the run that published it, or from the tag of its version.

@@ -104,36 +104,14 @@ pub(super) async fn choose(
         Some(hint) => (hint.value.clone(), hint.origin.clone()),
         None => likeliest(age, published),
     };
-    let cannot = |reason: String| PlanError::NotRebuildable {
-        subject: purl.to_owned(),
-        reason,
-        help: "name another release of Rust with --tool cargo=VERSION".into(),
-    };
+    let cannot = |reason: String| cannot(purl, reason);
     let plain = release
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || ".-".contains(c));
     if !plain {
         return Err(cannot(format!("{release:?} is not a release of Rust")));
     }
-    let url = match release.split_once('-') {
-        Some((channel, day)) => format!("{DIST}/{day}/channel-rust-{channel}.toml"),
-        None => format!("{DIST}/channel-rust-{release}.toml"),
-    };
-    let what = format!("the manifest of Rust {release}");
-    let read = |blob: &Blob| {
-        let text = std::fs::read_to_string(&blob.path).map_err(|error| cannot(error.to_string()))?;
-        toml::from_str::<Manifest>(&text).map_err(|error| cannot(format!("{what}: {error}")))
-    };
-    let asked = planner
-        .workshop
-        .fetcher
-        .get_unpinned(&what, &[url], MANIFEST_LIMIT, read)
-        .await;
-    let (manifest, _) = asked.map_err(|error| match error {
-        PlanError::Fetch(FetchError::NotFound { .. }) => cannot(format!("there is no Rust {release}")),
-        other => other,
-    })?;
-    let cargo = manifest.pkg.cargo;
+    let cargo = manifest(planner, purl, &release).await?.pkg.cargo;
     let target = cargo.target.get("x86_64-unknown-linux-gnu");
     let Some((Some(url), Some(hash))) = target.map(|target| (target.xz_url.clone(), target.xz_hash)) else {
         return Err(cannot(format!("Rust {release} has no cargo for 64-bit Linux")));
@@ -163,6 +141,37 @@ pub(super) async fn choose(
         assume(DAY, day, Origin::Declared("the registry's index".into()))
     }));
     Ok(Cargo { file, assumptions })
+}
+
+/// What was released with a version of Rust, such as `1.70.0` or `nightly-2024-01-01`.
+async fn manifest(planner: &Planner<'_>, purl: &str, release: &str) -> Result<Manifest, PlanError> {
+    let url = match release.split_once('-') {
+        Some((channel, day)) => format!("{DIST}/{day}/channel-rust-{channel}.toml"),
+        None => format!("{DIST}/channel-rust-{release}.toml"),
+    };
+    let what = format!("the manifest of Rust {release}");
+    let read = |blob: &Blob| {
+        let text = std::fs::read_to_string(&blob.path).map_err(|error| cannot(purl, error.to_string()))?;
+        toml::from_str::<Manifest>(&text).map_err(|error| cannot(purl, format!("{what}: {error}")))
+    };
+    let asked = planner
+        .workshop
+        .fetcher
+        .get_unpinned(&what, &[url], MANIFEST_LIMIT, read)
+        .await;
+    let (manifest, _) = asked.map_err(|error| match error {
+        PlanError::Fetch(FetchError::NotFound { .. }) => cannot(purl, format!("there is no Rust {release}")),
+        other => other,
+    })?;
+    Ok(manifest)
+}
+
+fn cannot(purl: &str, reason: String) -> PlanError {
+    PlanError::NotRebuildable {
+        subject: purl.to_owned(),
+        reason,
+        help: "name another release of Rust with --tool cargo=VERSION".into(),
+    }
 }
 
 #[cfg(test)]

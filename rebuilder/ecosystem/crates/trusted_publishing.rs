@@ -4,14 +4,14 @@
 //! is not stable. Nothing about it is signed.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::registry::Version;
 use crate::artifact::git_source::GitSource;
 use crate::ecosystem::PlanError;
+use crate::evidence::trusted_publisher::{API, Publisher};
 use crate::store::{Blob, Fetcher};
 
-/// Where the API is; see "Get crate version" in the registry's OpenAPI description.
-const API: &str = "https://crates.io/api/v1/crates";
 const ANSWER_LIMIT: u64 = 4 << 20;
 
 /// A release by a CI service that the registry trusts.
@@ -30,46 +30,18 @@ struct Answer {
 #[derive(Deserialize)]
 struct Described {
     #[serde(default)]
-    trustpub_data: Option<Published>,
+    trustpub_data: Value,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "provider")]
-enum Published {
-    #[serde(rename = "github")]
-    GitHub {
-        repository: String,
-        run_id: String,
-        sha: String,
-    },
-    #[serde(rename = "gitlab")]
-    GitLab {
-        project_path: String,
-        job_id: String,
-        sha: String,
-    },
-    #[serde(other)]
-    Other,
-}
-
-/// Reads the API's answer about a version; none if it was not published that way.
+/// Reads the API's answer about a version; none if it was not published that way, or by a service that is not known.
 pub(super) fn read(text: &str) -> Result<Option<TrustedRelease>, String> {
     let answer: Answer = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let (host, path, run, commit) = match answer.version.trustpub_data {
-        Some(Published::GitHub {
-            repository,
-            run_id,
-            sha,
-        }) => ("github.com", repository, run_id, sha),
-        Some(Published::GitLab {
-            project_path,
-            job_id,
-            sha,
-        }) => ("gitlab.com", project_path, job_id, sha),
-        Some(Published::Other) | None => return Ok(None),
+    let Some(publisher) = Publisher::read(&answer.version.trustpub_data) else {
+        return Ok(None);
     };
-    let source = GitSource::new(&format!("https://{host}/{path}"), None, Some(&commit));
+    let source = GitSource::new(&publisher.repository(), None, Some(publisher.commit()));
     let source = source.map_err(|error| error.to_string())?;
+    let run = publisher.number().to_owned();
     Ok(Some(TrustedRelease { source, run }))
 }
 

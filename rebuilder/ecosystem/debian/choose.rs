@@ -21,13 +21,9 @@ pub(super) struct Chosen {
 }
 
 pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, PlanError> {
-    let wanted: Option<Version> = match &subject.version {
-        Some(text) => Some(
-            text.parse()
-                .map_err(|_| subject.unreadable("the version", "it is not a Debian version"))?,
-        ),
-        None => None,
-    };
+    let parse = |text: &String| text.parse::<Version>();
+    let wanted = subject.version.as_ref().map(parse).transpose();
+    let wanted = wanted.map_err(|_| subject.unreadable("the version", "it is not a Debian version"))?;
     let related = indexes.binaries(|row| concerns(row, &subject.name))?;
     // A binary of that name comes before a source of that name.
     let is_binary = related.iter().any(|binary| binary.package == subject.name);
@@ -49,39 +45,8 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
         .max_by_key(|binary| version_of(binary))
         .cloned();
     let Some(named) = named else {
-        let mut versions: Vec<_> = related
-            .iter()
-            .map(|binary| version_of(binary).to_string())
-            .collect();
-        versions.dedup();
-        let help = if versions.is_empty() {
-            match indexes.similar(&subject.name) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => {
-                    "check the name; packages are looked up as binary packages first, then as source packages"
-                        .to_owned()
-                }
-            }
-        } else {
-            format!(
-                "the archive has {}; older versions need an archive that still has them",
-                versions.join(", ")
-            )
-        };
-        let suites: Vec<_> = indexes
-            .releases
-            .iter()
-            .map(|release| release.suite.as_str())
-            .collect();
-        let subject = match &subject.version {
-            Some(version) => format!("{} {version}", subject.name),
-            None => subject.name.clone(),
-        };
-        return Err(PlanError::Unknown {
-            subject,
-            place: suites.join(", "),
-            help,
-        });
+        let versions = related.iter().map(|binary| version_of(binary).to_string());
+        return Err(unknown(indexes, subject, versions.collect()));
     };
     let mut seen = BTreeSet::new();
     // If the source has the subject's name, every binary of the source is among the related ones already.
@@ -103,6 +68,18 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
         .filter(of_this_build)
         .filter(|binary| seen.insert((super::file_name(binary), binary.sha256)))
         .collect();
+    let others = other_versions(&related, &named);
+    Ok(Chosen {
+        named,
+        outputs,
+        only_all,
+        others,
+        installer,
+    })
+}
+
+/// The other versions of the same package, from the oldest.
+fn other_versions(related: &[Binary], named: &Binary) -> Vec<Version> {
     let mut others: Vec<_> = related
         .iter()
         .filter(|binary| binary.package == named.package)
@@ -111,13 +88,39 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
     others.retain(|version| *version != named.version);
     others.sort();
     others.dedup();
-    Ok(Chosen {
-        named,
-        outputs,
-        only_all,
-        others,
-        installer,
-    })
+    others
+}
+
+/// The error for a package or a version that the archive does not have; it has these versions of packages with the name.
+fn unknown(indexes: &Indexes, subject: &Package, mut versions: Vec<String>) -> PlanError {
+    versions.dedup();
+    let help = if versions.is_empty() {
+        match indexes.similar(&subject.name) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => {
+                "check the name; packages are looked up as binary packages first, then as source packages"
+                    .to_owned()
+            }
+        }
+    } else {
+        format!(
+            "the archive has {}; older versions need an archive that still has them",
+            versions.join(", ")
+        )
+    };
+    let suites: Vec<_> = indexes
+        .releases
+        .iter()
+        .map(|release| release.suite.as_str())
+        .collect();
+    PlanError::Unknown {
+        subject: match &subject.version {
+            Some(version) => format!("{} {version}", subject.name),
+            None => subject.name.clone(),
+        },
+        place: suites.join(", "),
+        help,
+    }
 }
 
 /// Whether a binary package has this name, or a source of this name.

@@ -12,6 +12,7 @@ mod exact;
 mod lead;
 mod plan;
 mod registry;
+mod released;
 mod traces;
 
 use debversion::Version;

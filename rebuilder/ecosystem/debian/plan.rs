@@ -5,20 +5,17 @@ use super::claims::dsc_of;
 use super::dependencies::{self, DEPENDENCIES, Dependencies};
 use super::registry::{self, Found};
 use super::{Package, binnmu, exact, file_name, purl, purl_of};
-use crate::apt::{Binary, Indexes, SourcePackage};
+use crate::apt::{Binary, SourcePackage};
 use crate::artifact::{Ecosystem, PinnedFile};
-use crate::container::Root;
+use crate::container::{ContainerError, Root, Workshop};
 use crate::ecosystem::hints::Settings;
-use crate::ecosystem::released::artifacts;
 use crate::ecosystem::{PlanError, Planner};
-use crate::evidence::assess::Artifact;
 use crate::evidence::buildinfo::BuildInfo;
-use crate::evidence::document::Document;
 use crate::plan::{
-    Assumption, Basis, Expected, InlineFile, Lock, Origin, Phase, PinnedContainer, PinnedInput, Plan, Recipe,
-    Role, assume,
+    Assumption, Basis, InlineFile, Lock, Origin, Phase, PinnedContainer, PinnedInput, Plan, Recipe, Role,
+    assume,
 };
-use crate::store::{Blob, Fetcher};
+use crate::store::Blob;
 use crate::text::plural;
 
 /// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
@@ -28,64 +25,36 @@ const ORDINARY_USER: &str = "builder";
 
 /// Plans the rebuild of everything that the subject's source builds, or of the subject alone.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Plan, PlanError> {
-    let mut recipe = planner.recipe_or("debian")?;
-    if planner.recipe.is_none() {
-        recipe.container = subject.container();
-    }
-    let bar = planner
-        .workshop
-        .progress
-        .stage(format!("looking up {}", subject.name));
-    // A root that is made takes a while to be checked. One that is not is made once the policy has agreed.
-    let container = async {
-        if planner.is_made(&recipe.container) {
-            Some(planner.container(&recipe.container).await)
-        } else {
-            None
-        }
-    };
-    let (made, found) = futures_util::join!(
-        container,
-        registry::find(
-            planner.workshop.fetcher,
-            planner.workshop.catalog,
-            &recipe.container,
-            subject
-        )
-    );
-    bar.finish_and_clear();
+    let recipe = recipe(planner, subject)?;
+    let (made, found) = look_up(planner, &recipe, subject).await;
     let found = found?;
-    let released = released(planner, &recipe, &found, subject).await?;
-    let Released {
-        expected,
-        not_compared,
-        blobs,
-        buildinfo,
-        documents,
-        artifacts,
-    } = released;
+    let draft = Draft {
+        planner,
+        subject,
+        recipe: &recipe,
+        found: &found,
+    };
+    let released = draft.released().await?;
+    let buildinfo = released.buildinfo.as_ref();
     let (claims, policy) = planner
-        .judge(&subject.purl(), &artifacts, found.claims.clone(), &documents)
+        .judge(
+            &subject.purl(),
+            &released.artifacts,
+            found.claims.clone(),
+            &released.documents,
+        )
         .await?;
 
     let (lock, root) = match made {
         Some(made) => made?,
         None => planner.container(&recipe.container).await?,
     };
-    let made = (&lock, &root);
-    let dependencies = dependencies(
-        planner,
-        &recipe,
-        subject,
-        &found,
-        made,
-        &blobs,
-        buildinfo.as_ref(),
-    )
-    .await?;
-    let binnmu = binnmu::changelog_entry(subject, &found.chosen, &blobs)?;
-    let place = Place::of(&found.source, buildinfo.as_ref());
-    let build = build(planner, &recipe, subject, &found, &place, buildinfo.as_ref())?;
+    let dependencies = draft
+        .dependencies((&lock, &root), &released.blobs, buildinfo)
+        .await?;
+    let binnmu = binnmu::changelog_entry(subject, &found.chosen, &released.blobs)?;
+    let place = Place::of(&found.source, buildinfo);
+    let build = draft.build(&place, buildinfo)?;
     let assumptions = assumptions(
         &planner.hints.settings,
         &place,
@@ -99,7 +68,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
         text,
     });
     Ok(Plan {
-        not_compared,
+        not_compared: released.not_compared,
         inputs: inputs(&found.source, &dependencies.packages, &subject.distro),
         files: files.collect(),
         build,
@@ -109,7 +78,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
             subject: title(subject, &found),
             claims,
             policy,
-            expected,
+            expected: released.expected,
             recipe: &recipe,
             container: PinnedContainer::Packages {
                 name: recipe.container.clone(),
@@ -117,6 +86,53 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
             },
         })
     })
+}
+
+/// The recipe, in the container of the subject's release unless the user names one.
+fn recipe(planner: &Planner<'_>, subject: &Package) -> Result<Recipe, PlanError> {
+    let mut recipe = planner.recipe_or("debian")?;
+    if planner.recipe.is_none() {
+        recipe.container = subject.container();
+    }
+    Ok(recipe)
+}
+
+/// What is made of a subject: the recipe, and what the archive has.
+pub(super) struct Draft<'a> {
+    pub planner: &'a Planner<'a>,
+    pub subject: &'a Package,
+    pub recipe: &'a Recipe,
+    pub found: &'a Found,
+}
+
+/// A container's lock and its root, or why there is none.
+type Made = Result<(Lock, Root), ContainerError>;
+
+/// Finds the subject in the archive. A root that is made takes a while, and is checked at the same time; one that is not
+/// is made once the policy has agreed.
+async fn look_up(
+    planner: &Planner<'_>,
+    recipe: &Recipe,
+    subject: &Package,
+) -> (Option<Made>, Result<Found, PlanError>) {
+    let Workshop {
+        fetcher,
+        catalog,
+        progress,
+        ..
+    } = planner.workshop;
+    let bar = progress.stage(format!("looking up {}", subject.name));
+    let container = async {
+        if planner.is_made(&recipe.container) {
+            Some(planner.container(&recipe.container).await)
+        } else {
+            None
+        }
+    };
+    let found = registry::find(fetcher, catalog, &recipe.container, subject);
+    let both = futures_util::join!(container, found);
+    bar.finish_and_clear();
+    both
 }
 
 /// Package URL of the named binary package or, if the subject is a source package, of that.
@@ -130,121 +146,61 @@ fn title(subject: &Package, found: &Found) -> String {
     purl(package, version, &subject.arch, &subject.distro)
 }
 
-/// The released packages that are compared, and patterns of those that are not.
-fn expected(only: bool, recipe: &Recipe, found: &Found, subject: &Package) -> (Vec<Expected>, Vec<String>) {
-    let chosen = &found.chosen;
-    let mut expected: Vec<_> = chosen
-        .outputs
-        .iter()
-        .map(|binary| expect(&found.indexes, subject, binary))
-        .collect();
-    let mut not_compared = recipe.unreleased.clone();
-    if chosen.installer.is_empty() {
-        // Not every archive has the installer's packages.
-        not_compared.push("*.udeb".into());
+impl Draft<'_> {
+    /// The build dependencies: those that a `.buildinfo` records, or those that apt chooses.
+    async fn dependencies(
+        &self,
+        (lock, root): (&Lock, &Root),
+        released: &[Blob],
+        buildinfo: Option<&BuildInfo>,
+    ) -> Result<Dependencies, PlanError> {
+        let Draft {
+            planner,
+            subject,
+            recipe,
+            found,
+        } = *self;
+        let Some(info) = buildinfo else {
+            return dependencies::choose(planner, &recipe.container, subject, found, (lock, root), released)
+                .await;
+        };
+        let packages = exact::packages(planner, &recipe.container, &found.indexes, lock, info).await?;
+        let value = format!(
+            "{} in the versions that were installed, besides those of the container",
+            plural(packages.len(), "package")
+        );
+        let origin = Origin::Declared("the .buildinfo".into());
+        Ok(Dependencies {
+            packages,
+            assumptions: vec![assume(DEPENDENCIES, value, origin)],
+        })
     }
-    if only {
-        let named = file_name(&chosen.named);
-        // The build makes the other packages of the source all the same.
-        not_compared.extend(chosen.outputs.iter().map(file_name).filter(|name| *name != named));
-        not_compared.push("*.udeb".into());
-        expected.retain(|expected| expected.file.name == named);
+
+    /// The recipe's build with the subject's values, in the environment that was recorded.
+    fn build(&self, place: &Place, buildinfo: Option<&BuildInfo>) -> Result<Phase, PlanError> {
+        let settings = &self.planner.hints.settings;
+        let (dsc, _) = dsc_of(self.subject, &self.found.source)?;
+        let mut build = self.recipe.build.with(&[
+            ("BUILD_PATH", place.above.as_str()),
+            ("SOURCE_FOLDER", place.folder.as_str()),
+            ("DSC", dsc.name.as_str()),
+            ("BUILD_KIND", build_kind(&self.found.chosen)),
+            (
+                "BUILD_USER",
+                if settings.ordinary_user.is_some() {
+                    ORDINARY_USER
+                } else {
+                    "root"
+                },
+            ),
+        ]);
+        if let Some(info) = buildinfo {
+            build.env.extend(exact::environment(info));
+        }
+        let options = build.env.entry(OPTIONS.into()).or_default();
+        *options = build_options(options, settings.tests.is_some());
+        Ok(build)
     }
-    (expected, not_compared)
-}
-
-fn expect(indexes: &Indexes, subject: &Package, binary: &Binary) -> Expected {
-    Expected {
-        purl: purl_of(binary, &subject.distro),
-        file: crate::artifact::PinnedFile {
-            name: file_name(binary),
-            ..indexes.material(binary)
-        },
-    }
-}
-
-/// The same for a package of the installer. Many mirrors do not carry these; their digests, from the signed index, are
-/// compared all the same.
-async fn installer_package(
-    fetcher: &Fetcher,
-    indexes: &Indexes,
-    subject: &Package,
-    binary: &Binary,
-) -> Expected {
-    let mut expected = expect(indexes, subject, binary);
-    let name = expected.file.name.trim_end_matches(".deb");
-    expected.file.name = format!("{name}.udeb");
-    if fetcher.get_optional(&expected.file).await.is_err() {
-        expected.file.urls.clear();
-    }
-    expected
-}
-
-/// What was released, and what is said of it.
-struct Released {
-    expected: Vec<Expected>,
-    not_compared: Vec<String>,
-    /// The released packages, in the order of what is expected; without those of the installer.
-    blobs: Vec<Blob>,
-    buildinfo: Option<BuildInfo>,
-    documents: Vec<Document>,
-    artifacts: Vec<Artifact>,
-}
-
-/// Fetches what was released, and asks for its `.buildinfo`.
-async fn released(
-    planner: &Planner<'_>,
-    recipe: &Recipe,
-    found: &Found,
-    subject: &Package,
-) -> Result<Released, PlanError> {
-    let fetcher = planner.workshop.fetcher;
-    let (mut expected, not_compared) = expected(planner.only, recipe, found, subject);
-    let files: Vec<_> = expected.iter().map(|expected| expected.file.clone()).collect();
-    let installer = found.chosen.installer.iter().filter(|_| !planner.only);
-    let installer = installer.map(|binary| installer_package(fetcher, &found.indexes, subject, binary));
-    let (blobs, installer, (buildinfo, documents)) = futures_util::join!(
-        fetcher.get_all("fetching the released packages", &files),
-        futures_util::future::join_all(installer),
-        exact::find(planner, &found.source, &found.chosen, &subject.arch)
-    );
-    let blobs = blobs?;
-    let artifacts = artifacts(&expected, &blobs)?;
-    expected.extend(installer);
-    Ok(Released {
-        expected,
-        not_compared,
-        blobs,
-        buildinfo,
-        documents,
-        artifacts,
-    })
-}
-
-/// The build dependencies: those that a `.buildinfo` records, or those that apt chooses.
-async fn dependencies(
-    planner: &Planner<'_>,
-    recipe: &Recipe,
-    subject: &Package,
-    found: &Found,
-    (lock, root): (&Lock, &Root),
-    released: &[Blob],
-    buildinfo: Option<&BuildInfo>,
-) -> Result<Dependencies, PlanError> {
-    let Some(info) = buildinfo else {
-        return dependencies::choose(planner, &recipe.container, subject, found, (lock, root), released)
-            .await;
-    };
-    let packages = exact::packages(planner, &recipe.container, &found.indexes, lock, info).await?;
-    let value = format!(
-        "{} in the versions that were installed, besides those of the container",
-        plural(packages.len(), "package")
-    );
-    let origin = Origin::Declared("the .buildinfo".into());
-    Ok(Dependencies {
-        packages,
-        assumptions: vec![assume(DEPENDENCIES, value, origin)],
-    })
 }
 
 fn inputs(source: &SourcePackage, dependencies: &[(PinnedFile, Binary)], distro: &str) -> Vec<PinnedInput> {
@@ -284,39 +240,6 @@ impl Place {
             },
         }
     }
-}
-
-/// The recipe's build with the subject's values, in the environment that was recorded.
-fn build(
-    planner: &Planner<'_>,
-    recipe: &Recipe,
-    subject: &Package,
-    found: &Found,
-    place: &Place,
-    buildinfo: Option<&BuildInfo>,
-) -> Result<Phase, PlanError> {
-    let settings = &planner.hints.settings;
-    let (dsc, _) = dsc_of(subject, &found.source)?;
-    let mut build = recipe.build.with(&[
-        ("BUILD_PATH", place.above.as_str()),
-        ("SOURCE_FOLDER", place.folder.as_str()),
-        ("DSC", dsc.name.as_str()),
-        ("BUILD_KIND", build_kind(&found.chosen)),
-        (
-            "BUILD_USER",
-            if settings.ordinary_user.is_some() {
-                ORDINARY_USER
-            } else {
-                "root"
-            },
-        ),
-    ]);
-    if let Some(info) = buildinfo {
-        build.env.extend(exact::environment(info));
-    }
-    let options = build.env.entry(OPTIONS.into()).or_default();
-    *options = build_options(options, settings.tests.is_some());
-    Ok(build)
 }
 
 /// The variable that says how to build.

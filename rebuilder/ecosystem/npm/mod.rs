@@ -11,12 +11,14 @@ mod dependencies;
 mod lockfile;
 mod manifest;
 mod packing;
+mod pinning;
 mod plan;
 mod registry;
 mod resolve;
 mod scripts;
 mod source;
 mod toolchain;
+mod wanted;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -115,7 +117,7 @@ impl Packaging for Npm {
 }
 
 const READERS: &[Reader] = &[
-    ("package-lock", |bytes| drop(lockfile::read(bytes))),
+    ("package-lock", |bytes| drop(lockfile::npm(bytes))),
     ("yarn-lock", |bytes| drop(lockfile::yarn(bytes))),
     ("pnpm-lock", |bytes| drop(lockfile::pnpm(bytes))),
     ("npm-version", |bytes| {

@@ -7,6 +7,7 @@ use super::packing::{Packing, Publish};
 use super::{registry, source, toolchain};
 use crate::artifact::{Ecosystem, Subject};
 use crate::ecosystem::{PlanError, Planner};
+use crate::evidence::assessment::Assessment;
 use crate::evidence::npm::Version;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::workflow::Workflow;
@@ -27,9 +28,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         .await;
     let policy = judgement.policy.gate(&purl)?;
     let claims = &judgement.inspection.provenance.claims;
-    let signed_at = claims
-        .iter()
-        .find_map(crate::evidence::assessment::Assessment::signed_at);
+    let signed_at = claims.iter().find_map(Assessment::signed_at);
     let source = source::choose(planner, &purl, found.version.as_ref(), &mut judgement).await?;
     let (provenance, checkout) = (&source.provenance, &source.checkout);
     let recipe = planner.recipe_or("npm")?;
@@ -46,18 +45,9 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         scripts: source.attested || recipe.scripts,
     };
     let packing = draft.packing()?;
-    let published = provenance.time.as_ref().and_then(|time| time.parse().ok());
-    let released_at = match signed_at {
-        Some(time) => Some(time),
-        None if source.attested => published,
-        None => plausible(published, checkout),
-    };
+    let released_at = signed_at.or_else(|| said_to_be_published(&source));
     let tools = toolchain::choose(&draft, released_at).await?;
-    let dependencies = if packing.installs {
-        dependencies::pin(&draft, &packing, released_at).await?
-    } else {
-        Dependencies::none(packing.origin.clone())
-    };
+    let dependencies = dependencies::pin(&draft, &packing, released_at).await?;
     let submodules = recipe.source.submodules;
     let archive = fetcher.git_archive(checkout, submodules).await?;
     let build = draft.build(&recipe, &packing, &dependencies, &found.file.name);
@@ -65,13 +55,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     assumptions.extend(draft.assumptions(&packing, &dependencies));
     assumptions.extend(dependencies.assumptions);
     assumptions.extend(tools.assumptions);
+    let git = PinnedGit::source(checkout.source.clone(), submodules, Some(archive.sha256));
     Ok(Plan {
         inputs: tools.inputs.into_iter().chain(dependencies.inputs).collect(),
-        git: vec![PinnedGit::source(
-            checkout.source.clone(),
-            submodules,
-            Some(archive.sha256),
-        )],
+        git: vec![git],
         build,
         assumptions,
         ..Plan::of(Basis {
@@ -87,6 +74,16 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
             recipe: &recipe,
         })
     })
+}
+
+/// When the version was published, by its provenance; if nobody attests that, only if the commit is not younger.
+fn said_to_be_published(source: &source::Source) -> Option<Timestamp> {
+    let time = source.provenance.time.as_ref();
+    let published = time.and_then(|time| time.parse().ok());
+    if source.attested {
+        return published;
+    }
+    plausible(published, &source.checkout)
 }
 
 /// Everything that is known before tools and dependencies are pinned.
@@ -185,29 +182,33 @@ impl Draft<'_> {
             let from = format!("package.json at the commit has version {has}, so the release set it");
             all.push(assume("version", version, Origin::Inferred(from)));
         }
-        let of_publish =
-            |value: String, from: &str| assume("publish tool", value, Origin::Inferred(from.into()));
-        match &packing.publish {
-            Publish::Folder => {}
-            Publish::Below(folder) => all.push(of_publish(
-                format!("packs the folder {folder}"),
-                "publishConfig.directory in package.json",
-            )),
-            Publish::Tool("pnpm") => all.push(of_publish(
-                "pnpm pack, which writes another package.json and another archive than npm".into(),
-                "a script of package.json publishes with pnpm",
-            )),
-            Publish::Tool(name) => all.push(of_publish(
-                format!("{name}, which publishes a copy with other files and another package.json"),
-                "package.json has it among its development dependencies",
-            )),
-            Publish::Other(what) => all.push(of_publish(
-                format!("not run: {what}"),
-                "package.json has it among its development dependencies",
-            )),
-        }
+        all.extend(publish_tool(&packing.publish));
         all
     }
+}
+
+/// What packs, if it is not npm in the folder itself.
+fn publish_tool(publish: &Publish) -> Option<Assumption> {
+    let (value, from) = match publish {
+        Publish::Folder => return None,
+        Publish::Below(folder) => (
+            format!("packs the folder {folder}"),
+            "publishConfig.directory in package.json",
+        ),
+        Publish::Tool("pnpm") => (
+            "pnpm pack, which writes another package.json and another archive than npm".into(),
+            "a script of package.json publishes with pnpm",
+        ),
+        Publish::Tool(name) => (
+            format!("{name}, which publishes a copy with other files and another package.json"),
+            "package.json has it among its development dependencies",
+        ),
+        Publish::Other(what) => (
+            format!("not run: {what}"),
+            "package.json has it among its development dependencies",
+        ),
+    };
+    Some(assume("publish tool", value, Origin::Inferred(from.into())))
 }
 
 /// When a release was published, if that fits the commit; otherwise the commit's own time. A mirror's times are often

@@ -50,47 +50,8 @@ pub(super) async fn find(
     ask_for_attestations: bool,
 ) -> Result<Found, PlanError> {
     let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
-    let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
-    let name = format!("the metadata of {}@{wanted}", subject.name);
-    let read = |blob: &Blob| read_json::<Version>(&subject.name, &url, blob);
-    let metadata = fetcher
-        .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT, read)
-        .await;
-    let mut claims = Vec::new();
-    let (version, mut artifact, file) = match (metadata, local) {
-        (Ok((version, received)), local) => {
-            let (artifact, file) = match local {
-                Some(artifact) => kept(fetcher, artifact)?,
-                None => tarball(fetcher, &version).await?,
-            };
-            claims.push(npm::registry_claim(
-                &version,
-                &artifact.digests,
-                received.blob.sha256,
-            ));
-            (Some(version), artifact, file)
-        }
-        // A wrong answer is an error; a registry that cannot be reached is not.
-        (Err(error @ PlanError::Document { .. }), Some(_)) => return Err(error),
-        (Err(error), Some(artifact)) => {
-            claims.push(claim(
-                "the registry's own signature".into(),
-                Standing::Missing,
-                format!("the registry could not be asked: {error}"),
-            ));
-            let (artifact, file) = kept(fetcher, artifact)?;
-            (None, artifact, file)
-        }
-        (Err(PlanError::Fetch(FetchError::NotFound { .. })), None) => {
-            return Err(PlanError::Unknown {
-                subject: format!("{}@{wanted}", subject.name),
-                place: REGISTRY.into(),
-                help: "check name and version; for a local tarball, name the file and give --provenance"
-                    .into(),
-            });
-        }
-        (Err(error), None) => return Err(error),
-    };
+    let (version, mut artifact, file, claim) = tarball_of(fetcher, subject, &wanted, local).await?;
+    let mut claims = vec![claim];
     let subject = Subject {
         version: subject
             .version
@@ -105,7 +66,7 @@ pub(super) async fn find(
             Ok(found) => documents = found,
             Err(reason) => claims.push(Claim {
                 question: Question::Provenance,
-                ..claim("attestations of the registry".into(), Standing::Missing, reason)
+                ..self::claim("attestations of the registry".into(), Standing::Missing, reason)
             }),
         }
     }
@@ -117,6 +78,48 @@ pub(super) async fn find(
         claims,
         documents,
     })
+}
+
+/// The metadata of a version and its tarball, and whether the registry signed them; a local tarball comes first.
+async fn tarball_of(
+    fetcher: &Fetcher,
+    subject: &Subject,
+    wanted: &str,
+    local: Option<Artifact>,
+) -> Result<(Option<Version>, Artifact, PinnedFile, Claim), PlanError> {
+    let url = format!("{REGISTRY}/{}/{wanted}", subject.name.replace('/', "%2f"));
+    let name = format!("the metadata of {}@{wanted}", subject.name);
+    let read = |blob: &Blob| read_json::<Version>(&subject.name, &url, blob);
+    let metadata = fetcher
+        .get_unpinned(&name, std::slice::from_ref(&url), METADATA_LIMIT, read)
+        .await;
+    match (metadata, local) {
+        (Ok((version, received)), local) => {
+            let (artifact, file) = match local {
+                Some(artifact) => kept(fetcher, artifact)?,
+                None => tarball(fetcher, &version).await?,
+            };
+            let claim = npm::registry_claim(&version, &artifact.digests, received.blob.sha256);
+            Ok((Some(version), artifact, file, claim))
+        }
+        // A wrong answer is an error; a registry that cannot be reached is not.
+        (Err(error @ PlanError::Document { .. }), Some(_)) => Err(error),
+        (Err(error), Some(artifact)) => {
+            let claim = claim(
+                "the registry's own signature".into(),
+                Standing::Missing,
+                format!("the registry could not be asked: {error}"),
+            );
+            let (artifact, file) = kept(fetcher, artifact)?;
+            Ok((None, artifact, file, claim))
+        }
+        (Err(PlanError::Fetch(FetchError::NotFound { .. })), None) => Err(PlanError::Unknown {
+            subject: format!("{}@{wanted}", subject.name),
+            place: REGISTRY.into(),
+            help: "check name and version; for a local tarball, name the file and give --provenance".into(),
+        }),
+        (Err(error), None) => Err(error),
+    }
 }
 
 /// The registry's metadata of one version.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use nodejs_semver::{Range, Version as SemVer};
 use serde::Deserialize;
@@ -16,18 +16,17 @@ use super::lockfile::{LockedPackage, fits};
 use super::manifest::Package;
 use super::plan::Draft;
 use super::registry::{self, METADATA_LIMIT};
+use super::wanted::{Wanted, wanted_by, wanted_by_root};
 use crate::artifact::Subject;
 use crate::ecosystem::PlanError;
-use crate::evidence::json::member;
 use crate::evidence::npm::REGISTRY;
 use crate::run::failure::FailureCode;
 use crate::store::Blob;
-use crate::text::plural;
 
 /// Most packages of one solution.
 const MOST: usize = 4000;
 /// Packages that are asked for at the same time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// What the registry says of all versions of a package.
 #[derive(Deserialize)]
@@ -51,18 +50,19 @@ impl Packument {
     }
 }
 
+/// One version, as the registry describes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Release {
+pub(super) struct Release {
     dist: Dist,
     #[serde(default)]
-    dependencies: Value,
+    pub dependencies: Value,
     #[serde(default)]
-    optional_dependencies: Value,
+    pub optional_dependencies: Value,
     #[serde(default)]
-    peer_dependencies: Value,
+    pub peer_dependencies: Value,
     #[serde(default)]
-    peer_dependencies_meta: Value,
+    pub peer_dependencies_meta: Value,
     #[serde(default)]
     os: Value,
     #[serde(default)]
@@ -75,15 +75,6 @@ struct Release {
 struct Dist {
     tarball: String,
     integrity: Option<String>,
-}
-
-/// A requirement: package, range, and whether the build goes on without it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Wanted {
-    name: String,
-    range: String,
-    optional: bool,
-    direct: bool,
 }
 
 /// What was found, and how well the day of the release is known.
@@ -110,20 +101,53 @@ pub(super) async fn solve(
     choice: Choice,
 ) -> Result<Solution, PlanError> {
     let bar = draft.planner.workshop.progress.stage("solving the dependencies");
-    let mut open = BTreeSet::new();
+    let mut search = Search {
+        draft,
+        choice,
+        open: BTreeSet::new(),
+        known: BTreeMap::new(),
+        done: BTreeSet::new(),
+        chosen: BTreeMap::new(),
+        younger: 0,
+    };
     for package in manifests {
-        wanted_by_root(package, own, &mut open);
+        wanted_by_root(package, own, &mut search.open);
     }
-    let mut known: BTreeMap<String, Packument> = BTreeMap::new();
-    let (mut done, mut chosen) = (BTreeSet::new(), BTreeMap::new());
-    let mut younger = 0;
-    while !open.is_empty() {
-        let names: BTreeSet<String> = open.iter().map(|it| it.name.clone()).collect();
+    while !search.open.is_empty() {
+        let mut failed = search.ask().await?;
+        for wanted in std::mem::take(&mut search.open) {
+            search.settle(&wanted, &mut failed)?;
+        }
+    }
+    bar.finish_and_clear();
+    search.solution()
+}
+
+/// A solution as far as it is known.
+struct Search<'a> {
+    draft: &'a Draft<'a>,
+    choice: Choice,
+    /// Requirements that nothing was chosen for yet.
+    open: BTreeSet<Wanted>,
+    /// What the registry said of packages.
+    known: BTreeMap<String, Packument>,
+    /// Requirements that were seen: name, range, and whether the build goes on without it.
+    done: BTreeSet<(String, String, bool)>,
+    /// By name and version: where it is, and whether nothing needs it.
+    chosen: BTreeMap<(String, String), (Dist, bool)>,
+    younger: usize,
+}
+
+impl Search<'_> {
+    /// Asks for all packages that are wanted and not known yet; gives the errors by name.
+    async fn ask(&mut self) -> Result<BTreeMap<String, PlanError>, PlanError> {
+        let draft = self.draft;
+        let names: BTreeSet<String> = self.open.iter().map(|it| it.name.clone()).collect();
         let missing: Vec<String> = names
             .into_iter()
-            .filter(|name| !known.contains_key(name))
+            .filter(|name| !self.known.contains_key(name))
             .collect();
-        if known.len().saturating_add(missing.len()) > MOST {
+        if self.known.len().saturating_add(missing.len()) > MOST {
             return Err(draft.cannot(format!("it needs more than {MOST} packages"), "nothing was built"));
         }
         let asked = stream::iter(missing.into_iter().map(|name| async move {
@@ -136,58 +160,68 @@ pub(super) async fn solve(
             match answer {
                 Ok(mut found) => {
                     found.forget(&name, draft.subject);
-                    known.insert(name, found);
+                    self.known.insert(name, found);
                 }
                 Err(error) => drop(failed.insert(name, error)),
             }
         }
-        let round: Vec<Wanted> = std::mem::take(&mut open).into_iter().collect();
-        for wanted in round {
-            if !done.insert((wanted.name.clone(), wanted.range.clone(), wanted.optional)) {
-                continue;
-            }
-            let found = known
-                .get(&wanted.name)
-                .and_then(|packument| choose(packument, &wanted, choice));
-            let Some((version, release, late)) = found else {
-                if wanted.optional {
-                    continue;
-                }
-                let lacks = || {
-                    format!(
-                        "the registry has no {} {}, which it needs",
-                        wanted.name, wanted.range
-                    )
-                };
-                let error = failed.remove(&wanted.name);
-                return Err(error.map_or_else(|| gone(draft, lacks()), |error| as_dependency(draft, error)));
-            };
-            let key = (wanted.name.clone(), version);
-            if let Some((_, optional)) = chosen.get_mut(&key) {
-                *optional &= wanted.optional;
-                continue;
-            }
-            if !runs_here(release) {
-                continue;
-            }
-            younger = usize::saturating_add(younger, usize::from(late));
-            wanted_by(release, wanted.optional, &mut open);
-            chosen.insert(key, (release.dist.clone(), wanted.optional));
+        Ok(failed)
+    }
+
+    /// Chooses a version for a requirement, which may bring others; `failed` says why packages are not known.
+    fn settle(&mut self, wanted: &Wanted, failed: &mut BTreeMap<String, PlanError>) -> Result<(), PlanError> {
+        let seen = (wanted.name.clone(), wanted.range.clone(), wanted.optional);
+        if !self.done.insert(seen) {
+            return Ok(());
         }
-    }
-    bar.finish_and_clear();
-    let mut packages = Vec::new();
-    for ((name, version), (dist, optional)) in chosen {
-        let Some(integrity) = dist.integrity else {
-            return Err(draft.cannot(format!("no integrity pins {name} {version}"), "nothing was built"));
+        let found = self
+            .known
+            .get(&wanted.name)
+            .and_then(|packument| choose(packument, wanted, self.choice));
+        let Some((version, release, late)) = found else {
+            if wanted.optional {
+                return Ok(());
+            }
+            let (name, range) = (&wanted.name, &wanted.range);
+            return Err(match failed.remove(name) {
+                Some(error) => as_dependency(self.draft, error),
+                None => gone(
+                    self.draft,
+                    format!("the registry has no {name} {range}, which it needs"),
+                ),
+            });
         };
-        packages.push(LockedPackage {
-            url: dist.tarball,
-            integrity,
-            optional,
-        });
+        let key = (wanted.name.clone(), version);
+        if let Some((_, optional)) = self.chosen.get_mut(&key) {
+            *optional &= wanted.optional;
+            return Ok(());
+        }
+        if runs_here(release) {
+            self.younger = self.younger.saturating_add(usize::from(late));
+            wanted_by(release, wanted.optional, &mut self.open);
+            self.chosen.insert(key, (release.dist.clone(), wanted.optional));
+        }
+        Ok(())
     }
-    Ok(Solution { packages, younger })
+
+    fn solution(self) -> Result<Solution, PlanError> {
+        let mut packages = Vec::new();
+        for ((name, version), (dist, optional)) in self.chosen {
+            let Some(integrity) = dist.integrity else {
+                let reason = format!("no integrity pins {name} {version}");
+                return Err(self.draft.cannot(reason, "nothing was built"));
+            };
+            packages.push(LockedPackage {
+                url: dist.tarball,
+                integrity,
+                optional,
+            });
+        }
+        Ok(Solution {
+            packages,
+            younger: self.younger,
+        })
+    }
 }
 
 async fn packument(draft: &Draft<'_>, name: &str) -> Result<Packument, PlanError> {
@@ -251,106 +285,8 @@ fn runs_here(release: &Release) -> bool {
     fits(&entry, "os", "linux") && fits(&entry, "cpu", "x64") && fits(&entry, "libc", "glibc")
 }
 
-fn wanted_by_root(package: &Package, own: &BTreeSet<String>, open: &mut BTreeSet<Wanted>) {
-    let lists = [
-        (&package.dependencies, false),
-        (&package.dev_dependencies, false),
-        (&package.optional_dependencies, true),
-    ];
-    for (list, optional) in lists {
-        for (name, range) in list {
-            let also_optional = optional || package.optional_dependencies.contains_key(name);
-            if let Some(range) = range.as_str().filter(|_| !own.contains(name)) {
-                open.extend(wanted(name, range, also_optional, true));
-            }
-        }
-    }
-    for (name, range) in &package.peer_dependencies {
-        let known = package.dev_dependencies.contains_key(name) || own.contains(name);
-        if let Some(range) = range.as_str().filter(|_| !known) {
-            open.extend(wanted(name, range, true, true));
-        }
-    }
-}
-
-fn wanted_by(release: &Release, optional: bool, open: &mut BTreeSet<Wanted>) {
-    let is_optional = |name: &str| release.optional_dependencies.get(name).is_some();
-    let lists = [
-        (&release.dependencies, false),
-        (&release.optional_dependencies, true),
-    ];
-    for (list, of_list) in lists {
-        for (name, range) in list.as_object().into_iter().flatten() {
-            if let Some(range) = range.as_str() {
-                open.extend(wanted(
-                    name,
-                    range,
-                    optional || of_list || is_optional(name),
-                    false,
-                ));
-            }
-        }
-    }
-    // npm 7 and later install them, and complain where they are away; nothing ends for want of one.
-    for (name, range) in release.peer_dependencies.as_object().into_iter().flatten() {
-        let left_out =
-            member(&release.peer_dependencies_meta, [name.as_str(), "optional"]) == &Value::Bool(true);
-        if let Some(range) = range.as_str().filter(|_| !left_out) {
-            open.extend(wanted(name, range, true, false));
-        }
-    }
-}
-
-/// A requirement from the registry; nothing for folders, archives and repositories.
-fn wanted(name: &str, range: &str, optional: bool, direct: bool) -> Option<Wanted> {
-    let range = range.trim();
-    let (name, range) = match range.strip_prefix("npm:") {
-        Some(alias) => match alias.rsplit_once('@').filter(|(name, _)| !name.is_empty()) {
-            Some((name, range)) => (name, range),
-            None => (alias, "*"),
-        },
-        None => (name, range),
-    };
-    let elsewhere = range.contains(':') || range.contains('/');
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~@/".contains(c);
-    (!elsewhere && name.chars().all(plain) && !name.contains("..")).then(|| Wanted {
-        name: name.to_owned(),
-        range: if range.is_empty() {
-            "*".to_owned()
-        } else {
-            range.to_owned()
-        },
-        optional,
-        direct,
-    })
-}
-
-/// Takes the registry's integrity for all that a lock file pins by SHA-1 or not at all; gives their number too.
-pub(super) async fn pin_all(
-    draft: &Draft<'_>,
-    packages: Vec<LockedPackage>,
-) -> Result<(Vec<LockedPackage>, usize), PlanError> {
-    let fetcher = draft.planner.workshop.fetcher;
-    let open = packages.iter().filter(|package| !package.is_pinned()).count();
-    let asked = stream::iter(packages.into_iter().map(|package| async move {
-        let Some((name, version)) = package.name_and_version().filter(|_| !package.is_pinned()) else {
-            return Ok(Some(package));
-        };
-        match registry::version(fetcher, &name, &version).await {
-            Ok(found) => Ok(Some(LockedPackage {
-                integrity: found.dist.integrity.unwrap_or_default(),
-                ..package
-            })),
-            Err(PlanError::Unknown { .. }) if package.optional => Ok(None),
-            Err(error) => Err(as_dependency(draft, error)),
-        }
-    }));
-    let pinned: Vec<Option<LockedPackage>> = asked.buffered(AT_ONCE).try_collect().await?;
-    Ok((pinned.into_iter().flatten().collect(), open))
-}
-
 /// That the registry lacks a dependency is not said of the package that is rebuilt.
-fn as_dependency(draft: &Draft<'_>, error: PlanError) -> PlanError {
+pub(super) fn as_dependency(draft: &Draft<'_>, error: PlanError) -> PlanError {
     match error {
         PlanError::Unknown { .. } => gone(draft, error.to_string()),
         other => other,
@@ -366,34 +302,9 @@ fn gone(draft: &Draft<'_>, reason: String) -> PlanError {
     }
 }
 
-/// The packages of a lock file of yarn 2 or later, which names versions; the registry gives the rest.
-pub(super) async fn exactly(
-    draft: &Draft<'_>,
-    versions: Vec<(String, String)>,
-) -> Result<Vec<LockedPackage>, PlanError> {
-    let bar = draft
-        .planner
-        .workshop
-        .progress
-        .stage(format!("asking for {}", plural(versions.len(), "package")));
-    let fetcher = draft.planner.workshop.fetcher;
-    let asked = stream::iter(versions.into_iter().map(|(name, version)| async move {
-        let found = registry::version(fetcher, &name, &version).await;
-        let found = found.map_err(|error| as_dependency(draft, error))?;
-        let integrity = found.dist.integrity.clone().unwrap_or_default();
-        Ok::<_, PlanError>(LockedPackage {
-            url: found.dist.tarball,
-            integrity,
-            optional: true,
-        })
-    }));
-    let found = asked.buffered(AT_ONCE).try_collect().await;
-    bar.finish_and_clear();
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::wanted::wanted;
     use super::*;
 
     fn packument(text: &str) -> Packument {
@@ -458,24 +369,6 @@ mod tests {
             let wanted = wanted(name, "^1.0.0", false, true).unwrap();
             let (version, ..) = choose(&packument, &wanted, choice).unwrap();
             assert_eq!(version, expected, "{name} {subject}");
-        }
-    }
-
-    #[test]
-    fn only_what_the_registry_has_is_wanted() {
-        for (name, range, expected) in [
-            ("a", "^1", Some(("a", "^1"))),
-            ("a", "npm:@b/c@2.0.0", Some(("@b/c", "2.0.0"))),
-            ("a", "npm:b", Some(("b", "*"))),
-            ("a", "", Some(("a", "*"))),
-            ("a", "workspace:*", None),
-            ("a", "github:o/r", None),
-            ("a", "o/r#v1", None),
-            ("../a", "^1", None),
-        ] {
-            let found = wanted(name, range, false, true);
-            let found = found.as_ref().map(|it| (it.name.as_str(), it.range.as_str()));
-            assert_eq!(found, expected, "{name} {range}");
         }
     }
 }

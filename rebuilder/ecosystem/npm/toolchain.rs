@@ -290,37 +290,13 @@ async fn add(
             "nothing was built",
         )
     })?;
-    let mut fitting: Vec<(SemVer, &str)> = packument
-        .versions
-        .iter()
-        .filter(|(_, release)| release.runs_on(node))
-        .filter_map(|(text, _)| Some((SemVer::parse(text).ok()?, text.as_str())))
-        .filter(|(version, _)| version.pre_release().is_empty() && numbers.satisfies(version))
-        .collect();
-    fitting.sort();
-    let in_time = |(_, text): &&(SemVer, &str)| {
-        let uploaded = packument
-            .time
-            .get(*text)
-            .and_then(|time| time.parse::<Timestamp>().ok());
-        released_at.is_none_or(|released| uploaded.is_some_and(|uploaded| uploaded <= released))
-    };
-    let oldest_known = fitting.iter().rev().find(in_time);
     let none = || {
         draft.cannot(
             format!("the registry has no {tool} {range}"),
             "the version may have been removed",
         )
     };
-    let (chosen, note) = match oldest_known {
-        Some(chosen) => (chosen, "the newest at the time of the release"),
-        // A mirror's upload times may be its own; the range is all that is known then.
-        None => (
-            fitting.last().ok_or_else(none)?,
-            "the newest of the range; the registry knows none as old as the release",
-        ),
-    };
-    let (version, text) = (chosen.0.clone(), chosen.1.to_owned());
+    let (version, text, note) = packument.newest(node, &numbers, released_at).ok_or_else(none)?;
     let dist = &packument.versions.get(&text).ok_or_else(none)?.dist;
     let (file, _) = registry::by_integrity(
         fetcher,
@@ -336,13 +312,53 @@ async fn add(
         place: format!("dependencies/toolchain/{tool}.tgz"),
         file,
     });
-    let origin = match origin {
+    tools.assumptions.push(assume(tool, text, noted(origin, note)));
+    Ok(version)
+}
+
+/// An origin that leaves a choice, with the reason for what was chosen.
+fn noted(origin: Origin, note: &str) -> Origin {
+    match origin {
         given @ (Origin::Declared(_) | Origin::Tried(_)) => given,
         Origin::Inferred(from) => Origin::Inferred(format!("{from}; {note}")),
         Origin::Convention(from) => Origin::Convention(format!("{from}; {note}")),
-    };
-    tools.assumptions.push(assume(tool, text, origin));
-    Ok(version)
+    }
+}
+
+impl Packument {
+    /// The newest version of a range that runs on this node and was there at the time of the release, as a number and as
+    /// text, and why this one.
+    fn newest(
+        &self,
+        node: Option<&SemVer>,
+        numbers: &Range,
+        released_at: Option<Timestamp>,
+    ) -> Option<(SemVer, String, &'static str)> {
+        let mut fitting: Vec<(SemVer, &str)> = self
+            .versions
+            .iter()
+            .filter(|(_, release)| release.runs_on(node))
+            .filter_map(|(text, _)| Some((SemVer::parse(text).ok()?, text.as_str())))
+            .filter(|(version, _)| version.pre_release().is_empty() && numbers.satisfies(version))
+            .collect();
+        fitting.sort();
+        let in_time = |(_, text): &&(SemVer, &str)| {
+            let uploaded = self
+                .time
+                .get(*text)
+                .and_then(|time| time.parse::<Timestamp>().ok());
+            released_at.is_none_or(|released| uploaded.is_some_and(|uploaded| uploaded <= released))
+        };
+        let (chosen, note) = match fitting.iter().rev().find(in_time) {
+            Some(chosen) => (chosen, "the newest at the time of the release"),
+            // A mirror's upload times may be its own; the range is all that is known then.
+            None => (
+                fitting.last()?,
+                "the newest of the range; the registry knows none as old as the release",
+            ),
+        };
+        Some((chosen.0.clone(), chosen.1.to_owned(), note))
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The plan that follows a provenance.
 
-use super::Job;
+use super::{How, Job};
+use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Sha256};
 use crate::ecosystem::released::keep;
 use crate::ecosystem::{PlanError, Planner};
-use crate::evidence::slsa::Build;
+use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::statement::{Descriptor, DigestMatch};
 use crate::plan::{Basis, Expected, Plan, Recipe};
 use crate::store::GitError;
@@ -29,18 +30,7 @@ pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, Pl
             help: "name the file of the provenance with --provenance".into(),
         });
     };
-    let source = provenance
-        .source
-        .clone()
-        .ok_or_else(|| PlanError::NotRebuildable {
-            subject: title.clone(),
-            reason: "its provenance names no source in git".into(),
-            help: "only builds of a commit can be repeated".into(),
-        })?;
-    if source.commit.is_none() {
-        let repository = source.repository;
-        return Err(GitError::NoCommit { repository }.into());
-    }
+    let source = source_of(&provenance, &title)?;
     let (expected, not_asked_for) = expected(planner, &statement.subject)?;
     let job = Job {
         planner,
@@ -52,30 +42,7 @@ pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, Pl
         source,
         checkout: judgement.source.clone(),
     };
-    let how = match (&planner.recipe, &provenance.build) {
-        (Some(recipe), _) => job.by_recipe(recipe, judgement.no_source.take()).await?,
-        (
-            None,
-            Build::ContainerBased {
-                image,
-                artifact_path,
-                command,
-                config_path,
-            },
-        ) => {
-            job.container_based(image, artifact_path, command, config_path)
-                .await?
-        }
-        (None, _) => {
-            let help = format!(
-                "name a recipe with --recipe: one of {}, or a file (docs/recipes.md)",
-                Recipe::names().join(", ")
-            );
-            let build_type = &provenance.build_type;
-            let reason = format!("its build type {build_type} does not say how to build it");
-            return Err(job.cannot(reason, &help));
-        }
-    };
+    let how = job.how(judgement.no_source.take()).await?;
     let subject = job.expected.first().map(|expected| expected.purl.clone());
     let mut plan = Plan {
         inputs: how.inputs,
@@ -94,6 +61,53 @@ pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, Pl
     };
     plan.not_compared.extend(job.not_asked_for);
     Ok(plan)
+}
+
+/// The commit that the provenance names.
+fn source_of(provenance: &Provenance, title: &str) -> Result<GitSource, PlanError> {
+    let source = provenance
+        .source
+        .clone()
+        .ok_or_else(|| PlanError::NotRebuildable {
+            subject: title.to_owned(),
+            reason: "its provenance names no source in git".into(),
+            help: "only builds of a commit can be repeated".into(),
+        })?;
+    if source.commit.is_none() {
+        let repository = source.repository;
+        return Err(GitError::NoCommit { repository }.into());
+    }
+    Ok(source)
+}
+
+impl Job<'_> {
+    /// By the recipe that the user names, or else as the provenance says.
+    async fn how(&self, no_source: Option<GitError>) -> Result<How, PlanError> {
+        match (&self.planner.recipe, &self.provenance.build) {
+            (Some(recipe), _) => self.by_recipe(recipe, no_source).await,
+            (
+                None,
+                Build::ContainerBased {
+                    image,
+                    artifact_path,
+                    command,
+                    config_path,
+                },
+            ) => {
+                self.container_based(image, artifact_path, command, config_path)
+                    .await
+            }
+            (None, _) => {
+                let help = format!(
+                    "name a recipe with --recipe: one of {}, or a file (docs/recipes.md)",
+                    Recipe::names().join(", ")
+                );
+                let build_type = &self.provenance.build_type;
+                let reason = format!("its build type {build_type} does not say how to build it");
+                Err(self.cannot(reason, &help))
+            }
+        }
+    }
 }
 
 /// Everything that the provenance's own statement declares as output, local files with their bytes; second, the names

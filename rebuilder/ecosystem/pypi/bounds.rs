@@ -90,32 +90,6 @@ pub(super) fn allow_below(requirements: &[String], project: &str, first: &Versio
     })
 }
 
-/// What is worth knowing of pip's reason: it lists every version of a project.
-pub(super) fn shortened(reason: &str) -> String {
-    const SHOWN: usize = 3;
-    let mut short = String::new();
-    let mut rest = reason;
-    let opening = "(from versions: ";
-    while let Some((before, after)) = rest.split_once(opening) {
-        let (versions, behind) = after.split_once(')').unwrap_or((after, ""));
-        let all: Vec<_> = versions.split(", ").collect();
-        short.push_str(before);
-        match all.split_last_chunk::<SHOWN>() {
-            Some((older, newest)) if !older.is_empty() => {
-                short.push_str(&format!(
-                    "(of {} versions, the newest are {})",
-                    all.len(),
-                    newest.join(", ")
-                ));
-            }
-            _ => short.push_str(&format!("{opening}{versions})")),
-        }
-        rest = behind;
-    }
-    short.push_str(rest);
-    short
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,23 +155,6 @@ mod tests {
                 expected,
                 "{required}"
             );
-        }
-    }
-
-    #[test]
-    fn long_lists_of_versions_are_cut() {
-        let long = "ERROR: no matching version (from versions: 1.0, 1.1, 2.0, 2.1, 3.0) for x";
-        assert_eq!(
-            shortened(long),
-            "ERROR: no matching version (of 5 versions, the newest are 2.0, 2.1, 3.0) for x"
-        );
-        for same in [
-            "(from versions: none)",
-            "(from versions: 1, 2, 3) and",
-            "nothing",
-            "",
-        ] {
-            assert_eq!(shortened(same), same);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::ecosystem::PlanError;
 use crate::evidence::json::member;
 use crate::ledger::Work;
 use crate::plan::{INPUTS, OUT, quote};
+use crate::run::failure::log::shortened;
 use crate::sandbox::Input;
 
 /// The first Python whose distribution has a pip that reports what it would install, and installs for another Python.
@@ -156,14 +157,13 @@ impl Index<'_> {
             .lines()
             .filter(|line| line.starts_with("ERROR:"))
             .take(3)
+            .map(shortened)
             .collect::<Vec<_>>()
             .join(" ");
-        let telling = if telling.is_empty() {
-            errors.trim()
-        } else {
-            &telling
-        };
-        Answer::Unsolved(bounds::shortened(telling))
+        if telling.is_empty() {
+            return Answer::Unsolved(shortened(errors.trim()));
+        }
+        Answer::Unsolved(telling)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::plan::{
     Basis, Expected, Lock, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role,
 };
 use crate::policy::Decision;
+use crate::store::Blob;
 
 /// Plans the rebuild of one wheel.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Plan, PlanError> {
@@ -42,10 +43,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         .inspect(&[artifact], claims, &documents, fetcher)
         .await;
     let policy = judgement.policy.gate(&purl)?;
-    let facts = wheel::read(&wheel.path)
-        .map_err(|error| document(&purl, &released.file.name, &error))?
-        .ok_or_else(|| document(&purl, &released.file.name, "it has no WHEEL file"))?;
-
+    let facts = facts(&purl, &released.file.name, wheel)?;
     let hint = planner.hints.source.as_ref();
     let source = match (sdist, blobs.get(1)) {
         (Some(sdist), Some(blob)) if hint.is_none() => Source::sdist(&purl, sdist, blob)?,
@@ -60,18 +58,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     };
     let source = source.signed_by(&facts.generator, released.uploaded);
     let native = released.fitness(interpreter::usual().interpreter.minor) == Some(Fitness::Native);
-    let mut recipe = match &planner.recipe {
-        Some(recipe) => recipe.clone(),
-        None => Recipe::built_in(if native { "pypi-native-wheel" } else { "pypi-wheel" })?,
-    };
-    let named = named_python(planner, &purl, native)?;
-    let python = if native || planner.recipe.is_some() {
-        interpreter::usual()
-    } else {
-        let python = named.unwrap_or_else(|| interpreter::choose(facts.python.as_ref(), released));
-        python.interpreter.container.clone_into(&mut recipe.container);
-        python
-    };
+    let (mut recipe, python) = recipe_and_python(planner, &purl, released, &facts, native)?;
     let (python, lock, root) = prepare(planner, python, &mut recipe).await?;
     let mut draft = Draft {
         planner,
@@ -88,16 +75,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         root,
         python,
     };
-    match (draft.finish().await, draft.python.of_day) {
-        // What was there on the day may run on no later Python.
-        (Err(error @ PlanError::NotRebuildable { .. }), Some(of_day)) => {
-            if draft.switch_to(of_day, &error).await.is_err() {
-                return Err(error);
-            }
-            draft.finish().await.map_err(|_| error)
-        }
-        (ended, _) => ended,
-    }
+    draft.finish_on_some_python().await
 }
 
 /// The Python that a hint names.
@@ -128,6 +106,34 @@ fn named_python(planner: &Planner<'_>, purl: &str, native: bool) -> Result<Optio
         origin: hint.origin.clone(),
         of_day: None,
     }))
+}
+
+/// What the released wheel shows of its build.
+fn facts(purl: &str, name: &str, wheel: &Blob) -> Result<WheelFacts, PlanError> {
+    wheel::read(&wheel.path)
+        .map_err(|error| document(purl, name, &error))?
+        .ok_or_else(|| document(purl, name, "it has no WHEEL file"))
+}
+
+/// The recipe, and the Python whose container it is built in: one that a hint names, or that the wheel bears signs of.
+fn recipe_and_python(
+    planner: &Planner<'_>,
+    purl: &str,
+    released: &ReleasedFile,
+    facts: &WheelFacts,
+    native: bool,
+) -> Result<(Recipe, Choice), PlanError> {
+    let mut recipe = match &planner.recipe {
+        Some(recipe) => recipe.clone(),
+        None => Recipe::built_in(if native { "pypi-native-wheel" } else { "pypi-wheel" })?,
+    };
+    let named = named_python(planner, purl, native)?;
+    if native || planner.recipe.is_some() {
+        return Ok((recipe, interpreter::usual()));
+    }
+    let python = named.unwrap_or_else(|| interpreter::choose(facts.python.as_ref(), released));
+    python.interpreter.container.clone_into(&mut recipe.container);
+    Ok((recipe, python))
 }
 
 /// Makes the container of a Python; if it cannot be had, that of the usual one, unless somebody named it.
@@ -177,6 +183,20 @@ impl Draft<'_> {
             of_day: None,
         };
         Ok(())
+    }
+
+    /// The plan, on another Python if there is none on this one.
+    async fn finish_on_some_python(&mut self) -> Result<Plan, PlanError> {
+        match (self.finish().await, self.python.of_day) {
+            // What was there on the day may run on no later Python.
+            (Err(error @ PlanError::NotRebuildable { .. }), Some(of_day)) => {
+                if self.switch_to(of_day, &error).await.is_err() {
+                    return Err(error);
+                }
+                self.finish().await.map_err(|_| error)
+            }
+            (ended, _) => ended,
+        }
     }
 
     /// Solves the requirements, asks the backend for more, and writes the plan.

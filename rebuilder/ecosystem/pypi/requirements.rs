@@ -18,6 +18,7 @@ use crate::artifact::{PinnedFile, Sha256};
 use crate::compare;
 use crate::container::Root;
 use crate::ecosystem::{PlanError, Planner, RegistryError};
+use crate::progress::ProgressBar;
 use crate::sandbox::Input;
 use crate::store::FetchError;
 
@@ -92,34 +93,46 @@ pub(in crate::ecosystem) async fn solve(
         bar.finish_and_clear();
         return Err(unsolved(reason));
     }
-    for _ in 0..MOST_QUESTIONS {
-        match index.ask(root, requirements, &bar).await? {
-            Answer::Solved(names) => {
-                bar.finish_and_clear();
-                return Ok(index.solution(&names));
-            }
-            Answer::WantsFile(name) => {
-                bar.set_message(name.clone());
-                let file = index
-                    .find(&name)
-                    .cloned()
-                    .ok_or_else(|| unsolved(format!("it wants {name}")))?;
-                index.add(&file).await?;
-            }
-            Answer::WantsProject(name) => {
-                bar.set_message(name.clone());
-                index.project(&name).await?;
-            }
-            Answer::WantsSource(name) => {
-                index.from_source.insert(name);
-            }
-            Answer::Unsolved(reason) => return Err(unsolved(reason)),
+    match index.asked(root, requirements, &bar).await? {
+        Ok(names) => {
+            bar.finish_and_clear();
+            Ok(index.solution(&names))
         }
+        Err(reason) => Err(unsolved(reason)),
     }
-    Err(unsolved("it keeps asking for other files".into()))
 }
 
 impl Index<'_> {
+    /// Asks pip, giving it what it wants to look at, until it says what it would install or why it finds nothing.
+    async fn asked(
+        &mut self,
+        root: &Root,
+        requirements: &[String],
+        bar: &ProgressBar,
+    ) -> Result<Result<Vec<String>, String>, PlanError> {
+        for _ in 0..MOST_QUESTIONS {
+            match self.ask(root, requirements, bar).await? {
+                Answer::Solved(names) => return Ok(Ok(names)),
+                Answer::WantsFile(name) => {
+                    bar.set_message(name.clone());
+                    let Some(file) = self.find(&name).cloned() else {
+                        return Ok(Err(format!("it wants {name}")));
+                    };
+                    self.add(&file).await?;
+                }
+                Answer::WantsProject(name) => {
+                    bar.set_message(name.clone());
+                    self.project(&name).await?;
+                }
+                Answer::WantsSource(name) => {
+                    self.from_source.insert(name);
+                }
+                Answer::Unsolved(reason) => return Ok(Err(reason)),
+            }
+        }
+        Ok(Err("it keeps asking for other files".into()))
+    }
+
     /// The only possible choice: each project's newest fitting wheel, if all of these agree with everything that any of
     /// them requires. pip tries the newest first, so it would find the same; whatever is not as plain as that
     /// (extras, pre-releases, withdrawn files, several wheels of one version, a choice that a later requirement

@@ -68,28 +68,7 @@ impl Source {
         let (source, origin) = match (planner.hints.commit(), attested) {
             (Some(named), _) => named,
             (None, Some((git, declared_by))) => (git, Origin::Declared(declared_by)),
-            (None, None) => {
-                let named = hint.and_then(|hint| Some(hint.git.as_ref()?.repository.clone()));
-                let repository = named
-                    .or_else(|| repository::of_addresses(addresses))
-                    .ok_or_else(|| {
-                        cannot(
-                            purl,
-                            "neither its metadata nor a hint names a repository of its source",
-                        )
-                    })?;
-                let version = released.version.to_string();
-                let fits = |text: &str| {
-                    text.parse()
-                        .is_ok_and(|version: pep440_rs::Version| version == released.version)
-                };
-                let about = (package, version.as_str());
-                let cannot = |reason: String| cannot(purl, &reason);
-                let (git, tag) =
-                    repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
-                let from = format!("METADATA of the wheel, and the tag {tag}");
-                (git, Origin::Inferred(from))
-            }
+            (None, None) => tagged(planner, purl, released, (package, addresses), hint).await?,
         };
         let checkout = planner.workshop.fetcher.git(&source).await?;
         let folder = match planner.hints.folder() {
@@ -123,6 +102,35 @@ impl Source {
             },
         })
     }
+}
+
+/// The commit of the version's tag, in the repository that a hint or the metadata of the wheel names.
+async fn tagged(
+    planner: &Planner<'_>,
+    purl: &str,
+    released: &ReleasedFile,
+    (package, addresses): (&str, &[String]),
+    hint: Option<&SourceHint>,
+) -> Result<(GitSource, Origin), PlanError> {
+    let named = hint.and_then(|hint| Some(hint.git.as_ref()?.repository.clone()));
+    let repository = named
+        .or_else(|| repository::of_addresses(addresses))
+        .ok_or_else(|| {
+            cannot(
+                purl,
+                "neither its metadata nor a hint names a repository of its source",
+            )
+        })?;
+    let version = released.version.to_string();
+    let fits = |text: &str| {
+        text.parse()
+            .is_ok_and(|version: pep440_rs::Version| version == released.version)
+    };
+    let about = (package, version.as_str());
+    let cannot = |reason: String| cannot(purl, &reason);
+    let (git, tag) = repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
+    let from = format!("METADATA of the wheel, and the tag {tag}");
+    Ok((git, Origin::Inferred(from)))
 }
 
 /// Who says which backend builds a source.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::dialect::{self, Dialect};
 use super::interpreter::{self, Sign};
-use crate::compare::{self, MemberError};
+use crate::compare::{self, Member, MemberError};
 use crate::ecosystem::repository;
 
 /// What can be read off a wheel.
@@ -43,6 +43,25 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    fn of(members: &[Member]) -> Self {
+        // The wheel needs neither size nor mode of folders.
+        let files = members.iter().filter(|member| !member.path.ends_with('/'));
+        let entry = |(position, member): (usize, &Member)| {
+            let entry = Entry {
+                position,
+                time: member.time.unwrap_or(0),
+                mode: member.mode.unwrap_or(0o644),
+            };
+            (member.path.clone(), entry)
+        };
+        let entries: BTreeMap<_, _> = files.enumerate().map(entry).collect();
+        let mut times: Vec<_> = entries.values().map(|entry| entry.time).collect();
+        times.sort_unstable();
+        times.dedup();
+        let uniform = if let [time] = times[..] { Some(time) } else { None };
+        Self { uniform, entries }
+    }
+
     /// What the build is told, in stored order: names, modes, and times if they differ. Nothing of it depends on
     /// the files' contents, so that no build can copy them from it.
     pub fn shown(&self) -> Vec<Value> {
@@ -84,24 +103,9 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         && members
             .iter()
             .all(|member| member.system.as_deref() == Some("Dos"));
-    let mut entries = BTreeMap::new();
-    // The wheel needs neither size nor mode of folders.
-    let files = members.iter().filter(|member| !member.path.ends_with('/'));
-    for (position, member) in files.enumerate() {
-        entries.insert(
-            member.path.clone(),
-            Entry {
-                position,
-                time: member.time.unwrap_or(0),
-                mode: member.mode.unwrap_or(0o644),
-            },
-        );
-    }
-    let mut times: Vec<_> = entries.values().map(|entry| entry.time).collect();
-    times.sort_unstable();
-    times.dedup();
-    let uniform = if let [time] = times[..] { Some(time) } else { None };
-    let umask = umask(&entries);
+    let clock = Clock::of(&members);
+    let entries = &clock.entries;
+    let umask = umask(entries);
     let text = |name: &'static str| -> Result<Option<String>, MemberError> {
         let member = compare::read_member(path, |member| {
             member
@@ -127,7 +131,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         windows,
         python: interpreter::sign(entries.keys(), &entry_points, bytecode.as_deref()),
         addresses: addresses(&metadata),
-        clock: Clock { uniform, entries },
+        clock,
         umask,
         dialect,
         sorted: dialect::is_sorted(generator, &metadata),

@@ -32,7 +32,20 @@ use super::{Question, Unproven};
 
 /// Assesses one piece of evidence.
 pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
-    let mut assessment = match &document.kind {
+    let mut assessment = assess_kind(document, artifacts, trust);
+    let publisher = match &document.kind {
+        Kind::Bundle(bundle) => bundle.publisher(),
+        _ => None,
+    };
+    standing::settle(&mut assessment, publisher);
+    assessment.claim.document = Some(document.digest);
+    assessment.origin.clone_from(&document.origin);
+    assessment
+}
+
+/// What a document says by its kind alone.
+fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
+    match &document.kind {
         Kind::Bundle(bundle) => assess_bundle(bundle, artifacts, trust),
         Kind::KeyBundle { hint, envelope } => {
             let proof = signature::verify_key_bundle(hint, envelope, trust);
@@ -84,15 +97,7 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
             artifacts,
             false,
         ),
-    };
-    let publisher = match &document.kind {
-        Kind::Bundle(bundle) => bundle.publisher(),
-        _ => None,
-    };
-    standing::settle(&mut assessment, publisher);
-    assessment.claim.document = Some(document.digest);
-    assessment.origin.clone_from(&document.origin);
-    assessment
+    }
 }
 
 /// Assesses pieces of evidence; in a file with several, those that are not about the artifacts are ignored if one is.

@@ -218,19 +218,9 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
             _ => {}
         }
     }
-    let refused = covered.iter().find_map(|(artifact, subjects)| {
-        let of_release = match release::named(statement, subjects, artifact) {
-            Named::Other(reason) => Some(reason),
-            _ => None,
-        };
-        of_release
-            .or_else(|| names::other_package(subjects, artifact))
-            .or_else(|| names::swapped(&statement.subject, subjects, artifact))
-            .or_else(|| {
-                let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
-                other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
-            })
-    });
+    let refused = covered
+        .iter()
+        .find_map(|(artifact, subjects)| about_another(statement, subjects, artifact, is_file_name));
     if let Some(reason) = refused.filter(|_| !against) {
         found.claim.standing = Standing::SubjectMismatch;
         found.claim.meaning.clone_from(&reason);
@@ -242,6 +232,26 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
         .find_map(|(artifact, subjects)| names::differs(subjects, artifact));
     found.cover(covered.len(), artifacts.len());
     found.name(subjects, other_name);
+}
+
+/// Why a statement with an artifact's digest is about something else all the same: the names in it are of another one.
+fn about_another(
+    statement: &Statement,
+    subjects: &[&Descriptor],
+    artifact: &Artifact,
+    is_file_name: bool,
+) -> Option<String> {
+    let of_release = match release::named(statement, subjects, artifact) {
+        Named::Other(reason) => Some(reason),
+        _ => None,
+    };
+    of_release
+        .or_else(|| names::other_package(subjects, artifact))
+        .or_else(|| names::swapped(&statement.subject, subjects, artifact))
+        .or_else(|| {
+            let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
+            other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
+        })
 }
 
 /// What a statement is worth in which no subject has the digests of an artifact, and why.

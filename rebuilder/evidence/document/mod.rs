@@ -196,18 +196,8 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         return Err(JsonError::TooLarge.into());
     }
     // As rebuilderd keeps and hands out its links.
-    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let other = |error: std::io::Error| PieceError::Other(format!("not a complete zstd file: {error}"));
-        let mut inside = Vec::new();
-        let reader = zstd::Decoder::new(bytes).map_err(other)?;
-        reader
-            .take(json::SIZE_LIMIT + 1)
-            .read_to_end(&mut inside)
-            .map_err(other)?;
-        if inside.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            return Err(PieceError::Other("it is compressed twice".into()));
-        }
-        return pieces(&inside);
+    if bytes.starts_with(ZSTD) {
+        return pieces(&decompressed(bytes)?);
     }
     // Binary OpenPGP begins with a packet tag of a signature, in the old or the new form.
     if bytes
@@ -221,11 +211,39 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
     if start.starts_with('{') || start.starts_with('[') {
         return json_pieces(bytes, text);
     }
-    let other = |error: &dyn std::fmt::Display| PieceError::Other(error.to_string());
     if start.starts_with(CLEAR_SIGNED) {
         one_signed_text(start)?;
     }
-    Ok(vec![if start.starts_with("-----BEGIN PGP SIGNATURE-----") {
+    match of_text(bytes, text, start)? {
+        Some(kind) => Ok(vec![kind]),
+        None if text.lines().any(|line| line.trim_start().starts_with('{')) => json_lines(text),
+        None => Err(PieceError::Other("its form is not supported".into())),
+    }
+}
+
+/// The first bytes of a zstd frame.
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// What is in a zstd file, up to the bound of all evidence.
+fn decompressed(bytes: &[u8]) -> Result<Vec<u8>, PieceError> {
+    let other = |error: std::io::Error| PieceError::Other(format!("not a complete zstd file: {error}"));
+    let mut inside = Vec::new();
+    let reader = zstd::Decoder::new(bytes).map_err(other)?;
+    reader
+        .take(json::SIZE_LIMIT + 1)
+        .read_to_end(&mut inside)
+        .map_err(other)?;
+    if inside.starts_with(ZSTD) {
+        return Err(PieceError::Other("it is compressed twice".into()));
+    }
+    Ok(inside)
+}
+
+/// A form that its first words tell, or all of it; none if it has none of these. `start` is the text from its first word
+/// on.
+fn of_text(bytes: &[u8], text: &str, start: &str) -> Result<Option<Kind>, PieceError> {
+    let other = |error: &dyn std::fmt::Display| PieceError::Other(error.to_string());
+    Ok(Some(if start.starts_with("-----BEGIN PGP SIGNATURE-----") {
         Kind::OpenPgpDetached(bytes.to_vec())
     } else if start.starts_with(CLEAR_SIGNED) {
         if let Some(info) = BuildInfo::signed(bytes) {
@@ -258,11 +276,9 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
         Kind::Certificate(Box::new(certificate.map_err(|error| other(&error))?))
     } else if let Some(signature) = BlobSignature::parse(text) {
         Kind::Blob(Box::new(signature))
-    } else if text.lines().any(|line| line.trim_start().starts_with('{')) {
-        return json_lines(text);
     } else {
-        return Err(PieceError::Other("its form is not supported".into()));
-    }])
+        return Ok(None);
+    }))
 }
 
 const CLEAR_SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";

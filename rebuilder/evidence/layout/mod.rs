@@ -4,19 +4,16 @@
 //! (github.com/in-toto/specification), sections 4.3 and 5.2. Nothing is run here, so inspections, which are commands, are
 //! told and not done; nor are layouts inside layouts followed.
 
+mod read;
 mod rules;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use olpc_cjson::CanonicalFormatter;
-use serde::{Deserialize, Serialize as _};
-use serde_json::Value;
 
 use super::document::{Document, Kind};
-use super::dsse::{self, Envelope};
-use super::json::{self, JsonError, member};
-use super::key_json;
+use super::dsse;
+use super::json::member;
 use super::link::Link;
 use super::public_key::PublicKey;
 use super::signed_content::SignedContent;
@@ -24,10 +21,8 @@ use super::statement::{DigestMatch, predicate};
 use super::trust::{KeyMaterial, TrustedKey};
 use crate::artifact::Digests;
 use crate::text::plural;
+pub use read::LayoutError;
 use rules::{Of, Rule};
-
-/// Most steps, and keys, of one layout.
-const MOST: usize = 200;
 
 /// A layout, as read; its signatures are not verified yet.
 #[derive(Debug, Clone)]
@@ -49,15 +44,6 @@ struct Step {
     products: Vec<Rule>,
 }
 
-/// A file that is not a layout.
-#[derive(Debug, thiserror::Error)]
-pub enum LayoutError {
-    #[error(transparent)]
-    Json(#[from] JsonError),
-    #[error("{0}")]
-    Form(String),
-}
-
 /// What a layout demands, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayoutFinding {
@@ -69,149 +55,7 @@ pub struct LayoutFinding {
     pub finding: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Signed {
-    #[serde(rename = "_type")]
-    kind: String,
-    expires: Timestamp,
-    #[serde(default)]
-    #[allow(dead_code, reason = "it is for people")]
-    readme: String,
-    keys: BTreeMap<String, Value>,
-    steps: Vec<SignedStep>,
-    inspect: Vec<SignedInspection>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignedStep {
-    #[serde(rename = "_type")]
-    kind: String,
-    name: String,
-    expected_materials: Vec<Value>,
-    expected_products: Vec<Value>,
-    pubkeys: Vec<String>,
-    #[allow(dead_code, reason = "a deviation is no failure, by the specification")]
-    #[serde(default)]
-    expected_command: Vec<String>,
-    threshold: usize,
-}
-
-#[derive(Deserialize)]
-struct SignedInspection {
-    name: String,
-}
-
 impl Layout {
-    /// Reads a layout, signed in either of in-toto's ways.
-    pub fn parse(bytes: &[u8]) -> Result<Self, LayoutError> {
-        let form = |reason: &str| LayoutError::Form(reason.to_owned());
-        let value = json::parse_evidence(bytes)?;
-        if value.get("payload").is_some() {
-            let envelope =
-                Envelope::from_value(&value).map_err(|error| LayoutError::Form(error.to_string()))?;
-            if envelope.payload_type != dsse::IN_TOTO {
-                return Err(form("its payload is not in-toto's"));
-            }
-            let message = envelope.pre_authentication();
-            return Self::of(
-                &json::parse_evidence(&envelope.payload)?,
-                message,
-                envelope.signatures,
-            );
-        }
-        let members = value.as_object().ok_or_else(|| form("it is not a layout"))?;
-        if members
-            .keys()
-            .any(|name| !["signed", "signatures"].contains(&name.as_str()))
-        {
-            return Err(form("it has members that a layout does not have"));
-        }
-        let mut message = Vec::new();
-        let mut canonical = serde_json::Serializer::with_formatter(&mut message, CanonicalFormatter::new());
-        let signed = member(&value, ["signed"]);
-        signed
-            .serialize(&mut canonical)
-            .map_err(|error| LayoutError::Form(error.to_string()))?;
-        let signatures = member(&value, ["signatures"])
-            .as_array()
-            .ok_or_else(|| form("it has no signatures"))?;
-        let signatures: Option<Vec<_>> = signatures
-            .iter()
-            .map(|it| {
-                let bytes = hex::decode(member(it, ["sig"]).as_str()?).ok()?;
-                Some((member(it, ["keyid"]).as_str()?.to_owned(), bytes))
-            })
-            .collect();
-        Self::of(
-            signed,
-            message,
-            signatures.ok_or_else(|| form("its signatures have a form that is not supported"))?,
-        )
-    }
-
-    fn of(value: &Value, message: Vec<u8>, signatures: Vec<(String, Vec<u8>)>) -> Result<Self, LayoutError> {
-        let form = LayoutError::Form;
-        let signed: Signed =
-            serde_json::from_value(value.clone()).map_err(|error| form(error.to_string()))?;
-        if signed.kind != "layout" || signed.steps.iter().any(|step| step.kind != "step") {
-            return Err(form("it is not a layout".into()));
-        }
-        if signed.steps.is_empty() || signed.steps.len() > MOST || signed.keys.len() > MOST {
-            return Err(form(format!("it has no step, or more than {MOST} steps or keys")));
-        }
-        let mut keys = BTreeMap::new();
-        for (keyid, key) in &signed.keys {
-            let key =
-                key_json::from_value(keyid, key).map_err(|error| form(crate::error::with_causes(&error)))?;
-            keys.insert(keyid.clone(), key);
-        }
-        let mut steps: Vec<Step> = Vec::new();
-        for step in signed.steps {
-            let rules = |list: &[Value]| -> Result<Vec<Rule>, LayoutError> {
-                let read = list.iter().map(Rule::parse).collect::<Result<_, _>>();
-                read.map_err(|reason| form(format!("the step {:?}: {reason}", step.name)))
-            };
-            let (materials, products) = (rules(&step.expected_materials)?, rules(&step.expected_products)?);
-            let unknown = step.pubkeys.iter().find(|name| !keys.contains_key(*name));
-            if let Some(unknown) = unknown {
-                return Err(form(format!(
-                    "the step {:?} names the key {unknown}, which it does not have",
-                    step.name
-                )));
-            }
-            if step.threshold == 0 || step.threshold > step.pubkeys.len() {
-                return Err(form(format!(
-                    "the step {:?} has a threshold that its keys cannot meet",
-                    step.name
-                )));
-            }
-            if steps.iter().any(|other| other.name == step.name) {
-                return Err(form(format!("it has two steps that are called {:?}", step.name)));
-            }
-            steps.push(Step {
-                name: step.name.clone(),
-                keys: step.pubkeys.clone(),
-                threshold: step.threshold,
-                materials,
-                products,
-            });
-        }
-        Ok(Self {
-            expires: signed.expires,
-            steps,
-            inspections: signed
-                .inspect
-                .into_iter()
-                .map(|inspection| inspection.name)
-                .collect(),
-            keys,
-            message,
-            signatures,
-        })
-    }
-
     /// Holds some evidence about an artifact against the layout. `owners` are the keys that must all have signed it.
     pub fn check(
         &self,

@@ -85,12 +85,9 @@ impl Images {
             // An index may list images for platforms that nobody copied.
             Err(reason) => {
                 let what = format!("the manifest {}", descriptor.digest);
-                self.attach(
-                    to.and_then(|beside| beside.0),
-                    &descriptor.digest,
-                    digest,
-                    Kind::Unreadable(Unreadable::part(what, reason)),
-                );
+                let unread = Kind::Unreadable(Unreadable::part(what, reason));
+                let about = to.and_then(|beside| beside.0);
+                self.attach(about, &descriptor.digest, digest, unread);
                 return Ok(());
             }
         };
@@ -111,19 +108,19 @@ impl Images {
             self.image(digest, bytes, inside);
             return Ok(());
         }
+        let about = subject.or(to.and_then(|beside| beside.0));
         for (number, layer) in layers.iter().enumerate() {
             let place = format!("{}, layer {}", descriptor.digest, number.saturating_add(1));
-            let bytes = if number < MOST_LAYERS {
-                blobs.get(layer)
+            let read = if number < MOST_LAYERS {
+                attachment(blobs, layer)
             } else {
                 Err(format!("its manifest has more than {MOST_LAYERS} layers"))
             };
-            let read = bytes.and_then(|bytes| Ok((Sha256::of(&bytes), layer::read(layer, &bytes)?)));
             let (own, kind) = read.unwrap_or_else(|reason| {
                 let what = format!("an attachment of the type {:?}", layer.media_type);
                 (digest, Kind::Unreadable(Unreadable::part(what, reason)))
             });
-            self.attach(subject.or(to.and_then(|beside| beside.0)), &place, own, kind);
+            self.attach(about, &place, own, kind);
         }
         Ok(())
     }
@@ -220,6 +217,12 @@ impl Images {
             .map(|attached| attached.document)
             .collect()
     }
+}
+
+/// The evidence in a layer, and the digest of the layer.
+fn attachment(blobs: &Blobs, layer: &Descriptor) -> Result<(Sha256, Kind), String> {
+    let bytes = blobs.get(layer)?;
+    Ok((Sha256::of(&bytes), layer::read(layer, &bytes)?))
 }
 
 /// That something is attached to an image, and to which, if that is said.

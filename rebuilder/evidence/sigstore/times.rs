@@ -25,6 +25,10 @@ enum Worth {
     Unknown,
 }
 
+const NO_TIME: &str = "nothing in it shows when it was signed, and so whether its certificate was valid then";
+const UNKNOWN_TIME: &str =
+    "nothing shows its time but timestamps of authorities that the trusted root does not have";
+
 /// Takes timestamps that nothing can be checked with out of a bundle, if something else shows the time.
 pub(super) fn keep_known(
     bundle: &mut Bundle,
@@ -42,10 +46,8 @@ pub(super) fn keep_known(
             && entry.integrated_time.is_some()
             && entry.kind_version != KindVersion::HashedRekordV002
     });
-    let timestamps = &mut bundle
-        .verification_material
-        .timestamp_verification_data
-        .rfc3161_timestamps;
+    let material = &mut bundle.verification_material;
+    let timestamps = &mut material.timestamp_verification_data.rfc3161_timestamps;
     if timestamps.len() > MOST {
         return Err(SigstoreError::Malformed(format!(
             "it has more than {MOST} timestamps"
@@ -66,14 +68,12 @@ pub(super) fn keep_known(
             *timestamps = bad;
             return Ok(());
         }
+        if !unknown.is_empty() {
+            return Err(SigstoreError::Unchecked(UNKNOWN_TIME.into()));
+        }
         // Only a certificate, which holds for minutes, needs a time.
-        if !unknown.is_empty() || certified {
-            let why = if unknown.is_empty() {
-                "nothing in it shows when it was signed, and so whether its certificate was valid then"
-            } else {
-                "nothing shows its time but timestamps of authorities that the trusted root does not have"
-            };
-            return Err(SigstoreError::Unchecked(why.into()));
+        if certified {
+            return Err(SigstoreError::Unchecked(NO_TIME.into()));
         }
     }
     // Others show the time, and whoever wanted one of these not to be seen could have left it out.

@@ -72,27 +72,29 @@ fn commit_name(text: &str) -> String {
     hex::encode(context.finish())
 }
 
+/// The facts that the planner writes.
+const FACTS: [&str; 14] = [
+    "archive",
+    "backend",
+    "backend_path",
+    "entries",
+    "folder",
+    "hook",
+    "options",
+    "platform",
+    "pure",
+    "python",
+    "sorted",
+    "top",
+    "uniform",
+    "windows",
+];
+
 /// What the driver is told: where the source is, what to call, and facts about the released wheel; no code.
 fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
-    const KEYS: [&str; 14] = [
-        "archive",
-        "backend",
-        "backend_path",
-        "entries",
-        "folder",
-        "hook",
-        "options",
-        "platform",
-        "pure",
-        "python",
-        "sorted",
-        "top",
-        "uniform",
-        "windows",
-    ];
     let facts: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(text).map_err(|error| format!("that cannot be read: {error}"))?;
-    if let Some(odd) = facts.keys().find(|key| !KEYS.contains(&key.as_str())) {
+    if let Some(odd) = facts.keys().find(|key| !FACTS.contains(&key.as_str())) {
         return Err(format!("with {odd:?}, which its planner does not write"));
     }
     let text = |key: &str| facts.get(key).and_then(serde_json::Value::as_str);
@@ -116,12 +118,8 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
     if !folders.all(|folder| folder.is_some_and(inside)) || text("folder").is_some_and(|it| !inside(it)) {
         return Err("with a folder that is not one of the source".into());
     }
-    let word = |text: &str| {
-        text.chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
-    };
     for key in ["top", "python", "platform", "pure"] {
-        if text(key).is_some_and(|text| !word(text) || text.starts_with(['.', '-'])) {
+        if text(key).is_some_and(|text| !is_word(text) || text.starts_with(['.', '-'])) {
             return Err(format!("in which {key:?} is not a plain word"));
         }
     }
@@ -131,17 +129,25 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
     }
     // They end in a file that setuptools reads.
     let options = facts.get("options").and_then(serde_json::Value::as_object);
-    for (name, value) in options.into_iter().flatten() {
-        let harmless = match name.as_str() {
-            "universal" => *value == serde_json::json!(1),
-            "python_tag" => value
-                .as_str()
-                .is_some_and(|tag| word(tag) && tag.starts_with("py")),
-            _ => false,
-        };
-        if !harmless {
-            return Err(format!("that sets the option {name:?}"));
-        }
+    let mut options = options.into_iter().flatten();
+    match options.find(|(name, value)| !is_harmless(name, value)) {
+        Some((name, _)) => Err(format!("that sets the option {name:?}")),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether an option of setuptools changes nothing but the tags in the wheel's name.
+fn is_harmless(name: &str, value: &serde_json::Value) -> bool {
+    match name {
+        "universal" => *value == serde_json::json!(1),
+        "python_tag" => value
+            .as_str()
+            .is_some_and(|tag| is_word(tag) && tag.starts_with("py")),
+        _ => false,
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
 }

@@ -306,11 +306,15 @@ fn time(hour: i64, minute: i64, second: i64, fraction: Option<&str>) -> Option<T
     .ok()
 }
 
+/// The number of `length` digits from `at` on.
+fn part(text: &str, at: usize, length: usize) -> Option<i64> {
+    number(text.get(at..at.checked_add(length)?)?)
+}
+
 /// Digits without marks between, as `%Y%m%d%H%M%S` gives them, with parts of a second or a zone behind.
 fn compact(text: &str) -> Option<Written> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (day, mut rest) = text.split_at_checked(8).filter(|_| digits >= 8)?;
-    let part = |text: &str, at: usize, length: usize| number(text.get(at..at.checked_add(length)?)?);
     let date = Date::new(
         part(day, 0, 4)?.try_into().ok()?,
         part(day, 4, 2)?.try_into().ok()?,
@@ -334,39 +338,44 @@ fn compact(text: &str) -> Option<Written> {
     }
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (clock, behind) = rest.split_at_checked(digits)?;
-    let second = |length: usize| part(clock, 4, 2).filter(|_| length >= 6);
-    match digits {
-        0 => {}
-        4 => written.time = Some(time(part(clock, 0, 2)?, part(clock, 2, 2)?, 0, None)?),
-        6..=9 => {
-            let fraction = clock.get(6..).filter(|part| !part.is_empty());
-            written.time = Some(time(
-                part(clock, 0, 2)?,
-                part(clock, 2, 2)?,
-                second(digits)?,
-                fraction,
-            )?);
-        }
-        _ => return None,
+    if !clock.is_empty() {
+        written.time = Some(compact_time(clock)?);
     }
     written.form.push_str(&digits.to_string());
-    if behind == "Z" {
-        written.zone = Some(0);
-        written.form.push('Z');
-    } else if !behind.is_empty() {
-        let digits: String = behind.chars().filter(char::is_ascii_digit).collect();
-        let minutes = part(&digits, 0, 2)?
-            .checked_mul(60)?
-            .checked_add(part(&digits, 2, 2)?)?;
-        let seconds = minutes.checked_mul(60)?;
-        written.zone = Some(if behind.starts_with('-') {
-            seconds.checked_neg()?
-        } else {
-            seconds
-        });
+    if !behind.is_empty() {
+        written.zone = Some(offset(behind)?);
         written.form.push('Z');
     }
     (written.zone.is_none() || written.time.is_some()).then_some(written)
+}
+
+/// `%H%M`, or `%H%M%S` with up to three digits of a second's parts.
+fn compact_time(clock: &str) -> Option<Time> {
+    let (hour, minute) = (part(clock, 0, 2)?, part(clock, 2, 2)?);
+    match clock.len() {
+        4 => time(hour, minute, 0, None),
+        6..=9 => {
+            let fraction = clock.get(6..).filter(|part| !part.is_empty());
+            time(hour, minute, part(clock, 4, 2)?, fraction)
+        }
+        _ => None,
+    }
+}
+
+/// Seconds ahead of UTC: `Z`, or a sign and the digits of hours and minutes.
+fn offset(text: &str) -> Option<i64> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let minutes = part(&digits, 0, 2)?
+        .checked_mul(60)?
+        .checked_add(part(&digits, 2, 2)?)?;
+    let seconds = minutes.checked_mul(60)?;
+    if text.starts_with('-') {
+        return seconds.checked_neg();
+    }
+    Some(seconds)
 }
 
 /// Seconds that a zone is ahead of UTC.

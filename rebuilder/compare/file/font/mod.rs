@@ -82,6 +82,28 @@ const ENTRY: usize = 16;
 const WOFF_HEADER: usize = 44;
 const WOFF_ENTRY: usize = 20;
 
+impl Entry {
+    /// The entry of the directory at `place`.
+    fn read(numbers: &Numbers, place: usize, is_woff: bool) -> Option<Self> {
+        let field = |nth: usize| numbers.u32(place.checked_add(nth.checked_mul(4)?)?);
+        let size = |nth: usize| usize::try_from(field(nth)?).ok();
+        let tag = numbers.bytes.get(place..)?.get(..4)?;
+        let length = size(3)?;
+        let (checksum, at, stored) = if is_woff {
+            (field(4)?, size(1)?, size(2)?)
+        } else {
+            (field(1)?, size(2)?, length)
+        };
+        Some(Self {
+            tag: String::from_utf8_lossy(tag).into_owned(),
+            checksum,
+            at,
+            stored,
+            length,
+        })
+    }
+}
+
 impl<'a> Sfnt<'a> {
     /// None unless every byte of the file is known and every checksum is right.
     fn read(bytes: &'a [u8]) -> Option<Self> {
@@ -97,30 +119,10 @@ impl<'a> Sfnt<'a> {
         };
         let count = usize::from(numbers.u16(if is_woff { 12 } else { 4 })?);
         let end = count.checked_mul(width)?.checked_add(at)?;
-        let mut entries = Vec::new();
-        for entry in (at..end).step_by(width) {
-            let field = |nth: usize| numbers.u32(entry.checked_add(nth.checked_mul(4)?)?);
-            let size = |nth: usize| usize::try_from(field(nth)?).ok();
-            let tag = String::from_utf8_lossy(bytes.get(entry..)?.get(..4)?).into_owned();
-            let length = size(3)?;
-            entries.push(if is_woff {
-                Entry {
-                    tag,
-                    checksum: field(4)?,
-                    at: size(1)?,
-                    stored: size(2)?,
-                    length,
-                }
-            } else {
-                Entry {
-                    tag,
-                    checksum: field(1)?,
-                    at: size(2)?,
-                    stored: length,
-                    length,
-                }
-            });
-        }
+        let entries = (at..end)
+            .step_by(width)
+            .map(|at| Entry::read(&numbers, at, is_woff))
+            .collect::<Option<Vec<_>>>()?;
         // Readers find tables by bisection.
         entries
             .is_sorted_by(|one, next| one.tag < next.tag)
@@ -145,15 +147,7 @@ impl<'a> Sfnt<'a> {
                 data,
             });
         }
-        let file = Regions::new(bytes, named)?;
-        let is_gap = |part: &&Region| part.name.starts_with("after ");
-        let zero = |part: &Region| part.data.len() < 4 && part.data.iter().all(|byte| *byte == 0);
-        file.parts.iter().filter(is_gap).all(zero).then_some(())?;
-        let order = file
-            .parts
-            .iter()
-            .filter(|part| !is_gap(part))
-            .map(|part| part.name.clone());
+        let order = order_of(&Regions::new(bytes, named)?)?;
         let (first, second) = if is_woff {
             (4..8, 20..24)
         } else {
@@ -164,7 +158,7 @@ impl<'a> Sfnt<'a> {
         whole.then_some(())?;
         Some(Self {
             header: [bytes.get(first)?, bytes.get(second)?].concat(),
-            order: order.collect(),
+            order,
             file: (!is_woff).then_some(bytes),
             tables: Regions { parts },
             compressed,
@@ -175,6 +169,15 @@ impl<'a> Sfnt<'a> {
         let mut parts = self.tables.parts.iter_mut();
         parts.find(|part| part.name == "head table" && part.data.len() == 54)
     }
+}
+
+/// The names of the parts of a file in their order; none if there is more between them than padding.
+fn order_of(file: &Regions) -> Option<Vec<String>> {
+    let is_gap = |part: &&Region| part.name.starts_with("after ");
+    let zero = |part: &Region| part.data.len() < 4 && part.data.iter().all(|byte| *byte == 0);
+    file.parts.iter().filter(is_gap).all(zero).then_some(())?;
+    let order = file.parts.iter().filter(|part| !is_gap(part));
+    Some(order.map(|part| part.name.clone()).collect())
 }
 
 /// A table of a WOFF font is compressed by zlib if that makes it smaller.

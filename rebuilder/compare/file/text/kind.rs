@@ -261,6 +261,37 @@ const LISTS: &[&str] = &[
 
 const LIST_ENDINGS: &[&str] = &["install", "dirs", "docs", "manpages", "examples"];
 
+/// Parts of the names of files that record a build.
+const RECORDS: &[&str] = &[
+    "buildinfo",
+    "build-info",
+    "build_info",
+    "build.properties",
+    "git.properties",
+    "config.log",
+    "build.log",
+];
+
+/// Endings of files that may pin dependencies.
+const PINS: &[&str] = &[
+    "toml",
+    "lock",
+    "yml",
+    "yaml",
+    "json",
+    "mod",
+    "sum",
+    "nix",
+    "cfg",
+    "gitmodules",
+    "json5",
+    "jsonc",
+    "ini",
+    "conf",
+    "xml",
+    "gradle",
+];
+
 impl Kind {
     pub fn of(path: FilePath, released: &[u8], rebuilt: &[u8]) -> Self {
         let name = path.name;
@@ -271,17 +302,7 @@ impl Kind {
         let has_shebang = [released, rebuilt].iter().any(|text| text.starts_with(b"#!"));
         let listed = |list: &[&str], item: &str| list.contains(&item);
         let lower = name.to_ascii_lowercase();
-        let record = [
-            "buildinfo",
-            "build-info",
-            "build_info",
-            "build.properties",
-            "git.properties",
-            "config.log",
-            "build.log",
-        ]
-        .iter()
-        .any(|word| lower.contains(word));
+        let record = RECORDS.iter().any(|word| lower.contains(word));
         let list = listed(LISTS, name) || listed(LIST_ENDINGS, &ending) && !has_shebang;
         let unit = path.whole.contains("/systemd/") || path.whole.contains("/cron.");
         let code = !list
@@ -299,26 +320,7 @@ impl Kind {
                 || listed(SHELLS, name)
                 || lower.contains("makefile"),
             list,
-            pins: [
-                "toml",
-                "lock",
-                "yml",
-                "yaml",
-                "json",
-                "mod",
-                "sum",
-                "nix",
-                "cfg",
-                "gitmodules",
-                "json5",
-                "jsonc",
-                "ini",
-                "conf",
-                "xml",
-                "gradle",
-            ]
-            .contains(&&*ending)
-                || lower.starts_with("requirements"),
+            pins: listed(PINS, &ending) || lower.starts_with("requirements"),
             catalogue: matches!(&*ending, "po" | "pot"),
             markdown: matches!(&*ending, "md" | "markdown" | "mkd" | "rmd" | "qmd"),
             record,

@@ -158,15 +158,7 @@ impl<'a> Walk<'a> {
                 "{shown}: only {left} of its {stored} bytes are there"
             )));
         }
-        self.at = end;
-        if !end.is_multiple_of(2) && end < self.size {
-            let padding = self.read(end, 1)?;
-            if padding != b"\n" {
-                let text = format!("{} behind {}", described(&padding), path_text(&name));
-                self.fields.push((&PADDING, Value::Text(text)));
-            }
-            self.at = end.saturating_add(1);
-        }
+        self.pad(end, &name)?;
         if is_table {
             self.table(header, body)?;
             return Ok(true);
@@ -209,6 +201,20 @@ impl<'a> Walk<'a> {
             content: &mut content,
             source: part,
         })
+    }
+
+    /// Goes on behind the member that ends there, and tells of padding that is not a newline.
+    fn pad(&mut self, end: u64, name: &[u8]) -> io::Result<()> {
+        self.at = end;
+        if !end.is_multiple_of(2) && end < self.size {
+            let padding = self.read(end, 1)?;
+            if padding != b"\n" {
+                let text = format!("{} behind {}", described(&padding), path_text(name));
+                self.fields.push((&PADDING, Value::Text(text)));
+            }
+            self.at = end.saturating_add(1);
+        }
+        Ok(())
     }
 
     fn name(&mut self, name: &Name, body: u64) -> io::Result<Vec<u8>> {

@@ -59,6 +59,26 @@ impl Dialect {
     }
 }
 
+/// Fields of digits behind the magic, one after another.
+struct Digits<'a> {
+    rest: &'a [u8],
+    radix: u32,
+}
+
+/// The length of the magic of the forms in ASCII.
+const MAGIC: usize = 6;
+
+impl Digits<'_> {
+    fn number(&mut self, width: usize) -> Option<u64> {
+        let field;
+        (field, self.rest) = self.rest.split_at_checked(width)?;
+        let digits = std::str::from_utf8(field).ok()?;
+        // Readers differ in what they make of signs and spaces.
+        let plain = digits.bytes().all(|byte| char::from(byte).is_digit(self.radix));
+        u64::from_str_radix(digits, self.radix).ok().filter(|_| plain)
+    }
+}
+
 /// What a header says.
 #[derive(Debug)]
 pub(super) struct Header {
@@ -118,16 +138,84 @@ impl Header {
 
     fn parse(dialect: Dialect, head: &[u8]) -> Option<Self> {
         let head = head.get(..dialect.length())?;
-        let mut at = 6_usize;
-        let mut text = |width: usize, radix: u32| {
-            let field = head.get(at..at.checked_add(width)?)?;
-            at = at.checked_add(width)?;
-            let digits = std::str::from_utf8(field).ok()?;
-            // Readers differ in what they make of signs and spaces.
-            let plain = digits.bytes().all(|byte| char::from(byte).is_digit(radix));
-            u64::from_str_radix(digits, radix).ok().filter(|_| plain)
-        };
-        let blank = Self {
+        match dialect {
+            Dialect::New | Dialect::Sums => Self::new(dialect, head),
+            Dialect::OldAscii => Self::old_ascii(head),
+            Dialect::OldBinary { little } => Self::old_binary(head, little),
+        }
+    }
+
+    /// Numbers of eight hexadecimal digits.
+    fn new(dialect: Dialect, head: &[u8]) -> Option<Self> {
+        let rest = head.get(MAGIC..)?;
+        let mut digits = Digits { rest, radix: 16 };
+        let mut hex = || digits.number(8);
+        Some(Self {
+            letters: letters(head),
+            inode: hex()?,
+            mode: hex()?,
+            owner: hex()?,
+            group: hex()?,
+            links: hex()?,
+            time: hex()?,
+            size: hex()?,
+            home: (hex()?, hex()?),
+            device: (hex()?, hex()?),
+            name_size: hex()?,
+            sum: hex()?,
+            ..Self::blank(dialect)
+        })
+    }
+
+    /// Numbers of six or eleven octal digits.
+    fn old_ascii(head: &[u8]) -> Option<Self> {
+        let rest = head.get(MAGIC..)?;
+        let mut digits = Digits { rest, radix: 8 };
+        let mut octal = |width: usize| digits.number(width);
+        Some(Self {
+            home: numbers(octal(6)?),
+            inode: octal(6)?,
+            mode: octal(6)?,
+            owner: octal(6)?,
+            group: octal(6)?,
+            links: octal(6)?,
+            device: numbers(octal(6)?),
+            time: octal(11)?,
+            name_size: octal(6)?,
+            size: octal(11)?,
+            ..Self::blank(Dialect::OldAscii)
+        })
+    }
+
+    /// Words of two bytes in the byte order of the machine that wrote them.
+    fn old_binary(head: &[u8], little: bool) -> Option<Self> {
+        let (words, _) = head.as_chunks::<2>();
+        let mut words = words.iter().skip(1).map(|word| {
+            u64::from(if little {
+                u16::from_le_bytes(*word)
+            } else {
+                u16::from_be_bytes(*word)
+            })
+        });
+        let mut word = || words.next();
+        Some(Self {
+            home: numbers(word()?),
+            inode: word()?,
+            mode: word()?,
+            owner: word()?,
+            group: word()?,
+            links: word()?,
+            device: numbers(word()?),
+            // Of long numbers, the high word comes first in both byte orders.
+            time: word()? << 16 | word()?,
+            name_size: word()?,
+            size: word()? << 16 | word()?,
+            ..Self::blank(Dialect::OldBinary { little })
+        })
+    }
+
+    fn blank(dialect: Dialect) -> Self {
+        Self {
             dialect,
             letters: "",
             inode: 0,
@@ -141,65 +229,7 @@ impl Header {
             device: (0, 0),
             sum: 0,
             name_size: 0,
-        };
-        Some(match dialect {
-            Dialect::New | Dialect::Sums => {
-                let mut hex = || text(8, 16);
-                Self {
-                    letters: letters(head),
-                    inode: hex()?,
-                    mode: hex()?,
-                    owner: hex()?,
-                    group: hex()?,
-                    links: hex()?,
-                    time: hex()?,
-                    size: hex()?,
-                    home: (hex()?, hex()?),
-                    device: (hex()?, hex()?),
-                    name_size: hex()?,
-                    sum: hex()?,
-                    ..blank
-                }
-            }
-            Dialect::OldAscii => Self {
-                home: numbers(text(6, 8)?),
-                inode: text(6, 8)?,
-                mode: text(6, 8)?,
-                owner: text(6, 8)?,
-                group: text(6, 8)?,
-                links: text(6, 8)?,
-                device: numbers(text(6, 8)?),
-                time: text(11, 8)?,
-                name_size: text(6, 8)?,
-                size: text(11, 8)?,
-                ..blank
-            },
-            Dialect::OldBinary { little } => {
-                let (words, _) = head.as_chunks::<2>();
-                let mut words = words.iter().skip(1).map(|word| {
-                    u64::from(if little {
-                        u16::from_le_bytes(*word)
-                    } else {
-                        u16::from_be_bytes(*word)
-                    })
-                });
-                let mut word = || words.next();
-                Self {
-                    home: numbers(word()?),
-                    inode: word()?,
-                    mode: word()?,
-                    owner: word()?,
-                    group: word()?,
-                    links: word()?,
-                    device: numbers(word()?),
-                    // Of long numbers, the high word comes first in both byte orders.
-                    time: word()? << 16 | word()?,
-                    name_size: word()?,
-                    size: word()? << 16 | word()?,
-                    ..blank
-                }
-            }
-        })
+        }
     }
 
     /// The name, and what is behind it that is not its padding.

@@ -237,36 +237,12 @@ impl Walk<'_> {
         Ok(true)
     }
 
+    /// Visits what is in a folder, and lists the folders below; false if the visit is over.
     fn folder(&mut self, folder: &Folder, below: &mut Vec<Folder>, visit: Visit) -> io::Result<bool> {
-        if folder.depth > DEEPEST {
-            return Err(Hit::error(Limit::Depth, "very deep folders in a disc image"));
-        }
-        if !self.seen.insert(folder.record.block) {
-            return Err(invalid("a folder of a disc image that is in two places"));
-        }
-        let at = self.at(folder.record.block);
-        self.image.paths.insert(at, format!("{}/", folder.path));
-        let susp = self.susp();
-        let mut rest = records(&mut self.image, at, folder.record.size, susp)?.into_iter();
-        let (Some(own), Some(parent)) = (rest.next(), rest.next()) else {
-            return Err(invalid("a folder without the records of itself and its parent"));
+        let Some((own, rest)) = self.open(folder, visit)? else {
+            return Ok(false);
         };
-        if (own.block, own.size) != (folder.record.block, folder.record.size)
-            || own.identifier != [0]
-            || parent.identifier != [1]
-        {
-            return Err(invalid("records of a folder and its parent that are of others"));
-        }
-        self.parents.insert(parent.block);
-        let fields = folder_fields(folder, &own, &parent);
-        self.meter.member(folder.path.len())?;
-        let mut going = visit(Member {
-            path: format!("{}/", folder.path),
-            fields,
-            size: 0,
-            content: &mut io::empty(),
-            source: None,
-        })?;
+        let mut going = true;
         let mut sections = Vec::new();
         for mut record in rest {
             if !going {
@@ -298,6 +274,44 @@ impl Walk<'_> {
             }
         }
         Ok(going)
+    }
+
+    /// Visits a folder itself: its own record, and those of what is in it; none if the visit is over.
+    fn open(
+        &mut self,
+        folder: &Folder,
+        visit: Visit,
+    ) -> io::Result<Option<(Record, std::vec::IntoIter<Record>)>> {
+        if folder.depth > DEEPEST {
+            return Err(Hit::error(Limit::Depth, "very deep folders in a disc image"));
+        }
+        if !self.seen.insert(folder.record.block) {
+            return Err(invalid("a folder of a disc image that is in two places"));
+        }
+        let at = self.at(folder.record.block);
+        self.image.paths.insert(at, format!("{}/", folder.path));
+        let susp = self.susp();
+        let mut rest = records(&mut self.image, at, folder.record.size, susp)?.into_iter();
+        let (Some(own), Some(parent)) = (rest.next(), rest.next()) else {
+            return Err(invalid("a folder without the records of itself and its parent"));
+        };
+        if (own.block, own.size) != (folder.record.block, folder.record.size)
+            || own.identifier != [0]
+            || parent.identifier != [1]
+        {
+            return Err(invalid("records of a folder and its parent that are of others"));
+        }
+        self.parents.insert(parent.block);
+        let fields = folder_fields(folder, &own, &parent);
+        self.meter.member(folder.path.len())?;
+        let going = visit(Member {
+            path: format!("{}/", folder.path),
+            fields,
+            size: 0,
+            content: &mut io::empty(),
+            source: None,
+        })?;
+        Ok(going.then_some((own, rest)))
     }
 
     fn file(

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::Parts;
 use crate::compare::again::materialise;
-use crate::compare::format::{cpio, path_text};
+use crate::compare::format::{Member, cpio, path_text};
 use crate::compare::limits::{Meter, Metered};
 use crate::compare::source::{Codec, Source};
 use crate::compare::stored::{self, Type};
@@ -92,14 +92,7 @@ struct Described {
 /// The payload as it unpacks: its own digest and size, and those of its files.
 fn files(parts: &Parts, source: &Source, meter: &Meter, faults: &mut Faults) -> io::Result<()> {
     let header = &parts.header;
-    let length = parts.size.saturating_sub(parts.payload);
-    let payload = if let Some(part) = source.part(parts.payload, length) {
-        part
-    } else {
-        let mut reader = source.seekable()?;
-        reader.seek(SeekFrom::Start(parts.payload))?;
-        materialise(&mut Metered { inner: reader, meter }, IN_MEMORY)?
-    };
+    let payload = payload(parts, source, meter)?;
     let plain =
         Codec::detect(&payload.head(16)?).map_or_else(|| payload.clone(), |codec| payload.decoded(codec));
     let mut described = described(parts);
@@ -112,37 +105,7 @@ fn files(parts: &Parts, source: &Source, meter: &Meter, faults: &mut Faults) -> 
     let walked = cpio::Cpio::walk_reader(&mut whole, meter, &mut |member| {
         let path = clean(&member.path).trim_start_matches('/').to_owned();
         let known = described.remove(&path);
-        // Of several names for one file, the last has the bytes.
-        let is_link = stored::target(&member.fields).is_some() || member.size == 0;
-        let is_file = stored::type_of(&member.fields) == Some(Type::File);
-        let Some(known) = known else {
-            if is_file {
-                faults.unknown("file that the header does not list", &path);
-            }
-            return Ok(true);
-        };
-        let Some(mut hasher) = hasher(algorithm) else {
-            faults.unknown(&format!("digest of {path}"), &known.digest);
-            return Ok(true);
-        };
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let read = member.content.read(&mut buffer)?;
-            let bytes = buffer.get(..read).unwrap_or_default();
-            if bytes.is_empty() {
-                break;
-            }
-            hasher.update(bytes);
-        }
-        let right = hex::encode(hasher.finalize());
-        if is_file && !(is_link && known.size > 0) {
-            faults.check(&format!("digest of {path}"), Some(known.digest), &right);
-            faults.check(
-                &format!("size of {path}"),
-                Some(known.size.to_string()),
-                &member.size.to_string(),
-            );
-        }
+        file(&path, member, known, algorithm, faults)?;
         Ok(true)
     });
     if let Err(error) = walked {
@@ -172,6 +135,56 @@ fn files(parts: &Parts, source: &Source, meter: &Meter, faults: &mut Faults) -> 
 
 /// How much of a payload is kept in memory to be read again.
 const IN_MEMORY: usize = 32 << 20;
+
+/// The payload as it is stored.
+fn payload(parts: &Parts, source: &Source, meter: &Meter) -> io::Result<Source> {
+    let length = parts.size.saturating_sub(parts.payload);
+    if let Some(part) = source.part(parts.payload, length) {
+        return Ok(part);
+    }
+    let mut reader = source.seekable()?;
+    reader.seek(SeekFrom::Start(parts.payload))?;
+    materialise(&mut Metered { inner: reader, meter }, IN_MEMORY)
+}
+
+/// One file of the payload against what the header says of it.
+fn file(
+    path: &str,
+    member: Member,
+    known: Option<Described>,
+    algorithm: u64,
+    faults: &mut Faults,
+) -> io::Result<()> {
+    // Of several names for one file, the last has the bytes.
+    let is_link = stored::target(&member.fields).is_some() || member.size == 0;
+    let is_file = stored::type_of(&member.fields) == Some(Type::File);
+    let Some(known) = known else {
+        if is_file {
+            faults.unknown("file that the header does not list", path);
+        }
+        return Ok(());
+    };
+    let Some(mut hasher) = hasher(algorithm) else {
+        faults.unknown(&format!("digest of {path}"), &known.digest);
+        return Ok(());
+    };
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = member.content.read(&mut buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        hasher.update(bytes);
+    }
+    let right = hex::encode(hasher.finalize());
+    if is_file && !(is_link && known.size > 0) {
+        let (size, real) = (known.size.to_string(), member.size.to_string());
+        faults.check(&format!("digest of {path}"), Some(known.digest), &right);
+        faults.check(&format!("size of {path}"), Some(size), &real);
+    }
+    Ok(())
+}
 
 /// Regular files that the payload should have, by path.
 fn described(parts: &Parts) -> HashMap<String, Described> {

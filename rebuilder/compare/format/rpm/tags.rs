@@ -71,7 +71,7 @@ pub(super) fn of_signature(tag: u32) -> Tag {
     }
 }
 
-/// Tags of the main header.
+/// Tags of the main header, in one table.
 pub(super) fn of_header(tag: u32) -> Tag {
     use Kind::{Bytes, Number, Short, String, Strings, Translated};
     let (name, kind) = match tag {

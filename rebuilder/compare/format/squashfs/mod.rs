@@ -7,6 +7,7 @@
 mod block;
 mod content;
 mod inode;
+mod listing;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::io::{self, SeekFrom};
 
 use super::image::{Image, invalid};
-use super::{FormatReader, Member, Visit, path_text, tail};
+use super::{FormatReader, Member, Visit, tail};
 use crate::compare::cause::Cause;
 use crate::compare::finding::{Finding, Node};
 use crate::compare::limits::{Hit, Limit, Meter, Metered};
@@ -25,8 +26,9 @@ use crate::compare::source::Source;
 use crate::compare::stored::{FieldKind, Fields, Type, Value};
 use block::Compressor;
 use content::{Blocks, Content, stored};
-use inode::{Inode, Kind};
-use tables::{Numbers, Reader, Superblock, Tables};
+use inode::{File, Inode, Kind};
+use listing::Entry;
+use tables::{Reader, Superblock, Tables};
 
 pub(super) struct SquashFs;
 
@@ -151,12 +153,6 @@ struct Folder<'a> {
     depth: usize,
 }
 
-/// A name in a folder.
-struct Entry {
-    name: String,
-    place: usize,
-}
-
 impl<'a> Walk<'a, '_> {
     fn inode(&self, place: usize) -> io::Result<&'a Inode> {
         let inode = self.inodes.get(&place);
@@ -219,78 +215,7 @@ impl<'a> Walk<'a, '_> {
         Ok(true)
     }
 
-    /// The names in a folder, in the order that readers rely on.
-    fn entries(&mut self, folder: &Inode) -> io::Result<Vec<Entry>> {
-        let Kind::Folder {
-            listing,
-            length,
-            index,
-            ..
-        } = &folder.kind
-        else {
-            return Ok(Vec::new());
-        };
-        // Three are for the names `.` and `..`, which are not stored.
-        let length = length
-            .checked_sub(3)
-            .and_then(|length| usize::try_from(length).ok());
-        let length = length.ok_or_else(|| invalid("a folder of SquashFS of a size that none has"))?;
-        if length == 0 {
-            return if index.is_empty() {
-                Ok(Vec::new())
-            } else {
-                Err(invalid("an index of an empty folder"))
-            };
-        }
-        let table = &self.tables.folders;
-        let start = table.place(*listing)?;
-        let end = start.saturating_add(length);
-        let bytes = table.bytes.get(start..end);
-        let mut rest = Numbers(bytes.ok_or_else(|| invalid("a folder of SquashFS beyond its table"))?);
-        self.listed.push((start, end));
-        let mut indexed = index.iter().peekable();
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut last: Option<&[u8]> = None;
-        while !rest.0.is_empty() {
-            let offset = length.saturating_sub(rest.0.len());
-            let (count, block, number) = (rest.u32()?, rest.u32()?, rest.u32()?);
-            for nth in 0..=count {
-                let (at, difference, kind) = (rest.u16()?, rest.u16()?, rest.u16()?);
-                let name_length = usize::from(rest.u16()?).saturating_add(1);
-                let name = rest.take(name_length)?;
-                let place = self.tables.inodes.place(u64::from(block) << 16 | u64::from(at))?;
-                let inode = self.inode(place)?;
-                let own = number.wrapping_add_signed(i32::from(difference.cast_signed()));
-                // Readers look names up by halves.
-                let is_behind = last.is_none_or(|last| last < name);
-                let is_name = !matches!(name, b"." | b"..") && !name.contains(&b'/') && !name.contains(&0);
-                if own != inode.number || kind != inode.kind.number() || !is_behind || !is_name {
-                    return Err(invalid(
-                        "a name of SquashFS that contradicts its inode or its folder",
-                    ));
-                }
-                last = Some(name);
-                if nth == 0
-                    && let Some((at, block, first)) = indexed.peek()
-                    && usize::try_from(*at).is_ok_and(|at| at == offset)
-                {
-                    if *first != path_text(name) || !table.is_in(*block, start.saturating_add(offset)) {
-                        return Err(invalid("an index of a folder that names something else"));
-                    }
-                    indexed.next();
-                }
-                entries.push(Entry {
-                    name: path_text(name),
-                    place,
-                });
-            }
-        }
-        if indexed.next().is_some() {
-            return Err(invalid("an index of a folder that points to no header"));
-        }
-        Ok(entries)
-    }
-
+    /// Visits one member; `first` is the path of an earlier name of the same file.
     fn member(
         &mut self,
         path: String,
@@ -299,49 +224,15 @@ impl<'a> Walk<'a, '_> {
         visit: Visit,
     ) -> io::Result<bool> {
         self.meter.member(path.len())?;
-        let mut fields: Fields = vec![
-            (&TYPE, Value::Type(inode.kind.what())),
-            (&MODE, Value::Mode(u32::from(inode.mode))),
-            (&OWNER, Value::Number(inode.owner.into())),
-            (&GROUP, Value::Number(inode.group.into())),
-            (&TIME, Value::Time(inode.time.into())),
-        ];
-        if let (Kind::Folder { .. }, Some(links)) = (&inode.kind, inode.links) {
-            fields.push((&LINKS, Value::Number(links.into())));
-        }
-        if let Some(index) = inode.xattrs {
-            let list = usize::try_from(index)
-                .ok()
-                .and_then(|index| self.tables.xattrs.get(index));
-            let list = list.ok_or_else(|| invalid("extended attributes that are not in their table"))?;
-            fields.extend(list.iter().map(|(name, value)| {
-                (
-                    &ATTRIBUTE,
-                    Value::Text(format!("{name}={}", value.escape_ascii())),
-                )
-            }));
-        }
+        let mut fields = self.fields_of(inode)?;
         match &inode.kind {
             Kind::Link(target) => fields.push((&TARGET, Value::Target(target.clone()))),
             Kind::Device { number, .. } => fields.push((&DEVICE, Value::Number((*number).into()))),
             Kind::File(file) if first.is_none() => {
-                let mut place = file.start;
-                for size in &file.blocks {
-                    self.image.claim(place, stored(*size))?;
-                    place = place.saturating_add(stored(*size));
-                }
+                self.claim(file, &path)?;
                 if file.sparse > 0 {
                     fields.push((&SPARSE, Value::Number(file.sparse)));
                 }
-                let whole = file.blocks.len() as u64;
-                let block = u64::from(self.blocks.borrow().block_size);
-                let end = file.size.saturating_sub(whole.saturating_mul(block));
-                if let Some((index, offset)) = file.fragment {
-                    let offset = u64::from(offset);
-                    self.ends.push((index, offset, offset.saturating_add(end)));
-                }
-                let start = if file.blocks.is_empty() { 0 } else { file.start };
-                self.places.push((start, file.fragment, path.clone()));
                 return visit(Member {
                     path,
                     fields,
@@ -368,5 +259,51 @@ impl<'a> Walk<'a, '_> {
             content: &mut io::empty(),
             source: None,
         })
+    }
+
+    /// What every inode says, and its extended attributes.
+    fn fields_of(&self, inode: &Inode) -> io::Result<Fields> {
+        let mut fields: Fields = vec![
+            (&TYPE, Value::Type(inode.kind.what())),
+            (&MODE, Value::Mode(u32::from(inode.mode))),
+            (&OWNER, Value::Number(inode.owner.into())),
+            (&GROUP, Value::Number(inode.group.into())),
+            (&TIME, Value::Time(inode.time.into())),
+        ];
+        if let (Kind::Folder { .. }, Some(links)) = (&inode.kind, inode.links) {
+            fields.push((&LINKS, Value::Number(links.into())));
+        }
+        if let Some(index) = inode.xattrs {
+            let list = usize::try_from(index)
+                .ok()
+                .and_then(|index| self.tables.xattrs.get(index));
+            let list = list.ok_or_else(|| invalid("extended attributes that are not in their table"))?;
+            fields.extend(list.iter().map(|(name, value)| {
+                (
+                    &ATTRIBUTE,
+                    Value::Text(format!("{name}={}", value.escape_ascii())),
+                )
+            }));
+        }
+        Ok(fields)
+    }
+
+    /// Notes which bytes of the image and of its fragments are a file's, and where they are.
+    fn claim(&mut self, file: &File, path: &str) -> io::Result<()> {
+        let mut place = file.start;
+        for size in &file.blocks {
+            self.image.claim(place, stored(*size))?;
+            place = place.saturating_add(stored(*size));
+        }
+        let whole = file.blocks.len() as u64;
+        let block = u64::from(self.blocks.borrow().block_size);
+        let end = file.size.saturating_sub(whole.saturating_mul(block));
+        if let Some((index, offset)) = file.fragment {
+            let offset = u64::from(offset);
+            self.ends.push((index, offset, offset.saturating_add(end)));
+        }
+        let start = if file.blocks.is_empty() { 0 } else { file.start };
+        self.places.push((start, file.fragment, path.to_owned()));
+        Ok(())
     }
 }

@@ -44,6 +44,21 @@ fn push(texts: &[String], times: &[String], fields: &mut Fields) {
     }
 }
 
+/// Mode, user and group, as numbers and by name.
+fn owner(header: &Header) -> String {
+    let number = |span| header.unsigned(span).unwrap_or(0);
+    let (user, group) = (header.owner(UNAME), header.owner(GNAME));
+    format!(
+        "{:o} {}:{}{}{}",
+        number(MODE),
+        number(UID),
+        number(GID),
+        path_text(user),
+        path_text(group),
+    )
+}
+
+/// Fields of one extended header.
 fn own(
     one: &Extended,
     header: &Header,
@@ -90,16 +105,11 @@ fn own(
     if !odd.is_empty() {
         fields.push((&NUMBERS_AS_WRITTEN, Value::Text(odd.join(" "))));
     }
-    let number = |span| header.unsigned(span).unwrap_or(0);
+    let shown = shown.unwrap_or_else(|| "of another name".to_owned());
     texts.push(format!(
-        "{} {} {:o} {}:{}{}{}{} [{}]",
+        "{} {shown} {}{} [{}]",
         header.dialect(),
-        shown.unwrap_or_else(|| "of another name".to_owned()),
-        number(MODE),
-        number(UID),
-        number(GID),
-        path_text(header.owner(UNAME)),
-        path_text(header.owner(GNAME)),
+        owner(header),
         if of_member { " link" } else { "" },
         keys(one, header.letter),
     ));

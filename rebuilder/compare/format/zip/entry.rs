@@ -213,19 +213,7 @@ fn disagreements(entry: &Entry) -> Vec<String> {
         });
     }
     if late {
-        match entry.descriptor {
-            None => texts.push("no data descriptor with the values of the directory".into()),
-            Some(found) if found.is_long != inner.zip64.replaces.is_some() => {
-                texts.push(format!(
-                    "data descriptor of {} against its ZIP64 field",
-                    found.text()
-                ));
-            }
-            Some(_) if outer.method == data::STORED && outer.size > 0 => {
-                texts.push("stored with sizes behind the data, which readers of streams refuse".into());
-            }
-            Some(_) => {}
-        }
+        texts.extend(of_descriptor(entry));
     }
     let plain = outer.method == data::STORED && !outer.has(ENCRYPTED);
     if plain && outer.packed != outer.size {
@@ -235,6 +223,22 @@ fn disagreements(entry: &Entry) -> Vec<String> {
         ));
     }
     texts
+}
+
+/// What readers of the stream and of the directory see differently behind the data.
+fn of_descriptor(entry: &Entry) -> Option<String> {
+    let (inner, outer) = (&entry.local.header, &entry.central.header);
+    match entry.descriptor {
+        None => Some("no data descriptor with the values of the directory".into()),
+        Some(found) if found.is_long != inner.zip64.replaces.is_some() => Some(format!(
+            "data descriptor of {} against its ZIP64 field",
+            found.text()
+        )),
+        Some(_) if outer.method == data::STORED && outer.size > 0 => {
+            Some("stored with sizes behind the data, which readers of streams refuse".into())
+        }
+        Some(_) => None,
+    }
 }
 
 /// The path of an entry; a folder's without the slash at its end.

@@ -154,6 +154,19 @@ struct Data {
 }
 
 impl Data {
+    fn of(local: &Local, central: &header::Header) -> Self {
+        // Without a local header it is not known where the data begins.
+        let length = if local.data > local.start {
+            central.packed
+        } else {
+            0
+        };
+        Self {
+            start: local.data,
+            end: local.data.saturating_add(length),
+        }
+    }
+
     fn length(self) -> u64 {
         self.end.saturating_sub(self.start)
     }
@@ -194,16 +207,7 @@ impl Walk<'_> {
         let path = entry::path(header);
         let (local, unread) = self.local(central)?;
         let (next, _) = self.directory.after(local.start);
-        // Without a local header it is not known where the data begins.
-        let length = if local.data > local.start {
-            header.packed
-        } else {
-            0
-        };
-        let data = Data {
-            start: local.data,
-            end: local.data.saturating_add(length),
-        };
+        let data = Data::of(&local, header);
         if data.end > next {
             return Err(directory::overlap(&path));
         }

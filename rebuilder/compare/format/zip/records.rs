@@ -106,6 +106,7 @@ pub(super) fn fields(entry: &Entry, fields: &mut Fields) {
 /// Extra fields with more records than any tool writes are compared as they are.
 const MOST_RECORDS: usize = 64;
 
+/// What one header's extra field says, record by record.
 fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
     let mut said = Said::default();
     let place = if is_local { "local" } else { "central" };
@@ -114,15 +115,14 @@ fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
         said.zeros(entry, header, zeros, is_local);
     }
     if extra::records(own).count() > MOST_RECORDS {
-        let text = format!("{place}: {}", hex::encode(own));
-        said.rest.push((&UNKNOWN, Value::Text(text)));
+        let text = Value::Text(format!("{place}: {}", hex::encode(own)));
+        said.rest.push((&UNKNOWN, text));
         return said;
     }
     for record in extra::records(own) {
         let id = record.id.unwrap_or(0);
         let meaning = extra::meaning(&record, is_local);
-        let known = !matches!(meaning, Meaning::Unknown | Meaning::Alignment(..));
-        if known {
+        if !matches!(meaning, Meaning::Unknown | Meaning::Alignment(..)) {
             said.layout.push_str(&format!(" {id:04x}{}", shape(&record)));
         }
         let mut add = |kind: &'static FieldKind, text: String| said.rest.push((kind, Value::Text(text)));
@@ -150,21 +150,13 @@ fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
             }
             Meaning::Jar => {}
             Meaning::Alignment(multiple, padding) => {
-                let kind = if is_local && aligns(entry, u64::from(multiple), padding) {
-                    &ALIGNMENT
-                } else {
-                    &UNKNOWN
-                };
+                let aligns = is_local && aligns(entry, u64::from(multiple), padding);
+                let kind = if aligns { &ALIGNMENT } else { &UNKNOWN };
                 add(kind, raw(place, &record));
             }
             Meaning::UnicodePath(sum, name) => {
-                if sum != crc(&header.name) || name != header.name {
-                    let right = if sum == crc(&header.name) {
-                        ""
-                    } else {
-                        ", of another name"
-                    };
-                    add(&UNICODE_PATH, format!("{place}: {}{right}", path_text(name)));
+                if let Some(text) = another_path(header, sum, name) {
+                    add(&UNICODE_PATH, format!("{place}: {text}"));
                 }
             }
             Meaning::UnicodeComment(..) => add(&UNICODE_COMMENT, raw(place, &record)),
@@ -174,6 +166,16 @@ fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
         }
     }
     said
+}
+
+/// A Unicode path that is not the name of the header, or is the path of another name.
+fn another_path(header: &Header, sum: u32, name: &[u8]) -> Option<String> {
+    let is_of_it = sum == crc(&header.name);
+    if is_of_it && name == header.name {
+        return None;
+    }
+    let right = if is_of_it { "" } else { ", of another name" };
+    Some(format!("{}{right}", path_text(name)))
 }
 
 impl Said {

@@ -19,7 +19,7 @@ impl Known {
 }
 
 /// What is known of an attribute; its name has lower case. These are attributes that no JVM, launcher or framework
-/// reads; OSS Rebuild drops them too.
+/// reads; OSS Rebuild drops them too. One table.
 pub(super) fn known(name: &str) -> Option<Known> {
     use Cause::{BuildHost, HostSystem, SourceRevision, Timestamp, ToolVersion};
     let (cause, forms): (Cause, &'static [Form]) = match name {

@@ -104,17 +104,7 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
             bytes: found.rebuilt.1,
         },
     );
-    let mut signed_here = false;
-    for child in &mut node.children {
-        if signature::kind(&child.name).is_some() && are_signatures(child, members, &signed) {
-            let finding = Finding::new("the signature", "", "")
-                .because(Cause::Signature, Confidence::Proven)
-                .keyed("signature of the jar")
-                .set_aside_by(Normalisation::JarSignature);
-            replace(child, "signature", vec![finding]);
-            signed_here = true;
-        }
-    }
+    let signed_here = settle_signatures(node, members, &signed);
     let child = node.children.iter_mut().find(|child| is_manifest(&child.name))?;
     if child.rebuilt_name.is_some() || found.released.1 == found.rebuilt.1 {
         return None;
@@ -141,6 +131,22 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
     }
     replace(child, "jar manifest", findings);
     Some(())
+}
+
+/// Sets aside what proves to be a signature of the jar; answers whether there is one.
+fn settle_signatures(node: &mut Node, members: &Both<Members>, signed: &Both<Signed>) -> bool {
+    let mut found = false;
+    for child in &mut node.children {
+        if signature::kind(&child.name).is_some() && are_signatures(child, members, signed) {
+            let finding = Finding::new("the signature", "", "")
+                .because(Cause::Signature, Confidence::Proven)
+                .keyed("signature of the jar")
+                .set_aside_by(Normalisation::JarSignature);
+            replace(child, "signature", vec![finding]);
+            found = true;
+        }
+    }
+    found
 }
 
 /// Whether on each side that has it, a member is a signature file of the manifest, or a block of such a file.

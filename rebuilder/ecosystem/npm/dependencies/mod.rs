@@ -1,70 +1,25 @@
 //! The packages that a build needs, pinned and laid out where the package manager looks: those of the lock file of npm,
 //! yarn or pnpm that is nearest to the package, or else what its `package.json` asks for, solved.
 
+mod manager;
+mod workspace;
+
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::lockfile::{self, LockedPackage};
-use super::manifest::Package;
 use super::packing::{Packing, Publish, below};
 use super::plan::Draft;
-use super::registry;
 use super::resolve::{self, Choice, Solution};
-use crate::artifact::pattern;
+use super::{pinning, registry};
 use crate::ecosystem::PlanError;
 use crate::plan::{Assumption, Origin, PinnedInput, Role, assume};
 use crate::store::FetchError;
 use crate::text::plural;
-
-/// A package manager, by its lock file.
-struct Manager {
-    /// What the recipe calls it.
-    name: &'static str,
-    files: &'static [&'static str],
-    read: fn(&[u8]) -> Result<Vec<LockedPackage>, String>,
-    /// The version that reads such a lock file; npm comes with the toolchain.
-    version: Option<fn(&str) -> String>,
-}
-
-const MANAGERS: [Manager; 3] = [
-    Manager {
-        name: "npm",
-        files: &["npm-shrinkwrap.json", "package-lock.json"],
-        read: lockfile::read,
-        version: None,
-    },
-    Manager {
-        name: "yarn",
-        files: &["yarn.lock"],
-        read: lockfile::yarn,
-        version: Some(|_| "1.22.22".to_owned()),
-    },
-    Manager {
-        name: "pnpm",
-        files: &["pnpm-lock.yaml"],
-        read: lockfile::pnpm,
-        version: Some(pnpm_version),
-    },
-];
-
-/// The version of pnpm that wrote a lock file of this form.
-fn pnpm_version(text: &str) -> String {
-    let form = text
-        .lines()
-        .find_map(|line| line.strip_prefix("lockfileVersion:"));
-    let form = form.unwrap_or_default().trim().trim_matches(['\'', '"']);
-    let version = match form {
-        // No lock file, so it only runs scripts, under any node.
-        "" => "7.33.7",
-        form if form.starts_with("5.4") => "7.33.7",
-        form if form.starts_with('5') => "6.35.1",
-        form if form.starts_with('6') => "8.15.9",
-        _ => "9.15.9",
-    };
-    version.to_owned()
-}
+use manager::{MANAGERS, Manager, named_version, tool};
+use workspace::workspace;
 
 /// What is installed before a package is packed.
 pub(super) struct Dependencies {
@@ -81,7 +36,7 @@ pub(super) struct Dependencies {
 
 impl Dependencies {
     /// That nothing is installed follows from what runs, so it has the same origin.
-    pub(super) fn none(origin: Origin) -> Self {
+    fn none(origin: Origin) -> Self {
         Self {
             inputs: Vec::new(),
             install: "",
@@ -92,12 +47,15 @@ impl Dependencies {
     }
 }
 
-/// Pins what the nearest lock file names, or what `package.json` asks for.
+/// Pins what the nearest lock file names, or what `package.json` asks for; nothing if nothing that runs needs it.
 pub(super) async fn pin(
     draft: &Draft<'_>,
     packing: &Packing,
     released_at: Option<Timestamp>,
 ) -> Result<Dependencies, PlanError> {
+    if !packing.installs {
+        return Ok(Dependencies::none(packing.origin.clone()));
+    }
     let mut found = packages(draft, &packing.directory, released_at).await?;
     // Scripts may call a package manager that installed nothing.
     for manager in &MANAGERS {
@@ -117,14 +75,6 @@ pub(super) async fn pin(
         }
     }
     Ok(found)
-}
-
-/// The version that `packageManager` names; later ones of yarn are not in the registry by that name.
-fn named_version(draft: &Draft<'_>, manager: &str) -> Result<Option<String>, PlanError> {
-    let top = draft.manifest("")?;
-    let version = top.as_ref().and_then(|top| top.version_of(manager));
-    let version = version.filter(|version| manager != "yarn" || version.starts_with("1."));
-    Ok(version.map(str::to_owned))
 }
 
 async fn packages(
@@ -183,7 +133,7 @@ async fn locked(
     };
     if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
         bounded(draft, path, versions.len())?;
-        let packages = resolve::exactly(draft, versions).await?;
+        let packages = pinning::exactly(draft, versions).await?;
         let origin = origin_of(path, How::InYarnsStead);
         return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED, origin);
     }
@@ -192,7 +142,7 @@ async fn locked(
         Err(reason) => return Ok(Err(reason)),
     };
     bounded(draft, path, packages.len())?;
-    let (packages, were_open) = resolve::pin_all(draft, packages).await?;
+    let (packages, were_open) = pinning::pin_all(draft, packages).await?;
     if were_open > 0 && manager.name == "npm" {
         return found(packages_of(draft, SERVED, packages).await?, SERVED, origin);
     }
@@ -310,62 +260,6 @@ async fn solved(
     })
 }
 
-/// The folder that is installed into, and the manifests of all packages there.
-fn workspace(draft: &Draft<'_>, directory: &str) -> Result<(String, Vec<Package>), PlanError> {
-    let top = draft
-        .manifest("")?
-        .filter(|top| !top.workspace_patterns().is_empty());
-    let Some(top) = top.filter(|_| !directory.is_empty()) else {
-        let own = draft.manifest(directory)?;
-        return Ok((directory.to_owned(), own.into_iter().collect()));
-    };
-    let patterns: Vec<String> = top
-        .workspace_patterns()
-        .into_iter()
-        .map(|pattern| pattern.trim_start_matches("./").trim_end_matches('/').to_owned())
-        .collect();
-    let folders = draft
-        .paths
-        .iter()
-        .filter_map(|path| path.strip_suffix("/package.json"));
-    let mut manifests = vec![top];
-    for folder in folders.filter(|folder| patterns.iter().any(|pattern| is_workspace(pattern, folder))) {
-        manifests.extend(draft.manifest(folder)?);
-    }
-    Ok((String::new(), manifests))
-}
-
-/// Whether a pattern of `workspaces` names a folder; `**` stands for any folders, `*` for a part of one name.
-fn is_workspace(pattern: &str, folder: &str) -> bool {
-    match (pattern.split_once('/'), folder.split_once('/')) {
-        (Some(("**", rest)), _) if is_workspace(rest, folder) => true,
-        (Some(("**", _)), Some((_, below))) => is_workspace(pattern, below),
-        (Some((first, rest)), Some((name, below))) => pattern::fits(first, name) && is_workspace(rest, below),
-        (None, None) => pattern::fits(pattern, folder),
-        (None, Some(_)) => pattern == "**",
-        (Some(_), None) => false,
-    }
-}
-
-async fn tool(draft: &Draft<'_>, name: &str, version: &str) -> Result<PinnedInput, PlanError> {
-    let found = registry::version(draft.planner.workshop.fetcher, name, version).await?;
-    let integrity = found.dist.integrity.clone().unwrap_or_default();
-    let file = format!("{name}-{version}.tgz");
-    let fetched = registry::by_integrity(
-        draft.planner.workshop.fetcher,
-        file,
-        found.dist.tarball,
-        "the registry",
-        &integrity,
-    );
-    Ok(PinnedInput {
-        role: Role::Dependency,
-        purl: Some(format!("pkg:npm/{name}@{version}")),
-        place: format!("dependencies/toolchain/{name}.tgz"),
-        file: fetched.await?.0,
-    })
-}
-
 async fn packages_of(
     draft: &Draft<'_>,
     manager: &str,
@@ -459,33 +353,6 @@ mod tests {
             let peers = said.iter().any(|it| it.value.contains("--legacy-peer-deps"));
             assert_eq!(peers, expected, "{install}");
             assert!(said.iter().all(|it| !it.is_declared()), "{install}");
-        }
-    }
-
-    #[test]
-    fn workspaces_are_named_by_patterns() {
-        for (pattern, folder, is) in [
-            ("packages/*", "packages/a", true),
-            ("packages/*", "packages/a/b", false),
-            ("packages/**", "packages/a/b", true),
-            ("**/a", "x/y/a", true),
-            ("tool", "tool", true),
-            ("tool-*", "tool-a", true),
-            ("packages/*", "other/a", false),
-        ] {
-            assert_eq!(is_workspace(pattern, folder), is, "{pattern} {folder}");
-        }
-    }
-
-    #[test]
-    fn the_form_of_a_lock_file_tells_the_version_of_pnpm() {
-        for (text, version) in [
-            ("lockfileVersion: 5.3\n", "6.35.1"),
-            ("lockfileVersion: 5.4\n", "7.33.7"),
-            ("lockfileVersion: '6.0'\n", "8.15.9"),
-            ("lockfileVersion: '9.0'\n", "9.15.9"),
-        ] {
-            assert_eq!(pnpm_version(text), version);
         }
     }
 }

@@ -1,0 +1,46 @@
+//! Lock files of yarn: those of form 1, and names and versions in those of yarn 2 and later.
+
+use super::{LockedPackage, fetchable, registry_path, unique};
+
+/// The tarballs that a `yarn.lock` of form 1 names.
+pub(in crate::ecosystem::npm) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
+    let text = String::from_utf8_lossy(text);
+    if text.contains("__metadata:") {
+        return Err("it is of yarn 2 or later, whose archives are not those of the registry".to_owned());
+    }
+    let lock = yarn_lock_parser::parse_str(&text).map_err(|error| error.to_string())?;
+    let mut found = Vec::new();
+    for entry in lock.entries {
+        let url = entry.resolved.split('#').next().unwrap_or_default();
+        found.push(fetchable(entry.name, url, entry.integrity, false)?);
+    }
+    unique(found)
+}
+
+/// Names and versions in a `yarn.lock` of yarn 2 or later; `None` if it is of form 1.
+pub(in crate::ecosystem::npm) fn yarn_versions(text: &[u8]) -> Option<Vec<(String, String)>> {
+    let text = String::from_utf8_lossy(text);
+    if !text.contains("__metadata:") {
+        return None;
+    }
+    let resolution = |line: &str| {
+        let value = line.trim().strip_prefix("resolution:")?.trim().trim_matches('"');
+        let (name, version) = value.rsplit_once("@npm:")?;
+        let version = version.split(':').next_back()?.split('#').next()?;
+        Some((name.to_owned(), version.to_owned()))
+    };
+    let mut found: Vec<_> = text.lines().filter_map(resolution).collect();
+    found.sort();
+    found.dedup();
+    Some(found)
+}
+
+/// What yarn calls a tarball in its offline mirror: with the scope before the name.
+pub(in crate::ecosystem::npm) fn yarn_file(url: &str) -> String {
+    let path = registry_path(url);
+    let file = path.rsplit('/').next().unwrap_or_default();
+    match path.split_once('/') {
+        Some((scope, _)) if scope.starts_with('@') => format!("{scope}-{file}"),
+        _ => file.to_owned(),
+    }
+}

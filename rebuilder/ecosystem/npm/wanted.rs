@@ -1,0 +1,118 @@
+//! What packages require: which package of the registry, in which versions, and whether the build goes on without it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::manifest::Package;
+use super::resolve::Release;
+use crate::evidence::json::member;
+
+/// A requirement: package, range, and whether the build goes on without it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wanted {
+    pub name: String,
+    pub range: String,
+    pub optional: bool,
+    /// Whether the package itself asks for it.
+    pub direct: bool,
+}
+
+/// What a package of the source asks for, without packages of the source itself.
+pub(super) fn wanted_by_root(package: &Package, own: &BTreeSet<String>, open: &mut BTreeSet<Wanted>) {
+    let lists = [
+        (&package.dependencies, false),
+        (&package.dev_dependencies, false),
+        (&package.optional_dependencies, true),
+    ];
+    for (list, optional) in lists {
+        for (name, range) in list {
+            let also_optional = optional || package.optional_dependencies.contains_key(name);
+            if let Some(range) = range.as_str().filter(|_| !own.contains(name)) {
+                open.extend(wanted(name, range, also_optional, true));
+            }
+        }
+    }
+    for (name, range) in &package.peer_dependencies {
+        let known = package.dev_dependencies.contains_key(name) || own.contains(name);
+        if let Some(range) = range.as_str().filter(|_| !known) {
+            open.extend(wanted(name, range, true, true));
+        }
+    }
+}
+
+/// What a released package asks for.
+pub(super) fn wanted_by(release: &Release, optional: bool, open: &mut BTreeSet<Wanted>) {
+    let is_optional = |name: &str| release.optional_dependencies.get(name).is_some();
+    let lists = [
+        (&release.dependencies, false),
+        (&release.optional_dependencies, true),
+    ];
+    for (list, of_list) in lists {
+        for (name, range) in list.as_object().into_iter().flatten() {
+            if let Some(range) = range.as_str() {
+                open.extend(wanted(
+                    name,
+                    range,
+                    optional || of_list || is_optional(name),
+                    false,
+                ));
+            }
+        }
+    }
+    // npm 7 and later install them, and complain where they are away; nothing ends for want of one.
+    for (name, range) in release.peer_dependencies.as_object().into_iter().flatten() {
+        let left_out =
+            member(&release.peer_dependencies_meta, [name.as_str(), "optional"]) == &Value::Bool(true);
+        if let Some(range) = range.as_str().filter(|_| !left_out) {
+            open.extend(wanted(name, range, true, false));
+        }
+    }
+}
+
+/// A requirement from the registry; nothing for folders, archives and repositories.
+pub(super) fn wanted(name: &str, range: &str, optional: bool, direct: bool) -> Option<Wanted> {
+    let range = range.trim();
+    let (name, range) = match range.strip_prefix("npm:") {
+        Some(alias) => match alias.rsplit_once('@').filter(|(name, _)| !name.is_empty()) {
+            Some((name, range)) => (name, range),
+            None => (alias, "*"),
+        },
+        None => (name, range),
+    };
+    let elsewhere = range.contains(':') || range.contains('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~@/".contains(c);
+    (!elsewhere && name.chars().all(plain) && !name.contains("..")).then(|| Wanted {
+        name: name.to_owned(),
+        range: if range.is_empty() {
+            "*".to_owned()
+        } else {
+            range.to_owned()
+        },
+        optional,
+        direct,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_registry_has_is_wanted() {
+        for (name, range, expected) in [
+            ("a", "^1", Some(("a", "^1"))),
+            ("a", "npm:@b/c@2.0.0", Some(("@b/c", "2.0.0"))),
+            ("a", "npm:b", Some(("b", "*"))),
+            ("a", "", Some(("a", "*"))),
+            ("a", "workspace:*", None),
+            ("a", "github:o/r", None),
+            ("a", "o/r#v1", None),
+            ("../a", "^1", None),
+        ] {
+            let found = wanted(name, range, false, true);
+            let found = found.as_ref().map(|it| (it.name.as_str(), it.range.as_str()));
+            assert_eq!(found, expected, "{name} {range}");
+        }
+    }
+}
