@@ -35,6 +35,7 @@ use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
 use crate::reader::{Reader, as_file, as_text};
+use crate::run::failure::log::shortened;
 use crate::store::Fetcher;
 
 /// The qualifier that names one wheel of a version.
@@ -143,7 +144,7 @@ const READERS: &[Reader] = &[
             bounds::merged(&lines);
             required::known(&lines, text);
             drop(requirement::read(text).map(|it| it.to_string()));
-            bounds::shortened(text);
+            shortened(text);
         });
     }),
     ("wheel", |bytes| as_file(bytes, |path| drop(wheel::read(path)))),
