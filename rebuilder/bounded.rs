@@ -6,8 +6,11 @@ mod headers;
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 pub(crate) use headers::HeaderLimit;
 
@@ -45,6 +48,33 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(read(path, limit)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// The text of a file below a stranger's folder. No link is followed: it would lead to what the stranger may not read.
+pub fn read_text_within(folder: &Path, name: &Path, limit: u64) -> io::Result<String> {
+    let file = File::from(open_within(
+        &File::open(folder)?,
+        name,
+        OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
+    )?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    let bytes = read_from(file, limit)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// A handle of what has this name below a folder, if no link leads there; with `O_PATH` also of a link itself.
+pub fn open_within(folder: impl AsFd, name: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    openat2(folder, name, how).map_err(|error| match error {
+        nix::Error::ELOOP | nix::Error::EXDEV => {
+            io::Error::new(io::ErrorKind::InvalidInput, "it is a link, or lies behind one")
+        }
+        other => other.into(),
+    })
+}
+
 /// The last `limit` bytes of a file as text.
 pub fn tail(path: &Path, limit: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
@@ -77,5 +107,30 @@ mod tests {
         assert_eq!(tail(&path, 500).unwrap(), "first\nlast\n");
         assert_eq!(read_text(&path, 11).unwrap(), "first\nlast\n");
         assert!(read(&path, 10).is_err());
+    }
+
+    #[test]
+    fn no_link_in_a_strangers_folder_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("source");
+        std::fs::create_dir_all(place.join("inner")).unwrap();
+        std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        std::fs::write(place.join("inner/file"), "text").unwrap();
+        for (link, target) in [("up", ".."), ("file", "../secret"), ("own", "inner")] {
+            std::os::unix::fs::symlink(target, place.join(link)).unwrap();
+        }
+        for (name, text) in [
+            ("inner/file", Some("text")),
+            ("inner/../inner/file", Some("text")),
+            ("file", None),
+            ("up/secret", None),
+            ("own/file", None),
+            ("../secret", None),
+            ("/etc/hostname", None),
+            ("inner", None),
+        ] {
+            let found = read_text_within(&place, Path::new(name), SHORT);
+            assert_eq!(found.ok().as_deref(), text, "{name}");
+        }
     }
 }

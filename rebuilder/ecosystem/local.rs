@@ -142,7 +142,7 @@ impl Found {
 
 impl LocalSource<'_> {
     fn text(&self, name: &str) -> Result<String, PlanError> {
-        bounded::read_text(&self.tree.join(name), bounded::DOCUMENT)
+        bounded::read_text_within(self.tree, Path::new(name), bounded::DOCUMENT)
             .map_err(|error| self.unusable(name, error.to_string()))
     }
 

@@ -11,6 +11,7 @@
 mod against;
 pub mod attribute;
 mod build;
+mod checkout;
 mod difference;
 mod explain;
 pub mod fix;

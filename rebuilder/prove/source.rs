@@ -5,56 +5,33 @@
 
 use std::fs::{self, File};
 use std::io::{self, Seek as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use nix::fcntl::OFlag;
+
+use super::checkout::Checkout;
+use crate::bounded;
 use crate::store::{Blob, Store, StoreError};
 
 /// Folders that are no part of a source.
 const LEFT_OUT: [&str; 5] = [".git", ".hg", ".svn", ".bzr", ".jj"];
 
+/// Most bytes of all files of a source, at their full size: sparse files are packed byte for byte.
+const MOST_BYTES: u64 = 4 << 30;
+
 /// The files of a source tree, relative to it, in the order of their names.
 pub(super) fn files(tree: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = match listed_by_git(tree) {
+    let mut files = match Checkout::of(tree).and_then(|checkout| checkout.files()) {
         Some(files) => files,
         None => walked(tree)?,
     };
-    // What was deleted and not committed is listed still.
-    files.retain(|file| fs::symlink_metadata(tree.join(file)).is_ok());
+    // What was deleted and not committed is listed still. What a list names behind a link is not in the source.
+    let top = File::open(tree)?;
+    files.retain(|file| bounded::open_within(&top, file, OFlag::O_PATH).is_ok());
     files.sort();
     files.dedup();
     Ok(files)
-}
-
-/// What git tracks, and what it would track if it was added.
-fn listed_by_git(tree: &Path) -> Option<Vec<PathBuf>> {
-    let listed = git(
-        tree,
-        &["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-    )?;
-    let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    let paths: Vec<_> = names
-        .map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name)))
-        .collect();
-    (!paths.is_empty()).then_some(paths)
-}
-
-/// What git says about the tree, if it is one of git's.
-fn git(tree: &Path, words: &[&str]) -> Option<Vec<u8>> {
-    let mut command = Command::new("git");
-    // A tree's own configuration may name a program that is run for each listing.
-    command
-        .args(["-c", "core.fsmonitor=false", "-C"])
-        .arg(tree)
-        .args(words);
-    command
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .stderr(Stdio::null())
-        .stdin(Stdio::null());
-    let output = command.output().ok()?;
-    output.status.success().then_some(output.stdout)
 }
 
 fn walked(tree: &Path) -> io::Result<Vec<PathBuf>> {
@@ -79,17 +56,19 @@ pub(super) fn pack(store: &Store, tree: &Path) -> Result<Blob, StoreError> {
     }
     let files = files(tree).map_err(error(tree))?;
     let mut archive = tar::Builder::new(tempfile::tempfile().map_err(error(tree))?);
+    let top = File::open(tree).map_err(error(tree))?;
+    let mut room = MOST_BYTES;
     for file in files {
-        let path = tree.join(&file);
-        append(&mut archive, &path, &file).map_err(error(&path))?;
+        append(&mut archive, &top, &file, &mut room).map_err(error(&tree.join(&file)))?;
     }
     let mut packed = archive.into_inner().map_err(error(tree))?;
     packed.rewind().map_err(error(tree))?;
     store.keep(packed)
 }
 
-fn append(archive: &mut tar::Builder<File>, path: &Path, name: &Path) -> io::Result<()> {
-    let meta = fs::symlink_metadata(path)?;
+fn append(archive: &mut tar::Builder<File>, top: &File, name: &Path, room: &mut u64) -> io::Result<()> {
+    let file = File::from(bounded::open_within(top, name, OFlag::O_PATH)?);
+    let meta = file.metadata()?;
     let mut header = tar::Header::new_gnu();
     header.set_mtime(0);
     header.set_uid(0);
@@ -98,7 +77,8 @@ fn append(archive: &mut tar::Builder<File>, path: &Path, name: &Path) -> io::Res
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_mode(0o777);
         header.set_size(0);
-        return archive.append_link(&mut header, name, fs::read_link(path)?);
+        let target = nix::fcntl::readlinkat(&file, "")?;
+        return archive.append_link(&mut header, name, target);
     }
     if !meta.is_file() {
         // A submodule without its files, a socket: nothing that a checkout has.
@@ -108,14 +88,22 @@ fn append(archive: &mut tar::Builder<File>, path: &Path, name: &Path) -> io::Res
     // The mask of whoever unpacks it decides about the rest.
     header.set_mode(if executable { 0o777 } else { 0o666 });
     header.set_size(meta.len());
-    archive.append_data(&mut header, name, File::open(path)?)
+    *room = room.checked_sub(meta.len()).ok_or_else(too_large)?;
+    let file = File::from(bounded::open_within(top, name, OFlag::O_NONBLOCK)?);
+    archive.append_data(&mut header, name, file)
+}
+
+fn too_large() -> io::Error {
+    let what = format!(
+        "with it the source has more than {} GiB; what git ignores is left out",
+        MOST_BYTES >> 30
+    );
+    io::Error::new(io::ErrorKind::FileTooLarge, what)
 }
 
 /// The time of the source in Unix seconds, and what says so: the last commit's, or else that of its newest file.
 pub(super) fn time(tree: &Path) -> io::Result<(i64, &'static str)> {
-    let commit = git(tree, &["log", "-1", "--format=%ct"]);
-    let commit = commit.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
-    if let Some(time) = commit {
+    if let Some(time) = Checkout::of(tree).and_then(|checkout| checkout.time()) {
         return Ok((time, "the time of the last commit"));
     }
     let mut newest = 0;
@@ -128,6 +116,37 @@ pub(super) fn time(tree: &Path) -> io::Result<(i64, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_behind_a_link_is_of_the_source() {
+        let place = tempfile::tempdir().unwrap();
+        let (tree, outside) = (place.path().join("tree"), place.path().join("outside"));
+        for folder in [&tree, &outside] {
+            fs::create_dir(folder).unwrap();
+        }
+        fs::write(outside.join("secret"), "s").unwrap();
+        fs::write(tree.join("a"), "a").unwrap();
+        std::os::unix::fs::symlink("../outside", tree.join("d")).unwrap();
+        let git = |words: &[&str]| {
+            let status = std::process::Command::new("git")
+                .arg("-C")
+                .arg(&tree)
+                .args(words)
+                .status();
+            assert!(status.unwrap().success(), "{words:?}");
+        };
+        git(&["init", "-q"]);
+        git(&["add", "a"]);
+        fs::write(tree.join(".git/info/exclude"), "d\n").unwrap();
+        // git itself refuses to add it, and takes it from whoever writes an index.
+        git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            "100644,e69de29bb2d1d6434b8b29ae775ad8c2e48c5391,d/secret",
+        ]);
+        assert_eq!(files(&tree).unwrap(), [PathBuf::from("a")]);
+    }
 
     #[test]
     fn a_source_is_packed_without_what_differs_between_checkouts() {

@@ -286,5 +286,5 @@ pub(super) fn view(basis: &Basis, variation: &Variation, held: bool) -> MachineV
 /// The clock of baselines: ahead of all files of the root, and of the source's own time by more than any of its files.
 pub(super) fn clock_for(source_date_epoch: i64, now: i64) -> i64 {
     let tomorrow = (now.div_euclid(DAY) + 1) * DAY;
-    tomorrow.max(source_date_epoch + 30 * DAY)
+    tomorrow.max(source_date_epoch.saturating_add(30 * DAY))
 }

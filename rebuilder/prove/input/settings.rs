@@ -46,7 +46,7 @@ impl Settings {
             path: path.display().to_string(),
             reason,
         };
-        match bounded::read_text(&path, bounded::DOCUMENT) {
+        match bounded::read_text_within(folder, Path::new(SETTINGS), bounded::DOCUMENT) {
             Ok(text) => toml::from_str(&text).map_err(|error| invalid(error.to_string())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(invalid(error.to_string())),
