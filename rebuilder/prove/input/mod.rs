@@ -144,6 +144,8 @@ pub struct Project {
     pub build: String,
     /// Patterns of its outputs, below the source folder; none for what is installed and, without that, all that is new.
     pub outputs: Vec<String>,
+    /// Whether the project itself named these patterns.
+    pub names_outputs: bool,
     /// Folders of the root that the build writes into.
     pub owns: Vec<String>,
     /// Packages of the container's archive that it needs besides.
@@ -197,6 +199,7 @@ impl Project {
             kind: said.to_owned(),
             recipe,
             build: settings.build.clone().unwrap_or_else(|| kind.build.to_owned()),
+            names_outputs: settings.outputs.is_some(),
             outputs: match &settings.outputs {
                 Some(outputs) => outputs.clone(),
                 None if settings.build.is_some() => Vec::new(),
@@ -212,7 +215,7 @@ impl Project {
 
     /// The script that hands the outputs out, for `sh -eu` in the source folder.
     pub(super) fn hand_out(&self) -> String {
-        hand_out(&self.outputs)
+        hand_out(&self.outputs, self.names_outputs)
     }
 }
 
@@ -255,40 +258,79 @@ fn name_of(folder: &Path) -> Result<String, ProveError> {
     })
 }
 
-/// Files that fit the patterns, by their names; those of one name in several folders by their whole path. Without
-/// patterns, what was installed as one archive, or else all files that the build made.
-fn hand_out(patterns: &[String]) -> String {
-    let take = "\
+/// Hands one file out, or all that are in a folder. Each has its own name, or else that of its path; two never have one. Where
+/// a link leads is handed out as a text.
+const TAKE: &str = r#"
 take() {
-  name=$(basename \"$1\")
-  if [ -e \"/out/$name\" ]; then name=$(echo \"$1\" | sed 's,^[./]*,,; s,/,_,g'); fi
-  cp -- \"$1\" \"/out/$name\"
+  if [ -d "$1" ] && [ ! -L "$1" ]; then
+    find "$1" ! -type d | LC_ALL=C sort > /tmp/prove-inside
+    while IFS= read -r inner; do take "$inner"; done < /tmp/prove-inside
+    return
+  fi
+  name=$(basename "$1")
+  if [ -L "$1" ]; then name=$name.link; fi
+  if [ -e "/out/$name" ]; then name=$(echo "$1" | sed 's,^[./]*,,; s,/,_,g'); fi
+  free=$name
+  number=2
+  while [ -e "/out/$free" ]; do free=$name.$number; number=$((number + 1)); done
+  if [ -L "$1" ]; then readlink "$1" > "/out/$free"; else cp -- "$1" "/out/$free"; fi
 }
-";
-    if patterns.is_empty() {
-        // Times of installed files are those of the build, and mean nothing.
-        return take.to_owned()
-            + "\
-if [ -d \"$INSTALLED\" ] && [ -n \"$(ls -A \"$INSTALLED\")\" ]; then
-  tar cf /out/installed.tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C \"$INSTALLED\" .
+# Lists of dependencies, which compilers leave beside what they make, are no outputs.
+listed() {
+  case "$1" in *.d) [ -e "${1%.d}.o" ] ;; *) false ;; esac
+}
+"#;
+
+/// What was installed as one archive, or else all files that the build made or changed.
+const TAKE_ALL: &str = r#"
+if [ -d "$INSTALLED" ] && [ -n "$(ls -A "$INSTALLED")" ]; then
+  # Times of installed files are those of the build, and mean nothing.
+  tar cf /out/installed.tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$INSTALLED" .
 else
   tar tf /inputs/prove/source.tar | sed 's,^,./,' | LC_ALL=C sort > /tmp/prove-source
-  find . -type f ! -name '*.o' ! -name '*.d' ! -path '*/.git/*' | LC_ALL=C sort > /tmp/prove-found
+  find . \( -type f -o -type l \) ! -name '*.o' ! -path '*/.git/*' | LC_ALL=C sort > /tmp/prove-found
   LC_ALL=C comm -13 /tmp/prove-source /tmp/prove-found > /tmp/prove-new
-  while IFS= read -r file; do take \"$file\"; done < /tmp/prove-new
+  LC_ALL=C tar df /inputs/prove/source.tar 2>/dev/null | sed -n 's,: \(Contents differ\|Size differs\|Symlink differs\)$,,p' |
+    LC_ALL=C sort -u | sed 's,^,./,' > /tmp/prove-changed
+  cat /tmp/prove-new /tmp/prove-changed > /tmp/prove-all
+  while IFS= read -r file; do
+    if ! listed "$file"; then take "$file"; fi
+  done < /tmp/prove-all
 fi
-";
+"#;
+
+/// What fits each pattern. The project's own patterns name folders too, and one that nothing fits is an error; those of its kind
+/// are for files, and for some projects only.
+const TAKE_FITTING: &str = r#"
+  set +f
+  fits=
+  if [ -z "$named" ]; then fits=1; fi
+  for file in $pattern; do
+    if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
+    if [ -z "$named" ] && [ -d "$file" ]; then continue; fi
+    fits=1
+    if ! listed "$file"; then take "$file"; fi
+  done
+  set -f
+  if [ -z "$fits" ]; then
+    echo "nothing fits the output $pattern"
+    exit 1
+  fi
+done
+"#;
+
+/// The script for what fits the patterns, or without patterns for all that was made.
+fn hand_out(patterns: &[String], named: bool) -> String {
+    if patterns.is_empty() {
+        return format!("{TAKE}{TAKE_ALL}");
     }
-    // Lists of dependencies, which compilers leave beside what they make, are no outputs.
-    format!(
-        "{take}set -f\nfor pattern in {}; do\n  set +f\n  for file in $pattern; do\n    case \"$file\" in *.d) continue ;; \
-         esac\n    if [ -f \"$file\" ]; then take \"$file\"; fi\n  done\ndone\n",
-        patterns
-            .iter()
-            .map(|pattern| crate::plan::quote(pattern))
-            .collect::<Vec<_>>()
-            .join(" ")
-    )
+    let patterns: Vec<_> = patterns
+        .iter()
+        .map(|pattern| crate::plan::quote(pattern))
+        .collect();
+    let named = if named { "1" } else { "" };
+    let patterns = patterns.join(" ");
+    format!("{TAKE}named={named}\nset -f\nfor pattern in {patterns}; do{TAKE_FITTING}")
 }
 
 #[cfg(test)]
@@ -332,6 +374,89 @@ mod tests {
         for bad in ["kind = \"nothing\"\n", "kinds = \"make\"\n"] {
             fs::write(project.join(SETTINGS), bad).unwrap();
             Project::find(&project).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_build_makes_is_left_out_in_silence() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path();
+        let tree = place.join("tree");
+        for inner in ["a", "b", "folder"] {
+            fs::create_dir_all(tree.join(inner)).unwrap();
+        }
+        fs::write(tree.join("tracked"), "as released").unwrap();
+        let status = std::process::Command::new("tar")
+            .args(["cf", "../source.tar", "tracked"])
+            .current_dir(&tree)
+            .status();
+        assert!(status.unwrap().success());
+        for (name, text) in [
+            ("tracked", "changed"),
+            ("a/x", "1"),
+            ("b/x", "2"),
+            ("b_x", "3"),
+            ("dates.d", "4"),
+            ("unit.o", "5"),
+            ("unit.d", "6"),
+            ("folder/in it", "7"),
+        ] {
+            fs::write(tree.join(name), text).unwrap();
+        }
+        symlink("elsewhere", tree.join("link")).unwrap();
+        let handed = |patterns: &[&str], named: bool| {
+            let out = place.join("out");
+            let _ = fs::remove_dir_all(&out);
+            fs::create_dir(&out).unwrap();
+            let patterns: Vec<_> = patterns.iter().map(|text| (*text).to_owned()).collect();
+            let script = hand_out(&patterns, named)
+                .replace("\"/out/", &format!("\"{}/", out.display()))
+                .replace(
+                    "/inputs/prove/source.tar",
+                    &place.join("source.tar").display().to_string(),
+                )
+                .replace("/tmp/prove-", &format!("{}/", place.display()));
+            let mut shell = std::process::Command::new("sh");
+            shell
+                .args(["-eu", "-c", &script])
+                .current_dir(&tree)
+                .env("INSTALLED", place.join("none"));
+            let ended = shell.output().unwrap();
+            let mut found: Vec<_> = fs::read_dir(&out)
+                .unwrap()
+                .map(|entry| entry.unwrap())
+                .map(|entry| {
+                    let text = fs::read_to_string(entry.path()).unwrap();
+                    format!("{}={}", entry.file_name().to_string_lossy(), text.trim_end())
+                })
+                .collect();
+            found.sort();
+            (ended.status.success(), found.join(" "))
+        };
+        let three = "b_x.2=3 b_x=2";
+        for (patterns, named, succeeds, found) in [
+            (
+                &[][..],
+                false,
+                true,
+                &*format!("{three} dates.d=4 in it=7 link.link=elsewhere tracked=changed x=1"),
+            ),
+            (&["a/x", "b/x", "b_x"], true, true, &format!("{three} x=1")),
+            (&["folder", "link"], true, true, "in it=7 link.link=elsewhere"),
+            (&["a/x", "none*"], true, false, "x=1"),
+            (
+                &["a/*", "*", "none*"],
+                false,
+                true,
+                "b_x=3 dates.d=4 link.link=elsewhere tracked=changed unit.o=5 x=1",
+            ),
+        ] {
+            assert_eq!(
+                handed(patterns, named),
+                (succeeds, found.to_owned()),
+                "{patterns:?}"
+            );
         }
     }
 }
