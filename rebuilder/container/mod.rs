@@ -17,7 +17,7 @@ mod receipt;
 
 use std::path::PathBuf;
 
-pub use build::{Root, build, from_image, from_lock, is_made, root};
+pub use build::{Root, build, is_made, root};
 pub use definition::{Catalog, Debian, Definition};
 pub use layer::{keep_layer, kept_layer};
 pub use lock::lock;
