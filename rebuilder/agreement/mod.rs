@@ -19,6 +19,7 @@ mod divergence;
 mod gather;
 mod independence;
 mod inputs;
+mod judge;
 mod reading;
 mod rebuild;
 mod stance;

@@ -221,6 +221,7 @@ mod tests {
     }
 
     /// Each condition of SLSA 1.2 for its word, broken one at a time.
+    // Long, as it is one table.
     #[test]
     fn slsas_word_is_said_only_where_its_conditions_hold() {
         let party = |organisation: Option<&str>, builder: Option<&str>, kind| PartyReport {

@@ -138,6 +138,7 @@ mod tests {
         GitSource::from_uri(uri, Some(commit).filter(|commit| !commit.is_empty()))
     }
 
+    // Long, as it is one table.
     #[test]
     fn reads_addresses_and_refuses_what_git_could_misread() {
         let commit = "5995008213440709027a5666064bfdaba715df00";

@@ -3,7 +3,7 @@
 //! As with a run, nothing that the builder wrote down is believed where it can be checked: the outputs of every build
 //! are in the folder, and their digests are computed again before anything is signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Component, Path};
 
@@ -114,7 +114,11 @@ impl Certificate {
             return Err("it has no build in which everything was varied".into());
         }
         let mut agreed: Option<BTreeMap<String, Sha256>> = None;
+        let mut read = BTreeSet::new();
         for build in &self.builds {
+            if !read.insert(inside(&build.outputs)?) {
+                return Err(format!("{} is named for two builds", build.outputs));
+            }
             let found = outputs(&folder.join(inside(&build.outputs)?))?;
             match &agreed {
                 Some(agreed) if *agreed != found => {

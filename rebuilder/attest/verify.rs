@@ -79,11 +79,6 @@ fn parsed(digested: &Digested) -> Result<(Record, Plan), AttestError> {
 /// The same for a run that was read already; `run` has both files of each equivalent pair.
 pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Result<VerifiedRun, AttestError> {
     let (record, plan) = parsed(digested)?;
-    let changed = |path: &str, expected: String, found: String| AttestError::Changed {
-        path: path.to_owned(),
-        expected,
-        found,
-    };
     let same = |path: &str, expected: Sha256, found: Option<&Sha256>| match found {
         Some(found) if *found == expected => Ok(()),
         found => Err(changed(
@@ -108,23 +103,7 @@ pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Resu
             record.verdict.to_string(),
         ));
     }
-    let mut names = BTreeSet::new();
-    for output in &record.outputs {
-        // If a record could call any file released, it could call an extra one reproduced.
-        let expected = plan
-            .expected
-            .iter()
-            .find(|expected| expected.file.name == output.name)
-            .map(|expected| expected.file.sha256);
-        if output.released != expected || !names.insert(&output.name) {
-            let told = |digest: Option<Sha256>| digest.map_or_else(|| "nothing".into(), Sha256::to_hex);
-            return Err(changed(
-                "record.json",
-                format!("{} released as {}, once", output.name, told(expected)),
-                told(output.released),
-            ));
-        }
-    }
+    released_as_planned(&plan, &record)?;
     if plan.subject != record.subject {
         return Err(changed("record.json", plan.subject, record.subject));
     }
@@ -144,6 +123,33 @@ pub fn verify_digested(digested: &Digested, run: &RunFolder, page: Page) -> Resu
         digest: Sha256::of(&digested.record),
         report,
     })
+}
+
+/// If a record could call any file released, it could call an extra one reproduced; and each output is there once.
+fn released_as_planned(plan: &Plan, record: &Record) -> Result<(), AttestError> {
+    let told = |digest: Option<Sha256>| digest.map_or_else(|| "nothing".into(), Sha256::to_hex);
+    let mut names = BTreeSet::new();
+    for output in &record.outputs {
+        let mut planned = plan.expected.iter();
+        let planned = planned.find(|expected| expected.file.name == output.name);
+        let expected = planned.map(|expected| expected.file.sha256);
+        if output.released != expected || !names.insert(&output.name) {
+            return Err(changed(
+                "record.json",
+                format!("{} released as {}, once", output.name, told(expected)),
+                told(output.released),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn changed(path: &str, expected: String, found: String) -> AttestError {
+    AttestError::Changed {
+        path: path.to_owned(),
+        expected,
+        found,
+    }
 }
 
 /// Repeats a comparison that called two files equivalent; both are in the run.

@@ -28,21 +28,17 @@ pub fn write(
         path: path.to_owned(),
         source,
     };
+    let invalid = |reason: String| BundleError::Invalid {
+        path: path.to_owned(),
+        reason,
+    };
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for file in &files {
         if !is_plain(&file.path) {
-            return Err(BundleError::Invalid {
-                path: path.to_owned(),
-                reason: format!("{:?} cannot be the name of a file in it", file.path),
-            });
+            let reason = format!("{:?} cannot be the name of a file in it", file.path);
+            return Err(invalid(reason));
         }
-        let (sha256, size) = file.content.digest().map_err(failed)?;
-        manifest.files.push(ListedFile {
-            path: file.path.clone(),
-            what: file.what.to_owned(),
-            sha256,
-            size,
-        });
+        manifest.files.push(listed(file).map_err(failed)?);
     }
     let text = serialise::pretty("the manifest", &manifest)?;
     let sums = sums(&manifest, Sha256::of(&text));
@@ -59,25 +55,14 @@ pub fn write(
         .write(BufWriter::new(pending), Compression::default());
     let mut tar = tar::Builder::new(gzip);
     let time = u64::try_from(manifest.created.as_second()).unwrap_or(0);
-    let mut append = |name: &str, size: u64, bytes: &mut dyn Read| {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(size);
-        header.set_mode(0o644);
-        header.set_mtime(time);
-        header.set_entry_type(tar::EntryType::Regular);
-        tar.append_data(&mut header, format!("{FOLDER}/{name}"), bytes)
-    };
     for (name, bytes) in &head {
-        append(name, bytes.len() as u64, &mut bytes.as_slice()).map_err(failed)?;
+        append(&mut tar, name, (bytes.len() as u64, time), &mut bytes.as_slice()).map_err(failed)?;
     }
     for (file, listed) in files.iter().zip(&manifest.files) {
         let mut reader = HashingReader::new(file.content.open().map_err(failed)?);
-        append(&file.path, listed.size, &mut reader).map_err(failed)?;
+        append(&mut tar, &file.path, (listed.size, time), &mut reader).map_err(failed)?;
         if reader.finish() != listed.sha256 {
-            return Err(BundleError::Invalid {
-                path: path.to_owned(),
-                reason: format!("{} changed while it was written", file.path),
-            });
+            return Err(invalid(format!("{} changed while it was written", file.path)));
         }
     }
     let buffer = tar
@@ -88,14 +73,43 @@ pub fn write(
         .into_inner()
         .map_err(io::IntoInnerError::into_error)
         .map_err(failed)?;
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    pending
-        .as_file()
-        .set_permissions(readable)
-        .and_then(|()| pending.as_file().sync_all())
-        .map_err(failed)?;
-    pending.persist(path).map_err(|error| failed(error.error))?;
+    put_in_place(pending, path).map_err(failed)?;
     Ok(manifest)
+}
+
+/// Appends one file, with nothing of this machine in its header.
+fn append(
+    tar: &mut tar::Builder<impl io::Write>,
+    name: &str,
+    (size, time): (u64, u64),
+    bytes: &mut dyn Read,
+) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_mtime(time);
+    header.set_entry_type(tar::EntryType::Regular);
+    tar.append_data(&mut header, format!("{FOLDER}/{name}"), bytes)
+}
+
+/// The line of a file in the manifest.
+fn listed(file: &File) -> io::Result<ListedFile> {
+    let (sha256, size) = file.content.digest()?;
+    Ok(ListedFile {
+        path: file.path.clone(),
+        what: file.what.to_owned(),
+        sha256,
+        size,
+    })
+}
+
+/// Gives a whole file its name, on the disk and for everyone to read.
+fn put_in_place(pending: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    pending.as_file().set_permissions(readable)?;
+    pending.as_file().sync_all()?;
+    pending.persist(path)?;
+    Ok(())
 }
 
 /// What is signed of a manifest with this digest.
@@ -147,20 +161,8 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
     for entry in tar.entries().map_err(failed)?.raw(true) {
         let mut entry = entry.map_err(broken)?;
         if entry.header().entry_type() == tar::EntryType::GNULongName && long_name.is_none() {
-            let mut bytes = Vec::new();
-            entry
-                .by_ref()
-                .take(NAME_LIMIT + 1)
-                .read_to_end(&mut bytes)
-                .map_err(broken)?;
-            let name = bytes
-                .strip_suffix(b"\0")
-                .and_then(|name| std::str::from_utf8(name).ok());
-            let name = name.filter(|name| name.len() as u64 <= NAME_LIMIT);
-            long_name = Some(
-                name.ok_or_else(|| invalid("a long name in it cannot be read".into()))?
-                    .to_owned(),
-            );
+            let name = name_in(&mut entry).map_err(broken)?;
+            long_name = Some(name.ok_or_else(|| invalid("a long name in it cannot be read".into()))?);
             continue;
         }
         let short_name = exact_header(entry.header(), long_name.is_some()).map_err(invalid)?;
@@ -173,12 +175,7 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
         let (digest, size) = if OUTPUTS.iter().any(|folder| below.starts_with(folder)) {
             Sha256::of_reader(&mut entry).map_err(broken)?
         } else {
-            let mut bytes = Vec::new();
-            entry
-                .by_ref()
-                .take(DOCUMENT_LIMIT + 1)
-                .read_to_end(&mut bytes)
-                .map_err(broken)?;
+            let bytes = read_up_to(&mut entry, DOCUMENT_LIMIT).map_err(broken)?;
             held = held.saturating_add(bytes.len() as u64);
             if bytes.len() as u64 > DOCUMENT_LIMIT || held > DOCUMENTS_LIMIT {
                 return Err(invalid(format!("{name} is larger than a document may be")));
@@ -199,6 +196,23 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
     ends_here(tar).map_err(invalid)?;
     one_place_each(&contents).map_err(invalid)?;
     Ok(contents)
+}
+
+/// What the next member is called, if that is a text within the bound.
+fn name_in(entry: &mut impl Read) -> io::Result<Option<String>> {
+    let bytes = read_up_to(entry, NAME_LIMIT)?;
+    let name = bytes
+        .strip_suffix(b"\0")
+        .and_then(|name| std::str::from_utf8(name).ok());
+    let name = name.filter(|name| name.len() as u64 <= NAME_LIMIT);
+    Ok(name.map(str::to_owned))
+}
+
+/// One byte more than the limit shows that something is larger.
+fn read_up_to(entry: &mut impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    entry.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Most bytes of a member's name, and most members.

@@ -71,24 +71,13 @@ pub(super) fn differences(
         Err(reason) => return vec![reason],
     };
     let mut found = Differences(Vec::new());
-    found.same("verdict", attested, word(&record.verdict));
+    found.same("verdict", attested, record.verdict.word());
     match own {
         OwnPredicate::Rebuild(own) => positive(statement, &own, plan, record, report, &mut found),
         OwnPredicate::Failed(own) => negative(statement, &own, plan, record, report, &mut found),
         OwnPredicate::Equivalence(_) | OwnPredicate::Result(_) => {}
     }
     found.0
-}
-
-/// The verdict in one word, as attestations say it.
-pub(super) fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Reproduced => "reproduced",
-        Verdict::Equivalent => "equivalent",
-        Verdict::Mismatch => "mismatch",
-        Verdict::NotReproduced => "not-reproduced",
-        Verdict::Inconclusive { .. } => "inconclusive",
-    }
 }
 
 struct Differences(Vec<String>);
@@ -229,7 +218,7 @@ fn equivalent(
     report: Sha256,
 ) -> Vec<String> {
     let mut found = Differences(Vec::new());
-    found.same("verdict", "equivalent", word(&record.verdict));
+    found.same("verdict", "equivalent", record.verdict.word());
     let outputs: Vec<&OutputResult> = record
         .outputs
         .iter()

@@ -50,19 +50,8 @@ pub(super) fn declarations(
         return Ok(None);
     };
     let targets = sbom::released(plan);
-    let claims: Vec<Value> = targets
-        .iter()
-        .enumerate()
-        .map(|(number, target)| {
-            json!({
-                "bom-ref": format!("claim-{number}"),
-                "target": target["bom-ref"],
-                "predicate": claim,
-                "reasoning": format!("{reason}; plan sha256:{}", record.plan),
-                "evidence": ["evidence-log", "evidence-record"]
-            })
-        })
-        .collect();
+    let reasoning = format!("{reason}; plan sha256:{}", record.plan);
+    let claims = claims(&targets, claim, &reasoning);
     let references: Vec<_> = claims.iter().map(|claim| claim["bom-ref"].clone()).collect();
     let evidence = |name: &str, property: &str, file: &str, sha256: Sha256| {
         json!({
@@ -73,22 +62,8 @@ pub(super) fn declarations(
             "data": [{"name": file, "contents": {"url": file}, "classification": "public"}]
         })
     };
-    let mut organisation = json!({"name": assessor.name});
-    if let Some(url) = &assessor.url {
-        put(&mut organisation, "url", json!([url]));
-    }
-    let website = assessor
-        .url
-        .clone()
-        .unwrap_or_else(|| "https://example.org/".into());
-    let mut affirmation = json!({"statement": format!("{} rebuilt {} independently of its publisher", assessor.name, plan.title())});
-    if assessor.url.is_some() {
-        let signatories = json!([{
-            "organization": organisation,
-            "externalReference": {"type": "website", "url": website}
-        }]);
-        put(&mut affirmation, "signatories", signatories);
-    }
+    let organisation = organisation(assessor);
+    let affirmation = affirmation(assessor, &organisation, plan);
     Ok(Some(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -117,14 +92,57 @@ pub(super) fn declarations(
             "targets": {"components": targets},
             "affirmation": affirmation
         },
-        "definitions": {
-            "standards": [{
-                "bom-ref": "standard-rebuild",
-                "name": "independent rebuild",
-                "version": "1",
-                "description": "released files are reproduced bit for bit from pinned public inputs, without a network",
-                "requirements": [{"bom-ref": "requirement-rebuild", "identifier": "REBUILD-1", "title": "the released files are reproduced"}]
-            }]
-        }
+        "definitions": {"standards": [standard()]}
     })))
+}
+
+/// What is claimed to be met.
+fn standard() -> Value {
+    json!({
+        "bom-ref": "standard-rebuild",
+        "name": "independent rebuild",
+        "version": "1",
+        "description": "released files are reproduced bit for bit from pinned public inputs, without a network",
+        "requirements": [{"bom-ref": "requirement-rebuild", "identifier": "REBUILD-1", "title": "the released files are reproduced"}]
+    })
+}
+
+/// One claim for each target.
+fn claims(targets: &[Value], predicate: &str, reasoning: &str) -> Vec<Value> {
+    let claim = |(number, target): (usize, &Value)| {
+        json!({
+            "bom-ref": format!("claim-{number}"),
+            "target": target["bom-ref"],
+            "predicate": predicate,
+            "reasoning": reasoning,
+            "evidence": ["evidence-log", "evidence-record"]
+        })
+    };
+    targets.iter().enumerate().map(claim).collect()
+}
+
+fn organisation(assessor: &Assessor) -> Value {
+    let mut organisation = json!({"name": assessor.name});
+    if let Some(url) = &assessor.url {
+        put(&mut organisation, "url", json!([url]));
+    }
+    organisation
+}
+
+/// What the assessor stands for; signatories need an address.
+fn affirmation(assessor: &Assessor, organisation: &Value, plan: &Plan) -> Value {
+    let statement = format!(
+        "{} rebuilt {} independently of its publisher",
+        assessor.name,
+        plan.title()
+    );
+    let mut affirmation = json!({"statement": statement});
+    if let Some(url) = &assessor.url {
+        let signatories = json!([{
+            "organization": organisation,
+            "externalReference": {"type": "website", "url": url}
+        }]);
+        put(&mut affirmation, "signatories", signatories);
+    }
+    affirmation
 }

@@ -159,35 +159,12 @@ pub(super) fn released(plan: &Plan) -> Vec<Value> {
 /// SPDX 2.3, the same.
 pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseError> {
     let parts = parts(plan);
-    let checksums = |sha256: Option<Sha256>| -> Vec<Value> {
-        let digests = sha256.into_iter();
-        digests
-            .map(|digest| json!({"algorithm": "SHA256", "checksumValue": digest}))
-            .collect()
-    };
-    let package = |id: String, name: &str, url: Option<&str>, sha256: Option<Sha256>, purl: Option<&str>| {
-        let mut package = json!({
-            "SPDXID": id,
-            "name": name,
-            "downloadLocation": url.filter(|url| !url.starts_with("docker:")).unwrap_or("NOASSERTION"),
-            "filesAnalyzed": false,
-            "copyrightText": "NOASSERTION",
-            "licenseConcluded": "NOASSERTION",
-            "licenseDeclared": "NOASSERTION",
-            "checksums": checksums(sha256)
-        });
-        if let Some(purl) = purl {
-            let reference = json!([{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]);
-            put(&mut package, "externalRefs", reference);
-        }
-        package
-    };
     let mut packages = Vec::new();
     let mut relationships = Vec::new();
     for (number, expected) in plan.expected.iter().enumerate() {
         let id = format!("SPDXRef-released-{number}");
         let url = expected.file.urls.first().map(String::as_str);
-        packages.push(package(
+        packages.push(spdx_package(
             id.clone(),
             &expected.file.name,
             url,
@@ -209,7 +186,7 @@ pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseE
             (Some(url), Some(commit)) => Some(format!("{url}@{commit}")),
             (url, _) => url.clone(),
         };
-        packages.push(package(
+        packages.push(spdx_package(
             format!("SPDXRef-{}", reference(number)),
             &part.name,
             url.as_deref(),
@@ -230,6 +207,32 @@ pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseE
         "packages": packages,
         "relationships": relationships
     }))
+}
+
+fn spdx_package(
+    id: String,
+    name: &str,
+    url: Option<&str>,
+    sha256: Option<Sha256>,
+    purl: Option<&str>,
+) -> Value {
+    let checksum = |digest: Sha256| json!({"algorithm": "SHA256", "checksumValue": digest});
+    let checksums: Vec<_> = sha256.into_iter().map(checksum).collect();
+    let mut package = json!({
+        "SPDXID": id,
+        "name": name,
+        "downloadLocation": url.filter(|url| !url.starts_with("docker:")).unwrap_or("NOASSERTION"),
+        "filesAnalyzed": false,
+        "copyrightText": "NOASSERTION",
+        "licenseConcluded": "NOASSERTION",
+        "licenseDeclared": "NOASSERTION",
+        "checksums": checksums
+    });
+    if let Some(purl) = purl {
+        let reference = json!([{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]);
+        put(&mut package, "externalRefs", reference);
+    }
+    package
 }
 
 /// A UUID that follows from what it is for (in the form of RFC 9562, version 8).

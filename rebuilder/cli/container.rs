@@ -98,14 +98,7 @@ async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure>
         Some(events) => Box::new(embedded.traced(events)),
         None => args.backend.open(context, &embedded).await?,
     };
-    let (_, root) = container::build(
-        &args.name,
-        &context.catalog,
-        &context.fetcher,
-        &embedded,
-        &context.progress,
-    )
-    .await?;
+    let (_, root) = container::build(&args.name, context.workshop(&embedded)).await?;
     let scratch = context.store.scratch()?;
     let (log, layers) = (scratch.path().join("log"), root.layers());
     let wanted = args.out.as_deref();
@@ -169,14 +162,7 @@ async fn lock(context: &Context, name: &str, to: Option<PathBuf>) -> Result<(), 
             .with_help("name a folder that you can write to with --to")
     })?;
     let sandbox = Embedded::new(&context.store)?;
-    let lock = container::lock(
-        name,
-        &context.catalog,
-        &context.fetcher,
-        &sandbox,
-        &context.progress,
-    )
-    .await?;
+    let lock = container::lock(name, context.workshop(&sandbox)).await?;
     let path = folder.join(format!("{name}.lock"));
     write_atomically(
         &path,
@@ -206,14 +192,7 @@ async fn build(context: &Context, name: &str, again: bool) -> Result<(), Failure
         let lock = context.catalog.lock(name)?;
         sandbox.remove_now(&context.store.root(lock.digest()))?;
     }
-    let (lock, root) = container::build(
-        name,
-        &context.catalog,
-        &context.fetcher,
-        &sandbox,
-        &context.progress,
-    )
-    .await?;
+    let (lock, root) = container::build(name, context.workshop(&sandbox)).await?;
     if context.json {
         output::print_json(
             &json!({"name": name, "lock": root.lock, "tree": root.contents.digest, "packages": lock.packages.len(),

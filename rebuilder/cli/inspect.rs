@@ -9,8 +9,10 @@ use super::failure::{Code, Failure};
 use super::options::evidence::{self, EvidenceArgs};
 use super::options::released;
 use super::{Context, output, suggest};
-use crate::evidence::Standing;
-use crate::inspect::{ImagePlace, ImagePlaceError};
+use crate::evidence::assess::Artifact;
+use crate::evidence::document::Document;
+use crate::evidence::{Claim, Standing};
+use crate::inspect::{ImagePlace, ImagePlaceError, InspectionRequest};
 use crate::report::inspection as report;
 use crate::store::write_atomically;
 
@@ -49,46 +51,14 @@ fn no_image(error: ImagePlaceError) -> Failure {
 pub(crate) async fn inspect(context: &Context, mut args: InspectArgs) -> Result<ExitCode, Failure> {
     args.evidence.fetch(&context.fetcher).await?;
     let mut case = args.evidence.open()?;
-    let files: Vec<PathBuf> = args.subject.iter().map(PathBuf::from).collect();
-    let is_file = |path: &PathBuf| path.is_file();
-    let (artifacts, claims, more) = if let Some(place) = image(&args)? {
-        let (artifact, documents) = place.look(&context.fetcher).await.map_err(no_image)?;
-        (vec![artifact], Vec::new(), documents)
-    } else if files.iter().all(is_file) {
-        if args.evidence.is_empty() {
-            for path in &files {
-                case.documents.extend(evidence::beside(path));
-            }
-        }
-        let (mut artifacts, mut claims, mut more) = (Vec::new(), Vec::new(), Vec::new());
-        for path in &files {
-            let mut artifact =
-                evidence::local(path, args.purl.as_deref(), &case.documents, &case.everyone())?;
-            // Without evidence of the user, what the registry says is all that there is.
-            let silent = args.evidence.is_empty() && case.documents.is_empty() && args.purl.is_none();
-            if silent && let Some(listed) = released::listed(context, &artifact, path).await? {
-                artifact.purl = Some(listed.subject.purl());
-                if !listed.source {
-                    claims.extend(listed.release.claims);
-                    more.extend(listed.release.documents);
-                }
-            }
-            artifacts.push(artifact);
-        }
-        (artifacts, claims, more)
-    } else if let ([subject], None) = (args.subject.as_slice(), &args.purl) {
-        let subject = suggest::subject(subject)?;
-        let found = crate::ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
-        (found.artifacts, found.claims, found.documents)
-    } else {
-        let missing = files
-            .iter()
-            .find(|path| !path.is_file())
-            .cloned()
-            .unwrap_or_default();
-        return Err(suggest::missing_file(&missing));
-    };
-    let judgement = case.inspect(&artifacts, claims, &more, &context.fetcher).await;
+    let Looked {
+        artifacts,
+        claims,
+        documents,
+    } = look(context, &args, &mut case).await?;
+    let judgement = case
+        .inspect(&artifacts, claims, &documents, &context.fetcher)
+        .await;
     if let Some(path) = &args.html {
         write_atomically(path, report::html(&judgement)?.as_bytes())?;
     }
@@ -108,4 +78,72 @@ pub(crate) async fn inspect(context: &Context, mut args: InspectArgs) -> Result<
             ExitCode::from(Code::Inconclusive as u8)
         },
     )
+}
+
+/// What is inspected, and what was found about it.
+#[derive(Default)]
+struct Looked {
+    artifacts: Vec<Artifact>,
+    claims: Vec<Claim>,
+    documents: Vec<Document>,
+}
+
+/// Finds what the arguments name: an image, files, or a release of a registry.
+async fn look(
+    context: &Context,
+    args: &InspectArgs,
+    case: &mut InspectionRequest,
+) -> Result<Looked, Failure> {
+    let files: Vec<PathBuf> = args.subject.iter().map(PathBuf::from).collect();
+    if let Some(place) = image(args)? {
+        let (artifact, documents) = place.look(&context.fetcher).await.map_err(no_image)?;
+        return Ok(Looked {
+            artifacts: vec![artifact],
+            documents,
+            ..Looked::default()
+        });
+    }
+    let missing = files.iter().find(|path| !path.is_file());
+    match (missing, args.subject.as_slice(), &args.purl) {
+        (None, ..) => look_at_files(context, args, case, &files).await,
+        (Some(_), [subject], None) => {
+            let subject = suggest::subject(subject)?;
+            let found = crate::ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
+            Ok(Looked {
+                artifacts: found.artifacts,
+                claims: found.claims,
+                documents: found.documents,
+            })
+        }
+        (Some(missing), ..) => Err(suggest::missing_file(missing)),
+    }
+}
+
+/// Reads local files, with the evidence beside them and what a registry that lists them says.
+async fn look_at_files(
+    context: &Context,
+    args: &InspectArgs,
+    case: &mut InspectionRequest,
+    files: &[PathBuf],
+) -> Result<Looked, Failure> {
+    if args.evidence.is_empty() {
+        for path in files {
+            case.documents.extend(evidence::beside(path));
+        }
+    }
+    let mut looked = Looked::default();
+    for path in files {
+        let mut artifact = evidence::local(path, args.purl.as_deref(), &case.documents, &case.everyone())?;
+        // Without evidence of the user, what the registry says is all that there is.
+        let silent = args.evidence.is_empty() && case.documents.is_empty() && args.purl.is_none();
+        if silent && let Some(listed) = released::listed(context, &artifact, path).await? {
+            artifact.purl = Some(listed.subject.purl());
+            if !listed.source {
+                looked.claims.extend(listed.release.claims);
+                looked.documents.extend(listed.release.documents);
+            }
+        }
+        looked.artifacts.push(artifact);
+    }
+    Ok(looked)
 }

@@ -103,23 +103,7 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
             encrypt,
             passphrase,
         } => generate(json, *algorithm, to.as_deref(), *encrypt, passphrase)?,
-        Command::Public { key, in_toto } => {
-            let signer = key.open_any()?;
-            let public = public(signer.as_ref())?;
-            let text = if *in_toto {
-                let name = signer.name();
-                public.in_toto_pem().ok_or(KeyError::NotEd25519 { name })?
-            } else {
-                public.pem()
-            };
-            if json {
-                output::print_json(&json!({"fingerprint": public.fingerprint(), "public": text}))?;
-            } else {
-                let mut screen = output::screen();
-                pem(&mut screen, &text);
-                output::print(&screen)?;
-            }
-        }
+        Command::Public { key, in_toto } => show_public(json, key, *in_toto)?,
         Command::Add { key } => {
             let signer = key.open_any()?;
             let (public, reference) = (public(signer.as_ref())?, key.reference()?);
@@ -134,26 +118,44 @@ pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failur
             encrypt,
             overlap,
         } => rotate(json, key, to.as_deref(), *algorithm, *encrypt, *overlap)?,
-        Command::Revoke { fingerprint, because } => {
-            let entry = Inventory::read(&inventory()?)?.revoke(fingerprint, because, Timestamp::now())?;
-            let (at, _) = entry.revoked.clone().unwrap_or_default();
-            if json {
-                output::print_json(&entry)?;
-            } else {
-                let mut screen = output::screen();
-                screen.say(format_args!(
-                    "revoked sha256:{}; in policies that name it, add:",
-                    entry.fingerprint
-                ));
-                screen.gap();
-                screen.say(format_args!("    revoked = \"{at}\""));
-                // As a string of TOML, which has the escapes of JSON.
-                screen.say(format_args!("    revoked-because = {}", text::json(because)));
-                output::print(&screen)?;
-            }
-        }
+        Command::Revoke { fingerprint, because } => revoke(json, fingerprint, because)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_public(json: bool, key: &KeyArgs, in_toto: bool) -> Result<(), Failure> {
+    let signer = key.open_any()?;
+    let public = public(signer.as_ref())?;
+    let text = if in_toto {
+        let name = signer.name();
+        public.in_toto_pem().ok_or(KeyError::NotEd25519 { name })?
+    } else {
+        public.pem()
+    };
+    if json {
+        return output::print_json(&json!({"fingerprint": public.fingerprint(), "public": text}));
+    }
+    let mut screen = output::screen();
+    pem(&mut screen, &text);
+    output::print(&screen)
+}
+
+fn revoke(json: bool, fingerprint: &str, because: &str) -> Result<(), Failure> {
+    let entry = Inventory::read(&inventory()?)?.revoke(fingerprint, because, Timestamp::now())?;
+    if json {
+        return output::print_json(&entry);
+    }
+    let (at, _) = entry.revoked.clone().unwrap_or_default();
+    let mut screen = output::screen();
+    screen.say(format_args!(
+        "revoked sha256:{}; in policies that name it, add:",
+        entry.fingerprint
+    ));
+    screen.gap();
+    screen.say(format_args!("    revoked = \"{at}\""));
+    // As a string of TOML, which has the escapes of JSON.
+    screen.say(format_args!("    revoked-because = {}", text::json(because)));
+    output::print(&screen)
 }
 
 fn generate(
@@ -286,21 +288,9 @@ fn rotate(
     let to = if let Some(to) = to {
         to.to_owned()
     } else {
-        // The new key gets the default name; the old one is renamed by its fingerprint.
-        let path = PathBuf::from(&old_reference);
-        if !path.is_file() {
-            return Err(KeyError::NotMade {
-                reference: old_reference,
-            }
-            .into());
-        }
-        let aside = path.with_file_name(format!("key-{}.pem", old_public.fingerprint().short()));
-        let public_path = |path: &Path| PathBuf::from(format!("{}.pub", path.display()));
-        std::fs::rename(&path, &aside).map_err(StoreError::io("move", &path))?;
-        // The public half can be made again from the private one at any time.
-        let _ = std::fs::rename(public_path(&path), public_path(&aside));
-        old_reference = aside.display().to_string();
-        path.display().to_string()
+        let to = old_reference;
+        old_reference = move_aside(&to, &old_public)?;
+        to
     };
     let reference: Reference = to.parse()?;
     let new: Box<dyn Signer> = match &reference {
@@ -320,29 +310,50 @@ fn rotate(
         now,
     )?;
     if json {
-        output::print_json(
+        return output::print_json(
             &json!({"old": old_public.fingerprint(), "old_key": old_reference, "until": until, "new": new_public.fingerprint(), "key": to, "public": new_public.pem()}),
-        )
-    } else {
-        let mut screen = output::screen();
-        screen.say(format_args!(
-            "{to}  sha256:{}  replaces",
-            new_public.fingerprint()
-        ));
-        screen.say(format_args!(
-            "{old_reference}  sha256:{}",
-            old_public.fingerprint()
-        ));
-        screen.say("in policies that name the old key, limit it and add the new one:");
-        screen.gap();
-        screen.say(format_args!("    valid-until = \"{until}\""));
-        screen.gap();
-        screen.say("    [[keys]]");
-        screen.say("    name = \"…\"");
-        screen.say(format_args!("    valid-from = \"{now}\""));
-        screen.say("    text = \"\"\"");
-        pem(&mut screen, &new_public.pem());
-        screen.say("\"\"\"");
-        output::print(&screen)
+        );
     }
+    let mut screen = output::screen();
+    screen.say(format_args!(
+        "{to}  sha256:{}  replaces",
+        new_public.fingerprint()
+    ));
+    screen.say(format_args!(
+        "{old_reference}  sha256:{}",
+        old_public.fingerprint()
+    ));
+    for_policies(&mut screen, until, now, new_public);
+    output::print(&screen)
+}
+
+/// Renames the file of a key by its fingerprint, as the new key gets its name; gives the reference to it.
+fn move_aside(reference: &str, public: &Public) -> Result<String, Failure> {
+    let path = PathBuf::from(reference);
+    if !path.is_file() {
+        return Err(KeyError::NotMade {
+            reference: reference.to_owned(),
+        }
+        .into());
+    }
+    let aside = path.with_file_name(format!("key-{}.pem", public.fingerprint().short()));
+    let public_path = |path: &Path| PathBuf::from(format!("{}.pub", path.display()));
+    std::fs::rename(&path, &aside).map_err(StoreError::io("move", &path))?;
+    // The public half can be made again from the private one at any time.
+    let _ = std::fs::rename(public_path(&path), public_path(&aside));
+    Ok(aside.display().to_string())
+}
+
+/// What policies that name the old key need.
+fn for_policies(screen: &mut Screen, until: Timestamp, now: Timestamp, new: &Public) {
+    screen.say("in policies that name the old key, limit it and add the new one:");
+    screen.gap();
+    screen.say(format_args!("    valid-until = \"{until}\""));
+    screen.gap();
+    screen.say("    [[keys]]");
+    screen.say("    name = \"…\"");
+    screen.say(format_args!("    valid-from = \"{now}\""));
+    screen.say("    text = \"\"\"");
+    pem(screen, &new.pem());
+    screen.say("\"\"\"");
 }

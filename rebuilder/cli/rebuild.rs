@@ -73,17 +73,17 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
     let folder = pending(context, args.out.as_deref())?;
     let embedded = Embedded::new(&context.store)?;
     let backend = args.backend.open(context, &embedded).await?;
-    let evidence = if args.plan.is_some() {
-        Evidence::TakenFromPlan
-    } else {
-        Evidence::Verified
-    };
+    let is_given = args.plan.is_some();
     let rebuilder = Rebuilder {
         executor: Executor {
             workshop: context.workshop(&embedded),
             backend: backend.as_ref(),
         },
-        evidence,
+        evidence: if is_given {
+            Evidence::TakenFromPlan
+        } else {
+            Evidence::Verified
+        },
         compare: compare::Options {
             normalise: args.normalise.normalise,
             ..compare::Options::default()
@@ -91,38 +91,29 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         searched: Searched::default(),
     };
     let case = args.target.evidence.open()?;
-    let subject = if args.plan.is_some() {
+    let subject = if is_given {
         None
     } else {
         args.target.listed(context, &case).await?
     };
-    let (plan, mut record) = match (args.plan, subject) {
-        (Some(path), _) => {
-            let plan = Plan::read(&path)?;
-            rebuilder
-                .rebuild(plan, &RunFolder::new(folder.path()))
-                .await
-                .map_err(broke)?
-        }
-        (None, Some(subject)) => {
-            let mut planner = args.target.planner(context, &embedded, &case)?;
-            let limit = args.attempts.limit();
-            search::search(&mut planner, &subject, &rebuilder, limit, folder.path())
-                .await
-                .map_err(Failure::of_attempt)?
-        }
-        (None, None) => {
-            let plan = make_plan(context, &embedded, &args.target, &case).await?;
-            rebuilder
-                .rebuild(plan, &RunFolder::new(folder.path()))
-                .await
-                .map_err(broke)?
-        }
+    let pending = RunFolder::new(folder.path());
+    let (plan, mut record) = if let Some(subject) = subject {
+        let mut planner = args.target.planner(context, &embedded, &case)?;
+        let limit = args.attempts.limit();
+        search::search(&mut planner, &subject, &rebuilder, limit, folder.path())
+            .await
+            .map_err(Failure::of_attempt)?
+    } else {
+        let plan = match &args.plan {
+            Some(path) => Plan::read(path)?,
+            None => make_plan(context, &embedded, &args.target, &case).await?,
+        };
+        rebuilder.rebuild(plan, &pending).await.map_err(broke)?
     };
-    rebuild::finish(&RunFolder::new(folder.path()), &mut record, begun)?;
-    args.target.evidence.keep(&RunFolder::new(folder.path()))?;
+    rebuild::finish(&pending, &mut record, begun)?;
+    args.target.evidence.keep(&pending)?;
     let place = args.out.unwrap_or_else(|| context.store.run_of(&plan.title()));
-    write_page(&RunFolder::new(folder.path()), &plan, &record)?;
+    write_page(&pending, &plan, &record)?;
     let run = folder.keep(&place)?;
     let signed = signer.sign(&run, &record)?;
     show(context, &plan, &record, &run, &signed)?;

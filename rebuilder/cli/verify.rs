@@ -65,18 +65,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         ));
     }
     let (trust, policy) = args.trust.open_with_keys()?;
-    let mut artifacts: Vec<Artifact> = Vec::new();
-    for text in &args.artifact {
-        if Path::new(text).is_file() || text.starts_with("sha256:") {
-            artifacts.push(artifact(text, &args, &trust)?);
-            continue;
-        }
-        // Only here the store is opened, so that an install hook with local files does not wait for it.
-        let context = Context::open(common.clone())?;
-        let subject = suggest::subject(text)?;
-        let release = ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
-        artifacts.extend(release.artifacts);
-    }
+    let artifacts = artifacts(&common, &args, &trust).await?;
     let discovered = if args.discover {
         Some(Discovery::ask(common.clone(), &artifacts, &policy).await?)
     } else {
@@ -111,24 +100,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
             None => output::note("no summary is written: it is neither agreed nor disagreed"),
         }
     }
-    if json {
-        match discovery::told(&agreements, discovered.as_ref()).as_slice() {
-            [only] => output::print_json(only)?,
-            all => output::print_json(all)?,
-        }
-    } else {
-        let mut screen = output::screen();
-        for (number, agreement) in agreements.iter().enumerate() {
-            if number > 0 {
-                screen.gap();
-            }
-            screen.append(&report::terminal(agreement, output::colour()));
-            if let Some(discovered) = &discovered {
-                discovered.show(number, &mut screen);
-            }
-        }
-        output::print(&screen)?;
-    }
+    show(json, &agreements, discovered.as_ref())?;
     let code = |agreement: &Agreement| match agreement.verdict {
         Conclusion::Agreed => 0,
         Conclusion::Equivalent if args.allow_equivalent => 0,
@@ -142,6 +114,43 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     } else {
         codes.into_iter().max().unwrap_or(0)
     }))
+}
+
+/// The artifacts that are named: by files, digests, or releases of a registry.
+async fn artifacts(common: &Common, args: &VerifyArgs, trust: &Trust) -> Result<Vec<Artifact>, Failure> {
+    let mut artifacts: Vec<Artifact> = Vec::new();
+    for text in &args.artifact {
+        if Path::new(text).is_file() || text.starts_with("sha256:") {
+            artifacts.push(artifact(text, args, trust)?);
+            continue;
+        }
+        // Only here the store is opened, so that an install hook with local files does not wait for it.
+        let context = Context::open(common.clone())?;
+        let subject = suggest::subject(text)?;
+        let release = ecosystem::lookup(&context.fetcher, &context.catalog, &subject).await?;
+        artifacts.extend(release.artifacts);
+    }
+    Ok(artifacts)
+}
+
+fn show(json: bool, agreements: &[Agreement], discovered: Option<&Discovery>) -> Result<(), Failure> {
+    if json {
+        return match discovery::told(agreements, discovered).as_slice() {
+            [only] => output::print_json(only),
+            all => output::print_json(all),
+        };
+    }
+    let mut screen = output::screen();
+    for (number, agreement) in agreements.iter().enumerate() {
+        if number > 0 {
+            screen.gap();
+        }
+        screen.append(&report::terminal(agreement, output::colour()));
+        if let Some(discovered) = discovered {
+            discovered.show(number, &mut screen);
+        }
+    }
+    output::print(&screen)
 }
 
 /// A policy without a quorum for the artifact. Nothing was to be built here, so the advice is another one.

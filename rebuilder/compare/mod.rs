@@ -27,6 +27,7 @@ mod comparison;
 mod compressed;
 mod compression;
 mod conclude;
+mod der;
 mod explain;
 mod fields;
 mod file;

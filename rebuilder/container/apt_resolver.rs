@@ -88,7 +88,8 @@ impl AptResolver<'_> {
     /// What `apt-get install NAMES` would fetch.
     pub async fn install(&self, names: &[&str]) -> Result<Vec<Binary>, ResolveError> {
         let words: Vec<_> = names.iter().map(|name| quote(name)).collect();
-        let command = format!("install {}", words.join(" "));
+        // A name that begins with a dash is no option.
+        let command = format!("install -- {}", words.join(" "));
         self.ask(&[command], &names.join(" "), None, &[]).await
     }
 
@@ -107,7 +108,7 @@ impl AptResolver<'_> {
             .map(|pin| quote(&format!("{}={}", pin.package, pin.version)))
             .collect();
         if !replaced.is_empty() {
-            commands.push(format!("install {}", replaced.join(" ")));
+            commands.push(format!("install -- {}", replaced.join(" ")));
         }
         self.ask(&commands, source, Some(dsc), pins).await
     }

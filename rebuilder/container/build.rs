@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::configure::configure;
 use super::lock::check_tree;
 use super::receipt::Receipt;
-use super::{Catalog, ContainerError, Workshop};
+use super::{ContainerError, Workshop};
 use crate::artifact::{PinnedImage, Sha256};
 use crate::plan::{Lock, PinnedContainer};
 use crate::progress::Progress;
@@ -52,56 +52,38 @@ impl Root {
 }
 
 /// Makes the root of a named container, or finds it made; it must be the one that the lock promises.
-pub async fn build(
-    name: &str,
-    catalog: &Catalog,
-    fetcher: &Fetcher,
-    sandbox: &Embedded,
-    progress: &Progress,
-) -> Result<(Lock, Root), ContainerError> {
-    let lock = catalog.lock(name)?;
+pub async fn build(name: &str, workshop: Workshop<'_>) -> Result<(Lock, Root), ContainerError> {
+    let lock = workshop.catalog.lock(name)?;
     for base in lock.archives.iter().flat_map(|archive| &archive.bases) {
-        fetcher.choose(base);
+        workshop.fetcher.choose(base);
     }
-    let root = from_lock(name, &lock, fetcher, sandbox, progress).await?;
+    let root = from_lock(name, &lock, workshop).await?;
     Ok((lock, root))
 }
 
 /// Makes the root of a plan, or finds it made.
 pub async fn root(container: &PinnedContainer, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
+    match container {
+        PinnedContainer::Packages { name, lock } => from_lock(name, lock, workshop).await,
+        PinnedContainer::Image { image } => from_image(image, workshop).await,
+    }
+}
+
+/// Makes the root of a lock, or finds it made; it must be the one that the lock promises.
+async fn from_lock(name: &str, lock: &Lock, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
+    let root = make(name, lock, workshop).await?;
+    check_tree(name, lock, &root)?;
+    Ok(root)
+}
+
+/// Makes the root of a lock, or finds it made, whatever tree the lock promises.
+pub(super) async fn make(name: &str, lock: &Lock, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
     let Workshop {
         fetcher,
         sandbox,
         progress,
         ..
     } = workshop;
-    match container {
-        PinnedContainer::Packages { name, lock } => from_lock(name, lock, fetcher, sandbox, progress).await,
-        PinnedContainer::Image { image } => from_image(image, fetcher, sandbox, progress).await,
-    }
-}
-
-/// Makes the root of a lock, or finds it made; it must be the one that the lock promises.
-pub async fn from_lock(
-    name: &str,
-    lock: &Lock,
-    fetcher: &Fetcher,
-    sandbox: &Embedded,
-    progress: &Progress,
-) -> Result<Root, ContainerError> {
-    let root = make(name, lock, fetcher, sandbox, progress).await?;
-    check_tree(name, lock, &root)?;
-    Ok(root)
-}
-
-/// Makes the root of a lock, or finds it made, whatever tree the lock promises.
-pub(super) async fn make(
-    name: &str,
-    lock: &Lock,
-    fetcher: &Fetcher,
-    sandbox: &Embedded,
-    progress: &Progress,
-) -> Result<Root, ContainerError> {
     let digest = lock.digest();
     let home = fetcher.store().root(digest);
     if let Some(root) = find(&home, digest, fetcher, sandbox, progress).await? {
@@ -148,12 +130,13 @@ pub(super) async fn make(
 }
 
 /// Makes the root of an image, or finds it made.
-pub async fn from_image(
-    image: &PinnedImage,
-    fetcher: &Fetcher,
-    sandbox: &Embedded,
-    progress: &Progress,
-) -> Result<Root, ContainerError> {
+async fn from_image(image: &PinnedImage, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
+    let Workshop {
+        fetcher,
+        sandbox,
+        progress,
+        ..
+    } = workshop;
     let digest = image.digest;
     let home = fetcher.store().root(digest);
     if let Some(root) = find(&home, digest, fetcher, sandbox, progress).await? {

@@ -6,38 +6,28 @@ use debversion::Version;
 
 use super::apt_resolver::{AptResolver, ResolveError};
 use super::build::{self, Root};
-use super::{Catalog, ContainerError, closure};
+use super::{ContainerError, Workshop, closure};
 use crate::apt::{Binary, Indexes};
 use crate::artifact::Sha256;
 use crate::evidence::Verified;
 use crate::evidence::release::Release;
 use crate::plan::{Lock, LockedArchive, LockedPackage, LockedRelease};
-use crate::progress::Progress;
-use crate::sandbox::embedded::Embedded;
-use crate::store::Fetcher;
 
 /// Resolves the container called `name` against the archives as they are now.
-pub async fn lock(
-    name: &str,
-    catalog: &Catalog,
-    fetcher: &Fetcher,
-    sandbox: &Embedded,
-    progress: &Progress,
-) -> Result<Lock, ContainerError> {
+pub async fn lock(name: &str, workshop: Workshop<'_>) -> Result<Lock, ContainerError> {
+    let Workshop {
+        fetcher,
+        catalog,
+        sandbox,
+        progress,
+    } = workshop;
     let definition = catalog.definition(name)?.debian;
     let keyring = catalog.keyring(&definition)?;
     let indexes = Indexes::load(fetcher, &definition.archives, &keyring, &definition.arch, false).await?;
 
     let first = closure::bootstrap(&indexes, fetcher).await?;
     let mut lock = pin(name, &indexes, &first)?;
-    let base = build::make(
-        &format!("{name} (first packages)"),
-        &lock,
-        fetcher,
-        sandbox,
-        progress,
-    )
-    .await?;
+    let base = build::make(&format!("{name} (first packages)"), &lock, workshop).await?;
     let arguments: Vec<_> = definition.packages.iter().map(String::as_str).collect();
     let resolver = AptResolver {
         root: &base,
@@ -57,7 +47,7 @@ pub async fn lock(
     let mut all = first;
     all.extend(added.into_iter().map(|binary| (binary.package, binary.version)));
     lock = pin(name, &indexes, &all)?;
-    let root = build::make(name, &lock, fetcher, sandbox, progress).await?;
+    let root = build::make(name, &lock, workshop).await?;
     lock.tree = root.contents.digest;
     Ok(lock)
 }

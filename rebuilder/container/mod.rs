@@ -17,7 +17,7 @@ mod receipt;
 
 use std::path::PathBuf;
 
-pub use build::{Root, build, from_image, from_lock, is_made, root};
+pub use build::{Root, build, is_made, root};
 #[doc(hidden)]
 pub use definition::READERS;
 pub use definition::{Catalog, Debian, Definition};

@@ -75,6 +75,11 @@ pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Resul
             trial.search(text, &window, &mut hits);
         }
     }
+    Ok(without_overlaps(hits))
+}
+
+/// Of hits that overlap one: that of the best rule, as long as all of them.
+fn without_overlaps(mut hits: Vec<SecretHit>) -> Vec<SecretHit> {
     // A rule of a known form says more than the one for everything, and the longer match more than a part of it.
     hits.sort_by_key(|hit| {
         (
@@ -92,7 +97,7 @@ pub fn scan(text: &[u8], path: &str, depth: Depth, deadline: &Deadline) -> Resul
             _ => kept.push(hit),
         }
     }
-    Ok(kept)
+    kept
 }
 
 /// One rule and one text.

@@ -64,13 +64,6 @@ impl Planner<'_> {
 
     /// The lock and the made root of a container.
     pub(super) async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
-        container::build(
-            name,
-            self.workshop.catalog,
-            self.workshop.fetcher,
-            self.workshop.sandbox,
-            self.workshop.progress,
-        )
-        .await
+        container::build(name, self.workshop).await
     }
 }

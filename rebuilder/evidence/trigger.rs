@@ -290,6 +290,7 @@ mod tests {
         }
     }
 
+    // Long, as it is one table.
     #[test]
     fn reads_what_each_builder_says_and_where_it_says_nothing() {
         let pushed = json!({"invocation": {"environment": {

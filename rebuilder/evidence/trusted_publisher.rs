@@ -120,9 +120,7 @@ pub fn claim(answer: &[u8], name: &str, version: &str, checksum: Sha256, commit:
             "it was published with a token of a person's account, or before the registry kept this",
         );
     }
-    // What another member would mean is not known: the provider, the repository, the run and the commit are all.
-    let is_whole = data.as_object().is_some_and(|members| members.len() == 4);
-    let publisher = Publisher::read(data).filter(|publisher| is_whole && publisher.is_plain());
+    let publisher = Publisher::read(data).filter(|publisher| is_whole(data) && publisher.is_plain());
     let Some(publisher) = publisher else {
         return unread("its trustpub_data has a form that is not supported");
     };
@@ -144,12 +142,18 @@ pub fn claim(answer: &[u8], name: &str, version: &str, checksum: Sha256, commit:
     }
 }
 
+/// Provider, repository, run and commit are all: what another member would mean is not known.
+fn is_whole(data: &Value) -> bool {
+    data.as_object().is_some_and(|members| members.len() == 4)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
+    // Long, as it is one table.
     #[test]
     fn the_registrys_word_is_about_one_version_and_its_bytes() {
         let checksum = Sha256::of("crate");

@@ -52,20 +52,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
         short("a pattern", pattern)?;
     }
     for git in &plan.git {
-        // What a plan names is handed to git, so it must have the form that evidence must have.
-        let GitSource {
-            repository,
-            reference,
-            commit,
-        } = &git.source;
-        let checked = GitSource::new(repository, reference.as_deref(), commit.as_deref());
-        match checked.map_err(|error| error.to_string())? {
-            source if source.commit.is_none() => return Err(format!("{repository} has no commit")),
-            source if source != git.source => {
-                return Err(format!("{repository} is not written as it must be"));
-            }
-            _ => {}
-        }
+        source(&git.source)?;
     }
     for phase in [&plan.setup, &plan.build] {
         for (name, value) in &phase.env {
@@ -87,6 +74,21 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
         short("what an assumption is about", &assumption.what)?;
     }
     machine(&plan.hostname, plan.umask, &plan.limits)
+}
+
+/// What a plan names is handed to git, so it must have the form that evidence must have.
+fn source(named: &GitSource) -> Result<(), String> {
+    let GitSource {
+        repository,
+        reference,
+        commit,
+    } = named;
+    let checked = GitSource::new(repository, reference.as_deref(), commit.as_deref());
+    match checked.map_err(|error| error.to_string())? {
+        source if source.commit.is_none() => Err(format!("{repository} has no commit")),
+        source if source != *named => Err(format!("{repository} is not written as it must be")),
+        _ => Ok(()),
+    }
 }
 
 fn counts(plan: &Plan) -> Result<(), String> {
@@ -238,6 +240,7 @@ mod tests {
         check(&plan)
     }
 
+    // Long, as it is one table.
     #[test]
     fn forms_that_no_machine_takes_are_refused_as_such() {
         assert_eq!(checked(plan()), Ok(()));

@@ -12,6 +12,8 @@ mod jobs;
 mod limits;
 mod lock;
 mod recipe;
+#[cfg(test)]
+pub(crate) mod sample;
 mod shell;
 
 use std::collections::BTreeMap;

@@ -130,35 +130,39 @@ pub(super) fn checks(rule: &Rule, told: &[&Assessment]) -> Vec<Check> {
         });
     }
     if !rule.source_versioned_tags.is_empty() {
-        all("source-versioned-tags", &|it| {
-            let name = said(it, |trigger| trigger.tag)?;
-            let fits = rule.source_versioned_tags.iter().any(|wanted| wanted.fits(&name));
-            if version(&name).is_none() {
-                return Err(format!(
-                    "it was built from the tag {name}, which is not a version"
-                ));
-            }
-            answer(fits, format!("it was built from the tag {name}"))
-        });
+        all("source-versioned-tags", &|it| versioned_tag(rule, it));
     }
     if !rule.workflow_inputs.is_empty() {
-        all("workflow-inputs", &|it| {
-            let inputs = said(it, |trigger| trigger.inputs)?;
-            for (name, wanted) in &rule.workflow_inputs {
-                match inputs.get(name).map(words) {
-                    None => return Err(format!("the workflow was run without the input {name:?}")),
-                    Some(own) if own != *wanted => {
-                        return Err(format!(
-                            "the workflow was run with {name} = {own:?}, not {wanted:?}"
-                        ));
-                    }
-                    Some(_) => {}
-                }
-            }
-            Ok("the workflow was run with these inputs".into())
-        });
+        all("workflow-inputs", &|it| workflow_inputs(rule, it));
     }
     checks
+}
+
+fn versioned_tag(rule: &Rule, told: &Assessment) -> Result<String, String> {
+    let name = said(told, |trigger| trigger.tag)?;
+    let fits = rule.source_versioned_tags.iter().any(|wanted| wanted.fits(&name));
+    if version(&name).is_none() {
+        return Err(format!(
+            "it was built from the tag {name}, which is not a version"
+        ));
+    }
+    answer(fits, format!("it was built from the tag {name}"))
+}
+
+fn workflow_inputs(rule: &Rule, told: &Assessment) -> Result<String, String> {
+    let inputs = said(told, |trigger| trigger.inputs)?;
+    for (name, wanted) in &rule.workflow_inputs {
+        match inputs.get(name).map(words) {
+            None => return Err(format!("the workflow was run without the input {name:?}")),
+            Some(own) if own != *wanted => {
+                return Err(format!(
+                    "the workflow was run with {name} = {own:?}, not {wanted:?}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok("the workflow was run with these inputs".into())
 }
 
 fn answer(fits: bool, finding: String) -> Result<String, String> {
@@ -233,6 +237,7 @@ mod tests {
         }
     }
 
+    // Long, as it is one table.
     #[test]
     fn a_delegators_certificate_is_about_what_called_it() {
         let delegator = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/delegator_generic_slsa3.yml@refs/tags/v2.0.0";

@@ -136,6 +136,25 @@ fn read_key(path: &Path) -> Result<(TrustedKey, Vec<u8>), TrustError> {
 }
 
 impl KeyEntry {
+    /// The key, and the file that it is from, if it is from one.
+    fn read(
+        &self,
+        folder: &Path,
+        invalid: impl Fn(String) -> PolicyError,
+    ) -> Result<(TrustedKey, Option<(PathBuf, Vec<u8>)>), PolicyError> {
+        match (&self.file, &self.text) {
+            (Some(file), None) => {
+                let (key, bytes) = read_key(&folder.join(file))?;
+                Ok((key, Some((file.clone(), bytes))))
+            }
+            (None, Some(text)) => Ok((TrustedKey::parse(&self.name, text.as_bytes())?, None)),
+            _ => Err(invalid(format!(
+                "the key {:?} needs either a file or a text",
+                self.name
+            ))),
+        }
+    }
+
     /// The key that it names, under its name and for its time.
     fn of(self, key: TrustedKey) -> TrustedKey {
         let because = self.revoked_because;
@@ -216,20 +235,8 @@ impl Policy {
             if keys.iter().any(|known| known.name == entry.name) {
                 return Err(invalid(format!("two keys are called {:?}", entry.name)));
             }
-            let key = match (&entry.file, &entry.text) {
-                (Some(file), None) => {
-                    let (key, bytes) = read_key(&folder.join(file))?;
-                    files.push((file.clone(), bytes));
-                    key
-                }
-                (None, Some(text)) => TrustedKey::parse(&entry.name, text.as_bytes())?,
-                _ => {
-                    return Err(invalid(format!(
-                        "the key {:?} needs either a file or a text",
-                        entry.name
-                    )));
-                }
-            };
+            let (key, file) = entry.read(folder, invalid)?;
+            files.extend(file);
             keys.push(entry.of(key));
         }
         for rule in &mut document.rules {

@@ -83,26 +83,7 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
     let signatures = verified(&inspection.signature);
     let provenances = verified(&inspection.provenance);
     if !rule.keys.is_empty() {
-        let all = signatures.iter().chain(&provenances);
-        let mut by: Vec<_> = all
-            .filter_map(|it| it.signer())
-            .flat_map(|signer| &signer.keys)
-            .filter(|name| rule.keys.contains(name))
-            .cloned()
-            .collect();
-        by.sort();
-        by.dedup();
-        let finding = if by.is_empty() {
-            format!("it is signed by none of {}", rule.keys.join(", "))
-        } else {
-            format!(
-                "it is signed by {} of {} required keys: {}",
-                by.len(),
-                rule.threshold,
-                by.join(", ")
-            )
-        };
-        checks.push(check("keys", by.len() >= rule.threshold, finding));
+        checks.push(keys(rule, &signatures, &provenances));
     }
     if !rule.identities.is_empty() {
         checks.push(identities(rule, &signatures, &provenances));
@@ -146,6 +127,30 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         checks.push(age(days, &signatures, &provenances));
     }
     checks
+}
+
+/// Whether enough of the rule's keys signed.
+fn keys(rule: &Rule, signatures: &[Verified<&Assessment>], provenances: &[Verified<&Assessment>]) -> Check {
+    let all = signatures.iter().chain(provenances);
+    let mut by: Vec<_> = all
+        .filter_map(|it| it.signer())
+        .flat_map(|signer| &signer.keys)
+        .filter(|name| rule.keys.contains(name))
+        .cloned()
+        .collect();
+    by.sort();
+    by.dedup();
+    let finding = if by.is_empty() {
+        format!("it is signed by none of {}", rule.keys.join(", "))
+    } else {
+        format!(
+            "it is signed by {} of {} required keys: {}",
+            by.len(),
+            rule.threshold,
+            by.join(", ")
+        )
+    };
+    check("keys", by.len() >= rule.threshold, finding)
 }
 
 /// The claims of a finding that were verified; nothing else satisfies a rule.

@@ -198,11 +198,8 @@ impl TryFrom<String> for Aspect {
 /// Why parties and quorums of a policy cannot be used, if they cannot.
 pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> Result<(), String> {
     for (position, party) in parties.iter().enumerate() {
-        if parties
-            .iter()
-            .take(position)
-            .any(|other| other.name == party.name)
-        {
+        let mut before = parties.iter().take(position);
+        if before.any(|other| other.name == party.name) {
             return Err(format!("two parties are called {:?}", party.name));
         }
         if let Some(unknown) = party.keys.iter().find(|name| !keys.contains(name)) {
@@ -218,42 +215,37 @@ pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> R
             ));
         }
     }
-    for quorum in quorums {
-        let asked = |party: &&Party| quorum.parties.is_empty() || quorum.parties.contains(&party.name);
-        if let Some(unknown) = quorum
-            .parties
-            .iter()
-            .find(|name| !parties.iter().any(|party| party.name == **name))
-        {
+    quorums.iter().try_for_each(|quorum| quorum.reachable(parties))
+}
+
+impl Quorum {
+    /// Whether its parties are there, and have the weight and the roles that it needs.
+    fn reachable(&self, parties: &[Party]) -> Result<(), String> {
+        let is_missing = |name: &&String| !parties.iter().any(|party| party.name == **name);
+        if let Some(unknown) = self.parties.iter().find(is_missing) {
             return Err(format!(
                 "the quorum for {:?} names the party {unknown:?}, which the policy does not have",
-                quorum.subject
+                self.subject
             ));
         }
-        let most: u64 = parties
-            .iter()
-            .filter(asked)
-            .map(|party| u64::from(party.weight))
-            .sum();
-        if quorum.threshold == 0 || u64::from(quorum.threshold) > most {
+        let asked = |party: &&Party| self.parties.is_empty() || self.parties.contains(&party.name);
+        let asked: Vec<&Party> = parties.iter().filter(asked).collect();
+        let most: u64 = asked.iter().map(|party| u64::from(party.weight)).sum();
+        if self.threshold == 0 || u64::from(self.threshold) > most {
             return Err(format!(
                 "the quorum for {:?} needs a weight of {}, but its parties have {most} together",
-                quorum.subject, quorum.threshold
+                self.subject, self.threshold
             ));
         }
-        for (role, wanted) in &quorum.roles {
-            let there = parties
-                .iter()
-                .filter(asked)
-                .filter(|party| party.role == *role)
-                .count();
+        for (role, wanted) in &self.roles {
+            let there = asked.iter().filter(|party| party.role == *role).count();
             if there < *wanted as usize {
                 return Err(format!(
                     "the quorum for {:?} needs {wanted} with the role {role:?}, but has {there}",
-                    quorum.subject
+                    self.subject
                 ));
             }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -63,6 +63,9 @@ pub(super) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
+/// What jobs are ended by, in errors.
+const ENDING: &str = "end jobs";
+
 impl Queue {
     /// Leases at most `slots` jobs that fit.
     pub async fn claim(&self, who: &Claimant, slots: i64, lease: Duration) -> Result<Vec<Job>, QueueError> {
@@ -191,7 +194,6 @@ impl Queue {
         worker: &str,
         ends: &BTreeMap<Lease, Ending>,
     ) -> Result<BTreeSet<Lease>, QueueError> {
-        let failed = QueueError::when("end jobs");
         let mut taken = BTreeSet::new();
         let mut ending = self.begin().await?;
         for (state, cancelled) in [("done", false), ("cancelled", true)] {
@@ -203,29 +205,13 @@ impl Queue {
             if of_state.is_empty() {
                 continue;
             }
-            let sql = format!(
-                "UPDATE queue_job SET state = $1, lease_until = NULL, changed = {} WHERE state = 'running' AND worker = $2
-                 {} AND (id, attempt) IN (VALUES {}) RETURNING id, attempt",
-                self.now(),
-                if cancelled { "AND cancel = 1" } else { "" },
-                rows(3, of_state.len(), &["$", "$"])
-            );
-            let query = sqlx::query(AssertSqlSafe(sql))
-                .bind(state)
-                .bind(worker.to_owned());
-            let query = of_state
-                .iter()
-                .fold(query, |query, held| query.bind(held.job).bind(held.attempt));
-            let rows = query.fetch_all(&mut *ending).await.map_err(&failed)?;
-            let ended = rows
-                .iter()
-                .map(lease)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(&failed)?;
-            let verdicts = ended
+            let ended = self
+                .end(&mut ending, worker, &of_state, (state, cancelled))
+                .await?;
+            let verdicts: Vec<_> = ended
                 .iter()
                 .filter_map(|lease| Some((*lease, ends.get(lease)?)))
-                .collect::<Vec<_>>();
+                .collect();
             self.conclude(&mut ending, worker, &verdicts).await?;
             taken.extend(ended);
         }
@@ -233,46 +219,96 @@ impl Queue {
             let Ending::Again { reason, after } = end else {
                 continue;
             };
-            let sql = format!(
-                "UPDATE queue_job SET state = CASE WHEN attempt < attempts THEN 'later' ELSE 'dead' END, worker = NULL,
-                 lease_until = NULL, reason = $1, run_at = {now} + $2, changed = {now}
-                 WHERE state = 'running' AND worker = $3 AND id = $4 AND attempt = $5 RETURNING state",
-                now = self.now()
-            );
-            let query = sqlx::query(AssertSqlSafe(sql))
-                .bind(reason.clone())
-                .bind(milliseconds(*after));
-            let query = query.bind(worker.to_owned()).bind(held.job).bind(held.attempt);
-            let Some(row) = query.fetch_optional(&mut *ending).await.map_err(&failed)? else {
+            let Some(state) = self.again(&mut ending, worker, *held, (reason, *after)).await? else {
                 continue;
             };
-            if row.try_get::<String, _>(0).map_err(&failed)? == "dead" {
+            if state == "dead" {
                 self.conclude(&mut ending, worker, &[(*held, end)]).await?;
             }
             taken.insert(*held);
         }
-        // Whose answer was lost on its way asks again, and is told the same.
         let late: Vec<Lease> = ends
             .keys()
             .filter(|held| !taken.contains(held))
             .copied()
             .collect();
-        if !late.is_empty() {
-            let sql = format!(
-                "SELECT job, attempt FROM queue_verdict WHERE worker = $1 AND (job, attempt) IN (VALUES {})",
-                rows(2, late.len(), &["$", "$"])
-            );
-            let query = sqlx::query(AssertSqlSafe(sql)).bind(worker.to_owned());
-            let query = late
-                .iter()
-                .fold(query, |query, held| query.bind(held.job).bind(held.attempt));
-            let rows = query.fetch_all(&mut *ending).await.map_err(&failed)?;
-            for row in &rows {
-                taken.insert(lease(row).map_err(&failed)?);
-            }
-        }
-        ending.commit().await.map_err(&failed)?;
+        taken.extend(self.concluded(&mut ending, worker, &late).await?);
+        ending.commit().await.map_err(QueueError::when(ENDING))?;
         Ok(taken)
+    }
+
+    /// Ends those of some jobs that the worker holds.
+    async fn end(
+        &self,
+        ending: &mut Tx,
+        worker: &str,
+        held: &[Lease],
+        (state, cancelled): (&'static str, bool),
+    ) -> Result<Vec<Lease>, QueueError> {
+        let sql = format!(
+            "UPDATE queue_job SET state = $1, lease_until = NULL, changed = {} WHERE state = 'running' AND worker = $2
+             {} AND (id, attempt) IN (VALUES {}) RETURNING id, attempt",
+            self.now(),
+            if cancelled { "AND cancel = 1" } else { "" },
+            rows(3, held.len(), &["$", "$"])
+        );
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(state)
+            .bind(worker.to_owned());
+        let query = held
+            .iter()
+            .fold(query, |query, held| query.bind(held.job).bind(held.attempt));
+        let failed = QueueError::when(ENDING);
+        let rows = query.fetch_all(&mut **ending).await.map_err(&failed)?;
+        rows.iter().map(lease).collect::<Result<_, _>>().map_err(&failed)
+    }
+
+    /// Gives a job back, to be tried later; gives its new state, which is `dead` after the last attempt. None if the
+    /// worker does not hold it.
+    async fn again(
+        &self,
+        ending: &mut Tx,
+        worker: &str,
+        held: Lease,
+        (reason, after): (&str, Duration),
+    ) -> Result<Option<String>, QueueError> {
+        let sql = format!(
+            "UPDATE queue_job SET state = CASE WHEN attempt < attempts THEN 'later' ELSE 'dead' END, worker = NULL,
+             lease_until = NULL, reason = $1, run_at = {now} + $2, changed = {now}
+             WHERE state = 'running' AND worker = $3 AND id = $4 AND attempt = $5 RETURNING state",
+            now = self.now()
+        );
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(reason.to_owned())
+            .bind(milliseconds(after));
+        let query = query.bind(worker.to_owned()).bind(held.job).bind(held.attempt);
+        let failed = QueueError::when(ENDING);
+        let row = query.fetch_optional(&mut **ending).await.map_err(&failed)?;
+        row.map(|row| row.try_get(0)).transpose().map_err(&failed)
+    }
+
+    /// Those of some jobs that the worker has a verdict on. Whose answer was lost on its way asks again, and is told the
+    /// same.
+    async fn concluded(
+        &self,
+        ending: &mut Tx,
+        worker: &str,
+        late: &[Lease],
+    ) -> Result<Vec<Lease>, QueueError> {
+        if late.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT job, attempt FROM queue_verdict WHERE worker = $1 AND (job, attempt) IN (VALUES {})",
+            rows(2, late.len(), &["$", "$"])
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(worker.to_owned());
+        let query = late
+            .iter()
+            .fold(query, |query, held| query.bind(held.job).bind(held.attempt));
+        let failed = QueueError::when(ENDING);
+        let rows = query.fetch_all(&mut **ending).await.map_err(&failed)?;
+        rows.iter().map(lease).collect::<Result<_, _>>().map_err(&failed)
     }
 
     /// Writes verdicts, in the transaction that ends the jobs. A second one of a job breaks the primary key, and with it the

@@ -198,20 +198,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::sample;
 
     /// Whether the source counts as the publisher's own word, with these assumptions beside it.
     fn published(assumptions: &serde_json::Value, git: bool) -> bool {
         let archive = json!({"place": "source.tar", "source": {"repository": "https://example.org/x"}, "submodules": false});
-        let plan = json!({
-            "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
-            "expected": [], "not_compared": [],
-            "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
-            "inputs": [], "git": if git { vec![archive] } else { Vec::new() }, "files": [],
-            "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
-            "hostname": "localhost", "umask": 18,
-            "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": assumptions
-        });
-        let plan: Plan = serde_json::from_value(plan).unwrap();
+        let git = if git { vec![archive] } else { Vec::new() };
+        let plan = sample::plan(&json!({"git": git, "assumptions": assumptions}));
         Sources::of(&plan, Vec::new()).published
     }
 

@@ -220,6 +220,7 @@ mod tests {
         assert_eq!((none.code, none.last_lines.len()), (Code::SetupFailed, 0));
     }
 
+    // Long, as it is one table.
     #[test]
     fn typed_errors_have_their_codes() {
         let io = |kind: ErrorKind| std::io::Error::from(kind);

@@ -54,29 +54,33 @@ pub(super) fn compare_outputs(
         });
     }
     let mut not_compared = Vec::new();
-    for output in outputs.iter().filter(|output| {
-        !plan
+    for output in outputs {
+        if plan
             .expected
             .iter()
             .any(|expected| expected.file.name == output.name)
-    }) {
-        if plan
-            .not_compared
-            .iter()
-            .any(|wanted| pattern::fits(wanted, &output.name))
         {
-            not_compared.push(output.name.clone());
             continue;
         }
-        results.push(OutputResult {
-            name: output.name.clone(),
-            released: None,
-            rebuilt: Some(output.sha256),
-            sizes: (None, Some(output.size)),
-            differs: None,
-        });
+        let mut patterns = plan.not_compared.iter();
+        if patterns.any(|wanted| pattern::fits(wanted, &output.name)) {
+            not_compared.push(output.name.clone());
+        } else {
+            results.push(never_released(output));
+        }
     }
     Ok((results, not_compared))
+}
+
+/// An output that nothing was released as.
+fn never_released(output: &Output) -> OutputResult {
+    OutputResult {
+        name: output.name.clone(),
+        released: None,
+        rebuilt: Some(output.sha256),
+        sizes: (None, Some(output.size)),
+        differs: None,
+    }
 }
 
 fn keep(from: &Path, to: &Path) -> Result<(), StoreError> {

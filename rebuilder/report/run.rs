@@ -57,7 +57,7 @@ pub fn html(plan: &Plan, record: &Record) -> Result<String, ReportError> {
     let page = Page {
         plan,
         record,
-        verdict: word(&record.verdict),
+        verdict: record.verdict.word(),
         reason: match &record.verdict {
             Verdict::Inconclusive { stage, reason } => format!("stage {stage}: {reason}"),
             Verdict::NotReproduced => no_build_found(plan),
@@ -233,16 +233,6 @@ fn no_build_found(plan: &Plan) -> String {
         "no build was found that gives these bytes; that accuses nobody, as what nobody declared may be the reason: {}",
         assumed.join(", ")
     )
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Reproduced => "reproduced",
-        Verdict::Equivalent => "equivalent",
-        Verdict::Mismatch => "mismatch",
-        Verdict::NotReproduced => "not-reproduced",
-        Verdict::Inconclusive { .. } => "inconclusive",
-    }
 }
 
 /// The word with its colon, as a column.

@@ -31,14 +31,25 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The verdict in one word, as attestations say it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Reproduced => "reproduced",
+            Self::Equivalent => "equivalent",
+            Self::Mismatch => "mismatch",
+            Self::NotReproduced => "not-reproduced",
+            Self::Inconclusive { .. } => "inconclusive",
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
         match self {
-            Self::Reproduced => f.write_str("reproduced"),
-            Self::Equivalent => f.write_str("equivalent"),
-            Self::Mismatch => f.write_str("mismatch"),
-            Self::NotReproduced => f.write_str("not-reproduced"),
-            Self::Inconclusive { stage, reason } => write!(f, "inconclusive ({stage}: {reason})"),
+            Self::Inconclusive { stage, reason } => write!(f, " ({stage}: {reason})"),
+            _ => Ok(()),
         }
     }
 }
@@ -160,6 +171,7 @@ mod tests {
     use super::*;
     use crate::artifact::Sha256;
     use crate::compare::{self, Limit, LimitHit, Options};
+    use crate::plan::sample;
 
     fn output(name: &str, same: bool, stopped: bool) -> OutputResult {
         let (old, new) = (
@@ -191,15 +203,7 @@ mod tests {
             .iter()
             .map(|output| json!({"purl": "pkg:generic/x@1", "file": {"name": output.name, "urls": [], "sha256": output.released, "size": 8}}))
             .collect();
-        serde_json::from_value(json!({
-            "version": 1, "subject": "pkg:generic/x@1", "ecosystem": "provenance", "claims": [],
-            "expected": expected_files, "not_compared": [],
-            "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
-            "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
-            "hostname": "localhost", "umask": 18,
-            "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": assumptions
-        }))
-        .unwrap()
+        sample::plan(&json!({"expected": expected_files, "assumptions": assumptions}))
     }
 
     /// A comparison that had no time to end proves nothing but that the bytes differ.
@@ -222,6 +226,7 @@ mod tests {
     }
 
     /// Each kind of undeclared value beside each kind of difference.
+    // Long, as it is one table.
     #[test]
     fn nobody_is_accused_of_what_a_guess_explains() {
         let differing = |cause: Cause, confidence: Confidence| {

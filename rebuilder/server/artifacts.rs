@@ -63,6 +63,29 @@ impl ArtifactsError {
             Self::Place { .. } | Self::Io { .. } => false,
         }
     }
+
+    /// The error of the folder or the bucket, for one artifact.
+    fn store(doing: &'static str, sha256: Sha256) -> impl Fn(object_store::Error) -> Self + Copy {
+        move |source| Self::Store {
+            doing,
+            sha256,
+            source,
+        }
+    }
+
+    /// The error of a file of this machine, for one artifact.
+    fn io(doing: &'static str, sha256: Sha256) -> impl Fn(std::io::Error) -> Self + Copy {
+        move |source| Self::Io {
+            doing,
+            sha256,
+            source,
+        }
+    }
+
+    /// The error for bytes that are not the artifact.
+    fn other(sha256: Sha256, size: u64) -> impl Fn(String) -> Self + Copy {
+        move |found| Self::Other { sha256, size, found }
+    }
 }
 
 fn name(sha256: Sha256) -> Name {
@@ -108,11 +131,7 @@ impl Artifacts {
         match self.store.head(&name(sha256)).await {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(ArtifactsError::Store {
-                doing: "look for",
-                sha256,
-                source,
-            }),
+            Err(source) => Err(ArtifactsError::store("look for", sha256)(source)),
         }
     }
 
@@ -125,15 +144,9 @@ impl Artifacts {
         mut stream: impl Stream<Item = Result<B, E>> + Unpin,
         scratch: &Path,
     ) -> Result<(), ArtifactsError> {
-        let io = |doing| {
-            move |source| ArtifactsError::Io {
-                doing,
-                sha256,
-                source,
-            }
-        };
-        let other = |found: String| ArtifactsError::Other { sha256, size, found };
-        let mut file = tempfile::tempfile_in(scratch).map_err(io("receive"))?;
+        let io = ArtifactsError::io("receive", sha256);
+        let other = ArtifactsError::other(sha256, size);
+        let mut file = tempfile::tempfile_in(scratch).map_err(io)?;
         let mut hashing = HashingWriter::new(&mut file);
         let mut length: u64 = 0;
         while let Some(bytes) = stream.next().await {
@@ -143,13 +156,13 @@ impl Artifacts {
             if length > size {
                 return Err(other("it is longer".into()));
             }
-            hashing.write_all(bytes).map_err(io("receive"))?;
+            hashing.write_all(bytes).map_err(io)?;
         }
         let (_, found, _) = hashing.finish();
         if length != size || found != sha256 {
             return Err(other(format!("it has {length} bytes and sha256:{found}")));
         }
-        file.seek(SeekFrom::Start(0)).map_err(io("receive"))?;
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
         self.put(sha256, size, file).await
     }
 
@@ -166,26 +179,14 @@ impl Artifacts {
             .await;
         match put {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(RunFile { path, sha256, size }),
-            Err(source) => Err(ArtifactsError::Store {
-                doing: "keep",
-                sha256,
-                source,
-            }),
+            Err(source) => Err(ArtifactsError::store("keep", sha256)(source)),
         }
     }
 
     async fn put(&self, sha256: Sha256, size: u64, mut file: std::fs::File) -> Result<(), ArtifactsError> {
         use std::io::Read as _;
-        let failed = |source| ArtifactsError::Store {
-            doing: "keep",
-            sha256,
-            source,
-        };
-        let io = |source| ArtifactsError::Io {
-            doing: "receive",
-            sha256,
-            source,
-        };
+        let failed = ArtifactsError::store("keep", sha256);
+        let io = ArtifactsError::io("receive", sha256);
         if self.size(sha256).await? == Some(size) {
             return Ok(());
         }
@@ -220,21 +221,13 @@ impl Artifacts {
 
     /// The bytes of a small artifact; one that is larger than `limit`, or that changed, is an error.
     pub async fn read(&self, file: &RunFile, limit: u64) -> Result<Vec<u8>, ArtifactsError> {
-        let other = |found: String| ArtifactsError::Other {
-            sha256: file.sha256,
-            size: file.size,
-            found,
-        };
+        let other = ArtifactsError::other(file.sha256, file.size);
         if file.size > limit {
             return Err(other(format!(
                 "it is larger than {limit} bytes, the limit for such a file"
             )));
         }
-        let failed = |source| ArtifactsError::Store {
-            doing: "read",
-            sha256: file.sha256,
-            source,
-        };
+        let failed = ArtifactsError::store("read", file.sha256);
         let found = self.store.get(&name(file.sha256)).await.map_err(failed)?;
         if found.meta.size != file.size {
             return Err(other(format!("it has {} bytes", found.meta.size)));
@@ -274,16 +267,8 @@ impl Artifacts {
     /// Writes an artifact to a new file.
     pub async fn write_to(&self, file: &RunFile, path: &Path) -> Result<(), ArtifactsError> {
         let sha256 = file.sha256;
-        let io = |source| ArtifactsError::Io {
-            doing: "write",
-            sha256,
-            source,
-        };
-        let failed = |source| ArtifactsError::Store {
-            doing: "read",
-            sha256,
-            source,
-        };
+        let io = ArtifactsError::io("write", sha256);
+        let failed = ArtifactsError::store("read", sha256);
         let mut to = std::fs::File::options()
             .write(true)
             .create_new(true)
@@ -295,11 +280,7 @@ impl Artifacts {
             hashing.write_all(&bytes.map_err(failed)?).map_err(io)?;
         }
         if hashing.finish().1 != sha256 {
-            return Err(ArtifactsError::Other {
-                sha256,
-                size: file.size,
-                found: "it has changed".into(),
-            });
+            return Err(ArtifactsError::other(sha256, file.size)("it has changed".into()));
         }
         Ok(())
     }
@@ -313,11 +294,7 @@ impl Artifacts {
             .await;
         match put {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-            Err(source) => Err(ArtifactsError::Store {
-                doing: "keep",
-                sha256: empty,
-                source,
-            }),
+            Err(source) => Err(ArtifactsError::store("keep", empty)(source)),
         }
     }
 }

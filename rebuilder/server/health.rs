@@ -62,32 +62,23 @@ pub(super) async fn metrics(State(running): State<Arc<Running>>, _: Reader) -> R
     let tally = running.queue.tally().await?;
     let counters = &running.counters;
     let mut text = String::new();
-    for (name, help, kind, label, values) in [
+    let gauges = [
+        ("jobs", "Jobs in the database.", "state", &tally.jobs),
         (
-            "rebuilder_jobs",
-            "Jobs in the database.",
-            "gauge",
-            "state",
-            &tally.jobs,
-        ),
-        (
-            "rebuilder_verdicts",
+            "verdicts",
             "Verdicts in the database.",
-            "gauge",
             "verdict",
             &tally.verdicts,
         ),
-        (
-            "rebuilder_signing",
-            "Runs for the signer.",
-            "gauge",
-            "state",
-            &tally.signing,
-        ),
-    ] {
-        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        ("signing", "Runs for the signer.", "state", &tally.signing),
+    ];
+    for (name, help, label, values) in gauges {
+        let _ = write!(
+            text,
+            "# HELP rebuilder_{name} {help}\n# TYPE rebuilder_{name} gauge\n"
+        );
         for (value, count) in values {
-            let _ = writeln!(text, "{name}{{{label}=\"{value}\"}} {count}");
+            let _ = writeln!(text, "rebuilder_{name}{{{label}=\"{value}\"}} {count}");
         }
     }
     for (name, help, value) in [

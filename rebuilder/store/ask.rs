@@ -176,6 +176,7 @@ pub(super) fn failed(request: Request<'_>, refusal: RequestFailure) -> FetchErro
 mod tests {
     use super::*;
 
+    // Long, as it is one table.
     #[test]
     fn the_next_page_is_at_the_host_that_was_asked() {
         for (asked, named, next, expected) in [

@@ -65,18 +65,7 @@ pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Re
         read("sbom/build.spdx.json") == Some(sbom::spdx(plan, manifest)?),
     );
     let cdxa = read("cdxa.json");
-    let organisation = cdxa
-        .as_ref()
-        .and_then(|it| member(it, ["declarations", "assessors"]).get(0))
-        .map(|assessor| assessor["organization"].clone())
-        .unwrap_or_default();
-    let assessor = Assessor {
-        name: member(&organisation, ["name"])
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-        url: member(&organisation, ["url"])[0].as_str().map(str::to_owned),
-    };
+    let assessor = assessor_of(cdxa.as_ref());
     let digest = contents.digests.get("record.json").copied();
     let again = match digest {
         Some(digest) => declarations(plan, record, manifest, &assessor, digest)?,
@@ -94,27 +83,45 @@ pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Re
         files.get("report.html").map(Vec::as_slice) == page.as_deref().map(str::as_bytes),
     );
     cost(run, contents, &mut compare);
+    controls_follow(run, contents, &mut compare);
+    Ok(())
+}
+
+/// Who assessed, by the declarations that are there.
+fn assessor_of(declarations: Option<&Value>) -> Assessor {
+    let organisation = declarations
+        .and_then(|it| member(it, ["declarations", "assessors"]).get(0))
+        .map(|assessor| assessor["organization"].clone())
+        .unwrap_or_default();
+    let name = member(&organisation, ["name"]).as_str();
+    Assessor {
+        name: name.unwrap_or_default().to_owned(),
+        url: member(&organisation, ["url"])[0].as_str().map(str::to_owned),
+    }
+}
+
+/// The controls that the run is evidence of, for programs and for people.
+fn controls_follow(run: &Run, contents: &Contents, compare: &mut impl FnMut(&str, &str, bool)) {
+    let Run { manifest, .. } = run;
     let listed = manifest.files.iter().map(|file| file.path.clone());
-    let facts = controls::Facts {
+    let map = controls::map(&controls::Facts {
         files: listed.filter(|path| !path.starts_with("controls.")).collect(),
-        plan,
-        record,
+        plan: run.plan,
+        record: run.record,
         statement: run.statement,
         agreements: &run.agreements.agreements,
         policy: run.agreements.policy.file(),
-    };
-    let map = controls::map(&facts);
-    compare(
-        "controls.json",
-        by,
-        read("controls.json") == serde_json::to_value(&map).ok(),
-    );
+    });
+    let files = &contents.documents;
+    let stored = files.get("controls.json");
+    let stored: Option<Value> = stored.and_then(|bytes| json::parse_own(bytes).ok());
+    let by = &manifest.rebuilder;
+    compare("controls.json", by, stored == serde_json::to_value(&map).ok());
     compare(
         "controls.md",
         by,
         files.get("controls.md").map(Vec::as_slice) == Some(controls::markdown(&map).as_bytes()),
     );
-    Ok(())
 }
 
 /// The cost, as far as it follows from the bundle.

@@ -55,27 +55,29 @@ pub(super) fn whole(manifest: &Manifest, contents: &Contents, checks: &mut Check
     );
 }
 
+/// Files that a bundle may have, by their names.
+const KNOWN: [&str; 17] = [
+    MANIFEST,
+    SUMS,
+    SIGNATURE,
+    ATTESTATION,
+    EQUIVALENCE,
+    "plan.json",
+    "record.json",
+    "report.html",
+    "build.log",
+    "claims.json",
+    "agreement.json",
+    "sbom/build.cdx.json",
+    "sbom/build.spdx.json",
+    "cdxa.json",
+    "cost.json",
+    "controls.json",
+    "controls.md",
+];
+
 /// Every file is one that a bundle has, and what is named by a digest or a record is what is meant there.
 pub(super) fn places(contents: &Contents, plan: &Plan, record: &Record, checks: &mut Checks) {
-    const KNOWN: [&str; 17] = [
-        MANIFEST,
-        SUMS,
-        SIGNATURE,
-        ATTESTATION,
-        EQUIVALENCE,
-        "plan.json",
-        "record.json",
-        "report.html",
-        "build.log",
-        "claims.json",
-        "agreement.json",
-        "sbom/build.cdx.json",
-        "sbom/build.spdx.json",
-        "cdxa.json",
-        "cost.json",
-        "controls.json",
-        "controls.md",
-    ];
     let claimed: BTreeSet<String> = plan
         .claims
         .iter()

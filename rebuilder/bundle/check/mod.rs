@@ -118,41 +118,13 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
     whole(&manifest, contents, &mut checks);
     places(contents, &plan, &record, &mut checks);
 
-    let plan_file = Sha256::of(get("plan.json")?);
-    checks.add(
-        "the record is of this plan",
-        record.plan == plan.digest()? && record.plan == plan_file && record.subject == plan.subject,
-        format!("sha256:{}", record.plan),
-    );
-    let log = Sha256::of(get("build.log")?);
-    checks.add(
-        "log and report are the run's",
-        log == record.log,
-        format!("sha256:{log}"),
-    );
-    let report = Sha256::of(get("report.html")?);
-    if let Some(named) = record.report {
-        checks.add(
-            "log and report are the run's",
-            report == named,
-            format!("sha256:{report}"),
-        );
-    }
-    let concluded = record.verdict_of(&plan);
-    checks.add(
-        "the verdict follows from plan and digests",
-        concluded == record.verdict && record.verdict.to_string() == manifest.verdict,
-        concluded.to_string(),
-    );
-    checks.add(
-        "the manifest is of this run",
-        manifest.version == 1
-            && [1, 2].contains(&record.version)
-            && manifest.subject == plan.subject
-            && manifest.run == record.id
-            && manifest.created == record.finished,
-        manifest.run.clone(),
-    );
+    let digests = RunDigests {
+        plan: Sha256::of(get("plan.json")?),
+        log: Sha256::of(get("build.log")?),
+        report: Sha256::of(get("report.html")?),
+    };
+    let report = digests.report;
+    of_one_run(&manifest, &plan, &record, &digests, &mut checks)?;
     materials(&plan, files, &mut checks);
     let mut heard = attestation(&record, &plan, report, files, trust, &mut checks);
     equivalence(&record, report, files, trust, &mut checks);
@@ -178,4 +150,54 @@ pub fn check(path: &Path, contents: &Contents, trust: &Trust, page: Page) -> Res
         attested: heard.take().map(|(attested, _)| attested),
         checks: checks.0,
     })
+}
+
+/// Digests of a run's files, as they are in the archive.
+struct RunDigests {
+    plan: Sha256,
+    log: Sha256,
+    report: Sha256,
+}
+
+/// Whether manifest, plan, record, log and page are of one run, and the verdict follows from it.
+fn of_one_run(
+    manifest: &Manifest,
+    plan: &Plan,
+    record: &Record,
+    digests: &RunDigests,
+    checks: &mut Checks,
+) -> Result<(), BundleError> {
+    checks.add(
+        "the record is of this plan",
+        record.plan == plan.digest()? && record.plan == digests.plan && record.subject == plan.subject,
+        format!("sha256:{}", record.plan),
+    );
+    checks.add(
+        "log and report are the run's",
+        digests.log == record.log,
+        format!("sha256:{}", digests.log),
+    );
+    if let Some(named) = record.report {
+        checks.add(
+            "log and report are the run's",
+            digests.report == named,
+            format!("sha256:{}", digests.report),
+        );
+    }
+    let concluded = record.verdict_of(plan);
+    checks.add(
+        "the verdict follows from plan and digests",
+        concluded == record.verdict && record.verdict.to_string() == manifest.verdict,
+        concluded.to_string(),
+    );
+    checks.add(
+        "the manifest is of this run",
+        manifest.version == 1
+            && [1, 2].contains(&record.version)
+            && manifest.subject == plan.subject
+            && manifest.run == record.id
+            && manifest.created == record.finished,
+        manifest.run.clone(),
+    );
+    Ok(())
 }

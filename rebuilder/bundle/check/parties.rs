@@ -12,7 +12,7 @@ use crate::bundle::{BundleError, Manifest};
 use crate::evidence::json;
 use crate::evidence::trust::Trust;
 use crate::plan::Plan;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyError};
 use crate::run::{Record, Verdict};
 use crate::store::StoreError;
 
@@ -92,24 +92,14 @@ pub(super) fn parties(
         policy,
         agreements: Vec::new(),
     };
-    let with_policy = files.contains_key("policy/policy.toml");
     let Some(stored) = files.get("agreement.json") else {
-        let policy = files.keys().any(|name| name.starts_with("policy/"));
-        if policy {
-            checks.push(
-                CHECK,
-                CheckResult::Fails,
-                "the bundle has a policy, but no conclusion by it",
-            );
+        if files.keys().any(|name| name.starts_with("policy/")) {
+            let finding = "the bundle has a policy, but no conclusion by it";
+            checks.push(CHECK, CheckResult::Fails, finding);
         }
         return Ok(nothing(Policy::BuiltIn));
     };
-    let policy = if with_policy {
-        Policy::read(&folder.join("policy/policy.toml"))
-    } else {
-        Ok(Policy::BuiltIn)
-    };
-    let policy = match policy {
+    let policy = match policy(files, folder) {
         Ok(policy) => policy,
         Err(error) => {
             checks.push(CHECK, CheckResult::Fails, error.to_string());
@@ -124,10 +114,7 @@ pub(super) fn parties(
             return Ok(nothing(policy));
         }
     };
-    let trust = match &policy {
-        Policy::File(file) => trust.clone().with(file.keys()),
-        _ => trust.clone(),
-    };
+    let trust = with_keys(trust, &policy);
     let artifacts = plan.released();
     let (tallies, cost) = agreement::gather(&[folder.join("attestations")], &artifacts, &trust)?;
     if stored.len() != artifacts.len() {
@@ -136,32 +123,50 @@ pub(super) fn parties(
     }
     let mut agreements = Vec::new();
     for ((artifact, tally), stored) in artifacts.iter().zip(&tallies).zip(&stored) {
-        // As of that time: an attestation that is too old now was not then.
-        let then: Option<jiff::Timestamp> = stored["time"].as_str().and_then(|text| text.parse().ok());
-        let then = then.filter(|then| *then >= manifest.created && *then <= jiff::Timestamp::now());
-        let Some(then) = then else {
-            checks.push(
-                CHECK,
-                CheckResult::Fails,
-                format!("{}: not between the run's end and now", artifact.name),
-            );
+        let Some(then) = time_of(stored, manifest) else {
+            let finding = format!("{}: not between the run's end and now", artifact.name);
+            checks.push(CHECK, CheckResult::Fails, finding);
             continue;
         };
         match agreement::conclude(artifact, tally, &trust, &policy, then, cost) {
             Ok(again) => {
-                let found = without_cost(&serde_json::json!([again]));
-                let found = found.get(0).unwrap_or(&Value::Null);
-                checks.add(
-                    CHECK,
-                    essence(found) == essence(stored),
-                    format!("{}: {} ({})", artifact.name, again.verdict.word(), again.reason),
-                );
+                let finding = format!("{}: {} ({})", artifact.name, again.verdict.word(), again.reason);
+                checks.add(CHECK, is_same(&again, stored), finding);
                 agreements.push(again);
             }
             Err(error) => checks.push(CHECK, CheckResult::Fails, error.to_string()),
         }
     }
     Ok(Again { policy, agreements })
+}
+
+/// The policy in the bundle.
+fn policy(files: &BTreeMap<String, Vec<u8>>, folder: &Path) -> Result<Policy, PolicyError> {
+    if files.contains_key("policy/policy.toml") {
+        return Policy::read(&folder.join("policy/policy.toml"));
+    }
+    Ok(Policy::BuiltIn)
+}
+
+/// What the reader believes, and the keys of the policy.
+fn with_keys(trust: &Trust, policy: &Policy) -> Trust {
+    match policy {
+        Policy::File(file) => trust.clone().with(file.keys()),
+        _ => trust.clone(),
+    }
+}
+
+/// Whether a conclusion is the one that is stored, but for what it cost.
+fn is_same(again: &Agreement, stored: &Value) -> bool {
+    let found = without_cost(&serde_json::json!([again]));
+    essence(found.get(0).unwrap_or(&Value::Null)) == essence(stored)
+}
+
+/// The time as of which a conclusion is drawn: an attestation that is too old now was not then. None if that is before the
+/// end of the run, or in the future.
+fn time_of(stored: &Value, manifest: &Manifest) -> Option<jiff::Timestamp> {
+    let then: jiff::Timestamp = stored["time"].as_str()?.parse().ok()?;
+    (then >= manifest.created && then <= jiff::Timestamp::now()).then_some(then)
 }
 
 /// What was concluded again, and by which policy.

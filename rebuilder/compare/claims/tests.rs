@@ -34,6 +34,7 @@ fn wheel(minute: u64, metadata: &str, record: &str) -> Vec<u8> {
     zip(&files)
 }
 
+// Long, as it is one table.
 #[test]
 fn lines_of_record_follow_from_their_files_alone() {
     let (one, other) = (

@@ -27,6 +27,7 @@ fn crate_with(file: &str, text: &str) -> Vec<u8> {
     ])))
 }
 
+// Long, as it is one table.
 #[test]
 fn files_mean_something_in_their_own_package_alone() {
     const GIT: [&str; 2] = ["git.branch=main\n", "git.branch=evil\n"];
@@ -151,6 +152,7 @@ fn owned(others: &[(&str, &str)], path: &str, mode: u32, owner: u64) -> Vec<Samp
     files
 }
 
+// Long, as it is one table.
 #[test]
 fn owners_and_modes_count_unless_the_installer_sets_its_own() {
     type Pack = fn(u32, u64) -> Vec<u8>;

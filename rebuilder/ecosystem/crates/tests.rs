@@ -20,6 +20,7 @@ fn check_of_the_recipe(folder: &Path) -> String {
     own.replace("/inputs/", &format!("{place}/in/"))
 }
 
+// Long, as it is one table.
 #[test]
 fn a_crate_with_a_file_that_is_empty_for_want_of_its_bytes_is_not_built() {
     for (lacking, files, expected) in [

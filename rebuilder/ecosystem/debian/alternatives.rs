@@ -125,18 +125,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::artifact::Sha256;
+    use crate::plan::sample;
 
     fn plan(assumptions: &serde_json::Value) -> Plan {
-        serde_json::from_value(json!({
-            "version": 1, "subject": "pkg:deb/debian/x@1", "ecosystem": "debian", "claims": [],
-            "expected": [], "not_compared": [],
-            "container": {"image": {"repository": "docker.io/library/debian", "digest": Sha256::of("")}},
-            "inputs": [], "files": [], "setup": {"steps": [], "env": {}}, "build": {"steps": [], "env": {}},
-            "hostname": "localhost", "umask": 18,
-            "limits": {"seconds": 60, "memory": 1, "disk": 1, "pids": 1, "cpus": 1}, "assumptions": assumptions
-        }))
-        .unwrap()
+        sample::plan(
+            &json!({"subject": "pkg:deb/debian/x@1", "ecosystem": "debian", "assumptions": assumptions}),
+        )
     }
 
     /// What is tried after one attempt, by what its plan assumed and which state it was.

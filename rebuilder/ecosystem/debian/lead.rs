@@ -124,6 +124,7 @@ mod tests {
     }
 
     /// What each trace leads to, beside an archive that has two versions of most.
+    // Long, as it is one table.
     #[test]
     fn only_a_version_that_the_archive_has_beside_a_newer_one_is_taken() {
         let binary = |name: &str| Of::Binary(name.into());

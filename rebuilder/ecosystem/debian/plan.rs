@@ -36,14 +36,9 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
     };
     let released = draft.released().await?;
     let buildinfo = released.buildinfo.as_ref();
-    let (claims, policy) = planner
-        .judge(
-            &subject.purl(),
-            &released.artifacts,
-            found.claims.clone(),
-            &released.documents,
-        )
-        .await?;
+    let (about, claims) = (subject.purl(), found.claims.clone());
+    let judged = planner.judge(&about, &released.artifacts, claims, &released.documents);
+    let (claims, policy) = judged.await?;
 
     let (lock, root) = match made {
         Some(made) => made?,

@@ -188,9 +188,8 @@ pub(super) fn control_file(text: &str) -> Result<HashList, HashListError> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn debians_files_have_the_fields_of_their_form() {
-        let digits = "ab".repeat(32);
+    /// Debian's four kinds of files, with a file `tool` or a list of packages in each.
+    fn examples(digits: &str) -> [String; 4] {
         let dsc = format!(
             "Format: 3.0 (quilt)\nSource: tool\nBinary: tool, tool-doc\nArchitecture: any all\nVersion: 1:1.0-1\n\
              Maintainer: A B <a@example.org>\nBuild-Depends: debhelper-compat (= 13)\n\
@@ -210,6 +209,47 @@ mod tests {
             "Format: 1.0\nSource: tool (1.0-1)\nBinary: tool\nVersion: 1.0-1+b1\nChecksums-Sha256:\n {digits} 8 tool\n\
              Build-Origin: Debian\nInstalled-Build-Depends:\n gcc (= 12.2)\nEnvironment:\n LANG=\"C\"\n"
         );
+        [dsc, changes, release, info]
+    }
+
+    /// The text with changes that each make it another form, or carry a message.
+    fn spoilt(text: &str, required: &[&str]) -> Vec<String> {
+        let mut bad = Vec::new();
+        for field in required {
+            bad.push(text.replacen(&format!("{field}:"), "X-Other:", 1));
+            bad.push(text.replacen(&format!("{field}:"), &format!("{field}: do not use "), 1));
+            bad.push(text.replacen(&format!("{field}:"), &format!("{field}: malware "), 1));
+        }
+        for more in [
+            "Comment: not ours\n",
+            "X-Status: fine\n",
+            "Description: MALWARE\n",
+            "Origin: known malware feed\n",
+            "Build-Origin: REVOKED\n",
+            "Changes:\n Do not\n use.\n",
+            "Uploaders: This Is Compromised\n",
+            "Source: tool\n",
+            "\nDo: not use\n",
+        ] {
+            bad.push(format!("{text}{more}"));
+            bad.push(format!("{more}{text}"));
+        }
+        bad.push(text.replace('\n', "\r\n"));
+        bad.push(
+            text.replacen("8 tool", "8 malware/tool", 1)
+                .replacen("8 main/", "8 malware/", 1),
+        );
+        bad.push(
+            text.replacen("8 tool", "8 a|b/tool", 1)
+                .replacen("8 main/", "8 a|b/", 1),
+        );
+        bad
+    }
+
+    #[test]
+    fn debians_files_have_the_fields_of_their_form() {
+        let digits = "ab".repeat(32);
+        let [dsc, changes, release, info] = examples(&digits);
         let counts = |text: &str| {
             if text.contains("Installed-") {
                 is_buildinfo(text.as_bytes()).is_ok()
@@ -233,34 +273,7 @@ mod tests {
             (&info, &["Format", "Source", "Version"]),
         ] {
             assert!(counts(text), "{text}");
-            for field in required {
-                bad.push(text.replacen(&format!("{field}:"), "X-Other:", 1));
-                bad.push(text.replacen(&format!("{field}:"), &format!("{field}: do not use "), 1));
-                bad.push(text.replacen(&format!("{field}:"), &format!("{field}: malware "), 1));
-            }
-            for more in [
-                "Comment: not ours\n",
-                "X-Status: fine\n",
-                "Description: MALWARE\n",
-                "Origin: known malware feed\n",
-                "Build-Origin: REVOKED\n",
-                "Changes:\n Do not\n use.\n",
-                "Uploaders: This Is Compromised\n",
-                "Source: tool\n",
-                "\nDo: not use\n",
-            ] {
-                bad.push(format!("{text}{more}"));
-                bad.push(format!("{more}{text}"));
-            }
-            bad.push(text.replace('\n', "\r\n"));
-            bad.push(
-                text.replacen("8 tool", "8 malware/tool", 1)
-                    .replacen("8 main/", "8 malware/", 1),
-            );
-            bad.push(
-                text.replacen("8 tool", "8 a|b/tool", 1)
-                    .replacen("8 main/", "8 a|b/", 1),
-            );
+            bad.extend(spoilt(text, required));
         }
         bad.push(changes.replacen("New release.", "This release is compromised.", 1));
         bad.push(changes.replacen("does things", "do not use", 1));

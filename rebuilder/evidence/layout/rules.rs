@@ -215,6 +215,7 @@ mod tests {
         }
     }
 
+    // Long, as it is one table.
     #[test]
     fn rules_take_files_out_of_the_queue_in_their_order() {
         let before = link(&[], &[("src/a", "1"), ("b", "2")]);

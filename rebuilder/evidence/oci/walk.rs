@@ -77,10 +77,7 @@ impl Images {
             return Ok(());
         }
         seen.push(digest);
-        let read = blobs
-            .get(descriptor)
-            .and_then(|bytes| Ok((Manifest::parse(&bytes)?, bytes)));
-        let (manifest, bytes) = match read {
+        let (manifest, bytes) = match manifest(blobs, descriptor) {
             Ok(read) => read,
             // An index may list images for platforms that nobody copied.
             Err(reason) => {
@@ -92,9 +89,8 @@ impl Images {
             }
         };
         if let Some(listed) = &manifest.manifests {
-            // The tag of the referrers API names an index that is no image.
-            let is_fallback = to.is_some();
-            let own = (!is_fallback).then(|| self.image(digest, bytes, inside));
+            // The tag of the referrers API names an index that is not an image.
+            let own = to.is_none().then(|| self.image(digest, bytes, inside));
             for entry in listed {
                 self.visit(blobs, entry, own.or(inside), depth.saturating_add(1), seen)?;
             }
@@ -217,6 +213,12 @@ impl Images {
             .map(|attached| attached.document)
             .collect()
     }
+}
+
+/// A manifest or an index, read and as it is.
+fn manifest(blobs: &Blobs, descriptor: &Descriptor) -> Result<(Manifest, Vec<u8>), String> {
+    let bytes = blobs.get(descriptor)?;
+    Ok((Manifest::parse(&bytes)?, bytes))
 }
 
 /// The evidence in a layer, and the digest of the layer.

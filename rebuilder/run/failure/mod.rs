@@ -77,7 +77,7 @@ impl FailureCode {
         Self::BuildFailed,
     ];
 
-    /// Name, meaning and advice.
+    /// Name, meaning and advice, in one table.
     pub const fn about(self) -> About {
         let (name, meaning, help) = match self {
             Self::UnknownPackage => (

@@ -2,7 +2,7 @@
 
 use super::checkout::Checkout;
 use super::command::{configuration, remove_parts, run};
-use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError};
+use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace};
 use crate::artifact::Sha256;
 use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
@@ -53,30 +53,7 @@ impl Fetcher {
             init.arg(history.folder());
             run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
         }
-        let bar = self
-            .progress()
-            .stage(format!("fetching the history of {repository}"));
-        let fetch = history.git_to(
-            &place,
-            &[
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--prune",
-                "--no-recurse-submodules",
-                "--",
-                place.url(),
-                "+refs/heads/*:refs/heads/*",
-            ],
-        );
-        let entry = self.ledger().begin(Work::Download);
-        let fetched = run(fetch, FETCH_LIMIT, Some((history.folder(), GROWTH_LIMIT))).await?;
-        drop(entry);
-        bar.finish_and_clear();
-        if let Err(reason) = fetched {
-            remove_parts(history.folder());
-            return Err(failed(reason));
-        }
+        self.fetch_history(&history, &place, repository, failed).await?;
         let searched = format!("-S{text}");
         let glob = format!(":(glob)**/{name}");
         let log = history.git(&[
@@ -100,6 +77,41 @@ impl Fetcher {
             }
         }
         Ok(None)
+    }
+
+    /// Brings all branches of a repository up to date; what a fetch that failed has left is removed.
+    async fn fetch_history(
+        &self,
+        history: &Checkout,
+        place: &GitPlace,
+        repository: &str,
+        failed: impl Fn(String) -> GitError,
+    ) -> Result<(), GitError> {
+        let bar = self
+            .progress()
+            .stage(format!("fetching the history of {repository}"));
+        let fetch = history.git_to(
+            place,
+            &[
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--prune",
+                "--no-recurse-submodules",
+                "--",
+                place.url(),
+                "+refs/heads/*:refs/heads/*",
+            ],
+        );
+        let entry = self.ledger().begin(Work::Download);
+        let fetched = run(fetch, FETCH_LIMIT, Some((history.folder(), GROWTH_LIMIT))).await?;
+        drop(entry);
+        bar.finish_and_clear();
+        if let Err(reason) = fetched {
+            remove_parts(history.folder());
+            return Err(failed(reason));
+        }
+        Ok(())
     }
 }
 

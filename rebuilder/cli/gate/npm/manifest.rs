@@ -43,11 +43,8 @@ pub(super) fn unchecked(
         .map(|(key, entry)| (key.as_str(), entry.resolved.as_deref().unwrap_or_default()))
         .collect();
     let linked = |name: &str, folder: &str| {
-        let fits = |key: &str| {
-            key.strip_suffix(name)
-                .is_some_and(|key| key.ends_with("node_modules/"))
-        };
-        links.iter().any(|(key, target)| fits(key) && *target == folder)
+        let mut links = links.iter();
+        links.any(|(key, target)| is_installed_as(key, name) && *target == folder)
     };
     let mut found = BTreeSet::new();
     // The project has a manifest even if the lock file has no entry for it.
@@ -85,15 +82,27 @@ pub(super) fn unchecked(
             }
         }
         for folder in strings(&manifest.workspaces) {
-            let leaves = folder.contains("..") || folder.contains('\\') || folder.starts_with(['/', '~']);
-            if leaves || (folder.contains(['{', '(']) && folder.contains('.')) {
-                let why = format!("{file} names it as a workspace, and it may be outside of the project");
-                found.insert((format!("npm:{folder}"), why));
+            if !may_leave(folder) {
+                continue;
             }
+            let why = format!("{file} names it as a workspace, and it may be outside of the project");
+            found.insert((format!("npm:{folder}"), why));
         }
     }
     let unknown = |(label, why)| Candidate::unknown(label, why);
     Ok(found.into_iter().map(unknown).collect())
+}
+
+/// Whether the entry is of a package that is installed by that name.
+fn is_installed_as(key: &str, name: &str) -> bool {
+    key.strip_suffix(name)
+        .is_some_and(|key| key.ends_with("node_modules/"))
+}
+
+/// Whether a pattern of workspaces may name a folder outside of the project.
+fn may_leave(folder: &str) -> bool {
+    let leaves = folder.contains("..") || folder.contains('\\') || folder.starts_with(['/', '~']);
+    leaves || (folder.contains(['{', '(']) && folder.contains('.'))
 }
 
 /// A manifest; `None` if there is no such file, as npm then uses the lock file's copy.

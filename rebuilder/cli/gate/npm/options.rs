@@ -337,6 +337,12 @@ mod tests {
                     "{command} {option}: {error}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn refuses_options_that_it_does_not_know() {
+        for command in ["ci", "install", "install left-pad"] {
             for option in [
                 "--",
                 "---",
@@ -365,6 +371,10 @@ mod tests {
                 assert!(error.contains("cannot use -"), "{command} {option}: {error}");
             }
         }
+    }
+
+    #[test]
+    fn refuses_what_does_not_belong_to_a_command() {
         for text in [
             "ci --save-dev",
             "ci left-pad",

@@ -42,6 +42,7 @@ fn read(manifest: &Value, packages: &Value) -> Result<(Vec<String>, Vec<String>)
     ))
 }
 
+// Long, as it is one table.
 #[test]
 fn every_entry_is_checked_unless_npm_does_not_install_it() {
     let plain = json!({"version": "1.0.0", "integrity": integrity(1)});

@@ -4,6 +4,7 @@ use super::super::*;
 use super::{causes, check};
 use crate::compare::cause::Cause;
 
+// Long, as it is one table.
 #[test]
 fn what_a_build_records_is_named_where_it_is_recorded() {
     use Cause::{BuildHost, BuildPath, HostSystem, Locale, Parallelism, Permissions, Randomness, Timezone};
@@ -108,6 +109,10 @@ fn what_a_build_records_is_named_where_it_is_recorded() {
         ("TZ=UTC", "TZ=Europe/Paris", Timezone, "TZ=`evil`"),
         ("umask 0022", "umask 0002", Permissions, "umask 0992"),
     ]);
+}
+
+#[test]
+fn what_only_looks_like_a_value_of_a_build_is_content() {
     for (released, rebuilt, field) in [
         ("return check(password)", "return 1", ""),
         ("www-data", "root", "User"),
@@ -148,8 +153,12 @@ fn what_a_build_records_is_named_where_it_is_recorded() {
             "{released:?} {rebuilt:?}"
         );
     }
+}
+
+#[test]
+fn a_field_tells_what_its_value_is() {
     for (released, rebuilt, field, cause) in [
-        ("ada", "root", "Built-By", BuildHost),
+        ("ada", "root", "Built-By", Cause::BuildHost),
         (
             "bdist_wheel (0.40.0)",
             "bdist_wheel (0.43.0)",

@@ -11,6 +11,7 @@ fn first(name: &str, released: &str, rebuilt: &str) -> (Cause, String) {
     (causes[0].cause, causes[0].key.clone())
 }
 
+// Long, as it is one table.
 #[test]
 fn a_change_of_content_is_one_in_every_kind_of_file() {
     let pairs = [
@@ -156,6 +157,7 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
     }
 }
 
+// Long, as it is one table.
 #[test]
 fn what_tools_write_has_its_cause() {
     let rows = [

@@ -161,7 +161,7 @@ mod tests {
 
     type Row<'a> = (Kind, &'a str, &'a str, Option<(&'a str, Cause)>);
 
-    // One table.
+    // Long, as it is one table.
     #[test]
     fn one_change_of_the_whole_text_is_named() {
         let code = Kind { code: true, ..PROSE };

@@ -116,6 +116,7 @@ fn check(name: &str, released: &[u8], rebuilt: &[u8], cause: Cause, place: &str)
     }
 }
 
+// Long, as it is one table.
 #[test]
 fn a_field_of_a_disc_image_has_its_own_cause() {
     let plain = PLAIN.image();

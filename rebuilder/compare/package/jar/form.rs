@@ -108,6 +108,7 @@ fn is_user(value: &str) -> bool {
 mod tests {
     use super::*;
 
+    // Long, as it is one table.
     #[test]
     fn values_of_tools_have_their_form_and_others_do_not() {
         assert!(

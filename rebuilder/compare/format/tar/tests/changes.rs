@@ -8,6 +8,7 @@ use crate::compare::{Cause, Outcome};
 type Case = (&'static str, Vec<Vec<u8>>, Vec<Vec<u8>>, &'static str);
 
 /// Each changes a byte that a difference of times must not hide.
+// Long, as it is one table.
 fn changes() -> Vec<Case> {
     let head = || Head::new(b"f", 2);
     let one = |head: Head| vec![head.with(b"1\n")];

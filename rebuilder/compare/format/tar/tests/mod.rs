@@ -168,7 +168,29 @@ fn a_sparse_file_is_what_it_unpacks_to() {
         (process.outcome, process.causes[0].cause),
         (Outcome::Equivalent, Cause::Randomness)
     );
+}
 
+/// A sparse file in GNU's format 1.0, which keeps its map before the data.
+fn version_1(stored: &[u8]) -> Vec<Vec<u8>> {
+    let map = padded(b"2\n512\n512\n2048\n512\n");
+    let records = [
+        ("GNU.sparse.major", "1"),
+        ("GNU.sparse.minor", "0"),
+        ("GNU.sparse.name", "f"),
+        ("GNU.sparse.realsize", "4096"),
+    ];
+    let bytes = [&map[..], stored].concat();
+    vec![
+        pax(&records),
+        Head::new(b"./GNUSparseFile.1/f", bytes.len()).with(&bytes),
+    ]
+}
+
+#[test]
+fn forms_of_a_sparse_file_unpack_to_the_same() {
+    let stored = [[b'A'; 512], [b'B'; 512]].concat();
+    let usual = || sparse("f", "512,512,2048,512", "2", &stored, "1");
+    let first = |other: &[Vec<u8>]| compared(&usual(), other).causes[0].cause;
     let mut whole = vec![0; 4096];
     whole[512..1024].fill(b'A');
     whole[2048..2560].fill(b'B');
@@ -186,20 +208,7 @@ fn a_sparse_file_is_what_it_unpacks_to() {
     assert_eq!(compared(&usual(), &plain(&whole)).outcome, Outcome::Different);
     assert_eq!(first(&plain(&all_zero(whole.clone(), 3000))), Cause::Content);
 
-    let version_1 = {
-        let map = padded(b"2\n512\n512\n2048\n512\n");
-        let records = [
-            ("GNU.sparse.major", "1"),
-            ("GNU.sparse.minor", "0"),
-            ("GNU.sparse.name", "f"),
-            ("GNU.sparse.realsize", "4096"),
-        ];
-        let bytes = [map, stored.clone()].concat();
-        vec![
-            pax(&records),
-            Head::new(b"./GNUSparseFile.1/f", bytes.len()).with(&bytes),
-        ]
-    };
+    let version_1 = version_1(&stored);
     let old = {
         let head = Head::new(b"f", 1024).gnu().letter(b'S').at(483, b"00000010000\0");
         let head = head

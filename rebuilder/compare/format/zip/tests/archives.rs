@@ -140,6 +140,7 @@ fn names() {
     differs("repeated", &zip(&twice), &zip(&swapped), Cause::Content, "line 1");
 }
 
+// Long, as it is one table.
 #[test]
 fn around_entries() {
     let entries = [entry("a", "hi\n"), entry("b", "ho\n")];

@@ -6,6 +6,7 @@ use crate::compare::{Cause, Confidence, Outcome};
 
 const TIME: &str = "zip-modified-time";
 
+// Long, as it is one table.
 #[test]
 fn entries() {
     type Change = fn(&mut Entry);

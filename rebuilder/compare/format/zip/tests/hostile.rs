@@ -7,6 +7,7 @@ use crate::compare::Cause;
 const LOCAL: &str = "local header against the directory";
 
 /// One entry against the same one with a change and another time.
+// Long, as it is one table.
 #[test]
 fn entries() {
     type Change = fn(&mut Entry);

@@ -132,77 +132,16 @@ pub(super) fn zip_in(around: &Around, entries: &[Entry]) -> Vec<u8> {
     let shift = if around.is_shifted { out.len() } else { 0 };
     let mut directory = Vec::new();
     for entry in entries {
-        let (packed, sum) = (entry.packed(), crc(&entry.data));
-        let sizes = [sum, packed.len() as u32, entry.data.len() as u32];
-        let late = entry.descriptor.is_some();
-        let flags = entry.flags | if late { 8 } else { 0 };
         let offset = (out.len() - shift) as u32;
-        let common = [entry.needs, flags, entry.method, entry.time.1, entry.time.0];
-        let (name, extra) = (entry.name.len() as u16, &entry.local_extra);
-        let early = if late { [0; 3] } else { sizes };
-        let lengths = [name, extra.len() as u16];
-        let local = [
-            b"PK\x03\x04".as_slice(),
-            &numbers(&common, &early, &lengths),
-            &entry.name,
-            extra,
-        ]
-        .concat();
-        out.extend(patched(local, &entry.local_patch));
-        out.extend(packed);
-        if let Some(descriptor) = entry.descriptor {
-            if descriptor.is_signed {
-                out.extend(b"PK\x07\x08");
-            }
-            out.extend(descriptor.crc.unwrap_or(sum).to_le_bytes());
-            for size in &sizes[1..] {
-                out.extend(size.to_le_bytes());
-                if descriptor.is_long {
-                    out.extend([0; 4]);
-                }
-            }
-        }
-        out.extend(&entry.behind);
-        let extra = &entry.central_extra;
-        let lengths = [
-            name,
-            extra.len() as u16,
-            entry.comment.len() as u16,
-            0,
-            entry.internal,
-        ];
-        let head = [
-            b"PK\x01\x02".as_slice(),
-            &entry.made.to_le_bytes(),
-            &numbers(&common, &sizes, &lengths),
-        ]
-        .concat();
-        let rest = [entry.external.to_le_bytes(), offset.to_le_bytes()].concat();
-        let central = [
-            head,
-            rest,
-            entry.name.clone(),
-            extra.clone(),
-            entry.comment.clone(),
-        ]
-        .concat();
-        directory.extend(patched(central, &entry.central_patch));
+        out.extend(entry.local());
+        directory.extend(entry.central(offset));
     }
     out.extend(&around.before_directory);
     let (start, size, count) = (out.len() - shift, directory.len(), entries.len());
     out.extend(directory);
     out.extend(&around.behind_directory);
     if around.is_zip64 {
-        let record = out.len() as u64;
-        out.extend(b"PK\x06\x06");
-        out.extend(44_u64.to_le_bytes());
-        out.extend([45, 3, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        for number in [count, count, size, start] {
-            out.extend((number as u64).to_le_bytes());
-        }
-        out.extend(b"PK\x06\x07\0\0\0\0");
-        out.extend(record.to_le_bytes());
-        out.extend(1_u32.to_le_bytes());
+        out.extend(zip64_records(out.len(), count, size, start));
     }
     let end = numbers(
         &[0, 0, count as u16, count as u16],
@@ -213,6 +152,96 @@ pub(super) fn zip_in(around: &Around, entries: &[Entry]) -> Vec<u8> {
     out.extend(patched(end, &around.end_patch));
     out.extend(&around.after);
     out
+}
+
+/// The ZIP64 record of the end of the directory, which begins `at`, and its locator.
+fn zip64_records(at: usize, count: usize, size: usize, start: usize) -> Vec<u8> {
+    let mut out = b"PK\x06\x06".to_vec();
+    out.extend(44_u64.to_le_bytes());
+    out.extend([45, 3, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for number in [count, count, size, start] {
+        out.extend((number as u64).to_le_bytes());
+    }
+    out.extend(b"PK\x06\x07\0\0\0\0");
+    out.extend((at as u64).to_le_bytes());
+    out.extend(1_u32.to_le_bytes());
+    out
+}
+
+impl Entry {
+    /// CRC-32, packed and unpacked size.
+    fn sizes(&self) -> [u32; 3] {
+        [
+            crc(&self.data),
+            self.packed().len() as u32,
+            self.data.len() as u32,
+        ]
+    }
+
+    /// What both headers begin with.
+    fn common(&self) -> [u16; 5] {
+        let late = if self.descriptor.is_some() { 8 } else { 0 };
+        [
+            self.needs,
+            self.flags | late,
+            self.method,
+            self.time.1,
+            self.time.0,
+        ]
+    }
+
+    /// The local header, the data, and what is behind it.
+    fn local(&self) -> Vec<u8> {
+        let sizes = self.sizes();
+        let early = if self.descriptor.is_some() { [0; 3] } else { sizes };
+        let lengths = [self.name.len() as u16, self.local_extra.len() as u16];
+        let header = [
+            b"PK\x03\x04".as_slice(),
+            &numbers(&self.common(), &early, &lengths),
+            &self.name,
+            &self.local_extra,
+        ]
+        .concat();
+        let mut out = patched(header, &self.local_patch);
+        out.extend(self.packed());
+        if let Some(descriptor) = self.descriptor {
+            if descriptor.is_signed {
+                out.extend(b"PK\x07\x08");
+            }
+            out.extend(descriptor.crc.unwrap_or(sizes[0]).to_le_bytes());
+            for size in &sizes[1..] {
+                out.extend(size.to_le_bytes());
+                if descriptor.is_long {
+                    out.extend([0; 4]);
+                }
+            }
+        }
+        out.extend(&self.behind);
+        out
+    }
+
+    /// The header in the directory, of an entry that begins at `offset`.
+    fn central(&self, offset: u32) -> Vec<u8> {
+        let lengths = [
+            self.name.len() as u16,
+            self.central_extra.len() as u16,
+            self.comment.len() as u16,
+            0,
+            self.internal,
+        ];
+        let central = [
+            b"PK\x01\x02".as_slice(),
+            &self.made.to_le_bytes(),
+            &numbers(&self.common(), &self.sizes(), &lengths),
+            &self.external.to_le_bytes(),
+            &offset.to_le_bytes(),
+            &self.name,
+            &self.central_extra,
+            &self.comment,
+        ]
+        .concat();
+        patched(central, &self.central_patch)
+    }
 }
 
 /// One record of an extra field.

@@ -87,6 +87,7 @@ fn attributes_of_the_build_are_set_aside_if_they_have_their_form() {
     }
 }
 
+// Long, as it is one table.
 #[test]
 fn all_else_in_a_manifest_is_content() {
     for (released, rebuilt) in [
@@ -231,6 +232,7 @@ fn a_manifest_outside_of_a_jar_is_text() {
     assert_eq!(found.outcome, Outcome::Different);
 }
 
+// Long, as it is one table.
 #[test]
 fn properties_are_known_at_their_places_and_by_their_form() {
     let pom = "META-INF/maven/g/a/pom.properties";

@@ -91,6 +91,7 @@ fn whole(entries: &[(&'static str, Vec<u8>)]) -> Vec<u8> {
         .collect::<Vec<_>>())
 }
 
+// Long, as it is one table.
 #[test]
 fn a_signature_is_one_only_of_the_jar_that_it_is_in() {
     let unsigned = whole(&[
