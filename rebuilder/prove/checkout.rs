@@ -69,10 +69,8 @@ impl Checkout {
         let commit = self.commit()?;
         let text = self.ask(&["cat-file", "commit", &commit])?;
         let text = String::from_utf8_lossy(&text);
-        let headers = text.lines().take_while(|line| !line.is_empty());
-        let committer = headers
-            .filter_map(|line| line.strip_prefix("committer "))
-            .next()?;
+        let mut headers = text.lines().take_while(|line| !line.is_empty());
+        let committer = headers.find_map(|line| line.strip_prefix("committer "))?;
         let mut words = committer.rsplit(' ');
         words.next()?;
         words.next()?.parse().ok()

@@ -48,12 +48,12 @@ fn view() -> io::Result<File> {
         File::options().read(true).custom_flags(flags.bits()).open(path)
     };
     // An overlay without an upper layer needs two lower ones, neither of them within the other.
-    let apart = |place: &&Path| place.is_dir() && !folder.starts_with(place);
+    let apart = |place: &Path| place.is_dir() && !folder.starts_with(place);
     let places = ["/var/tmp", "/tmp", "/run", "/dev/shm"].map(Path::new);
     let place = places
         .iter()
         .copied()
-        .find(|place| apart(&place))
+        .find(|place| apart(place))
         .ok_or(io::ErrorKind::NotFound)?;
     let empty = tempfile::tempdir_in(place)?;
     let (folder, nothing) = (handle(folder)?, handle(empty.path())?);
