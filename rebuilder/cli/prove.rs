@@ -22,8 +22,8 @@ use crate::inspect::InspectionRequest;
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::prove::input::{Project, SETTINGS, template};
-use crate::prove::{Builds, Effort, Knob, Proof, Question, against, explain_all, keep, prove};
-use crate::report;
+use crate::prove::{Effort, Knob, Place, Proof, Question, against, explain_all, keep, prove_project};
+use crate::report::{self, ReportError};
 use crate::run::RunFolder;
 use crate::sandbox::embedded::Embedded;
 use crate::store::write_atomically;
@@ -56,7 +56,7 @@ pub(crate) struct ProveArgs {
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Search")]
     against: Vec<PathBuf>,
     /// Patches that are tried for each culprit, two builds each; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 6, help_heading = "Search")]
+    #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Search")]
     patches: u16,
     /// Write the patches that helped to FILE, as a unified diff; the project stays as it is
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -72,7 +72,7 @@ pub(crate) struct ProveArgs {
     /// Print annotations for continuous integration instead of a report, and no progress
     #[arg(long, conflicts_with = "json", help_heading = "Output")]
     ci: bool,
-    /// Also write the result to FILE: .json, .md, .xml (JUnit) or .svg (a badge); may be repeated
+    /// Also write the result to FILE: .html, .json, .md, .sarif, .xml (JUnit) or .svg (a badge); may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     write: Vec<PathBuf>,
     /// Also write what a badge service asks for (the endpoint of shields.io) to FILE
@@ -91,7 +91,7 @@ fn knob(name: &str) -> Result<Knob, String> {
     Knob::named(name).ok_or_else(|| format!("it is not one of {}", known()))
 }
 
-type Render = fn(&Proof) -> String;
+type Render = fn(&Proof) -> Result<String, ReportError>;
 
 pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, Failure> {
     if args.list_variations {
@@ -151,7 +151,6 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
         },
         backend: backend.as_ref(),
     };
-    let builds = Builds::prepare(&planner, executor, project, &args.project, args.out.as_deref()).await?;
     let asked =
         |knob: &Knob| (args.vary.is_empty() || args.vary.contains(knob)) && !args.except.contains(knob);
     let question = Question {
@@ -164,18 +163,23 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
     } else {
         context.progress.clone()
     };
-    let mut answer = prove(&builds, &question, &progress).await?;
+    let place = Place {
+        tree: &args.project,
+        out: args.out.as_deref(),
+    };
+    let (builds, mut answer) =
+        prove_project(&planner, executor, project, &place, &question, &progress).await?;
     let effort = Effort {
         patches: usize::from(args.patches),
     };
-    explain_all(&builds, &mut answer, effort).await?;
+    explain_all(&builds, &mut answer, effort, &progress).await?;
     answer.proof.against = against(&answer, &args.against)?;
     if let Some(path) = &args.fix {
-        write_atomically(path, answer.proof.patches().as_bytes())?;
+        write_atomically(path, answer.proof.patch().as_bytes())?;
     }
     let proof = &answer.proof;
     for (path, render) in writers {
-        write_atomically(path, render(proof).as_bytes())?;
+        write_atomically(path, render(proof)?.as_bytes())?;
     }
     if let Some(path) = &args.badge_endpoint {
         write_atomically(
@@ -218,13 +222,15 @@ fn renderer(path: &Path) -> Result<Render, Failure> {
         .and_then(std::ffi::OsStr::to_str)
         .unwrap_or_default();
     Ok(match ending {
-        "json" => |proof| text::json_pretty(proof),
-        "md" => report::prove::markdown,
-        "xml" => report::prove::junit,
-        "svg" => report::prove::badge,
+        "html" => report::prove::html,
+        "json" => |proof| Ok(text::json_pretty(proof)),
+        "md" => |proof| Ok(report::prove::markdown(proof)),
+        "sarif" => |proof| Ok(text::json_pretty(&report::prove::sarif(proof))),
+        "svg" => |proof| Ok(report::prove::badge(proof)),
+        "xml" => |proof| Ok(report::prove::junit(proof)),
         _ => {
             return Err(Failure::usage(format!(
-                "cannot write {}: its extension is not .json, .md, .svg or .xml",
+                "cannot write {}: its extension is not .html, .json, .md, .sarif, .svg or .xml",
                 path.display()
             )));
         }

@@ -4,79 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::input::Project;
+use super::input::{Project, SETTINGS, missing_packages};
 use super::knob::Variation;
-use super::{Outputs, source, vary};
+use super::{Outputs, ProveError, source, vary};
 use crate::artifact::{Ecosystem, PinnedFile, Sha256};
 use crate::bounded;
-use crate::compare::CompareError;
-use crate::container::{ContainerError, Root};
+use crate::container::Root;
 use crate::credentials;
+use crate::ecosystem::Planner;
 use crate::ecosystem::local::{self, LocalSource};
-use crate::ecosystem::{PlanError, Planner};
-use crate::execute::{BuildEnd, CheckedPlan, ExecuteError, Executor, PlanRefused};
-use crate::plan::{
-    Assumption, Basis, Expected, InlineFile, Origin, PinnedInput, Plan, RecipeError, Role, assume,
-};
+use crate::execute::{BuildEnd, CheckedPlan, Executor};
+use crate::plan::{Assumption, Basis, Expected, InlineFile, Origin, PinnedInput, Plan, Role, assume};
 use crate::policy::Decision;
 use crate::run::RunFolder;
 use crate::run::failure::log::shortened;
 use crate::sandbox::{KeepMode, MachineView};
 use crate::store::{Blob, PendingRun, Store, StoreError};
-
-/// A project that cannot be proven or disproven.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum ProveError {
-    #[error("cannot read the project {path}")]
-    #[diagnostic(help("name the folder that the project is in"))]
-    Folder { path: String, source: std::io::Error },
-    #[error("cannot tell how {folder} is built: it has no file that a known kind of project has")]
-    #[diagnostic(help(
-        "write a rebuilder.toml that says so; \"rebuilder prove --init\" makes one to begin from"
-    ))]
-    NoRecipe { folder: String },
-    #[error("there is no kind of project called {kind:?}")]
-    #[diagnostic(help("known: {known}"))]
-    UnknownKind { kind: String, known: String },
-    #[error("cannot use {path}: {reason}")]
-    #[diagnostic(help("docs/prove.md describes the file"))]
-    Settings { path: String, reason: String },
-    #[error("the project does not build as it is: {reason}; last output: {last}")]
-    #[diagnostic(help(
-        "the whole log is {log}; the build has no network, and sees nothing but the project and its pinned dependencies"
-    ))]
-    Fails {
-        reason: String,
-        last: String,
-        log: String,
-    },
-    #[error("internal error: {reason}")]
-    Bug { reason: String },
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Compare(#[from] CompareError),
-    #[error("the build left no output")]
-    #[diagnostic(help("name what it makes as \"outputs\" in rebuilder.toml"))]
-    NoOutput,
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Recipe(#[from] RecipeError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Refused(#[from] PlanRefused),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Container(#[from] ContainerError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Execute(#[from] ExecuteError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// The builds of one project: its plan, its root, and where outputs go.
 pub struct Builds<'a> {
@@ -139,7 +82,7 @@ impl<'a> Builds<'a> {
         base.inputs = found.inputs;
         base.assumptions = found.assumptions;
         // Debian's tools take it from the changelog.
-        if project.kind != "debian" {
+        if project.kind != "debian" && !project.env.contains_key("SOURCE_DATE_EPOCH") {
             base.build
                 .env
                 .insert("SOURCE_DATE_EPOCH".into(), epoch.to_string());
@@ -147,6 +90,13 @@ impl<'a> Builds<'a> {
                 "SOURCE_DATE_EPOCH",
                 epoch.to_string(),
                 Origin::Inferred(said_by.into()),
+            ));
+        }
+        if !project.provided.is_empty() {
+            base.assumptions.push(assume(
+                "packages for missing programs",
+                project.provided.join(", "),
+                Origin::Inferred("the build asks for what is in them, and the container lacks it".into()),
             ));
         }
         base.build.env.insert("INSTALLED".into(), "/tmp/installed".into());
@@ -231,12 +181,46 @@ impl<'a> Builds<'a> {
     }
 
     /// The error of a build of the baseline.
-    pub(super) fn broken(reason: String, outputs: &Outputs) -> ProveError {
+    pub(super) fn broken(&self, reason: String, outputs: &Outputs) -> ProveError {
         ProveError::Fails {
             reason,
             last: outputs.last_lines(),
             log: outputs.log.display().to_string(),
+            missing: self.missing(outputs),
         }
+    }
+
+    /// The same error with a log that stays when the builds are gone.
+    pub(super) fn with_log_kept(&self, error: ProveError) -> ProveError {
+        let ProveError::Fails {
+            reason,
+            last,
+            log,
+            missing,
+        } = error
+        else {
+            return error;
+        };
+        let place = tempfile::Builder::new()
+            .prefix("rebuilder-prove-")
+            .suffix(".log")
+            .tempfile();
+        let kept = place.ok().and_then(|place| {
+            fs::copy(&log, place.path()).ok()?;
+            place.into_temp_path().keep().ok()
+        });
+        ProveError::Fails {
+            reason,
+            last,
+            log: kept.map_or(log, |path| path.display().to_string()),
+            missing,
+        }
+    }
+
+    /// Packages that have what a build asked for and did not find.
+    pub(super) fn missing(&self, outputs: &Outputs) -> Vec<String> {
+        let log = bounded::tail(&outputs.log, 64 << 10).unwrap_or_default();
+        missing_packages(&log, &self.tree).into_iter().collect()
     }
 
     /// Digest of the source archive.
@@ -246,11 +230,13 @@ impl<'a> Builds<'a> {
 
     /// The plan of a build of the project's own tree.
     pub fn plan(&self, variation: &Variation) -> Plan {
-        self.plan_of(variation, &self.packed)
+        self.plan_of(variation, &self.packed, &self.project)
     }
 
-    fn plan_of(&self, variation: &Variation, packed: &Blob) -> Plan {
-        let mut plan = vary::plan(&self.base, &self.basis, variation);
+    fn plan_of(&self, variation: &Variation, packed: &Blob, project: &Project) -> Plan {
+        let mut base = self.base.clone();
+        base.build.env.extend(project.env.clone());
+        let mut plan = vary::plan(&base, &self.basis, variation);
         plan.inputs.push(PinnedInput {
             role: Role::Source,
             purl: None,
@@ -263,8 +249,8 @@ impl<'a> Builds<'a> {
             },
         });
         for (place, text) in [
-            (vary::SCRIPT, self.project.build.clone()),
-            (vary::HAND_OUT, self.project.hand_out()),
+            (vary::SCRIPT, project.build.clone()),
+            (vary::HAND_OUT, project.hand_out()),
         ] {
             plan.files.push(InlineFile {
                 place: place.into(),
@@ -293,6 +279,12 @@ impl<'a> Builds<'a> {
         self.run_by(executor, variation, &self.tree).await
     }
 
+    /// The script that builds, and the file of the project that has its text, if one has.
+    pub(super) fn script(&self) -> Option<(&'static str, &'static str)> {
+        let says = self.project.says_how(&self.tree);
+        says.then_some((vary::SCRIPT_PATH, SETTINGS))
+    }
+
     /// Where the source is in a build.
     pub(super) fn source_path(&self, variation: &Variation) -> String {
         vary::source(&self.basis, variation)
@@ -305,17 +297,18 @@ impl<'a> Builds<'a> {
         tree: &Path,
     ) -> Result<Outputs, ProveError> {
         let store = executor.workshop.fetcher.store();
-        let packed = if tree == self.tree {
-            self.packed.clone()
+        let (packed, project) = if tree == self.tree {
+            (self.packed.clone(), self.project.clone())
         } else {
-            source::pack(store, tree)?
+            // A change may be one of the settings.
+            (source::pack(store, tree)?, self.project.changed(tree)?)
         };
         let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
         let folder = self.folder.path().join(format!("build-{number}"));
         let run = RunFolder::new(&folder);
         fs::create_dir_all(run.rebuilt()).map_err(StoreError::io("make the folder", &folder))?;
         fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
-        let plan = CheckedPlan::check(self.plan_of(variation, &packed))?;
+        let plan = CheckedPlan::check(self.plan_of(variation, &packed, &project))?;
         let inputs = executor.fetch(&plan).await?;
         let hostname = vary::hostname(&self.basis, variation);
         let view = if executor.backend.name() == "embedded" && cfg!(target_arch = "x86_64") {

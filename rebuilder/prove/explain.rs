@@ -1,19 +1,20 @@
 //! What a culprit comes from, by a trace of one more build, and a patch that was tried.
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs::File;
+use std::time::Instant;
 
-use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::attribute::{Attribution, Sources, attribute, suspects};
-use super::build::{Builds, ProveError};
-use super::difference::Difference;
-use super::fix::{Built, Case, Patch, Trial, find};
+use super::attribute::{Asker, Attribution, Line, Sources, askers, attribute, suspects};
+use super::build::Builds;
+use super::error::ProveError;
+use super::fix::{Built, Case, find};
 use super::knob::{Knob, Variation};
-use super::{Answer, Culprit, Outputs, source};
+use super::search::Odds;
+use super::workbench::{Workbench, places, read};
+use super::{Answer, Culprit, Outputs};
 use crate::compare::Cause;
-use crate::store::StoreError;
+use crate::progress::Progress;
 use crate::text::plural;
 use crate::trace::Writers;
 
@@ -27,11 +28,22 @@ pub struct Explained {
     pub doubt: Option<String>,
     /// Who wrote what differs.
     pub attributions: Vec<Attribution>,
+    /// Who asked for what was varied, by lines that no attribution names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub askers: Vec<Asker>,
     /// The patch that helped most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<ProvenFix>,
     /// Every patch that was tried.
     pub tried: Vec<Attempt>,
+}
+
+impl Explained {
+    /// The lines of the project that it comes from: those that wrote what differs, then those that asked for it.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        let wrote = self.attributions.iter().filter_map(|one| one.line.as_ref());
+        wrote.chain(self.askers.iter().map(|asker| &asker.line))
+    }
 }
 
 /// A patch with what came of the builds with it.
@@ -56,6 +68,26 @@ pub struct Attempt {
     pub result: String,
 }
 
+/// All patches that helped, as one, and what everything varied at once makes of a project that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fixed {
+    /// The change, as a unified diff of the project.
+    pub patch: String,
+    /// Whether all outputs stay the same with it.
+    pub reproducible: bool,
+    /// What came of it, in words.
+    pub result: String,
+}
+
+/// What it took to explain.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Builds that were made.
+    pub builds: usize,
+    /// Seconds of all of them.
+    pub seconds: f64,
+}
+
 /// How much is tried.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
@@ -63,8 +95,14 @@ pub struct Effort {
     pub patches: usize,
 }
 
-/// Explains every culprit of an answer, and plain randomness.
-pub async fn explain_all(builds: &Builds<'_>, answer: &mut Answer, effort: Effort) -> Result<(), ProveError> {
+/// Explains every culprit of an answer, and plain randomness. A patch that helped stays while the next culprit is looked
+/// at, so that all of them fit together.
+pub async fn explain_all(
+    builds: &Builds<'_>,
+    answer: &mut Answer,
+    effort: Effort,
+    progress: &Progress,
+) -> Result<(), ProveError> {
     let random = answer.proof.random.as_ref().and_then(|random| {
         Some(Culprit {
             knobs: Vec::new(),
@@ -74,20 +112,45 @@ pub async fn explain_all(builds: &Builds<'_>, answer: &mut Answer, effort: Effor
         })
     });
     let builds_well = |culprit: &&Culprit| culprit.varied.failed.is_none();
-    for culprit in answer.culprits.iter().chain(&random).filter(builds_well) {
-        let explained = explain(builds, culprit, effort).await?;
+    // Chance would hide whether a patch helps against anything else.
+    let culprits: Vec<_> = random
+        .iter()
+        .chain(&answer.culprits)
+        .filter(builds_well)
+        .collect();
+    if culprits.is_empty() {
+        return Ok(());
+    }
+    let (begun, before) = (Instant::now(), builds.count());
+    let odds = answer.proof.random.as_ref().map(|random| random.odds);
+    let mut workbench = Workbench::new(builds, progress)?;
+    for culprit in culprits {
+        let explained = explain(&mut workbench, culprit, odds, effort).await?;
         answer.proof.explained.push(explained);
     }
+    let everything: Variation = answer.proof.varied.iter().map(|varied| varied.knob).collect();
+    answer.proof.fixed = workbench.fixed(everything).await?;
+    answer.proof.cost.explained = Some(Spent {
+        builds: builds.count() - before,
+        seconds: begun.elapsed().as_secs_f64(),
+    });
     Ok(())
 }
 
 /// Traces the build of a culprit, names who wrote what differs, and tries patches.
-async fn explain(builds: &Builds<'_>, culprit: &Culprit, effort: Effort) -> Result<Explained, ProveError> {
+async fn explain(
+    bench: &mut Workbench<'_>,
+    culprit: &Culprit,
+    odds: Option<Odds>,
+    effort: Effort,
+) -> Result<Explained, ProveError> {
+    let builds = bench.builds;
     let variation: Variation = culprit.knobs.iter().copied().collect();
     let mut explained = Explained {
         knobs: culprit.knobs.clone(),
         doubt: None,
         attributions: Vec::new(),
+        askers: Vec::new(),
         fix: None,
         tried: Vec::new(),
     };
@@ -105,7 +168,9 @@ async fn explain(builds: &Builds<'_>, culprit: &Culprit, effort: Effort) -> Resu
     let sources = Sources {
         seen: &place,
         folder: builds.tree(),
+        script: builds.script(),
     };
+    bench.tell(&format!("watching a build: {}", about(&culprit.knobs)));
     let mut near = Vec::new();
     match traced(builds, &variation, &culprit.varied).await? {
         Ok((writers, doubt)) => {
@@ -113,6 +178,13 @@ async fn explain(builds: &Builds<'_>, culprit: &Culprit, effort: Effort) -> Resu
                 .iter()
                 .map(|(name, comparison)| (name.as_str(), *comparison));
             explained.attributions = attribute(files, &writers, sources);
+            explained.askers = askers(&culprit.knobs, &writers, sources, &bench.files);
+            let named = |asker: &Asker| {
+                let mut lines = explained.attributions.iter().filter_map(|one| one.line.as_ref());
+                lines.any(|line| *line == asker.line)
+            };
+            let askers = std::mem::take(&mut explained.askers);
+            explained.askers = askers.into_iter().filter(|asker| !named(asker)).collect();
             near = suspects(names.iter().copied(), &writers, sources);
             explained.doubt = doubt;
         }
@@ -123,15 +195,11 @@ async fn explain(builds: &Builds<'_>, culprit: &Culprit, effort: Effort) -> Resu
         .flat_map(|(_, comparison)| comparison.open_causes())
         .map(|(cause, _)| cause)
         .collect();
-    let files = source::files(builds.tree()).map_err(read(builds.tree()))?;
-    let files: Vec<_> = files
-        .iter()
-        .filter_map(|file| file.to_str().map(str::to_owned))
-        .collect();
+    let files = bench.files.clone();
     let case = Case {
         knobs: &culprit.knobs,
         causes: &causes,
-        attributions: &explained.attributions,
+        lines: &explained.lines().cloned().collect::<Vec<_>>(),
         suspects: &near,
         files: &files,
         sources,
@@ -142,12 +210,10 @@ async fn explain(builds: &Builds<'_>, culprit: &Culprit, effort: Effort) -> Resu
         places: differing.iter().map(|(_, comparison)| places(comparison)).sum(),
         failed: None,
     };
-    let mut trial = Rebuilds {
-        builds,
-        variation: &variation,
-        files: &files,
-    };
-    let search = find(&case, before, &mut trial, effort.patches).await?;
+    bench.variation = variation;
+    bench.repeats = repeats(&culprit.knobs, odds);
+    let base = bench.patch.clone();
+    let search = find(&case, &base, before, bench, effort.patches).await?;
     explained.tried = search
         .tried
         .iter()
@@ -156,22 +222,20 @@ async fn explain(builds: &Builds<'_>, culprit: &Culprit, effort: Effort) -> Resu
             result: result(built),
         })
         .collect();
-    explained.fix = search.fix.map(|fix| ProvenFix {
-        does: fix
-            .remedies
-            .iter()
-            .map(|remedy| remedy.title.to_owned())
-            .collect(),
-        patch: fix.patch.diff(),
-        whole: fix.is_whole(),
-        result: fix.sentence(),
+    explained.fix = search.fix.map(|fix| {
+        bench.patch = fix.patch.clone();
+        ProvenFix {
+            does: fix
+                .remedies
+                .iter()
+                .map(|remedy| remedy.title.to_owned())
+                .collect(),
+            patch: fix.patch.diff_from(&base),
+            whole: fix.is_whole(),
+            result: fix.sentence(),
+        }
     });
     Ok(explained)
-}
-
-fn read(tree: &Path) -> impl FnOnce(std::io::Error) -> ProveError + use<> {
-    let path = tree.display().to_string();
-    move |source| ProveError::Folder { path, source }
 }
 
 /// The name of an output below its folder, which comparisons show whole.
@@ -222,17 +286,6 @@ async fn traced(
     Ok(Ok((writers, doubt)))
 }
 
-fn places(comparison: &crate::compare::Comparison) -> u64 {
-    let mut places = 0_u64;
-    if let Some(tree) = &comparison.tree {
-        tree.each("", &mut |_, node| {
-            let own = node.findings.iter().filter(|finding| !finding.follows);
-            places = own.fold(places, |sum, finding| sum.saturating_add(finding.places));
-        });
-    }
-    places.max(1)
-}
-
 fn result(built: &Built) -> String {
     match &built.failed {
         Some(reason) => format!("the build fails: {reason}"),
@@ -244,67 +297,25 @@ fn result(built: &Built) -> String {
     }
 }
 
-/// Builds a copy of the project with a patch, as the baseline and with the culprit's knobs.
-struct Rebuilds<'a> {
-    builds: &'a Builds<'a>,
-    variation: &'a Variation,
-    files: &'a [String],
-}
-
-impl Rebuilds<'_> {
-    fn copy(&self, patch: &Patch, to: &Path) -> std::io::Result<()> {
-        for name in self.files {
-            let (from, to) = (self.builds.tree().join(name), to.join(name));
-            if let Some(parent) = to.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            if fs::symlink_metadata(&from)?.is_symlink() {
-                std::os::unix::fs::symlink(fs::read_link(&from)?, &to)?;
-            } else if from.is_file() {
-                fs::copy(&from, &to)?;
-            }
-        }
-        for (name, text) in patch.changed() {
-            let path = to.join(name);
-            // A link of the project would lead out of the copy.
-            if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
-                fs::write(&path, text)?;
-            }
-        }
-        Ok(())
+/// How often a build that is the same is made again: chance has another say in some, and rarely shows in others.
+fn repeats(knobs: &[Knob], odds: Option<Odds>) -> usize {
+    let by_chance = [Knob::HashSeed, Knob::AddressLayout, Knob::Parallelism, Knob::Load];
+    match odds.filter(|_| knobs.is_empty()) {
+        // Of builds that differ every second time, one of 16 has none of four that does.
+        Some(odds) if odds.differing < odds.of => 3 * odds.of.div_ceil(odds.differing.max(1)).min(4),
+        Some(_) => 1,
+        None => usize::from(knobs.iter().any(|knob| by_chance.contains(knob))) * 2,
     }
 }
 
-impl Trial for Rebuilds<'_> {
-    type Error = ProveError;
-
-    fn build<'a>(&'a mut self, patch: &'a Patch) -> BoxFuture<'a, Result<Built, ProveError>> {
-        async move {
-            let folder = tempfile::tempdir_in(self.builds.folder())
-                .map_err(StoreError::io("make a folder in", self.builds.folder()))?;
-            let tree = folder.path().join("source");
-            self.copy(patch, &tree)
-                .map_err(StoreError::io("copy the project to", &tree))?;
-            let baseline = self.builds.run(&Variation::baseline(), &tree).await?;
-            let failed = baseline.failed.clone();
-            let varied = match failed {
-                Some(_) => None,
-                // Plain randomness shows in two builds of the same.
-                None => Some(self.builds.run(self.variation, &tree).await?),
-            };
-            let failed = failed.or_else(|| varied.as_ref()?.failed.clone());
-            let difference = match varied.as_ref().filter(|_| failed.is_none()) {
-                Some(varied) => Difference::between(&baseline, varied)?,
-                None => Difference::default(),
-            };
-            let differing = difference.files.len() + difference.unpaired.len();
-            Ok(Built {
-                files: difference.same + differing,
-                differing,
-                places: difference.files.iter().map(places).sum(),
-                failed,
-            })
-        }
-        .boxed()
+/// What a culprit is, for people who wait.
+fn about(knobs: &[Knob]) -> String {
+    if knobs.is_empty() {
+        return "randomness".to_owned();
     }
+    knobs
+        .iter()
+        .map(|knob| knob.name())
+        .collect::<Vec<_>>()
+        .join(" + ")
 }

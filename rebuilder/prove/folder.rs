@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::build::{Builds, ProveError};
+use super::build::Builds;
+use super::error::ProveError;
 use super::knob::Variation;
 use super::{Answer, Outputs, Proof};
 use crate::artifact::{PinnedFile, Sha256};

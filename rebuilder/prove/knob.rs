@@ -102,6 +102,36 @@ impl Knob {
         Self::ALL.iter().copied().find(|knob| knob.name() == name)
     }
 
+    /// What a maintainer can do, if the bytes alone do not tell.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::BuildPath => "write no absolute path into outputs, or map the build folder away",
+            Self::Clock => "take the time from SOURCE_DATE_EPOCH, not from the clock",
+            Self::SourceTimes => "take the time from SOURCE_DATE_EPOCH, not from files of the source",
+            Self::ListingOrder => "sort what a folder lists before it is used",
+            Self::Umask => "say the permissions of what is made (install -m, chmod)",
+            Self::User => "do not ask who builds (id, whoami, $USER)",
+            Self::Ids => "do not write the numbers of user and group",
+            Self::Timezone => "write times in UTC (date -u, gmtime)",
+            Self::Locale => "sort and format with LC_ALL=C",
+            Self::HashSeed => "sort what sets and hash tables give before it is written",
+            Self::Parallelism => "let nothing depend on the number of jobs, or on which ends first",
+            Self::Hostname => "do not ask for the name of the host (hostname, uname -n)",
+            Self::Domain => "do not ask for the domain of the host",
+            Self::Home => "write no path below $HOME into outputs",
+            Self::Environment => "do not read variables that the build does not set itself",
+            Self::Kernel => "do not ask for the version of the kernel (uname -r, uname -v)",
+            Self::Processors => "do not ask for the number of processors (nproc)",
+            Self::ProcessorModel => {
+                "do not ask for the model of the processor (/proc/cpuinfo, -march=native)"
+            }
+            Self::Shell => "write shell text that every POSIX shell reads alike (printf instead of echo)",
+            Self::Temporary => "write no path below $TMPDIR into outputs",
+            Self::AddressLayout => "let nothing depend on addresses in memory",
+            Self::Load => "do not ask what else runs on the machine, and let nothing depend on speed",
+        }
+    }
+
     /// Why a backend cannot turn it, if it cannot.
     pub fn why_not(self, backend: &str) -> Option<String> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -13,6 +13,7 @@ pub mod attribute;
 mod build;
 mod checkout;
 mod difference;
+mod error;
 mod explain;
 pub mod fix;
 mod folder;
@@ -20,9 +21,11 @@ pub mod input;
 pub mod knob;
 mod oracle;
 mod proof;
+mod provide;
 pub mod search;
 mod source;
 mod vary;
+mod workbench;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -35,12 +38,14 @@ use crate::sandbox::Output;
 use oracle::BuildOracle;
 
 pub use against::{Against, against};
-pub use build::{Builds, ProveError};
+pub use build::Builds;
 pub use difference::Difference;
-pub use explain::{Attempt, Effort, Explained, ProvenFix, explain_all};
+pub use error::ProveError;
+pub use explain::{Attempt, Effort, Explained, Fixed, ProvenFix, Spent, explain_all};
 pub use folder::keep;
 pub use knob::{Knob, Variation};
 pub use proof::{Cost, NotVaried, Proof, ProvenCulprit, ProvenProject, Randomness, Varied};
+pub use provide::{Place, prove_project};
 pub use search::{Odds, bound};
 
 /// What one build left.
@@ -95,11 +100,7 @@ pub struct Answer {
 }
 
 /// Builds the project as often as it takes to know which knobs change its outputs.
-pub async fn prove(
-    builds: &Builds<'_>,
-    question: &Question,
-    progress: &Progress,
-) -> Result<Answer, ProveError> {
+async fn prove(builds: &Builds<'_>, question: &Question, progress: &Progress) -> Result<Answer, ProveError> {
     let begun = Instant::now();
     let (knobs, not_varied) = possible(&question.knobs, builds.backend());
     let mut oracle = BuildOracle::new(builds, knobs.len(), progress.clone());

@@ -8,8 +8,9 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 
 use super::Outputs;
-use super::build::{Builds, ProveError};
+use super::build::Builds;
 use super::difference::Difference;
+use super::error::ProveError;
 use super::knob::{Knob, Variation};
 use super::search::{self, bound};
 use crate::progress::{Progress, ProgressBar};
@@ -116,7 +117,8 @@ impl<'a> BuildOracle<'a> {
         }
         self.tell(&Variation::baseline());
         let mut outputs = self.build(&Variation::baseline()).await?;
-        if outputs.failed.is_some() && self.builds.is_clock_held() {
+        let lacks = outputs.failed.is_some() && !self.builds.missing(&outputs).is_empty();
+        if outputs.failed.is_some() && !lacks && self.builds.is_clock_held() {
             let held = outputs;
             self.builds.let_clock_run();
             outputs = self.build(&Variation::baseline()).await?;
@@ -129,7 +131,7 @@ impl<'a> BuildOracle<'a> {
 
     fn check_baseline(&mut self, outputs: Arc<Outputs>) -> Result<Arc<Outputs>, ProveError> {
         if let Some(reason) = &outputs.failed {
-            return Err(Builds::broken(reason.clone(), &outputs));
+            return Err(self.builds.broken(reason.clone(), &outputs));
         }
         if outputs.files.is_empty() {
             return Err(ProveError::NoOutput);

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::against::Against;
 use super::build::Builds;
 use super::difference::Difference;
-use super::explain::Explained;
+use super::explain::{Explained, Fixed, Spent};
 use super::knob::{Knob, Variation};
 use super::oracle::BuildOracle;
 use super::search::{Found, Odds, bound};
 use crate::artifact::Sha256;
-use crate::compare::Comparison;
+use crate::compare::{Cause, Comparison};
 use crate::plan::Assumption;
 use crate::sandbox::Output;
 
@@ -39,6 +39,9 @@ pub struct Proof {
     /// What each culprit comes from, and a patch that was tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub explained: Vec<Explained>,
+    /// All patches that helped, together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<Fixed>,
     /// Whether everything but the culprits was seen to change nothing.
     pub complete: bool,
     /// Files that are about to be published, against the outputs of the baseline.
@@ -147,16 +150,15 @@ pub struct Cost {
     pub bound: usize,
     /// Seconds of all builds, side by side or not.
     pub seconds: f64,
+    /// What it took to explain the culprits, beyond that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Spent>,
 }
 
 impl Proof {
-    /// The patches that helped, one after the other.
-    pub fn patches(&self) -> String {
-        let fixes = self
-            .explained
-            .iter()
-            .filter_map(|explained| explained.fix.as_ref());
-        fixes.map(|fix| fix.patch.as_str()).collect()
+    /// The patches that helped, as one; empty if none did.
+    pub fn patch(&self) -> &str {
+        self.fixed.as_ref().map_or("", |fixed| fixed.patch.as_str())
     }
 
     /// What a culprit comes from, if somebody watched it; of plain randomness without knobs.
@@ -215,12 +217,14 @@ impl Proof {
             culprits,
             random,
             explained: Vec::new(),
+            fixed: None,
             complete: found.complete,
             against: Vec::new(),
             cost: Cost {
                 builds: builds.count(),
                 bound: bound(count, knobs.len()),
                 seconds,
+                explained: None,
             },
         }
     }
@@ -236,8 +240,19 @@ fn proven(oracle: &BuildOracle<'_>, set: &BTreeSet<Knob>) -> Option<ProvenCulpri
             .as_ref()
             .map(|reason| format!("{reason}; last output: {}", outputs.last_lines())),
         places: difference.places.clone(),
-        files: difference.files.clone(),
+        files: advised(&difference.files, set),
         unpaired: difference.unpaired.clone(),
         same: difference.same,
     })
+}
+
+/// Comparisons whose advice is about the culprit, if the bytes alone tell nothing of where they come from.
+fn advised(files: &[Comparison], set: &BTreeSet<Knob>) -> Vec<Comparison> {
+    let mut files = files.to_vec();
+    let advice: Vec<_> = set.iter().map(|knob| knob.advice()).collect();
+    let causes = files.iter_mut().flat_map(|file| &mut file.causes);
+    for cause in causes.filter(|cause| cause.cause == Cause::Content) {
+        cause.fix = advice.join("; or ");
+    }
+    files
 }

@@ -9,6 +9,8 @@ use crate::sandbox::{Clock, Kernel, Listing, MachineView, Processors};
 
 /// Place of the script that builds, below the inputs.
 pub(super) const SCRIPT: &str = "prove/build.sh";
+/// The same as a build sees it.
+pub(super) const SCRIPT_PATH: &str = "/inputs/prove/build.sh";
 /// Place of the source archive, below the inputs.
 pub(super) const SOURCE: &str = "prove/source.tar";
 /// Place of the script that hands the outputs out, below the inputs.

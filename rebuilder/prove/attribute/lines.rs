@@ -33,6 +33,8 @@ pub struct Sources<'a> {
     pub seen: &'a str,
     /// The same folder here.
     pub folder: &'a Path,
+    /// The script that the build runs, and the file of the project that has its text, if one has.
+    pub script: Option<(&'static str, &'static str)>,
 }
 
 /// Longest script that is searched.
@@ -41,6 +43,9 @@ const LONGEST: u64 = 4 << 20;
 impl Sources<'_> {
     /// A path of the build relative to the project, if it is in there.
     pub fn relative<'p>(&self, path: &'p str) -> Option<&'p str> {
+        if let Some((_, file)) = self.script.filter(|(script, _)| *script == path) {
+            return Some(file);
+        }
         path.strip_prefix(self.seen)?.strip_prefix('/')
     }
 

@@ -3,17 +3,22 @@
 //! A difference has a place in an output. The way of the output is followed backwards, into archives as far as their
 //! members were files, to the process that wrote the place itself; its parents lead to the makefile or script.
 
+mod askers;
 mod lines;
+mod locate;
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use askers::{Asker, askers};
 pub use lines::{Line, Sources};
 
 use crate::compare::{Cause, Comparison, Finding, Node};
 use crate::plan::OUT;
-use crate::trace::{Command, Hand, How, Step, Writers};
+use crate::prove::vary::SOURCE;
+use crate::trace::{Command, How, Step, Writers};
+use locate::{locate, makefiles, scripts};
 
 /// Who wrote what differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +108,7 @@ pub fn suspects<'a>(
 }
 
 /// Longest command line that is told.
-const TOLD: usize = 400;
+const TOLD: usize = 240;
 
 /// The causes in `files`, each with the process that wrote the first of its places. `outputs` are the names of the
 /// compared files below `/out`.
@@ -112,7 +117,7 @@ pub fn attribute<'a>(
     writers: &Writers,
     sources: Sources<'_>,
 ) -> Vec<Attribution> {
-    let mut found: BTreeMap<(String, u32, String, String), Attribution> = BTreeMap::new();
+    let mut found: BTreeMap<Key, Attribution> = BTreeMap::new();
     for (name, comparison) in files {
         let Some(tree) = &comparison.tree else { continue };
         let output = format!("{OUT}/{name}");
@@ -124,10 +129,78 @@ pub fn attribute<'a>(
         };
         walk.node(tree, "", &output, &output);
     }
-    let mut all: Vec<_> = found.into_values().collect();
-    // What only follows comes last, and of the rest what is in most places first.
-    all.sort_by_key(|one| (is_vague(one.cause), std::cmp::Reverse(one.places)));
-    all
+    let upstream = Upstream::of(&found, writers);
+    let mut all: Vec<_> = found.into_iter().collect();
+    // What was made of another differing file comes behind it, what only follows comes last, and of the rest what is in
+    // most places comes first.
+    all.sort_by_key(|(key, one)| {
+        (
+            upstream.count(key),
+            is_vague(one.cause),
+            std::cmp::Reverse(one.places),
+        )
+    });
+    all.into_iter().map(|(_, one)| one).collect()
+}
+
+/// Cause, process, output and key of what is attributed.
+type Key = (String, u32, String, String);
+
+/// Which processes had a part in which output.
+struct Upstream {
+    parts: BTreeMap<String, HashSet<u32>>,
+    wrote: Vec<(String, u32)>,
+}
+
+impl Upstream {
+    fn of(found: &BTreeMap<Key, Attribution>, writers: &Writers) -> Self {
+        let mut parts = BTreeMap::new();
+        for one in found.values() {
+            parts.entry(one.output.clone()).or_insert_with(|| {
+                let slice = writers.slice(&format!("{OUT}/{}", one.output));
+                slice.processes.iter().map(|hand| hand.process).collect()
+            });
+        }
+        Self {
+            parts,
+            wrote: found.keys().map(|key| (key.2.clone(), key.1)).collect(),
+        }
+    }
+
+    fn had_part(&self, process: u32, output: &str) -> bool {
+        self.parts
+            .get(output)
+            .is_some_and(|processes| processes.contains(&process))
+    }
+
+    /// How many of the attributed processes had a part in the output, while the one of `key` had none in theirs.
+    fn count(&self, (_, process, output, _): &Key) -> usize {
+        let above = self.wrote.iter().filter(|(other, writer)| {
+            other != output && self.had_part(*writer, output) && !self.had_part(*process, other)
+        });
+        above.count()
+    }
+}
+
+/// Whether a program is a part of a compiler, which nobody calls.
+fn is_inner(program: &str) -> bool {
+    const INNER: [&str; 14] = [
+        "as",
+        "asm",
+        "cc1",
+        "cc1obj",
+        "cc1plus",
+        "collect2",
+        "compile",
+        "ld",
+        "ld.bfd",
+        "ld.gold",
+        "ld.lld",
+        "link",
+        "lto1",
+        "lto-wrapper",
+    ];
+    INNER.contains(&program)
 }
 
 fn is_vague(cause: Cause) -> bool {
@@ -141,7 +214,7 @@ struct Walk<'a> {
     name: &'a str,
     writers: &'a Writers,
     sources: Sources<'a>,
-    found: &'a mut BTreeMap<(String, u32, String, String), Attribution>,
+    found: &'a mut BTreeMap<Key, Attribution>,
 }
 
 impl Walk<'_> {
@@ -150,9 +223,9 @@ impl Walk<'_> {
         for finding in node.findings.iter().filter(|finding| !finding.follows) {
             if is_of_the_outer(finding, node) {
                 // What wraps up all outputs stores what the files themselves have.
-                self.add(finding, member, &[outer, file]);
+                self.add(finding, member, &[(outer, true), (file, outer == file)]);
             } else {
-                self.add(finding, member, &[file]);
+                self.add(finding, member, &[(file, false)]);
             }
         }
         for child in &node.children {
@@ -177,12 +250,13 @@ impl Walk<'_> {
         found.find(|found| found != archive)
     }
 
-    /// Names the process of the first of these files that has a line in the project, or else of the first.
-    fn add(&mut self, finding: &Finding, member: &str, paths: &[&str]) {
+    /// Names the process of the first of these files that has a line in the project, or else of the first; each with
+    /// whether it is the archive that stores what differs.
+    fn add(&mut self, finding: &Finding, member: &str, paths: &[(&str, bool)]) {
         let mut chosen: Option<(Step, Option<Line>)> = None;
-        for path in paths {
+        for (path, stores) in paths {
             let steps = self.writers.whence(path);
-            let Some(step) = self.at_fault(&steps, finding) else {
+            let Some(step) = self.at_fault(&steps, finding, *stores) else {
                 continue;
             };
             let chain = self.writers.chain(step.by);
@@ -207,7 +281,14 @@ impl Walk<'_> {
             return;
         }
         let chain = self.writers.chain(step.by);
-        let mut commands = chain.iter().map(|(_, command)| told(command));
+        // Of a compiler, the program that was called is told, and not those that it calls.
+        let outer = chain.iter().position(|(_, command)| !is_inner(command.program()));
+        // The first process is the sandbox's own.
+        let mut commands = chain
+            .iter()
+            .skip(outer.unwrap_or(0))
+            .filter(|(hand, _)| hand.process > 0 || chain.len() == 1)
+            .map(|(_, command)| told(command));
         let attribution = Attribution {
             output: self.name.to_owned(),
             member: member.to_owned(),
@@ -223,14 +304,24 @@ impl Walk<'_> {
     }
 
     /// The step that made what differs: the first copy's source, but for what a copier itself sets.
-    fn at_fault<'s>(&self, steps: &'s [Step], finding: &Finding) -> Option<&'s Step> {
-        let written = || {
-            steps
-                .iter()
-                .filter(|step| matches!(step.how, How::Written | How::Made))
+    fn at_fault<'s>(&self, steps: &'s [Step], finding: &Finding, stores: bool) -> Option<&'s Step> {
+        // What several processes wrote is no copy of anything, and the source that was unpacked is the same in all builds.
+        let several = steps.iter().position(|step| !step.before.is_empty());
+        let own = steps
+            .get(..several.map_or(steps.len(), |at| at + 1))
+            .unwrap_or(steps);
+        let given = |step: &Step| {
+            let unpacks = |command: &Command| command.argv.iter().any(|word| word.ends_with(SOURCE));
+            own.len() > 1 && step.from.is_none() && self.writers.command(step.by).is_some_and(unpacks)
         };
-        if matches!(finding.cause, Cause::Permissions | Cause::Ownership) {
-            return written().next();
+        let written = || {
+            own.iter()
+                .filter(|step| matches!(step.how, How::Written | How::Made) && !given(step))
+        };
+        if !stores && matches!(finding.cause, Cause::Permissions | Cause::Ownership) {
+            // That outputs are handed out means nothing.
+            let inside = written().find(|step| !step.path.starts_with(OUT));
+            return inside.or_else(|| written().next());
         }
         // A compressor writes its own header; what it compresses it only copies.
         let compresses = |step: &&Step| {
@@ -262,129 +353,4 @@ fn told(command: &Command) -> String {
         return line;
     }
     line.chars().take(TOLD).chain(['…']).collect()
-}
-
-/// The line of the project that has a process run: the nearest in its chain that can be found. A script that writes the
-/// file itself is searched for the name of the file.
-fn locate(writers: &Writers, sources: Sources<'_>, chain: &[(Hand, &Command)], path: &str) -> Option<Line> {
-    let line = |file: &str, (line, text): (usize, String)| Line {
-        file: file.to_owned(),
-        line,
-        text,
-    };
-    for (index, (hand, command)) in chain.iter().enumerate() {
-        if index == 0 {
-            let named = scripts(writers, sources, hand.process, command)
-                .into_iter()
-                .find_map(|file| {
-                    let text = sources.text(&file)?;
-                    Some(line(&file, lines::naming(&text, path)?))
-                });
-            if named.is_some() {
-                return named;
-            }
-        }
-        let Some((parent, above)) = chain.get(index + 1) else {
-            break;
-        };
-        let leaf = command_word(command);
-        let found = if ["make", "gmake"].contains(&above.program()) {
-            let text = shell_text(command).map_or_else(|| command.line(), str::to_owned);
-            makefiles(writers, sources, parent.process)
-                .into_iter()
-                .find_map(|file| {
-                    Some(line(
-                        &file,
-                        lines::in_makefile(&sources.text(&file)?, &text, leaf)?,
-                    ))
-                })
-        } else {
-            scripts(writers, sources, parent.process, above)
-                .into_iter()
-                .find_map(|file| {
-                    Some(line(
-                        &file,
-                        lines::in_script(&sources.text(&file)?, &command.argv)?,
-                    ))
-                })
-        };
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
-}
-
-/// The program to look for: of a shell with a text none, as any may be meant.
-fn command_word(command: &Command) -> &str {
-    if shell_text(command).is_some() {
-        ""
-    } else {
-        command.program()
-    }
-}
-
-/// The text that a shell was given (`sh -c TEXT`).
-fn shell_text(command: &Command) -> Option<&str> {
-    if !command.is_shell() {
-        return None;
-    }
-    let mut words = command
-        .argv
-        .iter()
-        .skip(1)
-        .skip_while(|word| !(word.starts_with('-') && word.ends_with('c')));
-    words.next()?;
-    words.next().map(String::as_str)
-}
-
-/// The makefiles of the project that a process read, by their names in the project.
-fn makefiles(writers: &Writers, sources: Sources<'_>, make: u32) -> Vec<String> {
-    let is_makefile = |name: &str| {
-        let base = name.rsplit('/').next().unwrap_or(name);
-        base.to_ascii_lowercase().contains("makefile") || base.ends_with(".mk") || base == "rules"
-    };
-    let read = writers.reads(make).filter_map(|path| sources.relative(path));
-    let mut read: Vec<_> = read.filter(|name| is_makefile(name)).map(str::to_owned).collect();
-    // A makefile that another program made is named only if the project has the text that it was made from.
-    let templates: Vec<_> = read
-        .iter()
-        .flat_map(|name| [format!("{name}.am"), format!("{name}.in")])
-        .collect();
-    read.extend(templates);
-    read
-}
-
-/// The scripts of the project that a process ran: the one that it was given, then what it read as source.
-fn scripts(writers: &Writers, sources: Sources<'_>, process: u32, command: &Command) -> Vec<String> {
-    const ENDS: [&str; 10] = [
-        ".py", ".sh", ".pl", ".js", ".mjs", ".cjs", ".rb", ".cmake", ".bash", ".go",
-    ];
-    let absolute = |word: &str| {
-        if word.starts_with('/') {
-            word.to_owned()
-        } else {
-            format!("{}/{}", command.cwd, word.trim_start_matches("./"))
-        }
-    };
-    let mut found = Vec::new();
-    if shell_text(command).is_none() {
-        let given = command
-            .argv
-            .iter()
-            .skip(1)
-            .filter(|word| !word.starts_with('-'))
-            .take(2);
-        let given = given.map(|word| absolute(word));
-        found.extend(given.filter_map(|path| sources.relative(&path).map(str::to_owned)));
-    }
-    let read = writers.reads(process).filter_map(|path| sources.relative(path));
-    found.extend(
-        read.filter(|name| ENDS.iter().any(|end| name.ends_with(end)))
-            .map(str::to_owned),
-    );
-    found.retain(|name| sources.text(name).is_some());
-    let mut seen = HashSet::new();
-    found.retain(|name| seen.insert(name.clone()));
-    found
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 use regex::{Captures, Regex};
+
+use super::unified;
 
 /// A language that rules are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -321,13 +322,18 @@ impl Patch {
 
     /// As a unified diff that `patch -p1` and `git apply` take.
     pub fn diff(&self) -> String {
+        self.diff_from(&Self::default())
+    }
+
+    /// The same for a project that has another patch already.
+    pub fn diff_from(&self, base: &Self) -> String {
         let mut all = String::new();
-        for (name, (old, new)) in self.files.iter().filter(|(_, (old, new))| old != new) {
-            let input = InternedInput::new(old.as_str(), new.as_str());
-            let mut diff = Diff::compute(Algorithm::Histogram, &input);
-            diff.postprocess_lines(&input);
-            let printer = BasicLineDiffPrinter(&input.interner);
-            let hunks = diff.unified_diff(&printer, UnifiedDiffConfig::default(), &input);
+        let texts = self
+            .files
+            .iter()
+            .map(|(name, (original, new))| (name, base.text(name, original), new));
+        for (name, old, new) in texts.filter(|(_, old, new)| old != new) {
+            let hunks = unified::hunks(old, new);
             let from = if old.is_empty() {
                 "/dev/null".to_owned()
             } else {

@@ -7,6 +7,7 @@
 mod edit;
 mod remedies;
 mod search;
+mod unified;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ pub use remedies::{ALL, Remedy};
 pub use search::{Built, Fix, Search, Trial, find};
 
 use super::Knob;
-use super::attribute::{Attribution, Sources};
+use super::attribute::{Line, Sources};
 use crate::compare::Cause;
 
 /// A culprit with what is known of it.
@@ -25,8 +26,8 @@ pub struct Case<'a> {
     pub knobs: &'a [Knob],
     /// Why the outputs differ.
     pub causes: &'a [Cause],
-    /// Who wrote what differs.
-    pub attributions: &'a [Attribution],
+    /// Lines of the project that it comes from.
+    pub lines: &'a [Line],
     /// Files of the project that had a part in it, the nearest first.
     pub suspects: &'a [String],
     /// All files of the project.
@@ -57,16 +58,16 @@ struct Candidate {
 const FILES: usize = 4000;
 
 impl Case<'_> {
-    /// What changes anything, in the order in which it is tried: each remedy in the narrowest scope in which it does.
-    fn candidates(&self) -> Vec<Candidate> {
-        let nothing = Patch::default();
+    /// What changes anything beyond `base`, in the order in which it is tried: each remedy in the narrowest scope in which
+    /// it does.
+    fn candidates(&self, base: &Patch) -> Vec<Candidate> {
         let scopes = [Scope::Lines, Scope::Suspects, Scope::Everything];
         let mut found: Vec<_> = ALL
             .iter()
             .filter(|remedy| self.fits(remedy))
             .filter_map(|remedy| {
                 let mut scoped = scopes.into_iter().map(|scope| Candidate { remedy, scope });
-                scoped.find(|candidate| self.patched(*candidate, &nothing).is_some())
+                scoped.find(|candidate| self.patched(*candidate, base).is_some())
             })
             .collect();
         found.sort_by_key(|one| {
@@ -90,7 +91,7 @@ impl Case<'_> {
     /// The patch with a candidate as well; `None` if that changes nothing.
     fn patched(&self, candidate: Candidate, patch: &Patch) -> Option<Patch> {
         let mut lines: BTreeMap<&str, Vec<(usize, &str)>> = BTreeMap::new();
-        for line in self.attributions.iter().filter_map(|found| found.line.as_ref()) {
+        for line in self.lines {
             lines
                 .entry(line.file.as_str())
                 .or_default()

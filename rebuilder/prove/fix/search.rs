@@ -18,6 +18,16 @@ pub struct Built {
 }
 
 impl Built {
+    /// Builds that did not end well.
+    pub fn failed(reason: String) -> Self {
+        Self {
+            files: 0,
+            differing: 0,
+            places: 0,
+            failed: Some(reason),
+        }
+    }
+
     fn is_cured(&self) -> bool {
         self.failed.is_none() && self.differing == 0
     }
@@ -62,13 +72,18 @@ impl Fix {
             self.built.files.saturating_sub(self.built.differing),
             self.built.files,
         );
+        let patch = if self.remedies.is_empty() {
+            "with the patches above"
+        } else {
+            "with this patch"
+        };
         let outcome = if self.is_whole() {
             "the culprit is gone"
         } else {
             "less differs"
         };
         let noun = if all == 1 { "file" } else { "files" };
-        format!("with this patch {outcome}; {same} of {all} {noun} the same")
+        format!("{patch} {outcome}; {same} of {all} {noun} the same")
     }
 }
 
@@ -81,9 +96,10 @@ pub struct Search {
     pub tried: Vec<(Vec<&'static str>, Built)>,
 }
 
-/// Tries at most `most` patches; `before` is what differs without any.
+/// Tries at most `most` patches on top of `base`, which helped against other culprits; `before` is what differs without any.
 pub async fn find<T: Trial>(
     case: &Case<'_>,
+    base: &Patch,
     before: Built,
     trial: &mut T,
     most: usize,
@@ -94,15 +110,16 @@ pub async fn find<T: Trial>(
         left: most,
         best: Fix {
             remedies: Vec::new(),
-            patch: Patch::default(),
+            patch: base.clone(),
             built: before,
         },
         tried: Vec::new(),
     };
     search.all().await?;
     let Searching { best, tried, .. } = search;
+    let helps = best.patch != *base || (!base.is_empty() && best.is_whole());
     Ok(Search {
-        fix: (!best.patch.is_empty()).then_some(best),
+        fix: helps.then_some(best),
         tried,
     })
 }
@@ -117,7 +134,12 @@ struct Searching<'a, T> {
 
 impl<T: Trial> Searching<'_, T> {
     async fn all(&mut self) -> Result<(), T::Error> {
-        let candidates = self.case.candidates();
+        let base = self.best.patch.clone();
+        // What helped against another culprit may have cured this one too.
+        if !base.is_empty() && self.attempt(Vec::new(), base.clone()).await? {
+            return Ok(());
+        }
+        let candidates = self.case.candidates(&base);
         for candidate in &candidates {
             // What comes last is all at once, for causes of which none shows alone.
             if self.left <= 1 && candidates.len() > 1 {
@@ -140,7 +162,7 @@ impl<T: Trial> Searching<'_, T> {
             }
         }
         if candidates.len() > 1 && !self.best.is_whole() {
-            self.together(&candidates).await?;
+            self.together(&candidates, base).await?;
         }
         Ok(())
     }
@@ -155,8 +177,8 @@ impl<T: Trial> Searching<'_, T> {
         self.attempt(remedies, patch).await
     }
 
-    async fn together(&mut self, candidates: &[Candidate]) -> Result<bool, T::Error> {
-        let (mut patch, mut remedies) = (Patch::default(), Vec::new());
+    async fn together(&mut self, candidates: &[Candidate], mut patch: Patch) -> Result<bool, T::Error> {
+        let mut remedies = Vec::new();
         for candidate in candidates {
             let scope = candidate.scope.max(Scope::Suspects);
             if let Some(more) = self.case.patched(Candidate { scope, ..*candidate }, &patch) {

@@ -4,14 +4,17 @@
 //! takes, how it is built, and what comes out. Whatever `rebuilder.toml` says comes before the table.
 
 mod debian;
+mod missing;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use crate::plan::{Dependencies, Recipe};
 use crate::prove::ProveError;
 
+pub(super) use missing::packages as missing_packages;
 #[doc(hidden)]
 pub use settings::READERS;
 pub use settings::{SETTINGS, Settings, template};
@@ -150,6 +153,10 @@ pub struct Project {
     pub owns: Vec<String>,
     /// Packages of the container's archive that it needs besides.
     pub packages: Vec<String>,
+    /// Those of them that nobody named: the build asked for what is in them.
+    pub provided: Vec<String>,
+    /// Variables that its settings name.
+    pub env: BTreeMap<String, String>,
 }
 
 impl Project {
@@ -192,7 +199,6 @@ impl Project {
         if let Some(dependencies) = settings.dependencies {
             recipe.dependencies = dependencies;
         }
-        recipe.build.env.extend(settings.env.clone());
         let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         Ok(Self {
             name,
@@ -210,7 +216,38 @@ impl Project {
                 .into_iter()
                 .chain(settings.packages.clone())
                 .collect(),
+            provided: Vec::new(),
+            env: settings.env,
         })
+    }
+
+    /// The same project with a change: built as its own settings say, in what was made for the one without.
+    pub(super) fn changed(&self, folder: &Path) -> Result<Self, ProveError> {
+        let other = Self::find(folder)?;
+        Ok(Self {
+            build: other.build,
+            outputs: other.outputs,
+            names_outputs: other.names_outputs,
+            env: other.env,
+            ..self.clone()
+        })
+    }
+
+    /// Adds packages that the build asked for; whether there are any that it did not have.
+    pub(super) fn provide(&mut self, packages: &[String]) -> bool {
+        let new: Vec<_> = packages
+            .iter()
+            .filter(|name| !self.packages.contains(*name))
+            .cloned()
+            .collect();
+        self.packages.extend(new.iter().cloned());
+        self.provided.extend(new.iter().cloned());
+        !new.is_empty()
+    }
+
+    /// Whether its own settings have the text of the script that builds it.
+    pub(super) fn says_how(&self, folder: &Path) -> bool {
+        Settings::read(folder).is_ok_and(|settings| settings.build.is_some())
     }
 
     /// The script that hands the outputs out, for `sh -eu` in the source folder.
@@ -370,7 +407,7 @@ mod tests {
             (found.kind.as_str(), &found.outputs[..]),
             ("make", &["x".to_owned()][..])
         );
-        assert_eq!(found.recipe.build.env["CC"], "gcc");
+        assert_eq!(found.env["CC"], "gcc");
         for bad in ["kind = \"nothing\"\n", "kinds = \"make\"\n"] {
             fs::write(project.join(SETTINGS), bad).unwrap();
             Project::find(&project).unwrap_err();

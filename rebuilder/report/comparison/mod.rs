@@ -17,6 +17,7 @@ pub use html::html;
 pub(super) use html::part;
 pub use markdown::markdown;
 pub use sarif::sarif;
+pub(super) use sarif::uri;
 pub use terminal::terminal;
 pub(super) use terminal::values_and_fix;
 

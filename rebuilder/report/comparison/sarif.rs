@@ -84,7 +84,7 @@ fn artifact(side: &Side) -> Value {
 }
 
 /// A path as a relative or `file:` URI reference.
-fn uri(path: &str) -> String {
+pub(in crate::report) fn uri(path: &str) -> String {
     let encoded: String = path
         .bytes()
         .map(|byte| {

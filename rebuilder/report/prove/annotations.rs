@@ -1,43 +1,68 @@
 //! A proof as lines for continuous integration: one for each culprit, in the form that GitHub shows beside the code, or as
 //! plain text.
 
-use super::{causes, headline, odds, title};
-use crate::prove::Proof;
+use super::{Origin, causes, headline, odds, origins, title};
+use crate::prove::attribute::Line;
+use crate::prove::{Proof, ProvenFix};
 use crate::text::{Screen, visible};
 
 /// The lines; `workflow` for those that GitHub's runner reads as commands.
 pub fn annotations(proof: &Proof, workflow: bool) -> Screen {
     let mut out = Screen::new(false);
-    let mut error = |what: &str, text: &str| {
+    let mut error = |what: &str, text: &str, line: Option<&Line>| {
         if workflow {
+            let place = line.map_or_else(String::new, |line| {
+                format!("file={},line={},", property(&line.file), line.line)
+            });
             out.say(format_args!(
-                "::error title=prove: {}::{}",
+                "::error {place}title=prove: {}::{}",
                 property(what),
                 message(text)
             ));
         } else {
-            out.say(format_args!("error: {what}: {text}"));
+            let place = line.map_or_else(String::new, |line| format!("{line}: "));
+            out.say(format_args!("error: {place}{what}: {text}"));
         }
     };
     for culprit in &proof.culprits {
         let place = culprit.places.first().map_or("the outputs", String::as_str);
         let why: Vec<_> = causes(&culprit.files).map(|cause| cause.cause.title()).collect();
+        let explained = proof.explained(&culprit.knobs);
+        let by = origins(explained);
+        let remedy = explained.and_then(|explained| explained.fix.as_ref());
         error(
             &title(culprit),
-            &format!("it changes {place} ({})", why.join(", ")),
+            &format!(
+                "it changes {place} ({}){}",
+                why.join(", "),
+                hint(by.first(), remedy)
+            ),
+            by.first().map(|by| by.line),
         );
     }
     if let Some(random) = &proof.random {
-        error("random", &odds(random));
+        let by = origins(proof.explained(&[]));
+        error("random", &odds(random), by.first().map(|by| by.line));
     }
     for against in proof.against.iter().filter(|against| !against.is_same()) {
         error(
             "against",
             &format!("{} is not what the build gives", against.file),
+            None,
         );
     }
     out.say(headline(proof));
     out
+}
+
+/// Who wrote it, and whether a patch is known.
+fn hint(by: Option<&Origin<'_>>, fix: Option<&ProvenFix>) -> String {
+    let by = by.map_or_else(String::new, |by| format!("; {}", by.sentence));
+    let fix = fix.filter(|fix| fix.whole && !fix.does.is_empty());
+    let fix = fix.map_or_else(String::new, |fix| {
+        format!("; a patch makes it the same: {}", fix.does.join(", "))
+    });
+    by + &fix
 }
 
 /// Text that cannot end a command of the runner, or begin another one.

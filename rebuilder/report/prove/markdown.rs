@@ -26,6 +26,12 @@ pub fn markdown(proof: &Proof) -> String {
     if let Some(random) = &proof.random {
         let _ = writeln!(out, "\n### random\n\n- {}", odds(random));
         differences(random.places.iter(), &random.files, &mut out);
+        if let Some(explained) = proof.explained(&[]) {
+            explanation(explained, &mut out);
+        }
+    }
+    if let Some(fixed) = &proof.fixed {
+        let _ = writeln!(out, "\nWith all patches: {}.", code(&fixed.result));
     }
     let varied: Vec<_> = proof.varied.iter().map(|varied| varied.knob.name()).collect();
     let _ = writeln!(out, "\n{}; varied: {}.", cost(proof), varied.join(", "));
@@ -36,13 +42,14 @@ fn explanation(explained: &Explained, out: &mut String) {
     for attribution in explained.attributions.iter().take(PLACES) {
         let _ = writeln!(out, "- by {}", code(&attribution.sentence()));
     }
+    for asker in &explained.askers {
+        let _ = writeln!(out, "- {}", code(&asker.sentence()));
+    }
     if let Some(fix) = &explained.fix {
-        let _ = writeln!(
-            out,
-            "- {}\n\n{}",
-            fix.result,
-            code_block("diff", fix.patch.lines())
-        );
+        let _ = writeln!(out, "- {}", fix.result);
+        if !fix.patch.is_empty() {
+            let _ = writeln!(out, "\n{}", code_block("diff", fix.patch.lines()));
+        }
     }
 }
 

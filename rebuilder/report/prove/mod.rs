@@ -2,19 +2,24 @@
 
 mod annotations;
 mod badge;
+mod html;
 mod junit;
 mod markdown;
+mod sarif;
 mod terminal;
 
 pub use annotations::annotations;
 pub(super) use badge::draw;
 pub use badge::{badge, endpoint};
+pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
+pub use sarif::sarif;
 pub use terminal::terminal;
 
 use crate::compare::{Comparison, RootCause};
-use crate::prove::{Proof, ProvenCulprit, Randomness, Varied};
+use crate::prove::attribute::Line;
+use crate::prove::{Explained, Proof, ProvenCulprit, Randomness, Varied};
 use crate::text::plural;
 
 /// Most places of a culprit that are listed.
@@ -72,6 +77,39 @@ fn odds(random: &Randomness) -> String {
     )
 }
 
+/// A line of the project that a culprit comes from.
+struct Origin<'a> {
+    line: &'a Line,
+    /// The output that it wrote, with the member in it; empty if it only asked for what was varied.
+    member: String,
+    sentence: String,
+}
+
+/// Where it comes from, each line once.
+fn origins(explained: Option<&Explained>) -> Vec<Origin<'_>> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut all = Vec::new();
+    let Some(explained) = explained else { return all };
+    for one in &explained.attributions {
+        let line = one.line.as_ref();
+        let Some(line) = line.filter(|line| seen.insert((&line.file, line.line))) else {
+            continue;
+        };
+        let member = format!("{}/{}", one.output, one.member);
+        all.push(Origin {
+            line,
+            member: member.trim_end_matches('/').to_owned(),
+            sentence: one.sentence(),
+        });
+    }
+    all.extend(explained.askers.iter().map(|asker| Origin {
+        line: &asker.line,
+        member: String::new(),
+        sentence: asker.sentence(),
+    }));
+    all
+}
+
 /// The first causes of all differing files.
 fn causes(files: &[Comparison]) -> impl Iterator<Item = &RootCause> {
     files.iter().flat_map(|file| &file.causes).take(CAUSES)
@@ -80,5 +118,12 @@ fn causes(files: &[Comparison]) -> impl Iterator<Item = &RootCause> {
 /// What it took, in a sentence.
 fn cost(proof: &Proof) -> String {
     let cost = &proof.cost;
-    format!("{} in {:.0} s", plural(cost.builds, "build"), cost.seconds)
+    let more = cost.explained.map_or_else(String::new, |spent| {
+        format!(
+            ", and {} in {:.0} s to explain and patch it",
+            plural(spent.builds, "more build"),
+            spent.seconds
+        )
+    });
+    format!("{} in {:.0} s{more}", plural(cost.builds, "build"), cost.seconds)
 }

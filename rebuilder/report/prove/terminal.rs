@@ -45,6 +45,15 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
             explanation(explained, &mut out);
         }
     }
+    if let Some(fixed) = &proof.fixed {
+        out.gap();
+        let style = if fixed.reproducible {
+            Style::Good
+        } else {
+            Style::Yellow
+        };
+        out.line([plain("with all patches: "), style.of(&fixed.result)]);
+    }
     for against in &proof.against {
         out.gap();
         let (style, words) = match &against.output {
@@ -72,6 +81,14 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
     out.paragraph(&plain("varied:"), &varied.join(", "));
     let not: Vec<_> = proof.not_varied.iter().map(|not| not.what.as_str()).collect();
     out.paragraph(&plain("not varied:"), &not.join(", "));
+    let assumed: Vec<_> = project
+        .assumptions
+        .iter()
+        .map(|one| format!("{} {}", one.what, one.value))
+        .collect();
+    if !assumed.is_empty() {
+        out.paragraph(&plain("assumed:"), &assumed.join("; "));
+    }
     if !proof.complete {
         out.say("the search ended with the first culprit; there may be more");
     }
@@ -91,6 +108,9 @@ fn explanation(explained: &Explained, out: &mut Screen) {
             out.line([plain("     started by "), Style::Dim.of(parent)]);
         }
     }
+    for asker in &explained.askers {
+        out.paragraph(&plain("   asked:"), &asker.sentence());
+    }
     if let Some(doubt) = &explained.doubt {
         out.paragraph(&plain("   not certain:"), doubt);
     }
@@ -109,7 +129,7 @@ fn explanation(explained: &Explained, out: &mut Screen) {
             Some('-') => Style::Red,
             _ => Style::Dim,
         };
-        out.line([plain("     "), style.of(line)]);
+        out.excerpt("     ", &style.of(line));
     }
 }
 

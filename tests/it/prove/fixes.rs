@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use super::{is_wanted, write};
 use crate::common::{NETWORK, SANDBOX, code, json, needs, rebuilder, text};
 
 #[derive(Deserialize)]
@@ -29,21 +30,10 @@ struct Broken {
 }
 
 impl Broken {
-    fn write(&self, folder: &Path) {
-        for (name, content) in &self.files {
-            let path = folder.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, content).unwrap();
-            if content.starts_with("#!") {
-                fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-            }
-        }
-    }
-
     /// What is wrong with what was found.
     fn mistake(&self, folder: &Path) -> Option<String> {
         let (place, diff) = (folder.join(&self.name), folder.join("fix.diff"));
-        self.write(&place);
+        write(&self.files, &place);
         let mut command = rebuilder();
         command
             .arg("prove")
@@ -96,11 +86,7 @@ fn the_planted_line_is_named_and_the_patch_makes_the_outputs_the_same() {
     needs(&[SANDBOX, NETWORK]);
     let fixes: Fixes = toml::from_str(include_str!("fixes.toml")).unwrap();
     let all = std::env::var("REBUILDER_PROVE_SUITE").ok();
-    let wanted = |project: &&Broken| match all.as_deref() {
-        None => project.daily,
-        Some("1") => true,
-        Some(names) => names.split(',').any(|name| name == project.name),
-    };
+    let wanted = |project: &&Broken| is_wanted(&project.name, project.daily);
     let mut mistakes = Vec::new();
     for project in fixes.project.iter().filter(wanted) {
         let folder = tempfile::tempdir().unwrap();

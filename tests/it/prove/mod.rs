@@ -1,76 +1,36 @@
 //! `rebuilder prove`: small projects, each broken in one known way, and what it finds in them.
 
 mod fixes;
+mod forms;
+mod suite;
+mod tutorial;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use crate::common::{NETWORK, SANDBOX, code, json, needs, rebuilder, text};
 
-#[derive(Deserialize)]
-struct Suite {
-    project: Vec<Project>,
-}
-
-#[derive(Deserialize)]
-struct Project {
-    name: String,
-    culprits: Vec<Vec<String>>,
-    /// Whether builds differ by chance.
-    #[serde(default)]
-    random: bool,
-    /// Whether it is tried by every run of the tests.
-    #[serde(default)]
-    daily: bool,
-    files: BTreeMap<String, String>,
-}
-
-impl Project {
-    fn write(&self, folder: &Path) {
-        for (name, content) in &self.files {
-            let path = folder.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, content).unwrap();
-            if content.starts_with("#!") {
-                fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-            }
+/// Writes the files of a project; those that name an interpreter can be run.
+fn write(files: &BTreeMap<String, String>, folder: &Path) {
+    for (name, content) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        if content.starts_with("#!") {
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }
     }
-
-    /// What is wrong with what was found; nothing if it is exactly what was planted.
-    fn mistake(&self, found: &Value) -> Option<String> {
-        let sets = |sets: Vec<Vec<String>>| -> BTreeSet<BTreeSet<String>> {
-            sets.into_iter().map(|set| set.into_iter().collect()).collect()
-        };
-        let culprits = found["culprits"].as_array()?.iter();
-        let knobs = culprits.map(|culprit| serde_json::from_value(culprit["knobs"].clone()).unwrap());
-        let (found_sets, planted) = (sets(knobs.collect()), sets(self.culprits.clone()));
-        let (builds, bound) = (found["cost"]["builds"].as_u64(), found["cost"]["bound"].as_u64());
-        if found_sets != planted {
-            return Some(format!(
-                "{}: planted {planted:?}, found {found_sets:?}",
-                self.name
-            ));
-        }
-        if found["random"].is_null() == self.random {
-            return Some(format!("{}: chance is {:?}", self.name, found["random"]["odds"]));
-        }
-        if !self.random && builds > bound {
-            return Some(format!("{}: {builds:?} builds, at most {bound:?}", self.name));
-        }
-        let clean = planted.is_empty() && !self.random;
-        (found["reproducible"] != clean).then(|| format!("{}: {}", self.name, found["reproducible"]))
-    }
 }
 
-fn suite() -> Vec<Project> {
-    let suite: Suite = toml::from_str(include_str!("suite.toml")).unwrap();
-    suite.project
+/// Whether a project is tried by this run of the tests: all of them, some by their names, or those of every day.
+fn is_wanted(name: &str, daily: bool) -> bool {
+    match std::env::var("REBUILDER_PROVE_SUITE").ok().as_deref() {
+        None => daily,
+        Some("1") => true,
+        Some(names) => names.split(',').any(|one| one == name),
+    }
 }
 
 fn prove(folder: &Path, options: &[&str]) -> std::process::Output {
@@ -79,53 +39,12 @@ fn prove(folder: &Path, options: &[&str]) -> std::process::Output {
     command.output().unwrap()
 }
 
-fn named(name: &str) -> Project {
-    suite().into_iter().find(|project| project.name == name).unwrap()
-}
-
-#[apply(test)]
-fn the_planted_culprits_are_found() {
-    needs(&[SANDBOX, NETWORK]);
-    let all = std::env::var_os("REBUILDER_PROVE_SUITE");
-    let wanted = |project: &Project| match all.as_ref().and_then(|all| all.to_str()) {
-        None => project.daily,
-        Some("1") => true,
-        Some(names) => names.split(',').any(|name| name == project.name),
-    };
-    let mut mistakes = Vec::new();
-    for project in suite().iter().filter(|project| wanted(project)) {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join(&project.name);
-        project.write(&place);
-        let output = prove(&place, &["--json", "--quiet"]);
-        let found = json(&output);
-        let mistake = if found["culprits"].is_array() {
-            project.mistake(&found)
-        } else {
-            Some(format!("{}: {}", project.name, text(&output)))
-        };
-        if all.is_some() {
-            let cost = &found["cost"];
-            eprintln!(
-                "{}: {} builds, {} s: {mistake:?}",
-                project.name, cost["builds"], cost["seconds"]
-            );
-        }
-        let expected = i32::from(!project.culprits.is_empty() || project.random);
-        if mistake.is_none() {
-            assert_eq!(code(&output), expected, "{}", project.name);
-        }
-        mistakes.extend(mistake);
-    }
-    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
-}
-
 #[apply(test)]
 fn a_clean_project_gets_a_certificate_that_holds() {
     needs(&[SANDBOX, NETWORK]);
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("clean-make");
-    named("clean-make").write(&place);
+    write(&suite::files("clean-make"), &place);
     let key = folder.path().join("key.pem");
     let generated = rebuilder()
         .args(["key", "generate", "--to"])

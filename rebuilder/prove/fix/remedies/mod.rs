@@ -5,6 +5,7 @@ mod build_folder;
 mod build_id;
 mod cargo_paths;
 mod date_command;
+mod fixed_layout;
 mod gzip_header;
 mod hash_order;
 mod locale;
@@ -66,6 +67,7 @@ pub const ALL: &[Remedy] = &[
     umask::MASK,
     parallel_order::REMEDY,
     random::REMEDY,
+    fixed_layout::REMEDY,
     build_id::REMEDY,
 ];
 

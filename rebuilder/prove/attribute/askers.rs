@@ -1,0 +1,124 @@
+//! Who asked for what was varied: programs such as `uname`, `date` or `nproc`, whose answers may reach an output through
+//! values that no file shows.
+
+use serde::{Deserialize, Serialize};
+
+use super::lines::{self, Line, Sources};
+use super::locate::locate;
+use super::told;
+use crate::prove::Knob;
+use crate::prove::fix::Kind;
+use crate::trace::{Command, Writers};
+
+/// A process that asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// Its command line.
+    pub command: String,
+    /// Where the project has it run.
+    pub line: Line,
+}
+
+impl Asker {
+    /// A sentence for reports.
+    pub fn sentence(&self) -> String {
+        format!("`{}` called from {} asked for it", self.command, self.line)
+    }
+}
+
+/// Most that are told.
+const MOST: usize = 8;
+/// Most files of a project that are searched for a program that was started by another one than a script.
+const FILES: usize = 2000;
+
+/// Programs that tell what a knob varies.
+fn programs(knob: Knob) -> &'static [&'static str] {
+    match knob {
+        Knob::Clock | Knob::Timezone => &["date"],
+        Knob::SourceTimes => &["stat", "date"],
+        Knob::ListingOrder => &["find", "ls"],
+        Knob::User | Knob::Ids => &["id", "whoami", "logname", "groups"],
+        Knob::Locale => &["sort", "locale", "date", "ls"],
+        Knob::Hostname => &["hostname", "uname", "hostnamectl"],
+        Knob::Domain => &["hostname", "domainname", "dnsdomainname"],
+        Knob::Kernel => &["uname"],
+        Knob::Processors => &["nproc", "getconf", "lscpu"],
+        Knob::ProcessorModel => &["lscpu"],
+        Knob::Temporary => &["mktemp"],
+        Knob::Environment => &["env", "printenv"],
+        Knob::Load => &["ps", "uptime", "free"],
+        Knob::BuildPath => &["pwd", "realpath", "readlink"],
+        _ => &[],
+    }
+}
+
+/// Programs that give random values.
+const RANDOM: &[&str] = &["uuidgen", "mktemp", "shuf", "openssl"];
+
+/// Whether this is what the program was asked; `uname -m` tells nothing of hosts.
+fn asks(knob: Option<Knob>, command: &Command) -> bool {
+    let told = match knob {
+        Some(Knob::Hostname) => ['n', 'a'],
+        Some(Knob::Kernel) => ['r', 'v'],
+        _ => return true,
+    };
+    if command.program() != "uname" {
+        return true;
+    }
+    let words = command.argv.iter().skip(1);
+    words
+        .clone()
+        .any(|word| word.contains(told) || word.contains('a'))
+}
+
+/// The processes that asked, each line of the project once.
+pub fn askers(knobs: &[Knob], writers: &Writers, sources: Sources<'_>, files: &[String]) -> Vec<Asker> {
+    let mut found: Vec<Asker> = Vec::new();
+    let mut look = |knob: Option<Knob>, programs: &[&str]| {
+        for hand in writers.that_ran(programs) {
+            let chain = writers.chain(hand);
+            let Some((_, command)) = chain.first().filter(|(_, command)| asks(knob, command)) else {
+                continue;
+            };
+            let line = locate(writers, sources, &chain, "").or_else(|| only_line(command, sources, files));
+            let known = |line: &Line| found.iter().any(|one| one.line == *line);
+            if let Some(line) = line.filter(|line| !known(line))
+                && found.len() < MOST
+            {
+                found.push(Asker {
+                    command: told(command),
+                    line,
+                });
+            }
+        }
+    };
+    for knob in knobs {
+        look(Some(*knob), programs(*knob));
+    }
+    if knobs.is_empty() {
+        look(None, RANDOM);
+    }
+    found
+}
+
+/// The line of the project that has the words of a command, if only one has: a compiled program has no script.
+fn only_line(command: &Command, sources: Sources<'_>, files: &[String]) -> Option<Line> {
+    let mut found = None;
+    for file in files.iter().take(FILES) {
+        let Some(text) = sources.text(file).filter(|text| Kind::of(file, text).is_some()) else {
+            continue;
+        };
+        let Some((line, text)) = lines::in_script(&text, &command.argv) else {
+            continue;
+        };
+        if found.is_some() {
+            return None;
+        }
+        found = Some(Line {
+            file: file.clone(),
+            line,
+            text,
+        });
+    }
+    found
+}

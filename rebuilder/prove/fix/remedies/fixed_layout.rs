@@ -1,0 +1,20 @@
+//! A program of the build that depends on its addresses can run at fixed ones.
+
+use super::super::edit::{Kind, Rule};
+use super::Remedy;
+use crate::compare::Cause;
+use crate::prove::Knob;
+
+pub(super) const REMEDY: Remedy = Remedy {
+    name: "fixed-layout",
+    title: "programs of the build run at fixed addresses",
+    knobs: &[Knob::AddressLayout],
+    causes: &[Cause::Content, Cause::Order, Cause::Randomness],
+    rules: &[Rule::new(
+        &[Kind::Make, Kind::Shell, Kind::PackageJson, Kind::Settings],
+        r"CMD(\./[\w./-]+)END",
+        "${1}setarch §(uname -m) -R ${2}${3}",
+    )
+    .unless(r"setarch|\./configure")],
+    whole: None,
+};

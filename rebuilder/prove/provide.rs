@@ -1,0 +1,61 @@
+//! The first run asks for nothing: if the build calls a program that the container lacks, the package that has it is added,
+//! and everything begins again.
+
+use std::path::Path;
+
+use super::build::Builds;
+use super::error::ProveError;
+use super::input::Project;
+use super::{Answer, Question, prove};
+use crate::ecosystem::Planner;
+use crate::execute::Executor;
+use crate::progress::Progress;
+
+/// How often packages are added, if each of them lets the build find another one missing.
+const ROUNDS: usize = 8;
+
+/// A project in its folder.
+pub struct Place<'p> {
+    /// Its folder.
+    pub tree: &'p Path,
+    /// Where builds are to be kept, if they are.
+    pub out: Option<&'p Path>,
+}
+
+/// Locks what the project needs, builds it as often as it takes, and answers.
+pub async fn prove_project<'a>(
+    planner: &Planner<'_>,
+    executor: Executor<'a>,
+    mut project: Project,
+    place: &Place<'_>,
+    question: &Question,
+    progress: &Progress,
+) -> Result<(Builds<'a>, Answer), ProveError> {
+    let mut lacks: Option<(ProveError, Builds<'a>)> = None;
+    for round in 1..=ROUNDS {
+        let prepared = Builds::prepare(planner, executor, project.clone(), place.tree, place.out).await;
+        let builds = match (prepared, lacks.take()) {
+            (Ok(builds), _) => builds,
+            // What was guessed is no package of this archive; what the build said counts.
+            (Err(_), Some((error, builds))) => return Err(builds.with_log_kept(error)),
+            (Err(error), None) => return Err(error),
+        };
+        let error = match prove(&builds, question, progress).await {
+            Ok(answer) => return Ok((builds, answer)),
+            Err(error) => error,
+        };
+        let missing = match &error {
+            ProveError::Fails { missing, .. } => missing.as_slice(),
+            _ => &[],
+        };
+        if round == ROUNDS || !project.provide(missing) {
+            return Err(builds.with_log_kept(error));
+        }
+        progress.note(&format!(
+            "the build asks for what the container lacks; added: {}",
+            project.provided.join(", ")
+        ));
+        lacks = Some((error, builds));
+    }
+    Err(ProveError::NoOutput)
+}
