@@ -55,6 +55,7 @@ mod provenance;
 mod public_log;
 mod published;
 mod queue;
+mod reading;
 mod rebuild;
 mod sandbox;
 mod signer;
