@@ -121,7 +121,7 @@ fn stock_clients_count_this_server_as_a_rebuilder() {
         printed.contains(&format!("base-files {arch} {version} GOOD")),
         "{printed}"
     );
-    assert!(printed.contains("tar amd64 1.34+dfsg-1.2 UNKNOWN"), "{printed}");
+    assert!(printed.contains("tar amd64 1.34+dfsg-1.2 UNKWN"), "{printed}");
 
     // What apt asks before it installs: the file as it was released, and the same with a byte more.
     let link = ask(&service, "/api/v0/builds/1/attestation", &[]).json();

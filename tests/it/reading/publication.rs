@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::ask;
 use super::seed::{Seed, Told, block_on};
+use crate::queue::postgres::Postgres;
 use crate::queue::service::{Service, wait_until};
 
 fn told<'a>(version: &'a str, files: &'a [super::seed::File<'a>]) -> Told<'a> {
@@ -56,7 +57,7 @@ fn a_server_that_is_killed_publishes_each_build_once() {
         service.end(Signal::SIGKILL);
     }
     service.up();
-    wait_until("all is published", Duration::from_secs(60), || {
+    wait_until("all is published", Duration::from_mins(1), || {
         total(&service, "builds") == jobs
     });
     assert_eq!(total(&service, "packages/binary"), 2 * jobs);
@@ -67,11 +68,21 @@ fn a_server_that_is_killed_publishes_each_build_once() {
     );
 }
 
-/// What is shown of a package is the newest build that concluded something, and what a signer has not signed counts for
-/// nothing.
 #[apply(test)]
 fn the_newest_conclusion_is_shown_and_only_what_was_signed_counts() {
-    let service = Service::start(None, &["--public"]);
+    newest_conclusions(None);
+}
+
+#[apply(test)]
+fn the_newest_conclusion_is_shown_on_postgresql() {
+    let postgres = Postgres::start();
+    newest_conclusions(Some(postgres.url()));
+}
+
+/// What is shown of a package is the newest build that concluded something, and what a signer has not signed counts for
+/// nothing.
+fn newest_conclusions(url: Option<String>) {
+    let service = Service::start(url, &["--public"]);
     let file: &[super::seed::File<'_>] = &[("chrony", "amd64", true)];
     let shown = |number: i64| {
         wait_until("it is published", Duration::from_secs(20), || {

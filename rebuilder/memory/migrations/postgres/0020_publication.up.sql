@@ -79,3 +79,6 @@ ALTER TABLE queue_verdict ADD COLUMN signed TEXT;
 ALTER TABLE queue_verdict ADD COLUMN published TEXT;
 CREATE INDEX queue_verdict_unpublished ON queue_verdict (job)
     WHERE verdict <> 'probed' AND verdict <> 'cancelled' AND (published IS NULL OR published <> signing);
+
+-- Jobs that wait or run, whichever it is, in the order of their ids.
+CREATE INDEX queue_job_open ON queue_job (id) WHERE state IN ('ready', 'later', 'running');
