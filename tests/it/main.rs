@@ -57,6 +57,7 @@ mod provenance;
 mod public_log;
 mod published;
 mod queue;
+mod reading;
 mod rebuild;
 mod sandbox;
 mod signer;

@@ -91,14 +91,15 @@ fn hex(digest: Option<Sha256>) -> Option<String> {
 }
 
 impl Queue {
-    /// Jobs that ended, or whose signing changed, since they were published; the oldest first.
+    /// Jobs about packages that ended, or whose signing changed, since they were published; the oldest first.
     pub async fn unpublished(&self, count: i64) -> Result<Vec<EndedJob>, QueueError> {
         let failed = QueueError::when("look for builds to publish");
         let sql =
             "SELECT job, queue_verdict.attempt, queue_verdict.worker, verdict, queue_verdict.reason, run, signing, signed,
                at, subject, ecosystem, architecture
              FROM queue_verdict JOIN queue_job ON queue_job.id = job
-             WHERE published IS NULL OR published <> signing ORDER BY job LIMIT $1";
+             WHERE verdict <> 'probed' AND verdict <> 'cancelled' AND (published IS NULL OR published <> signing)
+             ORDER BY job LIMIT $1";
         let query = sqlx::query(sql).bind(count);
         let rows = query.fetch_all(self.memory.read()).await.map_err(&failed)?;
         let read = |row: &AnyRow| {
@@ -129,19 +130,18 @@ impl Queue {
         rows.iter().map(read).collect()
     }
 
-    /// Publishes a build with its outputs, or again if its signing changed; `None` for a job that is about no package.
+    /// Publishes a build with its outputs, or again if its signing changed.
     pub async fn publish(
         &self,
         ended: &EndedJob,
-        published: Option<(&Build, &[Output])>,
+        build: &Build,
+        outputs: &[Output],
     ) -> Result<(), QueueError> {
         let failed = QueueError::when("publish a build");
         let mut change = self.begin().await?;
-        if let Some((build, outputs)) = published {
-            self.write_build(&mut change, build).await?;
-            for (position, output) in (0_i64..).zip(outputs) {
-                write_output(&mut change, build.id, position, output).await?;
-            }
+        self.write_build(&mut change, build).await?;
+        for (position, output) in (0_i64..).zip(outputs) {
+            write_output(&mut change, build.id, position, output).await?;
         }
         // If the signer said something meanwhile, this is not what it said, and the job is found again.
         let sql = "UPDATE queue_verdict SET published = $1 WHERE job = $2";

@@ -74,10 +74,6 @@ impl Running {
     }
 
     async fn publish_one(&self, ended: &EndedJob) -> Result<(), PublishError> {
-        // Probes are about nothing, and of a job that was called off nobody has learned anything.
-        if matches!(ended.verdict.as_str(), "probed" | "cancelled") {
-            return Ok(self.queue.publish(ended, None).await?);
-        }
         let documents = self.documents(ended).await?;
         let (documents, pages) = match documents {
             Ok(Some(documents)) => {
@@ -87,7 +83,7 @@ impl Running {
             other => (other, Pages::default()),
         };
         let (build, outputs) = reading::read(ended, documents, &pages);
-        Ok(self.queue.publish(ended, Some((&build, &outputs))).await?)
+        Ok(self.queue.publish(ended, &build, &outputs).await?)
     }
 
     /// The plan and the record of a run, or why they cannot be used.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::service::{Service, end, wait_until};
 
 /// A signer that runs.
-struct Signer {
+pub struct Signer {
     folder: tempfile::TempDir,
     child: Child,
 }
@@ -28,7 +28,7 @@ impl Drop for Signer {
 }
 
 impl Signer {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         for name in ["runs", "keys"] {
@@ -62,7 +62,7 @@ impl Signer {
         Self { folder, child }
     }
 
-    fn place(&self, name: &str) -> PathBuf {
+    pub fn place(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -75,7 +75,7 @@ impl Signer {
     }
 }
 
-fn own() -> String {
+pub fn own() -> String {
     nix::unistd::geteuid().to_string()
 }
 

@@ -1,8 +1,8 @@
 //! Jobs, leases and workers: through both databases, and through everything that may happen to a process.
 
-mod agreement;
+pub mod agreement;
 mod faults;
-mod postgres;
+pub mod postgres;
 mod rates;
 mod rules;
-mod service;
+pub mod service;

@@ -60,6 +60,11 @@ impl Service {
         self.url.as_deref()
     }
 
+    /// Where the server answers.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     fn command(&self, store: &Path) -> Command {
         let mut command = rebuilder_in(store);
         if let Some(url) = &self.url {

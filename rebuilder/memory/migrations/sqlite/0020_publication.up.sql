@@ -70,10 +70,15 @@ CREATE TABLE published_output (
 );
 CREATE UNIQUE INDEX published_output_newest ON published_output (name, version, architecture, distribution, release, file) WHERE newest = 1;
 CREATE INDEX published_output_file ON published_output (name, version, architecture, distribution, release, file, conclusive, finished);
-CREATE INDEX published_output_architecture ON published_output (architecture, id) WHERE newest = 1;
+CREATE INDEX published_output_name ON published_output (name, version, architecture, id) WHERE newest = 1;
 CREATE INDEX published_output_list ON published_output (id) WHERE newest = 1;
 
--- What the signer gave, as a list of files, and which state of signing was published last.
+-- What the signer gave, as a list of files, and which state of signing was published last. Probes are about nothing, and of
+-- a job that was called off nobody has learned anything.
 ALTER TABLE queue_verdict ADD COLUMN signed TEXT;
 ALTER TABLE queue_verdict ADD COLUMN published TEXT;
-CREATE INDEX queue_verdict_unpublished ON queue_verdict (job) WHERE published IS NULL OR published <> signing;
+CREATE INDEX queue_verdict_unpublished ON queue_verdict (job)
+    WHERE verdict <> 'probed' AND verdict <> 'cancelled' AND (published IS NULL OR published <> signing);
+
+-- Jobs that wait or run, whichever it is, in the order of their ids.
+CREATE INDEX queue_job_open ON queue_job (id) WHERE state IN ('ready', 'later', 'running');
