@@ -9,7 +9,8 @@ const DEPTH: usize = 64;
 
 /// Reads a requirement; `None` if it is not one.
 ///
-/// The library panics if a name or an extra ends as none may and anything follows, so that is looked at before.
+/// The library panics if a name or an extra ends as none may and anything follows, and takes the number of characters
+/// for one of bytes, so that is looked at before. No part of a requirement has other characters than those of ASCII.
 pub(super) fn read(text: &str) -> Option<Requirement<VerbatimUrl>> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let behind = text.trim_start().trim_start_matches(in_name);
@@ -18,7 +19,7 @@ pub(super) fn read(text: &str) -> Option<Requirement<VerbatimUrl>> {
     let extras = extras.split(']').next().unwrap_or_default();
     let words = extras.split(|c: char| !in_name(c)).chain([name]);
     let ends_well = |word: &str| !word.ends_with(['.', '_', '-']);
-    if !words.into_iter().all(ends_well) || depth(text) > DEPTH {
+    if !text.is_ascii() || !words.into_iter().all(ends_well) || depth(text) > DEPTH {
         return None;
     }
     Requirement::from_str(text).ok()
@@ -57,6 +58,9 @@ mod tests {
             ("a[c, b- ]", false),
             ("a[b_,c]", false),
             ("[a.]", false),
+            ("a>=3 ; python_version > '3'\u{fffd}\u{fffd}ps", false),
+            ("a ; os_name \u{e9}= 'x'", false),
+            ("\u{ff41}", false),
             ("", false),
             ("a[", false),
             (&nested(60), true),
