@@ -74,7 +74,13 @@ impl Postgres {
             .unwrap();
         let server = Self { server, folder };
         let begun = Instant::now();
-        while !server.folder().join(".s.PGSQL.5432").exists() {
+        // Its socket is there before it takes connections.
+        let ready = || {
+            let mut asked = program("pg_isready");
+            asked.args(["--quiet", "-h"]).arg(server.folder());
+            asked.status().is_ok_and(|status| status.success())
+        };
+        while !ready() {
             assert!(
                 begun.elapsed() < Duration::from_secs(60),
                 "PostgreSQL does not start"
