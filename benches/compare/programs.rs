@@ -6,9 +6,12 @@ use std::path::Path;
 
 use super::{have, shell};
 
+/// The name of a pair, the tools that it takes, and what makes one side of it.
+type Made = (&'static str, &'static [&'static str], fn(&Path));
+
 /// Makes every pair that the machine has the tools for, unless it is there.
 pub(super) fn generate(folder: &Path) {
-    let pairs: [(&str, &[&str], fn(&Path)); 5] = [
+    let pairs: [Made; 5] = [
         ("go", &["go"], go),
         ("wasm", &["clang", "wasm-ld"], wasm),
         ("dex", &["javac", "dx"], dex),

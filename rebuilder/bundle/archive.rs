@@ -211,7 +211,7 @@ fn name_in(entry: &mut impl Read) -> io::Result<Option<String>> {
 /// One byte more than the limit shows that something is larger.
 fn read_up_to(entry: &mut impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    entry.take(limit + 1).read_to_end(&mut bytes)?;
+    entry.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

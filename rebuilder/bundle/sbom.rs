@@ -165,7 +165,7 @@ pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseE
         let id = format!("SPDXRef-released-{number}");
         let url = expected.file.urls.first().map(String::as_str);
         packages.push(spdx_package(
-            id.clone(),
+            &id,
             &expected.file.name,
             url,
             Some(expected.file.sha256),
@@ -187,7 +187,7 @@ pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseE
             (url, _) => url.clone(),
         };
         packages.push(spdx_package(
-            format!("SPDXRef-{}", reference(number)),
+            &format!("SPDXRef-{}", reference(number)),
             &part.name,
             url.as_deref(),
             part.sha256,
@@ -210,7 +210,7 @@ pub(super) fn spdx(plan: &Plan, manifest: &Manifest) -> Result<Value, SerialiseE
 }
 
 fn spdx_package(
-    id: String,
+    id: &str,
     name: &str,
     url: Option<&str>,
     sha256: Option<Sha256>,

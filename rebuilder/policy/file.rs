@@ -135,13 +135,16 @@ fn read_key(path: &Path) -> Result<(TrustedKey, Vec<u8>), TrustError> {
     Ok((TrustedKey::parse(&path.display().to_string(), &bytes)?, bytes))
 }
 
+/// A file of keys, as the policy names it, and its bytes.
+type KeyFile = (PathBuf, Vec<u8>);
+
 impl KeyEntry {
     /// The key, and the file that it is from, if it is from one.
     fn read(
         &self,
         folder: &Path,
         invalid: impl Fn(String) -> PolicyError,
-    ) -> Result<(TrustedKey, Option<(PathBuf, Vec<u8>)>), PolicyError> {
+    ) -> Result<(TrustedKey, Option<KeyFile>), PolicyError> {
         match (&self.file, &self.text) {
             (Some(file), None) => {
                 let (key, bytes) = read_key(&folder.join(file))?;

@@ -191,7 +191,7 @@ impl<'a> Builds<'a> {
     }
 
     /// The same error with a log that stays when the builds are gone.
-    pub(super) fn with_log_kept(&self, error: ProveError) -> ProveError {
+    pub(super) fn with_log_kept(error: ProveError) -> ProveError {
         let ProveError::Fails {
             reason,
             last,
@@ -281,7 +281,7 @@ impl<'a> Builds<'a> {
 
     /// The script that builds, and the file of the project that has its text, if one has.
     pub(super) fn script(&self) -> Option<(&'static str, &'static str)> {
-        let says = self.project.says_how(&self.tree);
+        let says = Project::says_how(&self.tree);
         says.then_some((vary::SCRIPT_PATH, SETTINGS))
     }
 

@@ -37,7 +37,8 @@ pub async fn prove_project<'a>(
         let builds = match (prepared, lacks.take()) {
             (Ok(builds), _) => builds,
             // What was guessed is no package of this archive; what the build said counts.
-            (Err(_), Some((error, builds))) => return Err(builds.with_log_kept(error)),
+            // Its builds live until the log is kept.
+            (Err(_), Some((error, _builds))) => return Err(Builds::with_log_kept(error)),
             (Err(error), None) => return Err(error),
         };
         let error = match prove(&builds, question, progress).await {
@@ -49,7 +50,7 @@ pub async fn prove_project<'a>(
             _ => &[],
         };
         if round == ROUNDS || !project.provide(missing) {
-            return Err(builds.with_log_kept(error));
+            return Err(Builds::with_log_kept(error));
         }
         progress.note(&format!(
             "the build asks for what the container lacks; added: {}",

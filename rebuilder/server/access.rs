@@ -142,7 +142,7 @@ impl Presence {
     }
 
     /// Whether a worker that was seen then is there now. One that has nothing to do asks every half minute.
-    pub(super) fn is_online(&self, seen: Option<i64>, lease: Duration) -> bool {
+    pub(super) fn is_online(seen: Option<i64>, lease: Duration) -> bool {
         let quiet = lease.max(Duration::from_mins(1)).as_millis();
         let ago = seen.map(|seen| Timestamp::now().as_millisecond().saturating_sub(seen));
         ago.is_some_and(|ago| u128::try_from(ago).unwrap_or(0) < quiet)

@@ -246,7 +246,7 @@ impl Project {
     }
 
     /// Whether its own settings have the text of the script that builds it.
-    pub(super) fn says_how(&self, folder: &Path) -> bool {
+    pub(super) fn says_how(folder: &Path) -> bool {
         Settings::read(folder).is_ok_and(|settings| settings.build.is_some())
     }
 

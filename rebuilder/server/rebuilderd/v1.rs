@@ -13,6 +13,7 @@ use super::{Place, Question, output};
 use crate::queue::Scope;
 use crate::queue::published::{Build, Column, Filter, Page};
 use crate::server::Running;
+use crate::server::access::Presence;
 use crate::server::answer::{self, JSON, TEXT, document};
 use crate::server::api::ApiError;
 
@@ -217,7 +218,7 @@ async fn known(running: &Running) -> Result<Vec<Worker>, ApiError> {
             // A worker's address would be that of the proxy before the server.
             address: String::new(),
             last_ping: Time(seen.unwrap_or(token.created)),
-            is_online: token.revoked.is_none() && running.presence.is_online(seen, running.lease),
+            is_online: token.revoked.is_none() && Presence::is_online(seen, running.lease),
             name: token.name,
         }
     };

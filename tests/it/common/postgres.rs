@@ -44,13 +44,14 @@ impl Postgres {
                 nix::unistd::chown(path, Some(nobody.uid), Some(nobody.gid)).unwrap();
             }
         }
+        let place = folder.path().to_owned();
         let program = |name: &str| {
             let mut command = Command::new(programs().unwrap().join(name));
             if is_root() {
                 command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
             }
             command
-                .current_dir(folder.path())
+                .current_dir(&place)
                 .env_clear()
                 .env("LC_ALL", "C.UTF-8");
             command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -77,7 +78,7 @@ impl Postgres {
         // Its socket is there before it takes connections.
         let ready = || {
             let mut asked = program("pg_isready");
-            asked.args(["--quiet", "-h"]).arg(server.folder());
+            asked.args(["--quiet", "-h"]).arg(&place);
             asked.status().is_ok_and(|status| status.success())
         };
         while !ready() {

@@ -102,10 +102,10 @@ fn files(parts: &Parts, source: &Source, meter: &Meter, faults: &mut Faults) -> 
         sha256: Sha256::new(),
         size: 0,
     };
-    let walked = cpio::Cpio::walk_reader(&mut whole, meter, &mut |member| {
+    let walked = cpio::Cpio::walk_reader(&mut whole, meter, &mut |mut member| {
         let path = clean(&member.path).trim_start_matches('/').to_owned();
         let known = described.remove(&path);
-        file(&path, member, known, algorithm, faults)?;
+        file(&path, &mut member, known, algorithm, faults)?;
         Ok(true)
     });
     if let Err(error) = walked {
@@ -150,7 +150,7 @@ fn payload(parts: &Parts, source: &Source, meter: &Meter) -> io::Result<Source> 
 /// One file of the payload against what the header says of it.
 fn file(
     path: &str,
-    member: Member,
+    member: &mut Member,
     known: Option<Described>,
     algorithm: u64,
     faults: &mut Faults,
