@@ -79,7 +79,7 @@ fn a_plan_of_an_earlier_version_keeps_its_digest() {
     let folder = unpacked();
     let plan = fs::read(folder.path().join("run/plan.json")).unwrap();
     let plan = Plan::parse(&plan).unwrap();
-    assert_eq!(Sha256::of(&plan.canonical().unwrap()).to_hex(), PLAN);
+    assert_eq!(Sha256::of(plan.canonical().unwrap()).to_hex(), PLAN);
 }
 
 #[apply(test)]

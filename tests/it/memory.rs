@@ -37,8 +37,8 @@ fn line(subject: &str, verdict: &str, day: u8) -> Value {
 }
 
 fn write(path: &Path, lines: &[Value]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    fs::write(path, text).unwrap();
+    let text: Vec<_> = lines.iter().map(|line| line.to_string() + "\n").collect();
+    fs::write(path, text.concat()).unwrap();
 }
 
 #[apply(test)]

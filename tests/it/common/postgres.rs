@@ -50,10 +50,7 @@ impl Postgres {
             if is_root() {
                 command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
             }
-            command
-                .current_dir(&place)
-                .env_clear()
-                .env("LC_ALL", "C.UTF-8");
+            command.current_dir(&place).env_clear().env("LC_ALL", "C.UTF-8");
             command.stdout(Stdio::null()).stderr(Stdio::null());
             command
         };
@@ -83,7 +80,7 @@ impl Postgres {
         };
         while !ready() {
             assert!(
-                begun.elapsed() < Duration::from_secs(60),
+                begun.elapsed() < Duration::from_mins(1),
                 "PostgreSQL does not start"
             );
             std::thread::sleep(Duration::from_millis(20));
