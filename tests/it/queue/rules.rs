@@ -407,8 +407,8 @@ async fn a_job_given_back_costs_no_attempt(desk: Desk) {
         .unwrap();
     for _ in 0..3 {
         let lease = desk.claim("w", 1).await[0].1;
-        assert_eq!(desk.0.release("other", &[lease]).await.unwrap(), 0);
-        assert_eq!(desk.0.release("w", &[lease]).await.unwrap(), 1);
+        assert_eq!(desk.0.release("other", &[lease]).await.unwrap(), []);
+        assert_eq!(desk.0.release("w", &[lease]).await.unwrap(), [lease]);
         assert!(!desk.end("w", lease, verdict("late")).await);
     }
     assert_eq!(desk.order("w").await, [1]);
