@@ -2,6 +2,7 @@
 
 mod agreement;
 mod faults;
+mod hostile;
 mod postgres;
 mod rates;
 mod rules;
