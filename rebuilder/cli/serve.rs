@@ -15,7 +15,7 @@ use super::options::memory::MemoryArgs;
 use super::{Context, output};
 use crate::attest::{Extra, Public};
 use crate::queue::{Holder, Queue, Scope};
-use crate::server::{Artifacts, Handing, Reading, Server};
+use crate::server::{Artifacts, Bounds, Handing, Reading, Server};
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -46,6 +46,12 @@ struct ServerArgs {
     /// How long a worker may be silent before its jobs are given to others, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     lease: f64,
+    /// How much one worker may send in a day, in mebibytes: artifacts, logs, and what is sent again
+    #[arg(long, value_name = "MIB", default_value_t = 102_400, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    daily: u64,
+    /// How long an artifact is kept that no verdict names, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0, value_parser = seconds)]
+    unnamed: f64,
     /// Socket of the signer that runs are handed in to
     #[arg(
         long,
@@ -161,6 +167,10 @@ async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<Exit
         scratch: context.store.tmp(),
         handing,
         reading,
+        bounds: Bounds {
+            daily: args.daily.saturating_mul(1 << 20),
+            unnamed: Duration::from_secs_f64(args.unnamed),
+        },
     };
     let cannot = |source| crate::server::ServerError::Listen {
         address: args.listen.to_string(),

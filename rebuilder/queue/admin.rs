@@ -1,11 +1,13 @@
 //! What the operator sees of the queue, and may change.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use super::claims::milliseconds;
 use super::sql::rows;
 use super::wire::{Lease, RunFile, Task};
 use super::{Queue, QueueError};
@@ -45,6 +47,8 @@ pub struct DueRun {
     pub lease: Lease,
     pub worker: String,
     pub files: Vec<RunFile>,
+    /// How often it could not be handed in.
+    pub tries: u32,
 }
 
 impl Queue {
@@ -211,11 +215,16 @@ impl Queue {
         rows.iter().map(task).collect()
     }
 
-    /// Runs that the signer has not seen, the oldest first.
+    /// Runs that the signer has not seen, the oldest first; those that could not be handed in come behind the others, once
+    /// their time has come.
     pub async fn due_runs(&self, count: i64) -> Result<Vec<DueRun>, QueueError> {
         let failed = QueueError::when("look for runs to sign");
-        let sql = "SELECT job, attempt, worker, run FROM queue_verdict WHERE signing = 'due' AND run IS NOT NULL ORDER BY at, job LIMIT $1";
-        let rows = sqlx::query(sql)
+        let sql = format!(
+            "SELECT job, attempt, worker, run, signing_tries FROM queue_verdict WHERE signing = 'due' AND run IS NOT NULL
+               AND signing_after <= {} ORDER BY signing_after, at, job LIMIT $1",
+            self.now()
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(count)
             .fetch_all(self.memory.read())
             .await
@@ -230,9 +239,33 @@ impl Queue {
                 worker: row.try_get(2).map_err(&failed)?,
                 files: serde_json::from_str(&run)
                     .map_err(|error| QueueError::Unreadable(error.to_string()))?,
+                tries: u32::try_from(row.try_get::<i64, _>(4).map_err(&failed)?).unwrap_or(u32::MAX),
             })
         };
         rows.iter().map(due).collect()
+    }
+
+    /// A run could not be handed in: it is due again after a while.
+    pub async fn sign_later(&self, job: i64, after: Duration) -> Result<(), QueueError> {
+        self.put_off(job, after, "signing").await
+    }
+
+    /// A build could not be published: it is looked at again after a while.
+    pub async fn publish_later(&self, job: i64, after: Duration) -> Result<(), QueueError> {
+        self.put_off(job, after, "publishing").await
+    }
+
+    async fn put_off(&self, job: i64, after: Duration, what: &'static str) -> Result<(), QueueError> {
+        let sql = format!(
+            "UPDATE queue_verdict SET {what}_tries = {what}_tries + 1, {what}_after = {} + $1 WHERE job = $2",
+            self.now()
+        );
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(milliseconds(after))
+            .bind(job);
+        let put = query.execute(self.write()).await;
+        put.map_err(QueueError::when("put off a run"))?;
+        Ok(())
     }
 
     /// Writes down what the signer said of a run: `waits`, `signed` or `refused`. If it signed, the runs of the same agreement

@@ -350,6 +350,11 @@ impl Queue {
             .execute(&mut **ending)
             .await
             .map_err(QueueError::when("write verdicts"))?;
+        for (_, end) in ends {
+            if let Ending::Verdict { run: Some(run), .. } = end {
+                self.name_files(ending, run).await?;
+            }
+        }
         Ok(())
     }
 }

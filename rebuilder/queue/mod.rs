@@ -11,8 +11,10 @@
 //! never see the database: they ask a server ([`wire`]). `docs/decisions/015-queue.md` says why this is not a library.
 
 mod admin;
+mod bounds;
 mod claims;
 mod enqueue;
+pub mod files;
 pub mod published;
 mod readers;
 mod returns;
@@ -21,6 +23,7 @@ mod tokens;
 pub mod wire;
 
 pub use admin::{DueRun, Listed, Tally};
+pub use bounds::Unnamed;
 pub use claims::{Claimant, Ending};
 pub use enqueue::{Enqueued, NewJob};
 #[doc(hidden)]

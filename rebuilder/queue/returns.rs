@@ -9,26 +9,51 @@ use super::sql::rows;
 use super::wire::Lease;
 use super::{Queue, QueueError};
 
+/// So often a job may be given back without a cost. After that it waits a minute, two, three.
+const FREE: i64 = 10;
+const MINUTE: i64 = 60 * 1000;
+const OFTEN: &str = "it was given back too often";
+
 impl Queue {
-    /// Gives jobs back whose work was broken off; that attempt does not count.
-    pub async fn release(&self, worker: &str, held: &[Lease]) -> Result<u64, QueueError> {
+    /// Gives jobs back whose work was broken off, and gives the leases that ended so. For a job that is given back often,
+    /// each time counts as an attempt, and it waits longer and longer.
+    pub async fn release(&self, worker: &str, held: &[Lease]) -> Result<Vec<Lease>, QueueError> {
         if held.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
+        let failed = QueueError::when("give jobs back");
+        let mut change = self.begin().await?;
         let sql = format!(
-            "UPDATE queue_job SET state = 'ready', worker = NULL, lease_until = NULL, attempts = attempts + 1, changed = {}
-             WHERE state = 'running' AND cancel = 0 AND worker = $1 AND (id, attempt) IN (VALUES {})",
-            self.now(),
-            rows(2, held.len(), &["$", "$"])
+            "UPDATE queue_job SET state = CASE WHEN released < {FREE} THEN 'ready' WHEN attempt < attempts THEN 'later'
+               ELSE 'dead' END, worker = NULL, lease_until = NULL, released = released + 1, changed = {now},
+               attempts = attempts + CASE WHEN released < {FREE} THEN 1 ELSE 0 END,
+               run_at = CASE WHEN released < {FREE} THEN run_at ELSE {now} + {MINUTE} * (released - {FREE} + 1) END,
+               reason = CASE WHEN released < {FREE} THEN reason ELSE '{OFTEN}' END
+             WHERE state = 'running' AND cancel = 0 AND worker = $1 AND (id, attempt) IN (VALUES {})
+             RETURNING id, attempt, state",
+            rows(2, held.len(), &["$", "$"]),
+            now = self.now(),
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(worker.to_owned());
         let query = held
             .iter()
             .fold(query, |query, held| query.bind(held.job).bind(held.attempt));
-        let released = query.execute(self.write()).await;
-        Ok(released
-            .map_err(QueueError::when("give jobs back"))?
-            .rows_affected())
+        let rows = query.fetch_all(&mut *change).await.map_err(&failed)?;
+        let dead = Ending::Again {
+            reason: OFTEN.into(),
+            after: Duration::ZERO,
+        };
+        let (mut released, mut ended) = (Vec::new(), Vec::new());
+        for row in &rows {
+            let lease = lease(row).map_err(&failed)?;
+            released.push(lease);
+            if row.try_get::<String, _>(2).map_err(&failed)? == "dead" {
+                ended.push((lease, &dead));
+            }
+        }
+        self.conclude(&mut change, worker, &ended).await?;
+        change.commit().await.map_err(failed)?;
+        Ok(released)
     }
 
     /// Takes back what has no live holder, and makes ready whose time has come; gives how many jobs became ready or ended.

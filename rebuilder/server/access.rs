@@ -10,6 +10,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Running;
 use super::api::ApiError;
@@ -70,11 +71,15 @@ async fn holder(parts: &Parts, running: &Running, scope: Scope) -> Result<Arc<Ho
 }
 
 /// A worker with a valid token.
-pub(super) struct Worker(pub(super) Arc<Holder>);
+pub(super) struct Worker {
+    holder: Arc<Holder>,
+    /// Among its questions, until this one is answered.
+    _place: OwnedSemaphorePermit,
+}
 
 impl Worker {
     pub(super) fn name(&self) -> &str {
-        &self.0.name
+        &self.holder.name
     }
 }
 
@@ -83,8 +88,12 @@ impl FromRequestParts<Arc<Running>> for Worker {
 
     async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
         let holder = holder(parts, running, Scope::Worker).await?;
+        let place = running.questions.take(&holder.name)?;
         running.presence.saw(&holder.name);
-        Ok(Self(holder))
+        Ok(Self {
+            holder,
+            _place: place,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/api/worker/v1/`: what workers ask, and the answers. Version 1 stays readable by the version before.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::access::Worker;
 use super::artifacts::ArtifactsError;
@@ -27,6 +28,9 @@ use crate::queue::{Claimant, QueueError, Scope};
 
 /// Longest time that a claim waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long the body of a message may take.
+const BODY: Duration = Duration::from_mins(1);
 
 /// An answer that is not what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +47,12 @@ pub(super) enum ApiError {
     NotFound,
     #[error("the log has {0} bytes so far")]
     LogLength(u64),
+    #[error("the log is full: {0} bytes of it are kept")]
+    LogFull(u64),
+    #[error("the request did not come as a whole within {} seconds", BODY.as_secs())]
+    Slow,
+    #[error("this worker asks for too much at a time")]
+    Busy,
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error(transparent)]
@@ -56,6 +66,9 @@ impl IntoResponse for ApiError {
             Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::Request(_) | Self::Artifacts(ArtifactsError::Other { .. }) => StatusCode::BAD_REQUEST,
             Self::Lost => StatusCode::GONE,
+            Self::LogFull(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             // Clients of rebuilderd show it to people as it is.
             Self::NotFound => return (StatusCode::NOT_FOUND, "Not found\n").into_response(),
             Self::LogLength(length) => {
@@ -79,8 +92,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Message<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ApiError> {
-        let json: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
+        let json = timeout(BODY, Json::from_request(request, state)).await;
+        let json: Result<Json<T>, JsonRejection> = json.map_err(|_| ApiError::Slow)?;
         json.map(|Json(value)| Self(value))
+            .map_err(|error| ApiError::Request(error.body_text()))
+    }
+}
+
+/// A part of a log.
+struct Part(axum::body::Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Part {
+    type Rejection = ApiError;
+
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = timeout(BODY, axum::body::Bytes::from_request(request, state)).await;
+        let bytes = bytes.map_err(|_| ApiError::Slow)?;
+        bytes
+            .map(Self)
             .map_err(|error| ApiError::Request(error.body_text()))
     }
 }
@@ -179,7 +208,9 @@ async fn release(
     Message(held): Message<Held>,
 ) -> Answer<()> {
     few(held.held.len())?;
-    if running.queue.release(worker.name(), &held.held).await? > 0 {
+    let released = running.queue.release(worker.name(), &held.held).await?;
+    running.leases_ended(&released);
+    if !released.is_empty() {
         running.news.notify_waiters();
     }
     Ok(Json(()))
@@ -244,12 +275,27 @@ async fn artifact(
         )));
     }
     running.quota.take(lease, length)?;
-    let _place = running.uploads.acquire().await.map_err(|_| ApiError::Lost)?;
-    let scratch = running.logs.folder();
-    running
-        .artifacts
-        .keep(sha256, length, body.into_data_stream(), scratch)
-        .await?;
+    running.may_send(worker.name(), length).await?;
+    let end = running.sending.end_of(lease);
+    let receiving = async {
+        let place = running.uploads.wait(worker.name()).await?;
+        let scratch = running.logs.folder();
+        let stream = body.into_data_stream();
+        let file = running.artifacts.receive(sha256, length, stream, scratch).await?;
+        Ok((place, file))
+    };
+    let (_place, file) = tokio::select! {
+        received = receiving => received,
+        () = end.cancelled() => Err(ApiError::Lost),
+    }?;
+    // What is there already has a name, or is known to have none.
+    if running.artifacts.size(sha256).await? == Some(length) {
+        running.queue.spoken_of(&BTreeSet::from([sha256])).await?;
+    } else {
+        running.queue.unnamed(sha256).await?;
+    }
+    let _storing = running.storing.acquire().await.map_err(|_| ApiError::Lost)?;
+    running.artifacts.put(sha256, length, file).await?;
     running.counters.received(length);
     Ok(Json(()))
 }
@@ -264,7 +310,7 @@ async fn log(
     worker: Worker,
     Path((job, attempt)): Path<(i64, i64)>,
     Query(place): Query<Place>,
-    bytes: axum::body::Bytes,
+    Part(bytes): Part,
 ) -> Answer<serde_json::Value> {
     let lease = Lease { job, attempt };
     running.held_by(&worker, lease).await?;
@@ -274,6 +320,7 @@ async fn log(
             wire::CHUNK
         )));
     }
+    running.may_send(worker.name(), bytes.len() as u64).await?;
     let length = running.logs.append(lease, place.offset, &bytes)?;
     Ok(Json(serde_json::json!({"length": length})))
 }

@@ -3,12 +3,14 @@
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, WriteMultipart};
+use tokio::time::{Instant, timeout};
 
 use crate::artifact::{HashingWriter, Sha256};
 use crate::queue::wire::RunFile;
@@ -18,6 +20,9 @@ const WHOLE: u64 = 8 << 20;
 const PART: usize = 8 << 20;
 /// Parts of one artifact on their way at a time.
 const PARTS: usize = 4;
+/// How long nothing may come of an artifact on its way, and how many bytes come in a second at least.
+const PATIENCE: Duration = Duration::from_secs(30);
+const SPEED: u64 = 16 << 10;
 
 /// Where artifacts are.
 #[derive(Clone)]
@@ -135,26 +140,34 @@ impl Artifacts {
         }
     }
 
-    /// Takes an artifact of `size` bytes from a stream; what has another digest or length is not kept. It is on the disk of
-    /// `scratch` until it is known to be whole.
-    pub async fn keep<B: AsRef<[u8]>, E: std::fmt::Display>(
+    /// Takes an artifact of `size` bytes from a stream into a file without a name in `scratch`; what has another digest or
+    /// length, or comes too slowly, is refused.
+    pub(super) async fn receive<B: AsRef<[u8]>, E: std::fmt::Display>(
         &self,
         sha256: Sha256,
         size: u64,
         mut stream: impl Stream<Item = Result<B, E>> + Unpin,
         scratch: &Path,
-    ) -> Result<(), ArtifactsError> {
+    ) -> Result<std::fs::File, ArtifactsError> {
         let io = ArtifactsError::io("receive", sha256);
         let other = ArtifactsError::other(sha256, size);
         let mut file = tempfile::tempfile_in(scratch).map_err(io)?;
         let mut hashing = HashingWriter::new(&mut file);
         let mut length: u64 = 0;
-        while let Some(bytes) = stream.next().await {
+        let begun = Instant::now();
+        loop {
+            let bytes = timeout(PATIENCE, stream.next()).await;
+            let bytes = bytes.map_err(|_| other("nothing more of it came".into()))?;
+            let Some(bytes) = bytes else { break };
             let bytes = bytes.map_err(|error| other(format!("it was cut off: {error}")))?;
             let bytes = bytes.as_ref();
             length = length.saturating_add(bytes.len() as u64);
             if length > size {
                 return Err(other("it is longer".into()));
+            }
+            let slow = begun.elapsed().saturating_sub(PATIENCE).as_secs();
+            if length < slow.saturating_mul(SPEED) {
+                return Err(other(format!("it came slower than {SPEED} bytes in a second")));
             }
             hashing.write_all(bytes).map_err(io)?;
         }
@@ -163,7 +176,15 @@ impl Artifacts {
             return Err(other(format!("it has {length} bytes and sha256:{found}")));
         }
         file.seek(SeekFrom::Start(0)).map_err(io)?;
-        self.put(sha256, size, file).await
+        Ok(file)
+    }
+
+    /// Removes an artifact, if it is there.
+    pub(super) async fn remove(&self, sha256: Sha256) -> Result<(), ArtifactsError> {
+        match self.store.delete(&name(sha256)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(ArtifactsError::store("remove", sha256)(source)),
+        }
     }
 
     /// Keeps bytes that this process made, as the file `path` of a run.
@@ -183,7 +204,13 @@ impl Artifacts {
         }
     }
 
-    async fn put(&self, sha256: Sha256, size: u64, mut file: std::fs::File) -> Result<(), ArtifactsError> {
+    /// Keeps a file that was received.
+    pub(super) async fn put(
+        &self,
+        sha256: Sha256,
+        size: u64,
+        mut file: std::fs::File,
+    ) -> Result<(), ArtifactsError> {
         use std::io::Read as _;
         let failed = ArtifactsError::store("keep", sha256);
         let io = ArtifactsError::io("receive", sha256);

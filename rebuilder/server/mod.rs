@@ -17,6 +17,8 @@ mod access;
 mod answer;
 mod api;
 mod artifacts;
+mod connections;
+mod ends;
 mod health;
 mod judgement;
 mod logs;
@@ -25,6 +27,7 @@ mod quota;
 mod rebuilderd;
 mod signing;
 mod site;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,12 +43,16 @@ use crate::queue::{Queue, QueueError};
 use access::{Doors, Presence};
 use logs::Logs;
 use quota::Quota;
+use uploads::{Places, Sending};
 
 /// How often new jobs are looked for, and after how many looks lost ones are taken back.
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 25;
-/// Artifacts that are received side by side.
-const UPLOADS: usize = 16;
+/// After how many looks it is seen which leases ended elsewhere, and which artifacts nobody names.
+const ENDS: u32 = 100;
+const UNNAMED: u32 = 500;
+/// Artifacts that are stored side by side, once they are here.
+const STORING: usize = 16;
 
 /// What a server works with.
 pub struct Server {
@@ -59,6 +66,16 @@ pub struct Server {
     pub handing: Option<Handing>,
     /// Who may read what came of it.
     pub reading: Reading,
+    pub bounds: Bounds,
+}
+
+/// What holds workers within bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Most bytes of artifacts and logs that one worker may send in a day.
+    pub daily: u64,
+    /// How long an artifact is kept that no verdict names.
+    pub unnamed: Duration,
 }
 
 /// What readers find.
@@ -91,8 +108,12 @@ struct Running {
     lease: Duration,
     doors: Doors,
     logs: Logs,
-    uploads: Semaphore,
+    questions: Places,
+    uploads: Places,
+    storing: Semaphore,
+    sending: Sending,
     quota: Quota,
+    bounds: Bounds,
     /// Jobs may have become ready.
     news: Notify,
     /// A run may have become due.
@@ -128,8 +149,12 @@ impl Server {
             artifacts: self.artifacts,
             lease: self.lease,
             doors: Doors::default(),
-            uploads: Semaphore::new(UPLOADS),
+            questions: Places::for_questions(),
+            uploads: Places::for_uploads(),
+            storing: Semaphore::new(STORING),
+            sending: Sending::default(),
             quota: Quota::default(),
+            bounds: self.bounds,
             news: Notify::new(),
             due: Notify::new(),
             handing: self.handing,
@@ -147,12 +172,11 @@ impl Server {
             // Claims that wait are answered at once.
             let _ = end.send(true);
         };
-        let served = axum::serve(listener, api::router(running)).with_graceful_shutdown(stopping);
-        let served = served.await.map_err(failed);
+        connections::serve(listener, api::router(running), stopping).await;
         ticking.abort();
         signing.abort();
         publishing.abort();
-        served
+        Ok(())
     }
 }
 
@@ -169,6 +193,12 @@ impl Running {
                 self.news.notify_waiters();
             }
             tick = tick.wrapping_add(1);
+            if tick.is_multiple_of(ENDS) {
+                self.end_leases().await;
+            }
+            if tick.is_multiple_of(UNNAMED) {
+                self.remove_unnamed().await;
+            }
             if !tick.is_multiple_of(LOOKS) {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! How much each lease may send: no worker fills the place where artifacts are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::api::ApiError;
@@ -26,6 +26,10 @@ impl Quota {
             )));
         }
         Ok(())
+    }
+
+    pub(super) fn known(&self) -> BTreeSet<Lease> {
+        self.sent().keys().copied().collect()
     }
 
     /// The lease has ended.

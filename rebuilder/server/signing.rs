@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Running;
 use super::artifacts::ArtifactsError;
+use super::{Running, publication};
 use crate::attest::{Extra, Format};
 use crate::error::with_causes;
 use crate::progress::Progress;
 use crate::queue::wire::RunFile;
-use crate::queue::{DueRun, QueueError};
+use crate::queue::{DueRun, QueueError, files};
 use crate::run::RunFolder;
 use crate::signer::{self, Reply};
 
@@ -31,6 +31,8 @@ pub struct Handing {
 
 /// How long to wait before what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Longest wait of a run that the signer did not answer for.
+const SOON: Duration = Duration::from_mins(1);
 /// Runs that are looked up at a time.
 const RUNS: i64 = 20;
 
@@ -49,6 +51,24 @@ enum HandInError {
     Signer(#[from] signer::SignerError),
     #[error("cannot keep the attestation")]
     Keep(#[from] crate::attest::AttestError),
+    #[error("cannot lay out the run: {0}")]
+    Unfit(String),
+}
+
+impl HandInError {
+    /// Whether trying again would not help.
+    fn is_lasting(&self) -> bool {
+        use std::io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
+        match self {
+            Self::Unfit(_) => true,
+            Self::Io { source, .. } | Self::Artifacts(ArtifactsError::Io { source, .. }) => matches!(
+                source.kind(),
+                AlreadyExists | InvalidFilename | IsADirectory | NotADirectory
+            ),
+            Self::Artifacts(error) => error.is_lasting(),
+            _ => false,
+        }
+    }
 }
 
 impl Running {
@@ -65,7 +85,8 @@ impl Running {
                         run.lease.job,
                         with_causes(&error)
                     ));
-                    failed = true;
+                    // It goes behind the others. If this fails, the database is away.
+                    failed |= self.put_off(run, &error).await.is_err();
                 }
             }
             if failed {
@@ -75,6 +96,22 @@ impl Running {
                 let _ = tokio::time::timeout(PAUSE, self.due.notified()).await;
             }
         }
+    }
+
+    /// What can never be laid out is refused for good, and anything else is tried again: soon if it is the signer, which may
+    /// have been away, and later and later otherwise.
+    async fn put_off(&self, run: &DueRun, error: &HandInError) -> Result<(), QueueError> {
+        let job = run.lease.job;
+        if error.is_lasting() {
+            let reason = with_causes(error);
+            return self.queue.signer_said(job, "refused", Some(&reason)).await;
+        }
+        let after = publication::later(run.tries);
+        let after = match error {
+            HandInError::Signer(_) => after.min(SOON),
+            _ => after,
+        };
+        self.queue.sign_later(job, after).await
     }
 
     async fn hand_in_one(&self, handing: &Handing, due: &DueRun) -> Result<(), HandInError> {
@@ -122,7 +159,7 @@ impl Running {
             let bytes = crate::bounded::read(&path, crate::bounded::PLAN).map_err(io)?;
             let name = path.strip_prefix(run.path()).unwrap_or(&path);
             let name = name.to_string_lossy().into_owned();
-            files.push(self.artifacts.keep_bytes(name, bytes).await?);
+            files.push(self.keep_own::<HandInError>(name, bytes).await?);
         }
         Ok(files)
     }
@@ -136,6 +173,10 @@ impl Running {
             let path = path.to_owned();
             move |source| HandInError::Io { path, source }
         };
+        // An earlier version took lists that cannot be laid out.
+        if let Some(reason) = files::unfit(&due.files) {
+            return Err(HandInError::Unfit(reason));
+        }
         std::fs::create_dir_all(self.handing_folder()).map_err(io(place))?;
         let new = tempfile::Builder::new()
             .prefix(".new-")
@@ -148,7 +189,10 @@ impl Running {
             }
             self.artifacts.write_to(file, &path).await?;
         }
-        std::fs::rename(new.keep(), place).map_err(io(place))
+        std::fs::rename(new.path(), place).map_err(io(place))?;
+        // There is nothing more at its first place.
+        let _ = new.keep();
+        Ok(())
     }
 
     fn handing_folder(&self) -> PathBuf {

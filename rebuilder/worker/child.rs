@@ -157,7 +157,7 @@ impl Child<'_> {
         End::Ordered(ended)
     }
 
-    /// Sends what the build logs, for ever.
+    /// Sends what the build logs, for ever; nothing more once the server says that the log is full.
     async fn follow_log(&self, folder: &Path) {
         let (mut path, mut read, mut sent) = (PathBuf::new(), 0_u64, 0_u64);
         loop {
@@ -180,6 +180,9 @@ impl Child<'_> {
                 }
                 // A server that was started again begins with nothing.
                 Ok(length) => (read, sent) = (0, length),
+                Err(super::ClientError::Refused { .. } | super::ClientError::Lost) => {
+                    return std::future::pending().await;
+                }
                 Err(_) => {}
             }
         }

@@ -94,6 +94,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .user_agent(concat!("rebuilder/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
+            // The server closes what is idle for longer.
+            .pool_idle_timeout(Duration::from_secs(20))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .build()

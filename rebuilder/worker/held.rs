@@ -1,12 +1,12 @@
 //! The leases that a worker holds, and what each job is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::queue::wire::{Lease, Resources};
+use crate::queue::wire::{Claim, Job, Lease, Resources};
 
 /// What a job is told while it runs; a later order never takes an earlier one back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,38 @@ impl HeldJobs {
         let (orders, receiver) = watch::channel(Order::GoOn);
         self.jobs().insert(lease, HeldJob { orders, needs });
         receiver
+    }
+
+    /// Tells the jobs that were asked for from those that were not: more than there are slots for, ones that need more than is
+    /// free, and ones that are held already. Of the latter nothing is given back, as that would end what runs.
+    pub(super) fn fitting(&self, jobs: Vec<Job>, claim: &Claim) -> (Vec<Job>, Vec<Lease>) {
+        let mut known: BTreeSet<Lease> = self.jobs().keys().copied().collect();
+        let (mut free, mut fit, mut unasked) = (claim.free, Vec::new(), Vec::new());
+        for job in jobs {
+            // One that was lost may come again before its first attempt has ended here.
+            let first = Lease {
+                job: job.lease.job,
+                attempt: i64::MIN,
+            };
+            let other = known
+                .range(first..)
+                .next()
+                .is_some_and(|lease| lease.job == job.lease.job);
+            if !known.insert(job.lease) {
+                continue;
+            }
+            let left = (!other && fit.len() < claim.slots as usize)
+                .then(|| left(free, job.needs))
+                .flatten();
+            match left {
+                Some(left) => {
+                    free = left;
+                    fit.push(job);
+                }
+                None => unasked.push(job.lease),
+            }
+        }
+        (fit, unasked)
     }
 
     pub(super) fn remove(&self, lease: Lease) {
@@ -123,4 +155,63 @@ fn tell(job: &HeldJob, order: Order) {
         }
         first
     });
+}
+
+/// What is left once a job has what it needs, if there is so much.
+fn left(free: Resources, needs: Resources) -> Option<Resources> {
+    let less = |free: i64, needs: i64| (0..=free.max(0)).contains(&needs).then(|| free - needs);
+    Some(Resources {
+        memory: less(free.memory, needs.memory)?,
+        disk: less(free.disk, needs.disk)?,
+        cores: less(free.cores, needs.cores)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::wire::Task;
+
+    #[test]
+    fn a_worker_takes_what_it_asked_for_and_no_more() {
+        let needs = |memory, disk, cores| Resources { memory, disk, cores };
+        let (none, all) = (Resources::default(), needs(4, 4, 4));
+        for (given, begun, back) in [
+            (&[(1, none), (2, none)][..], &[1, 2][..], &[][..]),
+            (&[(1, all), (2, none)], &[1, 2], &[]),
+            (&[(1, all), (2, needs(0, 0, 1))], &[1], &[2]),
+            (&[(1, none), (2, none), (3, none), (4, none)], &[1, 2], &[3, 4]),
+            (&[(1, none), (1, none), (2, none)], &[1, 2], &[]),
+            (&[(7, none), (1, none)], &[1], &[]),
+            (
+                &[(1, needs(5, 0, 0)), (2, needs(0, 0, 5)), (3, none)],
+                &[3],
+                &[1, 2],
+            ),
+            (&[(1, needs(-1, 0, 0)), (2, needs(0, i64::MIN, 0))], &[], &[1, 2]),
+        ] {
+            let held = HeldJobs::default();
+            let lease = |job| Lease { job, attempt: 1 };
+            held.add(lease(7), none);
+            let claim = Claim {
+                slots: 2,
+                wait: 0,
+                architecture: String::new(),
+                free: all,
+                version: String::new(),
+            };
+            let job = |(job, needs): &(i64, Resources)| Job {
+                lease: lease(*job),
+                task: Task::Probe {
+                    number: 0,
+                    milliseconds: 0,
+                },
+                needs: *needs,
+            };
+            let (fit, unasked) = held.fitting(given.iter().map(job).collect(), &claim);
+            let fit: Vec<_> = fit.iter().map(|job| job.lease.job).collect();
+            let unasked: Vec<_> = unasked.iter().map(|lease| lease.job).collect();
+            assert_eq!((fit.as_slice(), unasked.as_slice()), (begun, back), "{given:?}");
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub use client::{Client, ClientError};
 use crate::error::with_causes;
 use crate::progress::Progress;
 use crate::queue::wire::{self, Claim, Ended, Job, Lease, Outcome, Resources, Results, Task};
+use crate::text::plural;
 use child::Child;
 use held::{HeldJobs, Order};
 
@@ -32,6 +33,8 @@ use held::{HeldJobs, Order};
 const WAIT: Duration = Duration::from_secs(20);
 /// Pauses before a server that does not answer is asked again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// Shortest and longest lease, whatever the server says.
+const LEASES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_hours(24));
 /// After so many leases without an answer from the server, what is held is taken for lost.
 const SILENT_LEASES: u32 = 10;
 
@@ -125,10 +128,21 @@ impl Running {
             };
             match claimed {
                 Ok(claimed) => {
-                    pause = PAUSES.0;
-                    self.held.lease_is(Duration::from_millis(claimed.lease.max(1)));
-                    for job in claimed.jobs {
+                    let lease = Duration::from_millis(claimed.lease);
+                    self.held.lease_is(lease.clamp(LEASES.0, LEASES.1));
+                    let (fit, unasked) = self.held.fitting(claimed.jobs, &claim);
+                    for job in fit {
                         self.begin(job);
+                    }
+                    if unasked.is_empty() {
+                        pause = PAUSES.0;
+                    } else {
+                        self.give_back(&unasked).await;
+                        tokio::select! {
+                            () = tokio::time::sleep(pause) => {}
+                            _ = stop.changed() => {}
+                        }
+                        pause = pause.saturating_mul(2).min(PAUSES.1);
                     }
                 }
                 Err(error) if error.is_final() => return Err(error),
@@ -145,6 +159,22 @@ impl Running {
             }
         }
         Ok(())
+    }
+
+    /// Gives back what was not asked for.
+    async fn give_back(&self, unasked: &[Lease]) {
+        let note = format!(
+            "the server gave {} that this worker did not ask for; giving back",
+            plural(unasked.len(), "job")
+        );
+        self.worker.progress.note(&note);
+        // What a lawful server gave too much is far less than that.
+        let some = unasked.get(..wire::BATCH).unwrap_or(unasked);
+        if let Err(error) = self.worker.client.release(some).await {
+            self.worker
+                .progress
+                .note(&format!("cannot give jobs back: {}", with_causes(&error)));
+        }
     }
 
     /// Waits for what runs, as long as it may.

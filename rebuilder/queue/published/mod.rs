@@ -68,6 +68,8 @@ pub struct EndedJob {
     pub ecosystem: String,
     /// The processor that was asked for; empty if any.
     pub architecture: String,
+    /// How often it could not be published.
+    pub tries: u32,
 }
 
 /// A build that is published. Its number is that of its job.

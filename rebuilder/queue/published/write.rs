@@ -94,13 +94,16 @@ impl Queue {
     /// Jobs about packages that ended, or whose signing changed, since they were published; the oldest first.
     pub async fn unpublished(&self, count: i64) -> Result<Vec<EndedJob>, QueueError> {
         let failed = QueueError::when("look for builds to publish");
-        let sql =
+        let sql = format!(
             "SELECT job, queue_verdict.attempt, queue_verdict.worker, verdict, queue_verdict.reason, run, signing, signed,
-               at, subject, ecosystem, architecture
+               at, subject, ecosystem, architecture, publishing_tries
              FROM queue_verdict JOIN queue_job ON queue_job.id = job
              WHERE verdict <> 'probed' AND verdict <> 'cancelled' AND (published IS NULL OR published <> signing)
-             ORDER BY job LIMIT $1";
-        let query = sqlx::query(sql).bind(count);
+               AND publishing_after <= {} ORDER BY publishing_after, job
+              LIMIT $1",
+            self.now()
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(count);
         let rows = query.fetch_all(self.memory.read()).await.map_err(&failed)?;
         let read = |row: &AnyRow| {
             let files = |index| {
@@ -123,6 +126,7 @@ impl Queue {
                     subject: row.try_get(9)?,
                     ecosystem: row.try_get(10)?,
                     architecture: row.try_get(11)?,
+                    tries: u32::try_from(row.try_get::<i64, _>(12)?).unwrap_or(u32::MAX),
                 })
             };
             rest().map_err(&failed)

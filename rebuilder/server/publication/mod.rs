@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Running;
-use super::artifacts::{Artifacts, ArtifactsError};
+use super::artifacts::ArtifactsError;
 use crate::artifact::Sha256;
 use crate::bounded;
 use crate::error::with_causes;
@@ -35,6 +35,13 @@ enum PublishError {
     Queue(#[from] QueueError),
     #[error(transparent)]
     Artifacts(#[from] ArtifactsError),
+}
+
+/// How long what failed so often waits: from ten seconds to an hour.
+pub(super) fn later(tries: u32) -> Duration {
+    PAUSE
+        .saturating_mul(2_u32.saturating_pow(tries))
+        .min(Duration::from_hours(1))
 }
 
 /// What is made for people of a run's documents.
@@ -68,7 +75,12 @@ impl Running {
     async fn publish_some(&self) -> Result<bool, PublishError> {
         let found = self.queue.unpublished(JOBS).await?;
         for ended in &found {
-            self.publish_one(ended).await?;
+            if let Err(error) = self.publish_one(ended).await {
+                // The others do not wait for it. If the database is away, this fails too.
+                self.queue.publish_later(ended.job, later(ended.tries)).await?;
+                let note = format!("job {} is not published yet: {}", ended.job, with_causes(&error));
+                Progress::new(false).note(&note);
+            }
         }
         Ok(!found.is_empty())
     }
@@ -124,19 +136,30 @@ impl Running {
         };
         let mut pages = Pages::default();
         if let Some(report) = report {
-            pages.report = Some(keep(&self.artifacts, report.into_bytes()).await?);
+            pages.report = Some(self.keep_page(report.into_bytes()).await?);
         }
         for comparison in comparisons {
             pages.comparisons.push(match comparison {
-                Some(text) => Some(keep(&self.artifacts, text.into_bytes()).await?),
+                Some(text) => Some(self.keep_page(text.into_bytes()).await?),
                 None => None,
             });
         }
         Ok((documents, pages))
     }
-}
 
-async fn keep(artifacts: &Artifacts, bytes: Vec<u8>) -> Result<Sha256, ArtifactsError> {
-    let kept: RunFile = artifacts.keep_bytes(String::new(), bytes).await?;
-    Ok(kept.sha256)
+    async fn keep_page(&self, bytes: Vec<u8>) -> Result<Sha256, PublishError> {
+        Ok(self.keep_own::<PublishError>(String::new(), bytes).await?.sha256)
+    }
+
+    /// Keeps what this server makes, for good.
+    pub(super) async fn keep_own<E>(&self, path: String, bytes: Vec<u8>) -> Result<RunFile, E>
+    where
+        E: From<QueueError> + From<ArtifactsError>,
+    {
+        // A worker may have sent the same bytes, which would be removed as what no verdict names.
+        self.queue.named(Sha256::of(&bytes)).await?;
+        let kept = self.artifacts.keep_bytes(path, bytes).await?;
+        self.queue.named(kept.sha256).await?;
+        Ok(kept)
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod agreement;
 mod faults;
+mod hostile;
 pub mod postgres;
 mod rates;
 mod rules;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rebuilder::artifact::Sha256;
 use rebuilder::memory::Memory;
 use rebuilder::queue::wire::{Lease, Resources, Task};
 use rebuilder::queue::{Claimant, Ending, Enqueued, NewJob, Queue, Scope};
@@ -102,7 +103,7 @@ macro_rules! rules {
     ($($name:ident),* $(,)?) => { [$((stringify!($name), |desk: Desk| -> Ruling { Box::pin($name(desk)) })),*] };
 }
 
-const RULES: [Rule; 13] = rules![
+const RULES: [Rule; 16] = rules![
     the_line_is_kept_by_priority_and_audits_take_turns,
     a_job_that_waits_or_runs_is_not_added_again,
     only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_same,
@@ -113,6 +114,9 @@ const RULES: [Rule; 13] = rules![
     jobs_go_where_they_fit,
     workers_that_agree_are_different_ones,
     a_job_given_back_costs_no_attempt,
+    a_job_given_back_again_and_again_ends,
+    what_failed_goes_behind_the_others,
+    artifacts_without_a_name_are_forgotten,
     after_an_outage_leases_hold,
     runs_that_wait_are_due_again_once_one_is_signed,
     tokens_end,
@@ -129,7 +133,14 @@ fn run(url: Option<&str>) {
         let store = Store::open(Some(folder.path().join("store"))).unwrap();
         runtime.block_on(async {
             let memory = Memory::open(url, &store).await.unwrap();
-            for table in ["queue_verdict", "queue_job", "queue_limit", "queue_token"] {
+            for table in [
+                "queue_verdict",
+                "queue_job",
+                "queue_limit",
+                "queue_token",
+                "queue_artifact",
+                "queue_sent",
+            ] {
                 let empty = sqlx::AssertSqlSafe(format!("DELETE FROM {table}"));
                 sqlx::query(empty).execute(memory.write()).await.unwrap();
             }
@@ -407,11 +418,88 @@ async fn a_job_given_back_costs_no_attempt(desk: Desk) {
         .unwrap();
     for _ in 0..3 {
         let lease = desk.claim("w", 1).await[0].1;
-        assert_eq!(desk.0.release("other", &[lease]).await.unwrap(), 0);
-        assert_eq!(desk.0.release("w", &[lease]).await.unwrap(), 1);
+        assert_eq!(desk.0.release("other", &[lease]).await.unwrap(), []);
+        assert_eq!(desk.0.release("w", &[lease]).await.unwrap(), [lease]);
         assert!(!desk.end("w", lease, verdict("late")).await);
     }
     assert_eq!(desk.order("w").await, [1]);
+}
+
+async fn a_job_given_back_again_and_again_ends(desk: Desk) {
+    desk.0
+        .enqueue(&[NewJob {
+            attempts: 1,
+            ..probe(1, "a", "x")
+        }])
+        .await
+        .unwrap();
+    let mut times = 0;
+    while let Some((_, lease)) = desk.claim("evil", 1).await.pop() {
+        desk.0.release("evil", &[lease]).await.unwrap();
+        times += 1;
+        assert!(times < 100, "for ever");
+    }
+    assert_eq!(times, 11);
+    let dead = desk.0.list(Some("dead"), None, 10).await.unwrap();
+    assert_eq!(dead[0].verdict.as_deref(), Some("inconclusive"));
+    assert_eq!(dead[0].reason.as_deref(), Some("it was given back too often"));
+}
+
+async fn what_failed_goes_behind_the_others(desk: Desk) {
+    let jobs: Vec<_> = (1..=21).map(|number| probe(number, "a", "x")).collect();
+    desk.0.enqueue(&jobs).await.unwrap();
+    for (_, lease) in desk.claim("w", 21).await {
+        let run = Ending::Verdict {
+            verdict: "reproduced".into(),
+            reason: None,
+            run: Some("[]".into()),
+            sign: true,
+        };
+        assert!(desk.end("w", lease, run).await);
+    }
+    let due = desk.0.due_runs(20).await.unwrap();
+    for run in &due {
+        let wait = Duration::from_millis(200);
+        desk.0.sign_later(run.lease.job, wait).await.unwrap();
+        desk.0.publish_later(run.lease.job, wait).await.unwrap();
+    }
+    let others = desk.0.due_runs(20).await.unwrap();
+    assert_eq!(others.len(), 1, "only the one that has not failed");
+    assert_eq!(desk.0.unpublished(20).await.unwrap().len(), 1);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let again = desk.0.due_runs(30).await.unwrap();
+    assert_eq!((again.len(), again[0].lease), (21, others[0].lease));
+    assert_eq!((again[0].tries, again[1].tries), (0, 1));
+}
+
+async fn artifacts_without_a_name_are_forgotten(desk: Desk) {
+    let [named, spoken_of, left] = ["named", "spoken of", "left"].map(Sha256::of);
+    for sha256 in [named, spoken_of, left] {
+        desk.0.unnamed(sha256).await.unwrap();
+    }
+    desk.0.enqueue(&[probe(1, "a", "x")]).await.unwrap();
+    let lease = desk.claim("w", 1).await[0].1;
+    let run = Ending::Verdict {
+        verdict: "reproduced".into(),
+        reason: None,
+        run: Some(format!(
+            r#"[{{"path": "x", "sha256": "{}", "size": 1}}]"#,
+            named.to_hex()
+        )),
+        sign: false,
+    };
+    assert!(desk.end("w", lease, run).await);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    desk.0.spoken_of(&BTreeSet::from([spoken_of])).await.unwrap();
+    for expected in [vec![left], Vec::new()] {
+        let unnamed = desk
+            .0
+            .forget_unnamed(Duration::from_millis(500), 10)
+            .await
+            .unwrap();
+        assert_eq!(unnamed.artifacts, expected);
+        unnamed.commit().await.unwrap();
+    }
 }
 
 async fn after_an_outage_leases_hold(desk: Desk) {

@@ -15,9 +15,11 @@ use serde_json::Value;
 pub struct Service {
     pub folder: tempfile::TempDir,
     url: Option<String>,
-    port: u16,
+    pub port: u16,
     lease: &'static str,
     more: Vec<String>,
+    /// Most open files of the server, if not as many as it may have.
+    files: Option<u32>,
     server: Option<Child>,
 }
 
@@ -39,7 +41,16 @@ impl Service {
         Self::start_with_lease(url, "1.5", more)
     }
 
+    /// Starts a server that may open so many files.
+    pub fn start_within(files: u32) -> Self {
+        Self::begin(None, "1.5", &[], Some(files))
+    }
+
     pub fn start_with_lease(url: Option<String>, lease: &'static str, more: &[&str]) -> Self {
+        Self::begin(url, lease, more, None)
+    }
+
+    fn begin(url: Option<String>, lease: &'static str, more: &[&str], files: Option<u32>) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -49,6 +60,7 @@ impl Service {
             port,
             lease,
             more: more.iter().map(ToString::to_string).collect(),
+            files,
             server: None,
         };
         service.up();
@@ -80,6 +92,21 @@ impl Service {
     /// Starts the server, and waits until it listens.
     pub fn up(&mut self) {
         let mut command = self.command(&self.store());
+        if let Some(files) = self.files {
+            // A shell that gives its place to the program.
+            let plain = command;
+            command = Command::new("sh");
+            command
+                .args(["-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"])
+                .arg(plain.get_program())
+                .args(plain.get_args());
+            for (name, value) in plain.get_envs() {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+        }
         let address = format!("127.0.0.1:{}", self.port);
         command
             .args(["--json", "serve", "--listen", &address, "--lease", self.lease])
