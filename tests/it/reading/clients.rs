@@ -10,6 +10,7 @@ use rebuilder::artifact::Sha256;
 
 use super::ask;
 use crate::common::{self, NETWORK, SANDBOX, code, needs, text};
+use crate::harness::skip_by_hand;
 use crate::queue::agreement::{Signer, own};
 use crate::queue::service::{Service, end, wait_until};
 
@@ -18,7 +19,7 @@ use crate::queue::service::{Service, end, wait_until};
 fn clients() -> PathBuf {
     let folder = std::env::var_os("REBUILDER_CLIENTS").map(PathBuf::from);
     folder.unwrap_or_else(|| {
-        common::skip(
+        skip_by_hand(
             "REBUILDER_CLIENTS, a folder with bin/ of debian-repro-status, repro-threshold and rebuildctl",
         )
     })
