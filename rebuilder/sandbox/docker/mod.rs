@@ -42,6 +42,10 @@ use transfer::copy_log;
 /// How long removing containers of killed workers may take at the start.
 const SWEEP_TIME: Duration = Duration::from_mins(2);
 
+/// How often, and with what pause between, the containers are listed while the state of one cannot be read.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How long what is left of a log may take to arrive after the end.
 const DRAIN: Duration = Duration::from_mins(1);
 
@@ -101,14 +105,21 @@ impl Docker {
             .all(true)
             .filters(&filters)
             .build();
-        let containers = self
-            .engine
-            .list_containers(Some(options))
-            .await
-            .map_err(engine_error("list its containers"))?;
-        if containers.is_empty() {
-            return Ok(());
+        let mut listed = None;
+        for _ in 0..LOOKS {
+            match self.engine.list_containers(Some(options.clone())).await {
+                // Podman has a state `stopped` between running and exited, which is none of Docker's. It passes, and if it
+                // does not, the next start sweeps.
+                Err(EngineError::JsonDataError { .. }) => tokio::time::sleep(PAUSE).await,
+                other => {
+                    listed = Some(other.map_err(engine_error("list its containers"))?);
+                    break;
+                }
+            }
         }
+        let Some(containers) = listed.filter(|listed| !listed.is_empty()) else {
+            return Ok(());
+        };
         // The engine's clock, as the times of its containers are by it.
         let info = self.engine.info().await.map_err(engine_error("tell its time"))?;
         let now = info
