@@ -64,19 +64,28 @@ impl PendingRun {
     pub fn remembered(parent: &Path, runs: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(runs).map_err(StoreError::io("make the folder", runs))?;
         sweep(runs);
-        let mut pending = Self::below(parent)?;
-        let absolute = pending
-            .path
-            .canonicalize()
-            .map_err(StoreError::io("open", &pending.path))?;
-        if absolute.parent() != runs.canonicalize().ok().as_deref()
-            && let Some(name) = absolute.file_name()
-        {
-            let link = runs.join(name);
-            symlink(&absolute, &link).map_err(StoreError::io("write", &link))?;
-            pending.link = Some(link);
+        for _ in 0..TRIES {
+            let mut pending = Self::below(parent)?;
+            let absolute = pending
+                .path
+                .canonicalize()
+                .map_err(StoreError::io("open", &pending.path))?;
+            if absolute.parent() == runs.canonicalize().ok().as_deref() {
+                return Ok(pending);
+            }
+            let link = runs.join(absolute.file_name().unwrap_or_default());
+            match symlink(&absolute, &link) {
+                Ok(()) => {
+                    pending.link = Some(link);
+                    return Ok(pending);
+                }
+                // The name is new in `parent`, which says nothing of `runs`.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(StoreError::io("write", &link)(error)),
+            }
         }
-        Ok(pending)
+        let busy = std::io::ErrorKind::ResourceBusy.into();
+        Err(StoreError::io("remember a folder in", runs)(busy))
     }
 
     /// The folder.
@@ -235,5 +244,21 @@ mod tests {
         // The planted link, and nothing else of ours.
         assert_eq!(names(runs.path()), 1);
         assert_eq!(names(other.path()), 3);
+    }
+    /// Two programs that draw the same name must not meet in the folder of the links.
+    #[test]
+    fn a_name_that_is_taken_among_the_links_is_not_used() {
+        let folder = || tempfile::tempdir().unwrap();
+        let (runs, one, two) = (folder(), folder(), folder());
+        fastrand::seed(1);
+        let first = PendingRun::remembered(one.path(), runs.path()).unwrap();
+        fastrand::seed(1);
+        let second = PendingRun::remembered(two.path(), runs.path()).unwrap();
+        assert_ne!(first.path().file_name(), second.path().file_name());
+        // The one whose name was taken is gone again.
+        assert_eq!(fs::read_dir(two.path()).unwrap().count(), 1);
+        let target = |run: &PendingRun| fs::read_link(run.link.as_ref().unwrap()).unwrap();
+        assert_eq!(target(&first), first.path());
+        assert_eq!(target(&second), second.path());
     }
 }
