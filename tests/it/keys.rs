@@ -1,6 +1,8 @@
 //! Keys: encrypted files, PKCS#11 tokens, commands; rotation, revocation and the inventory. What they sign, strangers
 //! accept.
 
+mod tokens;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,8 +10,6 @@ use std::process::{Command, Output};
 
 use crate::common::{self, NETWORK, SANDBOX, code, json, needs, rebuilder, text};
 use serde_json::Value;
-
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 
 struct Place {
     folder: tempfile::TempDir,
@@ -128,7 +128,11 @@ fn encrypted_files_open_with_their_passphrase_alone() {
         .unwrap();
     assert_eq!(code(&credential), 0, "{}", text(&credential));
 
-    // What OpenSSL made, and what it reads.
+    files_of_openssl(&place, &key, &secret);
+}
+
+/// What OpenSSL made, and what it reads.
+fn files_of_openssl(place: &Place, key: &str, secret: &str) {
     for (algorithm, option) in [("EC", Some("ec_paramgen_curve:P-256")), ("ED25519", None)] {
         let made = place.text(&format!("{algorithm}.pem"));
         let mut command = Command::new("openssl");
@@ -148,10 +152,10 @@ fn encrypted_files_open_with_their_passphrase_alone() {
         };
         assert!(output.status.success(), "{}", text(&output));
         fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).unwrap();
-        place.signs(&made, &["--passphrase-file", &secret]);
+        place.signs(&made, &["--passphrase-file", secret]);
     }
     let read = Command::new("openssl")
-        .args(["pkey", "-in", &key, "-pubout", "-passin", "pass:correct horse"])
+        .args(["pkey", "-in", key, "-pubout", "-passin", "pass:correct horse"])
         .output()
         .unwrap();
     assert_eq!(
@@ -160,117 +164,6 @@ fn encrypted_files_open_with_their_passphrase_alone() {
         "{}",
         text(&read)
     );
-}
-
-#[apply(test)]
-fn tokens_sign_and_their_keys_never_leave_them() {
-    needs(&[NETWORK, SANDBOX]);
-    let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
-    if !Path::new(MODULE).exists() || !there("softhsm2-util") || !there("pkcs11-tool") {
-        common::skip("softhsm2 and opensc");
-    }
-    let place = Place::new();
-    fs::create_dir(place.path("tokens")).unwrap();
-    fs::write(
-        place.path("softhsm.conf"),
-        format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-            place.text("tokens")
-        ),
-    )
-    .unwrap();
-    fs::write(place.path("pin"), "1234\n").unwrap();
-    let tool = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program)
-            .env("SOFTHSM2_CONF", place.path("softhsm.conf"))
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{program} {arguments:?}: {}",
-            text(&output)
-        );
-    };
-    tool(
-        "softhsm2-util",
-        &[
-            "--init-token",
-            "--free",
-            "--label",
-            "re builder",
-            "--pin",
-            "1234",
-            "--so-pin",
-            "5678",
-        ],
-    );
-    for (label, kind, id) in [
-        ("p256", "EC:prime256v1", "01"),
-        ("ed", "EC:edwards25519", "02"),
-        ("twice", "EC:prime256v1", "03"),
-        ("twice", "EC:prime256v1", "04"),
-        ("p384", "EC:secp384r1", "05"),
-    ] {
-        tool(
-            "pkcs11-tool",
-            &[
-                "--module",
-                MODULE,
-                "--token-label",
-                "re builder",
-                "--login",
-                "--pin",
-                "1234",
-                "--keypairgen",
-                "--key-type",
-                kind,
-                "--label",
-                label,
-                "--id",
-                id,
-            ],
-        );
-    }
-    let uri = |object: &str| {
-        format!(
-            "pkcs11:token=re%20builder;{object}?module-path={MODULE}&pin-source=file:{}",
-            place.text("pin")
-        )
-    };
-    place.signs(&uri("object=p256"), &[]);
-    place.signs(&uri("object=ed"), &[]);
-    place.signs(&uri("object=twice;id=%04"), &[]);
-    // The audit log and the inventory know it as any other key.
-    place.good(&["key", "add", "--key", &uri("object=p256")]);
-    let keys = json(&place.good(&["--json", "key", "list"]));
-    assert_eq!(keys["keys"][0]["uses"]["count"], 1, "{keys}");
-    assert_eq!(keys["keys"][0]["findings"], serde_json::json!([]));
-
-    let run = place.rebuild();
-    let wrong_pin = place.text("wrong");
-    fs::write(&wrong_pin, "9999").unwrap();
-    for (key, what) in [
-        (uri("object=nothing"), "no object of that name"),
-        (uri("object=twice"), "several have that name"),
-        (uri("object=p384"), "only Ed25519 and ECDSA over P-256"),
-        (
-            uri("object=p256").replace("re%20builder", "other"),
-            "no token has that name",
-        ),
-        (
-            uri("object=p256").replace(&place.text("pin"), &wrong_pin),
-            "logging in",
-        ),
-        (
-            uri("object=p256").replace(MODULE, "/nowhere/module.so"),
-            "loading the module",
-        ),
-    ] {
-        let output = place.run(&["attest", &run, "--key", &key]);
-        assert_eq!(code(&output), 2, "{key}: {}", text(&output));
-        assert!(text(&output).contains(what), "{key}: {}", text(&output));
-    }
 }
 
 #[apply(test)]
@@ -330,6 +223,13 @@ fn commands_sign_for_key_services() {
         assert_eq!(code(&output), 2, "{body}: {}", text(&output));
         assert!(text(&output).contains(what), "{body}: {}", text(&output));
     }
+}
+
+#[apply(test)]
+fn what_does_not_sign_says_so() {
+    needs(&[NETWORK, SANDBOX]);
+    let place = Place::new();
+    let run = place.rebuild();
     let none = place.run(&["attest", &run, "--key", "command:/nowhere/kms"]);
     assert!(text(&none).contains("/nowhere/kms failed"), "{}", text(&none));
     // Keyless takes a token; without one, and without a network, it says so.

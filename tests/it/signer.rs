@@ -307,18 +307,11 @@ fn a_perfect_lie_needs_a_second_liar() {
     assert!(!lie.join("attestation.sigstore.json").exists());
 }
 
-/// Everything that a build could look into for a key or a token, on both backends, while a signer runs.
-#[apply(test)]
-fn no_key_or_token_is_readable_from_a_build() {
-    needs(&[NETWORK, SANDBOX, ROOT]);
-    let office = Office::open(&["--agree", "1"]);
-    let key = fs::read_to_string(office.folder.path().join("keys/key.pem")).unwrap();
-    let line = key.lines().nth(1).unwrap();
-    let place = office.folder.path().display().to_string();
-    let pid = office.child.id();
+/// Looks for the key, the words and the tokens everywhere that a build can look.
+fn looks_around(line: &str, place: &str, pid: u32) -> String {
     let marks =
         format!("{line}|correct horse battery staple|the-token-of-the-signer|the-token-of-the-worker");
-    let script = format!(
+    format!(
         r#"
 say() {{ echo "$1: $(eval "$2" 2>/dev/null | tr '\n' ' ')"; }}
 say environment "env | grep -cE '{marks}'"
@@ -337,7 +330,19 @@ say keyring "grep -c . /proc/keys"
 say disk "cat /dev/sda /dev/vda /dev/nvme0n1 | head -c 1 | wc -c"
 say core "cat /proc/kcore /dev/mem /dev/kmem | head -c 1 | wc -c"
 "#
-    );
+    )
+}
+
+/// Everything that a build could look into for a key or a token, on both backends, while a signer runs.
+#[apply(test)]
+fn no_key_or_token_is_readable_from_a_build() {
+    needs(&[NETWORK, SANDBOX, ROOT]);
+    let office = Office::open(&["--agree", "1"]);
+    let key = fs::read_to_string(office.folder.path().join("keys/key.pem")).unwrap();
+    let line = key.lines().nth(1).unwrap();
+    let place = office.folder.path().display().to_string();
+    let pid = office.child.id();
+    let script = looks_around(line, &place, pid);
     let plan = common::plan("pypi:idna==3.10");
     for backend in backends() {
         let folder = tempfile::tempdir().unwrap();

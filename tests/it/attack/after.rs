@@ -1,6 +1,8 @@
 //! What a build leaves for the time after its end: logs, outputs and answers that cost more than they should, and
 //! what it was told so that it could answer rightly. Also what a run leaves that was ended from outside.
 
+mod leftovers;
+
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use super::Case;
 use super::ground::{Ground, must};
 use crate::common::{self, code, text};
+use leftovers::{leftovers, part_of_a_failed_run};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -388,67 +391,4 @@ fn names_in_the_build(ground: &Ground) -> Result<(), String> {
     let told = fs::read_to_string(ground.folder().join("run/rebuilt").join(WHEEL)).unwrap();
     let found = told.lines().find(|line| line.to_lowercase().contains("rebuild"));
     must(found.is_none(), format!("{found:?}"))
-}
-
-fn leftovers(ground: &Ground) -> Result<(), String> {
-    // Beside a folder that the user named, and below the store's runs.
-    let runs = ground.store().join("runs");
-    for wanted in [Some(ground.folder()), None] {
-        let place = wanted.unwrap_or(&runs);
-        let before = pending(place).len();
-        let mut plan = plan();
-        plan["build"]["steps"] = json!([{"name": "test", "run": "sleep 60"}]);
-        let file = ground.write("plan.json", plan.to_string());
-        let mut command = ground.rebuilder();
-        command.args(["rebuild", "--plan"]).arg(&file);
-        if let Some(folder) = wanted {
-            command.arg("--out").arg(folder.join("run"));
-        }
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        while pending(place).len() == before && begun.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let left = pending(place);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        must(left.len() > before, "no folder was begun")?;
-        // The next run, which fails at once and is about another folder.
-        let other = ground.folder().join("elsewhere/run");
-        let next = ground
-            .rebuilder()
-            .args(["rebuild", "--plan", "/nonexistent", "--out"])
-            .arg(other)
-            .output();
-        must(code(&next.unwrap()) == 2, "the next run went on")?;
-        must(
-            pending(place).len() <= before,
-            format!("{:?} stays", pending(place)),
-        )?;
-    }
-    Ok(())
-}
-
-fn part_of_a_failed_run(ground: &Ground) -> Result<(), String> {
-    for script in [
-        "ln -s /etc/passwd /out/link; echo x > /out/a".to_owned(),
-        "mkfifo /out/pipe; echo x > /out/a".to_owned(),
-        "mkdir /out/folder; echo x > /out/a".to_owned(),
-    ] {
-        let output = ground.rebuild(&plan(), &script);
-        must(code(&output) == 4, text(&output))?;
-        must(
-            !ground.folder().join("run").exists(),
-            format!("{script}: a part is in the run's folder"),
-        )?;
-        must(
-            pending(ground.folder()).is_empty(),
-            format!("{script}: a part is beside it"),
-        )?;
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod claims;
 mod load;
+mod second;
 mod service;
 
 use std::fs;
@@ -46,7 +47,7 @@ pub const CASES: &[Case] = &[
     case("rename what was released", claims::other_names),
     case(
         "hide its plan behind another worker's agreement",
-        claims::second_worker,
+        second::second_worker,
     ),
     case("write more into the log than its reader takes", load::log_lines),
     case("hand in more than anyone should read", load::too_much),

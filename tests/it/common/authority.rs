@@ -1,6 +1,8 @@
 //! A throw-away Sigstore instance: a certificate authority, a certificate log and a transparency log, whose keys
 //! live for one test. What it signs must pass the same checks as what the public instance signs.
 
+mod cms;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
@@ -279,85 +281,6 @@ impl Authority {
         self.log(&body.to_string())
     }
 
-    /// Signs a commit or tag as gitsign does: CMS, with the log's entry beside the signature.
-    pub fn gitsign(&self, object: &[u8], signer: &Signer) -> String {
-        use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
-        use cms::signed_data::{
-            EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos,
-        };
-        use der::asn1::{Any, ObjectIdentifier, OctetString, SetOfVec};
-        use der::{Decode as _, Encode as _};
-        let (key, certificate) = self.certify(signer);
-        let oid = ObjectIdentifier::new_unwrap;
-        let attribute = |name: &str, value: Any| cms::cert::x509::attr::Attribute {
-            oid: oid(name),
-            values: SetOfVec::try_from(vec![value]).unwrap(),
-        };
-        let algorithm = |name: &str| cms::cert::x509::spki::AlgorithmIdentifierOwned {
-            oid: oid(name),
-            parameters: None,
-        };
-        let octets = |bytes: &[u8]| Any::encode_from(&OctetString::new(bytes).unwrap()).unwrap();
-        let data = oid("1.2.840.113549.1.7.1");
-        let attributes = SetOfVec::try_from(vec![
-            attribute("1.2.840.113549.1.9.3", Any::encode_from(&data).unwrap()),
-            attribute("1.2.840.113549.1.9.4", octets(&sha256(object))),
-        ])
-        .unwrap();
-        let message = attributes.to_der().unwrap();
-        let signature = key.sign(&message).unwrap();
-        let verifier = pem::Pem::new("CERTIFICATE", certificate.clone());
-        let verifier = pem::encode_config(
-            &verifier,
-            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-        );
-        let body = json!({
-            "apiVersion": "0.0.1", "kind": "hashedrekord",
-            "spec": {
-                "data": {"hash": {"algorithm": "sha256", "value": hex::encode(sha256(&message))}},
-                "signature": {"content": STANDARD.encode(&signature), "publicKey": {"content": STANDARD.encode(verifier)}}
-            }
-        });
-        let entry = entry_as_protobuf(&self.log(&body.to_string()));
-        let certificate = cms::cert::x509::Certificate::from_der(&certificate).unwrap();
-        let info = SignerInfo {
-            version: cms::content_info::CmsVersion::V1,
-            sid: SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
-                issuer: certificate.tbs_certificate.issuer.clone(),
-                serial_number: certificate.tbs_certificate.serial_number.clone(),
-            }),
-            digest_alg: algorithm("2.16.840.1.101.3.4.2.1"),
-            signed_attrs: Some(attributes),
-            signature_algorithm: algorithm("1.2.840.10045.4.3.2"),
-            signature: OctetString::new(signature).unwrap(),
-            unsigned_attrs: Some(
-                SetOfVec::try_from(vec![attribute("1.3.6.1.4.1.57264.3.1", octets(&entry))]).unwrap(),
-            ),
-        };
-        let signed = SignedData {
-            version: cms::content_info::CmsVersion::V1,
-            digest_algorithms: SetOfVec::try_from(vec![algorithm("2.16.840.1.101.3.4.2.1")]).unwrap(),
-            encap_content_info: EncapsulatedContentInfo {
-                econtent_type: data,
-                econtent: None,
-            },
-            certificates: Some(cms::signed_data::CertificateSet(
-                SetOfVec::try_from(vec![CertificateChoices::Certificate(certificate)]).unwrap(),
-            )),
-            crls: None,
-            signer_infos: SignerInfos(SetOfVec::try_from(vec![info]).unwrap()),
-        };
-        let content = cms::content_info::ContentInfo {
-            content_type: oid("1.2.840.113549.1.7.2"),
-            content: Any::encode_from(&signed).unwrap(),
-        };
-        let text = pem::Pem::new("SIGNED MESSAGE", content.to_der().unwrap());
-        pem::encode_config(
-            &text,
-            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-        )
-    }
-
     /// The only entry of a log of one, with the log's promise and its proof.
     pub fn log(&self, body: &str) -> Value {
         let kind: Value = serde_json::from_str(body).unwrap();
@@ -386,42 +309,6 @@ impl Authority {
             "canonicalizedBody": STANDARD.encode(body)
         })
     }
-}
-
-/// A log entry in the form of `dev.sigstore.rekor.v1.TransparencyLogEntry`, without its body, as gitsign keeps it.
-fn entry_as_protobuf(entry: &Value) -> Vec<u8> {
-    let varint = |mut value: u64| {
-        let mut bytes = Vec::new();
-        while value > 0x7f {
-            bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-            value >>= 7;
-        }
-        bytes.push(u8::try_from(value).unwrap());
-        bytes
-    };
-    let bytes =
-        |tag: u8, content: &[u8]| [&[tag << 3 | 2][..], &varint(content.len() as u64), content].concat();
-    let number =
-        |tag: u8, text: &Value| [&[tag << 3][..], &varint(text.as_str().unwrap().parse().unwrap())].concat();
-    let decoded = |text: &Value| STANDARD.decode(text.as_str().unwrap()).unwrap();
-    let proof = &entry["inclusionProof"];
-    let checkpoint = bytes(1, proof["checkpoint"]["envelope"].as_str().unwrap().as_bytes());
-    let proof = [
-        number(1, &proof["logIndex"]),
-        bytes(2, &decoded(&proof["rootHash"])),
-        number(3, &proof["treeSize"]),
-        bytes(5, &checkpoint),
-    ]
-    .concat();
-    let promise = bytes(1, &decoded(&entry["inclusionPromise"]["signedEntryTimestamp"]));
-    [
-        number(1, &entry["logIndex"]),
-        bytes(2, &bytes(1, &decoded(&entry["logId"]["keyId"]))),
-        number(4, &entry["integratedTime"]),
-        bytes(5, &promise),
-        bytes(6, &proof),
-    ]
-    .concat()
 }
 
 pub trait CloneKey {

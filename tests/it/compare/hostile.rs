@@ -105,32 +105,33 @@ fn odd_rpm(offset: u32) -> Vec<u8> {
 /// Name, both files, the limit that is hit, and the first cause.
 type Hostile = (&'static str, Vec<u8>, Vec<u8>, Option<Limit>, Option<Cause>);
 
-#[apply(test)]
-fn hostile_files_are_findings() {
+/// A sparse file without data, and 100 GB of zeros before its end.
+fn sparse(number: u8) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.as_mut_bytes()[..1].copy_from_slice(b"s");
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_size(0);
+    header.set_mode(0o644);
+    header.set_uid(u64::from(number));
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.set_real_size(100 << 30);
+    gnu.sparse[0].set_offset(100 << 30);
+    gnu.sparse[0].set_length(0);
+    gnu.sparse[0].numbytes[0] = b'0';
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.extend_from_slice(&[0; 1024]);
+    bytes
+}
+
+// Long, as it is one table.
+fn hostile_files() -> Vec<Hostile> {
     let zeros = vec![0; 200 << 20];
     let bomb = gzip(&zeros, 9);
     let mut deep = (b"core one".to_vec(), b"core two".to_vec());
     for _ in 0..50 {
         deep = (gzip(&deep.0, 1), gzip(&deep.1, 1));
     }
-    let sparse = |number: u8| {
-        let mut header = tar::Header::new_gnu();
-        header.as_mut_bytes()[..1].copy_from_slice(b"s");
-        header.set_entry_type(tar::EntryType::GNUSparse);
-        header.set_size(0);
-        header.set_mode(0o644);
-        header.set_uid(u64::from(number));
-        let gnu = header.as_gnu_mut().unwrap();
-        // No data, and 100 GB of zeros before its end.
-        gnu.set_real_size(100 << 30);
-        gnu.sparse[0].set_offset(100 << 30);
-        gnu.sparse[0].set_length(0);
-        gnu.sparse[0].numbytes[0] = b'0';
-        header.set_cksum();
-        let mut bytes = header.as_bytes().to_vec();
-        bytes.extend_from_slice(&[0; 1024]);
-        bytes
-    };
     let many: Vec<Made> = (0..3000)
         .map(|number| Made::new(&format!("f{number}"), b""))
         .collect();
@@ -142,7 +143,7 @@ fn hostile_files_are_findings() {
     let names = |name: &str| raw_zip(&[(name, "shown.txt", 0)], b"same");
     let good = raw_zip(&[("shown.txt", "shown.txt", 0)], b"same");
 
-    let table: Vec<Hostile> = vec![
+    vec![
         (
             "bomb.gz",
             bomb.clone(),
@@ -288,7 +289,11 @@ fn hostile_files_are_findings() {
             None,
             Some(Cause::Content),
         ),
-    ];
+    ]
+}
+
+#[apply(test)]
+fn hostile_files_are_findings() {
     let files = Files::new();
     let options = Options {
         limits: Limits {
@@ -298,7 +303,7 @@ fn hostile_files_are_findings() {
         },
         ..Options::default()
     };
-    for (name, a, b, limit, cause) in table {
+    for (name, a, b, limit, cause) in hostile_files() {
         let found = files.compare(name, &a, &b, &options);
         assert_eq!(found.outcome, Outcome::Different, "{name}");
         let hit: Vec<_> = found.limits.iter().map(|hit| hit.limit).collect();

@@ -22,6 +22,7 @@ fn file() -> String {
     format!("/{}.intoto.jsonl", Sha256::of(RELEASED))
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn a_source_that_does_not_answer_is_not_one_that_has_nothing() {
     let huge = || Reply::Give(200, Vec::new(), vec![b'a'; 9 << 20]);
@@ -88,6 +89,7 @@ fn a_source_that_does_not_answer_is_not_one_that_has_nothing() {
     }
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn what_a_server_says_without_a_signature_counts_for_nothing() {
     let scene = Scene::new("jq_1.6-2_amd64.deb");

@@ -45,6 +45,7 @@ struct Row {
     paths: fn(&Scene) -> Vec<(String, Reply)>,
 }
 
+// Long, as it is one table.
 fn rows() -> Vec<Row> {
     let row = |what, lines: &str, file, purl, paths| Row {
         what,

@@ -66,6 +66,7 @@ fn inspect(scene: &Scene, signatures: &[&str], arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn a_signature_of_cosigns_counts_by_its_key_and_not_by_a_certificate_alone() {
     let scene = Scene::new();
@@ -150,6 +151,7 @@ fn a_signature_of_cosigns_counts_by_its_key_and_not_by_a_certificate_alone() {
     );
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn a_bundle_of_the_old_form_is_worth_what_its_log_entry_proves() {
     let scene = Scene::new();

@@ -126,6 +126,7 @@ fn cloud_builds_provenance_counts_by_either_of_its_signatures() {
     );
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn a_summary_of_the_source_counts_with_provenance_that_names_that_revision() {
     let scene = Scene::new();
@@ -207,6 +208,7 @@ fn a_summary_of_the_source_counts_with_provenance_that_names_that_revision() {
     );
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn statements_of_registries_verifiers_and_steps_are_read() {
     let scene = Scene::new();

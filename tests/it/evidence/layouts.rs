@@ -133,6 +133,7 @@ fn broken(output: &Output) -> Vec<String> {
         .collect()
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn links_follow_the_layout_or_the_finding_says_where_not() {
     let project = Project::new();

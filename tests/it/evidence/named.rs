@@ -18,6 +18,7 @@ fn about(mut statement: Value, subjects: &[(&str, &str)]) -> Value {
     statement
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn a_name_counts_where_the_specification_says_so() {
     let scene = Scene::new();
@@ -197,6 +198,7 @@ fn a_name_counts_where_the_specification_says_so() {
     }
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn a_file_of_several_statements_is_read_for_the_one_about_the_file() {
     let scene = Scene::new();

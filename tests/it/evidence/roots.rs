@@ -24,6 +24,7 @@ fn with(root: &Value, part: &str, other: &Value) -> Value {
     root
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn what_the_root_does_not_have_is_unchecked_and_what_does_not_hold_is_refuted() {
     let scene = Scene::new();

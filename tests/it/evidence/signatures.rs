@@ -114,41 +114,45 @@ fn dsse_key(scene: &Scene, index: usize) -> (PathBuf, DsseKey) {
     (path, key)
 }
 
+/// What is said of the file by a signature, with a key or without any.
+fn check(scene: &Scene, signature: &Path, key: Option<&Path>, expected: i32, standing: &str) {
+    let mut command = rebuilder();
+    command
+        .args(["--json", "--offline", "inspect"])
+        .arg(scene.path("tool"));
+    command.arg("--signature").arg(signature);
+    if let Some(key) = key {
+        command.arg("--trusted-key").arg(key);
+    }
+    let output = command.output().unwrap();
+    assert_eq!(
+        code(&output),
+        expected,
+        "{}: {}",
+        signature.display(),
+        text(&output)
+    );
+    assert_eq!(
+        json(&output)["signature"]["standing"],
+        standing,
+        "{}",
+        signature.display()
+    );
+}
+
+/// The same with the right key, none, another one, and over other bytes.
+fn all(scene: &Scene, signature: &Path, key: &Path, other: &Path) {
+    check(scene, signature, Some(key), 0, "verified");
+    check(scene, signature, None, 4, "unchecked");
+    check(scene, signature, Some(other), 3, "refuted");
+    fs::write(scene.path("tool"), "changed").unwrap();
+    check(scene, signature, Some(key), 3, "refuted");
+    fs::write(scene.path("tool"), "released").unwrap();
+}
+
 #[apply(test)]
-fn signatures_of_other_tools_are_checked_over_the_file() {
+fn signatures_of_ssh_are_for_files_and_for_no_other_purpose() {
     let scene = Scene::new();
-    let artifact = scene.path("tool");
-    let check = |signature: &Path, key: Option<&Path>, expected: i32, standing: &str| {
-        let mut command = rebuilder();
-        command.args(["--json", "--offline", "inspect"]).arg(&artifact);
-        command.arg("--signature").arg(signature);
-        if let Some(key) = key {
-            command.arg("--trusted-key").arg(key);
-        }
-        let output = command.output().unwrap();
-        assert_eq!(
-            code(&output),
-            expected,
-            "{}: {}",
-            signature.display(),
-            text(&output)
-        );
-        assert_eq!(
-            json(&output)["signature"]["standing"],
-            standing,
-            "{}",
-            signature.display()
-        );
-    };
-    let all = |signature: &Path, key: &Path, other: &Path| {
-        check(signature, Some(key), 0, "verified");
-        check(signature, None, 4, "unchecked");
-        check(signature, Some(other), 3, "refuted");
-        fs::write(&artifact, "changed").unwrap();
-        check(signature, Some(key), 3, "refuted");
-        fs::write(&artifact, "released").unwrap();
-    };
-    // OpenSSH: for files, and not for another purpose.
     for name in ["ssh", "ssh-other"] {
         let mut command = Command::new("ssh-keygen");
         command
@@ -164,23 +168,28 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
         command
             .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
             .arg(scene.path("ssh"))
-            .arg(&artifact);
+            .arg(scene.path("tool"));
         tool(&mut command).unwrap();
         fs::rename(scene.path("tool.sig"), scene.path(&format!("kept.{file}"))).unwrap();
     }
     all(
+        &scene,
         &scene.path("kept.tool.sig"),
         &scene.path("ssh.pub"),
         &scene.path("ssh-other.pub"),
     );
     check(
+        &scene,
         &scene.path("kept.tool.git.sig"),
         Some(&scene.path("ssh.pub")),
         3,
         "refuted",
     );
+}
 
-    // minisign, over the file's hash.
+#[apply(test)]
+fn signatures_of_minisign_are_checked_over_the_file() {
+    let scene = Scene::new();
     for name in ["mini", "mini-other"] {
         let mut command = Command::new("minisign");
         command
@@ -194,74 +203,98 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
     let mut command = Command::new("minisign");
     command
         .args(["-S", "-m"])
-        .arg(&artifact)
+        .arg(scene.path("tool"))
         .arg("-s")
         .arg(scene.path("mini.key"));
     command.arg("-x").arg(scene.path("tool.minisig"));
     tool(&mut command).unwrap();
     all(
+        &scene,
         &scene.path("tool.minisig"),
         &scene.path("mini.pub"),
         &scene.path("mini-other.pub"),
     );
+}
 
-    // OpenPGP, detached, and as a signed list of digests.
-    let gpg = |arguments: &[&str]| {
-        let home = scene.path("gnupg");
-        fs::create_dir_all(&home).unwrap();
-        let mut command = Command::new("gpg");
-        command.args([
-            "--batch",
-            "--quiet",
-            "--yes",
-            "--pinentry-mode",
-            "loopback",
-            "--passphrase",
-            "",
-        ]);
-        command.env("GNUPGHOME", home).args(arguments);
-        tool(&mut command)
-    };
-    let path = |name: &str| scene.path(name).display().to_string();
+fn gpg(scene: &Scene, arguments: &[&str]) -> Option<()> {
+    let home = scene.path("gnupg");
+    fs::create_dir_all(&home).unwrap();
+    let mut command = Command::new("gpg");
+    command.args([
+        "--batch",
+        "--quiet",
+        "--yes",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+    ]);
+    command.env("GNUPGHOME", home).args(arguments);
+    tool(&mut command)
+}
+
+/// Makes the keys of a release and of someone else; false if there is no gpg.
+fn gpg_keys(scene: &Scene) -> bool {
     for name in ["release", "someone"] {
-        if gpg(&["--quick-generate-key", name, "ed25519", "sign", "never"]).is_none() {
-            return;
+        if gpg(scene, &["--quick-generate-key", name, "ed25519", "sign", "never"]).is_none() {
+            return false;
         }
-        gpg(&[
+        let file = scene.path(&format!("{name}.asc")).display().to_string();
+        gpg(scene, &["--armor", "--output", &file, "--export", name]).unwrap();
+    }
+    true
+}
+
+#[apply(test)]
+fn detached_signatures_of_openpgp_are_checked_over_the_file() {
+    let scene = Scene::new();
+    if !gpg_keys(&scene) {
+        return;
+    }
+    let path = |name: &str| scene.path(name).display().to_string();
+    gpg(
+        &scene,
+        &[
+            "-u",
+            "release",
             "--armor",
             "--output",
-            &path(&format!("{name}.asc")),
-            "--export",
-            name,
-        ])
-        .unwrap();
-    }
-    gpg(&[
-        "-u",
-        "release",
-        "--armor",
-        "--output",
-        &path("tool.asc"),
-        "--detach-sign",
-        &path("tool"),
-    ])
+            &path("tool.asc"),
+            "--detach-sign",
+            &path("tool"),
+        ],
+    )
     .unwrap();
     all(
+        &scene,
         &scene.path("tool.asc"),
         &scene.path("release.asc"),
         &scene.path("someone.asc"),
     );
+}
+
+#[apply(test)]
+fn signed_lists_and_records_of_openpgp_count_for_the_files_in_them() {
+    let scene = Scene::new();
+    if !gpg_keys(&scene) {
+        return;
+    }
+    let path = |name: &str| scene.path(name).display().to_string();
     fs::write(scene.path("SHA256SUMS"), format!("{}  tool\n", scene.sha256)).unwrap();
-    gpg(&[
-        "-u",
-        "release",
-        "--output",
-        &path("SUMS.asc"),
-        "--clear-sign",
-        &path("SHA256SUMS"),
-    ])
+    gpg(
+        &scene,
+        &[
+            "-u",
+            "release",
+            "--output",
+            &path("SUMS.asc"),
+            "--clear-sign",
+            &path("SHA256SUMS"),
+        ],
+    )
     .unwrap();
     check(
+        &scene,
         &scene.path("SUMS.asc"),
         Some(&scene.path("release.asc")),
         0,
@@ -269,25 +302,31 @@ fn signatures_of_other_tools_are_checked_over_the_file() {
     );
     // Debian's record of a build, signed by its builder: provenance, where the others are signatures.
     fs::write(scene.path("tool.buildinfo"), buildinfo(&scene.sha256)).unwrap();
-    gpg(&[
-        "-u",
-        "release",
-        "--output",
-        &path("signed.buildinfo"),
-        "--clear-sign",
-        &path("tool.buildinfo"),
-    ])
+    gpg(
+        &scene,
+        &[
+            "-u",
+            "release",
+            "--output",
+            &path("signed.buildinfo"),
+            "--clear-sign",
+            &path("tool.buildinfo"),
+        ],
+    )
     .unwrap();
     let mut command = rebuilder();
-    command.args(["--json", "--offline", "inspect"]).arg(&artifact);
+    command
+        .args(["--json", "--offline", "inspect"])
+        .arg(scene.path("tool"));
     command.arg("--provenance").arg(scene.path("signed.buildinfo"));
     command.arg("--trusted-key").arg(scene.path("release.asc"));
     let output = command.output().unwrap();
     assert_eq!(code(&output), 0, "{}", text(&output));
     assert_eq!(json(&output)["provenance"]["standing"], "verified");
 
-    fs::write(&artifact, "changed").unwrap();
+    fs::write(scene.path("tool"), "changed").unwrap();
     check(
+        &scene,
         &scene.path("SUMS.asc"),
         Some(&scene.path("release.asc")),
         3,

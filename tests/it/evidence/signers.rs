@@ -113,7 +113,11 @@ fn a_signature_of_someone_whom_nobody_named_is_shown_and_does_not_count() {
             );
         }
     }
-    // A workflow speaks for what it built itself, and for no other builder or source.
+}
+
+#[apply(test)]
+fn a_workflow_speaks_for_what_it_built_itself_alone() {
+    let scene = Scene::new();
     let own = Signer::workflow(REPOSITORY, COMMIT);
     for (builder, expected) in [
         ("https://github.com/actions/runner/github-hosted", 0),
@@ -129,7 +133,12 @@ fn a_signature_of_someone_whom_nobody_named_is_shown_and_does_not_count() {
         let output = scene.inspect(bundle.as_bytes(), &[]);
         assert_eq!(code(&output), expected, "{builder}: {}", text(&output));
     }
-    // What a registry or a forge states is theirs, whoever is named.
+}
+
+#[apply(test)]
+fn what_a_registry_or_a_forge_states_is_theirs_whoever_is_named() {
+    let scene = Scene::new();
+    let own = Signer::workflow(REPOSITORY, COMMIT);
     let npm = json!({"registry": "HTTPS://Registry.npmjs.org/", "name": "tool", "version": "1.0.0"});
     let npm = with_predicate(
         &scene,

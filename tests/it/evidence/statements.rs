@@ -95,6 +95,7 @@ fn container_based_provenance_gives_a_plan() {
     }
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn every_known_kind_of_statement_is_explained() {
     let scene = Scene::new();

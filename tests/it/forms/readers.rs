@@ -72,7 +72,17 @@ pub(super) fn oss_rebuild_reads(place: &Place) {
         assert!(found.next().is_none(), "its reader wants one {kind}");
         only
     };
-    let (rebuild, equivalence) = (of("Rebuild"), of("ArtifactEquivalence"));
+    fits(of("Rebuild"), of("ArtifactEquivalence"));
+    // The same again changes nothing; other content is refused.
+    place.good(&export);
+    fs::write(place.path(&path), "{}\n").unwrap();
+    let refused = place.run(&export);
+    assert_eq!(code(&refused), 3, "{}", text(&refused));
+    of_the_store(place, &lines);
+}
+
+/// What a reader of OSS Rebuild asks of its two statements.
+fn fits(rebuild: &Value, equivalence: &Value) {
     let finished = rebuild["runDetails"]["metadata"]["finishedOn"].as_str().unwrap();
     finished.parse::<jiff::Timestamp>().unwrap();
     let byproducts = rebuild["runDetails"]["byproducts"].as_array().unwrap();
@@ -104,12 +114,10 @@ pub(super) fn oss_rebuild_reads(place: &Place) {
         equivalence["runDetails"]["byproducts"].as_array().unwrap().len(),
         1
     );
-    // The same again changes nothing; other content is refused.
-    place.good(&export);
-    fs::write(place.path(&path), "{}\n").unwrap();
-    let refused = place.run(&export);
-    assert_eq!(code(&refused), 3, "{}", text(&refused));
-    // Of the store, those runs are taken that have such statements.
+}
+
+/// Of the store, those runs are taken that have such statements.
+fn of_the_store(place: &Place, lines: &str) {
     let (store, bucket) = (place.path("store"), place.text("all"));
     let export = [
         "export",

@@ -1,6 +1,7 @@
 //! Real cargo, with a sparse registry on this machine.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use rebuilder::artifact::Sha256;
@@ -10,15 +11,9 @@ use super::{CARGO, Scene, packages};
 use crate::common::http::{Reply, Server};
 use crate::common::{code, needs, text};
 
-#[apply(test)]
-fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
-    needs(&[CARGO]);
-    let scene = Scene::new();
-    let files = scene.path("files");
-    fs::create_dir(&files).unwrap();
-    let file = packages::krate(&files, "gatedep");
-    let folder = files.clone();
-    let server = Server::new(move |path| {
+/// A sparse registry with one crate, from a folder.
+fn registry(folder: PathBuf) -> Server {
+    Server::new(move |path| {
         let host = fs::read_to_string(folder.join("host")).unwrap();
         let bytes = fs::read(folder.join("gatedep-1.0.0.crate")).unwrap();
         match path {
@@ -33,9 +28,11 @@ fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
             "/dl/gatedep/1.0.0/download" => Reply::ok(bytes),
             _ => Reply::status(404),
         }
-    });
-    fs::write(files.join("host"), server.host()).unwrap();
-    let project = scene.path("project");
+    })
+}
+
+/// A project that takes the crate from the registry at `url`.
+fn write_project(project: &Path, url: &str) {
     fs::create_dir_all(project.join("src")).unwrap();
     fs::create_dir(project.join(".cargo")).unwrap();
     let put = |name: &str, text: &str| fs::write(project.join(name), text).unwrap();
@@ -47,8 +44,21 @@ fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
     );
     put(
         ".cargo/config.toml",
-        &format!("[registries.here]\nindex = \"sparse+{}/\"\n", server.url()),
+        &format!("[registries.here]\nindex = \"sparse+{}/\"\n", url),
     );
+}
+
+#[apply(test)]
+fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
+    needs(&[CARGO]);
+    let scene = Scene::new();
+    let files = scene.path("files");
+    fs::create_dir(&files).unwrap();
+    let file = packages::krate(&files, "gatedep");
+    let server = registry(files.clone());
+    fs::write(files.join("host"), server.host()).unwrap();
+    let project = scene.path("project");
+    write_project(&project, &server.url());
     let mark = scene.path("ran");
     let command = |program: &mut std::process::Command| -> Output {
         program

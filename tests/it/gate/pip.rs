@@ -1,6 +1,7 @@
 //! Real pip, with an index on this machine.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use rebuilder::artifact::Sha256;
@@ -29,16 +30,56 @@ fn index(folder: std::path::PathBuf) -> Server {
     })
 }
 
-#[apply(test)]
-fn pip_installs_what_has_a_quorum_and_nothing_else() {
-    needs(&[PIP]);
-    let scene = Scene::new();
-    let files = scene.path("files");
-    fs::create_dir(&files).unwrap();
-    let app = packages::wheel(&files, "gateapp", &["gatelib"]);
-    let lib = packages::wheel(&files, "gatelib", &[]);
-    // Its code would leave a file, whoever resolves it.
-    let mark = scene.path("ran");
+/// Packages that are vouched for one by one, and a source distribution whose code would leave a mark.
+struct Place {
+    scene: Scene,
+    app: PathBuf,
+    lib: PathBuf,
+    mark: PathBuf,
+    target: PathBuf,
+    server: Server,
+}
+
+impl Place {
+    fn new() -> Self {
+        let scene = Scene::new();
+        let files = scene.path("files");
+        fs::create_dir(&files).unwrap();
+        let mark = scene.path("ran");
+        source(&files, &mark);
+        Self {
+            app: packages::wheel(&files, "gateapp", &["gatelib"]),
+            lib: packages::wheel(&files, "gatelib", &[]),
+            mark,
+            target: scene.path("target"),
+            server: index(files),
+            scene,
+        }
+    }
+
+    /// The same with both packages vouched for.
+    fn vouched() -> Self {
+        let place = Self::new();
+        place.scene.vouch(&place.app);
+        place.scene.vouch(&place.lib);
+        place
+    }
+
+    fn install(&self, what: &[&str]) -> Output {
+        let mut gate = self.scene.gate("pip");
+        gate.args(["--", "install", "--target"]).arg(&self.target);
+        gate.args([
+            "--index-url",
+            &format!("{}/simple", self.server.url()),
+            "--no-cache-dir",
+        ])
+        .args(what);
+        gate.output().unwrap()
+    }
+}
+
+/// Its code would leave a file, whoever resolves it.
+fn source(files: &Path, mark: &Path) {
     let setup = format!(
         "open('{}', 'w')\nfrom setuptools import setup\nsetup(name='gatesource', version='1.0')\n",
         mark.display()
@@ -53,41 +94,46 @@ fn pip_installs_what_has_a_quorum_and_nothing_else() {
             ),
         ],
     );
-    let server = index(files.clone());
-    let target = scene.path("target");
-    let install = |what: &[&str]| -> Output {
-        let mut gate = scene.gate("pip");
-        gate.args(["--", "install", "--target"]).arg(&target);
-        gate.args([
-            "--index-url",
-            &format!("{}/simple", server.url()),
-            "--no-cache-dir",
-        ])
-        .args(what);
-        gate.output().unwrap()
-    };
-    scene.vouch(&app);
-    let output = install(&["gateapp"]);
+}
+
+#[apply(test)]
+fn pip_installs_what_has_a_quorum_and_nothing_else() {
+    needs(&[PIP]);
+    let place = Place::new();
+    place.scene.vouch(&place.app);
+    let output = place.install(&["gateapp"]);
     assert_eq!(code(&output), 4, "{}", text(&output));
     assert!(
         text(&output).contains("pkg:pypi/gatelib@1.0: refused"),
         "{}",
         text(&output)
     );
-    assert!(!target.join("gateapp.py").exists());
-    scene.vouch(&lib);
-    let output = install(&["gateapp"]);
+    assert!(!place.target.join("gateapp.py").exists());
+    place.scene.vouch(&place.lib);
+    let output = place.install(&["gateapp"]);
     assert_eq!(code(&output), 0, "{}", text(&output));
-    assert!(target.join("gateapp.py").exists() && target.join("gatelib.py").exists());
+    assert!(place.target.join("gateapp.py").exists() && place.target.join("gatelib.py").exists());
+    // The index changes the file once it was checked.
+    fs::remove_dir_all(&place.target).unwrap();
+    fs::write(&place.lib, fs::read(&place.app).unwrap()).unwrap();
+    let output = place.install(&["gatelib"]);
+    assert_ne!(code(&output), 0, "{}", text(&output));
+    assert!(!place.target.exists());
+}
+
+#[apply(test)]
+fn pip_runs_no_source_and_reads_what_the_gate_read() {
+    needs(&[PIP]);
+    let place = Place::vouched();
     // A source distribution is not even resolved.
-    let output = install(&["gatesource"]);
+    let output = place.install(&["gatesource"]);
     assert_eq!(code(&output), 4, "{}", text(&output));
-    let output = install(&[&format!("{}/files/gatesource-1.0.tar.gz", server.url())]);
+    let output = place.install(&[&format!("{}/files/gatesource-1.0.tar.gz", place.server.url())]);
     assert_eq!(code(&output), 2, "{}", text(&output));
-    assert!(!mark.exists());
+    assert!(!place.mark.exists());
     // pip would see a second line in each of these, or another file.
-    let source = format!("{}/files/gatesource-1.0.tar.gz", server.url());
-    let list = scene.path("list.txt");
+    let source = format!("{}/files/gatesource-1.0.tar.gz", place.server.url());
+    let list = place.scene.path("list.txt");
     for line in [
         format!("gateapp\r{source}\n"),
         format!("# all\u{85}{source}\n"),
@@ -96,12 +142,13 @@ fn pip_installs_what_has_a_quorum_and_nothing_else() {
         format!("--pre -e {source}\n"),
     ] {
         fs::write(&list, &line).unwrap();
-        let output = install(&["-r", list.to_str().unwrap()]);
+        let output = place.install(&["-r", list.to_str().unwrap()]);
         assert_eq!(code(&output), 2, "{line:?}: {}", text(&output));
     }
     fs::write(&list, format!("{source}\n")).unwrap();
     for name in ["PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_EDITABLE"] {
-        let output = scene
+        let output = place
+            .scene
             .gate("pip")
             .env(name, &list)
             .args(["--", "install", "gateapp"])
@@ -109,17 +156,10 @@ fn pip_installs_what_has_a_quorum_and_nothing_else() {
             .unwrap();
         assert_eq!(code(&output), 2, "{name}: {}", text(&output));
     }
-    assert!(!mark.exists());
+    assert!(!place.mark.exists());
     // What both read is installed.
     fs::write(&list, "# \\\ngateapp \\\n  # the rest\n").unwrap();
-    fs::remove_dir_all(&target).unwrap();
-    let output = install(&["-r", list.to_str().unwrap()]);
+    let output = place.install(&["-r", list.to_str().unwrap()]);
     assert_eq!(code(&output), 0, "{}", text(&output));
-    assert!(target.join("gateapp.py").exists());
-    // The index changes the file once it was checked.
-    fs::remove_dir_all(&target).unwrap();
-    fs::write(&lib, fs::read(&app).unwrap()).unwrap();
-    let output = install(&["gatelib"]);
-    assert_ne!(code(&output), 0, "{}", text(&output));
-    assert!(!target.exists());
+    assert!(place.target.join("gateapp.py").exists());
 }

@@ -17,6 +17,7 @@ fn flip(path: &std::path::Path, at: usize) {
     fs::write(path, bytes).unwrap();
 }
 
+// Long, as it is one table.
 #[apply(test)]
 fn a_changed_log_is_refused_with_one_clear_error() {
     let place = Place::new();

@@ -1,5 +1,7 @@
 //! The rules of the queue, each on SQLite and on PostgreSQL.
 
+mod desk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -10,91 +12,10 @@ use rebuilder::queue::{Claimant, Ending, Enqueued, NewJob, Queue, Scope};
 use rebuilder::store::Store;
 
 use super::postgres::Postgres;
+use desk::{Desk, LEASE, claimant, probe, verdict};
 
-const LEASE: Duration = Duration::from_mins(1);
 /// A lease that is over before the next statement.
 const OVER: Duration = Duration::ZERO;
-
-fn probe(number: u64, ecosystem: &str, audit: &str) -> NewJob {
-    let task = Task::Probe {
-        number,
-        milliseconds: 0,
-    };
-    NewJob::new(task, ecosystem, audit)
-}
-
-fn claimant(worker: &str) -> Claimant {
-    Claimant {
-        worker: worker.into(),
-        architecture: "x86_64".into(),
-        free: Resources {
-            memory: 4096,
-            disk: 10_000,
-            cores: 4,
-        },
-    }
-}
-
-fn verdict(word: &str) -> Ending {
-    Ending::Verdict {
-        verdict: word.into(),
-        reason: None,
-        run: None,
-        sign: false,
-    }
-}
-
-/// What a test of the rules works with: a queue without jobs.
-struct Desk(Queue);
-
-impl Desk {
-    async fn claim(&self, worker: &str, slots: i64) -> Vec<(u64, Lease)> {
-        self.claim_for(worker, slots, LEASE).await
-    }
-
-    async fn claim_for(&self, worker: &str, slots: i64, lease: Duration) -> Vec<(u64, Lease)> {
-        self.claim_as(&claimant(worker), slots, lease).await
-    }
-
-    async fn claim_as(&self, who: &Claimant, slots: i64, lease: Duration) -> Vec<(u64, Lease)> {
-        let jobs = self.0.claim(who, slots, lease).await.unwrap();
-        let number = |task: &Task| match task {
-            Task::Probe { number, .. } => *number,
-            Task::Rebuild { .. } => 0,
-        };
-        jobs.iter().map(|job| (number(&job.task), job.lease)).collect()
-    }
-
-    async fn end(&self, worker: &str, lease: Lease, ending: Ending) -> bool {
-        let taken = self
-            .0
-            .finish(worker, &BTreeMap::from([(lease, ending)]))
-            .await
-            .unwrap();
-        taken.contains(&lease)
-    }
-
-    /// Takes back what is lost, once a lease that is over is older than a tick of the clock.
-    async fn reap(&self) -> u64 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        self.0.reap().await.unwrap()
-    }
-
-    async fn verdict_of(&self, lease: Lease) -> (String, Option<String>) {
-        let jobs = self.0.list(None, Some(lease.job + 1), 1).await.unwrap();
-        (jobs[0].state.clone(), jobs[0].verdict.clone())
-    }
-
-    /// Claims one job at a time and ends each; gives the numbers in that order.
-    async fn order(&self, worker: &str) -> Vec<u64> {
-        let mut order = Vec::new();
-        while let Some((number, lease)) = self.claim(worker, 1).await.pop() {
-            assert!(self.end(worker, lease, verdict("probed")).await);
-            order.push(number);
-        }
-        order
-    }
-}
 
 type Ruling = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 type Rule = (&'static str, fn(Desk) -> Ruling);

@@ -197,14 +197,20 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // Who asks, and for what.
-    let stranger = office.ask(&honest, STRANGER);
+    asks_for_others(&office, &honest);
+    noise(&office);
+    signed_once(&office, &honest);
+}
+
+/// Who asks, and for what.
+fn asks_for_others(office: &Office, honest: &Path) {
+    let stranger = office.ask(honest, STRANGER);
     assert!(
         text(&stranger).contains("is not an authorised worker of this signer"),
         "{}",
         text(&stranger)
     );
-    let others = office.ask(&honest, WORKERS[1]);
+    let others = office.ask(honest, WORKERS[1]);
     assert!(
         text(&others).contains("belongs to user 41001, but user 41002 asked"),
         "{}",
@@ -231,8 +237,10 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
         "{}",
         text(&refused)
     );
+}
 
-    // Noise instead of a question.
+/// Noise instead of a question.
+fn noise(office: &Office) {
     for noise in [
         &b"\n"[..],
         b"{}\n",
@@ -246,9 +254,11 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
         let _ = stream.read_to_string(&mut reply);
         assert!(reply.is_empty() || reply.contains("refused"), "{reply}");
     }
+}
 
-    // The honest run is signed after all that, once; the same run with another record is not.
-    let signed = office.ask(&honest, WORKERS[0]);
+/// The honest run is signed after all that, once; the same run with another record is not.
+fn signed_once(office: &Office, honest: &Path) {
+    let signed = office.ask(honest, WORKERS[0]);
     assert_eq!(code(&signed), 0, "{}", text(&signed));
     let replay = office.run("replay", &runs()[0], WORKERS[0]);
     forge(&replay, |record, _| record["timings"]["total"] = json!(0.5));

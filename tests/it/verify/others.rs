@@ -228,7 +228,7 @@ fn reads_and_compares_links_of_rebuilderd() {
 }
 
 #[apply(test)]
-fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
+fn reads_lists_of_digests_with_a_signature_beside_them() {
     let mut scene = Scene::new("");
     scene.say("alice", &same("alice"));
     // A builder's list, with a detached signature beside it: SSH here, OpenPGP and minisign go the same way.
@@ -270,8 +270,13 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
     fs::remove_file(format!("{}.sig", list.display())).unwrap();
     assert_eq!(scene.aside(), ["unsigned 1"]);
     fs::remove_file(&list).unwrap();
+}
 
-    // A list with an OpenPGP signature around it.
+#[apply(test)]
+fn reads_lists_of_digests_with_a_signature_around_them() {
+    let mut scene = Scene::new("");
+    scene.say("alice", &same("alice"));
+    let verdict = || json(&scene.verify(&["--json"]));
     let home = scene.path("gnupg");
     fs::create_dir(&home).unwrap();
     fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
@@ -317,8 +322,14 @@ fn reads_lists_of_digests_as_guix_builders_and_nix_caches_sign_them() {
         .env("GNUPGHOME", &home)
         .args(["--kill", "all"])
         .output();
+}
 
-    // A Nix cache: the digest in its own base 32, the signature over path, digest, size and references.
+/// The digest is in a base 32 of its own, and the signature is over path, digest, size and references.
+#[apply(test)]
+fn reads_what_a_nix_cache_signs() {
+    let mut scene = Scene::new("");
+    scene.say("alice", &same("alice"));
+    let verdict = || json(&scene.verify(&["--json"]));
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
     let pair = Ed25519KeyPair::generate().unwrap();
     let public = format!("cache.example-1:{}\n", STANDARD.encode(pair.public_key()));

@@ -1,6 +1,8 @@
 //! Constellations of parties, and what is concluded of them.
 
 use std::fs;
+use std::path::Path;
+use std::process::Output;
 
 use crate::common::{code, json, text};
 use serde_json::{Value, json};
@@ -35,6 +37,7 @@ fn set(text: &str) -> Value {
 }
 
 /// One row a line, so that it reads as a table.
+// Long, as it is one table.
 #[allow(clippy::too_many_lines)]
 #[rustfmt::skip]
 fn table() -> Vec<Row> {
@@ -156,6 +159,50 @@ fn table() -> Vec<Row> {
     ]
 }
 
+/// What `verify` says of a row.
+fn answer(row: &Row, number: usize, folder: &Path, artifact: &Path) -> Output {
+    let place = folder.join(format!("row-{number}"));
+    fs::create_dir(&place).unwrap();
+    for (at, (key, statement)) in row.said.iter().enumerate() {
+        write(&place, at, key, statement);
+    }
+    let file = folder.join(format!("{number}.toml"));
+    fs::write(
+        &file,
+        format!("{}\n[[quorums]]\nsubject = \"*\"\n{}", policy(), row.quorum),
+    )
+    .unwrap();
+    let arguments = [
+        artifact.to_str().unwrap(),
+        "--purl",
+        "pkg:generic/app@1.0",
+        "--json",
+        "--attestation",
+        place.to_str().unwrap(),
+        "--policy",
+        file.to_str().unwrap(),
+    ];
+    verify(&arguments)
+}
+
+/// The parties that count.
+fn counted(found: &Value) -> Vec<String> {
+    let parties = found["parties"].as_array().unwrap();
+    let counted = parties.iter().filter(|party| party["counted"] == true);
+    counted
+        .map(|party| party["party"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Why attestations were set aside.
+fn aside(found: &Value) -> Vec<String> {
+    let aside = found["set_aside"].as_array().unwrap();
+    aside
+        .iter()
+        .map(|it| it["reason"].as_str().unwrap().to_owned())
+        .collect()
+}
+
 #[apply(test)]
 fn each_constellation_has_its_answer() {
     let rows = table();
@@ -167,46 +214,13 @@ fn each_constellation_has_its_answer() {
     fs::write(&artifact, RELEASED).unwrap();
     let mut wrong = Vec::new();
     for (number, row) in rows.iter().enumerate() {
-        let place = folder.path().join(format!("row-{number}"));
-        fs::create_dir(&place).unwrap();
-        for (at, (key, statement)) in row.said.iter().enumerate() {
-            write(&place, at, key, statement);
-        }
-        let file = folder.path().join(format!("{number}.toml"));
-        fs::write(
-            &file,
-            format!("{}\n[[quorums]]\nsubject = \"*\"\n{}", policy(), row.quorum),
-        )
-        .unwrap();
-        let arguments = [
-            artifact.to_str().unwrap(),
-            "--purl",
-            "pkg:generic/app@1.0",
-            "--json",
-            "--attestation",
-            place.to_str().unwrap(),
-            "--policy",
-            file.to_str().unwrap(),
-        ];
-        let output = verify(&arguments);
+        let output = answer(row, number, folder.path(), &artifact);
         if ![0, 1, 4].contains(&code(&output)) {
             wrong.push(format!("{}: {}", row.name, text(&output)));
             continue;
         }
         let found = json(&output);
-        let counted: Vec<_> = found["parties"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|party| party["counted"] == true)
-            .map(|party| party["party"].as_str().unwrap().to_owned())
-            .collect();
-        let aside: Vec<_> = found["set_aside"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|it| it["reason"].as_str().unwrap().to_owned())
-            .collect();
+        let (counted, aside) = (counted(&found), aside(&found));
         let reason = found["reason"].as_str().unwrap();
         let mut expected: Vec<_> = row.counted.to_vec();
         // Where several sets are as good, which of them is taken does not matter, only what it has.

@@ -131,6 +131,7 @@ pub(super) fn too_much(ground: &Ground) -> Result<(), String> {
 /// What becomes of a run's files, and what the refusal must say.
 type FileTry<'a> = (&'a str, &'a str, Box<dyn Fn(&Path) + 'a>);
 
+// Long, as it is one table.
 pub(super) fn files(ground: &Ground) -> Result<(), String> {
     let office = Office::open(ground, &[]);
     let sparse = |path: PathBuf, size: u64| {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Output};
 
 use crate::attack::ground::{Ground, Who, must};
 use crate::common::authority::Signer;
@@ -83,23 +83,51 @@ pub(super) fn process(ground: &Ground) -> Result<(), String> {
 }
 
 pub(super) fn keys(ground: &Ground) -> Result<(), String> {
-    let place = |name: &str| ground.folder().join(name);
-    let program = program_of(ground);
-    let masked = |mask: &str, to: &Path| {
-        let mut command = ground.command("sh");
-        command.env("XDG_CONFIG_HOME", place("config"));
-        command.args([
-            "-c",
-            "umask \"$1\"; exec \"$2\" key generate --to \"$3\"",
-            "sh",
-            mask,
-        ]);
-        command.arg(&program).arg(to).output().unwrap()
-    };
+    are_made_closed(ground)?;
+    open_ones_are_refused(ground)?;
+    // A link where the public half goes is replaced, and what it leads to stays.
+    let victim = ground.write("victim", "precious");
+    let fresh = place(ground, "new-077/below/second.pem");
+    symlink(&victim, PathBuf::from(format!("{}.pub", fresh.display()))).unwrap();
+    let output = masked(ground, "022", &fresh);
+    must(
+        fs::read_to_string(&victim).unwrap() == "precious",
+        format!("a file overwritten through a link: {}", text(&output)),
+    )
+}
+
+fn place(ground: &Ground, name: &str) -> PathBuf {
+    ground.folder().join(name)
+}
+
+/// Makes a key under this mask.
+fn masked(ground: &Ground, mask: &str, to: &Path) -> Output {
+    let mut command = ground.command("sh");
+    command.env("XDG_CONFIG_HOME", place(ground, "config"));
+    command.args([
+        "-c",
+        "umask \"$1\"; exec \"$2\" key generate --to \"$3\"",
+        "sh",
+        mask,
+    ]);
+    command.arg(program_of(ground)).arg(to).output().unwrap()
+}
+
+fn show(ground: &Ground, key: &Path) -> Output {
+    let mut command = ground.rebuilder();
+    command
+        .args(["key", "public", "--key"])
+        .arg(key)
+        .output()
+        .unwrap()
+}
+
+/// Under any mask, a key and its folder are closed to others.
+fn are_made_closed(ground: &Ground) -> Result<(), String> {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     for mask in ["000", "077", "027"] {
-        let key = place(&format!("new-{mask}/below/key.pem"));
-        let output = masked(mask, &key);
+        let key = place(ground, &format!("new-{mask}/below/key.pem"));
+        let output = masked(ground, mask, &key);
         must(output.status.success(), text(&output))?;
         let public = PathBuf::from(format!("{}.pub", key.display()));
         for (path, expected) in [
@@ -115,20 +143,17 @@ pub(super) fn keys(ground: &Ground) -> Result<(), String> {
             )?;
         }
     }
-    let show = |key: &Path| {
-        let mut command = ground.rebuilder();
-        command
-            .args(["key", "public", "--key"])
-            .arg(key)
-            .output()
-            .unwrap()
-    };
-    let key = place("new-000/below/key.pem");
-    must(show(&key).status.success(), "a good key is refused")?;
+    Ok(())
+}
+
+/// A key that others may read or replace is not used.
+fn open_ones_are_refused(ground: &Ground) -> Result<(), String> {
+    let key = place(ground, "new-000/below/key.pem");
+    must(show(ground, &key).status.success(), "a good key is refused")?;
     for bits in [0o640, 0o604, 0o660, 0o620] {
         fs::set_permissions(&key, fs::Permissions::from_mode(bits)).unwrap();
         must(
-            text(&show(&key)).contains("chmod 600"),
+            text(&show(ground, &key)).contains("chmod 600"),
             format!("a key with the mode {bits:o} is taken"),
         )?;
     }
@@ -137,25 +162,27 @@ pub(super) fn keys(ground: &Ground) -> Result<(), String> {
     for bits in [0o777, 0o1777, 0o703] {
         fs::set_permissions(folder, fs::Permissions::from_mode(bits)).unwrap();
         must(
-            text(&show(&key)).contains("everyone may write into it"),
+            text(&show(ground, &key)).contains("everyone may write into it"),
             format!("a key in a folder with the mode {bits:o} is taken"),
         )?;
-        let link = place("link.pem");
+        let link = place(ground, "link.pem");
         let _ = fs::remove_file(&link);
         symlink(&key, &link).unwrap();
         must(
-            text(&show(&link)).contains("everyone may write into it"),
+            text(&show(ground, &link)).contains("everyone may write into it"),
             "a link hides an open folder",
         )?;
         must(
-            !masked("077", &folder.join("another.pem")).status.success(),
+            !masked(ground, "077", &folder.join("another.pem"))
+                .status
+                .success(),
             "a key is made in an open folder",
         )?;
     }
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
     // The tests are root's, so a key can be given away.
     chown(&key, Some(STRANGER), Some(STRANGER)).unwrap();
-    let output = show(&key);
+    let output = show(ground, &key);
     must(!output.status.success(), "another user's key is taken")?;
     if ground.who == Who::Root {
         must(
@@ -163,15 +190,7 @@ pub(super) fn keys(ground: &Ground) -> Result<(), String> {
             format!("another reason: {}", text(&output)),
         )?;
     }
-    // A link where the public half goes is replaced, and what it leads to stays.
-    let victim = ground.write("victim", "precious");
-    let fresh = place("new-077/below/second.pem");
-    symlink(&victim, PathBuf::from(format!("{}.pub", fresh.display()))).unwrap();
-    let output = masked("022", &fresh);
-    must(
-        fs::read_to_string(&victim).unwrap() == "precious",
-        format!("a file overwritten through a link: {}", text(&output)),
-    )
+    Ok(())
 }
 
 pub(super) fn pins(ground: &Ground) -> Result<(), String> {
@@ -212,6 +231,7 @@ pub(super) fn pins(ground: &Ground) -> Result<(), String> {
     Ok(())
 }
 
+// Long, as it is one table.
 pub(super) fn own_provenance(ground: &Ground) -> Result<(), String> {
     let mut office = Office::open(ground, &[]);
     office.works("honest")?;

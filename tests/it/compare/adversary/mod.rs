@@ -6,9 +6,11 @@
 //! ever went wrong are in [`OLD_SEEDS`].
 
 mod writers;
+mod formats;
 
 use md5::Digest as _;
 use rebuilder::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
+use formats::FORMATS;
 
 /// Seeds of cases that once went wrong.
 const OLD_SEEDS: &[u64] = &[];
@@ -90,109 +92,6 @@ struct Format {
     tar: bool,
 }
 
-const fn format(name: &'static str, write: Write) -> Format {
-    Format {
-        name,
-        write,
-        owners: false,
-        links: false,
-        lists: false,
-        zip: false,
-        tar: false,
-    }
-}
-
-const TAR: Format = Format {
-    links: true,
-    tar: true,
-    ..format("x.tar", |tree, spelling| writers::tar(tree, spelling, ""))
-};
-
-static FORMATS: &[Format] = &[
-    TAR,
-    Format {
-        name: "x.tar.gz",
-        write: |tree, spelling| writers::gzip(&writers::tar(tree, spelling, ""), spelling),
-        ..TAR
-    },
-    Format {
-        name: "x.tar.xz",
-        write: |tree, spelling| writers::xz(&writers::tar(tree, spelling, ""), spelling),
-        ..TAR
-    },
-    Format {
-        name: "x.tar.zst",
-        write: |tree, spelling| writers::zst(&writers::tar(tree, spelling, ""), spelling),
-        ..TAR
-    },
-    Format {
-        name: "x.tar.bz2",
-        write: |tree, spelling| writers::bz2(&writers::tar(tree, spelling, ""), spelling),
-        ..TAR
-    },
-    Format {
-        name: "x-1.crate",
-        write: |tree, spelling| writers::gzip(&writers::tar(tree, spelling, "x-1/"), spelling),
-        owners: true,
-        ..TAR
-    },
-    Format {
-        name: "x-1.tgz",
-        write: |tree, spelling| writers::gzip(&writers::tar(tree, spelling, "package/"), spelling),
-        owners: true,
-        ..TAR
-    },
-    Format {
-        name: "x-1.gem",
-        write: writers::gem,
-        owners: true,
-        ..TAR
-    },
-    Format {
-        name: "x_1_all.deb",
-        write: writers::deb,
-        lists: true,
-        ..TAR
-    },
-    Format {
-        links: true,
-        zip: true,
-        ..format("x.zip", writers::zip)
-    },
-    Format {
-        lists: true,
-        zip: true,
-        ..format("x-1-py3-none-any.whl", writers::wheel)
-    },
-    Format {
-        lists: true,
-        zip: true,
-        ..format("x.jar", writers::jar)
-    },
-    Format {
-        links: true,
-        ..format("x.cpio", writers::cpio)
-    },
-    format("x.a", |tree, spelling| {
-        let files = tree.in_order(&Spelling {
-            reverse: false,
-            ..spelling.clone()
-        });
-        let members: Vec<_> = files
-            .into_iter()
-            .filter(|file| file.link.is_none())
-            .map(|file| (file.path.rsplit('/').next().unwrap(), file.bytes.clone()))
-            .collect();
-        writers::ar(&members, spelling.time)
-    }),
-    format("core.py.gz", |tree, spelling| {
-        writers::gzip(&tree.files[0].bytes, spelling)
-    }),
-    format("x.zip.xz", |tree, spelling| {
-        writers::xz(&writers::zip(tree, spelling), spelling)
-    }),
-];
-
 /// The same numbers for the same seed, everywhere (splitmix64).
 struct Dice(u64);
 
@@ -263,6 +162,7 @@ fn spelling(dice: &mut Dice, format: &Format) -> Spelling {
 }
 
 /// Plants one change; gives what must be named, or `None` where the format has no such thing.
+// Long, as it is one table.
 fn plant(dice: &mut Dice, format: &Format, tree: &mut Tree, spelling: &mut Spelling) -> Option<&'static str> {
     let single = format.name == "core.py.gz";
     let replace = |file: &mut File, from: &str, to: &str| {

@@ -134,6 +134,7 @@ fn extension(random: &mut Random, out: &mut Vec<u8>, dialect: Dialect, kind: u8,
     padded(out, bytes, 0);
 }
 
+// Long, as it is one table.
 fn add(random: &mut Random, odd: usize, dialect: Dialect, out: &mut Vec<u8>, member: &Member) {
     let (mut kind, bytes, target): (u8, &[u8], &[u8]) = match &member.kind {
         Kind::File(bytes) => (b'0', bytes, b""),

@@ -136,19 +136,7 @@ fn entry(random: &mut Random, odd: usize, member: &Member, level: u32) -> Entry 
         }
         local.extend([sum, small, large].concat());
     }
-    let mut mode = kind | member.mode;
-    if kind != 0o120_000 && random.chance(odd) {
-        mode = random.pick(&[0, member.mode, kind, 0o100_000 | member.mode]);
-    }
-    let mut attributes = mode << 16 | u32::from(kind == 0o040_000) << 4;
-    if random.chance(odd) {
-        attributes ^= random.pick(&[0x10, 0x20, 0x01, 0x02, 0x04, 0x08, 0x8000, 0x100]);
-    }
-    let host = if random.chance(odd) {
-        random.pick(&[0, 1, 6, 7, 10, 11, 14, 19, 20])
-    } else {
-        3
-    };
+    let (attributes, host) = attributes(random, odd, kind, member.mode);
     let central = [
         b"PK\x01\x02",
         &[30, host][..],
@@ -163,6 +151,24 @@ fn entry(random: &mut Random, odd: usize, member: &Member, level: u32) -> Entry 
     ]
     .concat();
     Entry { local, central }
+}
+
+/// External attributes, and the system that they are of.
+fn attributes(random: &mut Random, odd: usize, kind: u32, permissions: u32) -> (u32, u8) {
+    let mut mode = kind | permissions;
+    if kind != 0o120_000 && random.chance(odd) {
+        mode = random.pick(&[0, permissions, kind, 0o100_000 | permissions]);
+    }
+    let mut attributes = mode << 16 | u32::from(kind == 0o040_000) << 4;
+    if random.chance(odd) {
+        attributes ^= random.pick(&[0x10, 0x20, 0x01, 0x02, 0x04, 0x08, 0x8000, 0x100]);
+    }
+    let host = if random.chance(odd) {
+        random.pick(&[0, 1, 6, 7, 10, 11, 14, 19, 20])
+    } else {
+        3
+    };
+    (attributes, host)
 }
 
 pub fn write(random: &mut Random, odd: usize, members: &[Member]) -> Vec<u8> {
