@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -73,6 +74,9 @@ struct ServerArgs {
     /// Let everyone read results, logs and the queue; else that takes a token with the scope read
     #[arg(long, help_heading = "Reading")]
     public: bool,
+    /// Requests that one reader without a token may make in a second, on average; 0 for any number
+    #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Reading")]
+    rate: u32,
     /// Public key of the signer in PEM, for clients that verify links; the present one first
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     public_key: Vec<PathBuf>,
@@ -145,6 +149,7 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<ExitCode, 
 async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<ExitCode, Failure> {
     let reading = Reading {
         public: args.public,
+        rate: NonZeroU32::new(args.rate),
         keys: keys(&args.public_key)?,
     };
     let place = args

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Running;
 use super::api::ApiError;
+use super::readers::Peer;
 use crate::artifact::Sha256;
 use crate::queue::{Holder, Scope};
 
@@ -115,10 +116,13 @@ impl FromRequestParts<Arc<Running>> for Viewer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
-        if running.reading.public {
+        let known = holder(parts, running, Scope::Read).await;
+        if running.reading.public && known.is_err() {
+            let peer = parts.extensions.get::<Peer>().copied();
+            running.readers.take(peer, &parts.headers)?;
             return Ok(Self);
         }
-        holder(parts, running, Scope::Read).await.map(|_| Self)
+        known.map(|_| Self)
     }
 }
 

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::access::Worker;
 use super::artifacts::ArtifactsError;
-use super::{Running, answer, health, rebuilderd, site};
+use super::{Running, answer, health, rebuilderd, results, site};
 use crate::artifact::Sha256;
 use crate::error::with_causes;
 use crate::progress::Progress;
@@ -53,6 +53,10 @@ pub(super) enum ApiError {
     Slow,
     #[error("this worker asks for too much at a time")]
     Busy,
+    #[error("too many requests came from this address; ask again in {0} s")]
+    TooOften(u64),
+    #[error("too many readers follow logs; ask again later")]
+    Crowded,
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error(transparent)]
@@ -68,7 +72,12 @@ impl IntoResponse for ApiError {
             Self::Lost => StatusCode::GONE,
             Self::LogFull(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy | Self::Crowded => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooOften(seconds) => {
+                let error = self.to_string();
+                let wait = [(RETRY_AFTER, seconds.to_string())];
+                return (StatusCode::TOO_MANY_REQUESTS, wait, Json(Refusal { error })).into_response();
+            }
             // Clients of rebuilderd show it to people as it is.
             Self::NotFound => return (StatusCode::NOT_FOUND, "Not found\n").into_response(),
             Self::LogLength(length) => {
@@ -136,6 +145,7 @@ pub(super) fn router(running: Arc<Running>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .merge(rebuilderd::router(&running))
+        .merge(results::router(&running))
         .merge(site::router(&running))
         .layer(map_response(answer::harden))
         .with_state(running)

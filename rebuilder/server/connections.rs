@@ -21,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::readers::Peer;
+
 /// How long a connection may take for the head of a request; one without a request ends after this time too.
 const HEAD: Duration = Duration::from_secs(30);
 /// Longest head, in bytes.
@@ -143,10 +145,10 @@ impl Connections {
         router: Router,
         closing: CancellationToken,
     ) {
-        let Some((busy, last)) = self
+        let Some((busy, last, address)) = self
             .open()
             .get(&number)
-            .map(|entry| (entry.busy.clone(), entry.last.clone()))
+            .map(|entry| (entry.busy.clone(), entry.last.clone(), entry.address))
         else {
             return;
         };
@@ -154,9 +156,10 @@ impl Connections {
         // Answers are small, and workers wait for them.
         let _ = stream.set_nodelay(true);
         let routes = TowerToHyperService::new(router);
-        let service = service_fn(|request: hyper::Request<Incoming>| {
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
             let running = Busy::new(busy.clone());
             last.store(self.now(), Relaxed);
+            request.extensions_mut().insert(Peer(address));
             let answer = routes.call(request);
             async move {
                 let answer = answer.await;

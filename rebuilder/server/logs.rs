@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,10 +11,23 @@ use nix::fcntl::{Flock, FlockArg};
 use super::api::ApiError;
 use super::artifacts::ArtifactsError;
 use crate::queue::wire::{self, Lease};
+use crate::text::visible_lines;
 
 /// What folders of servers are called, and the file in each that its server holds locked.
 const PREFIX: &str = "serve-";
 const LOCK: &str = "lock";
+
+/// Most bytes of a log that are read at a time.
+const EXCERPT: u64 = 64 << 10;
+
+/// A part of a log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Excerpt {
+    pub(super) text: String,
+    /// Where it begins and ends, in bytes.
+    pub(super) begin: u64,
+    pub(super) end: u64,
+}
 
 /// A folder with a file for each lease. It goes with the server, or is swept by the next one; workers then begin again.
 pub(super) struct Logs {
@@ -93,6 +106,45 @@ impl Logs {
         Ok(length.saturating_add(kept.len() as u64))
     }
 
+    /// The text of a log from a byte on, as far as whole lines have come, with what could move a cursor made visible; `None`
+    /// if there is no log.
+    pub(super) fn read(&self, lease: Lease, offset: u64) -> Option<Excerpt> {
+        let mut file = File::open(self.path(lease)).ok()?;
+        file.seek(SeekFrom::Start(offset)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(EXCERPT).read_to_end(&mut bytes).ok()?;
+        let lines = bytes.iter().rposition(|byte| *byte == b'\n');
+        let lines = lines.map_or(0, |last| last.saturating_add(1));
+        // A line that is longer than that comes in parts.
+        let whole = if lines == 0 && bytes.len() as u64 == EXCERPT {
+            bytes.len()
+        } else {
+            lines
+        };
+        let text = String::from_utf8_lossy(bytes.get(..whole).unwrap_or_default());
+        Some(Excerpt {
+            begin: offset,
+            end: offset.saturating_add(whole as u64),
+            text: visible_lines(&text).into_owned(),
+        })
+    }
+
+    /// The last lines of a log, not more than an excerpt.
+    pub(super) fn last(&self, lease: Lease) -> Option<Excerpt> {
+        let length = std::fs::metadata(self.path(lease)).ok()?.len();
+        let begin = length.saturating_sub(EXCERPT);
+        let found = self.read(lease, begin)?;
+        if begin == 0 {
+            return Some(found);
+        }
+        // The first line is a part of one.
+        let text = found.text.split_once('\n').map(|(_, rest)| rest.to_owned());
+        Some(Excerpt {
+            text: text.unwrap_or_default(),
+            ..found
+        })
+    }
+
     pub(super) fn remove(&self, lease: Lease) {
         // A job may have had no log.
         let _ = std::fs::remove_file(self.path(lease));
@@ -149,6 +201,27 @@ mod tests {
         logs.remove(lease);
         assert!(logs.known().is_empty());
         assert!(matches!(logs.append(lease, 8, b"x"), Err(ApiError::LogLength(0))));
+    }
+
+    #[test]
+    fn a_log_is_read_by_whole_lines_and_shows_what_is_hidden() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::below(folder.path()).unwrap();
+        let lease = Lease { job: 1, attempt: 1 };
+        assert_eq!(logs.read(lease, 0), None);
+        logs.append(lease, 0, b"one\ntwo \x1b[2J\nthr").unwrap();
+        let found = logs.read(lease, 0).unwrap();
+        assert_eq!((found.text.lines().count(), found.end), (2, 13));
+        assert!(!found.text.contains('\x1b'), "{:?}", found.text);
+        assert_eq!(logs.read(lease, 13).unwrap().text, "");
+        logs.append(lease, 16, b"ee\n").unwrap();
+        assert_eq!(logs.read(lease, 13).unwrap().text, "three\n");
+        // A line without an end comes in parts, and the last lines begin with a whole one.
+        let long = Lease { job: 2, attempt: 1 };
+        logs.append(long, 0, &vec![b'x'; 100_000]).unwrap();
+        assert_eq!(logs.read(long, 0).unwrap().end, EXCERPT);
+        logs.append(long, 100_000, b"\nlast\n").unwrap();
+        assert_eq!(logs.last(long).unwrap().text, "last\n");
     }
 
     #[test]

@@ -17,18 +17,23 @@ mod access;
 mod answer;
 mod api;
 mod artifacts;
+mod cached;
 mod connections;
 mod ends;
 mod health;
 mod judgement;
 mod logs;
+mod overall;
 mod publication;
 mod quota;
+mod readers;
 mod rebuilderd;
+mod results;
 mod signing;
 mod site;
 mod uploads;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +47,9 @@ pub use signing::Handing;
 use crate::queue::{Queue, QueueError};
 use access::{Doors, Presence};
 use logs::Logs;
+use overall::Overall;
 use quota::Quota;
+use readers::Readers;
 use uploads::{Places, Sending};
 
 /// How often new jobs are looked for, and after how many looks lost ones are taken back.
@@ -53,6 +60,8 @@ const ENDS: u32 = 100;
 const UNNAMED: u32 = 500;
 /// Artifacts that are stored side by side, once they are here.
 const STORING: usize = 16;
+/// Logs that are followed at a time.
+const WATCHING: usize = 256;
 
 /// What a server works with.
 pub struct Server {
@@ -83,6 +92,8 @@ pub struct Bounds {
 pub struct Reading {
     /// Whether everyone may read results and the queue; else a token with the scope `read` is needed.
     pub public: bool,
+    /// Requests of one reader in a second, on average; `None` for any number. Holders of tokens are not counted.
+    pub rate: Option<NonZeroU32>,
     /// Public keys of links, in PEM as in-toto reads them; clients take the first.
     pub keys: Vec<String>,
 }
@@ -120,6 +131,10 @@ struct Running {
     due: Notify,
     handing: Option<Handing>,
     reading: Reading,
+    readers: Readers,
+    overall: Overall,
+    /// Readers who follow a log.
+    watching: Arc<Semaphore>,
     presence: Presence,
     /// Whether the server is to end.
     ending: watch::Receiver<bool>,
@@ -158,7 +173,10 @@ impl Server {
             news: Notify::new(),
             due: Notify::new(),
             handing: self.handing,
+            readers: Readers::new(self.reading.rate),
             reading: self.reading,
+            overall: Overall::default(),
+            watching: Arc::new(Semaphore::new(WATCHING)),
             presence: Presence::default(),
             ending,
             counters: health::Counters::default(),
@@ -166,6 +184,7 @@ impl Server {
         let ticking = tokio::spawn(running.clone().tick());
         let signing = tokio::spawn(running.clone().hand_in());
         let publishing = tokio::spawn(running.clone().publish());
+        let warming = tokio::spawn(running.clone().warm());
         ready(address);
         let stopping = async move {
             stop.await;
@@ -176,6 +195,7 @@ impl Server {
         ticking.abort();
         signing.abort();
         publishing.abort();
+        warming.abort();
         Ok(())
     }
 }

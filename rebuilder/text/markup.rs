@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{visible, visible_line};
+use super::{visible, visible_line, visible_lines};
 
 /// Text as a span of code in markdown, where nothing of it is read as markup, a link, a name or a number of an issue;
 /// a line break cannot be in it.
@@ -83,5 +83,15 @@ pub struct HtmlExcerpt;
 impl askama::filters::Escaper for HtmlExcerpt {
     fn write_escaped_str<W: fmt::Write>(&self, to: W, text: &str) -> fmt::Result {
         askama::filters::Html.write_escaped_str(to, &visible_line(text))
+    }
+}
+
+/// The same for text of several lines, in an element that keeps blanks: its line breaks and tabs stay.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HtmlLines;
+
+impl askama::filters::Escaper for HtmlLines {
+    fn write_escaped_str<W: fmt::Write>(&self, to: W, text: &str) -> fmt::Result {
+        askama::filters::Html.write_escaped_str(to, &visible_lines(text))
     }
 }

@@ -27,7 +27,7 @@ use regex::Regex;
 use crate::reader::Reader;
 
 pub use json::{json, json_pretty};
-pub use markup::{Html, HtmlExcerpt, code, code_block, code_cell, prose_cell, sarif_message};
+pub use markup::{Html, HtmlExcerpt, HtmlLines, code, code_block, code_cell, prose_cell, sarif_message};
 pub(crate) use number::{and_more, plural};
 pub use screen::{Screen, Span, Style, column, plain};
 

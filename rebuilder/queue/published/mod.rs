@@ -4,6 +4,7 @@
 //! The rows follow from the verdicts and the files of their runs, so a pass that is broken off is made again ([`write`]).
 //! Of several builds of one subject the newest that concluded something is shown; the others stay.
 
+mod overall;
 mod read;
 mod write;
 
@@ -13,7 +14,8 @@ use sqlx::any::AnyRow;
 use super::wire::RunFile;
 use crate::artifact::Sha256;
 
-pub use read::{Column, Count, Filter, Found, Open, Order, Page};
+pub use overall::{Cluster, Found, Listed, Rate, Regression, Span};
+pub use read::{Column, Count, Filter, Open, Order, Page};
 
 /// What is said of a build, or of one released file, in rebuilderd's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +72,18 @@ pub struct EndedJob {
     pub architecture: String,
     /// How often it could not be published.
     pub tries: u32,
+}
+
+/// Why a build differs. Builds whose reasons are equal differ for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reason {
+    /// The name of the cause.
+    pub cause: String,
+    /// What all its places have in common.
+    pub shared: String,
+    /// The two values, if they are versions; otherwise empty.
+    pub released: String,
+    pub rebuilt: String,
 }
 
 /// A build that is published. Its number is that of its job.

@@ -64,36 +64,29 @@ pub struct Open {
     pub run_at: i64,
 }
 
-/// A package that a search found, with its newest build.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    pub package: String,
-    pub builds: i64,
-}
-
 /// Conditions and their values.
 #[derive(Debug, Default)]
-struct Conditions {
-    text: String,
-    values: Vec<String>,
+pub(super) struct Conditions {
+    pub(super) text: String,
+    pub(super) values: Vec<String>,
 }
 
 impl Conditions {
-    fn of(first: &str) -> Self {
+    pub(super) fn of(first: &str) -> Self {
         Self {
             text: first.to_owned(),
             values: Vec::new(),
         }
     }
 
-    fn and(&mut self, column: &str, value: Option<&String>) {
+    pub(super) fn and(&mut self, column: &str, value: Option<&String>) {
         if let Some(value) = value {
             self.values.push(value.clone());
             self.text = format!("{} AND {column} = ${}", self.text, self.values.len());
         }
     }
 
-    fn page(&self, page: &Page, id: &str) -> String {
+    pub(super) fn page(&self, page: &Page, id: &str) -> String {
         // Numbers are written out: they cannot be anything else.
         let after = page
             .after
@@ -115,10 +108,10 @@ impl Conditions {
 
 /// A statement with its values.
 #[derive(Debug)]
-struct Statement<'a>(String, &'a [String]);
+pub(super) struct Statement<'a>(pub(super) String, pub(super) &'a [String]);
 
 impl Queue {
-    async fn rows<T>(
+    pub(super) async fn rows<T>(
         &self,
         statement: Statement<'_>,
         read: impl Fn(&AnyRow) -> Result<T, sqlx::Error>,
@@ -133,7 +126,7 @@ impl Queue {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed)
     }
 
-    async fn number(&self, statement: Statement<'_>) -> Result<i64, QueueError> {
+    pub(super) async fn number(&self, statement: Statement<'_>) -> Result<i64, QueueError> {
         let rows = self.rows(statement, |row| row.try_get(0)).await?;
         Ok(rows.first().copied().unwrap_or(0))
     }
@@ -306,29 +299,6 @@ impl Queue {
     pub async fn latest_builds(&self, count: u16) -> Result<Vec<Build>, QueueError> {
         let sql = format!("SELECT * FROM published_build ORDER BY id DESC LIMIT {count}");
         self.rows(Statement(sql, &[]), Build::read).await
-    }
-
-    /// Packages whose name, or that of their source, has this text in it.
-    pub async fn search(&self, text: &str, count: u16) -> Result<Vec<Found>, QueueError> {
-        let mut pattern = String::from("%");
-        for c in text.to_lowercase().chars() {
-            if matches!(c, '%' | '_' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(c);
-        }
-        pattern.push('%');
-        let sql = format!(
-            "SELECT package, count(*) FROM published_build WHERE lower(name) LIKE $1 ESCAPE '\\' OR lower(source) LIKE $1 ESCAPE '\\'
-             GROUP BY package ORDER BY package LIMIT {count}"
-        );
-        let read = |row: &AnyRow| {
-            Ok(Found {
-                package: row.try_get(0)?,
-                builds: row.try_get(1)?,
-            })
-        };
-        self.rows(Statement(sql, &[pattern]), read).await
     }
 
     /// Jobs about packages that wait or run, and how many there are in all.

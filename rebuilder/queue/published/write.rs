@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::super::sql::rows;
 use super::super::wire::RunFile;
 use super::super::{Queue, QueueError};
-use super::{Build, EndedJob, Output};
+use super::{Build, EndedJob, Output, Reason};
 use crate::artifact::Sha256;
 use crate::memory::Tx;
 
@@ -139,11 +139,14 @@ impl Queue {
         &self,
         ended: &EndedJob,
         build: &Build,
+        reasons: &[Reason],
         outputs: &[Output],
     ) -> Result<(), QueueError> {
         let failed = QueueError::when("publish a build");
         let mut change = self.begin().await?;
         self.write_build(&mut change, build).await?;
+        write_package(&mut change, build).await?;
+        write_reasons(&mut change, build.id, reasons).await?;
         for (position, output) in (0_i64..).zip(outputs) {
             write_output(&mut change, build.id, position, output).await?;
         }
@@ -202,6 +205,36 @@ impl Queue {
         kept.map_err(QueueError::when("write down what the signer gave"))?;
         Ok(())
     }
+}
+
+/// What a search finds the package of a build by.
+async fn write_package(change: &mut Tx, build: &Build) -> Result<(), QueueError> {
+    let words = format!("{} {}", build.name, build.source).to_lowercase();
+    let sql = "INSERT INTO published_package (package, words) VALUES ($1, $2)
+        ON CONFLICT (package) DO UPDATE SET words = excluded.words WHERE published_package.words <> excluded.words";
+    let query = sqlx::query(sql).bind(build.package.clone()).bind(words);
+    let written = query.execute(&mut **change).await;
+    written.map_err(QueueError::when("publish a package"))?;
+    Ok(())
+}
+
+/// Writes why a build differs, in place of what was written before.
+async fn write_reasons(change: &mut Tx, build: i64, reasons: &[Reason]) -> Result<(), QueueError> {
+    let failed = QueueError::when("publish the causes of a build");
+    let query = sqlx::query("DELETE FROM published_cause WHERE build = $1").bind(build);
+    query.execute(&mut **change).await.map_err(&failed)?;
+    for reason in reasons {
+        let sql = "INSERT INTO published_cause (build, cause, shared, released, rebuilt) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT DO NOTHING";
+        let query = sqlx::query(sql)
+            .bind(build)
+            .bind(reason.cause.clone())
+            .bind(reason.shared.clone())
+            .bind(reason.released.clone())
+            .bind(reason.rebuilt.clone());
+        query.execute(&mut **change).await.map_err(&failed)?;
+    }
+    Ok(())
 }
 
 async fn write_output(change: &mut Tx, build: i64, position: i64, output: &Output) -> Result<(), QueueError> {

@@ -1,8 +1,10 @@
 //! The pages of a server, from what is published. They need no script, and every value from outside is written by the
 //! escaper of templates.
 
+mod chart;
 mod overview;
 mod rows;
+mod trends;
 
 use askama::Template;
 use jiff::Timestamp;
@@ -12,14 +14,17 @@ use super::ReportError;
 use super::prove::draw;
 use crate::compare::Cause;
 use crate::plan::Plan;
-use crate::queue::published::{Build, Found, Output};
+use crate::queue::published::{Build, Found, Open, Output};
 use crate::text::plural;
 use rows::Row;
 
-pub use overview::overview;
+pub use overview::{Overview, overview, state};
+pub use trends::{Trends, causes_page, rates, shared};
 
 /// The style of all pages.
 pub const STYLE: &str = include_str!("../templates/site/site.css");
+/// The script of the page of a job that runs; the page can be read without it.
+pub const LIVE: &str = include_str!("../templates/site/live.js");
 
 #[derive(Template)]
 #[template(path = "site/package.html")]
@@ -178,6 +183,37 @@ fn meaning(verdict: &str) -> &'static str {
         "refused" => "The evidence or the policy spoke against building it.",
         _ => "Nothing was concluded; that says nothing about the release.",
     }
+}
+
+#[derive(Template)]
+#[template(path = "site/job.html")]
+struct JobPage<'a> {
+    id: i64,
+    subject: &'a str,
+    state: String,
+    when: String,
+    machine: String,
+    running: bool,
+    log: &'a str,
+    offset: u64,
+    cut: bool,
+}
+
+/// The page of a job that waits or runs. `log` is the log so far and where it ends, in bytes; `cut` if its begin is left out.
+pub fn job(job: &Open, log: Option<(&str, u64, bool)>) -> Result<String, ReportError> {
+    let (text, offset, cut) = log.unwrap_or_default();
+    let page = JobPage {
+        id: job.id,
+        subject: &job.subject,
+        state: state(job),
+        when: rows::when(job.changed),
+        machine: rows::machine(job.changed),
+        running: log.is_some(),
+        log: text,
+        offset,
+        cut,
+    };
+    Ok(page.render()?)
 }
 
 #[derive(Template)]

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
+use super::chart::Chart;
 use super::rows::{self, Row, VERDICTS, verdict};
-use crate::queue::published::{Build, Count, Open};
+use super::trends::Trends;
+use crate::queue::published::{Build, Count, Open, Regression};
 use crate::report::ReportError;
 use crate::text::plural;
 
@@ -17,11 +19,40 @@ const WIDTH: i64 = 1000;
 struct OverviewPage {
     total: String,
     words: Vec<&'static str>,
+    regressions: Vec<RegressionRow>,
     kinds: Vec<Kind>,
+    chart: Chart,
     negatives: Vec<Row>,
     latest: Vec<Row>,
     waiting: String,
     jobs: Vec<Job>,
+}
+
+/// A result that should not be.
+struct RegressionRow {
+    word: &'static str,
+    package: String,
+    version: String,
+    worth: String,
+    audit: String,
+    good: String,
+    when: String,
+    machine: String,
+}
+
+impl RegressionRow {
+    fn of(found: &Regression) -> Self {
+        Self {
+            word: verdict(&found.verdict).0,
+            package: found.package.clone(),
+            version: found.version.clone(),
+            worth: found.worth.clone(),
+            audit: found.audit.clone(),
+            good: found.good.clone(),
+            when: rows::when(found.at),
+            machine: rows::machine(found.at),
+        }
+    }
 }
 
 /// An ecosystem.
@@ -48,15 +79,22 @@ struct Job {
     machine: String,
 }
 
-/// The overview. `waiting` is how many jobs wait or run, of which `jobs` are the first.
-pub fn overview(
-    counts: &[Count],
-    negatives: &[Build],
-    latest: &[Build],
-    (waiting, jobs): (i64, &[Open]),
-) -> Result<String, ReportError> {
+/// What the overview shows.
+pub struct Overview<'a> {
+    pub counts: &'a [Count],
+    pub trends: &'a Trends,
+    pub regressions: &'a [Regression],
+    pub negatives: &'a [Build],
+    pub latest: &'a [Build],
+    /// How many jobs wait or run, and the first of them.
+    pub waiting: i64,
+    pub jobs: &'a [Open],
+}
+
+/// The first page.
+pub fn overview(shown: &Overview) -> Result<String, ReportError> {
     let mut by_kind: BTreeMap<&str, BTreeMap<&'static str, i64>> = BTreeMap::new();
-    for count in counts {
+    for count in shown.counts {
         let word = match verdict(&count.verdict).0 {
             "refused" => "inconclusive",
             word => word,
@@ -68,36 +106,45 @@ pub fn overview(
             .or_default();
         *cell = cell.saturating_add(count.count);
     }
-    let total = counts
+    let total = shown
+        .counts
         .iter()
         .map(|count| count.count)
         .fold(0, i64::saturating_add);
     let page = OverviewPage {
         total: plural(total, "package version"),
         words: VERDICTS.map(|(word, _)| word).to_vec(),
+        regressions: shown.regressions.iter().map(RegressionRow::of).collect(),
+        chart: shown.trends.chart(),
         kinds: by_kind
             .into_iter()
             .map(|(name, cells)| kind(name, &cells))
             .collect(),
-        negatives: negatives.iter().map(Row::of).collect(),
-        latest: latest.iter().map(Row::of).collect(),
-        waiting: plural(waiting, "job"),
-        jobs: jobs
+        negatives: shown.negatives.iter().map(Row::of).collect(),
+        latest: shown.latest.iter().map(Row::of).collect(),
+        waiting: plural(shown.waiting, "job"),
+        jobs: shown
+            .jobs
             .iter()
             .map(|job| Job {
                 id: job.id,
                 subject: job.subject.clone(),
-                state: match (&job.worker, job.state.as_str()) {
-                    (Some(worker), "running") => format!("running on {worker}, attempt {}", job.attempt),
-                    (_, "later") => "waits for its time".to_owned(),
-                    (_, state) => state.to_owned(),
-                },
+                state: state(job),
                 when: rows::when(job.changed),
                 machine: rows::machine(job.changed),
             })
             .collect(),
     };
     Ok(page.render()?)
+}
+
+/// The state of a job in words.
+pub fn state(job: &Open) -> String {
+    match (&job.worker, job.state.as_str()) {
+        (Some(worker), "running") => format!("running on {worker}, attempt {}", job.attempt),
+        (_, "later") => "waits for its time".to_owned(),
+        (_, state) => state.to_owned(),
+    }
 }
 
 fn kind(ecosystem: &str, counts: &BTreeMap<&'static str, i64>) -> Kind {

@@ -94,8 +94,8 @@ impl Running {
             }
             other => (other, Pages::default()),
         };
-        let (build, outputs) = reading::read(ended, documents, &pages);
-        Ok(self.queue.publish(ended, &build, &outputs).await?)
+        let (build, reasons, outputs) = reading::read(ended, documents, &pages);
+        Ok(self.queue.publish(ended, &build, &reasons, &outputs).await?)
     }
 
     /// The plan and the record of a run, or why they cannot be used.

@@ -1,13 +1,15 @@
 //! From a verdict and the documents of its run to rows: no effects, and the same rows each time.
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use packageurl::PackageUrl;
 
 use super::Pages;
 use crate::artifact::Subject;
+use crate::compare::{Cause, RootCause};
 use crate::plan::{Expected, Plan, Role};
-use crate::queue::published::{Build, EndedJob, Output, Status};
+use crate::queue::published::{Build, EndedJob, Output, Reason, Status};
 use crate::queue::wire::RunFile;
 use crate::run::failure::{FailureCode, Fault};
 use crate::run::{OutputResult, Record, Verdict};
@@ -15,6 +17,9 @@ use crate::run::{OutputResult, Record, Verdict};
 /// Longest reason, in characters, and most causes of one build.
 const REASON: usize = 500;
 const CAUSES: usize = 12;
+/// Most reasons of one build, and the longest text in one, in characters.
+const REASONS: usize = 50;
+const VALUE: usize = 200;
 
 /// What a worker handed in of a run, where each fits the other.
 #[derive(Debug)]
@@ -81,18 +86,18 @@ pub(super) fn read(
     ended: &EndedJob,
     documents: Result<Option<Documents>, String>,
     pages: &Pages,
-) -> (Build, Vec<Output>) {
+) -> (Build, Vec<Reason>, Vec<Output>) {
     let mut build = without_run(ended);
     let documents = match documents {
         Ok(Some(documents)) => documents,
-        Ok(None) => return (build, Vec::new()),
+        Ok(None) => return (build, Vec::new(), Vec::new()),
         Err(reason) => {
             build.verdict = "inconclusive".into();
             build.status = Status::Unknown;
             build.reason = Some(short(&format!(
                 "what the worker handed in is of no use: {reason}"
             )));
-            return (build, Vec::new());
+            return (build, Vec::new(), Vec::new());
         }
     };
     let file = |files: &[RunFile], name: &str| {
@@ -119,11 +124,15 @@ pub(super) fn read(
     if let Verdict::Inconclusive { stage, reason } = &record.verdict {
         build.reason = Some(short(&format!("{stage}: {reason}")));
     }
+    let mut reasons = BTreeSet::new();
     for output in &compared {
         for cause in output.differs.iter().flat_map(|differs| &differs.causes) {
             let name = cause.cause.name();
             if build.causes.len() < CAUSES && !build.causes.iter().any(|known| known == name) {
                 build.causes.push(name.into());
+            }
+            if reasons.len() < REASONS {
+                reasons.insert(reason(cause));
             }
         }
     }
@@ -149,7 +158,28 @@ pub(super) fn read(
         }
     });
     let outputs = outputs.collect();
-    (build, outputs)
+    (build, reasons.into_iter().collect(), outputs)
+}
+
+/// What a cause has in common with that of other builds.
+fn reason(found: &RootCause) -> Reason {
+    let is_versions = matches!(
+        found.cause,
+        Cause::ToolVersion | Cause::DependencyVersion | Cause::GoBuildInformation
+    );
+    let value = |text: &str| {
+        if is_versions {
+            text.chars().take(VALUE).collect()
+        } else {
+            String::new()
+        }
+    };
+    Reason {
+        cause: found.cause.name().into(),
+        shared: found.key.chars().take(VALUE).collect(),
+        released: value(&found.example.released),
+        rebuilt: value(&found.example.rebuilt),
+    }
 }
 
 /// The row of a released file of which nothing is said yet.

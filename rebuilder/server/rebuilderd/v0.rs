@@ -72,14 +72,14 @@ pub(super) async fn dashboard(
     headers: HeaderMap,
 ) -> Answer {
     let mut suites: BTreeMap<String, Suite> = BTreeMap::new();
-    for (component, status, count) in running.queue.components(place.arch.as_deref()).await? {
-        let suite = suites.entry(component).or_default();
+    for (component, status, count) in running.components(place.arch.as_deref()).await?.iter() {
+        let suite = suites.entry(component.clone()).or_default();
         let place = match status.as_str() {
             "GOOD" => &mut suite.good,
             "BAD" => &mut suite.bad,
             _ => &mut suite.unknown,
         };
-        *place = place.saturating_add(count);
+        *place = place.saturating_add(*count);
     }
     let (queue_length, _) = running.queue.open_jobs(&Page::default()).await?;
     let (_, now) = running.queue.changed().await?;

@@ -160,7 +160,7 @@ pub(super) async fn architectures(
 
 pub(super) async fn dashboard(State(running): Asked, Path(place): Path<Place>, headers: HeaderMap) -> Answer {
     let mut rebuilds = Rebuilds::default();
-    for count in running.queue.counts(place.arch.as_deref()).await? {
+    for count in running.counts(place.arch.as_deref()).await?.iter() {
         let place = match count.status.as_str() {
             "GOOD" => &mut rebuilds.good,
             "BAD" => &mut rebuilds.bad,
@@ -189,13 +189,7 @@ pub(super) async fn queue(
 }
 
 pub(super) async fn queued(State(running): Asked, Path(place): Path<Place>, headers: HeaderMap) -> Answer {
-    let only = Page {
-        after: Some(place.id.saturating_sub(1)),
-        limit: 1,
-        ..Page::default()
-    };
-    let (_, found) = running.queue.open_jobs(&only).await?;
-    let found = found.into_iter().find(|job| job.id == place.id);
+    let found = running.open_job(place.id).await?;
     document(&headers, &QueuedJob::from(found.ok_or(ApiError::NotFound)?))
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{from_extractor_with_state, map_response};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,11 +20,14 @@ use super::api::ApiError;
 use crate::artifact::Sha256;
 use crate::bounded;
 use crate::plan::Plan;
-use crate::queue::published::{Build, Page};
+use crate::queue::published::{Build, Listed, Order, Page, Reason};
+use crate::queue::wire::Lease;
 use crate::report::{ReportError, site};
 
 /// What pages may load.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// What the page of a job that runs may load as well: its script, and what comes of the log.
+const LIVE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Lines of tables, cells of a history, and packages that a search gives.
 const LINES: u16 = 20;
 const CELLS: u16 = 100;
@@ -36,6 +39,11 @@ pub(super) fn router(running: &Arc<Running>) -> Router<Arc<Running>> {
     Router::new()
         .route("/", get(overview))
         .route("/style.css", get(style))
+        .route("/live.js", get(script))
+        .route("/rates", get(rates))
+        .route("/causes", get(causes))
+        .route("/causes/shared", get(shared))
+        .route("/jobs/{id}", get(job))
         .route("/packages", get(search))
         .route("/packages/{*package}", get(package))
         .route("/builds/{id}", get(build))
@@ -73,7 +81,9 @@ fn nothing(headers: &HeaderMap, what: &str) -> Answer {
 }
 
 async fn overview(State(running): Asked, headers: HeaderMap) -> Answer {
-    let counts = running.queue.counts(None).await?;
+    let counts = running.counts(None).await?;
+    let trends = running.trends().await?;
+    let regressions = running.queue.regressions(LINES).await?;
     let negatives = running.queue.negatives(LINES).await?;
     let latest = running.queue.latest_builds(LINES).await?;
     let first = Page {
@@ -81,10 +91,92 @@ async fn overview(State(running): Asked, headers: HeaderMap) -> Answer {
         ..Page::default()
     };
     let (waiting, jobs) = running.queue.open_jobs(&first).await?;
-    page(
-        &headers,
-        site::overview(&counts, &negatives, &latest, (waiting, &jobs)),
-    )
+    let shown = site::Overview {
+        counts: &counts,
+        trends: &trends,
+        regressions: &regressions,
+        negatives: &negatives,
+        latest: &latest,
+        waiting,
+        jobs: &jobs,
+    };
+    page(&headers, site::overview(&shown))
+}
+
+async fn script(headers: HeaderMap) -> Response {
+    let kind = "text/javascript; charset=utf-8";
+    answer(&headers, kind, site::LIVE.as_bytes().to_vec(), true)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Kind {
+    ecosystem: Option<String>,
+}
+
+async fn rates(State(running): Asked, Query(kind): Query<Kind>, headers: HeaderMap) -> Answer {
+    let trends = running.trends().await?;
+    page(&headers, site::rates(&trends, kind.ecosystem.as_deref()))
+}
+
+async fn causes(State(running): Asked, headers: HeaderMap) -> Answer {
+    page(&headers, site::causes_page(&running.clusters().await?))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Shared {
+    cause: String,
+    shared: String,
+    released: String,
+    rebuilt: String,
+}
+
+async fn shared(State(running): Asked, Query(asked): Query<Shared>, headers: HeaderMap) -> Answer {
+    let reason = Reason {
+        cause: asked.cause,
+        shared: asked.shared,
+        released: asked.released,
+        rebuilt: asked.rebuilt,
+    };
+    let listed = Listed {
+        reason: Some(reason.clone()),
+        newest: true,
+        ..Listed::default()
+    };
+    let first = Page {
+        limit: i64::from(FOUND).saturating_add(1),
+        order: Order::Descending,
+        ..Page::default()
+    };
+    let mut builds = running.queue.list_builds(&listed, &first).await?;
+    let more = builds.len() > usize::from(FOUND);
+    builds.truncate(usize::from(FOUND));
+    page(&headers, site::shared(&reason, &builds, more))
+}
+
+async fn job(State(running): Asked, Path(id): Path<i64>, headers: HeaderMap) -> Answer {
+    let Some(job) = running.open_job(id).await? else {
+        if running.queue.build(id).await?.is_some() {
+            return Ok(Redirect::to(&format!("/builds/{id}")).into_response());
+        }
+        return nothing(
+            &headers,
+            "There is no such job, or it has ended and is not published yet.",
+        );
+    };
+    let lease = Lease {
+        job: id,
+        attempt: job.attempt,
+    };
+    let log = (job.state == "running").then(|| running.logs.last(lease).unwrap_or_default());
+    let log = log
+        .as_ref()
+        .map(|log| (log.text.as_str(), log.end, log.begin > 0));
+    let mut response = page(&headers, site::job(&job, log))?;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIVE));
+    Ok(response)
 }
 
 async fn style(headers: HeaderMap) -> Response {

@@ -63,6 +63,7 @@ fn no_route_is_open_that_should_not_be() {
         let all = READ
             .iter()
             .chain(super::pages::ROUTES)
+            .chain(super::results::ROUTES)
             .map(|path| (*path, public));
         for (path, open) in all.chain(OPERATOR.iter().map(|path| (*path, false))) {
             let refused = |status: u16| if open { 200 } else { status };

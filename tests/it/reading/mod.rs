@@ -5,6 +5,7 @@ mod clients;
 mod pages;
 mod publication;
 mod rebuilderd;
+mod results;
 mod seed;
 
 use std::process::Command;

@@ -10,6 +10,11 @@ use std::time::Duration;
 pub const ROUTES: &[&str] = &[
     "/",
     "/style.css",
+    "/live.js",
+    "/rates",
+    "/causes",
+    "/causes/shared?cause=content",
+    "/jobs/6",
     "/packages",
     "/packages?q=tar",
     "/packages/pkg:deb/debian/tar",

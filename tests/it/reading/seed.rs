@@ -83,6 +83,11 @@ fn difference() -> Value {
 }
 
 pub fn record(told: &Told<'_>, plan: &Plan) -> Record {
+    record_at(told, plan, "2026-11-25T12:00:00.5Z".parse().unwrap())
+}
+
+/// The record of a build that ended then.
+pub fn record_at(told: &Told<'_>, plan: &Plan, finished: Timestamp) -> Record {
     let outputs = told.files.iter().map(|file| {
         let name = file_name(*file, told.version);
         let released = Sha256::of(&name);
@@ -102,7 +107,6 @@ pub fn record(told: &Told<'_>, plan: &Plan) -> Record {
         outputs: outputs.collect(),
         ..Compared::default()
     };
-    let time = |text: &str| text.parse::<Timestamp>().unwrap();
     Record::concluded(
         plan,
         Concluded {
@@ -118,8 +122,8 @@ pub fn record(told: &Told<'_>, plan: &Plan) -> Record {
         Circumstances {
             evidence: Evidence::Verified,
             backend: "embedded".into(),
-            started: time("2026-11-25T11:58:00Z"),
-            finished: time("2026-11-25T12:00:00.5Z"),
+            started: finished - jiff::SignedDuration::from_millis(120_500),
+            finished,
             timings: Timings::default(),
         },
     )
@@ -184,7 +188,18 @@ impl Seed {
     pub async fn run(&self, told: &Told<'_>, sign: bool) -> i64 {
         let plan = plan(told);
         let record = record(told, &plan);
-        let files = self.files(&plan, &record).await;
+        self.recorded(told, (&plan, &record), sign).await
+    }
+
+    /// A run that ended now.
+    pub async fn run_now(&self, told: &Told<'_>) -> i64 {
+        let plan = plan(told);
+        let record = record_at(told, &plan, Timestamp::now());
+        self.recorded(told, (&plan, &record), false).await
+    }
+
+    async fn recorded(&self, told: &Told<'_>, (plan, record): (&Plan, &Record), sign: bool) -> i64 {
+        let files = self.files(plan, record).await;
         let verdict = match &record.verdict {
             rebuilder::run::Verdict::Inconclusive { .. } => "inconclusive".into(),
             other => other.to_string(),

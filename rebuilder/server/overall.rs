@@ -1,0 +1,101 @@
+//! What pages and programs ask of all builds together, counted once for all of them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Running;
+use super::api::ApiError;
+use super::cached::Cached;
+use crate::queue::published::{Cluster, Count, Open, Page, Span};
+use crate::report::site::Trends;
+
+/// Weeks that charts show.
+const WEEKS: i64 = 26;
+/// Shared reasons that are listed.
+const CLUSTERS: u16 = 100;
+
+/// Files by component and status.
+type Components = Vec<(String, String, i64)>;
+
+#[derive(Default)]
+pub(super) struct Overall {
+    counts: Cached<Vec<Count>>,
+    components: Cached<Components>,
+    trends: Cached<Trends>,
+    clusters: Cached<Vec<Cluster>>,
+}
+
+impl Running {
+    /// How many builds to show there are of each kind, for one architecture or for all.
+    pub(super) async fn counts(&self, architecture: Option<&str>) -> Result<Arc<Vec<Count>>, ApiError> {
+        let asked = architecture.map(str::to_owned);
+        let key = architecture.unwrap_or_default();
+        self.overall
+            .counts
+            .get(
+                self,
+                key,
+                |queue| async move { queue.counts(asked.as_deref()).await },
+            )
+            .await
+    }
+
+    /// How many released files to show there are by component and status.
+    pub(super) async fn components(&self, architecture: Option<&str>) -> Result<Arc<Components>, ApiError> {
+        let asked = architecture.map(str::to_owned);
+        let key = architecture.unwrap_or_default();
+        self.overall
+            .components
+            .get(self, key, |queue| async move {
+                queue.components(asked.as_deref()).await
+            })
+            .await
+    }
+
+    /// The last half year, week by week.
+    pub(super) async fn trends(&self) -> Result<Arc<Trends>, ApiError> {
+        let last = Span::Week.number(Timestamp::now().as_millisecond());
+        let first = last.saturating_sub(WEEKS.saturating_sub(1));
+        // With each week begins another answer.
+        self.overall
+            .trends
+            .get(self, &last.to_string(), |queue| async move {
+                Ok(Trends {
+                    span: Span::Week,
+                    between: (first, last),
+                    rates: queue.rates(Span::Week, first).await?,
+                    causes: queue.causes_over_time(Span::Week, first).await?,
+                })
+            })
+            .await
+    }
+
+    /// Reasons that packages share.
+    pub(super) async fn clusters(&self) -> Result<Arc<Vec<Cluster>>, ApiError> {
+        self.overall
+            .clusters
+            .get(self, "", |queue| async move { queue.clusters(CLUSTERS).await })
+            .await
+    }
+
+    /// A job that waits or runs.
+    pub(super) async fn open_job(&self, id: i64) -> Result<Option<Open>, ApiError> {
+        let only = Page {
+            after: Some(id.saturating_sub(1)),
+            limit: 1,
+            ..Page::default()
+        };
+        let (_, found) = self.queue.open_jobs(&only).await?;
+        Ok(found.into_iter().find(|job| job.id == id))
+    }
+
+    /// Counts everything once, so that the first reader does not wait for it.
+    pub(super) async fn warm(self: Arc<Self>) {
+        // If the database is away, the first reader counts.
+        let _ = self.counts(None).await;
+        let _ = self.trends().await;
+        let _ = self.clusters().await;
+        let _ = self.components(None).await;
+    }
+}
