@@ -13,6 +13,8 @@ mod inspect;
 mod interrupt;
 mod key;
 mod log;
+#[cfg(test)]
+mod named;
 mod options;
 mod output;
 mod plan;
@@ -283,7 +285,7 @@ pub fn main() -> ExitCode {
     };
     let store = cli.common.store.clone();
     // Services end in their own way: they finish what they have begun.
-    let own_end = matches!(&cli.command, Command::Worker(_))
+    let own_end = matches!(&cli.command, Command::Worker(_) | Command::Signer(_))
         || matches!(&cli.command, Command::Serve(args) if args.serves());
     let listened = (!own_end).then(|| interrupt::listen(json));
     let signal = async {
@@ -364,7 +366,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Attest(args) => signing::attest(&args, cli.common.json).await,
         Command::Signer(args) => signing::sign(cli.common, args).await,
         Command::Log(command) => log::run(cli.common, command).await,
-        Command::Serve(args) => serve::run(&Context::open(cli.common)?, args).await,
+        Command::Serve(args) => Box::pin(serve::run(cli.common, args)).await,
         Command::Worker(args) => worker::run(cli.common, args).await,
         Command::Queue(args) => queue::run(&Context::open(cli.common)?, args).await,
         Command::Rebuild(args) => rebuild::rebuild(&Context::open(cli.common)?, *args).await,

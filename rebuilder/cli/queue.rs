@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::failure::{Code, Failure};
 use super::options::memory::MemoryArgs;
+use super::options::operator::operator;
 use super::{Context, output, suggest};
 use crate::artifact::Subject;
 use crate::queue::wire::{Resources, Task};
@@ -154,12 +155,16 @@ pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, 
         }
         Command::Cancel { jobs } => {
             for job in jobs {
+                let what = job.to_string();
+                queue.write_down(&operator(), "cancel-job", &what).await?;
                 queue.cancel(job).await?;
             }
             Ok(ExitCode::SUCCESS)
         }
         Command::Retry { jobs } => {
             for job in jobs {
+                let what = job.to_string();
+                queue.write_down(&operator(), "retry-job", &what).await?;
                 let new = queue.retry(job).await?;
                 output::note(&format!("job {job} is job {new} now"));
             }
@@ -167,6 +172,9 @@ pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, 
         }
         Command::Limit { ecosystem, most } => {
             if let (Some(ecosystem), Some(Limit(most))) = (ecosystem, most) {
+                let what = most.map_or_else(|| "none".to_owned(), |most| most.to_string());
+                let what = format!("{ecosystem}: {what}");
+                queue.write_down(&operator(), "limit", &what).await?;
                 queue.limit(&ecosystem, most).await?;
             }
             let limits = queue.limits().await?;
@@ -220,6 +228,8 @@ async fn add(context: &Context, queue: &Queue, args: &AddArgs) -> Result<ExitCod
             },
         })
         .collect();
+    let what = format!("{} for the audit {}", plural(jobs.len(), "job"), args.audit);
+    queue.write_down(&operator(), "add-jobs", &what).await?;
     tell(context, queue.enqueue(&jobs).await?)
 }
 

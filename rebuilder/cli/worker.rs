@@ -49,12 +49,18 @@ pub(crate) struct WorkerArgs {
     /// Processors that the jobs together may need [default: all]
     #[arg(long, value_name = "COUNT", help_heading = "Resources")]
     offer_cores: Option<u32>,
+    /// End when standard input does, which is when the process that started this one ends
+    #[arg(long, hide = true)]
+    tied: bool,
     /// Options of "rebuilder rebuild" for each job, such as --policy FILE
     #[arg(last = true, value_name = "OPTIONS")]
     rebuild: Vec<OsString>,
 }
 
 pub(crate) async fn run(common: Common, args: WorkerArgs) -> Result<ExitCode, Failure> {
+    if args.tied {
+        child::end_with_stdin();
+    }
     let options = common.options();
     let context = Context::open(common)?;
     let token = token(args.token_file)?;

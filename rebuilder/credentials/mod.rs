@@ -165,6 +165,19 @@ pub fn redacted(text: &str) -> Option<String> {
     changed.then(|| String::from_utf8_lossy(&clean).into_owned())
 }
 
+/// The text from the byte `from` on without the credentials in it. What comes before tells credentials apart.
+pub fn redacted_from(text: &[u8], from: usize) -> String {
+    let mut clean = Vec::new();
+    match scan::scan(text, "", Depth::All, &Deadline::default()) {
+        Ok(hits) => {
+            // Writing to memory does not fail.
+            let _ = replace(text, from, &hits, &mut clean);
+        }
+        Err(_) => clean.extend_from_slice(b"[redacted: interrupted]\n"),
+    }
+    String::from_utf8_lossy(&clean).into_owned()
+}
+
 /// A text that is short, or this tool's own: it is looked at to its end.
 fn scan(text: &str, depth: Depth) -> Result<Vec<SecretHit>, Over> {
     scan::scan(text.as_bytes(), "", depth, &Deadline::default())

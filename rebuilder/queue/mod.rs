@@ -20,6 +20,7 @@ mod readers;
 mod returns;
 mod sql;
 mod tokens;
+mod trail;
 pub mod wire;
 
 pub use admin::{DueRun, Listed, Tally};
@@ -29,6 +30,7 @@ pub use enqueue::{Enqueued, NewJob};
 #[doc(hidden)]
 pub use readers::READERS;
 pub use tokens::{Holder, Scope, Token, TokenError};
+pub use trail::Step;
 
 use sqlx::AnyPool;
 

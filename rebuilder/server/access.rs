@@ -126,6 +126,20 @@ impl FromRequestParts<Arc<Running>> for Viewer {
     }
 }
 
+/// A reader of logs of builds that run. Whether there is a credential in one is known for certain only at its end.
+pub(super) struct Follower;
+
+impl FromRequestParts<Arc<Running>> for Follower {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, running: &Arc<Running>) -> Result<Self, ApiError> {
+        if running.reading.live_logs {
+            return Viewer::from_request_parts(parts, running).await.map(|_| Self);
+        }
+        holder(parts, running, Scope::Read).await.map(|_| Self)
+    }
+}
+
 /// A reader of what is never public: the workers.
 pub(super) struct Operator;
 

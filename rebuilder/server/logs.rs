@@ -10,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::api::ApiError;
 use super::artifacts::ArtifactsError;
+use crate::credentials;
 use crate::queue::wire::{self, Lease};
 use crate::text::visible_lines;
 
@@ -19,6 +20,10 @@ const LOCK: &str = "lock";
 
 /// Most bytes of a log that are read at a time.
 const EXCERPT: u64 = 64 << 10;
+
+/// What of a log before an excerpt tells whether there is a credential in it, and the longest key in armour.
+const BEFORE: u64 = 16 << 10;
+const BLOCK: usize = 16 << 10;
 
 /// A part of a log.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -106,25 +111,23 @@ impl Logs {
         Ok(length.saturating_add(kept.len() as u64))
     }
 
-    /// The text of a log from a byte on, as far as whole lines have come, with what could move a cursor made visible; `None`
-    /// if there is no log.
+    /// The text of a log from a byte on, as far as whole lines have come, without the credentials that can be told by then
+    /// and with what could move a cursor made visible; `None` if there is no log.
     pub(super) fn read(&self, lease: Lease, offset: u64) -> Option<Excerpt> {
         let mut file = File::open(self.path(lease)).ok()?;
-        file.seek(SeekFrom::Start(offset)).ok()?;
+        let begin = offset.saturating_sub(BEFORE);
+        file.seek(SeekFrom::Start(begin)).ok()?;
         let mut bytes = Vec::new();
-        file.take(EXCERPT).read_to_end(&mut bytes).ok()?;
-        let lines = bytes.iter().rposition(|byte| *byte == b'\n');
-        let lines = lines.map_or(0, |last| last.saturating_add(1));
-        // A line that is longer than that comes in parts.
-        let whole = if lines == 0 && bytes.len() as u64 == EXCERPT {
-            bytes.len()
-        } else {
-            lines
-        };
-        let text = String::from_utf8_lossy(bytes.get(..whole).unwrap_or_default());
+        let most = EXCERPT.saturating_add(offset.saturating_sub(begin));
+        file.take(most).read_to_end(&mut bytes).ok()?;
+        let from = usize::try_from(offset.saturating_sub(begin))
+            .ok()?
+            .min(bytes.len());
+        let whole = whole_lines(&bytes, from, bytes.len() as u64 == most);
+        let text = credentials::redacted_from(bytes.get(..whole).unwrap_or_default(), from);
         Some(Excerpt {
             begin: offset,
-            end: offset.saturating_add(whole as u64),
+            end: begin.saturating_add(whole as u64),
             text: visible_lines(&text).into_owned(),
         })
     }
@@ -148,6 +151,25 @@ impl Logs {
     pub(super) fn remove(&self, lease: Lease) {
         // A job may have had no log.
         let _ = std::fs::remove_file(self.path(lease));
+    }
+}
+
+/// Up to where a log can be shown from `from` on: whole lines, unless one is longer than an excerpt, and not a key in armour
+/// whose end has not come, as only the whole of it is known for one.
+fn whole_lines(bytes: &[u8], from: usize, is_full: bool) -> usize {
+    let new = bytes.get(from..).unwrap_or_default();
+    let lines = memchr::memrchr(b'\n', new).map(|last| from.saturating_add(last).saturating_add(1));
+    let end = lines.unwrap_or(if is_full { bytes.len() } else { from });
+    let shown = bytes.get(..end).unwrap_or_default();
+    match memchr::memmem::rfind(shown, b"-----BEGIN") {
+        Some(armour)
+            if memchr::memmem::find(shown.get(armour..).unwrap_or_default(), b"-----END").is_none()
+                && end.saturating_sub(armour) < BLOCK =>
+        {
+            let line = memchr::memrchr(b'\n', shown.get(..armour).unwrap_or_default());
+            line.map_or(0, |last| last.saturating_add(1)).max(from)
+        }
+        _ => end,
     }
 }
 
@@ -222,6 +244,41 @@ mod tests {
         assert_eq!(logs.read(long, 0).unwrap().end, EXCERPT);
         logs.append(long, 100_000, b"\nlast\n").unwrap();
         assert_eq!(logs.last(long).unwrap().text, "last\n");
+    }
+
+    #[test]
+    fn credentials_are_not_shown_while_a_build_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::below(folder.path()).unwrap();
+        let lease = Lease { job: 1, attempt: 1 };
+        // Put together here, so that nobody takes it for a leaked one.
+        let token = ["ghp", "_", "wJ8vXh2LqT5sNc0ZrE4kYp7uGb1mAd6fRi3O"].concat();
+        let mut end = 0;
+        let mut tell = |text: &str| end = logs.append(lease, end, text.as_bytes()).unwrap();
+        tell(&format!("fetching with {token}\n"));
+        let first = logs.read(lease, 0).unwrap();
+        assert!(
+            first.text.starts_with("fetching with [redacted: "),
+            "{}",
+            first.text
+        );
+        // A key is shown once it is whole, which is not at all.
+        let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n".repeat(20);
+        let armour = |word: &str| ["-----", word, " PRIVATE KEY-----\n"].concat();
+        tell("next\n");
+        tell(&armour("BEGIN"));
+        tell(&body);
+        let second = logs.read(lease, first.end).unwrap();
+        assert_eq!(second.text, "next\n");
+        assert_eq!(logs.read(lease, second.end).unwrap().text, "");
+        tell(&armour("END"));
+        tell("after\n");
+        let third = logs.read(lease, second.end).unwrap();
+        assert!(
+            third.text.ends_with("after\n") && !third.text.contains("MIIEvQ"),
+            "{}",
+            third.text
+        );
     }
 
     #[test]

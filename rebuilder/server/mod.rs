@@ -92,6 +92,8 @@ pub struct Bounds {
 pub struct Reading {
     /// Whether everyone may read results and the queue; else a token with the scope `read` is needed.
     pub public: bool,
+    /// Whether everyone who may read results may follow logs of builds that run; else a token is needed.
+    pub live_logs: bool,
     /// Requests of one reader in a second, on average; `None` for any number. Holders of tokens are not counted.
     pub rate: Option<NonZeroU32>,
     /// Public keys of links, in PEM as in-toto reads them; clients take the first.

@@ -6,6 +6,7 @@ pub(super) mod evidence;
 pub(super) mod logged;
 pub(super) mod memory;
 pub(super) mod normalise;
+pub(super) mod operator;
 pub(super) mod released;
 pub(super) mod sandbox;
 pub(super) mod search;

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::artifact::PinnedImage;
 use crate::cli::failure::Failure;
 use crate::cli::key::{inventory, signer_log};
 use crate::cli::options::evidence::TrustArgs;
 use crate::cli::options::signing::KeyArgs;
-use crate::cli::{Common, Context, config_folder, output, suggest};
+use crate::cli::{Common, Context, child, config_folder, output, suggest};
 use crate::inspect::InspectionRequest;
 use crate::plan::Recipe;
 use crate::public_log::{LogPolicy, Publication, Witnesses};
@@ -69,6 +70,9 @@ pub(crate) struct SignerArgs {
     /// Witnesses of the public log, and how many must sign it (c2sp.org/tlog-policy)
     #[arg(long, value_name = "FILE", requires = "public_log")]
     public_log_witnesses: Option<PathBuf>,
+    /// End when standard input does, which is when the process that started this one ends
+    #[arg(long, hide = true)]
+    tied: bool,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -119,6 +123,9 @@ impl SignerArgs {
 pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, Failure> {
     // Only this user may read the files of the service: the log, its copies, its lock.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    if args.tied {
+        child::end_with_stdin();
+    }
     let signer = args.key.open()?;
     let relays: BTreeSet<u32> = args
         .relay
@@ -170,7 +177,17 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
             output::note(&format!("listening on {} with the key {name}", socket.display()));
         }
     };
-    service.serve(&socket, ready).await?;
+    let cannot = |error: std::io::Error| Failure::internal(format!("cannot wait for signals: {error}"));
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt()).map_err(cannot)?,
+        signal(SignalKind::terminate()).map_err(cannot)?,
+    );
+    tokio::select! {
+        served = service.serve(&socket, ready) => served?,
+        // Whoever asked for a signature and did not get it asks again.
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 use super::documents::Problem;
 use super::{Answer, Asked, Question, Running, number, question};
 use crate::queue::wire::Lease;
+use crate::server::access::Follower;
 use crate::server::api::ApiError;
 use crate::server::logs::Excerpt;
 
@@ -42,11 +43,13 @@ pub(super) struct EventsQuestion {
     responses((status = 200, body = String, content_type = "text/event-stream"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
+    follower: Result<Follower, ApiError>,
     State(running): Asked,
     id: Result<Path<i64>, PathRejection>,
     asked: Question<EventsQuestion>,
     headers: HeaderMap,
 ) -> Answer {
+    follower?;
     let id = number(id)?;
     let asked = question(asked)?;
     let last = headers
@@ -109,9 +112,7 @@ impl Watch {
                 return Some(event);
             }
             self.looks = self.looks.wrapping_add(1);
-            if let Some(Excerpt { text, end, .. }) = self
-                .lease
-                .and_then(|lease| self.running.logs.read(lease, self.offset))
+            if let Some(Excerpt { text, end, .. }) = self.excerpt().await
                 && !text.is_empty()
             {
                 self.offset = end;
@@ -122,6 +123,14 @@ impl Watch {
                 _ = ending.changed() => {}
             }
         }
+    }
+
+    /// What has come of the log since.
+    async fn excerpt(&self) -> Option<Excerpt> {
+        let (running, offset, lease) = (self.running.clone(), self.offset, self.lease?);
+        // It is searched for credentials, which takes a while.
+        let read = tokio::task::spawn_blocking(move || running.logs.read(lease, offset));
+        read.await.ok().flatten()
     }
 
     /// What changed of the job, if something did.

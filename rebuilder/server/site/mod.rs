@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::Running;
-use super::access::Viewer;
+use super::access::{Follower, Viewer};
 use super::answer::{self, HTML, JSON, TEXT, answer, document};
 use super::api::ApiError;
 use crate::artifact::Sha256;
@@ -155,7 +155,12 @@ async fn shared(State(running): Asked, Query(asked): Query<Shared>, headers: Hea
     page(&headers, site::shared(&reason, &builds, more))
 }
 
-async fn job(State(running): Asked, Path(id): Path<i64>, headers: HeaderMap) -> Answer {
+async fn job(
+    follower: Result<Follower, ApiError>,
+    State(running): Asked,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+) -> Answer {
     let Some(job) = running.open_job(id).await? else {
         if running.queue.build(id).await?.is_some() {
             return Ok(Redirect::to(&format!("/builds/{id}")).into_response());
@@ -169,7 +174,13 @@ async fn job(State(running): Asked, Path(id): Path<i64>, headers: HeaderMap) -> 
         job: id,
         attempt: job.attempt,
     };
-    let log = (job.state == "running").then(|| running.logs.last(lease).unwrap_or_default());
+    let log = if follower.is_ok() && job.state == "running" {
+        let running = running.clone();
+        let read = tokio::task::spawn_blocking(move || running.logs.last(lease));
+        Some(read.await.ok().flatten().unwrap_or_default())
+    } else {
+        None
+    };
     let log = log
         .as_ref()
         .map(|log| (log.text.as_str(), log.end, log.begin > 0));

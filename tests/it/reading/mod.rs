@@ -2,6 +2,7 @@
 
 mod access;
 mod clients;
+mod embedded;
 mod pages;
 mod publication;
 mod rebuilderd;

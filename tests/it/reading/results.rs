@@ -49,7 +49,7 @@ fn assert_valid(document: &Value, path: &str, status: &str, value: &Value) {
 
 #[apply(test)]
 fn answers_are_what_the_document_says() {
-    let service = server(&["--public"]);
+    let service = server(&["--public", "--live-logs"]);
     let document = ask(&service, &format!("{BASE}/openapi.json"), &[]).json();
     assert_eq!(document["openapi"], "3.1.0");
     let mut tried = BTreeSet::new();
@@ -215,7 +215,7 @@ fn work(service: &Service, path: &str, body: &str) -> Value {
 
 #[apply(test)]
 fn the_log_of_a_build_that_runs_can_be_followed() {
-    let service = Service::start_with_lease(None, "60", &["--public"]);
+    let service = Service::start_with_lease(None, "60", &["--public", "--live-logs"]);
     block_on(async { Seed::open(&service).await.waits("deb:bash=5.2-1").await });
     let waiting = ask(&service, "/jobs/1", &[]).text();
     assert!(
@@ -289,6 +289,37 @@ fn the_log_of_a_build_that_runs_can_be_followed() {
     assert!(
         !rest.contains("second") && rest.contains("a part of the third"),
         "{rest}"
+    );
+}
+
+/// What a log has of credentials is known for certain only at its end.
+#[apply(test)]
+fn a_log_of_a_build_that_runs_is_not_public_unless_it_is_said() {
+    let service = Service::start_with_lease(None, "60", &["--public"]);
+    block_on(async { Seed::open(&service).await.waits("deb:bash=5.2-1").await });
+    let claim = json!({"slots": 1, "wait": 5000, "architecture": "x86_64", "free": {"memory": 4096, "disk": 10_000, "cores": 4}});
+    work(&service, "/claim", &claim.to_string());
+    work(&service, "/jobs/1/1/log?offset=0", "a line\n");
+    let token = format!("Authorization: Bearer {}", super::seed::read_token(&service));
+    let events = format!("{BASE}/queue/1/events");
+    let refused = ask(&service, &events, &[]);
+    assert_eq!(
+        (refused.status, refused.header("content-type")),
+        (401, Some("application/problem+json"))
+    );
+    let page = ask(&service, "/jobs/1", &[]);
+    assert!(
+        page.status == 200 && !page.text().contains("a line"),
+        "{}",
+        page.text()
+    );
+    let page = ask(&service, "/jobs/1", &["--header", &token]);
+    assert!(page.text().contains("a line"), "{}", page.text());
+    let followed = ask(&service, &events, &["--header", &token, "--max-time", "2"]);
+    assert!(
+        followed.status == 200 && followed.text().contains("a line"),
+        "{}",
+        followed.text()
     );
 }
 

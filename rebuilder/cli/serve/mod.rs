@@ -1,6 +1,9 @@
 //! `rebuilder serve …`
 
+mod embedded;
+
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -13,10 +16,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use super::options::memory::MemoryArgs;
-use super::{Context, output};
+use super::options::operator::operator;
+use super::{Common, Context, output};
 use crate::attest::{Extra, Public};
 use crate::queue::{Holder, Queue, Scope};
 use crate::server::{Artifacts, Bounds, Handing, Reading, Server};
+use embedded::{Beside, Prepared};
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -53,6 +58,12 @@ struct ServerArgs {
     /// How long an artifact is kept that no verdict names, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0, value_parser = seconds)]
     unnamed: f64,
+    /// Run a worker and a signer beside the server: all that one machine needs
+    #[arg(long, conflicts_with_all = ["signer", "runs"], help_heading = "One machine")]
+    embedded: bool,
+    /// Number of jobs at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "embedded", help_heading = "One machine", value_parser = clap::value_parser!(u32).range(1..=256))]
+    jobs: u32,
     /// Socket of the signer that runs are handed in to
     #[arg(
         long,
@@ -66,14 +77,18 @@ struct ServerArgs {
     #[arg(long, value_name = "DIR", requires = "signer", help_heading = "Signing")]
     runs: Option<PathBuf>,
     /// Hand in runs that found no build giving the released bytes too
-    #[arg(long, requires = "signer", help_heading = "Signing")]
+    #[arg(long, help_heading = "Signing")]
     attest_negative: bool,
     /// Sign an in-toto link for each released file as well, as rebuilderd does
-    #[arg(long, requires = "signer", help_heading = "Signing")]
+    #[arg(long, help_heading = "Signing")]
     links: bool,
     /// Let everyone read results, logs and the queue; else that takes a token with the scope read
     #[arg(long, help_heading = "Reading")]
     public: bool,
+    /// Let all these readers follow logs of builds that run as well. Credentials are looked for as lines come; one that only
+    /// the whole log shows is removed at its end
+    #[arg(long, help_heading = "Reading")]
+    live_logs: bool,
     /// Requests that one reader without a token may make in a second, on average; 0 for any number
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Reading")]
     rate: u32,
@@ -90,7 +105,7 @@ fn keys(files: &[PathBuf]) -> Result<Vec<String>, Failure> {
         let key = text.and_then(|text| {
             let key = Public::from_pem(&text).and_then(|key| key.in_toto_pem());
             key.ok_or_else(|| {
-                "it is not an Ed25519 public key in PEM; \"rebuilder key show\" prints one".into()
+                "it is not an Ed25519 public key in PEM; \"rebuilder key public\" prints one".into()
             })
         });
         key.map_err(|reason| {
@@ -114,6 +129,15 @@ enum Command {
     /// Make, list and revoke the tokens of workers
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show who asked for which change of tokens, jobs and limits, the newest first
+    Trail {
+        /// Only entries with a lower number
+        #[arg(long, value_name = "ENTRY")]
+        before: Option<i64>,
+        /// Most entries
+        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        count: i64,
+    },
 }
 
 #[derive(Subcommand)]
@@ -138,44 +162,32 @@ enum TokenCommand {
     },
 }
 
-pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(common: Common, args: ServeArgs) -> Result<ExitCode, Failure> {
+    let options = common.options();
+    let context = &Context::open(common)?;
     let queue = args.memory.queue(context).await?;
     match args.command {
         Some(Command::Token(command)) => token(context, &queue, command).await,
-        None => serve(context, queue, args.server).await,
+        Some(Command::Trail { before, count }) => trail(context, &queue, before, count).await,
+        None => serve(context, queue, args.server, options).await,
     }
 }
 
-async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<ExitCode, Failure> {
-    let reading = Reading {
-        public: args.public,
-        rate: NonZeroU32::new(args.rate),
-        keys: keys(&args.public_key)?,
-    };
-    let place = args
-        .artifacts
-        .unwrap_or_else(|| context.store.artifacts().display().to_string());
-    let handing = args.signer.map(|socket| Handing {
-        socket,
-        runs: args.runs.unwrap_or_else(|| context.store.runs()),
-        extras: if args.links {
-            BTreeSet::from([Extra::Link])
-        } else {
-            BTreeSet::new()
-        },
-        negatives: args.attest_negative,
-    });
-    let server = Server {
-        queue,
-        artifacts: Artifacts::open(&place)?,
-        lease: Duration::from_secs_f64(args.lease),
-        scratch: context.store.tmp(),
-        handing,
-        reading,
-        bounds: Bounds {
-            daily: args.daily.saturating_mul(1 << 20),
-            unnamed: Duration::from_secs_f64(args.unnamed),
-        },
+async fn serve(
+    context: &Context,
+    queue: Queue,
+    args: ServerArgs,
+    options: Vec<OsString>,
+) -> Result<ExitCode, Failure> {
+    if !args.embedded && args.signer.is_none() && (args.attest_negative || args.links) {
+        return Err(
+            Failure::usage("nobody signs, so there is nothing more to sign".into())
+                .with_help("name a signer with --signer, or use --embedded"),
+        );
+    }
+    let prepared = match args.embedded {
+        true => Some(Prepared::new(context, &queue, options, (args.jobs, args.attest_negative)).await?),
+        false => None,
     };
     let cannot = |source| crate::server::ServerError::Listen {
         address: args.listen.to_string(),
@@ -186,6 +198,13 @@ async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<Exit
         signal(SignalKind::terminate()).map_err(cannot)?,
     );
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    let socket = prepared.as_ref().map(Prepared::socket);
+    let place = args
+        .artifacts
+        .clone()
+        .unwrap_or_else(|| context.store.artifacts().display().to_string());
+    let server = server(context, queue, &args, &place, socket)?;
     let ready = |address: SocketAddr| {
         if context.json {
             // If stdout is closed, the address still answers.
@@ -194,19 +213,94 @@ async fn serve(context: &Context, queue: Queue, args: ServerArgs) -> Result<Exit
             output::note(&format!("listening on http://{address}, artifacts in {place}"));
         }
     };
-    let stop = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    let (end, ending) = tokio::sync::oneshot::channel::<()>();
+    let serving = server.serve(listener, ready, async move {
+        // The other end is held until then.
+        let _ = ending.await;
+    });
+    let mut serving = std::pin::pin!(serving);
+    let mut beside = prepared.map(|prepared| prepared.start(address)).transpose()?;
+    let failed = tokio::select! {
+        served = &mut serving => {
+            served?;
+            return Ok(ExitCode::SUCCESS);
         }
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        failure = one_ended(&mut beside) => Some(failure),
     };
-    server.serve(listener, ready, stop).await?;
-    Ok(ExitCode::SUCCESS)
+    if let Some(beside) = &mut beside {
+        tokio::select! {
+            served = &mut serving => {
+                served?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            () = beside.end_worker() => {}
+        }
+    }
+    let _ = end.send(());
+    serving.await?;
+    if let Some(beside) = beside {
+        beside.end().await;
+    }
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Ready when a process beside the server has ended.
+async fn one_ended(beside: &mut Option<Beside>) -> Failure {
+    match beside {
+        Some(beside) => beside.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The server that the options ask for. `socket` is that of a signer beside it.
+fn server(
+    context: &Context,
+    queue: Queue,
+    args: &ServerArgs,
+    place: &str,
+    socket: Option<PathBuf>,
+) -> Result<Server, Failure> {
+    let reading = Reading {
+        public: args.public,
+        live_logs: args.live_logs,
+        rate: NonZeroU32::new(args.rate),
+        keys: keys(&args.public_key)?,
+    };
+    let handing = args.signer.clone().or(socket).map(|socket| Handing {
+        socket,
+        runs: args.runs.clone().unwrap_or_else(|| context.store.runs()),
+        extras: if args.links {
+            BTreeSet::from([Extra::Link])
+        } else {
+            BTreeSet::new()
+        },
+        negatives: args.attest_negative,
+    });
+    Ok(Server {
+        queue,
+        artifacts: Artifacts::open(place)?,
+        lease: Duration::from_secs_f64(args.lease),
+        scratch: context.store.tmp(),
+        handing,
+        reading,
+        bounds: Bounds {
+            daily: args.daily.saturating_mul(1 << 20),
+            unnamed: Duration::from_secs_f64(args.unnamed),
+        },
+    })
 }
 
 async fn token(context: &Context, queue: &Queue, command: TokenCommand) -> Result<ExitCode, Failure> {
     match command {
         TokenCommand::Add { name, scope, days } => {
+            let scopes: Vec<_> = scope.iter().map(ToString::to_string).collect();
+            let what = format!("{name}: {}", scopes.join(","));
+            queue.write_down(&operator(), "add-token", &what).await?;
             let token = queue.add_token(&name, &scope, days).await?;
             if context.json {
                 output::print_json(&json!({"worker": name, "token": token.secret()}))?;
@@ -217,6 +311,7 @@ async fn token(context: &Context, queue: &Queue, command: TokenCommand) -> Resul
             }
         }
         TokenCommand::Revoke { name } => {
+            queue.write_down(&operator(), "revoke-token", &name).await?;
             queue.revoke_token(&name).await?;
             if context.json {
                 output::print_json(&json!({"worker": name, "revoked": true}))?;
@@ -234,6 +329,33 @@ async fn token(context: &Context, queue: &Queue, command: TokenCommand) -> Resul
                 output::print(&screen)?;
             }
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn trail(
+    context: &Context,
+    queue: &Queue,
+    before: Option<i64>,
+    count: i64,
+) -> Result<ExitCode, Failure> {
+    let steps = queue.trail(before, count).await?;
+    if context.json {
+        output::print_json_pretty(&json!({"trail": steps}))?;
+    } else {
+        let mut screen = output::screen();
+        for step in &steps {
+            let at = jiff::Timestamp::from_millisecond(step.at).unwrap_or_default();
+            screen.say(format_args!(
+                "{}  {}  {}  {}  {}",
+                step.id,
+                at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                step.who,
+                step.action,
+                step.what
+            ));
+        }
+        output::print(&screen)?;
     }
     Ok(ExitCode::SUCCESS)
 }

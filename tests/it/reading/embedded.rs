@@ -1,0 +1,148 @@
+//! One command for one machine: what is put into the line is rebuilt, signed and shown, and everything ends together.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::common::{self, NETWORK, SANDBOX, code, json, needs, rebuilder_in, text};
+use crate::queue::service::{signal, wait_until};
+
+/// The program in a home of its own, with a database of its own.
+fn command(folder: &Path) -> Command {
+    let mut command = rebuilder_in(&common::store());
+    command
+        .env("HOME", folder)
+        .env(
+            "REBUILDER_MEMORY",
+            format!("sqlite:{}/memory.db", folder.display()),
+        )
+        .arg("--json");
+    command
+}
+
+fn serve(folder: &Path) -> (Child, String) {
+    let mut command = command(folder);
+    command.args([
+        "serve",
+        "--embedded",
+        "--public",
+        "--listen",
+        "127.0.0.1:0",
+        "--artifacts",
+    ]);
+    let mut server = command
+        .arg(folder.join("artifacts"))
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(folder.join("server.log")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stdout = server.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
+        panic!(
+            "{error}: {}",
+            std::fs::read_to_string(folder.join("server.log")).unwrap()
+        )
+    });
+    (server, format!("http://{}", told["listening"].as_str().unwrap()))
+}
+
+fn fetch(url: &str) -> Vec<u8> {
+    let output = Command::new("curl")
+        .args(["--silent", "--fail", "--max-time", "20", url])
+        .output()
+        .unwrap();
+    output.stdout
+}
+
+/// The processes that run with this folder among their words.
+fn processes(folder: &Path) -> usize {
+    let folder = folder.to_str().unwrap();
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let environments = all.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
+    environments
+        .filter(|environment| String::from_utf8_lossy(environment).contains(folder))
+        .count()
+}
+
+#[apply(test)]
+fn one_command_rebuilds_signs_and_shows() {
+    needs(&[NETWORK, SANDBOX]);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, url) = serve(folder.path());
+    let added = command(folder.path())
+        .args(["queue", "add", "pypi:idna==3.10"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&added), 0, "{}", text(&added));
+    let mut lives = || server.try_wait().unwrap().is_none();
+    let build = || -> Value {
+        serde_json::from_slice(&fetch(&format!("{url}/api/results/v1/builds/1"))).unwrap_or_default()
+    };
+    wait_until("it is rebuilt and signed", Duration::from_mins(5), || {
+        assert!(
+            lives(),
+            "{}",
+            std::fs::read_to_string(folder.path().join("server.log")).unwrap()
+        );
+        build()["signing"] == "signed"
+    });
+    let found = build();
+    assert_eq!(
+        (&found["verdict"], &found["status"]),
+        (&"reproduced".into(), &"GOOD".into()),
+        "{found:#}"
+    );
+    // Anyone can check it with the key that was made.
+    let key = command(folder.path()).args(["key", "public"]).output().unwrap();
+    let (bundle, public) = (folder.path().join("bundle.json"), folder.path().join("key.pub"));
+    std::fs::write(&public, json(&key)["public"].as_str().unwrap()).unwrap();
+    std::fs::write(
+        &bundle,
+        fetch(&format!("{url}/builds/1/attestation.sigstore.json")),
+    )
+    .unwrap();
+    let kept = std::fs::read_to_string(&bundle).unwrap();
+    assert!(kept.contains("dsseEnvelope"), "{kept}");
+    let trail = command(folder.path()).args(["serve", "trail"]).output().unwrap();
+    let trail = json(&trail);
+    let actions: Vec<_> = trail["trail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["action"])
+        .collect();
+    assert_eq!(actions, ["add-jobs", "add-token"], "{trail:#}");
+
+    signal(&server, Signal::SIGTERM);
+    let begun = Instant::now();
+    assert!(server.wait().unwrap().success());
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    wait_until("all ended", Duration::from_secs(5), || {
+        processes(folder.path()) == 0
+    });
+}
+
+#[apply(test)]
+fn nothing_is_left_of_one_that_is_killed() {
+    needs(&[SANDBOX]);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, url) = serve(folder.path());
+    wait_until("all three run", Duration::from_secs(30), || {
+        processes(folder.path()) >= 3 && !fetch(&format!("{url}/health/ready")).is_empty()
+    });
+    server.kill().unwrap();
+    server.wait().unwrap();
+    wait_until("the others ended too", Duration::from_secs(20), || {
+        processes(folder.path()) == 0
+    });
+    // The next one begins again, with the same key.
+    let (mut again, _) = serve(folder.path());
+    signal(&again, Signal::SIGTERM);
+    assert!(again.wait().unwrap().success());
+}
