@@ -30,6 +30,10 @@ const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; 
 
 /// Sets what every answer has, unless it has something stricter or wider of its own.
 pub(super) async fn harden(mut response: Response) -> Response {
+    // The headers of such an answer replace those that the reader keeps with the page (RFC 9111, section 4.3.4).
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return response;
+    }
     let corp = HeaderName::from_static("cross-origin-resource-policy");
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::artifacts::ArtifactsError;
 use super::{Running, publication};
+use crate::artifact::Sha256;
 use crate::attest::{Extra, Format};
 use crate::error::with_causes;
 use crate::progress::Progress;
@@ -16,6 +17,7 @@ use crate::queue::wire::RunFile;
 use crate::queue::{DueRun, QueueError, files};
 use crate::run::RunFolder;
 use crate::signer::{self, Reply};
+use crate::text;
 
 /// How runs are handed in.
 pub struct Handing {
@@ -35,6 +37,29 @@ const PAUSE: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_mins(1);
 /// Runs that are looked up at a time.
 const RUNS: i64 = 20;
+
+/// What the folders are called that are being filled, and how old one is that a killed server left.
+const NEW: &str = ".new-";
+const LEFT: Duration = Duration::from_hours(1);
+
+/// The name of a run's folder. Numbers of jobs begin again with another database, so its files are in the name.
+fn name_of(due: &DueRun) -> String {
+    let files = Sha256::of(text::json(&due.files));
+    format!("job-{}-{}-{files}", due.lease.job, due.lease.attempt)
+}
+
+/// Removes the folders that killed servers were filling.
+fn sweep(runs: &Path) {
+    for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
+        let is_new = entry.file_name().to_string_lossy().starts_with(NEW);
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > LEFT));
+        if is_new && is_old {
+            // What cannot be removed is tried again at the next start.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
 
 /// Why a run could not be handed in now.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +100,7 @@ impl Running {
     /// Hands in what is due, for ever.
     pub(super) async fn hand_in(self: Arc<Self>) {
         let Some(handing) = &self.handing else { return };
+        sweep(&handing.runs);
         loop {
             let due = self.queue.due_runs(RUNS).await.unwrap_or_default();
             let mut failed = false;
@@ -115,9 +141,7 @@ impl Running {
     }
 
     async fn hand_in_one(&self, handing: &Handing, due: &DueRun) -> Result<(), HandInError> {
-        let place = handing
-            .runs
-            .join(format!("job-{}-{}", due.lease.job, due.lease.attempt));
+        let place = handing.runs.join(name_of(due));
         self.lay_out(due, &place).await?;
         let run = RunFolder::new(&place);
         let reply = signer::ask_for(
@@ -179,7 +203,7 @@ impl Running {
         }
         std::fs::create_dir_all(self.handing_folder()).map_err(io(place))?;
         let new = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(NEW)
             .tempdir_in(self.handing_folder())
             .map_err(io(place))?;
         for file in &due.files {

@@ -185,9 +185,11 @@ async fn serve(
                 .with_help("name a signer with --signer, or use --embedded"),
         );
     }
-    let prepared = match args.embedded {
-        true => Some(Prepared::new(context, &queue, options, (args.jobs, args.attest_negative)).await?),
-        false => None,
+    let prepared = if args.embedded {
+        let wanted = (args.jobs, args.attest_negative);
+        Some(Prepared::new(context, &queue, options, wanted).await?)
+    } else {
+        None
     };
     let cannot = |source| crate::server::ServerError::Listen {
         address: args.listen.to_string(),

@@ -155,11 +155,12 @@ impl Queue {
         self.rows(Statement(sql, &[]), rate).await
     }
 
-    /// The reasons that most packages share, the most common first.
+    /// The reasons that most packages share, the most common first. What has nothing in common but its kind is no reason that
+    /// is shared.
     pub async fn clusters(&self, count: u16) -> Result<Vec<Cluster>, QueueError> {
         let sql = format!(
             "SELECT cause, shared, released, rebuilt, count(DISTINCT package), count(*)
-             FROM published_cause JOIN published_build ON id = build WHERE newest = 1
+             FROM published_cause JOIN published_build ON id = build WHERE newest = 1 AND shared <> ''
              GROUP BY cause, shared, released, rebuilt ORDER BY 5 DESC, 6 DESC, 1, 2, 3, 4 LIMIT {count}"
         );
         let read = |row: &AnyRow| {
@@ -200,8 +201,10 @@ impl Queue {
         conditions.and("package", listed.package.as_ref());
         conditions.and("ecosystem", listed.ecosystem.as_ref());
         conditions.and("verdict", listed.verdict.as_ref());
-        let mut within = Conditions::default();
-        within.values = std::mem::take(&mut conditions.values);
+        let mut within = Conditions {
+            values: std::mem::take(&mut conditions.values),
+            ..Conditions::default()
+        };
         within.and("cause", listed.cause.as_ref());
         if let Some(reason) = &listed.reason {
             within.and("cause", Some(&reason.cause));

@@ -1,5 +1,8 @@
 //! The documents of our own API. Their schemas are in its OpenAPI document.
 
+// The names are those of the fields in JSON.
+#![allow(clippy::struct_field_names)]
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;

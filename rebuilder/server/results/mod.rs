@@ -372,7 +372,7 @@ mod tests {
         let made = serde_json::to_value(&document).unwrap_or_default();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/results.openapi.json");
         if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-            let text = format!("{:#}\n", made);
+            let text = format!("{made:#}\n");
             assert!(std::fs::write(path, text).is_ok());
         }
         let kept = std::fs::read_to_string(path).unwrap_or_default();

@@ -125,14 +125,14 @@ async fn causes(State(running): Asked, headers: HeaderMap) -> Answer {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Shared {
+struct SameReason {
     cause: String,
     shared: String,
     released: String,
     rebuilt: String,
 }
 
-async fn shared(State(running): Asked, Query(asked): Query<Shared>, headers: HeaderMap) -> Answer {
+async fn shared(State(running): Asked, Query(asked): Query<SameReason>, headers: HeaderMap) -> Answer {
     let reason = Reason {
         cause: asked.cause,
         shared: asked.shared,

@@ -1,6 +1,6 @@
 //! What the machine lacks: a whole store, space, user namespaces, an engine.
 
-use super::*;
+use super::{NETWORK, ROOT, SANDBOX, check, code, common, fs, needs, rebuilder, rebuilder_in, text};
 
 #[apply(test)]
 fn a_corrupted_store_entry_is_set_aside_and_fetched_again() {

@@ -1,6 +1,9 @@
 //! Archives and mirrors that are down, or serve something else.
 
-use super::*;
+use super::{
+    DEBIAN, NETWORK, Path, PathBuf, SANDBOX, check, common, fs, mirror, needs, nothing_half_written,
+    own_store, rebuilder_in, store,
+};
 
 #[apply(test)]
 fn a_release_file_signed_by_another_key_is_refused() {

@@ -1,6 +1,6 @@
 //! What is varied, and which cause must come first.
 
-use super::*;
+use super::Case;
 
 pub(super) const fn case(
     cause: &'static str,

@@ -8,8 +8,8 @@ pub mod postgres;
 mod schema;
 
 pub use needs::{
-    DOCKER, GIT, NETWORK, Need, ORDINARY_USER, ROOT, SANDBOX, USER_MODE_LINUX, backends, needs, online,
-    ordinary_user, overlay_module, part_needs, podman, skip, skip_part, third_party_python, vectors,
+    DOCKER, GIT, NETWORK, Need, ORDINARY_USER, ROOT, SANDBOX, USER_MODE_LINUX, backends, browser, needs,
+    online, ordinary_user, overlay_module, part_needs, podman, skip, skip_part, third_party_python, vectors,
     verifiers,
 };
 pub use schema::{checked, read};

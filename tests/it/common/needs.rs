@@ -164,6 +164,21 @@ pub fn third_party_python() -> Option<PathBuf> {
     third_party("Python libraries for SBOMs").map(|folder| folder.join("venv/bin/python"))
 }
 
+/// Node.js with `browser.mjs`, which drives a browser.
+pub fn browser() -> Option<Command> {
+    let chromium = std::env::var_os("REBUILDER_CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into());
+    if !Path::new(&chromium).exists() {
+        skip_part("Chromium (/usr/bin/chromium, or REBUILDER_CHROMIUM)");
+        return None;
+    }
+    let folder = third_party("playwright-core and axe-core")?;
+    let mut node = Command::new("node");
+    node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third-party/browser.mjs"))
+        .env("REBUILDER_THIRD_PARTY", &folder)
+        .env("REBUILDER_CHROMIUM", chromium);
+    Some(node)
+}
+
 fn third_party(what: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("REBUILDER_THIRD_PARTY").map(PathBuf::from);
     if folder.is_none() {

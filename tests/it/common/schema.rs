@@ -40,7 +40,7 @@ const SCHEMAS: [(&str, &str); 21] = schemas![
 ];
 
 /// The first of these whose fields a document has is what the document is.
-const KINDS: [(&[&str], &str); 52] = [
+const KINDS: [(&[&str], &str); 53] = [
     (&["error"], "error"),
     (&["reproducible", "culprits"], "prove"),
     (&["knob", "varied"], "prove#/$defs/varied"),
@@ -57,6 +57,7 @@ const KINDS: [(&[&str], &str); 52] = [
     (&["listening", "artifacts"], "queue#/$defs/listening"),
     (&["worker", "token"], "queue#/$defs/token"),
     (&["tokens"], "queue#/$defs/tokens"),
+    (&["trail"], "queue#/$defs/trail"),
     (&["worker", "revoked"], "queue#/$defs/revoked"),
     (&["gate", "packages"], "gate"),
     (&["custody"], "inspection"),

@@ -1,6 +1,6 @@
 //! What is in a bundle, read with public tools and by hand.
 
-use super::*;
+use super::{BTreeMap, Command, Path, Scene, Value, common, fs, text};
 
 /// What is in a bundle, checked with public tools.
 pub(super) fn by_hand(scene: &Scene, inside: &Path) {

@@ -44,7 +44,7 @@ fn write_project(project: &Path, url: &str) {
     );
     put(
         ".cargo/config.toml",
-        &format!("[registries.here]\nindex = \"sparse+{}/\"\n", url),
+        &format!("[registries.here]\nindex = \"sparse+{url}/\"\n"),
     );
 }
 

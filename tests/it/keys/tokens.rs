@@ -1,6 +1,6 @@
 //! Keys in PKCS#11 tokens.
 
-use super::*;
+use super::{Command, NETWORK, Path, Place, SANDBOX, code, common, fs, json, needs, text};
 
 pub(super) const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 

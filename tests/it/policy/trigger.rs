@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::*;
+use super::{Authority, COMMIT, REPOSITORY, Scene, Sha256, Signer, code, fs, json, provenance, text};
 
 /// A scene with provenance of a build that a person started on `main`, and what it says.
 pub(super) fn dispatched() -> (Scene, Authority, Value) {

@@ -67,16 +67,26 @@ pub fn plan(told: &Told<'_>) -> Plan {
     serde_json::from_value(plan).unwrap()
 }
 
-/// A comparison of two texts, by the program itself.
-fn difference() -> Value {
+/// A comparison by the program itself: of two texts, or of gzip files that were made at different times.
+fn difference(name: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("one.txt"), folder.path().join("two.txt"));
+    if name.starts_with("gz-") {
+        let header = |time: u8| [&[0x1f, 0x8b, 8, 0, time, 0, 0, 0x5e, 2, 3][..], &[3, 0], &[0; 8]].concat();
+        std::fs::write(&one, header(1)).unwrap();
+        std::fs::write(&two, header(2)).unwrap();
+        return compared(&one, &two);
+    }
     std::fs::write(&one, "first line\n<script>alert(1)</script>\n").unwrap();
     std::fs::write(&two, "another line\n<script>alert(2)</script>\n").unwrap();
+    compared(&one, &two)
+}
+
+fn compared(one: &std::path::Path, two: &std::path::Path) -> Value {
     let mut command = crate::common::rebuilder();
     let output = command
         .args(["--json", "compare"])
-        .args([&one, &two])
+        .args([one, two])
         .output()
         .unwrap();
     serde_json::from_slice(&output.stdout).unwrap()
@@ -99,7 +109,7 @@ pub fn record_at(told: &Told<'_>, plan: &Plan, finished: Timestamp) -> Record {
                 Sha256::of("other bytes")
             }),
             sizes: (Some(10), Some(10)),
-            differs: (!file.2).then(|| serde_json::from_value(difference()).unwrap()),
+            differs: (!file.2).then(|| serde_json::from_value(difference(told.name)).unwrap()),
             name,
         }
     });
@@ -256,7 +266,11 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 /// A server with five builds and a job that waits: 1 is reproduced and signed, 2 a mismatch of one of two files, 3 found no
 /// build, 4 failed, 5 has no run, and 6 waits.
 pub fn server(options: &[&str]) -> Service {
-    let service = Service::start(None, options);
+    server_with_lease("1.5", options)
+}
+
+pub fn server_with_lease(lease: &'static str, options: &[&str]) -> Service {
+    let service = Service::start_with_lease(None, lease, options);
     block_on(async {
         let seed = Seed::open(&service).await;
         let told = |name, files, declared, failed| Told {

@@ -1,6 +1,9 @@
 //! What is left of a run whose processes were ended.
 
-use super::*;
+use super::{
+    Command, DOCKER, Duration, Instant, NETWORK, Path, SANDBOX, Stdio, backends, common, fs, needs,
+    part_needs, text,
+};
 
 pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();

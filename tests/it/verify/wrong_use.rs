@@ -1,6 +1,6 @@
 //! Several artifacts at once, and arguments that cannot be meant.
 
-use super::*;
+use super::{NAME, Scene, TWO, code, fs, json, keys, released, same, text, verify};
 
 /// What two of three parties say the same about.
 fn said() -> Scene {

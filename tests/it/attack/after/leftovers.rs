@@ -1,6 +1,6 @@
 //! What a run before has left.
 
-use super::*;
+use super::{Duration, Ground, Instant, Stdio, code, json, must, pending, plan, text};
 
 pub(super) fn leftovers(ground: &Ground) -> Result<(), String> {
     // Beside a folder that the user named, and below the store's runs.

@@ -1,6 +1,6 @@
 //! Processes that try to outlive their build.
 
-use super::*;
+use super::{Duration, Ground, Instant, Stdio, common, fs, must, run};
 
 pub(super) fn marker() -> String {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);

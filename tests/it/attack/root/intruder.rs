@@ -1,6 +1,6 @@
 //! The first program of a root, which is a stranger's.
 
-use super::*;
+use super::{Ground, Layer, OnceLock, common, fs, must};
 
 /// The programs that the attackers bring, linked statically.
 pub(super) fn program(ground: &Ground, name: &'static str, source: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! An OCI layout that grows, as a folder and as an archive.
 
-use super::*;
+use super::{BTreeMap, CONFIG, INDEX, MANIFEST, Path, PathBuf, Sha256, Value, fs, json};
 
 /// The files of a layout, by digest.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! A queue under a rule, and what is put into it.
 
-use super::*;
+use super::{BTreeMap, Claimant, Duration, Ending, Lease, NewJob, Queue, Resources, Task};
 
 pub(super) fn probe(number: u64, ecosystem: &str, audit: &str) -> NewJob {
     let task = Task::Probe {

@@ -1,6 +1,6 @@
 //! cpio archives, in three forms.
 
-use super::*;
+use super::{Kind, Member, Random, aligned};
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Cpio {
