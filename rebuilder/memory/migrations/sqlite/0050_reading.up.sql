@@ -21,6 +21,8 @@ CREATE TABLE published_cause (
 CREATE INDEX published_cause_shared ON published_cause (cause, shared, released, rebuilt, build);
 
 CREATE INDEX published_build_finished ON published_build (finished, ecosystem, verdict);
+CREATE INDEX published_build_verdict ON published_build (verdict, id);
+CREATE INDEX published_build_ecosystem ON published_build (ecosystem, id);
 
 -- The causes of earlier builds are read from their records once more.
 UPDATE queue_verdict SET published = NULL WHERE job IN (SELECT id FROM published_build WHERE causes <> '');
