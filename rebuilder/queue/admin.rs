@@ -88,6 +88,14 @@ impl Queue {
         })
     }
 
+    /// How many jobs that have not ended are in each state.
+    pub async fn open(&self) -> Result<BTreeMap<String, i64>, QueueError> {
+        self.count(
+            "SELECT state, count(*) FROM queue_job WHERE state IN ('ready', 'later', 'running') GROUP BY state",
+        )
+        .await
+    }
+
     async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, i64>, QueueError> {
         let failed = QueueError::when("count jobs");
         let rows = sqlx::query(sql)

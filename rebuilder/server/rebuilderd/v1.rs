@@ -169,8 +169,8 @@ pub(super) async fn dashboard(State(running): Asked, Path(place): Path<Place>, h
         };
         *place = place.saturating_add(count.count);
     }
-    let tally = running.queue.tally().await?;
-    let of = |state: &str| tally.jobs.get(state).copied().unwrap_or(0);
+    let open = running.queue.open().await?;
+    let of = |state: &str| open.get(state).copied().unwrap_or(0);
     let jobs = Jobs {
         running: of("running"),
         available: of("ready"),
