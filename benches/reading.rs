@@ -25,16 +25,16 @@ const PATHS: &[(&str, &str)] = &[
     ("rates", "/rates?ecosystem=pypi"),
     ("shared reasons", "/causes"),
     ("search", "/packages?q=name-77"),
-    ("package", "/packages/pkg:pypi/name-777"),
-    ("build", "/builds/4242"),
-    ("badge", "/badge.svg?package=pkg:pypi/name-777"),
+    ("package", "/packages/pkg:pypi/name-77"),
+    ("build", "/builds/42"),
+    ("badge", "/badge.svg?package=pkg:pypi/name-77"),
     (
         "API: builds",
         "/api/results/v1/builds?verdict=mismatch&newest=true&limit=50",
     ),
-    ("API: build", "/api/results/v1/builds/4242"),
+    ("API: build", "/api/results/v1/builds/42"),
     ("API: rates", "/api/results/v1/rates"),
-    ("rebuilderd: package", "/api/v1/packages/binary?name=name-777"),
+    ("rebuilderd: package", "/api/v1/packages/binary?name=name-77"),
     ("rebuilderd: dashboard", "/api/v1/dashboard"),
 ];
 

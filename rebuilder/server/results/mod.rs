@@ -175,8 +175,12 @@ struct SearchQuestion {
 #[utoipa::path(get, path = "/packages", params(SearchQuestion), responses(
     (status = 200, body = Packages), (status = "default", body = Problem, content_type = "application/problem+json")))]
 async fn packages(State(running): Asked, asked: Question<SearchQuestion>, headers: HeaderMap) -> Answer {
-    let query: String = question(asked)?.q.trim().chars().take(QUERY).collect();
-    let mut found = running.queue.search(&query, FOUND.saturating_add(1)).await?;
+    let query = question(asked)?.q;
+    if query.chars().count() > QUERY {
+        return Err(ApiError::Request(format!("q has at most {QUERY} characters")).into());
+    }
+    let query = query.trim();
+    let mut found = running.queue.search(query, FOUND.saturating_add(1)).await?;
     let more = found.len() > usize::from(FOUND);
     found.truncate(usize::from(FOUND));
     let packages = found.into_iter().map(Into::into).collect();

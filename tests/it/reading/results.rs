@@ -12,6 +12,12 @@ use crate::queue::service::{Service, wait_until};
 
 const BASE: &str = "/api/results/v1";
 
+/// A question of 101 letters.
+const LONG: &str = concat!(
+    "/packages?q=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+);
+
 /// Everything that a reader's token opens, but the log that is followed.
 pub const ROUTES: &[&str] = &[
     "/api/results/v1/openapi.json",
@@ -131,6 +137,7 @@ fn answers_are_what_the_document_says() {
         ("/builds", "/builds?limit=0", 400),
         ("/builds", "/builds?before=soon", 400),
         ("/packages", "/packages", 400),
+        ("/packages", LONG, 400),
         ("/queue", "/queue?limit=5000", 400),
         ("/queue/{id}/events", "/queue/99/events", 404),
         ("/queue/{id}/events", "/queue/1/events?offset=-1", 400),
