@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use super::super::failure::Failure;
 use super::super::options::operator::operator;
 use super::super::{Context, child, config_folder, output};
 use crate::queue::{Queue, Scope};
+use crate::store::PendingRun;
 
 /// The name of the worker.
 const NAME: &str = "embedded";
@@ -27,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(90);
 
 /// What is needed before the server listens.
 pub(super) struct Prepared {
-    folder: tempfile::TempDir,
+    folder: PendingRun,
     options: Vec<OsString>,
     runs: PathBuf,
     jobs: u32,
@@ -41,7 +42,7 @@ pub(super) struct Beside {
     /// The other ends of their standard inputs. To wait for a process would close the one in it.
     _tied: [Option<ChildStdin>; 2],
     /// With the token and the socket.
-    _folder: tempfile::TempDir,
+    _folder: PendingRun,
 }
 
 impl Prepared {
@@ -54,8 +55,10 @@ impl Prepared {
     ) -> Result<Self, Failure> {
         let failed =
             |what: &str, error: &std::io::Error| Failure::internal(format!("cannot {what}: {error}"));
-        let folder = tempfile::Builder::new().prefix("rebuilder-").tempdir();
-        let folder = folder.map_err(|error| failed("make a folder for the signer's socket", &error))?;
+        // The path of a socket is short, so it is not in the store. What a killed server left is removed.
+        let folder = PendingRun::below(&std::env::temp_dir())?;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700))
+            .map_err(|error| failed("protect the folder of the signer's socket", &error))?;
         make_key().await?;
         // That of the server before is of no use to anyone any more.
         if queue

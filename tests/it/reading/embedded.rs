@@ -14,8 +14,10 @@ use crate::queue::service::{signal, wait_until};
 /// The program in a home of its own, with a database of its own.
 fn command(folder: &Path) -> Command {
     let mut command = rebuilder_in(&common::store());
+    std::fs::create_dir_all(folder.join("tmp")).unwrap();
     command
         .env("HOME", folder)
+        .env("TMPDIR", folder.join("tmp"))
         .env(
             "REBUILDER_MEMORY",
             format!("sqlite:{}/memory.db", folder.display()),
@@ -141,8 +143,12 @@ fn nothing_is_left_of_one_that_is_killed() {
     wait_until("the others ended too", Duration::from_secs(20), || {
         processes(folder.path()) == 0
     });
-    // The next one begins again, with the same key.
+    // The next one begins again, with the same key, and removes what the killed one left.
+    let left = || std::fs::read_dir(folder.path().join("tmp")).unwrap().count();
+    assert_eq!(left(), 1);
     let (mut again, _) = serve(folder.path());
+    wait_until("what was left is gone", Duration::from_secs(10), || left() == 1);
     signal(&again, Signal::SIGTERM);
     assert!(again.wait().unwrap().success());
+    assert_eq!(left(), 0);
 }
