@@ -58,7 +58,7 @@ struct ServerArgs {
     /// How long an artifact is kept that no verdict names, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0, value_parser = seconds)]
     unnamed: f64,
-    /// Run a worker and a signer beside the server: all that one machine needs
+    /// Run a worker and a signer beside the server, which is all that one machine needs
     #[arg(long, conflicts_with_all = ["signer", "runs"], help_heading = "One machine")]
     embedded: bool,
     /// Number of jobs at the same time
@@ -85,11 +85,11 @@ struct ServerArgs {
     /// Let everyone read results, logs and the queue; else that takes a token with the scope read
     #[arg(long, help_heading = "Reading")]
     public: bool,
-    /// Let all these readers follow logs of builds that run as well. Credentials are looked for as lines come; one that only
-    /// the whole log shows is removed at its end
+    /// Let these readers also follow the logs of running builds. Credentials are removed as lines arrive; one that only the
+    /// whole log reveals is removed at the end
     #[arg(long, help_heading = "Reading")]
     live_logs: bool,
-    /// Requests that one reader without a token may make in a second, on average; 0 for any number
+    /// Requests per second that a reader without a token may make, on average; 0 for no limit
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Reading")]
     rate: u32,
     /// Public key of the signer in PEM, for clients that verify links; the present one first
@@ -129,7 +129,7 @@ enum Command {
     /// Make, list and revoke the tokens of workers
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Show who asked for which change of tokens, jobs and limits, the newest first
+    /// Show who changed tokens, jobs and limits, newest first
     Trail {
         /// Only entries with a lower number
         #[arg(long, value_name = "ENTRY")]
