@@ -53,6 +53,9 @@ fn a_file_is_followed_through_renamed_folders_compressors_and_copies() {
     let chain: Vec<_> = chain.iter().map(|(_, command)| command.line()).collect();
     assert_eq!(chain, ["/bin/gzip -9 tmp/x.1", "make", "/bin/sh -eu -c make"]);
     assert_eq!(writers.slice("/build/out/x.1.gz").sources, ["/build/x.1"]);
+    let both = writers.slice_of(["/build/tmp/x.1", "/build/none", "/build/out/x.1.gz"]);
+    let both: Vec<_> = both.processes.iter().map(|hand| hand.process).collect();
+    assert_eq!(both, [2, 3]);
 }
 
 const PIPE: &str = r#"{"start":{"p":0}}
@@ -237,6 +240,6 @@ fn a_build_of_many_events_is_looked_through_in_about_as_many_steps() {
             "{what}"
         );
         // It takes seconds without optimisation on a busy machine; a look at everything for each event takes minutes.
-        assert!(took.as_secs() < 20, "{what}: {took:?}");
+        assert!(took.as_secs() < 60, "{what}: {took:?}");
     }
 }

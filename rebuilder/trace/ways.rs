@@ -195,27 +195,33 @@ impl Writers {
 
     /// All that a file depends on: its makers, the makers of what they read, and so on.
     pub fn slice(&self, path: &str) -> Slice {
+        self.slice_of([path])
+    }
+
+    /// All that these files depend on, those of the first one first.
+    pub fn slice_of<'a>(&'a self, paths: impl IntoIterator<Item = &'a str>) -> Slice {
         let mut slice = Slice::default();
         let mut gathering = Gathering::of(self);
-        let (mut known, mut asked) = (HashSet::new(), HashSet::from([path]));
-        let mut queue = VecDeque::from([path]);
-        while let Some(path) = queue.pop_front() {
-            if slice.processes.len() > MOST_PROCESSES {
-                break;
-            }
-            for hand in gathering.makers(path) {
-                if !known.insert(hand.process) {
-                    continue;
-                }
-                slice.processes.push(hand);
-                for read in self.reads(hand.process) {
-                    if !asked.insert(read) {
+        let (mut known, mut asked) = (HashSet::new(), HashSet::new());
+        for path in paths {
+            let most = slice.processes.len().saturating_add(MOST_PROCESSES);
+            let mut queue = VecDeque::new();
+            queue.extend(asked.insert(path).then_some(path));
+            while let Some(path) = queue.pop_front().filter(|_| slice.processes.len() <= most) {
+                for hand in gathering.makers(path) {
+                    if !known.insert(hand.process) {
                         continue;
                     }
-                    if self.was_made(read) {
-                        queue.push_back(read);
-                    } else {
-                        slice.sources.push(read.to_owned());
+                    slice.processes.push(hand);
+                    for read in self.reads(hand.process) {
+                        if !asked.insert(read) {
+                            continue;
+                        }
+                        if self.was_made(read) {
+                            queue.push_back(read);
+                        } else {
+                            slice.sources.push(read.to_owned());
+                        }
                     }
                 }
             }
