@@ -28,10 +28,43 @@ pub fn read_from(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        let what = format!("it is larger than {limit} bytes, the limit for such a file");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        return Err(too_large(limit));
     }
     Ok(bytes)
+}
+
+/// A reader that fails where there is more than it may give: what is cut off in silence looks whole.
+#[derive(Debug)]
+pub struct AtMost<R> {
+    inner: R,
+    limit: u64,
+    left: u64,
+}
+
+impl<R: Read> AtMost<R> {
+    /// The first `limit` bytes of a reader.
+    pub fn new(inner: R, limit: u64) -> Self {
+        let left = limit;
+        Self { inner, limit, left }
+    }
+}
+
+impl<R: Read> Read for AtMost<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let more = !buffer.is_empty() && self.inner.read(&mut [0])? > 0;
+            return if more { Err(too_large(self.limit)) } else { Ok(0) };
+        }
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.inner.read(buffer.get_mut(..room).unwrap_or_default())?;
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
+    }
+}
+
+fn too_large(limit: u64) -> io::Error {
+    let what = format!("it is larger than {limit} bytes, the limit for such a file");
+    io::Error::new(io::ErrorKind::FileTooLarge, what)
 }
 
 /// Reads a whole file of at most `limit` bytes. A pipe without a writer is empty and does not block.
@@ -96,6 +129,9 @@ mod tests {
         for (size, limit, whole) in [(0, 0, true), (1, 0, false), (10, 10, true), (11, 10, false)] {
             let read = read_from(&vec![b'x'; size][..], limit);
             assert_eq!(read.is_ok(), whole, "{size} {limit}");
+            let mut read = Vec::new();
+            let done = AtMost::new(&vec![b'x'; size][..], limit).read_to_end(&mut read);
+            assert_eq!((done.is_ok(), read.len() as u64), (whole, limit.min(size as u64)));
         }
         // An endless reader is given up after the bound, too.
         let error = read_from(io::repeat(0), 1 << 20).unwrap_err();

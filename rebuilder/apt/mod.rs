@@ -10,11 +10,12 @@ mod similar;
 mod table;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use deb822_fast::{Deb822, Paragraph};
 
+use crate::bounded::AtMost;
 use crate::evidence::Verified;
 use crate::evidence::deb822::Deb822Error;
 use crate::evidence::openpgp::Keyring;
@@ -111,6 +112,14 @@ pub fn for_each_paragraph(
     Ok(())
 }
 
+/// Most bytes of one index; the largest of Debian has a few hundred million.
+const INDEX: u64 = 2 << 30;
+
+/// An index, decompressed.
+fn plain(index: File) -> impl Read {
+    AtMost::new(liblzma::read::XzDecoder::new(index), INDEX)
+}
+
 /// Writes an index, decompressed, to a new file.
 pub fn decompress_to(index: &Blob, document: &str, to: &Path) -> Result<(), AptError> {
     let error = |source| AptError::Read {
@@ -119,6 +128,6 @@ pub fn decompress_to(index: &Blob, document: &str, to: &Path) -> Result<(), AptE
     };
     let from = File::open(&index.path).map_err(error)?;
     let mut file = File::create_new(to).map_err(error)?;
-    std::io::copy(&mut liblzma::read::XzDecoder::new(from), &mut file).map_err(error)?;
+    std::io::copy(&mut plain(from), &mut file).map_err(error)?;
     Ok(())
 }

@@ -81,8 +81,8 @@ impl Table {
             document: document.to_owned(),
             source,
         })?;
-        let plain = liblzma::read::XzDecoder::new(file);
-        let table = Self::read(BufReader::with_capacity(1 << 17, plain), kind, document)?;
+        let plain = BufReader::with_capacity(1 << 17, super::plain(file));
+        let table = Self::read(plain, kind, document)?;
         store.keep_derived(Self::key(kind, index.sha256), table.0.as_bytes())?;
         Ok(table)
     }

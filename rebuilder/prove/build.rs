@@ -234,9 +234,7 @@ impl<'a> Builds<'a> {
     }
 
     fn plan_of(&self, variation: &Variation, packed: &Blob, project: &Project) -> Plan {
-        let mut base = self.base.clone();
-        base.build.env.extend(project.env.clone());
-        let mut plan = vary::plan(&base, &self.basis, variation);
+        let mut plan = vary::plan(&self.base, &self.basis, variation, &project.env);
         plan.inputs.push(PinnedInput {
             role: Role::Source,
             purl: None,

@@ -163,12 +163,36 @@ pub const NOT_VARIED: &[(&str, &str)] = &[
         "the processor answers CPUID itself; only its name in /proc/cpuinfo is varied",
     ),
     (
-        "kind of the file system",
-        "it shows through the order of listings, which has a knob of its own, and through little else",
+        "kind and size of the file system",
+        "it shows through the order of listings, which has a knob of its own, through statfs(2), and through little else",
+    ),
+    (
+        "numbers of devices and mounts",
+        "stat(2) and /proc/self/mountinfo tell those of the machine",
     ),
     (
         "/proc/version and /proc/sys/kernel",
         "they tell the machine's own kernel; uname tells the varied one",
+    ),
+    (
+        "other counters in /proc",
+        "only stat, uptime, meminfo, cpuinfo and boot_id are those of another machine",
+    ),
+    (
+        "memory, load and processes in sysinfo(2)",
+        "they are the machine's own, and change from one moment to the next; /proc/meminfo tells what a build may use",
+    ),
+    (
+        "time since the start of the machine",
+        "CLOCK_MONOTONIC, CLOCK_BOOTTIME, sysinfo(2) and the start times of processes measure durations, which are real",
+    ),
+    (
+        "timers for a moment of the wall clock",
+        "the kernel's timers (timer_settime, timerfd_settime) and its time stamps of IP packets go by the machine's clock",
+    ),
+    (
+        "the clock in the kernel's shared page",
+        "programs are not told where the page is, but one that searches its own memory finds it",
     ),
 ];
 

@@ -3,6 +3,8 @@
 //! The plan of the baseline is complete; a varied build has other values in it. What may be said in the plan is said
 //! there, so that it holds under every backend; the rest is the sandbox's view of a machine.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::knob::{Knob, Variation};
 use crate::plan::{INPUTS, InlineFile, Plan, Step, quote};
 use crate::sandbox::{Clock, Kernel, Listing, MachineView, Processors};
@@ -11,6 +13,8 @@ use crate::sandbox::{Clock, Kernel, Listing, MachineView, Processors};
 pub(super) const SCRIPT: &str = "prove/build.sh";
 /// The same as a build sees it.
 pub(super) const SCRIPT_PATH: &str = "/inputs/prove/build.sh";
+/// Place of the script that sets the project's own variables and then runs the other one, below the inputs.
+const VARIABLES: &str = "prove/variables.sh";
 /// Place of the source archive, below the inputs.
 pub(super) const SOURCE: &str = "prove/source.tar";
 /// Place of the script that hands the outputs out, below the inputs.
@@ -185,7 +189,8 @@ impl Values<'_> {
         )
     }
 
-    fn steps(&self) -> Vec<Step> {
+    /// `script` is the one that builds.
+    fn steps(&self, script: &str) -> Vec<Step> {
         let step = |name: &str, run: String| Step {
             name: name.to_owned(),
             run,
@@ -206,7 +211,7 @@ impl Values<'_> {
                 "build",
                 format!(
                     "cd \"$SOURCE/$FOLDER\"\n{}",
-                    self.as_user(&format!("/bin/sh -eu {INPUTS}/{SCRIPT}"))
+                    self.as_user(&format!("/bin/sh -eu {INPUTS}/{script}"))
                 ),
             ),
             step(
@@ -230,8 +235,41 @@ pub(super) fn source(basis: &Basis, variation: &Variation) -> String {
     Values { variation, basis }.source()
 }
 
-/// The plan of a build with some knobs turned.
-pub(super) fn plan(base: &Plan, basis: &Basis, variation: &Variation) -> Plan {
+/// The variables that each build is given, whatever is varied: what knobs turn, and what says where things are.
+pub(super) fn own_variables() -> BTreeSet<&'static str> {
+    let basis = Basis {
+        name: String::new(),
+        folder: String::new(),
+        now: 0,
+        owns: Vec::new(),
+    };
+    let all = [Variation::baseline(), Knob::ALL.iter().copied().collect()];
+    let names = all.iter().flat_map(|variation| {
+        let values = Values {
+            variation,
+            basis: &basis,
+        };
+        values.env().into_iter().map(|(name, _)| name)
+    });
+    names.chain(["INSTALLED"]).collect()
+}
+
+/// Sets the project's variables for the script that builds, and for nothing else: with them in the plan's environment, a
+/// project would have its own programs or libraries in the steps that unpack its source and hand out its files.
+fn with_variables(env: &BTreeMap<String, String>) -> String {
+    let lines = env
+        .iter()
+        .map(|(name, value)| format!("export {name}={}\n", quote(value)));
+    lines.collect::<String>() + &format!("exec /bin/sh -eu {SCRIPT_PATH}\n")
+}
+
+/// The plan of a build with some knobs turned; `own` are the project's variables.
+pub(super) fn plan(
+    base: &Plan,
+    basis: &Basis,
+    variation: &Variation,
+    own: &BTreeMap<String, String>,
+) -> Plan {
     let values = Values { variation, basis };
     let mut plan = base.clone();
     let env = values.env();
@@ -244,7 +282,14 @@ pub(super) fn plan(base: &Plan, basis: &Basis, variation: &Variation) -> Plan {
             text: text.to_owned(),
         }));
     }
-    plan.build.steps = values.steps();
+    let script = if own.is_empty() { SCRIPT } else { VARIABLES };
+    if !own.is_empty() {
+        plan.files.push(InlineFile {
+            place: script.to_owned(),
+            text: with_variables(own),
+        });
+    }
+    plan.build.steps = values.steps(script);
     plan
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RootfsError;
 use super::ar::Members;
+use super::room::{self, Room};
 use crate::bounded::HeaderLimit;
 use crate::evidence::deb822;
 
@@ -65,7 +66,7 @@ pub fn unpack(plan: &UnpackPlan, root: &Path) -> Result<(), RootfsError> {
         .map_err(|error| io("enter the new root")(error.into()))?;
     skeleton().map_err(io("make the first folders"))?;
 
-    let next = AtomicUsize::new(0);
+    let (next, room) = (AtomicUsize::new(0), Room::default());
     let done: Mutex<BTreeMap<usize, Result<Unpacked, RootfsError>>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from).min(4) {
@@ -76,7 +77,7 @@ pub fn unpack(plan: &UnpackPlan, root: &Path) -> Result<(), RootfsError> {
                         return;
                     };
                     let Ok(mut file) = file.lock() else { return };
-                    let result = unpack_one(&package.package, &mut file);
+                    let result = unpack_one(&package.package, &mut file, &room);
                     if let Ok(mut done) = done.lock() {
                         done.insert(index, result);
                     }
@@ -124,7 +125,7 @@ fn skeleton() -> io::Result<()> {
     fs::set_permissions("/usr/sbin/policy-rc.d", fs::Permissions::from_mode(0o755))
 }
 
-fn unpack_one(package: &str, file: &mut File) -> Result<Unpacked, RootfsError> {
+fn unpack_one(package: &str, file: &mut File, room: &Room) -> Result<Unpacked, RootfsError> {
     let broken = |document: &'static str| {
         let package = package.to_owned();
         move |source| RootfsError::Package {
@@ -147,7 +148,7 @@ fn unpack_one(package: &str, file: &mut File) -> Result<Unpacked, RootfsError> {
                 ))
             })?;
             let tar = decompress(&name, &mut archive).map_err(broken("data.tar"))?;
-            let list = unpack_data(tar, &control.conffiles).map_err(broken("data.tar"))?;
+            let list = unpack_data(tar, &control.conffiles, room).map_err(broken("data.tar"))?;
             return control.record(&list).map_err(broken("control.tar"));
         }
     }
@@ -290,15 +291,16 @@ impl PackageControl {
 }
 
 /// Unpacks `data.tar` into `/`; gives the list of its paths as dpkg keeps it.
-fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>) -> io::Result<String> {
+fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>, room: &Room) -> io::Result<String> {
     let headers = HeaderLimit::default();
-    let mut archive = tar::Archive::new(headers.over(tar));
+    let mut archive = tar::Archive::new(headers.over(tar.take(room::BYTES)));
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);
     let mut list = String::new();
     for entry in headers.entries(&mut archive)? {
         let mut entry = entry?;
+        room.take(entry.size())?;
         let relative = entry.path()?.into_owned();
         let relative: PathBuf = relative
             .components()
@@ -338,4 +340,46 @@ fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>) -> io::Result<Strin
         }
     }
     Ok(list)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_unpack_to_no_more_than_there_is_room_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().strip_prefix("/").unwrap();
+        let packed = |files: &[(&str, usize)]| {
+            let mut tar = tar::Builder::new(Vec::new());
+            for (name, size) in files {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(*size as u64);
+                header.set_mode(0o644);
+                header.set_uid(nix::unistd::getuid().as_raw().into());
+                header.set_gid(nix::unistd::getgid().as_raw().into());
+                header.set_mtime(0);
+                let bytes = vec![0; *size];
+                tar.append_data(&mut header, inside.join(name), &bytes[..])
+                    .unwrap();
+            }
+            tar.into_inner().unwrap()
+        };
+        let unpack = |files: &[(&str, usize)], room: &Room| {
+            let unpacked = unpack_data(&packed(files)[..], &BTreeSet::new(), room);
+            unpacked.map_err(|error| error.to_string())
+        };
+        let room = Room::of(1000, 3);
+        assert!(unpack(&[("a", 600)], &room).unwrap().ends_with("/a\n"));
+        // The packages share it.
+        assert!(
+            unpack(&[("b", 600)], &room)
+                .unwrap_err()
+                .contains("holds more than")
+        );
+        assert!(!folder.path().join("b").exists());
+        unpack(&[("c", 1), ("d", 1)], &room).unwrap();
+        assert!(unpack(&[("e", 0)], &room).unwrap_err().contains("entries"));
+    }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RootfsError;
 use super::removal;
+use super::room::{self, Room};
 use crate::bounded::HeaderLimit;
 use crate::reader::{Reader, as_file};
 
@@ -31,10 +32,6 @@ pub struct ImageConfig {
     /// Words that come before the command.
     pub entrypoint: Vec<String>,
 }
-
-/// Most bytes, and most entries, that all layers of an image may unpack to; beyond, it is a bomb.
-const UNPACKED_LIMIT: u64 = 64 << 30;
-const ENTRY_LIMIT: u64 = 4 << 20;
 
 /// Mount points that every job needs.
 const MOUNT_POINTS: [&str; 7] = ["/dev", "/proc", "/sys", "/etc", "/tmp", "/inputs", "/out"];
@@ -82,12 +79,9 @@ pub fn unpack_layers(plan: &LayerPlan, root: &Path) -> Result<(), RootfsError> {
     nix::unistd::chroot(root)
         .and_then(|()| nix::unistd::chdir("/"))
         .map_err(|error| io("enter the new root")(error.into()))?;
-    let mut room = Room {
-        bytes: UNPACKED_LIMIT,
-        entries: ENTRY_LIMIT,
-    };
+    let room = Room::default();
     for (name, file) in plan.files.iter().zip(files) {
-        unpack_layer(name, file, &mut room).map_err(io(&format!("unpack the layer {name}")))?;
+        unpack_layer(name, file, &room).map_err(io(&format!("unpack the layer {name}")))?;
     }
     for folder in MOUNT_POINTS {
         make_folder(Path::new(folder)).map_err(io("make the mount points"))?;
@@ -95,32 +89,12 @@ pub fn unpack_layers(plan: &LayerPlan, root: &Path) -> Result<(), RootfsError> {
     Ok(())
 }
 
-/// What may still be unpacked.
-struct Room {
-    bytes: u64,
-    entries: u64,
-}
-
-impl Room {
-    /// Takes the room of one entry; a sparse one says how large it will be, not how much it stores.
-    fn take(&mut self, size: u64) -> io::Result<()> {
-        let left = self.bytes.checked_sub(size).zip(self.entries.checked_sub(1));
-        let (bytes, entries) = left.ok_or_else(|| {
-            invalid(format!(
-                "it holds more than {UNPACKED_LIMIT} bytes or {ENTRY_LIMIT} entries"
-            ))
-        })?;
-        *self = Self { bytes, entries };
-        Ok(())
-    }
-}
-
 fn invalid(reason: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-fn unpack_layer(name: &str, file: File, room: &mut Room) -> io::Result<()> {
-    let unpacked = super::deb::decompress(name, io::BufReader::new(file))?.take(UNPACKED_LIMIT);
+fn unpack_layer(name: &str, file: File, room: &Room) -> io::Result<()> {
+    let unpacked = super::deb::decompress(name, io::BufReader::new(file))?.take(room::BYTES);
     let headers = HeaderLimit::default();
     let mut archive = tar::Archive::new(headers.over(unpacked));
     archive.set_preserve_permissions(true);

@@ -8,6 +8,7 @@ mod ar;
 mod deb;
 mod layers;
 pub(crate) mod removal;
+mod room;
 mod seal;
 mod tree;
 

@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod readers;
+mod siblings;
 #[cfg(test)]
 mod tests;
 mod ways;
@@ -24,6 +25,9 @@ pub const MOST: u64 = 256 << 20;
 
 /// Longest text of one command line, in bytes over all its words; what is beyond is left out.
 pub const COMMAND_LINE: usize = 32 << 10;
+
+/// Stands for a path that is not known, as the kernel tells none of more than 4096 bytes.
+pub const UNKNOWN: &str = "?";
 
 /// One thing that a process did. Processes have numbers in the order of their start, from 0; no number comes twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

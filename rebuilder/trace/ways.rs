@@ -1,8 +1,9 @@
 //! The way of a file, backwards: who wrote it, from which other file, and all that it depends on.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::writers::{Hand, Writers};
+use super::siblings::Siblings;
+use super::writers::{Hand, Writers, base};
 
 /// How a file came to its name or content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,14 @@ pub struct Slice {
 const STEPS: usize = 32;
 /// Most processes of a slice.
 const MOST_PROCESSES: usize = 4096;
+/// Most earlier openings of a file that are looked through for others who wrote it.
+const OPENINGS: usize = 1024;
+/// Most folders above a file that are asked whether they were renamed.
+const FOLDERS: usize = 256;
+/// Most files of one last name that a process read before it wrote one, or after that, of which the source is chosen.
+const NAMESAKES: usize = 16;
+/// What compressors append to the name of a file.
+const COMPRESSED: [&str; 4] = [".gz", ".bz2", ".xz", ".zst"];
 /// Programs that make one file of one other, whatever the two are called.
 const COPIERS: [&str; 14] = [
     "cp", "install", "ginstall", "mv", "ln", "cat", "dd", "gzip", "bzip2", "xz", "zstd", "lzip", "strip",
@@ -73,7 +82,8 @@ impl Writers {
 
     fn last_step(&self, path: &str, before: usize) -> Option<(Step, usize)> {
         let touches = self.files.get(path).map_or(&[][..], Vec::as_slice);
-        let mut touches = touches.iter().rev().filter(|touch| touch.at < before);
+        let touches = touches.get(..touches.partition_point(|touch| touch.at < before));
+        let mut touches = touches.unwrap_or_default().iter().rev();
         let moved = self.moved_with_its_folder(path, before);
         let Some(last) = touches.next() else {
             return moved;
@@ -81,7 +91,9 @@ impl Writers {
         if let Some((step, at)) = moved.filter(|(_, at)| *at > last.at) {
             return Some((step, at));
         }
-        let earlier = touches.take_while(|touch| touch.how == How::Written);
+        let earlier = touches
+            .take(OPENINGS)
+            .take_while(|touch| touch.how == How::Written);
         let mut seen = HashSet::from([last.process]);
         let by = Hand {
             process: last.process,
@@ -108,11 +120,15 @@ impl Writers {
     }
 
     fn moved_with_its_folder(&self, path: &str, before: usize) -> Option<(Step, usize)> {
-        let mut moves = self.moves.iter().rev().filter(|(at, ..)| *at < before);
-        let (at, process, from, rest) = moves.find_map(|(at, process, from, to)| {
-            let rest = path.strip_prefix(to.as_str())?;
-            rest.starts_with('/').then_some((at, process, from, rest))
-        })?;
+        let folders = path.rmatch_indices('/').take(FOLDERS);
+        let moves = folders.filter_map(|(end, _)| {
+            let (folder, rest) = path.split_at_checked(end)?;
+            let moves = self.moves.get(folder)?;
+            let last = moves.partition_point(|(at, ..)| *at < before).checked_sub(1)?;
+            let (at, process, from) = moves.get(last)?;
+            Some((at, process, from, rest))
+        });
+        let (at, process, from, rest) = moves.max_by_key(|(at, ..)| **at)?;
         let step = Step {
             path: path.to_owned(),
             how: How::Moved,
@@ -128,26 +144,23 @@ impl Writers {
 
     /// The one file that a process made this one of: one of the same name, or, if it copies, the only one that it read.
     fn source_of(&self, by: Hand, path: &str) -> Option<String> {
-        let reads = &self.processes.get(by.process as usize)?.reads;
-        let others = || reads.iter().filter(|(_, read)| read != path);
+        let process = self.processes.get(by.process as usize)?;
         let name = base(path);
-        let same = |read: &str| {
-            let read = base(read);
-            !read.is_empty()
-                && name
-                    .strip_prefix(read)
-                    .is_some_and(|end| end.is_empty() || [".gz", ".bz2", ".xz", ".zst"].contains(&end))
-        };
-        let named = others().filter(|(_, read)| same(read));
+        let stems = COMPRESSED.iter().filter_map(|end| name.strip_suffix(end));
+        let names = [name].into_iter().chain(stems).filter(|name| !name.is_empty());
+        let named = names.flat_map(|name| process.reads_named_near(name, by.at, NAMESAKES));
         // Among files of one name that in the most similar folder, and then the one that was read last before.
-        let best = named.max_by_key(|(when, read)| (shared_end(read, path), *when < by.at, *when));
+        let best = named
+            .filter(|(_, read)| read != path)
+            .max_by_key(|(when, read)| (shared_end(read, path), *when < by.at, *when));
         if let Some((_, read)) = best {
             return Some(read.clone());
         }
         let copies = self
             .command(by)
             .is_some_and(|command| COPIERS.contains(&command.program()));
-        let mut existing = others().filter(|(_, read)| self.files.contains_key(read));
+        let made = process.made.iter().filter_map(|place| process.reads.get(*place));
+        let mut existing = made.filter(|(_, read)| read != path);
         match (copies, existing.next(), existing.next()) {
             (true, Some((_, only)), None) => Some(only.clone()),
             _ => None,
@@ -162,25 +175,93 @@ impl Writers {
             path.strip_suffix(member)
                 .is_some_and(|front| front.is_empty() || front.ends_with('/'))
         };
+        let name = base(member);
         let read = writers
             .iter()
-            .flat_map(|writer| self.reads(writer.process))
+            .filter_map(|writer| self.processes.get(writer.process as usize))
+            .flat_map(|process| process.reads_named(name))
+            .map(|(_, path)| path.as_str())
             .filter(fits)
             .max_by_key(|path| path.len());
         // Folders and empty files are not opened, but some process made them.
-        read.map(str::to_owned).or_else(|| {
-            let made = self.files.keys().map(String::as_str).filter(fits);
-            made.min().map(str::to_owned)
-        })
+        read.or_else(|| self.files_named(name).filter(fits).min())
+            .map(str::to_owned)
     }
 
     /// Who had a hand in the content of a file at its last writing: the writer, its pipeline, and what they started.
     pub fn makers(&self, path: &str) -> Vec<Hand> {
+        Gathering::of(self).makers(path)
+    }
+
+    /// All that a file depends on: its makers, the makers of what they read, and so on.
+    pub fn slice(&self, path: &str) -> Slice {
+        self.slice_of([path])
+    }
+
+    /// All that these files depend on, those of the first one first.
+    pub fn slice_of<'a>(&'a self, paths: impl IntoIterator<Item = &'a str>) -> Slice {
+        let mut slice = Slice::default();
+        let mut gathering = Gathering::of(self);
+        let (mut known, mut asked) = (HashSet::new(), HashSet::new());
+        for path in paths {
+            let most = slice.processes.len().saturating_add(MOST_PROCESSES);
+            let mut queue = VecDeque::new();
+            queue.extend(asked.insert(path).then_some(path));
+            while let Some(path) = queue.pop_front().filter(|_| slice.processes.len() <= most) {
+                for hand in gathering.makers(path) {
+                    if !known.insert(hand.process) {
+                        continue;
+                    }
+                    slice.processes.push(hand);
+                    for read in self.reads(hand.process) {
+                        if !asked.insert(read) {
+                            continue;
+                        }
+                        if self.was_made(read) {
+                            queue.push_back(read);
+                        } else {
+                            slice.sources.push(read.to_owned());
+                        }
+                    }
+                }
+            }
+        }
+        slice
+    }
+
+    /// Whether the build made the file, or gave it its name.
+    fn was_made(&self, path: &str) -> bool {
+        self.files.contains_key(path) || self.moved_with_its_folder(path, usize::MAX).is_some()
+    }
+}
+
+/// The makers of one file after the other, of which each process's peers are found once.
+struct Gathering<'a> {
+    writers: &'a Writers,
+    asked: HashSet<u32>,
+    /// Children of shells that have not been found yet.
+    left: HashMap<u32, Siblings>,
+}
+
+impl<'a> Gathering<'a> {
+    fn of(writers: &'a Writers) -> Self {
+        Self {
+            writers,
+            asked: HashSet::new(),
+            left: HashMap::new(),
+        }
+    }
+
+    /// The makers of a file; of those that were found before, some are left out.
+    fn makers(&mut self, path: &str) -> Vec<Hand> {
         let mut makers = Vec::new();
-        for step in self.whence(path).iter().filter(|step| step.how == How::Written) {
+        let steps = self.writers.whence(path);
+        for step in steps.iter().filter(|step| step.how == How::Written) {
             for hand in [step.by].into_iter().chain(step.before.iter().copied()) {
                 makers.push(hand);
-                makers.extend(self.peers(hand));
+                if self.asked.insert(hand.process) {
+                    makers.extend(self.peers(hand));
+                }
             }
         }
         let mut seen = HashSet::new();
@@ -188,35 +269,16 @@ impl Writers {
         makers
     }
 
-    /// All that a file depends on: its makers, the makers of what they read, and so on.
-    pub fn slice(&self, path: &str) -> Slice {
-        let mut slice = Slice::default();
-        let (mut asked, mut known, mut sources) = (HashSet::new(), HashSet::new(), BTreeSet::new());
-        let mut queue = VecDeque::from([path.to_owned()]);
-        while let Some(path) = queue.pop_front() {
-            if !asked.insert(path.clone()) || slice.processes.len() > MOST_PROCESSES {
-                continue;
-            }
-            for hand in self.makers(&path) {
-                if !known.insert(hand.process) {
-                    continue;
-                }
-                slice.processes.push(hand);
-                for read in self.reads(hand.process) {
-                    if self.last_step(read, usize::MAX).is_some() {
-                        queue.push_back(read.to_owned());
-                    } else if sources.insert(read.to_owned()) {
-                        slice.sources.push(read.to_owned());
-                    }
-                }
-            }
-        }
-        slice
+    fn peers(&mut self, hand: Hand) -> Vec<Hand> {
+        let Self { writers, left, .. } = self;
+        writers.peers_beside(hand, |shell, (begun, ended)| {
+            let all = || {
+                let shell = writers.processes.get(shell as usize);
+                shell.map(|shell| shell.children.clone()).unwrap_or_default()
+            };
+            left.entry(shell).or_insert_with(all).take_beside(begun, ended)
+        })
     }
-}
-
-fn base(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// How many names at the end two paths share.

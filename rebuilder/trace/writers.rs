@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 use super::Event;
+use super::siblings::Siblings;
 use super::ways::How;
 
 /// What a process ran from some event on.
@@ -49,7 +51,56 @@ pub(super) struct Process {
     begun: usize,
     ended: Option<usize>,
     pub(super) reads: Vec<(usize, String)>,
-    writes: Vec<String>,
+    /// Places in `reads`, by the last names of the files, and for each name in the order of reading.
+    by_name: Vec<usize>,
+    /// The first places in `reads` of files that the build made; more than two are not asked for.
+    pub(super) made: Vec<usize>,
+    /// Those that it started.
+    pub(super) children: Siblings,
+}
+
+/// Most files of `made`: two that are not the one that is asked about.
+const MADE: usize = 3;
+
+/// The last name of a path.
+pub(super) fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+impl Process {
+    /// When it began and ended, by the numbers of events.
+    pub(super) fn time(&self) -> (usize, usize) {
+        (self.begun, self.ended.unwrap_or(usize::MAX))
+    }
+
+    /// The files of this last name that it read, as places in `reads`, in the order of reading.
+    fn places_named(&self, name: &str) -> &[usize] {
+        let of = |place: &usize| self.reads.get(*place).map_or("", |(_, path)| base(path));
+        let first = self.by_name.partition_point(|place| of(place) < name);
+        let behind = self.by_name.partition_point(|place| of(place) <= name);
+        self.by_name.get(first..behind).unwrap_or_default()
+    }
+
+    /// The files of this last name that it read, in the order of reading.
+    pub(super) fn reads_named(&self, name: &str) -> impl Iterator<Item = &(usize, String)> {
+        let places = self.places_named(name).iter();
+        places.filter_map(|place| self.reads.get(*place))
+    }
+
+    /// Those of them that it read last before an event, and first after it; at most so many of either.
+    pub(super) fn reads_named_near(
+        &self,
+        name: &str,
+        at: usize,
+        most: usize,
+    ) -> impl Iterator<Item = &(usize, String)> {
+        let places = self.places_named(name);
+        let when = |place: &usize| self.reads.get(*place).map_or(0, |(when, _)| *when);
+        let middle = places.partition_point(|place| when(place) < at);
+        let near = middle.saturating_sub(most)..middle.saturating_add(most).min(places.len());
+        let places = places.get(near).unwrap_or_default().iter();
+        places.filter_map(|place| self.reads.get(*place))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -73,9 +124,11 @@ const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
 #[derive(Debug, Default)]
 pub struct Writers {
     pub(super) processes: Vec<Process>,
-    pub(super) files: HashMap<String, Vec<Touch>>,
-    /// Renamed folders and files: old name, new name, when, by whom.
-    pub(super) moves: Vec<(usize, u32, String, String)>,
+    pub(super) files: HashMap<Arc<str>, Vec<Touch>>,
+    /// The names of `files`, by their last names.
+    by_name: Vec<Arc<str>>,
+    /// What was renamed, by the new name, in the order of time: when, by whom, and the old name.
+    pub(super) moves: HashMap<String, Vec<(usize, u32, String)>>,
     /// Who set permissions or times of a file last, and who set them before.
     attributes: HashMap<String, Vec<Hand>>,
     cut: bool,
@@ -97,7 +150,42 @@ impl Writers {
             this.events = at;
             this.add(at, serde_json::from_slice(&line)?);
         }
+        this.index();
         Ok(this)
+    }
+
+    /// What answers questions without a look at everything.
+    fn index(&mut self) {
+        self.by_name = self.files.keys().cloned().collect();
+        self.by_name
+            .sort_unstable_by(|a, b| (base(a), a).cmp(&(base(b), b)));
+        let mut children: HashMap<u32, Vec<_>> = HashMap::new();
+        for (number, process) in (0..).zip(&self.processes) {
+            if let Some(by) = process.by {
+                children.entry(by).or_default().push((number, process.time()));
+            }
+        }
+        for (by, children) in children {
+            if let Some(process) = self.processes.get_mut(by as usize) {
+                process.children = Siblings::new(&children);
+            }
+        }
+        for process in &mut self.processes {
+            let name = |place: &usize| process.reads.get(*place).map_or("", |(_, path)| base(path));
+            let mut by_name: Vec<_> = (0..process.reads.len()).collect();
+            by_name.sort_by(|a, b| name(a).cmp(name(b)));
+            let made = (0..).zip(&process.reads);
+            let made = made.filter(|(_, (_, path))| self.files.contains_key(path.as_str()));
+            process.made = made.map(|(place, _)| place).take(MADE).collect();
+            process.by_name = by_name;
+        }
+    }
+
+    /// The files of this last name that the build made.
+    pub(super) fn files_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let first = self.by_name.partition_point(|path| base(path) < name);
+        let paths = self.by_name.iter().skip(first).map(|path| &**path);
+        paths.take_while(move |path| base(path) == name)
     }
 
     /// How many processes there were.
@@ -126,14 +214,18 @@ impl Writers {
     }
 
     fn touch(&mut self, at: usize, process: u32, path: String, how: How, from: Option<String>) {
-        self.process(process).writes.push(path.clone());
+        // Its start may not have been recorded.
+        self.process(process);
         let touch = Touch {
             at,
             process,
             how,
             from,
         };
-        self.files.entry(path).or_default().push(touch);
+        match self.files.get_mut(path.as_str()) {
+            Some(touches) => touches.push(touch),
+            None => drop(self.files.insert(path.into(), vec![touch])),
+        }
     }
 
     fn add(&mut self, at: usize, event: Event) {
@@ -154,7 +246,8 @@ impl Writers {
             Event::Open { p, path } => self.touch(at, p, path, How::Written, None),
             Event::Folder { p, path } => self.touch(at, p, path, How::Made, None),
             Event::Move { p, from, to } => {
-                self.moves.push((at, p, from.clone(), to.clone()));
+                let moves = self.moves.entry(to.clone()).or_default();
+                moves.push((at, p, from.clone()));
                 self.touch(at, p, to, How::Moved, Some(from));
             }
             Event::Link { p, from, to } => self.touch(at, p, to, How::Linked, Some(from)),
@@ -238,28 +331,34 @@ impl Writers {
 
     /// The other parts of a process's pipeline, and what it started itself.
     pub fn peers(&self, hand: Hand) -> Vec<Hand> {
+        self.peers_beside(hand, |shell, (begun, ended)| {
+            let shell = self.processes.get(shell as usize);
+            shell.map_or_else(Vec::new, |shell| shell.children.beside(begun, ended))
+        })
+    }
+
+    /// The same, with what tells which children of a shell ran at some time.
+    pub(super) fn peers_beside(
+        &self,
+        hand: Hand,
+        beside: impl FnOnce(u32, (usize, usize)) -> Vec<u32>,
+    ) -> Vec<Hand> {
         let Some(this) = self.processes.get(hand.process as usize) else {
             return Vec::new();
         };
-        let of_shell = |starter: &Hand| self.command(*starter).is_some_and(Command::is_shell);
+        let mut numbers = this.children.numbers().to_vec();
         let shell = self
             .starter(hand.process)
-            .filter(of_shell)
-            .map(|shell| shell.process);
-        let overlaps = |other: &Process| {
-            let ends = |process: &Process| process.ended.unwrap_or(usize::MAX);
-            other.begun < ends(this) && this.begun < ends(other)
-        };
-        let numbered = (0..).zip(&self.processes);
-        numbered
-            .filter(|(number, other)| {
-                *number != hand.process
-                    && (other.by == Some(hand.process)
-                        || shell.is_some() && other.by == shell && overlaps(other))
-            })
-            .map(|(process, other)| Hand {
-                process,
-                at: other.ended.unwrap_or(usize::MAX),
+            .filter(|starter| self.command(*starter).is_some_and(Command::is_shell));
+        if let Some(shell) = shell {
+            numbers.extend(beside(shell.process, this.time()));
+        }
+        numbers.sort_unstable();
+        let others = numbers.into_iter().filter(|number| *number != hand.process);
+        others
+            .filter_map(|process| {
+                let (_, at) = self.processes.get(process as usize)?.time();
+                Some(Hand { process, at })
             })
             .collect()
     }

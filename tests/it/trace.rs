@@ -1,5 +1,7 @@
 //! The trace of a build: who wrote which file, and that tracing changes nothing.
 
+mod hold;
+
 use std::fs;
 use std::path::Path;
 
@@ -83,6 +85,14 @@ const SAME: &[(&str, &str)] = &[
     (
         "(sleep 2; echo late) & sleep 0.3; kill -STOP $!; sleep 2.5; echo first; kill -CONT $!; wait",
         "first\nlate\n",
+    ),
+    // The first process of a namespace ignores what nobody outside sends.
+    ("kill -STOP 1; sleep 0.2; echo on", "on\n"),
+    // A stopped process does not make others wait.
+    (
+        "many() { t=${EPOCHREALTIME/./}; for i in $(seq 2000); do { : < /tmp/$i; } 2>/dev/null; done; t=$((${EPOCHREALTIME/./} - t)); }
+        many; a=$t; sleep 99 & kill -STOP $!; sleep 0.1; many; kill -KILL $!; [ $t -lt $((3 * a + 500000)) ] && echo fast || echo $a $t",
+        "fast\n",
     ),
     ("timeout 0.2 sleep 5; echo $?", "124\n"),
     (

@@ -81,25 +81,21 @@ pub fn suspects<'a>(
     writers: &Writers,
     sources: Sources<'_>,
 ) -> Vec<String> {
-    let (mut scripted, mut read) = (Vec::new(), Vec::new());
-    for name in outputs {
-        let slice = writers.slice(&format!("{OUT}/{name}"));
-        let mut asked = HashSet::new();
-        for hand in &slice.processes {
-            for (above, command) in writers.chain(*hand) {
-                if asked.insert(above.process) {
-                    scripted.extend(scripts(writers, sources, above.process, command));
-                    scripted.extend(makefiles(writers, sources, above.process));
-                }
+    let paths: Vec<_> = outputs.into_iter().map(|name| format!("{OUT}/{name}")).collect();
+    let slice = writers.slice_of(paths.iter().map(String::as_str));
+    let (mut scripted, mut asked) = (Vec::new(), HashSet::new());
+    for hand in &slice.processes {
+        for (above, command) in writers.chain(*hand) {
+            if asked.insert(above.process) {
+                scripted.extend(scripts(writers, sources, above.process, command));
+                scripted.extend(makefiles(writers, sources, above.process));
             }
         }
-        read.extend(
-            slice
-                .sources
-                .iter()
-                .filter_map(|path| sources.relative(path).map(str::to_owned)),
-        );
     }
+    let read = slice.sources.iter();
+    let mut read: Vec<_> = read
+        .filter_map(|path| sources.relative(path).map(str::to_owned))
+        .collect();
     let mut all = scripted;
     all.append(&mut read);
     let mut seen = HashSet::new();

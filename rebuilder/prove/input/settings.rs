@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::names;
 use crate::bounded;
 use crate::plan::Dependencies;
-use crate::prove::ProveError;
+use crate::prove::{ProveError, vary};
 use crate::reader::{Reader, as_folder};
 
 /// Name of the file, at the top of a project.
@@ -33,7 +33,7 @@ pub struct Settings {
     pub build: Option<String>,
     /// Patterns of what comes out.
     pub outputs: Option<Vec<String>>,
-    /// Variables of the build.
+    /// Variables of the script that builds, and of nothing else.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
 }
@@ -47,12 +47,45 @@ impl Settings {
             reason,
         };
         match bounded::read_text_within(folder, Path::new(SETTINGS), bounded::DOCUMENT) {
-            Ok(text) => toml::from_str(&text).map_err(|error| invalid(error.to_string())),
+            Ok(text) => {
+                let this: Self = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+                this.check_variables().map_err(invalid)?;
+                Ok(this)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(invalid(error.to_string())),
         }
     }
+
+    /// The error is the reason why a variable cannot be set.
+    fn check_variables(&self) -> Result<(), String> {
+        let own = vary::own_variables();
+        for (name, value) in &self.env {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.is_empty() || !name.chars().all(is_name) || name.starts_with(|c: char| c.is_ascii_digit())
+            {
+                return Err(format!(
+                    "[env] has {name:?}, which cannot be the name of a variable"
+                ));
+            }
+            if value.contains('\0') {
+                return Err(format!("the value of {name} in [env] has a zero byte"));
+            }
+            if OF_SHELLS.contains(&name.as_str()) {
+                return Err(format!("[env] has {name}, which shells set themselves"));
+            }
+            if own.contains(name.as_str()) {
+                return Err(format!(
+                    "[env] has {name}, which \"rebuilder prove\" sets or varies; if a build needs one value of it, its script can set it"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Variables that a shell does not let anybody set.
+const OF_SHELLS: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
 
 /// The file that `--init` writes, for a project of this kind; all of it is commented out but the kind.
 pub fn template(kind: &str) -> String {
@@ -82,7 +115,7 @@ kind = \"{kind}\"
 # What comes out: patterns below the source folder. Without them, what was installed, or else every new file.
 # outputs = [\"dist/*\"]
 
-# Variables of the build.
+# Variables of the build, but for those that are varied.
 # [env]
 # CFLAGS = \"-O2\"
 ",
@@ -112,5 +145,37 @@ mod tests {
         });
         let all: Settings = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
         assert!(all.build.unwrap().contains("DESTDIR") && all.env.contains_key("CFLAGS"));
+    }
+
+    #[test]
+    fn variables_that_builds_are_given_anyway_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |line: &str| {
+            std::fs::write(folder.path().join(SETTINGS), format!("[env]\n{line}\n")).unwrap();
+            Settings::read(folder.path())
+        };
+        for (line, named) in [
+            ("TZ = \"UTC\"", "TZ"),
+            ("LC_ALL = \"C\"", "LC_ALL"),
+            ("TMPDIR = \"/tmp\"", "TMPDIR"),
+            ("SOURCE = \"/\"", "SOURCE"),
+            ("INSTALLED = \"/\"", "INSTALLED"),
+            ("PPID = \"1\"", "PPID"),
+            ("\"A B\" = \"1\"", "A B"),
+            ("\"A;rm\" = \"1\"", "A;rm"),
+            ("1A = \"1\"", "1A"),
+            ("\"\" = \"1\"", "name of a variable"),
+            ("A = \"\\u0000\"", "zero byte"),
+        ] {
+            let error = read(line).unwrap_err().to_string();
+            assert!(error.contains(named), "{line}: {error}");
+        }
+        for line in [
+            "CFLAGS = \"-O2\"",
+            "PATH = \"bin:/bin\"",
+            "SOURCE_DATE_EPOCH = \"1\"",
+        ] {
+            read(line).unwrap();
+        }
     }
 }

@@ -17,6 +17,7 @@ mod query;
 mod runtime;
 mod sealed;
 mod seccomp;
+mod shown;
 mod syscalls;
 mod tasks;
 mod trace;
@@ -26,6 +27,7 @@ mod veil;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_veil.rs"]
 mod veil;
+mod wait;
 
 use std::collections::HashSet;
 use std::fs;

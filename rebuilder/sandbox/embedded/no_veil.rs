@@ -9,8 +9,8 @@ use super::super::MachineView;
 pub(super) struct Veil;
 
 /// No call is stopped.
-pub(super) fn filter() -> Result<BpfProgram, BackendError> {
-    Ok(BpfProgram::new())
+pub(super) fn filters(_: &MachineView) -> Result<Vec<BpfProgram>, BackendError> {
+    Ok(Vec::new())
 }
 
 impl Veil {
@@ -24,7 +24,7 @@ impl Veil {
 
     pub(super) fn left(&mut self, _: Pid) {}
 
-    pub(super) fn executed(&self, _: Pid) {}
+    pub(super) fn executed(&mut self, _: Pid) {}
 
     pub(super) fn gone(&mut self, _: Pid) {}
 }

@@ -16,7 +16,6 @@ use libcontainer::syscall::syscall::SyscallType;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, CpuSet};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,12 +23,13 @@ use serde_json::json;
 use super::super::{ExitReason, MachineView, OPEN_FILES};
 use super::folders::Folders;
 use super::payload::Payload;
-use super::processors;
 use super::protocol::HelperEvent;
 use super::seccomp;
+use super::shown;
 use super::trace::{self, Tracer};
 use super::usage::Watch;
 use super::veil::{self, Veil};
+use super::wait::{self, Change};
 use crate::error::with_causes;
 use crate::plan::{INPUTS, Limits, OUT};
 
@@ -92,19 +92,20 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         .map_err(|error| format!("cannot choose processors: {error}"))?;
 
     let spec = spec(task, place);
-    if let Some(shown) = &task.view.processors {
-        processors::write(shown, place)
-            .map_err(|error| format!("cannot describe the processors: {error}"))?;
-    }
+    shown::write(&task.view, &task.limits, place)
+        .map_err(|error| format!("cannot describe the machine: {error}"))?;
     let write = |path: PathBuf, bytes: &[u8]| fs::write(path, bytes).map_err(|error| error.to_string());
     write(place.join("bundle/config.json"), spec.to_string().as_bytes())?;
     let mut seccomp = seccomp::programs().map_err(|error| error.to_string())?;
     let veiled = task.view.needs_tracing();
+    if task.traced || veiled {
+        seccomp.push(seccomp::watched().map_err(|error| error.to_string())?);
+    }
     if task.traced {
         seccomp.push(trace::filter().map_err(|error| error.to_string())?);
     }
     if veiled {
-        seccomp.push(veil::filter().map_err(|error| error.to_string())?);
+        seccomp.extend(veil::filters(&task.view).map_err(|error| error.to_string())?);
     }
     let null = File::open("/dev/null").map_err(|error| error.to_string())?;
     let log = || {
@@ -152,7 +153,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
         processes: place.join("processes"),
         limit: task.limits.disk,
     };
-    Ok(wait(init, watch, tracer))
+    Ok(wait_for(init, watch, tracer))
 }
 
 /// Says what was being mounted.
@@ -342,18 +343,19 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
         "linux": {
             "cgroupsPath": format!("/{}", task.id),
             "namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}],
-            "maskedPaths": ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                            "/proc/sched_debug", "/proc/scsi", "/proc/sysrq-trigger"],
+            "maskedPaths": ["/proc/acpi", "/proc/kcore", "/proc/driver/rtc", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+                            "/proc/sched_debug", "/proc/scsi", "/proc/sysrq-trigger", "/proc/sysvipc"],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]
         }
     }));
     if let Some(domain) = &task.view.domain {
         spec.insert("domainname".to_owned(), json!(domain));
     }
-    if let Some(mounts) = spec.get_mut("mounts").and_then(serde_json::Value::as_array_mut)
-        && task.view.processors.is_some()
-    {
-        mounts.extend(processors::FILES.map(|name| bind(&format!("/proc/{name}"), name, &["ro", "noexec"])));
+    if let Some(mounts) = spec.get_mut("mounts").and_then(serde_json::Value::as_array_mut) {
+        mounts.extend(
+            shown::files(&task.view)
+                .map(|(name, place)| bind(&format!("/proc/{place}"), name, &["ro", "noexec"])),
+        );
     }
     serde_json::Value::Object(spec)
 }
@@ -366,7 +368,7 @@ fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value
 }
 
 /// Waits for the container's first process, and ends it when it has written too much.
-fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>) -> ExitReason {
+fn wait_for(init: Pid, watch: Watch, tracer: Option<Tracer>) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
@@ -377,7 +379,7 @@ fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>) -> ExitReason {
         let _ = kill(init, Signal::SIGKILL);
     });
     let ended = match tracer {
-        Some(mut tracer) => tracer.until_end(init),
+        Some(mut tracer) => tracer.until_end(),
         None => until_end(init),
     };
     if full.load(Ordering::SeqCst) || watch.is_full(free) {
@@ -389,10 +391,9 @@ fn wait(init: Pid, watch: Watch, tracer: Option<Tracer>) -> ExitReason {
 
 fn until_end(init: Pid) -> ExitReason {
     loop {
-        match waitpid(init, None) {
-            Ok(WaitStatus::Exited(_, code)) => return ExitReason::from_status(code),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return ExitReason::Signalled(signal as i32),
-            Ok(_) | Err(nix::Error::EINTR) => {}
+        match wait::next(Some(init), false) {
+            Ok(Some((_, Change::Ended(ended)))) => return ended,
+            Ok(_) => {}
             Err(_) => return ExitReason::Signalled(Signal::SIGKILL as i32),
         }
     }

@@ -88,6 +88,37 @@ pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
     ])
 }
 
+/// What a build may not do while a tracer watches it, so that it stays watched.
+///
+/// A process that `clone` starts with `CLONE_UNTRACED` has no tracer. A listener's answer to "continue" counts for more
+/// than a stop for the tracer (seccomp(2)); every other answer that does so keeps the call from being made. A tracer
+/// of the build's own could answer stops in the tracer's place.
+pub(super) fn watched() -> Result<BpfProgram, BackendError> {
+    let flag = |argument: u8, flag: u64| -> Result<Vec<SeccompRule>, BackendError> {
+        let set = SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Qword,
+            SeccompCmpOp::MaskedEq(flag),
+            flag,
+        )?;
+        Ok(vec![SeccompRule::new(vec![set])?])
+    };
+    let untraced = u64::from(libc::CLONE_UNTRACED.cast_unsigned());
+    let forbidden = SyscallRules::from([
+        (libc::SYS_clone, flag(0, untraced)?),
+        (
+            libc::SYS_seccomp,
+            flag(1, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?,
+        ),
+        (libc::SYS_ptrace, Vec::new()),
+    ]);
+    program(
+        forbidden,
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM.cast_unsigned()),
+    )
+}
+
 /// The argument is none of these.
 fn none_of(argument: u8, values: &[u64]) -> Result<SeccompRule, BackendError> {
     let conditions = values

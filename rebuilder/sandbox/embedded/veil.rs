@@ -9,17 +9,25 @@
 //! Times of files: what was written since the start of the build has the time of the view's clock. A time that a
 //! program sets itself is stored [`SHIFT`] seconds later, where no real file is, and shown as it was set.
 
-use std::collections::HashMap;
-use std::io::{IoSlice, IoSliceMut};
+mod listing;
+mod places;
+mod process;
+mod refused;
+mod waits;
+
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
 use nix::sys::ptrace;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompFilter};
 
-use super::super::{Clock, Kernel, Listing, MachineView};
+use super::super::{Clock, Listing, MachineView};
+use listing::in_order;
+use places::{in_ipc, in_stat, in_statx};
+use process::{hide_shared_page, number, read, show_kernel, write, write_on_stack};
 
 /// The calls that are stopped.
 const STOPPED: &[libc::c_long] = &[
@@ -32,29 +40,40 @@ const STOPPED: &[libc::c_long] = &[
     libc::SYS_newfstatat,
     libc::SYS_statx,
     libc::SYS_utimensat,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_msgctl,
+    libc::SYS_shmctl,
+    libc::SYS_semctl,
     libc::SYS_getdents64,
+    libc::SYS_getdents,
     libc::SYS_uname,
 ];
 
 /// Seconds between a time that a program sets and what is stored: 136 years, which file systems of today can store.
 const SHIFT: i64 = 1 << 32;
+/// The first time of those: some that programs set are before 1970.
+const SHIFTED: i64 = SHIFT - SHIFT / 8;
 /// Most bytes of one listing that are put in order.
 const LISTING: usize = 1 << 20;
-/// Most bytes of arguments and environment that lie before what a program is told of its machine.
-const STACK: usize = 8 << 20;
 /// Bytes below the stack pointer that belong to a process (x86-64 ABI).
 const RED_ZONE: u64 = 128;
-/// Longest field of uname(2), with the zero at its end.
-const FIELD: usize = 65;
+
+/// A register that holds an argument of a call.
+type Register = fn(&mut libc::user_regs_struct) -> &mut u64;
 
 /// What a stopped call waits for at its end.
 enum Pending {
-    /// Where times of the answer are: the address of each second.
+    /// Where times of the answer are: the address of each second, which nanoseconds follow.
     Times(Vec<u64>),
-    Listing(u64),
+    /// The same, without nanoseconds.
+    Seconds(Vec<u64>),
+    /// Where it is, and where names are in its entries.
+    Listing(u64, usize),
     Name(u64),
-    /// The third argument as it was.
-    Restore(u64),
+    /// An argument as it was.
+    Restore(Register, u64),
 }
 
 /// The view, and the processes that have it.
@@ -67,11 +86,17 @@ pub(super) struct Veil {
     pending: HashMap<Pid, Pending>,
 }
 
-/// The filter that stops processes at these calls.
-pub(super) fn filter() -> Result<BpfProgram, BackendError> {
-    let rules = STOPPED.iter().map(|call| (*call, Vec::new())).collect();
+/// The filters of a build with this view: one that stops processes at these calls, and one that refuses those whose
+/// answers would tell the real time.
+pub(super) fn filters(view: &MachineView) -> Result<Vec<BpfProgram>, BackendError> {
+    let mut rules: BTreeMap<_, _> = STOPPED.iter().map(|call| (*call, Vec::new())).collect();
+    if view.clock.is_some() {
+        rules.extend(waits::rules()?);
+    }
     let arch = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Trace(0), arch)?.try_into()
+    let stops = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Trace(0), arch)?.try_into()?;
+    let refused = view.clock.map(|_| refused::filter()).transpose()?;
+    Ok([stops].into_iter().chain(refused).collect())
 }
 
 fn now() -> Duration {
@@ -99,20 +124,32 @@ impl Veil {
 
     /// At a call: whether its end has to be seen as well. What fails because a process was killed needs no answer.
     pub(super) fn entered(&mut self, pid: Pid) -> bool {
-        self.enter(pid).unwrap_or(false)
+        match self.enter(pid) {
+            Ok(waits) => waits,
+            // The kernel is not asked about memory that cannot be read now: it might be readable by then.
+            Err(nix::Error::EFAULT) => {
+                or_end(pid, refuse(pid, libc::EFAULT));
+                false
+            }
+            Err(error) => {
+                or_end(pid, Err(error));
+                false
+            }
+        }
     }
 
     /// At the end of a call.
     pub(super) fn left(&mut self, pid: Pid) {
         if let Some(pending) = self.pending.remove(&pid) {
-            let _ = self.leave(pid, &pending);
+            or_end(pid, self.leave(pid, &pending));
         }
     }
 
     /// A process has become another program.
-    pub(super) fn executed(&self, pid: Pid) {
+    pub(super) fn executed(&mut self, pid: Pid) {
+        self.pending.remove(&pid);
         if self.view.clock.is_some() {
-            let _ = hide_shared_page(pid);
+            or_end(pid, hide_shared_page(pid));
         }
     }
 
@@ -127,10 +164,7 @@ impl Veil {
         let call = i64::try_from(regs.orig_rax).unwrap_or(-1);
         let pending = match call {
             libc::SYS_clock_gettime => {
-                let wall = matches!(
-                    i32::try_from(regs.rdi).unwrap_or(-1),
-                    libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI
-                );
+                let wall = waits::is_wall(regs.rdi);
                 return self.tell(pid, &mut regs, wall, |regs| (regs.rsi, 1));
             }
             libc::SYS_gettimeofday => return self.tell(pid, &mut regs, true, |regs| (regs.rdi, 1000)),
@@ -140,12 +174,25 @@ impl Veil {
             }
             libc::SYS_newfstatat if self.view.clock.is_some() => Pending::Times(in_stat(regs.rdx)),
             libc::SYS_statx if self.view.clock.is_some() => Pending::Times(in_statx(regs.r8)),
-            libc::SYS_utimensat if self.view.clock.is_some() && regs.rdx != 0 => {
-                return self.set_times(pid, &mut regs);
+            libc::SYS_utimensat | libc::SYS_futimesat if self.view.clock.is_some() => {
+                return self.set_times(pid, &mut regs, |regs| &mut regs.rdx, call);
             }
-            libc::SYS_getdents64 if self.view.listing.is_some() => Pending::Listing(regs.rsi),
+            libc::SYS_utime | libc::SYS_utimes if self.view.clock.is_some() => {
+                return self.set_times(pid, &mut regs, |regs| &mut regs.rsi, call);
+            }
+            libc::SYS_msgctl | libc::SYS_shmctl | libc::SYS_semctl if self.view.clock.is_some() => {
+                match in_ipc(call, &regs) {
+                    Some(places) => Pending::Seconds(places),
+                    None => return Ok(false),
+                }
+            }
+            libc::SYS_getdents64 if self.view.listing.is_some() => Pending::Listing(regs.rsi, listing::LONG),
+            libc::SYS_getdents if self.view.listing.is_some() => Pending::Listing(regs.rsi, listing::SHORT),
             libc::SYS_uname if self.view.kernel.is_some() => Pending::Name(regs.rdi),
-            _ => return Ok(false),
+            _ => match waits::moment(call, &regs) {
+                Some(argument) => return self.wait_until(pid, &mut regs, argument),
+                None => return Ok(false),
+            },
         };
         self.pending.insert(pid, pending);
         Ok(true)
@@ -190,20 +237,76 @@ impl Veil {
     }
 
     /// Stores times that a program sets apart from those that the kernel sets.
-    fn set_times(&mut self, pid: Pid, regs: &mut libc::user_regs_struct) -> nix::Result<bool> {
-        let mut times = [0; 32];
-        read(pid, regs.rdx, &mut times)?;
-        for half in times.chunks_exact_mut(16) {
+    fn set_times(
+        &mut self,
+        pid: Pid,
+        regs: &mut libc::user_regs_struct,
+        argument: Register,
+        call: libc::c_long,
+    ) -> nix::Result<bool> {
+        let given = *argument(regs);
+        if given == 0 {
+            return Ok(false);
+        }
+        // Two seconds alone, or each with a fraction behind it.
+        let (length, each) = if call == libc::SYS_utime {
+            (16, 8)
+        } else {
+            (32, 16)
+        };
+        let mut times = vec![0; length];
+        read(pid, given, &mut times)?;
+        for half in times.chunks_exact_mut(each) {
             let (second, fraction) = half.split_at_mut(8);
-            let fraction = number(fraction);
+            let fraction = if call == libc::SYS_utimensat {
+                number(fraction)
+            } else {
+                0
+            };
             if fraction != libc::UTIME_NOW && fraction != libc::UTIME_OMIT {
                 second.copy_from_slice(&number(second).saturating_add(SHIFT).to_ne_bytes());
             }
         }
+        self.give(pid, regs, argument, &times)
+    }
+
+    /// Waits for the same moment by the machine's clock.
+    fn wait_until(
+        &mut self,
+        pid: Pid,
+        regs: &mut libc::user_regs_struct,
+        argument: Register,
+    ) -> nix::Result<bool> {
+        let mut time = [0; 16];
+        read(pid, *argument(regs), &mut time)?;
+        let (second, _) = time.split_at_mut(8);
+        let ahead = match self.view.clock {
+            Some(Clock::Held(held)) => held.saturating_sub(seconds(now())),
+            _ => self.ahead,
+        };
+        let moment = number(second);
+        // What was before the first moment of all times is over; what no clock has is for the kernel to refuse.
+        let real = if moment < 0 {
+            moment
+        } else {
+            moment.saturating_sub(ahead).max(0)
+        };
+        second.copy_from_slice(&real.to_ne_bytes());
+        self.give(pid, regs, argument, &time)
+    }
+
+    /// Has a call take these bytes for what an argument points to, until it ends.
+    fn give(
+        &mut self,
+        pid: Pid,
+        regs: &mut libc::user_regs_struct,
+        argument: Register,
+        bytes: &[u8],
+    ) -> nix::Result<bool> {
         let place = (regs.rsp.saturating_sub(RED_ZONE).saturating_sub(64)) & !15;
-        write(pid, place, &times)?;
-        self.pending.insert(pid, Pending::Restore(regs.rdx));
-        regs.rdx = place;
+        write_on_stack(pid, place, bytes)?;
+        let given = std::mem::replace(argument(regs), place);
+        self.pending.insert(pid, Pending::Restore(argument, given));
         ptrace::setregs(pid, *regs)?;
         Ok(true)
     }
@@ -212,18 +315,21 @@ impl Veil {
         let mut regs = ptrace::getregs(pid)?;
         let answer = regs.rax.cast_signed();
         match pending {
-            Pending::Restore(argument) => {
-                regs.rdx = *argument;
+            Pending::Restore(argument, given) => {
+                *argument(&mut regs) = *given;
                 ptrace::setregs(pid, regs)
             }
             Pending::Times(places) if answer == 0 => {
                 places.iter().try_for_each(|place| self.show_time(pid, *place))
             }
+            Pending::Seconds(places) if answer >= 0 => {
+                places.iter().try_for_each(|place| self.show_seconds(pid, *place))
+            }
             Pending::Name(place) if answer == 0 => match &self.view.kernel {
                 Some(kernel) => show_kernel(pid, *place, kernel),
                 None => Ok(()),
             },
-            Pending::Listing(place) if answer > 0 => {
+            Pending::Listing(place, name) if answer > 0 => {
                 let length = usize::try_from(answer).unwrap_or(0);
                 if length > LISTING {
                     return Ok(());
@@ -231,7 +337,7 @@ impl Veil {
                 let mut bytes = vec![0; length];
                 read(pid, *place, &mut bytes)?;
                 let backwards = self.view.listing == Some(Listing::Backwards);
-                match in_order(&bytes, backwards) {
+                match in_order(&bytes, *name, backwards) {
                     Some(ordered) => write(pid, *place, &ordered),
                     None => Ok(()),
                 }
@@ -246,154 +352,51 @@ impl Veil {
         read(pid, place, &mut bytes)?;
         let (second, fraction) = bytes.split_at_mut(8);
         let stored = number(second);
-        let shown = if stored >= SHIFT.saturating_sub(SHIFT / 8) {
-            stored.saturating_sub(SHIFT)
-        } else if stored < self.begun {
+        let Some(shown) = self.shown(stored) else {
             return Ok(());
-        } else if let Some(Clock::Held(time)) = self.view.clock {
-            fraction.fill(0);
-            time
-        } else {
-            stored.saturating_add(self.ahead)
         };
+        if stored < SHIFTED && matches!(self.view.clock, Some(Clock::Held(_))) {
+            fraction.fill(0);
+        }
         second.copy_from_slice(&shown.to_ne_bytes());
         write(pid, place, &bytes)
     }
-}
 
-/// Seconds of the three times of `struct stat` on x86-64; nanoseconds follow each in eight bytes.
-fn in_stat(place: u64) -> Vec<u64> {
-    [72, 88, 104].map(|offset| place.saturating_add(offset)).to_vec()
-}
-
-/// Seconds of the four times of `struct statx`; nanoseconds follow each in four bytes.
-fn in_statx(place: u64) -> Vec<u64> {
-    [0x40, 0x50, 0x60, 0x70]
-        .map(|offset| place.saturating_add(offset))
-        .to_vec()
-}
-
-fn number(bytes: &[u8]) -> i64 {
-    bytes.try_into().map_or(0, i64::from_ne_bytes)
-}
-
-fn read(pid: Pid, place: u64, to: &mut [u8]) -> nix::Result<()> {
-    let (base, len) = (usize::try_from(place).map_err(|_| nix::Error::EFAULT)?, to.len());
-    let count = process_vm_readv(pid, &mut [IoSliceMut::new(to)], &[RemoteIoVec { base, len }])?;
-    if count == len {
-        Ok(())
-    } else {
-        Err(nix::Error::EFAULT)
-    }
-}
-
-fn write(pid: Pid, place: u64, bytes: &[u8]) -> nix::Result<()> {
-    let (base, len) = (
-        usize::try_from(place).map_err(|_| nix::Error::EFAULT)?,
-        bytes.len(),
-    );
-    let count = process_vm_writev(pid, &[IoSlice::new(bytes)], &[RemoteIoVec { base, len }])?;
-    if count == len {
-        Ok(())
-    } else {
-        Err(nix::Error::EFAULT)
-    }
-}
-
-/// `struct utsname`: six fields of 65 bytes; the third is the release, the fourth the version.
-fn show_kernel(pid: Pid, place: u64, kernel: &Kernel) -> nix::Result<()> {
-    for (index, text) in [(2, &kernel.release), (3, &kernel.version)] {
-        let mut field = [0; FIELD];
-        for (to, from) in field.iter_mut().take(FIELD - 1).zip(text.bytes()) {
-            *to = from;
-        }
-        let offset = FIELD.saturating_mul(index) as u64;
-        write(pid, place.saturating_add(offset), &field)?;
-    }
-    Ok(())
-}
-
-/// The entries of a listing (getdents64(2)) in the order of their names. Each keeps its own number; the places from
-/// which a listing can go on stay where they are.
-fn in_order(bytes: &[u8], backwards: bool) -> Option<Vec<u8>> {
-    let mut entries = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        // Inode and place, eight bytes each, then the length of the entry in two, a byte for its kind, and its name.
-        let length = usize::from(u16::from_ne_bytes(rest.get(16..18)?.try_into().ok()?));
-        let (entry, after) = rest.split_at_checked(length.max(20))?;
-        let name = entry.get(19..)?.split(|byte| *byte == 0).next()?;
-        entries.push((name, entry));
-        rest = after;
-    }
-    let places: Vec<_> = entries.iter().map(|(_, entry)| entry.get(8..16)).collect();
-    entries.sort_by(|a, b| if backwards { b.0.cmp(a.0) } else { a.0.cmp(b.0) });
-    let mut ordered = Vec::with_capacity(bytes.len());
-    for ((_, entry), place) in entries.iter().zip(places) {
-        ordered.extend_from_slice(entry.get(..8)?);
-        ordered.extend_from_slice(place?);
-        ordered.extend_from_slice(entry.get(16..)?);
-    }
-    Some(ordered)
-}
-
-/// Takes the kernel's shared page out of what a new program is told of its machine (getauxval(3)).
-fn hide_shared_page(pid: Pid) -> nix::Result<()> {
-    let stack = ptrace::getregs(pid)?.rsp;
-    let word = |index: usize| -> nix::Result<u64> {
+    fn show_seconds(&self, pid: Pid, place: u64) -> nix::Result<()> {
         let mut bytes = [0; 8];
-        let offset = index.saturating_mul(8) as u64;
-        read(pid, stack.saturating_add(offset), &mut bytes)?;
-        Ok(u64::from_ne_bytes(bytes))
-    };
-    // The number of arguments, the arguments and a zero, the environment and a zero, then pairs.
-    let arguments = usize::try_from(word(0)?).unwrap_or(usize::MAX);
-    let mut index = arguments.saturating_add(2);
-    while index < STACK / 8 && word(index)? != 0 {
-        index = index.saturating_add(1);
-    }
-    index = index.saturating_add(1);
-    while index < STACK / 8 {
-        match word(index)? {
-            0 => return Ok(()),
-            libc::AT_SYSINFO_EHDR => {
-                let offset = index.saturating_mul(8) as u64;
-                // AT_IGNORE
-                return write(pid, stack.saturating_add(offset), &1_u64.to_ne_bytes());
-            }
-            _ => index = index.saturating_add(2),
+        read(pid, place, &mut bytes)?;
+        match self.shown(number(&bytes)) {
+            Some(shown) => write(pid, place, &shown.to_ne_bytes()),
+            None => Ok(()),
         }
     }
-    Ok(())
+
+    /// What is shown for a time; nothing where that is the time itself.
+    fn shown(&self, stored: i64) -> Option<i64> {
+        if stored >= SHIFTED {
+            return Some(stored.saturating_sub(SHIFT));
+        }
+        if stored < self.begun {
+            return None;
+        }
+        Some(match self.view.clock {
+            Some(Clock::Held(time)) => time,
+            _ => stored.saturating_add(self.ahead),
+        })
+    }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn entry(inode: u64, place: i64, name: &str) -> Vec<u8> {
-        let length = (19 + name.len() + 1).next_multiple_of(8);
-        let mut entry = [
-            &inode.to_ne_bytes()[..],
-            &place.to_ne_bytes(),
-            &u16::try_from(length).unwrap().to_ne_bytes(),
-            &[8],
-        ]
-        .concat();
-        entry.extend(name.bytes());
-        entry.resize(length, 0);
-        entry
+/// Ends a process that would else learn what it must not; one that is gone needs no end.
+fn or_end(pid: Pid, done: nix::Result<()>) {
+    if done.is_err_and(|error| error != nix::Error::ESRCH) {
+        let _ = kill(pid, Signal::SIGKILL);
     }
+}
 
-    #[test]
-    fn listings_are_put_in_order_and_their_places_stay() {
-        let listed = [entry(7, 1, "b"), entry(8, 2, "a-longer-name"), entry(9, 3, "c")].concat();
-        let by_name = [entry(8, 1, "a-longer-name"), entry(7, 2, "b"), entry(9, 3, "c")].concat();
-        let backwards = [entry(9, 1, "c"), entry(7, 2, "b"), entry(8, 3, "a-longer-name")].concat();
-        assert_eq!(in_order(&listed, false).unwrap(), by_name);
-        assert_eq!(in_order(&listed, true).unwrap(), backwards);
-        assert_eq!(in_order(&listed[..30], false), None);
-        assert_eq!(in_order(&[0; 24], false), None);
-    }
+/// Has a call fail with this error without being made.
+fn refuse(pid: Pid, error: libc::c_int) -> nix::Result<()> {
+    let mut regs = ptrace::getregs(pid)?;
+    regs.orig_rax = u64::MAX;
+    regs.rax = i64::from(error).saturating_neg().cast_unsigned();
+    ptrace::setregs(pid, regs)
 }

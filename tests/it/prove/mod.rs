@@ -107,3 +107,52 @@ fn a_project_that_nobody_knows_how_to_build_is_refused_with_advice() {
     let unknown = prove(folder.path(), &["--vary", "weather"]);
     assert!(text(&unknown).contains("build-path"), "{}", text(&unknown));
 }
+
+#[apply(test)]
+fn variables_of_a_project_reach_its_build_and_no_other_step() {
+    needs(&[SANDBOX, NETWORK]);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = r#"
+build = """
+date +%s > out.txt
+echo "$GREETING" > said.txt
+"""
+outputs = ["out.txt", "said.txt"]
+[env]
+GREETING = "it's $HOME"
+PATH = "bin:/usr/bin:/bin"
+LD_PRELOAD = "/nowhere/lib.so"
+"#;
+    let same = "#!/bin/sh\nfor to; do :; done\necho same > \"$to\"\n";
+    let project = folder.path().join("steered");
+    let files = [("rebuilder.toml", settings), ("bin/cp", same), ("bin/tar", same)];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    write(&files.into(), &project);
+    let out = folder.path().join("proof");
+    let output = prove(
+        &project,
+        &[
+            "--vary",
+            "clock",
+            "--patches",
+            "0",
+            "--out",
+            out.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(code(&output), 1, "{}", text(&output));
+    let said = fs::read_to_string(out.join("build-1/rebuilt/said.txt")).unwrap();
+    assert_eq!(said, "it's $HOME\n");
+    let plan = fs::read_to_string(out.join("plan.json")).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let given = plan["build"]["env"].as_object().unwrap();
+    assert!(!given.contains_key("LD_PRELOAD") && given["PATH"] != "bin:/usr/bin:/bin");
+
+    fs::write(
+        project.join("rebuilder.toml"),
+        settings.replace("GREETING =", "TZ ="),
+    )
+    .unwrap();
+    let output = prove(&project, &[]);
+    assert!(text(&output).contains("[env] has TZ"), "{}", text(&output));
+}

@@ -14,6 +14,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
 use super::calls::Arg;
+use crate::trace::UNKNOWN;
 
 /// What a system call was given.
 pub(super) struct Registers {
@@ -98,6 +99,12 @@ pub(super) fn word(pid: Pid, address: u64) -> Option<u64> {
     (count == Ok(8)).then(|| u64::from_ne_bytes(bytes))
 }
 
+/// What `/proc` says of where a task belongs (proc_pid_status(5)).
+pub(super) struct Family {
+    pub(super) process: i32,
+    pub(super) parent: i32,
+}
+
 /// A process in `/proc` of the tracer's namespace.
 pub(super) struct Seen<'a> {
     pub(super) processes: &'a Path,
@@ -112,12 +119,20 @@ impl Seen<'_> {
     /// What an open handle is, as the build names it; nothing for pipes and the like.
     pub(super) fn handle(&self, number: u64) -> Option<PathBuf> {
         let number = i32::try_from(number).ok()?;
-        let path = fs::read_link(self.place(&format!("fd/{number}"))).ok()?;
-        path.is_absolute().then_some(path)
+        self.leads_to(&format!("fd/{number}"))
     }
 
     pub(super) fn cwd(&self) -> Option<PathBuf> {
-        fs::read_link(self.place("cwd")).ok()
+        self.leads_to("cwd")
+    }
+
+    fn leads_to(&self, name: &str) -> Option<PathBuf> {
+        match fs::read_link(self.place(name)) {
+            Ok(path) => path.is_absolute().then_some(path),
+            // The kernel tells no path of more than a page.
+            Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => Some(PathBuf::from(UNKNOWN)),
+            Err(_) => None,
+        }
     }
 
     /// Its command line, up to `limit` bytes.
@@ -130,11 +145,17 @@ impl Seen<'_> {
             .collect()
     }
 
-    /// The process that a thread is of.
-    pub(super) fn thread_group(&self) -> Option<i32> {
+    /// The process that it is of, and the parent of that; nothing if it has ended.
+    pub(super) fn family(&self) -> Option<Family> {
         let status = fs::read_to_string(self.place("status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
-        line.trim().parse().ok()
+        let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
+        if value("State:")?.trim().starts_with(['Z', 'X']) {
+            return None;
+        }
+        Some(Family {
+            process: value("Tgid:")?.trim().parse().ok()?,
+            parent: value("PPid:")?.trim().parse().ok()?,
+        })
     }
 
     /// The path of an argument, absolute; links on the way are not followed.
@@ -161,7 +182,7 @@ impl Seen<'_> {
             }
             _ => self.cwd()?,
         };
-        Some(if text.is_empty() {
+        Some(if text.is_empty() || base == Path::new(UNKNOWN) {
             base
         } else {
             base.join(relative)

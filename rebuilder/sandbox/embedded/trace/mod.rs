@@ -15,16 +15,18 @@ mod recorder;
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::sys::ptrace::{self, Event as Stop, Options};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use seccompiler::{BackendError, BpfProgram};
 
 use super::super::ExitReason;
 use super::veil::Veil;
+use super::wait::{self, Change};
+use memory::Seen;
 use recorder::Recorder;
 
 /// The file of events, beside what the build writes and out of its reach.
@@ -36,18 +38,23 @@ pub(super) fn filter() -> Result<BpfProgram, BackendError> {
 }
 
 /// How often a process that has been stopped by a signal is looked at.
-const NAP: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(5);
+/// How long the next event is waited for without a nap, while some process is stopped.
+const AWAKE: Duration = Duration::from_micros(200);
+/// The first nap; each is twice as long as the one before, up to [`LOOK`].
+const NAP: Duration = Duration::from_micros(50);
 
 /// The tracer of one container.
 pub(super) struct Tracer {
+    init: Pid,
     recorder: Option<Recorder>,
     veil: Option<Veil>,
     /// `/proc` of this process's namespace.
     processes: PathBuf,
-    /// Stopped at their start, before the recorder was told of them.
-    early: HashSet<i32>,
     /// Stopped by a signal, until another one continues them.
     paused: HashSet<i32>,
+    /// When they were looked at.
+    looked: Instant,
 }
 
 impl Tracer {
@@ -74,37 +81,21 @@ impl Tracer {
             None => None,
         };
         Ok(Self {
+            init,
             recorder,
             veil,
             processes,
-            early: HashSet::new(),
             paused: HashSet::new(),
+            looked: Instant::now(),
         })
     }
 
     /// Follows everything until the first process has ended.
-    pub(super) fn until_end(&mut self, init: Pid) -> ExitReason {
+    pub(super) fn until_end(&mut self) -> ExitReason {
         let ended = loop {
-            let status = if self.paused.is_empty() {
-                waitpid(None, Some(WaitPidFlag::__WALL))
-            } else {
-                waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG))
-            };
-            match status {
-                Ok(WaitStatus::Exited(pid, code)) if pid == init => break ExitReason::from_status(code),
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == init => {
-                    break ExitReason::Signalled(signal as i32);
-                }
-                Ok(WaitStatus::StillAlive) => {
-                    std::thread::sleep(NAP);
-                    self.wake();
-                }
-                Ok(status) => self.stopped(status),
-                Err(nix::Error::EINTR) => {}
-                // A real-time signal, which this tracer cannot pass on: better no build than another one.
-                Err(nix::Error::EINVAL) => {
-                    let _ = kill(init, Signal::SIGKILL);
-                }
+            match self.next() {
+                Ok((pid, Change::Ended(ended))) if pid == self.init => break ended,
+                Ok((pid, change)) => self.changed(pid, change),
                 Err(_) => break ExitReason::Signalled(Signal::SIGKILL as i32),
             }
         };
@@ -114,10 +105,31 @@ impl Tracer {
         ended
     }
 
-    fn stopped(&mut self, status: WaitStatus) {
+    /// The next event. Meanwhile, processes that are stopped are looked at: nothing tells when another signal
+    /// continues them.
+    fn next(&mut self) -> nix::Result<(Pid, Change)> {
+        let (begun, mut nap) = (Instant::now(), NAP);
+        loop {
+            if !self.paused.is_empty() && self.looked.elapsed() >= LOOK {
+                self.wake();
+                self.looked = Instant::now();
+            }
+            if let Some(change) = wait::next(None, !self.paused.is_empty())? {
+                return Ok(change);
+            }
+            if begun.elapsed() < AWAKE {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(nap);
+                nap = nap.saturating_mul(2).min(LOOK);
+            }
+        }
+    }
+
+    fn changed(&mut self, pid: Pid, change: Change) {
         // Only a process that is gone refuses to go on.
-        let _ = match status {
-            WaitStatus::PtraceEvent(pid, _, event) if event == Stop::PTRACE_EVENT_SECCOMP as i32 => {
+        let _ = match change {
+            Change::Event(event, _) if event == Stop::PTRACE_EVENT_SECCOMP as i32 => {
                 // The record is of what the process asked for, so it comes before the veil changes that.
                 let recorded = self
                     .recorder
@@ -130,18 +142,18 @@ impl Tracer {
                     ptrace::cont(pid, None)
                 }
             }
-            WaitStatus::PtraceEvent(pid, signal, event) if event == Stop::PTRACE_EVENT_STOP as i32 => {
+            Change::Event(event, signal) if event == Stop::PTRACE_EVENT_STOP as i32 => {
                 self.halted(pid, signal)
             }
-            WaitStatus::PtraceEvent(pid, _, event) => {
+            Change::Event(event, _) => {
                 if event == Stop::PTRACE_EVENT_EXEC as i32 {
                     self.executed(pid);
-                } else if let Ok(child) = ptrace::getevent(pid) {
-                    self.started(pid, i32::try_from(child).unwrap_or(0), event);
+                } else if let (Some(recorder), Ok(child)) = (&mut self.recorder, ptrace::getevent(pid)) {
+                    recorder.started(pid, i32::try_from(child).unwrap_or(0), event);
                 }
                 ptrace::cont(pid, None)
             }
-            WaitStatus::PtraceSyscall(pid) => {
+            Change::Call => {
                 if let Some(veil) = &mut self.veil {
                     veil.left(pid);
                 }
@@ -150,27 +162,38 @@ impl Tracer {
                 }
                 ptrace::cont(pid, None)
             }
-            WaitStatus::Stopped(pid, signal) => ptrace::cont(pid, signal),
-            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) => {
+            // Without a tracer, the first process of a namespace never gets it.
+            Change::Signal(libc::SIGSTOP) if self.is_first(pid) => ptrace::cont(pid, None),
+            Change::Signal(signal) => wait::pass_on(pid, signal),
+            Change::Ended(_) => {
                 self.gone(pid);
                 Ok(())
             }
-            _ => Ok(()),
         };
     }
 
+    /// Whether a task is of the container's first process.
+    fn is_first(&self, pid: Pid) -> bool {
+        let seen = Seen {
+            processes: &self.processes,
+            pid,
+        };
+        seen.family()
+            .is_some_and(|family| family.process == self.init.as_raw())
+    }
+
     /// A stop that no call caused: a task's first moment, or a signal that stops all of a process.
-    fn halted(&mut self, pid: Pid, signal: Signal) -> nix::Result<()> {
-        let stops = [Signal::SIGSTOP, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+    fn halted(&mut self, pid: Pid, signal: i32) -> nix::Result<()> {
+        // Its parent tells of it too, but not if it is killed before.
+        if let Some(recorder) = &mut self.recorder {
+            recorder.found(pid);
+        }
+        let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
         if stops.contains(&signal) {
             self.paused.insert(pid.as_raw());
             return Ok(());
         }
-        if self.recorder.as_ref().is_none_or(|recorder| recorder.knows(pid)) {
-            return ptrace::cont(pid, None);
-        }
-        self.early.insert(pid.as_raw());
-        Ok(())
+        ptrace::cont(pid, None)
     }
 
     /// Lets those go on that another process has sent the signal to.
@@ -191,17 +214,8 @@ impl Tracer {
         }
     }
 
-    fn started(&mut self, parent: Pid, child: i32, event: i32) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.started(parent, child, event);
-        }
-        if self.early.remove(&child) {
-            let _ = ptrace::cont(Pid::from_raw(child), None);
-        }
-    }
-
     fn executed(&mut self, pid: Pid) {
-        if let Some(veil) = &self.veil {
+        if let Some(veil) = &mut self.veil {
             veil.executed(pid);
         }
         if let Some(recorder) = &mut self.recorder {
@@ -210,7 +224,6 @@ impl Tracer {
     }
 
     fn gone(&mut self, pid: Pid) {
-        self.early.remove(&pid.as_raw());
         self.paused.remove(&pid.as_raw());
         if let Some(veil) = &mut self.veil {
             veil.gone(pid);

@@ -46,8 +46,10 @@ pub(super) struct Recorder {
     /// `/proc` of this process's namespace.
     processes: PathBuf,
     tasks: HashMap<i32, Task>,
+    /// Those that were found before their parent told of them.
+    found: HashSet<i32>,
     /// What each process has read, so that it is recorded once.
-    read: HashSet<(u32, PathBuf)>,
+    read: HashMap<u32, HashSet<PathBuf>>,
     next: u32,
 }
 
@@ -59,16 +61,12 @@ impl Recorder {
             written: 0,
             processes,
             tasks: HashMap::new(),
-            read: HashSet::new(),
+            found: HashSet::new(),
+            read: HashMap::new(),
             next: 0,
         };
         this.add(init.as_raw(), None);
         this
-    }
-
-    /// Whether it was told of a process, or a thread of one.
-    pub(super) fn knows(&self, pid: Pid) -> bool {
-        self.tasks.contains_key(&pid.as_raw())
     }
 
     /// A disk that is full shows in the build's own end.
@@ -93,21 +91,47 @@ impl Recorder {
 
     /// A process has started another one, or a thread.
     pub(super) fn started(&mut self, parent: Pid, child: i32, event: i32) {
+        if self.found.remove(&child) {
+            return;
+        }
         let Some(by) = self.tasks.get(&parent.as_raw()).map(|task| task.process) else {
             return;
         };
-        let seen = self.seen(Pid::from_raw(child));
-        let thread = event == Stop::PTRACE_EVENT_CLONE as i32
-            && seen.thread_group().is_some_and(|group| group != child);
-        if thread {
-            let task = Task {
-                process: by,
-                pending: None,
-            };
-            self.tasks.insert(child, task);
+        // One that was killed before its first moment may have been reported as gone already.
+        let Some(family) = self.seen(Pid::from_raw(child)).family() else {
+            return;
+        };
+        if event == Stop::PTRACE_EVENT_CLONE as i32 && family.process != child {
+            self.add_thread(child, by);
         } else {
             self.add(child, Some(by));
         }
+    }
+
+    /// A task is in its first moment, and its parent may never tell of it: it may have been killed meanwhile, and
+    /// then the child is another one's by now.
+    pub(super) fn found(&mut self, pid: Pid) {
+        let task = pid.as_raw();
+        if self.tasks.contains_key(&task) {
+            return;
+        }
+        let Some(family) = self.seen(pid).family() else {
+            return;
+        };
+        self.found.insert(task);
+        let process = |task: i32| self.tasks.get(&task).map(|task| task.process);
+        match process(family.process) {
+            Some(process) => self.add_thread(task, process),
+            None => self.add(task, process(family.parent)),
+        }
+    }
+
+    fn add_thread(&mut self, task: i32, process: u32) {
+        let task_of = Task {
+            process,
+            pending: None,
+        };
+        self.tasks.insert(task, task_of);
     }
 
     /// A process has become another program.
@@ -142,7 +166,7 @@ impl Recorder {
         if let Some(task) = self.tasks.remove(&pid.as_raw())
             && !self.tasks.values().any(|other| other.process == task.process)
         {
-            self.read.retain(|(process, _)| *process != task.process);
+            self.read.remove(&task.process);
             self.record(&Event::End { p: task.process });
         }
     }
@@ -224,7 +248,7 @@ impl Recorder {
             p,
             path: text.into_owned(),
         };
-        if self.read.insert((p, path)) {
+        if self.read.entry(p).or_default().insert(path) {
             self.record(&event);
         }
     }
