@@ -27,6 +27,8 @@ const WORKER: &str = "rebuilder-worker";
 #[derive(Debug)]
 pub(super) struct Cgroup {
     groups: Vec<PathBuf>,
+    /// Those of them that a process of one thread can enter by itself.
+    entered: Vec<PathBuf>,
     not_enforced: Vec<Bound>,
 }
 
@@ -35,6 +37,7 @@ impl Cgroup {
     pub(super) fn make(store: &Store, id: &str, limits: &Limits) -> Self {
         let mut this = Self {
             groups: Vec::new(),
+            entered: Vec::new(),
             not_enforced: Vec::new(),
         };
         let name = name(store, id);
@@ -64,10 +67,16 @@ impl Cgroup {
                 this.not_enforced.push(bound);
             }
             if made {
+                this.entered.push(group.clone());
                 this.groups.push(group);
             }
         }
         this
+    }
+
+    /// The groups that the helper enters by itself (see [`enter`]).
+    pub(super) fn entered(&self) -> &[PathBuf] {
+        &self.entered
     }
 
     /// Limits that this machine does not enforce.
@@ -75,10 +84,11 @@ impl Cgroup {
         &self.not_enforced
     }
 
-    /// How a process gets into the groups; its children follow by themselves.
+    /// How a process gets into the groups that it does not enter by itself; its children follow by themselves.
     pub(super) fn admission(&self, pid: u32) -> Admission {
+        let others = self.groups.iter().filter(|group| !self.entered.contains(group));
         Admission {
-            groups: self.groups.clone(),
+            groups: others.cloned().collect(),
             pid,
         }
     }
@@ -113,6 +123,14 @@ impl Cgroup {
     }
 }
 
+/// Moves this process, which has one thread, into groups of version 1. The kernel has everybody wait for the move of a whole
+/// process, or of another one, but not for that of the thread that asks: for milliseconds, if nobody moved before.
+pub(super) fn enter(groups: &[PathBuf]) -> io::Result<()> {
+    groups
+        .iter()
+        .try_for_each(|group| fs::write(group.join("tasks"), "0"))
+}
+
 /// The move of one process into the groups of a run.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -121,6 +139,11 @@ pub(super) struct Admission {
 }
 
 impl Admission {
+    /// Whether there is nothing to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// Blocks for as long as the kernel takes: milliseconds.
     pub(super) fn carry_out(self) {
         for group in &self.groups {

@@ -20,7 +20,7 @@ use nix::unistd::{Gid, Pid, Uid};
 use super::folders::Folders;
 use super::protocol::{Failure, HelperEvent, Task, TaskAnswer};
 use super::{HELPER_ARGUMENT, IdMap};
-use super::{runtime, sealed};
+use super::{cgroup, runtime, sealed};
 use crate::rootfs;
 use crate::rootfs::removal;
 use crate::rootfs::{LayerPlan, UnpackPlan};
@@ -126,6 +126,9 @@ fn enter() -> Result<i32, Failure> {
     let mut read = || lines.next().and_then(Result::ok).ok_or("the worker said nothing");
     let task: Task = serde_json::from_str(&read()?).map_err(|error| error.to_string())?;
 
+    if let Task::Run(run) = &task {
+        cgroup::enter(&run.groups).map_err(|error| format!("cannot enter the control groups: {error}"))?;
+    }
     // Mounts that show other ids can only be made out here; all others must be made of what is seen in there.
     let mapped = match &task {
         Task::Run(run) => Folders::with_own_ids(&task, run),

@@ -272,6 +272,7 @@ impl Embedded {
             hostname: job.hostname.clone(),
             umask: job.umask,
             limits: job.limits,
+            groups: cgroup.entered().to_vec(),
             view: job.view.clone(),
             traced: self.trace.is_some(),
         })))
@@ -287,10 +288,9 @@ impl Embedded {
     ) -> Result<CommandResult, SandboxError> {
         let child = self.take_helper()?;
         // The kernel makes whoever moves a process wait; meanwhile the helper starts, and the folders are made.
-        let admitted = child.id().map(|pid| {
-            let admission = cgroup.admission(pid);
-            tokio::task::spawn_blocking(move || admission.carry_out())
-        });
+        let admission = child.id().map(|pid| cgroup.admission(pid));
+        let admission = admission.filter(|admission| !admission.is_empty());
+        let admitted = admission.map(|admission| tokio::task::spawn_blocking(move || admission.carry_out()));
         let own_ids = self.ids.own();
         let first_id = own_ids.as_ref().map(|ids| ids.first);
         let task = self.prepare(job, in_place, scratch, cgroup, first_id)?;

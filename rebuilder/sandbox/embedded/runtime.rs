@@ -53,6 +53,8 @@ pub(super) struct RunTask {
     pub hostname: String,
     pub umask: u32,
     pub limits: Limits,
+    /// Control groups that the helper enters before it does anything else.
+    pub groups: Vec<PathBuf>,
     pub view: MachineView,
     /// Whether to record what its processes do to files.
     pub traced: bool,
