@@ -26,7 +26,17 @@ fn command(folder: &Path) -> Command {
     command
 }
 
-fn serve(folder: &Path) -> (Child, String) {
+/// A server that ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn serve(folder: &Path) -> (Server, String) {
     let mut command = command(folder);
     command.args([
         "serve",
@@ -41,9 +51,10 @@ fn serve(folder: &Path) -> (Child, String) {
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(folder.join("server.log")).unwrap())
         .spawn()
+        .map(Server)
         .unwrap();
     let mut line = String::new();
-    let stdout = server.stdout.take().unwrap();
+    let stdout = server.0.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
         panic!(
@@ -82,7 +93,7 @@ fn one_command_rebuilds_signs_and_shows() {
         .output()
         .unwrap();
     assert_eq!(code(&added), 0, "{}", text(&added));
-    let mut lives = || server.try_wait().unwrap().is_none();
+    let mut lives = || server.0.try_wait().unwrap().is_none();
     let build = || -> Value {
         serde_json::from_slice(&fetch(&format!("{url}/api/results/v1/builds/1"))).unwrap_or_default()
     };
@@ -121,9 +132,9 @@ fn one_command_rebuilds_signs_and_shows() {
         .collect();
     assert_eq!(actions, ["add-jobs", "add-token"], "{trail:#}");
 
-    signal(&server, Signal::SIGTERM);
+    signal(&server.0, Signal::SIGTERM);
     let begun = Instant::now();
-    assert!(server.wait().unwrap().success());
+    assert!(server.0.wait().unwrap().success());
     assert!(begun.elapsed() < Duration::from_mins(1));
     wait_until("all ended", Duration::from_secs(5), || {
         processes(folder.path()) == 0
@@ -138,8 +149,8 @@ fn nothing_is_left_of_one_that_is_killed() {
     wait_until("all three run", Duration::from_secs(30), || {
         processes(folder.path()) >= 3 && !fetch(&format!("{url}/health/ready")).is_empty()
     });
-    server.kill().unwrap();
-    server.wait().unwrap();
+    server.0.kill().unwrap();
+    server.0.wait().unwrap();
     wait_until("the others ended too", Duration::from_secs(20), || {
         processes(folder.path()) == 0
     });
@@ -148,7 +159,7 @@ fn nothing_is_left_of_one_that_is_killed() {
     assert_eq!(left(), 1);
     let (mut again, _) = serve(folder.path());
     wait_until("what was left is gone", Duration::from_secs(10), || left() == 1);
-    signal(&again, Signal::SIGTERM);
-    assert!(again.wait().unwrap().success());
+    signal(&again.0, Signal::SIGTERM);
+    assert!(again.0.wait().unwrap().success());
     assert_eq!(left(), 0);
 }
