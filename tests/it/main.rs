@@ -57,6 +57,7 @@ mod public_log;
 mod published;
 mod queue;
 mod rebuild;
+mod regression;
 mod sandbox;
 mod signer;
 mod trace;

@@ -49,6 +49,21 @@ const MANAGERS: [Manager; 3] = [
     },
 ];
 
+/// Names and versions of the tarballs of npm's registry that a lock file names; `None` if it is no lock file.
+pub(super) fn named(file: &str, text: &[u8]) -> Option<Result<Vec<(String, String)>, String>> {
+    let manager = MANAGERS.iter().find(|manager| manager.files.contains(&file))?;
+    if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
+        return Some(Ok(versions));
+    }
+    let packages = (manager.read)(text);
+    Some(packages.map(|packages| {
+        packages
+            .iter()
+            .filter_map(LockedPackage::name_and_version)
+            .collect()
+    }))
+}
+
 /// The version of pnpm that wrote a lock file of this form.
 fn pnpm_version(text: &str) -> String {
     let form = text
