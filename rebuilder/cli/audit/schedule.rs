@@ -250,9 +250,9 @@ async fn run(
     schedule: &Schedule,
     on_time: bool,
 ) -> Result<crate::audit::Summary, Failure> {
-    let before = memory.listed(&schedule.audit).await?;
+    let listed = memory.listed(&schedule.audit).await?;
     context.fetcher.forget_indexes();
-    let subjects = subjects(context, &Source::parse(&schedule.list)?, &before).await?;
+    let subjects = subjects(context, &Source::parse(&schedule.list)?, &listed).await?;
     let folder = context.store.audits().join(&schedule.audit.name);
     let older_than = schedule
         .older_than
