@@ -267,6 +267,7 @@ impl World {
                 assert!(self.artifacts.writable(true));
                 met
             }
+            // It takes a few seconds until it is full, and a build that is quicker does not notice.
             Fault::WorkerDiskFull => {
                 let met = self.caught(Stage::Planning).is_some();
                 let full = self.store.fill();
