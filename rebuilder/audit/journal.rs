@@ -229,6 +229,7 @@ mod tests {
             finished: Timestamp::UNIX_EPOCH,
             spent: Spent::default(),
             cost: None,
+            built: None,
         }
     }
 

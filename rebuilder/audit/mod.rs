@@ -13,6 +13,7 @@ mod pass;
 mod remembered;
 mod result;
 mod schedule;
+mod source;
 mod standing;
 mod status;
 mod summary;
@@ -54,6 +55,7 @@ use pass::Pass;
 pub use pass::{Again, Asked};
 pub use result::{ResultLine, SubjectResult};
 pub use schedule::{ScheduleError, next_after};
+pub use source::{Source, SourceError};
 pub use standing::{Change, Difference, Regressed, differences};
 pub use status::{RunStatus, Status};
 pub use summary::Summary;
@@ -136,11 +138,10 @@ impl Auditor {
         }
         drop(running);
         let wall = ledger.spent(begun.elapsed());
-        let (alarms, failures) =
-            alarm::watch(&self, memory, &pass.audit, asked.allow_equivalent, &self.watch).await?;
+        let watched = alarm::watch(&self, memory, &pass, asked.allow_equivalent).await?;
         let (standing, all) = pass.end(asked, memory).await?;
         let mut summary = Summary::of(standing, all, &lines, wall, self.jobs);
-        (summary.alarms, summary.not_told) = (alarms, failures);
+        summary.watched(watched);
         Ok(summary)
     }
 
@@ -157,13 +158,38 @@ impl Auditor {
         Ok(line)
     }
 
-    /// Rebuilds a subject once more, and keeps nothing but what came of it; `None` if it could not be tried.
-    async fn rebuilt(&self, text: &str, subject: &Subject, folder: &Path) -> Option<ResultLine> {
-        let pending = PendingRun::below(&runs(folder)).ok()?;
+    /// Rebuilds a subject once more, as any other; what has no verdict replaces nothing.
+    async fn another(
+        &self,
+        text: &str,
+        subject: &Subject,
+        journal: &Journal,
+    ) -> Result<ResultLine, AuditError> {
+        let pending = journal.pending()?;
         let ledger = Ledger::default().job();
-        self.attempt(text, subject, pending.path(), ledger, false)
-            .await
-            .ok()
+        let mut line = self.attempt(text, subject, pending.path(), ledger, true).await?;
+        if line.outcome.has_verdict() {
+            journal.finish(pending, &mut line)?;
+        }
+        Ok(line)
+    }
+
+    /// Rebuilds a subject once more, and keeps nothing but what came of it; `None` if it could not be tried.
+    async fn rebuilt(
+        &self,
+        text: &str,
+        subject: &Subject,
+        folder: &Path,
+    ) -> Result<Option<ResultLine>, AuditError> {
+        let Ok(pending) = PendingRun::below(&runs(folder)) else {
+            return Ok(None);
+        };
+        let ledger = Ledger::default().job();
+        match self.attempt(text, subject, pending.path(), ledger, false).await {
+            Ok(line) => Ok(Some(line)),
+            Err(AuditError::Interrupted) => Err(AuditError::Interrupted),
+            Err(_) => Ok(None),
+        }
     }
 
     async fn attempt(

@@ -50,6 +50,11 @@ pub enum SubjectResult {
 }
 
 impl SubjectResult {
+    /// Whether anything is known of the release.
+    pub fn has_verdict(&self) -> bool {
+        !matches!(self, Self::Inconclusive { .. })
+    }
+
     /// The verdict's name.
     pub fn word(&self) -> &'static str {
         match self {
@@ -111,6 +116,33 @@ pub struct ResultLine {
     /// What it costs to have it verified; none where no run came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// What the build gave; only of what this process rebuilt.
+    #[serde(skip)]
+    pub(super) built: Option<Built>,
+}
+
+/// What a build gave: the digest of its plan, and of each output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Built {
+    plan: Sha256,
+    outputs: Vec<(String, Option<Sha256>)>,
+}
+
+impl Built {
+    pub(super) fn of(record: &Record) -> Self {
+        let outputs = record.outputs.iter();
+        Self {
+            plan: record.plan,
+            outputs: outputs
+                .map(|output| (output.name.clone(), output.rebuilt))
+                .collect(),
+        }
+    }
+
+    /// Whether the same plan gave other bytes.
+    pub(super) fn contradicts(&self, other: &Self) -> bool {
+        self.plan == other.plan && self.outputs != other.outputs
+    }
 }
 
 impl ResultLine {
@@ -159,6 +191,7 @@ impl ResultLine {
                 ..Spent::default()
             },
             cost: None,
+            built: Some(Built::of(record)),
         }
     }
 
@@ -191,6 +224,7 @@ impl ResultLine {
             finished: Timestamp::now(),
             spent: Spent::default(),
             cost: None,
+            built: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::alarm::Watched;
 use super::{Alarm, NotDone, Regressed, ResultLine, SubjectResult};
 use crate::ledger::Spent;
 use crate::run::Cost;
@@ -24,6 +25,12 @@ pub struct Summary {
     /// Alarms that this run raised.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Alarm>,
+    /// Suspicions that were not told, as the control was not good; later runs look again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Alarm>,
+    /// Suspicions that came out well each time that they were rebuilt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taken_back: Vec<Alarm>,
     /// Whom an alarm could not be told, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_told: Vec<String>,
@@ -96,6 +103,8 @@ impl Summary {
             regressed: standing.regressed,
             not_done: standing.not_done,
             alarms: Vec::new(),
+            withheld: Vec::new(),
+            taken_back: Vec::new(),
             not_told: Vec::new(),
             total: results.len(),
             verdicts,
@@ -108,6 +117,14 @@ impl Summary {
             cost,
             results,
         }
+    }
+
+    /// Adds what came of looking into what is suspicious.
+    pub(super) fn watched(&mut self, watched: Watched) {
+        self.alarms = watched.raised;
+        self.withheld = watched.withheld;
+        self.taken_back = watched.taken_back;
+        self.not_told = watched.not_told;
     }
 
     /// Whether every subject is reproduced, or equivalent if that is enough.

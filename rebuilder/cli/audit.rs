@@ -38,7 +38,7 @@ use crate::text;
 pub(crate) enum Command {
     /// Rebuild what is due of a list, several at a time; resumes after it was stopped
     Run(Box<RunArgs>),
-    /// Schedule an audit of a list
+    /// Schedule an audit
     Add(schedule::AddArgs),
     /// Take the schedule of an audit away; what is remembered of it stays
     Remove(schedule::RemoveArgs),

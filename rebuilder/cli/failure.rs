@@ -12,7 +12,7 @@ use crate::artifact::SubjectError;
 use crate::artifact::serialise::SerialiseError;
 use crate::attest::log::LogError;
 use crate::attest::{AttestError, KeyError, LayoutError};
-use crate::audit::{AuditError, JournalError, ListError, ScheduleError};
+use crate::audit::{AuditError, JournalError, ListError, ScheduleError, SourceError};
 use crate::bundle::BundleError;
 use crate::compare::CompareError;
 use crate::container::ContainerError;
@@ -216,6 +216,7 @@ exit_codes! {
     PlanError [Refused Git Recipe Container Apt Fetch Sandbox Store] => refusal or Inconclusive;
     ExecuteError [Fetch Git Container Sandbox Store Refused Serialise] => Inconclusive;
     RebuildError [Execute Store Serialise] {Interrupted => Interrupted} {Bug => Internal} => Inconclusive;
+    SourceError [List Plan] => Usage;
     AttemptError [Plan Rebuild Store] => Usage;
     ProveError [Recipe Plan Refused Container Execute Store Compare] {Fails => Inconclusive} {Bug => Internal} => Usage;
     JournalError [Store] => Usage;

@@ -64,6 +64,37 @@ pub fn read_off(path: &Path) -> Option<Subject> {
     })
 }
 
+/// The subject in the newest version that its registry lists; nothing of it is fetched.
+pub async fn newest(fetcher: &Fetcher, subject: &Subject) -> Result<Subject, PlanError> {
+    let version = row(subject.ecosystem)?.newest(fetcher, subject).await?;
+    Ok(Subject {
+        version: version.or_else(|| subject.version.clone()),
+        ..subject.clone()
+    })
+}
+
+/// What a lock file takes from a registry; the error is a reason. Its name says whose it is.
+pub fn locked(path: &Path) -> Result<Vec<Subject>, String> {
+    let text = crate::bounded::read(path, crate::bounded::DOCUMENT).map_err(|error| error.to_string())?;
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let found = ALL.iter().find_map(|row| Some((row, row.locked(name, &text)?)));
+    let (row, found) = found.ok_or_else(|| {
+        "it is none of Cargo.lock, package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml and requirements*.txt"
+            .to_owned()
+    })?;
+    let mut subjects: Vec<Subject> = Vec::new();
+    for (name, version) in found? {
+        let forms = row.forms();
+        let text = format!("{}:{name}{}{version}", forms.short, forms.separator);
+        let subject = text.parse::<Subject>().map_err(|error| error.to_string())?;
+        subjects.push(subject);
+    }
+    Ok(subjects)
+}
+
 /// What lists the released files of an ecosystem, for people, and whether that is signed.
 pub fn index(ecosystem: Ecosystem) -> &'static str {
     row(ecosystem).map_or("the registry", |row| row.index())

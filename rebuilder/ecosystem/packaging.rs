@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::error::PlanError;
@@ -47,6 +48,20 @@ pub(crate) trait Packaging: Sync {
         catalog: &'a Catalog,
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Release, PlanError>>;
+
+    /// The newest version that the subject names, without fetching it; `None` if its list already says which.
+    fn newest<'a>(
+        &'a self,
+        _: &'a Fetcher,
+        _: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<String>, PlanError>> {
+        std::future::ready(Ok(None)).boxed()
+    }
+
+    /// Names and versions that a lock file of this name takes from the registry; `None` if it is another kind of file.
+    fn locked(&self, _file: &str, _text: &[u8]) -> Option<Result<Vec<(String, String)>, String>> {
+        None
+    }
 
     /// Verifies what is claimed of the subject, and pins everything that its rebuild needs.
     fn plan<'a>(

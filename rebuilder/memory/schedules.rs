@@ -9,7 +9,7 @@ use super::{Audit, Memory, MemoryError};
 pub struct Schedule {
     /// The audit.
     pub audit: Audit,
-    /// File with its list, an absolute path.
+    /// Where its subjects come from, as `audit` writes it.
     pub list: String,
     /// Cron expression, in UTC.
     pub cron: String,

@@ -101,6 +101,15 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     for alarm in &summary.alarms {
         out.line([Style::Red.of("alarm: "), plain(alarm.sentence())]);
     }
+    for (word, alarms) in [
+        ("withheld: ", &summary.withheld),
+        ("taken back: ", &summary.taken_back),
+    ] {
+        for alarm in alarms {
+            let told = format_args!("{}; {}", alarm.sentence(), alarm.why_not());
+            out.line([Style::Yellow.of(word), plain(told)]);
+        }
+    }
     for reason in &summary.not_told {
         out.line([Style::Yellow.of("not told: "), plain(reason)]);
     }
@@ -227,8 +236,10 @@ pub fn standing(all: &[Status], colour: bool) -> Screen {
     if all.is_empty() {
         out.say("no audits yet; \"rebuilder audit run LIST\" makes one");
     }
-    for status in all {
-        out.gap();
+    for (number, status) in all.iter().enumerate() {
+        if number > 0 {
+            out.gap();
+        }
         out.line([
             Style::Bold.of(&status.audit),
             plain(format_args!(" in {}", status.folder)),

@@ -201,6 +201,12 @@ impl Fetcher {
         }
     }
 
+    /// Forgets the indexes, so that those of today are asked for again.
+    pub fn forget_indexes(&self) {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.clear();
+    }
+
     /// The account of the job's time.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -44,13 +44,13 @@ fn random(what: &str) -> (Random, u64) {
 }
 
 /// A process, by what `/proc` says of it.
-struct Process {
-    pid: i32,
+pub struct Process {
+    pub pid: i32,
     parent: i32,
-    words: String,
+    pub words: String,
 }
 
-fn processes() -> Vec<Process> {
+pub fn processes() -> Vec<Process> {
     let numbers = fs::read_dir("/proc").unwrap().flatten();
     let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(|pid: i32| {
@@ -67,7 +67,7 @@ fn processes() -> Vec<Process> {
 }
 
 /// The descendants of a process, nearest first.
-fn below(pid: i32) -> Vec<Process> {
+pub fn below(pid: i32) -> Vec<Process> {
     let mut known = BTreeSet::from([pid]);
     let mut found = Vec::new();
     let mut rest = processes();
@@ -96,13 +96,15 @@ fn wait_for(child: &mut Child, limit: Duration) -> bool {
 }
 
 /// Everything that a run could leave, as texts.
-fn left(store: &Path, out: &Path, marker: &str) -> Vec<String> {
+pub fn left(store: &Path, out: &Path, marker: &str) -> Vec<String> {
     let mut left = Vec::new();
     let place = store.to_str().unwrap();
     for process in processes() {
         // A helper holds mounts of the store; a build has the marker in its words.
         let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", process.pid)).unwrap_or_default();
-        if process.words.contains(marker) || mounts.contains(place) {
+        // The store itself may be a mount, which everybody sees.
+        let own = |line: &str| line.contains(place) && line.split(' ').nth(4) != Some(place);
+        if process.words.contains(marker) || mounts.lines().any(own) {
             left.push(format!("process {} {}", process.pid, process.words));
         }
     }

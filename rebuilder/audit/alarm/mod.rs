@@ -1,28 +1,26 @@
 //! The regression alarm: a package always reproduced, and now it does not.
 //!
-//! A suspicious result is looked into before anyone is told: the package is rebuilt once more, and the last good version,
-//! or another package that was good, is rebuilt today as a control. If the control is not good either, the reason may be
-//! this machine, and the alarm is withheld until a later run finds the control good.
+//! A suspicious result is looked into before anyone is told: the last good version, or another package that was good, is
+//! rebuilt today as a control, and the package itself once more. If the control is not good, the reason may be this
+//! machine, and the alarm is withheld until a later run finds the control good.
 
 mod changed;
+mod look;
 mod route;
 mod rule;
-
-use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Auditor;
-use super::result::ResultLine;
+use super::pass::Pass;
+use super::result::Built;
+use super::{AuditError, Auditor};
 use crate::artifact::Subject;
-use crate::bounded;
-use crate::memory::{Audit, Memory, MemoryError, Seen, Suspect};
-use crate::plan::Plan;
-use crate::run::{Record, RunFolder};
+use crate::memory::{Audit, Memory, MemoryError, Suspect};
 use changed::Changed;
+use look::Looking;
 pub use route::{Route, RouteError};
-use rule::{Basis, Suspicion};
+use rule::Basis;
 
 /// Type of the statement that an alarm is.
 pub const PREDICATE: &str = "urn:rebuilder:predicate:regression:v1";
@@ -31,12 +29,14 @@ pub const PREDICATE: &str = "urn:rebuilder:predicate:regression:v1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Worth {
-    /// Another rebuild is bad too, and the control is good.
+    /// The next rebuild is bad too, and the control is good.
     Confirmed,
-    /// Another rebuild is good: the build does not always give the same.
+    /// A rebuild was good and a later one bad, and the control is good: the build does not always give the same.
     Unstable,
     /// The control is not good, or there is none: the reason may be here.
     Withheld,
+    /// All rebuilds are good, and so is the control: the bad result could not be found again.
+    TakenBack,
 }
 
 impl Worth {
@@ -45,6 +45,7 @@ impl Worth {
             Self::Confirmed => "confirmed",
             Self::Unstable => "unstable",
             Self::Withheld => "withheld",
+            Self::TakenBack => "taken-back",
         }
     }
 }
@@ -56,6 +57,9 @@ pub struct Check {
     pub subject: String,
     /// What came of it.
     pub verdict: String,
+    /// What it gave.
+    #[serde(skip)]
+    pub(super) built: Option<Built>,
 }
 
 /// The last good result.
@@ -92,11 +96,14 @@ pub struct Alarm {
     pub basis: Basis,
     /// The result that it is held against.
     pub last_good: LastGood,
-    /// The same, rebuilt once more.
-    pub repeat: Check,
+    /// The same, rebuilt until it was bad again; none if the control was not good.
+    pub repeats: Vec<Check>,
     /// Something good, rebuilt today; none if nothing was good before but this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<Check>,
+    /// Whether two rebuilds from the same plan gave different bytes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nondeterministic: bool,
     /// What changed since the last good result; none if a run folder is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Changed>,
@@ -111,176 +118,70 @@ pub struct Watch {
     pub routes: Vec<Route>,
 }
 
-/// Looks into what of this audit is suspicious, keeps the alarms, and tells them. Gives those that were raised now, and
-/// what could not be told.
+/// What came of looking into what is suspicious.
+#[derive(Default)]
+pub(super) struct Watched {
+    /// Alarms.
+    pub raised: Vec<Alarm>,
+    /// Suspicions that the control does not allow to be told.
+    pub withheld: Vec<Alarm>,
+    /// Bad results that could not be found again.
+    pub taken_back: Vec<Alarm>,
+    /// Whom an alarm could not be told, and why.
+    pub not_told: Vec<String>,
+}
+
+/// Looks into what of this audit is suspicious, keeps the alarms, and tells them.
 pub(super) async fn watch(
     auditor: &Auditor,
     memory: &Memory,
-    audit: &Audit,
+    pass: &Pass,
     allow_equivalent: bool,
-    watch: &Watch,
-) -> Result<(Vec<Alarm>, Vec<String>), MemoryError> {
+) -> Result<Watched, AuditError> {
+    let (watch, audit) = (&auditor.watch, &pass.audit);
+    let mut watched = Watched::default();
     if watch.nearest == 0 {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(watched);
     }
-    let mut raised = Vec::new();
+    let mut looking = Looking::new(auditor, memory, pass, allow_equivalent);
     for suspect in memory.suspects(audit).await? {
         let Ok(subject) = suspect.seen.text.parse::<Subject>() else {
             continue;
         };
         let past = memory.history(&suspect.package).await?;
-        let found = rule::suspicion(
-            subject.ecosystem,
-            &past,
-            &suspect.seen,
-            watch.nearest,
-            allow_equivalent,
-        );
+        let (seen, equivalent) = (&suspect.seen, allow_equivalent);
+        let found = rule::suspicion(subject.ecosystem, &past, seen, watch.nearest, equivalent);
         let Some(suspicion) = found else { continue };
-        let alarm = look(
-            auditor,
-            memory,
-            audit,
-            &suspect,
-            suspicion,
-            &past,
-            allow_equivalent,
-        )
-        .await?;
-        let document = crate::text::json(&alarm);
-        let now = Timestamp::now().as_millisecond();
-        memory
-            .keep_alarm(audit, suspect.attempt, alarm.worth.word(), now, &document)
-            .await?;
-        if alarm.worth != Worth::Withheld {
-            raised.push(alarm);
+        // What an index said some time ago may be what is wrong.
+        auditor.fetcher.forget_indexes();
+        let alarm = looking.look(&suspect, suspicion, &past).await?;
+        match alarm.worth {
+            // A later result of its own says what it is now.
+            Worth::TakenBack => watched.taken_back.push(alarm),
+            Worth::Withheld => {
+                keep(memory, audit, &suspect, &alarm).await?;
+                watched.withheld.push(alarm);
+            }
+            Worth::Confirmed | Worth::Unstable => {
+                keep(memory, audit, &suspect, &alarm).await?;
+                watched.raised.push(alarm);
+            }
         }
     }
-    let failures = route::tell(memory, audit, &watch.routes).await?;
-    Ok((raised, failures))
+    watched.not_told = route::tell(memory, audit, &watch.routes).await?;
+    Ok(watched)
 }
 
-/// Finds out what a suspicion is worth.
-async fn look(
-    auditor: &Auditor,
-    memory: &Memory,
-    audit: &Audit,
-    suspect: &Suspect,
-    suspicion: Suspicion,
-    past: &[Seen],
-    allow_equivalent: bool,
-) -> Result<Alarm, MemoryError> {
-    let seen = &suspect.seen;
-    let good = |verdict: &str| rule::is_good(verdict, allow_equivalent);
-    let repeat = check(auditor, &audit.folder, &seen.text).await;
-    let control = match control(memory, audit, suspect, &suspicion, past, allow_equivalent).await? {
-        Some(text) => Some(check(auditor, &audit.folder, &text).await),
-        None => None,
-    };
-    let control_good = control.as_ref().is_some_and(|check| good(&check.verdict));
-    let worth = if !control_good {
-        Worth::Withheld
-    } else if good(&repeat.verdict) {
-        Worth::Unstable
-    } else if rule::is_bad(&repeat.verdict) {
-        Worth::Confirmed
-    } else {
-        Worth::Withheld
-    };
-    let time = |at: i64| Timestamp::from_millisecond(at).unwrap_or_default();
-    Ok(Alarm {
-        subject: seen.text.clone(),
-        package: suspect.package.clone(),
-        version: seen.version.clone(),
-        verdict: seen.verdict.clone(),
-        at: time(seen.at),
-        audit: audit.name.clone(),
-        run: suspect.run,
-        worth,
-        basis: suspicion.basis,
-        changed: compare(&suspicion.last_good, seen),
-        last_good: LastGood {
-            version: suspicion.last_good.version,
-            verdict: suspicion.last_good.verdict,
-            at: time(suspicion.last_good.at),
-        },
-        repeat,
-        control,
-    })
-}
-
-/// What is rebuilt as a control: the last good version, or the nearest thing to it that is another one.
-async fn control(
-    memory: &Memory,
-    audit: &Audit,
-    suspect: &Suspect,
-    suspicion: &Suspicion,
-    past: &[Seen],
-    allow_equivalent: bool,
-) -> Result<Option<String>, MemoryError> {
-    let other =
-        |seen: &&Seen| seen.version != suspect.seen.version && rule::is_good(&seen.verdict, allow_equivalent);
-    if other(&&suspicion.last_good) {
-        return Ok(versioned(&suspicion.last_good, &suspect.package));
-    }
-    if let Some(seen) = past.iter().rev().find(other) {
-        return Ok(versioned(seen, &suspect.package));
-    }
-    let newest = memory.latest(audit).await?;
-    let mut good: Vec<_> = newest
-        .iter()
-        .filter(|outcome| {
-            rule::is_good(&outcome.verdict, allow_equivalent) && outcome.text != suspect.seen.text
-        })
-        .collect();
-    good.sort_by_key(|outcome| outcome.finished);
-    Ok(good.last().map(|outcome| outcome.text.clone()))
-}
-
-/// A text that names this very version, where the list may name none.
-fn versioned(seen: &Seen, package: &str) -> Option<String> {
-    if seen
-        .text
-        .parse::<Subject>()
-        .is_ok_and(|subject| subject.version.is_some())
-    {
-        return Some(seen.text.clone());
-    }
-    let mut subject: Subject = package.parse().ok()?;
-    subject.version = Some(seen.version.clone());
-    Some(subject.purl())
-}
-
-/// Rebuilds something, and keeps nothing of it but the verdict.
-async fn check(auditor: &Auditor, folder: &str, text: &str) -> Check {
-    let verdict = match text.parse::<Subject>() {
-        Ok(subject) => auditor.rebuilt(text, &subject, Path::new(folder)).await,
-        Err(_) => None,
-    };
-    Check {
-        subject: text.to_owned(),
-        verdict: verdict.map_or_else(
-            || "inconclusive".to_owned(),
-            |line: ResultLine| line.outcome.word().to_owned(),
-        ),
-    }
-}
-
-/// What changed between the runs of two results, if both are still there.
-fn compare(good: &Seen, bad: &Seen) -> Option<Changed> {
-    let (was, _) = read(good)?;
-    let (is, record) = read(bad)?;
-    Some(changed::changed(&was, &is, &record))
-}
-
-fn read(seen: &Seen) -> Option<(Plan, Record)> {
-    let run = RunFolder::new(&Path::new(&seen.audit).join(seen.folder.as_ref()?));
-    let plan = bounded::read(&run.plan(), bounded::PLAN).ok()?;
-    let record = bounded::read(&run.record(), bounded::PLAN).ok()?;
-    Some((
-        serde_json::from_slice(&plan).ok()?,
-        serde_json::from_slice(&record).ok()?,
-    ))
+/// Keeps an alarm about the newest result of the suspect, which may be the last repeat.
+async fn keep(memory: &Memory, audit: &Audit, suspect: &Suspect, alarm: &Alarm) -> Result<(), MemoryError> {
+    let now = memory.suspects(audit).await?;
+    let newest = now.iter().find(|it| it.seen.text == suspect.seen.text);
+    let attempt = newest.map_or(suspect.attempt, |newest| newest.attempt);
+    let (at, document) = (Timestamp::now().as_millisecond(), crate::text::json(alarm));
+    memory
+        .keep_alarm(audit, attempt, alarm.worth.word(), at, &document)
+        .await
+        .map(drop)
 }
 
 impl Alarm {
@@ -294,6 +195,26 @@ impl Alarm {
             ),
             Basis::EarlierVersions { versions } => format!("{} before it were good", versions.join(", ")),
         };
-        format!("{} {} is {}: {because}", self.package, self.version, self.verdict)
+        let varies = if self.nondeterministic {
+            "; two rebuilds from the same plan differ"
+        } else {
+            ""
+        };
+        format!(
+            "{} {} is {}: {because}{varies}",
+            self.package, self.version, self.verdict
+        )
+    }
+
+    /// Why it is no alarm, for people.
+    pub fn why_not(&self) -> String {
+        match (&self.worth, &self.control) {
+            (Worth::TakenBack, _) => "it came out well each time that it was rebuilt since".to_owned(),
+            (_, None) => "there is nothing good to rebuild as a control".to_owned(),
+            (_, Some(control)) if self.repeats.is_empty() => {
+                format!("the control {} is {} today", control.subject, control.verdict)
+            }
+            _ => "it could not be rebuilt once more".to_owned(),
+        }
     }
 }

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{WorkArgs, age, before, past, work};
-use crate::audit::{Asked, Status, next_after};
+use crate::artifact::{Ecosystem, Subject};
+use crate::audit::{Asked, Source, Status, next_after};
 use crate::cli::failure::Failure;
 use crate::cli::options::memory::MemoryArgs;
 use crate::cli::{Context, output, suggest};
+use crate::container::Catalog;
 use crate::memory::{Memory, Schedule};
 use crate::report::audit as report;
 use crate::store::StoreError;
@@ -20,9 +22,8 @@ use crate::store::StoreError;
 pub(crate) struct AddArgs {
     /// Name of the audit
     name: String,
-    /// Text file with one package URL or short form per line; it is read again for each run
-    #[arg(long, value_name = "FILE")]
-    list: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
     /// Cron expression in UTC
     #[arg(long, value_name = "CRON", default_value = "30 2 * * *")]
     schedule: String,
@@ -33,12 +34,96 @@ pub(crate) struct AddArgs {
     memory: MemoryArgs,
 }
 
+/// What an audit is about; it is looked up again for each run.
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Packages", group = ArgGroup::new("source").required(true))]
+struct SourceArgs {
+    /// Text file with one package URL or short form per line
+    #[arg(long, value_name = "FILE", group = "source")]
+    list: Option<PathBuf>,
+    /// Binary packages of a suite of Debian, in their newest versions
+    #[arg(long, value_name = "SUITE", group = "source")]
+    debian: Option<String>,
+    /// Only packages whose name, or whose source's name, fits this; * matches any text
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        requires = "debian",
+        default_value = "*",
+        hide_default_value = true
+    )]
+    filter: String,
+    /// Text file with one project of PyPI per line, each in its newest version
+    #[arg(long, value_name = "FILE", group = "source")]
+    pypi_top: Option<PathBuf>,
+    /// Text file with one package of npm per line, each in its newest version
+    #[arg(long, value_name = "FILE", group = "source")]
+    npm: Option<PathBuf>,
+    /// Text file with one crate per line, each in its newest version
+    #[arg(long, value_name = "FILE", group = "source")]
+    crates: Option<PathBuf>,
+    /// What a lock file takes from its registry: Cargo.lock, package-lock.json, npm-shrinkwrap.json, yarn.lock,
+    /// pnpm-lock.yaml or requirements*.txt
+    #[arg(long, value_name = "FILE", group = "source")]
+    lock: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    fn read(self) -> Result<Source, Failure> {
+        let absolute = |path: PathBuf| path.canonicalize().map_err(StoreError::io("open", &path));
+        let newest = |of, path: PathBuf| absolute(path).map(|names| Source::Newest { of, names });
+        let files = [
+            self.list.map(|path| absolute(path).map(Source::List)),
+            self.lock.map(|path| absolute(path).map(Source::Lock)),
+            self.pypi_top.map(|path| newest(Ecosystem::Pypi, path)),
+            self.npm.map(|path| newest(Ecosystem::Npm, path)),
+            self.crates.map(|path| newest(Ecosystem::Crates, path)),
+        ];
+        if let Some(source) = files.into_iter().flatten().next() {
+            return Ok(source?);
+        }
+        let suite = self.debian.unwrap_or_default();
+        if suite.is_empty() || suite.contains('/') {
+            return Err(Failure::usage(format!("{suite:?} is not the name of a suite")));
+        }
+        Ok(Source::Debian {
+            suite,
+            filter: self.filter,
+        })
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct RemoveArgs {
     /// Name of the audit
     name: String,
     #[command(flatten)]
     memory: MemoryArgs,
+}
+
+/// What a source has now; what could not be looked up is told.
+async fn subjects(
+    context: &Context,
+    source: &Source,
+    before: &[String],
+) -> Result<Vec<(String, Subject)>, Failure> {
+    // This one says what mistaken lines may have meant.
+    if let Source::List(path) = source {
+        return suggest::list(path);
+    }
+    let catalog = Catalog::new(context.catalog.folder().map(Path::to_owned));
+    let found = source.subjects(&context.fetcher, &catalog, before).await?;
+    for missed in &found.missed {
+        output::note(&format!("cannot look up {missed}"));
+    }
+    if found.subjects.is_empty() {
+        return Err(Failure::inconclusive(format!(
+            "nothing of {} could be looked up",
+            source.text()
+        )));
+    }
+    Ok(found.subjects)
 }
 
 #[derive(Args)]
@@ -51,16 +136,13 @@ pub(crate) struct TickArgs {
 }
 
 pub(super) async fn add(context: &Context, args: AddArgs) -> Result<ExitCode, Failure> {
-    let subjects = suggest::list(&args.list)?;
-    let list = args
-        .list
-        .canonicalize()
-        .map_err(StoreError::io("open", &args.list))?;
     if args.name.contains(['/', '@']) || args.name.starts_with('.') {
         let failure = Failure::usage(format!("cannot call an audit {:?}", args.name));
         return Err(failure.with_help("names have no / and no @, and do not begin with a full stop"));
     }
     let next = next_after(&args.schedule, Timestamp::now())?;
+    let source = args.source.read()?;
+    let subjects = subjects(context, &source, &[]).await?;
     let memory = args.memory.open(context).await?;
     let folder = context.store.audits().join(&args.name);
     let now = Timestamp::now().as_millisecond();
@@ -72,7 +154,7 @@ pub(super) async fn add(context: &Context, args: AddArgs) -> Result<ExitCode, Fa
         .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
     let schedule = Schedule {
         audit,
-        list: list.display().to_string(),
+        list: source.text(),
         cron: args.schedule,
         older_than,
         next_at: next.as_millisecond(),
@@ -168,7 +250,9 @@ async fn run(
     schedule: &Schedule,
     on_time: bool,
 ) -> Result<crate::audit::Summary, Failure> {
-    let subjects = suggest::list(Path::new(&schedule.list))?;
+    let listed = memory.listed(&schedule.audit).await?;
+    context.fetcher.forget_indexes();
+    let subjects = subjects(context, &Source::parse(&schedule.list)?, &listed).await?;
     let folder = context.store.audits().join(&schedule.audit.name);
     let older_than = schedule
         .older_than

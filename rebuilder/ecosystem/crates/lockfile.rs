@@ -102,6 +102,14 @@ pub(super) fn read(text: &str) -> Result<CargoLock, toml::de::Error> {
     Ok(lock)
 }
 
+/// Names and versions of the crates that a lock file takes from the registry.
+pub(super) fn named(text: &str) -> Result<Vec<(String, String)>, String> {
+    let lock = read(text).map_err(|error| error.to_string())?;
+    let of_registry = |package: &LockedCrate| package.source.as_deref() == Some(PUBLIC);
+    let packages = lock.package.into_iter().filter(of_registry);
+    Ok(packages.map(|package| (package.name, package.version)).collect())
+}
+
 /// Fetches and pins the crates that some lock files take from the registry, each once. What they take from elsewhere is left
 /// out: cargo may do without it.
 pub(super) async fn of_registry(

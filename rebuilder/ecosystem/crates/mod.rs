@@ -98,6 +98,22 @@ impl Packaging for Crates {
         registry::lookup(fetcher, subject).boxed()
     }
 
+    fn newest<'a>(
+        &'a self,
+        fetcher: &'a Fetcher,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<String>, PlanError>> {
+        async move {
+            let (_, version) = registry::find(fetcher, subject).await?;
+            Ok(Some(version.version))
+        }
+        .boxed()
+    }
+
+    fn locked(&self, file: &str, text: &[u8]) -> Option<Result<Vec<(String, String)>, String>> {
+        (file == "Cargo.lock").then(|| lockfile::named(&String::from_utf8_lossy(text)))
+    }
+
     fn plan<'a>(
         &'a self,
         planner: &'a Planner<'a>,

@@ -15,6 +15,8 @@ mod registry;
 mod released;
 mod traces;
 
+use std::collections::BTreeMap;
+
 use debversion::Version;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -22,7 +24,8 @@ use futures_util::future::BoxFuture;
 use super::hints::{Alternative, EndedRun, Hints};
 use super::packaging::{ReleasedName, field, named};
 use super::{Forms, Named, Packaging, PlanError, Planner, Release};
-use crate::apt::Binary;
+use crate::apt::{Binary, BinaryRow};
+use crate::artifact::pattern::fits;
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
@@ -190,6 +193,41 @@ fn file_name(binary: &Binary) -> String {
     let mut version = binary.version.clone();
     version.epoch = None;
     format!("{}_{version}_{}.deb", binary.package, binary.arch)
+}
+
+/// The binary packages of a suite whose name, or whose source's name, fits a pattern: each in its newest version.
+pub async fn in_suite(
+    fetcher: &Fetcher,
+    catalog: &Catalog,
+    suite: &str,
+    filter: &str,
+) -> Result<Vec<Subject>, PlanError> {
+    let container = format!("{suite}-build");
+    let definition = catalog.definition(&container)?.debian;
+    let indexes = catalog.indexes(fetcher, &container, &definition).await?;
+    let arches = [definition.arch.as_str(), "all"];
+    let wanted = |row: &BinaryRow<'_>| {
+        arches.contains(&row.arch) && (fits(filter, row.package) || fits(filter, row.source))
+    };
+    let mut newest: BTreeMap<String, Binary> = BTreeMap::new();
+    for binary in indexes.binaries(wanted)? {
+        let known = newest
+            .entry(binary.package.clone())
+            .or_insert_with(|| binary.clone());
+        if known.version < binary.version {
+            *known = binary;
+        }
+    }
+    let subject = |binary: Binary| Package {
+        name: binary.package,
+        version: Some(binary.version.to_string()),
+        arch: definition.arch.clone(),
+        distro: suite.to_owned(),
+    };
+    Ok(newest
+        .into_values()
+        .map(|binary| subject(binary).subject())
+        .collect())
 }
 
 /// Package URL of a package of a release.

@@ -99,6 +99,22 @@ impl Packaging for Npm {
         registry::lookup(fetcher, subject).boxed()
     }
 
+    fn newest<'a>(
+        &'a self,
+        fetcher: &'a Fetcher,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<String>, PlanError>> {
+        async move {
+            let version = registry::version(fetcher, &subject.name, "latest").await?;
+            Ok(Some(version.version))
+        }
+        .boxed()
+    }
+
+    fn locked(&self, file: &str, text: &[u8]) -> Option<Result<Vec<(String, String)>, String>> {
+        dependencies::named(file, text)
+    }
+
     fn plan<'a>(
         &'a self,
         planner: &'a Planner<'a>,

@@ -105,6 +105,23 @@ impl Packaging for Pypi {
         release::lookup(fetcher, subject).boxed()
     }
 
+    fn newest<'a>(
+        &'a self,
+        fetcher: &'a Fetcher,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<String>, PlanError>> {
+        async move {
+            let project = release::project(fetcher, subject).await?;
+            Ok(Some(release::wheel(&project, subject)?.version.to_string()))
+        }
+        .boxed()
+    }
+
+    fn locked(&self, file: &str, text: &[u8]) -> Option<Result<Vec<(String, String)>, String>> {
+        let is_one = file.starts_with("requirements") && file.ends_with(".txt");
+        is_one.then(|| Ok(pinned(&String::from_utf8_lossy(text))))
+    }
+
     fn plan<'a>(
         &'a self,
         planner: &'a Planner<'a>,
@@ -155,3 +172,16 @@ const READERS: &[Reader] = &[
         as_file(bytes, |path| drop(sdist::build_system("x.zip", path)));
     }),
 ];
+
+/// The requirements of a list that name one version each, with or without hashes.
+fn pinned(text: &str) -> Vec<(String, String)> {
+    let whole = text.replace("\\\n", " ");
+    let named = whole.lines().filter_map(|line| {
+        let requirement = line.split(['#', ';']).next()?.split_whitespace().next()?;
+        let (name, version) = requirement.split_once("==")?;
+        let name = name.split('[').next()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        (!name.is_empty() && name.chars().all(plain)).then(|| (name.to_owned(), version.to_owned()))
+    });
+    named.collect()
+}

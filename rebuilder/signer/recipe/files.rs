@@ -114,8 +114,8 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
     }
     let folders = facts.get("backend_path").and_then(serde_json::Value::as_array);
     let mut folders = folders.into_iter().flatten().map(serde_json::Value::as_str);
-    let inside = |folder: &str| is_folder(folder.trim_start_matches('/'));
-    if !folders.all(|folder| folder.is_some_and(inside)) || text("folder").is_some_and(|it| !inside(it)) {
+    let folder = text("folder").map(|folder| folder.trim_start_matches('/'));
+    if !folders.all(|folder| folder.is_some_and(is_inside)) || folder.is_some_and(|it| !is_inside(it)) {
         return Err("with a folder that is not one of the source".into());
     }
     for key in ["top", "python", "platform", "pure"] {
@@ -150,4 +150,31 @@ fn is_harmless(name: &str, value: &serde_json::Value) -> bool {
 fn is_word(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
+}
+
+/// Whether a path leads to the source or to a folder in it; `.` is the source itself, as in `backend-path` (PEP 517).
+fn is_inside(folder: &str) -> bool {
+    folder == "." || is_folder(folder.strip_prefix("./").unwrap_or(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_inside_its_source() {
+        for (folder, expected) in [
+            (".", true),
+            ("", true),
+            ("src", true),
+            ("./src/backend", true),
+            ("..", false),
+            ("./..", false),
+            ("src/../..", false),
+            ("/usr/lib", false),
+            (".//usr", false),
+        ] {
+            assert_eq!(is_inside(folder), expected, "{folder:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ pub mod http;
 mod needs;
 pub mod party;
 pub mod postgres;
+pub mod releases;
 mod schema;
 
 pub use needs::{

@@ -21,6 +21,21 @@ use crate::text::plural;
 use manager::{MANAGERS, Manager, named_version, tool};
 use workspace::workspace;
 
+/// Names and versions of the tarballs of npm's registry that a lock file names; `None` if it is another kind of file.
+pub(super) fn named(file: &str, text: &[u8]) -> Option<Result<Vec<(String, String)>, String>> {
+    let manager = MANAGERS.iter().find(|manager| manager.files.contains(&file))?;
+    if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
+        return Some(Ok(versions));
+    }
+    let packages = (manager.read)(text);
+    Some(packages.map(|packages| {
+        packages
+            .iter()
+            .filter_map(LockedPackage::name_and_version)
+            .collect()
+    }))
+}
+
 /// What is installed before a package is packed.
 pub(super) struct Dependencies {
     pub inputs: Vec<PinnedInput>,
