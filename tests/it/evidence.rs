@@ -9,6 +9,7 @@ mod layouts;
 mod named;
 mod peers;
 mod real;
+mod rekor;
 mod roots;
 mod signatures;
 mod signers;

@@ -43,6 +43,9 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
     assessment
 }
 
+/// Why an entry of a log proves nothing.
+const NO_ENVELOPE: &str = "no envelope that is at hand is the one that it is of";
+
 /// What a document says by its kind alone.
 fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     match &document.kind {
@@ -59,6 +62,15 @@ fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> As
             let proof = verify_signature(document, trust);
             assess_envelope(envelope, proof, artifacts, false)
         }
+        Kind::Logged(logged) => {
+            let proof = verify_signature(document, trust);
+            assess_envelope(&logged.envelope, proof, artifacts, false)
+        }
+        Kind::LogEntry(entry) => Assessment::new(
+            Question::Other,
+            format!("an entry of a transparency log ({})", entry.kind),
+            Err(Unproven::Unverifiable(NO_ENVELOPE.into())),
+        ),
         Kind::Statement(statement) => assess_statement(statement.clone(), Err(unsigned()), artifacts, false),
         Kind::OpenPgpDetached(signature) => over_bytes("OpenPGP", artifacts, |artifact| {
             signature::openpgp_detached(signature, artifact, trust)

@@ -225,6 +225,7 @@ fn link_of(document: &Document) -> Option<Link> {
     let envelope = match &document.kind {
         Kind::Link(link) => return Some((**link).clone()),
         Kind::Envelope(envelope) | Kind::KeyBundle { envelope, .. } => envelope,
+        Kind::Logged(logged) => &logged.envelope,
         _ => return None,
     };
     let statement = match SignedContent::of(envelope).ok()? {

@@ -2,7 +2,7 @@
 //! and s side by side), verified by the same steps, each with the crates' own parts.
 //!
 //! Only the common form is taken: a certificate, and one entry of Rekor v1 (`hashedrekord` or `dsse` 0.0.1) with promise
-//! and proof.
+//! and proof. So are envelopes whose certificate and entry came beside them.
 
 use cms::cert::x509::Certificate;
 use cms::cert::x509::spki::SubjectPublicKeyInfoOwned;
@@ -37,6 +37,8 @@ pub(super) struct Parts<'a> {
     entry: &'a TransparencyLogEntry,
     signature: &'a [u8],
     content: &'a Content,
+    /// Whether it was found out already that the entry is about this signature, certificate and content.
+    is_consistent: bool,
 }
 
 fn refused(what: &str) -> SigstoreError {
@@ -49,6 +51,25 @@ fn lacking(what: &str) -> SigstoreError {
 }
 
 impl<'a> Parts<'a> {
+    /// The parts of what is no bundle: an envelope with a certificate beside it, and an entry that the caller has compared
+    /// with both.
+    pub fn apart(
+        (leaf, intermediates): (&'a DerCertificate, Vec<CertificateDer<'a>>),
+        key: PublicKey,
+        entry: &'a TransparencyLogEntry,
+        (signature, content): (&'a [u8], &'a Content),
+    ) -> Self {
+        Self {
+            leaf,
+            intermediates,
+            key,
+            entry,
+            signature,
+            content,
+            is_consistent: true,
+        }
+    }
+
     /// Takes a bundle apart if the crates do not take it; `content` is its own.
     ///
     /// # Errors
@@ -93,6 +114,7 @@ impl<'a> Parts<'a> {
                 entry,
                 signature,
                 content,
+                is_consistent: false,
             })),
             None if unknown => Err(SigstoreError::Unchecked(
                 "its key or its signature is of a kind that can be checked with an entry of Rekor v1 only"
@@ -117,7 +139,9 @@ impl<'a> Parts<'a> {
         if let Some(proof) = proof {
             self.included(proof, instance)?;
         }
-        self.consistent()?;
+        if !self.is_consistent {
+            self.consistent()?;
+        }
         // 4.5: the signature.
         let good = match self.content {
             Content::Envelope(envelope) => signed(&self.key, envelope),

@@ -15,6 +15,7 @@ pub(super) use minisign::minisign;
 use crate::evidence::assessment::Artifact;
 use crate::evidence::document::{Document, Kind};
 use crate::evidence::dsse::{self, Envelope};
+use crate::evidence::rekor::LoggedEnvelope;
 use crate::evidence::sigstore::{CertifiedSignature, Content, SigstoreError, SigstoreSignature, Unverified};
 use crate::evidence::trust::{KeyMaterial, PublicKey, Trust, TrustedKey};
 use crate::evidence::{Proof, Signature, Signer, Unproven, Verified, npm};
@@ -34,6 +35,7 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
         Kind::KeyBundle { hint, envelope } => verify_key_bundle(hint, envelope, trust),
         Kind::Envelope(envelope) => verify_envelope(envelope, trust),
         Kind::CloudBuild(envelope) => cloud_build::cloud_build(envelope, trust),
+        Kind::Logged(logged) => verify_logged(logged, trust),
         Kind::Link(link) => verify_message(&link.signed, &link.signatures, trust),
         Kind::HashList(list) => match &list.own {
             Some((message, signatures)) => verify_message(message, signatures, trust),
@@ -260,6 +262,20 @@ fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSign
     }))
 }
 
+/// Verifies an envelope by the certificate beside its signature and the log's entry; a plain key that is trusted will do
+/// without either.
+fn verify_logged(logged: &LoggedEnvelope, trust: &Trust) -> Proof {
+    let keys = trust.plain_keys();
+    let by_key = (!keys.is_empty()).then(|| verify_with(&logged.envelope, &keys, trust.threshold));
+    if let Some(Ok(signature)) = by_key {
+        return Ok(signature);
+    }
+    match trust.sigstore.verify_logged(logged) {
+        Ok(certified) => keyless(&certified, trust),
+        Err(error) => Err(unproven(&error)),
+    }
+}
+
 pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
     let keys = trust.plain_keys();
     if !envelope.certificates.is_empty() {
@@ -293,7 +309,7 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
 fn enclosed(envelope: &Envelope, trust: &Trust) -> Unproven {
     match trust.sigstore.verify_enclosed(envelope) {
         Ok(found) => Unproven::Unverifiable(format!(
-            "the signature is good and a trusted authority certified its key, for {}; but the file has no entry of the transparency log, so nothing shows that it was signed while the certificate was valid (ask Rekor for the entry, or have the provenance made again by slsa-github-generator 2.1.0 or later)",
+            "the signature is good and a trusted authority certified its key, for {}; but the file has no entry of the transparency log, so nothing shows that it was signed while the certificate was valid (\"--rekor\" asks the log for it, and so does a source of the kind \"rekor\" in a policy)",
             found.signer
         )),
         Err(error) => unproven(&error),
