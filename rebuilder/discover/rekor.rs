@@ -133,7 +133,7 @@ impl Open {
         let documents = document::read(&self.name, whole.as_bytes()).unwrap_or_default();
         let found = logged(&documents).saturating_sub(before);
         if found > 0 {
-            let blob = store_whole(fetcher, &whole)?;
+            let blob = fetcher.store().keep(whole.as_bytes())?;
             given.documents.push((format!("{url} for {}", self.name), blob));
         }
         let stray = documents
@@ -148,10 +148,6 @@ impl Open {
         }
         Ok(given)
     }
-}
-
-fn store_whole(fetcher: &Fetcher, whole: &str) -> Result<crate::store::Blob, Silence> {
-    Ok(fetcher.store().keep(whole.as_bytes())?)
 }
 
 fn logged(documents: &[Document]) -> usize {

@@ -22,6 +22,8 @@ pub struct Entry {
     body: Value,
     /// The same in the form of Sigstore's bundles.
     pub(super) bundled: Value,
+    /// Whether the form that it came in asks for the log's promise alone, as the first version of bundles does.
+    pub(super) promise_suffices: bool,
 }
 
 /// An envelope, and what the log has of it.
@@ -65,21 +67,14 @@ impl Entry {
         only(value, &known)?;
         let proof = &value["verification"];
         only(proof, &["inclusionProof", "signedEntryTimestamp"])?;
-        let text = value["body"]
-            .as_str()
-            .ok_or("the body of its log entry is not a text")?;
-        let bytes = STANDARD.decode(text);
-        let bytes = bytes.map_err(|_| "the body of its log entry is not base64")?;
-        let body = json::parse_evidence(&bytes).map_err(|error| error.to_string())?;
-        let of_body = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
-        let kind = format!("{}/{}", of_body("kind"), of_body("apiVersion"));
+        let (body, kind) = body_of(&value["body"])?;
         let mut bundled = json!({
             "logIndex": number(value, "logIndex")?,
             "logId": {"keyId": based(&value["logID"])?},
             // Which type it is, the body says; bundles have no name for some.
             "kindVersion": {"kind": "dsse", "version": "0.0.1"},
             "integratedTime": number(value, "integratedTime")?,
-            "canonicalizedBody": text,
+            "canonicalizedBody": value["body"],
         });
         if let Some(promise) = proof["signedEntryTimestamp"].as_str() {
             bundled["inclusionPromise"] = json!({"signedEntryTimestamp": promise});
@@ -87,7 +82,24 @@ impl Entry {
         if let Some(inclusion) = proof.get("inclusionProof").filter(|it| !it.is_null()) {
             bundled["inclusionProof"] = inclusion_proof(inclusion)?;
         }
-        Ok(Self { kind, body, bundled })
+        Ok(Self {
+            kind,
+            body,
+            bundled,
+            promise_suffices: false,
+        })
+    }
+
+    /// The same for an entry in the form of bundles that cosign made, with the log's promise.
+    pub(super) fn promised(mut bundled: Value) -> Result<Self, String> {
+        let (body, kind) = body_of(&bundled["canonicalizedBody"])?;
+        bundled["kindVersion"] = json!({"kind": "dsse", "version": "0.0.1"});
+        Ok(Self {
+            kind,
+            body,
+            bundled,
+            promise_suffices: true,
+        })
     }
 
     /// Whether the log took this very envelope: its text, or its payload and signature.
@@ -146,6 +158,17 @@ pub fn question(envelope: &Envelope) -> Option<Value> {
         {"kind": "intoto", "apiVersion": "0.0.1", "spec": {"content": {"envelope": text}, "publicKey": verifier}},
         {"kind": "dsse", "apiVersion": "0.0.1", "spec": {"proposedContent": {"envelope": text, "verifiers": [verifier]}}},
     ]}))
+}
+
+/// The body of an entry, and its type.
+fn body_of(text: &Value) -> Result<(Value, String), String> {
+    let text = text.as_str().ok_or("the body of its log entry is not a text")?;
+    let bytes = STANDARD.decode(text);
+    let bytes = bytes.map_err(|_| "the body of its log entry is not base64")?;
+    let body = json::parse_evidence(&bytes).map_err(|error| error.to_string())?;
+    let of_body = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let kind = format!("{}/{}", of_body("kind"), of_body("apiVersion"));
+    Ok((body, kind))
 }
 
 fn only(value: &Value, known: &[&str]) -> Result<(), String> {

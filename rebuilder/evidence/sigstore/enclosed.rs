@@ -4,10 +4,10 @@
 //! can be learnt from the log alone. All else is checked here; and all of it where the entry was brought from the log.
 
 use rustls_pki_types::CertificateDer;
-use sigstore_verify::crypto::{CertificateInfo, parse_certificate_info};
+use sigstore_verify::crypto::parse_certificate_info;
 use sigstore_verify::types::{DerCertificate, TransparencyLogEntry};
 
-use super::instance::Instance;
+use super::instance::{Instance, issued, key_of};
 use super::parts::Parts;
 use super::{CertifiedSignature, Content, Sigstore, SigstoreError, SigstoreSignature, chain, identity};
 use crate::evidence::Verified;
@@ -26,7 +26,6 @@ pub struct Enclosed {
 struct Beside<'e> {
     leaf: DerCertificate,
     others: Vec<pem::Pem>,
-    info: CertificateInfo,
     key: PublicKey,
     signature: &'e [u8],
 }
@@ -50,8 +49,9 @@ impl<'e> Beside<'e> {
             return Err(malformed(&"it is not in PEM"));
         }
         let leaf = DerCertificate::new(others.remove(0).into_contents());
-        let info = parse_certificate_info(&leaf).map_err(|error| malformed(&error))?;
-        let key = PublicKey::from_spki("the certificate's key", info.public_key.as_bytes())
+        let key = key_of(&leaf).ok_or_else(|| malformed(&"it is not X.509"))?;
+        // A key of a kind that is not known here is no fault of the certificate.
+        let key = PublicKey::from_spki("the certificate's key", &key)
             .map_err(|error| SigstoreError::Unchecked(error.to_string()))?;
         let message = envelope.pre_authentication();
         let mut signatures = envelope.signatures.iter();
@@ -61,7 +61,6 @@ impl<'e> Beside<'e> {
         Ok(Self {
             leaf,
             others,
-            info,
             key,
             signature,
         })
@@ -83,10 +82,15 @@ impl Sigstore {
     pub fn verify_enclosed(&self, envelope: &Envelope) -> Result<Enclosed, SigstoreError> {
         let beside = Beside::of(envelope)?;
         let instance = self.issuer_of(&beside)?;
-        let issued = beside.info.not_before.as_second();
+        let issued = issued(&beside.leaf).ok_or_else(|| malformed(&"it has no time"))?;
         chain::verify(instance, &beside.leaf, &beside.intermediates(), issued)?;
-        let name = beside.info.identity.as_ref().map_or("?", |name| name.as_str());
-        let issuer = beside.info.issuer.as_deref().unwrap_or("?");
+        let info = parse_certificate_info(&beside.leaf).ok();
+        let name = info.as_ref().and_then(|info| info.identity.as_ref());
+        let name = name.map_or("?", |name| name.as_str());
+        let issuer = info
+            .as_ref()
+            .and_then(|info| info.issuer.as_deref())
+            .unwrap_or("?");
         Ok(Enclosed {
             signer: format!("{name} ({issuer})"),
         })
@@ -120,6 +124,7 @@ impl Sigstore {
                 beside.key.clone(),
                 &bundled,
                 (beside.signature, &content),
+                entry.promise_suffices,
             );
             let shown = parts.verify(instance)?;
             Ok(Verified(CertifiedSignature {

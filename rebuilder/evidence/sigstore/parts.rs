@@ -20,6 +20,7 @@ use super::instance::{Checkable, Instance, certificates, key_of};
 use super::signed::{algorithm, signed};
 use super::{Content, SigstoreError, certificate_time, chain};
 use crate::artifact::Sha256;
+use crate::evidence::dsse;
 use crate::evidence::json::{self, member};
 use crate::evidence::public_key::PublicKey;
 
@@ -39,6 +40,8 @@ pub(super) struct Parts<'a> {
     content: &'a Content,
     /// Whether it was found out already that the entry is about this signature, certificate and content.
     is_consistent: bool,
+    /// Whether the log's promise will do without a proof.
+    promise_suffices: bool,
 }
 
 fn refused(what: &str) -> SigstoreError {
@@ -58,6 +61,7 @@ impl<'a> Parts<'a> {
         key: PublicKey,
         entry: &'a TransparencyLogEntry,
         (signature, content): (&'a [u8], &'a Content),
+        promise_suffices: bool,
     ) -> Self {
         Self {
             leaf,
@@ -67,6 +71,7 @@ impl<'a> Parts<'a> {
             signature,
             content,
             is_consistent: true,
+            promise_suffices,
         }
     }
 
@@ -96,7 +101,11 @@ impl<'a> Parts<'a> {
             return Ok(None);
         };
         let unknown = !key.signs_usually() || key.is_side_by_side(signature);
-        let other_digest = matches!(content, Content::Message(algorithm, _) if *algorithm != "sha256");
+        // The crates take in-toto's older name of its payload type alone.
+        let other_digest = match content {
+            Content::Message(algorithm, _) => *algorithm != "sha256",
+            Content::Envelope(envelope) => envelope.payload_type != dsse::IN_TOTO,
+        };
         let entry = match material.tlog_entries.as_slice() {
             [entry] if checkable.logged && entry.kind_version == kind => Some(entry),
             _ => None,
@@ -115,6 +124,7 @@ impl<'a> Parts<'a> {
                 signature,
                 content,
                 is_consistent: false,
+                promise_suffices: false,
             })),
             None if unknown => Err(SigstoreError::Unchecked(
                 "its key or its signature is of a kind that can be checked with an entry of Rekor v1 only"
@@ -154,7 +164,7 @@ impl<'a> Parts<'a> {
         if !good {
             return Err(SigstoreError::BadSignature);
         }
-        if proof.is_none() {
+        if proof.is_none() && !self.promise_suffices {
             return Err(lacking(
                 "its log entry has the log's promise and no inclusion proof with a checkpoint, so nothing shows that the log has the entry",
             ));

@@ -6,9 +6,11 @@ use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512};
 use rebuilder::artifact::Sha256;
 use serde_json::{Value, json};
 
+use super::cosign::rekor_bundle;
 use super::{COMMIT, REPOSITORY, Scene};
 use crate::common::authority::{Authority, Signer};
 use crate::common::http::{Reply, Server};
@@ -22,7 +24,16 @@ struct Made {
 }
 
 fn made(scene: &Scene, signer: &Signer) -> Made {
-    let bundle = scene.authority.sign(&scene.statement(), signer);
+    made_with(scene, signer, KeyPair::generate().unwrap())
+}
+
+fn made_with(scene: &Scene, signer: &Signer, key: KeyPair) -> Made {
+    let certified = scene.authority.certify_key(key, signer);
+    let payload = scene.statement().to_string();
+    let kind = "application/vnd.in-toto+json";
+    let bundle = scene
+        .authority
+        .sign_with(&certified, kind, payload.as_bytes(), |signature| signature);
     let der = bundle["verificationMaterial"]["certificate"]["rawBytes"].as_str();
     let der = STANDARD.decode(der.unwrap()).unwrap();
     let certificate = pem::encode(&pem::Pem::new("CERTIFICATE", der));
@@ -193,6 +204,55 @@ fn an_envelope_counts_with_the_logs_entry_about_it_and_no_other() {
     let changed = own.envelope.replacen("\"payload\":\"", "\"payload\":\"e30K", 1);
     let output = inspect(&scene, &changed, Some(&good.to_string()), &["--offline"]);
     assert_eq!(code(&output), 3, "{}", text(&output));
+}
+
+#[rustfmt::skip]
+#[apply(test)]
+fn keys_on_each_curve_stand_beside_an_envelope() {
+    let scene = Scene::new();
+    for kind in [&PKCS_ECDSA_P384_SHA384, &PKCS_ECDSA_P521_SHA512] {
+        let own = made_with(&scene, &workflow(), KeyPair::generate_for(kind).unwrap());
+        let output = inspect(&scene, &own.envelope, None, &["--offline"]);
+        assert_eq!(code(&output), 4, "{}", text(&output));
+        assert!(text(&output).contains("a trusted authority certified its key"), "{}", text(&output));
+        let answer = answered(&own.entry(&scene.authority)).to_string();
+        let output = inspect(&scene, &own.envelope, Some(&answer), &["--offline"]);
+        assert_eq!(code(&output), 0, "{}", text(&output));
+    }
+}
+
+/// Cosign kept the same entry with the log's promise alone, as it did for files.
+#[rustfmt::skip]
+#[apply(test)]
+fn an_attestation_of_cosigns_first_versions_counts_with_the_logs_promise() {
+    let scene = Scene::new();
+    let own = made(&scene, &workflow());
+    let other = made(&scene, &workflow());
+    let mut envelope: Value = serde_json::from_str(&own.envelope).unwrap();
+    envelope["signatures"][0].as_object_mut().unwrap().remove("cert");
+    let signed = Made {
+        envelope: envelope.to_string(),
+        ..own
+    };
+    let entry = signed.entry(&scene.authority);
+    let bundle = |entry: &Value, certificate: &str, envelope: &str| {
+        json!({"base64Signature": STANDARD.encode(envelope), "cert": STANDARD.encode(certificate),
+               "rekorBundle": rekor_bundle(entry)})
+    };
+    let mut late = entry.clone();
+    late["integratedTime"] = json!("1735819201");
+    let spaced = signed.envelope.replacen(':', ": ", 1);
+    for (what, bundle, exit, standing) in [
+        ("its entry", bundle(&entry, &signed.certificate, &signed.envelope), 0, "verified"),
+        ("of another envelope", bundle(&other.entry(&scene.authority), &signed.certificate, &signed.envelope), 4, "unchecked"),
+        ("of another text", bundle(&entry, &signed.certificate, &spaced), 4, "unchecked"),
+        ("with another certificate", bundle(&entry, &other.certificate, &signed.envelope), 3, "refuted"),
+        ("of another time", bundle(&late, &signed.certificate, &signed.envelope), 3, "refuted"),
+    ] {
+        let output = scene.inspect(bundle.to_string().as_bytes(), &[]);
+        assert_eq!(code(&output), exit, "{what}: {}", text(&output));
+        assert_eq!(json(&output)["provenance"]["standing"], standing, "{what}");
+    }
 }
 
 /// A log that gives one answer to every question.
