@@ -2,6 +2,7 @@
 
 mod cosign;
 mod curves;
+mod delegated;
 mod endpoints;
 mod forms;
 mod images;

@@ -46,6 +46,9 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
 /// Why an entry of a log proves nothing.
 const NO_ENVELOPE: &str = "no envelope that is at hand is the one that it is of";
 
+/// Why a layout is no evidence.
+const POLICY: &str = "it is a policy, not evidence; name it as the layout of a rule";
+
 /// What a document says by its kind alone.
 fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     match &document.kind {
@@ -66,6 +69,11 @@ fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> As
             let proof = verify_signature(document, trust);
             assess_envelope(&logged.envelope, proof, artifacts, false)
         }
+        Kind::Layout(_) => Assessment::new(
+            Question::Other,
+            "an in-toto layout".into(),
+            Err(Unproven::Unverifiable(POLICY.into())),
+        ),
         Kind::LogEntry(entry) => Assessment::new(
             Question::Other,
             format!("an entry of a transparency log ({})", entry.kind),

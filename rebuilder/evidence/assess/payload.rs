@@ -179,6 +179,9 @@ fn read(document: &Document) -> Stated {
         | Kind::LogEntry(_)
         | Kind::Image(_) => Stated::Nothing("it signs a file and says nothing about a build".into()),
         Kind::Unreadable(found) => Stated::Nothing(found.why.clone()),
+        Kind::Layout(_) => {
+            Stated::Nothing("an in-toto layout says how a product is to be made, not that one was".into())
+        }
         Kind::BuildInfo(_) => {
             Stated::Nothing("a .buildinfo records a build, not that the build was reproduced".into())
         }

@@ -24,6 +24,7 @@ use super::buildinfo::BuildInfo;
 use super::dsse::{DsseError, Envelope};
 use super::hash_list::{HashList, HashListError};
 use super::json::{self, JsonError};
+use super::layout::Layout;
 use super::link::{Link, LinkError};
 use super::oci;
 use super::rekor::{Entry, LoggedEnvelope};
@@ -74,6 +75,8 @@ pub enum Kind {
     BuildInfo(Box<BuildInfo>),
     /// An in-toto link.
     Link(Box<Link>),
+    /// An in-toto layout.
+    Layout(Box<Layout>),
     /// A list of digests.
     HashList(Box<HashList>),
     /// A signature over a file's bytes that names no key.
