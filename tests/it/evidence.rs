@@ -16,6 +16,7 @@ mod roots;
 mod signatures;
 mod signers;
 mod statements;
+mod strangers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
