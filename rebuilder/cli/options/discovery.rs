@@ -17,7 +17,7 @@ use crate::report;
 use crate::text::Screen;
 
 /// Most files that are looked through for envelopes without a log entry.
-const MOST_FILES: usize = 4096;
+const MOST_FILES: usize = 256;
 
 /// What was asked about some artifacts, and where the files with the answers are.
 pub(crate) struct Discovery {
