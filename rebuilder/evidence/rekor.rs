@@ -284,9 +284,9 @@ mod tests {
             assert!(Entry::read_all(&bad).is_err(), "{place} {value}");
         }
         for text in [
-            r#"{}"#,
+            "{}",
             r#"{"ab": {"body": ""}}"#,
-            r#"[]"#,
+            "[]",
             r#"{"payload": {"body": ""}}"#,
         ] {
             assert!(!Entry::are(&serde_json::from_str(text).unwrap()), "{text}");

@@ -152,8 +152,8 @@ impl Layout {
         around: &[&Layout],
     ) -> Vec<(&'e Layout, Vec<usize>)> {
         let is_whole = |other: &Layout| {
-            let known = std::iter::once(self).chain(around.iter().copied());
-            known.into_iter().any(|own| own.message == other.message)
+            let mut known = std::iter::once(self).chain(around.iter().copied());
+            known.any(|own| own.message == other.message)
         };
         let mut found = Vec::new();
         for (name, layout) in evidence.layouts.iter().filter(|(_, layout)| !is_whole(layout)) {
