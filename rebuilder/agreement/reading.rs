@@ -11,7 +11,6 @@ use crate::attest::predicate::{
 };
 use crate::evidence::assess::{Artifact, Stated, called};
 use crate::evidence::json::member;
-use crate::evidence::link::Link;
 use crate::evidence::nature::Nature;
 use crate::evidence::statement::{Descriptor, Statement, predicate};
 
@@ -26,8 +25,8 @@ pub const STABILIZERS: &str = "oss-rebuild-stabilizers";
 pub(super) type Aside = (Reason, String);
 
 /// What a link is: rebuilderd calls its step `rebuild FILE`, and the steps of other layouts are those of a builder.
-fn of_link(link: &Link) -> Kind {
-    if link.name.starts_with("rebuild ") {
+fn of_step(name: &str) -> Kind {
+    if name.starts_with("rebuild ") {
         Kind::Link
     } else {
         Kind::Step
@@ -43,7 +42,11 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, Aside> {
     let (reading, subjects) = match stated {
         Stated::Statement(statement) => (of_statement(statement, artifact)?, statement.subject.clone()),
         Stated::Link(link) => (
-            files(of_link(link), &link.subjects(), Inputs::of_files(&link.inputs()))?,
+            files(
+                of_step(&link.name),
+                &link.subjects(),
+                Inputs::of_files(&link.inputs()),
+            )?,
             link.subjects(),
         ),
         Stated::HashList(list) => (
@@ -103,6 +106,16 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, A
                 return Err(elsewhere(&statement.subject));
             }
             declared::read(statement, artifact)
+        }
+        predicate::LINK => {
+            let name = text(member(predicate, ["name"]));
+            let name = name.ok_or_else(|| (Reason::Unreadable, "the link has no name".to_owned()))?;
+            let materials = member(predicate, ["materials"]).as_array().into_iter().flatten();
+            let materials: Vec<Descriptor> = materials
+                .filter_map(|it| serde_json::from_value(it.clone()).ok())
+                .collect();
+            let inputs = Inputs::of_files(&materials);
+            Ok(of(statement, of_step(&name), about()?, inputs))
         }
         predicate::TEST_RESULT => failed(statement, artifact, &about()?),
         predicate::REBUILD => rebuild::read(statement, artifact, &about()?),

@@ -35,7 +35,7 @@ pub(super) fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<R
         let own_name = same.any(|subject| is_file(subject, artifact));
         let other = bound
             .iter()
-            .find(|subject| is_file(subject, artifact) && matches(subject) == DigestMatch::Other);
+            .find(|subject| is_file(subject, artifact) && subject.names_other(&artifact.digests));
         return match other.filter(|_| !own_name) {
             Some(other) => Some(differs(other)),
             None => Some(RebuildClaim::Same),
@@ -46,7 +46,7 @@ pub(super) fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<R
     let other = bound
         .iter()
         .filter(named)
-        .find(|subject| matches(subject) == DigestMatch::Other)?;
+        .find(|subject| subject.names_other(&artifact.digests))?;
     Some(differs(other))
 }
 

@@ -65,8 +65,10 @@ fn passed(levels: &[String]) -> Result<RebuildClaim, Aside> {
         return Err((Reason::Unreadable, why));
     }
     let number = |level: &str, start: &str| {
-        let number = level.strip_prefix(start)?.parse::<u32>().ok()?;
-        (number > 0).then_some(())
+        // A number as it is written: with a sign or zeros before it, it is a word that poses.
+        let digits = level.strip_prefix(start)?;
+        let is_number = digits.bytes().all(|digit| digit.is_ascii_digit()) && !digits.starts_with('0');
+        (is_number && digits.parse::<u32>().is_ok()).then_some(())
     };
     let any = |start: &str| levels.iter().any(|level| number(level, start).is_some());
     let reproduced = levels.iter().any(|level| level == "SLSA_BUILD_REPRODUCED");

@@ -153,12 +153,14 @@ async fn work(
     memory: &Memory,
 ) -> Result<Summary, Failure> {
     let signer = args.signing.clone().choose()?;
+    let mut evidence = args.evidence.clone();
+    evidence.fetch(&context.fetcher).await?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let auditor = Auditor {
         fetcher: context.fetcher.clone(),
         catalog: Catalog::new(context.catalog.folder().map(Path::to_owned)),
         embedded: Embedded::new(&context.store)?,
-        case: args.evidence.open()?,
+        case: evidence.open()?,
         compare: compare::Options {
             normalise: args.normalise.normalise.clone(),
             ..compare::Options::default()

@@ -128,7 +128,8 @@ async fn look_at_files(
 ) -> Result<Looked, Failure> {
     if args.evidence.is_empty() {
         for path in files {
-            case.documents.extend(evidence::beside(path));
+            let found = args.evidence.beside(path, &context.fetcher).await?;
+            case.documents.extend(found);
         }
     }
     let mut looked = Looked::default();

@@ -33,8 +33,9 @@ pub(crate) struct PlanArgs {
     out: Option<PathBuf>,
 }
 
-pub(crate) async fn plan(context: &Context, args: PlanArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn plan(context: &Context, mut args: PlanArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
+    args.target.evidence.fetch(&context.fetcher).await?;
     let plan = make_plan(context, &embedded, &args.target, &args.target.evidence.open()?).await?;
     let mut plan = CheckedPlan::check(plan)?;
     if args.fetch {

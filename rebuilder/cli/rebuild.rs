@@ -64,7 +64,7 @@ pub(crate) struct RebuildArgs {
     tied: bool,
 }
 
-pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn rebuild(context: &Context, mut args: RebuildArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     if args.tied {
         child::end_with_stdin();
@@ -90,6 +90,7 @@ pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<Exit
         },
         searched: Searched::default(),
     };
+    args.target.evidence.fetch(&context.fetcher).await?;
     let case = args.target.evidence.open()?;
     let subject = if is_given {
         None

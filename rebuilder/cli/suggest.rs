@@ -55,7 +55,12 @@ pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// A file that does not exist.
 pub(super) fn missing_file(path: &Path) -> Failure {
-    let message = format!("cannot read {}: no such file", path.display());
+    let shown = path.display();
+    if path.exists() {
+        return Failure::usage(format!("cannot read {shown}: it is not a regular file"))
+            .with_help("name the file itself");
+    }
+    let message = format!("cannot read {shown}: no such file");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let name = path
         .file_name()

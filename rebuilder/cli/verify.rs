@@ -66,13 +66,16 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     }
     let (trust, policy) = args.trust.open_with_keys()?;
     let artifacts = artifacts(&common, &args, &trust).await?;
-    let discovered = if args.discover {
+    let mut discovered = if args.discover {
         Some(Discovery::ask(common.clone(), &artifacts, &policy).await?)
     } else {
         None
     };
     let mut places = places(common, &args, &artifacts).await?;
     places.extend(discovered.iter().flat_map(Discovery::places));
+    if let Some(discovered) = &mut discovered {
+        places = discovered.with_log_entries(places, &artifacts, &policy).await?;
+    }
     let places = args.logged.only_logged(places)?;
     // Asks for the key before the attestations are read.
     let signer = match &args.summary {

@@ -19,6 +19,7 @@ mod oci;
 mod pieces;
 mod readers;
 mod rebuilderd;
+mod rekor;
 mod subject;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use crate::text::{plural, redacted};
 
 #[doc(hidden)]
 pub use readers::READERS;
+pub use rekor::ask_logs;
 pub use subject::Subject;
 
 /// Most sources that are asked at the same time.
@@ -150,7 +152,9 @@ pub fn prepare<'a>(
     now: Timestamp,
 ) -> Prepared<'a> {
     let names = subject.names();
-    let sources: Vec<_> = sources.iter().filter(|source| source.is_about(&names)).collect();
+    // Logs have no statements; they are asked for the entries of those that are found.
+    let asked = |source: &&StatementSource| source.kind != SourceKind::Rekor && source.is_about(&names);
+    let sources: Vec<_> = sources.iter().filter(asked).collect();
     let known = sources.iter().map(|source| {
         if source.kind == SourceKind::Folder {
             return Some(bundles::folder(source, now));
@@ -251,7 +255,7 @@ async fn given(fetcher: &Fetcher, source: &StatementSource, subject: &Subject) -
         SourceKind::Github => github::ask(&asking).await,
         SourceKind::Oci => oci::ask(&asking).await,
         SourceKind::Bundles => bundles::by_digest(&asking).await,
-        SourceKind::Folder => Ok(Given::default()),
+        SourceKind::Folder | SourceKind::Rekor => Ok(Given::default()),
     }
 }
 

@@ -55,6 +55,21 @@ impl Subject {
         }
     }
 
+    /// Whatever it is, for sources that the user names by hand.
+    pub fn of_anything() -> Self {
+        Self::of_bytes(Sha256::of(b""))
+    }
+
+    /// Bytes that are known by nothing else.
+    pub(super) fn of_bytes(sha256: Sha256) -> Self {
+        Self {
+            sha256,
+            file: None,
+            purl: None,
+            package: None,
+        }
+    }
+
     /// Names by which a policy chooses sources.
     pub fn names(&self) -> Vec<String> {
         let both = [self.purl.clone(), self.file.clone()];

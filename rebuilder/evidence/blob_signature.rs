@@ -122,6 +122,11 @@ impl Certificate {
         }
     }
 
+    /// The certificate in PEM form.
+    pub(super) fn pem(&self) -> String {
+        pem::encode(&pem::Pem::new("CERTIFICATE", self.leaf.clone()))
+    }
+
     /// The key that it is for.
     pub(super) fn key(&self) -> Result<PublicKey, CertificateError> {
         let info = self.info()?;

@@ -39,6 +39,9 @@ pub struct Envelope {
     pub signatures: Vec<(String, Vec<u8>)>,
     /// Certificates that stand beside signatures, in PEM.
     pub certificates: Vec<String>,
+    /// The text that it was read from, without white space around it, if it was a text of its own: a log may know it by
+    /// the digest of this.
+    pub text: Option<String>,
 }
 
 /// A text that is not an envelope, or an envelope without enough good signatures.
@@ -64,6 +67,14 @@ impl Envelope {
         Self::from_value(&json::parse_evidence(bytes)?)
     }
 
+    /// Reads an envelope, and keeps its text.
+    pub fn of_text(text: &str) -> Result<Self, DsseError> {
+        Ok(Self {
+            text: Some(text.trim().to_owned()),
+            ..Self::parse(text.as_bytes())?
+        })
+    }
+
     /// Takes an envelope out of a larger document. Members that the specification does not name are refused: another
     /// reader might take one of them for the payload.
     pub fn from_value(value: &Value) -> Result<Self, DsseError> {
@@ -77,6 +88,7 @@ impl Envelope {
         Ok(Self {
             payload_type: text("payloadType")?.to_owned(),
             payload: decode(text("payload")?).ok_or(DsseError::Malformed("payload"))?,
+            text: None,
             certificates: signatures
                 .iter()
                 .filter_map(|signature| signature["cert"].as_str())

@@ -40,6 +40,10 @@ pub(super) fn from_value(name: &str, value: &Value) -> Result<PublicKey, TrustEr
     let members = value
         .as_object()
         .ok_or_else(|| invalid("it is not a JSON object"))?;
+    let method = member(value, ["method"]).as_str().unwrap_or_default();
+    if method.starts_with("pgp+") {
+        return Err(invalid("keys of OpenPGP are not supported"));
+    }
     if members.keys().any(|member| !MEMBERS.contains(&member.as_str())) {
         return Err(invalid(
             "it has members that a key of securesystemslib does not have",

@@ -34,6 +34,7 @@ pub mod openpgp;
 mod proof;
 pub mod public_key;
 mod readers;
+pub mod rekor;
 pub mod release;
 pub mod signed_content;
 pub mod sigstore;

@@ -32,10 +32,11 @@ pub enum Nature {
 ///
 /// Rebuilds have types of others: SLSA provenance with a build type of a rebuilder, test results with a plan, and
 /// CycloneDX with declarations. Who reads those tells them apart.
-pub const TYPES: [(&str, Nature); 24] = [
+pub const TYPES: [(&str, Nature); 25] = [
     (predicate::SLSA_V01, Nature::Provenance),
     (predicate::SLSA_V02, Nature::Provenance),
     (predicate::SLSA_V1, Nature::Provenance),
+    (predicate::LINK, Nature::Provenance),
     (predicate::REBUILD, Nature::Rebuild),
     (predicate::VSA, Nature::Summary),
     ("https://slsa.dev/verification_summary/v0.*", Nature::Summary),

@@ -82,6 +82,7 @@ mod tests {
             payload: payload.as_bytes().to_vec(),
             signatures: Vec::new(),
             certificates: Vec::new(),
+            text: None,
         };
         let statement = r#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"00"}}],"predicateType":"p"}"#;
         let link = r#"{"_type":"link","name":"build","products":{"a":{"sha256":"00"}}}"#;

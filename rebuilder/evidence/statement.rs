@@ -182,6 +182,15 @@ impl Descriptor {
         found
     }
 
+    /// Whether it names other bytes: a digest that is none names nothing.
+    pub fn names_other(&self, digests: &Digests) -> bool {
+        let is_one = |(algorithm, value): (&String, &String)| {
+            let own = digests.get(algorithm);
+            own.is_none_or(|own| own.len() == value.len() && value.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        self.matches(digests) == DigestMatch::Other && self.digest.iter().all(is_one)
+    }
+
     /// Its name, unless it is left open ("If the name is not meaningful, leave the field unset or use `_`").
     pub fn given_name(&self) -> Option<&str> {
         self.name.as_deref().filter(|name| !["", "_"].contains(name))

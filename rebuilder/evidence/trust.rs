@@ -96,6 +96,20 @@ impl TrustedKey {
         Self::parse(&name, &bytes)
     }
 
+    /// The same key under a name of the user's, by which evidence may call it too.
+    #[must_use]
+    pub fn named(self, name: String) -> Self {
+        let material = match self.material {
+            KeyMaterial::Plain(key) => KeyMaterial::Plain(key.also_called(&name)),
+            other => other,
+        };
+        Self {
+            name,
+            material,
+            ..self
+        }
+    }
+
     /// Takes a key of any known kind.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, TrustError> {
         let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
@@ -112,7 +126,9 @@ impl TrustedKey {
         } else if text.starts_with('{') {
             KeyMaterial::Plain(key_json::parse(name, bytes)?)
         } else if let Some(der) = nix(text) {
-            KeyMaterial::Plain(PublicKey::from_spki(name, &der)?)
+            // Signatures call it by the name that Nix gave it.
+            let own = text.split(':').next().unwrap_or_default();
+            KeyMaterial::Plain(PublicKey::from_spki(name, &der)?.also_called(own))
         } else if text.starts_with("untrusted comment:") || text.starts_with("RW") && !text.contains('\n') {
             let (key, encoded) = minisign(text).map_err(|error| invalid(error.to_string()))?;
             KeyMaterial::Minisign(Box::new(key), encoded)

@@ -162,13 +162,12 @@ impl KeyEntry {
     fn of(self, key: TrustedKey) -> TrustedKey {
         let because = self.revoked_because;
         TrustedKey {
-            name: self.name,
-            material: key.material,
             valid_from: self.valid_from,
             valid_until: self.valid_until,
             revoked: self
                 .revoked
                 .map(|since| (since, because.unwrap_or_else(|| "no reason is given".into()))),
+            ..key.named(self.name)
         }
     }
 }

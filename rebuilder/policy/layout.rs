@@ -70,11 +70,11 @@ impl Policy {
         let Some((_, (layout, _))) = self.layout_of(names) else {
             return;
         };
-        for document in documents {
-            let Some(step) = layout.step_of(document) else {
+        for (position, step) in layout.documents_of(documents) {
+            let Some(document) = documents.get(position) else {
                 continue;
             };
-            let sentence = Link::sentence(step);
+            let sentence = step.map_or_else(|| "an in-toto layout".to_owned(), |step| Link::sentence(&step));
             for it in assessments.iter_mut().filter(|it| it.origin == document.origin) {
                 let own = it.claim.document == Some(document.digest) && it.claim.claim == sentence;
                 if own && it.claim.standing.is_against() {
@@ -100,7 +100,8 @@ impl Policy {
             .iter()
             .map(|artifact| artifact.digests.clone())
             .collect();
-        let found = layout.check(owners, documents, &digests);
+        let skip = own.inspections == Inspections::Skip;
+        let found = layout.check(owners, documents, &digests, skip);
         let mut checks: Vec<_> = found
             .into_iter()
             .map(|it| Check {

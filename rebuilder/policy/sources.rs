@@ -53,6 +53,8 @@ pub enum SourceKind {
     Bundles,
     /// A folder of this machine with files of attestations.
     Folder,
+    /// The transparency log Rekor (version 1), for the entries of envelopes that came without.
+    Rekor,
 }
 
 impl SourceKind {
@@ -67,6 +69,7 @@ impl SourceKind {
             Self::Oci => "oci",
             Self::Bundles => "bundles",
             Self::Folder => "folder",
+            Self::Rekor => "rekor",
         }
     }
 
@@ -77,6 +80,7 @@ impl SourceKind {
             Self::Pypi => Some("https://pypi.org"),
             Self::Npm => Some("https://registry.npmjs.org"),
             Self::Github => Some("https://api.github.com"),
+            Self::Rekor => Some("https://rekor.sigstore.dev"),
             Self::Rebuilderd | Self::Oci | Self::Bundles | Self::Folder => None,
         }
     }
@@ -98,6 +102,21 @@ fn age() -> u32 {
 const LONGEST: u32 = 300;
 
 impl StatementSource {
+    /// A transparency log that the user names without a policy; the public one, if no address is given.
+    pub fn log(url: Option<String>) -> Self {
+        Self {
+            name: "the transparency log".into(),
+            kind: SourceKind::Rekor,
+            url,
+            repository: None,
+            folder: None,
+            subject: any(),
+            timeout_seconds: patience(),
+            maximum_age_hours: age(),
+            token_env: None,
+        }
+    }
+
     /// Its address without a slash at the end.
     pub fn address(&self) -> &str {
         let given = self.url.as_deref().or(self.kind.usual());
@@ -189,6 +208,8 @@ mod tests {
             ("kind = \"github\"\nrepository = \"a/b/c\"", "OWNER/NAME"),
             ("kind = \"github\"\nrepository = \"../b\"", "OWNER/NAME"),
             ("kind = \"npm\"\nrepository = \"a/b\"", "must have a repository"),
+            ("kind = \"rekor\"", ""),
+            ("kind = \"rekor\"\nrepository = \"a/b\"", "must have a repository"),
             ("kind = \"folder\"", "must have a folder"),
             ("kind = \"npm\"\ntimeout-seconds = 0", "from 1 to 300"),
         ];

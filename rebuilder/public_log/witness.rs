@@ -98,7 +98,7 @@ impl Witnesses {
             token: None,
             limit: NOTE_LIMIT,
         };
-        let post = self.fetcher.post(request, body, PATIENCE);
+        let post = self.fetcher.post(request, ("text/plain", body), PATIENCE);
         let posted = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(post));
         let posted = posted.map_err(|error| with_causes(&error))?;
         let answer = String::from_utf8_lossy(&posted.body);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use super::address::Route;
 use super::download::{RequestFailure, innermost};
@@ -18,11 +19,11 @@ pub struct Posted {
 }
 
 impl Fetcher {
-    /// Sends a document, once; no redirect is followed. Every answer is one, whatever its status is.
+    /// Sends a document of a media type, once; no redirect is followed. Every answer is one, whatever its status is.
     pub async fn post(
         &self,
         request: Request<'_>,
-        body: String,
+        (kind, body): (&str, String),
         patience: Duration,
     ) -> Result<Posted, FetchError> {
         if self.is_offline() {
@@ -30,25 +31,35 @@ impl Fetcher {
                 name: request.name.to_owned(),
             });
         }
-        let sent = tokio::time::timeout(patience, self.post_once(request, body)).await;
+        let sent = tokio::time::timeout(patience, self.post_once(request, kind, body)).await;
         let late = |_| Err(RequestFailure::Trouble("it took too long".to_owned()));
         sent.unwrap_or_else(late)
             .map_err(|refusal| ask::failed(request, refusal))
     }
 
-    async fn post_once(&self, request: Request<'_>, body: String) -> Result<Posted, RequestFailure> {
+    async fn post_once(
+        &self,
+        request: Request<'_>,
+        kind: &str,
+        body: String,
+    ) -> Result<Posted, RequestFailure> {
         let route = self.word().route(request.url).map_err(RequestFailure::Barred)?;
         let Route::Http { url, trust } = route else {
             return Err(RequestFailure::Trouble("a folder takes no documents".to_owned()));
         };
         let trouble = |error: reqwest::Error| RequestFailure::Trouble(innermost(&error.without_url()));
-        let response = self
+        let mut sent = self
             .client(trust)?
             .post(url)
-            .body(body)
-            .send()
-            .await
-            .map_err(trouble)?;
+            .header(CONTENT_TYPE, kind)
+            .body(body);
+        if let Some(accept) = request.accept {
+            sent = sent.header(ACCEPT, accept);
+        }
+        if let Some(token) = request.token {
+            sent = sent.bearer_auth(token);
+        }
+        let response = sent.send().await.map_err(trouble)?;
         let status = response.status().as_u16();
         let (mut body, mut chunks) = (Vec::new(), response.bytes_stream());
         while let Some(chunk) = chunks.next().await {

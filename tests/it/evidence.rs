@@ -2,17 +2,21 @@
 
 mod cosign;
 mod curves;
+mod delegated;
 mod endpoints;
 mod forms;
 mod images;
 mod layouts;
 mod named;
+mod others;
 mod peers;
 mod real;
+mod rekor;
 mod roots;
 mod signatures;
 mod signers;
 mod statements;
+mod strangers;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! `rebuilder verify`: constellations of parties and what is concluded of them; other rebuilders' formats; cost.
 
+mod ampel;
 mod cosigned;
 mod forms;
 mod others;

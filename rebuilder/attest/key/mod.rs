@@ -129,6 +129,7 @@ impl Public {
             payload: statement.to_vec(),
             signatures: vec![(self.fingerprint().to_hex(), signature)],
             certificates: Vec::new(),
+            text: None,
         };
         Ok(bundle(&envelope))
     }

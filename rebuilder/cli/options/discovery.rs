@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use walkdir::WalkDir;
 
 use crate::agreement::Agreement;
 use crate::cli::failure::Failure;
@@ -11,14 +12,18 @@ use crate::cli::{Common, Context};
 use crate::discover::{self, Asked, Subject};
 use crate::ecosystem;
 use crate::evidence::assess::Artifact;
-use crate::policy::Policy;
+use crate::policy::{Policy, SourceKind};
 use crate::report;
 use crate::text::Screen;
+
+/// Most files that are looked through for envelopes without a log entry.
+const MOST_FILES: usize = 256;
 
 /// What was asked about some artifacts, and where the files with the answers are.
 pub(crate) struct Discovery {
     asked: Vec<Vec<Asked>>,
     files: Vec<(PathBuf, String)>,
+    context: Context,
 }
 
 /// A conclusion, with what was asked for it.
@@ -64,7 +69,45 @@ impl Discovery {
         }
         files.sort();
         files.dedup_by(|a, b| a.0 == b.0);
-        Ok(Self { asked, files })
+        Ok(Self {
+            asked,
+            files,
+            context,
+        })
+    }
+
+    /// The same places, where the policy's transparency logs have entries for envelopes that came without with those: a
+    /// file in the place of one that was named, and beside a folder for one in it.
+    pub async fn with_log_entries(
+        &mut self,
+        mut places: Vec<PathBuf>,
+        artifacts: &[Artifact],
+        policy: &Policy,
+    ) -> Result<Vec<PathBuf>, Failure> {
+        let sources = policy.file().map_or(&[][..], |file| file.sources());
+        if !sources.iter().any(|source| source.kind == SourceKind::Rekor) {
+            return Ok(places);
+        }
+        let walk = places
+            .iter()
+            .flat_map(|place| WalkDir::new(place).follow_links(true));
+        let files = walk.flatten().filter(|entry| entry.file_type().is_file());
+        let files: Vec<_> = files.take(MOST_FILES).map(walkdir::DirEntry::into_path).collect();
+        let subjects: Vec<_> = artifacts.iter().map(subject).collect();
+        let fetcher = &self.context.fetcher;
+        for (file, asked) in discover::ask_logs(fetcher, sources, &subjects, &files).await {
+            for (kept, address) in discover::places(std::slice::from_ref(&asked), fetcher.store())? {
+                match places.iter_mut().find(|place| **place == file) {
+                    Some(place) => place.clone_from(&kept),
+                    None => places.push(kept.clone()),
+                }
+                self.files.push((kept, address));
+            }
+            for list in &mut self.asked {
+                list.push(asked.clone());
+            }
+        }
+        Ok(places)
     }
 
     /// The files with what was found.

@@ -8,7 +8,8 @@ use clap::Args;
 use crate::artifact::{Digests, Sha256};
 use crate::cli::failure::Failure;
 use crate::cli::options::signing::pem_label;
-use crate::cli::suggest;
+use crate::cli::{output, suggest};
+use crate::discover::{self, Subject};
 use crate::evidence::assess::{self, Artifact, Stated};
 use crate::evidence::document::{self, Document};
 use crate::evidence::json::SIZE_LIMIT;
@@ -16,12 +17,12 @@ use crate::evidence::sigstore::Sigstore;
 use crate::evidence::statement::Statement;
 use crate::evidence::trust::{ExpectedIdentity, Trust, TrustedKey};
 use crate::inspect::{self, InspectionRequest};
-use crate::policy::Policy;
+use crate::policy::{Policy, StatementSource};
 use crate::run::RunFolder;
 use crate::store::{Blob, Fetcher, StoreError, write_atomically};
 
 /// The evidence, and what it is judged by.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Evidence")]
 pub(crate) struct EvidenceArgs {
     /// File with provenance or other attestations of SUBJECT; may be repeated
@@ -30,12 +31,15 @@ pub(crate) struct EvidenceArgs {
     /// File with a signature of SUBJECT (Sigstore, OpenPGP, minisign, SSH); may be repeated
     #[arg(long, value_name = "FILE")]
     pub signature: Vec<PathBuf>,
+    /// Ask a transparency log for the entries of envelopes that have a certificate and no entry [default URL: https://rekor.sigstore.dev]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    rekor: Option<String>,
     #[command(flatten)]
     trust: TrustArgs,
 }
 
 /// Whose signatures count, and what the evidence must show.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct TrustArgs {
     /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH, Nix); may be repeated
@@ -118,7 +122,42 @@ impl EvidenceArgs {
                 .await?;
             *path = fetched.1.blob.path;
         }
+        let logged = self.logged(&self.provenance, fetcher).await?;
+        self.provenance = logged;
         Ok(())
+    }
+
+    /// The same files; where the log that the user names has entries for what is in one, the file with the entries in its
+    /// place.
+    async fn logged(&self, files: &[PathBuf], fetcher: &Fetcher) -> Result<Vec<PathBuf>, Failure> {
+        let mut logged = files.to_vec();
+        let Some(url) = &self.rekor else {
+            return Ok(logged);
+        };
+        let log = StatementSource::log(Some(url.clone()).filter(|url| !url.is_empty()));
+        let anything = [Subject::of_anything()];
+        for (file, asked) in discover::ask_logs(fetcher, &[log], &anything, files).await {
+            let places = discover::places(std::slice::from_ref(&asked), fetcher.store())?;
+            if places.is_empty() {
+                let reason = asked.reason.as_deref().unwrap_or("it has none");
+                let (address, file) = (&asked.address, file.display());
+                output::note(&format!("{address} gave no log entry for {file}: {reason}"));
+            }
+            for place in logged.iter_mut().filter(|place| **place == file) {
+                for (kept, _) in &places {
+                    place.clone_from(kept);
+                }
+            }
+        }
+        Ok(logged)
+    }
+
+    /// Evidence next to a file, with what the log has of it; a file that cannot be read is told among the findings.
+    pub async fn beside(&self, path: &Path, fetcher: &Fetcher) -> Result<Vec<Document>, Failure> {
+        let files: Vec<_> = siblings(path).collect();
+        let files = self.logged(&files, fetcher).await?;
+        let found = files.iter().flat_map(|path| document::read_beside(path));
+        Ok(document::paired(found.collect()))
     }
 
     /// Reads everything that the options name.
@@ -188,12 +227,6 @@ pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
         .iter()
         .map(move |ending| PathBuf::from(format!("{}.{ending}", path.display())))
         .filter(|path| path.is_file())
-}
-
-/// Evidence next to a file; one that cannot be read is told among the findings.
-pub(crate) fn beside(path: &Path) -> Vec<Document> {
-    let found = siblings(path).flat_map(|path| document::read_beside(&path));
-    document::paired(found.collect())
 }
 
 /// A released file on this machine.

@@ -43,6 +43,12 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
     assessment
 }
 
+/// Why an entry of a log proves nothing.
+const NO_ENVELOPE: &str = "no envelope that is at hand is the one that it is of";
+
+/// Why a layout is no evidence.
+const POLICY: &str = "it is a policy, not evidence; name it as the layout of a rule";
+
 /// What a document says by its kind alone.
 fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     match &document.kind {
@@ -59,6 +65,20 @@ fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> As
             let proof = verify_signature(document, trust);
             assess_envelope(envelope, proof, artifacts, false)
         }
+        Kind::Logged(logged) => {
+            let proof = verify_signature(document, trust);
+            assess_envelope(&logged.envelope, proof, artifacts, false)
+        }
+        Kind::Layout(_) => Assessment::new(
+            Question::Other,
+            "an in-toto layout".into(),
+            Err(Unproven::Unverifiable(POLICY.into())),
+        ),
+        Kind::LogEntry(entry) => Assessment::new(
+            Question::Other,
+            format!("an entry of a transparency log ({})", entry.kind),
+            Err(Unproven::Unverifiable(NO_ENVELOPE.into())),
+        ),
         Kind::Statement(statement) => assess_statement(statement.clone(), Err(unsigned()), artifacts, false),
         Kind::OpenPgpDetached(signature) => over_bytes("OpenPGP", artifacts, |artifact| {
             signature::openpgp_detached(signature, artifact, trust)

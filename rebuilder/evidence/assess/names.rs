@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use packageurl::PackageUrl;
 
 use super::Artifact;
-use crate::evidence::statement::{Descriptor, DigestMatch};
+use crate::evidence::statement::Descriptor;
 
 /// What some subjects are called, each once.
 pub(super) fn labels<'a>(subjects: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
@@ -155,8 +155,7 @@ pub(super) fn swapped(all: &[Descriptor], same: &[&Descriptor], artifact: &Artif
     if same.iter().any(|subject| is_own(subject)) {
         return None;
     }
-    let other =
-        |subject: &&Descriptor| is_own(subject) && subject.matches(&artifact.digests) == DigestMatch::Other;
+    let other = |subject: &&Descriptor| is_own(subject) && subject.names_other(&artifact.digests);
     all.iter().find(other)?;
     Some(format!(
         "it lists {:?} with other bytes, and these as {:?}",

@@ -159,6 +159,7 @@ fn read(document: &Document) -> Stated {
             }
             Err(error) => Stated::Nothing(error.to_string()),
         },
+        Kind::Logged(logged) => envelope(&logged.envelope),
         Kind::Envelope(inside)
         | Kind::CloudBuild(inside)
         | Kind::KeyBundle { envelope: inside, .. }
@@ -175,8 +176,12 @@ fn read(document: &Document) -> Stated {
         | Kind::Ssh(_)
         | Kind::Blob(_)
         | Kind::Certificate(_)
+        | Kind::LogEntry(_)
         | Kind::Image(_) => Stated::Nothing("it signs a file and says nothing about a build".into()),
         Kind::Unreadable(found) => Stated::Nothing(found.why.clone()),
+        Kind::Layout(_) => {
+            Stated::Nothing("an in-toto layout says how a product is to be made, not that one was".into())
+        }
         Kind::BuildInfo(_) => {
             Stated::Nothing("a .buildinfo records a build, not that the build was reproduced".into())
         }

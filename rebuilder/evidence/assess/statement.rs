@@ -9,7 +9,7 @@ use crate::evidence::json::member;
 use crate::evidence::link::Link;
 use crate::evidence::signed_content::SignedContent;
 use crate::evidence::slsa::Provenance;
-use crate::evidence::statement::{Descriptor, DigestMatch, Statement, predicate};
+use crate::evidence::statement::{Descriptor, Statement, predicate};
 use crate::evidence::{Proof, Question, Signature, Standing, Unproven, Verified, custody};
 
 pub(super) fn assess_envelope(
@@ -257,7 +257,7 @@ fn about_another(
 /// What a statement is worth in which no subject has the digests of an artifact, and why.
 fn other_bytes(statement: &Statement, artifacts: &[Artifact]) -> (Standing, String) {
     let comparable = artifacts.iter().any(|artifact| {
-        let other = |subject: &Descriptor| subject.matches(&artifact.digests) == DigestMatch::Other;
+        let other = |subject: &Descriptor| subject.names_other(&artifact.digests);
         statement.subject.iter().any(other)
     });
     if comparable {
@@ -265,7 +265,7 @@ fn other_bytes(statement: &Statement, artifacts: &[Artifact]) -> (Standing, Stri
         let note = format!("it is about other bytes ({})", named.join(", "));
         (Standing::SubjectMismatch, note)
     } else {
-        let note = "its digests use algorithms that are not supported here";
+        let note = "its digests use algorithms that are not supported here, or are none";
         (Standing::Unverifiable, note.to_owned())
     }
 }

@@ -12,6 +12,7 @@ use super::{Kind, PieceError};
 use crate::evidence::blob_signature::{self, BlobSignature, Certificate};
 use crate::evidence::dsse::Envelope;
 use crate::evidence::json::{self, member};
+use crate::evidence::rekor::{Entry, LoggedEnvelope};
 use crate::evidence::sigstore::Unverified;
 
 /// The Sigstore bundles of that time: a chain of certificates, and a promise of the log instead of a proof.
@@ -130,16 +131,37 @@ fn envelope(
                 certificate.name()
             ),
         }),
-        (Some(entry), Some(certificate)) => Ok(Kind::Unproven {
-            envelope: read,
-            reason: format!(
-                "it is signed with the key of a certificate for {}, and its log entry, of the type {}/{}, does not hold the signature, so nothing here shows when that was made",
-                certificate.name(),
-                entry.kind,
-                entry.version
-            ),
-        }),
+        (Some(entry), Some(certificate)) => by_text(text, read, &certificate, entry),
     }
+}
+
+/// An envelope whose log entry is not one that bundles can have: `intoto/0.0.1` holds the digest of its text.
+fn by_text(
+    text: &[u8],
+    read: Envelope,
+    certificate: &Certificate,
+    entry: &LogEntry,
+) -> Result<Kind, PieceError> {
+    let envelope = Envelope {
+        certificates: vec![certificate.pem()],
+        text: std::str::from_utf8(text).ok().map(str::to_owned),
+        ..read
+    };
+    let logged = Entry::promised(entry.entry.clone()).map_err(PieceError::Other)?;
+    if logged.is_of(&envelope) {
+        return Ok(Kind::Logged(Box::new(LoggedEnvelope {
+            envelope,
+            entries: vec![logged],
+        })));
+    }
+    Ok(Kind::Unproven {
+        envelope,
+        reason: format!(
+            "it is signed with the key of a certificate for {}, and its log entry, of the type {}, is not of this text, so nothing here shows when it was signed",
+            certificate.name(),
+            logged.kind
+        ),
+    })
 }
 
 /// An entry of the transparency log Rekor with the log's promise, as cosign keeps it.

@@ -13,7 +13,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 pub(super) use cosign::{cosign_envelope, cosign_logged};
-pub use pairing::paired;
+use pairing::with_entries;
+pub use pairing::{lone_envelopes, paired};
 use piece::piece;
 pub use unreadable::{Unreadable, read_beside};
 use wrapping::{json_lines, json_pieces};
@@ -23,8 +24,10 @@ use super::buildinfo::BuildInfo;
 use super::dsse::{DsseError, Envelope};
 use super::hash_list::{HashList, HashListError};
 use super::json::{self, JsonError};
+use super::layout::Layout;
 use super::link::{Link, LinkError};
 use super::oci;
+use super::rekor::{Entry, LoggedEnvelope};
 use super::sigstore::{SigstoreError, Unverified};
 use super::simple_signing::SimpleSigning;
 use super::statement::{Statement, StatementError};
@@ -54,6 +57,10 @@ pub enum Kind {
     },
     /// An envelope signed with plain keys.
     Envelope(Envelope),
+    /// An envelope with a certificate beside its signature, and the log's entries about it, which came beside it too.
+    Logged(Box<LoggedEnvelope>),
+    /// An entry of a transparency log whose envelope is in another file, or not at hand.
+    LogEntry(Box<Entry>),
     /// A statement without a signature.
     Statement(Statement),
     /// A detached OpenPGP signature.
@@ -68,6 +75,8 @@ pub enum Kind {
     BuildInfo(Box<BuildInfo>),
     /// An in-toto link.
     Link(Box<Link>),
+    /// An in-toto layout.
+    Layout(Box<Layout>),
     /// A list of digests.
     HashList(Box<HashList>),
     /// A signature over a file's bytes that names no key.
@@ -168,7 +177,7 @@ pub fn read_from_registry(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, D
         digest,
         kind,
     };
-    Ok(kinds.into_iter().map(document).collect())
+    Ok(with_entries(kinds.into_iter().map(document).collect()))
 }
 
 /// Reads a file that must be one Sigstore bundle, and nothing around it.

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::{Document, Kind};
+use crate::evidence::dsse::Envelope;
+use crate::evidence::rekor::LoggedEnvelope;
 
 /// The same documents, with each certificate put to the signature that it belongs to: the file whose name differs in the
 /// ending alone, or the only signature there is. A certificate without a signature stays a document of its own.
@@ -30,5 +32,47 @@ pub fn paired(mut documents: Vec<Document>) -> Vec<Document> {
             (_, kind) => documents.push(Document { kind, ..found }),
         }
     }
+    with_entries(documents)
+}
+
+/// The same documents, with each entry of a log put to the envelope that it is of. An entry without one stays a document
+/// of its own.
+pub(super) fn with_entries(documents: Vec<Document>) -> Vec<Document> {
+    let is_entry = |document: &Document| matches!(document.kind, Kind::LogEntry(_));
+    let (entries, mut documents): (Vec<_>, Vec<_>) = documents.into_iter().partition(is_entry);
+    for found in entries {
+        let Kind::LogEntry(entry) = found.kind else {
+            continue;
+        };
+        let own = documents.iter_mut().find(|document| match &document.kind {
+            Kind::Envelope(envelope) => entry.is_of(envelope),
+            Kind::Logged(logged) => entry.is_of(&logged.envelope),
+            _ => false,
+        });
+        match own.map(|document| &mut document.kind) {
+            Some(Kind::Logged(logged)) => logged.entries.push(*entry),
+            Some(kind) => {
+                if let Kind::Envelope(envelope) = kind {
+                    let envelope = envelope.clone();
+                    *kind = Kind::Logged(Box::new(LoggedEnvelope {
+                        envelope,
+                        entries: vec![*entry],
+                    }));
+                }
+            }
+            None => documents.push(Document {
+                kind: Kind::LogEntry(entry),
+                ..found
+            }),
+        }
+    }
     documents
+}
+
+/// Envelopes whose certificate is beside their signature, or nowhere, and whose log entry is not at hand.
+pub fn lone_envelopes(documents: &[Document]) -> impl Iterator<Item = &Envelope> {
+    documents.iter().filter_map(|document| match &document.kind {
+        Kind::Envelope(envelope) if envelope.certificates.len() == 1 => Some(envelope),
+        _ => None,
+    })
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::{Kind, PieceError, Unreadable, cosign};
 use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::json::{self, member};
-use crate::evidence::link::Link;
+use crate::evidence::layout::Layout;
+use crate::evidence::link::{Link, LinkError};
 use crate::evidence::sigstore::{Unverified, exact};
 use crate::evidence::statement::Statement;
 
@@ -83,13 +84,24 @@ pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
         }
         Some("signed") if Link::is_one(value) => {
             only(value, &["signed", "signatures"])?;
-            Ok(Kind::Link(Box::new(Link::from_value(value)?)))
+            match Link::from_value(value) {
+                // Nothing is known to be wrong with it.
+                Err(error @ LinkError::OpenPgp) => {
+                    let step = member(value, ["signed", "name"]).as_str().unwrap_or_default();
+                    let part = Unreadable::part(Link::sentence(step), error.to_string());
+                    Ok(Kind::Unreadable(part))
+                }
+                link => Ok(Kind::Link(Box::new(link?))),
+            }
         }
         Some("signed") if member(value, ["signed", "_type"]) == "layout" => {
-            Ok(Kind::Unreadable(Unreadable::part(
-                "an in-toto layout",
-                "it is a policy, not evidence; name it as the layout of a rule",
-            )))
+            Ok(match Layout::from_value(value) {
+                Ok(layout) => Kind::Layout(Box::new(layout)),
+                Err(error) => Kind::Unreadable(Unreadable::part(
+                    "an in-toto layout",
+                    format!("it is a policy, not evidence, and cannot be used as one: {error}"),
+                )),
+            })
         }
         Some("base64Signature") => cosign::local_bundle(value),
         Some("payload") => Ok(Kind::Envelope(Envelope::from_value(value)?)),

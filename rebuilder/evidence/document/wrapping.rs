@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::piece::{carrier, only, piece, unknown};
 use super::{Kind, PieceError, Unreadable, cloud_build};
 use crate::evidence::json;
+use crate::evidence::rekor::Entry;
 use crate::evidence::sigstore::Content;
 use crate::evidence::statement::Statement;
 
@@ -15,7 +16,7 @@ pub(super) fn json_pieces(bytes: &[u8], text: &str) -> Result<Vec<Kind>, PieceEr
             let kinds: Result<Vec<_>, _> = items.iter().map(unwrap).collect();
             Ok(kinds?.into_iter().flatten().collect())
         }
-        Ok(value) => unwrap(&value),
+        Ok(value) => Ok(with_text(unwrap(&value)?, text)),
         Err(error) => {
             // A document over several lines is one, and broken; a line is a document by itself.
             let mut lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -40,7 +41,7 @@ pub(super) fn json_lines(text: &str) -> Result<Vec<Kind>, PieceError> {
         }
         let read = json::parse_evidence(line.as_bytes()).map_err(PieceError::from);
         match read.and_then(|value| unwrap(&value)) {
-            Ok(found) => kinds.extend(found),
+            Ok(found) => kinds.extend(with_text(found, line)),
             Err(error) => {
                 unread = unread.saturating_add(1);
                 first.get_or_insert((number, error));
@@ -61,8 +62,23 @@ pub(super) fn json_lines(text: &str) -> Result<Vec<Kind>, PieceError> {
     }
 }
 
+/// The same kinds; an envelope that is the whole text keeps it, as a log may know it by that.
+fn with_text(mut kinds: Vec<Kind>, text: &str) -> Vec<Kind> {
+    if let [Kind::Envelope(envelope)] = kinds.as_mut_slice() {
+        envelope.text = Some(text.trim().to_owned());
+    }
+    kinds
+}
+
 /// Takes the pieces out of what registries wrap round them.
 fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
+    let listed = value.as_array().filter(|list| list.iter().all(Entry::are));
+    if let Some(answers) = listed.filter(|list| !list.is_empty()) {
+        return log_entries(answers);
+    }
+    if Entry::are(value) {
+        return log_entries(std::slice::from_ref(value));
+    }
     match carrier(value)? {
         Some("attestations") => {
             // npm's `/-/npm/v1/attestations/NAME@VERSION`, and GitHub's answer for a digest.
@@ -86,6 +102,16 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
         Some("provenance_summary") => cloud_build::described(value),
         _ => Ok(vec![piece(value)?]),
     }
+}
+
+/// What Rekor answers: entries by their ids.
+fn log_entries(answers: &[Value]) -> Result<Vec<Kind>, PieceError> {
+    let mut kinds = Vec::new();
+    for answer in answers {
+        let entries = Entry::read_all(answer).map_err(PieceError::Other)?;
+        kinds.extend(entries.into_iter().map(|entry| Kind::LogEntry(Box::new(entry))));
+    }
+    Ok(kinds)
 }
 
 fn list(

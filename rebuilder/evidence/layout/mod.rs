@@ -2,17 +2,18 @@
 //!
 //! A layout is a policy, signed by the project; the links of its steps are the evidence. Specification: in-toto 1.0
 //! (github.com/in-toto/specification), sections 4.3 and 5.2. Nothing is run here, so inspections, which are commands, are
-//! told and not done; nor are layouts inside layouts followed.
+//! told and not done.
 
+mod fnmatch;
 mod read;
 mod rules;
+mod steps;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::document::{Document, Kind};
-use super::dsse;
 use super::json::member;
 use super::link::Link;
 use super::public_key::PublicKey;
@@ -22,7 +23,8 @@ use super::trust::{KeyMaterial, TrustedKey};
 use crate::artifact::Digests;
 use crate::text::plural;
 pub use read::LayoutError;
-use rules::{Of, Rule};
+use rules::Rule;
+use steps::Evidence;
 
 /// A layout, as read; its signatures are not verified yet.
 #[derive(Debug, Clone)]
@@ -56,49 +58,22 @@ pub struct LayoutFinding {
 }
 
 impl Layout {
-    /// Holds some evidence about an artifact against the layout. `owners` are the keys that must all have signed it.
+    /// Holds some evidence about an artifact against the layout. `owners` are the keys that must all have signed it;
+    /// `skip` leaves the inspections of layouts inside it out.
     pub fn check(
         &self,
         owners: &[TrustedKey],
         documents: &[&Document],
         artifacts: &[Digests],
+        skip: bool,
     ) -> Vec<LayoutFinding> {
-        let mut found = vec![self.signed_by(owners), self.in_time(Timestamp::now())];
-        let links: Vec<Link> = documents
-            .iter()
-            .filter_map(|document| link_of(document))
-            .collect();
-        let mut chosen: BTreeMap<&str, &Link> = BTreeMap::new();
-        for step in &self.steps {
-            match self.links_of(step, &links) {
-                Ok((link, finding)) => {
-                    chosen.insert(step.name.as_str(), link);
-                    found.push(finding_of(step, true, finding));
-                }
-                Err(reason) => found.push(finding_of(step, false, reason)),
-            }
-        }
-        for step in &self.steps {
-            if let Some(link) = chosen.get(step.name.as_str()) {
-                let materials = rules::apply(&step.materials, Of::Materials, link, &chosen);
-                let products = rules::apply(&step.products, Of::Products, link, &chosen);
-                for (files, result) in [("materials", materials), ("products", products)] {
-                    found.push(LayoutFinding {
-                        what: format!("layout: {files} of {:?}", step.name),
-                        kept: result.is_ok(),
-                        finding: result.err().unwrap_or_else(|| "its rules are kept".into()),
-                    });
-                }
-            }
-        }
-        let last = self
-            .steps
-            .last()
-            .and_then(|step| Some((step, chosen.get(step.name.as_str())?)));
-        found.push(given_out(
-            last.map(|(step, link)| (step.name.as_str(), *link)),
-            artifacts,
-        ));
+        let mut found = vec![self.signed_by(owners), self.in_time("layout", Timestamp::now())];
+        let evidence = Evidence::of(documents, skip);
+        let chain = self.chain("layout", &evidence, &[]);
+        found.extend(chain.findings);
+        let last = self.steps.last();
+        let last = last.and_then(|step| chain.links.get(&step.name));
+        found.push(given_out(last, artifacts));
         found
     }
 
@@ -134,9 +109,9 @@ impl Layout {
         }
     }
 
-    fn in_time(&self, now: Timestamp) -> LayoutFinding {
+    fn in_time(&self, what: &str, now: Timestamp) -> LayoutFinding {
         LayoutFinding {
-            what: "layout: expires".into(),
+            what: format!("{what}: expires"),
             kept: now < self.expires,
             finding: format!("it is valid until {}", self.expires),
         }
@@ -145,69 +120,18 @@ impl Layout {
     fn keys_of(&self, step: &Step) -> Vec<&PublicKey> {
         step.keys.iter().filter_map(|name| self.keys.get(name)).collect()
     }
-
-    /// Name of the step that a document is a link of, if a key of that step signed it.
-    pub fn step_of(&self, document: &Document) -> Option<&str> {
-        let link = link_of(document)?;
-        let step = self.steps.iter().find(|step| step.name == link.name)?;
-        let signers = dsse::signers(&link.signed, &link.signatures, &self.keys_of(step), 1);
-        signers.is_ok().then_some(step.name.as_str())
-    }
-
-    /// One of the links of a step, if as many different keys as it demands signed links that say the same.
-    fn links_of<'a>(&self, step: &Step, links: &'a [Link]) -> Result<(&'a Link, String), String> {
-        let keys = self.keys_of(step);
-        let own = links.iter().filter(|link| link.name == step.name);
-        let (mut signers, mut first): (Vec<usize>, Option<&Link>) = (Vec::new(), None);
-        let mut there = 0_usize;
-        for link in own {
-            there = there.saturating_add(1);
-            let Ok(good) = dsse::signers(&link.signed, &link.signatures, &keys, 1) else {
-                continue;
-            };
-            let same = first
-                .is_none_or(|first| (&first.materials, &first.products) == (&link.materials, &link.products));
-            if !same {
-                return Err("its links, by keys that may do it, name different files".into());
-            }
-            first.get_or_insert(link);
-            signers.extend(good.iter());
-        }
-        signers.sort_unstable();
-        signers.dedup();
-        match first {
-            Some(link) if signers.len() >= step.threshold => Ok((
-                link,
-                format!("{} of {} signed it", plural(signers.len(), "key"), keys.len()),
-            )),
-            _ => Err(format!(
-                "{} of {} keys that it needs signed a link ({} of this name given)",
-                signers.len(),
-                step.threshold,
-                plural(there, "link")
-            )),
-        }
-    }
-}
-
-fn finding_of(step: &Step, kept: bool, finding: String) -> LayoutFinding {
-    LayoutFinding {
-        what: format!("layout: step {:?}", step.name),
-        kept,
-        finding,
-    }
 }
 
 /// Whether the artifacts are what the last step gives out: otherwise the whole chain is about something else.
-fn given_out(last: Option<(&str, &Link)>, artifacts: &[Digests]) -> LayoutFinding {
+fn given_out(last: Option<&Link>, artifacts: &[Digests]) -> LayoutFinding {
     let given = |digests: &Digests| {
-        last.is_some_and(|(_, link)| {
+        last.is_some_and(|link| {
             link.subjects()
                 .iter()
                 .any(|file| file.matches(digests) == DigestMatch::Same)
         })
     };
-    let name = last.map_or("", |(name, _)| name);
+    let name = last.map_or("", |link| link.name.as_str());
     let kept = !artifacts.is_empty() && artifacts.iter().all(given);
     LayoutFinding {
         what: "layout: product".into(),
@@ -225,6 +149,7 @@ fn link_of(document: &Document) -> Option<Link> {
     let envelope = match &document.kind {
         Kind::Link(link) => return Some((**link).clone()),
         Kind::Envelope(envelope) | Kind::KeyBundle { envelope, .. } => envelope,
+        Kind::Logged(logged) => &logged.envelope,
         _ => return None,
     };
     let statement = match SignedContent::of(envelope).ok()? {

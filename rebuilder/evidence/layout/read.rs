@@ -12,6 +12,7 @@ use super::{Layout, Step};
 use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::json::{self, JsonError, member};
 use crate::evidence::key_json;
+use crate::evidence::link;
 use crate::evidence::public_key::PublicKey;
 
 /// Most steps, and keys, of one layout.
@@ -63,21 +64,27 @@ struct SignedInspection {
 impl Layout {
     /// Reads a layout, signed in either of in-toto's ways.
     pub fn parse(bytes: &[u8]) -> Result<Self, LayoutError> {
-        let form = |reason: &str| LayoutError::Form(reason.to_owned());
         let value = json::parse_evidence(bytes)?;
         if value.get("payload").is_some() {
-            let envelope =
-                Envelope::from_value(&value).map_err(|error| LayoutError::Form(error.to_string()))?;
-            if envelope.payload_type != dsse::IN_TOTO {
-                return Err(form("its payload is not in-toto's"));
-            }
-            let message = envelope.pre_authentication();
-            return Self::of(
-                &json::parse_evidence(&envelope.payload)?,
-                message,
-                envelope.signatures,
-            );
+            let envelope = Envelope::from_value(&value);
+            return Self::of_envelope(&envelope.map_err(|error| LayoutError::Form(error.to_string()))?);
         }
+        Self::from_value(&value)
+    }
+
+    /// Reads the layout in an envelope.
+    pub(super) fn of_envelope(envelope: &Envelope) -> Result<Self, LayoutError> {
+        if envelope.payload_type != dsse::IN_TOTO {
+            return Err(LayoutError::Form("its payload is not in-toto's".into()));
+        }
+        let message = envelope.pre_authentication();
+        let value = json::parse_evidence(&envelope.payload)?;
+        Self::of(&value, message, envelope.signatures.clone())
+    }
+
+    /// Takes a layout in the old form out of a document.
+    pub(in crate::evidence) fn from_value(value: &Value) -> Result<Self, LayoutError> {
+        let form = |reason: &str| LayoutError::Form(reason.to_owned());
         let members = value.as_object().ok_or_else(|| form("it is not a layout"))?;
         if members
             .keys()
@@ -87,15 +94,16 @@ impl Layout {
         }
         let mut message = Vec::new();
         let mut canonical = serde_json::Serializer::with_formatter(&mut message, CanonicalFormatter::new());
-        let signed = member(&value, ["signed"]);
+        let signed = member(value, ["signed"]);
         signed
             .serialize(&mut canonical)
             .map_err(|error| LayoutError::Form(error.to_string()))?;
-        let signatures = member(&value, ["signatures"])
+        let signatures = member(value, ["signatures"])
             .as_array()
             .ok_or_else(|| form("it has no signatures"))?;
         let signatures: Option<Vec<_>> = signatures
             .iter()
+            .filter(|it| !link::is_openpgp(it))
             .map(|it| {
                 let bytes = hex::decode(member(it, ["sig"]).as_str()?).ok()?;
                 Some((member(it, ["keyid"]).as_str()?.to_owned(), bytes))

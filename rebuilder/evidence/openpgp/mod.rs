@@ -47,7 +47,7 @@ pub enum OpenPgpError {
 
 impl OpenPgpError {
     /// Whether all that is wrong is that the keyring does not hold the key.
-    pub(super) fn is_unknown_key(&self) -> bool {
+    pub(in crate::evidence) fn is_unknown_key(&self) -> bool {
         matches!(self, Self::Refused { reasons, .. } if reasons.iter().all(|reason| reason.ends_with(NOT_IN_KEYRING)))
     }
 }

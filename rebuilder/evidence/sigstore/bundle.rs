@@ -110,6 +110,7 @@ impl Unverified {
                     envelope.signature.sig.as_bytes().to_vec(),
                 )],
                 certificates: Vec::new(),
+                text: None,
             })),
             SignatureContent::MessageSignature(message) => {
                 if let Some(digest) = &message.message_digest {

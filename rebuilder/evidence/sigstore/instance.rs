@@ -118,17 +118,8 @@ impl Instance {
         self.known_entries(&mut bundle, &mut left_out)?;
         times::keep_known(&mut bundle, &self.root, &mut left_out)?;
         let certificate_logged = !self.root.ctlogs.is_empty();
-        let leaf = bundle.signing_certificate();
-        if let Some(leaf) = leaf.filter(|_| certificate_logged)
-            && let Some(log) = certificate_log(leaf)
-        {
-            let mut known = self.root.ctlogs.iter();
-            if !known.any(|known| known.log_id.key_id.as_bytes() == log) {
-                return Err(SigstoreError::Unchecked(format!(
-                    "its certificate is in the log {}, whose key the trusted root does not have",
-                    hex::encode(log)
-                )));
-            }
+        if let Some(leaf) = bundle.signing_certificate() {
+            self.known_certificate_log(leaf)?;
         }
         Ok(Checkable {
             bundle,
@@ -136,6 +127,41 @@ impl Instance {
             certificate_logged,
             left_out,
         })
+    }
+
+    /// Whether this root has the log that promises to have a certificate.
+    fn known_certificate_log(&self, leaf: &DerCertificate) -> Result<(), SigstoreError> {
+        let logs = &self.root.ctlogs;
+        match certificate_log(leaf) {
+            Some(log) if !logs.is_empty() && !logs.iter().any(|it| it.log_id.key_id.as_bytes() == log) => {
+                Err(SigstoreError::Unchecked(format!(
+                    "its certificate is in the log {}, whose key the trusted root does not have",
+                    hex::encode(log)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this root has what a certificate and an entry can be checked with that are in no bundle.
+    pub fn knows(
+        &self,
+        leaf: &DerCertificate,
+        entry: &types::TransparencyLogEntry,
+    ) -> Result<(), SigstoreError> {
+        let own = entry.log_id.key_id.as_bytes();
+        if !self
+            .root
+            .tlogs
+            .iter()
+            .any(|log| log.log_id.key_id.as_bytes() == own)
+        {
+            return Err(SigstoreError::Unchecked(format!(
+                "it is in the transparency log {}, whose key the trusted root does not have",
+                entry.log_id.key_id
+            )));
+        }
+        self.known_certificate_log(leaf)
     }
 
     /// Keeps the entries of logs that this root names.

@@ -222,14 +222,14 @@ impl Sigstore {
     }
 }
 
-/// The first good answer of some instances, or the first that speaks against the bundle, or any.
-fn first_good<'a, T>(
-    instances: impl Iterator<Item = &'a Instance>,
-    verify: impl Fn(&'a Instance) -> Result<T, SigstoreError>,
+/// The first good answer of some instances or entries, or the first that speaks against the bundle, or any.
+fn first_good<I, T>(
+    all: impl Iterator<Item = I>,
+    verify: impl Fn(I) -> Result<T, SigstoreError>,
 ) -> Result<T, SigstoreError> {
     let mut worst: Option<SigstoreError> = None;
-    for instance in instances {
-        match verify(instance) {
+    for one in all {
+        match verify(one) {
             Ok(good) => return Ok(good),
             Err(error) => {
                 let graver = worst.as_ref().is_none_or(SigstoreError::is_unchecked);

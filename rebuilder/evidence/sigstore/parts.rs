@@ -2,7 +2,7 @@
 //! and s side by side), verified by the same steps, each with the crates' own parts.
 //!
 //! Only the common form is taken: a certificate, and one entry of Rekor v1 (`hashedrekord` or `dsse` 0.0.1) with promise
-//! and proof.
+//! and proof. So are envelopes whose certificate and entry came beside them.
 
 use cms::cert::x509::Certificate;
 use cms::cert::x509::spki::SubjectPublicKeyInfoOwned;
@@ -20,6 +20,7 @@ use super::instance::{Checkable, Instance, certificates, key_of};
 use super::signed::{algorithm, signed};
 use super::{Content, SigstoreError, certificate_time, chain};
 use crate::artifact::Sha256;
+use crate::evidence::dsse;
 use crate::evidence::json::{self, member};
 use crate::evidence::public_key::PublicKey;
 
@@ -37,6 +38,10 @@ pub(super) struct Parts<'a> {
     entry: &'a TransparencyLogEntry,
     signature: &'a [u8],
     content: &'a Content,
+    /// Whether it was found out already that the entry is about this signature, certificate and content.
+    is_consistent: bool,
+    /// Whether the log's promise will do without a proof.
+    promise_suffices: bool,
 }
 
 fn refused(what: &str) -> SigstoreError {
@@ -49,6 +54,27 @@ fn lacking(what: &str) -> SigstoreError {
 }
 
 impl<'a> Parts<'a> {
+    /// The parts of what is no bundle: an envelope with a certificate beside it, and an entry that the caller has compared
+    /// with both.
+    pub fn apart(
+        (leaf, intermediates): (&'a DerCertificate, Vec<CertificateDer<'a>>),
+        key: PublicKey,
+        entry: &'a TransparencyLogEntry,
+        (signature, content): (&'a [u8], &'a Content),
+        promise_suffices: bool,
+    ) -> Self {
+        Self {
+            leaf,
+            intermediates,
+            key,
+            entry,
+            signature,
+            content,
+            is_consistent: true,
+            promise_suffices,
+        }
+    }
+
     /// Takes a bundle apart if the crates do not take it; `content` is its own.
     ///
     /// # Errors
@@ -75,7 +101,11 @@ impl<'a> Parts<'a> {
             return Ok(None);
         };
         let unknown = !key.signs_usually() || key.is_side_by_side(signature);
-        let other_digest = matches!(content, Content::Message(algorithm, _) if *algorithm != "sha256");
+        // The crates take in-toto's older name of its payload type alone.
+        let other_digest = match content {
+            Content::Message(algorithm, _) => *algorithm != "sha256",
+            Content::Envelope(envelope) => envelope.payload_type != dsse::IN_TOTO,
+        };
         let entry = match material.tlog_entries.as_slice() {
             [entry] if checkable.logged && entry.kind_version == kind => Some(entry),
             _ => None,
@@ -93,6 +123,8 @@ impl<'a> Parts<'a> {
                 entry,
                 signature,
                 content,
+                is_consistent: false,
+                promise_suffices: false,
             })),
             None if unknown => Err(SigstoreError::Unchecked(
                 "its key or its signature is of a kind that can be checked with an entry of Rekor v1 only"
@@ -117,7 +149,9 @@ impl<'a> Parts<'a> {
         if let Some(proof) = proof {
             self.included(proof, instance)?;
         }
-        self.consistent()?;
+        if !self.is_consistent {
+            self.consistent()?;
+        }
         // 4.5: the signature.
         let good = match self.content {
             Content::Envelope(envelope) => signed(&self.key, envelope),
@@ -130,7 +164,7 @@ impl<'a> Parts<'a> {
         if !good {
             return Err(SigstoreError::BadSignature);
         }
-        if proof.is_none() {
+        if proof.is_none() && !self.promise_suffices {
             return Err(lacking(
                 "its log entry has the log's promise and no inclusion proof with a checkpoint, so nothing shows that the log has the entry",
             ));

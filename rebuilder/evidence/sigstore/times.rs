@@ -49,8 +49,8 @@ pub(super) fn keep_known(
     let material = &mut bundle.verification_material;
     let timestamps = &mut material.timestamp_verification_data.rfc3161_timestamps;
     if timestamps.len() > MOST {
-        return Err(SigstoreError::Malformed(format!(
-            "it has more than {MOST} timestamps"
+        return Err(SigstoreError::Unchecked(format!(
+            "it has more than {MOST} timestamps, which are not looked through"
         )));
     }
     let authorities = root.tsa_authorities();

@@ -78,13 +78,27 @@ impl Server {
     }
 }
 
+/// What is sent behind the headers of a request.
+fn body_of(request: &str, stream: &mut TcpStream) -> String {
+    let lower = request.to_lowercase();
+    let mut lengths = lower
+        .lines()
+        .filter_map(|line| line.strip_prefix("content-length:"));
+    let length = lengths.next().and_then(|text| text.trim().parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    let read = stream.read_exact(&mut body);
+    read.map(|()| String::from_utf8_lossy(&body).into_owned())
+        .unwrap_or_default()
+}
+
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &Answer) {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
         request.push(byte[0]);
     }
-    let request = String::from_utf8_lossy(&request).into_owned();
+    let mut request = String::from_utf8_lossy(&request).into_owned();
+    request.push_str(&body_of(&request, &mut stream));
     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
     log.lock().unwrap().push(request);
     let _ = match answer(&path) {

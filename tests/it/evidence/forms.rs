@@ -89,15 +89,15 @@ fn cloud_builds_provenance_counts_by_either_of_its_signatures() {
         (&global, false, Some(&own_key), 0, "verified"),
         (&regional, true, Some(&named_key), 0, "verified"),
         // A signature over the payload alone is Cloud Build's own, and no one else's: any key that signs files makes one.
-        (&global, true, Some(&own_key), 3, "refuted"),
-        (&global, true, Some(&named_key), 3, "refuted"),
+        (&global, true, Some(&own_key), 4, "unchecked"),
+        (&global, true, Some(&named_key), 4, "unchecked"),
         (&regional, true, Some(&own_key), 4, "unchecked"),
         (&of_europe, true, Some(&named_key), 4, "unchecked"),
         (&of_nobody, true, Some(&nobodys_key), 3, "refuted"),
         (&regional, false, Some(&named_key), 3, "refuted"),
         (&regional, true, Some(&others_key), 3, "refuted"),
         (&regional, false, Some(&own_key), 4, "unchecked"),
-        (&global, false, Some(&other_key), 3, "refuted"),
+        (&global, false, Some(&other_key), 4, "unchecked"),
         (&regional, true, None, 4, "unchecked"),
     ] {
         let signed = envelope(&statement, &own, keyid, of_payload);
@@ -111,6 +111,32 @@ fn cloud_builds_provenance_counts_by_either_of_its_signatures() {
             found["custody"]["commit"],
             if exit == 3 { Value::Null } else { json!(COMMIT) }
         );
+    }
+    // The name may be the policy's, wherever the key is.
+    let document = described(
+        &scene.sha256,
+        &statement,
+        &envelope(&statement, &own, &regional, true),
+    );
+    let text_of_key = fs::read_to_string(&own_key).unwrap();
+    for (name, exit) in [(&regional, 0), (&of_europe, 4)] {
+        for place in [
+            "file = \"own.pub\"".to_owned(),
+            format!("text = \"\"\"\n{text_of_key}\"\"\""),
+        ] {
+            let policy = format!(
+                "version = 1\nunmatched = \"allow\"\n[[keys]]\nname = \"{name}\"\n{place}\n[[rules]]\nsubject = \"tool\"\nkeys = [\"{name}\"]\n"
+            );
+            let policy = write("policy.toml", policy);
+            let output = scene.inspect(document.to_string().as_bytes(), &["--policy", &policy]);
+            let standing = &json(&output)["provenance"]["standing"];
+            assert_eq!(
+                *standing == "verified",
+                exit == 0,
+                "{name} {place}: {}",
+                text(&output)
+            );
+        }
     }
     // The copy for people says something else than what is signed.
     let signed = envelope(&statement, &own, &global, false);

@@ -17,7 +17,7 @@ use crate::common::{code, json, rebuilder, text};
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// Signed in an envelope.
-fn enveloped(signed: &Value, key: &KeyPair) -> Value {
+pub(super) fn enveloped(signed: &Value, key: &KeyPair) -> Value {
     let payload = signed.to_string();
     let message = pre_authentication(IN_TOTO, payload.as_bytes());
     let signature = STANDARD.encode(key.sign(&message).unwrap());
@@ -25,7 +25,7 @@ fn enveloped(signed: &Value, key: &KeyPair) -> Value {
 }
 
 /// Signed in the old form, over canonical JSON.
-fn canonical(signed: &Value, key: &KeyPair) -> Value {
+pub(super) fn canonical(signed: &Value, key: &KeyPair) -> Value {
     let mut message = Vec::new();
     let mut serializer =
         serde_json::Serializer::with_formatter(&mut message, olpc_cjson::CanonicalFormatter::new());
@@ -33,25 +33,25 @@ fn canonical(signed: &Value, key: &KeyPair) -> Value {
     json!({"signed": signed, "signatures": [{"keyid": "", "sig": hex::encode(key.sign(&message).unwrap())}]})
 }
 
-fn link(name: &str, materials: Value, products: Value) -> Value {
+pub(super) fn link(name: &str, materials: Value, products: Value) -> Value {
     json!({"_type": "link", "name": name, "materials": materials, "products": products, "command": [], "byproducts": {}, "environment": {}})
 }
 
-fn digest(text: &str) -> Value {
+pub(super) fn digest(text: &str) -> Value {
     json!({"sha256": text})
 }
 
 /// Three parties: an owner, and one for each step.
-struct Project {
-    scene: Scene,
-    owner: KeyPair,
-    writer: KeyPair,
-    packer: KeyPair,
-    layout: Value,
+pub(super) struct Project {
+    pub(super) scene: Scene,
+    pub(super) owner: KeyPair,
+    pub(super) writer: KeyPair,
+    pub(super) packer: KeyPair,
+    pub(super) layout: Value,
 }
 
 impl Project {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let scene = Scene::new();
         let (owner, public) = key();
         fs::write(scene.path("owner.pub"), public).unwrap();
@@ -83,7 +83,7 @@ impl Project {
     }
 
     /// Inspects the tool with these links, by a policy with this layout.
-    fn inspect(&self, layout: &Value, links: &[Value], more: &str) -> Output {
+    pub(super) fn inspect(&self, layout: &Value, links: &[Value], more: &str) -> Output {
         let scene = &self.scene;
         fs::write(scene.path("root.layout"), layout.to_string()).unwrap();
         let policy = format!(
@@ -106,7 +106,7 @@ impl Project {
             .unwrap()
     }
 
-    fn links(&self) -> [Value; 2] {
+    pub(super) fn links(&self) -> [Value; 2] {
         let sha256 = self.scene.sha256.as_str();
         [
             link("write", json!({}), json!({"foo.c": digest("aa")})),
@@ -119,7 +119,7 @@ impl Project {
     }
 }
 
-fn broken(output: &Output) -> Vec<String> {
+pub(super) fn broken(output: &Output) -> Vec<String> {
     let checks = json(output)["policy"]["checks"].as_array().unwrap().clone();
     let broken = checks.iter().filter(|check| check["kept"] == false);
     broken
@@ -259,8 +259,8 @@ fn a_layout_that_cannot_be_understood_is_no_policy() {
         (changed("/steps/0/threshold", json!(2)), "threshold"),
         (changed("/steps/0/pubkeys", json!(["x"])), "does not have"),
         (
-            changed("/steps/0/expected_products", json!([["ALLOW", "[a]"]])),
-            "not supported",
+            changed("/steps/0/expected_products", json!([["PERMIT", "a"]])),
+            "not one of in-toto's",
         ),
         (changed("/steps", json!([])), "no step"),
         (changed("/keys/w/scheme", json!("gpg")), "not supported"),

@@ -1,7 +1,7 @@
 //! Bundles in the tests of other projects, judged as those projects judge them; where not, the row says why.
 //!
 //! `REBUILDER_PEERS` is a folder with checkouts, each in OWNER/NAME: of sigstore the projects sigstore-java,
-//! sigstore-python and sigstore-js, cli/cli, trailofbits/pypi-attestations and slsa-framework/slsa-verifier.
+//! sigstore-python, sigstore-js and sigstore-go, cli/cli, trailofbits/pypi-attestations and slsa-framework/slsa-verifier.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,13 +14,18 @@ const JAVA: &str = "sigstore/sigstore-java/sigstore-java/src/test/resources/dev/
 const PYTHON: &str = "sigstore/sigstore-python/test/assets";
 const GITHUB: &str = "cli/cli/pkg/cmd/attestation/test/data";
 const PYPI: &str = "trailofbits/pypi-attestations/test/assets";
+const JS: &str = "sigstore/sigstore-js/tests/bundles";
+const GO: &str = "sigstore/sigstore-go";
 const SLSA: &str = "slsa-framework/slsa-verifier/cli/slsa-verifier/testdata";
 /// Roots, below `PYTHON` and `JAVA`; the built-in one is named by nothing.
 const STAGING: &str =
     "staging-tuf/targets/ed6a9cf4e7c2e3297a4b5974fce0d17132f03c63512029d7aa3a402b43acab49.trusted_root.json";
+/// Below `GO`.
+const SCAFFOLDING: &str = "pkg/testing/data/trusted-roots/scaffolding.json";
+const VALIDITY: &str = "pkg/testing/data/trusted-roots/public-key-validity.json";
 const GITHUBS_OWN: &str = "github-private-no-tlog/trusted_root.jsonl";
 
-fn peers() -> PathBuf {
+pub(super) fn peers() -> PathBuf {
     let folder = std::env::var_os("REBUILDER_PEERS").map(PathBuf::from);
     folder.unwrap_or_else(|| skip_by_hand("REBUILDER_PEERS, a folder with checkouts of other projects"))
 }
@@ -110,7 +115,7 @@ const PYTHONS: [Row; 12] = [
     ("bundle_v3_github.whl.sigstore", "bundle_v3_github.whl", "", "verified", ""),
     ("bundle_v3_no_signed_time.txt.sigstore.json", "bundle_v3_no_signed_time.txt", "", "unchecked", ""),
     ("staging-rekor-v2.txt.sigstore.json", "staging-rekor-v2.txt", STAGING, "verified", ""),
-    ("tsa/bundle.many_timestamp.sigstore", "tsa/bundle.txt", STAGING, "refuted", ""),
+    ("tsa/bundle.many_timestamp.sigstore", "tsa/bundle.txt", STAGING, "unchecked", ""),
 ];
 
 #[rustfmt::skip]
@@ -135,20 +140,48 @@ const PYPIS: [Row; 5] = [
     ("pypi_attestations-0.0.19.tar.gz.publish.attestation", "gitlab_oidc_project-0.0.3.tar.gz", "", "elsewhere", ""),
 ];
 
+/// Their files are not there; a good signature is over other bytes then.
+#[rustfmt::skip]
+const JSS: [Row; 9] = [
+    ("bundleV01-dsse-no-proof.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV01-dsse-with-proof.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV01-full-cert-chain.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV01-intoto-no-proof.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV01-intoto-with-proof.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV02-dsse.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV02-intoto.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV03-dsse.sigstore", "statement.json", "", "elsewhere", ""),
+    ("bundleV03-intoto.sigstore", "statement.json", "", "elsewhere", ""),
+];
+
+#[rustfmt::skip]
+const GOS: [Row; 7] = [
+    ("examples/bundle-provenance.json", "README.md", "", "elsewhere", ""),
+    ("examples/bundle-publish.json", "README.md", "", "elsewhere", ""),
+    ("pkg/testing/data/bundles/sigstore.js@2.0.0-provenance.sigstore.json", "README.md", "", "elsewhere", ""),
+    ("pkg/testing/data/bundles/dsse.sigstore.json", "README.md", SCAFFOLDING, "elsewhere", ""),
+    ("pkg/testing/data/bundles/othername.sigstore.json", "README.md", SCAFFOLDING, "elsewhere", ""),
+    ("pkg/testing/data/bundles/dsse-2sigs.sigstore.json", "README.md", SCAFFOLDING, "unreadable", ""),
+    ("pkg/testing/data/bundles/public-key-validity.sigstore.json", "README.md", VALIDITY, "unreadable", "a root with neither authorities nor logs is none here; give the key with --trusted-key"),
+];
+
 #[apply(test)]
 fn bundles_of_other_projects_are_judged_as_there() {
     let folder = peers();
     let root = |name: &str| match name {
         "" => None,
         STAGING => Some(folder.join(PYTHON).join(name)),
+        SCAFFOLDING | VALIDITY => Some(folder.join(GO).join(name)),
         _ => Some(folder.join(JAVA).join(name)),
     };
     let (mut wrong, mut others) = (Vec::new(), 0);
-    let all: [(&str, &[Row]); 4] = [
+    let all: [(&str, &[Row]); 6] = [
         (JAVA, &JAVAS),
         (PYTHON, &PYTHONS),
         (GITHUB, &GITHUBS),
         (PYPI, &PYPIS),
+        (JS, &JSS),
+        (GO, &GOS),
     ];
     for (place, rows) in all {
         let place = folder.join(place);
@@ -164,7 +197,7 @@ fn bundles_of_other_projects_are_judged_as_there() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(others, 2, "docs/evidence.md says how many are judged otherwise");
+    assert_eq!(others, 3, "docs/evidence.md says how many are judged otherwise");
 }
 
 /// Provenance of the generators, each version of which has made some: the older form has no entry of the log.

@@ -32,6 +32,15 @@ const TWO_APART: &str = "threshold = 2\nindependent = [\"organisation\", \"conta
 
 const DATE: &str = "[{\"name\": \"tar-time\"}]";
 
+/// A link of a step, in a statement.
+fn stated_link(name: &str) -> Value {
+    with(
+        predicate("https://in-toto.io/attestation/link/v0.3"),
+        "/predicate",
+        json!({"name": name, "materials": []}),
+    )
+}
+
 fn set(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
@@ -126,6 +135,10 @@ fn table() -> Vec<Row> {
         few("a summary of something else than the build", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["NO_KNOWN_VULNERABILITIES"])))], "weight 1 of", &["alice"], &["no-build"]),
         ok("a summary that says reproduced", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_REPRODUCED"])))], "weight 2 of", &["alice", "watcher"], &[]),
         few("a summary without a level", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_LEVEL_0"])))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a summary of a summary", "threshold = 3\nroles = { verifier = 2 }\n", vec![by("alice", alice.clone()), by("watcher", of_alice.clone()), by("warden", summary_of(&[&of_alice]))], "weight 2 of", &["alice", "watcher"], &[]),
+        few("a summary of itself alone", verifier, vec![by("watcher", of_alice.clone()), by("warden", summary_of(&[&of_alice]))], "weight 0 of", &[], &[]),
+        few("a test that passed is no rebuild", TWO, vec![by("alice", alice.clone()), by("bob", with(failed(b"bob"), "/predicate/result", json!("PASSED")))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a summary with a level that poses", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_LEVEL_+3", "SLSA_BUILD_LEVEL_03", "SLSA_BUILD_LEVEL_", "SLSA_BUILD_REPRODUCED_NOT", "slsa_build_level_3", "REBUILD_QUORUM_2 "])))], "weight 1 of", &["alice"], &["no-build"]),
         few("a summary that says both", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_LEVEL_3", "FAILED"])))], "weight 1 of", &["alice"], &["unreadable"]),
         few("a summary of another resource", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("pkg:generic/evil@6.6")))], "weight 1 of", &["alice"], &["wrong-subject"]),
         few("a summary of no resource", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!(null)))], "weight 1 of", &["alice"], &["unreadable"]),
@@ -142,11 +155,21 @@ fn table() -> Vec<Row> {
         few("a declaration of the publisher itself", TWO, vec![by("alice", alice.clone()), by("bob", declared("VERIFIED_REPRODUCIBLE_BUILD", 1.0, false))], "weight 1 of", &["alice"], &["no-build"]),
         few("a declaration that does not conform", TWO, vec![by("alice", alice.clone()), by("bob", declared("VERIFIED_REPRODUCIBLE_BUILD", 0.9, true))], "weight 1 of", &["alice"], &["no-build"]),
         no("a declaration of other bytes", TWO, vec![by("alice", alice.clone()), by("bob", declared("REBUILD_DIFFERS", 0.0, true))], "bob says otherwise", &["alice"], &[]),
+        ok("a link in a statement is a builder's word", "threshold = 2\nroles = { builder = 1, rebuilder = 1 }\n", vec![by("alice", alice.clone()), by("builder", stated_link("build"))], "weight 2 of", &["alice", "builder"], &[]),
+        few("a link of some step is no rebuild", TWO, vec![by("alice", alice.clone()), by("bob", stated_link("build"))], "weight 1 of", &["alice"], &["other-role"]),
+        ok("a link of a rebuild, in a statement", TWO, vec![by("alice", alice.clone()), by("bob", stated_link("rebuild app-1.0.tar.gz"))], "weight 2 of", &["alice", "bob"], &[]),
+        few("a link without a name", TWO, vec![by("alice", alice.clone()), by("bob", predicate("https://in-toto.io/attestation/link/v0.3"))], "weight 1 of", &["alice"], &["unreadable"]),
         // Subjects and their names.
         ok("several subjects", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("other.tar.gz", digest(b"x")), (NAME, released())]))], "weight 2 of", &["alice", "bob"], &[]),
         no("these bytes under another subject's name", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("other.tar.gz", released()), (NAME, digest(b"x"))]))], "bob says otherwise", &["alice"], &[]),
         ok("absolute names", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("/build/out/app-1.0.tar.gz", released())]))], "weight 2 of", &["alice", "bob"], &[]),
         ok("a subject without a name", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[("_", released())]))], "weight 2 of", &["alice", "bob"], &[]),
+        ok("a digest in capitals", TWO, vec![by("alice", alice.clone()), by("bob", about(same("bob"), &[(NAME, released().to_uppercase())]))], "weight 2 of", &["alice", "bob"], &[]),
+        few("a subject without a digest", TWO, vec![by("alice", alice.clone()), by("bob", with(same("bob"), "/subject/0/digest", json!({})))], "weight 1 of", &["alice"], &["no-build"]),
+        few("a digest of an unknown kind", TWO, vec![by("alice", alice.clone()), by("bob", with(same("bob"), "/subject/0/digest", json!({"blake3": "00"})))], "weight 1 of", &["alice"], &["wrong-subject"]),
+        few("a digest that is none", TWO, vec![by("alice", alice.clone()), by("bob", with(same("bob"), "/subject/0/digest", json!({"sha256": ""})))], "weight 1 of", &["alice"], &["wrong-subject"]),
+        no("a second digest that is another's", TWO, vec![by("alice", alice.clone()), by("bob", with(same("bob"), "/subject/0/digest", json!({"sha256": released(), "sha512": "0".repeat(128)})))], "bob says otherwise", &["alice"], &[]),
+        few("no subject", TWO, vec![by("alice", alice.clone()), by("bob", with(same("bob"), "/subject", json!([])))], "weight 1 of", &["alice"], &["no-build"]),
         // Equivalence.
         only("equivalent only", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", equivalent("bob", b"near", &set(DATE)))], "except for ", &["alice", "bob"], &[]),
         only("one of two is only equivalent", TWO, vec![by("alice", equivalent("alice", b"near", &set(DATE))), by("bob", same("bob"))], "except for ", &["alice", "bob"], &[]),

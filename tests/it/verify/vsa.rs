@@ -23,7 +23,7 @@ use verifier::{Envelope, verify_vsa};
 
 /// What a user of `verify-vsa` gives.
 #[derive(Clone)]
-struct Expected {
+pub(super) struct Expected {
     public: String,
     key_id: String,
     digests: Vec<String>,
@@ -109,7 +109,7 @@ fn the_checks_are_those_of_slsa_verifier() {
 }
 
 /// A scene in which two parties agree, and what a reader of its summary expects.
-fn agreed(form: &[&str]) -> (Vec<u8>, Expected, FileKey) {
+pub(super) fn agreed(form: &[&str]) -> (Vec<u8>, Expected, FileKey) {
     let mut scene = Scene::new(TWO);
     scene.say("alice", &same("alice"));
     scene.say("bob", &same("bob"));

@@ -50,6 +50,8 @@ pub(in crate::evidence::assess) fn openpgp_detached(
         match keyring.verify_detached(&artifact.name, signature, open(artifact)?) {
             Ok(signers) => return good_key(key, format!("the signature is good, by {}", signers.join(", "))),
             Err(error @ OpenPgpError::OverText { .. }) => over_text = Some(error.to_string()),
+            // Another certificate than this one made it.
+            Err(error) if error.is_unknown_key() => {}
             Err(error) => reasons.push(error.to_string()),
         }
     }
@@ -78,6 +80,7 @@ pub(in crate::evidence::assess) fn verify_inline(text: &[u8], trust: &Trust, wha
                     let note = format!("the signature is good, by {}", signers.join(", "));
                     return (good_key(key, note), text);
                 }
+                Err(error) if error.is_unknown_key() => {}
                 Err(error) => reasons.push(error.to_string()),
             }
         }
@@ -110,7 +113,8 @@ pub(in crate::evidence::assess) fn ssh(
     let own = own.fingerprint(ssh_key::HashAlg::Sha256);
     let note = format!("it was made with the key {own}, which is not trusted here");
     let mut last = Unproven::Unverifiable(note);
-    for (key, public) in keys {
+    // A signature carries its key, so that another one did not make it says nothing.
+    for (key, public) in keys.filter(|(_, public)| public.key_data() == signature.public_key()) {
         match public.verify("file", &bytes, signature) {
             Ok(()) => return good_key(key, "the signature is good".to_owned()),
             Err(error) => last = Unproven::Invalid(format!("SSH: {error} (it was made with {own})")),

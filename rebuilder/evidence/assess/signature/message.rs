@@ -4,7 +4,7 @@
 use sigstore_verify::types::HashAlgorithm;
 
 use super::file::in_memory;
-use super::{candidates, good_key, keyless, unproven, unverifiable};
+use super::{candidates, good_key, keyless, unless_unknown, unproven, unverifiable};
 use crate::evidence::assessment::Artifact;
 use crate::evidence::sigstore::Unverified;
 use crate::evidence::trust::{PublicKey, Trust, TrustedKey};
@@ -86,8 +86,9 @@ pub(in crate::evidence::assess) fn over_artifact(
             key,
             "the signature is good; no log proves when it was made".into(),
         ),
-        None => Err(Unproven::Invalid(
-            "the signature is not that of a trusted key over this file".into(),
-        )),
+        None => {
+            let note = "the signature is not that of a trusted key over this file";
+            unless_unknown(Err(Unproven::Invalid(note.into())), hint, &candidates)
+        }
     }
 }

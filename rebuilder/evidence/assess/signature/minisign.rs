@@ -22,7 +22,9 @@ pub(in crate::evidence::assess) fn minisign(
     for (key, public) in keys {
         match minisign_with(public, signature, artifact) {
             Ok(Verified(comment)) => return commented(key, comment, &artifact.name),
-            Err(unproven) => last = unproven,
+            // What another key says of it is no better than what its own says.
+            Err(unproven) if matches!(last, Unproven::Unverifiable(_)) => last = unproven,
+            Err(_) => {}
         }
     }
     Err(last)
@@ -109,7 +111,13 @@ fn minisign_with<'a>(
     signature: &'a minisign_verify::Signature,
     artifact: &Artifact,
 ) -> Result<Verified<&'a str>, Unproven> {
-    let bad = |error: minisign_verify::Error| Unproven::Invalid(format!("minisign: {error}"));
+    let bad = |error: minisign_verify::Error| match error {
+        // Another key made it, of which nothing is known.
+        minisign_verify::Error::UnexpectedKeyId => {
+            unverifiable("it names a minisign key that is not trusted here")
+        }
+        error => Unproven::Invalid(format!("minisign: {error}")),
+    };
     // 1. "key_id: 8 random bytes, matching the public key": the library refuses another one.
     // 2. "signature (prehashed): ed25519(Blake2b-512(<file data>))", in a stream.
     if let Ok(mut verifier) = public.verify_stream(signature) {

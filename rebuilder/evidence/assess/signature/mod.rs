@@ -5,16 +5,20 @@ mod cloud_build;
 mod file;
 mod message;
 mod minisign;
+mod plain;
 
 pub(super) use blob::{blob, blob_over};
 pub(super) use file::{openpgp_detached, ssh, verify_inline};
 use jiff::Timestamp;
 pub(super) use message::over_artifact;
 pub(super) use minisign::minisign;
+pub(super) use plain::verify_message;
+use plain::{over_message, unknown_key, unless_unknown, verify_with};
 
 use crate::evidence::assessment::Artifact;
 use crate::evidence::document::{Document, Kind};
-use crate::evidence::dsse::{self, Envelope};
+use crate::evidence::dsse::Envelope;
+use crate::evidence::rekor::LoggedEnvelope;
 use crate::evidence::sigstore::{CertifiedSignature, Content, SigstoreError, SigstoreSignature, Unverified};
 use crate::evidence::trust::{KeyMaterial, PublicKey, Trust, TrustedKey};
 use crate::evidence::{Proof, Signature, Signer, Unproven, Verified, npm};
@@ -34,6 +38,7 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
         Kind::KeyBundle { hint, envelope } => verify_key_bundle(hint, envelope, trust),
         Kind::Envelope(envelope) => verify_envelope(envelope, trust),
         Kind::CloudBuild(envelope) => cloud_build::cloud_build(envelope, trust),
+        Kind::Logged(logged) => verify_logged(logged, trust),
         Kind::Link(link) => verify_message(&link.signed, &link.signatures, trust),
         Kind::HashList(list) => match &list.own {
             Some((message, signatures)) => verify_message(message, signatures, trust),
@@ -104,7 +109,7 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Optio
     };
     if !bundle.is_logged() {
         let proof = by_key(bundle, &content, &candidates, "no log proves when it was made");
-        return (proof, Some(content));
+        return (unless_unknown(proof, hint, &candidates), Some(content));
     }
     let mut last = None;
     for (key, plain) in &candidates {
@@ -118,10 +123,11 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Optio
         // whose it is, the key shows without the log.
         Some(error) if error.is_unchecked() || is_of_form(&error) => {
             let note = format!("its log entry could not be checked: {error}");
-            by_key(bundle, &content, &candidates, &note).map_err(|by_key| match by_key {
+            let proof = by_key(bundle, &content, &candidates, &note).map_err(|by_key| match by_key {
                 Unproven::Invalid(_) if is_bad_signature(&error) => refuted(&error),
                 other => other,
-            })
+            });
+            unless_unknown(proof, hint, &candidates)
         }
         Some(error) => Err(unproven(&error)),
         None => Err(unverifiable("no key is trusted")),
@@ -162,7 +168,7 @@ fn by_key(
 /// Verifies the envelope of a bundle that names its key and nothing else.
 pub(super) fn verify_key_bundle(hint: &str, envelope: &Envelope, trust: &Trust) -> Proof {
     match candidates(hint, trust) {
-        Ok(candidates) => verify_with(envelope, &candidates, 1),
+        Ok(candidates) => unless_unknown(verify_with(envelope, &candidates, 1), hint, &candidates),
         Err(unknown) => Err(unknown),
     }
 }
@@ -189,8 +195,7 @@ fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &
             .collect();
     }
     if candidates.is_empty() {
-        let note = format!("it is signed with the key {hint:?}, which is not trusted here");
-        return Err(Unproven::Unverifiable(note));
+        return Err(unknown_key(&[hint]));
     }
     Ok(candidates)
 }
@@ -260,6 +265,20 @@ fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSign
     }))
 }
 
+/// Verifies an envelope by the certificate beside its signature and the log's entry; a plain key that is trusted will do
+/// without either.
+fn verify_logged(logged: &LoggedEnvelope, trust: &Trust) -> Proof {
+    let keys = trust.plain_keys();
+    let by_key = (!keys.is_empty()).then(|| verify_with(&logged.envelope, &keys, trust.threshold));
+    if let Some(Ok(signature)) = by_key {
+        return Ok(signature);
+    }
+    match trust.sigstore.verify_logged(logged) {
+        Ok(certified) => keyless(&certified, trust),
+        Err(error) => Err(unproven(&error)),
+    }
+}
+
 pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
     let keys = trust.plain_keys();
     if !envelope.certificates.is_empty() {
@@ -293,70 +312,10 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
 fn enclosed(envelope: &Envelope, trust: &Trust) -> Unproven {
     match trust.sigstore.verify_enclosed(envelope) {
         Ok(found) => Unproven::Unverifiable(format!(
-            "the signature is good and a trusted authority certified its key, for {}; but the file has no entry of the transparency log, so nothing shows that it was signed while the certificate was valid (ask Rekor for the entry, or have the provenance made again by slsa-github-generator 2.1.0 or later)",
+            "the signature is good and a trusted authority certified its key, for {}; but the file has no entry of the transparency log, so nothing shows that it was signed while the certificate was valid (\"--rekor\" asks the log for it, and so does a source of the kind \"rekor\" in a policy)",
             found.signer
         )),
         Err(error) => unproven(&error),
-    }
-}
-
-fn verify_with(envelope: &Envelope, keys: &[(&TrustedKey, &PublicKey)], threshold: usize) -> Proof {
-    over_message(
-        &envelope.pre_authentication(),
-        &envelope.signatures,
-        keys,
-        threshold,
-    )
-}
-
-/// Verifies signatures by plain keys over bytes of their own, such as those of in-toto links.
-pub(super) fn verify_message(message: &[u8], signatures: &[(String, Vec<u8>)], trust: &Trust) -> Proof {
-    let keys = trust.plain_keys();
-    if keys.is_empty() {
-        return Err(unverifiable("no plain key was given to verify it with"));
-    }
-    over_message(message, signatures, &keys, 1)
-}
-
-fn over_message(
-    message: &[u8],
-    signatures: &[(String, Vec<u8>)],
-    keys: &[(&TrustedKey, &PublicKey)],
-    threshold: usize,
-) -> Proof {
-    let now = Timestamp::now();
-    let alive: Vec<_> = keys
-        .iter()
-        .filter(|(key, _)| key.refusal(now).is_none())
-        .collect();
-    let plain: Vec<_> = alive.iter().map(|(_, plain)| *plain).collect();
-    match dsse::signers(message, signatures, &plain, threshold) {
-        Ok(signers) => {
-            let signers = || signers.iter().filter_map(|at| alive.get(*at));
-            let names: Vec<_> = signers().map(|(key, _)| key.name.clone()).collect();
-            Ok(Verified(Signature {
-                signer: Signer {
-                    name: names.join(", "),
-                    named: names.iter().all(|name| name != npm::SIGNER),
-                    keys: names,
-                    identity: None,
-                    fingerprints: signers()
-                        .map(|(_, plain)| format!("sha256:{}", plain.fingerprint()))
-                        .collect(),
-                },
-                when: None,
-                note: "the signature is good; no log or timestamp proves when it was made".to_owned(),
-            }))
-        }
-        Err(error) => {
-            let expired: Vec<_> = keys.iter().filter_map(|(key, _)| key.refusal(now)).collect();
-            let expired = if expired.is_empty() {
-                String::new()
-            } else {
-                format!("; {}", expired.join("; "))
-            };
-            Err(Unproven::Invalid(format!("{error}{expired}")))
-        }
     }
 }
 
