@@ -36,7 +36,7 @@ pub enum Handover {
     Refused {
         /// Why, with all causes.
         reason: String,
-        /// What to do about it.
+        /// Advice on what to do about it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         help: Option<String>,
     },

@@ -121,9 +121,9 @@ pub struct Attestor<'a> {
     pub host: Option<String>,
     /// Path of the log of signatures.
     pub log: &'a Path,
-    /// Whether a run that found no build is signed as what it is.
+    /// Whether a run that found no build is signed too.
     pub negatives: bool,
-    /// What is signed besides the statement.
+    /// The predicates that are signed in addition.
     pub wanted: Wanted,
     /// Whether another statement is signed about a run about which the key signed one before.
     pub again: bool,

@@ -29,7 +29,7 @@ pub(crate) struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Whether it is the server itself that is asked for.
+    /// Whether the user asks for the server itself.
     pub(crate) fn serves(&self) -> bool {
         self.command.is_none()
     }
@@ -37,22 +37,22 @@ impl ServeArgs {
 
 #[derive(Args)]
 struct ServerArgs {
-    /// Address to listen on; other machines reach it through a proxy that speaks TLS
+    /// Address to listen on; other machines must connect through a TLS proxy
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8030")]
     listen: SocketAddr,
-    /// Where artifacts are kept: a folder, or s3://BUCKET/PREFIX [default: a folder in the store]
+    /// Place for artifacts: a folder, or s3://BUCKET/PREFIX [default: a folder in the store]
     #[arg(long, value_name = "PLACE")]
     artifacts: Option<String>,
-    /// How long a worker may be silent before its jobs are given to others, in seconds
+    /// Time for which a worker may be silent before its jobs are given to others, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     lease: f64,
-    /// How much one worker may send in a day, in mebibytes: artifacts, logs, and what is sent again
+    /// Maximum amount of data that one worker may send in a day, in MiB; this includes logs and repeated uploads
     #[arg(long, value_name = "MIB", default_value_t = 102_400, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     daily: u64,
-    /// How long an artifact is kept that no verdict names, in seconds
+    /// Time for which an artifact is kept if no verdict names it, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0, value_parser = seconds)]
     unnamed: f64,
-    /// Socket of the signer that runs are handed in to
+    /// Socket of the signer that receives the runs
     #[arg(
         long,
         value_name = "SOCKET",
@@ -64,21 +64,21 @@ struct ServerArgs {
     /// Folder where the signer reads runs [default: the store's runs/]
     #[arg(long, value_name = "DIR", requires = "signer", help_heading = "Signing")]
     runs: Option<PathBuf>,
-    /// Hand in runs that found no build giving the released bytes too
+    /// Also hand in runs that did not find a build that produces the released bytes
     #[arg(long, requires = "signer", help_heading = "Signing")]
     attest_negative: bool,
-    /// Sign an in-toto link for each released file as well, as rebuilderd does
+    /// Also sign an in-toto link for each released file, as rebuilderd does
     #[arg(long, requires = "signer", help_heading = "Signing")]
     links: bool,
-    /// Let everyone read results, logs and the queue; else that takes a token with the scope read
+    /// Let everyone read results, logs and the queue; without this, readers need a token with the scope read
     #[arg(long, help_heading = "Reading")]
     public: bool,
-    /// Public key of the signer in PEM, for clients that verify links; the present one first
+    /// Public key of the signer in PEM, for clients that verify links; may be repeated, the current key first
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     public_key: Vec<PathBuf>,
 }
 
-/// The keys in these files, in the form that clients of rebuilderd read.
+/// The keys in these files, in the form that rebuilderd's clients read.
 fn keys(files: &[PathBuf]) -> Result<Vec<String>, Failure> {
     let key = |path: &PathBuf| {
         let text = crate::bounded::read_text(path, crate::bounded::SHORT);
@@ -101,35 +101,35 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     if (0.2..=86_400.0).contains(&value) {
         Ok(value)
     } else {
-        Err("between 0.2 and 86400 seconds".into())
+        Err("must be between 0.2 and 86400 seconds".into())
     }
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make, list and revoke the tokens of workers
+    /// Create, list and revoke the tokens of workers
     #[command(subcommand)]
     Token(TokenCommand),
 }
 
 #[derive(Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it; nobody can show it again
+    /// Create a token and print it; it cannot be shown again
     Add {
-        /// The worker's name
+        /// Name of the worker
         name: String,
-        /// What it may do: worker, metrics or read; several with commas
+        /// Scope of the token: worker, metrics or read; separate several with commas
         #[arg(long, value_name = "SCOPE", default_value = "worker", value_delimiter = ',')]
         scope: Vec<Scope>,
-        /// Days until it expires [default: never]
+        /// Number of days until it expires [default: never]
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=36500))]
         days: Option<u32>,
     },
     /// List tokens, without their secrets
     List,
-    /// End a token; a running server knows within two seconds
+    /// Revoke a token; a running server notices within two seconds
     Revoke {
-        /// The worker's name
+        /// Name of the worker
         name: String,
     },
 }
@@ -245,7 +245,7 @@ fn line(token: &Holder) -> String {
         (None, None) => "valid".to_owned(),
     };
     format!(
-        "{}  {}  made {}  {end}",
+        "{}  {}  created {}  {end}",
         token.name,
         scopes.join(","),
         day(token.created)

@@ -121,7 +121,7 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
             source,
         })?;
         let folder = git_source::folder(dir.trim_start_matches("./"))
-            .ok_or_else(|| invalid(format!("{dir:?} is not a folder of a repository")))?;
+            .ok_or_else(|| invalid(format!("{dir:?} is not a relative path inside a repository")))?;
         hints.source = Some(SourceHint {
             git: Some(git),
             folder: (!folder.is_empty() && folder != ".").then(|| folder.to_owned()),

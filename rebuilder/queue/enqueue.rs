@@ -26,7 +26,7 @@ pub struct NewJob {
     pub priority: i64,
     /// Not before so long from now.
     pub delay: Duration,
-    /// Most attempts, those included whose worker was lost.
+    /// Maximum number of attempts, including those whose worker was lost.
     pub attempts: i64,
     /// How many workers do it, each for itself.
     pub agree: u8,
@@ -68,7 +68,7 @@ impl NewJob {
     }
 }
 
-/// What came of putting jobs into the line.
+/// The result of queueing jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Enqueued {
     /// Jobs that wait now; one for each worker that is to agree.

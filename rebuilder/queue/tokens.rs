@@ -75,7 +75,7 @@ impl Token {
 /// A token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The worker's name, which results and leases carry.
+    /// Name of the worker, which results and leases carry.
     pub name: String,
     pub scopes: Vec<Scope>,
     /// In milliseconds since 1970, as the database's clock says.

@@ -25,7 +25,7 @@ pub struct Handing {
     pub runs: PathBuf,
     /// What is to be signed besides the statement.
     pub extras: BTreeSet<Extra>,
-    /// Whether a run that found no build is signed as what it is.
+    /// Whether a run that found no build is signed too.
     pub negatives: bool,
 }
 

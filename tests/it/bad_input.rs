@@ -302,7 +302,7 @@ fn a_source_outside_of_its_repository() {
     for (source, part) in [
         (
             format!("https://github.com/o/r@{commit}:../x"),
-            "is not a folder of a repository",
+            "is not a relative path inside a repository",
         ),
         ("https://github.com/o/r@main".to_owned(), "is not a commit"),
         ("https://github.com/o/r".to_owned(), "@COMMIT"),

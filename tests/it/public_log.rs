@@ -125,7 +125,7 @@ fn each_visit_shows_what_is_new() {
     }
     let shown = text(&place.good(&["log", "watch", &place.folder(), "--log-key", &place.key()]));
     assert!(
-        shown.contains("begins with the 900 entries of the last visit; 0 new"),
+        shown.contains("still begins with the 900 entries of the last visit; 0 new"),
         "{shown}"
     );
     // Partial tiles go when the full one is there, so that the folder stays small.
