@@ -38,7 +38,7 @@ pub struct Certificate {
     pub subject: String,
     /// Digest of its source, as the archive that each build got.
     pub source: Sha256,
-    /// What it was built in.
+    /// The environment in which it was built.
     pub container: String,
     /// The sandbox.
     pub backend: String,

@@ -54,36 +54,37 @@ pub enum AttestError {
     #[diagnostic(transparent)]
     Key(#[from] KeyError),
     #[error("cannot read {path} of the run")]
-    #[diagnostic(help("give the folder that \"rebuilder rebuild --out\" wrote"))]
+    #[diagnostic(help("name the folder that \"rebuilder rebuild --out\" wrote"))]
     Read { path: String, source: std::io::Error },
-    #[error("{path} of the run is not what the record says: expected {expected}, found {found}")]
+    #[error("{path} of the run does not match the record: expected {expected}, found {found}")]
     #[diagnostic(help("the run was changed after it ended; nothing was signed"))]
     Changed {
         path: String,
         expected: String,
         found: String,
     },
-    #[error(
-        "no build was found that gives the released bytes, and something that nobody declared may be the reason"
-    )]
+    #[error("no build was found that produces the released bytes, but an undeclared input may be the reason")]
     #[diagnostic(help(
-        "--attest-negative signs just that; only a difference that declared inputs gave is signed as a failure"
+        "to sign this result as it is, use --attest-negative; only a difference with all inputs declared is \
+        signed as a failure"
     ))]
     NotReproduced,
     #[error(
-        "the run is of an earlier version, which called it a mismatch although something undeclared may be the reason"
+        "the run is from an earlier version, which called it a mismatch although an undeclared input may be \
+        the reason"
     )]
     #[diagnostic(help("rebuild it again"))]
     OldNegative,
     #[error("the run is inconclusive: {reason}")]
-    #[diagnostic(help("an inconclusive run is recorded and never signed"))]
+    #[diagnostic(help("an inconclusive run is recorded, but never signed"))]
     Inconclusive { reason: String },
     #[error("cannot write {form}: {reason}")]
-    #[diagnostic(help("leave this form out; the others can say what happened"))]
+    #[diagnostic(help("leave this form out; the others can express the result"))]
     NoForm { form: &'static str, reason: String },
-    #[error("the key {key} signed another statement about this very run before")]
+    #[error("the key {key} already signed another statement about this run")]
     #[diagnostic(help(
-        "other options or another version give another statement; use the same again, or sign this one too with --again"
+        "other options or another version lead to another statement; use the same ones, or sign this \
+        statement too with --again"
     ))]
     SignedOtherwise { key: String },
     #[error(transparent)]

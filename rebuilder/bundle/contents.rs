@@ -96,7 +96,7 @@ impl Files {
             ("plan.json", "every input and assumption of the build, pinned"),
             ("record.json", "what was built, compared with what was released"),
             ("report.html", "the same, for people"),
-            ("build.log", "what the build printed"),
+            ("build.log", "the output of the build"),
         ] {
             self.add(name, what, read(&run.path().join(name))?);
         }

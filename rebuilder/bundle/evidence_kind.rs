@@ -76,7 +76,7 @@ impl EvidenceKind {
             Self::Report => vec![("report.html", "the same for people".into())],
             Self::Plan => vec![("plan.json", assumptions(facts))],
             Self::PinnedInputs => vec![("plan.json", inputs(facts))],
-            Self::Log => vec![("build.log", "what the build printed, without credentials".into())],
+            Self::Log => vec![("build.log", "the output of the build, without credentials".into())],
             Self::Claims => vec![("claims.json", claims(facts))],
             Self::Sbom => {
                 let shows = || "every input of the build with its digest".to_owned();

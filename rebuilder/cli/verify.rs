@@ -159,7 +159,7 @@ fn no_quorum(refusal: &Refusal) -> Failure {
     Failure::refused(
         format!("cannot verify {}: {file}: {}", refusal.subject, refusal.finding),
         format!(
-            "add a [[quorums]] entry whose subject matches to {file}, or name another policy with --policy"
+            "add to {file} a [[quorums]] entry whose subject matches, or name another policy with --policy"
         ),
     )
 }

@@ -94,7 +94,7 @@ pub(super) const DECODER_MEMORY: u64 = 160 << 20;
 
 /// A limit that was hit; travels inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
-#[error("limit {} is hit: {what}", limit.name())]
+#[error("the limit {} is reached: {what}", limit.name())]
 pub(super) struct Hit {
     pub limit: Limit,
     pub what: String,

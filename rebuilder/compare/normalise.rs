@@ -143,7 +143,7 @@ impl fmt::Display for Normalisation {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("unknown normalisation {0:?}")]
 #[diagnostic(help(
-    "\"rebuilder compare --list-normalisations\" shows their names; none, default and all are short forms"
+    "use none, default, all, or names that \"rebuilder compare --list-normalisations\" prints"
 ))]
 pub struct UnknownNormalisation(String);
 

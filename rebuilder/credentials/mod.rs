@@ -33,9 +33,9 @@ const MOST_OF_A_RULE: usize = 5;
 
 /// A plan that would carry a credential into everything that is made from it.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{place} holds a credential ({rule}, line {line})")]
+#[error("{place} contains a credential ({rule}, line {line})")]
 #[diagnostic(help(
-    "nothing was built; a recipe is published with each attestation, so take the credential out, and revoke it"
+    "nothing was built; remove the credential and revoke it, because each attestation publishes its recipe"
 ))]
 pub struct InPlan {
     place: String,

@@ -22,9 +22,9 @@ pub enum DefinitionError {
     #[error("cannot read the build definition {path}")]
     Read { path: String, source: std::io::Error },
     #[error("{path} is not a build definition of OSS Rebuild: {reason}")]
-    #[diagnostic(help("docs/recipes.md says which parts are understood"))]
+    #[diagnostic(help("docs/recipes.md says which parts are supported"))]
     Invalid { path: String, reason: String },
-    #[error("the source in {path} cannot be used: {source}")]
+    #[error("cannot use the source in {path}: {source}")]
     Source { path: String, source: SourceError },
 }
 

@@ -35,7 +35,7 @@ pub struct Link {
 pub enum LinkError {
     #[error("the link's {0} is missing or malformed")]
     Field(&'static str),
-    #[error("cannot bring the link into canonical form: {0}")]
+    #[error("cannot convert the link to canonical form: {0}")]
     Canonical(#[from] serde_json::Error),
 }
 

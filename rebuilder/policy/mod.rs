@@ -87,7 +87,8 @@ pub enum PolicyError {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{policy} refuses {subject}: {rule}: {finding}")]
 #[diagnostic(help(
-    "nothing was built; \"rebuilder inspect\" shows all the evidence, and \"--policy none\" rebuilds anyway, and the attestation records that"
+    "nothing was built; \"rebuilder inspect\" shows all the evidence, and \"--policy none\" rebuilds \
+    anyway, which the attestation records"
 ))]
 pub struct Refusal {
     /// Subject.

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-/// What answers the questions of a search.
+/// Answers the questions of a search.
 pub trait Oracle<K>: Send {
     /// A build that broke.
     type Error: Send;
@@ -32,12 +32,12 @@ pub trait Oracle<K>: Send {
     fn builds(&self) -> usize;
 }
 
-/// How a search goes about it.
+/// The options of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// End with the first culprit.
     pub first_only: bool,
-    /// Builds of the baseline from which the odds of a random difference are told.
+    /// Number of baseline builds from which to estimate the odds of a random difference.
     pub repeats: usize,
 }
 
@@ -123,7 +123,7 @@ where
 }
 
 enum End {
-    /// Something differed that has nothing to do with the knobs.
+    /// Something differed that does not depend on the knobs.
     Flaky,
     /// Whether all that is left was seen to change nothing.
     Complete(bool),

@@ -14,7 +14,7 @@ use super::checkout::Checkout;
 use crate::bounded;
 use crate::store::{Blob, Store, StoreError};
 
-/// Folders that are no part of a source.
+/// Folders that are not part of a source.
 const LEFT_OUT: [&str; 5] = [".git", ".hg", ".svn", ".bzr", ".jj"];
 
 /// Most bytes of all files of a source, at their full size: sparse files are packed byte for byte.
@@ -95,13 +95,13 @@ fn append(archive: &mut tar::Builder<File>, top: &File, name: &Path, room: &mut 
 
 fn too_large() -> io::Error {
     let what = format!(
-        "with it the source has more than {} GiB; what git ignores is left out",
+        "with it, the source is larger than {} GiB; let git ignore files that are not part of the source",
         MOST_BYTES >> 30
     );
     io::Error::new(io::ErrorKind::FileTooLarge, what)
 }
 
-/// The time of the source in Unix seconds, and what says so: the last commit's, or else that of its newest file.
+/// The time of the source in Unix seconds, and where it comes from: the last commit, or else the newest file.
 pub(super) fn time(tree: &Path) -> io::Result<(i64, &'static str)> {
     if let Some(time) = Checkout::of(tree).and_then(|checkout| checkout.time()) {
         return Ok((time, "the time of the last commit"));

@@ -93,13 +93,11 @@ impl Holder {
 /// A token that cannot be made or revoked.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum TokenError {
-    #[error("{0:?} is not a name for a worker")]
+    #[error("{0:?} is not a valid name for a worker")]
     #[diagnostic(help("use 1 to 64 letters, digits, dots, dashes and underscores"))]
     Name(String),
-    #[error("a token with the name {0:?} exists")]
-    #[diagnostic(help(
-        "revoke it first with \"rebuilder serve token revoke\", or choose another name; a revoked one may be replaced"
-    ))]
+    #[error("a token with the name {0:?} already exists")]
+    #[diagnostic(help("revoke it first with \"rebuilder serve token revoke\", or choose another name"))]
     Known(String),
     #[error("there is no valid token with the name {0:?}")]
     #[diagnostic(help("\"rebuilder serve token list\" shows them"))]

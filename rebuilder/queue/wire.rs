@@ -145,7 +145,7 @@ pub enum Outcome {
         failure: Option<FailureCode>,
         message: String,
     },
-    /// The evidence or the policy spoke against building it.
+    /// The evidence or the policy refused the build.
     Refused { message: String },
     /// It was called off.
     Cancelled,

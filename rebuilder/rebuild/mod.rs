@@ -41,7 +41,7 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Serialise(#[from] SerialiseError),
-    #[error("the rebuild was interrupted; nothing of it was kept")]
+    #[error("the rebuild was interrupted; nothing was kept")]
     Interrupted,
     #[error("internal error: the comparison panicked: {reason}")]
     Bug { reason: String },

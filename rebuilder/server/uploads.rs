@@ -14,7 +14,7 @@ use crate::queue::wire::Lease;
 /// Artifacts that one worker may send side by side, and how long others of it wait.
 const UPLOADS: usize = 4;
 const WAIT: Duration = Duration::from_mins(1);
-/// Questions of one worker that are answered at a time.
+/// Maximum number of requests of one worker that are answered at the same time.
 const QUESTIONS: usize = 128;
 
 /// Places that each worker has for itself.

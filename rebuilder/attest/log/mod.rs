@@ -40,20 +40,18 @@ pub struct Anchor {
 pub enum LogError {
     #[error("cannot use the log {path}")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("cannot write a line into the log: {reason}")]
-    #[diagnostic(help(
-        "nothing was written; nothing in a run's description of itself may be too long for the log"
-    ))]
+    #[error("cannot write a line to the log: {reason}")]
+    #[diagnostic(help("nothing was written; a text in the run's description is too long for the log"))]
     Line { reason: String },
     #[error("the log {path} is not intact: line {line}: {reason}")]
-    #[diagnostic(help("the log was changed or the disk is damaged; keep it, and compare it with a copy"))]
+    #[diagnostic(help("the log was changed or its disk is damaged; keep it, and compare it with a copy"))]
     Broken {
         path: PathBuf,
         line: u64,
         reason: String,
     },
     #[error("{attestation} does not match the log {path}: {reason}")]
-    #[diagnostic(help("the log was cut or begun anew, or it is another signer's"))]
+    #[diagnostic(help("the log was truncated or replaced, or it is another signer's log"))]
     NotIn {
         path: PathBuf,
         attestation: String,

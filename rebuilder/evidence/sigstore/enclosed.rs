@@ -29,7 +29,7 @@ impl Sigstore {
     pub fn verify_enclosed(&self, envelope: &Envelope) -> Result<Enclosed, SigstoreError> {
         let [text] = envelope.certificates.as_slice() else {
             return Err(SigstoreError::Unchecked(
-                "it has several signatures with certificates, of which one is supported".into(),
+                "it has several signatures with certificates, but only one is supported".into(),
             ));
         };
         let malformed = |error: &dyn std::fmt::Display| {

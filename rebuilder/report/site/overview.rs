@@ -1,4 +1,4 @@
-//! The first page: rates by ecosystem, what speaks against a release, what ended last, and what waits.
+//! The first page: rates by ecosystem, results against releases, the last builds, and waiting jobs.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ struct Job {
     machine: String,
 }
 
-/// The overview. `waiting` is how many jobs wait or run, of which `jobs` are the first.
+/// The overview. `waiting` is the number of jobs that wait or run; `jobs` are the first of them.
 pub fn overview(
     counts: &[Count],
     negatives: &[Build],
@@ -89,7 +89,7 @@ pub fn overview(
                 subject: job.subject.clone(),
                 state: match (&job.worker, job.state.as_str()) {
                     (Some(worker), "running") => format!("running on {worker}, attempt {}", job.attempt),
-                    (_, "later") => "waits for its time".to_owned(),
+                    (_, "later") => "scheduled for later".to_owned(),
                     (_, state) => state.to_owned(),
                 },
                 when: rows::when(job.changed),

@@ -20,7 +20,7 @@ const ATTACKS: &[Attack] = &[
     (
         "hands in other bytes than it recorded",
         |run| fs::write(output(run), "evil").unwrap(),
-        "is not what the record says",
+        "does not match the record",
     ),
     (
         "records other bytes, and calls them reproduced",
@@ -116,7 +116,7 @@ const ATTACKS: &[Attack] = &[
             fs::remove_file(output(run)).unwrap();
             symlink("/etc/shadow", output(run)).unwrap();
         },
-        "cannot take rebuilt/",
+        "cannot accept rebuilt/",
     ),
     (
         "lets the signer wait for a pipe",
@@ -173,7 +173,7 @@ const ATTACKS: &[Attack] = &[
     (
         "changes the log of the build",
         |run| fs::write(run.join("build.log"), "all is well\n").unwrap(),
-        "is not what the record says",
+        "does not match the record",
     ),
 ];
 
@@ -255,7 +255,7 @@ fn a_worker_under_an_attackers_control_gets_no_wrong_verdict_signed() {
     own(&replay, WORKERS[0]);
     let refused = office.ask(&replay, WORKERS[0]);
     assert!(
-        text(&refused).contains("was handed in before with another record"),
+        text(&refused).contains("was already handed in with another record"),
         "{}",
         text(&refused)
     );

@@ -285,7 +285,7 @@ pub(super) fn left_out(ground: &Ground) -> Result<(), String> {
         ),
         attempt(
             "an extra output called released",
-            "is not what the record says",
+            "does not match the record",
             |_, record| {
                 let mut extra = record["outputs"][0].clone();
                 extra["name"] = json!("extra");

@@ -188,7 +188,7 @@ pub(super) fn files(ground: &Ground) -> Result<(), String> {
         ),
         (
             "a link for the outputs",
-            "cannot take",
+            "cannot accept",
             Box::new(|run| {
                 fs::rename(run.join("rebuilt"), run.join("elsewhere")).unwrap();
                 symlink("elsewhere", run.join("rebuilt")).unwrap();
@@ -196,7 +196,7 @@ pub(super) fn files(ground: &Ground) -> Result<(), String> {
         ),
         (
             "a link to what only the signer can read",
-            "cannot take",
+            "cannot accept",
             Box::new(|run| {
                 fs::remove_file(run.join("plan.json")).unwrap();
                 symlink(ground.folder().join("keys/key.pem"), run.join("plan.json")).unwrap();

@@ -137,14 +137,14 @@ pub(super) fn keys(ground: &Ground) -> Result<(), String> {
     for bits in [0o777, 0o1777, 0o703] {
         fs::set_permissions(folder, fs::Permissions::from_mode(bits)).unwrap();
         must(
-            text(&show(&key)).contains("everyone may write into it"),
+            text(&show(&key)).contains("every user can write to it"),
             format!("a key in a folder with the mode {bits:o} is taken"),
         )?;
         let link = place("link.pem");
         let _ = fs::remove_file(&link);
         symlink(&key, &link).unwrap();
         must(
-            text(&show(&link)).contains("everyone may write into it"),
+            text(&show(&link)).contains("every user can write to it"),
             "a link hides an open folder",
         )?;
         must(
@@ -159,7 +159,7 @@ pub(super) fn keys(ground: &Ground) -> Result<(), String> {
     must(!output.status.success(), "another user's key is taken")?;
     if ground.who == Who::Root {
         must(
-            text(&output).contains("belongs to the user"),
+            text(&output).contains("it belongs to user"),
             format!("another reason: {}", text(&output)),
         )?;
     }
