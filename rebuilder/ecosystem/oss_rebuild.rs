@@ -180,11 +180,11 @@ mod tests {
             ("- 1", "is not a build definition"),
             (
                 "npm_pack_build: {location: {repo: 'https://github.com/o/r', ref: main}}",
-                "cannot be used",
+                "cannot use the source",
             ),
             (
                 "npm_pack_build: {location: {repo: 'https://github.com/o/r', ref: d21b496c1206e7858dd692b36d07914d549bbc59, dir: ../..}}",
-                "not a folder",
+                "not a relative path",
             ),
         ] {
             let error = parse("build.yaml", text).unwrap_err().to_string();

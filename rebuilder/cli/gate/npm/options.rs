@@ -333,7 +333,7 @@ mod tests {
             ] {
                 let error = read(&format!("{command} {option}")).unwrap_err();
                 assert!(
-                    error.contains(&format!("takes it for {name}")),
+                    error.contains(&format!("reads it as {name}")),
                     "{command} {option}: {error}"
                 );
             }
