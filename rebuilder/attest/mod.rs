@@ -1,8 +1,8 @@
 //! The second, independent attestation: signed statements about a run.
 //!
-//! Signing is a step of its own, in a process of its own (`rebuilder attest`, or the service in [`crate::signer`]): it
-//! reads the saved run again ([`verify_run`]), recomputes every digest, and only then touches the key. Each signature is a
-//! line in a [`log`]. Nothing that runs builds ever holds the key.
+//! Signing is a step of its own, in a separate process (`rebuilder attest`, or the service in [`crate::signer`]): it
+//! reads the saved run again ([`verify_run`]), recomputes every digest, and only then touches the key. Each signature
+//! is a line in a [`log`]. Nothing that runs builds ever holds the key.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -266,7 +266,7 @@ fn released(record: &Record) -> Vec<Sha256> {
 }
 
 impl Signed {
-    /// Writes everything beside the run that it is about; gives the path of the statement.
+    /// Writes everything beside the run that it is about; returns the path of the statement.
     pub fn write(&self, run: &RunFolder, format: Format) -> Result<PathBuf, AttestError> {
         self.extras.write(run, format)?;
         if let Some(equivalence) = &self.equivalence {

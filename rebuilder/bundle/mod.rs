@@ -47,7 +47,7 @@ const ATTESTATION: &str = "attestations/rebuild.sigstore.json";
 const EQUIVALENCE: &str = "attestations/equivalence.sigstore.json";
 /// Folders with outputs, which are hashed and never kept in memory.
 const OUTPUTS: [&str; 2] = ["rebuilt/", "released/"];
-/// Most bytes of one document, of all documents, and of a whole archive.
+/// Maximum number of bytes of one document, of all documents, and of a whole archive.
 const DOCUMENT_LIMIT: u64 = 256 << 20;
 const DOCUMENTS_LIMIT: u64 = 1 << 30;
 const WHOLE_LIMIT: u64 = 64 << 30;

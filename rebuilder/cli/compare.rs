@@ -20,7 +20,7 @@ const COMPARE_HELP: &str = "\
 Examples:
   rebuilder compare released.deb rebuilt.deb                 show where and why, on the terminal
   rebuilder compare a.whl b.whl --write report.html          also write a page without scripts
-  rebuilder compare a b --write report.md --write out.sarif  write reports for an issue and for code scanning
+  rebuilder compare a b --write report.md --write out.sarif  write Markdown and SARIF reports
   rebuilder compare a.tgz b.tgz --normalise none             set nothing aside
 
 Exit codes:

@@ -46,7 +46,7 @@ Examples:
   rebuilder rebuild deb:jq --out jq-run               keep plan, log, outputs and report in ./jq-run
   rebuilder rebuild pypi:idna==3.10                   rebuild a wheel from its sdist
   rebuilder rebuild tool --provenance FILE --recipe rust-cargo
-                                                      rebuild the file that SLSA provenance describes
+                                                      rebuild a file from its SLSA provenance
   rebuilder inspect tool --provenance FILE            verify and explain the evidence only
   rebuilder prove                                     find what the build in this folder depends on
   rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
@@ -56,7 +56,7 @@ Examples:
   rebuilder gate wheel *.whl --policy quorum.toml     check whether these may be installed
   rebuilder audit run list.txt --jobs 2               rebuild a list of packages, resumable
   rebuilder compare released.deb rebuilt.deb          show where and why two files differ
-  rebuilder doctor                                    check what works on this machine, and how to fix the rest
+  rebuilder doctor                                    check what works on this machine
 
 Exit codes:
   0 reproduced   1 not reproduced   2 usage or configuration   3 refused before building

@@ -46,7 +46,7 @@ impl MemberError {
     }
 }
 
-/// Most bytes that [`read_member`] takes into memory.
+/// Maximum number of bytes that [`read_member`] takes into memory.
 const READ_LIMIT: u64 = 64 << 20;
 
 /// The members of an archive, in stored order; none if the format is unknown.

@@ -27,7 +27,7 @@ use crate::reader::{Reader, as_text};
 use crate::run::Credential;
 use crate::store::Blob;
 
-/// Most findings that are kept of one run, and most of one rule in one place; the rest are counted.
+/// Maximum number of findings that are kept of one run, and of one rule in one place; the rest are counted.
 const MOST: usize = 200;
 const MOST_OF_A_RULE: usize = 5;
 

@@ -1,4 +1,4 @@
-//! What keeps the memory from being used.
+//! Errors of the database of audits.
 
 use sqlx::migrate::MigrateError;
 

@@ -148,7 +148,7 @@ pub struct Cost {
     pub builds: usize,
     /// The maximum number of builds for these culprits.
     pub bound: usize,
-    /// Seconds of all builds, side by side or not.
+    /// Seconds of all builds, in parallel or not.
     pub seconds: f64,
     /// The additional cost of explaining the culprits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,7 @@ pub trait Oracle<K>: Send {
     /// A build that broke.
     type Error: Send;
 
-    /// Makes several builds, side by side if the machine has room for them.
+    /// Makes several builds, in parallel if the machine has room for them.
     fn prepare(&mut self, sets: Vec<BTreeSet<K>>) -> BoxFuture<'_, Result<(), Self::Error>>;
 
     /// Whether the build with these knobs turned differs from the baseline in anything but known randomness. A set that
@@ -212,11 +212,11 @@ mod tests {
 
     use super::*;
 
-    /// Builds whose outputs depend on planted sets, each in a file of its own, and on chance.
+    /// Builds whose outputs depend on planted sets, each in a separate file, and on chance.
     #[derive(Default)]
     struct Planted {
         sets: Vec<BTreeSet<usize>>,
-        /// Every so many builds, a file of its own differs; never if 0.
+        /// Every so many builds, a separate file differs; never if 0.
         flaky_every: usize,
         built: BTreeMap<BTreeSet<usize>, BTreeSet<usize>>,
         noise: BTreeSet<usize>,

@@ -17,7 +17,7 @@ use crate::store::{Blob, Store, StoreError};
 /// Folders that are not part of a source.
 const LEFT_OUT: [&str; 5] = [".git", ".hg", ".svn", ".bzr", ".jj"];
 
-/// Most bytes of all files of a source, at their full size: sparse files are packed byte for byte.
+/// Maximum number of bytes of all files of a source, at their full size: sparse files are packed byte for byte.
 const MOST_BYTES: u64 = 4 << 30;
 
 /// The files of a source tree, relative to it, in the order of their names.
@@ -49,7 +49,7 @@ fn walked(tree: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The tree as a tar archive in the store; the same tree gives the same bytes.
+/// The tree as a tar archive in the store; the same tree produces the same bytes.
 pub(super) fn pack(store: &Store, tree: &Path) -> Result<Blob, StoreError> {
     fn error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         StoreError::io("read the source", path)

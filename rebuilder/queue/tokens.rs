@@ -1,4 +1,4 @@
-//! Who may speak to the server: bearer tokens of 256 random bits, of which the database keeps the SHA-256.
+//! Access to the server: bearer tokens of 256 random bits. The database stores their SHA-256.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,7 +48,7 @@ impl FromStr for Scope {
 /// A secret that was made a moment ago; nobody can show it again.
 pub struct Token(String);
 
-/// Begins every token, so that searchers for leaked secrets know one.
+/// The start of every token, so that scanners for leaked secrets recognise one.
 const PREFIX: &str = "rbw_";
 
 /// 256 random bits in hexadecimal.
@@ -126,7 +126,7 @@ fn holder(row: &AnyRow) -> Result<Holder, QueueError> {
 }
 
 impl Queue {
-    /// Makes a token for `name`, good for `days` if that is said.
+    /// Creates a token for `name`, valid for `days` if given.
     pub async fn add_token(
         &self,
         name: &str,
@@ -191,7 +191,8 @@ impl Queue {
             .collect()
     }
 
-    /// Whose secret it is, if it is valid. The digest is looked up, so how long that takes tells nothing about the secret.
+    /// The holder of a secret, if it is valid. The digest is looked up, so the duration reveals nothing about the
+    /// secret.
     pub async fn holder_of(&self, secret: &str) -> Result<Option<Holder>, QueueError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM queue_token WHERE sha256 = $1 AND revoked IS NULL AND (expires IS NULL OR expires > {})",

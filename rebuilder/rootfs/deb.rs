@@ -265,7 +265,7 @@ impl PackageControl {
         })
     }
 
-    /// Interests of deb-triggers(5): paths go to the `File` record, names to a file of their own.
+    /// Interests of deb-triggers(5): paths go to the `File` record, names to a separate file.
     fn triggers(&self, instance: &str) -> Vec<(String, String)> {
         let mut triggers = Vec::new();
         for line in self.text("triggers").unwrap_or_default().lines() {
@@ -289,7 +289,7 @@ impl PackageControl {
     }
 }
 
-/// Unpacks `data.tar` into `/`; gives the list of its paths as dpkg keeps it.
+/// Unpacks `data.tar` into `/`; returns the list of its paths as dpkg keeps it.
 fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>) -> io::Result<String> {
     let headers = HeaderLimit::default();
     let mut archive = tar::Archive::new(headers.over(tar));

@@ -32,7 +32,7 @@ pub struct ImageConfig {
     pub entrypoint: Vec<String>,
 }
 
-/// Most bytes, and most entries, that all layers of an image may unpack to; beyond, it is a bomb.
+/// Maximum number of bytes, and of entries, to which all layers of an image may unpack; beyond that, it is a bomb.
 const UNPACKED_LIMIT: u64 = 64 << 30;
 const ENTRY_LIMIT: u64 = 4 << 20;
 

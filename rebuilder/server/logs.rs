@@ -68,8 +68,9 @@ impl Logs {
         self.folder().join(format!("{}-{}.log", lease.job, lease.attempt))
     }
 
-    /// Adds bytes that begin at `offset`, and gives the new length. What came before is passed over, so a part may be sent
-    /// again; one after a gap is refused with the length so far, and what comes once the log is full is refused for good.
+    /// Adds bytes that begin at `offset`, and returns the new length. What came before is ignored, so a part may be
+    /// sent again; one after a gap is refused with the length so far, and what comes once the log is full is refused
+    /// for good.
     pub(super) fn append(&self, lease: Lease, offset: u64, bytes: &[u8]) -> Result<u64, ApiError> {
         let failed = |error: std::io::Error| ApiError::Request(format!("cannot store the log: {error}"));
         let open = File::options()

@@ -52,7 +52,7 @@ const LOOKS: u32 = 25;
 /// After how many looks it is seen which leases ended elsewhere, and which artifacts nobody names.
 const ENDS: u32 = 100;
 const UNNAMED: u32 = 500;
-/// Artifacts that are stored side by side, once they are here.
+/// Artifacts that are stored in parallel, once they are here.
 const STORING: usize = 16;
 
 /// The settings of a server.

@@ -1,4 +1,4 @@
-//! The signer as a service: a process of its own, under a user of its own, that alone can reach the key.
+//! The signer as a service: a separate process, under a separate user, that alone can reach the key.
 //!
 //! ```text
 //!  worker ──▶ socket ──▶ snapshot ──▶ admission ──▶ examine ──▶ vouch ──▶ agreement ──▶ log ──▶ key ──▶ bundle
@@ -45,7 +45,7 @@ use crate::ecosystem::PlanError;
 use crate::policy::Refusal;
 use crate::public_log::PublicLogError;
 
-/// Longest request, in bytes.
+/// Maximum length of a request, in bytes.
 const REQUEST: u64 = 16 << 10;
 
 /// What a worker asks for.

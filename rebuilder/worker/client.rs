@@ -12,7 +12,7 @@ use url::{Host, Url};
 use crate::artifact::Sha256;
 use crate::queue::wire::{Beats, Claim, Claimed, Digests, Held, Lease, Refusal, Results, Taken};
 
-/// Longest answer that is read.
+/// Maximum length of an answer.
 const ANSWER: usize = 16 << 20;
 /// How long a question without a wait may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -46,7 +46,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether asking again is of no use.
+    /// Whether a retry is useless.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Token { .. })
     }
@@ -176,7 +176,7 @@ impl Client {
         answered(sent.await.map_err(ClientError::Away)?).await.map(|_| ())
     }
 
-    /// Sends a part of a log, and gives how much of it the server has.
+    /// Sends a part of a log, and returns how much of it the server has.
     pub(super) async fn log(&self, lease: Lease, offset: u64, bytes: Vec<u8>) -> Result<u64, ClientError> {
         #[derive(serde::Deserialize)]
         struct Length {

@@ -251,12 +251,12 @@ fn tokens_sign_and_their_keys_never_leave_them() {
     let wrong_pin = place.text("wrong");
     fs::write(&wrong_pin, "9999").unwrap();
     for (key, what) in [
-        (uri("object=nothing"), "no object of that name"),
-        (uri("object=twice"), "several have that name"),
+        (uri("object=nothing"), "no object with this name"),
+        (uri("object=twice"), "several have this name"),
         (uri("object=p384"), "only Ed25519 and ECDSA over P-256"),
         (
             uri("object=p256").replace("re%20builder", "other"),
-            "no token has that name",
+            "no token has this name",
         ),
         (
             uri("object=p256").replace(&place.text("pin"), &wrong_pin),
@@ -313,7 +313,7 @@ fn commands_sign_for_key_services() {
         .unwrap();
     for (body, what) in [
         ("echo denied >&2; exit 3".to_owned(), "denied"),
-        ("echo nothing".to_owned(), "prints no PEM"),
+        ("echo nothing".to_owned(), "its output is not PEM"),
         (
             format!(
                 "case $2 in public) openssl pkey -in {other} -pubout;; *) openssl dgst -sha256 -sign {elsewhere};; esac"

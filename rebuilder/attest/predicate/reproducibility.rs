@@ -1,4 +1,4 @@
-//! That builds of one source gave the same bytes whatever was varied; `docs/attestations.md` describes it.
+//! That builds of one source produced the same bytes whatever was varied; `docs/attestations.md` describes it.
 
 use serde::{Deserialize, Serialize};
 

@@ -29,7 +29,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
 const LINES: u16 = 20;
 const CELLS: u16 = 100;
 const FOUND: u16 = 100;
-/// Longest text that is searched for, in characters.
+/// Maximum length of a text that is searched for, in characters.
 const QUERY: usize = 100;
 
 pub(super) fn router(running: &Arc<Running>) -> Router<Arc<Running>> {

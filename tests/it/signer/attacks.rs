@@ -45,7 +45,7 @@ const ATTACKS: &[Attack] = &[
                 plan["expected"][0]["file"]["sha256"] = json!(evil);
             });
         },
-        "which is not what was released",
+        "which is not the file that was released",
     ),
     (
         "speaks of another package",
@@ -55,7 +55,7 @@ const ATTACKS: &[Attack] = &[
                 plan["subject"] = json!("pkg:pypi/attrs@24.2.0");
             });
         },
-        "which is not what was released",
+        "which is not the file that was released",
     ),
     (
         "takes the released file for an input",
@@ -87,7 +87,7 @@ const ATTACKS: &[Attack] = &[
                 plan["build"]["env"]["ENV"] = json!("/inputs/x");
             });
         },
-        "by which something runs that no step names",
+        "such a variable may run code that no step names",
     ),
     (
         "calls other bytes equivalent",

@@ -72,12 +72,12 @@ fn what_a_worker_states_is_refused_or_stands_apart() {
         }),
         (
             "another-source",
-            "which is not what was released beside it",
+            "which is not the source released with it",
             &|_, plan| {
                 plan["inputs"][0]["file"]["sha256"] = json!("e".repeat(64));
             },
         ),
-        ("two-sources", "for its source", &|_, plan| {
+        ("two-sources", "as its source", &|_, plan| {
             plan["git"] = json!([{"place": "source.tar", "submodules": false, "source": {
                 "repository": "https://github.com/mallory/idna", "commit": "f".repeat(40)
             }}]);
@@ -93,7 +93,7 @@ fn what_a_worker_states_is_refused_or_stands_apart() {
         }),
         (
             "another-archive",
-            "takes another archive than its source",
+            "uses another archive than its source",
             &|_, plan| {
                 let facts = plan["files"][1]["text"].as_str().unwrap();
                 let mut facts: Value = serde_json::from_str(facts).unwrap();
