@@ -156,7 +156,7 @@ fn a_fork_and_a_shrunk_log_raise_the_alarm() {
         assert_eq!(code(&output), 5, "{before} {after}: {}", text(&output));
         assert!(text(&output).contains("ALARM: the log"), "{}", text(&output));
         assert!(
-            text(&output).contains(&format!("forked: at {before} entries")),
+            text(&output).contains(&format!("forked: its first {before} entries")),
             "{}",
             text(&output)
         );

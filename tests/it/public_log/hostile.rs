@@ -109,7 +109,7 @@ fn a_changed_log_is_refused_with_one_clear_error() {
             "too large",
             write("checkpoint", own(ORIGIN, "9223372036854775807", root)),
             3,
-            "and the most is",
+            "but the maximum is",
         ),
     ];
     for (what, damage, expected, message) in table {
