@@ -152,7 +152,7 @@ fn path(place: &str) -> Result<(), String> {
 /// Names and the like: bounded, without anything that does not print.
 fn short(what: &str, text: &str) -> Result<(), String> {
     if text.len() > NAME {
-        return Err(format!("{what} has {} bytes, and the most is {NAME}", text.len()));
+        return Err(format!("{what} has {} bytes, but the maximum is {NAME}", text.len()));
     }
     if text.chars().any(char::is_control) {
         return Err(format!("{what} has control characters: {text:?}"));
@@ -273,7 +273,7 @@ mod tests {
             ("/build/env", json!({"A": "b\0c"}), "not a text"),
             ("/build/env", json!({"A": "b".repeat(VALUE + 1)}), "too long"),
             ("/build/steps/0/name", json!("a\rb"), "control characters"),
-            ("/subject", json!("x".repeat(1100 << 10)), "and the most is"),
+            ("/subject", json!("x".repeat(1100 << 10)), "but the maximum is"),
             ("/subject", json!("x\ny"), "control characters"),
             ("/not_compared", json!(["\u{1b}]0;x\u{7}"]), "control characters"),
             (
