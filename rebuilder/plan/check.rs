@@ -152,7 +152,10 @@ fn path(place: &str) -> Result<(), String> {
 /// Names and the like: bounded, without anything that does not print.
 fn short(what: &str, text: &str) -> Result<(), String> {
     if text.len() > NAME {
-        return Err(format!("{what} has {} bytes, but the maximum is {NAME}", text.len()));
+        return Err(format!(
+            "{what} has {} bytes, but the maximum is {NAME}",
+            text.len()
+        ));
     }
     if text.chars().any(char::is_control) {
         return Err(format!("{what} has control characters: {text:?}"));
