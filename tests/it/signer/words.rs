@@ -108,7 +108,7 @@ fn what_a_worker_states_is_refused_or_stands_apart() {
         ("another-lock", "another lock than this signer's", &|_, plan| {
             plan["container"]["lock"]["packages"][0]["version"] = json!("6.6.6");
         }),
-        ("everything-left-out", "without being compared", &|_, plan| {
+        ("everything-left-out", "from the comparison", &|_, plan| {
             plan["not_compared"] = json!(["*"]);
         }),
         ("another-name", "which was released as", &|record, plan| {

@@ -271,7 +271,7 @@ pub(super) fn made_up_inputs(ground: &Ground) -> Result<(), String> {
 pub(super) fn left_out(ground: &Ground) -> Result<(), String> {
     let office = Office::open(ground, &[]);
     let pattern = |what: &'static str, pattern: &'static str| {
-        attempt(what, "without being compared", move |plan, _| {
+        attempt(what, "from the comparison", move |plan, _| {
             plan["not_compared"] = json!([pattern]);
         })
     };
